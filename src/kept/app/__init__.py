@@ -1,0 +1,1 @@
+"""The faces, thin: parse, call one duty, render."""

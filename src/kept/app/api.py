@@ -1,0 +1,86 @@
+"""The API for other programs, version 1: ask the door before storing or using personal data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, post
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.handlers import BaseRouteHandler
+
+from kept.controller import Controller
+from kept.model.decision import Ask
+from kept.terms.identifiers import Identifier, make
+
+_Term = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+
+
+class Subject(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The person asked about: an identifier of a kind Kept knows (email, phone, account …)."""
+
+    kind: _Term
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
+
+
+class DecideRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What is to be done with which data: terms of the policy's vocabulary."""
+
+    purpose: _Term
+    category: _Term
+    context: _Term = "any"
+    recipient: _Term = "controller"
+    region: _Term = "unknown"
+    subject: Subject | None = None
+
+
+class PolicyName(msgspec.Struct, frozen=True):
+    """The policy under which the decision was made."""
+
+    id: str
+    version: str
+
+
+class DecideAnswer(msgspec.Struct, frozen=True):
+    """The decision: store `basis`, `activity` and `policy` with the data, or store nothing."""
+
+    allow: bool
+    because: list[str]
+    basis: str | None
+    activity: str | None
+    reason: str
+    policy: PolicyName
+
+
+def bearer(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Guard: the request carries the deployment's API token (RFC 6750). Without one set: closed."""
+    token: str | None = connection.app.state.token
+    if not token:
+        raise PermissionDeniedException("the API is closed: no token is set in kept.toml [api]")
+    given = connection.headers.get("authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        raise NotAuthorizedException("expected `Authorization: Bearer` with the API token")
+
+
+@post("/api/v1/decide", guards=[bearer], status_code=200, sync_to_thread=True, tags=["door"])
+def decide(data: DecideRequest, state: State, request: Request[Any, Any, State]) -> DecideAnswer:
+    """May this be done? Asked before personal data is stored or used; the answer is recorded."""
+    controller: Controller = state.controller
+    now: dt.datetime = state.clock()
+    person: Identifier | None = None
+    if data.subject is not None:
+        person = make(data.subject.kind, data.subject.value)
+    ask = Ask(data.purpose, data.category, data.context, data.recipient, data.region)
+    decision = controller.decide(ask, person, now)
+    return DecideAnswer(
+        allow=decision.allow,
+        because=list(decision.because),
+        basis=decision.basis,
+        activity=decision.activity,
+        reason=decision.reason,
+        policy=PolicyName(controller.bundle.id, str(controller.bundle.version)),
+    )

@@ -1,0 +1,137 @@
+"""`kept case`: the requests of people and how far each has come."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from kept.app.commands.common import COMMON, Common, opened
+from kept.app.output import Words, table
+from kept.errors import UsageError
+from kept.records.case import Case, State
+
+group = App(name="case", help="The requests of people and how far each has come.")
+
+
+def register(app: App) -> None:
+    """Add the group to the command line."""
+    app.command(group)
+
+
+@group.command(name="list")
+def list_command(
+    *,
+    state: Annotated[str | None, Parameter(help="only cases in this state")] = None,
+    common: Common = COMMON,
+) -> int:
+    """All cases, oldest first."""
+    try:
+        wanted = State(state) if state else None
+    except ValueError:
+        raise UsageError(
+            "there is no such state", expected=f"one of {', '.join(s.value for s in State)}"
+        ) from None
+    with opened(common) as (controller, _):
+        cases = controller.cases.all(wanted)
+    rows = [(c.id, c.right, c.state, c.people, _complete(c), f"{c.opened_at:%Y-%m-%d %H:%M}")
+            for c in cases]  # fmt: skip
+    words: list[Words] = (
+        [table(("case", "right", "state", "#people", "complete", "opened"), rows)]
+        if rows
+        else ["No cases."]
+    )
+    common.out.result({"cases": [_document(c) for c in cases]}, words)
+    return 0
+
+
+@group.command
+def show(
+    case: str,
+    /,
+    *,
+    show: Annotated[
+        bool, Parameter(help="also the identifiers that the case names", negative="")
+    ] = False,
+    common: Common = COMMON,
+) -> int:
+    """One case: who carried it out, what became of each step, what is left to do."""
+    with opened(common) as (controller, _):
+        one = controller.cases.get(case)
+        steps = controller.cases.steps(one)
+        events = controller.cases.events(one)
+        named = controller.cases.identifiers(one) if show else []
+    document: dict[str, Any] = {
+        **_document(one),
+        "actor": {"name": one.actor.name, "role": one.actor.role},
+        "verified": one.evidence is not None,
+        "override": one.override is not None,
+        "steps": [
+            {
+                "store": s.system,
+                "dataset": s.dataset,
+                "action": s.action.value,
+                "state": s.state.value,
+                "planned": s.planned,
+                "found": s.counts.found,
+                "changed": s.counts.changed,
+                "retained": s.counts.retained,
+                "isolated": s.counts.isolated,
+                "verified": s.verified,
+                "attempts": s.attempts,
+                "until": s.reason.until.isoformat() if s.reason and s.reason.until else None,
+                "clause": s.reason.clause if s.reason else None,
+                "problem": s.problem,
+            }
+            for s in steps
+        ],
+        "events": [
+            {"state": e.state.value, "role": e.actor.role, "at": e.at.isoformat()} for e in events
+        ],
+    }
+    if show:
+        document["identifiers"] = [[{"kind": i.kind, "value": i.value} for i in p] for p in named]
+    words: list[Words] = [
+        f"Case {one.id}: {one.right}, {one.state}, {one.people} "
+        + ("person" if one.people == 1 else "people"),
+        "Who asks: "
+        + ("checked" if one.evidence else "not checked" + (", overridden" if one.override else "")),
+        "",
+        table(("when", "state", "role"),
+              [(f"{e.at:%Y-%m-%d %H:%M:%S}", e.state, e.actor.role) for e in events]),
+    ]  # fmt: skip
+    if steps:
+        words += [
+            "",
+            table(
+                ("where", "action", "state", "#planned", "#changed", "#retained"),
+                [
+                    (f"{s.system}.{s.dataset}", s.action.value, s.state.value, s.planned,
+                     s.counts.changed, s.counts.retained)
+                    for s in steps
+                ],
+            ),
+        ]  # fmt: skip
+        words += [f"{s.system}.{s.dataset}: {s.problem}" for s in steps if s.problem]
+    for person in named:
+        words += [f"{i.kind}={i.value}" for i in person]
+    if one.right == "erasure" and one.state is not State.CLOSED:
+        words += ["", f"To go on: kept rights erase --case {one.id} --yes"]
+    common.out.result(document, words)
+    return 0
+
+
+def _complete(case: Case) -> str:
+    return {True: "yes", False: "no", None: "–"}[case.complete]
+
+
+def _document(case: Case) -> dict[str, Any]:
+    return {
+        "case": case.id,
+        "right": case.right,
+        "state": case.state.value,
+        "people": case.people,
+        "complete": case.complete,
+        "opened_at": case.opened_at.isoformat(),
+        "closed_at": case.closed_at.isoformat() if case.closed_at else None,
+    }

@@ -1,0 +1,129 @@
+"""`kept map`: where personal data lies, and whether that is still true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cyclopts import App
+
+from kept import deployment
+from kept.app.commands.common import COMMON, Common
+from kept.app.output import Words, table
+from kept.datamap import check as checking
+from kept.datamap import load
+from kept.datamap.map import DataMap
+from kept.deployment import Deployment
+from kept.errors import KeptError
+from kept.policy import bundle as policy_bundle
+
+group = App(name="map", help="Where personal data lies, and whether that is still true.")
+
+
+def register(app: App) -> None:
+    """Add the group to the command line."""
+    app.command(group)
+
+
+@group.command
+def check(*, common: Common = COMMON) -> int:
+    """The map against its own words, against the policy, and against what is really there."""
+    config = deployment.read(common.directory)
+    with common.out.progress("looking into the systems"):
+        datamap, problems, unreached = look(config)
+    document = {
+        "systems": len(datamap.systems),
+        "datasets": sum(len(s.datasets) for s in datamap.systems.values()),
+        "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
+        "unreached": [{"store": s, "why": why} for s, why in unreached.items()],
+    }
+    words: list[Words] = [str(p) for p in problems]
+    words += [f"{system} could not be looked into: {why}" for system, why in unreached.items()]
+    if problems or unreached:
+        words.append("")
+    words.append(
+        f"{document['datasets']} datasets in {document['systems']} systems, "
+        f"{len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}"
+        + (f", {len(unreached)} systems not looked into." if unreached else ".")
+    )
+    common.out.result(document, words)
+    return 1 if problems or unreached else 0
+
+
+@group.command
+def show(*, common: Common = COMMON) -> int:
+    """Systems, datasets, and which fields hold personal data."""
+    config = deployment.read(common.directory)
+    datamap = config.read_map()
+    systems: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
+    for system in datamap.systems.values():
+        datasets = []
+        for d in system.datasets.values():
+            personal = {f.name: f.category for f in d.personal}
+            datasets.append(
+                {
+                    "dataset": d.name,
+                    "title": d.title,
+                    "key": list(d.key),
+                    "retention": d.retention,
+                    "erase": d.on_erase.value,
+                    "personal": personal,
+                    "fields": len(d.fields),
+                }
+            )
+            rows.append(
+                (f"{system.name}.{d.name}", d.retention or "–", d.on_erase.value, len(d.fields),
+                 ", ".join(personal) or "–")
+            )  # fmt: skip
+        systems.append(
+            {
+                "system": system.name,
+                "title": system.title,
+                "country": system.country,
+                "mode": system.mode.value,
+                "store": system.store,
+                "datasets": datasets,
+            }
+        )
+    words: list[Words] = [
+        table(
+            ("system", "mode", "store", "country", "title"),
+            [
+                (s.name, s.mode.value, s.store or "none yet", s.country or "–", s.title or "–")
+                for s in datamap.systems.values()
+            ],
+        ),
+        "",
+        table(("dataset", "retention", "erase", "#fields", "personal"), rows),
+    ]
+    common.out.result({"systems": systems, "digest": datamap.digest}, words)
+    return 0
+
+
+def look(config: Deployment) -> tuple[DataMap, list[checking.Problem], dict[str, str]]:
+    """The map, what is amiss with it, and the systems that could not be looked into."""
+    loaded = policy_bundle.load(config.bundle)
+    datamap, problems = load.read(
+        {s.name: s.map for s in config.systems.values()},
+        {s.name: s.mode for s in config.systems.values()},
+        {s.name: s.store for s in config.systems.values()},
+    )
+    laws = {r.id for r in loaded.retention.values() if r.law is not None}
+    problems += checking.check(
+        datamap,
+        set(loaded.vocabulary.categories),
+        set(loaded.retention),
+        set(loaded.activities),
+        laws,
+    )
+    stores, unreached = config.open_stores(datamap)
+    try:
+        for name, store in stores.items():
+            try:
+                problems += checking.compare(datamap.systems[name], store.datasets())
+            except KeptError as problem:
+                unreached[name] = str(problem)
+    finally:
+        for store in stores.values():
+            store.close()
+    return datamap, sorted(set(problems)), unreached

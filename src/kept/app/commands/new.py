@@ -1,0 +1,235 @@
+"""`kept new`: a small deployment that works at once, to be changed into one's own."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import textwrap
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import App, Parameter
+
+from kept.app.commands.common import COMMON, Common, clone
+from kept.deployment import FILE
+from kept.errors import UsageError
+from kept.policy import bundle as policy_bundle
+from kept.policy.bundle import Bundle
+
+_EXAMPLE: Final = "example.sqlite3"
+
+
+def register(app: App) -> None:
+    """Add the command to the command line."""
+    app.command(new)
+
+
+def new(
+    directory: Path,
+    /,
+    *,
+    bundle: Annotated[
+        Path | None,
+        Parameter(help="the policy bundle to begin with; copied (default: the reference bundle)"),
+    ] = None,
+    common: Common = COMMON,
+) -> int:
+    """Write a deployment into a new or empty directory: kept.toml, a policy, a map, example data."""
+    source = bundle or _reference()
+    made = policy_bundle.load(source)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(
+            "a deployment needs a directory of its own",
+            where=str(directory),
+            expected="a new or empty directory",
+            met="one with files in it" if directory.is_dir() else "a file",
+            fix="name another directory",
+        )
+    try:
+        (directory / "datamap").mkdir(parents=True)
+        shutil.copytree(source, directory / "policy")
+        (directory / "datamap" / "example.yml").write_text(_map(made), "utf-8")
+        (directory / FILE).write_text(_toml(made), "utf-8")
+        (directory / ".gitignore").write_text(_IGNORED, "utf-8")
+        _database(directory / _EXAMPLE)
+    except OSError as problem:
+        raise UsageError(
+            "the deployment cannot be written there",
+            where=str(directory),
+            met=problem.strerror or type(problem).__name__,
+            fix="name a directory in which you may write",
+        ) from None
+    files = sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
+    at = str(directory)
+    words = [
+        f"A deployment was written to {at}",
+        "",
+        "  kept.toml             which policy, which database, which systems",
+        "  policy/               the policy bundle, yours to change",
+        "  datamap/example.yml   where personal data lies in the example database",
+        f"  {_EXAMPLE}       an example database with two made-up customers",
+        "",
+        "Next:",
+        f"  kept doctor --dir {at}",
+        f"  kept policy publish --dir {at}",
+        f"  kept rights access --dir {at} --identity email=ana@example.org --override 'a try'",
+        f"  kept serve --dir {at}",
+    ]
+    common.out.result({"directory": str(directory.absolute()), "files": files}, words)
+    return 0
+
+
+def _reference() -> Path:
+    root = clone()
+    if root is None or not (root / "policies" / "interop.io").is_dir():
+        raise UsageError(
+            "there is no reference bundle here",
+            expected="the folder policies/ of a clone, beside src/",
+            fix="name a bundle with --bundle DIR",
+        )
+    return root / "policies" / "interop.io"
+
+
+_IGNORED: Final = """\
+# Kept's own database and keys stay on this machine.
+/postgres/
+/keys/
+"""
+
+
+def _toml(bundle: Bundle) -> str:
+    choices = []
+    for choice in bundle.choices.values():
+        if choice.value is None:
+            asks = textwrap.wrap(choice.asks, 96)
+            choices += [f"# {line}" for line in asks] + [f'# "{choice.name}" = "…"', ""]
+    head = f"""\
+# A deployment of Kept. Paths are relative to this file. Secrets never stand here: write
+# "env:NAME" and the value is read from the environment.
+
+bundle = "policy"
+database = "embedded"             # or "postgresql://…", or "env:NAME"
+
+[site]
+host = "127.0.0.1"
+port = 8790
+shows = "live"                    # what the public page shows: "text", "checks" or "live"
+
+[api]
+token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is closed
+
+# Where personal data lies. A system that has no store yet belongs here too: it is known, and
+# every answer says that it could not be asked.
+# mode: observe (nothing is written), assisted (a person carries it out), act
+[systems.example]
+store = "sqlite"
+url = "{_EXAMPLE}"
+mode = "act"
+map = "datamap/example.yml"
+"""
+    if not choices:
+        return head
+    return (
+        head
+        + "\n# What the policy leaves open is yours to decide. Until then what rests on it stays open.\n"
+        + "# Periods are written P30D, P24M or P10Y.\n[choices]\n"
+        + "\n".join(choices).rstrip()
+        + "\n"
+    )
+
+
+def _map(bundle: Bundle) -> str:
+    person, message, purchase = ("contact", "free-text", "transaction.paid")
+    return f"""\
+system: example
+title: Example database
+country: {bundle.organisation.country}
+datasets:
+  customer:
+    title: Customers
+    key: [customer_id]
+    retention: {_class(bundle, person)}
+    activities: {_activities(bundle, person)}
+    fields:
+      customer_id: {{type: integer, category: identifier.account, identifies: account, nullable: false}}
+      name: {{category: contact.name, identifies: name}}
+      email: {{category: contact.email, identifies: email}}
+      country: text
+      created_at: datetime
+  message:
+    title: Messages from customers
+    key: [message_id]
+    retention: {_class(bundle, message)}
+    activities: {_activities(bundle, message)}
+    fields:
+      message_id: {{type: integer, nullable: false}}
+      customer_id: {{type: integer, category: identifier.account}}
+      words: {{category: free-text, free_text: true}}
+      sent_at: datetime
+    links:
+      - {{fields: [customer_id], to: customer, on: [customer_id], kind: owned-by}}
+  purchase:
+    title: What customers bought
+    key: [purchase_id]
+    retention: {_class(bundle, purchase)}
+    clock: made_at
+    activities: {_activities(bundle, purchase)}
+    fields:
+      purchase_id: {{type: integer, nullable: false}}
+      customer_id: {{type: integer, category: identifier.account, nullable: false}}
+      title: {{category: transaction.paid}}
+      price: {{type: decimal, category: transaction.paid}}
+      made_at: datetime
+    links:
+      - {{fields: [customer_id], to: customer, on: [customer_id], kind: owned-by}}
+"""
+
+
+def _class(bundle: Bundle, category: str) -> str:
+    """The retention class for a category: its own, else one above it, else the first."""
+    within = bundle.vocabulary.within
+    classes = bundle.retention.values()
+    own = [c.id for c in classes if c.category == category]
+    above = [c.id for c in classes if within("categories", category, c.category)]
+    return next(iter((*own, *above, *bundle.retention)))
+
+
+def _activities(bundle: Bundle, category: str) -> str:
+    """Activities of the bundle that may hold a category, as a YAML list."""
+    within = bundle.vocabulary.within
+    names = [
+        a.id
+        for a in bundle.activities.values()
+        if any(within("categories", category, c) for c in a.categories)
+    ]
+    return f"[{', '.join(names[:1])}]"
+
+
+_TABLES: Final[Sequence[str]] = (
+    "CREATE TABLE customer (customer_id INTEGER PRIMARY KEY, name TEXT, email TEXT, country TEXT,"
+    " created_at TIMESTAMP)",
+    "CREATE TABLE message (message_id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES"
+    " customer, words TEXT, sent_at TIMESTAMP)",
+    "CREATE TABLE purchase (purchase_id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL"
+    " REFERENCES customer, title TEXT, price DECIMAL(10, 2), made_at TIMESTAMP)",
+    "CREATE INDEX message_customer ON message (customer_id)",
+    "CREATE INDEX purchase_customer ON purchase (customer_id)",
+    "INSERT INTO customer VALUES"
+    " (1, 'Ana Example', 'ana@example.org', 'DE', '2025-03-01 09:30:00'),"
+    " (2, 'Ben Example', 'ben@example.org', 'US', '2025-05-12 14:05:00')",
+    "INSERT INTO message VALUES"
+    " (1, 1, 'Does it run on my machine?', '2025-03-02 10:00:00'),"
+    " (2, 1, 'It does, thank you.', '2025-03-03 08:15:00'),"
+    " (3, 2, 'Please call me back.', '2025-05-13 16:40:00')",
+    "INSERT INTO purchase VALUES"
+    " (1, 1, 'A year of the service', 120.00, '2025-03-04 11:20:00'),"
+    " (2, 2, 'A month of the service', 12.00, '2025-05-14 09:00:00')",
+)
+
+
+def _database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in _TABLES:
+            connection.execute(statement)

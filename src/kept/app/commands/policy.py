@@ -1,0 +1,164 @@
+"""`kept policy`: check a bundle, read it, compare two, publish one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+import kept.duties  # makes the shipped controls known
+from kept import deployment
+from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
+from kept.app.output import Words, table
+from kept.controls.registry import registered
+from kept.database import Database
+from kept.deployment import FILE
+from kept.duties.publication import publish
+from kept.errors import UsageError
+from kept.policy import anchors, bundle, clauses, versions
+from kept.policy import render as rendering
+from kept.policy.bundle import Bundle
+from kept.policy.versions import Published
+from kept.records.version import Versions, as_mapping
+
+group = App(name="policy", help="The published text and its rules.")
+
+BundleDir = Annotated[
+    Path | None, Parameter(help="the bundle's directory (default: that of the deployment)")
+]
+
+
+def register(app: App) -> None:
+    """Add the group to the command line."""
+    app.command(group)
+
+
+@group.command
+def check(
+    directory: BundleDir = None,
+    /,
+    *,
+    source: Annotated[
+        Path | None, Parameter(help="the original text: every anchor is checked against it")
+    ] = None,
+    common: Common = COMMON,
+) -> int:
+    """Everything amiss with a bundle, by file and line, with the fix; and what is still open.
+
+    With --dir (or in a deployment, without DIR) the operator's choices are filled in and
+    what was published before is taken into account.
+    """
+    names = set(registered())
+    deployed = directory is None or common.dir is not None
+    place = directory
+    published: Published | None = None
+    filled: Bundle | None = None
+    if deployed:
+        config = deployment.read(common.directory)
+        place = directory or config.bundle
+        made, problems = bundle.read(place)
+        if made is not None:
+            filled = dataclasses.replace(config, bundle=place).read_bundle()
+            with Database.open(config.database, config.directory) as database:
+                newest = Versions(database).newest(filled.id)
+            published = newest.published if newest else None
+            problems = clauses.check(filled, names, published)
+    else:
+        assert directory is not None
+        filled, problems = clauses.check_directory(directory, names)
+    if source is not None and filled is not None:
+        problems = sorted({*problems, *anchors.check(filled, _read(source), source.name)},
+                          key=lambda p: p.place)  # fmt: skip
+    document = clauses.summary(filled, problems)
+    words: list[Words] = [str(p) for p in problems]
+    if problems:
+        words.append("")
+        words.append(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}.")
+    else:
+        said = f"{document['clauses']} clauses, no problems"
+        words.append(said + (", every anchor matches the source." if source else "."))
+        words.append(
+            f"{len(document['open'])} clauses are open (not yet kept; each says why in clauses.yml),"
+            f" {len(document['choices_open'])} choices are not made yet."
+        )
+    common.out.result(document, words)
+    return 1 if problems else 0
+
+
+@group.command
+def render(directory: BundleDir = None, /, *, common: Common = COMMON) -> int:
+    """The text as people read it, in plain words."""
+    made = _bundle(directory, common)
+    text = rendering.plain(made)
+    document = {
+        "id": made.id,
+        "version": made.version.isoformat(),
+        "title": made.title,
+        "text_sha256": made.text_digest,
+        "text": text,
+    }
+    common.out.result(document, [text.rstrip("\n")])
+    return 0
+
+
+@group.command
+def diff(old: Path, new: BundleDir = None, /, *, common: Common = COMMON) -> int:
+    """How two bundles differ: the text sentence by sentence, the rules value by value."""
+    before, after = bundle.load(old), _bundle(new, common)
+    found = versions.differences(before, after)
+    words: list[Words] = []
+    for one in found:
+        words.append(f"{one.of} {one.what}")
+        words += [f"  - {one.before}"] if one.before is not None else []
+        words += [f"  + {one.after}"] if one.after is not None else []
+    if not found:
+        words.append("Text and rules are the same.")
+    document = {
+        "old": before.version.isoformat(),
+        "new": after.version.isoformat(),
+        "differences": [
+            {"of": d.of, "what": d.what, "before": d.before, "after": d.after} for d in found
+        ],
+    }
+    common.out.result(document, words)
+    return 0
+
+
+@group.command(name="publish")
+def publish_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
+    """Write id, date and hashes of text and rules into the ledger; the text is archived."""
+    names = set(registered())
+    now = acting.moment
+    with opened(common, "policy publish", acting.role) as (controller, _):
+        version = publish(controller, now, names)
+        controller.ledger.checkpoint(now)
+    document = dict(as_mapping(version))
+    rows = [(key.replace("_", " "), value) for key, value in document.items()]
+    common.out.result(document, ["Published.", table(("", ""), rows)])
+    return 0
+
+
+def _bundle(directory: Path | None, common: Common) -> Bundle:
+    if directory is not None:
+        return bundle.load(directory)
+    if not (common.directory / FILE).exists():
+        raise UsageError(
+            "no bundle is named",
+            expected="the directory of a bundle, or a deployment (--dir)",
+            fix="name one, for example policies/interop.io",
+        )
+    return deployment.read(common.directory).read_bundle()
+
+
+def _read(source: Path) -> str:
+    try:
+        return source.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise UsageError(
+            "the source cannot be read",
+            where=str(source),
+            expected="a text file in UTF-8",
+            met=type(problem).__name__,
+        ) from None

@@ -1,0 +1,96 @@
+"""How the command line speaks: aligned words for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from kept.errors import KeptError
+
+#: What is printed for people: a line or a table.
+Words: TypeAlias = "str | Table"
+
+
+class Output:
+    """Writes results to stdout, progress and errors to stderr. `as_json`: one document, no words."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self._out = Console(highlight=False, soft_wrap=True)
+        self._err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def result(self, document: Mapping[str, Any], words: Sequence[Words] = ()) -> None:
+        """Print the result: the document with --json, the words otherwise."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+            sys.stdout.flush()
+            return
+        for line in words:
+            if isinstance(line, str):
+                self._out.print(line, markup=False)
+            else:
+                self._out.print(line)
+
+    def say(self, line: Words = "") -> None:
+        """A line for people, at once; nothing with --json."""
+        if not self.as_json:
+            self.result({}, [line])
+
+    def error(self, problem: KeptError) -> None:
+        """An error on stderr; with --json also as a document on stdout."""
+        if self.as_json:
+            document = {
+                "error": type(problem).__name__, "what": problem.what, "where": problem.where,
+                "expected": problem.expected, "met": problem.met, "fix": problem.fix,
+            }  # fmt: skip
+            sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        self._err.print(Text(f"kept: {problem}", style="red"))
+
+    @contextmanager
+    def progress(self, title: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
+        """Show that something runs, on stderr; call what it gives with each thing that begins.
+
+        Silent with --json and where stderr is no terminal.
+        """
+        columns = [SpinnerColumn(), TextColumn("{task.description}")]
+        if total:
+            columns += [BarColumn(), MofNCompleteColumn()]
+        hidden = self.as_json or not self._err.is_terminal
+        with Progress(*columns, console=self._err, transient=True, disable=hidden) as display:
+            task = display.add_task(title, total=total)
+            begun = 0
+
+            def step(what: str) -> None:
+                nonlocal begun
+                display.update(task, description=what, completed=begun)
+                begun += 1
+
+            yield step
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """An aligned table; columns whose name begins with `#` are numbers. Without names: no head."""
+    headed = any(columns)
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=headed, padding=(0, 2))
+    last = len(columns) - 1
+    for index, column in enumerate(columns):
+        number = column.startswith("#")
+        made.add_column(
+            column.removeprefix("#"),
+            justify="right" if number else "left",
+            # Long words wrap in the last column; the others stay on their line.
+            no_wrap=index != last,
+            overflow="fold",
+        )
+    for row in rows:
+        made.add_row(*(Text(f"{cell:,}" if type(cell) is int else str(cell)) for cell in row))
+    return made

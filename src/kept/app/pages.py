@@ -1,0 +1,365 @@
+"""What people see: the policy with its marks, what stands behind each sentence, its versions."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Final
+
+import jinja2
+from litestar import MediaType, Request, Response, get
+from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
+from litestar.response import Redirect
+from markupsafe import Markup
+
+from kept.controller import Controller
+from kept.controls.evidence import Outcome
+from kept.controls.history import latest
+from kept.controls.runner import ClauseReport, report
+from kept.policy import render
+from kept.records.version import Version, Versions
+
+#: How each outcome is said: in two words, and in a sentence a fourteen-year-old understands.
+WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "pass": {
+        "short": "checked",
+        "long": "A program checked this on the real data and found nothing amiss.",
+    },
+    "fail": {
+        "short": "not kept",
+        "long": "A program checked this and found something that is not as promised.",
+    },
+    "error": {
+        "short": "could not be checked",
+        "long": "The check broke off, so nothing can be said about this now.",
+    },
+    "vacuous": {
+        "short": "nothing to check yet",
+        "long": "The check ran but found nothing to look at, so it proves nothing yet.",
+    },
+    "expired": {"short": "expired", "long": "What this rests on is out of date."},
+    "gated": {
+        "short": "rests on a document",
+        "long": "A program enforces this as long as a signed document stands behind it.",
+    },
+    "attested": {
+        "short": "a person’s word",
+        "long": "A person answers for this with their name; a program cannot see it.",
+    },
+    "statement": {
+        "short": "a statement",
+        "long": "This sentence explains something; there is nothing in it to keep.",
+    },
+    "open": {
+        "short": "not kept yet",
+        "long": "We have not yet built what would keep this sentence, and say so.",
+    },
+}
+#: The order in which the standing is shown, and the mark of a sentence with several clauses:
+#: the first of these that occurs among them.
+ORDER: Final = (
+    "fail", "error", "expired", "vacuous", "open", "attested", "gated", "pass", "statement",
+)  # fmt: skip
+_SHOWN: Final = ("pass", "gated", "attested", "statement", "vacuous", "open", "expired", "error", "fail")
+_COLOURS: Final = {
+    "pass": "good", "gated": "word", "attested": "word", "statement": "line", "vacuous": "wait",
+    "open": "soft", "expired": "wait", "error": "bad", "fail": "bad",
+}  # fmt: skip
+
+_templates = jinja2.Environment(
+    loader=jinja2.PackageLoader("kept.app", "templates"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+
+
+def _day(moment: dt.date) -> str:
+    return f"{moment.day} {moment.strftime('%B %Y')}"
+
+
+def _minute(moment: dt.datetime) -> str:
+    moment = moment.astimezone(dt.UTC)
+    return f"{_day(moment)}, {moment:%H:%M} UTC"
+
+
+def _page(name: str, controller: Controller, status: int = 200, **values: Any) -> Response[str]:
+    bundle = controller.bundle
+    body = _templates.get_template(name).render(
+        title=bundle.title,
+        language=bundle.languages[0],
+        organisation=bundle.organisation.name,
+        email=bundle.organisation.email,
+        post=", ".join(bundle.organisation.post),
+        words=WORDS,
+        **values,
+    )
+    return Response(body, media_type=MediaType.HTML, status_code=status)
+
+
+def _reports(state: State) -> dict[str, ClauseReport]:
+    """Clause id → how it stands, from the newest evidence in the ledger; empty: text only."""
+    if state.shows == "text":
+        return {}
+    controller: Controller = state.controller
+    found = report(controller.bundle, latest(controller), state.clock())
+    if state.shows == "checks":
+        found = [r for r in found if r.outcome in ("pass", "gated", "attested", "statement")]
+    return {r.clause.id: r for r in found}
+
+
+def _outcome(clauses: Sequence[str], reports: Mapping[str, ClauseReport]) -> str | None:
+    met = {reports[c].outcome for c in clauses if c in reports}
+    if len(met) < 1 or any(c not in reports for c in clauses):
+        return None
+    return next(o for o in ORDER if o in met)
+
+
+def _sections(state: State) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Sections as blocks for the template, and all units in order, each with its mark."""
+    controller: Controller = state.controller
+    reports = _reports(state)
+    sections, units = [], []
+    for section in render.render(controller.bundle):
+        blocks: list[dict[str, Any]] = []
+        for block in section.blocks:
+            made = []
+            for shown in block.units:
+                made.append(
+                    {
+                        "number": len(units) + len(made) + 1,
+                        "html": _markup(shown),
+                        "kind": shown.kind,
+                        "clauses": shown.clauses,
+                        "outcome": _outcome(shown.clauses, reports),
+                    }
+                )
+            units += made
+            level = max(2, block.units[0].level)
+            blocks.append({"kind": block.kind, "units": made, "level": level})
+        sections.append({"id": section.anchor, "title": section.title, "blocks": blocks})
+    return sections, units
+
+
+def _markup(shown: render.Shown) -> Markup:
+    """A unit as HTML; every word escaped, addresses only as links."""
+    parts = []
+    for piece in shown.segments:
+        if piece.kind == "term":
+            parts.append(Markup('<abbr title="{}">{}</abbr>').format(piece.note, piece.words))
+        elif piece.target and piece.kind in ("link", "reference", "email"):
+            outside = Markup(' rel="external noreferrer"') if piece.kind == "link" else ""
+            parts.append(
+                Markup('<a href="{}"{}>{}</a>').format(piece.target, outside, piece.words)
+            )
+        elif piece.kind == "link":
+            parts.append(
+                Markup('{} <span class="missing">({})</span>').format(
+                    piece.words, "the address is still missing"
+                )
+            )
+        elif piece.kind == "date":
+            parts.append(Markup('<time datetime="{}">{}</time>').format(piece.note, piece.words))
+        else:
+            parts.append(Markup.escape(piece.words))
+    return Markup("").join(parts)
+
+
+def _standing(units: Sequence[Mapping[str, Any]], at: str) -> dict[str, Any] | None:
+    counted: dict[str, int] = {}
+    for unit in units:
+        if unit["outcome"]:
+            counted[unit["outcome"]] = counted.get(unit["outcome"], 0) + 1
+    if not counted:
+        return None
+    total = sum(counted.values())
+    rows = [
+        {"outcome": o, "count": counted[o], "words": WORDS[o]["short"]}
+        for o in _SHOWN
+        if o in counted
+    ]
+    parts, x = [], 0.0
+    for row in rows:
+        width = 1000 * row["count"] / total
+        colour = _COLOURS[row["outcome"]]
+        parts.append(
+            f'<rect class="f-{colour}" x="{x:.2f}" width="{max(width - 2, 1):.2f}" height="10"/>'
+        )
+        x += width
+    bar = f'<svg viewBox="0 0 1000 10" preserveAspectRatio="none">{"".join(parts)}</svg>'
+    alt = ", ".join(f"{r['count']} {r['words']}" for r in rows)
+    words = (
+        f"{total} sentences. The mark beside each one says how it stands{at};"
+        " press it to see what was checked, where and when."
+    )
+    return {"words": words, "alt": alt, "bar": Markup(bar), "rows": rows}
+
+
+@get("/", include_in_schema=False)
+async def home() -> Redirect:
+    """The policy is the front page."""
+    return Redirect("/privacy")
+
+
+@get("/privacy", media_type=MediaType.HTML, sync_to_thread=True)
+def policy_page(state: State) -> Response[str]:
+    """The policy in force; beside each sentence how it stands, as far as the operator shows it."""
+    controller: Controller = state.controller
+    sections, units = _sections(state)
+    opening = [u for b in sections[0]["blocks"] for u in b["units"] if u["kind"] == "title"]
+    for section in sections:
+        section["blocks"] = [b for b in section["blocks"] if b["units"][0]["kind"] != "title"]
+    newest = max((e.at for e in latest(controller)), default=None)
+    at = f" on {_minute(newest)}" if newest else ""
+    return _page(
+        "policy.html.j2",
+        controller,
+        here="policy",
+        opening=opening,
+        sections=sections,
+        version=controller.bundle.version.isoformat(),
+        version_words=_day(controller.bundle.version),
+        draft=Versions(controller.database).newest(controller.bundle.id) is None,
+        standing=_standing(units, at),
+    )
+
+
+@get("/privacy/sentences/{number:int}", media_type=MediaType.HTML, sync_to_thread=True)
+def sentence_page(number: int, state: State) -> Response[str]:
+    """What stands behind one sentence: each clause, its checks, when, where, how to repeat them."""
+    controller: Controller = state.controller
+    _, units = _sections(state)
+    reports = _reports(state)
+    if not 1 <= number <= len(units) or units[number - 1]["outcome"] is None:
+        raise NotFoundException
+    unit = units[number - 1]
+    shown = []
+    for clause_id in unit["clauses"]:
+        one = reports[clause_id]
+        elsewhere = [u["number"] for u in units if clause_id in u["clauses"] and u is not unit]
+        word = one.clause.document or one.clause.attestation
+        shown.append(
+            {
+                "id": clause_id,
+                "mode": one.clause.mode,
+                "status": one.clause.status,
+                "outcome": one.outcome,
+                "notes": one.clause.notes,
+                "word": word,
+                "other": elsewhere,
+                "evidence": [_evidence(e) for e in one.evidence],
+            }
+        )
+    return _page("sentence.html.j2", controller, here="sentence", unit=unit, clauses=shown)
+
+
+def _evidence(e: Any) -> dict[str, Any]:
+    things = f"{e.looked_at:,} thing{'s' if e.looked_at != 1 else ''}"
+    places = f"{e.places} place{'s' if e.places != 1 else ''}"
+    return {
+        "sentence": e.sentence,
+        "outcome": e.outcome.value,
+        "at": e.at.isoformat(),
+        "at_words": _minute(e.at),
+        "looked_words": f"{things} in {places}" if e.looked_at else "nothing",
+        "scope": e.scope if e.asked else "this site and its records",
+        "control": e.control,
+        "code": e.code,
+        "entry": e.entry,
+        "findings": e.findings if e.outcome in (Outcome.FAIL, Outcome.ERROR) else (),
+    }
+
+
+@get("/privacy/versions", media_type=MediaType.HTML, sync_to_thread=True)
+def versions_page(state: State) -> Response[str]:
+    """Every published version with its date, its hashes and what changed."""
+    controller: Controller = state.controller
+    archive = Versions(controller.database).all(controller.bundle.id)
+    shown = []
+    for before, version in zip([None, *archive], archive, strict=False):
+        shown.append(
+            {
+                "version": version.published.version,
+                "words": _day(dt.date.fromisoformat(str(version.published.version))),
+                "published_at": version.at.isoformat(),
+                "published_words": _minute(version.at),
+                "text_sha256": version.published.text_sha256,
+                "rules_sha256": version.published.rules_sha256,
+                "entry": version.entry,
+                "changes": _changes(before, version) if before else [],
+            }
+        )
+    return _page("versions.html.j2", controller, here="versions", versions=shown[::-1])
+
+
+def _changes(before: Version, after: Version) -> list[dict[str, str]]:
+    changes = []
+    for line in difflib.ndiff(before.units, after.units):
+        if line[:2] == "- ":
+            changes.append({"kind": "removed", "text": line[2:]})
+        elif line[:2] == "+ ":
+            changes.append({"kind": "added", "text": line[2:]})
+    return changes
+
+
+@get("/privacy/versions/{version:str}", media_type=MediaType.HTML, sync_to_thread=True)
+def version_page(version: str, state: State) -> Response[str]:
+    """The text of one published version, as it was shown."""
+    controller: Controller = state.controller
+    found = [
+        v
+        for v in Versions(controller.database).all(controller.bundle.id)
+        if str(v.published.version) == version
+    ]
+    if not found:
+        raise NotFoundException
+    last = found[-1]
+    return _page(
+        "version.html.j2",
+        controller,
+        here="version",
+        words_date=_day(dt.date.fromisoformat(version)),
+        units=[{"kind": k, "text": t} for k, t in zip(last.kinds, last.units, strict=True)],
+    )
+
+
+def _asset(name: str) -> bytes:
+    return resources.files("kept.app").joinpath("assets", name).read_bytes()
+
+
+@get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)
+def asset(name: str) -> Response[bytes]:
+    """Style sheet and icon: two files of our own."""
+    kinds = {"kept.css": "text/css", "kept.svg": "image/svg+xml"}
+    if name not in kinds:
+        raise NotFoundException
+    return Response(
+        _asset(name), media_type=kinds[name], headers={"Cache-Control": "public, max-age=300"}
+    )
+
+
+@get("/health", include_in_schema=False)
+async def health() -> str:
+    """Whether the process answers."""
+    return "ok"
+
+
+def error_page(request: Request[Any, Any, Any], status: int) -> Response[str]:
+    """A page for people; it repeats nothing of what was sent."""
+    words = {404: "This page does not exist.", 405: "This page only shows something."}
+    return _page(
+        "error.html.j2",
+        request.app.state.controller,
+        status,
+        here="error",
+        message=words.get(status, "Something went wrong on our side."),
+    )
+
+
+HANDLERS: Final = [
+    home, policy_page, sentence_page, versions_page, version_page, asset, health,
+]  # fmt: skip

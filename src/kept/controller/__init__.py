@@ -1,0 +1,385 @@
+"""The Controller and its one door: every use of personal data passes here.
+
+The controller is the organisation that answers for the data (GDPR Art. 4(7)): a bundle, a
+data map, stores, records, a ledger. Its verbs: `decide`, `use`, `audience` (for purposes),
+`locate`, `read`, `execute` (for rights), `inspect` (counts, hashes and comparisons, never
+values). Stores hand sessions to nobody else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from kept.controller import execute as executing
+from kept.controller import locate as locating
+from kept.controller.inspect import Inspector
+from kept.controller.locate import Located
+from kept.custodian import FileCustodian
+from kept.database import Database
+from kept.datamap.map import DataMap, Link
+from kept.datamap.reach import WEAK, Place
+from kept.decide import compile as compiling
+from kept.decide.facts import GROUNDS
+from kept.decide.ties import Questions, Ties
+from kept.decide.use import Rules
+from kept.decide.use import use as may
+from kept.deployment import Deployment, Document
+from kept.errors import Denied, IdentifierError, StoreError, UsageError
+from kept.keys import Vault
+from kept.ledger.entry import Entry, name
+from kept.ledger.log import Ledger
+from kept.ledger.proof import KeySigner
+from kept.model.abilities import Abilities
+from kept.model.decision import Ask, Decision, Facts
+from kept.model.plan import Plan, StepResult
+from kept.model.select import Batch, KeyTable, by_key
+from kept.model.surface import Surface
+from kept.model.values import Value
+from kept.policy.bundle import Bundle
+from kept.records.actor import Actors
+from kept.records.case import Cases
+from kept.records.consent import Consents
+from kept.records.hold import Holds
+from kept.records.locator import Locator
+from kept.records.subject import Subjects
+from kept.records.suppression import ALL, Suppressions
+from kept.stores.base import Store
+from kept.stores.dialects import POSTGRESQL, render
+from kept.terms.identifiers import Identifier
+
+__all__ = ["Controller", "Located", "Place"]
+
+#: Kinds of grounds that can arise in the very act asked about (a form that is being sent).
+ARISING = frozenset(("consent", "contract", "request", "terms", "preference"))
+_WORDS = ("word0", "word1", "word2", "word3")
+
+
+class Controller:
+    """The organisation at work. Threads may share it; processes open their own."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        datamap: DataMap,
+        stores: Mapping[str, Store],
+        without: Mapping[str, str],
+        database: Database,
+        vault: Vault,
+        ledger: Ledger,
+        *,
+        bundle_directory: Path,
+        documents: Sequence[Document] = (),
+        site_url: str | None = None,
+    ) -> None:
+        """`without` names the systems that have no store, with the reason."""
+        self.bundle_directory = bundle_directory
+        self.bundle, self.datamap, self.database = bundle, datamap, database
+        self.vault, self.ledger, self.site_url = vault, ledger, site_url
+        self.surfaces: tuple[Surface, ...] = ()
+        self._stores, self._without = dict(stores), dict(without)
+        self._documents = tuple(documents)
+        self.rules = Rules.of(bundle)
+        self.subjects = Subjects(database, vault)
+        self.actors = Actors(database)
+        self.cases = Cases(database, vault, self.subjects)
+        self.consents = Consents(database)
+        self.holds = Holds(database)
+        self.suppressions = Suppressions(database, vault)
+        self.locator = Locator(database, vault)
+
+    @classmethod
+    def open(cls, deployment: Deployment) -> Controller:
+        """Open everything that a deployment names. Closing it gives everything back."""
+        bundle, datamap = deployment.read_bundle(), deployment.read_map()
+        deployment.check(bundle, datamap)
+        database = Database.open(deployment.database, deployment.directory)
+        try:
+            custodian = FileCustodian(deployment.directory / "keys", deployment.passphrase)
+            vault = Vault(database, custodian)
+            ledger = Ledger(database, KeySigner(vault.signing_key()), f"kept/{bundle.id}")
+            stores, without = deployment.open_stores(datamap)
+        except BaseException:
+            database.close()
+            raise
+        return cls(
+            bundle, datamap, stores, without, database, vault, ledger,
+            bundle_directory=deployment.bundle, documents=deployment.documents,
+            site_url=deployment.site_url,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Give back stores and database; may be called twice."""
+        for store in self._stores.values():
+            store.close()
+        self.database.close()
+
+    def __enter__(self) -> Controller:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # — the door ——————————————————————————————————————————————————————————————————————————
+
+    def facts(
+        self, person: Identifier | None, now: dt.datetime, arising: Iterable[str] = ()
+    ) -> Facts:
+        """What is known of a person as of `now`, with the organisation's documents in force.
+
+        An identifier that leads to several people gets the impediments of all of them and the
+        grounds that every one of them has.
+        """
+        standing = {d.fact for d in self._documents if d.in_force(now)}
+        for fact in arising:
+            if fact.partition(":")[0] not in ARISING:
+                raise UsageError(
+                    "a ground that cannot arise in an act was given",
+                    expected=f"one of {', '.join(sorted(ARISING))}, with its purpose",
+                    met=f"`{fact.partition(':')[0][:40]}`",
+                )
+            standing.add(fact)
+        if person is None:
+            return Facts(frozenset(standing))
+        people = self.subjects.find([person])
+        if not people:
+            channels = self.suppressions.channels(person)
+            held = {f"suppressed:{c}" if c != ALL else "suppressed" for c in channels}
+            return Facts(frozenset(standing | held))
+        known = self.consents.facts_of(people, now)
+        grounds = frozenset.intersection(*(_grounds(f) for f in known))
+        others = frozenset().union(*(f.held - _grounds(f) for f in known))
+        unknown = frozenset().union(*(f.unknown for f in known))
+        return Facts(grounds | others | standing, unknown, max(f.epoch for f in known))
+
+    def decide(
+        self,
+        ask: Ask,
+        person: Identifier | None,
+        now: dt.datetime,
+        *,
+        arising: Iterable[str] = (),
+    ) -> Decision:
+        """May this be done? The answer is recorded, allowed or denied, with its clauses."""
+        facts = self.facts(person, now, arising)
+        decision = may(self.rules, ask, facts)
+        self.ledger.append(self._decided(ask, decision, facts.epoch, now))
+        return decision
+
+    def use(self, ask: Ask, person: Identifier, now: dt.datetime) -> Iterator[tuple[Place, Batch]]:
+        """A person's rows for a purpose: only datasets that serve the activity which allowed it.
+
+        Raises Denied. Rows that are retained for another reason are not among them.
+        """
+        decision = self.decide(ask, person, now)
+        if not decision.allow:
+            raise Denied(decision.reason, decision.because)
+        found = self.locate([[person]])
+        serving = {
+            s: tuple(x for x in selects if self._serves(s, x.dataset, decision.activity))
+            for s, selects in found.selects.items()
+        }
+        found.selects = {s: selects for s, selects in serving.items() if selects}
+        yield from self.read(found)
+
+    def audience(self, ask: Ask, now: dt.datetime) -> list[int]:
+        """Numbers of all known people for whom the Ask is allowed now; drawn in the database."""
+        rules = hashlib.sha256("\n".join(self.rules.facts).encode()).hexdigest()
+        standing = frozenset(d.fact for d in self._documents if d.in_force(now))
+        self.consents.refresh(
+            lambda f: self.rules.word(Facts(f.held | standing, f.unknown, f.epoch)),
+            f"{rules}:{hashlib.sha256(repr(sorted(standing)).encode()).hexdigest()[:16]}",
+            now,
+        )
+        where, parameters = render(compiling.compile(self.rules, ask, _WORDS), POSTGRESQL)
+        with self.database.connection() as connection:
+            rows = connection.execute(
+                f"SELECT subject FROM subject_facts WHERE {where} ORDER BY subject",
+                parameters,
+            ).fetchall()
+        entry = Entry("audience.drawn", now, {"purpose": name(ask.purpose), "people": len(rows)})
+        self.ledger.append(entry)
+        return [int(row[0]) for row in rows]
+
+    # — rights ————————————————————————————————————————————————————————————————————————————
+
+    def locate(
+        self,
+        people: Sequence[Sequence[Identifier]],
+        known: Mapping[Place, KeyTable] | None = None,
+    ) -> Located:
+        """Where the people's rows are, over all systems of the map."""
+        return locating.locate(self.datamap, self._stores, self._without, people, known or {})
+
+    def keys(self, found: Located) -> dict[Place, KeyTable]:
+        """The keys of the rows found, without those that are retained (the locator has them)."""
+        shown = {}
+        for place, table in locating.keys(self._stores, found).items():
+            hidden = self.locator.hidden(*place, [key for _, key in table.rows])
+            rows = tuple(r for r, hide in zip(table.rows, hidden, strict=True) if not hide)
+            if rows:
+                shown[place] = KeyTable(table.fields, rows)
+        return shown
+
+    def read(
+        self, found: Located, retained: Mapping[Place, KeyTable] | None = None
+    ) -> Iterator[tuple[Place, Batch]]:
+        """The rows themselves, streamed; retained rows only where `retained` names them.
+
+        Batches of one dataset come in turn. A system that fails moves to `found.unreached`,
+        and what came of it before is not complete.
+        """
+        extra = dict(retained or {})
+        for system in dict.fromkeys((*found.selects, *(s for s, _ in extra))):
+            if system in found.unreached:
+                continue
+            selects = list(found.selects.get(system, ()))
+            own = [(p, t) for p, t in extra.items() if p[0] == system]
+            selects += [by_key(p[1], t) for p, t in own]
+            first_own = len(selects) - len(own)
+            try:
+                with self._stores[system].session() as session:
+                    for index, batch in session.read(selects):
+                        place = (system, selects[index].dataset)
+                        if index < first_own:
+                            batch = self._visible(place, batch)
+                        if batch.rows:
+                            yield place, batch
+            except StoreError as problem:
+                found.unreached[system] = str(problem)
+
+    def count(self, found: Located) -> dict[Place, int]:
+        """Distinct rows per dataset, counted by the stores (retained ones included)."""
+        counted: dict[Place, int] = {}
+        for system, selects in found.selects.items():
+            with self._stores[system].session() as session:
+                for select, rows in zip(selects, session.count(selects), strict=True):
+                    counted[(system, select.dataset)] = rows
+        return counted
+
+    def answer(
+        self, questions: Questions
+    ) -> tuple[dict[Place, dict[tuple[Value, ...], Value]], Ties]:
+        """Dates and ties that a plan has to know, read from the stores. For planning only."""
+        dates: dict[Place, dict[tuple[Value, ...], Value]] = {}
+        ties: dict[str, Mapping[str, KeyTable]] = {}
+        for system in sorted({*questions.dates, *questions.references}):
+            with self._stores[system].session() as session:
+                if system in questions.dates:
+                    dates.update(questions.dated(system, session.read(questions.dates[system])))
+                if system in questions.references:
+                    ties[system] = session.keys(questions.references[system])
+        return dates, questions.ties(ties)
+
+    def foreign_keys(self, systems: Iterable[str]) -> dict[Place, tuple[Link, ...]]:
+        """The real foreign keys of systems, as links."""
+        return {(s, d.name): d.links for s in systems for d in self._stores[s].datasets()}
+
+    def identifiers(self, found: Mapping[Place, KeyTable]) -> list[tuple[int, Identifier]]:
+        """(person, identifier) of all that the rows themselves say of whose they are.
+
+        For the person's own case only: by these she is found again, and not written to again.
+        """
+        known: list[tuple[int, Identifier]] = []
+        for (system, dataset_name), table in found.items():
+            dataset = self.datamap.dataset(system, dataset_name)
+            naming = [
+                f for f in dataset.fields.values() if f.identifies and f.identifies not in WEAK
+            ]
+            if not naming or not table.rows:
+                continue
+            wanted = tuple(f.name for f in naming)
+            with self._stores[system].session() as session:
+                for _, batch in session.read([by_key(dataset_name, table, wanted)]):
+                    at = {name_: i for i, name_ in enumerate(batch.columns)}
+                    for who, row in zip(batch.persons, batch.rows, strict=True):
+                        for item in naming:
+                            value = row[at[item.name]]
+                            one = _identifier(str(item.identifies), value)
+                            if one is not None:
+                                known.append((who, one))
+        return known
+
+    @property
+    def abilities(self) -> dict[str, Abilities]:
+        """What the store of each system can do, as data for the planner."""
+        return {system: store.abilities for system, store in self._stores.items()}
+
+    def execute(
+        self,
+        plan: Plan,
+        *,
+        mark: str,
+        done: Mapping[int, StepResult],
+        record: executing.Recorder,
+    ) -> list[executing.Outcome]:
+        """Carry out a plan whose keys are sealed; see `controller.execute`."""
+        return executing.execute(
+            plan, self.datamap, self._stores, mark=mark, done=done, record=record
+        )
+
+    # — looking ———————————————————————————————————————————————————————————————————————————
+
+    def inspect(self) -> Inspector:
+        """Counts, hashes and comparisons of rows for controls and discovery."""
+        return Inspector(
+            self.datamap,
+            self._stores,
+            lambda people: self.keys(self.locate(people)),
+            self.locator.hidden,
+        )
+
+    def _visible(self, place: Place, batch: Batch) -> Batch:
+        key = self.datamap.dataset(*place).key
+        at = [batch.columns.index(f) for f in key]
+        hidden = self.locator.hidden(*place, [tuple(row[j] for j in at) for row in batch.rows])
+        if not any(hidden):
+            return batch
+        shown = [i for i, hide in enumerate(hidden) if not hide]
+        return Batch(
+            batch.columns, [batch.rows[i] for i in shown], [batch.persons[i] for i in shown]
+        )
+
+    def _serves(self, system: str, dataset: str, activity: str | None) -> bool:
+        return activity is not None and activity in self.datamap.dataset(system, dataset).activities
+
+    def _decided(self, ask: Ask, decision: Decision, epoch: int, now: dt.datetime) -> Entry:
+        body: dict[str, object] = {
+            "purpose": name(ask.purpose[:60]),
+            "allowed": decision.allow,
+            "category": name(ask.category[:60]),
+            "context": name(ask.context[:60]),
+            "recipient": name(ask.recipient[:60]),
+            "region": name(ask.region[:60]),
+            "epoch": epoch,
+            "clauses": list(decision.because),
+        }
+        if decision.activity:
+            body["activity"] = name(decision.activity)
+        if decision.basis:
+            body["basis"] = name(decision.basis)
+        return Entry("use.decided", now, body)
+
+
+def _identifier(kind: str, value: Value) -> Identifier | None:
+    """A value of a row as an identifier; None for what is not of its kind."""
+    if value is None or not str(value).strip():
+        return None
+    one = Identifier(kind, str(value))
+    try:
+        _ = one.normalised
+    except IdentifierError:
+        return None
+    return one
+
+
+def _grounds(facts: Facts) -> frozenset[str]:
+    return frozenset(f for f in facts.held if f.partition(":")[0] in GROUNDS)

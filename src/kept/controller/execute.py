@@ -1,0 +1,240 @@
+"""Carrying out a plan: write, read back through a second handle, say what is true.
+
+Stores whose grain is the whole store are written inside one open transaction each, and none
+is committed before all of them took their changes: that is the rehearsal, and rolling back
+all of them is what happens when one refuses. Stores of a finer grain come after.
+
+What is reported never rests on what a write claimed: it is found by key, afterwards, through
+a handle that did not write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from kept.datamap.map import DataMap
+from kept.errors import KeptError, NotAble, Obstructed, StoreError
+from kept.model.change import Assignment, Change, Const, Template
+from kept.model.plan import Action, Counts, Mode, Plan, Step, StepResult, SystemPlan
+from kept.model.select import by_key
+from kept.model.values import Value, coerce
+from kept.stores.base import Session, Store
+
+_WRITES = (Action.DELETE, Action.OVERWRITE)
+_PLACE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the steps of one system; `statements` for mode assisted."""
+
+    system: str
+    results: tuple[tuple[int, StepResult], ...]
+    statements: tuple[str, ...] = ()
+
+
+Recorder: TypeAlias = Callable[[Outcome], None]
+
+
+def execute(
+    plan: Plan,
+    datamap: DataMap,
+    stores: Mapping[str, Store],
+    *,
+    mark: str,
+    done: Mapping[int, StepResult],
+    record: Recorder,
+) -> list[Outcome]:
+    """Carry out the steps that are not `done` (verified before), system by system.
+
+    `mark` names this execution (the case), the same when it is resumed. `record` is called
+    once per system, as soon as its steps were read back. Raises Obstructed, with nothing
+    written anywhere, when a store refuses its changes before the first commit.
+    """
+    left = {
+        p.system: [s for s in plan.steps if s.system == p.system and s.number not in done]
+        for p in plan.systems
+    }
+    ours = [p for p in plan.systems if left[p.system]]
+    problems: dict[str, str] = {}
+    statements: dict[str, tuple[str, ...]] = {}
+    for p in ours:
+        if p.mode is Mode.ASSISTED:
+            statements[p.system] = _assisted(stores[p.system], left[p.system])
+    together = [p for p in ours if p.mode is Mode.ACT and p.grain == "store"]
+    _write_together(together, left, stores, mark, problems)
+    for p in ours:
+        if p.mode is Mode.ACT and p.grain != "store":
+            _write_alone(p, left[p.system], stores[p.system], mark, problems)
+    outcomes = []
+    for p in ours:
+        results = _read_back(p, left[p.system], datamap, stores[p.system], problems.get(p.system))
+        outcome = Outcome(p.system, tuple(results), statements.get(p.system, ()))
+        record(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def changes(steps: Iterable[Step]) -> list[Change]:
+    """The writing steps as changes by key, in their order."""
+    return [
+        Change(by_key(s.dataset, s.keys), dict(s.assign) if s.action is Action.OVERWRITE else None)
+        for s in steps
+        if s.action in _WRITES and len(s.keys)
+    ]
+
+
+def _assisted(store: Store, steps: Sequence[Step]) -> tuple[str, ...]:
+    try:
+        return tuple(store.statements(changes(steps)))
+    except NotAble as problem:
+        return (f"-- {problem}",)
+
+
+def _write_together(
+    plans: Sequence[SystemPlan],
+    left: Mapping[str, Sequence[Step]],
+    stores: Mapping[str, Store],
+    mark: str,
+    problems: dict[str, str],
+) -> None:
+    """Apply in every store, then commit in every store."""
+    with ExitStack() as stack:
+        sessions: list[tuple[str, Session]] = []
+        for p in plans:
+            todo = changes(left[p.system])
+            if not todo:
+                continue
+            try:
+                session = stack.enter_context(stores[p.system].session(write=True))
+                session.apply(todo, mark)
+            except StoreError as problem:
+                stack.close()  # every open transaction is rolled back
+                _explain(stores[p.system], todo, problem)
+            sessions.append((p.system, session))
+        for index, (system, session) in enumerate(sessions):
+            try:
+                session.commit()
+            except StoreError as problem:
+                if index == 0:
+                    # Nothing is committed anywhere yet: roll back the rest and say why.
+                    stack.close()
+                    _explain(stores[system], changes(left[system]), problem)
+                problems[system] = str(problem)
+
+
+def _explain(store: Store, todo: Sequence[Change], problem: StoreError) -> None:
+    """Raise what stands in the way, in words; else the problem as it was."""
+    if store.abilities.rehearse:
+        with store.session(write=True) as session:
+            obstacles = session.rehearse(todo)
+        if obstacles:
+            first = obstacles[0]
+            more = f" (and {len(obstacles) - 1} more)" if len(obstacles) > 1 else ""
+            raise Obstructed(
+                f"`{store.system}.{first.dataset}` refuses the plan: {first.words}{more};"
+                " nothing was written in any system",
+                expected="a plan that every store takes",
+                met=first.kind,
+                fix=first.fix,
+            ) from None
+    raise problem
+
+
+def _write_alone(
+    p: SystemPlan, steps: Sequence[Step], store: Store, mark: str, problems: dict[str, str]
+) -> None:
+    todo = changes(steps)
+    if not todo:
+        return
+    try:
+        with store.session(write=True) as session:
+            session.apply(todo, mark)
+            session.commit()
+    except StoreError as problem:
+        problems[p.system] = str(problem)
+
+
+def _read_back(
+    p: SystemPlan, steps: Sequence[Step], datamap: DataMap, store: Store, problem: str | None
+) -> list[tuple[int, StepResult]]:
+    """What is true of each step now, found by key through a fresh handle."""
+    if p.mode is Mode.OBSERVE:
+        problem = "mode observe: nothing was written"
+    elif p.mode is Mode.ASSISTED:
+        problem = "mode assisted: a person carries the statements out, then run this again"
+    named = [s for s in steps if len(s.keys)]
+    seen: dict[int, int] = {}
+    try:
+        if not store.abilities.reads_back:
+            raise NotAble("the store cannot be read back, so nothing it did is known")
+        with store.session() as session:
+            counted = [s for s in named if s.action is not Action.OVERWRITE]
+            counts = session.count([by_key(s.dataset, s.keys) for s in counted])
+            seen = {s.number: n for s, n in zip(counted, counts, strict=True)}
+            for s in named:
+                if s.action is Action.OVERWRITE:
+                    seen[s.number] = _overwritten(session, datamap, s)
+    except KeptError as unread:
+        problem = problem or str(unread)
+    results = []
+    for s in steps:
+        met = 0 if not len(s.keys) else seen.get(s.number)
+        results.append((s.number, _result(s, met, problem)))
+    return results
+
+
+def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
+    rows = s.rows
+    if met is None:
+        counts, verified = Counts(found=rows), False
+    elif s.action is Action.DELETE:
+        counts, verified = Counts(found=rows, changed=rows - met), met == 0
+    elif s.action is Action.OVERWRITE:
+        counts, verified = Counts(found=rows, changed=met), met == rows
+    else:
+        counts, verified = Counts(found=rows, retained=met), met == rows
+    if verified:
+        problem = None
+    elif problem is None:
+        left = rows - (counts.changed + counts.retained)
+        problem = f"{left} of {rows} rows are not as the step wants them"
+    return StepResult(s.system, s.dataset, s.action, counts, verified, s.reason, problem)
+
+
+def _overwritten(session: Session, datamap: DataMap, step: Step) -> int:
+    """How many rows of the step now hold what it assigned; a row that is gone counts as done."""
+    dataset = datamap.dataset(step.system, step.dataset)
+    wrong, present = 0, 0
+    for _, batch in session.read([by_key(step.dataset, step.keys)]):
+        for row in {tuple(r) for r in batch.rows}:
+            present += 1
+            values = dict(zip(batch.columns, row, strict=True))
+            for name, assigned in step.assign.items():
+                expected = coerce(_expected(assigned, values), dataset.fields[name].type)
+                if values[name] != expected:
+                    wrong += 1
+                    break
+    return step.rows - wrong if present else step.rows
+
+
+def _expected(assigned: Assignment, row: Mapping[str, Value]) -> Value:
+    match assigned:
+        case Const(value):
+            return value
+        case Template(text):
+
+            def fill(place: re.Match[str]) -> str:
+                name = place[1]
+                return place[0][0] if name is None else str(row.get(name))
+
+            return _PLACE.sub(fill, text)
+        case _:
+            raise NotAble(
+                "a per-row function cannot be read back",
+                expected="a constant or a template",
+            )

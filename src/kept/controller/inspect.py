@@ -1,0 +1,172 @@
+"""Looking without seeing: counts, hashes and comparisons of rows, never a value.
+
+Controls and discovery work through this. `Rows` is opaque: it can be counted, hashed,
+compared and followed along a link, and nothing of it can be printed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from kept.datamap.map import DataMap, Dataset, Link
+from kept.datamap.reach import Place
+from kept.errors import StoreUnreachable
+from kept.model.predicate import And, In, IsNull, Not, Predicate
+from kept.model.select import KeyTable, Select
+from kept.model.values import Value, coerce, normal
+from kept.stores.base import Store
+from kept.terms.identifiers import Identifier
+
+#: Key values asked for in one statement by the walk.
+CHUNK = 500
+
+
+#: People (each by her identifiers) → the keys of their rows; as the door finds them.
+Find: TypeAlias = Callable[[Sequence[Sequence[Identifier]]], Mapping[Place, KeyTable]]
+#: (system, dataset, keys) → whether each names a row that is retained.
+Hidden: TypeAlias = Callable[[str, str, Sequence[Sequence[Value]]], Sequence[bool]]
+
+
+class Rows:
+    """Rows of one dataset, as an opaque set. Equality and hashes are of their keys."""
+
+    __slots__ = ("_rows", "_salt", "columns", "dataset", "key", "system")
+
+    def __init__(
+        self,
+        system: str,
+        dataset: str,
+        key: tuple[str, ...],
+        columns: tuple[str, ...],
+        rows: Sequence[tuple[Value, ...]],
+        salt: bytes,
+    ) -> None:
+        self.system, self.dataset, self.key, self.columns = system, dataset, key, columns
+        self._rows = rows
+        self._salt = salt
+
+    def __len__(self) -> int:
+        return len(self.hashes())
+
+    def __repr__(self) -> str:
+        return f"<{len(self._rows)} rows of {self.system}.{self.dataset}>"
+
+    def hashes(self) -> frozenset[bytes]:
+        """Keyed hashes of the rows' keys; the key lives as long as the Inspector."""
+        at = [self.columns.index(name) for name in self.key]
+        found = set()
+        for row in self._rows:
+            text = "\x00".join(repr(normal(row[i])) for i in at)
+            message = f"{self.system}\x00{self.dataset}\x00{text}".encode()
+            found.add(hmac.new(self._salt, message, hashlib.sha256).digest())
+        return frozenset(found)
+
+    def plus(self, others: Rows) -> Rows:
+        """These rows and others of the same dataset."""
+        rows = list(dict.fromkeys((*self._rows, *others._rows)))
+        return Rows(self.system, self.dataset, self.key, self.columns, rows, self._salt)
+
+    def singles(self) -> list[Rows]:
+        """Each row alone."""
+        return [
+            Rows(self.system, self.dataset, self.key, self.columns, [row], self._salt)
+            for row in self._rows
+        ]
+
+
+class Inspector:
+    """The read side that gives no values away. Every call opens a fresh handle."""
+
+    def __init__(
+        self, datamap: DataMap, stores: Mapping[str, Store], find: Find, hidden: Hidden
+    ) -> None:
+        self._datamap, self._stores, self._find, self._hidden = datamap, stores, find, hidden
+        self._salt = secrets.token_bytes(32)
+
+    @property
+    def systems(self) -> list[str]:
+        """Systems that have a store."""
+        return list(self._stores)
+
+    def reality(self, system: str) -> list[Dataset]:
+        """What is really there: names, types, keys and links, no rows."""
+        return list(self._store(system).datasets())
+
+    def count(self, system: str, dataset: Dataset, only: Predicate | None = None) -> int:
+        """How many rows of a mapped dataset match `only` (all rows without it)."""
+        everything = Not(IsNull(dataset.key[0]))
+        where = everything if only is None else And((everything, only))
+        with self._store(system).session() as session:
+            return session.count([Select(dataset.name, dataset.key, only=where)])[0]
+
+    def some(self, system: str, dataset: Dataset, most: int) -> Rows:
+        """Up to `most` rows of a dataset, as they come; none that is retained."""
+        select = Select(dataset.name, dataset.key, only=Not(IsNull(dataset.key[0])))
+        rows: list[tuple[Value, ...]] = []
+        columns: tuple[str, ...] = tuple(dataset.fields)
+        with self._store(system).session() as session:
+            for _, batch in session.read([select]):
+                columns = batch.columns
+                at = [columns.index(name) for name in dataset.key]
+                hidden = self._hidden(
+                    system, dataset.name, [tuple(row[i] for i in at) for row in batch.rows]
+                )
+                shown = [r for r, hide in zip(batch.rows, hidden, strict=True) if not hide]
+                rows += shown[: most - len(rows)]
+                if len(rows) >= most:
+                    break
+        return Rows(system, dataset.name, dataset.key, columns, rows, self._salt)
+
+    def along(self, system: str, child: Dataset, link: Link, parents: Rows) -> Rows:
+        """The rows of `child` whose link leads to one of `parents`: plain comparisons, no joins.
+
+        This is the slow road on purpose: it shares no code with the routes it checks.
+        """
+        wanted: set[tuple[Value, ...]] = set()
+        at = [parents.columns.index(name) for name in link.on]
+        for row in parents._rows:
+            key = tuple(row[i] for i in at)
+            if None not in key:
+                wanted.add(key)
+        rows: list[tuple[Value, ...]] = []
+        columns: tuple[str, ...] = tuple(child.fields)
+        first = child.fields[link.fields[0]].type
+        values = [v for v in {coerce(key[0], first) for key in wanted} if v is not None]
+        with self._store(system).session() as session:
+            for start in range(0, len(values), CHUNK):
+                only = In(link.fields[0], tuple(values[start : start + CHUNK]))
+                for _, batch in session.read([Select(child.name, child.key, only=only)]):
+                    columns = batch.columns
+                    here = [columns.index(name) for name in link.fields]
+                    same = {tuple(normal(v) for v in key) for key in wanted}
+                    rows += [r for r in batch.rows if tuple(normal(r[i]) for i in here) in same]
+        return Rows(system, child.name, child.key, columns, rows, self._salt)
+
+    def reach(self, person: Rows) -> dict[Place, Rows]:
+        """The rows that the door finds for one person, named by the key of her own row."""
+        dataset = self._datamap.dataset(person.system, person.dataset)
+        at = [person.columns.index(name) for name in person.key]
+        people = [
+            [
+                Identifier(str(dataset.fields[name].identifies), str(row[i]))
+                for name, i in zip(person.key, at, strict=True)
+            ]
+            for row in person._rows
+        ]
+        return {
+            (system, name): Rows(system, name, t.fields, t.fields, t.values, self._salt)
+            for (system, name), t in self._find(people).items()
+        }
+
+    def _store(self, system: str) -> Store:
+        store = self._stores.get(system)
+        if store is None:
+            raise StoreUnreachable(
+                f"the system `{system}` has no store",
+                fix=f"give [systems.{system}] a store and a url in kept.toml",
+            )
+        return store

@@ -1,0 +1,70 @@
+"""Finding a person's rows over all systems: Selects, keys, and who could not be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kept.datamap.map import DataMap
+from kept.datamap.reach import Place, reach
+from kept.errors import StoreError
+from kept.model.select import KeyTable, Select
+from kept.stores.base import Store
+from kept.terms.identifiers import Identifier
+
+
+@dataclass(slots=True)
+class Located:
+    """Where people's rows are. `selects` are complete for every system that answered.
+
+    `unreached` names systems that could not be asked, with the reason; while one stands
+    there nothing is complete. `warnings` say what was not searched for and why.
+    """
+
+    people: tuple[tuple[Identifier, ...], ...]
+    selects: dict[str, tuple[Select, ...]] = field(default_factory=dict)
+    unreached: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def locate(
+    datamap: DataMap,
+    stores: Mapping[str, Store],
+    without: Mapping[str, str],
+    people: Sequence[Sequence[Identifier]],
+    known: Mapping[Place, KeyTable],
+) -> Located:
+    """Work out the Selects of `people`; stores are asked only where keys of one lead to others."""
+    found = Located(tuple(tuple(p) for p in people), unreached=dict(without))
+    look = reach(datamap, people, known)
+    while look.seek:
+        answers: dict[str, Mapping[str, KeyTable]] = {}
+        for system, selects in look.seek.items():
+            if system in found.unreached:
+                continue
+            try:
+                with stores[system].session() as session:
+                    answers[system] = session.keys(selects)
+            except StoreError as problem:
+                found.unreached[system] = str(problem)
+        look = look.next(answers)
+    found.selects = {s: list_ for s, list_ in look.selects.items() if s not in found.unreached}
+    found.warnings = look.warnings
+    return found
+
+
+def keys(stores: Mapping[str, Store], found: Located) -> dict[Place, KeyTable]:
+    """The keys of all rows found, per dataset; one statement per dataset, one session per system.
+
+    A system that fails is moved to `found.unreached`.
+    """
+    tables: dict[Place, KeyTable] = {}
+    for system, selects in list(found.selects.items()):
+        try:
+            with stores[system].session() as session:
+                for dataset, table in session.keys(selects).items():
+                    tables[(system, dataset)] = table
+        except StoreError as problem:
+            found.unreached[system] = str(problem)
+            del found.selects[system]
+    return tables

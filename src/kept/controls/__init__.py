@@ -1,0 +1,1 @@
+"""Controls: assertions about clauses, their runner and their evidence."""

@@ -1,0 +1,93 @@
+"""The registry: a control is a generator that yields what it looked at and what is amiss.
+
+    @control("retention.nothing-overdue")
+    def nothing_overdue(controller, now): ...
+        yield Looked(rows, "customers.invoice")     # things examined, not rules
+        yield Finding("customers.invoice", "3 rows are past their time")
+
+Laws: a control that looked at nothing is `vacuous`, never a pass; it computes its answer by
+another road than the duty it watches; its findings hold no personal data.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from kept import __version__
+from kept.controller import Controller
+from kept.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """`count` things were examined at `where` (a system, a dataset, a page, the ledger).
+
+    `system` names the system of the map that was asked, where it was one.
+    """
+
+    count: int
+    where: str
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing amiss, in words without personal data, and how to mend it."""
+
+    where: str
+    words: str
+    fix: str = ""
+
+
+Check: TypeAlias = Callable[[Controller, dt.datetime], Iterator[Looked | Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A named check. `sentence` is its docstring's first line: what it asserts."""
+
+    name: str
+    sentence: str
+    check: Check
+
+    @property
+    def code(self) -> str:
+        """SHA-256 (hex) over the package version and the source of the check's whole module.
+
+        The whole module, because a check may call helpers beside it; the version stands for
+        what it calls elsewhere.
+        """
+        module = sys.modules[self.check.__module__]
+        source = inspect.getsource(module)
+        return hashlib.sha256(f"{__version__}\n{self.name}\n{source}".encode()).hexdigest()
+
+
+_CONTROLS: dict[str, Control] = {}
+
+
+def control(name: str) -> Callable[[Check], Check]:
+    """Register a check under `name` (`duty.what-it-asserts`)."""
+
+    def register(check: Check) -> Check:
+        doc = (inspect.getdoc(check) or "").strip().splitlines()
+        if not doc:
+            raise UsageError(
+                f"the control `{name}` says not what it asserts", fix="give it a docstring"
+            )
+        if name in _CONTROLS:
+            raise UsageError(f"the control `{name}` is registered twice", fix="rename one of them")
+        _CONTROLS[name] = Control(name, doc[0], check)
+        return check
+
+    return register
+
+
+def registered() -> Mapping[str, Control]:
+    """All controls known by now, by name; `import kept.duties` makes the shipped ones known."""
+    return dict(sorted(_CONTROLS.items()))

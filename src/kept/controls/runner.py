@@ -1,0 +1,182 @@
+"""The runner: carries out controls, writes their evidence into the ledger, sums up clauses."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kept.controller import Controller
+from kept.controls.evidence import Evidence, Outcome, worst
+from kept.controls.history import document
+from kept.controls.registry import Control, Finding, Looked
+from kept.errors import KeptError, UsageError
+from kept.ledger.entry import Entry, name
+from kept.policy.bundle import Bundle
+from kept.policy.shapes import Clause
+from kept.records.run import Runs, digest
+
+#: Findings kept of one run; the rest are counted in the last one.
+MOST_FINDINGS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseReport:
+    """One clause as it stands: its status and, where controls ran, what they came to.
+
+    `outcome` is an Outcome's value, or the status itself where nothing is run (open,
+    statement).
+    """
+
+    clause: Clause
+    outcome: str
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def looked_at(self) -> int:
+        """Things examined by all its controls."""
+        return sum(e.looked_at for e in self.evidence)
+
+    @property
+    def scope(self) -> str:
+        """The narrowest scope among its controls, in words."""
+        about = [e for e in self.evidence if e.asked]
+        return min(about, key=lambda e: e.asked).scope if about else "not about systems"
+
+
+def run(
+    controller: Controller,
+    controls: Mapping[str, Control],
+    now: dt.datetime,
+    *,
+    names: Iterable[str] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Evidence]:
+    """Run the named controls (default: all that the bundle names) and record their evidence."""
+    wanted = sorted(set(names if names is not None else _named(controller)))
+    missing = [one for one in wanted if one not in controls]
+    if missing:
+        raise UsageError(
+            f"the control `{missing[0]}` is not known",
+            expected="the name of a shipped control",
+            fix="correct the name in clauses.yml; `kept policy check` lists every wrong one",
+        )
+    done: list[Evidence] = []
+    for one in wanted:
+        progress(one)
+        done.append(_run_one(controller, controls[one], now))
+    if not done:
+        return []
+    documents = [document(e) for e in done]
+    entries = [_entry(e, digest(d)) for e, d in zip(done, documents, strict=True)]
+    with controller.database.connection() as connection:
+        indices = controller.ledger.append_in(connection, entries)
+        rows = zip(indices, done, documents, strict=True)
+        Runs(controller.database).add(connection, [(i, e.control, e.at, d) for i, e, d in rows])
+    return [replace(e, entry=i) for e, i in zip(done, indices, strict=True)]
+
+
+def report(bundle: Bundle, evidence: Sequence[Evidence], now: dt.datetime) -> list[ClauseReport]:
+    """Sum up every clause from the newest evidence of each of its controls."""
+    newest: dict[str, Evidence] = {}
+    for one in evidence:
+        if one.control not in newest or newest[one.control].at <= one.at:
+            newest[one.control] = one
+    return [_clause(c, bundle.status(c.id), newest, now) for c in bundle.clauses.values()]
+
+
+def totals(reports: Iterable[ClauseReport]) -> dict[str, int]:
+    """How many clauses stand how, by outcome."""
+    counted: dict[str, int] = {}
+    for one in reports:
+        counted[one.outcome] = counted.get(one.outcome, 0) + 1
+    return dict(sorted(counted.items()))
+
+
+def _named(controller: Controller) -> set[str]:
+    return {name for c in controller.bundle.clauses.values() for name in c.controls}
+
+
+def _clause(
+    clause: Clause, status: str, newest: Mapping[str, Evidence], now: dt.datetime
+) -> ClauseReport:
+    if status in ("open", "statement"):
+        return ClauseReport(clause, status)
+    ran = tuple(newest[name] for name in clause.controls if name in newest)
+    outcomes = [e.outcome for e in ran]
+    outcomes += [Outcome.VACUOUS] * (len(clause.controls) - len(ran))
+    if status in ("gated", "attested"):
+        word = clause.document or clause.attestation
+        lasting = word is not None and (word.expiry is None or word.expiry >= now.date())
+        outcomes.append(Outcome.PASS if lasting else Outcome.EXPIRED)
+    return ClauseReport(clause, worst(outcomes).value, ran)
+
+
+def _run_one(controller: Controller, one: Control, now: dt.datetime) -> Evidence:
+    looked, places, systems = 0, set(), set()
+    findings: list[Finding] = []
+    more = 0
+    error = False
+    try:
+        for item in one.check(controller, now):
+            if isinstance(item, Looked):
+                looked += item.count
+                places.add(item.where)
+                if item.system:
+                    systems.add(item.system)
+            elif len(findings) < MOST_FINDINGS:
+                findings.append(item)
+            else:
+                more += 1
+    except KeptError as problem:
+        error = True
+        findings.append(Finding(one.name, str(problem), "run it again once this is mended"))
+    except Exception as problem:  # a fault of the control itself must never look like a pass
+        error = True
+        findings.append(Finding(one.name, f"the control broke off: {type(problem).__name__}"))
+    if more:
+        findings.append(Finding(one.name, f"and {more} more findings of this kind"))
+    if error:
+        outcome = Outcome.ERROR
+    elif findings:
+        outcome = Outcome.FAIL
+    else:
+        outcome = Outcome.PASS if looked else Outcome.VACUOUS
+    bundle = controller.bundle
+    return Evidence(
+        control=one.name,
+        sentence=one.sentence,
+        code=one.code,
+        policy=f"{bundle.id} {bundle.version}",
+        text_digest=bundle.text_digest,
+        rules_digest=bundle.rules_digest,
+        map_digest=controller.datamap.digest,
+        at=now,
+        outcome=outcome,
+        looked_at=looked,
+        places=len(places),
+        asked=len(systems),
+        known=len(controller.datamap.systems) if systems else 0,
+        findings=tuple(findings),
+    )
+
+
+def _entry(e: Evidence, evidence: str) -> Entry:
+    found = [{"count": 1, "what": name(e.control), "where": name(f.where[:60])} for f in e.findings]
+    return Entry(
+        "control.ran",
+        e.at,
+        {
+            "control": e.control,
+            "code": e.code,
+            "outcome": e.outcome.value,
+            "looked_at": e.looked_at,
+            "findings": found,
+            "systems": e.asked,
+            "known": e.known,
+            "policy": name(e.policy),
+            "rules": e.rules_digest,
+            "map": e.map_digest,
+            "evidence": evidence,
+        },
+    )

@@ -1,0 +1,309 @@
+"""Kept's own PostgreSQL: embedded, or by URL (15 to 18, no extension needed).
+
+The embedded server is one cluster per deployment directory, `DIR/postgres`. The first process
+that opens it starts it, others share it, the last one to close it stops it. It listens on a
+UNIX socket only, and lets in only the operating-system user that it was made by.
+
+Kept connects as a role that is neither superuser nor above row policies, because such a role
+passes every grant: no control may run as one. Where the URL names a superuser, Kept makes an
+ordinary role of its own and connects as that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from kept import migrations
+from kept.embedded import ROLE, Server, url_of
+from kept.errors import DatabaseError
+
+#: A connection whose rows are plain tuples.
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+OLDEST: Final = 15
+#: Seconds until a database that does not answer counts as not there.
+PATIENCE: Final = 10
+#: Set on every connection. Times come back in UTC; a lost client gives its locks back.
+_SESSION: Final[dict[str, Any]] = {
+    "application_name": "kept",
+    "connect_timeout": str(PATIENCE),
+    "options": "-c timezone=UTC -c client_min_messages=warning"
+    " -c idle_in_transaction_session_timeout=600000",
+}
+_PASSWORD_FILE: Final = "database.password"  # noqa: S105 — the name of a file, not a password
+
+
+class Database:
+    """A pool of connections to Kept's own PostgreSQL, migrated to this version of Kept.
+
+    Threads may share it; processes open their own.
+    """
+
+    def __init__(self, url: str, *, server: Server | None = None, size: int = 10) -> None:
+        """Open the pool on `url` (a role that is no superuser). Most callers want `open`."""
+        self.url = url
+        self._server = server
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            url,
+            kwargs=_session(url),
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=30,
+            check=ConnectionPool.check_connection,
+            name="kept",
+        )
+
+    @classmethod
+    def open(cls, spec: str, directory: Path) -> Database:
+        """Open the database of a deployment: `spec` is `embedded` or a PostgreSQL URL.
+
+        Makes what is missing (cluster, role, database, tables) and migrates. Two processes may
+        do so at once. Raises DatabaseError when the server cannot be reached, is too old, or
+        holds tables of a newer Kept.
+        """
+        if spec == "embedded":
+            server = Server(directory / "postgres")
+            server.acquire()
+            try:
+                url = server.make_database("kept")
+                return cls._ready(url, server)
+            except BaseException:
+                server.release()
+                raise
+        if not spec.startswith(("postgresql://", "postgres://")):
+            raise DatabaseError(
+                "the setting `database` is not one that Kept knows",
+                expected='"embedded", a URL that starts with postgresql://, or "env:NAME"',
+                fix="correct `database` in kept.toml",
+            )
+        return cls._ready(_as_ordinary_role(spec, directory), None)
+
+    @classmethod
+    def _ready(cls, url: str, server: Server | None) -> Database:
+        with connecting(url) as connection:
+            _check_version(connection)
+            migrations.migrate(connection)
+        database = cls(url, server=server)
+        database._pool.open()
+        return database
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection in a transaction: committed at the end, rolled back on any error.
+
+        An error of PostgreSQL that leaves the block becomes a DatabaseError without values.
+        """
+        failure: DatabaseError | None = None
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout:
+            failure = DatabaseError(
+                "Kept's database did not give a connection in time",
+                met=self.where,
+                fix="see whether PostgreSQL runs and has connections left (max_connections)",
+            )
+        except psycopg.Error as error:
+            failure = without_values(error)
+        if failure is not None:
+            raise failure from None
+
+    @contextlib.contextmanager
+    def within(self, connection: Connection | None) -> Iterator[Connection]:
+        """The caller's transaction where there is one, else one of its own."""
+        if connection is not None:
+            yield connection
+            return
+        with self.connection() as own:
+            yield own
+
+    @property
+    def where(self) -> str:
+        """The database in words, without a password."""
+        return place(self.url)
+
+    def close(self) -> None:
+        """Give all connections back; stop the embedded server if nobody else uses it."""
+        self._pool.close()
+        if self._server is not None:
+            self._server.release()
+            self._server = None
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def without_values(error: psycopg.Error) -> DatabaseError:
+    """The error without what PostgreSQL quotes from rows and statements.
+
+    Keeps the kind, the SQLSTATE and the names of table, column and constraint. The error
+    itself loses its text too, because Python shows it as the context of what is raised next.
+    """
+    diag = error.diag
+    error.args = (type(error).__name__,)
+    named = [
+        f"{what} `{name}`"
+        for what, name in (
+            ("table", diag.table_name),
+            ("column", diag.column_name),
+            ("constraint", diag.constraint_name),
+        )
+        if name
+    ]
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+        return DatabaseError(
+            "the connection to Kept's database was lost",
+            fix="see whether PostgreSQL runs; what was not committed is undone, so run it again",
+        )
+    state = f" ({error.sqlstate})" if error.sqlstate else ""
+    return DatabaseError(
+        "Kept's database refused a statement",
+        met=", ".join([f"{type(error).__name__}{state}", *named]),
+        fix="nothing of it was kept",
+    )
+
+
+def place(url: str) -> str:
+    """Host and database of a URL in words; never the password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        return "an unreadable URL"
+    host = parts.get("host") or "the local socket"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"database `{parts.get('dbname', '')}` on {host}{port}"
+
+
+@contextlib.contextmanager
+def connecting(url: str) -> Iterator[Connection]:
+    """One connection outside the pool, for the preparations; errors without values."""
+    failure: DatabaseError | None = None
+    connection: Connection | None = None
+    try:
+        connection = psycopg.connect(url, **_session(url))
+    except psycopg.Error as error:
+        failure = _unreachable(url, error)
+    if connection is None:
+        assert failure is not None
+        raise failure
+    try:
+        with connection:
+            yield connection
+    except psycopg.Error as error:
+        failure = without_values(error)
+    if failure is not None:
+        raise failure from None
+
+
+def _session(url: str) -> dict[str, Any]:
+    """The settings of a session; what the URL says itself stands."""
+    try:
+        said = conninfo_to_dict(url)
+    except psycopg.Error:
+        return {}
+    both = f"{said['options']} {_SESSION['options']}" if said.get("options") else None
+    own = {name: value for name, value in _SESSION.items() if not said.get(name)}
+    return own | {"options": both} if both else own
+
+
+def _unreachable(url: str, error: psycopg.Error) -> DatabaseError:
+    # libpq speaks of host, port, role and database only, after the word "failed:".
+    text = str(error).strip().splitlines()
+    reason = text[0].rpartition("failed: ")[2] if text else ""
+    return DatabaseError(
+        "Kept's database cannot be reached",
+        expected="a PostgreSQL server that lets Kept in",
+        met=f"{place(url)}: {reason or type(error).__name__}",
+        fix="correct `database` in kept.toml, or start that server",
+    )
+
+
+def _check_version(connection: Connection) -> None:
+    major = connection.info.server_version // 10000
+    if major < OLDEST:
+        raise DatabaseError(
+            "Kept's database is too old",
+            expected=f"PostgreSQL {OLDEST} or newer",
+            met=f"PostgreSQL {major}",
+            fix='upgrade the server, or use the embedded one: database = "embedded"',
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise DatabaseError(
+            "Kept's database cannot hold every letter",
+            expected="the encoding UTF8",
+            met=f"the encoding {encoding}",
+            fix="create it anew: CREATE DATABASE kept ENCODING 'UTF8' TEMPLATE template0",
+        )
+
+
+def _as_ordinary_role(url: str, directory: Path) -> str:
+    """The URL under a role that is no superuser; made with a password of its own if needed."""
+    with connecting(url) as connection:
+        _check_version(connection)
+        powers = connection.execute(
+            "SELECT rolsuper OR rolbypassrls, current_database(), pg_get_userbyid(datdba) "
+            "FROM pg_roles, pg_database "
+            "WHERE rolname = current_user AND datname = current_database()"
+        ).fetchone()
+        assert powers is not None
+        if not powers[0]:
+            return url
+        name = str(powers[1])
+        role = ROLE if name == ROLE else f"{ROLE}_{name}"[:63]
+        path = directory / "keys" / _PASSWORD_FILE
+        password = _password(path)
+        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+        connection.execute(
+            sql.SQL(
+                "{} ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE PASSWORD {}"
+            ).format(
+                sql.SQL("ALTER" if known else "CREATE"), sql.Identifier(role), sql.Literal(password)
+            )
+        )
+        connection.execute(
+            sql.SQL("GRANT CREATE, CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
+                sql.Identifier(name), sql.Identifier(role)
+            )
+        )
+        connection.execute(
+            sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(sql.Identifier(role))
+        )
+    parts = {k: str(v) for k, v in conninfo_to_dict(url).items() if v is not None}
+    ordinary = url_of(**{**parts, "user": role, "password": password})
+    try:
+        with connecting(ordinary):
+            return ordinary
+    except DatabaseError as error:
+        raise DatabaseError(
+            "Kept will not work as a superuser, and the server does not let its own role in",
+            expected=f"the role `{role}` to log in with a password",
+            met=error.met,
+            fix="give the URL of a role that is no superuser and owns the database",
+        ) from None
+
+
+def _password(path: Path) -> str:
+    """The password of Kept's own role: made once, in a file that only its owner reads."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+            file.flush()
+            os.fsync(file.fileno())
+    return path.read_text("utf-8").strip()

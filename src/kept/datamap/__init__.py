@@ -1,0 +1,1 @@
+"""The map: where personal data lies and to whom it belongs."""

@@ -1,0 +1,227 @@
+"""The map against the bundle's words and against what is really there.
+
+Both functions return what is amiss and raise nothing: whoever shows it decides what follows.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, System
+from kept.datamap.overwrite import stuck
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something amiss. `where` is file:line, the file named as the operator would open it."""
+
+    where: str
+    what: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.fix[:1].upper()}{self.fix[1:]}"
+
+
+def check(
+    datamap: DataMap,
+    categories: Collection[str],
+    retention: Collection[str],
+    activities: Collection[str] | None = None,
+    laws: Collection[str] = (),
+) -> list[Problem]:
+    """What the map says in words that the bundle does not have.
+
+    `categories`, `retention`, `activities` are the bundle's ids (None: not looked at), `laws`
+    the retention classes that a law keeps from erasure. Personal data without a retention
+    class is a problem: it would be kept for ever.
+    """
+    found: list[Problem] = []
+    for system in datamap.systems.values():
+        for dataset in system.datasets.values():
+            where = f"{system.file or system.name}:{dataset.line}"
+            for what, fix in _words(system, dataset, categories, retention, activities, laws):
+                found.append(Problem(where, f"{dataset.name}: {what}", fix))
+    return found
+
+
+def _words(
+    system: System,
+    dataset: Dataset,
+    categories: Collection[str],
+    retention: Collection[str],
+    activities: Collection[str] | None,
+    laws: Collection[str],
+) -> Iterator[tuple[str, str]]:
+    for item in dataset.fields.values():
+        if item.category is not None and item.category not in categories:
+            yield (
+                f"the category `{item.category}` of `{item.name}` is not in the vocabulary",
+                close(item.category, categories),
+            )
+    if dataset.retention is None:
+        if dataset.personal:
+            yield "personal data without a retention class", "name one under `retention:`"
+    elif dataset.retention not in retention:
+        yield (
+            f"the retention class `{dataset.retention}` is not in retention.yml",
+            close(dataset.retention, retention),
+        )
+    elif dataset.retention in laws and dataset.clock is None and not heirs(system, dataset):
+        what = f"a law keeps `{dataset.retention}`, but no date says since when"
+        fix = "name the field with the date under `clock:`, or link it as owned-by to a dataset"
+        yield what, f"{fix} of the same retention class"
+    for name in dataset.activities if activities is not None else ():
+        if name not in (activities or ()):
+            yield f"the activity `{name}` is not in activities.yml", close(name, activities or ())
+
+
+def heirs(system: System, dataset: Dataset) -> tuple[Link, ...]:
+    """Links along which a hold travels down to `dataset`.
+
+    A dataset without a clock of its own shares the fate of the rows that it is owned by, where
+    both have the same retention class: the lines of an invoice stay as long as the invoice.
+    """
+    if dataset.clock is not None or dataset.retention is None:
+        return ()
+    return tuple(
+        link
+        for link in dataset.links
+        if link.kind is Owner.OWNED
+        and link.system is None
+        and link.to != dataset.name
+        and link.to in system.datasets
+        and system.datasets[link.to].retention == dataset.retention
+    )
+
+
+def compare(system: System, real: Iterable[Dataset]) -> list[Problem]:
+    """The map of one system against what its store says is there (Store.datasets).
+
+    Found are: mapped datasets and fields that are not there; tables and columns that no map
+    names, which is how personal data goes unseen; keys that do not name one row; foreign keys
+    to people's rows that no link explains; types that would compare nothing; and fields that
+    an erasure may have to empty but that may not be empty.
+    """
+    there = {dataset.name: dataset for dataset in real}
+    found: list[Problem] = []
+    for dataset in system.datasets.values():
+        where = f"{system.file or system.name}:{dataset.line}"
+        met = there.get(dataset.name)
+        if met is None:
+            found.append(
+                Problem(
+                    where,
+                    f"`{dataset.name}` is mapped, but `{system.name}` has no such dataset",
+                    close(dataset.name, there),
+                )
+            )
+            continue
+        for what, fix in _differences(system, dataset, met, there):
+            found.append(Problem(where, f"{dataset.name}: {what}", fix))
+    for name in there:
+        if name not in system.datasets:
+            found.append(
+                Problem(
+                    f"{system.file or system.name}:1",
+                    f"`{name}` is there, but no map names it",
+                    "map it; without personal data a dataset needs only its key and fields",
+                )
+            )
+    return found
+
+
+def _differences(
+    system: System, dataset: Dataset, met: Dataset, there: Mapping[str, Dataset]
+) -> Iterator[tuple[str, str]]:
+    for name in dataset.fields:
+        if name not in met.fields:
+            yield f"the field `{name}` is mapped, but not there", close(name, met.fields)
+    for name in met.fields:
+        if name not in dataset.fields:
+            yield (
+                f"the field `{name}` is there, but no map names it",
+                "map it with its category, or without one when it is not personal",
+            )
+    if not met.key:
+        yield (
+            f"nothing promises that `{', '.join(dataset.key)}` names one row",
+            "give the table a primary key or a unique constraint",
+        )
+    elif not set(met.key) <= set(dataset.key):
+        yield (
+            f"`{', '.join(dataset.key)}` may name several rows",
+            f"write `key: [{', '.join(met.key)}]`, which is what the store promises",
+        )
+    compared = {*dataset.key, *(name for link in dataset.links for name in link.fields)}
+    for item in dataset.fields.values():
+        real = met.fields.get(item.name)
+        if real is None:
+            continue
+        looked_for = item.name in compared or item.identifies is not None
+        if looked_for and "other" not in (item.type, real.type) and item.type != real.type:
+            yield (
+                f"`{item.name}` is mapped as {item.type}, but it is {real.type}",
+                f"write `type: {real.type}`",
+            )
+    if _may_stay(system, dataset, there):
+        real_one = realised(system, [met]).datasets[dataset.name]
+        for _, what, fix in stuck(system, real_one):
+            yield f"rows may have to stay without the person, but {what}", fix
+    named = {(link.to, _pairs(link)) for link in dataset.links if link.system is None}
+    for link in met.links:
+        target = system.datasets.get(link.to)
+        if target and target.personal and (link.to, _pairs(link)) not in named:
+            yield (
+                f"the foreign key ({', '.join(link.fields)}) to `{link.to}` has no link in the map",
+                "add the link and say whose data the row is: owned-by, accessed-by or shared",
+            )
+
+
+def _pairs(link: Link) -> frozenset[tuple[str, str]]:
+    return frozenset(zip(link.fields, link.on, strict=False))
+
+
+def _may_stay(system: System, dataset: Dataset, there: Mapping[str, Dataset]) -> bool:
+    """Whether a row may have to stay because others refer to it, or the map wants it to."""
+    if dataset.on_erase is OnErase.OVERWRITE:
+        return True
+    links = (
+        link
+        for other in (*system.datasets.values(), *there.values())
+        for link in other.links
+        if link.system is None
+    )
+    return any(link.to == dataset.name for link in links)
+
+
+def realised(system: System, real: Iterable[Dataset]) -> System:
+    """The mapped system with what only the store knows: which fields may not be null.
+
+    Plans made from it know before anything is tried where a null cannot be written.
+    """
+    there = {dataset.name: dataset for dataset in real}
+    datasets = {}
+    for name, dataset in system.datasets.items():
+        met = there.get(name)
+        fields = {
+            item.name: replace(item, nullable=False)
+            if met and item.name in met.fields and not met.fields[item.name].nullable
+            else item
+            for item in dataset.fields.values()
+        }
+        datasets[name] = replace(dataset, fields=fields)
+    return replace(system, datasets=datasets)
+
+
+def close(word: str, words: Iterable[str]) -> str:
+    """A hint for a misspelt word: `write X`, or the words there are."""
+    known = sorted(words)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if near:
+        return f"write `{near[0]}`"
+    if not known:
+        return "remove it"
+    return f"write one of: {', '.join(known)}" if len(known) <= 24 else "write one that is defined"

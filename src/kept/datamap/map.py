@@ -1,0 +1,115 @@
+"""The data map: where personal data lies and to whom it belongs.
+
+DataMap → System → Dataset → Field, Link. Values only; `load` reads them from YAML,
+`reach` turns identifiers into Selects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kept.model.plan import Mode
+from kept.model.values import Type
+
+
+class Owner(StrEnum):
+    """What a link says about the rows it starts from."""
+
+    OWNED = "owned-by"  # the row is the other end's person's data
+    ACCESSED = "accessed-by"  # staff who handle it; not their data
+    SHARED = "shared"  # belongs to several people
+
+
+class OnErase(StrEnum):
+    """What the map wants when a person's rows are to go."""
+
+    DELETE = "delete"
+    OVERWRITE = "overwrite"  # the row must stay for others; its personal fields go
+    NEVER = "never"  # no personal data of hers (reference data)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column. `category` is a vocabulary term or None (not personal).
+
+    `identifies` names the identifier kind the values are of (terms.identifiers).
+    `folded` says that spelling in another case is the same (e-mail). `indexed_exact` promises
+    that values are stored folded already, so plain equality finds them.
+    `overwrite` is what stands there instead after an erasure that must keep the row: None sets
+    a null, text is a model.change.Template. `stamp` "basis": the legal basis on which the row
+    was collected stands here.
+    """
+
+    name: str
+    type: Type = "text"
+    category: str | None = None
+    identifies: str | None = None
+    folded: bool = False
+    indexed_exact: bool = False
+    nullable: bool = True
+    overwrite: str | None = None
+    free_text: bool = False
+    stamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Rows here whose `fields` equal `on` of dataset `to` (same system unless `system`)."""
+
+    fields: tuple[str, ...]
+    to: str
+    on: tuple[str, ...]
+    kind: Owner = Owner.OWNED
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A table, collection or folder of files.
+
+    `key` identifies one row. `retention` names a class of the bundle's retention.yml,
+    `clock` the field from which that class counts, `activities` the activities it serves.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    fields: Mapping[str, Field]
+    links: tuple[Link, ...] = ()
+    retention: str | None = None
+    clock: str | None = None
+    activities: tuple[str, ...] = ()
+    on_erase: OnErase = OnErase.DELETE
+    title: str | None = None
+    line: int = 0
+
+    @property
+    def personal(self) -> tuple[Field, ...]:
+        """Fields that hold personal data."""
+        return tuple(f for f in self.fields.values() if f.category is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A place where personal data lies. Without a store it is known but cannot be asked."""
+
+    name: str
+    mode: Mode = Mode.OBSERVE
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    store: str | None = None  # the kind, an entry point of `kept.stores`; None: none yet
+    title: str | None = None
+    country: str | None = None
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataMap:
+    """All known systems of a deployment, with or without a working store."""
+
+    systems: Mapping[str, System] = field(default_factory=dict)
+    digest: str = ""  # SHA-256 of the map's files
+
+    def dataset(self, system: str, name: str) -> Dataset:
+        """The dataset `name` of `system`; KeyError where the map has none."""
+        return self.systems[system].datasets[name]

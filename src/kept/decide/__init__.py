@@ -1,0 +1,1 @@
+"""The judgement: pure functions from facts to decisions and plans."""

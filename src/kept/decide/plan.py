@@ -1,0 +1,392 @@
+"""What will happen to which rows: a right, the map and what was found make a Plan.
+
+Pure: the same rows, reasons and ties give the same plan, in whatever order they come. Every
+row found is in exactly one step. Rows that a law or a hold keeps stay whole (retain). A row
+that something that stays refers to stays too, but without the person (overwrite); all others
+go (delete), children before parents. What would stop half-way is an obstacle here, before
+anything is tried.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, System
+from kept.datamap.overwrite import stuck, written
+from kept.datamap.reach import Place
+from kept.decide.due import Held, strength
+from kept.decide.ties import Key, Row, Ties, followed, norm, references, wanted
+from kept.errors import UsageError
+from kept.model.abilities import Abilities
+from kept.model.change import Assignment
+from kept.model.plan import Action, Obstacle, Plan, Reason, Step, SystemPlan
+from kept.model.select import KeyRow, KeyTable, Select
+
+_ORDER = (Action.READ, Action.RETAIN, Action.OVERWRITE, Action.DELETE)
+
+
+def reads(
+    right: str,
+    datamap: DataMap,
+    selects: Mapping[str, Sequence[Select]],
+    abilities: Mapping[str, Abilities],
+    *,
+    people: int = 1,
+    unreached: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    warnings: Iterable[str] = (),
+) -> Plan:
+    """The plan of a right that only reads: one step per dataset, its rows named by a Select."""
+    steps = [
+        Step(0, system, one.dataset, Action.READ, KeyTable(one.key), one)
+        for system in sorted(selects)
+        for one in selects[system]
+    ]
+    return _finished(right, datamap, steps, abilities, people, unreached, warnings, [])
+
+
+def plan(
+    right: str,
+    datamap: DataMap,
+    found: Mapping[Place, KeyTable],
+    held: Held,
+    ties: Ties,
+    abilities: Mapping[str, Abilities],
+    *,
+    people: int = 1,
+    foreign_keys: Mapping[Place, Iterable[Link]] | None = None,
+    unreached: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    warnings: Iterable[str] = (),
+    clause: str = "",
+) -> Plan:
+    """The plan of a right by which rows go.
+
+    `found`: ALL rows of the people, also those retained before; `held`: which of them stay
+    whole and why (`due.merge`); `ties`: the answers to `ties.questions` about the same rows;
+    `abilities`: of each store that was asked; `foreign_keys`: the real ones, per dataset,
+    mapped or not; `unreached`: systems that could not be asked, and why (mapped systems
+    without abilities are added); `clause`: the clause to name for rows that stay only because
+    other rows need them.
+
+    Obstacles are in the plan. Raises UsageError where the answers do not cover the rows.
+    """
+    full = {place: table for place, table in found.items() if table.rows}
+    for place, table in full.items():
+        _known(datamap, place, table, abilities)
+    rows = {place: _Rows(table) for place, table in full.items()}
+    whole = _whole(rows, held)
+    asked = wanted(datamap, full, set(whole), foreign_keys)
+    missing = sorted(pair for pair in asked if pair not in ties.asked)
+    if missing:
+        (where, child), (_, parent) = missing[0]
+        raise UsageError(
+            f"it is not known which rows of `{child}` refer to `{parent}` in `{where}`",
+            expected="the answers to `questions` about the rows found",
+            fix="ask the system again, or name it as not reached and leave its rows out",
+        )
+    emptied = _emptied(datamap, rows, whole, ties, clause)
+    said = list(warnings)
+    obstacles: list[tuple[str, Obstacle]] = []
+    steps: list[Step] = []
+    for name in sorted({place[0] for place in full}):
+        system = datamap.systems[name]
+        order, circles = _order(system, full, foreign_keys)
+        said += circles
+        for place in order:
+            dataset = system.datasets[place[1]]
+            made, wrong = _steps(
+                system,
+                dataset,
+                rows[place],
+                whole.get(place, {}),
+                emptied.get(place, {}),
+                clause,
+            )
+            steps += made
+            obstacles += [(name, one) for one in wrong]
+            obstacles += [(name, one) for one in _unable(dataset, made, abilities[name])]
+    said += _torn(datamap, full, whole) + _unmapped(datamap, full, foreign_keys)
+    return _finished(right, datamap, steps, abilities, people, unreached, said, obstacles)
+
+
+class _Rows:
+    """The rows of one dataset: each key once, with everybody it belongs to."""
+
+    def __init__(self, table: KeyTable) -> None:
+        self.fields = table.fields
+        self.keys: dict[Key, list[KeyRow]] = {}
+        for row in dict.fromkeys(table.rows):
+            self.keys.setdefault(norm(row[1]), []).append(row)
+
+    def table(self, keys: Iterable[Key]) -> KeyTable:
+        """These of the rows, in an order that does not depend on how they came."""
+        rows = [row for key in keys for row in self.keys[key]]
+        try:
+            rows.sort(key=_by_key)
+        except TypeError:  # keys of several types
+            rows.sort(key=repr)
+        return KeyTable(self.fields, tuple(rows))
+
+
+def _by_key(row: KeyRow) -> Any:
+    return row[1], row[0]
+
+
+def _known(
+    datamap: DataMap, place: Place, table: KeyTable, abilities: Mapping[str, Abilities]
+) -> None:
+    system = datamap.systems.get(place[0])
+    dataset = system.datasets.get(place[1]) if system else None
+    name = f"`{place[1]}` of `{place[0]}`"
+    if dataset is None:
+        raise UsageError(f"rows of {name} were found, which the map does not have")
+    if dataset.on_erase is OnErase.NEVER:
+        raise UsageError(
+            f"rows of {name} were found, which the map says are nobody's",
+            fix="write `erase: delete` or `overwrite` for it",
+        )
+    if table.fields != dataset.key:
+        raise UsageError(
+            f"rows of {name} are not named by its key",
+            expected=", ".join(dataset.key),
+            met=", ".join(table.fields),
+        )
+    if place[0] not in abilities:
+        raise UsageError(
+            f"rows of `{place[0]}` were found, but not what its store can do",
+            fix="give the abilities of every store that was asked",
+        )
+
+
+def _whole(rows: Mapping[Place, _Rows], held: Held) -> dict[Place, dict[Key, Reason]]:
+    """Found rows that stay as they are, each with the strongest of its reasons."""
+    whole: dict[Place, dict[Key, Reason]] = {}
+    for place, reasons in held.items():
+        if place not in rows:
+            continue
+        for table, why in reasons:
+            for _, key in table.rows:
+                name = norm(key)
+                if name not in rows[place].keys:
+                    continue
+                kept = whole.setdefault(place, {})
+                kept[name] = max(kept.get(name, why), why, key=strength)
+    return whole
+
+
+def _emptied(
+    datamap: DataMap,
+    rows: Mapping[Place, _Rows],
+    whole: Mapping[Place, Mapping[Key, Reason]],
+    ties: Ties,
+    clause: str,
+) -> dict[Place, dict[Key, Reason | None]]:
+    """Found rows that stay without the person, and why; None: because the map wants it so."""
+    emptied: dict[Place, dict[Key, Reason | None]] = {}
+    edges = {row: to for row, to in ties.edges.items() if to}
+    # (row that stays, why it stays); rows are met again while their reason grows stronger.
+    todo: list[tuple[Row, Reason]] = []
+    for row in edges:
+        place, key = row
+        dataset = datamap.dataset(*place)
+        why = whole.get(place, {}).get(key)
+        if why is None and (place not in rows or key not in rows[place].keys):
+            why = Reason("rows of others refer to it", None, None, clause)
+        elif why is None and dataset.on_erase is OnErase.OVERWRITE:
+            why = Reason("the map keeps rows that refer to it", None, None, clause)
+        if why is not None:
+            todo.append((row, why))
+    for place, its in rows.items():
+        if datamap.dataset(*place).on_erase is OnErase.OVERWRITE:
+            kept = whole.get(place, {})
+            emptied[place] = {key: None for key in its.keys if key not in kept}
+    while todo:
+        (place, key), why = todo.pop()
+        for to in edges.get((place, key), ()):
+            there, name = to
+            if to == (place, key) or there not in rows or name not in rows[there].keys:
+                continue
+            if name in whole.get(there, {}):
+                continue
+            words = f"rows of `{place[1]}` that stay refer to it"
+            reason = replace(why, words=words)
+            known = emptied.setdefault(there, {})
+            before = known.get(name)
+            if before is None or strength(reason) > strength(before):
+                known[name] = reason
+                todo.append((to, reason))
+    return emptied
+
+
+def _steps(
+    system: System,
+    dataset: Dataset,
+    rows: _Rows,
+    whole: Mapping[Key, Reason],
+    emptied: Mapping[Key, Reason | None],
+    clause: str,
+) -> tuple[list[Step], list[Obstacle]]:
+    """The steps of one dataset: retain, one per reason; overwrite; delete, all at once."""
+    retained: dict[Reason, list[Key]] = {}
+    for key, why in whole.items():
+        retained.setdefault(why, []).append(key)
+    assign: Mapping[str, Assignment] = written(system, dataset) if emptied else {}
+    overwritten: dict[Reason | None, list[Key]] = {}
+    if assign:
+        # One statement per dataset and kind of reason, not one per date: the latest end counts.
+        latest: dict[Reason, Reason] = {}
+        for end in emptied.values():
+            if end is not None:
+                kind = replace(end, until=None)
+                latest[kind] = max(latest.get(kind, end), end, key=strength)
+        for key, end in emptied.items():
+            shown = None if end is None else latest[replace(end, until=None)]
+            overwritten.setdefault(shown, []).append(key)
+    else:
+        # Nothing personal is in the row but what names it: it stays as it is.
+        for key, end in emptied.items():
+            words = "the map keeps the row for others, and nothing in it can be emptied"
+            retained.setdefault(end or Reason(words, None, None, clause), []).append(key)
+    gone = [key for key in rows.keys if key not in whole and key not in emptied]
+
+    def step(action: Action, keys: Iterable[Key], why: Reason | None = None) -> Step:
+        table = rows.table(keys)
+        what = assign if action is Action.OVERWRITE else {}
+        return Step(0, system.name, dataset.name, action, table, assign=what, reason=why)
+
+    made = [step(Action.RETAIN, keys, why) for why, keys in retained.items()]
+    made += [step(Action.OVERWRITE, keys, shown) for shown, keys in overwritten.items()]
+    made += [step(Action.DELETE, gone)] if gone else []
+    made.sort(key=lambda s: (_ORDER.index(s.action), _when(s.reason)))
+    wrong = []
+    if emptied:
+        wrong = [Obstacle(dataset.name, *one) for one in stuck(system, dataset)]
+    return made, wrong
+
+
+def _when(reason: Reason | None) -> tuple[bool, dt.date, str]:
+    if reason is None:
+        return False, dt.date.min, ""
+    return reason.until is None, reason.until or dt.date.min, repr(reason)
+
+
+def _order(
+    system: System,
+    full: Mapping[Place, KeyTable],
+    foreign_keys: Mapping[Place, Iterable[Link]] | None,
+) -> tuple[list[Place], list[str]]:
+    """The datasets, those that refer before those referred to; and circles, in words."""
+    here = sorted(place for place in full if place[0] == system.name)
+    links = references(DataMap({system.name: system}), foreign_keys)
+    into: dict[Place, set[Place]] = {place: set() for place in here}
+    owned: dict[Place, set[Place]] = {place: set() for place in here}
+    for place in here:
+        for link in links.get(place, ()):
+            to = (system.name, link.to)
+            if to in into and to != place:
+                into[to].add(place)
+                if followed(system.datasets[place[1]], link):
+                    owned[to].add(place)
+    order: list[Place] = []
+    warnings = []
+    left = list(here)
+    while left:
+        free = next((p for p in left if not into[p].intersection(left)), None)
+        if free is None:
+            # Referring in a circle: whose data the rows are decides, the store has to agree.
+            free = next((p for p in left if not owned[p].intersection(left)), left[0])
+            names = ", ".join(f"`{p[1]}`" for p in sorted(into[free].intersection(left)))
+            warnings.append(
+                f"`{free[1]}` and {names} of `{system.name}` refer to each other in a circle; the "
+                "rehearsal shows whether the store lets them go"
+            )
+        order.append(free)
+        left.remove(free)
+    return order, warnings
+
+
+def _unable(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> Iterator[Obstacle]:
+    for action, able, verb in (
+        (Action.DELETE, abilities.delete, "delete rows"),
+        (Action.OVERWRITE, abilities.update, "change rows"),
+    ):
+        if not able and any(step.action is action for step in steps):
+            yield Obstacle(
+                dataset.name,
+                "other",
+                f"the store cannot {verb}",
+                "set the system's mode to `assisted`, so that a person does it",
+            )
+
+
+def _torn(
+    datamap: DataMap,
+    full: Mapping[Place, KeyTable],
+    whole: Mapping[Place, Mapping[Key, Reason]],
+) -> list[str]:
+    """Rows that go although those they belong to may have to stay whole."""
+    found = []
+    for place in sorted(full):
+        dataset = datamap.dataset(*place)
+        if place in whole or dataset.on_erase is not OnErase.DELETE:
+            continue
+        owners = {li.to for li in dataset.links if li.kind is Owner.OWNED and li.system is None}
+        for to in sorted(owners):
+            if (place[0], to) in whole:
+                found.append(
+                    f"rows of `{place[1]}` go although rows of `{to}` that they belong to stay; "
+                    "give both the same retention class if they belong together"
+                )
+    return found
+
+
+def _unmapped(
+    datamap: DataMap,
+    full: Mapping[Place, KeyTable],
+    foreign_keys: Mapping[Place, Iterable[Link]] | None,
+) -> list[str]:
+    """References from tables that no map names: what they hold is not known."""
+    found = {
+        f"`{place[1]}` of `{place[0]}` refers to `{link.to}` and is not mapped; it may hold rows "
+        "that are to go"
+        for place, links in (foreign_keys or {}).items()
+        if place[0] in datamap.systems and place[1] not in datamap.systems[place[0]].datasets
+        for link in links
+        if (place[0], link.to) in full
+    }
+    return sorted(found)
+
+
+def _finished(
+    right: str,
+    datamap: DataMap,
+    steps: Sequence[Step],
+    abilities: Mapping[str, Abilities],
+    people: int,
+    unreached: Mapping[str, str] | Iterable[tuple[str, str]],
+    warnings: Iterable[str],
+    obstacles: Iterable[tuple[str, Obstacle]],
+) -> Plan:
+    missing = dict(unreached)
+    for name in datamap.systems:
+        if name not in abilities:
+            missing.setdefault(name, "it was not asked")
+    said = list(warnings)
+    for name in sorted({step.system for step in steps if step.action is not Action.READ}):
+        if not abilities[name].reads_back:
+            said.append(f"what happens in `{name}` cannot be read back, so it is not known")
+    return Plan(
+        right,
+        people,
+        tuple(replace(step, number=number) for number, step in enumerate(steps, 1)),
+        tuple(
+            SystemPlan(name, system.mode, abilities[name].grain)
+            for name, system in sorted(datamap.systems.items())
+            if name in abilities
+        ),
+        tuple(sorted(missing.items())),
+        tuple(dict.fromkeys(said)),
+        tuple(obstacles),
+    )

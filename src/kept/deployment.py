@@ -1,0 +1,318 @@
+"""A deployment: the directory with kept.toml that says which bundle, map and systems.
+
+Secrets never stand in the file: a value `env:NAME` is read from the environment.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kept.datamap import load as datamap_load
+from kept.datamap.map import DataMap
+from kept.errors import ConfigError, KeptError, MapError
+from kept.model.plan import Mode
+from kept.policy import bundle as policy_bundle
+from kept.policy.bundle import Bundle
+from kept.stores import open_store
+from kept.stores.base import Store
+
+FILE = "kept.toml"
+_TABLES: Mapping[str, frozenset[str]] = {
+    "choices": frozenset(),  # names come from the bundle
+    "systems": frozenset(),  # names are the operator's
+    "documents": frozenset(),  # names are facts
+    "keys": frozenset({"passphrase"}),
+    "api": frozenset({"token"}),
+    "site": frozenset({"host", "port", "url", "shows"}),
+}
+#: What the public page shows: the text only, dated checks that passed, or how all stands.
+SHOWS = ("text", "checks", "live")
+_DOCUMENT = frozenset({"signer", "date", "expires", "file"})
+_SYSTEM = frozenset({"store", "url", "mode", "map", "title", "country"})
+
+
+@dataclass(frozen=True, slots=True)
+class SystemConfig:
+    """One `[systems.NAME]` table. `url` may be None: the system is known, not yet connected."""
+
+    name: str
+    store: str | None
+    url: str | None
+    mode: Mode
+    map: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A paper of the organisation that makes a fact hold: an assessment, a cited law.
+
+    `fact` is `assessment:ACTIVITY` or `citation:NAME`; `sha256` (hex) is that of its file,
+    None where no file is named.
+    """
+
+    fact: str
+    signer: str
+    date: dt.date
+    expires: dt.date | None
+    sha256: str | None
+
+    def in_force(self, now: dt.datetime) -> bool:
+        """Whether it is signed by `now` and not past its time."""
+        today = now.astimezone(dt.UTC).date()
+        return self.date <= today and (self.expires is None or today <= self.expires)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """kept.toml, read and checked. Paths are absolute."""
+
+    directory: Path
+    bundle: Path
+    database: str
+    choices: Mapping[str, Any]
+    systems: Mapping[str, SystemConfig]
+    documents: tuple[Document, ...]
+    passphrase: str | None
+    token: str | None
+    host: str
+    port: int
+    url: str | None
+    shows: str
+
+    @property
+    def site_url(self) -> str:
+        """Where people find the pages: the public address, else this machine's."""
+        return self.url or f"http://{self.host}:{self.port}"
+
+    def check(self, bundle: Bundle, datamap: DataMap) -> None:
+        """Refuse a map that names what the bundle does not have. MapError with file:line."""
+        categories = set(bundle.vocabulary.categories)
+        problems = datamap_load.check(
+            datamap, categories, set(bundle.retention), set(bundle.activities)
+        )
+        if problems:
+            first, *others = problems
+            also = "".join(f"\n{other}" for other in others)
+            raise MapError(first.what, where=first.where, fix=first.fix + also)
+
+    def read_bundle(self) -> Bundle:
+        """The policy bundle with the operator's choices filled in."""
+        loaded = policy_bundle.load(self.bundle)
+        unknown = sorted(set(self.choices) - set(loaded.choices))
+        if unknown:
+            raise ConfigError(
+                f"the choice `{unknown[0]}` is not one that the bundle leaves open",
+                where=self._line(unknown[0]),
+                expected=f"one of {', '.join(f'`{name}`' for name in loaded.choices)}",
+                fix="correct its name in [choices], or remove it",
+            )
+        return loaded.with_choices(dict(self.choices))
+
+    def read_map(self) -> DataMap:
+        """The data map of all systems of the deployment."""
+        return datamap_load.load(
+            {s.name: s.map for s in self.systems.values()},
+            {s.name: s.mode for s in self.systems.values()},
+            {s.name: s.store for s in self.systems.values()},
+        )
+
+    def open_stores(self, datamap: DataMap) -> tuple[dict[str, Store], dict[str, str]]:
+        """Stores by system, and for each system that has none the reason in words.
+
+        Opening connects to nothing; a store that cannot be reached says so when asked.
+        """
+        stores: dict[str, Store] = {}
+        without: dict[str, str] = {}
+        for config in self.systems.values():
+            if config.store is None or config.url is None:
+                without[config.name] = "no store is configured for it yet"
+                continue
+            mapped = datamap.systems[config.name].datasets.values()
+            try:
+                stores[config.name] = open_store(config.store, config.name, mapped, config.url)
+            except KeptError:
+                for store in stores.values():
+                    store.close()
+                raise
+        return stores, without
+
+    def _line(self, word: str) -> str:
+        return _where(self.directory / FILE, word)
+
+
+def read(directory: Path) -> Deployment:
+    """Read `directory`/kept.toml. ConfigError names the line and the way out."""
+    directory = directory.resolve()
+    path = directory / FILE
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            "there is no deployment here",
+            where=str(path),
+            expected="a kept.toml",
+            fix="make one with `kept new DIR`, or name the directory with `--dir DIR`",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(
+            f"kept.toml cannot be read: {problem}", where=str(path), expected="TOML in UTF-8"
+        ) from None
+    known = {"bundle", "database", *_TABLES}
+    for key in raw:
+        if key not in known:
+            raise _unknown(path, key, known)
+    for table, keys in _TABLES.items():
+        section = raw.get(table, {})
+        if not isinstance(section, dict):
+            raise ConfigError(
+                f"`{table}` is a table", where=_where(path, table), fix=f"write it as [{table}]"
+            )
+        for key in section if keys else ():
+            if key not in keys:
+                raise _unknown(path, key, keys)
+    site = raw.get("site", {})
+    return Deployment(
+        directory=directory,
+        bundle=(directory / _text(path, raw, "bundle")).resolve(),
+        database=_secret(path, str(raw.get("database", "embedded")), "database") or "embedded",
+        choices={k: _choice(v) for k, v in raw.get("choices", {}).items()},
+        systems={name: _system(path, name, t) for name, t in raw.get("systems", {}).items()},
+        documents=tuple(_document(path, k, v) for k, v in raw.get("documents", {}).items()),
+        passphrase=_secret(path, raw.get("keys", {}).get("passphrase"), "passphrase"),
+        token=_secret(path, raw.get("api", {}).get("token"), "token", required=False),
+        host=str(site.get("host", "127.0.0.1")),
+        port=int(site.get("port", 8790)),
+        url=site.get("url"),
+        shows=_one_of(path, str(site.get("shows", "text")), SHOWS, "shows"),
+    )
+
+
+def _document(path: Path, fact: str, table: Any) -> Document:
+    kind, _, about = fact.partition(":")
+    if kind not in ("assessment", "citation") or not about or not isinstance(table, dict):
+        raise ConfigError(
+            f"`{fact}` is not a document that makes a use lawful",
+            where=_where(path, fact),
+            expected='"assessment:ACTIVITY" or "citation:NAME" with signer and date',
+        )
+    for key in table:
+        if key not in _DOCUMENT:
+            raise _unknown(path, key, _DOCUMENT)
+    signer, date, expires = table.get("signer"), table.get("date"), table.get("expires")
+    if not isinstance(signer, str) or type(date) is not dt.date:
+        raise ConfigError(
+            f"the document `{fact}` is not signed",
+            where=_where(path, fact),
+            expected='signer = "name" and date = 2026-01-31',
+        )
+    if expires is not None and type(expires) is not dt.date:
+        raise ConfigError("`expires` is a date", where=_where(path, fact), expected="2027-01-31")
+    sha256 = None
+    if table.get("file"):
+        file = path.parent / str(table["file"])
+        try:
+            sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError:
+            raise ConfigError(
+                f"the document `{fact}` is not there",
+                where=_where(path, fact),
+                expected=f"a file `{table['file']}` beside kept.toml",
+            ) from None
+    return Document(fact, signer, date, expires, sha256)
+
+
+def _system(path: Path, name: str, table: Any) -> SystemConfig:
+    if not isinstance(table, dict):
+        raise ConfigError(
+            f"`systems.{name}` is a table", where=_where(path, name), fix=f"write [systems.{name}]"
+        )
+    for key in table:
+        if key not in _SYSTEM:
+            raise _unknown(path, key, _SYSTEM)
+    modes = tuple(m.value for m in Mode)
+    mode = _one_of(path, str(table.get("mode", Mode.OBSERVE.value)), modes, "mode")
+    return SystemConfig(
+        name=name,
+        store=table.get("store"),
+        url=_beside(path, table.get("store"), _secret(path, table.get("url"), "url")),
+        mode=Mode(mode),
+        map=(path.parent / _text(path, table, "map", f"systems.{name}")).resolve(),
+    )
+
+
+def _beside(path: Path, store: Any, url: str | None) -> str | None:
+    """A database file is named relative to kept.toml, whatever the current directory is."""
+    if store != "sqlite" or url is None:
+        return url
+    return str((path.parent / url.removeprefix("sqlite:///")).resolve())
+
+
+def _one_of(path: Path, value: str, known: tuple[str, ...], key: str) -> str:
+    if value not in known:
+        raise ConfigError(
+            f"`{value}` is not a value of `{key}`",
+            where=_where(path, value),
+            expected=f"one of {', '.join(known)}",
+        )
+    return value
+
+
+def _text(path: Path, table: Mapping[str, Any], key: str, inside: str = "") -> str:
+    value = table.get(key)
+    if not isinstance(value, str) or not value:
+        place = f" in [{inside}]" if inside else ""
+        raise ConfigError(
+            f"`{key}` is missing{place}",
+            where=_where(path, inside.rpartition(".")[2] or key),
+            expected="a path relative to kept.toml",
+            fix=f'add `{key} = "…"`{place}',
+        )
+    return value
+
+
+def _choice(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, (dt.date, dt.datetime)) else value
+
+
+def _secret(path: Path, value: Any, key: str, *, required: bool = True) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ConfigError(f"`{key}` is not text", where=_where(path, key), expected="a text value")
+    if not value.startswith("env:"):
+        return value
+    name = value.removeprefix("env:")
+    found = os.environ.get(name)
+    if found is None and required:
+        raise ConfigError(
+            f"the environment variable `{name}` is not set",
+            where=_where(path, name),
+            expected=f"the value of `{key}`",
+            fix=f"set {name} before starting kept",
+        )
+    return found
+
+
+def _unknown(path: Path, key: str, known: set[str] | frozenset[str]) -> ConfigError:
+    return ConfigError(
+        f"`{key}` is not a setting",
+        where=_where(path, key),
+        expected=f"one of {', '.join(sorted(known))}",
+        fix="correct its spelling, or remove it",
+    )
+
+
+def _where(path: Path, word: str) -> str:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError:
+        return str(path)
+    number = next((n for n, line in enumerate(lines, 1) if word and word in line), 1)
+    return f"{path.name}:{number}"

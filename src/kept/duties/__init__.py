@@ -1,0 +1,8 @@
+"""The promises, one module per group of policy sections.
+
+This is the one table of duties: importing it makes the shipped controls known.
+"""
+
+from kept.duties import choices, collect, publication, rights, verification
+
+__all__ = ["choices", "collect", "publication", "rights", "verification"]

@@ -1,0 +1,76 @@
+"""Collection: who answers for it is said, and each record carries the basis it was taken on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Final
+
+from kept.controller import Controller
+from kept.controls.registry import Finding, Looked, control
+from kept.model.predicate import In, IsNull, Not
+from kept.policy.render import render
+from kept.terms import regimes
+
+# The states of the European Economic Area, written down here apart from terms.regimes, which
+# this list checks (EEA Agreement, Art. 126; the European Union's 27 and three of EFTA).
+_EEA: Final = (
+    "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT",
+    "LV", "LT", "LU", "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE", "IS", "LI", "NO",
+)  # fmt: skip
+
+
+@control("collect.basis-is-stamped")
+def basis_is_stamped(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Every record that is collected carries one of the legal bases of its activity."""
+    inspector = controller.inspect()
+    for system in inspector.systems:
+        for dataset in controller.datamap.systems[system].datasets.values():
+            stamp = next((f for f in dataset.fields.values() if f.stamp == "basis"), None)
+            if stamp is None:
+                continue
+            where = f"{system}.{dataset.name}"
+            activities = [
+                controller.bundle.activities[a]
+                for a in dataset.activities
+                if a in controller.bundle.activities
+            ]
+            allowed = tuple(sorted({b for a in activities for b in a.bases.values()}))
+            rows = inspector.count(system, dataset)
+            without = inspector.count(system, dataset, IsNull(stamp.name))
+            known = inspector.count(system, dataset, In(stamp.name, allowed)) if allowed else 0
+            yield Looked(rows, where, system)
+            if without:
+                yield Finding(where, f"{without} rows carry no legal basis")
+            if rows - without - known:
+                yield Finding(
+                    where,
+                    f"{rows - without - known} rows carry a basis that none of its activities has",
+                )
+            undated = inspector.count(system, dataset, Not(Not(IsNull(dataset.key[0]))))
+            if undated:
+                yield Finding(where, f"{undated} rows have no key")
+
+
+@control("notice.controller-is-named")
+def controller_is_named(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """For the EEA the policy names who answers for the data and how to reach them."""
+    for country in _EEA:
+        if regimes.region_of(country) != "EEA":
+            yield Finding("regions", f"{country} is not treated as a state of the EEA")
+    if regimes.strictest("unknown") != "EEA":
+        yield Finding("regions", "an unknown region does not get the rules of the EEA")
+    organisation = controller.bundle.organisation
+    shown = [u.words for s in render(controller.bundle) for u in s.units]
+    text = "\n".join(shown)
+    for what, words in (
+        ("its name", organisation.name),
+        ("its e-mail address", organisation.email),
+        ("its postal address", organisation.post[-1]),
+    ):
+        if words not in text:
+            yield Finding("text.md", f"the text does not show the organisation by {what}")
+    eea = [u for u in shown if organisation.name in u and "European Economic Area" in u]
+    if not eea:
+        yield Finding("text.md", "no sentence says who answers for the data in the EEA")
+    yield Looked(len(_EEA) + len(shown), "states of the EEA and sentences of the policy")

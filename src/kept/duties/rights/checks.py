@@ -1,0 +1,141 @@
+"""What proves that rights are carried out as promised."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Final
+
+from kept.controller import Controller, Place
+from kept.controller.inspect import Inspector, Rows
+from kept.controls.registry import Finding, Looked, control
+from kept.datamap.map import Dataset, Link, Owner
+from kept.errors import StoreError
+
+#: People of each dataset that are looked up both ways.
+SAMPLE: Final = 25
+
+
+@control("rights.access-is-complete")
+def access_is_complete(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """For people drawn from the data, the answer holds all their rows and nobody else's.
+
+    The oracle walks from the person's own row along the links of the map, one plain comparison
+    after the other; the answer is found by routes and joins.
+    """
+    inspector = controller.inspect()
+    for system in inspector.systems:
+        for dataset in controller.datamap.systems[system].datasets.values():
+            if dataset.on_erase == "never" or not _names_people(dataset):
+                continue
+            where = f"{system}.{dataset.name}"
+            try:
+                people = inspector.some(system, dataset, SAMPLE).singles()
+                looked = 0
+                for person in people:
+                    answer = inspector.reach(person)
+                    walked = _walk(controller, inspector, person)
+                    places = {p for p in (*answer, *walked) if p[0] == system}
+                    for place in sorted(places):
+                        got = answer[place].hashes() if place in answer else frozenset()
+                        meant = walked[place].hashes() if place in walked else frozenset()
+                        looked += len(meant)
+                        missing, foreign = len(meant - got), len(got - meant)
+                        if missing:
+                            yield Finding(
+                                ".".join(place), f"an answer lacks {missing} of a person's rows"
+                            )
+                        if foreign:
+                            yield Finding(
+                                ".".join(place), f"an answer holds {foreign} rows of somebody else"
+                            )
+            except StoreError as problem:
+                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                continue
+            yield Looked(looked, where, system)
+
+
+@control("rights.transactions-are-mapped")
+def transactions_are_mapped(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Free and paid transactions are mapped as people's data, each with its retention class."""
+    inspector = controller.inspect()
+    within = controller.bundle.vocabulary.within
+    met: set[str] = set()
+    for system in inspector.systems:
+        for dataset in controller.datamap.systems[system].datasets.values():
+            kinds = {
+                kind
+                for kind in ("transaction.free", "transaction.paid")
+                for f in dataset.personal
+                if f.category and within("categories", f.category, kind)
+            }
+            if not kinds:
+                continue
+            met |= kinds
+            where = f"{system}.{dataset.name}"
+            if dataset.retention not in controller.bundle.retention:
+                yield Finding(where, "transactions without a retention class")
+            owned = any(link.kind is not Owner.ACCESSED for link in dataset.links)
+            if not owned and not any(f.identifies for f in dataset.fields.values()):
+                yield Finding(where, "transactions that no link ties to a person")
+            yield Looked(inspector.count(system, dataset), where, system)
+    if met:
+        for kind in sorted({"transaction.free", "transaction.paid"} - met):
+            yield Finding("the data map", f"no dataset is mapped as `{kind}`")
+
+
+@control("rights.answers-tell-what-was-done")
+def answers_tell_what_was_done(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """No answer says complete unless every step was read back; it says what the record says."""
+    with controller.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT c.id, c.complete, count(s.step), count(s.step) FILTER (WHERE s.verified"
+            " AND s.problem IS NULL), coalesce(sum(s.changed), 0), coalesce(sum(s.retained), 0)"
+            " FROM rights_case c LEFT JOIN case_step s USING (number)"
+            " WHERE c.closed_at IS NOT NULL AND c.\"right\" = 'erasure' GROUP BY c.id, c.complete"
+        ).fetchall()
+    told = {
+        e.body["case"]: e.body
+        for _, e in controller.ledger.entries(kind="case.closed")
+        if e.body["right"] == "erasure"
+    }
+    for case, complete, steps, verified, changed, retained in rows:
+        if complete and steps != verified:
+            yield Finding("a case", "an answer says complete although a step was not read back")
+        answer = told.get(case)
+        if answer is None:
+            yield Finding("a case", "the ledger holds no answer for a case that is closed")
+        elif (answer["complete"], answer.get("changed"), answer.get("retained")) != (
+            complete, int(changed), int(retained),
+        ):  # fmt: skip
+            yield Finding("a case", "the answer is not what the record of its steps says")
+    yield Looked(len(rows), "closed cases")
+
+
+def _names_people(dataset: Dataset) -> bool:
+    return all(dataset.fields[f].identifies for f in dataset.key)
+
+
+def _walk(controller: Controller, inspector: Inspector, person: Rows) -> dict[Place, Rows]:
+    """From one row to all that belong to it, in its own system: breadth first, link by link."""
+    system = controller.datamap.systems[person.system]
+    found: dict[Place, Rows] = {(system.name, person.dataset): person}
+    frontier = [person]
+    while frontier:
+        parents = frontier.pop()
+        for child in system.datasets.values():
+            for link in child.links:
+                if not _leads(link, parents.dataset) or child.on_erase == "never":
+                    continue
+                rows = inspector.along(system.name, child, link, parents)
+                place = (system.name, child.name)
+                if len(rows) and (place not in found or not rows.hashes() <= found[place].hashes()):
+                    found[place] = rows if place not in found else found[place].plus(rows)
+                    frontier.append(rows)
+    return found
+
+
+def _leads(link: Link, dataset: str) -> bool:
+    return link.system is None and link.to == dataset and link.kind is not Owner.ACCESSED

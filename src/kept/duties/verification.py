@@ -1,0 +1,219 @@
+"""Verification: that only registered uses happen, that the map is whole, that the record holds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from kept.controller import Controller
+from kept.controls.history import latest
+from kept.controls.registry import Finding, Looked, control, registered
+from kept.decide.use import use
+from kept.errors import StoreError
+from kept.model.decision import Ask, Facts
+from kept.records.run import digest
+
+#: Seconds that the independent verifier may take.
+_PATIENCE: Final = 600
+_REPAIR: Final = "give it a field in the data map, with its category or as not personal"
+
+
+@control("activities.bound-to-clauses")
+def bound_to_clauses(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Every activity that data is held for is registered and bound to clauses; no other runs."""
+    bundle = controller.bundle
+    count = 0
+    for system in controller.datamap.systems.values():
+        for dataset in system.datasets.values():
+            if dataset.personal and not dataset.activities and dataset.on_erase != "never":
+                yield Finding(f"{system.name}.{dataset.name}", "it serves no registered activity")
+            for name in dataset.activities:
+                count += 1
+                activity = bundle.activities.get(name)
+                if activity is None or not set(activity.clauses) & set(bundle.clauses):
+                    yield Finding(
+                        f"{system.name}.{dataset.name}",
+                        f"its activity `{name}` is bound to no clause of the policy",
+                        "register it in activities.yml with the clauses it rests on",
+                    )
+    for _, entry in controller.ledger.entries(kind="use.decided"):
+        count += 1
+        if entry.body["allowed"] and not entry.body.get("clauses"):
+            yield Finding("the ledger", "a use was allowed that no clause decided")
+    # One that is not registered is tried at the door itself.
+    refused = use(controller.rules, Ask("not-registered", "contact"), Facts())
+    if refused.allow:
+        yield Finding("the door", "an activity that nobody registered was allowed")
+    yield Looked(count, "activities of the data map and decisions in the ledger")
+
+
+@control("activities.purposes-cite-clauses")
+def purposes_cite_clauses(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Every purpose in use cites a clause, and every clause about a use is cited by a purpose."""
+    bundle = controller.bundle
+    cited: set[str] = set()
+    for activity in bundle.activities.values():
+        known = [c for c in activity.clauses if c in bundle.clauses]
+        cited.update(known)
+        if not known:
+            yield Finding("activities.yml", f"the activity `{activity.id}` cites no clause")
+    uses = [c.id for c in bundle.clauses.values() if c.kind == "use"]
+    for clause in uses:
+        if clause not in cited:
+            yield Finding("activities.yml", f"no activity cites the clause {clause}")
+    yield Looked(len(bundle.activities) + len(uses), "activities and clauses about use")
+
+
+@control("use.outside-the-matrix-is-denied")
+def outside_is_denied(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Every pair of purpose and category that the policy does not name is denied at the door."""
+    raw = _yaml(controller.bundle_directory / "activities.yml")
+    parents = {
+        kind: _parents(controller.bundle.vocabulary, kind) for kind in ("purposes", "categories")
+    }
+    named = [(a["purpose"], c) for a in raw for c in a["categories"]]
+    everything = Facts(frozenset(f for f in controller.rules.facts if not _impedes(f)))
+    count = 0
+    for purpose, category in itertools.product(parents["purposes"], parents["categories"]):
+        if any(
+            _below(parents["purposes"], purpose, p) and _below(parents["categories"], category, c)
+            for p, c in named
+        ):
+            continue
+        count += 1
+        if use(controller.rules, Ask(purpose, category, region="US"), everything).allow:
+            yield Finding(
+                "the door", f"`{purpose}` with `{category}` was allowed, which no activity names"
+            )
+    yield Looked(count, "pairs of purpose and category outside the register")
+
+
+@control("map.every-column-is-labelled")
+def every_column_is_labelled(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """Every table and column of every system that can be asked is named in the data map."""
+    inspector = controller.inspect()
+    for system in inspector.systems:
+        mapped = controller.datamap.systems[system].datasets
+        try:
+            reality = inspector.reality(system)
+        except StoreError as problem:
+            yield Finding(system, f"it could not be asked: {problem.what}", problem.fix or "")
+            continue
+        columns = 0
+        there = {}
+        for dataset in reality:
+            there[dataset.name] = dataset
+            columns += len(dataset.fields)
+            if dataset.name not in mapped:
+                yield Finding(system, f"the table `{dataset.name}` is not in the map", _REPAIR)
+                continue
+            for name in dataset.fields:
+                if name not in mapped[dataset.name].fields:
+                    where = f"{system}.{dataset.name}"
+                    yield Finding(where, f"the column `{name}` is not in the map", _REPAIR)
+        for name, dataset in mapped.items():
+            if name not in there:
+                yield Finding(system, f"the map names a table `{name}` that is not there")
+                continue
+            for field in dataset.fields:
+                if field not in there[name].fields:
+                    yield Finding(
+                        f"{system}.{name}", f"the map names a column `{field}` that is not there"
+                    )
+        yield Looked(columns, system, system)
+
+
+@control("evidence.every-clause-has-a-trail")
+def every_clause_has_a_trail(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """Every checked clause leads to controls, and they to evidence that the ledger confirms."""
+    bundle = controller.bundle
+    known = registered()
+    newest = {e.control: e for e in latest(controller)}
+    # What is running right now has no evidence yet the first time; it gets it from this run.
+    running = {"evidence.every-clause-has-a-trail", "ledger.is-whole"}
+    count = 0
+    for clause in bundle.clauses.values():
+        if clause.status != "checked":
+            continue
+        count += 1
+        for name in clause.controls:
+            if name not in known:
+                yield Finding(clause.id, f"its control `{name}` does not exist")
+            elif name in newest and newest[name].findings and newest[name].outcome == "error":
+                yield Finding(clause.id, f"the evidence of `{name}` was altered or broke off")
+            elif name not in newest and name not in running and newest:
+                yield Finding(clause.id, f"its control `{name}` never ran", "run `kept prove`")
+    with controller.database.connection() as connection:
+        rows = connection.execute("SELECT entry, document FROM control_run").fetchall()
+    written = {
+        index: entry.body.get("evidence")
+        for index, entry in controller.ledger.entries(kind="control.ran")
+    }
+    for entry, document in rows:
+        if written.get(entry) != digest(document):
+            yield Finding("control_run", "a run of a control is not what the ledger holds")
+    yield Looked(count + len(rows), "checked clauses and runs")
+
+
+@control("ledger.is-whole")
+def ledger_is_whole(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """An independent program finds the whole ledger unaltered, in order and signed."""
+    with tempfile.TemporaryDirectory(prefix="kept-") as scratch:
+        target = Path(scratch) / "ledger"
+        controller.ledger.checkpoint(now)
+        controller.ledger.export(target)
+        done = subprocess.run(  # noqa: S603 — our own program, a path of our own
+            [sys.executable, "-I", "-m", "kept_verify", str(target), "--json"],
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    try:
+        said = json.loads(done.stdout)
+    except ValueError:
+        yield Finding("the ledger", "the independent verifier gave no answer")
+        return
+    yield Looked(int(said.get("entries") or 0), "entries of the ledger")
+    if done.returncode != 0 or not said.get("ok"):
+        yield Finding(
+            "the ledger",
+            "stored entries are not what was signed",
+            "see `kept ledger verify`; restore the database from a backup before the change",
+        )
+
+
+def _yaml(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load(path.read_text("utf-8")))
+
+
+def _parents(vocabulary: Any, kind: str) -> Mapping[str, str | None]:
+    return {name: term.parent for name, term in getattr(vocabulary, kind).items()}
+
+
+def _below(parents: Mapping[str, str | None], name: str, above: str) -> bool:
+    at: str | None = name
+    while at is not None:
+        if at == above:
+            return True
+        at = parents.get(at)
+    return False
+
+
+def _impedes(fact: str) -> bool:
+    return fact.partition(":")[0] in (
+        "objection", "withdrawn", "restricted", "child", "isolated", "suppressed", "erased",
+        "unjudged",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The memory: an append-only, signed log without personal data."""

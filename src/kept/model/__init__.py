@@ -1,0 +1,1 @@
+"""Shapes: immutable values without I/O, shared by every room of the house."""

@@ -1,0 +1,27 @@
+"""Abilities: what a store can do, as data that the planner reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: What fails or succeeds as one: the whole plan of the store, one dataset, one file, one item.
+Grain = Literal["store", "dataset", "file", "item"]
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """Facts about a store. A planner shows them; nothing outside them is ever tried."""
+
+    grain: Grain = "item"
+    delete: bool = True
+    update: bool = True
+    reads_back: bool = True  # a second handle can see what the first committed
+    snapshot: bool = False  # one session sees one moment
+    rehearse: bool = False  # changes can be tried and rolled back
+    pipeline: bool = False  # many statements in one round trip
+    temp_tables: bool = False  # key lists may be temporary tables
+    marker: bool = False  # may keep a table of applied step ids
+    seal: bool = False  # rows can be isolated in place
+    physical: bool = False  # can overwrite what deletion leaves behind
+    residue: tuple[str, ...] = ()  # layers that `residue` can look into

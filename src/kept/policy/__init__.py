@@ -1,0 +1,1 @@
+"""The document: a published privacy policy as a machine-readable bundle."""

@@ -1,0 +1,306 @@
+"""The bundle: a published policy as data, read from a directory and checked for its form.
+
+`load` is for who wants to use a bundle, `read` for who wants to know all that is amiss with
+one; whether a well-formed bundle also makes sense is the matter of `clauses.check`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import rfc8785
+
+from kept.errors import BundleError
+from kept.policy import parts, textfile, yamlfile
+from kept.policy.problem import Problem
+from kept.policy.shapes import (
+    PERIOD,
+    Activity,
+    Choice,
+    ChoiceValue,
+    Clause,
+    Definition,
+    Form,
+    LawHold,
+    Link,
+    Organisation,
+    Recipient,
+    Reference,
+    RetentionClass,
+    Section,
+    Status,
+    Unit,
+)
+from kept.terms.vocabulary import Vocabulary
+
+Json: TypeAlias = Any
+
+#: The YAML files of format 1; `text.md` stands beside them.
+FILES: Final = (
+    "policy", "clauses", "vocabulary", "activities", "retention", "recipients", "links", "forms",
+)  # fmt: skip
+_BESIDE: Final = {*(f"{name}.yml" for name in FILES), textfile.NAME, "README.md"}
+# What says nothing of the rule itself, only of where it stands or how it is watched.
+_NOT_RULES: Final = {"line", "notes", "note"}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A published policy as data.
+
+    `lines` gives the line of a key of policy.yml; `named_purposes` maps each purpose that
+    vocabulary.yml lists to its line; `names` are proper names that need no definition.
+    """
+
+    id: str
+    title: str
+    version: dt.date
+    organisation: Organisation
+    sites: tuple[str, ...]
+    languages: tuple[str, ...]
+    regions: tuple[str, ...]
+    splitter_exceptions: tuple[str, ...]
+    choices: Mapping[str, Choice]
+    sections: tuple[Section, ...]
+    clauses: Mapping[str, Clause]
+    vocabulary: Vocabulary
+    named_purposes: Mapping[str, int]
+    glossary: Mapping[str, Definition]
+    references: Mapping[str, Reference]
+    names: tuple[str, ...]
+    activities: Mapping[str, Activity]
+    retention: Mapping[str, RetentionClass]
+    recipients: Mapping[str, Recipient]
+    links: Mapping[str, Link]
+    forms: Mapping[str, Form]
+    lines: Mapping[str, int]
+
+    @functools.cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """All units of the text, in order."""
+        return tuple(unit for section in self.sections for unit in section.units)
+
+    @functools.cached_property
+    def text_digest(self) -> str:
+        """SHA-256 (hex) of all that a reader is shown: see `written`."""
+        return hashlib.sha256(rfc8785.dumps(self.written())).hexdigest()
+
+    @functools.cached_property
+    def rules_digest(self) -> str:
+        """SHA-256 (hex) of what the text means for the machine: see `rules`."""
+        return hashlib.sha256(rfc8785.dumps(self.rules())).hexdigest()
+
+    @functools.cached_property
+    def waiting(self) -> Mapping[str, tuple[str, ...]]:
+        """Clauses that cannot be kept before a choice is made: clause id → names of choices."""
+        found: dict[str, tuple[str, ...]] = {}
+        for choice in self.choices.values():
+            if choice.value is None:
+                for clause in choice.clauses:
+                    found[clause] = (*found.get(clause, ()), choice.name)
+        return MappingProxyType(found)
+
+    def status(self, clause: str) -> Status:
+        """The status that counts: `open` as long as a choice it depends on is not made."""
+        return "open" if clause in self.waiting else self.clauses[clause].status
+
+    def written(self) -> Json:
+        """All that a reader is shown, as JSON: the units, and what their placeholders show.
+
+        The clause ids that a unit carries are no part of it: no reader sees them.
+        """
+        return {
+            "id": self.id,
+            "title": self.title,
+            "version": self.version.isoformat(),
+            "languages": list(self.languages),
+            "organisation": _json(self.organisation),
+            "sites": list(self.sites),
+            "text": [
+                {"section": section.id, "kind": unit.kind, "level": unit.level, "text": unit.text,
+                 "paragraph": unit.paragraph}
+                for section in self.sections
+                for unit in section.units
+            ],
+            "glossary": {d.term: [d.means, list(d.aliases)] for d in self.glossary.values()},
+            "links": {link.id: [link.words, link.url] for link in self.links.values()},
+        }  # fmt: skip
+
+    def rules(self) -> Json:
+        """What binds the machine, as JSON; not how or whether it is watched."""
+        return {
+            "id": self.id,
+            "version": self.version.isoformat(),
+            "modes": {clause.id: clause.mode for clause in self.clauses.values()},
+            "choices": {choice.name: _json(choice.value) for choice in self.choices.values()},
+            "sites": list(self.sites),
+            "regions": list(self.regions),
+            "activities": _json(self.activities),
+            "retention": _json(self.retention),
+            "recipients": _json(self.recipients),
+            "links": _json(self.links),
+            "forms": _json(self.forms),
+        }
+
+    def with_choices(self, values: Mapping[str, Any]) -> Bundle:
+        """The bundle with choices made by a deployment; what names them follows.
+
+        Raises BundleError on a name that the bundle does not ask for, on a choice that the
+        bundle has made itself, and on a period that is none.
+        """
+        choices = dict(self.choices)
+        for name, value in values.items():
+            known = choices.get(name)
+            if known is None:
+                raise BundleError(
+                    f"the policy leaves no choice named {name!r}",
+                    fix=yamlfile.close(name, choices),
+                )
+            where = f"policy.yml:{known.line}"
+            if known.value is not None and _frozen(value) != known.value:
+                raise BundleError(
+                    f"the choice {name} is made by the bundle itself",
+                    where=where,
+                    fix="change it there, with a new version, or leave it out of the deployment",
+                )
+            choices[name] = dataclasses.replace(known, value=_frozen(value))
+        return dataclasses.replace(
+            self,
+            choices=MappingProxyType(choices),
+            retention=MappingProxyType(_resolved(self.retention, choices)),
+        )
+
+
+def load(directory: Path | str) -> Bundle:
+    """The bundle in a directory.
+
+    Raises BundleError (`where` is file:line) for the first thing that cannot be read; the
+    message counts the others.
+    """
+    bundle, problems = read(directory)
+    if bundle is None:
+        first, more = problems[0], len(problems) - 1
+        what = f"{first.what} (and {more} more)" if more else first.what
+        where = str(Path(directory, first.where)) if first.where else None
+        raise BundleError(what, where=where, fix=first.fix)
+    return bundle
+
+
+def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
+    """The bundle in a directory, or None and all that is amiss with the form of its files.
+
+    The `where` of a problem is relative to the directory. Raises BundleError where there is
+    no such directory, or no policy.yml in it.
+    """
+    root = Path(directory)
+    if not (root / "policy.yml").is_file():
+        raise BundleError(
+            f"{root} is no policy bundle",
+            expected="a directory with policy.yml, text.md and clauses.yml",
+            fix="name the directory of the bundle",
+        )
+    files = {name: yamlfile.read(root / f"{name}.yml") for name in FILES}
+    sections, problems = textfile.read(root / textfile.NAME)
+    for file in files.values():
+        problems += file.problems
+    for path in sorted(root.iterdir()):
+        if path.name not in _BESIDE and not path.name.startswith("."):
+            what = "this is no part of a bundle of format 1"
+            problems.append(Problem(f"{path.name}:1", what, yamlfile.close(path.name, _BESIDE)))
+    if problems:
+        return None, sorted(problems, key=lambda p: p.place)
+    vocabulary, named, problems = parts.vocabulary(files["vocabulary"])
+    activities, twice = parts.activities(files["activities"])
+    recipients, again = parts.recipients(files["recipients"])
+    problems += twice + again
+    choices = parts.choices(files["policy"])
+    retention, neither = parts.retention(files["retention"])
+    problems += neither
+    if problems or vocabulary is None:
+        return None, sorted(problems, key=lambda p: p.place)
+    policy = files["policy"]
+    top = policy.value
+    bundle = Bundle(
+        id=top["id"],
+        title=top["title"],
+        version=top["version"],
+        organisation=parts.organisation(policy),
+        sites=tuple(top["sites"]),
+        languages=tuple(top["languages"]),
+        regions=tuple(top["regions"]),
+        splitter_exceptions=tuple(top.get("splitter_exceptions", ())),
+        choices=MappingProxyType(choices),
+        sections=sections,
+        clauses=MappingProxyType(parts.clauses(files["clauses"])),
+        vocabulary=vocabulary,
+        named_purposes=MappingProxyType(named),
+        glossary=MappingProxyType(parts.glossary(files["vocabulary"])),
+        references=MappingProxyType(parts.references(files["vocabulary"])),
+        names=tuple(files["vocabulary"].value.get("names", ())),
+        activities=MappingProxyType(activities),
+        retention=MappingProxyType(retention),
+        recipients=MappingProxyType(recipients),
+        links=MappingProxyType(parts.links(files["links"])),
+        forms=MappingProxyType(parts.forms(files["forms"])),
+        lines=MappingProxyType({key: policy.line(key) for key in top}),
+    )
+    try:
+        return bundle.with_choices({}), []
+    except BundleError as error:
+        return None, [Problem(error.where or "policy.yml:1", error.what, error.fix or "mend it")]
+
+
+def _frozen(value: Any) -> ChoiceValue:
+    return tuple(value) if isinstance(value, (list, tuple)) else value
+
+
+def _resolved(
+    retention: Mapping[str, RetentionClass], choices: Mapping[str, Choice]
+) -> dict[str, RetentionClass]:
+    """The classes with every period that a choice gives."""
+    found = {}
+    for name, row in retention.items():
+        law = row.law
+        if law is not None and law.keep_choice is not None:
+            law = LawHold(law.citation, law.words, _period(law.keep_choice, choices),
+                          law.keep_choice)  # fmt: skip
+        keep = row.keep if row.keep_choice is None else _period(row.keep_choice, choices)
+        found[name] = dataclasses.replace(row, keep=keep, law=law)
+    return found
+
+
+def _period(name: str, choices: Mapping[str, Choice]) -> str | None:
+    choice = choices.get(name)
+    if choice is None or choice.value is None:
+        return None
+    if isinstance(choice.value, str) and re.fullmatch(PERIOD, choice.value):
+        return choice.value
+    raise BundleError(
+        f"the choice {name} is no period",
+        where=f"policy.yml:{choice.line}",
+        fix="write a period of the calendar such as P24M, P10Y or P30D",
+    )
+
+
+def _json(value: Any) -> Json:
+    """A value of the bundle as plain JSON, without what is no rule."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            f.name: _json(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if f.name not in _NOT_RULES
+        }
+    if isinstance(value, Mapping):
+        return {key: _json(inner) for key, inner in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_json(inner) for inner in value]
+    return value.isoformat() if isinstance(value, dt.date) else value

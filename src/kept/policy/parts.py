@@ -1,0 +1,256 @@
+"""From the plain values of the files to the parts of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from kept.errors import BundleError
+from kept.policy.problem import Problem
+from kept.policy.shapes import (
+    Activity,
+    Anchor,
+    Choice,
+    Clause,
+    Definition,
+    Form,
+    FormField,
+    LawHold,
+    Link,
+    Organisation,
+    Paper,
+    Recipient,
+    Reference,
+    RetentionClass,
+)
+from kept.policy.yamlfile import File, close
+from kept.terms.vocabulary import SHIPPED, Kind, Term, Vocabulary
+
+# Bases are closed by law (GDPR Art. 6 (1)): a bundle cannot invent one.
+_EXTENDS: tuple[Kind, ...] = ("purposes", "categories", "channels", "recipients")
+
+
+def organisation(file: File) -> Organisation:
+    """Who answers for the policy."""
+    value = file.value["organisation"]
+    contacts = value["contacts"]
+    return Organisation(value["name"], value["country"], contacts["email"], tuple(contacts["post"]))
+
+
+def choices(file: File) -> dict[str, Choice]:
+    """What the text leaves open, by name."""
+    return {
+        name: Choice(
+            name=name,
+            value=tuple(row["value"]) if isinstance(row["value"], list) else row["value"],
+            asks=row["asks"],
+            clauses=tuple(row["clauses"]),
+            by=row["by"],
+            line=file.line("choices", name),
+        )
+        for name, row in file.value["choices"].items()
+    }
+
+
+def clauses(file: File) -> dict[str, Clause]:
+    """The clauses by id, in the order of the file."""
+    return {
+        name: Clause(
+            id=name,
+            mode=row["mode"],
+            kind=row["kind"],
+            status=row["status"],
+            controls=tuple(row.get("controls", ())),
+            notes=row.get("notes", "").strip(),
+            sources=tuple(
+                Anchor(anchor["ref"], anchor["sha256"], file.line(name, "source", n))
+                for n, anchor in enumerate(row.get("source", ()))
+            ),
+            document=_paper(row.get("document")),
+            attestation=_paper(row.get("attestation")),
+            line=file.line(name),
+        )
+        for name, row in file.value.items()
+    }
+
+
+def _paper(row: Mapping[str, Any] | None) -> Paper | None:
+    if row is None:
+        return None
+    return Paper(row["signer"], row["date"], row.get("sha256"), row.get("expiry"))
+
+
+def vocabulary(file: File) -> tuple[Vocabulary | None, dict[str, int], list[Problem]]:
+    """The shipped vocabulary with the terms of the bundle, and the purposes that it lists."""
+    extra: dict[Kind, list[Term]] = {}
+    problems: list[Problem] = []
+    for kind in _EXTENDS:
+        rows: dict[str, Any] = file.value.get(kind, {})
+        shipped = SHIPPED.tree(kind)
+        for name, row in rows.items():
+            where = f"{file.name}:{file.line(kind, name)}"
+            if name in shipped:
+                if row:
+                    fix = f"write `{name}: {{}}` to name it, or give your own term another name"
+                    problems.append(Problem(where, f"{name} is a shipped term", fix))
+                continue
+            lacks = [key for key in ("parent", "label") if key not in row]
+            if lacks:
+                what = f"the new term {name} lacks {' and '.join(lacks)}"
+                fix = f"add it; if a shipped term was meant, {close(name, shipped)}"
+                problems.append(Problem(where, what, fix))
+                continue
+            parent = row["parent"]
+            if parent is not None and parent not in shipped and parent not in rows:
+                what = f"{name} lies under {parent}, which is no term of {kind}"
+                problems.append(Problem(where, what, close(parent, {*shipped, *rows} - {name})))
+            extra.setdefault(kind, []).append(
+                Term(name, parent, row["label"], row.get("iri"), row.get("channel"))
+            )
+    named = {name: file.line("purposes", name) for name in file.value.get("purposes", {})}
+    if problems:
+        return None, named, problems
+    try:
+        return SHIPPED.with_terms(extra), named, []
+    except BundleError as error:
+        problem = Problem(f"{file.name}:1", error.what, error.fix or "mend the tree of terms")
+        return None, named, [problem]
+
+
+def glossary(file: File) -> dict[str, Definition]:
+    """The definitions, by term."""
+    return {
+        term: Definition(
+            term, row["means"], row["source"], tuple(row.get("aliases", ())),
+            file.line("glossary", term),
+        )
+        for term, row in file.value.get("glossary", {}).items()
+    }  # fmt: skip
+
+
+def references(file: File) -> dict[str, Reference]:
+    """The cross-references, by the words of the text."""
+    return {
+        words: Reference(words, section, file.line("references", words))
+        for words, section in file.value.get("references", {}).items()
+    }
+
+
+def activities(file: File) -> tuple[dict[str, Activity], list[Problem]]:
+    """The record of processing, by id."""
+    found: dict[str, Activity] = {}
+    problems = []
+    for n, row in enumerate(file.value):
+        line, name = file.line(n), row["id"]
+        if name in found:
+            problems.append(_twice(file, line, name, found[name].line))
+        found[name] = Activity(
+            id=name,
+            title=row["title"],
+            purpose=row["purpose"],
+            categories=tuple(row["categories"]),
+            contexts=tuple(row["contexts"]),
+            bases=MappingProxyType(row["bases"]),
+            requires=tuple(row.get("requires", ())),
+            recipients=tuple(row.get("recipients", ())),
+            retention=row["retention"],
+            clauses=tuple(row["clauses"]),
+            line=line,
+        )
+    return found, problems
+
+
+def retention(file: File) -> tuple[dict[str, RetentionClass], list[Problem]]:
+    """The retention classes by name, choices not yet looked up."""
+    found = {}
+    problems = []
+    for name, row in file.value.items():
+        line = file.line(name)
+        if ("clause" in row) == ("clauses" in row):
+            what = f"{name} names its clause twice or not at all"
+            fix = "write `clause: ID`, or `clauses: [ID, …]` for several"
+            problems.append(Problem(f"{file.name}:{line}", what, fix))
+        keep, keep_choice = _keep(row["keep"])
+        law = row.get("law")
+        found[name] = RetentionClass(
+            id=name,
+            category=row["applies"]["category"],
+            clock=row["clock"],
+            keep=keep,
+            keep_choice=keep_choice,
+            then=tuple(row["then"]),
+            clauses=tuple(row.get("clauses", ())) or (row.get("clause", ""),),
+            law=None
+            if law is None
+            else LawHold(law["citation"], law["words"], *_keep(law["keep"])),
+            choice=row.get("choice"),
+            line=line,
+        )
+    return found, problems
+
+
+def _keep(value: str | Mapping[str, str]) -> tuple[str | None, str | None]:
+    return (value, None) if isinstance(value, str) else (None, value["choice"])
+
+
+def recipients(file: File) -> tuple[dict[str, Recipient], list[Problem]]:
+    """The recipients, by id."""
+    found: dict[str, Recipient] = {}
+    problems = []
+    for n, row in enumerate(file.value):
+        line, name = file.line(n), row["id"]
+        if name in found:
+            problems.append(_twice(file, line, name, found[name].line))
+        found[name] = Recipient(
+            name, row["name"], row["lane"], row["country"], tuple(row["clauses"]),
+            row.get("notes", ""), line,
+        )  # fmt: skip
+    return found, problems
+
+
+def links(file: File) -> dict[str, Link]:
+    """The links, by id."""
+    return {
+        name: Link(
+            name, row["url"], row["words"], row["clause"], row.get("note", ""), file.line(name)
+        )
+        for name, row in file.value.items()
+    }
+
+
+def forms(file: File) -> dict[str, Form]:
+    """The forms, by id."""
+    return {
+        name: Form(
+            id=name,
+            title=row["title"],
+            path=row["path"],
+            activity=row["activity"],
+            purposes=tuple(row.get("purposes", ())),
+            context=row.get("context", "any"),
+            fields=MappingProxyType(
+                {field: _field(field, f) for field, f in row["fields"].items()}
+            ),
+            clauses=tuple(row["clauses"]),
+            line=file.line(name),
+        )
+        for name, row in file.value.items()
+    }
+
+
+def _field(name: str, row: Mapping[str, Any]) -> FormField:
+    return FormField(
+        name=name,
+        category=row["category"],
+        label=row["label"],
+        required=row["required"],
+        type=row.get("type", "text"),
+        why=row.get("why", ""),
+        consent=row.get("consent"),
+    )
+
+
+def _twice(file: File, line: int, name: str, first: int) -> Problem:
+    what = f"{name} stands here a second time (first in line {first})"
+    return Problem(f"{file.name}:{line}", what, "give one of them another id")

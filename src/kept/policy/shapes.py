@@ -1,0 +1,225 @@
+"""The parts of a bundle: values, frozen, without I/O; `line` is where it stands in its file."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+Mode = Literal["never", "must", "right", "fact", "may", "limit", "implied"]
+Status = Literal["checked", "gated", "attested", "statement", "open"]
+UnitKind = Literal["title", "section", "heading", "sentence", "bullet"]
+Clock = Literal["creation", "last_interest", "need_closed", "contract_end", "closed"]
+ChoiceValue: TypeAlias = None | str | int | float | bool | tuple[str | int | float | bool, ...]
+
+#: A period: years, months or days of the calendar (ISO 8601, one unit).
+PERIOD: Final = r"P[1-9][0-9]{0,3}[YMD]"
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """Who answers for the policy. `email` and `post` are its contact points, held once."""
+
+    name: str
+    country: str
+    email: str
+    post: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A parameter that the text leaves open; `value` None until the operator decides."""
+
+    name: str
+    value: ChoiceValue
+    asks: str
+    clauses: tuple[str, ...]
+    by: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A heading, sentence or bullet of the text, placeholders unresolved.
+
+    `level` is that of a heading (1 to 3), else 0. Units with the same `paragraph` (counted
+    from 1 over the whole text) stand together.
+    """
+
+    kind: UnitKind
+    text: str
+    clauses: tuple[str, ...]
+    line: int
+    paragraph: int
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the text with a code of its own; its first unit is its heading."""
+
+    id: str
+    title: str
+    units: tuple[Unit, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A sentence of the original: its place and the SHA-256 (hex) of its normal form."""
+
+    ref: str
+    sha256: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A human document or word that a clause rests on. `sha256` None: a word without paper."""
+
+    signer: str
+    date: dt.date
+    sha256: str | None
+    expiry: dt.date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One promise, practice or boundary of the text."""
+
+    id: str
+    mode: Mode
+    kind: str
+    status: Status
+    controls: tuple[str, ...]
+    notes: str
+    sources: tuple[Anchor, ...]
+    document: Paper | None
+    attestation: Paper | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a term of the text means; `source` is the clause that says so."""
+
+    term: str
+    means: str
+    source: str
+    aliases: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A cross-reference: the words with which the text names a section, and its code."""
+
+    words: str
+    section: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One row of the record of processing (GDPR Art. 30). `bases`: region or `default` → basis."""
+
+    id: str
+    title: str
+    purpose: str
+    categories: tuple[str, ...]
+    contexts: tuple[str, ...]
+    bases: Mapping[str, str]
+    requires: tuple[str, ...]
+    recipients: tuple[str, ...]
+    retention: str
+    clauses: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class LawHold:
+    """A law that keeps a class from erasure. `keep` None: `keep_choice` is not decided yet."""
+
+    citation: str
+    words: str
+    keep: str | None
+    keep_choice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionClass:
+    """How long data of a category stay, from which clock, and what then happens.
+
+    `keep` is a period (P24M, P10Y, P30D) or None: the choice `keep_choice` is not decided.
+    `choice` says who decided what the text leaves open ("operator").
+    """
+
+    id: str
+    category: str
+    clock: Clock
+    keep: str | None
+    keep_choice: str | None
+    then: tuple[str, ...]
+    clauses: tuple[str, ...]
+    law: LawHold | None
+    choice: str | None
+    line: int
+
+    @property
+    def clause(self) -> str:
+        """The first of the clauses, which is the one to name."""
+        return self.clauses[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody to whom data may go, in one of the lanes of the vocabulary."""
+
+    id: str
+    name: str
+    lane: str
+    country: str | None
+    clauses: tuple[str, ...]
+    notes: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of the text. `url` None: the original does not say where it leads; `note` why."""
+
+    id: str
+    url: str | None
+    words: str
+    clause: str
+    note: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One field of a form; `consent` names the purpose that ticking it consents to."""
+
+    name: str
+    category: str
+    label: str
+    required: bool
+    type: str
+    why: str
+    consent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form of a site: where it stands, which activity it feeds, what it asks."""
+
+    id: str
+    title: str
+    path: str
+    activity: str
+    purposes: tuple[str, ...]
+    context: str
+    fields: Mapping[str, FormField]
+    clauses: tuple[str, ...]
+    line: int

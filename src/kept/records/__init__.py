@@ -1,0 +1,1 @@
+"""Shared persisted nouns, one per file with its SQL."""

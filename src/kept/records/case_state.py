@@ -1,0 +1,195 @@
+"""Where a case and its steps stand, what may follow (a table), and the tables that hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
+from kept.model.plan import Action, Counts, Reason, StepResult
+
+
+class State(StrEnum):
+    """Where a case stands."""
+
+    RECEIVED = "received"
+    ACKNOWLEDGED = "acknowledged"
+    IDENTIFIED = "identified"  # it is the person: evidence is recorded
+    PLANNED = "planned"
+    APPROVED = "approved"
+    EXECUTING = "executing"
+    EXECUTED = "executed"
+    CHECKED = "checked"  # read back
+    NOTIFIED = "notified"
+    CLOSED = "closed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+#: State → the states that may follow. Once writing has begun a case can only be finished:
+#: it may be executed again after an interruption or an incomplete run, never withdrawn.
+TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
+    {
+        State.RECEIVED: frozenset(
+            (State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED, State.REFUSED, State.WITHDRAWN)
+        ),
+        State.ACKNOWLEDGED: frozenset(
+            (State.IDENTIFIED, State.PLANNED, State.REFUSED, State.WITHDRAWN)
+        ),
+        State.IDENTIFIED: frozenset((State.PLANNED, State.REFUSED, State.WITHDRAWN)),
+        State.PLANNED: frozenset((State.PLANNED, State.APPROVED, State.REFUSED, State.WITHDRAWN)),
+        State.APPROVED: frozenset((State.PLANNED, State.EXECUTING, State.WITHDRAWN)),
+        State.EXECUTING: frozenset((State.EXECUTING, State.EXECUTED)),
+        State.EXECUTED: frozenset((State.EXECUTING, State.CHECKED)),
+        State.CHECKED: frozenset((State.EXECUTING, State.NOTIFIED, State.CLOSED)),
+        State.NOTIFIED: frozenset((State.CLOSED,)),
+        State.CLOSED: frozenset(),
+        State.REFUSED: frozenset(),
+        State.WITHDRAWN: frozenset(),
+    }
+)
+#: States that nothing follows.
+ENDS: Final = frozenset(state for state, after in TRANSITIONS.items() if not after)
+#: To go there somebody must have checked who asks, or answer for not having done so.
+NEED_EVIDENCE: Final = frozenset((State.APPROVED, State.EXECUTING))
+
+
+class StepState(StrEnum):
+    """How far a step has come."""
+
+    PLANNED = "planned"
+    BEGUN = "begun"  # from here on the store may have changed, whether or not we heard of it
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What is known of a step. `planned` counts the rows meant, `attempts` its beginnings."""
+
+    number: int
+    system: str
+    dataset: str
+    action: Action
+    planned: int
+    state: StepState
+    counts: Counts
+    verified: bool
+    reason: Reason | None
+    problem: str | None
+    attempts: int
+
+    def result(self) -> StepResult:
+        """The step as a receipt shows it."""
+        return StepResult(
+            self.system, self.dataset, self.action, self.counts, self.verified, self.reason,
+            self.problem,
+        )  # fmt: skip
+
+
+_NUMBER: Final = Field("number", "integer", nullable=False)
+_OF_CASE: Final = Link(("number",), "rights_case", ("number",))
+
+
+def _own(
+    name: str, key: tuple[str, ...], title: str, *fields: Field, links: tuple[Link, ...]
+) -> Dataset:
+    """A dataset of cases: kept for the period of class `case`, whatever is erased meanwhile."""
+    return Dataset(
+        name,
+        key,
+        {f.name: f for f in fields},
+        links=links,
+        retention="case",
+        clock="closed_at" if name == "rights_case" else None,
+        on_erase=OnErase.NEVER,
+        title=title,
+    )
+
+
+DATASETS: Final = (
+    _own(
+        "rights_case",
+        ("number",),
+        "Requests of people",
+        _NUMBER,
+        Field("id", nullable=False),
+        Field("right", category="rights-case", nullable=False),
+        Field("state", nullable=False),
+        Field("actor", "integer", nullable=False),
+        Field("override", category="rights-case", free_text=True),
+        Field("people", "integer", nullable=False),
+        Field("sealed", "bytes", category="rights-case"),
+        Field("evidence", category="rights-case", free_text=True),
+        Field("plan_sha256"),
+        Field("opened_at", "datetime", category="rights-case", nullable=False),
+        Field("changed_at", "datetime", nullable=False),
+        Field("closed_at", "datetime"),
+        Field("complete", "boolean"),
+        links=(
+            Link(("number",), "case_subject", ("number",)),
+            Link(("actor",), "actor", ("actor",), Owner.ACCESSED),
+        ),
+    ),
+    _own(
+        "case_person",
+        ("number", "person", "mac"),
+        "Whom a case names, as keyed hashes",
+        _NUMBER,
+        Field("person", "integer", nullable=False),
+        Field("kind", nullable=False),
+        Field("mac", "bytes", category="identity-link", nullable=False),
+        links=(_OF_CASE,),
+    ),
+    _own(
+        "case_subject",
+        ("number", "person", "subject"),
+        "Who of them is known",
+        _NUMBER,
+        Field("person", "integer", nullable=False),
+        Field("subject", "integer", category="identity-link", nullable=False),
+        links=(Link(("subject",), "subject", ("subject",)),),
+    ),
+    _own(
+        "case_event",
+        ("number", "turn"),
+        "Through which states a case came",
+        _NUMBER,
+        Field("turn", "integer", nullable=False),
+        Field("state", category="rights-case", nullable=False),
+        Field("actor", "integer", nullable=False),
+        Field("words", category="rights-case", free_text=True),
+        Field("at", "datetime", category="rights-case", nullable=False),
+        links=(_OF_CASE, Link(("actor",), "actor", ("actor",), Owner.ACCESSED)),
+    ),
+    _own(
+        "case_sealed",
+        ("number", "name"),
+        "Plans and row keys, sealed until they are read back",
+        _NUMBER,
+        Field("name", nullable=False),
+        Field("sealed", "bytes", category="identity-link", nullable=False),
+        links=(_OF_CASE,),
+    ),
+    _own(
+        "case_step",
+        ("number", "step"),
+        "What became of each step",
+        _NUMBER,
+        Field("step", "integer", nullable=False),
+        *(Field(n, nullable=False) for n in ("system", "dataset", "action", "state")),
+        *(
+            Field(n, "integer", category="rights-case", nullable=False)
+            for n in ("planned", "found", "changed", "retained", "isolated")
+        ),
+        Field("verified", "boolean", nullable=False),
+        *(Field(n) for n in ("words", "law", "clause", "hold", "problem")),
+        Field("until", "date"),
+        Field("attempts", "integer", nullable=False),
+        Field("at", "datetime", nullable=False),
+        links=(_OF_CASE,),
+    ),
+)

@@ -1,0 +1,259 @@
+"""The locator: the one way back to rows that had to stay after an erasure.
+
+It leads from a keyed hash of an identifier to the sealed keys of what is retained, and only in
+a case that names that identifier. Everybody else learns from `retained_macs` which rows to
+leave out. An entry dies with the ground that it was made for, its key first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from kept.database import Connection, Database
+from kept.datamap.map import Dataset, Field, Link, OnErase
+from kept.errors import Denied
+from kept.keys import Vault
+from kept.model.codec import decode_keys, decode_reason, encode_keys, encode_reason, encode_value
+from kept.model.plan import Reason
+from kept.model.select import KeyRow, KeyTable
+from kept.model.values import Value, normal
+from kept.records.case import Case, case_mac
+from kept.records.subject import LINKING
+from kept.terms.identifiers import Identifier
+
+_CLASS: Final = "locator"
+_LABEL: Final = b"locator"
+
+DATASETS: Final = (
+    Dataset(
+        "locator",
+        ("entry",),
+        {
+            "entry": Field("entry", "integer", nullable=False),
+            "number": Field("number", "integer", nullable=False),
+            "person": Field("person", "integer", nullable=False),
+            "system": Field("system", "text", nullable=False),
+            "dataset": Field("dataset", "text", nullable=False),
+            "hold": Field("hold", "text"),
+            "until": Field("until", "date"),
+            "sealed": Field("sealed", "bytes", category="identity-link", nullable=False),
+            "made_at": Field("made_at", "datetime", nullable=False),
+        },
+        retention="locator",
+        clock="made_at",
+        on_erase=OnErase.NEVER,
+        title="The way back to rows that had to stay",
+    ),
+    Dataset(
+        "locator_name",
+        ("mac", "entry"),
+        {
+            "mac": Field("mac", "bytes", category="identity-link", nullable=False),
+            "entry": Field("entry", "integer", nullable=False),
+        },
+        links=(Link(("entry",), "locator", ("entry",)),),
+        retention="locator",
+        on_erase=OnErase.NEVER,
+        title="Keyed hashes that lead to them",
+    ),
+    Dataset(
+        "retained",
+        ("system", "dataset", "mac", "entry"),
+        {
+            "system": Field("system", "text", nullable=False),
+            "dataset": Field("dataset", "text", nullable=False),
+            "mac": Field("mac", "bytes", category="identity-link", nullable=False),
+            "entry": Field("entry", "integer", nullable=False),
+        },
+        links=(Link(("entry",), "locator", ("entry",)),),
+        retention="locator",
+        on_erase=OnErase.NEVER,
+        title="Which rows every other query leaves out, as keyed hashes",
+    ),
+)
+
+#: (system, dataset) → rows that stay with the reason of each group.
+Held = dict[tuple[str, str], list[tuple[KeyTable, Reason]]]
+
+
+class Locator:
+    """Where retained rows are, for their person and their ground only."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
+
+    def store(
+        self,
+        case: Case,
+        people: Sequence[Sequence[Identifier]],
+        held: Sequence[tuple[str, str, KeyTable, Reason]],
+        now: dt.datetime,
+        *,
+        connection: Connection | None = None,
+    ) -> int:
+        """Remember what stays in (system, dataset); the number of entries made.
+
+        The rows of a KeyTable name their person by index into `people`. What the same case
+        stored before is replaced, so that a resumed case stores once.
+        """
+        groups: list[tuple[int, str, str, KeyTable, Reason]] = []
+        for system, dataset, table, reason in held:
+            of: dict[int, list[KeyRow]] = {}
+            for person, key in table.rows:
+                of.setdefault(person, []).append((0, key))
+            for person, theirs in of.items():
+                own = KeyTable(table.fields, tuple(theirs))
+                groups.append((person, system, dataset, own, reason))
+        with self._database.within(connection) as c:
+            self._drop(c, "number = %s", (case.number,), now)
+            if not groups:
+                return 0
+            entries = [
+                int(row[0])
+                for row in c.execute(
+                    "SELECT nextval(pg_get_serial_sequence('locator', 'entry'))"
+                    " FROM generate_series(1, %s)",
+                    (len(groups),),
+                )
+            ]
+            sealed = self._vault.seal_many(
+                [
+                    (-entry, _CLASS, _packed(table, reason), _LABEL)
+                    for entry, (_, _, _, table, reason) in zip(entries, groups, strict=True)
+                ],
+                connection=c,
+            )
+            names = [
+                (_name(self._vault, i), entry)
+                for entry, (person, *_) in zip(entries, groups, strict=True)
+                for i in people[person]
+                if i.kind in LINKING
+            ]
+            marks = [
+                (system, dataset, self.key_mac(system, dataset, key), entry)
+                for entry, (_, system, dataset, table, _) in zip(entries, groups, strict=True)
+                for key in table.values
+            ]
+            with c.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO locator (entry, number, person, system, dataset, hold, until,"
+                    " sealed, made_at) OVERRIDING SYSTEM VALUE"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    [
+                        (entry, case.number, person, system, dataset, r.hold, r.until, s, now)
+                        for entry, s, (person, system, dataset, _, r) in zip(
+                            entries, sealed, groups, strict=True
+                        )
+                    ],
+                )
+            c.execute(
+                "INSERT INTO locator_name SELECT * FROM unnest(%s::bytea[], %s::bigint[])"
+                " ON CONFLICT DO NOTHING",
+                ([m for m, _ in names], [e for _, e in names]),
+            )
+            c.execute(
+                "INSERT INTO retained SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[],"
+                " %s::bigint[]) ON CONFLICT DO NOTHING",
+                [[mark[n] for mark in marks] for n in range(4)],
+            )
+        return len(groups)
+
+    def find(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Held:
+        """What is retained of the people of a case, with their index. Makes nothing.
+
+        Denied where the case does not name one of the identifiers.
+        """
+        names = [
+            (_name(self._vault, i), person, case_mac(self._vault, i))
+            for person, identifiers in enumerate(people)
+            for i in identifiers
+            if i.kind in LINKING
+        ]
+        found: Held = {}
+        if not names:
+            return found
+        with self._database.connection() as c:
+            strange = c.execute(
+                "SELECT count(*) FROM unnest(%s::bytea[]) AS w (mac) WHERE NOT EXISTS"
+                " (SELECT FROM case_person p WHERE p.number = %s AND p.mac = w.mac)",
+                ([m for _, _, m in names], case.number),
+            ).fetchone()
+            if strange is None or strange[0]:
+                raise Denied(
+                    "retained rows are found only in a case that names the identifier",
+                    fix="open a case for the person whose rows they are",
+                )
+            rows = c.execute(
+                "SELECT DISTINCT w.person, l.entry, l.system, l.dataset, l.sealed"
+                " FROM unnest(%s::bytea[], %s::int[]) AS w (mac, person)"
+                " JOIN locator_name n ON n.mac = w.mac JOIN locator l USING (entry)"
+                " ORDER BY w.person, l.entry",
+                ([m for m, _, _ in names], [p for _, p, _ in names]),
+            ).fetchall()
+            for person, entry, system, dataset, sealed in rows:
+                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
+                table, reason = _unpacked(plain)
+                mine = KeyTable(table.fields, tuple((int(person), key) for _, key in table.rows))
+                found.setdefault((system, dataset), []).append((mine, reason))
+        return found
+
+    def retained_macs(self, system: str, dataset: str) -> frozenset[bytes]:
+        """Hashes (`key_mac`) of the rows of a dataset that every other query leaves out."""
+        with self._database.connection() as c:
+            rows = c.execute(
+                "SELECT DISTINCT mac FROM retained WHERE system = %s AND dataset = %s",
+                (system, dataset),
+            ).fetchall()
+        return frozenset(bytes(row[0]) for row in rows)
+
+    def key_mac(self, system: str, dataset: str, key: Sequence[Value]) -> bytes:
+        """The hash of one row's key; the same for the same key in another type (1, "1")."""
+        text = json.dumps([system, dataset, *(encode_value(normal(v)) for v in key)])
+        return self._vault.mac("retained", text.encode())
+
+    def hidden(self, system: str, dataset: str, keys: Sequence[Sequence[Value]]) -> list[bool]:
+        """Whether each key names a retained row."""
+        macs = self.retained_macs(system, dataset)
+        if not macs:
+            return [False] * len(keys)
+        return [self.key_mac(system, dataset, key) in macs for key in keys]
+
+    def expire(self, now: dt.datetime, *, connection: Connection | None = None) -> int:
+        """Let entries die whose day has come or whose hold was released; how many did."""
+        today = now.astimezone(dt.UTC).date()
+        with self._database.within(connection) as c:
+            return self._drop(
+                c,
+                "until <= %s OR hold IN (SELECT id FROM hold"
+                " WHERE released_at <= %s OR hold.until <= %s)",
+                (today, now, today),
+                now,
+            )
+
+    def _drop(
+        self, c: Connection, where: str, parameters: tuple[object, ...], now: dt.datetime
+    ) -> int:
+        rows = c.execute(
+            f"DELETE FROM locator WHERE {where} RETURNING entry", parameters
+        ).fetchall()
+        if rows:
+            self._vault.shred([-row[0] for row in rows], [_CLASS], now, connection=c)
+        return len(rows)
+
+
+def _name(vault: Vault, identifier: Identifier) -> bytes:
+    return vault.mac("locator", f"{identifier.kind}\x00{identifier.normalised}".encode())
+
+
+def _packed(table: KeyTable, reason: Reason) -> bytes:
+    return json.dumps(
+        {"keys": encode_keys(table), "reason": encode_reason(reason)}, separators=(",", ":")
+    ).encode()
+
+
+def _unpacked(data: bytes) -> tuple[KeyTable, Reason]:
+    raw = json.loads(data)
+    return decode_keys(raw["keys"]), decode_reason(raw["reason"])

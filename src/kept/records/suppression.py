@@ -1,0 +1,118 @@
+"""Suppressions: refusals that outlive what they protect, as keyed hashes of identifiers.
+
+Committed before the first erasure, so that nobody who was deleted is imported and written to
+again. There is no list of values to read: one can only ask whether an identifier is in it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Final
+
+from kept.database import Connection, Database
+from kept.datamap.map import Dataset, Field, OnErase
+from kept.keys import Vault
+from kept.records.subject import LINKING, suppression_mac
+from kept.terms.identifiers import Identifier
+
+#: The channel that stands for all of them.
+ALL: Final = ""
+
+DATASETS: Final = (
+    Dataset(
+        "suppression",
+        ("mac", "channel"),
+        {
+            "mac": Field("mac", "bytes", category="suppression", nullable=False),
+            "channel": Field("channel", "text", category="suppression", nullable=False),
+            "kind": Field("kind", "text", nullable=False),
+            "source": Field("source", "text", nullable=False),
+            "since": Field("since", "datetime", nullable=False),
+        },
+        retention="suppression",
+        clock="since",
+        # A refusal that an erasure removed would protect nobody.
+        on_erase=OnErase.NEVER,
+        title="Whom not to write to, as keyed hashes",
+    ),
+)
+
+
+class Suppressions:
+    """Who must not be contacted."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
+
+    def add(
+        self,
+        identifiers: Sequence[Identifier],
+        now: dt.datetime,
+        *,
+        channel: str = ALL,
+        source: str,
+        connection: Connection | None = None,
+    ) -> int:
+        """Suppress identifiers on a channel (all of them by default); how many are new.
+
+        Weak identifiers (names, IP addresses, devices) are left out: they name others as well.
+        """
+        rows = sorted(
+            (suppression_mac(self._vault, i), i.kind) for i in identifiers if i.kind in LINKING
+        )
+        if not rows:
+            return 0
+        with self._database.within(connection) as c:
+            new = c.execute(
+                "INSERT INTO suppression (mac, kind, channel, source, since)"
+                " SELECT mac, kind, %s, %s, %s FROM unnest(%s::bytea[], %s::text[]) r (mac, kind)"
+                " ON CONFLICT DO NOTHING",
+                (channel, source, now, [m for m, _ in rows], [k for _, k in rows]),
+            ).rowcount
+            _stale(c, [m for m, _ in rows])
+        return new
+
+    def lift(
+        self,
+        identifier: Identifier,
+        *,
+        channel: str = ALL,
+        connection: Connection | None = None,
+    ) -> bool:
+        """Take a suppression back, by the person's own wish; whether there was one."""
+        mac = suppression_mac(self._vault, identifier)
+        with self._database.within(connection) as c:
+            there = c.execute(
+                "DELETE FROM suppression WHERE mac = %s AND channel = %s", (mac, channel)
+            ).rowcount
+            _stale(c, [mac])
+        return there > 0
+
+    def channels(self, identifier: Identifier) -> frozenset[str]:
+        """The channels on which the identifier is suppressed (`ALL` for every one)."""
+        return self.channels_of([identifier])[0]
+
+    def channels_of(self, identifiers: Sequence[Identifier]) -> list[frozenset[str]]:
+        """`channels` of each identifier, with one statement."""
+        found: list[set[str]] = [set() for _ in identifiers]
+        macs = [suppression_mac(self._vault, i) for i in identifiers]
+        with self._database.connection() as c:
+            for at, channel in c.execute(
+                "SELECT w.at - 1, s.channel FROM unnest(%s::bytea[]) WITH ORDINALITY w (mac, at)"
+                " JOIN suppression s ON s.mac = w.mac",
+                (macs,),
+            ):
+                found[at].add(channel)
+        return [frozenset(one) for one in found]
+
+
+def _stale(c: Connection, macs: Sequence[bytes]) -> None:
+    """The materialised facts of the people concerned no longer hold."""
+    c.execute(
+        "WITH theirs AS (SELECT DISTINCT subject FROM identity WHERE suppress = ANY(%s)),"
+        " gone AS (DELETE FROM subject_facts WHERE subject IN (SELECT subject FROM theirs))"
+        " INSERT INTO subject_epoch AS e (subject, epoch) SELECT subject, 1 FROM theirs"
+        " ON CONFLICT (subject) DO UPDATE SET epoch = e.epoch + 1",
+        (list(macs),),
+    )

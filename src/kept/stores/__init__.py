@@ -1,0 +1,37 @@
+"""The hands: connectors to the systems of a company."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+
+from kept.datamap.map import Dataset
+from kept.errors import ConfigError
+from kept.stores.base import Store
+
+GROUP = "kept.stores"
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of stores that are installed, Kept's own and strangers' alike."""
+    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+
+
+def open_store(kind: str, system: str, mapped: Iterable[Dataset], url: str) -> Store:
+    """The store of a system; nothing is asked of it yet. ConfigError for an unknown kind."""
+    found = entry_points(group=GROUP, name=kind)
+    if not found:
+        raise ConfigError(
+            f"the system `{system}` has a store of an unknown kind",
+            expected=" or ".join(f"`{name}`" for name in kinds()),
+            met=f"`{kind}`",
+            fix="mend `store` in kept.toml, or install the package that brings this kind",
+        )
+    made = next(iter(found)).load()
+    store = made(system, mapped, url)
+    if not isinstance(store, Store):
+        raise ConfigError(
+            f"the kind `{kind}` of the system `{system}` is not a store",
+            expected="a subclass of kept.stores.base.Store",
+        )
+    return store

@@ -1,0 +1,114 @@
+"""Store and Session: the one interface between Kept and a company's systems.
+
+Laws (the shipped suite proves every store against them):
+
+- A Session is one snapshot, or one transaction at the grain that the abilities state.
+- `apply` is ordered, and repeatable under the same step id: it does no more the second time.
+- Nothing is durable before `commit`; after `commit` a second handle sees it.
+- An error leaves the store as its grain promises, and holds system, dataset and kind only.
+- Leaving a write session without `commit` rolls it back.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+
+from kept.datamap.map import Dataset
+from kept.errors import NotAble
+from kept.model.abilities import Abilities
+from kept.model.change import Change
+from kept.model.plan import Counts, Obstacle
+from kept.model.select import Batch, KeySet, Select
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """One layer in which a needle was looked for after an erasure.
+
+    `found` counts the needles met there; None: the layer cannot be seen.
+    """
+
+    layer: str
+    found: int | None
+    words: str
+
+
+class Session(AbstractContextManager["Session"], abc.ABC):
+    """One snapshot (read) or one transaction (write) on a store."""
+
+    @abc.abstractmethod
+    def read(self, selects: Sequence[Select]) -> Iterator[tuple[int, Batch]]:
+        """Stream (index of the select, Batch); a select's batches come in turn, bounded in size."""
+
+    @abc.abstractmethod
+    def keys(self, selects: Sequence[Select]) -> KeySet:
+        """The keys of the selected rows per dataset, each with its person."""
+
+    @abc.abstractmethod
+    def count(self, selects: Sequence[Select]) -> list[int]:
+        """Distinct rows per select; counted in the store."""
+
+    @abc.abstractmethod
+    def rehearse(self, changes: Sequence[Change]) -> list[Obstacle]:
+        """Try the changes and undo them. Raises NotAble where abilities say it cannot."""
+
+    @abc.abstractmethod
+    def apply(self, changes: Sequence[Change], step: str) -> list[Counts]:
+        """Carry out the changes in order; Counts per change: found and changed by this attempt."""
+
+    @abc.abstractmethod
+    def commit(self) -> None:
+        """Make it durable; the session can go on with a new transaction."""
+
+    @abc.abstractmethod
+    def rollback(self) -> None:
+        """Undo what is not committed, as far as the grain allows."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Give the handle back; may be called twice. What is not committed is undone."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Store(abc.ABC):
+    """The connector to a system's engine. `datasets` (the map's) tell types and keys."""
+
+    abilities: Abilities
+
+    def __init__(self, system: str, mapped: Iterable[Dataset] = ()) -> None:
+        self.system = system
+        self.mapped = {d.name: d for d in mapped}
+
+    @abc.abstractmethod
+    def datasets(self) -> Iterable[Dataset]:
+        """What is REALLY there (names, types, keys, foreign keys as links), mapped or not."""
+
+    @abc.abstractmethod
+    def session(self, *, write: bool = False) -> Session:
+        """A fresh handle. Raises StoreUnreachable. Only the Controller calls this."""
+
+    def statements(self, changes: Sequence[Change]) -> list[str]:
+        """The changes as text for a person to carry out (mode assisted); NotAble by default."""
+        raise NotAble(
+            f"the store of `{self.system}` cannot write its changes down",
+            expected="a store that can be driven by hand",
+            fix="set the system's mode to `act`, or do it in the system itself",
+        )
+
+    def residue(self, needles: Sequence[bytes]) -> Iterable[Residue]:
+        """Where the abilities name layers: look for the needles in each of them."""
+        return ()
+
+    def close(self) -> None:
+        """Give back what the store holds; may be called twice."""

@@ -1,0 +1,258 @@
+"""What is really there: tables, views, columns, keys and foreign keys, by reflection.
+
+SQLAlchemy's Inspector reads names and constraints; one catalogue query adds what it does not
+tell of PostgreSQL (base types of domains, collations that are not exact, partitions).
+Dataset names: `table` in the default schema, `schema.table` elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Inspector
+from sqlalchemy.engine.reflection import ObjectKind, ObjectScope
+
+from kept.datamap.map import Dataset, Field, Link, OnErase
+from kept.model.values import Type
+from kept.stores.columns import Column, Reference, Table
+
+_FACTS: Final = sa.text(
+    """
+    SELECT n.nspname, c.relname, c.relkind, a.attname, a.attnotnull OR t.typnotnull,
+           a.attgenerated <> '' OR a.attidentity = 'a', b.typtype, b.typname,
+           format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END,
+                       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
+           coalesce(l.collisdeterministic, true)
+    FROM pg_attribute a
+    JOIN pg_class c ON c.oid = a.attrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_collation l ON l.oid = a.attcollation
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE base(oid, typtype, typname, typbasetype) AS (
+            SELECT t.oid, t.typtype, t.typname, t.typbasetype
+            UNION ALL
+            SELECT p.oid, p.typtype, p.typname, p.typbasetype
+            FROM base JOIN pg_type p ON p.oid = base.typbasetype AND base.typtype = 'd'
+        ) SELECT typtype, typname FROM base WHERE typtype <> 'd'
+    ) b
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND NOT c.relispartition
+      AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      AND n.nspname = ANY(:schemas)
+      AND (:everything OR c.relname = ANY(:names))
+    ORDER BY n.nspname, c.relname, a.attnum
+    """
+)
+
+_POSTGRESQL_TYPES: Final[Mapping[str, Type]] = {
+    "int2": "integer", "int4": "integer", "int8": "integer", "numeric": "decimal",
+    "float4": "real", "float8": "real", "bool": "boolean", "date": "date",
+    "timestamp": "datetime", "timestamptz": "datetime", "uuid": "uuid", "bytea": "bytes",
+    "json": "json", "jsonb": "json", "text": "text", "varchar": "text", "bpchar": "text",
+    "citext": "text",
+}  # fmt: skip
+
+_GENERIC_TYPES: Final[tuple[tuple[type[sa.types.TypeEngine[Any]], Type], ...]] = (
+    (sa.types.Boolean, "boolean"),
+    (sa.types.Integer, "integer"),
+    (sa.types.Float, "real"),
+    (sa.types.Numeric, "decimal"),
+    (sa.types.DateTime, "datetime"),
+    (sa.types.Date, "date"),
+    (sa.types.Uuid, "uuid"),
+    (sa.types.JSON, "json"),
+    (sa.types.LargeBinary, "bytes"),
+    (sa.types.String, "text"),
+)
+
+
+def postgresql(connection: sa.Connection, names: Collection[str] | None = None) -> dict[str, Table]:
+    """The tables and views of all schemas but the system's; with `names`, of those datasets."""
+    # with nothing on the search path, every name comes back with its schema
+    connection.execute(sa.text("SET LOCAL search_path = ''"))
+    inspector: Inspector = sa.inspect(connection)
+    schemas = [
+        s
+        for s in inspector.get_schema_names()
+        if not s.startswith("pg_") and s != "information_schema"
+    ]
+    wanted: set[str] | None = None
+    if names is not None:
+        splits = [name.split(".") for name in names]
+        wanted = {".".join(parts[i:]) for parts in splits for i in range(len(parts))}
+        first = {".".join(parts[:i]) for parts in splits for i in range(1, len(parts))}
+        schemas = [s for s in schemas if s == "public" or s in first]
+    facts: dict[tuple[str, str], list[Any]] = {}
+    asked = {"schemas": schemas, "everything": wanted is None, "names": sorted(wanted or ())}
+    for row in connection.execute(_FACTS, asked):
+        facts.setdefault((row[0], row[1]), []).append(row[2:])
+    tables: dict[str, Table] = {}
+    for schema in schemas:
+        here = {table: rows for (s, table), rows in facts.items() if s == schema}
+        if not here:
+            continue
+        scope: Any = {
+            "schema": schema,
+            "filter_names": sorted(here),
+            "kind": ObjectKind.ANY,
+            "scope": ObjectScope.ANY,
+        }
+        keys = inspector.get_multi_pk_constraint(**scope)
+        uniques = inspector.get_multi_indexes(**scope)
+        foreign = inspector.get_multi_foreign_keys(**scope)
+        for name, rows in here.items():
+            columns = {row[1]: _postgresql_column(row[1:]) for row in rows}
+            at = (schema, name)
+            table = _table(
+                _dataset_name(schema, name), name, schema, columns,
+                primary=keys.get(at) or {}, indexes=uniques.get(at) or (),
+                foreign=foreign.get(at) or (),
+                view=rows[0][0] in ("v", "m"),
+                physical=("tableoid", "ctid") if rows[0][0] in ("r", "p") else (),
+                default_schema="public",
+            )  # fmt: skip
+            tables[table.dataset] = table
+    return tables
+
+
+def _dataset_name(schema: str | None, table: str) -> str:
+    plain = schema is None or (schema == "public" and "." not in table)
+    return table if plain else f"{schema}.{table}"
+
+
+def _postgresql_column(row: tuple[Any, ...]) -> Column:
+    name, not_null, generated, category, base, native, deterministic = row
+    kind = _POSTGRESQL_TYPES.get(base, "other")
+    if category == "e":
+        kind = "text"
+    character = base in ("varchar", "bpchar", "text")
+    return Column(
+        name,
+        kind,
+        # a cast to character(n) would cut silently; assignment to the column does not
+        ("bpchar" if base == "bpchar" else "text") if character else native,
+        nullable=not not_null,
+        plain=bool(deterministic) and category != "e" and base != "citext",
+        aware=base == "timestamptz",
+        padded=base == "bpchar",
+        generated=bool(generated),
+    )
+
+
+def sqlite(connection: sa.Connection, names: Collection[str] | None = None) -> dict[str, Table]:
+    """The tables and views of the main database of the file."""
+    inspector: Inspector = sa.inspect(connection)
+    views = set(inspector.get_view_names())
+    there = [*inspector.get_table_names(), *views]
+    rowless = {
+        row[1] for row in connection.exec_driver_sql("PRAGMA main.table_list") if row[4] == 1
+    }
+    tables: dict[str, Table] = {}
+    for name in sorted(there):
+        if names is not None and name not in names:
+            continue
+        reflected = inspector.get_columns(name)
+        pragma = sa.text("SELECT name, type FROM pragma_table_xinfo(:name)")
+        declared = {row[0]: row[1].upper() for row in connection.execute(pragma, {"name": name})}
+        primary: Mapping[str, Any] = {} if name in views else inspector.get_pk_constraint(name)
+        keyed = list(primary.get("constrained_columns") or ())
+        columns = {}
+        for column in reflected:
+            kind = _sqlite_type(column["type"], declared.get(column["name"], ""))
+            alias = keyed == [column["name"]] and kind == "integer"  # the rowid under a name
+            never_null = alias or (name in rowless and column["name"] in keyed)
+            columns[column["name"]] = Column(
+                column["name"],
+                kind,
+                kind,
+                nullable=bool(column["nullable"]) and not never_null,
+                aware=False,
+                generated="computed" in column,
+            )
+        free = [n for n in ("rowid", "_rowid_", "oid") if n not in {c.lower() for c in columns}]
+        table = _table(
+            name, name, None, columns, primary=primary,
+            indexes=() if name in views else _sqlite_uniques(inspector, name),
+            foreign=() if name in views else inspector.get_foreign_keys(name),
+            view=name in views,
+            physical=tuple(free[:1]) if name not in views and name not in rowless else (),
+            default_schema=None,
+        )  # fmt: skip
+        tables[name] = table
+    return tables
+
+
+def _sqlite_uniques(inspector: Inspector, name: str) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = [
+        {"unique": True, "column_names": made["column_names"]}
+        for made in inspector.get_unique_constraints(name)
+    ]
+    return [*found, *inspector.get_indexes(name)]
+
+
+def _sqlite_type(kind: sa.types.TypeEngine[Any], declared: str) -> Type:
+    if "UUID" in declared or "GUID" in declared:
+        return "uuid"
+    found: Type = next((t for cls, t in _GENERIC_TYPES if isinstance(kind, cls)), "other")
+    # numeric is also SQLite's answer to a type that it does not know
+    known = found != "decimal" or "NUM" in declared or "DEC" in declared
+    return found if known and declared else "other"
+
+
+def _table(
+    dataset: str,
+    name: str,
+    schema: str | None,
+    columns: Mapping[str, Column],
+    *,
+    primary: Mapping[str, Any],
+    indexes: Iterable[Mapping[str, Any]],
+    foreign: Iterable[Mapping[str, Any]],
+    view: bool,
+    physical: tuple[str, ...],
+    default_schema: str | None,
+) -> Table:
+    key = tuple(primary.get("constrained_columns") or ())
+    sets = [key] if key else []
+    for index in indexes:
+        partial = any("where" in option for option in index.get("dialect_options") or ())
+        members = tuple(index.get("column_names") or ())
+        whole = members and None not in members and not index.get("expressions")
+        if index.get("unique") and whole and not partial:
+            sets.append(members)
+    proven = [
+        frozenset(members)
+        for members in sets
+        if all(m in columns and not columns[m].nullable for m in members)
+    ]
+    references = tuple(
+        Reference(
+            tuple(f["constrained_columns"]),
+            _dataset_name(f.get("referred_schema") or default_schema, f["referred_table"]),
+            tuple(f["referred_columns"]),
+        )
+        for f in foreign
+    )
+    if not key and proven:
+        first = next(members for members in sets if frozenset(members) in proven)
+        key = first
+    return Table(
+        dataset, name, schema, columns, key, tuple(proven), references, view, physical
+    )  # fmt: skip
+
+
+def dataset_of(table: Table) -> Dataset:
+    """The table as a value of the data map. A view is read-only: nothing of it is erased."""
+    return Dataset(
+        table.dataset,
+        table.key,
+        {
+            name: Field(name, column.type, nullable=column.nullable)
+            for name, column in table.columns.items()
+        },
+        links=tuple(Link(r.fields, r.to, r.on) for r in table.references),
+        on_erase=OnErase.NEVER if table.view else OnErase.DELETE,
+        title="view" if table.view else None,
+    )

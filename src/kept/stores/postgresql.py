@@ -1,0 +1,446 @@
+"""A company's PostgreSQL: snapshots to read, one transaction to write, pipelined."""
+
+from __future__ import annotations
+
+import select as polling
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import adapt, conninfo, postgres
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
+from psycopg.types.string import TextLoader
+from sqlalchemy.pool import NullPool
+
+from kept.datamap.map import Dataset
+from kept.errors import StoreError, StoreUnreachable
+from kept.model.abilities import Abilities
+from kept.model.change import Change
+from kept.model.plan import Counts, Obstacle
+from kept.stores import introspect
+from kept.stores.columns import Table
+from kept.stores.dialects import POSTGRESQL
+from kept.stores.obstacles import Refused, named, obstacle
+from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
+from kept.stores.statements import Call, Written
+from kept.stores.wire import Statement, Wire
+
+_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+#: SQLSTATE → kind of obstacle.
+_KINDS: Final[Mapping[str, str]] = {
+    "23502": "not-null", "23503": "foreign-key", "23001": "foreign-key", "23505": "unique",
+    "23P01": "unique", "23514": "check", "44000": "check", "42501": "privilege",
+    "25006": "privilege", "P0001": "trigger", "09000": "trigger", "27000": "trigger",
+}  # fmt: skip
+
+#: Loaded as Values; every other type of the engine is text.
+_VALUES: Final = (
+    "bool", "int2", "int4", "int8", "numeric", "float4", "float8", "text", "varchar", "bpchar",
+    "bytea", "date", "timestamp", "timestamptz", "uuid",
+)  # fmt: skip
+
+
+class _Loading:
+    """How values are loaded: an AdaptContext."""
+
+    connection = None
+
+    def __init__(self, template: adapt.AdaptersMap) -> None:
+        self.adapters = adapt.AdaptersMap(template)
+
+
+class _Tolerant(adapt.Loader):
+    """A moment that Python cannot hold (infinity, BC, year 10000) stays text."""
+
+    inner: type[adapt.Loader]
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self._inner = self.inner(oid, context)
+
+    def load(self, data: Buffer) -> Any:
+        """The moment, or its text."""
+        try:
+            return self._inner.load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()
+
+
+def _loading() -> tuple[_Loading, _Loading]:
+    """The usual way, and the tolerant one for what it refuses."""
+    usual = _Loading(postgres.adapters)
+    wanted = {postgres.types[name].oid for name in _VALUES}
+    for info in postgres.types:
+        if info.oid not in wanted:
+            usual.adapters.register_loader(info.oid, TextLoader)
+        if info.array_oid:
+            usual.adapters.register_loader(info.array_oid, TextLoader)
+    tolerant = _Loading(usual.adapters)
+    moments = {"date": DateLoader, "timestamp": TimestampLoader, "timestamptz": TimestamptzLoader}
+    for name, inner in moments.items():
+        tolerant.adapters.register_loader(name, type(name, (_Tolerant,), {"inner": inner}))
+    return usual, tolerant
+
+
+_USUAL, _CAREFUL = _loading()
+
+
+class PostgreSQLStore(SqlStore):
+    """`url` is a libpq URL or connection string.
+
+    Reading sessions see one moment (REPEATABLE READ, read only); a writing session is one
+    transaction. Connections that wrote are kept apart from those that read, so that reading
+    back never happens through the handle that wrote.
+    """
+
+    dialect = POSTGRESQL
+
+    def __init__(
+        self,
+        system: str,
+        mapped: Iterable[Dataset] = (),
+        url: str = "",
+        *,
+        options: Options | None = None,
+    ) -> None:
+        super().__init__(system, mapped, options=options)
+        self._url = url
+        self._idle: dict[bool, list[Wire]] = {False: [], True: []}
+        self._idle_lock = threading.Lock()
+        self.abilities = Abilities(
+            grain="store",
+            snapshot=True,
+            rehearse=True,
+            pipeline=True,
+            marker=self.options.marker,
+        )
+
+    def _connect(self, loading: AdaptContext | None = _USUAL) -> psycopg.Connection[Any]:
+        o = self.options
+        try:
+            made = conninfo.make_conninfo(
+                self._url,
+                connect_timeout=o.connect_timeout,
+                application_name="kept",
+                client_encoding="UTF8",
+                tcp_user_timeout=30_000,
+            )
+            connection: psycopg.Connection[Any] = psycopg.connect(
+                made, autocommit=True, context=loading
+            )
+        except psycopg.Error as error:
+            problem = self._unreachable(error)
+        else:
+            try:
+                settings = {
+                    "TimeZone": "UTC",
+                    "DateStyle": "ISO, YMD",
+                    "bytea_output": "hex",
+                    "statement_timeout": f"{round(o.statement_timeout * 1000)}ms",
+                    "lock_timeout": f"{round(o.lock_timeout * 1000)}ms",
+                    "idle_in_transaction_session_timeout": f"{round(o.idle_timeout * 1000)}ms",
+                }
+                calls = ", ".join(f"set_config('{k}', '{v}', false)" for k, v in settings.items())
+                connection.execute(f"SELECT {calls}".encode())
+                return connection
+            except psycopg.Error as error:
+                connection.close()
+                problem = self._unreachable(error)
+        raise problem
+
+    def _unreachable(self, error: psycopg.Error) -> StoreUnreachable:
+        """Never the driver's message: it can repeat the connection string."""
+        try:
+            given = conninfo.conninfo_to_dict(self._url)
+            met = f"server {given.get('host') or 'local'}, port {given.get('port') or 5432}"
+        except psycopg.Error:
+            met = "a connection string that is not well formed"
+        state = error.sqlstate or ""
+        if state.startswith("28"):
+            met += "; it refused the login"
+        elif state == "3D000":
+            met += "; it has no such database"
+        elif state:
+            met += f"; SQLSTATE {state}"
+        return StoreUnreachable(
+            f"the database of `{self.system}` could not be asked",
+            expected="a PostgreSQL server that answers",
+            met=met,
+            fix="check the system's `url` in kept.toml (host, port, database, user, password)"
+            " and that the server runs",
+        )
+
+    def reflect(self, names: Collection[str] | None) -> dict[str, Table]:
+        """What the catalogue says; StoreUnreachable."""
+        connection = self._connect(None)  # SQLAlchemy wants lists where Kept wants text
+        engine = sa.create_engine(
+            "postgresql+psycopg://", creator=lambda: connection, poolclass=NullPool
+        )
+        problem: StoreError
+        try:
+            connection.autocommit = False
+            with engine.connect() as asked:
+                return introspect.postgresql(asked, names)
+        except (psycopg.Error, sa.exc.DBAPIError) as error:
+            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            problem = self.wrapped(cause, None, connection)
+        finally:
+            connection.close()
+        raise problem
+
+    def session(self, *, write: bool = False) -> PostgreSQLSession:
+        """A connection of its own for the session; StoreUnreachable."""
+        return PostgreSQLSession(self, self._take(write), write=write)
+
+    def _take(self, write: bool) -> Wire:
+        while True:
+            with self._idle_lock:
+                if not self._idle[write]:
+                    break
+                wire = self._idle[write].pop()
+            # An idle connection that has something to say says goodbye.
+            if not polling.select([wire.connection.fileno()], [], [], 0)[0]:
+                return wire
+            wire.connection.close()
+        connection = self._connect()
+        return Wire(connection, _CAREFUL, chunk=CHUNK, prepare=self.options.prepare)
+
+    def give_back(self, wire: Wire, write: bool) -> None:
+        """Keep the connection for another session of the same kind, or close it."""
+        with self._idle_lock:
+            if not wire.broken and len(self._idle[write]) < self.options.connections:
+                self._idle[write].append(wire)
+                return
+        wire.connection.close()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._idle_lock:
+            wires = [*self._idle[False], *self._idle[True]]
+            self._idle = {False: [], True: []}
+        for wire in wires:
+            wire.connection.close()
+
+    def wrapped(
+        self, error: BaseException | None, dataset: str | None, connection: psycopg.Connection[Any]
+    ) -> StoreError:
+        """The error without anything that a person wrote: its class, tables and constraints."""
+        state = (error.sqlstate if isinstance(error, psycopg.Error) else None) or ""
+        where = f"`{self.system}.{dataset}`" if dataset else f"`{self.system}`"
+        if state.startswith(("08", "57P", "53", "28")) or (
+            not state and (connection.broken or connection.closed)
+        ):
+            return StoreUnreachable(
+                f"the connection to `{self.system}` was lost; what was not committed is undone",
+                met=f"SQLSTATE {state}" if state else "no answer",
+                fix="see that the server runs, then run it again",
+            )
+        if state == "57014":
+            return StoreError(
+                f"a statement on {where} took longer than allowed",
+                expected=f"at most {self.options.statement_timeout:g} s",
+                fix="look for a missing index on a link or identifying column, or raise the limit",
+            )
+        if state in ("55P03", "40001", "40P01"):
+            return StoreError(
+                f"{where} is in use by others; nothing was changed",
+                met=f"SQLSTATE {state}",
+                fix="run it again",
+            )
+        if state in ("42P01", "42703", "42883", "0A000"):
+            self.forget()
+            return StoreError(
+                f"{where} is not as it was when it was last looked at",
+                met=f"SQLSTATE {state}",
+                fix="compare the map with the database: `kept map check`",
+            )
+        kind = _KINDS.get(state)
+        if kind is not None and isinstance(error, psycopg.Error):
+            told = error.diag
+            words = named(kind, told.table_name, told.column_name, told.constraint_name)
+            return Refused(where, dataset or told.table_name or "", kind, words)
+        return StoreError(
+            f"{where} reported an error",
+            met=f"SQLSTATE {state}" if state else type(error).__name__,
+            fix="look the state up in the server's manual; the server's log has the details",
+        )
+
+
+class PostgreSQLSession(SqlSession):
+    """One connection, one transaction that begins with the first statement."""
+
+    store: PostgreSQLStore
+
+    def __init__(self, store: PostgreSQLStore, wire: Wire, *, write: bool) -> None:
+        super().__init__(store, write=write)
+        self._wire = wire
+        self._begun = False
+        self._savepoint: str | None = None
+
+    def _run(
+        self,
+        statements: Sequence[Statement],
+        dataset: Callable[[int], str | None],
+        *,
+        prepare: bool = True,
+    ) -> Iterator[tuple[int, list[Any], int]]:
+        """All in one round trip, BEGIN among them. On an error the transaction is undone."""
+        if not statements:
+            return
+        if self._wire.busy:
+            raise StoreError(
+                f"an answer of `{self.store.system}` is still being read",
+                fix="read it to its end, or use a second session",
+            )
+        first = 0
+        if not self._begun:
+            statements = [(_WRITE if self.write else _READ, ()), *statements]
+            first = 1
+        self._begun = True
+        problem: StoreError
+        try:
+            for index, rows, affected in self._wire.run(statements, prepare=prepare):
+                if index >= first:
+                    yield index - first, rows, affected
+            return
+        except psycopg.Error as error:
+            at = self._wire.failed - first
+            problem = self.store.wrapped(
+                error, dataset(at) if at >= 0 else None, self._wire.connection
+            )
+        self._abandon()
+        raise problem
+
+    def _plain(self, *statements: str) -> None:
+        made = [(text, ()) for text in statements]
+        for _ in self._run(made, lambda _: None, prepare=False):
+            pass
+
+    def _abandon(self) -> None:
+        """After an error: back to the savepoint, or as if the session were new."""
+        back = f"ROLLBACK TO SAVEPOINT {self._savepoint}" if self._savepoint else "ROLLBACK"
+        self._begun = self._savepoint is not None
+        if not self._wire.broken:
+            try:
+                for _ in self._wire.run([(back, ())], prepare=False):
+                    pass
+            except psycopg.Error:
+                self._wire.broken = True
+
+    def _stream(self, calls: Sequence[Call]) -> Iterator[tuple[int, list[Any]]]:
+        statements = [(call.sql, call.params) for call in calls]
+        for index, rows, _ in self._run(statements, lambda i: calls[i].dataset):
+            yield index, rows
+
+    def _counting(self, made: Written) -> Statement:
+        """One statement that changes the rows and counts those found and those changed."""
+        row = made.table.clause
+        done = made.statement.returning(sa.literal_column("1").label("one")).cte("done")
+        found = sa.select(sa.func.count()).select_from(row).where(*made.where)
+        changed = sa.select(sa.func.count()).select_from(done)
+        if made.counting is None:
+            both = sa.select(sa.literal_column("0"), changed.scalar_subquery())
+        else:
+            both = sa.select(found.scalar_subquery(), changed.scalar_subquery())
+        return made.binder.compile(both, self.store.dialect.compiled)
+
+    def _change(self, changes: Sequence[Written]) -> list[Counts]:
+        counts = [Counts()] * len(changes)
+        statements = [self._counting(made) for made in changes]
+        for index, rows, _ in self._run(statements, lambda i: changes[i].table.dataset):
+            if rows:
+                counts[index] = Counts(found=rows[0][0], changed=rows[0][1])
+        return counts
+
+    def _chunks(self, call: Call) -> Iterator[list[Any]]:
+        declare = f"DECLARE kept_rows NO SCROLL CURSOR FOR {call.sql}"
+        fetch = f"FETCH {CHUNK} FROM kept_rows"
+        statements: list[Statement] = [(declare, call.params), (fetch, ())]
+        while True:
+            # never prepared: the next cursor of this name has other columns
+            answers = self._run(statements, lambda _: call.dataset, prepare=False)
+            rows = [row for _, part, _ in answers for row in part]
+            if not rows:
+                break
+            yield rows
+            statements = [(fetch, ())]
+        self._plain("CLOSE kept_rows")
+
+    def _mark(self, step: str) -> bool:
+        create = (
+            "CREATE TABLE IF NOT EXISTS kept_step"
+            " (step text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
+        )
+        insert = "INSERT INTO kept_step (step) VALUES ($1) ON CONFLICT DO NOTHING"
+        self._plain(create)
+        return any(n for _, _, n in self._run([(insert, (step,))], lambda _: "kept_step"))
+
+    def _attempt(self, changes: Sequence[Change]) -> list[Obstacle]:
+        alone = not self._begun
+        self._plain("SAVEPOINT kept_rehearsal")
+        try:
+            # Usually nothing stands in the way; only a refusal is looked at one by one.
+            refused = self._tried(changes, "kept_rehearsal", constraints=True)
+            if refused is None:
+                return []
+            obstacles: list[Obstacle] = []
+            for change in changes:
+                self._savepoint = "kept_rehearsal"
+                self._plain("SAVEPOINT kept_change")
+                one = self._tried([change], "kept_change")
+                if one is not None:
+                    obstacles.append(obstacle(change.select.dataset, one))
+            self._plain("SAVEPOINT kept_change")
+            deferred = self._tried((), "kept_change", constraints=True)
+            if deferred is not None:
+                obstacles.append(obstacle(changes[-1].select.dataset, deferred))
+            return obstacles or [obstacle(changes[-1].select.dataset, refused)]
+        finally:
+            self._savepoint = None if alone else "kept_rehearsal"
+            self._abandon()
+            self._savepoint = None
+
+    def _tried(
+        self, changes: Sequence[Change], savepoint: str, *, constraints: bool = False
+    ) -> StoreError | None:
+        """What refuses the changes; the transaction is then back at the savepoint."""
+        self._savepoint = savepoint
+        try:
+            self.carry_out(changes)
+            if constraints:
+                self._plain("SET CONSTRAINTS ALL IMMEDIATE")
+        except StoreUnreachable:
+            raise
+        except StoreError as error:
+            return error
+        return None
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._end("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo what is not committed."""
+        self._end("ROLLBACK")
+
+    def _end(self, how: str) -> None:
+        self._open()
+        if self._begun:
+            self._plain(how)
+            self._begun = False
+
+    def close(self) -> None:
+        """Undo what is not committed and give the connection back."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._wire.busy:
+            self._wire.broken = True
+        elif self._begun:
+            self._abandon()
+        self.store.give_back(self._wire, self.write)

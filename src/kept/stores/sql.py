@@ -1,0 +1,7 @@
+"""Stores of companies' SQL databases: PostgreSQL and SQLite."""
+
+from kept.stores.postgresql import PostgreSQLStore
+from kept.stores.relational import Options
+from kept.stores.sqlite import SQLiteStore
+
+__all__ = ["Options", "PostgreSQLStore", "SQLiteStore"]

@@ -1,0 +1,1 @@
+"""Words: vocabulary, identifiers, regions and their clocks, rights. No input, no output."""

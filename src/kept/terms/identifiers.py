@@ -1,0 +1,192 @@
+"""Identifiers: what names a person, in the form in which two spellings are the same.
+
+No message of this module repeats a value; `repr` hides it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from kept.errors import IdentifierError
+
+#: Kinds of identifiers → what people call them.
+KINDS: Final[dict[str, str]] = {
+    "email": "e-mail address",
+    "phone": "telephone number",
+    "account": "account number",
+    "cookie": "cookie or visitor id",
+    "ip": "IP address",
+    "name": "name",
+    "device": "device id",
+}
+
+#: The longest value that is looked at, in characters.
+LONGEST: Final = 512
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Identifier:
+    """A kind and a value as given. Equal spellings compare by `normalised`, not by `==`."""
+
+    kind: str
+    value: str
+
+    def __post_init__(self) -> None:
+        _known(self.kind)
+
+    def __repr__(self) -> str:
+        return f"Identifier({self.kind!r}, …)"
+
+    @property
+    def normalised(self) -> str:
+        """`normalise` of the value; raises IdentifierError where it is not of its kind."""
+        return normalise(self.kind, self.value)
+
+
+def parse(text: str, *, region: str | None = None) -> Identifier:
+    """`email=ana@x.de` → Identifier, its value checked.
+
+    `region` (ISO 3166 alpha-2) reads telephone numbers written without a country.
+    """
+    kind, mark, value = text.partition("=")
+    kind = fold(kind)
+    if not mark:
+        raise IdentifierError(
+            "an identifier has no kind",
+            expected=f"KIND=VALUE, the kind one of {', '.join(KINDS)}",
+            fix="write for example email=name@example.org",
+        )
+    one = normalise(kind, value, region=region)
+    # A number read with the help of a region must not need it again.
+    return Identifier(kind, one if kind == "phone" and region else value.strip())
+
+
+def normalise(kind: str, value: str, *, region: str | None = None) -> str:
+    """The one spelling of a value.
+
+    E-mail: syntax checked (RFC 5321, 5322, 6531; no look-up), the domain lower-case and in
+    ASCII (IDNA 2008), the local part lower-case: servers may tell `Ana` from `ana`, people do
+    not, and missing a person is the worse mistake. Telephone: E.164. IP address: its shortest
+    form (RFC 5952). Names, accounts, cookies, devices: NFC, runs of blanks to one space,
+    trimmed; case stays.
+
+    Raises IdentifierError, without the value, where it is not of its kind.
+    """
+    _known(kind)
+    text = unicodedata.normalize("NFC", value).strip()
+    if (
+        not text
+        or len(text) > LONGEST
+        or any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
+    ):
+        raise IdentifierError(
+            f"this is not a {KINDS[kind]}",
+            expected=f"1 to {LONGEST} characters, no control characters",
+        )
+    if kind == "email":
+        return _email(text)
+    if kind == "phone":
+        return _phone(text, region)
+    if kind == "ip":
+        try:
+            return ipaddress.ip_address(text).compressed
+        except ValueError:
+            raise IdentifierError(
+                "this is not an IP address", expected="IPv4 or IPv6, without a port"
+            ) from None
+    return " ".join(text.split())
+
+
+def spellings(identifier: Identifier) -> tuple[str, ...]:
+    """The folded spellings under which a store may hold the value, the likeliest first.
+
+    Stores compare after `fold`, which knows only the letters A to Z; so what folding does not
+    bring together is asked for by name: an e-mail's domain in ASCII and in its own letters,
+    other letters as given and in lower case, a telephone number with and without its signs.
+    """
+    given = unicodedata.normalize("NFC", " ".join(identifier.value.split()))
+    one = identifier.normalised
+    found = dict.fromkeys((fold(given), fold(one)))
+    if identifier.kind == "email":
+        local, _, domain = one.rpartition("@")
+        found[fold(f"{local}@{_checked(f'a@{domain}')[1]}")] = None
+    elif identifier.kind == "phone":
+        # The national form is left out: without a country it is somebody else's number too.
+        digits = one.removeprefix("+")
+        international = phonenumbers.format_number(
+            phonenumbers.parse(one), phonenumbers.PhoneNumberFormat.INTERNATIONAL
+        )
+        found.update(dict.fromkeys((digits, "00" + digits, fold(international))))
+    if identifier.kind in ("email", "name"):
+        for text in tuple(found):
+            if not text.isascii():
+                found.update(dict.fromkeys(map(fold, (text.lower(), text.upper(), text.title()))))
+    # Stores written on other machines hold accents as separate signs (NFD).
+    for text in tuple(found):
+        found[fold(unicodedata.normalize("NFD", text))] = None
+    return tuple(found)
+
+
+def keyed_hash(key: bytes, identifier: Identifier) -> bytes:
+    """HMAC-SHA-256 (32 bytes) over kind, a zero byte and the normalised value.
+
+    Equal spellings give equal hashes; without the key nobody can try values.
+    """
+    message = f"{identifier.kind}\x00{identifier.normalised}".encode()
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+_LOWER: Final = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
+
+
+def fold(text: str) -> str:
+    """As stores fold (`kept.model.values.fold`, to which words may not reach up)."""
+    return text.strip(" \t\r\n\f\v").translate(_LOWER)
+
+
+def _known(kind: str) -> None:
+    if kind not in KINDS:
+        raise IdentifierError("the kind of identifier is unknown", expected=", ".join(KINDS))
+
+
+def _checked(text: str) -> tuple[str, str, str]:
+    """Local part, domain in its own letters, domain in ASCII; raises EmailNotValidError."""
+    # The library refuses reserved domains (localhost, .invalid, .local). No mail may reach
+    # them, but a company's database may hold a person under one: a suffix hides the last label.
+    suffix = ".com"
+    met = validate_email(text + suffix, check_deliverability=False)
+    domain = met.domain.removesuffix(suffix)
+    return met.local_part, domain, (met.ascii_domain or met.domain).removesuffix(suffix)
+
+
+def _email(text: str) -> str:
+    try:
+        local, _, domain = _checked(text)
+    except EmailNotValidError:
+        raise IdentifierError(
+            "this is not an e-mail address",
+            expected="one address such as name@example.org, without a display name",
+        ) from None
+    return f"{local.lower()}@{domain.lower()}"
+
+
+def _phone(text: str, region: str | None) -> str:
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_possible_number(number):
+        raise IdentifierError(
+            "this is not a telephone number",
+            expected="the international form, such as +49 30 123456",
+            fix="begin with + and the country, or name the country",
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

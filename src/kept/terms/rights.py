@@ -1,0 +1,50 @@
+"""Rights: one row per right that a person has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from kept.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A right: its article, the verb on the command line, and what it does.
+
+    `verb` is None where there is no command: a complaint goes to an authority. `writes`
+    says whether carrying it out changes what the company's stores hold; `chooses`
+    whether it changes what may be done from now on.
+    """
+
+    id: str
+    title: str
+    article: str
+    verb: str | None
+    writes: bool
+    chooses: bool
+
+
+_ROWS: Final = (
+    Right("access", "See what is kept", "GDPR Art. 15", "access", False, False),
+    Right("portability", "Take it along", "GDPR Art. 20", "port", False, False),
+    Right("rectification", "Have it corrected", "GDPR Art. 16", "rectify", True, False),
+    Right("erasure", "Have it deleted", "GDPR Art. 17", "erase", True, True),
+    Right("restriction", "Have its use stopped", "GDPR Art. 18", "restrict", False, True),
+    Right("objection", "Object to a use", "GDPR Art. 21", "object", False, True),
+    Right("withdrawal", "Withdraw consent", "GDPR Art. 7(3)", "withdraw", False, True),
+    Right("complaint", "Complain to an authority", "GDPR Art. 77", None, False, False),
+)
+
+#: Right id → Right, in the order in which people are told of them.
+RIGHTS: Final = MappingProxyType({right.id: right for right in _ROWS})
+
+
+def by_verb(verb: str) -> Right:
+    """The right that a verb of the command line carries out; UsageError for another word."""
+    for right in _ROWS:
+        if right.verb == verb:
+            return right
+    known = ", ".join(right.verb for right in _ROWS if right.verb)
+    raise UsageError("no right has that verb", expected=known)

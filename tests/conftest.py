@@ -1,0 +1,147 @@
+"""Real servers for the tests: one embedded cluster per run, fresh databases in it."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import pwd
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from kept.database import Database
+from kept.embedded import SUPERUSER, Server, url_of
+
+#: Lists what was skipped, and lets CI skip for one reason only.
+pytest_plugins = ["tests._skips"]
+
+#: Speed in exchange for durability across power cuts, which no test of these fixtures needs.
+CARELESS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "100",
+}
+_TEMPLATE = "kept_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The run's PostgreSQL server; workers of one run share it."""
+    base = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        base = base.parent
+    server = Server(base / "postgres", CARELESS)
+    server.acquire()
+    try:
+        yield server
+    finally:
+        server.release()
+
+
+def _name(prefix: str) -> str:
+    return f"{prefix}_{os.getpid()}_{next(_numbers)}"
+
+
+def _drop(server: Server, name: str) -> None:
+    with psycopg.connect(server.url("postgres", SUPERUSER), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+def pg_url(pg_server: Server) -> Iterator[str]:
+    """The URL of an empty database, one per test module, owned by the ordinary role `company`."""
+    name = _name("company")
+    yield pg_server.make_database(name, role="company")
+    _drop(pg_server, name)
+
+
+@pytest.fixture
+def fresh_pg_url(pg_server: Server) -> Iterator[str]:
+    """Like `pg_url`, but one per test."""
+    name = _name("company")
+    yield pg_server.make_database(name, role="company")
+    _drop(pg_server, name)
+
+
+@pytest.fixture(scope="session")
+def _kept_template(pg_server: Server) -> str:
+    """A migrated database to copy. One worker makes it; nobody copies it before it is done."""
+    ready = pg_server.directory / "template.ready"
+    with (pg_server.directory / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            pg_server.make_database(_TEMPLATE)
+            Database.open(pg_server.url(_TEMPLATE), pg_server.directory).close()
+            ready.touch()
+    return _TEMPLATE
+
+
+@pytest.fixture
+def kept_db(pg_server: Server, _kept_template: str, tmp_path: Path) -> Iterator[Database]:
+    """Kept's own database, migrated and empty, one per test."""
+    name = _name("kept")
+    url = pg_server.make_database(name, template=_kept_template)
+    database = Database.open(url, tmp_path)
+    yield database
+    database.close()
+    _drop(pg_server, name)
+
+
+@pytest.fixture(scope="module")
+def kept_module_db(
+    pg_server: Server, _kept_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """Like `kept_db`, but one per test module: for generated examples that add up."""
+    name = _name("kept")
+    url = pg_server.make_database(name, template=_kept_template)
+    database = Database.open(url, tmp_path_factory.mktemp("kept"))
+    yield database
+    database.close()
+    _drop(pg_server, name)
+
+
+@pytest.fixture(scope="session")
+def older_pg_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a superuser, with a password, on a PostgreSQL older than the embedded one."""
+    homes = sorted(Path("/usr/lib/postgresql").glob("1[5-7]/bin/initdb"))
+    if not homes:
+        pytest.skip("no PostgreSQL 15 to 17 is installed here")
+    programs = homes[0].parent
+    base = tmp_path_factory.mktemp("older")
+    account: dict[str, object] = {}
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam("pgserver")
+        account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        os.chown(base, entry.pw_uid, entry.pw_gid)
+        for directory in (base.parent, base.parent.parent):
+            directory.chmod(directory.stat().st_mode | 0o011)
+    password = secrets.token_urlsafe(16)
+    secret = base / "password"
+    secret.write_text(password)
+    secret.chmod(0o644)
+    data = base / "data"
+
+    def run(*command: object) -> None:
+        with (base / "out").open("ab") as out:
+            subprocess.run(
+                [str(part) for part in command], check=True, cwd="/", stdin=subprocess.DEVNULL,
+                stdout=out, stderr=out, **account,  # type: ignore[call-overload]
+            )  # fmt: skip
+
+    run(
+        programs / "initdb", "-D", data, "-U", "postgres", "--auth=scram-sha-256",
+        f"--pwfile={secret}", "--encoding=UTF8", "--no-locale", "--no-sync",
+    )  # fmt: skip
+    options = f"-c listen_addresses='' -c fsync=off -k {base}"
+    run(programs / "pg_ctl", "start", "-w", "-s", "-D", data, "-l", base / "log", "-o", options)
+    try:
+        yield url_of(user="postgres", password=password, host=str(base), dbname="postgres")
+    finally:
+        run(programs / "pg_ctl", "stop", "-w", "-s", "-m", "immediate", "-D", data)

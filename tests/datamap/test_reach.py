@@ -1,0 +1,343 @@
+"""Reach: from identifiers to exactly the rows that are hers."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.datamap.world import World, random_world
+
+from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, System
+from kept.datamap.reach import reach, shape
+from kept.errors import IdentifierError, MapError
+from kept.model.select import KeyTable
+from kept.model.values import normal
+from kept.terms.identifiers import Identifier
+
+ANA = Identifier("email", "ana@example.org")
+BEN = Identifier("email", "ben@example.org")
+
+
+def email(name: str = "email", **more: object) -> Field:
+    return Field(
+        name,
+        category="contact.email",
+        identifies="email",
+        folded=True,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def number(name: str = "id") -> Field:
+    return Field(name, "integer")
+
+
+def table(name: str, *fields: Field, links: tuple[Link, ...] = (), **more: object) -> Dataset:
+    return Dataset(name, ("id",), {f.name: f for f in (number(), *fields)}, links, **more)  # type: ignore[arg-type]
+
+
+def owned(field: str, to: str, on: str = "id", system: str | None = None) -> Link:
+    return Link((field,), to, (on,), Owner.OWNED, system)
+
+
+def one_system(*datasets: Dataset, **more: object) -> DataMap:
+    made = System("shop", datasets={d.name: d for d in datasets}, store="memory")
+    return DataMap({"shop": made, **more})  # type: ignore[dict-item]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, 10**9))
+def test_exactly_the_rows_that_the_links_say_are_hers(seed: int) -> None:
+    world, people = random_world(seed)
+    found, _ = world.search(reach(world.datamap, people))
+    assert {place: set(t.rows) for place, t in found.items()} == world.hers(people)
+
+
+def test_the_random_worlds_reach_every_kind_of_way() -> None:
+    """The property above is empty unless its worlds have joins, rounds, rows and strangers."""
+    joined = rounds = found = several = shared = 0
+    for seed in range(300):
+        world, people = random_world(seed)
+        look = reach(world.datamap, people)
+        met, took = world.search(look)
+        ways = [
+            w for place in shape(world.datamap).places for w in shape(world.datamap).ways(place)
+        ]
+        joined += any(way.path for way in ways)
+        rounds += took > 1
+        found += bool(met)
+        several += any(len(shape(world.datamap).ways(p)) > 1 for p in met)
+        shared += any(len({k for _, k in t.rows}) < len(t.rows) for t in met.values())
+    assert min(joined, rounds, found, several, shared) > 30, (
+        joined,
+        rounds,
+        found,
+        several,
+        shared,
+    )
+
+
+def test_one_look_up_by_email_then_every_table_by_its_number() -> None:
+    datamap = one_system(
+        table("users", email()),
+        table("orders", number("user_id"), links=(owned("user_id", "users"),)),
+        table("lines", number("order_id"), links=(owned("order_id", "orders"),)),
+    )
+    look = reach(datamap, [[ANA]])
+    (seek,) = look.seek["shop"]
+    assert (seek.dataset, seek.key) == ("users", ("id",))
+    look = look.next({"shop": {"users": KeyTable(("id",), ((0, (7,)), (0, (None,))))}})
+    assert not look.seek
+    users, orders, lines = look.selects["shop"]
+    assert users.routes[0].folded
+    assert orders.routes[0].path == ()
+    assert orders.routes[0].keys == KeyTable(("user_id",), ((0, (7,)),))
+    assert [join.to for join in lines.routes[0].path] == ["orders"]
+    assert lines.routes[0].keys == KeyTable(("user_id",), ((0, (7,)),))
+
+
+def test_a_number_that_the_link_holds_itself_needs_no_look_up() -> None:
+    users = table("users", Field("n", "integer", "identifier.account", "account"))
+    orders = table("orders", number("user_n"), links=(owned("user_n", "users", "n"),))
+    look = reach(one_system(users, orders), [[Identifier("account", "42")]])
+    assert not look.seek
+    assert look.selects["shop"][1].routes[0].keys == KeyTable(("user_n",), ((0, (42,)),))
+
+
+def test_an_identifier_that_no_column_can_hold_finds_nothing() -> None:
+    users = table("users", Field("n", "integer", "identifier.account", "account"))
+    assert reach(one_system(users), [[Identifier("account", "not a number")]]).selects == {}
+
+
+def test_a_person_who_is_nobody_leaves_nothing_to_ask() -> None:
+    datamap = one_system(
+        table("users", email()), table("o", number("u"), links=(owned("u", "users"),))
+    )
+    look = reach(datamap, [[ANA]]).next({"shop": {"users": KeyTable(("id",))}})
+    assert not look.seek
+    assert [s.dataset for s in look.selects["shop"]] == ["users"]
+    assert look.unreached == ()
+    assert reach(datamap, []).selects == {}
+    assert reach(datamap, [[]]).selects == {}
+
+
+def test_many_people_share_one_round_and_identifiers_may_be_shared() -> None:
+    datamap = one_system(
+        table("users", email()), table("o", number("u"), links=(owned("u", "users"),))
+    )
+    world = World(
+        datamap,
+        {
+            ("shop", "users"): [
+                {"id": 1, "email": " ANA@example.org"}, {"id": 2, "email": "ben@example.org"},
+            ],
+            ("shop", "o"): [{"id": 5, "u": 1}, {"id": 6, "u": 2}, {"id": 7, "u": None}],
+        },
+    )  # fmt: skip
+    found, rounds = world.search(reach(datamap, [[ANA], [ANA, BEN], [BEN]]))
+    assert rounds == 1
+    assert set(found["shop", "o"].rows) == {(0, (5,)), (1, (5,)), (1, (6,)), (2, (6,))}
+
+
+def test_several_identifying_fields_and_two_links_to_one_parent_are_several_routes() -> None:
+    orders = table(
+        "orders", number("buyer"), number("receiver"), email("invoice_to"), email("copy_to"),
+        links=(owned("buyer", "users"), owned("receiver", "users")),
+    )  # fmt: skip
+    look = reach(one_system(table("users", email()), orders), [[ANA]])
+    look = look.next({"shop": {"users": KeyTable(("id",), ((0, (7,)),))}})
+    routes = look.selects["shop"][1].routes
+    assert {r.fields for r in routes} == {("buyer",), ("receiver",), ("invoice_to",), ("copy_to",)}
+
+
+def test_keys_of_one_system_seed_the_next_in_the_type_it_has() -> None:
+    support = System(
+        "support",
+        datasets={
+            "tickets": table(
+                "tickets", Field("customer"),
+                links=(owned("customer", "users", "id", "shop"),),
+            ),
+            "messages": table("messages", number("ticket"), links=(owned("ticket", "tickets"),)),
+        },
+        store="memory",
+    )  # fmt: skip
+    crm = System(
+        "crm",
+        datasets={"cards": table("cards", Field("ref", "uuid"),
+                                 links=(owned("ref", "tickets", "id", "support"),))},
+        store="memory",
+    )  # fmt: skip
+    datamap = one_system(table("users", email()), support=support, crm=crm)
+    look = reach(datamap, [[ANA]])
+    assert list(look.seek) == ["shop"]
+    look = look.next({"shop": {"users": KeyTable(("id",), ((0, (7,)),))}})
+    assert list(look.seek) == ["support"]
+    assert look.seek["support"][0].routes[0].keys.rows == ((0, ("7",)),)
+    look = look.next({"support": {"tickets": KeyTable(("id",), ((0, (70,)),))}})
+    assert not look.seek
+    assert look.selects["support"][1].routes[0].keys == KeyTable(("ticket",), ((0, (70,)),))
+    # 70 is no UUID: it finds nothing there, rather than the wrong row or an error.
+    assert "crm" not in look.selects
+
+
+def test_two_systems_that_lead_to_each_other_end() -> None:
+    a = table("a", email(), number("b_id"), links=(owned("b_id", "b", "id", "two"),))
+    b = table("b", number("a_id"), links=(owned("a_id", "a", "id", "one"),))
+    datamap = DataMap(
+        {
+            "one": System("one", datasets={"a": a}, store="memory"),
+            "two": System("two", datasets={"b": b}, store="memory"),
+        }
+    )
+    rows = {
+        ("one", "a"): [
+            {"id": 1, "email": "ana@example.org", "b_id": None},
+            {"id": 2, "email": None, "b_id": 20},
+            {"id": 3, "email": None, "b_id": 99},
+        ],
+        ("two", "b"): [{"id": 20, "a_id": 1}, {"id": 21, "a_id": 2}, {"id": 22, "a_id": 3}],
+    }
+    found, rounds = World(datamap, rows).search(reach(datamap, [[ANA]]))
+    assert {k for _, k in found["one", "a"].rows} == {(1,), (2,)}
+    assert {k for _, k in found["two", "b"].rows} == {(20,), (21,)}
+    assert rounds >= 3
+
+
+def test_staff_are_not_followed_and_answers_to_answers_are() -> None:
+    chief = Link(("chief",), "staff", ("id",), Owner.ACCESSED)
+    handled = Link(("by",), "staff", ("id",), Owner.ACCESSED)
+    datamap = one_system(
+        table("staff", email(), number("chief"), links=(chief,)),
+        table("cases", number("by"), email("customer"), links=(handled,)),
+        table("talk", email("writer"), number("under"), links=(owned("under", "talk"),)),
+    )
+    rows = {
+        ("shop", "staff"): [
+            {"id": 1, "email": "ana@example.org", "chief": None},
+            {"id": 2, "email": "ben@example.org", "chief": 1},
+        ],
+        ("shop", "cases"): [{"id": 5, "by": 1, "customer": "carl@example.org"}],
+        ("shop", "talk"): [
+            {"id": 1, "writer": "ana@example.org", "under": None},
+            {"id": 2, "writer": None, "under": 1},
+            {"id": 3, "writer": None, "under": 2},
+            {"id": 4, "writer": "ben@example.org", "under": 4},
+        ],
+    }
+    found, _ = World(datamap, rows).search(reach(datamap, [[ANA]]))
+    assert found["shop", "staff"].rows == ((0, (1,)),)
+    assert ("shop", "cases") not in found
+    assert {k for _, k in found["shop", "talk"].rows} == {(1,), (2,), (3,)}
+
+
+def test_case_counts_where_it_makes_two_visitors() -> None:
+    visits = table("visits", Field("cookie", category="identifier.cookie", identifies="cookie"))
+    look = reach(one_system(visits), [[Identifier("cookie", "aBc")]])
+    assert {k for _, k in look.selects["shop"][0].routes[0].keys.rows} == {("aBc",)}
+
+
+def test_a_promise_of_folded_values_makes_plain_equality() -> None:
+    datamap = one_system(table("users", email(indexed_exact=True)))
+    (route,) = reach(datamap, [[Identifier("email", "ANA@Example.ORG")]]).selects["shop"][0].routes
+    assert not route.folded
+    assert (0, ("ana@example.org",)) in route.keys.rows
+
+
+def test_what_is_nobodys_is_passed_through() -> None:
+    datamap = one_system(
+        table("users", email()),
+        table("member", number("u"), links=(owned("u", "users"),), on_erase=OnErase.NEVER),
+        table("post", number("m"), links=(owned("m", "member"),)),
+    )
+    look = reach(datamap, [[ANA]]).next({"shop": {"users": KeyTable(("id",), ((0, (7,)),))}})
+    assert [s.dataset for s in look.selects["shop"]] == ["users", "post"]
+
+
+def test_what_was_not_searched_is_said() -> None:
+    datamap = one_system(
+        table("users", email()),
+        table("visits", Field("cookie", category="identifier.cookie", identifies="cookie")),
+        table("lost", Field("name", category="contact.name", identifies="name")),
+        table("genre", Field("title")),
+    )
+    look = reach(
+        datamap, [[ANA, Identifier("ip", "192.0.2.1")], [Identifier("cookie", "x")], [ANA]]
+    )
+    assert look.unheld == ("ip",)
+    assert [(u.dataset, u.people) for u in look.unreached] == [
+        ("users", (1,)), ("visits", (0, 2)), ("lost", (0, 1, 2)),
+    ]  # fmt: skip
+    words = " ".join(look.warnings)
+    assert "entered by ip" in words
+    assert "`visits` of `shop` was not searched: it can only be entered by cookie" in words
+    assert "no identifier and no link" in words
+    assert "ana" not in words
+    assert "192" not in words
+
+
+def test_a_name_finds_nobody() -> None:
+    datamap = one_system(table("people", Field("name", category="contact.name", identifies="name")))
+    look = reach(datamap, [[Identifier("name", "Maria Lopez")]])
+    assert look.selects == {}
+    assert look.warnings[0] == "a name alone identifies nobody and was not searched for"
+
+
+def test_a_system_without_a_store_is_not_asked() -> None:
+    later = System("later", datasets={"users": table("users", email())})
+    assert reach(DataMap({"later": later}), [[ANA]]).selects == {}
+
+
+def test_known_keys_are_hers_and_lead_on() -> None:
+    orders = table("orders", number("u"), links=(owned("u", "users"),))
+    lines = table("lines", number("o"), links=(owned("o", "orders"),))
+    datamap = one_system(table("users", email()), orders, lines)
+    rows = {
+        ("shop", "users"): [{"id": 1, "email": "x"}],
+        ("shop", "orders"): [{"id": 5, "u": 1}, {"id": 6, "u": None}, {"id": 7, "u": None}],
+        ("shop", "lines"): [{"id": 50, "o": 5}, {"id": 60, "o": 6}, {"id": 70, "o": 7}],
+    }
+    look = reach(datamap, [[BEN]], {("shop", "orders"): KeyTable(("id",), ((0, (6,)),))})
+    found, _ = World(datamap, rows).search(look)
+    assert {p: t.rows for p, t in found.items()} == {
+        ("shop", "orders"): ((0, (6,)),),
+        ("shop", "lines"): ((0, (60,)),),
+    }
+    assert look.unreached == ()
+
+
+def test_an_answer_to_another_question_is_refused() -> None:
+    datamap = one_system(
+        table("users", email()), table("o", number("u"), links=(owned("u", "users"),))
+    )
+    with pytest.raises(MapError, match="other fields than asked"):
+        reach(datamap, [[ANA]]).next({"shop": {"users": KeyTable(("email",), ((0, ("x",)),))}})
+
+
+def test_a_circle_of_owners_is_refused_even_in_a_map_made_by_hand() -> None:
+    a = table("a", email(), number("b"), links=(owned("b", "b"),))
+    b = table("b", number("a"), links=(owned("a", "a"),))
+    with pytest.raises(MapError, match="in a circle"):
+        reach(one_system(a, b), [[ANA]])
+
+
+def test_a_value_of_another_kind_is_refused_without_being_repeated() -> None:
+    with pytest.raises(IdentifierError) as met:
+        reach(one_system(table("users", email())), [[Identifier("email", "no-address")]]).selects  # noqa: B018
+    assert "no-address" not in str(met.value)
+
+
+def test_the_shape_is_worked_out_once_per_map() -> None:
+    datamap = one_system(table("users", email()))
+    assert shape(datamap) is shape(datamap)
+    assert shape(one_system(table("users", email()))) is not shape(datamap)
+
+
+def test_ids_of_other_types_are_found_by_text() -> None:
+    key = uuid.UUID(int=5)
+    field = Field("n", "uuid", "identifier.account", "account")
+    look = reach(one_system(table("users", field)), [[Identifier("account", str(key).upper())]])
+    assert look.selects["shop"][0].routes[0].keys.rows == ((0, (key,)),)
+    assert normal(key) == str(key)
