@@ -248,7 +248,7 @@ def check_beginning(root: Path, path: str, later: str, width: int, report: Repor
         if path.startswith("tile/entries/"):
             whole = len(split(old)) == width
     except Broken as error:
-        report.problem(str(error))
+        report.problem(f"{path} cannot be compared with {later}: {error}")
         return
     if not whole or not new.startswith(old):
         report.problem(f"{path} disagrees with {later}")

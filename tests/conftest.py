@@ -7,7 +7,9 @@ import itertools
 import os
 import pwd
 import secrets
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 
 from kept.database import Database
 from kept.embedded import SUPERUSER, Server, url_of
+from tests.world import make as make_world
 
 #: Lists what was skipped, and lets CI skip for one reason only.
 pytest_plugins = ["tests._skips"]
@@ -27,8 +30,36 @@ CARELESS = {
     "full_page_writes": "off",
     "max_connections": "100",
 }
+pytest_plugins = ["tests._skips"]
+
 _TEMPLATE = "kept_template"
 _numbers = itertools.count(1)
+_OURS = pytest.StashKey[str]()
+_FINE = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each run a directory of its own.
+
+    pytest would put all runs under one, and take from other accounts the right to walk through
+    it whenever a run begins: a server that runs as another account (because we are root) would
+    lose its files while it works.
+    """
+    if not hasattr(config, "workerinput") and config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="kept-tests-")
+        config.stash[_OURS] = config.option.basetemp
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it; what a failed run left is kept to be looked at."""
+    ours = config.stash.get(_OURS, None)
+    if ours is not None and config.stash.get(_FINE, False):
+        shutil.rmtree(ours, ignore_errors=True)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_FINE] = int(exitstatus) in (0, 5)
 
 
 @pytest.fixture(scope="session")
@@ -145,3 +176,17 @@ def older_pg_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url_of(user="postgres", password=password, host=str(base), dbname="postgres")
     finally:
         run(programs / "pg_ctl", "stop", "-w", "-s", "-m", "immediate", "-D", data)
+
+
+@pytest.fixture
+def kept_url(pg_server: Server, _kept_template: str) -> Iterator[str]:
+    """The URL of a migrated, empty database for Kept's own state, one per test."""
+    name = _name("kept")
+    yield pg_server.make_database(name, template=_kept_template)
+    _drop(pg_server, name)
+
+
+@pytest.fixture
+def world(kept_url: str, tmp_path: Path) -> Path:
+    """A small deployment over a SQLite shop (tests.world), not yet opened."""
+    return make_world(tmp_path / "world", kept_url)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 — the map is easier to read with one field a line
 """Deployments over the Chinook music shop, each in a fresh server or file.
 
 The shop's data is not part of this repository; tests that need it are skipped without it.

@@ -233,6 +233,37 @@ def test_staff_are_not_followed_and_answers_to_answers_are() -> None:
     assert {k for _, k in found["shop", "talk"].rows} == {(1,), (2,), (3,)}
 
 
+def test_answers_that_answer_each_other_end() -> None:
+    datamap = one_system(
+        table("talk", email("writer"), number("under"), links=(owned("under", "talk"),))
+    )
+    rows = [
+        {"id": 1, "writer": "ana@example.org", "under": 2},
+        {"id": 2, "writer": None, "under": 1},
+        {"id": 3, "writer": None, "under": 3},
+    ]
+    found, rounds = World(datamap, {("shop", "talk"): rows}).search(reach(datamap, [[ANA]]))
+    assert {k for _, k in found["shop", "talk"].rows} == {(1,), (2,)}
+    assert rounds <= 3
+
+
+def test_what_is_given_and_what_is_looked_up_meet_in_one_route() -> None:
+    users = table("users", email())
+    account = Field("id", "integer", "identifier.account", "account")
+    users = Dataset("users", ("id",), {**users.fields, "id": account})
+    orders = table("orders", number("u"), links=(owned("u", "users"),))
+    rows = {
+        ("shop", "users"): [{"id": 1, "email": "x"}, {"id": 2, "email": "ana@example.org"}],
+        ("shop", "orders"): [{"id": 5, "u": 1}, {"id": 6, "u": 2}],
+    }
+    look = reach(one_system(users, orders), [[ANA, Identifier("account", "1")]])
+    found, _ = World(one_system(users, orders), rows).search(look)
+    assert {k for _, k in found["shop", "orders"].rows} == {(5,), (6,)}
+    look = look.next({"shop": {"users": KeyTable(("id",), ((0, (2,)),))}})
+    (route,) = look.selects["shop"][1].routes
+    assert set(route.keys.rows) == {(0, (1,)), (0, (2,))}
+
+
 def test_case_counts_where_it_makes_two_visitors() -> None:
     visits = table("visits", Field("cookie", category="identifier.cookie", identifies="cookie"))
     look = reach(one_system(visits), [[Identifier("cookie", "aBc")]])

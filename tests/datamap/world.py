@@ -6,7 +6,6 @@ from the links of the map, without Selects. Neither shares code with what they c
 
 from __future__ import annotations
 
-import datetime as dt
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from kept.terms.identifiers import Identifier
 Place = tuple[str, str]
 Row = dict[str, Value]
 Key = tuple[Value, ...]
+Named = tuple[Place, Key]
 
 
 @dataclass
@@ -114,33 +114,35 @@ class World:
 
     def carry_out(self, plan: Plan, links: Mapping[Place, Iterable[Link]]) -> None:
         """Do what the plan says, step by step, and refuse as an engine with foreign keys would."""
-        whole = {p: {self.key(p, r) for r in rows} for p, rows in self.rows.items()}
-        before = self.broken(links)
+        ties = self.ties(links)
+        there = {(p, self.key(p, r)) for p, rows in self.rows.items() for r in rows}
         for step in plan.steps:
             place = (step.system, step.dataset)
-            named = set(step.keys.values)
-            assert named <= whole[place], "a step names rows that are not there"
+            named = {(place, key) for key in step.keys.values}
+            assert named <= there, "a step names rows that are not there"
             if step.action is Action.DELETE:
-                self.rows[place] = [r for r in self.rows[place] if self.key(place, r) not in named]
-                assert self.broken(links) <= before, f"step {step.number} breaks a foreign key"
+                there -= named
+                torn = [(a, b) for a, b in ties if a in there and b not in there]
+                assert not torn, f"step {step.number} breaks a foreign key"
+                self.rows[place] = [
+                    r for r in self.rows[place] if (place, self.key(place, r)) in there
+                ]
             elif step.action is Action.OVERWRITE:
                 for row in self.rows[place]:
-                    if self.key(place, row) in named:
+                    if (place, self.key(place, row)) in named:
                         row.update(dict.fromkeys(step.assign, "gone"))
 
-    def broken(self, links: Mapping[Place, Iterable[Link]]) -> set[tuple[Place, Key, Link]]:
-        """References to rows that are not there."""
+    def ties(self, links: Mapping[Place, Iterable[Link]]) -> set[tuple[Named, Named]]:
+        """Which rows refer to which."""
         found = set()
         for place, its in links.items():
             for link in its:
-                there = {
-                    tuple(row[name] for name in link.on)
-                    for row in self.rows.get((place[0], link.to), [])
-                }
+                to = (place[0], link.to)
                 for row in self.rows.get(place, []):
-                    values = tuple(row[name] for name in link.fields)
-                    if None not in values and values not in there:
-                        found.add((place, self.key(place, row), link))
+                    values = [row[name] for name in link.fields]
+                    for other in self.rows.get(to, []):
+                        if None not in values and values == [other[name] for name in link.on]:
+                            found.add(((place, self.key(place, row)), (to, self.key(to, other))))
         return found
 
 
@@ -267,6 +269,3 @@ def _fill(dice: random.Random, world: World, place: Place, emails: Sequence[str]
         if world.key(place, row) not in seen:
             seen.add(world.key(place, row))
             world.rows[place].append(row)
-
-
-TODAY = dt.date(2024, 5, 1)

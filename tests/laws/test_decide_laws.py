@@ -62,7 +62,7 @@ def test_the_generators_reach_every_rule_as_the_deciding_one() -> None:
     assert min(bases.values()) >= 10, bases
 
 
-@LAW
+@settings(LAW, max_examples=1_200)
 @given(worlds.WORLDS)
 def test_use_agrees_with_a_slow_judgement_written_from_the_laws(world: World) -> None:
     register, ask, facts = world
@@ -389,6 +389,31 @@ def test_a_withdrawal_leaves_what_rests_on_a_contract() -> None:
     rules = Rules([activity(purpose="service", bases={"default": "contract"})], WORDS)
     facts = Facts(frozenset(("contract", "withdrawn:marketing", "objection:service")))
     assert use(rules, Ask("service.provide", "contact", region="EEA"), facts).allow
+
+
+def test_a_suppressed_channel_stops_what_uses_it_and_promotion_that_may_use_it() -> None:
+    rules = Rules(
+        [activity(), activity(1, purpose="service", bases={"default": "contract"})], WORDS
+    )
+    grounds = frozenset(("consent:marketing", "contract"))
+
+    def open_to(*against: str) -> set[str]:
+        word = rules.word(Facts(grounds | set(against)))
+        names = (
+            "marketing",
+            "marketing.email",
+            "newsletter",
+            "marketing.post",
+            "service",
+            "alerts",
+        )
+        asks = {name: Ask(name, "contact", region="EEA") for name in names}
+        return {name for name, ask in asks.items() if use(rules, ask, word).allow}
+
+    assert open_to("suppressed:email") == {"marketing.post", "service"}
+    assert open_to("suppressed:post") == {"marketing.email", "newsletter", "service", "alerts"}
+    assert open_to("suppressed:ads") == open_to() - {"marketing"}
+    assert open_to("suppressed") == {"service"}
 
 
 def test_a_hold_opens_what_is_isolated_for_its_own_purpose_alone() -> None:

@@ -18,9 +18,7 @@ NAMES = st.from_regex(re.compile(r"[A-Za-z0-9_%][A-Za-z0-9._:/+%~-]{0,127}", re.
 HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
 CLAUSES = st.from_regex(re.compile(r"[A-Z][A-Z0-9]{0,15}(-[A-Z0-9]{1,15}){1,3}"), fullmatch=True)
 COUNTS = st.integers(0, 10**15 - 1)
-MOMENTS = st.datetimes(
-    dt.datetime.min.replace(year=1000, day=2), dt.datetime.max, timezones=st.just(dt.UTC)
-)
+MOMENTS = st.datetimes(dt.datetime.fromisoformat("1000-01-02"), timezones=st.just(dt.UTC))
 FINDINGS = st.fixed_dictionaries(
     {"what": NAMES, "count": COUNTS},
     optional={"clause": CLAUSES, "digest": HEX, "fix": NAMES, "where": NAMES},

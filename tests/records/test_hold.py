@@ -21,7 +21,7 @@ def test_a_hold_from_its_placing_to_its_release(records) -> None:
     )
     until = (NOW + 10 * DAY).date()
     on_shop = records.holds.add(
-        ground="books", law="HGB §257", clause="X-2", actor=records.actor, now=NOW,
+        ground="books", law="HGB §257", clause="X-2", actor=records.actor, now=NOW + DAY,
         system="shop", dataset="invoice", until=until,
     )  # fmt: skip
     assert records.holds.all(NOW) == [on_ana, on_shop]

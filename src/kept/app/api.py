@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, post
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
-from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.exceptions import (
+    NotAuthorizedException,
+    PermissionDeniedException,
+    ValidationException,
+)
 from litestar.handlers import BaseRouteHandler
 
 from kept.controller import Controller
 from kept.model.decision import Ask
-from kept.terms.identifiers import Identifier, make
+from kept.terms.identifiers import Identifier
 
 _Term = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 
@@ -36,6 +40,8 @@ class DecideRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     recipient: _Term = "controller"
     region: _Term = "unknown"
     subject: Subject | None = None
+    #: Facts that arise in this very act, as `consent:marketing.email` by a box that is ticked.
+    grounds: Annotated[list[_Term], msgspec.Meta(max_length=20)] = []
 
 
 class PolicyName(msgspec.Struct, frozen=True):
@@ -73,9 +79,9 @@ def decide(data: DecideRequest, state: State, request: Request[Any, Any, State])
     now: dt.datetime = state.clock()
     person: Identifier | None = None
     if data.subject is not None:
-        person = make(data.subject.kind, data.subject.value)
+        person = Identifier(data.subject.kind, data.subject.value)
     ask = Ask(data.purpose, data.category, data.context, data.recipient, data.region)
-    decision = controller.decide(ask, person, now)
+    decision = controller.decide(ask, person, now, arising=data.grounds)
     return DecideAnswer(
         allow=decision.allow,
         because=list(decision.because),
@@ -84,3 +90,27 @@ def decide(data: DecideRequest, state: State, request: Request[Any, Any, State])
         reason=decision.reason,
         policy=PolicyName(controller.bundle.id, str(controller.bundle.version)),
     )
+
+
+#: Fields that may be named in an answer; any other name was made up by the caller.
+_FIELDS: Final = frozenset(
+    name.encode_name for shape in (DecideRequest, Subject) for name in msgspec.structs.fields(shape)
+)
+
+
+def explained(problem: ValidationException) -> list[dict[str, str]]:
+    """What is wrong with a body: known fields and expected kinds, nothing of what was sent."""
+    found = []
+    for one in problem.extra if isinstance(problem.extra, list) else []:
+        message = str(one.get("message", ""))
+        field = str(one.get("key", ""))
+        if "unknown field" in message:
+            words, field = "there is a field that is not known", ""
+        elif "missing required field" in message:
+            missing = message.partition("`")[2].partition("`")[0]
+            words = f"`{missing}` is missing" if missing in _FIELDS else "a field is missing"
+        else:
+            words = message.partition(" - at")[0] if message.startswith("Expected") else "wrong"
+        known = all(part in _FIELDS or part.isdigit() for part in field.split(".") if part)
+        found.append({"field": field if known else "", "problem": words})
+    return found

@@ -75,7 +75,7 @@ def _wrong_use(problem: CycloptsError) -> UsageError:
         case RepeatArgumentError():
             return UsageError(f"`{option}` was given twice", fix=fix)
         case UnusedCliTokensError():
-            count = len(problem.unused_tokens)
+            count = len(problem.unused_tokens or ())
             more = "one argument" if count == 1 else f"{count} arguments"
             return UsageError(f"`{chain}` was given {more} too many", fix=fix)
         case _:

@@ -6,40 +6,34 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from kept.errors import KeptError
 
-#: What is printed for people: a line or a table.
-Words: TypeAlias = "str | Table"
-
 
 class Output:
-    """Writes results to stdout, progress and errors to stderr. `as_json`: one document, no words."""
+    """Results to stdout, progress and errors to stderr. `as_json`: one document, no words."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self._out = Console(highlight=False, soft_wrap=True)
         self._err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-    def result(self, document: Mapping[str, Any], words: Sequence[Words] = ()) -> None:
+    def result(self, document: Mapping[str, Any], words: Sequence[str] = ()) -> None:
         """Print the result: the document with --json, the words otherwise."""
         if self.as_json:
             sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
             sys.stdout.flush()
             return
         for line in words:
-            if isinstance(line, str):
-                self._out.print(line, markup=False)
-            else:
-                self._out.print(line)
+            self._out.print(line, markup=False)
 
-    def say(self, line: Words = "") -> None:
+    def say(self, line: str = "") -> None:
         """A line for people, at once; nothing with --json."""
         if not self.as_json:
             self.result({}, [line])
@@ -77,20 +71,25 @@ class Output:
             yield step
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """An aligned table; columns whose name begins with `#` are numbers. Without names: no head."""
-    headed = any(columns)
-    made = Table(box=None, pad_edge=False, header_style="bold", show_header=headed, padding=(0, 2))
-    last = len(columns) - 1
-    for index, column in enumerate(columns):
-        number = column.startswith("#")
-        made.add_column(
-            column.removeprefix("#"),
-            justify="right" if number else "left",
-            # Long words wrap in the last column; the others stay on their line.
-            no_wrap=index != last,
-            overflow="fold",
-        )
-    for row in rows:
-        made.add_row(*(Text(f"{cell:,}" if type(cell) is int else str(cell)) for cell in row))
-    return made
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """An aligned table, two blanks between columns; a name that begins with `#` is of numbers.
+
+    Without names: no head. Nothing is cut or wrapped, so that it can be copied and searched.
+    """
+    right = [c.startswith("#") for c in columns]
+    lines = [[c.removeprefix("#") for c in columns]] if any(columns) else []
+    lines += [[f"{cell:,}" if type(cell) is int else str(cell) for cell in row] for row in rows]
+    widths = [max((cell_len(line[i]) for line in lines), default=0) for i in range(len(columns))]
+    made = []
+    for line in lines:
+        cells = []
+        for cell, width, number in zip(line, widths, right, strict=True):
+            gap = " " * (width - cell_len(cell))
+            cells.append(gap + cell if number else cell + gap)
+        made.append("  ".join(cells).rstrip())
+    return "\n".join(made)
+
+
+def many(count: int, thing: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")

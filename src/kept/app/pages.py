@@ -22,40 +22,52 @@ from kept.controls.runner import ClauseReport, report
 from kept.policy import render
 from kept.records.version import Version, Versions
 
-#: How each outcome is said: in two words, and in a sentence a fourteen-year-old understands.
+#: How each outcome is said: of one sentence, of several, and in a sentence for everybody.
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "pass": {
-        "short": "checked",
+        "one": "checked",
+        "many": "checked",
         "long": "A program checked this on the real data and found nothing amiss.",
     },
     "fail": {
-        "short": "not kept",
+        "one": "check failed",
+        "many": "checks failed",
         "long": "A program checked this and found something that is not as promised.",
     },
     "error": {
-        "short": "could not be checked",
+        "one": "could not be checked",
+        "many": "could not be checked",
         "long": "The check broke off, so nothing can be said about this now.",
     },
     "vacuous": {
-        "short": "nothing to check yet",
-        "long": "The check ran but found nothing to look at, so it proves nothing yet.",
+        "one": "nothing to check yet",
+        "many": "nothing to check yet",
+        "long": "The check ran but found nothing to look at, so it says nothing yet.",
     },
-    "expired": {"short": "expired", "long": "What this rests on is out of date."},
+    "expired": {
+        "one": "out of date",
+        "many": "out of date",
+        "long": "What this rests on is out of date.",
+    },
     "gated": {
-        "short": "rests on a document",
+        "one": "rests on a document",
+        "many": "rest on a document",
         "long": "A program enforces this as long as a signed document stands behind it.",
     },
     "attested": {
-        "short": "a person’s word",
+        "one": "a person’s word",
+        "many": "a person’s word",
         "long": "A person answers for this with their name; a program cannot see it.",
     },
     "statement": {
-        "short": "a statement",
-        "long": "This sentence explains something; there is nothing in it to keep.",
+        "one": "a statement",
+        "many": "statements",
+        "long": "This explains something or sets a limit; there is nothing in it to check.",
     },
     "open": {
-        "short": "not kept yet",
-        "long": "We have not yet built what would keep this sentence, and say so.",
+        "one": "still open",
+        "many": "still open",
+        "long": "What would keep this promise is not finished yet, and we say so.",
     },
 }
 #: The order in which the standing is shown, and the mark of a sentence with several clauses:
@@ -63,7 +75,17 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 ORDER: Final = (
     "fail", "error", "expired", "vacuous", "open", "attested", "gated", "pass", "statement",
 )  # fmt: skip
-_SHOWN: Final = ("pass", "gated", "attested", "statement", "vacuous", "open", "expired", "error", "fail")
+_SHOWN: Final = (
+    "pass",
+    "gated",
+    "attested",
+    "statement",
+    "vacuous",
+    "open",
+    "expired",
+    "error",
+    "fail",
+)
 _COLOURS: Final = {
     "pass": "good", "gated": "word", "attested": "word", "statement": "line", "vacuous": "wait",
     "open": "soft", "expired": "wait", "error": "bad", "fail": "bad",
@@ -123,11 +145,12 @@ def _sections(state: State) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
     """Sections as blocks for the template, and all units in order, each with its mark."""
     controller: Controller = state.controller
     reports = _reports(state)
-    sections, units = [], []
+    sections: list[dict[str, Any]] = []
+    units: list[dict[str, Any]] = []
     for section in render.render(controller.bundle):
         blocks: list[dict[str, Any]] = []
         for block in section.blocks:
-            made = []
+            made: list[dict[str, Any]] = []
             for shown in block.units:
                 made.append(
                     {
@@ -153,9 +176,7 @@ def _markup(shown: render.Shown) -> Markup:
             parts.append(Markup('<abbr title="{}">{}</abbr>').format(piece.note, piece.words))
         elif piece.target and piece.kind in ("link", "reference", "email"):
             outside = Markup(' rel="external noreferrer"') if piece.kind == "link" else ""
-            parts.append(
-                Markup('<a href="{}"{}>{}</a>').format(piece.target, outside, piece.words)
-            )
+            parts.append(Markup('<a href="{}"{}>{}</a>').format(piece.target, outside, piece.words))
         elif piece.kind == "link":
             parts.append(
                 Markup('{} <span class="missing">({})</span>').format(
@@ -177,26 +198,28 @@ def _standing(units: Sequence[Mapping[str, Any]], at: str) -> dict[str, Any] | N
     if not counted:
         return None
     total = sum(counted.values())
-    rows = [
-        {"outcome": o, "count": counted[o], "words": WORDS[o]["short"]}
+    rows: list[dict[str, Any]] = [
+        {"outcome": o, "count": counted[o], "words": WORDS[o]["one" if counted[o] == 1 else "many"]}
         for o in _SHOWN
         if o in counted
     ]
     parts, x = [], 0.0
     for row in rows:
         width = 1000 * row["count"] / total
+        rectangle = Markup('<rect class="f-{}" x="{}" width="{}" height="10"/>')
         colour = _COLOURS[row["outcome"]]
-        parts.append(
-            f'<rect class="f-{colour}" x="{x:.2f}" width="{max(width - 2, 1):.2f}" height="10"/>'
-        )
+        parts.append(rectangle.format(colour, f"{x:.2f}", f"{max(width - 3, 1.5):.2f}"))
         x += width
-    bar = f'<svg viewBox="0 0 1000 10" preserveAspectRatio="none">{"".join(parts)}</svg>'
-    alt = ", ".join(f"{r['count']} {r['words']}" for r in rows)
+    bar = Markup('<svg viewBox="0 0 1000 10" preserveAspectRatio="none">{}</svg>')
     words = (
-        f"{total} sentences. The mark beside each one says how it stands{at};"
-        " press it to see what was checked, where and when."
+        f"{total} sentences, each with a mark. Open a mark to see what was checked, where and when."
     )
-    return {"words": words, "alt": alt, "bar": Markup(bar), "rows": rows}
+    return {
+        "words": words + (f" Last checked on {at}." if at else ""),
+        "alt": ", ".join(f"{r['count']} {r['words']}" for r in rows),
+        "bar": bar.format(Markup("").join(parts)),
+        "rows": rows,
+    }
 
 
 @get("/", include_in_schema=False)
@@ -214,7 +237,7 @@ def policy_page(state: State) -> Response[str]:
     for section in sections:
         section["blocks"] = [b for b in section["blocks"] if b["units"][0]["kind"] != "title"]
     newest = max((e.at for e in latest(controller)), default=None)
-    at = f" on {_minute(newest)}" if newest else ""
+    at = _minute(newest) if newest else ""
     return _page(
         "policy.html.j2",
         controller,
@@ -254,7 +277,14 @@ def sentence_page(number: int, state: State) -> Response[str]:
                 "evidence": [_evidence(e) for e in one.evidence],
             }
         )
-    return _page("sentence.html.j2", controller, here="sentence", unit=unit, clauses=shown)
+    return _page(
+        "sentence.html.j2",
+        controller,
+        here="sentence",
+        unit=unit,
+        clauses=shown,
+        repeat=[clause["id"] for clause in shown if clause["evidence"]],
+    )
 
 
 def _evidence(e: Any) -> dict[str, Any]:
@@ -266,6 +296,8 @@ def _evidence(e: Any) -> dict[str, Any]:
         "at": e.at.isoformat(),
         "at_words": _minute(e.at),
         "looked_words": f"{things} in {places}" if e.looked_at else "nothing",
+        "text": e.text_digest,
+        "rules": e.rules_digest,
         "scope": e.scope if e.asked else "this site and its records",
         "control": e.control,
         "code": e.code,
@@ -290,6 +322,7 @@ def versions_page(state: State) -> Response[str]:
                 "text_sha256": version.published.text_sha256,
                 "rules_sha256": version.published.rules_sha256,
                 "entry": version.entry,
+                "sentences": len(version.units),
                 "changes": _changes(before, version) if before else [],
             }
         )

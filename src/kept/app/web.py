@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from litestar import Litestar, MediaType, Request, Response
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from kept import __version__, deployment
 from kept.app import api, pages
+from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.errors import KeptError, UsageError
-from kept.model.surface import Surface
 
 #: Sent with every answer. No script is allowed, nothing comes from elsewhere.
 HEADERS: Final = {
@@ -32,6 +33,7 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+#: Names the deployment of a server process.
 DIRECTORY_VARIABLE: Final = "KEPT_DIR"
 
 
@@ -39,16 +41,38 @@ def _clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _kept_error(_: Request[Any, Any, Any], problem: KeptError) -> Response[dict[str, object]]:
+def _for_programs(request: Request[Any, Any, Any]) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def _kept_error(request: Request[Any, Any, Any], problem: KeptError) -> Response[Any]:
     status = 400 if isinstance(problem, UsageError) else 503
-    return Response({"status_code": status, "detail": str(problem)}, status_code=status)
+    if not _for_programs(request):
+        return pages.error_page(request, status)
+    # Without `met`: an answer repeats nothing of what was sent.
+    parts = {"detail": problem.what, "expected": problem.expected, "fix": problem.fix}
+    document = {"status_code": status, **{k: v for k, v in parts.items() if v}}
+    return Response(document, status_code=status)
 
 
 def _http_error(request: Request[Any, Any, Any], problem: HTTPException) -> Response[Any]:
-    if request.url.path.startswith("/api/"):
-        document = {"status_code": problem.status_code, "detail": problem.detail}
-        return Response(document, status_code=problem.status_code, headers=problem.headers)
-    return pages.error_page(request, problem.status_code)
+    if not _for_programs(request):
+        return pages.error_page(request, problem.status_code)
+    document: dict[str, Any] = {"status_code": problem.status_code, "detail": problem.detail}
+    if isinstance(problem, ValidationException):
+        document["detail"] = "the request is not of the form that this path takes"
+        document["problems"] = api.explained(problem)
+    elif problem.status_code == 400:
+        document["detail"] = "the body is not JSON that can be read"
+    return Response(document, status_code=problem.status_code, headers=problem.headers)
+
+
+def _unexpected(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
+    # The kind of failure alone: its words may hold what was sent or stored.
+    print(f"kept: {type(problem).__name__} while answering a request", file=sys.stderr)
+    if not _for_programs(request):
+        return pages.error_page(request, 500)
+    return Response({"status_code": 500, "detail": "something went wrong"}, status_code=500)
 
 
 def make(
@@ -57,11 +81,13 @@ def make(
     """The application over an open Controller. `shows`: text, checks or live."""
     app = Litestar(
         route_handlers=[*pages.HANDLERS, api.decide],
-        state=State(
-            {"controller": controller, "token": token, "shows": shows, "clock": clock}
-        ),
+        state=State({"controller": controller, "token": token, "shows": shows, "clock": clock}),
         response_headers=HEADERS,
-        exception_handlers={KeptError: _kept_error, HTTPException: _http_error},
+        exception_handlers={
+            KeptError: _kept_error,
+            HTTPException: _http_error,
+            Exception: _unexpected,
+        },
         openapi_config=OpenAPIConfig(
             title="Kept",
             version=__version__,
@@ -71,23 +97,8 @@ def make(
         logging_config=None,
         request_max_body_size=64 * 1024,
     )
-    controller.surfaces = surfaces(app)
+    controller.surfaces = SURFACES
     return app
-
-
-def surfaces(app: Litestar) -> tuple[Surface, ...]:
-    """The routes as values, so that controls can read what can be reached."""
-    found = []
-    for route in app.routes:
-        for method in sorted(getattr(route, "methods", ())):
-            closed = any(
-                api.bearer in handler.resolve_guards()
-                for handler in getattr(route, "route_handlers", ())
-            )
-            roles = frozenset({"program"}) if closed else frozenset()
-            changes = method not in ("GET", "HEAD", "OPTIONS")
-            found.append(Surface("http", route.path, method, roles, changes))
-    return tuple(found)
 
 
 def create() -> Litestar:

@@ -10,7 +10,7 @@ from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome, worst
 from kept.controls.history import document
 from kept.controls.registry import Control, Finding, Looked
-from kept.errors import KeptError, UsageError
+from kept.errors import KeptError, Tampered, UsageError
 from kept.ledger.entry import Entry, name
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Clause
@@ -52,7 +52,10 @@ def run(
     names: Iterable[str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Evidence]:
-    """Run the named controls (default: all that the bundle names) and record their evidence."""
+    """Run the named controls (default: all that the bundle names) and record their evidence.
+
+    Evidence whose `entry` is None could not be recorded, because the ledger was altered.
+    """
     wanted = sorted(set(names if names is not None else _named(controller)))
     missing = [one for one in wanted if one not in controls]
     if missing:
@@ -69,10 +72,16 @@ def run(
         return []
     documents = [document(e) for e in done]
     entries = [_entry(e, digest(d)) for e, d in zip(done, documents, strict=True)]
-    with controller.database.connection() as connection:
-        indices = controller.ledger.append_in(connection, entries)
-        rows = zip(indices, done, documents, strict=True)
-        Runs(controller.database).add(connection, [(i, e.control, e.at, d) for i, e, d in rows])
+    try:
+        with controller.database.connection() as connection:
+            indices = controller.ledger.append_in(connection, entries)
+            rows = zip(indices, done, documents, strict=True)
+            Runs(controller.database).add(
+                connection, [(i, e.control, e.at, d) for i, e, d in rows]
+            )
+    except Tampered:
+        # A ledger that was altered takes nothing more. What was seen is still told, unrecorded.
+        return done
     return [replace(e, entry=i) for e, i in zip(done, indices, strict=True)]
 
 

@@ -108,6 +108,7 @@ def plan(
             obstacles += [(name, one) for one in wrong]
             obstacles += [(name, one) for one in _unable(dataset, made, abilities[name])]
     said += _torn(datamap, full, whole) + _unmapped(datamap, full, foreign_keys)
+    said += _renamed(steps, foreign_keys)
     return _finished(right, datamap, steps, abilities, people, unreached, said, obstacles)
 
 
@@ -355,6 +356,22 @@ def _unmapped(
         if place[0] in datamap.systems and place[1] not in datamap.systems[place[0]].datasets
         for link in links
         if (place[0], link.to) in full
+    }
+    return sorted(found)
+
+
+def _renamed(
+    steps: Iterable[Step], foreign_keys: Mapping[Place, Iterable[Link]] | None
+) -> list[str]:
+    """Fields that are written over although real foreign keys point at them (not at the key)."""
+    written_over = {(s.system, s.dataset): s.assign for s in steps if s.action is Action.OVERWRITE}
+    found = {
+        f"`{name}` of `{link.to}` is written over, and `{place[1]}` refers to it by a foreign key; "
+        "the rehearsal shows whether the store lets it"
+        for place, links in (foreign_keys or {}).items()
+        for link in links
+        for name in written_over.get((place[0], link.to), ())
+        if name in link.on
     }
     return sorted(found)
 

@@ -61,16 +61,16 @@ def controller_is_named(controller: Controller, now: dt.datetime) -> Iterator[Lo
     if regimes.strictest("unknown") != "EEA":
         yield Finding("regions", "an unknown region does not get the rules of the EEA")
     organisation = controller.bundle.organisation
-    shown = [u.words for s in render(controller.bundle) for u in s.units]
-    text = "\n".join(shown)
-    for what, words in (
-        ("its name", organisation.name),
-        ("its e-mail address", organisation.email),
-        ("its postal address", organisation.post[-1]),
-    ):
-        if words not in text:
-            yield Finding("text.md", f"the text does not show the organisation by {what}")
-    eea = [u for u in shown if organisation.name in u and "European Economic Area" in u]
-    if not eea:
-        yield Finding("text.md", "no sentence says who answers for the data in the EEA")
-    yield Looked(len(_EEA) + len(shown), "states of the EEA and sentences of the policy")
+    sections = ["\n".join(u.words for u in s.units) for s in render(controller.bundle)]
+    shown = [text for text in sections if "European Economic Area" in text]
+    if not any(organisation.name in text and organisation.email in text for text in shown):
+        yield Finding(
+            "text.md",
+            "no part of the policy says who answers for the data in the EEA and how to reach them",
+            "name the organisation and its address where the EEA is spoken of",
+        )
+    if not any(organisation.post[-1] in text for text in sections):
+        yield Finding("text.md", "the text does not show the postal address")
+    yield Looked(
+        len(_EEA) + len(shown), "states of the EEA and parts of the policy that speak of it"
+    )

@@ -18,7 +18,7 @@ from kept.controller import Controller
 from kept.controls.history import latest
 from kept.controls.registry import Finding, Looked, control, registered
 from kept.decide.use import use
-from kept.errors import StoreError
+from kept.errors import StoreError, Tampered
 from kept.model.decision import Ask, Facts
 from kept.records.run import digest
 
@@ -82,6 +82,7 @@ def outside_is_denied(controller: Controller, now: dt.datetime) -> Iterator[Look
     }
     named = [(a["purpose"], c) for a in raw for c in a["categories"]]
     everything = Facts(frozenset(f for f in controller.rules.facts if not _impedes(f)))
+    contexts = sorted({c for a in raw for c in a["contexts"]} | {"any"})
     count = 0
     for purpose, category in itertools.product(parents["purposes"], parents["categories"]):
         if any(
@@ -89,12 +90,14 @@ def outside_is_denied(controller: Controller, now: dt.datetime) -> Iterator[Look
             for p, c in named
         ):
             continue
-        count += 1
-        if use(controller.rules, Ask(purpose, category, region="US"), everything).allow:
-            yield Finding(
-                "the door", f"`{purpose}` with `{category}` was allowed, which no activity names"
-            )
-    yield Looked(count, "pairs of purpose and category outside the register")
+        for context in contexts:
+            count += 1
+            if use(
+                controller.rules, Ask(purpose, category, context, region="US"), everything
+            ).allow:
+                where = f"`{purpose}` with `{category}` collected in `{context}`"
+                yield Finding("the door", f"{where} was allowed, which no activity names")
+    yield Looked(count, "uses outside the register, tried at the door")
 
 
 @control("map.every-column-is-labelled")
@@ -173,8 +176,13 @@ def ledger_is_whole(controller: Controller, now: dt.datetime) -> Iterator[Looked
     """An independent program finds the whole ledger unaltered, in order and signed."""
     with tempfile.TemporaryDirectory(prefix="kept-") as scratch:
         target = Path(scratch) / "ledger"
-        controller.ledger.checkpoint(now)
-        controller.ledger.export(target)
+        try:
+            controller.ledger.checkpoint(now)
+            controller.ledger.export(target)
+        except Tampered as problem:
+            yield Looked(controller.ledger.size(), "entries of the ledger")
+            yield Finding("the ledger", problem.what, problem.fix or "")
+            return
         done = subprocess.run(  # noqa: S603 — our own program, a path of our own
             [sys.executable, "-I", "-m", "kept_verify", str(target), "--json"],
             capture_output=True,

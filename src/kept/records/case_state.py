@@ -105,7 +105,8 @@ def _own(
         links=links,
         retention="case",
         clock="closed_at" if name == "rights_case" else None,
-        on_erase=OnErase.NEVER,
+        # The row that leads from a person to her case goes with her; the case stays.
+        on_erase=OnErase.DELETE if name == "case_subject" else OnErase.NEVER,
         title=title,
     )
 

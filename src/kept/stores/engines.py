@@ -166,6 +166,10 @@ class Dialect(abc.ABC):
     def listed(self, params: Sequence[Param], column: Column) -> Param:
         """Several fitted parameters as one list parameter."""
 
+    def listable(self, param: Param) -> bool:
+        """Whether the parameter can stand in a list; one that cannot is no key of anybody."""
+        return True
+
     @abc.abstractmethod
     def stored(self, value: Value, column: Column) -> Param:
         """The parameter that stores `value` in `column`."""
@@ -218,7 +222,8 @@ class PostgreSQL(Dialect):
 
     @override
     def member(self, column: Column, side: Element, bind: Element) -> Element:
-        return side == sa.func.any(sa.cast(bind, Named(self.type_of(column) + "[]")))
+        among = sa.func.any(sa.cast(bind, Named(self.type_of(column) + "[]")))
+        return side.op("=", is_comparison=True)(among)
 
     @override
     def folded(self, column: Column, element: Element) -> Element:
@@ -461,7 +466,13 @@ class SQLite(Dialect):
 
     @override
     def listed(self, params: Sequence[Param], column: Column) -> Param:
-        return json_list([p.hex().upper() if isinstance(p, bytes) else p for p in params])
+        carried = [p for p in params if self.listable(p)]
+        return json_list([p.hex().upper() if isinstance(p, bytes) else p for p in carried])
+
+    @override
+    def listable(self, param: Param) -> bool:
+        # SQLite's JSON ends a text at a null character: it would find a shorter one
+        return not (isinstance(param, str) and "\0" in param)
 
     @override
     def stored(self, value: Value, column: Column) -> Param:
@@ -502,6 +513,10 @@ class SQLite(Dialect):
         if isinstance(value, str) and not encodable(value):
             return None
         return value
+
+
+#: How calls of the functions begin that only a connection of Kept has.
+OURS: Final = ("kept_same(", "kept_instant(", "kept_bytes(")
 
 
 def install(connection: sqlite3.Connection) -> None:

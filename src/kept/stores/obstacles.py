@@ -44,7 +44,8 @@ def named(kind: str, table: str | None, column: str | None, constraint: str | No
     at = f" of `{table}`" if table else ""
     rule = f" (constraint `{constraint}`)" if constraint else ""
     if kind == "not-null":
-        return f"`{column or 'a column'}`{at} must not be null"
+        what = f"`{column}`" if column else "a column"
+        return f"{what}{at} must not be null"
     if kind == "foreign-key":
         return f"rows{at} refer to rows that would go, or to none{rule}"
     if kind == "unique":

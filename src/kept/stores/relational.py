@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kept.datamap.map import Dataset
-from kept.errors import StoreError
+from kept.errors import NotAble, StoreError
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
@@ -21,6 +21,7 @@ from kept.stores import introspect
 from kept.stores.base import Session, Store
 from kept.stores.columns import Table
 from kept.stores.dialects import Dialect
+from kept.stores.engines import OURS
 from kept.stores.rows import assigned
 from kept.stores.statements import Call, Memo, ReadCall, Statements, Written
 
@@ -114,6 +115,12 @@ class SqlStore(Store):
             made = self.statements_of.change(change, memo)
             if made is not None:
                 written.append(made.binder.written(made.statement) + ";")
+        if any(name in text for text in written for name in OURS):
+            raise NotAble(
+                f"a change of `{self.system}` needs functions that only Kept's connection has",
+                expected="keys and conditions without dates, moments and bytes",
+                fix="set the system's mode to `act`, or do it in the system itself",
+            )
         return ["BEGIN;", *written, "COMMIT;"] if written else []
 
     def _by_row_text(self, change: Change) -> list[str]:

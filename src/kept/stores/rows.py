@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from kept.errors import StoreError, UsageError
 from kept.model.change import Assignment, Const, Template
-from kept.model.predicate import matches
+from kept.model.predicate import fields_of, matches
 from kept.model.select import Batch, Route, Select
 from kept.model.values import Type, Value, coerce, fold, normal
 
@@ -238,6 +238,8 @@ def _key(row: Row, fields: Sequence[str], folded: bool, loose: bool) -> Comparab
 
 def found(select: Select, rows: Rows, kinds: Kinds) -> Iterable[tuple[Row, list[int]]]:
     """The rows of `select`, each with the persons it belongs to."""
+    for name in fields_of(select.only):
+        kinds(select.dataset, name)  # raises for a field that is not there
     persons = owners(select, rows, kinds)
     for row in rows(select.dataset):
         if matches(select.only, row):

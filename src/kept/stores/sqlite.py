@@ -33,6 +33,7 @@ _T = TypeVar("_T")
 
 _KINDS: Final = {
     sqlite3.SQLITE_CONSTRAINT_NOTNULL: "not-null",
+    sqlite3.SQLITE_MISMATCH: "not-null",  # what it says of a null in an integer primary key
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: "foreign-key",
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: "unique",
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: "unique",
@@ -140,7 +141,7 @@ class SQLiteStore(SqlStore):
         where = f"`{self.system}.{dataset}`" if dataset else f"`{self.system}`"
         kind = _KINDS.get(code)
         if kind is not None:
-            return Refused(where, dataset or "", kind, named(kind, dataset, None, None))
+            return Refused(where, dataset or "", kind, named(kind, None, None, None))
         if code & 0xFF in _UNREACHABLE:
             busy = code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             return StoreUnreachable(

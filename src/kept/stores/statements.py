@@ -194,9 +194,9 @@ class Statements:
             return None
         if len(rows) == 1 and not several:
             return _Bound(False, next(iter(rows))[1])
-        persons = [who for who, _ in rows] if several else None
-        listed = self.dialect.key_params([key for _, key in rows], columns, persons)
-        return _Bound(True, listed)
+        able = [(who, key) for who, key in rows if all(map(self.dialect.listable, key))]
+        persons = [who for who, _ in able] if several else None
+        return _Bound(True, self.dialect.key_params([key for _, key in able], columns, persons))
 
     @staticmethod
     def _compared(fields: Sequence[str], folded: bool, end: Table) -> list[Column]:
@@ -460,6 +460,11 @@ class Statements:
             )
             for k, values in rows
         ]
+        if not all(dialect.listable(param) for row in stored for param in row):
+            raise StoreError(
+                f"a text computed for `{table.dataset}` holds a null character",
+                fix="let the function give text without it",
+            )
         carried = [*identity, *(Column(c.name, c.type if c.type == "bytes" else "text")
                                 for c in columns)]  # fmt: skip
         params = dialect.key_params(stored, carried, None)

@@ -114,10 +114,11 @@ class Wire:
                 self._names.pop(prepared, None)
                 if error is None:
                     error, self.failed = unprepared, index
-            # Said before the answer's first byte is looked at, or libpq refuses.
-            if _CHUNKED:
+            # Said before the answer's first byte is looked at, or libpq refuses; it also
+            # refuses for statements that an error before them cancelled.
+            if error is None and _CHUNKED:
                 self._pg.set_chunked_rows_mode(self._chunk)
-            else:
+            elif error is None:
                 self._pg.set_single_row_mode()
             loaded: list[Any] = []
             typed, affected = False, 0

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import COMMON, Common, opened
-from kept.app.output import Words, table
+from kept.app.output import table
 from kept.errors import UsageError
 from kept.records.case import Case, State
 
@@ -36,7 +36,7 @@ def list_command(
         cases = controller.cases.all(wanted)
     rows = [(c.id, c.right, c.state, c.people, _complete(c), f"{c.opened_at:%Y-%m-%d %H:%M}")
             for c in cases]  # fmt: skip
-    words: list[Words] = (
+    words: list[str] = (
         [table(("case", "right", "state", "#people", "complete", "opened"), rows)]
         if rows
         else ["No cases."]
@@ -91,7 +91,7 @@ def show(
     }
     if show:
         document["identifiers"] = [[{"kind": i.kind, "value": i.value} for i in p] for p in named]
-    words: list[Words] = [
+    words: list[str] = [
         f"Case {one.id}: {one.right}, {one.state}, {one.people} "
         + ("person" if one.people == 1 else "people"),
         "Who asks: "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from kept import deployment
 from kept.app.output import Output
 from kept.app.surface import SURFACES, require
 from kept.controller import Controller
+from kept.controls.registry import Control, registered
 from kept.deployment import Deployment
 from kept.errors import UsageError
 
@@ -50,9 +52,9 @@ class Common:
 class Acting:
     """Options of commands that act for the organisation: who does it, in which role."""
 
-    actor: Annotated[
-        str, Parameter(help="who carries it out; recorded", env_var="KEPT_ACTOR")
-    ] = "operator"
+    actor: Annotated[str, Parameter(help="who carries it out; recorded", env_var="KEPT_ACTOR")] = (
+        "operator"
+    )
     role: Annotated[str, Parameter(help="in which role", env_var="KEPT_ROLE")] = "operator"
     now: Annotated[
         str | None, Parameter(help="the moment to act at, ISO 8601 (for tests; default: now)")
@@ -104,7 +106,15 @@ def opened(
         yield controller, config
 
 
+def shipped() -> Mapping[str, Control]:
+    """The shipped controls by name; importing the duties makes them known."""
+    importlib.import_module("kept.duties")
+    return registered()
+
+
 def clone() -> Path | None:
     """The clone that this installation runs from, or None: examples/ and bench/ lie in it."""
     root = Path(__file__).resolve().parents[4]
-    return root if (root / "pyproject.toml").is_file() and (root / "src" / "kept").is_dir() else None
+    return (
+        root if (root / "pyproject.toml").is_file() and (root / "src" / "kept").is_dir() else None
+    )

@@ -11,12 +11,10 @@ from typing import Any
 
 from cyclopts import App
 
-import kept.duties  # makes the shipped controls known
 from kept import deployment
-from kept.app.commands.common import COMMON, Common
+from kept.app.commands.common import COMMON, Common, shipped
 from kept.app.commands.mapping import look
-from kept.app.output import Words, table
-from kept.controls.registry import registered
+from kept.app.output import table
 from kept.custodian import FileCustodian
 from kept.database import Database
 from kept.deployment import Deployment
@@ -47,7 +45,7 @@ def doctor(*, common: Common = COMMON) -> int:
     with common.out.progress("looking"):
         for check in _checks(common):
             checks.append(check)
-    words: list[Words] = [
+    words: list[str] = [
         table(
             ("", "what", "how it is"),
             [({True: "ok", False: "NO", None: "–"}[c.ok], c.name, c.words) for c in checks],
@@ -89,7 +87,7 @@ def _checks(common: Common) -> Iterator[_Check]:
 def _inside(config: Deployment) -> Iterator[_Check]:
     def bundle() -> str:
         made = config.read_bundle()
-        problems = clauses.check(made, set(registered()))
+        problems = clauses.check(made, set(shipped()))
         if problems:
             raise KeptError(f"{len(problems)} problems", fix="run `kept policy check`")
         return f"{made.id} of {made.version}, {len(made.clauses)} clauses"

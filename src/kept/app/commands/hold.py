@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, day, moment, opened
-from kept.app.output import Words, table
+from kept.app.output import table
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.hold import Hold
@@ -119,17 +119,18 @@ def list_command(
     """Holds that are open, oldest first."""
     with opened(common) as (controller, _):
         holds = controller.holds.all(moment(now), released=released)
-    rows = [
-        (h.id, _scope(h), h.until or "–", h.clause, "released" if h.released_at else "open", h.law or "–")
-        for h in holds
-    ]  # fmt: skip
-    words: list[Words] = (
+    rows = [(h.id, _scope(h), h.until or "–", h.clause, _state(h), h.law or "–") for h in holds]
+    words: list[str] = (
         [table(("hold", "holds", "until", "clause", "state", "law"), rows)]
         if rows
         else ["No holds."]
     )
     common.out.result({"holds": [_document(h) for h in holds]}, words)
     return 0
+
+
+def _state(hold: Hold) -> str:
+    return "released" if hold.released_at else "open"
 
 
 def _scope(hold: Hold) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import COMMON, Common, moment, opened
-from kept.app.output import Words, table
+from kept.app.output import table
 from kept.errors import UsageError
 
 group = App(name="ledger", help="The record of what happened, which cannot be altered unseen.")
@@ -49,7 +49,7 @@ def verify(
         "problems": list(report.problems),
         "unchecked": list(report.unchecked),
     }
-    words: list[Words] = [f"Not as it was written: {p}" for p in report.problems]
+    words: list[str] = [f"Not as it was written: {p}" for p in report.problems]
     words.append(
         f"{report.entries:,} entries, {report.signed:,} of them signed for, root {report.root}"
     )

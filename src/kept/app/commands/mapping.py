@@ -8,7 +8,7 @@ from cyclopts import App
 
 from kept import deployment
 from kept.app.commands.common import COMMON, Common
-from kept.app.output import Words, table
+from kept.app.output import many, table
 from kept.datamap import check as checking
 from kept.datamap import load
 from kept.datamap.map import DataMap
@@ -30,20 +30,21 @@ def check(*, common: Common = COMMON) -> int:
     config = deployment.read(common.directory)
     with common.out.progress("looking into the systems"):
         datamap, problems, unreached = look(config)
+    datasets = sum(len(s.datasets) for s in datamap.systems.values())
     document = {
         "systems": len(datamap.systems),
-        "datasets": sum(len(s.datasets) for s in datamap.systems.values()),
+        "datasets": datasets,
         "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
         "unreached": [{"store": s, "why": why} for s, why in unreached.items()],
     }
-    words: list[Words] = [str(p) for p in problems]
+    words: list[str] = [str(p) for p in problems]
     words += [f"{system} could not be looked into: {why}" for system, why in unreached.items()]
     if problems or unreached:
         words.append("")
     words.append(
-        f"{document['datasets']} datasets in {document['systems']} systems, "
-        f"{len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}"
-        + (f", {len(unreached)} systems not looked into." if unreached else ".")
+        f"{many(datasets, 'dataset')} in {many(len(datamap.systems), 'system')}, "
+        + (many(len(problems), "problem") if problems else "no problems")
+        + (f", {many(len(unreached), 'system')} not looked into." if unreached else ".")
     )
     common.out.result(document, words)
     return 1 if problems or unreached else 0
@@ -85,7 +86,7 @@ def show(*, common: Common = COMMON) -> int:
                 "datasets": datasets,
             }
         )
-    words: list[Words] = [
+    words: list[str] = [
         table(
             ("system", "mode", "store", "country", "title"),
             [

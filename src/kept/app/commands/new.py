@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import textwrap
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Final
@@ -36,7 +35,7 @@ def new(
     ] = None,
     common: Common = COMMON,
 ) -> int:
-    """Write a deployment into a new or empty directory: kept.toml, a policy, a map, example data."""
+    """Write a small working deployment into a new or empty directory, with example data."""
     source = bundle or _reference()
     made = policy_bundle.load(source)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -133,8 +132,8 @@ map = "datamap/example.yml"
         return head
     return (
         head
-        + "\n# What the policy leaves open is yours to decide. Until then what rests on it stays open.\n"
-        + "# Periods are written P30D, P24M or P10Y.\n[choices]\n"
+        + "\n# What the policy leaves open is yours to decide. Until then what rests on it stays\n"
+        + "# open. Periods are written P30D, P24M or P10Y.\n[choices]\n"
         + "\n".join(choices).rstrip()
         + "\n"
     )
@@ -153,7 +152,8 @@ datasets:
     retention: {_class(bundle, person)}
     activities: {_activities(bundle, person)}
     fields:
-      customer_id: {{type: integer, category: identifier.account, identifies: account, nullable: false}}
+      customer_id:
+        {{type: integer, category: identifier.account, identifies: account, nullable: false}}
       name: {{category: contact.name, identifies: name}}
       email: {{category: contact.email, identifies: email}}
       country: text
@@ -207,29 +207,30 @@ def _activities(bundle: Bundle, category: str) -> str:
     return f"[{', '.join(names[:1])}]"
 
 
-_TABLES: Final[Sequence[str]] = (
-    "CREATE TABLE customer (customer_id INTEGER PRIMARY KEY, name TEXT, email TEXT, country TEXT,"
-    " created_at TIMESTAMP)",
-    "CREATE TABLE message (message_id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES"
-    " customer, words TEXT, sent_at TIMESTAMP)",
-    "CREATE TABLE purchase (purchase_id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL"
-    " REFERENCES customer, title TEXT, price DECIMAL(10, 2), made_at TIMESTAMP)",
-    "CREATE INDEX message_customer ON message (customer_id)",
-    "CREATE INDEX purchase_customer ON purchase (customer_id)",
-    "INSERT INTO customer VALUES"
-    " (1, 'Ana Example', 'ana@example.org', 'DE', '2025-03-01 09:30:00'),"
-    " (2, 'Ben Example', 'ben@example.org', 'US', '2025-05-12 14:05:00')",
-    "INSERT INTO message VALUES"
-    " (1, 1, 'Does it run on my machine?', '2025-03-02 10:00:00'),"
-    " (2, 1, 'It does, thank you.', '2025-03-03 08:15:00'),"
-    " (3, 2, 'Please call me back.', '2025-05-13 16:40:00')",
-    "INSERT INTO purchase VALUES"
-    " (1, 1, 'A year of the service', 120.00, '2025-03-04 11:20:00'),"
-    " (2, 2, 'A month of the service', 12.00, '2025-05-14 09:00:00')",
-)
+_TABLES: Final = """\
+CREATE TABLE customer (
+    customer_id INTEGER PRIMARY KEY, name TEXT, email TEXT, country TEXT, created_at TIMESTAMP);
+CREATE TABLE message (
+    message_id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer,
+    words TEXT, sent_at TIMESTAMP);
+CREATE TABLE purchase (
+    purchase_id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customer,
+    title TEXT, price DECIMAL(10, 2), made_at TIMESTAMP);
+CREATE INDEX message_customer ON message (customer_id);
+CREATE INDEX purchase_customer ON purchase (customer_id);
+INSERT INTO customer VALUES
+    (1, 'Ana Example', 'ana@example.org', 'DE', '2025-03-01 09:30:00'),
+    (2, 'Ben Example', 'ben@example.org', 'US', '2025-05-12 14:05:00');
+INSERT INTO message VALUES
+    (1, 1, 'Does it run on my machine?', '2025-03-02 10:00:00'),
+    (2, 1, 'It does, thank you.', '2025-03-03 08:15:00'),
+    (3, 2, 'Please call me back.', '2025-05-13 16:40:00');
+INSERT INTO purchase VALUES
+    (1, 1, 'A year of the service', 120.00, '2025-03-04 11:20:00'),
+    (2, 2, 'A month of the service', 12.00, '2025-05-14 09:00:00');
+"""
 
 
 def _database(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for statement in _TABLES:
-            connection.execute(statement)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(_TABLES)

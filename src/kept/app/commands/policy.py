@@ -8,11 +8,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-import kept.duties  # makes the shipped controls known
 from kept import deployment
-from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
-from kept.app.output import Words, table
-from kept.controls.registry import registered
+from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, shipped
+from kept.app.output import many, table
 from kept.database import Database
 from kept.deployment import FILE
 from kept.duties.publication import publish
@@ -50,7 +48,7 @@ def check(
     With --dir (or in a deployment, without DIR) the operator's choices are filled in and
     what was published before is taken into account.
     """
-    names = set(registered())
+    names = set(shipped())
     deployed = directory is None or common.dir is not None
     place = directory
     published: Published | None = None
@@ -72,16 +70,16 @@ def check(
         problems = sorted({*problems, *anchors.check(filled, _read(source), source.name)},
                           key=lambda p: p.place)  # fmt: skip
     document = clauses.summary(filled, problems)
-    words: list[Words] = [str(p) for p in problems]
+    words: list[str] = [str(p) for p in problems]
     if problems:
         words.append("")
-        words.append(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}.")
+        words.append(f"{many(len(problems), 'problem')}.")
     else:
         said = f"{document['clauses']} clauses, no problems"
         words.append(said + (", every anchor matches the source." if source else "."))
         words.append(
-            f"{len(document['open'])} clauses are open (not yet kept; each says why in clauses.yml),"
-            f" {len(document['choices_open'])} choices are not made yet."
+            f"{many(len(document['open']), 'clause')} open: not kept yet, clauses.yml says why;"
+            f" {many(len(document['choices_open']), 'choice')} not made yet."
         )
     common.out.result(document, words)
     return 1 if problems else 0
@@ -108,7 +106,7 @@ def diff(old: Path, new: BundleDir = None, /, *, common: Common = COMMON) -> int
     """How two bundles differ: the text sentence by sentence, the rules value by value."""
     before, after = bundle.load(old), _bundle(new, common)
     found = versions.differences(before, after)
-    words: list[Words] = []
+    words: list[str] = []
     for one in found:
         words.append(f"{one.of} {one.what}")
         words += [f"  - {one.before}"] if one.before is not None else []
@@ -129,7 +127,7 @@ def diff(old: Path, new: BundleDir = None, /, *, common: Common = COMMON) -> int
 @group.command(name="publish")
 def publish_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     """Write id, date and hashes of text and rules into the ledger; the text is archived."""
-    names = set(registered())
+    names = set(shipped())
     now = acting.moment
     with opened(common, "policy publish", acting.role) as (controller, _):
         version = publish(controller, now, names)

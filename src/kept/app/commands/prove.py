@@ -7,12 +7,10 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-import kept.duties  # makes the shipped controls known
-from kept.app.commands.common import COMMON, Common, moment, opened
-from kept.app.output import Words, table
+from kept.app.commands.common import COMMON, Common, moment, opened, shipped
+from kept.app.output import table
 from kept.controls import runner
 from kept.controls.evidence import Evidence
-from kept.controls.registry import registered
 from kept.controls.runner import ClauseReport
 from kept.errors import UsageError
 
@@ -48,7 +46,7 @@ def prove(
         wanted = [c for c in bundle.clauses if not clause or c in clause]
         names = {n for c in wanted for n in bundle.clauses[c].controls}
         with say.progress("running controls", len(names)) as step:
-            done = runner.run(controller, registered(), at, names=names, progress=step)
+            done = runner.run(controller, shipped(), at, names=names, progress=step)
         controller.ledger.checkpoint(at)
         reports = [r for r in runner.report(bundle, done, at) if r.clause.id in wanted]
     totals = runner.totals(reports)
@@ -71,6 +69,10 @@ def _document(r: ClauseReport) -> dict[str, Any]:
     }
 
 
+def _scope(r: ClauseReport) -> str:
+    return r.scope if any(e.asked for e in r.evidence) else "–"
+
+
 def _evidence(e: Evidence) -> dict[str, Any]:
     return {
         "control": e.control,
@@ -82,15 +84,15 @@ def _evidence(e: Evidence) -> dict[str, Any]:
     }
 
 
-def _words(reports: Sequence[ClauseReport], totals: dict[str, int]) -> list[Words]:
+def _words(reports: Sequence[ClauseReport], totals: dict[str, int]) -> list[str]:
     ran = [r for r in reports if r.evidence]
-    words: list[Words] = []
+    words: list[str] = []
     if ran:
         words.append(
             table(
                 ("clause", "outcome", "#looked at", "scope", "control"),
                 [
-                    (r.clause.id, r.outcome, f"{r.looked_at:,}", r.scope,
+                    (r.clause.id, r.outcome, r.looked_at, _scope(r),
                      ", ".join(r.clause.controls))
                     for r in ran
                 ],

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
-from kept.app.output import Words, table
+from kept.app.output import many, table
 from kept.duties.rights import Request, access, erase, preview
 from kept.errors import UsageError
 from kept.model.plan import StepResult
@@ -30,9 +30,7 @@ Override = Annotated[
     str | None,
     Parameter(help="REASON for which the check of who asks is left out; recorded"),
 ]
-Evidence = Annotated[
-    str | None, Parameter(help="in words, how it was checked who asks; recorded")
-]
+Evidence = Annotated[str | None, Parameter(help="in words, how it was checked who asks; recorded")]
 CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was opened before")]
 
 _DONE: Final[Mapping[str, str]] = {
@@ -90,7 +88,7 @@ def access_command(
             answer = access(controller, request, now, out=path)
         controller.ledger.checkpoint(now)
     rows = sum(s.counts.found for s in answer.steps)
-    words: list[Words] = [
+    words: list[str] = [
         f"Case {answer.case}: access",
         "",
         _table(answer.steps, planned=False),
@@ -98,10 +96,10 @@ def access_command(
         *_notes(answer.unreached, answer.warnings),
     ]
     if answer.complete:
-        words.append(f"Complete. {_rows(rows)} written to {path}")
+        words.append(f"Complete. {many(rows, 'row')} written to {path}")
     else:
         words += [
-            f"Not complete: {_rows(rows)} written to {path}",
+            f"Not complete: {many(rows, 'row')} written to {path}",
             "Mend what is named above, then ask again; the answer says that it is partial.",
         ]
     say.result(answer.document(), words)
@@ -139,7 +137,7 @@ def erase_command(
         # Statements name rows by key; only a person who asks for them gets them.
         statements = {s: len(lines) for s, lines in answer.statements.items()}
         document = {**document, "statements": statements}
-    words: list[Words] = [
+    words: list[str] = [
         f"Case {answer.case}: erasure" + ("" if answer.executed else " (a plan, nothing was done)"),
         "",
         _table(answer.steps, planned=not answer.executed),
@@ -156,8 +154,14 @@ def erase_command(
                 " out; add --show to print them (they hold row keys)."
             )
     if not answer.executed:
-        again = f"kept rights erase --case {answer.case} --yes"
-        words.append(f"To carry it out: {again}")
+        if override or evidence or case:
+            again = f"kept rights erase --case {answer.case} --yes"
+            words.append(f"To carry it out: {again}")
+        else:
+            words.append(
+                "To carry it out, ask again with --yes and with --evidence (how it was checked who"
+                " asks) or --override (why it was not)."
+            )
     elif answer.complete:
         words.append("Complete: every system was asked and every step was read back.")
         if answer.physical:
@@ -176,7 +180,7 @@ def erase_command(
     return 1 if blocked else 0
 
 
-def _table(steps: Sequence[StepResult], *, planned: bool) -> Words:
+def _table(steps: Sequence[StepResult], *, planned: bool) -> str:
     if not steps:
         return "Nothing is held under what was given, in any system that answered."
     rows: list[tuple[Any, ...]] = []
@@ -201,7 +205,7 @@ def _kept(steps: Sequence[StepResult]) -> list[str]:
         law = f" ({s.reason.law})" if s.reason.law else ""
         until = f"until {s.reason.until}" if s.reason.until else "with no end set yet"
         lines.append(
-            f"{s.store}.{s.dataset} keeps {_rows(s.counts.retained)} {until}:"
+            f"{s.store}.{s.dataset} keeps {many(s.counts.retained, 'row')} {until}:"
             f" {s.reason.words.rstrip('.')}{law}; clause {s.reason.clause}."
         )
     for s in steps:
@@ -214,9 +218,3 @@ def _notes(unreached: Sequence[tuple[str, str]], warnings: Sequence[str]) -> lis
     lines = [f"Could not be asked: {system}: {why}" for system, why in unreached]
     lines += [f"Note: {w}" for w in warnings]
     return [*lines, ""] if lines else []
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" + ("" if count == 1 else "s")
-
-

@@ -74,7 +74,7 @@ async def _serve(app: Any, address: str, port: int, ready: Callable[[], None]) -
     from granian.constants import Interfaces
     from granian.server.embed import Server
 
-    server = Server(
+    server: Any = Server(
         app, address=address, port=port, interface=Interfaces.ASGINL, websockets=False,
         log_enabled=False,
     )  # fmt: skip
@@ -124,4 +124,3 @@ def free_port(address: str, port: int) -> int:
             met=getattr(problem, "strerror", None) or type(problem).__name__,
             fix="stop what listens there, or choose another with --port (0 takes a free one)",
         ) from None
-

@@ -1,0 +1,102 @@
+"""Every table of Kept's own database, as datasets of the system `own`.
+
+The records that speak of people declare theirs; what is left, of no person or of pseudonyms
+only, is declared here, so that nothing of Kept's own is unmapped. `on_erase: never` marks what
+an erasure leaves: it dies with its own period.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kept.datamap.map import Dataset, Field, OnErase, System
+from kept.model.plan import Mode
+from kept.model.values import Type
+from kept.records import actor, case, consent, hold, locator, subject, suppression
+
+
+def _plain(name: str, key: str, title: str, fields: str) -> Dataset:
+    """A dataset without a field of a person. Fields are `name type`, a type with `?` nullable."""
+    made = {}
+    for text in fields.split(", "):
+        field, type_ = text.split(" ")
+        kind: Type = _TYPES[type_.rstrip("?")]
+        made[field] = Field(field, kind, nullable=type_.endswith("?"))
+    return Dataset(name, tuple(key.split()), made, on_erase=OnErase.NEVER, title=title)
+
+
+_TYPES: Final[dict[str, Type]] = {
+    "text": "text",
+    "integer": "integer",
+    "boolean": "boolean",
+    "date": "date",
+    "datetime": "datetime",
+    "bytes": "bytes",
+    "json": "json",
+}
+
+DATASETS: Final[tuple[Dataset, ...]] = (
+    *subject.DATASETS,
+    *consent.DATASETS,
+    *case.DATASETS,
+    *hold.DATASETS,
+    *suppression.DATASETS,
+    *locator.DATASETS,
+    *actor.DATASETS,
+    _plain(
+        "subject_key",
+        "subject class generation",
+        "Wrapped keys; shredded by the vault, not deleted",
+        "subject integer, class text, generation integer, epoch integer?, wrapped bytes?, "
+        "final boolean, shredded_at datetime?",
+    ),
+    _plain(
+        "key_epoch",
+        "epoch",
+        "Dates of the keys that wrap",
+        "epoch integer, made_at datetime, ends_on date, current boolean, destroyed_at datetime?",
+    ),
+    _plain("key_check", "name", "Digests of secrets", "name text, digest bytes"),
+    _plain(
+        "ledger_entry",
+        "index",
+        "The ledger: pseudonyms, hashes, counts",
+        "index integer, kind integer, leaf bytes",
+    ),
+    _plain(
+        "ledger_tile",
+        "level index",
+        "Hashes of the ledger",
+        "level integer, index integer, root bytes, hashes bytes",
+    ),
+    _plain(
+        "ledger_head",
+        "single",
+        "The head of the ledger",
+        "single boolean, size integer, root bytes, edge bytes",
+    ),
+    _plain(
+        "ledger_checkpoint",
+        "size",
+        "Signed heads of the ledger",
+        "size integer, root bytes, note bytes",
+    ),
+    _plain(
+        "policy_version",
+        "entry",
+        "Published versions of the policy",
+        "policy text, version text, text_sha256 text, rules_sha256 text, units json, at datetime, "
+        "entry integer",
+    ),
+    _plain(
+        "control_run",
+        "entry",
+        "Runs of controls",
+        "entry integer, control text, at datetime, document json",
+    ),
+)
+
+#: Kept itself, as it stands in the data map beside the company's systems.
+SYSTEM: Final = System(
+    "own", Mode.ACT, {d.name: d for d in DATASETS}, store="own", title="Kept itself"
+)

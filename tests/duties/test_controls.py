@@ -1,0 +1,346 @@
+"""Every shipped control in a world in which it passes, and in one in which it fails.
+
+A control with nothing to look at is vacuous. Each failing world plants exactly one fault, by a
+road that the control does not use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from litestar.testing import TestClient
+
+from kept import deployment
+from kept.app import web
+from kept.controller import Controller, Located, Place
+from kept.controls.evidence import Evidence, Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
+from kept.decide.use import Rules
+from kept.duties import publication, rights
+from kept.duties.rights import Request
+from kept.model.decision import Ask, Facts
+from kept.model.select import KeyTable
+from kept.policy import bundle
+from kept.terms.identifiers import parse
+from tests.world import NOW, ROOT, edit, sql
+
+Prepare: TypeAlias = Callable[[Path], None]
+
+
+@contextlib.contextmanager
+def _opened(world: Path) -> Iterator[Controller]:
+    with Controller.open(deployment.read(world)) as controller:
+        yield controller
+
+
+def _run(world: Path, name: str) -> Evidence:
+    with _opened(world) as controller:
+        return run(controller, registered(), NOW, names=[name])[0]
+
+
+def _publish(world: Path) -> None:
+    with _opened(world) as controller:
+        publication.publish(controller, NOW, set(registered()))
+
+
+def _decide(world: Path) -> None:
+    with _opened(world) as controller:
+        controller.decide(Ask("marketing.email", "contact.email"), None, NOW)
+
+
+def _erase(world: Path) -> None:
+    with _opened(world) as controller:
+        request = Request(people=((parse("email=ana@example.org"),),), override="test")
+        assert rights.erase(controller, request, NOW).complete
+
+
+def _taken_back(world: Path) -> None:
+    with _opened(world) as controller:
+        who = controller.subjects.of([parse("email=ben@example.org")], NOW)
+        controller.consents.grant(who, "marketing.email", NOW, source="form")
+        controller.consents.withdraw(who, "marketing.email", NOW, source="page")
+
+
+def _own(world: Path, statement: str) -> None:
+    """Tamper with Kept's own tables, as somebody with the database password could."""
+    with _opened(world) as controller, controller.database.connection() as connection:
+        connection.execute(statement.encode())
+
+
+def _nothing(world: Path) -> None:
+    del world
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a control comes to pass, to fail, and (where it can) to look at nothing.
+
+    `passes`, `fails`, `vacuous` prepare the files before the deployment is opened; `breaks`
+    plants its fault into the open Controller: a door that judges wrongly, a store that lies.
+    """
+
+    passes: Prepare = _nothing
+    fails: Prepare | None = None
+    breaks: Callable[[Controller, pytest.MonkeyPatch], None] | None = None
+    vacuous: Prepare | None = None
+
+
+def _wider_door(controller: Controller, _: pytest.MonkeyPatch) -> None:
+    """The door judges by a register with an activity that the published one does not have."""
+    bundle = controller.bundle
+    rogue = replace(
+        bundle.activities["communicate"], id="rogue", purpose="advertising.targeted",
+        categories=("support-case",), bases={"default": "legal-obligation"}, requires=(),
+    )  # fmt: skip
+    controller.rules = Rules([*bundle.activities.values(), rogue], bundle.vocabulary)
+
+
+def _uncited(controller: Controller, _: pytest.MonkeyPatch) -> None:
+    bundle = controller.bundle
+    bare = replace(bundle.activities["newsletter"], clauses=())
+    controller.bundle = replace(bundle, activities={**bundle.activities, "newsletter": bare})
+
+
+def _loses_a_row(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = controller.keys
+
+    def fewer(found: Located) -> dict[Place, KeyTable]:
+        tables = whole(found)
+        table = tables.get(("shop", "invoice"))
+        if table is not None:
+            tables["shop", "invoice"] = KeyTable(table.fields, table.rows[1:])
+        return tables
+
+    monkeypatch.setattr(controller, "keys", fewer)
+
+
+def _old_facts(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Facts from before the consent was taken back, as a cache would give them."""
+    old = Facts(frozenset({"consent:marketing.email", "preference:email"}))
+    monkeypatch.setattr(controller.consents, "facts", lambda *_: old)
+
+
+def _edited(file: str, before: str, after: str) -> Callable[[Controller, pytest.MonkeyPatch], None]:
+    """A file of the bundle is changed while the deployment runs."""
+
+    def change(controller: Controller, _: pytest.MonkeyPatch) -> None:
+        edit(controller.bundle_directory / file, before, after)
+
+    return change
+
+
+def _empty(*tables: str) -> Prepare:
+    def empty(world: Path) -> None:
+        for table in tables:
+            sql(world, f"DELETE FROM {table}")
+
+    return empty
+
+
+def _statement(text: str) -> Prepare:
+    def carry_out(world: Path) -> None:
+        sql(world, text)
+
+    return carry_out
+
+
+def _tampered(statement: str) -> Prepare:
+    return lambda world: _own(world, statement)
+
+
+def _text(file: str, before: str, after: str) -> Prepare:
+    return lambda world: edit(world / file, before, after)
+
+
+def _then(*steps: Prepare) -> Prepare:
+    def all_of_them(world: Path) -> None:
+        for step in steps:
+            step(world)
+
+    return all_of_them
+
+
+def _prove(world: Path) -> None:
+    with _opened(world) as controller:
+        run(controller, registered(), NOW)
+
+
+CASES: dict[str, Case] = {
+    "publication.version-is-dated": Case(
+        passes=_publish,
+        fails=_then(_publish, _text("policy/text.md", "last updated", "changed")),
+        vacuous=_nothing,
+    ),
+    "publication.archive-is-complete": Case(
+        passes=_publish,
+        fails=_then(_publish, _tampered("UPDATE policy_version SET text_sha256 = 'x'")),
+        vacuous=_nothing,
+    ),
+    "publication.contact-points-held-once": Case(
+        fails=_text("policy/text.md", "{org.email}", "info@interop.io"),
+    ),
+    "publication.references-resolve": Case(breaks=_edited("text.md", "{ref:", "{ref:NO")),
+    "publication.terms-are-defined": Case(breaks=_edited("text.md", "[[", "[[Undefined ")),
+    "activities.bound-to-clauses": Case(
+        passes=_decide, fails=_text("shop.yml", "    activities: [trial]\n", "")
+    ),
+    "activities.purposes-cite-clauses": Case(breaks=_uncited),
+    "use.outside-the-matrix-is-denied": Case(breaks=_wider_door),
+    "map.every-column-is-labelled": Case(
+        fails=_statement("ALTER TABLE customer ADD COLUMN mobile TEXT")
+    ),
+    "rights.access-is-complete": Case(
+        breaks=_loses_a_row, vacuous=_empty("signup", "invoice", "customer")
+    ),
+    "rights.transactions-are-mapped": Case(
+        fails=_text("shop.yml", "category: transaction.free", "category: free-text"),
+        vacuous=_empty("signup", "invoice"),
+    ),
+    "rights.answers-tell-what-was-done": Case(
+        passes=_erase,
+        fails=_then(_erase, _tampered("UPDATE case_step SET verified = false")),
+        vacuous=_nothing,
+    ),
+    "collect.basis-is-stamped": Case(
+        fails=_statement("UPDATE signup SET basis = NULL WHERE id = 1"), vacuous=_empty("signup")
+    ),
+    "notice.controller-is-named": Case(
+        fails=_text("policy/text.md", "European Economic Area", "some countries")
+    ),
+    "choices.consent-decides": Case(
+        passes=_taken_back,
+        breaks=_old_facts,
+        vacuous=_nothing,
+    ),
+    "evidence.every-clause-has-a-trail": Case(
+        passes=_prove,
+        fails=_then(
+            _prove,
+            _tampered(
+                "UPDATE control_run SET document = jsonb_set(document, '{outcome}', '\"pass\"')"
+                " || '{\"looked_at\": 999}'"
+            ),
+        ),
+    ),
+    "ledger.is-whole": Case(
+        passes=_decide,
+        fails=_then(
+            _prove,
+            _tampered(
+                "ALTER TABLE ledger_entry DISABLE TRIGGER USER;"
+                " UPDATE ledger_entry SET leaf = set_byte(leaf, 8, get_byte(leaf, 8) # 1)"
+                " WHERE index = 0"
+            ),
+        ),
+    ),
+}
+#: Tested below, in front of a server.
+SERVED = "publication.policy-page-is-clean"
+
+
+def test_every_shipped_control_has_its_worlds() -> None:
+    assert set(CASES) | {SERVED} == set(registered())
+    assert all(case.fails or case.breaks for case in CASES.values())
+
+
+def test_every_shipped_control_is_named_by_a_bundle() -> None:
+    named = {
+        name
+        for directory in (ROOT / "policies").iterdir()
+        for clause in bundle.load(directory).clauses.values()
+        for name in clause.controls
+    }
+    assert set(registered()) <= named
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_passes(world: Path, name: str) -> None:
+    CASES[name].passes(world)
+    met = _run(world, name)
+    assert (met.outcome, met.findings) == (Outcome.PASS, ())
+    assert met.looked_at > 0
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_fails(world: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES[name]
+    if case.breaks is None:
+        assert case.fails
+        case.fails(world)
+        assert _run(world, name).outcome is Outcome.FAIL
+        return
+    case.passes(world)
+    with _opened(world) as controller:
+        case.breaks(controller, monkeypatch)
+        met = run(controller, registered(), NOW, names=[name])[0]
+    assert met.outcome is Outcome.FAIL, met.findings
+
+
+@pytest.mark.parametrize("name", sorted(n for n, c in CASES.items() if c.vacuous))
+def test_looks_at_nothing(world: Path, name: str) -> None:
+    prepare = CASES[name].vacuous
+    assert prepare
+    prepare(world)
+    met = _run(world, name)
+    assert (met.outcome, met.looked_at, met.findings) == (Outcome.VACUOUS, 0, ())
+
+
+_BAD = {
+    "a cookie": (lambda page: page, {"Set-Cookie": "id=1"}),
+    "another host": (
+        lambda page: page.replace("</head>", '<img src="https://ads.example/p.gif"></head>'), {},
+    ),
+    "a script": (lambda page: page.replace("</body>", "<script>1</script></body>"), {}),
+    "a section is missing": (lambda page: page.replace('id="RET"', 'id="gone"'), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", [None, *_BAD])
+def test_policy_page_is_clean(world: Path, fault: str | None) -> None:
+    change, headers = _BAD[fault] if fault else (lambda page: page, {})
+    with _opened(world) as controller:
+        app = web.make(controller, token=None, shows="live", clock=lambda: NOW)
+        with TestClient(app) as client:
+            page = change(client.get("/privacy").text)
+        with _serving(page, headers) as url:
+            controller.site_url = url
+            met = run(controller, registered(), NOW, names=[SERVED])[0]
+        controller.site_url = url  # nothing listens there any more
+        gone = run(controller, registered(), NOW, names=[SERVED])[0]
+    assert met.outcome is (Outcome.FAIL if fault else Outcome.PASS), met.findings
+    assert gone.outcome is Outcome.VACUOUS
+
+
+@contextlib.contextmanager
+def _serving(page: str, headers: dict[str, str]) -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = page.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
