@@ -52,10 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove it; what a failed run left is kept to be looked at."""
+    """Remove it; what the tests of a failed run left is kept to be looked at."""
     ours = config.stash.get(_OURS, None)
-    if ours is not None and config.stash.get(_FINE, False):
-        shutil.rmtree(ours, ignore_errors=True)
+    if ours is not None:
+        fine = config.stash.get(_FINE, False)
+        shutil.rmtree(ours if fine else Path(ours, "postgres"), ignore_errors=True)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -95,7 +95,11 @@ class Deployment:
         """Refuse a map that names what the bundle does not have. MapError with file:line."""
         categories = set(bundle.vocabulary.categories)
         problems = datamap_load.check(
-            datamap, categories, set(bundle.retention), set(bundle.activities)
+            datamap,
+            categories,
+            set(bundle.retention),
+            set(bundle.activities),
+            {r.id for r in bundle.retention.values() if r.law is not None},
         )
         if problems:
             first, *others = problems

@@ -197,6 +197,29 @@ def test_what_freezes_a_person_beats_every_ground(name: str) -> None:
         assert not use(rules, ask, Facts(all_grounds | {name})).allow
 
 
+def test_what_each_freeze_leaves_alone() -> None:
+    purposes = ("rights", "storage", "dispute", "legal-requirement", "service", "marketing")
+    rules = Rules(
+        (activity(n, purpose=p, bases={"default": "contract"}) for n, p in enumerate(purposes)),
+        WORDS,
+    )
+    left = {
+        state: {
+            purpose
+            for purpose in purposes
+            if use(rules, Ask(purpose, "contact"), Facts(frozenset(("contract", state)))).allow
+        }
+        for state in ("erased", "child", "isolated", "restricted", "banned")
+    }
+    assert left == {
+        "erased": {"rights", "storage"},
+        "child": {"rights", "storage"},
+        "isolated": {"rights", "storage"},
+        "restricted": {"rights", "storage", "dispute"},
+        "banned": {"rights", "storage"},
+    }
+
+
 # Order and duplicates.
 
 

@@ -90,18 +90,15 @@ _PICK = st.integers(0, 2**16)
 _CATEGORY_SETS = (("contact",), ("contact",), ("contact.email", "navigation"), ("navigation.ip",))
 _CONTEXT_SETS = (("any",), ("any",), ("any",), ("site-form",), ("sales", "any"), ("sales",))
 _BASE_SETS = (
-    tuple({"default": basis} for basis in BASES for _ in range(2))
-    + tuple(
+    *({"default": basis} for basis in BASES for _ in range(2)),
+    *(
         {region: one, "default": other}
-        for region in ("EEA", "EEA", "UK", "US", "US-CA")
-        for one in BASES
-        for other in BASES
-    )
-    + (
-        {"EEA": "consent"},
-        {"US": "contract"},
-        {"UK": "consent", "EEA": "contract", "US": "consent"},
-    )
+        for region in ("EEA", "UK", "US")
+        for one in BASES[:4]
+        for other in BASES[1:]
+    ),
+    *({"EEA": "consent"}, {"US": "contract"}, {"US-CA": "explicit-consent"}) * 3,
+    {"UK": "consent", "EEA": "contract", "US": "consent"},
 )
 _REQUIRED_SETS = ((), (), (), *((fact,) for fact in REQUIRED), REQUIRED[:2])
 _RECIPIENT_SETS = (

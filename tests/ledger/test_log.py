@@ -214,7 +214,7 @@ WRITER = textwrap.dedent("""
 
 
 def writer(database: Database, tmp_path: Path, name: str, rounds: int) -> subprocess.Popen[str]:
-    script = tmp_path / "writer.py"
+    script = tmp_path / f"{name}.py"  # one each: another may just be reading its own
     script.write_text(WRITER)
     return subprocess.Popen(
         [sys.executable, str(script), database.url, str(tmp_path), name, str(rounds)],

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from pathlib import Path
 
 import pytest
 
+from kept.database import Database
 from kept.errors import Shredded, UsageError
+from kept.model.plan import Reason
+from kept.model.select import KeyTable
 from kept.records.subject import Subjects
 from kept.terms.identifiers import Identifier, parse
+
+from .conftest import records_on
 
 NOW = dt.datetime(2026, 3, 14, 9, 0, tzinfo=dt.UTC)
 ANA = Identifier("email", "ana@example.org")
@@ -122,3 +128,21 @@ def test_two_requests_of_one_new_person_make_one(records) -> None:
     assert len(found) == 8
     assert len(set(found)) == 1
     assert records.count("subject") == 1
+
+
+def test_the_records_work_on_an_older_postgresql(older_pg_url: str, tmp_path: Path) -> None:
+    with Database.open(older_pg_url, tmp_path) as database:
+        records = records_on(database, tmp_path / "keys")
+        one = records.subjects.of([ANA], NOW)
+        records.consents.grant(one, "marketing", NOW, source="form")
+        assert records.consents.refresh(lambda _: 1, "r", NOW) == 1
+        records.suppressions.add([ANA], NOW, source="erasure")
+        case = records.cases.open("erasure", [[ANA]], records.actor, "test", NOW)
+        rows = KeyTable(("id",), ((0, (1,)),))
+        law = Reason("books", None, NOW.date(), "X-1")
+        records.locator.store(case, [[ANA]], [("shop", "invoice", rows, law)], NOW)
+        assert records.locator.find(case, [[ANA]]) == {("shop", "invoice"): [(rows, law)]}
+        assert records.locator.expire(NOW) == 1
+        records.vault.turn(NOW + dt.timedelta(days=99))
+        assert [i for i, _ in records.subjects.identifiers(one)] == [ANA]
+        assert records.subjects.forget([one]) == 1

@@ -58,6 +58,7 @@ def fill_postgresql(url: str, rows: Rows) -> None:
 
 def fill_sqlite(path: Path, rows: Rows) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("pragma synchronous = off")
     connection.execute("begin")
     if not connection.execute("select 1 from sqlite_master").fetchone():
         for statement in ddl("sqlite"):

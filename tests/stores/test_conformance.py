@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,19 @@ class TestSQLite(StoreSuite):
 
     def open(self) -> Store:
         return sqlite(self.path)
+
+
+class TestSQLiteWal(TestSQLite):
+    """With a write-ahead log, others write while we read."""
+
+    writes_while_read = True
+    examples = 5
+
+    def make(self, rows: Rows) -> Store:
+        connection = sqlite3.connect(self.path)
+        connection.execute("pragma journal_mode = wal")
+        connection.close()
+        return super().make(rows)
 
 
 class TestMemory(StoreSuite):

@@ -12,13 +12,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, System
 from kept.datamap.overwrite import stuck, written
 from kept.datamap.reach import Place
 from kept.decide.due import Held, strength
-from kept.decide.ties import Key, Row, Ties, followed, norm, references, wanted
+from kept.decide.ties import Key, Row, Ties, norm, references, wanted
 from kept.errors import UsageError
 from kept.model.abilities import Abilities
 from kept.model.change import Assignment
@@ -92,7 +93,7 @@ def plan(
     steps: list[Step] = []
     for name in sorted({place[0] for place in full}):
         system = datamap.systems[name]
-        order, circles = _order(system, full, foreign_keys)
+        order, circles = _order(datamap, name, full, foreign_keys)
         said += circles
         for place in order:
             dataset = system.datasets[place[1]]
@@ -230,6 +231,8 @@ def _steps(
     clause: str,
 ) -> tuple[list[Step], list[Obstacle]]:
     """The steps of one dataset: retain, one per reason; overwrite; delete, all at once."""
+    if not whole and not emptied:
+        return [Step(0, system.name, dataset.name, Action.DELETE, rows.table(rows.keys))], []
     retained: dict[Reason, list[Key]] = {}
     for key, why in whole.items():
         retained.setdefault(why, []).append(key)
@@ -274,37 +277,45 @@ def _when(reason: Reason | None) -> tuple[bool, dt.date, str]:
 
 
 def _order(
-    system: System,
+    datamap: DataMap,
+    system: str,
     full: Mapping[Place, KeyTable],
     foreign_keys: Mapping[Place, Iterable[Link]] | None,
 ) -> tuple[list[Place], list[str]]:
     """The datasets, those that refer before those referred to; and circles, in words."""
-    here = sorted(place for place in full if place[0] == system.name)
-    links = references(DataMap({system.name: system}), foreign_keys)
-    into: dict[Place, set[Place]] = {place: set() for place in here}
-    owned: dict[Place, set[Place]] = {place: set() for place in here}
-    for place in here:
-        for link in links.get(place, ()):
-            to = (system.name, link.to)
-            if to in into and to != place:
-                into[to].add(place)
-                if followed(system.datasets[place[1]], link):
-                    owned[to].add(place)
+    links = references(datamap, foreign_keys)
+    into: dict[Place, set[Place]] = {place: set() for place in full if place[0] == system}
+    owned: dict[Place, set[Place]] = {place: set() for place in into}
+    for place in into:
+        for one in links.get(place, ()):
+            if one.to in into and one.to != place:
+                into[one.to].add(place)
+                if one.followed:
+                    owned[one.to].add(place)
     order: list[Place] = []
     warnings = []
-    left = list(here)
-    while left:
-        free = next((p for p in left if not into[p].intersection(left)), None)
-        if free is None:
+    free = [place for place, before in into.items() if not before]
+    heapify(free)
+    while len(order) < len(into):
+        if free:
+            place = heappop(free)
+        else:
             # Referring in a circle: whose data the rows are decides, the store has to agree.
-            free = next((p for p in left if not owned[p].intersection(left)), left[0])
-            names = ", ".join(f"`{p[1]}`" for p in sorted(into[free].intersection(left)))
+            left = sorted(into.keys() - set(order))
+            place = next((p for p in left if not owned[p].intersection(left)), left[0])
+            names = ", ".join(f"`{p[1]}`" for p in sorted(into[place]))
             warnings.append(
-                f"`{free[1]}` and {names} of `{system.name}` refer to each other in a circle; the "
+                f"`{place[1]}` and {names} of `{system}` refer to each other in a circle; the "
                 "rehearsal shows whether the store lets them go"
             )
-        order.append(free)
-        left.remove(free)
+            into[place].clear()
+        order.append(place)
+        for one in links.get(place, ()):
+            before = into.get(one.to)
+            if before and place in before:
+                before.remove(place)
+                if not before:
+                    heappush(free, one.to)
     return order, warnings
 
 
@@ -397,7 +408,10 @@ def _finished(
     return Plan(
         right,
         people,
-        tuple(replace(step, number=number) for number, step in enumerate(steps, 1)),
+        tuple(
+            Step(n, s.system, s.dataset, s.action, s.keys, s.select, s.assign, s.reason)
+            for n, s in enumerate(steps, 1)
+        ),
         tuple(
             SystemPlan(name, system.mode, abilities[name].grain)
             for name, system in sorted(datamap.systems.items())

@@ -50,7 +50,7 @@ class Register:
             return ask.recipient == "controller" or _reaches(
                 words, "recipients", ask.recipient, activity.recipients
             )
-        return _anywhere(activity) or (ask.context != "any" and ask.context in activity.contexts)
+        return _anywhere(activity) or ask.context in activity.contexts
 
     def missing(self, ask: Ask) -> str | None:
         """The first part of the Ask that no activity covers, or None where one covers all."""

@@ -91,19 +91,44 @@ class Questions:
         return Ties(asked, {row: tuple(dict.fromkeys(to)) for row, to in edges.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference of a dataset into its own system: a foreign key, or a link of the map.
+
+    `followed`: a search goes along it, so whoever is found brings all rows that refer.
+    """
+
+    link: Link
+    to: Place
+    followed: bool
+
+
+_References: TypeAlias = dict[Place, tuple[Reference, ...]]
+#: (map, foreign keys, what they come to) of the maps planned for lately.
+_LATEST: list[tuple[DataMap, object, _References]] = []
+
+
 def references(
     datamap: DataMap, foreign_keys: Mapping[Place, Iterable[Link]] | None
-) -> dict[Place, tuple[Link, ...]]:
-    """Place → its references into its own system: real foreign keys and links of the map."""
-    found: dict[Place, dict[tuple[str, frozenset[tuple[str, str]]], Link]] = {}
+) -> _References:
+    """Place → its references into its own system. Worked out once for the same two objects."""
+    for known, keys, made in _LATEST:
+        if known is datamap and keys is foreign_keys:
+            return made
+    found: _References = {}
     for system in datamap.systems.values():
         for dataset in system.datasets.values():
             place = (system.name, dataset.name)
+            its: dict[tuple[str, frozenset[tuple[str, str]]], Reference] = {}
             for link in (*dataset.links, *(foreign_keys or {}).get(place, ())):
                 if link.system is None and link.to in system.datasets:
                     pairs = frozenset(zip(link.fields, link.on, strict=True))
-                    found.setdefault(place, {}).setdefault((link.to, pairs), link)
-    return {place: tuple(links.values()) for place, links in found.items()}
+                    one = Reference(link, (system.name, link.to), _followed(dataset, link))
+                    its.setdefault((link.to, pairs), one)
+            if its:
+                found[place] = tuple(its.values())
+    _LATEST[:] = [(datamap, foreign_keys, found), *_LATEST[:7]]
+    return found
 
 
 def wanted(
@@ -118,33 +143,31 @@ def wanted(
     goes are asked only where the referring rows may stay: all of these are found, and are to
     go as well. All others are asked: strangers' rows may hang on them.
     """
-    links = references(datamap, foreign_keys)
     full = {place for place, table in found.items() if table.rows}
     staying = {
         place
         for place in full
         if place in held or datamap.dataset(*place).on_erase is not OnErase.DELETE
     }
+    # Rows that the map wants to stay anyway need no further reason.
+    asked = [
+        (place, one)
+        for place, its in references(datamap, foreign_keys).items()
+        for one in its
+        if one.to in full and datamap.dataset(*one.to).on_erase is not OnErase.OVERWRITE
+    ]
     pairs: dict[tuple[Place, Place], list[Link]] = {}
-    grown = True
-    while grown:
-        grown = False
-        for place, its in links.items():
-            dataset = datamap.dataset(*place)
-            for link in its:
-                to = (place[0], link.to)
-                # Rows that the map wants to stay anyway need no further reason.
-                if to not in full or datamap.dataset(*to).on_erase is OnErase.OVERWRITE:
-                    continue
-                if place not in staying and followed(dataset, link):
-                    continue
-                known = pairs.setdefault((place, to), [])
-                if link not in known:
-                    known.append(link)
-                if to not in staying:
-                    staying.add(to)
-                    grown = True
-    return pairs
+    while True:
+        left = []
+        for place, one in asked:
+            if one.followed and place not in staying:
+                left.append((place, one))
+                continue
+            pairs.setdefault((place, one.to), []).append(one.link)
+            staying.add(one.to)
+        if len(left) == len(asked):
+            return pairs
+        asked = left
 
 
 def questions(
@@ -209,8 +232,7 @@ def questions(
     )
 
 
-def followed(dataset: Dataset, link: Link) -> bool:
-    """Whether a search goes along the reference, so that all rows that refer are found."""
+def _followed(dataset: Dataset, link: Link) -> bool:
     return dataset.on_erase is not OnErase.NEVER and any(
         one.to == link.to
         and one.system is None

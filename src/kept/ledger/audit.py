@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from psycopg.rows import tuple_row
 
@@ -23,11 +23,8 @@ from kept.database import Connection
 from kept.errors import LedgerError, Tampered
 from kept.ledger import proof
 from kept.ledger.entry import kind_of
-from kept.ledger.log import Tiles, read_head
-from kept.ledger.proof import HASH, WIDTH, Checkpoint, Edge
-
-if TYPE_CHECKING:
-    from kept.ledger.log import Ledger
+from kept.ledger.proof import HASH, WIDTH, Checkpoint, Edge, VerifierKey
+from kept.ledger.tiles import Connects, Tiles, newest_checkpoint, read_head
 
 _PAGE: Final = 64 * WIDTH  # entries read at once: whole tiles
 _MOST: Final = 20  # problems named one by one
@@ -79,15 +76,17 @@ class _Problems(list[str]):
         return (*self, *([f"and {self.more} more"] if self.more else []))
 
 
-def verify(ledger: Ledger, *, deep: bool = True, since: bytes | None = None) -> Report:
+def verify(
+    database: Connects, key: VerifierKey, *, deep: bool = True, since: bytes | None = None
+) -> Report:
     """Check the ledger's tables; `since` is an earlier checkpoint (the bytes of its note).
 
     With `since`, a rolled-back or forked ledger is found too. Raises nothing for what is
     amiss: it is in the report.
     """
     found, unchecked, signed = _Problems(), [], 0
-    with ledger.database.connection() as connection:
-        checkpoints = _checkpoints(ledger, connection, found)
+    with database.connection() as connection:
+        checkpoints = _checkpoints(connection, key, found)
         try:
             size, root, packed = _counted(connection, found)
         except Tampered as error:
@@ -105,7 +104,7 @@ def verify(ledger: Ledger, *, deep: bool = True, since: bytes | None = None) -> 
             unchecked.append("that nothing was rolled back: no earlier checkpoint was given")
         else:
             try:
-                earlier = proof.read_checkpoint(since, ledger.key)
+                earlier = proof.read_checkpoint(since, key)
                 if not _prefix(earlier, size, tiles):
                     what = "rolled back" if earlier.size > size else "forked"
                     found.add(
@@ -132,12 +131,12 @@ def _prefix(checkpoint: Checkpoint, size: int, tiles: Tiles) -> bool:
         return False
 
 
-def _checkpoints(ledger: Ledger, connection: Connection, found: _Problems) -> list[Checkpoint]:
+def _checkpoints(connection: Connection, key: VerifierKey, found: _Problems) -> list[Checkpoint]:
     good = []
     rows = connection.execute("SELECT size, root, note FROM ledger_checkpoint ORDER BY size")
     for size, root, note in rows:
         try:
-            checkpoint = proof.read_checkpoint(bytes(note), ledger.key)
+            checkpoint = proof.read_checkpoint(bytes(note), key)
         except Tampered as error:
             found.add(f"checkpoint of {size} entries: {error.what}")
             continue
@@ -253,7 +252,7 @@ def _entries(connection: Connection, tiles: Tiles, found: _Problems) -> None:
                         found.add(f"entry {low + start + at} is not the one that was written")
 
 
-def export(ledger: Ledger, directory: Path) -> Exported:
+def export(database: Connects, key: VerifierKey, directory: Path) -> Exported:
     """Write the log up to its newest checkpoint into `directory` (new or empty).
 
     C2SP layout: `checkpoint`, `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`, and `key`,
@@ -272,8 +271,8 @@ def export(ledger: Ledger, directory: Path) -> Exported:
     draft = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}")
     draft.mkdir()
     try:
-        with ledger.database.connection() as connection:
-            checkpoint = ledger.newest_in(connection)
+        with database.connection() as connection:
+            checkpoint = newest_checkpoint(connection, key)
             if checkpoint is None:
                 raise LedgerError(
                     "there is no checkpoint to export",
@@ -283,7 +282,7 @@ def export(ledger: Ledger, directory: Path) -> Exported:
             size = checkpoint.size
             unsigned = read_head(connection)[0] - size
             files = _write_tiles(connection, size, draft)
-        (draft / "key").write_text(f"{ledger.key}\n", encoding="utf-8")
+        (draft / "key").write_text(f"{key}\n", encoding="utf-8")
         (draft / "checkpoint").write_bytes(checkpoint.note)
         if directory.exists():
             directory.rmdir()
@@ -291,7 +290,7 @@ def export(ledger: Ledger, directory: Path) -> Exported:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    return Exported(size, checkpoint.root_text, unsigned, files + 2, str(ledger.key))
+    return Exported(size, checkpoint.root_text, unsigned, files + 2, str(key))
 
 
 def _write_tiles(connection: Connection, size: int, directory: Path) -> int:

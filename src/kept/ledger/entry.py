@@ -60,7 +60,7 @@ SHAPES: Final[Mapping[str, tuple[str, str]]] = {
     "flag": ("(?:true|false)", "true or false"),
     "name": (_NAME, "a name of 1 to 128 letters, digits and ._:/+%~- (see entry.name)"),
     "names": (_list(_NAME, 256), "up to 256 names of letters, digits and ._:/+%~-"),
-    "clause": (_CLAUSE, "a clause id such as RET-2"),
+    "clause": (_CLAUSE, "a clause id such as ABC-1"),
     "clauses": (_list(_CLAUSE, 256), "up to 256 clause ids"),
     "moment": (f'"{_MOMENT}"', "a moment as 2026-11-23T20:16:14.123Z"),
     "date": (f'"{_DATE}"', "a date as 2026-11-23"),

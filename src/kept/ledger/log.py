@@ -11,22 +11,20 @@ from __future__ import annotations
 import datetime as dt
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from psycopg.rows import tuple_row
 
 from kept.database import Connection
 from kept.errors import LedgerError, Tampered
-from kept.ledger import proof
+from kept.ledger import audit, proof
+from kept.ledger.audit import Exported, Report
 from kept.ledger.entry import KINDS, Entry, decode, encode
 from kept.ledger.proof import HASH, WIDTH, Checkpoint, Edge, Signer, VerifierKey, leaf_hash
-
-if TYPE_CHECKING:
-    from kept.ledger.audit import Exported, Report
+from kept.ledger.tiles import Connects, Tiles, last_head, newest_checkpoint, read_head
 
 #: Key of the advisory lock that the one writer holds ("kepl" in ASCII).
 _LOCK: Final = 0x6B65706C
@@ -57,13 +55,6 @@ _TILES: Final = (
 
 #: Level, number, root, hashes.
 _Tile: TypeAlias = tuple[int, int, bytes, bytes]
-
-
-class Connects(Protocol):
-    """What the ledger needs of the database: connections in a transaction."""
-
-    def connection(self) -> AbstractContextManager[Connection]:
-        """A connection, committed at the end, rolled back on any error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +136,7 @@ class Ledger:
         rest = iter(entries)
         made = [encode(entry) for entry in islice(rest, _CHUNK)]
         with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-            size, root, edge = _head(cursor, _BEGIN)
+            size, root, edge = last_head(cursor, _BEGIN)
             if not made:
                 return range(size, size)
             state = self._last
@@ -180,9 +171,9 @@ class Ledger:
         """
         with self.database.connection() as connection:
             with connection.cursor(row_factory=tuple_row) as cursor:
-                size, root, edge = _head(cursor, _BEGIN)
+                size, root, edge = last_head(cursor, _BEGIN)
             state = _load(connection, size, root, edge)
-            newest = self.newest_in(connection)
+            newest = newest_checkpoint(connection, self.key)
             if newest is not None:
                 if newest.size == size and newest.root == root:
                     return newest
@@ -199,14 +190,7 @@ class Ledger:
     def newest(self) -> Checkpoint | None:
         """The newest checkpoint, its signatures verified; None before the first."""
         with self.database.connection() as connection:
-            return self.newest_in(connection)
-
-    def newest_in(self, connection: Connection) -> Checkpoint | None:
-        """The same, in the caller's transaction."""
-        row = connection.execute(
-            "SELECT note FROM ledger_checkpoint ORDER BY size DESC LIMIT 1"
-        ).fetchone()
-        return None if row is None else proof.read_checkpoint(bytes(row[0]), self.key)
+            return newest_checkpoint(connection, self.key)
 
     # ---- read ------------------------------------------------------------------------------
 
@@ -281,90 +265,11 @@ class Ledger:
 
     def verify(self, deep: bool = True, since: bytes | None = None) -> Report:
         """Check everything stored; see `kept.ledger.audit.verify`."""
-        from kept.ledger import audit
-
-        return audit.verify(self, deep=deep, since=since)
+        return audit.verify(self.database, self.key, deep=deep, since=since)
 
     def export(self, directory: Path) -> Exported:
         """Write the log as C2SP tiles; see `kept.ledger.audit.export`."""
-        from kept.ledger import audit
-
-        return audit.export(self, directory)
-
-
-class Tiles:
-    """The hashes of a tree of `size` as the database holds them, fetched tile by tile."""
-
-    def __init__(self, connection: Connection, size: int) -> None:
-        self._connection, self.size = connection, size
-        self._cache: dict[tuple[int, int], bytes] = {}
-
-    def hashes(self, level: int, number: int) -> bytes:
-        """The hashes of one tile, full or, at the right edge of the tree, partial."""
-        known = self._cache.get((level, number))
-        if known is None:
-            known = self._fetch(level, number)
-            if len(self._cache) > 64:
-                self._cache.clear()
-            self._cache[level, number] = known
-        return known
-
-    def node(self, height: int, index: int) -> bytes:
-        """The hash of the complete node (height, index)."""
-        level, above = divmod(height, 8)
-        first = index << above
-        at = (first & 255) * HASH
-        part = self.hashes(level, first >> 8)[at : at + (HASH << above)]
-        if len(part) != HASH << above:
-            raise Tampered(
-                "hashes of the ledger's tree are missing",
-                where=f"tile {level}/{first >> 8}",
-                fix="run `kept ledger verify` and restore the ledger's tables from a backup",
-            )
-        return proof.fold(part)
-
-    def _fetch(self, level: int, number: int) -> bytes:
-        width = min(WIDTH, (self.size >> 8 * level) - number * WIDTH)
-        with self._connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-            row = cursor.execute(
-                "SELECT hashes FROM ledger_tile WHERE level = %s AND index = %s", (level, number)
-            ).fetchone()
-            if row is not None:
-                return bytes(row[0])
-            low, high = number * WIDTH, number * WIDTH + width
-            if level:
-                rows = cursor.execute(
-                    "SELECT root FROM ledger_tile WHERE level = %s AND index >= %s AND index < %s"
-                    " ORDER BY index",
-                    (level - 1, low, high),
-                )
-                return b"".join(root for (root,) in rows)
-            rows = cursor.execute(
-                "SELECT leaf FROM ledger_entry WHERE index >= %s AND index < %s ORDER BY index",
-                (low, high),
-            )
-            return b"".join(leaf_hash(leaf) for (leaf,) in rows)
-
-
-def read_head(connection: Connection) -> tuple[int, bytes, bytes]:
-    """(size, root, edge) of the head."""
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        return _head(cursor, "SELECT size, root, edge FROM ledger_head")
-
-
-def _head(cursor: Any, statements: Any) -> tuple[int, bytes, bytes]:
-    """The head from the last of the statements."""
-    cursor.execute(statements, binary=False)
-    while cursor.nextset():
-        pass
-    row = cursor.fetchone()
-    if row is None:
-        raise Tampered(
-            "the ledger has no head",
-            expected="one row in ledger_head",
-            fix="restore the ledger's tables from a backup",
-        )
-    return row[0], bytes(row[1]), bytes(row[2])
+        return audit.export(self.database, self.key, directory)
 
 
 def _load(connection: Connection, size: int, root: bytes, edge: bytes) -> _State:

@@ -40,7 +40,7 @@ from kept.policy.shapes import (
     Status,
     Unit,
 )
-from kept.terms.vocabulary import Vocabulary
+from kept.terms.vocabulary import KINDS, SHIPPED, Kind, Vocabulary
 
 Json: TypeAlias = Any
 
@@ -142,6 +142,8 @@ class Bundle:
             "version": self.version.isoformat(),
             "modes": {clause.id: clause.mode for clause in self.clauses.values()},
             "choices": {choice.name: _json(choice.value) for choice in self.choices.values()},
+            # Where a term of the bundle's own stands in its tree decides what lies within what.
+            "terms": {kind: _own_terms(self.vocabulary, kind) for kind in KINDS},
             "sites": list(self.sites),
             "regions": list(self.regions),
             "activities": _json(self.activities),
@@ -289,6 +291,16 @@ def _period(name: str, choices: Mapping[str, Choice]) -> str | None:
         where=f"policy.yml:{choice.line}",
         fix="write a period of the calendar such as P24M, P10Y or P30D",
     )
+
+
+def _own_terms(vocabulary: Vocabulary, kind: Kind) -> Json:
+    """Terms of one tree that the bundle adds or moves: id → the term above it."""
+    shipped = SHIPPED.tree(kind)
+    return {
+        name: term.parent
+        for name, term in vocabulary.tree(kind).items()
+        if name not in shipped or shipped[name].parent != term.parent
+    }
 
 
 def _json(value: Any) -> Json:

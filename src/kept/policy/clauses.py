@@ -85,7 +85,7 @@ def _text(bundle: Bundle) -> Iterator[Problem]:
         where = f"text.md:{unit.line}"
         if not unit.clauses:
             what = f"this {unit.kind} carries no clause"
-            yield Problem(where, what, "end it with the ids of the clauses it carries: {#RET-2}")
+            yield Problem(where, what, "end it with the ids of the clauses it carries: {#ABC-1}")
         yield from _unknown(bundle, where, unit.clauses)
         for mark in marks(unit.text):
             try:

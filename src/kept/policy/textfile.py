@@ -1,9 +1,9 @@
 """text.md: the text that is shown, one unit a line, each ending with the clauses it carries.
 
-    # Privacy policy {section=PREAM} {#PREAM-1}
-    ## How long we keep it {section=RET} {#RET-1}
-    When we no longer need your data we delete it. {#RET-2}{#RET-11}
-    - a bullet {#RET-3}
+    # Privacy policy {section=PREAM} {#ABC-1}
+    ## How long we keep it {section=RET} {#ABC-1}
+    When we no longer need your data we delete it. {#ABC-1}{#ABC-2}
+    - a bullet {#ABC-3}
 
 Lines that follow each other make a paragraph. `{org.email}`, `{link:ID}`, `{ref:CODE}` and
 `[[Term]]` are resolved by `render`; here they only have to be well formed.
@@ -136,7 +136,7 @@ class _Reader:
         found: list[str] = []
         for name in ids:
             if not _CLAUSE.match(name):
-                self._wrong(number, f"{{#{name}}} is no clause id", "write an id such as {#RET-2}")
+                self._wrong(number, f"{{#{name}}} is no clause id", "write an id such as {#ABC-1}")
             elif name in found:
                 self._wrong(number, f"{name} stands here twice", "keep one of them")
             else:

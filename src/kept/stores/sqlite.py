@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -305,10 +306,12 @@ class SQLiteSession(SqlSession):
             return
         self._execute(None, "COMMIT")
         if self.write:
-            try:
+            # Where somebody reads, the log is emptied at a later commit: nobody waits for it.
+            wait = round(self.store.options.lock_timeout * 1000)
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA busy_timeout = 0")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.Error:
-                return  # somebody reads: the log is emptied at a later commit
+            self._connection.execute(f"PRAGMA busy_timeout = {wait}")
 
     def rollback(self) -> None:
         """Undo what is not committed."""

@@ -58,7 +58,7 @@ def access(
 ) -> AccessAnswer:
     """Find, read and pack the rows of one person; the package is written to `out`."""
     case, actor, people = open_case(controller, "access", request, now)
-    require_known_asker(case, request)
+    require_known_asker(case)
     held = controller.locator.find(case, people)
     retained = {place: _together(rows) for place, rows in held.items()}
     reasons = {place: rows[0][1] for place, rows in held.items()}

@@ -85,7 +85,7 @@ def preview(controller: Controller, request: Request, now: dt.datetime) -> Erase
 def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAnswer:
     """Erase one person or many; given a case that was begun, go on from where it stopped."""
     case, actor, people = open_case(controller, "erasure", request, now)
-    require_known_asker(case, request)
+    require_known_asker(case)
     if case.state is State.CLOSED:
         return _closed(controller, case)
     if case.state in _BEGUN:

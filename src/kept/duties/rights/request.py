@@ -67,6 +67,18 @@ def open_case(
                 expected="the same identifiers, or none together with --case",
                 fix="leave --identity out, or open a new case",
             )
+        with controller.database.connection() as connection:
+            if request.evidence and not case.evidence:
+                case = controller.cases.identify(
+                    case, request.evidence, actor, now, connection=connection
+                )
+            if request.override and not case.override:
+                case = controller.cases.let_pass(
+                    case, request.override, actor, now, connection=connection
+                )
+                controller.ledger.append_in(
+                    connection, [_overridden(case.id, right, request.override, actor, now)]
+                )
         return case, actor, tuple(tuple(one) for one in named)
     if not request.people or not all(request.people):
         raise UsageError(
@@ -94,21 +106,20 @@ def open_case(
             )
         ]
         if request.override:
-            digest = hashlib.sha256(request.override.encode()).hexdigest()
-            entries.append(
-                Entry(
-                    "override.used",
-                    now,
-                    {"case": case.id, "reason": digest, "verb": right, "role": name(actor.role)},
-                )
-            )
+            entries.append(_overridden(case.id, right, request.override, actor, now))
         controller.ledger.append_in(connection, entries)
     return case, actor, request.people
 
 
-def require_known_asker(case: Case, request: Request) -> None:
+def _overridden(case: str, right: str, reason: str, actor: Actor, now: dt.datetime) -> Entry:
+    digest = hashlib.sha256(reason.encode()).hexdigest()
+    body = {"case": case, "reason": digest, "verb": right, "role": name(actor.role)}
+    return Entry("override.used", now, body)
+
+
+def require_known_asker(case: Case) -> None:
     """Refuse to disclose or change anything before it is known who asks (Art. 12(6))."""
-    if not case.evidence and not case.override and not request.override:
+    if not case.evidence and not case.override:
         raise Denied(
             f"case {case.id} has no evidence of who asks; it was opened and nothing was done",
             fix="record the evidence in the case, or give --override REASON and answer for it",
