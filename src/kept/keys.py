@@ -100,14 +100,7 @@ class Vault:
             raise VaultError("sealed data has a form that the vault does not know")
         generation = int.from_bytes(sealed[1:5], "big")
         with self._database.within(connection) as c:
-            row = c.execute(
-                "SELECT epoch, wrapped FROM subject_key"
-                " WHERE subject = %s AND class = %s AND generation = %s",
-                (subject, cls, generation),
-            ).fetchone()
-        if row is None or row[1] is None:
-            raise _shredded(cls)
-        key = self._unwrap(subject, cls, generation, row[0], row[1])
+            key = self._opened(c, subject, cls, generation, *_one(c, subject, cls, generation))
         try:
             return AESGCM(_use(key, b"seal")).decrypt(
                 sealed[5:17], sealed[17:], _bound(subject, cls, generation, label)
@@ -282,13 +275,33 @@ class Vault:
                     [list(column) for column in zip(*made, strict=True)],
                 )
                 rows = _rows(c, wanted)
-        found: dict[tuple[int, str], tuple[int, bytes]] = {}
-        for subject, cls, generation, epoch, wrapped, _ in rows:
-            if wrapped is None:
-                raise _shredded(cls)
-            key = self._unwrap(subject, cls, generation, epoch, wrapped)
-            found[(subject, cls)] = (generation, key)
+            found: dict[tuple[int, str], tuple[int, bytes]] = {}
+            for subject, cls, generation, epoch, wrapped, _ in rows:
+                key = self._opened(c, subject, cls, generation, epoch, wrapped)
+                found[(subject, cls)] = (generation, key)
         return found
+
+    def _opened(
+        self,
+        c: Connection,
+        subject: int,
+        cls: str,
+        generation: int,
+        epoch: int | None,
+        wrapped: bytes | None,
+    ) -> bytes:
+        """The key in a row just read, or Shredded. Reads the row again where its epoch ended
+        meanwhile: the key was then wrapped under a later one before the KEK went.
+        """
+        while epoch is not None and wrapped is not None:
+            try:
+                return self._unwrap(subject, cls, generation, epoch, wrapped)
+            except VaultError:
+                before = epoch
+                epoch, wrapped = _one(c, subject, cls, generation)
+                if epoch == before:
+                    raise
+        raise _shredded(cls)
 
     def _wrap(self, subject: int, cls: str, generation: int, epoch: int, key: bytes) -> bytes:
         nonce = secrets.token_bytes(12)
@@ -376,6 +389,16 @@ def _rows(
         " ORDER BY generation DESC LIMIT 1) k ON true",
         ([s for s, _ in pairs], [k for _, k in pairs]),
     ).fetchall()
+
+
+def _one(c: Connection, subject: int, cls: str, generation: int) -> tuple[int | None, bytes | None]:
+    """(epoch, wrapped) of one key; None twice where it was shredded."""
+    row = c.execute(
+        "SELECT epoch, wrapped FROM subject_key"
+        " WHERE subject = %s AND class = %s AND generation = %s",
+        (subject, cls, generation),
+    ).fetchone()
+    return (None, None) if row is None else (row[0], row[1])
 
 
 def _current(c: Connection, lock: str) -> int:

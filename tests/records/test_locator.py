@@ -126,7 +126,7 @@ def test_it_dies_with_its_hold(records) -> None:
     assert records.locator.expire(NOW) == 0
     assert records.locator.expire(NOW + DAY) == 1
     # The same row is still held for the other reason.
-    assert records.locator.hidden("shop", "invoice", [(1,)]) == [True]
+    assert records.locator.veil().hidden("shop", "invoice", [(1,)]) == [True]
 
 
 def test_an_erasure_does_not_cut_it(records, stored) -> None:

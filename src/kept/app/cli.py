@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from cyclopts import App, CycloptsError
 from cyclopts.exceptions import (
@@ -19,9 +20,27 @@ from cyclopts.exceptions import (
 )
 
 from kept import __version__
-from kept.app import commands
+from kept.app.commands import (
+    bench,
+    case,
+    demo,
+    doctor,
+    hold,
+    ledger,
+    mapping,
+    new,
+    policy,
+    prove,
+    rights,
+    serve,
+)
 from kept.app.output import Output
 from kept.errors import KeptError, UsageError
+
+#: In the order in which the documentation shows them.
+_GROUPS: Final = (
+    demo, new, serve, doctor, policy, mapping, rights, case, hold, prove, ledger, bench,
+)  # fmt: skip
 
 
 def make() -> App:
@@ -33,7 +52,8 @@ def make() -> App:
         result_action="return_value",
         help_format="plaintext",
     )
-    commands.register(app)
+    for group in _GROUPS:
+        group.register(app)
     return app
 
 

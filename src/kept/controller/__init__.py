@@ -44,7 +44,7 @@ from kept.records.actor import Actors
 from kept.records.case import Cases
 from kept.records.consent import Consents
 from kept.records.hold import Holds
-from kept.records.locator import Locator
+from kept.records.locator import Locator, Veil
 from kept.records.subject import Subjects
 from kept.records.suppression import ALL, Suppressions
 from kept.stores.base import Store
@@ -222,8 +222,13 @@ class Controller:
     def keys(self, found: Located) -> dict[Place, KeyTable]:
         """The keys of the rows found, without those that are retained (the locator has them)."""
         shown = {}
+        veil = self.locator.veil()
         for place, table in locating.keys(self._stores, found).items():
-            hidden = self.locator.hidden(*place, [key for _, key in table.rows])
+            if not veil.covers(*place):
+                if table.rows:
+                    shown[place] = table
+                continue
+            hidden = veil.hidden(*place, [key for _, key in table.rows])
             rows = tuple(r for r, hide in zip(table.rows, hidden, strict=True) if not hide)
             if rows:
                 shown[place] = KeyTable(table.fields, rows)
@@ -238,6 +243,7 @@ class Controller:
         and what came of it before is not complete.
         """
         extra = dict(retained or {})
+        veil = self.locator.veil()
         for system in dict.fromkeys((*found.selects, *(s for s, _ in extra))):
             if system in found.unreached:
                 continue
@@ -250,7 +256,7 @@ class Controller:
                     for index, batch in session.read(selects):
                         place = (system, selects[index].dataset)
                         if index < first_own:
-                            batch = self._visible(place, batch)
+                            batch = self._visible(veil, place, batch)
                         if batch.rows:
                             yield place, batch
             except StoreError as problem:
@@ -334,13 +340,15 @@ class Controller:
             self.datamap,
             self._stores,
             lambda people: self.keys(self.locate(people)),
-            self.locator.hidden,
+            self.locator.veil().hidden,
         )
 
-    def _visible(self, place: Place, batch: Batch) -> Batch:
+    def _visible(self, veil: Veil, place: Place, batch: Batch) -> Batch:
+        if not veil.covers(*place):
+            return batch
         key = self.datamap.dataset(*place).key
         at = [batch.columns.index(f) for f in key]
-        hidden = self.locator.hidden(*place, [tuple(row[j] for j in at) for row in batch.rows])
+        hidden = veil.hidden(*place, [tuple(row[j] for j in at) for row in batch.rows])
         if not any(hidden):
             return batch
         shown = [i for i, hide in enumerate(hidden) if not hide]

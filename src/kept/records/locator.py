@@ -214,12 +214,11 @@ class Locator:
         text = json.dumps([system, dataset, *(encode_value(normal(v)) for v in key)])
         return self._vault.mac("retained", text.encode())
 
-    def hidden(self, system: str, dataset: str, keys: Sequence[Sequence[Value]]) -> list[bool]:
-        """Whether each key names a retained row."""
-        macs = self.retained_macs(system, dataset)
-        if not macs:
-            return [False] * len(keys)
-        return [self.key_mac(system, dataset, key) in macs for key in keys]
+    def veil(self) -> Veil:
+        """What is hidden as of now, for one reading: one query, and one more per place met."""
+        with self._database.connection() as c:
+            rows = c.execute("SELECT DISTINCT system, dataset FROM retained").fetchall()
+        return Veil(self, {(str(system), str(dataset)) for system, dataset in rows})
 
     def expire(self, now: dt.datetime, *, connection: Connection | None = None) -> int:
         """Let entries die whose day has come or whose hold was released; how many did."""
@@ -242,6 +241,28 @@ class Locator:
         if rows:
             self._vault.shred([-row[0] for row in rows], [_CLASS], now, connection=c)
         return len(rows)
+
+
+class Veil:
+    """Hides retained rows from every reading but that by the locator."""
+
+    def __init__(self, locator: Locator, places: set[tuple[str, str]]) -> None:
+        self._locator, self._places = locator, places
+        self._macs: dict[tuple[str, str], frozenset[bytes]] = {}
+
+    def hidden(self, system: str, dataset: str, keys: Sequence[Sequence[Value]]) -> list[bool]:
+        """Whether each key names a retained row."""
+        place = (system, dataset)
+        if place not in self._places:
+            return [False] * len(keys)
+        if place not in self._macs:
+            self._macs[place] = self._locator.retained_macs(system, dataset)
+        macs = self._macs[place]
+        return [self._locator.key_mac(system, dataset, key) in macs for key in keys]
+
+    def covers(self, system: str, dataset: str) -> bool:
+        """Whether anything of the dataset is retained."""
+        return (system, dataset) in self._places
 
 
 def _name(vault: Vault, identifier: Identifier) -> bytes:

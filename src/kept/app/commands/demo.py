@@ -1,4 +1,312 @@
-from cyclopts import App
+"""`kept demo`: one company, its policy, one person's life, and what of it can be checked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Final
+
+from cyclopts import App, Parameter
+
+from kept import deployment
+from kept.app.commands.common import COMMON, Common, clone
+from kept.app.commands.serve import free_port
+from kept.app.output import Output, table
+from kept.deployment import FILE
+from kept.errors import KeptError, UsageError
+
+_HOST: Final = "127.0.0.1"
+_KEPT_PORT: Final = 8790
+_SITE_PORT: Final = 8780
+_READY_SECONDS: Final = 90
+_STOP_SECONDS: Final = 20
 
 
-def register(app: App) -> None: ...
+def register(app: App) -> None:
+    """Add the command to the command line."""
+    app.command(demo)
+
+
+def demo(
+    *,
+    once: Annotated[
+        bool,
+        Parameter(help="do all of it, print the result, remove it again and exit", negative=""),
+    ] = False,
+    common: Common = COMMON,
+) -> int:
+    """A company at work and one person's life through it, on real databases of this machine.
+
+    Serves until Ctrl-C; everything lies in the folder demo/ of the clone, or in --dir.
+    """
+    root = clone()
+    if root is None or not (root / "examples" / "company" / "__main__.py").is_file():
+        raise UsageError(
+            "the example company is not here",
+            expected="the folder examples/ of a clone, beside src/",
+            fix="run it from a clone; `kept new DIR` makes a deployment without it",
+        )
+    with ExitStack() as stack:
+        stack.enter_context(_interruptible())
+        if common.dir is not None:
+            directory = common.dir.resolve()
+        elif once:
+            directory = Path(stack.enter_context(_temporary()))
+        else:
+            directory = root / "demo"
+        play = _Play(root, directory, common.out)
+        stack.callback(play.stop)
+        document = play.run()
+        say = common.out
+        if not once:
+            document["serving"] = True
+        say.result(document, play.summary(document))
+        if not once:
+            play.wait()
+    return 0 if document["ok"] else 1
+
+
+class _Play:
+    """The processes of the demonstration; `stop` ends every one of them."""
+
+    def __init__(self, root: Path, directory: Path, say: Output) -> None:
+        self._root, self._directory, self._say = root, directory, say
+        self._running: list[subprocess.Popen[str]] = []
+        self._prepared = False
+        self.begun = time.monotonic()
+
+    def run(self) -> dict[str, Any]:
+        """All of it in order; the result as JSON."""
+        say = self._say.say
+        port = self._port()
+        say(f"Preparing the company in {self._directory} …")
+        self._prepared = True
+        self._company("prepare", str(self._directory), "--port", str(port))
+        version = self._kept("policy", "publish")
+        kept = self._serve(
+            (*_KEPT, "serve", "--port", str(port), "--dir", str(self._directory), "--json")
+        )["url"]
+        site_port = _free(_SITE_PORT)
+        site = self._serve(
+            (*_COMPANY, "site", str(self._directory), "--port", str(site_port), "--kept", kept)
+        )["site"]
+        ready = time.monotonic() - self.begun
+        say(f"Ready after {ready:.0f} seconds. One person's life with it:")
+        say()
+        life = self._life(site, kept)
+        say()
+        say("Checking the policy on this company's real data …")
+        proof = self._kept("prove", broken=True)
+        ledger = self._kept("ledger", "verify", broken=True)
+        broken = [c["id"] for c in proof["clauses"] if c["outcome"] in ("fail", "error", "expired")]
+        return {
+            "ok": not life["wrong"] and not broken and bool(ledger["ok"]),
+            "policy": f"{kept}/privacy",
+            "site": site,
+            "directory": str(self._directory),
+            "version": version["version"],
+            "ready_seconds": round(ready, 1),
+            "life": life,
+            "totals": proof["totals"],
+            "broken": broken,
+            "clauses": [
+                {k: c[k] for k in ("id", "outcome", "looked_at", "scope", "controls")}
+                for c in proof["clauses"]
+                if c["controls"]
+            ],
+            "ledger": {k: ledger[k] for k in ("entries", "root", "ok")},
+        }
+
+    def summary(self, document: dict[str, Any]) -> list[str]:
+        """The result in words."""
+        rows = [
+            (
+                c["id"],
+                c["outcome"],
+                c["looked_at"],
+                c["scope"] if "of" in c["scope"].split() else "–",
+                ", ".join(c["controls"]),
+            )
+            for c in document["clauses"]
+        ]
+        ledger = document["ledger"]
+        holds = "holds" if ledger["ok"] else "does NOT hold"
+        words = [
+            table(("clause", "outcome", "#looked at", "scope", "control"), rows),
+            "",
+            "Clauses by outcome: " + ", ".join(f"{n} {o}" for o, n in document["totals"].items()),
+            f"The ledger {holds}: {ledger['entries']:,} entries, root {ledger['root']}",
+        ]
+        if document["life"]["wrong"]:
+            words.append("Not as it should be: " + "; ".join(document["life"]["wrong"]))
+        if not document.get("serving"):
+            return words
+        at = self._directory
+        return [
+            *words,
+            "",
+            table(
+                ("", ""),
+                [
+                    ("the policy, sentence by sentence", document["policy"]),
+                    ("its versions", f"{document['policy']}/versions"),
+                    ("the company's web site", document["site"]),
+                    ("the answer she got (a package)", at / "company" / "access-1.zip"),
+                ],
+            ),
+            "",
+            f"Look around with the command line: kept case list --dir {at}",
+            "Ctrl-C stops all of it.",
+        ]
+
+    def wait(self) -> None:
+        """Stay until somebody interrupts, or one of the servers is gone."""
+        while all(p.poll() is None for p in self._running):
+            time.sleep(0.5)
+        raise KeptError(
+            "a server of the demonstration stopped", fix="start it again with `kept demo`"
+        )
+
+    def stop(self) -> None:
+        """End every process that was started, the company's database server too."""
+        for process in reversed(self._running):
+            if process.poll() is None:
+                process.terminate()
+        for process in reversed(self._running):
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running.clear()
+        if self._prepared:
+            self._prepared = False
+            with contextlib.suppress(KeptError):
+                self._company("stop", str(self._directory))
+
+    def _port(self) -> int:
+        """Where Kept will serve: as this deployment was made, else the usual port or a free one."""
+        if (self._directory / FILE).exists():
+            return free_port(_HOST, deployment.read(self._directory).port)
+        return _free(_KEPT_PORT)
+
+    def _company(self, *arguments: str) -> str:
+        return self._run((*_COMPANY, *arguments))
+
+    def _kept(self, *arguments: str, broken: bool = False) -> dict[str, Any]:
+        done = self._run(
+            (*_KEPT, *arguments, "--dir", str(self._directory), "--json"),
+            accepted=(0, 1) if broken else (0,),
+        )
+        document: dict[str, Any] = json.loads(done)
+        if "error" in document:
+            raise KeptError(f"`kept {' '.join(arguments)}`: {document['what']}")
+        return document
+
+    def _run(self, command: Sequence[str], accepted: Sequence[int] = (0,)) -> str:
+        with self._start(command, stderr=subprocess.PIPE) as process:
+            out, err = process.communicate()
+            self._running.remove(process)
+        if process.returncode not in accepted:
+            raise self._failed(command, process.returncode, err)
+        return out
+
+    def _life(self, site: str, kept: str) -> dict[str, Any]:
+        """Her life; told as it happens, and with --json kept for the document."""
+        command = [*_COMPANY, "life", str(self._directory), "--site", site, "--kept", kept]
+        quiet = self._say.as_json
+        if quiet:
+            out = self._run([*command, "--json"], accepted=(0, 1))
+            story: dict[str, Any] = json.loads(out)
+            return story
+        with self._start(command, stderr=None) as process:
+            assert process.stdout is not None
+            wrong = []
+            for line in process.stdout:
+                self._say.say(line.rstrip("\n"))
+                if "NOT AS IT SHOULD BE:" in line:
+                    wrong.append(line.partition(":")[2].strip())
+            status = process.wait()
+            self._running.remove(process)
+        if status not in (0, 1) or (status == 1 and not wrong):
+            raise self._failed(command, status, "")
+        return {"wrong": wrong}
+
+    def _serve(self, command: Sequence[str]) -> dict[str, Any]:
+        """Start a server; the line of JSON that it prints when it is ready."""
+        process = self._start(command, stderr=None)
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], _READY_SECONDS)
+        line = process.stdout.readline() if ready else ""
+        if not line.startswith("{"):
+            raise self._failed(command, process.poll(), "")
+        # What it prints later is read away, so that it never waits for a reader.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        document: dict[str, Any] = json.loads(line)
+        return document
+
+    def _start(self, command: Sequence[str], stderr: int | None) -> subprocess.Popen[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("KEPT_")}
+        # A session of its own: Ctrl-C reaches this process alone, which then stops the others.
+        process = subprocess.Popen(  # noqa: S603 — programs of this clone
+            list(command), cwd=self._root, env=environment, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=stderr, start_new_session=True,
+        )  # fmt: skip
+        self._running.append(process)
+        return process
+
+    @staticmethod
+    def _failed(command: Sequence[str], status: int | None, err: str) -> KeptError:
+        said = [line for line in err.strip().splitlines() if line.strip()]
+        what = " ".join(command[2:5])
+        return KeptError(
+            f"the demonstration broke off at `{what}`",
+            met=said[-1] if said else f"exit status {status}",
+        )
+
+
+_KEPT: Final = (sys.executable, "-m", "kept.app")
+_COMPANY: Final = (sys.executable, "-m", "examples.company")
+
+
+def _free(port: int) -> int:
+    try:
+        return free_port(_HOST, port)
+    except UsageError:
+        return free_port(_HOST, 0)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does."""
+
+    def leave(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _temporary() -> Iterator[str]:
+    made = tempfile.mkdtemp(prefix="kept-demo-")
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

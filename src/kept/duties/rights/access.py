@@ -20,6 +20,7 @@ from kept.duties.rights.request import (
     step_document,
     verification,
 )
+from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Reason, StepResult
 from kept.model.select import Batch, KeyTable
@@ -57,6 +58,12 @@ def access(
     controller: Controller, request: Request, now: dt.datetime, *, out: Path
 ) -> AccessAnswer:
     """Find, read and pack the rows of one person; the package is written to `out`."""
+    if not out.parent.is_dir() or out.is_dir():
+        raise UsageError(
+            "the package cannot be written there",
+            expected="a file name in a directory that exists",
+            fix="name another file with --out",
+        )
     case, actor, people = open_case(controller, "access", request, now)
     require_known_asker(case)
     held = controller.locator.find(case, people)
