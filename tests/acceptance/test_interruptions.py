@@ -142,6 +142,12 @@ TOLD = {
     ("shop.invoice", Action.DELETE): (1, 1, 0),
     ("shop.note", Action.DELETE): (1, 1, 0),
     ("shop.signup", Action.DELETE): (1, 1, 0),
+    # What Kept itself knows of her: mapped and erased like everything else.
+    ("own.case_subject", Action.DELETE): (1, 1, 0),
+    ("own.fact", Action.DELETE): (2, 2, 0),
+    ("own.identity", Action.DELETE): (1, 1, 0),
+    ("own.subject", Action.DELETE): (1, 1, 0),
+    ("own.subject_epoch", Action.DELETE): (1, 1, 0),
 }
 
 

@@ -45,34 +45,41 @@ def _for_programs(request: Request[Any, Any, Any]) -> bool:
     return request.url.path.startswith("/api/")
 
 
+def _strict(response: Response[Any]) -> Response[Any]:
+    """The headers of every answer; the framework gives them to answers without error only."""
+    response.headers.update(HEADERS)
+    return response
+
+
 def _kept_error(request: Request[Any, Any, Any], problem: KeptError) -> Response[Any]:
     status = 400 if isinstance(problem, UsageError) else 503
     if not _for_programs(request):
-        return pages.error_page(request, status)
+        return _strict(pages.error_page(request, status))
     # Without `met`: an answer repeats nothing of what was sent.
     parts = {"detail": problem.what, "expected": problem.expected, "fix": problem.fix}
     document = {"status_code": status, **{k: v for k, v in parts.items() if v}}
-    return Response(document, status_code=status)
+    return _strict(Response(document, status_code=status))
 
 
 def _http_error(request: Request[Any, Any, Any], problem: HTTPException) -> Response[Any]:
     if not _for_programs(request):
-        return pages.error_page(request, problem.status_code)
+        return _strict(pages.error_page(request, problem.status_code))
     document: dict[str, Any] = {"status_code": problem.status_code, "detail": problem.detail}
     if isinstance(problem, ValidationException):
         document["detail"] = "the request is not of the form that this path takes"
         document["problems"] = api.explained(problem)
     elif problem.status_code == 400:
         document["detail"] = "the body is not JSON that can be read"
-    return Response(document, status_code=problem.status_code, headers=problem.headers)
+    return _strict(Response(document, status_code=problem.status_code, headers=problem.headers))
 
 
 def _unexpected(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
     # The kind of failure alone: its words may hold what was sent or stored.
     print(f"kept: {type(problem).__name__} while answering a request", file=sys.stderr)
     if not _for_programs(request):
-        return pages.error_page(request, 500)
-    return Response({"status_code": 500, "detail": "something went wrong"}, status_code=500)
+        return _strict(pages.error_page(request, 500))
+    document = {"status_code": 500, "detail": "something went wrong"}
+    return _strict(Response(document, status_code=500))
 
 
 def make(

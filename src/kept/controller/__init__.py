@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +21,8 @@ from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
 from kept.custodian import FileCustodian
 from kept.database import Database
-from kept.datamap.map import DataMap, Link
+from kept.datamap.check import realised
+from kept.datamap.map import DataMap, Link, System
 from kept.datamap.reach import WEAK, Place
 from kept.decide import compile as compiling
 from kept.decide.facts import GROUNDS
@@ -42,20 +44,23 @@ from kept.model.values import Value
 from kept.policy.bundle import Bundle
 from kept.records.actor import Actors
 from kept.records.case import Cases
-from kept.records.consent import Consents
+from kept.records.consent import WORDS, Consents
+from kept.records.declared import SYSTEM
 from kept.records.hold import Holds
 from kept.records.locator import Locator, Veil
 from kept.records.subject import Subjects
 from kept.records.suppression import ALL, Suppressions
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
+from kept.stores.own import OwnStore
 from kept.terms.identifiers import Identifier
 
 __all__ = ["Controller", "Located", "Place"]
 
+#: The people whom Kept knows, as a place of the map.
+SUBJECT: Place = (SYSTEM.name, "subject")
 #: Kinds of grounds that can arise in the very act asked about (a form that is being sent).
 ARISING = frozenset(("consent", "contract", "request", "terms", "preference"))
-_WORDS = ("word0", "word1", "word2", "word3")
 
 
 class Controller:
@@ -82,6 +87,8 @@ class Controller:
         self.surfaces: tuple[Surface, ...] = ()
         self._stores, self._without = dict(stores), dict(without)
         self._documents = tuple(documents)
+        self._realised, self._looked_into = datamap, set[str]()
+        self._foreign_keys: Mapping[Place, tuple[Link, ...]] = {}
         self.rules = Rules.of(bundle)
         self.subjects = Subjects(database, vault)
         self.actors = Actors(database)
@@ -102,6 +109,9 @@ class Controller:
             vault = Vault(database, custodian)
             ledger = Ledger(database, KeySigner(vault.signing_key()), f"kept/{bundle.id}")
             stores, without = deployment.open_stores(datamap)
+            own = _own(bundle)
+            datamap = DataMap({**datamap.systems, own.name: own}, datamap.digest)
+            stores[own.name] = OwnStore(database, own.datasets.values())
         except BaseException:
             database.close()
             raise
@@ -199,7 +209,7 @@ class Controller:
             f"{rules}:{hashlib.sha256(repr(sorted(standing)).encode()).hexdigest()[:16]}",
             now,
         )
-        where, parameters = render(compiling.compile(self.rules, ask, _WORDS), POSTGRESQL)
+        where, parameters = render(compiling.compile(self.rules, ask, WORDS), POSTGRESQL)
         with self.database.connection() as connection:
             rows = connection.execute(
                 f"SELECT subject FROM subject_facts WHERE {where} ORDER BY subject",
@@ -216,8 +226,13 @@ class Controller:
         people: Sequence[Sequence[Identifier]],
         known: Mapping[Place, KeyTable] | None = None,
     ) -> Located:
-        """Where the people's rows are, over all systems of the map."""
-        return locating.locate(self.datamap, self._stores, self._without, people, known or {})
+        """Where the people's rows are, over all systems of the map; Kept's own among them."""
+        seeds = dict(known or {})
+        numbers = self.subjects.find_many(people)
+        rows = tuple((who, (n,)) for who, found in enumerate(numbers) for n in found)
+        if rows:
+            seeds[SUBJECT] = KeyTable(("subject",), rows)
+        return locating.locate(self.datamap, self._stores, self._without, people, seeds)
 
     def keys(self, found: Located) -> dict[Place, KeyTable]:
         """The keys of the rows found, without those that are retained (the locator has them)."""
@@ -285,9 +300,27 @@ class Controller:
                     ties[system] = session.keys(questions.references[system])
         return dates, questions.ties(ties)
 
-    def foreign_keys(self, systems: Iterable[str]) -> dict[Place, tuple[Link, ...]]:
-        """The real foreign keys of systems, as links."""
-        return {(s, d.name): d.links for s in systems for d in self._stores[s].datasets()}
+    def foreign_keys(self) -> Mapping[Place, tuple[Link, ...]]:
+        """The real foreign keys of all systems that were looked into (`realised`), as links."""
+        return self._foreign_keys
+
+    def realised(self, systems: Iterable[str]) -> DataMap:
+        """The map with what the engines themselves say of these systems (NOT NULL, keys).
+
+        Looked up once per system for the life of the Controller.
+        """
+        new = [s for s in sorted(systems) if s not in self._looked_into]
+        if new:
+            real = dict(self._realised.systems)
+            links = dict(self._foreign_keys)
+            for system in new:
+                there = list(self._stores[system].datasets())
+                real[system] = realised(real[system], there)
+                links.update({(system, d.name): d.links for d in there})
+            self._realised = DataMap(real, self.datamap.digest)
+            self._foreign_keys = links
+            self._looked_into.update(new)
+        return self._realised
 
     def identifiers(self, found: Mapping[Place, KeyTable]) -> list[tuple[int, Identifier]]:
         """(person, identifier) of all that the rows themselves say of whose they are.
@@ -375,6 +408,13 @@ class Controller:
         if decision.basis:
             body["basis"] = name(decision.basis)
         return Entry("use.decided", now, body)
+
+
+def _own(bundle: Bundle) -> System:
+    """Kept itself as a system of the map; its tables serve the activities that carry out rights."""
+    rights = tuple(a.id for a in bundle.activities.values() if a.purpose == "rights")
+    datasets = {n: replace(d, activities=rights) for n, d in SYSTEM.datasets.items()}
+    return replace(SYSTEM, datasets=datasets)
 
 
 def _identifier(kind: str, value: Value) -> Identifier | None:

@@ -9,6 +9,7 @@ from kept.datamap.map import DataMap
 from kept.datamap.reach import Place, reach
 from kept.errors import StoreError
 from kept.model.select import KeyTable, Select
+from kept.records.declared import SYSTEM
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
 
@@ -49,7 +50,9 @@ def locate(
                 found.unreached[system] = str(problem)
         look = look.next(answers)
     found.selects = {s: list_ for s, list_ in look.selects.items() if s not in found.unreached}
-    found.warnings = look.warnings
+    # Kept's own tables are entered by the number of a known person, never by an identifier.
+    own = f"of `{SYSTEM.name}` was not searched"
+    found.warnings = tuple(w for w in look.warnings if own not in w)
     return found
 
 

@@ -131,7 +131,6 @@ DATASETS: Final = (
         Field("closed_at", "datetime"),
         Field("complete", "boolean"),
         links=(
-            Link(("number",), "case_subject", ("number",)),
             Link(("actor",), "actor", ("actor",), Owner.ACCESSED),
         ),
     ),

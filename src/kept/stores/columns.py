@@ -158,6 +158,8 @@ def literal(value: Value) -> str | None:
 
 def array(params: Sequence[Param]) -> str:
     """An array in PostgreSQL's text form."""
+    if all(type(param) is int for param in params):
+        return "{" + ",".join(map(str, params)) + "}"
     parts = []
     for param in params:
         if param is None:

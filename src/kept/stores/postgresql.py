@@ -25,7 +25,7 @@ from kept.stores.columns import Table
 from kept.stores.dialects import POSTGRESQL
 from kept.stores.obstacles import Refused, named, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
-from kept.stores.statements import Call, Written
+from kept.stores.statements import Built, Call, Written
 from kept.stores.wire import Statement, Wire
 
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -339,15 +339,17 @@ class PostgreSQLSession(SqlSession):
 
     def _counting(self, made: Written) -> Statement:
         """One statement that changes the rows and counts those found and those changed."""
-        row = made.table.clause
-        done = made.statement.returning(sa.literal_column("1").label("one")).cte("done")
-        found = sa.select(sa.func.count()).select_from(row).where(*made.where)
-        changed = sa.select(sa.func.count()).select_from(done)
-        if made.counting is None:
-            both = sa.select(sa.literal_column("0"), changed.scalar_subquery())
-        else:
-            both = sa.select(found.scalar_subquery(), changed.scalar_subquery())
-        return made.binder.compile(both, self.store.dialect.compiled)
+
+        def both(built: Built) -> sa.ClauseElement:
+            where, statement = built
+            done = statement.returning(sa.literal_column("1").label("one")).cte("done")
+            changed = sa.select(sa.func.count()).select_from(done).scalar_subquery()
+            if not made.counts:
+                return sa.select(sa.literal_column("0"), changed)
+            found = sa.select(sa.func.count()).select_from(made.table.clause).where(*where)
+            return sa.select(found.scalar_subquery(), changed)
+
+        return self.store.statements_of.compiled("change and count", made, both)
 
     def _change(self, changes: Sequence[Written]) -> list[Counts]:
         counts = [Counts()] * len(changes)

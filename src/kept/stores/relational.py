@@ -114,7 +114,7 @@ class SqlStore(Store):
                 continue
             made = self.statements_of.change(change, memo)
             if made is not None:
-                written.append(made.binder.written(made.statement) + ";")
+                written.append(made.text)
         if any(name in text for text in written for name in OURS):
             raise NotAble(
                 f"a change of `{self.system}` needs functions that only Kept's connection has",
@@ -126,11 +126,7 @@ class SqlStore(Store):
     def _by_row_text(self, change: Change) -> list[str]:
         session = self.session()
         with session:
-            return [
-                made.binder.written(made.statement) + ";"
-                for _, made in session.computed(change)
-                if made is not None
-            ]
+            return [made.text for _, made in session.computed(change) if made is not None]
 
 
 class SqlSession(Session):

@@ -28,7 +28,7 @@ from kept.stores.dialects import SQLITE, install
 from kept.stores.obstacles import Refused, named, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
 from kept.stores.rows import decode
-from kept.stores.statements import Call, ReadCall, Written
+from kept.stores.statements import Built, Call, ReadCall, Written
 
 _T = TypeVar("_T")
 
@@ -244,17 +244,19 @@ class SQLiteSession(SqlSession):
         return decoded
 
     def _change(self, changes: Sequence[Written]) -> list[Counts]:
-        counts = []
-        for made in changes:
-            dataset = made.table.dataset
-            found = 0
-            if made.counting is not None:
-                call = made.counting
-                found = self._execute(dataset, call.sql, call.params).fetchone()[0]
-            text, params = made.binder.compile(made.statement, self.store.dialect.compiled)
-            changed = self._execute(dataset, text, params).rowcount
-            counts.append(Counts(found=found, changed=changed))
-        return counts
+        return [self._one(made) for made in changes]
+
+    def _one(self, made: Written) -> Counts:
+        def count(built: Built) -> sa.ClauseElement:
+            return sa.select(sa.func.count()).select_from(made.table.clause).where(*built[0])
+
+        statements, dataset = self.store.statements_of, made.table.dataset
+        found = 0
+        if made.counts:
+            text, params = statements.compiled("count", made, count)
+            found = self._execute(dataset, text, params).fetchone()[0]
+        text, params = statements.compiled("change", made, lambda built: built[1])
+        return Counts(found=found, changed=self._execute(dataset, text, params).rowcount)
 
     def _mark(self, step: str) -> bool:
         self._execute(None, "CREATE TABLE IF NOT EXISTS kept_step (step TEXT PRIMARY KEY, at TEXT)")

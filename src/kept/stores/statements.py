@@ -1,355 +1,62 @@
-"""Selects and Changes as statements of an engine: one per dataset, for all people at once.
+"""Changes as statements of an engine: one per dataset and change, for all people at once.
 
-What does not depend on values (the shape of a Select: its dataset, fields and routes) is
-compiled once; on the hot path only parameters are bound. A row that several routes find for
-one person comes once; keys that a column cannot hold match nothing, so a Select or Change
-all of whose keys are such makes no statement at all.
+An update writes only rows that differ, so that repeating it changes nothing and says so.
+What does not depend on values is compiled once, as in `stores.reading`.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from kept.errors import NotAble, StoreError, UsageError
 from kept.model.change import Assignment, Change, Const, PerRow, Template
-from kept.model.predicate import EVERYTHING
-from kept.model.select import Join, Route, Select
 from kept.model.values import Value
 from kept.stores.columns import Column, Element, Param, Table
-from kept.stores.dialects import Binder, Dialect, clause, compiled
+from kept.stores.dialects import Binder
+from kept.stores.reading import Call, Memo, ReadCall, Reading, all_of
 from kept.stores.rows import held, template_fields, template_parts
 
-#: Shapes kept compiled; a deployment has a few per dataset.
-_KEEP: Final = 4096
+__all__ = ["Call", "Memo", "ReadCall", "Statements", "Written"]
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One statement with its parameters."""
-
-    dataset: str
-    sql: str
-    params: Sequence[Param]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadCall(Call):
-    """A reading statement. `person` owns every row; None: the last column says whose it is."""
-
-    columns: tuple[str, ...]
-    table: Table
-    person: int | None
+#: The condition for the rows of a change (changed or not), and the statement.
+Built: TypeAlias = tuple[Sequence[Element], sa.Delete | sa.Update]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A change as a statement yet to be compiled; `where` finds its rows, changed or not.
+    """A change, bound to its values. `shape` is all that its text depends on (None: unknown).
 
-    `counting` counts those rows; None: they are counted already.
+    `counts`: the rows found have to be counted with it; else they are counted already.
     """
 
     table: Table
     binder: Binder
-    statement: sa.Delete | sa.Update
-    where: Sequence[Element]
-    counting: Call | None
+    build: Callable[[], Built]
+    shape: Any = None
+    counts: bool = True
+
+    @property
+    def text(self) -> str:
+        """The statement with literal values in it, for a person."""
+        return self.binder.written(self.build()[1]) + ";"
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """A route with its parameters: one key compared directly, or `many` as a list."""
+class Statements(Reading):
+    """Writes the statements of one store."""
 
-    many: bool
-    params: Sequence[Param]
-
-
-#: Routes bound during one call, so that thirty Selects with the same keys encode them once.
-#: The KeyTable is kept beside its id, or the id could be used again.
-Memo: TypeAlias = dict[Any, Any]
-#: A route without its values: path, fields compared at its end, folded, many keys.
-_Way: TypeAlias = tuple[tuple[Join, ...], tuple[str, ...], bool, bool]
-_Shape: TypeAlias = tuple[_Way, ...]
-_Text: TypeAlias = tuple[str, tuple[str, ...]]
-
-
-class Statements:
-    """Writes the statements of one store. `tables` finds what a dataset really is."""
-
-    def __init__(self, dialect: Dialect, tables: Callable[[str], Table]) -> None:
-        self.dialect, self.table = dialect, tables
-        self._texts: dict[Any, _Text] = {}
-
-    # ------------------------------------------------------------ reading
-
-    def read(
-        self, select: Select, fields: tuple[str, ...], memo: Memo, *, whose: bool = True
-    ) -> ReadCall | None:
-        """The statement that reads `fields` (none: all) of the rows; None: there are none.
-
-        Not `whose`: each row once, whoever it belongs to.
-        """
-        table = self.table(select.dataset)
-        people = self._people(select, memo) if whose else ()
-        several = len(people) > 1
-        bound = self._bind(select, several, memo)
-        if bound is None:
-            return None
-        columns = fields or tuple(table.columns)
-        shape, params = bound
-        binder = Binder(self.dialect)
-        binder.params.update(params)
-        key = (
-            ("read", select.dataset, select.key, fields, several, shape)
-            if _all_of(select)
-            else None
-        )
-        text = self._texts.get(key) if key is not None else None
+    def compiled(
+        self, use: str, made: Written, form: Callable[[Built], sa.ClauseElement]
+    ) -> tuple[str, list[Param]]:
+        """The text of `form` for one `use`, compiled once per shape, and its parameters."""
+        key = None if made.shape is None else (use, made.shape)
+        text = None if key is None else self.texts.get(key)
         if text is None:
-            statement = self._read(select, table, columns, several, shape, binder)
-            text = self._keep(key, statement)
-        person = None if several else people[0] if people else -1
-        names = binder.params
-        return ReadCall(
-            select.dataset, text[0], [names[n] for n in text[1]], columns, table, person
-        )
-
-    def count(self, select: Select, memo: Memo) -> Call | None:
-        """The statement that counts distinct rows; None: there are none."""
-        table = self.table(select.dataset)
-        bound = self._bind(select, False, memo)
-        if bound is None:
-            return None
-        shape, params = bound
-        binder = Binder(self.dialect)
-        binder.params.update(params)
-        key = ("count", select.dataset, shape) if _all_of(select) else None
-        text = self._texts.get(key) if key is not None else None
-        if text is None:
-            if self._once(table, shape):
-                row = table.clause.alias("t")
-                source, where, _ = self._walk(table, row, 0, shape[0], False)
-                where = [*where, *self._only(select, table, row, binder)]
-                counted = sa.select(sa.func.count()).select_from(source).where(*where)
-            else:
-                where = self._where(select, table, shape, binder)
-                counted = sa.select(sa.func.count()).select_from(table.clause).where(*where)
-            text = self._keep(key, counted)
-        return Call(select.dataset, text[0], [binder.params[n] for n in text[1]])
-
-    def _keep(self, key: object, statement: sa.ClauseElement) -> _Text:
-        text = compiled(statement, self.dialect.compiled)
-        if key is not None:
-            if len(self._texts) >= _KEEP:
-                self._texts.clear()
-            self._texts[key] = text
-        return text
-
-    def _people(self, select: Select, memo: Memo) -> tuple[int, ...]:
-        found: tuple[int, ...] = ()
-        for route in select.routes:
-            at = ("people", id(route.keys))
-            known = memo.get(at)
-            if known is None:
-                known = memo[at] = (tuple({who for who, _ in route.keys.rows}), route.keys)
-            found = known[0] if not found or found == known[0] else (*{*found, *known[0]},)
-        return found
-
-    def _bind(
-        self, select: Select, several: bool, memo: Memo
-    ) -> tuple[_Shape, dict[str, Param]] | None:
-        """The routes that have keys: their shape and parameters. None: no key is left."""
-        shape: list[_Way] = []
-        params: dict[str, Param] = {}
-        for route in select.routes:
-            end = route.path[-1].to if route.path else select.dataset
-            at = (id(route.keys), end, route.folded, several)
-            known = memo.get(at)
-            if known is None:
-                known = memo[at] = (self._encode(route, self.table(end), several), route.keys)
-            bound: _Bound | None = known[0]
-            if bound is None:
-                continue
-            for i, param in enumerate(bound.params):
-                params[f"r{len(shape)}k{i}"] = param
-            shape.append((route.path, route.keys.fields, route.folded, bound.many))
-        if select.routes and not shape:
-            return None
-        return tuple(shape), params
-
-    def _encode(self, route: Route, end: Table, several: bool) -> _Bound | None:
-        columns = self._compared(route.fields, route.folded, end)
-        keys = self.dialect.keys
-        rows: dict[tuple[int, tuple[Param, ...]], None] = {}
-        for person, key in route.keys.rows:
-            who = person if several else 0
-            forms = [keys(v, c) for v, c in zip(key, columns, strict=True)]
-            for spelt in itertools.product(*forms):
-                rows[who, spelt] = None
-        if not rows:
-            return None
-        if len(rows) == 1 and not several:
-            return _Bound(False, next(iter(rows))[1])
-        able = [(who, key) for who, key in rows if all(map(self.dialect.listable, key))]
-        persons = [who for who, _ in able] if several else None
-        return _Bound(True, self.dialect.key_params([key for _, key in able], columns, persons))
-
-    @staticmethod
-    def _compared(fields: Sequence[str], folded: bool, end: Table) -> list[Column]:
-        """The columns as they are compared at the end of a path."""
-        found = [end.column(name) for name in fields]
-        if not folded:
-            return found
-        return [Column(c.name) if c.type in ("text", "other") else c for c in found]
-
-    def _once(self, table: Table, shape: _Shape) -> bool:
-        """Whether each row is found at most once per person, so that nothing need be distinct."""
-        if len(shape) != 1:
-            return False
-        path, fields, _, _ = shape[0]
-        end = table
-        for join in path:
-            end = self.table(join.to)
-            if not end.proven(join.on):
-                return False
-        return all(end.column(name).type != "other" for name in fields)
-
-    def _read(
-        self,
-        select: Select,
-        table: Table,
-        columns: Sequence[str],
-        several: bool,
-        shape: _Shape,
-        binder: Binder,
-    ) -> sa.Select[Any]:
-        row = table.clause.alias("t")
-        shown: list[Element] = [
-            self.dialect.shown_as(table.column(n), row.c[n]).label(n) for n in columns
-        ]
-        only = self._only(select, table, row, binder)
-        if not shape:
-            return sa.select(*shown).where(*only)
-        if self._once(table, shape):
-            source, where, person = self._walk(table, row, 0, shape[0], several)
-            extra: list[Element] = [] if person is None else [person.label("kept_person")]
-            return sa.select(*shown, *extra).select_from(source).where(*where, *only)
-        identity = self._identity(table, select.key)
-        found = self._union(table, identity, shape, several).cte("found")
-        same = sa.and_(*(found.c[n] == row.c[n] for n in identity))
-        extra = [found.c["kept_person"]] if several else []
-        source = self.dialect.ordered(found, row, same)
-        return sa.select(*shown, *extra).select_from(source).where(*only)
-
-    def _union(
-        self, table: Table, identity: Sequence[str], shape: _Shape, several: bool
-    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-        parts = []
-        for i, route in enumerate(shape):
-            row = table.clause.alias(f"t{i}")
-            source, where, person = self._walk(table, row, i, route, several)
-            extra = [person.label("kept_person")] if person is not None else []
-            named = [row.c[n].label(n) for n in identity]
-            parts.append(sa.select(*named, *extra).select_from(source).where(*where))
-        return sa.union(*parts) if len(parts) > 1 else parts[0].distinct()
-
-    @staticmethod
-    def _identity(table: Table, key: tuple[str, ...]) -> tuple[str, ...]:
-        # A key that is not proven unique could join one person's row to another's.
-        return key if table.proven(key) else table.physical or key
-
-    def _walk(
-        self,
-        table: Table,
-        row: sa.FromClause,
-        number: int,
-        route: _Way,
-        several: bool,
-    ) -> tuple[sa.FromClause, list[Element], Element | None]:
-        """From the keys along the path to `row`: joined source, conditions, the person."""
-        path, fields, folded, many = route
-        stations: list[tuple[Table, sa.FromClause]] = [(table, row)]
-        hops: list[Element] = []
-        for n, join in enumerate(path):
-            here, at = stations[-1]
-            there = self.table(join.to)
-            beyond = there.clause.alias(f"r{number}j{n}")
-            hops.append(
-                sa.and_(
-                    *(
-                        self.dialect.joined(here.column(a), at.c[a], there.column(b), beyond.c[b])
-                        for a, b in zip(join.fields, join.on, strict=True)
-                    )
-                )
-            )
-            stations.append((there, beyond))
-        end, last = stations[-1]
-        columns = self._compared(fields, folded, end)
-        sides = [
-            self.dialect.folded(end.column(n), last.c[n])
-            if folded and end.column(n).type in ("text", "other")
-            else self.dialect.side(end.column(n), last.c[n])
-            for n in fields
-        ]
-        binds: list[Element] = [sa.bindparam(f"r{number}k{i}") for i in range(len(fields) + 1)]
-        source: sa.FromClause = last
-        where: list[Element] = []
-        person: Element | None = None
-        if many:
-            keys, values, person = self.dialect.key_list(
-                f"k{number}", columns, binds[: len(fields)], binds[-1] if several else None
-            )
-            on = sa.and_(*(s == v for s, v in zip(sides, values, strict=True)))
-            source = self.dialect.ordered(keys, last, on)
-        else:
-            where = [
-                side == self.dialect.parameter(column, bind)
-                for side, column, bind in zip(sides, columns, binds, strict=False)
-            ]
-        for (_, near), hop in zip(reversed(stations[:-1]), reversed(hops), strict=True):
-            source = self.dialect.ordered(source, near, hop)
-        return source, where, person
-
-    def _only(
-        self, select: Select, table: Table, row: sa.FromClause, binder: Binder
-    ) -> list[Element]:
-        if _all_of(select):
-            return []
-        columns = {name: (column, row.c[name]) for name, column in table.columns.items()}
-        return [clause(select.only, columns, binder, dataset=select.dataset)]
-
-    # ------------------------------------------------------------ changing
-
-    def _where(self, select: Select, table: Table, shape: _Shape, binder: Binder) -> list[Element]:
-        """Conditions on the bare table for the rows of a Select, whoever they belong to."""
-        row = table.clause
-        only = self._only(select, table, row, binder)
-        if not shape:
-            return only
-        if len(shape) == 1 and not shape[0][0] and not shape[0][2]:
-            _, fields, _, many = shape[0]
-            columns = [table.column(n) for n in fields]
-            sides = [self.dialect.side(c, row.c[c.name]) for c in columns]
-            binds: list[Element] = [sa.bindparam(f"r0k{i}") for i in range(len(fields))]
-            if not many:
-                parts = [
-                    side == self.dialect.parameter(column, bind)
-                    for side, column, bind in zip(sides, columns, binds, strict=True)
-                ]
-                return [*parts, *only]
-            if len(sides) == 1:
-                return [self.dialect.member(columns[0], sides[0], binds[0]), *only]
-            source, values, _ = self.dialect.key_list("k0", columns, binds, None)
-            return [sa.tuple_(*sides).in_(sa.select(*values).select_from(source)), *only]
-        identity = self._identity(table, select.key)
-        found = self._union(table, identity, shape, False).subquery("found")
-        wanted = sa.select(*(found.c[n] for n in identity))
-        mine = [row.c[n] for n in identity]
-        return [mine[0].in_(wanted) if len(mine) == 1 else sa.tuple_(*mine).in_(wanted), *only]
+            text = self.keep(key, form(made.build()))
+        return text[0], [made.binder.params[name] for name in text[1]]
 
     def writable(self, change: Change) -> Table:
         """The table of a change; NotAble for a view, before anything is tried."""
@@ -389,43 +96,75 @@ class Statements:
         return False
 
     def change(self, change: Change, memo: Memo) -> Written | None:
-        """The change as statements; None: no row can match."""
+        """The change, bound to its values; None: no row can match."""
         table = self.writable(change)
-        bound = self._bind(change.select, False, memo)
-        counting = self.count(change.select, memo)
-        if bound is None or counting is None:
+        select = change.select
+        bound = self.bind(select, False, memo)
+        if bound is None:
             return None
         shape, params = bound
         binder = Binder(self.dialect)
         binder.params.update(params)
-        where = self._where(change.select, table, shape, binder)
-        if change.assign is None:
-            return Written(table, binder, sa.delete(table.clause).where(*where), where, counting)
-        new = self._news(change.assign, table, binder)
-        differs = [
-            self.dialect.differs(table.column(name), table.clause.c[name], value)
-            for name, value in self._news(change.assign, table, binder).items()
-        ]
-        written = sa.update(table.clause).where(*where, sa.or_(*differs)).values(new)
-        return Written(table, binder, written, where, counting)
+        for name, param in self._params(change.assign or {}, table).items():
+            binder.params[name] = param
 
-    def _news(
-        self, assign: Mapping[str, Assignment], table: Table, binder: Binder
-    ) -> dict[str, Element]:
-        new: dict[str, Element] = {}
+        def build() -> Built:
+            where = self.where(select, table, shape, binder)
+            if change.assign is None:
+                return where, sa.delete(table.clause).where(*where)
+            new = self._news(change.assign, table)
+            differs = [
+                self.dialect.differs(table.column(name), table.clause.c[name], value)
+                for name, value in new.items()
+            ]
+            return where, sa.update(table.clause).where(*where, sa.or_(*differs)).values(new)
+
+        what = None if change.assign is None else self._form(change.assign)
+        key = (select.dataset, select.key, shape, what) if all_of(select) else None
+        return Written(table, binder, build, key)
+
+    @staticmethod
+    def _form(assign: Mapping[str, Assignment]) -> tuple[tuple[str, object], ...]:
+        """What the text of an update depends on; a constant only by being null."""
+        return tuple(
+            (name, how.text if isinstance(how, Template) else how == Const(None))
+            for name, how in assign.items()
+        )
+
+    def _params(self, assign: Mapping[str, Assignment], table: Table) -> dict[str, Param]:
+        """The parameters of new values, by the names that `_news` gives them."""
+        params: dict[str, Param] = {}
         for name, how in assign.items():
             column = table.column(name)
             if isinstance(how, Const):
                 value = held(how.value, column.type, dataset=table.dataset, field=name)
-                text = self._literal(self.dialect.stored(value, column), binder)
-                new[name] = self.dialect.new(column, text)
+                if value is not None:
+                    params[f"n{len(params)}"] = self.dialect.stored(value, column)
+            elif isinstance(how, Template):
+                for words, _ in template_parts(how.text):
+                    if words:
+                        params[f"n{len(params)}"] = self.dialect.stored(words, Column(name))
+        return params
+
+    def _news(self, assign: Mapping[str, Assignment], table: Table) -> dict[str, Element]:
+        """The new values as expressions."""
+        new: dict[str, Element] = {}
+        used = 0
+
+        def bind() -> Element:
+            nonlocal used
+            used += 1
+            return sa.bindparam(f"n{used - 1}")
+
+        for name, how in assign.items():
+            column = table.column(name)
+            if isinstance(how, Const):
+                new[name] = self.dialect.new(column, sa.null() if how.value is None else bind())
             elif isinstance(how, Template):
                 parts: list[Element] = []
                 for words, field in template_parts(how.text):
                     if words:
-                        param = self.dialect.stored(words, Column(name))
-                        text = self._literal(param, binder)
-                        parts.append(self.dialect.new(Column(name), text))
+                        parts.append(self.dialect.new(Column(name), bind()))
                     if field is not None:
                         cast = sa.cast(table.clause.c[field], sa.TEXT)
                         parts.append(sa.func.coalesce(cast, sa.literal_column("''")))
@@ -434,10 +173,6 @@ class Statements:
                     made = made.op("||")(part)
                 new[name] = self.dialect.new(column, made)
         return new
-
-    @staticmethod
-    def _literal(param: Param, binder: Binder) -> Element:
-        return sa.null() if param is None else binder.bind(param)
 
     def by_key(
         self,
@@ -479,8 +214,8 @@ class Statements:
             c.name: dialect.new(c, v) for c, v in zip(columns, values[len(identity) :], strict=True)
         }
         differs = [dialect.differs(c, at.c[c.name], new[c.name]) for c in columns]
-        where = [*mine, sa.or_(*differs)]
-        return Written(table, binder, sa.update(at).where(*where).values(new), mine, None)
+        update = sa.update(at).where(*mine, sa.or_(*differs)).values(new)
+        return Written(table, binder, lambda: (mine, update), counts=False)
 
     def _key(self, value: Value, column: Column, table: Table) -> Param:
         forms = self.dialect.keys(value, column)
@@ -491,7 +226,3 @@ class Statements:
                 fix="name another key in the data map",
             )
         return forms[0]
-
-
-def _all_of(select: Select) -> bool:
-    return select.only is EVERYTHING or select.only == EVERYTHING

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kept.controller import Controller, Place
+from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.decide import due, ties
 from kept.decide.plan import plan as make_plan
@@ -108,7 +108,7 @@ def _plan(
     controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], now: dt.datetime
 ) -> tuple[Plan, dict[Place, KeyTable]]:
     """Find, hold against laws and holds, plan. Reads only."""
-    bundle, datamap = controller.bundle, controller.datamap
+    bundle = controller.bundle
     located = controller.locate(people)
     found = controller.keys(located)
     refuse_several(controller, found)
@@ -123,8 +123,8 @@ def _plan(
     laws = due.laws(bundle.retention)
     subjects = {s: person for person, known in enumerate(case.subjects) for s in known}
     holds = controller.holds.applying(list(subjects), now)
-    systems = {system for system, _ in found}
-    foreign = controller.foreign_keys(systems)
+    datamap = controller.realised({system for system, _ in found})
+    foreign = controller.foreign_keys()
     asked = ties.questions(datamap, found, laws, [(h.system, h.dataset) for h in holds], foreign)
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
@@ -303,7 +303,13 @@ def _shred(
 
     A class of which rows are retained keeps its key until the hold ends.
     """
-    subjects = [s for known in case.subjects for s in known]
+    # From the sealed plan: the case itself has forgotten her by now.
+    subjects = sorted(
+        int(str(key[0]))
+        for step in made.steps
+        if (step.system, step.dataset) == SUBJECT
+        for key in step.keys.values
+    )
     if not subjects:
         return None, []
     kept = set()

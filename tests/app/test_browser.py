@@ -1,0 +1,228 @@
+"""The pages in a real browser: nothing from elsewhere, no cookie, readable by everybody.
+
+WCAG 2.2 AA is checked by hand where a program can: contrast of every text in both schemes,
+landmarks, headings in order, names of links, size of targets, reflow at 320 px (1.4.10).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+PAGES = (
+    "/privacy", "/privacy/sentences/2", "/privacy/sentences/5", "/privacy/versions",
+    "/privacy/versions/2023-06-27", "/nothing-here",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    arguments = [
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    ]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield made
+        made.close()
+
+
+def opened(browser: Browser, **settings: Any) -> BrowserContext:
+    return browser.new_context(bypass_csp=False, **settings)
+
+
+def test_no_cookie_no_script_no_stranger(browser: Browser, served: tuple[str, Path]) -> None:
+    url = served[0]
+    context = opened(browser)
+    page = context.new_page()
+    requests: list[str] = []
+    noise: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    for path in PAGES[:-1]:
+        page.goto(url + path, wait_until="networkidle")
+    assert len(requests) > len(PAGES)
+    assert [r for r in requests if not r.startswith(url)] == []
+    assert context.cookies() == []
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+    assert page.evaluate("document.scripts.length") == 0
+    assert noise == []
+    context.close()
+
+
+def test_whole_without_javascript(browser: Browser, served: tuple[str, Path]) -> None:
+    texts = []
+    for enabled in (True, False):
+        context = opened(browser, java_script_enabled=enabled)
+        page = context.new_page()
+        page.goto(served[0] + "/privacy")
+        texts.append(page.locator("main").inner_text())
+        if not enabled:
+            page.locator("a.mark").first.click()
+            assert "/privacy/sentences/" in page.url
+            page.get_by_text("Back to where it stands").click()
+            assert "/privacy#s" in page.url
+        context.close()
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1280])
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_runs_off_the_side(
+    path: str, width: int, browser: Browser, served: tuple[str, Path]
+) -> None:
+    context = opened(browser, viewport={"width": width, "height": 700})
+    page = context.new_page()
+    page.goto(served[0] + path)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+# Contrast of every piece of text against what really lies behind it (WCAG 1.4.3), icons 1.4.11.
+COLOURS = """() => {
+  const parse = c => { const m = c.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m; };
+  const behind = el => {
+    for (; el; el = el.parentElement) {
+      const b = parse(getComputedStyle(el).backgroundColor);
+      if (b[3] === 1) return b;
+    }
+    return parse(getComputedStyle(document.documentElement).backgroundColor);
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const el = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !el.getClientRects().length) continue;
+    const s = getComputedStyle(el);
+    if (s.opacity !== '1') found.push([el.className, [0,0,0,1], [0,0,0,1], 16]);
+    found.push([el.tagName + '.' + el.className, parse(s.color), behind(el), parseFloat(s.fontSize)]);
+  }
+  for (const el of document.querySelectorAll('a.mark svg'))
+    found.push(['icon', parse(getComputedStyle(el).color), behind(el), 24]);
+  return found;
+}"""
+
+
+def luminance(colour: list[float]) -> float:
+    parts = [c / 255 for c in colour[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: list[float], b: list[float]) -> float:
+    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_measure_of_contrast() -> None:
+    assert contrast([0, 0, 0], [255, 255, 255]) == pytest.approx(21)
+    assert contrast([118, 118, 118], [255, 255, 255]) == pytest.approx(4.54, abs=0.01)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_contrast(path: str, scheme: Any, browser: Browser, served: tuple[str, Path]) -> None:
+    context = opened(browser, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(served[0] + path)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    found = page.evaluate(COLOURS)
+    assert len(found) > 5
+    weak = {
+        (where, round(contrast(fore, back), 2))
+        for where, fore, back, size in found
+        if contrast(fore, back) < (3 if size >= 24 else 4.5)
+    }
+    assert not weak
+    ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert ground == ("rgb(253, 253, 251)" if scheme == "light" else "rgb(20, 23, 26)")
+    context.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_structure(path: str, browser: Browser, served: tuple[str, Path]) -> None:
+    context = opened(browser, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(served[0] + path)
+    assert page.title()
+    assert page.locator("html").get_attribute("lang") == "en"
+    for landmark in ("header.top", "main", "footer", "header nav[aria-label]"):
+        assert page.locator(landmark).count() == 1, landmark
+    levels = page.eval_on_selector_all(
+        "h1,h2,h3,h4", "all => all.filter(h => h.getClientRects().length).map(h => +h.tagName[1])"
+    )
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+    ids = page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    for target in page.eval_on_selector_all(
+        "a[href^='#']", "all => all.map(a => a.getAttribute('href').slice(1))"
+    ):
+        assert target in ids, target
+    names = page.eval_on_selector_all("a", "all => all.map(a => a.textContent.trim())")
+    assert all(names)
+    for image in page.locator("[role=img]").all():
+        assert image.get_attribute("aria-label")
+    assert page.locator("svg:not([aria-hidden]):not([role=img] svg)").count() == 0
+    context.close()
+
+
+def test_marks_have_names_of_their_own_and_can_be_pressed(
+    browser: Browser, served: tuple[str, Path]
+) -> None:
+    context = opened(browser, viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    page.goto(served[0] + "/privacy")
+    names = page.eval_on_selector_all("a.mark", "all => all.map(a => a.textContent.trim())")
+    assert len(names) > 100
+    assert len(set(names)) == len(names)
+    sizes = page.eval_on_selector_all(
+        "a.mark", "all => all.map(a => { const r = a.getBoundingClientRect();"
+        " return [r.width, r.height, r.left] })"
+    )  # fmt: skip
+    # WCAG 2.5.8: at least 24 by 24.
+    assert all(w >= 24 and h >= 24 and left >= 0 for w, h, left in sizes)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+    context.close()
+
+
+def test_the_focus_can_be_seen(browser: Browser, served: tuple[str, Path]) -> None:
+    context = opened(browser)
+    page = context.new_page()
+    page.goto(served[0] + "/privacy")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    style = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert style == "solid"
+    context.close()
+
+
+def test_print(browser: Browser, served: tuple[str, Path]) -> None:
+    context = opened(browser)
+    page = context.new_page()
+    page.goto(served[0] + "/privacy")
+    page.emulate_media(media="print")
+    for gone in ("header.top nav", ".contents-box", ".side"):
+        assert not page.locator(gone).first.is_visible()
+    assert page.locator("a.mark").first.is_visible()
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert len(page.pdf(format="A4")) > 20_000
+    context.close()

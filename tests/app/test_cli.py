@@ -1,0 +1,304 @@
+"""The command line on a deployment as `kept new` makes it: shapes, exit statuses, honesty."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.app.conftest import ROOT, Kept, put
+
+#: What the example database holds about its people; no output may.
+PEOPLE = ("ana@example.org", "ANA@EXAMPLE.ORG", "Ana Example", "Ben", "ben@", "run on my machine")
+STEP = {"store", "dataset", "action", "found", "changed", "retained", "isolated", "verified"}
+OVERRIDE = ("--override", "a test")
+
+
+def rows(place: Path) -> dict[str, list[Any]]:
+    with sqlite3.connect(place / "example.sqlite3") as connection:
+        return {
+            t: connection.execute(f"SELECT * FROM {t} ORDER BY 1").fetchall()
+            for t in ("customer", "message", "purchase")
+        }
+
+
+def test_a_new_deployment_works_at_once(kept: Kept, place: Path) -> None:
+    ran = kept("doctor", "--json", "--dir", place)
+    assert ran.status == 0, ran.said
+    checks = {c["name"]: c["ok"] for c in ran.document["checks"]}
+    assert checks == dict.fromkeys(
+        ("python", "kept.toml", "bundle", "database", "keys", "published", "system example", "map"),
+        True,
+    )
+    assert kept("map", "check", "--dir", place).status == 0
+    shown = kept("map", "show", "--json", "--dir", place).document
+    assert [d["dataset"] for d in shown["systems"][0]["datasets"]] == [
+        "customer", "message", "purchase",
+    ]  # fmt: skip
+
+
+def test_new_leaves_alone_what_is_there(kept: Kept, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    ran = kept("new", tmp_path)
+    assert ran.status == 2
+    assert "name another directory" in ran.err.lower()
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+    assert kept("new", tmp_path / "mine").status == 2
+
+
+def test_policy_check_of_the_reference_bundle(kept: Kept) -> None:
+    ran = kept("policy", "check", ROOT / "policies" / "interop.io", "--json")
+    assert ran.status == 0
+    document = ran.document
+    assert set(document) == {"clauses", "problems", "open", "choices_open"}
+    assert (document["clauses"], document["problems"]) == (187, [])
+    assert document["open"]
+    assert document["choices_open"]
+
+
+def test_a_choice_made_in_the_deployment_is_not_open_there(kept: Kept, place: Path) -> None:
+    before = kept("policy", "check", "--json", "--dir", place).document["choices_open"]
+    with (place / "kept.toml").open("a") as file:
+        file.write('"retention.invoices" = "P10Y"\n')
+    after = kept("policy", "check", "--json", "--dir", place).document["choices_open"]
+    assert set(before) - set(after) == {"retention.invoices"}
+
+
+def test_a_text_changed_after_publishing_is_a_problem(kept: Kept, place: Path) -> None:
+    published = kept("policy", "publish", "--json", "--dir", place)
+    assert published.status == 0, published.said
+    assert published.document["version"] == "2023-06-27"
+    assert kept("policy", "check", "--dir", place).status == 0
+    text = place / "policy" / "text.md"
+    text.write_text(text.read_text("utf-8").replace("Please come back", "Come back"), "utf-8")
+    ran = kept("policy", "check", "--json", "--dir", place)
+    assert ran.status == 1
+    assert [p["where"].partition(":")[0] for p in ran.document["problems"]] == ["policy.yml"]
+    changed = kept("policy", "diff", ROOT / "policies" / "interop.io", place / "policy", "--json")
+    assert [d["of"] for d in changed.document["differences"]] == ["text"]
+
+
+def test_render_gives_the_text(kept: Kept) -> None:
+    ran = kept("policy", "render", ROOT / "policies" / "interop.io")
+    assert ran.status == 0
+    assert ran.out.startswith("Privacy policy of interop.io")
+    assert "{" not in ran.out
+
+
+def test_one_person_from_access_to_the_second_access(kept: Kept, place: Path) -> None:
+    who = ("--identity", "email=ANA@example.org", *OVERRIDE, "--json", "--dir", place)
+    package = place.parent / "pack.zip"
+    first = kept("rights", "access", *who, "--out", package)
+    assert first.status == 0, first.said
+    assert first.document["complete"] is True
+    assert all(set(s) >= STEP and s["verified"] for s in first.document["steps"])
+    found = {s["dataset"]: s["found"] for s in first.document["steps"] if s["store"] == "example"}
+    assert found == {"customer": 1, "message": 2, "purchase": 1}
+    with zipfile.ZipFile(package) as archive:
+        names = archive.namelist()
+        manifest = json.loads(archive.read("manifest.json"))
+        page = archive.read("index.html").decode()
+    assert set(manifest["files"]) == set(names) - {"manifest.json"}
+    assert "Does it run on my machine?" in page
+    assert "Ben" not in page
+
+    before = rows(place)
+    plan = kept("rights", "erase", *who)
+    assert plan.status == 0, plan.said
+    assert plan.document["executed"] is False
+    assert rows(place) == before
+    done = kept("rights", "erase", *who, "--yes")
+    assert done.status == 0, done.said
+    assert done.document["complete"] is True
+
+    def counts(document: dict[str, Any]) -> list[tuple[Any, ...]]:
+        keys = ("store", "dataset", "action", "found", "changed", "retained")
+        return [tuple(s[k] for k in keys) for s in document["steps"]]
+
+    assert counts(plan.document) == counts(done.document), "the preview is what happened"
+    after = rows(place)
+    assert after["customer"][1:] == before["customer"][1:]
+    assert after["message"] == before["message"][2:]
+    assert after["purchase"] == before["purchase"]
+    assert after["customer"][0][:3] == (1, None, None)
+    second = kept("rights", "access", *who, "--out", package)
+    assert second.status == 0
+    kept_rows = {s["dataset"]: s["retained"] for s in second.document["steps"] if s["found"]}
+    assert kept_rows == {"customer": 1, "purchase": 1}
+    case = done.document["case"]
+    shown = kept("case", "show", case, "--json", "--dir", place).document
+    assert (shown["state"], shown["complete"]) == ("closed", True)
+    listed = kept("case", "list", "--json", "--dir", place).document["cases"]
+    assert {c["case"] for c in listed} >= {case}
+    closed = kept("case", "list", "--state", "closed", "--dir", place)
+    assert case in closed.out
+
+
+def test_without_evidence_or_override_nothing_is_shown(kept: Kept, place: Path) -> None:
+    out = place.parent / "pack.zip"
+    ran = kept("rights", "access", "--identity", "email=ana@example.org", "--out", out,
+               "--dir", place)  # fmt: skip
+    assert ran.status == 1
+    assert "--override" in ran.err
+    assert not out.exists()
+
+
+def test_a_role_that_may_not(kept: Kept, place: Path) -> None:
+    before = rows(place)
+    ran = kept("rights", "erase", "--identity", "email=ana@example.org", *OVERRIDE, "--yes",
+               "--role", "marketer", "--dir", place)  # fmt: skip
+    assert ran.status == 1
+    assert "privacy-officer" in ran.err
+    assert rows(place) == before
+
+
+def test_a_hold_keeps_what_it_names(kept: Kept, place: Path) -> None:
+    hold = kept("hold", "add", "--identity", "email=ana@example.org", "--system", "example",
+                "--dataset", "message", "--ground", "a dispute about the price",
+                "--clause", "RET-10", "--until", "2099-01-01", "--json",
+                "--dir", place)  # fmt: skip
+    assert hold.status == 0, hold.said
+    listed = kept("hold", "list", "--json", "--dir", place).document["holds"]
+    assert [h["hold"] for h in listed] == [hold.document["hold"]]
+    who = ("--identity", "email=ana@example.org", *OVERRIDE, "--json", "--dir", place)
+    erased = kept("rights", "erase", *who, "--yes")
+    assert erased.status == 0, erased.said
+    steps = erased.document["steps"]
+    held = next(s for s in steps if s["dataset"] == "message")
+    assert (held["retained"], held["until"], held["clause"]) == (2, "2099-01-01", "RET-10")
+    released = kept("hold", "release", hold.document["hold"], "--why", "settled", "--dir", place)
+    assert released.status == 0, released.said
+    assert kept("hold", "list", "--json", "--dir", place).document["holds"] == []
+    assert kept("hold", "release", hold.document["hold"], "--why", "x", "--dir", place).status == 2
+
+
+def test_mode_observe_writes_nothing_and_says_so(kept: Kept, place: Path) -> None:
+    put(place, mode="observe")
+    before = rows(place)
+    ran = kept("rights", "erase", "--identity", "email=ana@example.org", *OVERRIDE, "--yes",
+               "--json", "--dir", place)  # fmt: skip
+    assert ran.status == 1
+    assert ran.document["complete"] is False
+    assert rows(place) == before
+
+
+def test_mode_assisted_shows_statements_only_when_asked(kept: Kept, place: Path) -> None:
+    put(place, mode="assisted")
+    before = rows(place)
+    who = ("--identity", "email=ana@example.org", *OVERRIDE, "--yes", "--json", "--dir", place)
+    ran = kept("rights", "erase", *who)
+    assert ran.status == 1
+    assert ran.document["statements"]["example"] > 0
+    again = kept("rights", "erase", "--case", ran.document["case"], "--yes", "--show", "--json",
+                 "--dir", place)  # fmt: skip
+    assert all("example" in s or s for s in again.document["statements"])
+    statements = again.document["statements"]["example"]
+    assert rows(place) == before
+    with sqlite3.connect(place / "example.sqlite3") as connection:
+        for statement in statements:
+            connection.execute(statement)
+    done = kept(
+        "rights", "erase", "--case", ran.document["case"], "--yes", "--json", "--dir", place
+    )
+    assert done.status == 0, done.said
+    assert done.document["complete"] is True
+
+
+def test_a_system_that_is_away_is_named(kept: Kept, place: Path) -> None:
+    (place / "example.sqlite3").rename(place / "away")
+    ran = kept("rights", "access", "--identity", "email=ana@example.org", *OVERRIDE, "--json",
+               "--out", place.parent / "p.zip", "--dir", place)  # fmt: skip
+    assert ran.status == 1
+    assert ran.document["complete"] is False
+    assert [u["store"] for u in ran.document["unreached"]] == ["example"]
+    assert kept("doctor", "--dir", place).status == 1
+
+
+def test_nobody_is_an_answer(kept: Kept, place: Path) -> None:
+    ran = kept("rights", "access", "--identity", "email=nobody@example.org", *OVERRIDE, "--json",
+               "--out", place.parent / "p.zip", "--dir", place)  # fmt: skip
+    assert ran.status == 0
+    assert ran.document["complete"] is True
+    assert sum(s["found"] for s in ran.document["steps"]) == 0
+
+
+def test_prove_says_how_every_clause_stands(kept: Kept, place: Path) -> None:
+    kept("policy", "publish", "--dir", place)
+    ran = kept("prove", "--json", "--dir", place)
+    document = ran.document
+    assert set(document) == {"clauses", "totals"}
+    assert len(document["clauses"]) == 187
+    keys = {"id", "mode", "kind", "status", "outcome", "controls", "looked_at", "scope"}
+    assert all(set(c) >= keys for c in document["clauses"])
+    assert sum(document["totals"].values()) == 187
+    by_id = {c["id"]: c for c in document["clauses"]}
+    assert by_id["PREAM-2"]["outcome"] == "pass"
+    # The example holds no free transactions, which this policy says it does: a finding.
+    assert by_id["PI-3"]["outcome"] == "fail"
+    assert ran.status == 1
+    one = kept("prove", "--clause", "PREAM-2", "--json", "--dir", place)
+    assert one.status == 0
+    assert [c["id"] for c in one.document["clauses"]] == ["PREAM-2"]
+    assert "PREAM-2" in kept("prove", "--clause", "PREAM-2", "--dir", place).out
+
+
+def test_the_ledger_can_be_checked_without_kept(kept: Kept, place: Path, tmp_path: Path) -> None:
+    kept("policy", "publish", "--dir", place)
+    ran = kept("ledger", "verify", "--json", "--dir", place)
+    assert ran.status == 0
+    assert {"entries", "root", "ok"} <= set(ran.document)
+    assert ran.document["ok"] is True
+    signed = kept("ledger", "checkpoint", "--json", "--dir", place).document
+    assert signed["entries"] == ran.document["entries"]
+    copy = tmp_path / "copy"
+    exported = kept("ledger", "export", copy, "--json", "--dir", place)
+    assert exported.status == 0
+    done = subprocess.run(
+        [sys.executable, ROOT / "src" / "kept_verify.py", copy, "--key", exported.document["key"]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    since = kept("ledger", "verify", "--since", copy / "checkpoint", "--dir", place)
+    assert since.status == 0
+    assert kept("ledger", "export", copy, "--dir", place).status != 0
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_no_output_holds_personal_data(kept: Kept, place: Path, as_json: bool) -> None:
+    shape = ("--json",) if as_json else ()
+    who = ("--identity", "email=ana@example.org", *OVERRIDE)
+    commands: list[tuple[Any, ...]] = [
+        ("doctor",),
+        ("map", "show"),
+        ("map", "check"),
+        ("policy", "check"),
+        ("rights", "access", *who, "--out", place.parent / "p.zip"),
+        ("hold", "add", "--identity", "email=ana@example.org", "--system", "example",
+         "--ground", "why", "--clause", "RET-10"),
+        ("rights", "erase", *who),
+        ("rights", "erase", *who, "--yes"),
+        ("case", "list"),
+        ("hold", "list"),
+        ("prove",),
+        ("ledger", "verify"),
+        ("ledger", "checkpoint"),
+        ("ledger", "export", place.parent / "copy"),
+    ]  # fmt: skip
+    for command in commands:
+        ran = kept(*command, *shape, "--dir", place)
+        assert ran.said, command
+        met = [p for p in PEOPLE if p in ran.said]
+        assert not met, (command, met)
+    case = kept("case", "list", "--json", "--dir", place).document["cases"][0]["case"]
+    assert "ana@example.org" not in kept("case", "show", case, *shape, "--dir", place).said
+    assert "ana@example.org" in kept("case", "show", case, "--show", *shape, "--dir", place).out
+    text = "".join(p.read_text("utf-8", "replace") for p in (place.parent / "copy").rglob("*")
+                   if p.is_file())  # fmt: skip
+    assert not [p for p in PEOPLE if p in text]

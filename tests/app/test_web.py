@@ -1,0 +1,304 @@
+"""The pages and the API, over HTTP, on a server process as an operator runs it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from litestar import Litestar
+from tests.app.conftest import TOKEN, Kept, serve
+
+from kept import deployment
+from kept.app import api, pages
+from kept.app.surface import ROUTES
+from kept.app.web import HEADERS
+
+SECRET = "zoe.secret@example.fr"
+
+
+def ask(
+    url: str, path: str, method: str = "GET", body: object = None, **headers: str
+) -> tuple[int, http.client.HTTPMessage, str]:
+    place = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+    data = body if isinstance(body, (str, type(None))) else json.dumps(body)
+    connection.request(method, path, data, headers)
+    answer = connection.getresponse()
+    return answer.status, answer.headers, answer.read().decode()
+
+
+def decide(url: str, body: object, token: str = TOKEN) -> tuple[int, Any]:
+    status, _, text = ask(
+        url, "/api/v1/decide", "POST", body,
+        **{"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )  # fmt: skip
+    return status, json.loads(text)
+
+
+def paths() -> list[str]:
+    """Every GET route, with its places filled in."""
+    fill = {"number:int": "2", "version:str": "2023-06-27", "name:str": "kept.css"}
+    return [
+        re.sub(r"\{([^}]+)\}", lambda place: fill[place[1]], route.name)
+        for route in ROUTES
+        if route.method == "GET"
+    ]
+
+
+def test_the_table_names_every_route() -> None:
+    app = Litestar([*pages.HANDLERS, api.decide], openapi_config=None)
+    real = {
+        (route.path_format if hasattr(route, "path_format") else route.path, method)
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method != "OPTIONS"
+    }
+    plain = {(re.sub(r":\w+\}", "}", r.name), r.method) for r in ROUTES}
+    assert real | {("/api/v1/schema/openapi.json", "GET")} == plain
+
+
+def test_a_get_never_may_change_anything() -> None:
+    assert not [r.name for r in ROUTES if r.method == "GET" and r.changes]
+    assert all(r.changes for r in ROUTES if r.method != "GET")
+    assert [r.name for r in ROUTES if r.changes and not r.roles] == []
+
+
+def state(directory: Path) -> dict[str, tuple[Any, ...]]:
+    """Every row of Kept's own database, and of the example's."""
+    found = {}
+    with psycopg.connect(deployment.read(directory).database) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        for (table,) in tables:
+            row = connection.execute(f"SELECT count(*), md5(string_agg(t::text, '|' ORDER BY"
+                                     f" t::text)) FROM {table} t").fetchone()  # fmt: skip
+            assert row is not None
+            found[table] = tuple(row)
+    found["example"] = ((directory / "example.sqlite3").read_bytes(),)
+    return found
+
+
+def test_get_changes_nothing(served: tuple[str, Path]) -> None:
+    url, directory = served
+    before = state(directory)
+    assert len(before) > 10
+    for path in paths():
+        for method in ("GET", "HEAD", "OPTIONS"):
+            status, headers, _ = ask(url, path, method)
+            assert status < 500, (method, path)
+            assert headers.get("Set-Cookie") is None
+        assert ask(url, path)[0] in (200, 302, 301, 307), path
+    assert state(directory) == before
+
+
+@pytest.mark.parametrize("path", [*paths(), "/nothing-here", "/privacy/sentences/99999"])
+def test_every_answer_is_strict(path: str, served: tuple[str, Path]) -> None:
+    status, headers, text = ask(served[0], path)
+    assert status in (200, 302, 404)
+    for name, value in HEADERS.items():
+        assert headers[name] == value
+    assert headers.get("Set-Cookie") is None
+    if headers["Content-Type"].startswith("text/html"):
+        assert "<script" not in text
+        assert "style=" not in text
+        assert not re.findall(r'(?:src|srcset|data|action)\s*=\s*"', text)
+        assert set(re.findall(r'<link [^>]*href="([^"]+)"', text)) <= {
+            "/assets/kept.css", "/assets/kept.svg",
+        }  # fmt: skip
+
+
+def test_the_style_asks_nobody(served: tuple[str, Path]) -> None:
+    text = ask(served[0], "/assets/kept.css")[2]
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_an_error_page_repeats_nothing(served: tuple[str, Path]) -> None:
+    status, _, text = ask(served[0], f"/privacy/{urllib.parse.quote(SECRET)}?who={SECRET}")
+    assert status == 404
+    assert SECRET not in text
+    assert "/privacy" in text
+    status, _, text = ask(served[0], "/privacy", "POST", "x")
+    assert status == 405
+
+
+def test_the_policy_shows_every_sentence_with_its_mark(served: tuple[str, Path]) -> None:
+    url, directory = served
+    text = ask(url, "/privacy")[2]
+    units = deployment.read(directory).read_bundle().units
+    marks = re.findall(r'<a class="mark (\w+)" href="(/privacy/sentences/\d+)"', text)
+    assert len(marks) == len(units)
+    assert len({path for _, path in marks}) == len(units)
+    assert {"pass", "open", "statement"} <= {mark for mark, _ in marks}
+    for word in ("pass", "open", "statement"):
+        path = next(path for mark, path in marks if mark == word)
+        status, _, behind = ask(url, path)
+        assert status == 200
+        assert f'class="state {word}"' in behind
+    checked = next(path for mark, path in marks if mark == "pass")
+    behind = ask(url, checked)[2]
+    assert "kept prove --clause" in behind
+    assert "kept-verify" in behind
+    assert "entry " in behind
+
+
+@pytest.mark.parametrize("shows", ["text", "checks"])
+def test_the_operator_decides_what_the_page_shows(shows: str, place: Path, kept: Kept) -> None:
+    file = place / "kept.toml"
+    text = file.read_text("utf-8").replace('shows = "live"', f'shows = "{shows}"')
+    file.write_text(text, "utf-8")
+    kept("policy", "publish", "--dir", place)
+    kept("prove", "--dir", place)
+    process, document = serve(place)
+    try:
+        page = ask(document["url"], "/privacy")[2]
+        marks = set(re.findall(r'<a class="mark (\w+)"', page))
+        assert marks == (set() if shows == "text" else {"pass", "statement"})
+        assert ask(document["url"], "/privacy/sentences/3")[0] == 404
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_the_versions(served: tuple[str, Path]) -> None:
+    text = ask(served[0], "/privacy/versions")[2]
+    assert 'href="/privacy/versions/2023-06-27"' in text
+    assert "27 June 2023" in text
+    old = ask(served[0], "/privacy/versions/2023-06-27")[2]
+    assert "This version was last updated on 27 June 2023." in old
+    assert ask(served[0], "/privacy/versions/1999-01-01")[0] == 404
+
+
+# The door for other programs.
+
+ASK = {"purpose": "communicate", "category": "contact.email", "context": "site-form"}
+
+
+def test_a_decision_is_answered_and_recorded(served: tuple[str, Path], kept: Kept) -> None:
+    url, directory = served
+    before = kept("ledger", "verify", "--json", "--dir", directory).document["entries"]
+    status, answer = decide(url, {**ASK, "subject": {"kind": "email", "value": SECRET}})
+    assert status == 200
+    assert set(answer) == {"allow", "because", "basis", "activity", "reason", "policy"}
+    assert answer["policy"] == {"id": "interop.io", "version": "2023-06-27"}
+    assert answer["because"]
+    after = kept("ledger", "verify", "--json", "--dir", directory).document
+    assert (after["entries"], after["ok"]) == (before + 1, True)
+
+
+def test_a_ground_that_arises_in_the_act_counts(served: tuple[str, Path]) -> None:
+    news = {"purpose": "marketing.email", "category": "contact.email", "context": "site-form",
+            "region": "EEA"}  # fmt: skip
+    _, denied = decide(served[0], news)
+    assert denied["allow"] is False
+    grounds = ["consent:marketing.email", "preference:email"]
+    _, allowed = decide(served[0], {**news, "grounds": grounds})
+    assert (allowed["allow"], allowed["basis"]) == (True, "consent")
+    assert decide(served[0], news)[1]["allow"] is False, "an act leaves nothing behind"
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", "ü"])
+def test_without_the_token_nothing(token: str, served: tuple[str, Path]) -> None:
+    encoded = token.encode().decode("latin-1")
+    status, answer = decide(served[0], ASK, encoded)
+    assert status == 401
+    assert "allow" not in answer
+
+
+def test_without_a_token_in_the_deployment_the_api_is_closed(place: Path) -> None:
+    file = place / "kept.toml"
+    text = file.read_text("utf-8").replace(f'token = "{TOKEN}"', 'token = "env:KEPT_NO_TOKEN"')
+    file.write_text(text, "utf-8")
+    process, document = serve(place)
+    try:
+        for token in ("", "None", TOKEN):
+            assert decide(document["url"], ASK, token)[0] == 403
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{",
+        "",
+        "[]",
+        SECRET,
+        {"purpose": 1, "category": SECRET},
+        {"purpose": SECRET},
+        {"purpose": "", "category": SECRET},
+        {**ASK, SECRET: 1},
+        {**ASK, "subject": SECRET},
+        {**ASK, "subject": {"kind": SECRET, "value": "x"}},
+        {**ASK, "subject": {"kind": "email", "value": f"{SECRET} {SECRET}"}},
+        {**ASK, "subject": {"kind": "email", "value": SECRET, SECRET: 1}},
+        {**ASK, "subject": {"kind": "email", "value": "x" * 500 + SECRET}},
+        {**ASK, "grounds": SECRET},
+        {**ASK, "grounds": [SECRET]},
+        {**ASK, "grounds": [f"assessment:{SECRET}"]},
+        {**ASK, "grounds": ["consent:x"] * 21},
+        {**ASK, "purpose": SECRET * 20},
+    ],
+)
+def test_a_wrong_body_is_refused_and_not_repeated(body: object, served: tuple[str, Path]) -> None:
+    status, answer = decide(served[0], body)
+    assert status == 400
+    assert answer["detail"]
+    text = json.dumps(answer)
+    assert SECRET not in text
+    assert "secret" not in text
+
+
+def test_a_body_that_is_too_large(served: tuple[str, Path]) -> None:
+    status, answer = decide(served[0], {**ASK, "context": "x" * 100_000})
+    assert status == 413
+    assert "x" * 100 not in json.dumps(answer)
+
+
+def test_the_schema_describes_the_door(served: tuple[str, Path]) -> None:
+    schema = json.loads(ask(served[0], "/api/v1/schema/openapi.json")[2])
+    assert schema["openapi"].startswith("3.1")
+    assert "post" in schema["paths"]["/api/v1/decide"]
+    body = schema["components"]["schemas"]["DecideRequest"]
+    assert set(body["required"]) == {"purpose", "category"}
+    assert {"grounds", "subject", "region"} <= set(body["properties"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_cleanly(number: int, place: Path) -> None:
+    process, document = serve(place)
+    assert ask(document["url"], "/health")[2] == "ok"
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert "Traceback" not in out + err
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)  # nobody of its group is left
+    with socket.socket() as probe:
+        place_ = urllib.parse.urlsplit(document["url"])
+        assert probe.connect_ex((place_.hostname, place_.port)) != 0
+
+
+def test_it_listens_on_loopback_only(served: tuple[str, Path]) -> None:
+    assert urllib.parse.urlsplit(served[0]).hostname == "127.0.0.1"
+
+
+def test_a_page_is_quick(served: tuple[str, Path]) -> None:
+    ask(served[0], "/privacy")
+    begun = time.monotonic()
+    for _ in range(5):
+        ask(served[0], "/privacy")
+    assert (time.monotonic() - begun) / 5 < 1

@@ -1,0 +1,228 @@
+"""The example company: it asks before it stores, and one person's life goes as it should."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import psutil
+import pytest
+
+from examples.company import world
+from examples.company.door import region_of
+from examples.company.seed import CAST
+
+ROOT = Path(__file__).resolve().parents[2]
+FIELDS = {"email": "new.person@example.org", "message": "Hello?"}
+
+
+def run(*arguments: str) -> dict[str, Any]:
+    """A verb of the company; its JSON."""
+    command = [sys.executable, "-m", "examples.company", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
+    return found
+
+
+@contextmanager
+def serving(*command: str) -> Iterator[dict[str, Any]]:
+    """A server for a while; the line of JSON with which it says that it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@dataclass(frozen=True)
+class Company:
+    """A prepared company and its site. Kept serves only where a test starts it."""
+
+    directory: Path
+    site: str
+    told: dict[str, Any]
+
+    @property
+    def here(self) -> world.World:
+        return world.load(self.directory)
+
+    def send(self, path: str, **fields: str) -> tuple[int, dict[str, Any]]:
+        return send(self.site, path, fields)
+
+    def kept(self) -> Any:
+        port = str(urlsplit(self.here.kept).port)
+        return serving("kept.app", "serve", "--dir", str(self.directory), "--port", port, "--json")
+
+
+def send(
+    site: str, path: str, fields: dict[str, str], **headers: str
+) -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPConnection(urlsplit(site).netloc, timeout=30)
+    kind = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    with closing(connection):
+        connection.request("POST", path, urlencode(fields), {**kind, **headers})
+        reply = connection.getresponse()
+        return reply.status, json.loads(reply.read())
+
+
+def get(site: str, path: str) -> tuple[int, str, http.client.HTTPMessage]:
+    connection = http.client.HTTPConnection(urlsplit(site).netloc, timeout=30)
+    with closing(connection):
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode(), reply.headers
+
+
+def free_port() -> str:
+    import socket
+
+    with closing(socket.socket()) as s:
+        s.bind(("127.0.0.1", 0))
+        return str(s.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    directory = tmp_path_factory.mktemp("company")
+    told = run("prepare", str(directory), "--port", free_port())
+    try:
+        with serving("examples.company", "site", str(directory), "--port", "0") as said:
+            yield Company(directory, said["site"], told)
+    finally:
+        run("stop", str(directory))
+        data = str(directory / "company" / "postgres")
+        left = [p for p in psutil.process_iter(["cmdline"]) if data in (p.info["cmdline"] or [])]
+        assert not left, "a server of the company was left behind"
+
+
+def test_prepare_again_changes_nothing(company: Company) -> None:
+    before = world.everything(company.here)
+    settings = (company.directory / "kept.toml").read_text()
+    again = run("prepare", str(company.directory), "--port", "1")
+    assert again == {**company.told, "new": False, "people": None}
+    assert world.everything(company.here) == before
+    assert (company.directory / "kept.toml").read_text() == settings
+
+
+def test_the_cast_is_there_and_hard(company: Company) -> None:
+    rows = world.everything(company.here)
+    names = [row["name"] for (table, _), row in rows.items() if table == "customers.customer"]
+    assert {person.name for person in CAST} <= set(names)
+    assert names.count("Ana Weber") == 2
+    ana = world.about(rows, "ana.weber@example.de")
+    assert ana["support.ticket"] == 2
+    assert ana["customers.form_submission"] == 1
+    other = world.about(rows, "office@weber-optik.example")
+    assert other["customers.customer"] == 1
+    assert world.about(rows, "a_b@example.org")["customers.customer"] == 1
+    references = [row["customer_ref"] for (t, _), row in rows.items() if t == "support.ticket"]
+    assert None in references
+    assert "1001" in references
+    assert all(row["legal_basis"] for row in rows.values() if "legal_basis" in row)
+
+
+def test_a_visit_leaves_nothing_behind(company: Company) -> None:
+    before = world.everything(company.here)
+    for path in ("/", "/product", "/about", "/contact", "/trial", "/onboarding", "/style.css"):
+        status, text, headers = get(company.site, path)
+        assert status == 200
+        assert "Set-Cookie" not in headers
+        assert "http" not in text.replace("http-equiv", "")
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert get(company.site, "/nowhere")[0] == 404
+    assert world.everything(company.here) == before
+
+
+def test_no_box_is_ticked_and_optional_fields_say_so(company: Company) -> None:
+    _, text, _ = get(company.site, "/trial")
+    assert "checked" not in text
+    assert text.count("may stay empty") == 5
+
+
+def test_nothing_is_stored_while_kept_cannot_be_asked(company: Company) -> None:
+    before = world.everything(company.here)
+    status, said = company.send("/contact", **FIELDS)
+    assert (status, said["stored"]) == (503, None)
+    assert world.everything(company.here) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status"),
+    [
+        ("/contact", {"email": "x@example.org"}, 400),
+        ("/trial", {}, 400),
+        ("/onboarding", {"email": "x@example.org"}, 400),
+        ("/order", {"quantity": "1"}, 403),
+        ("/support", {"subject": "a", "body": "b"}, 403),
+        ("/nowhere", {}, 404),
+    ],
+)
+def test_what_is_not_complete_is_refused(
+    company: Company, path: str, fields: dict[str, str], status: int
+) -> None:
+    before = world.everything(company.here)
+    assert company.send(path, **fields)[0] == status
+    assert world.everything(company.here) == before
+
+
+def test_a_form_from_another_site_is_refused(company: Company) -> None:
+    assert send(company.site, "/contact", FIELDS, Origin="http://evil.example")[0] == 403
+
+
+def test_a_life_goes_as_it_should(company: Company) -> None:
+    with company.kept() as said:
+        story = run("life", str(company.directory), "--site", company.site, "--kept", said["url"],
+                    "--json")  # fmt: skip
+        assert story["wrong"] == []
+        assert [step["step"] for step in story["steps"]] == [
+            "visit", "contact form", "trial", "a marketer", "account", "order", "support", "access",
+            "by hand", "erasure", "access again", "afterwards",
+        ]  # fmt: skip
+        # Whoever was erased stays unknown; the next person begins anew.
+        again = run("life", str(company.directory), "--site", company.site, "--kept", said["url"],
+                    "--json")  # fmt: skip
+        assert again["wrong"] == []
+
+
+def test_on_a_no_nothing_is_stored(company: Company) -> None:
+    """Without the assessment of its interest the company may not answer a message."""
+    settings = company.directory / "kept.toml"
+    text = settings.read_text()
+    settings.write_text(text.partition("# Where a use rests")[0])
+    before = world.everything(company.here)
+    try:
+        with company.kept():
+            status, said = company.send("/contact", **FIELDS, newsletter="yes")
+    finally:
+        settings.write_text(text)
+    assert (status, said["stored"]) == (403, None)
+    assert "assessment" in said["reason"]
+    assert said["because"]
+    assert world.everything(company.here) == before
+
+
+def test_regions() -> None:
+    places = [("DE", None), ("NO", None), ("GB", None), ("CH", None), ("US", "CA"), ("US", "NY")]
+    assert [region_of(*place) for place in places] == ["EEA", "EEA", "UK", "CH", "US-CA", "US"]
+    assert region_of(None) == region_of("") == "unknown"
+    assert region_of("JP") == "other"
+
+
+def test_it_stays_small_and_knows_only_what_is_public() -> None:
+    files = [p for p in (ROOT / "examples" / "company").rglob("*") if p.suffix != ".pyc"]
+    lines = [line for p in files if p.is_file() for line in p.read_text("utf-8").splitlines()]
+    assert sum(1 for line in lines if line.strip()) <= 1500
+    assert not [line for line in lines if line.startswith(("import kept", "from kept"))]
