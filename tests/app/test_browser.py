@@ -94,7 +94,8 @@ def test_nothing_runs_off_the_side(
 
 # Contrast of every piece of text against what really lies behind it (WCAG 1.4.3), icons 1.4.11.
 COLOURS = """() => {
-  const parse = c => { const m = c.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m; };
+  const numbers = c => c.match(/[\\d.]+/g).map(Number);
+  const parse = c => numbers(c).length < 4 ? [...numbers(c), 1] : numbers(c);
   const behind = el => {
     for (; el; el = el.parentElement) {
       const b = parse(getComputedStyle(el).backgroundColor);
@@ -109,7 +110,8 @@ COLOURS = """() => {
     if (!walker.currentNode.textContent.trim() || !el.getClientRects().length) continue;
     const s = getComputedStyle(el);
     if (s.opacity !== '1') found.push([el.className, [0,0,0,1], [0,0,0,1], 16]);
-    found.push([el.tagName + '.' + el.className, parse(s.color), behind(el), parseFloat(s.fontSize)]);
+    const where = el.tagName + '.' + el.className;
+    found.push([where, parse(s.color), behind(el), parseFloat(s.fontSize)]);
   }
   for (const el of document.querySelectorAll('a.mark svg'))
     found.push(['icon', parse(getComputedStyle(el).color), behind(el), 24]);

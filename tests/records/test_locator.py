@@ -74,7 +74,7 @@ def test_everybody_else_leaves_them_out(records, stored) -> None:
     macs = records.locator.retained_macs("shop", "invoice")
     assert len(macs) == 3
     assert records.locator.retained_macs("shop", "other") == frozenset()
-    hidden = records.locator.hidden
+    hidden = records.locator.veil().hidden
     assert hidden("shop", "invoice", [(1,), (4,), (3,), (2,)]) == [True, False, True, True]
     assert hidden("desk", "invoice", [(1,)]) == [False]
     # The same key as another engine spells it.

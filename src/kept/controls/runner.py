@@ -76,9 +76,7 @@ def run(
         with controller.database.connection() as connection:
             indices = controller.ledger.append_in(connection, entries)
             rows = zip(indices, done, documents, strict=True)
-            Runs(controller.database).add(
-                connection, [(i, e.control, e.at, d) for i, e, d in rows]
-            )
+            Runs(controller.database).add(connection, [(i, e.control, e.at, d) for i, e, d in rows])
     except Tampered:
         # A ledger that was altered takes nothing more. What was seen is still told, unrecorded.
         return done

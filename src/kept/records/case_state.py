@@ -130,9 +130,7 @@ DATASETS: Final = (
         Field("changed_at", "datetime", nullable=False),
         Field("closed_at", "datetime"),
         Field("complete", "boolean"),
-        links=(
-            Link(("actor",), "actor", ("actor",), Owner.ACCESSED),
-        ),
+        links=(Link(("actor",), "actor", ("actor",), Owner.ACCESSED),),
     ),
     _own(
         "case_person",

@@ -210,7 +210,9 @@ class PostgreSQL(Dialect):
 
     @override
     def side(self, column: Column, element: Element) -> Element:
-        if column.type in ("json", "other"):
+        if column.type == "other":
+            return self._spoken(element)
+        if column.type == "json":
             return sa.cast(element, Named("text"))
         if not column.plain:
             return sa.collate(sa.cast(element, Named("text")), "C")
@@ -234,7 +236,15 @@ class PostgreSQL(Dialect):
     @override
     def shown_as(self, column: Column, element: Element) -> Element:
         # a blank-padded text is read as it is compared: without its padding
+        if column.type == "other":
+            return self._spoken(element)
         return sa.cast(element, Named("text")) if column.padded else element
+
+    @staticmethod
+    def _spoken(element: Element) -> Element:
+        """The text that the engine itself shows (a cast says `/32` of an address)."""
+        shown = sa.func.format(sa.literal_column("'%s'"), element)
+        return sa.case((element.is_not(None), shown))
 
     @override
     def joined(self, a: Column, left: Element, b: Column, right: Element) -> Element:
@@ -245,6 +255,8 @@ class PostgreSQL(Dialect):
         return self._text(a, left) == self._text(b, right)
 
     def _text(self, column: Column, element: Element) -> Element:
+        if column.type == "other":
+            return sa.collate(self._spoken(element), "C")
         exact = sa.func.trim_scale(element) if column.type == "decimal" else element
         return sa.collate(sa.cast(exact, Named("text")), "C")
 

@@ -38,6 +38,9 @@ _KINDS: Final[Mapping[str, str]] = {
     "25006": "privilege", "P0001": "trigger", "09000": "trigger", "27000": "trigger",
 }  # fmt: skip
 
+#: A table or column is not there, an operator does not fit, a prepared result has changed.
+_STALE: Final = frozenset(("42P01", "42703", "42883", "0A000"))
+
 #: Loaded as Values; every other type of the engine is text.
 _VALUES: Final = (
     "bool", "int2", "int4", "int8", "numeric", "float4", "float8", "text", "varchar", "bpchar",
@@ -213,10 +216,16 @@ class PostgreSQLStore(SqlStore):
     def give_back(self, wire: Wire, write: bool) -> None:
         """Keep the connection for another session of the same kind, or close it."""
         with self._idle_lock:
-            if not wire.broken and len(self._idle[write]) < self.options.connections:
+            fit = not (wire.broken or wire.worn)
+            if fit and len(self._idle[write]) < self.options.connections:
                 self._idle[write].append(wire)
                 return
         wire.connection.close()
+
+    def forget(self) -> None:
+        """Reflect again, and prepare again."""
+        super().forget()
+        self.close()
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -252,7 +261,7 @@ class PostgreSQLStore(SqlStore):
                 met=f"SQLSTATE {state}",
                 fix="run it again",
             )
-        if state in ("42P01", "42703", "42883", "0A000"):
+        if state in _STALE:
             self.forget()
             return StoreError(
                 f"{where} is not as it was when it was last looked at",
@@ -310,6 +319,7 @@ class PostgreSQLSession(SqlSession):
             return
         except psycopg.Error as error:
             at = self._wire.failed - first
+            self._wire.worn = self._wire.worn or error.sqlstate in _STALE
             problem = self.store.wrapped(
                 error, dataset(at) if at >= 0 else None, self._wire.connection
             )
@@ -380,7 +390,8 @@ class PostgreSQLSession(SqlSession):
         )
         insert = "INSERT INTO kept_step (step) VALUES ($1) ON CONFLICT DO NOTHING"
         self._plain(create)
-        return any(n for _, _, n in self._run([(insert, (step,))], lambda _: "kept_step"))
+        inserted = [n for _, _, n in self._run([(insert, (step,))], lambda _: "kept_step")]
+        return sum(inserted) > 0
 
     def _attempt(self, changes: Sequence[Change]) -> list[Obstacle]:
         alone = not self._begun

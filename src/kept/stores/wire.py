@@ -34,7 +34,8 @@ Statement = tuple[str, Sequence[Param]]
 class Wire:
     """One connection in the hands of one session at a time.
 
-    `broken`: the connection is lost or out of step; it is closed, never handed on.
+    `broken`: the connection is lost or out of step. `worn`: what it prepared no longer fits
+    the tables. Either is closed, never handed on.
     `failed` is the index of the statement that raised last.
     """
 
@@ -48,7 +49,7 @@ class Wire:
     ) -> None:
         self.connection = connection
         self.broken = False
-        self.busy = False
+        self.busy = self.worn = False
         self.failed = 0
         self._pg = connection.pgconn
         self._load = Transformer(connection)
@@ -76,7 +77,8 @@ class Wire:
         self.broken = self.busy = True  # until every answer is read
         answers = self._answers(self._send(statements, prepare and self._prepare))
         try:
-            yield from answers
+            for answer in answers:  # not `yield from`: that would close them with us
+                yield answer
         except GeneratorExit:
             # Nobody wants the rest; the connection still has to be brought into step.
             for _ in answers:

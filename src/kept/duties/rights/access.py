@@ -96,7 +96,7 @@ def access(
             "package": manifest,
             "rows": sum(read.values()),
             "datasets": len(read),
-            "systems": len({s.store for s in steps}),
+            "systems": len(controller.datamap.systems) - len(unreached),
             "known": len(controller.datamap.systems),
             "unreached": [name(s) for s, _ in unreached],
             "right": "access",
@@ -232,8 +232,8 @@ def _answer(
 ) -> dict[str, Any]:
     rows = sum(s.counts.found for s in answer.steps)
     places = sum(1 for s in answer.steps if s.counts.found)
-    asked = len({s.store for s in answer.steps})
     known = len(controller.datamap.systems)
+    asked = known - len(answer.unreached)
     found = f"{rows} row{'s' if rows != 1 else ''} in {places} place{'s' if places != 1 else ''}"
     summary = f"We looked in {asked} of the {known} systems that we know of and found {found}."
     document = answer.document()
@@ -268,9 +268,10 @@ def _answer(
 def _page(controller: Controller, shown: list[dict[str, Any]], now: dt.datetime) -> dict[str, Any]:
     bundle = controller.bundle
     language = bundle.languages[0]
+    name, post = bundle.organisation.name, bundle.organisation.post
     return {
         "organisation": bundle.organisation,
-        "post": ", ".join(bundle.organisation.post),
+        "post": ", ".join(post[1:] if post[0] == name else post),
         "asked_words": day(now.astimezone(dt.UTC).date(), language),
         "policy_words": day(bundle.version, language),
         "datasets": shown,

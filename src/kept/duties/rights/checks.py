@@ -12,6 +12,7 @@ from kept.controls.registry import Finding, Looked, control
 from kept.datamap.map import Dataset, Link, Owner
 from kept.errors import StoreError
 
+_TRANSACTIONS: Final = ("transaction.free", "transaction.paid")
 #: People of each dataset that are looked up both ways.
 SAMPLE: Final = 25
 
@@ -65,7 +66,7 @@ def transactions_are_mapped(controller: Controller, now: dt.datetime) -> Iterato
         for dataset in controller.datamap.systems[system].datasets.values():
             kinds = {
                 kind
-                for kind in ("transaction.free", "transaction.paid")
+                for kind in _TRANSACTIONS
                 for f in dataset.personal
                 if f.category and within("categories", f.category, kind)
             }
@@ -79,9 +80,21 @@ def transactions_are_mapped(controller: Controller, now: dt.datetime) -> Iterato
             if not owned and not any(f.identifies for f in dataset.fields.values()):
                 yield Finding(where, "transactions that no link ties to a person")
             yield Looked(inspector.count(system, dataset), where, system)
-    if met:
-        for kind in sorted({"transaction.free", "transaction.paid"} - met):
-            yield Finding("the data map", f"no dataset is mapped as `{kind}`")
+    # What an activity says it uses has to be found somewhere in the map under that label.
+    served = {
+        activity
+        for system in controller.datamap.systems.values()
+        for dataset in system.datasets.values()
+        for activity in dataset.activities
+    }
+    for name in sorted(served & set(controller.bundle.activities)):
+        for kind in controller.bundle.activities[name].categories:
+            if kind in _TRANSACTIONS and kind not in met:
+                yield Finding(
+                    "the data map",
+                    f"`{name}` is served, which uses `{kind}`, and no dataset is labelled so",
+                    "label the fields of these transactions with their category",
+                )
 
 
 @control("rights.answers-tell-what-was-done")
