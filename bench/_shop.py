@@ -166,7 +166,6 @@ def fill(connection: psycopg.Connection[Any], users: int, rows: int, heavy: int)
             f"ALTER TABLE {table} ADD FOREIGN KEY (parent_id) REFERENCES {parent} (id)"
         )
     connection.execute("VACUUM (FREEZE, ANALYZE)")
-    connection.execute("CHECKPOINT") if connection.info.user == "postgres" else None
 
 
 def open_store(url: str, the_map: DataMap) -> PostgreSQLStore:

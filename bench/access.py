@@ -38,7 +38,8 @@ class Rows:
     def __len__(self) -> int:
         return sum(map(len, self.tables.values()))
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return len(self)
 
 
 def by_hand(table: str) -> str:

@@ -129,13 +129,15 @@ def others(connection: psycopg.Connection[Any], numbers: Sequence[int]) -> list[
     """Count and hash of the rows of users that nobody erases."""
     mails = [_shop.email(number) for number in numbers]
     found: list[object] = []
-    for text in (
-        "SELECT count(*), sum(hashtextextended(users::text, 0)::numeric) FROM users"
-        " WHERE email = ANY(%s)",
-        "SELECT count(*), sum(hashtextextended(d0::text, 0)::numeric) FROM users"
-        " JOIN a0 ON a0.parent_id = users.id JOIN b0 ON b0.parent_id = a0.id"
-        " JOIN c0 ON c0.parent_id = b0.id JOIN d0 ON d0.parent_id = c0.id WHERE email = ANY(%s)",
-    ):
+    deep = (
+        "users JOIN a0 ON a0.parent_id = users.id JOIN b0 ON b0.parent_id = a0.id"
+        " JOIN c0 ON c0.parent_id = b0.id JOIN d0 ON d0.parent_id = c0.id"
+    )
+    for table, source in (("users", "users"), ("d0", deep)):
+        text = (
+            f"SELECT count(*), sum(hashtextextended({table}::text, 0)::numeric) FROM {source}"
+            " WHERE email = ANY(%s)"
+        )
         found.append(connection.execute(text, (mails,)).fetchone())
     return found
 

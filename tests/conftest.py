@@ -30,7 +30,6 @@ CARELESS = {
     "full_page_writes": "off",
     "max_connections": "100",
 }
-pytest_plugins = ["tests._skips"]
 
 _TEMPLATE = "kept_template"
 _numbers = itertools.count(1)

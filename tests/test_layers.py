@@ -48,10 +48,12 @@ READERS = {
     "datamap": frozenset({"load"}),
 }
 WORLD = frozenset(
-    ["os", "io", "pathlib", "shutil", "tempfile", "logging", "subprocess", "threading", "asyncio"]
-    + ["time", "random", "secrets", "socket", "urllib", "http", "httpx", "requests", "litestar"]
-    + ["sqlite3", "psycopg", "psycopg_pool", "sqlalchemy"]
-)
+    (
+        "os", "io", "pathlib", "shutil", "tempfile", "logging", "subprocess", "threading",
+        "asyncio", "time", "random", "secrets", "socket", "urllib", "http", "httpx", "requests",
+        "litestar", "sqlite3", "psycopg", "psycopg_pool", "sqlalchemy",
+    )
+)  # fmt: skip
 READING = frozenset({"pathlib", "os", "io"})
 CLOCKS = frozenset(
     {"now", "today", "utcnow", "fromtimestamp", "getenv", "urandom", "uuid1", "uuid4"}

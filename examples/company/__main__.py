@@ -38,6 +38,9 @@ def main() -> int:
     except FileNotFoundError:
         print("There is no company here; make one with `prepare DIR`.", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"That does not work there: {error.strerror}.", file=sys.stderr)
+        return 2
 
 
 def _run(given: argparse.Namespace) -> int:

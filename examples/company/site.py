@@ -110,6 +110,10 @@ class Site(ThreadingHTTPServer):
         self.world, self.door = world, Door(world.kept, world.token)
         self.forms = counter.forms(Path(world.bundle))
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say what kind of error it was; a traceback could hold what somebody sent."""
+        print(f"error: {type(sys.exception()).__name__}", file=sys.stderr, flush=True)
+
     @property
     def url(self) -> str:
         """Where it listens."""
@@ -120,8 +124,6 @@ class Handler(BaseHTTPRequestHandler):
     """One request. Nothing is logged: a log line would hold an address."""
 
     server: Site
-    server_version = "company"
-    sys_version = ""
 
     def do_GET(self) -> None:
         """A page or a form. Changes nothing."""

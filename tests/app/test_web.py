@@ -251,11 +251,20 @@ def test_without_a_token_in_the_deployment_the_api_is_closed(place: Path) -> Non
         {**ASK, "grounds": [f"assessment:{SECRET}"]},
         {**ASK, "grounds": ["consent:x"] * 21},
         {**ASK, "purpose": SECRET * 20},
+        # Made-up terms would be recorded for ever.
+        {**ASK, "purpose": SECRET},
+        {**ASK, "category": SECRET},
+        {**ASK, "context": SECRET},
+        {**ASK, "recipient": SECRET},
+        {**ASK, "region": SECRET},
     ],
 )
 def test_a_wrong_body_is_refused_and_not_repeated(body: object, served: tuple[str, Path]) -> None:
-    status, answer = decide(served[0], body)
+    url, directory = served
+    before = state(directory)
+    status, answer = decide(url, body)
     assert status == 400
+    assert state(directory) == before, "nothing is recorded of it"
     assert answer["detail"]
     text = json.dumps(answer)
     assert SECRET not in text

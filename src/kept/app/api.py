@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -18,8 +19,11 @@ from litestar.exceptions import (
 from litestar.handlers import BaseRouteHandler
 
 from kept.controller import Controller
+from kept.errors import UsageError
 from kept.model.decision import Ask
+from kept.policy.bundle import Bundle
 from kept.terms.identifiers import Identifier
+from kept.terms.regimes import REGIONS
 
 _Term = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 
@@ -80,6 +84,7 @@ def decide(data: DecideRequest, state: State, request: Request[Any, Any, State])
     person: Identifier | None = None
     if data.subject is not None:
         person = Identifier(data.subject.kind, data.subject.value)
+    _refuse_made_up(controller.bundle, data)
     ask = Ask(data.purpose, data.category, data.context, data.recipient, data.region)
     decision = controller.decide(ask, person, now, arising=data.grounds)
     return DecideAnswer(
@@ -90,6 +95,25 @@ def decide(data: DecideRequest, state: State, request: Request[Any, Any, State])
         reason=decision.reason,
         policy=PolicyName(controller.bundle.id, str(controller.bundle.version)),
     )
+
+
+def _refuse_made_up(bundle: Bundle, data: DecideRequest) -> None:
+    """Refuse terms that the policy does not have: what is recorded could name a person."""
+    words = bundle.vocabulary
+    known: Mapping[str, Collection[str]] = {
+        "purpose": words.purposes,
+        "category": words.categories,
+        "context": {"any", *(c for a in bundle.activities.values() for c in a.contexts)},
+        "recipient": {*words.recipients, *bundle.recipients},
+        "region": {"unknown", *REGIONS},
+    }
+    for field, terms in known.items():
+        if getattr(data, field) not in terms:
+            raise UsageError(
+                f"`{field}` is not a term of this policy",
+                expected="a term of its vocabulary, of an activity or a region",
+                fix="see vocabulary.yml and activities.yml of the bundle",
+            )
 
 
 #: Fields that may be named in an answer; any other name was made up by the caller.

@@ -16,7 +16,7 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from kept.controller import Controller
-from kept.controls.evidence import Outcome
+from kept.controls.evidence import Evidence, Outcome
 from kept.controls.history import latest
 from kept.controls.runner import ClauseReport, report
 from kept.policy import render
@@ -27,7 +27,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "pass": {
         "one": "checked",
         "many": "checked",
-        "long": "A program checked this on the real data and found nothing amiss.",
+        "long": "A program checked this on the system as it runs, and found nothing amiss.",
     },
     "fail": {
         "one": "check failed",
@@ -100,13 +100,13 @@ _templates = jinja2.Environment(
 )
 
 
-def _day(moment: dt.date) -> str:
-    return f"{moment.day} {moment.strftime('%B %Y')}"
+def _day(moment: dt.date, controller: Controller) -> str:
+    return render.day(moment, controller.bundle.languages[0])
 
 
-def _minute(moment: dt.datetime) -> str:
+def _minute(moment: dt.datetime, controller: Controller) -> str:
     moment = moment.astimezone(dt.UTC)
-    return f"{_day(moment)}, {moment:%H:%M} UTC"
+    return f"{_day(moment.date(), controller)}, {moment:%H:%M} UTC"
 
 
 def _page(name: str, controller: Controller, status: int = 200, **values: Any) -> Response[str]:
@@ -116,7 +116,7 @@ def _page(name: str, controller: Controller, status: int = 200, **values: Any) -
         language=bundle.languages[0],
         organisation=bundle.organisation.name,
         email=bundle.organisation.email,
-        post=", ".join(bundle.organisation.post),
+        post=", ".join(p for p in bundle.organisation.post if p != bundle.organisation.name),
         words=WORDS,
         **values,
     )
@@ -237,7 +237,7 @@ def policy_page(state: State) -> Response[str]:
     for section in sections:
         section["blocks"] = [b for b in section["blocks"] if b["units"][0]["kind"] != "title"]
     newest = max((e.at for e in latest(controller)), default=None)
-    at = _minute(newest) if newest else ""
+    at = _minute(newest, controller) if newest else ""
     return _page(
         "policy.html.j2",
         controller,
@@ -245,7 +245,7 @@ def policy_page(state: State) -> Response[str]:
         opening=opening,
         sections=sections,
         version=controller.bundle.version.isoformat(),
-        version_words=_day(controller.bundle.version),
+        version_words=_day(controller.bundle.version, controller),
         draft=Versions(controller.database).newest(controller.bundle.id) is None,
         standing=_standing(units, at),
     )
@@ -274,7 +274,7 @@ def sentence_page(number: int, state: State) -> Response[str]:
                 "notes": one.clause.notes,
                 "word": word,
                 "other": elsewhere,
-                "evidence": [_evidence(e) for e in one.evidence],
+                "evidence": [_evidence(e, controller) for e in one.evidence],
             }
         )
     return _page(
@@ -287,14 +287,14 @@ def sentence_page(number: int, state: State) -> Response[str]:
     )
 
 
-def _evidence(e: Any) -> dict[str, Any]:
+def _evidence(e: Evidence, controller: Controller) -> dict[str, Any]:
     things = f"{e.looked_at:,} thing{'s' if e.looked_at != 1 else ''}"
     places = f"{e.places} place{'s' if e.places != 1 else ''}"
     return {
         "sentence": e.sentence,
         "outcome": e.outcome.value,
         "at": e.at.isoformat(),
-        "at_words": _minute(e.at),
+        "at_words": _minute(e.at, controller),
         "looked_words": f"{things} in {places}" if e.looked_at else "nothing",
         "text": e.text_digest,
         "rules": e.rules_digest,
@@ -316,9 +316,9 @@ def versions_page(state: State) -> Response[str]:
         shown.append(
             {
                 "version": version.published.version,
-                "words": _day(dt.date.fromisoformat(str(version.published.version))),
+                "words": _day(dt.date.fromisoformat(str(version.published.version)), controller),
                 "published_at": version.at.isoformat(),
-                "published_words": _minute(version.at),
+                "published_words": _minute(version.at, controller),
                 "text_sha256": version.published.text_sha256,
                 "rules_sha256": version.published.rules_sha256,
                 "entry": version.entry,
@@ -355,7 +355,7 @@ def version_page(version: str, state: State) -> Response[str]:
         "version.html.j2",
         controller,
         here="version",
-        words_date=_day(dt.date.fromisoformat(version)),
+        words_date=_day(dt.date.fromisoformat(version), controller),
         units=[{"kind": k, "text": t} for k, t in zip(last.kinds, last.units, strict=True)],
     )
 

@@ -11,6 +11,7 @@ import decimal
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect as EngineDialect
@@ -19,7 +20,9 @@ from kept.errors import StoreError, UsageError
 from kept.model.predicate import And, Before, Bits, Eq, In, IsNull, Not, Or, Predicate
 from kept.model.values import Type, Value
 from kept.stores.columns import BIG, Column, Element, Param
-from kept.stores.engines import DIALECTS, POSTGRESQL, SQLITE, Dialect, install
+from kept.stores.engine_postgresql import POSTGRESQL
+from kept.stores.engine_sqlite import SQLITE, install
+from kept.stores.engines import Dialect
 
 __all__ = [
     "DIALECTS",
@@ -32,6 +35,8 @@ __all__ = [
     "install",
     "render",
 ]
+
+DIALECTS: Final[Mapping[str, Dialect]] = {d.name: d for d in (POSTGRESQL, SQLITE)}
 
 
 class Binder:

@@ -21,7 +21,7 @@ from kept.stores import introspect
 from kept.stores.base import Session, Store
 from kept.stores.columns import Table
 from kept.stores.dialects import Dialect
-from kept.stores.engines import OURS
+from kept.stores.engine_sqlite import OURS
 from kept.stores.rows import assigned
 from kept.stores.statements import Call, Memo, ReadCall, Statements, Written
 

@@ -200,8 +200,11 @@ class Statements(Reading):
                 f"a text computed for `{table.dataset}` holds a null character",
                 fix="let the function give text without it",
             )
-        carried = [*identity, *(Column(c.name, c.type if c.type == "bytes" else "text")
-                                for c in columns)]  # fmt: skip
+        made_of = list(zip(*stored, strict=True))[len(identity) :]
+        carried = [*identity]
+        for column, params_of in zip(columns, made_of, strict=True):
+            blob = any(isinstance(param, bytes) for param in params_of)
+            carried.append(Column(column.name, "bytes" if blob else "text"))
         params = dialect.key_params(stored, carried, None)
         binds = [binder.bind(param) for param in params]
         _, values, _ = dialect.key_list("k0", carried, binds, None)

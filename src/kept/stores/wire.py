@@ -77,7 +77,8 @@ class Wire:
         self.broken = self.busy = True  # until every answer is read
         answers = self._answers(self._send(statements, prepare and self._prepare))
         try:
-            for answer in answers:  # not `yield from`: that would close them with us
+            # one by one: `yield from` would close the answers together with this generator
+            while (answer := next(answers, None)) is not None:
                 yield answer
         except GeneratorExit:
             # Nobody wants the rest; the connection still has to be brought into step.
