@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import sqlite3
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -222,3 +224,37 @@ def test_a_marker_makes_a_step_happen_once(path: Path) -> None:
             session.commit()
     assert read(store, keys("Kunde", "id", 1))[0]["mail"] == "Ana@x.de+"
     assert "kept_step" not in {d.name for d in store.datasets()}
+
+
+KILLED = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 2")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE big SET note = 'overwritten'")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_writer_that_was_killed_leaves_nothing_half_done(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE big (id INTEGER PRIMARY KEY, note TEXT)")
+        rows = [(i, "as it was " * 20) for i in range(2000)]
+        connection.executemany("INSERT INTO big VALUES (?, ?)", rows)
+    connection.close()
+    before = path.read_bytes()
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert path.read_bytes() != before  # half of it has reached the file
+    store = SQLiteStore("desk", (), str(path))
+    with store.session() as session:
+        assert session.count([Select("big", ("id",), (), Eq("note", "overwritten"))]) == [0]
+        assert session.count([Select("big", ("id",), (), Eq("note", "as it was " * 20))]) == [2000]
+
+
+def test_a_file_that_may_only_be_read(path: Path) -> None:
+    path.chmod(0o444)
+    store = SQLiteStore("desk", (), str(path))
+    with store.session() as session:
+        assert session.count([keys("free", "who", 1)]) == [3]
+        with pytest.raises(sqlite3.OperationalError):
+            session._connection.execute("DELETE FROM free")

@@ -29,6 +29,12 @@ def test_stores_are_opened_by_kind() -> None:
     assert isinstance(open_store("postgresql", "a", [], "postgresql:///x"), PostgreSQLStore)
     assert isinstance(open_store("sqlite", "a", [], "sqlite:///x"), SQLiteStore)
     assert isinstance(open_store("memory", "a", [], ""), MemoryStore)
+    quick = open_store("sqlite", "a", [], "x", {"lock_timeout": 1, "marker": True})
+    assert isinstance(quick, SQLiteStore)
+    assert (quick.options.lock_timeout, quick.abilities.marker) == (1, True)
+    for wrong in ({"speed": 1}, {"marker": 1}, {"connections": True}, {"lock_timeout": "1"}):
+        with pytest.raises(ConfigError, match="statement_timeout"):
+            open_store("postgresql", "a", [], "x", wrong)
     with pytest.raises(ConfigError, match="`orakle`"):
         open_store("orakle", "a", [], "")
 

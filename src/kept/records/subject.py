@@ -27,9 +27,8 @@ DATASETS: Final = (
         "subject",
         ("subject",),
         {
-            "subject": Field(
-                "subject", "integer", category="identity-link", identifies=None, nullable=False
-            ),
+            # The number alone says nothing; what ties it to her stands in `identity`.
+            "subject": Field("subject", "integer", nullable=False),
             "made_at": Field("made_at", "datetime", nullable=False),
         },
         retention="person",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
+from typing import Any
 
 from kept.datamap.map import Dataset
 from kept.errors import ConfigError
@@ -17,8 +18,17 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
 
 
-def open_store(kind: str, system: str, mapped: Iterable[Dataset], url: str) -> Store:
-    """The store of a system; nothing is asked of it yet. ConfigError for an unknown kind."""
+def open_store(
+    kind: str,
+    system: str,
+    mapped: Iterable[Dataset],
+    url: str,
+    options: Mapping[str, Any] | None = None,
+) -> Store:
+    """The store of a system; nothing is asked of it yet. ConfigError for an unknown kind.
+
+    `options` are settings of the kind (of SQL stores: stores.relational.Options).
+    """
     found = entry_points(group=GROUP, name=kind)
     if not found:
         raise ConfigError(
@@ -28,7 +38,7 @@ def open_store(kind: str, system: str, mapped: Iterable[Dataset], url: str) -> S
             fix="mend `store` in kept.toml, or install the package that brings this kind",
         )
     made = next(iter(found)).load()
-    store = made(system, mapped, url)
+    store = made(system, mapped, url, **({"options": options} if options else {}))
     if not isinstance(store, Store):
         raise ConfigError(
             f"the kind `{kind}` of the system `{system}` is not a store",

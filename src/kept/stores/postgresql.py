@@ -109,7 +109,7 @@ class PostgreSQLStore(SqlStore):
         mapped: Iterable[Dataset] = (),
         url: str = "",
         *,
-        options: Options | None = None,
+        options: Options | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(system, mapped, options=options)
         self._url = url

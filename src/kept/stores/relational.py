@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import abc
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from kept.datamap.map import Dataset
-from kept.errors import NotAble, StoreError
+from kept.errors import ConfigError, NotAble, StoreError
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
@@ -41,13 +41,30 @@ class Options:
     the table kept_step, which makes a step id do nothing the second time, for ever.
     """
 
-    statement_timeout: float = 300
-    lock_timeout: float = 10
-    idle_timeout: float = 600
+    statement_timeout: float = 300.0
+    lock_timeout: float = 10.0
+    idle_timeout: float = 600.0
     connect_timeout: int = 10
     connections: int = 4
     prepare: bool = True
     marker: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Options:
+        """From the words of a settings file; ConfigError for one that is not known."""
+        kinds = {option.name: type(option.default) for option in fields(cls)}
+        for name, value in given.items():
+            wanted = kinds.get(name)
+            fits = wanted is not None and (
+                isinstance(value, wanted) or (wanted is float and isinstance(value, int))
+            )
+            if not fits or (isinstance(value, bool) and wanted is not bool):
+                raise ConfigError(
+                    f"`{name}` is not a setting of a SQL store, or not of its kind",
+                    expected=", ".join(f"{n} ({k.__name__})" for n, k in kinds.items()),
+                    fix="mend it in kept.toml",
+                )
+        return cls(**given)
 
 
 class SqlStore(Store):
@@ -56,10 +73,14 @@ class SqlStore(Store):
     dialect: Dialect
 
     def __init__(
-        self, system: str, mapped: Iterable[Dataset] = (), *, options: Options | None = None
+        self,
+        system: str,
+        mapped: Iterable[Dataset] = (),
+        *,
+        options: Options | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(system, mapped)
-        self.options = options or Options()
+        self.options = options if isinstance(options, Options) else Options.of(options or {})
         self._lock = threading.RLock()
         self._tables: dict[str, Table] = {}
         self.statements_of = Statements(self.dialect, self.table)

@@ -7,7 +7,7 @@ file's own program does; after a commit the write-ahead log is emptied where nob
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -64,7 +64,7 @@ class SQLiteStore(SqlStore):
         mapped: Iterable[Dataset] = (),
         url: str = "",
         *,
-        options: Options | None = None,
+        options: Options | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(system, mapped, options=options)
         self.path = Path(url.removeprefix("sqlite:///") if url.startswith("sqlite:") else url)
@@ -78,8 +78,8 @@ class SQLiteStore(SqlStore):
 
     def connect(self, *, write: bool) -> sqlite3.Connection:
         """A connection with Kept's settings; StoreUnreachable where there is no such file."""
-        mode = "rw" if write else "ro"
-        where = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
+        # rw for readers too: only so can SQLite undo what a killed writer left half-done
+        where = f"file:{quote(str(self.path.absolute()))}?mode=rw"
         problem: StoreError
         try:
             connection = sqlite3.connect(
@@ -96,6 +96,8 @@ class SQLiteStore(SqlStore):
                 connection.execute("PRAGMA temp_store = MEMORY")
                 connection.execute("PRAGMA foreign_keys = ON")
                 connection.execute("PRAGMA secure_delete = ON")
+                if not write:
+                    connection.execute("PRAGMA query_only = ON")
                 connection.execute("SELECT count(*) FROM sqlite_master")
                 return connection
             except sqlite3.Error as error:

@@ -293,10 +293,13 @@ def _free(port: int) -> int:
 def _interruptible() -> Iterator[None]:
     """SIGTERM ends it as Ctrl-C does, also where the caller had it ignore Ctrl-C."""
 
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
     def leave(_: int, __: FrameType | None) -> None:
+        for number in numbers:  # stopping the others is not interrupted a second time
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, leave) for number in numbers]
     try:
         yield
