@@ -21,7 +21,7 @@ from kept.errors import KeptError
 from kept.model.plan import Action
 from kept.records.case import State
 from kept.terms.identifiers import parse
-from tests.world import NOW, ROOT, edit, sql
+from tests.world import NOW, ROOT, edit, make, sql
 
 EMAIL = "email=ana@example.org"
 
@@ -90,8 +90,9 @@ with Controller.open(deployment.read(Path(sys.argv[1]))) as controller:
 
 
 @pytest.fixture
-def two(world: Path) -> Path:
+def two(kept_url: str, tmp_path: Path) -> Path:
     """The small world with a second system beside the shop."""
+    world = make(tmp_path / "two", kept_url)
     desk = sqlite3.connect(world / "desk.sqlite")
     desk.executescript(
         "CREATE TABLE ticket (id INTEGER PRIMARY KEY, sender TEXT NOT NULL, words TEXT);"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -54,6 +54,7 @@ from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
 from kept.terms.identifiers import Identifier
+from kept.terms.regimes import REGIONS
 
 __all__ = ["Controller", "Located", "Place"]
 
@@ -393,13 +394,22 @@ class Controller:
         return activity is not None and activity in self.datamap.dataset(system, dataset).activities
 
     def _decided(self, ask: Ask, decision: Decision, epoch: int, now: dt.datetime) -> Entry:
+        words = self.bundle.vocabulary
+        contexts = {c for a in self.bundle.activities.values() for c in a.contexts} | {"any"}
+
+        def known(term: str, terms: Container[str]) -> str:
+            # Only words of the policy reach the ledger: whoever asks could have sent a name.
+            return name(term) if term in terms else "unknown"
+
         body: dict[str, object] = {
-            "purpose": name(ask.purpose[:60]),
+            "purpose": known(ask.purpose, words.purposes),
             "allowed": decision.allow,
-            "category": name(ask.category[:60]),
-            "context": name(ask.context[:60]),
-            "recipient": name(ask.recipient[:60]),
-            "region": name(ask.region[:60]),
+            "category": known(ask.category, words.categories),
+            "context": known(ask.context, contexts),
+            "recipient": known(
+                ask.recipient, {*words.recipients, *self.bundle.recipients, "controller"}
+            ),
+            "region": known(ask.region, REGIONS),
             "epoch": epoch,
             "clauses": list(decision.because),
         }

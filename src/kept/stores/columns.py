@@ -60,6 +60,7 @@ class Table:
     references: tuple[Reference, ...] = ()
     view: bool = False
     physical: tuple[str, ...] = ()
+    names: tuple[str, ...] = field(init=False, compare=False, repr=False)
     clause: sa.TableClause = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +71,7 @@ class Table:
             schema=None if self.schema is None else sa.quoted_name(self.schema, quote=True),
         )
         object.__setattr__(self, "clause", made)
+        object.__setattr__(self, "names", tuple(self.columns))
 
     def column(self, name: str) -> Column:
         """The column `name`; StoreError where the table has none."""

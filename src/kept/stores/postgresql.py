@@ -5,6 +5,7 @@ from __future__ import annotations
 import select as polling
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -206,9 +207,11 @@ class PostgreSQLStore(SqlStore):
                 if not self._idle[write]:
                     break
                 wire = self._idle[write].pop()
-            # An idle connection that has something to say says goodbye.
-            if not polling.select([wire.connection.fileno()], [], [], 0)[0]:
-                return wire
+            with suppress(psycopg.Error):
+                wire.settle()
+                # An idle connection that has something to say says goodbye.
+                if not polling.select([wire.connection.fileno()], [], [], 0)[0]:
+                    return wire
             wire.connection.close()
         connection = self._connect()
         return Wire(connection, _CAREFUL, chunk=CHUNK, prepare=self.options.prepare)
@@ -454,6 +457,12 @@ class PostgreSQLSession(SqlSession):
         self._closed = True
         if self._wire.busy:
             self._wire.broken = True
-        elif self._begun:
+        elif self._begun and self.write:
             self._abandon()
+        elif self._begun and not self._wire.broken:
+            # Nobody waits for the end of a snapshot; a lost connection shows at its next use.
+            try:
+                self._wire.post("ROLLBACK")
+            except psycopg.Error:
+                self._wire.broken = True
         self.store.give_back(self._wire, self.write)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ from kept.stores.dialects import Binder, Dialect, clause, compiled
 _KEEP: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: thirty are made for every person
 class Call:
     """One statement with its parameters."""
 
@@ -33,7 +33,7 @@ class Call:
     params: Sequence[Param]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadCall(Call):
     """A reading statement. `person` owns every row; None: the last column says whose it is."""
 
@@ -42,7 +42,7 @@ class ReadCall(Call):
     person: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Bound:
     """A route with its parameters: one key compared directly, or `many` as a list."""
 
@@ -65,6 +65,8 @@ class Reading:
     def __init__(self, dialect: Dialect, tables: Callable[[str], Table]) -> None:
         self.dialect, self.table = dialect, tables
         self.texts: dict[Any, Text] = {}
+        self._ends: dict[tuple[str, tuple[str, ...], bool], tuple[Column, ...]] = {}
+        self._alike: dict[tuple[Column, ...], tuple[Column, ...]] = {}
 
     # ------------------------------------------------------------ reading
 
@@ -81,21 +83,20 @@ class Reading:
         bound = self.bind(select, several, memo)
         if bound is None:
             return None
-        columns = fields or tuple(table.columns)
         shape, params = bound
-        binder = Binder(self.dialect)
-        binder.params.update(params)
+        person = None if several else people[0] if people else -1
+        columns = fields or table.names
         key = (
             ("read", select.dataset, select.key, fields, several, shape) if all_of(select) else None
         )
         text = self.texts.get(key) if key is not None else None
         if text is None:
+            binder = Binder(self.dialect)
+            binder.params = params
             statement = self._read(select, table, columns, several, shape, binder)
             text = self.keep(key, statement)
-        person = None if several else people[0] if people else -1
-        names = binder.params
         return ReadCall(
-            select.dataset, text[0], [names[n] for n in text[1]], columns, table, person
+            select.dataset, text[0], [params[n] for n in text[1]], columns, table, person
         )
 
     def count(self, select: Select, memo: Memo) -> Call | None:
@@ -148,10 +149,11 @@ class Reading:
         params: dict[str, Param] = {}
         for route in select.routes:
             end = route.path[-1].to if route.path else select.dataset
-            at = (id(route.keys), end, route.folded, several)
+            compared = self._compared(route.keys.fields, route.folded, end)
+            at = (id(route.keys), id(compared), several)
             known = memo.get(at)
             if known is None:
-                known = memo[at] = (self._encode(route, self.table(end), several), route.keys)
+                known = memo[at] = (self._encode(route, compared, several), route.keys)
             bound: _Bound | None = known[0]
             if bound is None:
                 continue
@@ -162,8 +164,7 @@ class Reading:
             return None
         return tuple(shape), params
 
-    def _encode(self, route: Route, end: Table, several: bool) -> _Bound | None:
-        columns = self._compared(route.fields, route.folded, end)
+    def _encode(self, route: Route, columns: Sequence[Column], several: bool) -> _Bound | None:
         if all(column.type == "integer" for column in columns) and _whole(route.keys.rows):
             return self._listed(dict.fromkeys(route.keys.rows), columns, several)
         keys = self.dialect.keys
@@ -190,13 +191,20 @@ class Reading:
         persons = [who for who, _ in able] if several else None
         return _Bound(True, self.dialect.key_params([key for _, key in able], columns, persons))
 
-    @staticmethod
-    def _compared(fields: Sequence[str], folded: bool, end: Table) -> list[Column]:
-        """The columns as they are compared at the end of a path."""
-        found = [end.column(name) for name in fields]
-        if not folded:
-            return found
-        return [Column(c.name) if c.type in ("text", "other") else c for c in found]
+    def _compared(self, fields: tuple[str, ...], folded: bool, end: str) -> tuple[Column, ...]:
+        """The columns as they are compared at the end of a path, equal ones the same object.
+
+        Their names do not matter here, so that one list of keys serves every table.
+        """
+        found = self._ends.get((end, fields, folded))
+        if found is None:
+            table = self.table(end)
+            columns = [replace(table.column(name), name="", nullable=True) for name in fields]
+            if folded:
+                columns = [Column("") if c.type in ("text", "other") else c for c in columns]
+            made = tuple(columns)
+            found = self._ends[end, fields, folded] = self._alike.setdefault(made, made)
+        return found
 
     def _once(self, table: Table, shape: Shape) -> bool:
         """Whether each row is found at most once per person, so that nothing need be distinct."""
@@ -280,7 +288,7 @@ class Reading:
             )
             stations.append((there, beyond))
         end, last = stations[-1]
-        columns = self._compared(fields, folded, end)
+        columns = self._compared(fields, folded, end.dataset)
         sides = [
             self.dialect.folded(end.column(n), last.c[n])
             if folded and end.column(n).type in ("text", "other")

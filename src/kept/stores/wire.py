@@ -7,6 +7,7 @@ is prepared the first time it is met, and every answer arrives in chunks of boun
 
 from __future__ import annotations
 
+import itertools
 import select
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -57,6 +58,8 @@ class Wire:
         self._chunk = chunk
         self._prepare = prepare
         self._names: dict[str, bytes] = {}
+        self._numbers = itertools.count()
+        self._owed: Iterator[tuple[int, list[Any], int]] | None = None
         self._poll = select.poll()
         self._poll.register(self._pg.socket, _READABLE)
 
@@ -69,6 +72,7 @@ class Wire:
         number of rows affected (else 0), and comes even when it holds no row. Raises the
         psycopg error of the first statement that fails; the others after it did not run.
         """
+        self.settle()
         if self.broken:
             raise psycopg.OperationalError("the connection is no longer usable")
         if len(self._names) > _PREPARED:
@@ -88,6 +92,18 @@ class Wire:
         finally:
             self.busy = False
 
+    def post(self, text: str) -> None:
+        """Send one statement and do not wait; `settle` or the next `run` reads the answer."""
+        self._owed = self._answers(self._send([(text, ())], self._prepare))
+
+    def settle(self) -> None:
+        """Read what `post` left. Raises the psycopg error, as `run` does."""
+        owed, self._owed = self._owed, None
+        if owed is not None:
+            self.broken = True  # until it is read
+            for _ in owed:
+                pass
+
     def _send(self, statements: Sequence[Statement], prepare: bool) -> list[str | None]:
         """Send all; per statement the text that was prepared for the first time."""
         pg = self._pg
@@ -97,7 +113,7 @@ class Wire:
             values = [None if p is None else str(p).encode() for p in params]
             name = self._names.get(text)
             if name is None and prepare:
-                name = self._names[text] = b"kept_%d" % len(self._names)
+                name = self._names[text] = b"kept_%d" % next(self._numbers)
                 pg.send_prepare(name, text.encode())
                 fresh.append(text)
             else:
