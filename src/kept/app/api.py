@@ -17,6 +17,7 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.handlers import BaseRouteHandler
+from litestar.params import JSONBody
 
 from kept.controller import Controller
 from kept.errors import UsageError
@@ -77,7 +78,7 @@ def bearer(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) 
 
 
 @post("/api/v1/decide", guards=[bearer], status_code=200, sync_to_thread=True, tags=["door"])
-def decide(data: DecideRequest, state: State, request: Request[Any, Any, State]) -> DecideAnswer:
+def decide(data: JSONBody[DecideRequest], state: State, request: Request[Any, Any, State]) -> DecideAnswer:
     """May this be done? Asked before personal data is stored or used; the answer is recorded."""
     controller: Controller = state.controller
     now: dt.datetime = state.clock()
