@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,8 +97,14 @@ def email(number: int) -> str:
     return f"user{number}@example.org"
 
 
+@functools.lru_cache(None)
+def identifier(number: int) -> Identifier:
+    """Parsed once: reading what somebody typed is not what is measured."""
+    return parse(f"email={email(number)}")
+
+
 def identifiers(numbers: Sequence[int]) -> list[list[Identifier]]:
-    return [[parse(f"email={email(number)}")] for number in numbers]
+    return [[identifier(number)] for number in numbers]
 
 
 def find(the_map: DataMap, session: Session, numbers: Sequence[int]) -> tuple[Select, ...]:
@@ -126,10 +133,10 @@ def shop(args: argparse.Namespace) -> Iterator[tuple[str, int]]:
 
 
 def fill(connection: psycopg.Connection[Any], users: int, rows: int, heavy: int) -> None:
-    """Made once per database; a database that holds it already is used as it is."""
+    """Made once per database; one that holds it already is used, less who was erased in it."""
     made = connection.execute("SELECT to_regclass('users')").fetchone()
     if made != (None,):
-        found = connection.execute("SELECT count(*) FROM users").fetchone()
+        found = connection.execute("SELECT max(id) FROM users").fetchone()
         if found != (users + 1,):
             raise SystemExit("this database holds a shop of another size; give an empty one")
         return
@@ -166,6 +173,12 @@ def fill(connection: psycopg.Connection[Any], users: int, rows: int, heavy: int)
             f"ALTER TABLE {table} ADD FOREIGN KEY (parent_id) REFERENCES {parent} (id)"
         )
     connection.execute("VACUUM (FREEZE, ANALYZE)")
+
+
+def present(connection: psycopg.Connection[Any], heavy: int) -> list[int]:
+    """The numbers of all users but the heavy one."""
+    rows = connection.execute("SELECT id FROM users WHERE id <> %s ORDER BY id", (heavy,))
+    return [number for (number,) in rows.fetchall()]
 
 
 def open_store(url: str, the_map: DataMap) -> PostgreSQLStore:

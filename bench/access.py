@@ -164,15 +164,16 @@ def run(args: argparse.Namespace) -> Result:
     with _shop.shop(args) as (url, heavy):
         reference, ours = Reference(url), Ours(url)
         draw = random.Random(args.seed)
-        people = draw.sample(range(1, args.users + 1), args.people + 20)
+        there = _shop.present(reference.connection, heavy)
+        people = draw.sample(there, args.people + 20)
+        for number in (*there, heavy):
+            _shop.identifier(number)
         ones = interleave({"reference": reference.one, "ours": ours.one}, people, warm=20)
         heavies = interleave(
             {"reference": reference.streamed, "ours": ours.streamed},
             [heavy] * (args.rounds + 1), warm=1,
         )  # fmt: skip
-        batches = [
-            draw.sample(range(1, args.users + 1), args.batch) for _ in range(args.rounds + 1)
-        ]
+        batches = [draw.sample(there, args.batch) for _ in range(args.rounds + 1)]
         many = interleave({"reference": reference.many, "ours": ours.many}, batches, warm=1)
         memory = {}
         for who in ("reference", "ours"):

@@ -143,12 +143,12 @@ def others(connection: psycopg.Connection[Any], numbers: Sequence[int]) -> list[
 
 
 def run(args: argparse.Namespace) -> Result:
-    with _shop.shop(args) as (url, _), psycopg.connect(url, autocommit=True) as connection:
+    with _shop.shop(args) as (url, heavy), psycopg.connect(url, autocommit=True) as connection:
         reference, ours = Reference(url), Ours(url)
-        there = [n for (n,) in connection.execute("SELECT id FROM users").fetchall()]
+        there = _shop.present(connection, heavy)
         draw = random.Random(args.seed)
         draw.shuffle(there)
-        people: Iterator[int] = iter(n for n in there if n <= args.users)
+        people: Iterator[int] = iter(there)
         spared = [next(people) for _ in range(2_000)]
         before = others(connection, spared)
         rows_of: dict[str, int] = {"reference": 0, "ours": 0}
@@ -166,6 +166,8 @@ def run(args: argparse.Namespace) -> Result:
         singles = [part(1) for _ in range(args.people + 20)]
         batches = [part(args.batch) for _ in range(args.rounds + 1)]
         asked = {name: [n for case in (*singles, *batches) for n in case[name]] for name in rows_of}
+        for numbers in asked.values():
+            _shop.identifiers(numbers)
         expected = {name: owned(connection, numbers) for name, numbers in asked.items()}
         one = interleave(methods(True), singles, warm=20)
         many = interleave(methods(False), batches, warm=1)

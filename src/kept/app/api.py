@@ -78,7 +78,9 @@ def bearer(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) 
 
 
 @post("/api/v1/decide", guards=[bearer], status_code=200, sync_to_thread=True, tags=["door"])
-def decide(data: JSONBody[DecideRequest], state: State, request: Request[Any, Any, State]) -> DecideAnswer:
+def decide(
+    data: JSONBody[DecideRequest], state: State, request: Request[Any, Any, State]
+) -> DecideAnswer:
     """May this be done? Asked before personal data is stored or used; the answer is recorded."""
     controller: Controller = state.controller
     now: dt.datetime = state.clock()

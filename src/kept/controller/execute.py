@@ -10,7 +10,6 @@ a handle that did not write.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,9 +22,9 @@ from kept.model.plan import Action, Counts, Mode, Plan, Step, StepResult, System
 from kept.model.select import by_key
 from kept.model.values import Value, coerce
 from kept.stores.base import Session, Store
+from kept.stores.rows import fill
 
 _WRITES = (Action.DELETE, Action.OVERWRITE)
-_PLACE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +226,7 @@ def _expected(assigned: Assignment, row: Mapping[str, Value]) -> Value:
         case Const(value):
             return value
         case Template(text):
-
-            def fill(place: re.Match[str]) -> str:
-                name = place[1]
-                return place[0][0] if name is None else str(row.get(name))
-
-            return _PLACE.sub(fill, text)
+            return fill(text, row)
         case _:
             raise NotAble(
                 "a per-row function cannot be read back",
