@@ -125,6 +125,9 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Site
 
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing, also where the request is refused."""
+
     def do_GET(self) -> None:
         """A page or a form. Changes nothing."""
         path = urlsplit(self.path).path

@@ -265,3 +265,18 @@ def _write(shop: Shop, statement: str) -> None:
         statement = statement.replace(word, snake(word))
     with psycopg.connect(shop.url) as connection:
         connection.execute(statement.encode())
+
+
+def test_RIGHT_1_who_came_back_gets_both_what_is_retained_and_what_is_new(
+    shop: Shop, controller: Controller, tmp_path: Path
+) -> None:
+    """RIGHT-1: retained and living rows of one dataset stand in one file, none of them lost."""
+    email = next(iter(shop.sql("SELECT Email FROM Customer WHERE CustomerId = 1")[0].values()))
+    assert rights.erase(controller, _ask(f"email={email}"), NOW).complete
+    _write(shop, f"UPDATE Customer SET Email = '{email}' WHERE CustomerId = 7")
+    out = tmp_path / "back.zip"
+    assert rights.access(controller, _ask(f"email={email}"), NOW, out=out).complete
+    with zipfile.ZipFile(out) as package:
+        assert len(package.namelist()) == len(set(package.namelist()))
+    keys = {row[shop.name("CustomerId")] for row in _packed(out)[shop.name("Customer")]}
+    assert keys == {1, 7}

@@ -141,7 +141,7 @@ def _outcome(clauses: Sequence[str], reports: Mapping[str, ClauseReport]) -> str
     return next(o for o in ORDER if o in met)
 
 
-def _sections(state: State) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _sections(state: State, base: str = "") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Sections as blocks for the template, and all units in order, each with its mark."""
     controller: Controller = state.controller
     reports = _reports(state)
@@ -155,7 +155,7 @@ def _sections(state: State) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
                 made.append(
                     {
                         "number": len(units) + len(made) + 1,
-                        "html": _markup(shown),
+                        "html": _markup(shown, base),
                         "kind": shown.kind,
                         "clauses": shown.clauses,
                         "outcome": _outcome(shown.clauses, reports),
@@ -168,7 +168,7 @@ def _sections(state: State) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
     return sections, units
 
 
-def _markup(shown: render.Shown) -> Markup:
+def _markup(shown: render.Shown, base: str) -> Markup:
     """A unit as HTML; every word escaped, addresses only as links."""
     parts = []
     for piece in shown.segments:
@@ -176,7 +176,8 @@ def _markup(shown: render.Shown) -> Markup:
             parts.append(Markup('<abbr title="{}">{}</abbr>').format(piece.note, piece.words))
         elif piece.target and piece.kind in ("link", "reference", "email"):
             outside = Markup(' rel="external noreferrer"') if piece.kind == "link" else ""
-            parts.append(Markup('<a href="{}"{}>{}</a>').format(piece.target, outside, piece.words))
+            target = f"{base}{piece.target}" if piece.kind == "reference" else piece.target
+            parts.append(Markup('<a href="{}"{}>{}</a>').format(target, outside, piece.words))
         elif piece.kind == "link":
             parts.append(
                 Markup('{} <span class="missing">({})</span>').format(
@@ -255,7 +256,7 @@ def policy_page(state: State) -> Response[str]:
 def sentence_page(number: int, state: State) -> Response[str]:
     """What stands behind one sentence: each clause, its checks, when, where, how to repeat them."""
     controller: Controller = state.controller
-    _, units = _sections(state)
+    _, units = _sections(state, "/privacy")
     reports = _reports(state)
     if not 1 <= number <= len(units) or units[number - 1]["outcome"] is None:
         raise NotFoundException

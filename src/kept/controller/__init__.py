@@ -38,7 +38,7 @@ from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
 from kept.model.decision import Ask, Decision, Facts
 from kept.model.plan import Plan, StepResult
-from kept.model.select import Batch, KeyTable, by_key
+from kept.model.select import Batch, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
 from kept.policy.bundle import Bundle
@@ -260,18 +260,23 @@ class Controller:
         """
         extra = dict(retained or {})
         veil = self.locator.veil()
-        for system in dict.fromkeys((*found.selects, *(s for s, _ in extra))):
+        for system in list(dict.fromkeys((*found.selects, *(s for s, _ in extra)))):
             if system in found.unreached:
                 continue
-            selects = list(found.selects.get(system, ()))
-            own = [(p, t) for p, t in extra.items() if p[0] == system]
-            selects += [by_key(p[1], t) for p, t in own]
-            first_own = len(selects) - len(own)
+            # What is retained of a dataset comes right after the rest of it: one turn for both.
+            asked: list[tuple[Select, bool]] = []
+            for select in found.selects.get(system, ()):
+                asked.append((select, False))
+                table = extra.pop((system, select.dataset), None)
+                if table is not None:
+                    asked.append((by_key(select.dataset, table), True))
+            asked += [(by_key(p[1], t), True) for p, t in extra.items() if p[0] == system]
+            selects = [select for select, _ in asked]
             try:
                 with self._stores[system].session() as session:
                     for index, batch in session.read(selects):
                         place = (system, selects[index].dataset)
-                        if index < first_own:
+                        if not asked[index][1]:
                             batch = self._visible(veil, place, batch)
                         if batch.rows:
                             yield place, batch

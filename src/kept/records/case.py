@@ -294,24 +294,31 @@ class Cases:
             moved = self.move(case, State.PLANNED, actor, now, connection=c)
             self._seal(c, case, "plan", packed)
             c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
-            with c.cursor() as cursor:
-                cursor.executemany(
-                    "INSERT INTO case_step (number, step, system, dataset, action, planned, state,"
-                    " words, law, until, clause, hold, at)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                    [
-                        (
-                            case.number, s.number, s.system, s.dataset, s.action, s.rows,
-                            StepState.PLANNED, *_reason_columns(s.reason), now,
-                        )
-                        for s in plan.steps
-                    ],
-                )  # fmt: skip
+            _add_steps(c, case, plan.steps, now)
             c.execute(
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
                 (hashlib.sha256(packed).hexdigest(), case.number),
             )
         return moved
+
+    def extend_plan(
+        self,
+        case: Case,
+        plan: Plan,
+        added: Sequence[Step],
+        now: dt.datetime,
+        *,
+        connection: Connection | None = None,
+    ) -> None:
+        """Seal a begun plan again, with steps for systems that could not be asked before."""
+        packed = encode_plan(plan)
+        with self._database.within(connection) as c:
+            self._seal(c, case, "plan", packed)
+            _add_steps(c, case, added, now)
+            c.execute(
+                "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
+                (hashlib.sha256(packed).hexdigest(), case.number),
+            )
 
     def plan(self, case: Case) -> Plan | None:
         """The sealed plan; None before there is one and after the case was read back."""
@@ -461,6 +468,22 @@ class Cases:
             if row is None:
                 return None
             return self._vault.unseal(case.key_subject, _CLASS, row[0], name.encode(), connection=c)
+
+
+def _add_steps(c: Connection, case: Case, steps: Sequence[Step], now: dt.datetime) -> None:
+    with c.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO case_step (number, step, system, dataset, action, planned, state,"
+            " words, law, until, clause, hold, at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    case.number, s.number, s.system, s.dataset, s.action, s.rows,
+                    StepState.PLANNED, *_reason_columns(s.reason), now,
+                )
+                for s in steps
+            ],
+        )  # fmt: skip
 
 
 def _event(

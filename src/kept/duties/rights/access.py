@@ -15,6 +15,7 @@ from kept.duties.rights.package import Package
 from kept.duties.rights.request import (
     Request,
     open_case,
+    refuse_mixed,
     refuse_several,
     require_known_asker,
     step_document,
@@ -72,6 +73,7 @@ def access(
     found = controller.locate(people)
     keys = controller.keys(found)
     refuse_several(controller, keys)
+    refuse_mixed(controller, case, people, keys, held)
     read: dict[Place, int] = {}
     shown: list[dict[str, Any]] = []
     with Package(out, now) as package:

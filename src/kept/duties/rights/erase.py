@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kept.controller import SUBJECT, Controller, Place
@@ -21,6 +21,7 @@ from kept.decide.plan import plan as make_plan
 from kept.duties.rights.request import (
     Request,
     open_case,
+    refuse_mixed,
     refuse_several,
     require_known_asker,
     step_document,
@@ -30,12 +31,14 @@ from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
 from kept.model.plan import Action, Counts, Plan, StepResult
-from kept.model.select import KeyTable
+from kept.model.select import KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
 from kept.terms.identifiers import Identifier
 
 _REPEATED = "this happened when the case was executed before"
+#: Under this name the identifiers found in her own rows are sealed in the case.
+_NAMES = "identifiers"
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
@@ -90,6 +93,8 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
         return _closed(controller, case)
     if case.state in _BEGUN:
         made = _sealed(controller, case)
+        if made.unreached:
+            made = _ask_again(controller, case, made, people, now)
     else:
         made, found = _plan(controller, case, people, now)
         if made.obstacles:
@@ -105,14 +110,24 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
 
 
 def _plan(
-    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], now: dt.datetime
+    controller: Controller,
+    case: Case,
+    people: Sequence[Sequence[Identifier]],
+    now: dt.datetime,
+    *,
+    known: Sequence[Sequence[Identifier]] | None = None,
 ) -> tuple[Plan, dict[Place, KeyTable]]:
-    """Find, hold against laws and holds, plan. Reads only."""
+    """Find, hold against laws and holds, plan. Reads only.
+
+    `known` are all identifiers to search by; the locator opens only for those the case names.
+    """
     bundle = controller.bundle
-    located = controller.locate(people)
+    located = controller.locate(known or people)
     found = controller.keys(located)
     refuse_several(controller, found)
-    for place, rows in controller.locator.find(case, people).items():
+    before_held = controller.locator.find(case, people)
+    refuse_mixed(controller, case, people, found, before_held)
+    for place, rows in before_held.items():
         if place[0] in located.unreached:
             continue
         before = found.get(place)
@@ -187,6 +202,10 @@ def _commit(
         case = controller.cases.move(case, State.EXECUTING, actor, now, connection=connection)
         controller.suppressions.add(flat, now, source="erasure", connection=connection)
         controller.locator.store(case, known, retained, now, connection=connection)
+        # By these she is found in a system that can only be asked later.
+        named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)
+        table = KeyTable(("kind", "value"), named)
+        controller.cases.seal_keys(case, _NAMES, KeySet({_NAMES: table}), connection=connection)
         digest = hashlib.sha256(encode_plan(made)).hexdigest()
         rows = sum(s.rows for s in made.steps)
         controller.ledger.append_in(
@@ -215,6 +234,46 @@ def _commit(
             ],
         )
     return case
+
+
+def _ask_again(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    people: Sequence[Sequence[Identifier]],
+    now: dt.datetime,
+) -> Plan:
+    """The sealed plan with steps for systems that could not be asked before and now can.
+
+    Steps that were planned before stay as they are; what is still away stays named.
+    """
+    known = [list(one) for one in people]
+    sealed = controller.cases.sealed_keys(case, _NAMES)
+    for who, (kind, value) in sealed[_NAMES].rows if sealed else ():
+        known[who].append(Identifier(str(kind), str(value)))
+    again, _ = _plan(controller, case, people, now, known=known)
+    away = {system for system, _ in made.unreached}
+    back = away - {system for system, _ in again.unreached}
+    if any(system in back for system, _ in again.obstacles):
+        return made
+    first = 1 + max((s.number for s in made.steps), default=0)
+    wanted = [s for s in again.steps if s.system in back]
+    added = [replace(s, number=n) for n, s in enumerate(wanted, first)]
+    extended = replace(
+        made,
+        steps=(*made.steps, *added),
+        systems=(*made.systems, *(p for p in again.systems if p.system in back)),
+        unreached=tuple((s, why) for s, why in again.unreached if s in away),
+    )
+    retained = [
+        (s.system, s.dataset, s.keys, s.reason)
+        for s in extended.steps
+        if s.reason is not None and s.action in (Action.RETAIN, Action.OVERWRITE)
+    ]
+    with controller.database.connection() as connection:
+        controller.cases.extend_plan(case, extended, added, now, connection=connection)
+        controller.locator.store(case, known, retained, now, connection=connection)
+    return extended
 
 
 def _carry_out(

@@ -101,7 +101,8 @@ def open_case(
                     "right": right,
                     "people": case.people,
                     "actor": name(actor.role),
-                    **({"verified": name(request.evidence)} if request.evidence else {}),
+                    # That there is evidence; what it says stays in the case.
+                    **({"verified": "evidence"} if request.evidence else {}),
                 },
             )
         ]
@@ -147,6 +148,34 @@ def refuse_several(controller: Controller, keys: Mapping[Place, KeyTable]) -> No
                 " nothing was shown or changed",
                 expected="identifiers of one person",
                 fix=f"name her by {' and '.join(kinds)} instead, after a person has looked",
+            )
+
+
+def refuse_mixed(
+    controller: Controller,
+    case: Case,
+    people: Sequence[Sequence[Identifier]],
+    live: Mapping[Place, KeyTable],
+    held: Mapping[Place, object],
+) -> None:
+    """Refuse identifiers of which some lead to living rows only, others to retained ones only.
+
+    Somebody who came back is found under one identifier both ways; two people named as one are
+    not. Raises Ambiguous.
+    """
+    if not live or not held:
+        return
+    for one in people:
+        if len(one) < 2:
+            continue
+        living = {i for i in one if controller.keys(controller.locate([[i]]))}
+        retained = {i for i in one if controller.locator.find(case, [[i]])}
+        if living and retained and living.isdisjoint(retained):
+            raise Ambiguous(
+                "some of what was given leads to one person, some to another whose data is"
+                " retained; nothing was shown or changed",
+                expected="identifiers of one person",
+                fix="ask for each of them in a request of its own",
             )
 
 

@@ -1,0 +1,183 @@
+"""RIGHT: everything of hers, nothing of others, and no answer that claims too much."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from examples.company import seed
+from examples.company.life import Browser
+from examples.company.seed import CAST, Person
+
+from tests.acceptance.conftest import World, kept
+
+Key = tuple[str, str]
+HARD = {p.number: p for p in CAST}
+
+
+def _known(world: World, person: Person) -> dict[Key, dict[str, Any]]:
+    """Her rows, from the list of whom was put there: by number, and by the addresses she used."""
+    addresses = {a.strip().casefold() for a in _spellings(person)}
+    rows = world.rows()
+
+    def among(table: str, belongs: Callable[[dict[str, Any]], bool]) -> dict[Key, dict[str, Any]]:
+        return {at: row for at, row in rows.items() if at[0] == table and belongs(row)}
+
+    def own(row: dict[str, Any]) -> bool:
+        return row.get("customer_id") == person.number
+
+    def written(row: dict[str, Any]) -> bool:
+        return str(row["email"]).strip().casefold() in addresses
+
+    tables = ("customer", "account", "free_transaction", "invoice")
+    found = {at: row for t in tables for at, row in among(f"customers.{t}", own).items()}
+    accounts = {r["account_id"] for (t, _), r in found.items() if t == "customers.account"}
+    invoices = {r["invoice_id"] for (t, _), r in found.items() if t == "customers.invoice"}
+    found |= among("customers.form_submission", written) | among("customers.subscription", written)
+    found |= among("customers.terms_acceptance", lambda r: r["account_id"] in accounts)
+    found |= among("customers.login_session", lambda r: r["account_id"] in accounts)
+    found |= among("customers.order_line", lambda r: r["invoice_id"] in invoices)
+    tickets = among(
+        "support.ticket",
+        lambda r: (
+            r["customer_ref"] == str(person.number)
+            or r["requester_email"].strip().casefold() in addresses
+        ),
+    )
+    numbers = {r["ticket_id"] for r in tickets.values()}
+    return found | tickets | among("support.message", lambda r: r["ticket_id"] in numbers)
+
+
+def _spellings(person: Person) -> set[str]:
+    return {person.email, *(a for a, _ in person.writes), *(a for _, a, _ in person.tickets)}
+
+
+def _plain(row: dict[str, Any]) -> dict[str, str]:
+    """A row as comparable text, whatever engine it came from."""
+    return {k: str(v).replace("T", " ").replace("+00:00", "") for k, v in row.items()}
+
+
+def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return sorted((_plain(r) for r in rows), key=lambda r: json.dumps(r, sort_keys=True))
+
+
+@pytest.mark.parametrize("number", sorted(HARD))
+def test_RIGHT_1_the_package_holds_what_is_known_to_be_there_and_nothing_else(
+    world: World, number: int
+) -> None:
+    """Two databases, one of which knows her by a number as text or by an address in capitals.
+
+    Not yet: providers, testimonials and what partners sent are no systems of this company, and
+    who sent a row (its source) is not said. In a mailbox that several people share, what another
+    of them wrote is in the answer too: nothing in the row tells them apart.
+    """
+    person = HARD[number]
+    known = _known(world, person)
+    ran, pack = world.access(person.email)
+    assert (ran.status, ran.document["complete"]) == (0, True)
+    company = {p: rows for p, rows in pack.rows.items() if p.startswith(("customers.", "support."))}
+    wanted: dict[str, list[dict[str, Any]]] = {}
+    for (table, _), row in known.items():
+        wanted.setdefault(table, []).append(row)
+    assert company.keys() == wanted.keys()
+    for place, rows in wanted.items():
+        assert _sorted(company[place]) == _sorted(rows), place
+    # Every system was asked, and those that hold nothing say so.
+    assert {s["store"] for s in ran.document["steps"]} >= {"customers", "support"}
+    assert pack.answer["unreached"] == []
+    # Readable, and machine-readable, and whole.
+    manifest = json.loads(pack.files["manifest.json"])["files"]
+    assert manifest.keys() == pack.files.keys() - {"manifest.json"}
+    for name, told in manifest.items():
+        assert hashlib.sha256(pack.files[name]).hexdigest() == told["sha256"]
+    for words in ("Customers and those who try", "Invoices" if person.orders else "interop.io"):
+        assert words in pack.page
+    assert "<script" not in pack.page
+    others = [p for p in CAST if p.number != number and p.email != person.email]
+    text = pack.page + json.dumps(pack.rows, ensure_ascii=False)
+    for other in others:
+        # The one who says whose address she is not, says it herself.
+        if not any(other.email in words for _, words in person.writes):
+            assert other.email not in text
+
+
+def test_RIGHT_1_spelling_does_not_matter(world: World) -> None:
+    packs = [
+        world.access(spelling)[1].rows
+        for spelling in ("ana.weber@example.de", " ANA.Weber@EXAMPLE.de ")
+    ]
+    assert packs[0] == packs[1]
+    names = [world.access(s)[1].rows for s in ("costas@ελιά.example", "Costas@XN--hxarmh.example")]
+    assert names[0] == names[1]
+    assert sum(map(len, names[0].values())) >= 4
+    world.proven("RIGHT-1")
+
+
+def test_RIGHT_15_the_answer_does_not_claim_what_was_not_done(world: World) -> None:
+    """Not yet: the officer gets the answer; that she got it from him is not recorded."""
+    person = next(p for p in seed.ordinary() if p.tickets and p.orders and p.trial)
+    who = ("--identity", f"email={person.email}", "--override", "acceptance")
+    desk, away = Path(world.company.support), world.new("desk")
+    desk.rename(away)
+    try:
+        ran = world.kept("rights", "erase", *who, "--yes")
+        said = world.kept("rights", "erase", "--case", ran.document["case"], "--yes", json=False)
+        partial, pack = world.access(person.email)
+        proof = world.proof("RIGHT-15")
+    finally:
+        assert not desk.exists()
+        away.rename(desk)
+    for one in (ran, partial):
+        assert one.status == 1
+        assert one.document["complete"] is False
+        assert [u["store"] for u in one.document["unreached"]] == ["support"]
+        assert one.document["unreached"][0]["why"]
+    assert said.status == 1
+    assert "Not complete" in said.out
+    assert "support" in said.out
+    assert pack.answer["complete"] is False
+    assert [u["system"] for u in pack.answer["unreached"]] == ["support"]
+    assert "Support desk" in pack.page or "support" in pack.page
+    assert proof["outcome"] in ("pass", "vacuous")  # this case is not closed
+    # What was done is told per store, with what stays and why; then the rest is done.
+    left = {at for at in _known(world, person) if at[0].startswith("support.")}
+    assert left
+    again = world.kept("rights", "erase", *who, "--yes")
+    assert (again.status, again.document["complete"]) == (0, True)
+    done = {(s["store"], s["dataset"]): s for s in again.document["steps"]}
+    assert done["support", "ticket"]["changed"] > 0
+    assert all(s["verified"] for s in again.document["steps"])
+    kept_back = [s for s in again.document["steps"] if s["retained"]]
+    assert all(s["reason"] and s["law"] and s["until"] and s["clause"] for s in kept_back)
+    rows = world.rows()
+    assert not [at for at in left if at in rows]
+    # The record of each step is the answer, and stays so.
+    shown = world.kept("case", "show", again.document["case"]).document
+    assert [(s["store"], s["changed"], s["retained"]) for s in shown["steps"]] == [
+        (s["store"], s["changed"], s["retained"]) for s in again.document["steps"]
+    ]
+    world.proven("RIGHT-15")
+
+
+def test_RIGHT_15_an_answer_altered_afterwards_is_found(
+    world: World, person: tuple[str, Browser]
+) -> None:
+    ran = kept(world.directory, "rights", "erase", "--identity", f"email={person[0]}",
+               "--override", "acceptance", "--yes")  # fmt: skip
+    assert ran.document["complete"] is True
+    flip = (
+        "UPDATE case_step s SET changed = changed + %s FROM rights_case c"
+        " WHERE c.number = s.number AND c.id = %s"
+    )
+    with world.sql() as connection:
+        connection.execute(flip, (1, ran.document["case"]))
+    try:
+        assert world.proof("RIGHT-15")["outcome"] == "fail"
+    finally:
+        with world.sql() as connection:
+            connection.execute(flip, (-1, ran.document["case"]))
+    world.proven("RIGHT-15")
