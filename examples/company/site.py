@@ -121,12 +121,12 @@ class Site(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request. Nothing is logged: a log line would hold an address."""
+    """One request."""
 
     server: Site
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing, also where the request is refused."""
+    def log_message(self, *_: object) -> None:
+        """Nothing is logged: a log line would hold an address."""
 
     def do_GET(self) -> None:
         """A page or a form. Changes nothing."""

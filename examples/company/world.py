@@ -158,7 +158,6 @@ def _deployment(world: World, port: int) -> None:
     text = string.Template((HERE / "kept.toml").read_text("utf-8")).substitute(
         bundle=bundle, port=port, token=world.token, customers=world.customers, support=support
     )
-    # The template's first lines speak of the template.
     settings = directory / "kept.toml"
     settings.touch(mode=0o600)
     settings.write_text(text.partition("\n\n")[2], "utf-8")

@@ -66,7 +66,11 @@ def serve(
             controller, token=config.token, shows=config.shows, clock=lambda: moment(None)
         )
         asyncio.run(_serve(app, address, number, ready))
-    return 0
+    # The server's own threads outlive it by a moment, and the interpreter coming down under
+    # them can abort the process. Everything is closed by now: leave at once.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _serve(app: Any, address: str, port: int, ready: Callable[[], None]) -> None:
