@@ -70,6 +70,25 @@ class Output:
 
             yield step
 
+    @contextmanager
+    def counting(self, title: str) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
+        """As `progress`, where the number of things is known only later: (begin, step)."""
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn()]
+        hidden = self.as_json or not self._err.is_terminal
+        display = Progress(
+            *columns, MofNCompleteColumn(), console=self._err, transient=True, disable=hidden
+        )
+        with display:
+            task = display.add_task(title, total=None)
+
+            def begin(total: int) -> None:
+                display.update(task, total=total)
+
+            def step(what: str) -> None:
+                display.update(task, description=what, advance=1)
+
+            yield begin, step
+
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """An aligned table, two blanks between columns; a name that begins with `#` is of numbers.

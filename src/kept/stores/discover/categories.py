@@ -177,7 +177,7 @@ def _judged(profile: Profile, column: Column, one: Raw, person: str | None, mone
         confidence = min(0.97, confidence + 0.15 * (1 - confidence))
         if verdict.category == "contact.name" and not one.always and not beside:
             # the name of a playlist, of a project: not that of its owner
-            confidence = min(confidence, 0.35)
+            return Verdict(None, 0.65, (*verdict.evidence, "but rows of this kind are no people"))
     ask = None
     if verdict.detail is not None and verdict.detail.startswith("special"):
         ask = "the vocabulary has no word of its own for this: which law and which clause cover it?"

@@ -6,11 +6,13 @@ definitions of views, no paths into documents.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from kept.errors import StoreError
 from kept.stores.columns import Element, Table
 from kept.stores.relational import SqlSession
 
@@ -26,7 +28,7 @@ class Idiom:
     #: sqlglot's name of the dialect.
     sqlglot = ""
 
-    def sizes(self, session: SqlSession) -> Mapping[str, int]:
+    def sizes(self, session: SqlSession, tables: Mapping[str, Table]) -> Mapping[str, int]:
         """Rows per dataset as far as the engine knows them without counting; an estimate."""
         return {}
 
@@ -56,7 +58,7 @@ class PostgreSQLIdiom(Idiom):
 
     sqlglot = "postgres"
 
-    def sizes(self, session: SqlSession) -> Mapping[str, int]:
+    def sizes(self, session: SqlSession, tables: Mapping[str, Table]) -> Mapping[str, int]:
         """By the statistics of the last ANALYZE, else by the pages of the table."""
         asked = """
             SELECT n.nspname, c.relname, sum(CASE WHEN p.reltuples > 0 THEN p.reltuples
@@ -108,18 +110,27 @@ class SQLiteIdiom(Idiom):
 
     sqlglot = "sqlite"
 
+    def sizes(self, session: SqlSession, tables: Mapping[str, Table]) -> Mapping[str, int]:
+        """The highest row number: as many rows, or fewer."""
+        found = {}
+        for name, table in tables.items():
+            if table.physical:
+                number = table.clause.c[table.physical[0]]
+                with contextlib.suppress(StoreError):
+                    found[name] = session.ask(name, sa.select(sa.func.max(number)))[0][0] or 0
+        return found
+
     def views(self, session: SqlSession) -> Mapping[str, str]:
-        """As they were written, without `CREATE VIEW … AS`."""
+        """As they were written, `CREATE VIEW … AS` before them."""
         rows = session.ask(None, sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'view'"))
         return {name: text for name, text in rows if text}
 
     def rows(self, table: Table, wanted: int | None, size: int | None) -> sa.FromClause:
-        """Rows whose number is a multiple; all where the numbers end early."""
-        if wanted is None or not table.physical:
+        """Rows whose number is a multiple."""
+        if wanted is None or not table.physical or size is None or size <= _MANY * wanted:
             return table.clause
         number = table.clause.c[table.physical[0]]
-        last = sa.select(sa.func.max(number)).scalar_subquery()
-        step: Element = sa.func.max(sa.literal_column("1"), last / sa.literal_column(str(wanted)))
+        step: Element = sa.literal_column(str(max(1, size // wanted)))
         taken = sa.select(table.clause).where(number % step == sa.literal_column("0"))
         return taken.subquery("taken")
 

@@ -33,6 +33,11 @@ _SELF: Final = listed(
     "parent root ancestor superior predecessor successor original duplicate reply replies reports "
     "previous next prev thread quote quoted reblog repost"
 )
+#: What is done to rows by other rows.
+_INSTEAD: Final = listed(
+    "replaced superseded merged cloned copied duplicate alias derived split forked reversed "
+    "cancelled corrected renewed translated inherited moved reblogged"
+)
 #: Who stands above a person, in the languages of `names`.
 _ABOVE: Final = listed(
     "manager supervisor boss chief vorgesetzter chef superieur jefe capo responsabile chefe "
@@ -42,7 +47,7 @@ _MEASURES: Final = listed("""
     count counter total sum max min avg mean limit level score rank ranking position order sort
     size length width height weight status state flags flag version year month day age amount
     quantity qty price rate percent duration seconds minutes hours points balance lft rght lft
-    left right depth tree numchild retries attempts priority port index offset
+    number num nb left right depth tree numchild retries attempts priority port index offset
     """)
 
 
@@ -192,7 +197,8 @@ class Linker:
         for target, handle, weight in self.called.called(parts[-1]):
             if names.alike(parts, handle):
                 grade = {LAST: 2.2}.get(weight, 4.5)
-                if weight == LAST and self._near(profile.name, target, parts):
+                person = target in self.people and names.person_word(parts[-1])
+                if weight == LAST and (person or self._near(profile.name, target, parts)):
                     grade = 4.2
                 elif self._kin(profile.name, target):
                     grade += 0.4
@@ -216,6 +222,9 @@ class Linker:
                         named = True
                         yield target, 3.4, f"begins with the name of `{target}`", names.part(rest)
         yield from self._namesakes(profile, name, named, keyed)
+        if len(parts) > 1 and parts[0] in _INSTEAD and parts[-1] in ("by", "into", "from", "of"):
+            yield profile.name, 3.2, "leads to another row of the same table", "self"
+            return
         if set(parts) & _SELF and not (named and parts[-1] not in _SELF):
             yield profile.name, 3.0, "leads to another row of the same table", "self"
         elif profile.name in self.people and parts[-1] in _ABOVE:
@@ -266,6 +275,8 @@ class Linker:
         if names.generic(name):
             return
         mine = profile.table.key == (name,)
+        words, _ = names.base(name, self.called.glued)
+        other_than = {t for t, h, _ in self.called.called(words[-1]) if names.alike(words, h)}
         for target, other in self.profiles.items():
             table = other.table
             if table.view or target == profile.name:
@@ -274,12 +285,13 @@ class Linker:
                 set(table.key) if len(table.key) == 1 else set()
             )
             if any(name.lower() == key.lower() for key in keys):
-                words, _ = names.base(name, self.called.glued)
                 after = any(
                     names.alike(words, h) for h, w in self.called.handles[target] if w >= SHORT
                 )
                 # where another table is called so, this one's key only leads there too
-                grade = 4.5 if after else 1.0 if mine or named else 3.4 if keyed else 2.8
+                grade = (
+                    4.5 if after else 1.0 if mine or named or other_than else 3.4 if keyed else 2.8
+                )
                 yield target, grade, f"has the name of the key of `{target}`", None
 
     def _persons(
@@ -290,11 +302,12 @@ class Linker:
         acts = names.actor(parts)
         means = names.person_word(word)
         if acts or (role and keyed):
-            grade, why = (3.3 if acts else 2.2), "says what a person does"
+            weak = 1.2 if names.unsure(word) else 2.2
+            grade, why = (3.3 if acts else weak), "says what a person does"
         elif means in ("person", "staff") and keyed:
             grade, why = 2.8, f"`{word}` means people"
         elif keyed and names.agent(parts):
-            grade, why = 2.2, "sounds like somebody who acts"
+            grade, why = 1.4, "sounds like somebody who acts"
         else:
             return
         for target, who in self.people.items():

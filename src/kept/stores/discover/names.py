@@ -74,7 +74,8 @@ _OWN: Final = listed("""
 _HANDLE: Final = listed("""
     updater editor moderator approver reviewer assignee assigned agent rep handler
     manager supervisor responsible admin resolver lead mentor operator clerk
-    salesperson inspector auditor verifier checker processor maintainer writer modifier closer
+    salesperson inspector auditor judge verifier checker processor maintainer writer modifier closer
+    impersonator
     modified updated edited approved reviewed deleted closed resolved locked verified
     bearbeiter betreuer sachbearbeiter verantwortlicher responsable vendeur gestor gestore
     behandelaar opiekun prowadzacy
@@ -139,7 +140,7 @@ _IRREGULAR: Final = {
     "people": "person", "persons": "person", "men": "man", "women": "woman",
     "children": "child", "data": "data", "status": "status", "news": "news",
     "addresses": "address", "address": "address", "leden": "lid", "bonus": "bonus",
-    "series": "series", "media": "media", "statuses": "status", "analysis": "analysis",
+    "series": "series", "mitglieder": "mitglied", "bilder": "bild", "media": "media", "statuses": "status", "analysis": "analysis",
     "personas": "persona", "ludzie": "osoba", "osoby": "osoba", "klienci": "klient",
     "uzytkownicy": "uzytkownik", "pracownicy": "pracownik", "pacjenci": "pacjent",
     "czlonkowie": "czlonek", "goscie": "gosc", "clienti": "cliente", "utenti": "utente",
@@ -168,7 +169,7 @@ def stems(word: str) -> frozenset[str]:
     found = {word, singular(word)}
     for ending, other in (
         ("en", ""), ("n", ""), ("e", ""), ("es", ""), ("i", "o"), ("i", "e"), ("i", ""),
-        ("oes", "ao"), ("aux", "al"), ("x", ""), ("y", "a"), ("y", ""), ("cy", "k"), ("er", ""),
+        ("oes", "ao"), ("aux", "al"), ("x", ""), ("y", "a"), ("y", ""), ("cy", "k"),
         ("nen", ""),
     ):  # fmt: skip
         if word.endswith(ending) and len(word) - len(ending) + len(other) >= 4:
@@ -250,6 +251,11 @@ def part(parts: Words) -> Part | None:
     if len(parts) == 1 and last in ("create", "write", "created", "modified", "updated"):
         return "own" if last.startswith("create") else "handle"
     return None
+
+
+def unsure(word: str) -> bool:
+    """Whether things are called so as well as people: `target_id`, `cloned_from_id`."""
+    return word in _UNSURE or word in _BY
 
 
 def agent(parts: Words) -> bool:

@@ -34,7 +34,7 @@ def profiles(
     step: Callable[[str], None],
 ) -> dict[str, Profile]:
     """All tables and views, each with what a sample of `sample` rows (None: many) shows."""
-    sizes = dict(idiom.sizes(session))
+    sizes = dict(idiom.sizes(session, tables))
     found: dict[str, Profile] = {}
     for name, table in tables.items():
         step(name)
@@ -64,7 +64,7 @@ def _fill(
         # every page drawn was empty: take what comes first
         shown = [_shown(idiom, column, table.clause.c[n]) for n, column in columns.items()]
         rows = session.ask(table.dataset, sa.select(*shown).limit(limit))
-    if len(rows) < wanted and source is table.clause:
+    if len(rows) < wanted and source is table.clause:  # all of them were read
         profile.size, profile.exact = len(rows), True
     for at, (name, column) in enumerate(columns.items()):
         seen = [row[at] for row in rows]

@@ -155,7 +155,7 @@ def _fields(
     if person is None and any(r and r.always and r.verdict.confidence > 0.8
                               and r.verdict.identifies for r in raws.values()):  # fmt: skip
         mixed = "owned"  # a table of addresses that nobody's key leads to
-    money = bool({names.singular(w) for w in names.words(name)} & _MONEY)
+    money = any(not names.stems(w).isdisjoint(_MONEY) for w in names.words(name))
     return categories.verdicts(profile, mixed, raws, keys, money)
 
 

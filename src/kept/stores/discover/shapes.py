@@ -17,7 +17,7 @@ class Profile:
     table: Table
     size: int | None = None
     exact: bool = False
-    looks: dict[str, Look] = field(default_factory=dict)
+    looks: dict[str, Look] = field(default_factory=dict, repr=False)
     unseen: str | None = None
 
     @property

@@ -67,6 +67,7 @@ def naming(profiles: Mapping[str, Profile]) -> Naming:
         made.handles[name].append((plain[name], WHOLE))
     real = {n: p for n, p in plain.items() if made.handles[n]}
     first = Counter(parts[0] for parts in real.values() if len(parts) > 1)
+    second = Counter(parts[:2] for parts in real.values() if len(parts) > 2)
     entities = {names.singular(parts[0]) for parts in real.values() if len(parts) == 1}
     for name, parts in real.items():
         prefix: Words = ()
@@ -75,6 +76,16 @@ def naming(profiles: Mapping[str, Profile]) -> Naming:
             if most or names.singular(parts[0]) not in entities:
                 prefix = parts[:1]
                 made.handles[name].append((parts[1:], SHORT))
+        if (
+            prefix
+            and first[parts[0]] >= 0.6 * len(real)
+            and len(parts) > 2
+            and second[parts[:2]] >= 2
+            and not ({names.singular(parts[1]), parts[1]} & entities)
+        ):
+            # an application within a suite: `suite_users_user`
+            prefix = parts[:2]
+            made.handles[name].append((parts[2:], SHORT))
         made.prefixes[name] = prefix
         if len(parts) - len(prefix) > 1:
             made.handles[name].append((parts[-1:], LAST))
@@ -191,14 +202,15 @@ def _person(profile: Profile, called: Naming, references: int) -> tuple[float, s
     if head and references:
         score += min(2.0, 0.5 * references)
         why.append(f"{references} columns elsewhere are called after it")
-    if not (mail or references or joined & _NAMES or "name" in joined):
+    named = any(parts and names.person_word(parts[-1]) for parts in columns.values())
+    if not (mail or references or joined & _NAMES or "name" in joined or named):
         score -= 2.0
         why.append("nothing in it is of a person")
     if len(profile.table.key) > 1:
         score -= 2.5
         why.append("its key has several columns")
     if _follows(profile, called) and not (head and mail):
-        score -= 2.5 if not head else 4.0
+        score -= 2.5 if not head else 1.0 if head == "staff" else 4.0
         why.append("its rows name a person of another table")
     return score, kind, why
 

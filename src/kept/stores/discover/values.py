@@ -44,6 +44,7 @@ _POST: Final = re.compile(
 _STREET: Final = re.compile(r"(\d+[a-zA-Z]?[ ,].*[A-Za-z]{3}|[A-Za-z].*[a-zß.é] \d+[a-zA-Z]?\Z)")
 _NAME: Final = re.compile(r"[^\W\d_][^\W\d_'’.\-]*(?:[ '’.\-]+[^\W\d_][^\W\d_'’.\-]*){0,4}\Z")
 _COORDINATE: Final = re.compile(r"-?\d{1,3}\.\d{3,}\s*,\s*-?\d{1,3}\.\d{3,}\Z")
+_STEP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}\Z")
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 
 _COUNTRIES: Final = listed("""
@@ -69,8 +70,7 @@ _CODES: Final = listed("""
 class Look:
     """Counts over a sample of one column; `seen` values that are not null, of `rows`.
 
-    `shapes` counts how many of the `tried` values are of a kind. `low` and `high` are of whole
-    numbers; `words` and `length` are means.
+    `shapes` counts how many of the `tried` values are of a kind. `words` and `length` are means.
     """
 
     rows: int = 0
@@ -78,11 +78,10 @@ class Look:
     distinct: int = 0
     tried: int = 0
     shapes: dict[str, int] = field(default_factory=dict)
-    low: int | None = field(default=None, repr=False)
-    high: int | None = field(default=None, repr=False)
     words: float = 0.0
     length: float = 0.0
     variety: float = 0.0
+    vocabulary: int = 0
     entropy: float = 0.0
     paths: dict[tuple[str, ...], dict[str, int]] = field(default_factory=dict)
 
@@ -98,7 +97,8 @@ class Look:
     @property
     def prose(self) -> bool:
         """Whether sentences stand here: several words, many different ones."""
-        return self.tried >= 3 and self.words >= 4 and self.variety >= 0.35
+        many = self.variety >= 0.35 or self.vocabulary >= 25
+        return self.tried >= 3 and self.words >= 4 and many and self.distinct > self.seen / 3
 
     @property
     def opaque(self) -> bool:
@@ -232,9 +232,6 @@ def look(values: Sequence[Any], kind: Type, year: int) -> Look:
     there = [v for v in values if v is not None]
     found = Look(len(values), len(there))
     found.distinct = len({v if isinstance(v, (int, str)) else str(v) for v in there})
-    whole = [v for v in there if isinstance(v, int) and not isinstance(v, bool)]
-    if whole:
-        found.low, found.high = min(whole), max(whole)
     if kind in ("date", "datetime"):
         _dates(found, there, year)
         return found
@@ -286,7 +283,8 @@ def _texts(found: Look, texts: Sequence[str]) -> None:
     total = sum(map(len, spoken))
     found.words = total / len(texts)
     found.length = sum(map(len, texts)) / len(texts)
-    found.variety = len({w.lower() for line in spoken for w in line}) / total if total else 0.0
+    found.vocabulary = len({w.lower() for line in spoken for w in line})
+    found.variety = found.vocabulary / total if total else 0.0
     found.entropy = entropy(texts[:50])
     found.shapes["cased"] = sum(1 for t in texts if t[:1].isupper() and not t.isupper())
     found.shapes["mentions"] = sum(1 for t in texts if "@" in t and " " in t)
@@ -297,15 +295,18 @@ def paths(
 ) -> dict[tuple[str, ...], dict[str, int]]:
     """Where in documents scalars stand: path → counts of `seen`, `whole`, `email`, `uuid`.
 
-    Members of lists are not followed: they have no path of their own.
+    Members of lists are not followed: they have no path of their own. Only steps that look like
+    names and stand in several documents count: a document may be keyed by people.
     """
+    documents = list(documents)
     found: dict[tuple[str, ...], dict[str, int]] = {}
 
     def walk(value: Any, path: tuple[str, ...]) -> None:
         if isinstance(value, Mapping):
             if len(path) < deep and len(value) <= 64:
                 for key, inner in value.items():
-                    walk(inner, (*path, str(key)))
+                    if _STEP.match(str(key)):
+                        walk(inner, (*path, str(key)))
             return
         if isinstance(value, (list, bool)) or value is None or not path:
             return
@@ -322,4 +323,5 @@ def paths(
 
     for document in documents:
         walk(document, ())
-    return found
+    least = max(2, len(documents) // 5)
+    return {path: counts for path, counts in found.items() if counts["seen"] >= least}
