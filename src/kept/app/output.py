@@ -38,6 +38,10 @@ class Output:
         if not self.as_json:
             self.result({}, [line])
 
+    def warn(self, line: str) -> None:
+        """A line on stderr, with --json too: what the result leaves out."""
+        self._err.print(line, markup=False)
+
     def error(self, problem: KeptError) -> None:
         """An error on stderr; with --json also as a document on stdout."""
         if self.as_json:

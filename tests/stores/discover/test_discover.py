@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -16,7 +12,7 @@ from tests.stores.discover import worlds
 from kept.datamap import check as checking
 from kept.datamap import load
 from kept.datamap.map import Owner
-from kept.stores.discover import Discovery, discover, document, draft
+from kept.stores.discover import Discovery, discover, draft
 from kept.stores.relational import SqlStore
 from kept.stores.sql import PostgreSQLStore, SQLiteStore
 from kept.terms.vocabulary import SHIPPED
@@ -265,91 +261,3 @@ def test_a_draft_of_odd_names_is_still_yaml(tmp_path: Path) -> None:
     made, problems = load.read({"shop": file})
     assert problems == []
     assert set(made.systems["shop"].datasets["on: # x"].fields) == {"null", 'a "b", {c}', "no"}
-
-
-# ------------------------------------------------------------ nothing personal comes out
-
-CANARY = "Zquixotic"
-
-
-def canaries(world: list[worlds.Table]) -> list[str]:
-    """A canary in every text column and, as a number, in every whole-number column but keys."""
-    made = []
-    for table, columns, _ in world:
-        for name, (kind, what) in columns.items():
-            if kind == "text":
-                value = f"'{CANARY}@example.org'" if what == "email" else f"'{CANARY} 77{name}'"
-                made.append(f'UPDATE "{table}" SET "{name}" = {value}')
-            elif kind == "json":
-                value = f'\'{{"{CANARY}": "{CANARY}", "user_id": 7715131771}}\''
-                made.append(f'UPDATE "{table}" SET "{name}" = {value}')
-            elif kind == "integer" and what == "small":
-                made.append(f'UPDATE "{table}" SET "{name}" = 1771513177')
-    return made
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_no_value_ever_comes_out(
-    engine: str,
-    fresh_pg_url: str,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    store = open_world(
-        engine, worlds.ENGLISH, fresh_pg_url, tmp_path, *canaries(worlds.ENGLISH), VIEW
-    )
-    url = fresh_pg_url if engine == "postgresql" else f"sqlite:///{tmp_path / 's.sqlite'}"
-    found = discover(store, year=2026)
-    texts = [json.dumps(document(found)), draft(found, "s"), repr(found), caplog.text]
-    out = tmp_path / "out"
-    for more in ([], ["--json"], ["--full", "--write", str(out / "s.yml")]):
-        command = [sys.executable, "-m", "kept.app", "map", "discover", url, *more]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-        assert ran.returncode == 0, ran.stderr
-        texts += [ran.stdout, ran.stderr]
-    texts += [
-        p.read_text("utf-8") for p in tmp_path.rglob("*") if p.suffix != ".sqlite" and p.is_file()
-    ]
-    texts += list(capfd.readouterr())
-    for text in texts:
-        assert CANARY.lower() not in text.lower()
-        assert "177151317" not in text
-    assert any("contact.email" in text for text in texts)
-
-
-def test_the_command_speaks_json(tmp_path: Path) -> None:
-    url = worlds.into_sqlite(tmp_path / "s.sqlite", worlds.POLISH)
-    command = [sys.executable, "-m", "kept.app", "map", "discover", url, "--json"]
-    made = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    (orders,) = (d for d in made["datasets"] if d["name"] == "zamowienia")
-    (link,) = orders["links"]
-    assert link["column"] == "klient_id"
-    assert link["to"] == "klienci.id"
-    assert link["kind"] == "owned-by"
-    assert 0 <= link["confidence"] <= 1
-    assert link["evidence"]
-    assert {"name", "category", "confidence", "evidence"} <= set(orders["fields"][0])
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["nowhere"], ["sqlite:///no/such/file"], ["oracle://x/y"], ["env:KEPT_NO_SUCH"],
-     ["sqlite:///x", "--sample", "0"]],
-)  # fmt: skip
-def test_wrong_use_is_said(arguments: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "kept.app", "map", "discover", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert ran.returncode in (1, 2)
-    assert ran.stderr.startswith("kept: ")
-    assert "Traceback" not in ran.stderr
-
-
-def test_a_map_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
-    url = worlds.into_sqlite(tmp_path / "s.sqlite", worlds.POLISH)
-    file = tmp_path / "map.yml"
-    file.write_text("mine")
-    command = [sys.executable, "-m", "kept.app", "map", "discover", url, "--write", str(file)]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 2
-    assert file.read_text() == "mine"

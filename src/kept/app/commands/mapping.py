@@ -132,8 +132,8 @@ def find(
 ) -> int:
     """Find personal data and whose it is in a database, also where nothing is declared.
 
-    Reads only, in one snapshot; prints names, words and counts, never a value. Exit status 1:
-    a table could not be read.
+    Reads only, in one snapshot; prints names, words and counts, never a value. Ctrl-C stops it;
+    nothing is written then. Exit status 1: a table could not be read.
     """
     if sample < 1:
         raise UsageError("`--sample` is too small", expected="a whole number from 1 on")
@@ -144,6 +144,7 @@ def find(
             fix="name another file, and compare the two",
         )
     name = system or (write.stem if write is not None else "discovered")
+    classes = _classes(common, retention) if write is not None else {}
     store = _open(url, name)
     out = common.out
     try:
@@ -159,13 +160,20 @@ def find(
         store.close()
     if write is not None:
         write.parent.mkdir(parents=True, exist_ok=True)
-        write.write_text(draft(found, name, _classes(common, retention)), "utf-8")
+        write.write_text(draft(found, name, classes), "utf-8")
     words = _summary(found)
     if write is not None:
         words.append(f"A draft of the map is in {write}. Decide what is marked `?`.")
     else:
         words.append("`--json` tells the evidence; `--write FILE` drafts a map.")
     out.result(document(found), words)
+    for dataset, why in found.unseen.items():
+        out.warn(f"`{dataset}` could not be read: {why}")
+    if found.left_out:
+        out.warn(
+            f"Without the extra `discover`, {' and '.join(found.left_out)}. "
+            "To have that too, install `kept[discover]`."
+        )
     return 1 if found.unseen else 0
 
 
@@ -219,7 +227,6 @@ def _summary(found: Discovery) -> list[str]:
         )  # fmt: skip
     head = ("dataset", "#rows", "whose", "people it leads to", "personal", "#to decide")
     words = [table(head, rows), ""]
-    words += [f"{n} could not be read: {why}" for n, why in found.unseen.items()]
     held = sum(any(v.category for v in d.fields.values()) for d in found.datasets.values())
     words.append(f"{many(len(found.datasets), 'dataset')}, {held:,} with personal data.")
     return words

@@ -140,7 +140,8 @@ _IRREGULAR: Final = {
     "people": "person", "persons": "person", "men": "man", "women": "woman",
     "children": "child", "data": "data", "status": "status", "news": "news",
     "addresses": "address", "address": "address", "leden": "lid", "bonus": "bonus",
-    "series": "series", "mitglieder": "mitglied", "bilder": "bild", "media": "media", "statuses": "status", "analysis": "analysis",
+    "series": "series", "mitglieder": "mitglied", "bilder": "bild", "media": "media",
+    "statuses": "status", "analysis": "analysis",
     "personas": "persona", "ludzie": "osoba", "osoby": "osoba", "klienci": "klient",
     "uzytkownicy": "uzytkownik", "pracownicy": "pracownik", "pacjenci": "pacjent",
     "czlonkowie": "czlonek", "goscie": "gosc", "clienti": "cliente", "utenti": "utente",
@@ -170,7 +171,7 @@ def stems(word: str) -> frozenset[str]:
     for ending, other in (
         ("en", ""), ("n", ""), ("e", ""), ("es", ""), ("i", "o"), ("i", "e"), ("i", ""),
         ("oes", "ao"), ("aux", "al"), ("x", ""), ("y", "a"), ("y", ""), ("cy", "k"),
-        ("nen", ""),
+        ("nen", ""), ("ia", "ie"),
     ):  # fmt: skip
         if word.endswith(ending) and len(word) - len(ending) + len(other) >= 4:
             found.add(word[: len(word) - len(ending)] + other)

@@ -153,7 +153,8 @@ def _kinds(
         says = any(
             _MESSAGES & set(names.words(c)) or profile.look(c).prose for c in profile.table.columns
         )
-        made.outcomes[name] = ONE_SIDE if says else PAIR
+        outcome = made.outcomes[name] = ONE_SIDE if says else PAIR
+        done = [replace(k, outcome=outcome) if k.kind is Owner.SHARED else k for k in done]
     return done
 
 
@@ -176,7 +177,7 @@ def _junctions(
     depth: Mapping[str, int],
 ) -> None:
     """Rows that many people share through a table between: kept until the last one goes."""
-    for name, several in made.links.items():
+    for name, several in list(made.links.items()):
         profile = profiles[name]
         one = [k for k in several if k.to in people and k.kind is not Owner.ACCESSED]
         other = [k for k in several if k.to not in people and k.to != name]
@@ -191,6 +192,10 @@ def _junctions(
                          "participants", "user", "users", "attendee", "attendees"}  # fmt: skip
         if (key or named) and thing not in depth and _personal(profiles[thing]):
             made.outcomes[thing] = LAST_OWNER
+            made.links[name] = [
+                replace(k, outcome=f"of `{thing}`: {LAST_OWNER}") if k is other[0] else k
+                for k in several
+            ]
             made.questions.setdefault(thing, []).append(
                 f"do its rows belong to the people that `{name}` ties to them?"
             )

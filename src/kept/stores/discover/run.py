@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Final
 
 from kept.datamap.map import Owner
-from kept.stores.discover import categories, names, owners, soft, views
+from kept.stores.discover import categories, names, owners, soft, values
 from kept.stores.discover.idioms import Idiom, idiom
 from kept.stores.discover.links import Linker
 from kept.stores.discover.names import listed
 from kept.stores.discover.overlap import Overlap
 from kept.stores.discover.profile import profiles as profiled
-from kept.stores.discover.shapes import Discovered, Discovery, Found, Profile, Verdict
+from kept.stores.discover.shapes import Discovered, Discovery, Found, Profile, Traced, Verdict
 from kept.stores.discover.tables import naming, people
 from kept.stores.relational import SqlSession, SqlStore
 
@@ -94,8 +94,7 @@ def _inferred(
         for name, profile in found.items()
         if not profile.table.view
     }
-    definitions = tongue.views(session)
-    traced, dark = views.trace(tongue.sqlglot, definitions, {n: p.table for n, p in found.items()})
+    traced, dark = _traced(session, tongue, found)
     done: dict[str, Discovered] = {}
     for name, profile in found.items():
         asked = list(owned.questions.get(name, ()))
@@ -105,7 +104,7 @@ def _inferred(
                 f"({link.confidence:.0%}: {'; '.join(link.evidence)})"
             )
         if profile.table.view:
-            shown = _viewed(profile, traced.get(name, {}), fields, raws[name])
+            shown = _viewed(profile, (traced or {}).get(name, {}), fields, raws[name])
             if name in dark:
                 asked.append(f"{dark[name]}: what do its columns show?")
             done[name] = Discovered(profile, shown, (), None, None, tuple(asked))
@@ -115,7 +114,26 @@ def _inferred(
             owned.outcomes.get(name), tuple(asked),
         )  # fmt: skip
     unseen = {n: p.unseen for n, p in found.items() if p.unseen}
-    return Discovery(done, sample, unseen)
+    left_out = []
+    if traced is None:
+        left_out.append("views were not traced to their tables")
+    if not values.checked():
+        left_out.append("check digits of numbers that states give to people were not tried")
+    return Discovery(done, sample, unseen, tuple(left_out))
+
+
+def _traced(
+    session: SqlSession, tongue: Idiom, found: Mapping[str, Profile]
+) -> tuple[Mapping[str, Traced] | None, Mapping[str, str]]:
+    """What views show, and why some stay dark; None where the extra `discover` is missing."""
+    tables = {name: profile.table for name, profile in found.items()}
+    if not any(table.view for table in tables.values()):
+        return {}, {}
+    try:
+        from kept.stores.discover.views import trace
+    except ImportError:
+        return None, {}
+    return trace(tongue.sqlglot, tongue.views(session), tables)
 
 
 def _fields(
@@ -161,7 +179,7 @@ def _fields(
 
 def _viewed(
     profile: Profile,
-    traced: views.Traced,
+    traced: Traced,
     fields: Mapping[str, Mapping[str, Verdict]],
     raws: dict[str, categories.Raw | None],
 ) -> dict[str, Verdict]:

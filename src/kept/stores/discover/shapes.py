@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from kept.datamap.map import Owner
 from kept.stores.columns import Table
 from kept.stores.discover.values import Look
+
+#: (dataset, column)
+Place: TypeAlias = tuple[str, str]
+#: A view's column → the columns of tables that it is made of.
+Traced: TypeAlias = dict[str, tuple[Place, ...]]
 
 
 @dataclass(slots=True)
@@ -89,8 +95,13 @@ class Discovered:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """Everything, by dataset; `sample` is the rows asked of each table (None: all)."""
+    """Everything, by dataset; `sample` is the rows asked of each table (None: all).
+
+    `unseen`: datasets that could not be read, and why. `left_out`: what was not done because the
+    extra `discover` is not installed.
+    """
 
     datasets: Mapping[str, Discovered]
     sample: int | None
     unseen: Mapping[str, str]
+    left_out: tuple[str, ...] = ()

@@ -202,6 +202,11 @@ def _validators() -> tuple[tuple[str, Callable[[str], bool]], ...]:
     return tuple(found)
 
 
+def checked() -> bool:
+    """Whether check digits of states' numbers can be tried: the extra `discover` is there."""
+    return bool(_validators())
+
+
 def national(texts: Sequence[str]) -> int:
     """How many of the values are numbers of ONE state's series with right check digits."""
     texts = [t for t in texts if _FORMATS.match(t) and sum(c.isdigit() for c in t) >= 7]

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 from sqlglot.lineage import Node, lineage
 
 from kept.stores.columns import Table
-
-#: (dataset, column)
-Place: TypeAlias = tuple[str, str]
-#: A view's column → the columns of tables that it is made of.
-Traced: TypeAlias = dict[str, tuple[Place, ...]]
+from kept.stores.discover.shapes import Place, Traced
 
 
 def trace(
