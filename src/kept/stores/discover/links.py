@@ -3,7 +3,7 @@
 Each candidate's evidence is weighed in log-odds; the best of a column is a link where the sum
 says that it is likelier than not. Values weigh by how surprising they are: that every number
 of a column is met in a key without gaps says nothing, that every UUID is says nearly all.
-The weights were set by hand on schemas that `docs/discovery.md` names.
+The weights were set by hand; docs/adr/0023 says how.
 """
 
 from __future__ import annotations
