@@ -41,6 +41,15 @@ class Mariadb:
         return Path(self._link.read_text()) / "s"
 
     @property
+    def pid(self) -> int:
+        return int((self.directory / "pid").read_text())
+
+    @staticmethod
+    def here() -> bool:
+        """Whether the programs are installed."""
+        return PROGRAM is not None
+
+    @property
     def _users(self) -> Path:
         return self.directory / "users"
 
@@ -70,7 +79,7 @@ class Mariadb:
         """As its superuser."""
         return pymysql.connect(
             unix_socket=str(self.socket), user="root", database=database, charset="utf8mb4",
-            autocommit=True,
+            autocommit=True, ssl_disabled=True,
         )  # fmt: skip
 
     def make_database(self, name: str) -> str:
@@ -79,10 +88,11 @@ class Mariadb:
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE `{name}`")  # in the server's own character set
             cursor.execute(f"CREATE USER `{name}`@localhost IDENTIFIED BY %s", (password,))
-            rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE TEMPORARY TABLES, DROP, ALTER, INDEX, REFERENCES"
-            cursor.execute(
-                f"GRANT {rights}, CREATE VIEW, TRIGGER ON `{name}`.* TO `{name}`@localhost"
+            rights = (
+                "SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE TEMPORARY TABLES, CREATE VIEW,"
+                " DROP, ALTER, INDEX, REFERENCES, TRIGGER"
             )
+            cursor.execute(f"GRANT {rights} ON `{name}`.* TO `{name}`@localhost")
         return self.url(name, name, password)
 
     def url(self, database: str, user: str, password: str) -> str:
@@ -107,14 +117,17 @@ class Mariadb:
         words = ["create database mysql;\nuse mysql;\n"]
         for name in ("system_tables", "performance_tables", "system_tables_data"):
             words.append((_SCRIPTS / f"mysql_{name}.sql").read_text("utf-8"))
-        log = (self.directory / "log").open("ab")
-        with log:
+        with (self.directory / "log").open("ab") as log:
             subprocess.run(
                 self._run("--bootstrap"), input="".join(words).encode(), stdout=log, stderr=log,
                 check=True, timeout=_PATIENCE,
             )  # fmt: skip
-            place = tempfile.mkdtemp(prefix="kept-m-")
-            self._link.write_text(place)
+        self._link.write_text(tempfile.mkdtemp(prefix="kept-m-"))
+        self.restart()
+
+    def restart(self) -> None:
+        """Start a server that is not running."""
+        with (self.directory / "log").open("ab") as log:
             server = subprocess.Popen(
                 self._run(f"--socket={self.socket}", "--skip-networking"),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -133,9 +146,8 @@ class Mariadb:
     def _stop(self) -> None:
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SHUTDOWN")
-        pid = int((self.directory / "pid").read_text())
         end = time.monotonic() + _PATIENCE
-        while _runs(pid):
+        while _runs(self.pid):
             assert time.monotonic() < end, "the server of the tests did not stop"
             time.sleep(0.05)
         shutil.rmtree(self.socket.parent, ignore_errors=True)
@@ -149,6 +161,3 @@ def _runs(pid: int) -> bool:
     except OSError:
         return False
     return state not in ("Z", "X")
-
-
-__all__ = ["PROGRAM", "Mariadb"]

@@ -117,6 +117,7 @@ def opened(url: str) -> pymysql.Connection:
         password=unquote(place.password or ""),
         database=place.path.removeprefix("/"),
         charset="utf8mb4",
+        ssl_disabled=True,
     )
 
 

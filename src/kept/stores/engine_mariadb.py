@@ -270,7 +270,8 @@ class MariaDB(Dialect):
             zero: Element = sa.literal_column("'0'")
             point: Element = sa.literal_column("'.'")
             bare = _Trailing(_Trailing(text, zero), point)
-            text = sa.case((sa.func.locate(point, text) > 0, bare), else_=text)
+            nowhere: Element = sa.literal_column("0")
+            text = sa.case((sa.func.locate(point, text) == nowhere, text), else_=bare)
         elif _packed(column):
             text = _Cast(_Cast(sa.func.hex(element), "UUID"), "CHAR CHARACTER SET utf8mb4")
         return sa.collate(text, _EXACT)

@@ -203,8 +203,8 @@ def _sqlite_type(kind: sa.types.TypeEngine[Any], declared: str) -> Type:
     return found if known and declared else "other"
 
 
-#: Runs a statement of the catalogue with its parameters.
-Ask: TypeAlias = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
+#: Runs a statement on the catalogue.
+Ask: TypeAlias = Callable[[str], Iterable[tuple[Any, ...]]]
 
 _MARIADB_TYPES: Final[Mapping[str, Type]] = {
     "tinyint": "integer", "smallint": "integer", "mediumint": "integer", "int": "integer",
@@ -251,20 +251,20 @@ _MARIADB_JSON: Final = """
 
 def mariadb(ask: Ask, names: Collection[str] | None = None) -> dict[str, Table]:
     """The tables and views of the connection's database."""
-    here = next(iter(ask("SELECT database()", ())))[0]
-    json = {(table, column) for table, column in ask(_MARIADB_JSON, ())}
+    here = next(iter(ask("SELECT database()")))[0]
+    json = {(table, column) for table, column in ask(_MARIADB_JSON)}
     columns: dict[str, dict[str, Column]] = {}
-    for table, *facts in ask(_MARIADB_COLUMNS, ()):
+    for table, *facts in ask(_MARIADB_COLUMNS):
         made = _mariadb_column(facts, json=(table, facts[0]) in json)
         columns.setdefault(table, {})[made.name] = made
     unique: dict[str, dict[str, list[str | None]]] = {}
-    for table, index, column, part in ask(_MARIADB_UNIQUE, ()):
+    for table, index, column, part in ask(_MARIADB_UNIQUE):
         # an index on the beginnings of texts proves nothing about the texts
         members = unique.setdefault(table, {}).setdefault(index, [])
         members.append(None if part else column)
     outgoing: dict[str, dict[Any, dict[str, Any]]] = {}
     incoming: dict[str, dict[Any, Along]] = {}
-    for ours, schema, table, name, column, to_schema, to, on, rule in ask(_MARIADB_FOREIGN, ()):
+    for ours, schema, table, name, column, to_schema, to, on, rule in ask(_MARIADB_FOREIGN):
         at = (schema, table, name)
         if ours:
             foreign = outgoing.setdefault(table, {}).setdefault(
@@ -288,7 +288,7 @@ def mariadb(ask: Ask, names: Collection[str] | None = None) -> dict[str, Table]:
                 (*(known.on if known else ()), on),
             )
     tables: dict[str, Table] = {}
-    for name, kind, store, transactions in ask(_MARIADB_TABLES, ()):
+    for name, kind, store, transactions in ask(_MARIADB_TABLES):
         if names is not None and name not in names:
             continue
         indexes = unique.get(name, {})

@@ -7,7 +7,7 @@ a literal, quoted for the character set and the mode that are fixed here for the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -20,6 +20,7 @@ try:
     import pymysql
     from pymysql.connections import Connection
     from pymysql.constants import CR, ER
+    from pymysql.cursors import Cursor, SSCursor
 except ImportError:
     raise ConfigError(
         "a system has a store of the kind `mariadb`, and the driver for it is not installed",
@@ -27,7 +28,10 @@ except ImportError:
         fix="install Kept with its extra: `pip install 'kept[mariadb]'`",
     ) from None
 
-__all__ = ["STALE", "Connection", "InUse", "connect", "number", "pymysql", "shut", "wrapped"]
+__all__ = [
+    "STALE", "Connection", "Cursor", "InUse", "SSCursor", "connect", "number", "pymysql", "send",
+    "shut", "wrapped",
+]  # fmt: skip
 
 # Errors that the driver has no name for.
 _CHECK_FAILED: Final = 4025
@@ -127,6 +131,8 @@ def _place(url: str, system: str) -> dict[str, Any]:
     if "ssl_ca" in found:
         found["ssl_verify_cert"] = True
         found["ssl_verify_identity"] = "unix_socket" not in found
+    elif "unix_socket" in found:
+        found["ssl_disabled"] = True  # nothing leaves the machine
     return found
 
 
@@ -152,11 +158,32 @@ def connect(url: str, system: str, options: Options) -> Connection[Any]:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(_settings(options))
+                cursor.execute("SELECT @@max_allowed_packet")
+                for (size,) in cursor.fetchall():
+                    connection.max_allowed_packet = size
             return connection
         except (pymysql.Error, OSError) as error:
             shut(connection)
             problem = _unreachable(error, place, system)
     raise problem
+
+
+def send(
+    cursor: Cursor, text: str, params: Sequence[Any], dataset: str | None, *, system: str
+) -> int:
+    """Run one statement; the number of rows affected. StoreError where it is too long.
+
+    That is told before it is sent: the server answers by closing the connection.
+    """
+    statement = cursor.mogrify(text, params)
+    most = cursor.connection.max_allowed_packet - 1024
+    if len(statement) > most // 4 and len(statement.encode()) > most:
+        raise StoreError(
+            f"a statement on `{system}.{dataset}` is longer than the server takes",
+            expected="a `max_allowed_packet` that holds all keys of one statement",
+            fix="raise `max_allowed_packet` on the server",
+        )
+    return cursor.execute(statement)
 
 
 def shut(connection: Connection[Any]) -> None:
@@ -216,12 +243,6 @@ def wrapped(
             f"{where} is in use by others; nothing was changed",
             met=f"error {code}",
             fix="run it again",
-        )
-    if code == ER.NET_PACKET_TOO_LARGE:
-        return StoreError(
-            f"a statement on {where} is longer than the server takes",
-            expected="a `max_allowed_packet` that holds all keys of one change",
-            fix="raise `max_allowed_packet` on the server",
         )
     if code == _BINLOG_OF_STATEMENTS:
         return StoreError(

@@ -22,7 +22,7 @@ from kept.stores import introspect
 from kept.stores import link_mariadb as link
 from kept.stores.columns import Along, Table
 from kept.stores.dialects import MARIADB
-from kept.stores.link_mariadb import Connection, InUse, pymysql, shut
+from kept.stores.link_mariadb import Connection, Cursor, InUse, SSCursor, pymysql, shut
 from kept.stores.obstacles import Refused, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
 from kept.stores.rows import decode, utc
@@ -80,22 +80,23 @@ class MariaDBStore(SqlStore):
 
     def reflect(self, names: Collection[str] | None) -> dict[str, Table]:
         """What the catalogue says; the map decides where a type has two meanings."""
-        connection = self._connect()
+        connection = self._take(False)
         problem: StoreError
         try:
             with connection.cursor() as cursor:
 
-                def ask(text: str, params: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
-                    cursor.execute(text, params or None)
+                def ask(text: str) -> Iterable[tuple[Any, ...]]:
+                    cursor.execute(text)
                     rows: Iterable[tuple[Any, ...]] = cursor.fetchall()
                     return rows
 
                 found = introspect.mariadb(ask, names)
-            return {name: self._typed(table) for name, table in found.items()}
-        except pymysql.Error as error:
-            problem = self.wrapped(error, None)
-        finally:
+        except (pymysql.Error, OSError) as error:
             shut(connection)
+            problem = self.wrapped(error, None)
+        else:
+            self.give_back(connection, False)
+            return {name: self._typed(table) for name, table in found.items()}
         raise problem
 
     def _typed(self, table: Table) -> Table:
@@ -226,10 +227,13 @@ class MariaDBSession(SqlSession):
 
         def work() -> tuple[Sequence[Any], int]:
             with self._connection.cursor() as cursor:
-                affected = cursor.execute(text, params)
+                affected = self._send(cursor, dataset, text, params)
                 return cursor.fetchall(), affected
 
         return self._guarded(dataset, work)
+
+    def _send(self, cursor: Cursor, dataset: str | None, text: str, params: Sequence[Any]) -> int:
+        return link.send(cursor, text, params, dataset, system=self.store.system)
 
     def _stream(self, calls: Sequence[Call]) -> Iterator[tuple[int, list[Any]]]:
         for index, call in enumerate(calls):
@@ -238,8 +242,8 @@ class MariaDBSession(SqlSession):
 
     def _unbuffered(self, call: Call) -> Iterator[list[Any]]:
         """The rows as they arrive; until the last of them nothing else can be asked."""
-        cursor = self._connection.cursor(pymysql.cursors.SSCursor)
-        self._guarded(call.dataset, lambda: cursor.execute(call.sql, call.params))
+        cursor = self._connection.cursor(SSCursor)
+        self._guarded(call.dataset, lambda: self._send(cursor, call.dataset, call.sql, call.params))
         self._busy = True
         try:
             while True:
@@ -286,10 +290,9 @@ class MariaDBSession(SqlSession):
             # in the form for several tables, or a list of keys would cost a scan
             statement = built[1]
             if isinstance(statement, sa.Delete):
-                quoted = self.store.dialect.compiled.identifier_preparer.format_table(
-                    sa.Table(made.table.name, sa.MetaData(), quote=True)
-                )
-                return statement.prefix_with(quoted.replace("%", "%%"))
+                quoted = made.table.name.replace("`", "``")
+                target: sa.ColumnElement[Any] = sa.literal_column(f"`{quoted}`")
+                return statement.prefix_with(target)
             one = sa.select(sa.literal_column("1").label("one")).subquery("kept_one")
             return statement.where(one.c.one == sa.literal_column("1"))
 
@@ -298,7 +301,7 @@ class MariaDBSession(SqlSession):
         if made.counts:
             rows, _ = self._execute(dataset, *statements.compiled("count", made, count))
             found = rows[0][0]
-        if isinstance(made.build()[1], sa.Delete):
+        if made.deletes:
             self._nothing_along(made)
         _, changed = self._execute(dataset, *statements.compiled("change", made, change))
         return Counts(found=found, changed=changed)
@@ -394,6 +397,7 @@ def _reached(table: Table, along: Along, where: Sequence[Any]) -> sa.Select[Any]
         left = sides[0] if len(sides) == 1 else sa.tuple_(*sides)
         return left.in_(going(theirs).correlate(None))
 
-    met = sa.select(sa.literal_column("1")).select_from(other).where(among(along.fields, along.on))
+    one: sa.ColumnElement[Any] = sa.literal_column("1")
+    met = sa.select(one).select_from(other).where(among(along.fields, along.on))
     own = along.schema is None and along.table == table.name and table.key
     return met.where(sa.not_(among(table.key, table.key))) if own else met

@@ -38,6 +38,7 @@ class Written:
     build: Callable[[], Built]
     shape: Any = None
     counts: bool = True
+    deletes: bool = False
 
     @property
     def text(self) -> str:
@@ -127,7 +128,7 @@ class Statements(Reading):
 
         what = None if change.assign is None else self._form(change.assign)
         key = (select.dataset, select.key, shape, what) if all_of(select) else None
-        return Written(table, binder, build, key)
+        return Written(table, binder, build, key, deletes=change.deletes)
 
     @staticmethod
     def _update(table: Table, where: Sequence[Element], new: Mapping[str, Element]) -> sa.Update:
