@@ -69,8 +69,9 @@ def test_what_is_there(maria_shop: MariaDBStore) -> None:
 
 @pytest.mark.parametrize("name", ["old", "past", "watched"])
 def test_what_could_not_be_undone_or_would_stay_is_only_read(
-    store: MariaDBStore, name: str
+    maria_shop: MariaDBStore, name: str
 ) -> None:
+    store = maria_shop
     assert len(read(store, keys(name, "id", 1))) == 1
     for assign in (None, {"name" if name != "watched" else "mail": Const("y")}):
         with store.session(write=True) as session, pytest.raises(NotAble):

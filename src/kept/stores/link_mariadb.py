@@ -157,15 +157,22 @@ def connect(url: str, system: str, options: Options) -> Connection[Any]:
     else:
         try:
             with connection.cursor() as cursor:
+                cursor.execute("SELECT version(), @@max_allowed_packet")
+                ((version, connection.max_allowed_packet),) = cursor.fetchall()
+                if _old(version):
+                    raise pymysql.OperationalError
                 cursor.execute(_settings(options))
-                cursor.execute("SELECT @@max_allowed_packet")
-                for (size,) in cursor.fetchall():
-                    connection.max_allowed_packet = size
             return connection
         except (pymysql.Error, OSError) as error:
             shut(connection)
             problem = _unreachable(error, place, system)
     raise problem
+
+
+def _old(version: str) -> bool:
+    """Whether the server is none of MariaDB's, or one from before JSON_TABLE."""
+    made = re.match(r"(\d+)\.(\d+).*MariaDB", version)
+    return made is None or (int(made[1]), int(made[2])) < (10, 6)
 
 
 def send(
