@@ -20,9 +20,13 @@ from urllib.parse import quote
 
 import pymysql
 
-PROGRAM = shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-#: Where the server's own tables are written down.
-_SCRIPTS = Path("/usr/share/mysql")
+_PATHS = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
+#: Where the server's own tables are written down; the files were renamed in version 11.
+_SCRIPTS = [
+    sorted(Path("/usr/share").glob(f"m[ay]*/m[ay]*_{name}.sql"))
+    for name in ("system_tables", "performance_tables", "system_tables_data")
+]
+PROGRAM = shutil.which("mariadbd", path=_PATHS) if all(_SCRIPTS) else None
 _PATIENCE = 60.0
 
 
@@ -115,8 +119,7 @@ class Mariadb:
     def _start(self) -> None:
         (self.directory / "data").mkdir()
         words = ["create database mysql;\nuse mysql;\n"]
-        for name in ("system_tables", "performance_tables", "system_tables_data"):
-            words.append((_SCRIPTS / f"mysql_{name}.sql").read_text("utf-8"))
+        words += [paths[0].read_text("utf-8") for paths in _SCRIPTS]
         with (self.directory / "log").open("ab") as log:
             subprocess.run(
                 self._run("--bootstrap"), input="".join(words).encode(), stdout=log, stderr=log,

@@ -121,6 +121,7 @@ token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is close
 
 # Where personal data lies. A system that has no store yet belongs here too: it is known, and
 # every answer says that it could not be asked.
+# store and url: "postgresql" and "postgresql://…", "mariadb" and "mariadb://…", "sqlite" and a file
 # mode: observe (nothing is written), assisted (a person carries it out), act
 [systems.example]
 store = "sqlite"
