@@ -195,6 +195,28 @@ def test_what_a_cascade_would_take_along_is_an_obstacle(maria_shop: MariaDBStore
         assert session.apply([Change(keys("tree", "id", 2, 3))], "s") == [Counts(2, 2)]
 
 
+def test_a_cascade_into_another_database_is_seen(
+    maria_server: Mariadb, maria_shop_url: str, maria_shop: MariaDBStore
+) -> None:
+    with opened(maria_shop_url) as connection:
+        database = str(connection.db.decode())
+    with maria_server.connect() as root, root.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE `{database}.b`")
+        try:
+            cursor.execute(
+                f"CREATE TABLE `{database}.b`.`k``id` (id int PRIMARY KEY, child int, FOREIGN KEY"
+                f" (child) REFERENCES `{database}`.child (id) ON DELETE SET NULL)"
+            )
+            cursor.execute(f"INSERT INTO `{database}.b`.`k``id` VALUES (1, 3)")
+            cursor.execute(f"GRANT SELECT ON `{database}.b`.* TO `{database}`@localhost")
+            with maria_shop.session(write=True) as session:
+                (met,) = session.rehearse([Change(keys("child", "id", 3))])
+                assert met.kind == "foreign-key"
+                assert session.rehearse([Change(keys("child", "id", 1))]) == []
+        finally:
+            cursor.execute(f"DROP DATABASE `{database}.b`")
+
+
 def test_least_privilege(maria_server: Mariadb, maria_shop_url: str) -> None:
     url = maria_shop_url
     with opened(url) as connection:

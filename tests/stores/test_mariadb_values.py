@@ -159,6 +159,16 @@ def test_texts_are_compared_exactly_and_by_the_index(
                 assert plan.get("t", plan.get("person")) in ("ref", "eq_ref"), (name, asked)
 
 
+def test_keys_of_several_texts(maria_shop: MariaDBStore) -> None:
+    pairs = (("ana@x.de", "Ana"), ("ANA@x.de", "Ana"), ("áná@x.de", "Äna"), ("ana@x.de ", "ana"))
+    table = KeyTable(("mail", "nick"), tuple((0, pair) for pair in pairs))
+    select = Select("person", ("id",), (Route(table),))
+    with maria_shop.session(write=True) as session:
+        assert session.keys([select])["person"].rows == ((0, (1,)), (0, (3,)))
+        assert session.count([select]) == [2]
+        assert session.apply([Change(select, {"nick": Const("x")})], "s") == [Counts(2, 2)]
+
+
 LETTERS = st.sampled_from([*"aAáÁßsSıİKéж😀 \t\n\0\x1f\\'\"%_`;-", "e\u0301"])
 TEXTS = st.lists(LETTERS, max_size=5).map("".join)
 
