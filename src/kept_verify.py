@@ -132,21 +132,28 @@ class Head:
     others: int
 
 
-def read_head(note: bytes, key: Key) -> Head:
-    """The head in a signed note; Broken unless both signatures of the key hold.
-
-    The log signs the note (type 0x01) and, with the moment, once more (type 0x04).
-    """
+def note_parts(note: bytes) -> tuple[str, list[str]]:
+    """The text of three lines and the signature lines of a note; Broken if it is no note."""
     try:
         text = note.decode("utf-8")
     except UnicodeDecodeError:
         raise Broken("it is not UTF-8") from None
     body, blank, tail = text.rpartition("\n\n")
-    lines, signatures = body.split("\n"), tail.split("\n")
+    signatures = tail.split("\n")
     if any(c < " " and c != "\n" for c in text) or not blank or signatures.pop() != "":
         raise Broken("it is not a signed note")
-    if len(lines) != 3 or not 1 <= len(signatures) <= 16:
+    if body.count("\n") != 2 or not 1 <= len(signatures) <= 16:
         raise Broken("it has not three lines and 1 to 16 signatures")
+    return body, signatures
+
+
+def read_head(note: bytes, key: Key) -> Head:
+    """The head in a signed note; Broken unless both signatures of the key hold.
+
+    The log signs the note (type 0x01) and, with the moment, once more (type 0x04).
+    """
+    body, signatures = note_parts(note)
+    lines = body.split("\n")
     origin, size, root = lines[0], lines[1], unbase64(lines[2])
     if not re.fullmatch("0|[1-9][0-9]{0,18}", size) or root is None or len(root) != HASH:
         raise Broken("its size or root hash is not in the one spelling allowed")
@@ -613,6 +620,10 @@ def main(arguments: list[str] | None = None) -> int:
                 since = args.since.read_bytes()
             except OSError as error:
                 raise Misuse(f"--since cannot be read: {error.strerror}") from None
+            try:
+                note_parts(since)
+            except Broken as error:
+                raise Misuse(f"--since is no checkpoint: {error}") from None
         if not args.directory.is_dir():
             raise Misuse("DIR is not a directory")
     except Misuse as error:

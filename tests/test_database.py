@@ -174,10 +174,35 @@ def test_killed_processes_leave_nothing_wrong(directory: Path) -> None:
     assert _line(victim) == "in"
     victim.kill()
     victim.wait()
-    # The server lives on without anybody; the next process takes it over, and stops it.
+    # Nobody was left to stop the server but the one who watched for that.
+    for _ in range(200):
+        if _pid(directory) is None:
+            break
+        time.sleep(0.1)
+    assert _pid(directory) is None
     with Database.open("embedded", directory) as database, database.connection() as c:
         assert c.execute("SELECT count(*) FROM kept_it").fetchone() == (0,)
     assert _pid(directory) is None
+
+
+def test_a_killed_process_stops_nobody_elses_server(directory: Path) -> None:
+    victim = _python(directory, "print('up', flush=True); sys.stdin.read()")
+    assert _line(victim) == "up"
+    with Database.open("embedded", directory) as database:
+        pid = _pid(directory)
+        victim.kill()
+        victim.wait()
+        watch = ["pgrep", "-f", f"kept.embedded.*{directory}"]
+        for _ in range(200):  # its watchdog looks, and goes; ours stays
+            left = subprocess.run(watch, capture_output=True, text=True, check=False).stdout
+            if len(left.split()) == 1:
+                break
+            time.sleep(0.1)
+        assert len(left.split()) == 1
+        assert _pid(directory) == pid
+        with database.connection() as c:
+            assert c.execute("SELECT 1").fetchone() == (1,)
+    assert subprocess.run(watch, capture_output=True, check=False).stdout == b""
 
 
 def test_a_killed_server_is_started_again(directory: Path) -> None:

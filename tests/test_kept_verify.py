@@ -467,7 +467,9 @@ def test_the_command_and_its_exit_status(
     assert bad.stdout.startswith("BROKEN")
     assert json.loads(run(log, "--json").stdout)["ok"] is False
     for wrong in ((tmp_path / "nowhere",), (), (log, "--key", "nonsense"),
-                  (log, "--since", tmp_path / "nothing"), (log, "--what")):  # fmt: skip
+                  (log, "--since", tmp_path / "nothing"),
+                  (log, "--since", log / "key"),
+                  (log, "--since", log / "tile/entries/000"), (log, "--what")):  # fmt: skip
         assert run(*wrong).returncode == 2
     assert run(tmp_path).returncode == 1
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from typing import Any
 
 from kept.datamap import load as datamap_load
 from kept.datamap.map import DataMap
-from kept.errors import ConfigError, KeptError, MapError
+from kept.errors import BundleError, ConfigError, KeptError, MapError
 from kept.model.plan import Mode
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
+from kept.policy.shapes import PERIOD
 from kept.stores import open_store
 from kept.stores.base import Store
+from kept.stores.own import NAME as OWN
 
 FILE = "kept.toml"
 _TABLES: Mapping[str, frozenset[str]] = {
@@ -34,19 +37,27 @@ _TABLES: Mapping[str, frozenset[str]] = {
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
+#: Ports that a server can listen on; 0 takes a free one.
+PORTS = range(2**16)
 _DOCUMENT = frozenset({"signer", "date", "expires", "file"})
-_SYSTEM = frozenset({"store", "url", "mode", "map", "title", "country"})
+_SYSTEM = frozenset({"store", "url", "mode", "map", "title", "country", "options"})
+#: What a bearer token is made of (RFC 6750, section 2.1: b64token).
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(frozen=True, slots=True)
 class SystemConfig:
-    """One `[systems.NAME]` table. `url` may be None: the system is known, not yet connected."""
+    """One `[systems.NAME]` table. `url` may be None: the system is known, not yet connected.
+
+    `options` are those of the kind of store (of SQL: stores.relational.Options).
+    """
 
     name: str
     store: str | None
     url: str | None
     mode: Mode
     map: Path
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,16 @@ class Deployment:
         return self.url or f"http://{self.host}:{self.port}"
 
     def check(self, bundle: Bundle, datamap: DataMap) -> None:
-        """Refuse a map that names what the bundle does not have. MapError with file:line."""
+        """Refuse a map that names what the bundle does not have. MapError with file:line.
+
+        Nor may a system have the name of Kept's own, which would stand in its place.
+        """
+        if OWN in datamap.systems:
+            raise MapError(
+                f"the name `{OWN}` is that of Kept's own tables",
+                expected="another name for the system",
+                fix="rename it in the map and in kept.toml",
+            )
         categories = set(bundle.vocabulary.categories)
         problems = datamap_load.check(
             datamap,
@@ -117,7 +137,27 @@ class Deployment:
                 expected=f"one of {', '.join(f'`{name}`' for name in loaded.choices)}",
                 fix="correct its name in [choices], or remove it",
             )
-        return loaded.with_choices(dict(self.choices))
+        for name, value in self.choices.items():
+            period = name in loaded.periods
+            if not _is_choice(value, period=period):
+                raise ConfigError(
+                    f"the value of the choice `{name}` is not of its kind",
+                    where=self._line(name),
+                    expected="a period" if period else "a word, a number, yes or no, or several",
+                    fix=f'write it as "{name}" = '
+                    + ('"P30D", "P24M" or "P10Y"' if period else '"…", 20, true or ["…", "…"]'),
+                )
+        try:
+            return loaded.with_choices(dict(self.choices))
+        except BundleError as problem:
+            # What is left: a choice that the bundle has made itself.
+            made = next(n for n in self.choices if loaded.choices[n].value is not None)
+            raise ConfigError(
+                problem.what,
+                where=self._line(made),
+                expected="choices that the bundle leaves open",
+                fix="leave it out here, or change it in policy.yml with a new version",
+            ) from None
 
     def read_map(self) -> DataMap:
         """The data map of all systems of the deployment."""
@@ -140,10 +180,14 @@ class Deployment:
                 continue
             mapped = datamap.systems[config.name].datasets.values()
             try:
-                stores[config.name] = open_store(config.store, config.name, mapped, config.url)
-            except KeptError:
+                stores[config.name] = open_store(
+                    config.store, config.name, mapped, config.url, config.options
+                )
+            except KeptError as problem:
                 for store in stores.values():
                     store.close()
+                if isinstance(problem, ConfigError):
+                    problem.where = problem.where or self._line(f"[systems.{config.name}")
                 raise
         return stores, without
 
@@ -190,9 +234,9 @@ def read(directory: Path) -> Deployment:
         systems={name: _system(path, name, t) for name, t in raw.get("systems", {}).items()},
         documents=tuple(_document(path, k, v) for k, v in raw.get("documents", {}).items()),
         passphrase=_secret(path, raw.get("keys", {}).get("passphrase"), "passphrase"),
-        token=_secret(path, raw.get("api", {}).get("token"), "token", required=False),
+        token=_token(path, raw.get("api", {}).get("token")),
         host=str(site.get("host", "127.0.0.1")),
-        port=int(site.get("port", 8790)),
+        port=_port(path, site.get("port", 8790)),
         url=site.get("url"),
         shows=_one_of(path, str(site.get("shows", "text")), SHOWS, "shows"),
     )
@@ -237,9 +281,23 @@ def _system(path: Path, name: str, table: Any) -> SystemConfig:
         raise ConfigError(
             f"`systems.{name}` is a table", where=_where(path, name), fix=f"write [systems.{name}]"
         )
+    if name == OWN:
+        raise ConfigError(
+            f"the name `{OWN}` is that of Kept's own tables",
+            where=_where(path, f"[systems.{name}"),
+            expected="another name for the system",
+            fix="rename it here, in its map and in what refers to it",
+        )
     for key in table:
         if key not in _SYSTEM:
             raise _unknown(path, key, _SYSTEM)
+    options = table.get("options", {})
+    if not isinstance(options, dict):
+        raise ConfigError(
+            f"`options` of the system `{name}` is a table",
+            where=_where(path, "options"),
+            fix=f"write it as [systems.{name}.options]",
+        )
     modes = tuple(m.value for m in Mode)
     mode = _one_of(path, str(table.get("mode", Mode.OBSERVE.value)), modes, "mode")
     return SystemConfig(
@@ -248,6 +306,7 @@ def _system(path: Path, name: str, table: Any) -> SystemConfig:
         url=_beside(path, table.get("store"), _secret(path, table.get("url"), "url")),
         mode=Mode(mode),
         map=(path.parent / _text(path, table, "map", f"systems.{name}")).resolve(),
+        options=options,
     )
 
 
@@ -268,6 +327,16 @@ def _one_of(path: Path, value: str, known: tuple[str, ...], key: str) -> str:
     return value
 
 
+def _port(path: Path, value: Any) -> int:
+    if type(value) is not int or value not in PORTS:
+        raise ConfigError(
+            "`port` is not a port",
+            where=_where(path, "port"),
+            expected=f"a whole number from {PORTS[0]} to {PORTS[-1]}; 0 takes a free one",
+        )
+    return value
+
+
 def _text(path: Path, table: Mapping[str, Any], key: str, inside: str = "") -> str:
     value = table.get(key)
     if not isinstance(value, str) or not value:
@@ -279,6 +348,20 @@ def _text(path: Path, table: Mapping[str, Any], key: str, inside: str = "") -> s
             fix=f'add `{key} = "…"`{place}',
         )
     return value
+
+
+def _is_choice(value: Any, *, period: bool) -> bool:
+    """Whether a value of [choices] is one: a period, or words, numbers, yes or no, or several."""
+    if period:
+        return isinstance(value, str) and re.fullmatch(PERIOD, value) is not None
+    values = value if isinstance(value, list) else [value]
+    # "…" is where a value has to go, not a value.
+    return all(any(c.isalnum() for c in v) if isinstance(v, str) else _is_number(v) for v in values)
+
+
+def _is_number(value: Any) -> bool:
+    """A number, or yes or no, that JSON can hold and every reader reads alike."""
+    return isinstance(value, (int, float)) and -(2**53) < value < 2**53
 
 
 def _choice(value: Any) -> Any:
@@ -304,6 +387,18 @@ def _secret(path: Path, value: Any, key: str, *, required: bool = True) -> str |
     return found
 
 
+def _token(path: Path, value: Any) -> str | None:
+    token = _secret(path, value, "token", required=False)
+    if token and not _TOKEN.fullmatch(token):
+        raise ConfigError(
+            "`token` cannot be sent as a bearer token (RFC 6750)",
+            where=_where(path, "token"),
+            expected="letters A to Z, digits and - . _ ~ + /, with = at the end only",
+            fix="make one of such signs, for example 32 hexadecimal digits or more",
+        )
+    return token
+
+
 def _unknown(path: Path, key: str, known: set[str] | frozenset[str]) -> ConfigError:
     return ConfigError(
         f"`{key}` is not a setting",
@@ -318,5 +413,5 @@ def _where(path: Path, word: str) -> str:
         lines = path.read_text("utf-8").splitlines()
     except OSError:
         return str(path)
-    number = next((n for n, line in enumerate(lines, 1) if word and word in line), 1)
-    return f"{path.name}:{number}"
+    there = (n for n, line in enumerate(lines, 1) if word and word in line.partition("#")[0])
+    return f"{path.name}:{next(there, 1)}"

@@ -5,7 +5,9 @@ because a deployment asks more than that wheel's own manager gives: settings, pe
 authentication instead of trust, no process list that a kill -9 leaves wrong.
 
 Directory layout: `data` (the cluster), `log`, `starting.lock`, `users.lock`. Both locks are
-held by the kernel for a living process and vanish with it, however it died.
+held by the kernel for a living process and vanish with it, however it died. Beside each
+process that uses the cluster waits a shell, which stops the server if that process was killed
+and nobody else uses it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import secrets
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -87,6 +90,7 @@ class Server:
         self._bin = _binaries()
         self._account: pwd.struct_passwd | None = None
         self._users: int | None = None  # the descriptor that holds users.lock
+        self._watch: subprocess.Popen[bytes] | None = None
         self._process = 0
         self._guard = threading.Lock()
 
@@ -101,12 +105,14 @@ class Server:
             with self._guard, self._starting():
                 self._users = self._lock("users.lock", fcntl.LOCK_SH)
                 self._process = os.getpid()
+                self._watch = self._watching()
                 try:
                     self._make()
                     if not self._answers():
                         self._start()
                 except BaseException:
                     self._leave()
+                    self._unwatch()
                     raise
         except OSError as error:
             raise DatabaseError(
@@ -125,16 +131,18 @@ class Server:
             if self._users is None or self._process != os.getpid():
                 return
             atexit.unregister(self.release)
-            with self._starting():
-                self._leave()
-                try:
-                    alone = self._lock("users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return
-                try:
-                    self._stop()
-                finally:
-                    os.close(alone)
+            try:
+                with self._starting():
+                    self._leave()
+                    self._stop_unused()
+            finally:
+                self._unwatch()
+
+    def abandoned(self) -> None:
+        """Stop the cluster if nobody uses it: for those who left without `release`."""
+        self._account = _account()
+        with self._starting():
+            self._stop_unused()
 
     @property
     def socket_directory(self) -> Path:
@@ -272,6 +280,36 @@ class Server:
                 if attempt == 9 or "pre-existing shared memory" not in _tail(log):
                     raise self._not_started(f"see the end of {log}") from None
                 time.sleep(0.5)
+
+    def _watching(self) -> subprocess.Popen[bytes]:
+        """A small process that waits for this one to end, however it ends: kill -9 too.
+
+        The kernel then closes the pipe between them, and `abandoned` does what was left undone.
+        It has a session of its own, so that what ends a terminal's processes leaves it alive.
+        """
+        then = 'read -r _; exec "$0" -P -m kept.embedded "$1"'
+        return subprocess.Popen(  # noqa: S603 — a fixed program with our own arguments
+            ["/bin/sh", "-c", then, sys.executable, str(self.directory)],
+            cwd="/", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.kill()
+            self._watch.communicate()
+            self._watch = None
+
+    def _stop_unused(self) -> None:
+        """Stop the server if nobody holds users.lock. The caller holds starting.lock."""
+        try:
+            alone = self._lock("users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        try:
+            self._stop()
+        finally:
+            os.close(alone)
 
     def _stop(self) -> None:
         pid = _pid_in(self._pid_file)
@@ -439,3 +477,7 @@ def _tail(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 4000))
         return file.read().decode(errors="replace")
+
+
+if __name__ == "__main__":
+    Server(Path(sys.argv[1])).abandoned()

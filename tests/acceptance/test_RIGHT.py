@@ -181,3 +181,102 @@ def test_RIGHT_15_an_answer_altered_afterwards_is_found(
         with world.sql() as connection:
             connection.execute(flip, (-1, ran.document["case"]))
     world.proven("RIGHT-15")
+
+
+def test_RIGHT_15_a_case_goes_on_once_the_system_is_back(
+    world: World, person: tuple[str, Browser]
+) -> None:
+    """The desk knows her by her number only, in rows that are gone when it is back."""
+    email = person[0]
+    (number,) = (r["customer_id"] for (t, _), r in world.rows().items()
+                 if t == "customers.customer" and r["email"] == email)  # fmt: skip
+    with world.company.desk() as desk:
+        ticket = desk.execute(
+            "INSERT INTO ticket (customer_ref, requester_email, subject, opened_at, legal_basis,"
+            " activity, policy_version) VALUES (?, '', 'by phone', '2026-01-05 10:00:00',"
+            " 'contract', 'support', '2023-06-27')",
+            (str(number),),
+        ).lastrowid
+        desk.execute(
+            "INSERT INTO message (ticket_id, body, sent_at) VALUES (?, 'she called', '2026-01-05')",
+            (ticket,),
+        )
+    before = world.rows()
+    path, away = Path(world.company.support), world.new("desk")
+    path.rename(away)
+    try:
+        ran = world.kept("rights", "erase", "--identity", f"email={email}",
+                         "--override", "acceptance", "--yes")  # fmt: skip
+    finally:
+        away.rename(path)
+    assert (ran.status, ran.document["complete"]) == (1, False)
+    assert [u["store"] for u in ran.document["unreached"]] == ["support"]
+    # Nothing in the customer database leads from her address to her number any more.
+    assert not [at for at, row in world.rows().items() if row.get("email") == email]
+    case = ran.document["case"]
+    again = world.kept("rights", "erase", "--case", case, "--yes")
+    assert (again.status, again.document["complete"]) == (0, True)
+    assert again.document["unreached"] == []
+    told = {(s["store"], s["dataset"]): s["changed"] for s in again.document["steps"]}
+    assert (told["support", "ticket"], told["support", "message"]) == (1, 1)
+    after = world.rows()
+    gone = {at for at in before if at[0].startswith("support.") and at not in after}
+    assert gone == {("support.ticket", str(ticket))} | {
+        at for at, row in before.items()
+        if at[0] == "support.message" and row["ticket_id"] == ticket
+    }  # fmt: skip
+    assert len(gone) == 2
+    assert {at: row for at, row in before.items() if at[0].startswith("support.")} == {
+        **{at: before[at] for at in gone},
+        **{at: row for at, row in after.items() if at[0].startswith("support.")},
+    }
+    # What led there was sealed for this case only, and is gone with its end.
+    with world.sql() as connection:
+        left = connection.execute(
+            "SELECT count(*) FROM case_sealed JOIN rights_case USING (number) WHERE id = %s",
+            (case,),
+        ).fetchone()
+    assert left == (0,)
+    world.proven("RIGHT-15")
+
+
+def test_RIGHT_19_two_people_named_as_one_are_refused_although_one_of_them_was_erased(
+    world: World, person: tuple[str, Browser]
+) -> None:
+    """RIGHT-19: her retained invoices are not shown, and his data not erased, as one person's."""
+    gone, living = world.stranger(), person[0]
+    other = world.browser()
+    for path, more in (
+        ("/trial", {"email": gone, "name": "Ada Gone"}),
+        ("/onboarding", {"email": gone, "name": "Ada Gone", "address": "Street 1\nBerlin",
+                         "country": "DE", "password": "a long enough secret", "terms": "yes"}),
+        ("/order", {"quantity": "1"}),
+    ):  # fmt: skip
+        status, said = other.send(path, **more)
+        assert status == 201, said
+    erased = world.kept("rights", "erase", "--identity", f"email={gone}",
+                        "--override", "acceptance", "--yes")  # fmt: skip
+    assert erased.document["complete"] is True
+    assert any(s["dataset"] == "invoice" and s["retained"] for s in erased.document["steps"])
+    before = world.rows()
+    both = ("--identity", f"email={living}", "--identity", f"email={gone}",
+            "--override", "acceptance")  # fmt: skip
+    out = world.new("pack").with_suffix(".zip")
+    for command in (
+        ("rights", "access", *both, "--out", out),
+        ("rights", "erase", *both, "--yes"),
+        ("rights", "erase", *both),
+    ):
+        ran = world.kept(*command)
+        assert ran.status == 1
+        assert "to one person, some to another whose data is retained" in ran.said
+        assert living not in ran.said
+        assert gone not in ran.said
+    assert world.rows() == before
+    assert not out.exists()
+    # Each alone is answered, and in the answer of each stands nothing of the other.
+    for mine, hers in ((living, gone), (gone, living)):
+        ran, pack = world.access(mine)
+        assert (ran.status, ran.document["complete"]) == (0, True)
+        assert pack.rows["customers.invoice"]
+        assert hers not in json.dumps(pack.rows)

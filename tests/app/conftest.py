@@ -67,11 +67,11 @@ def put(directory: Path, **settings: str) -> None:
 
 
 def make(directory: Path, url: str) -> Path:
-    """A deployment in `directory` whose own database is at `url`."""
+    """A deployment in `directory` at work: its own database is at `url`, its systems in act."""
     with pytest.raises(SystemExit) as end:
         main(["new", str(directory)])
     assert end.value.code == 0
-    put(directory, database=url, token=TOKEN)
+    put(directory, database=url, token=TOKEN, mode="act", shows="live")
     return directory
 
 

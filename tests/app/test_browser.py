@@ -15,6 +15,13 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from tests import world as small
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import rights
+from kept.embedded import Server
+from kept.terms.identifiers import parse
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
@@ -22,6 +29,42 @@ PAGES = (
     "/privacy", "/privacy/sentences/2", "/privacy/sentences/5", "/privacy/versions",
     "/privacy/versions/2023-06-27", "/nothing-here",
 )  # fmt: skip
+
+
+#: Pages of packages: of somebody with more rows of a kind than fit on cards, of somebody whose
+#: data was erased, of nobody, and of a search that was none.
+PACKS = ("living", "erased", "nobody", "no-search")
+
+
+@pytest.fixture(scope="module")
+def packs(
+    tmp_path_factory: pytest.TempPathFactory, pg_server: Server, _kept_template: str
+) -> dict[str, str]:
+    """Name → address of the page of a package."""
+    base = tmp_path_factory.mktemp("packs")
+    url = pg_server.make_database(f"packs_{os.getpid()}", template=_kept_template)
+    directory = small.make(base / "world", url)
+    for number in range(10, 22):
+        words = "Long-words-without-a-blank" * 4 if number == 15 else "It happened again. " * number
+        small.sql(directory, "INSERT INTO note VALUES (?, 'ben@example.org', ?, '2026-01-01')",
+                  number, words)  # fmt: skip
+    found = {}
+    with Controller.open(deployment.read(directory)) as controller:
+        ben = controller.subjects.of([parse("email=ben@example.org")], small.NOW)
+        controller.consents.grant(ben, "marketing.email", small.NOW, source="form")
+
+        def ask(*who: str) -> rights.Request:
+            return rights.Request((tuple(map(parse, who)),), override="test")
+
+        assert rights.erase(controller, ask("email=ana@example.org"), small.NOW).complete
+        people = (("email=ben@example.org",), ("email=ana@example.org",),
+                  ("email=nobody@example.org", "name=Nora"), ("name=Nora",))  # fmt: skip
+        for name, who in zip(PACKS, people, strict=True):
+            out = base / f"{name}.zip"
+            rights.access(controller, ask(*who), small.NOW, out=out)
+            shutil.unpack_archive(out, base / name)
+            found[name] = (base / name / "index.html").as_uri()
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +162,15 @@ COLOURS = """() => {
 }"""
 
 
+def weak(found: list[tuple[str, list[float], list[float], float]]) -> set[tuple[str, float]]:
+    """What has less contrast than WCAG 1.4.3 asks for."""
+    return {
+        (where, round(contrast(fore, back), 2))
+        for where, fore, back, size in found
+        if contrast(fore, back) < (3 if size >= 24 else 4.5)
+    }
+
+
 def luminance(colour: list[float]) -> float:
     parts = [c / 255 for c in colour[:3]]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
@@ -144,12 +196,7 @@ def test_contrast(path: str, scheme: Any, browser: Browser, served: tuple[str, P
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     found = page.evaluate(COLOURS)
     assert len(found) > 5
-    weak = {
-        (where, round(contrast(fore, back), 2))
-        for where, fore, back, size in found
-        if contrast(fore, back) < (3 if size >= 24 else 4.5)
-    }
-    assert not weak
+    assert not weak(found)
     ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert ground == ("rgb(253, 253, 251)" if scheme == "light" else "rgb(20, 23, 26)")
     context.close()
@@ -227,4 +274,80 @@ def test_print(browser: Browser, served: tuple[str, Path]) -> None:
     assert page.locator("a.mark").first.is_visible()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
     assert len(page.pdf(format="A4")) > 20_000
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 360, 1280])
+@pytest.mark.parametrize("name", PACKS)
+def test_a_package_reads_well_everywhere(
+    name: str, width: int, scheme: Any, browser: Browser, packs: dict[str, str]
+) -> None:
+    context = opened(browser, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(packs[name])
+    assert requests == [packs[name]]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = page.evaluate(COLOURS)
+    assert len(found) > 20
+    assert not weak(found)
+    # On a phone a table is a stack of cards; nothing has to be pushed aside to be read.
+    if width < 400:
+        sides = page.eval_on_selector_all(
+            ".wide", "all => all.map(e => e.scrollWidth > e.clientWidth)"
+        )
+        assert not any(sides)
+    context.close()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("name", PACKS)
+def test_a_package_as_a_screen_reader_meets_it(
+    name: str, width: int, browser: Browser, packs: dict[str, str]
+) -> None:
+    context = opened(browser, viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(packs[name])
+    assert page.title()
+    assert page.get_by_role("main").count() == 1
+    assert page.get_by_role("heading", level=1).count() == 1
+    levels = page.eval_on_selector_all("h1,h2,h3,h4", "all => all.map(h => +h.tagName[1])")
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+    ids = page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    named = page.eval_on_selector_all(
+        "[aria-labelledby]", "all => all.map(e => e.getAttribute('aria-labelledby'))"
+    )
+    assert set(named) <= set(ids)
+    tables = page.get_by_role("table")
+    assert tables.count() == (1 if name == "living" else 0)
+    for table in tables.all():
+        assert table.get_by_role("columnheader").count() == 4
+        assert table.get_by_role("row").count() == 1 + 13
+        assert table.get_by_role("cell").count() == 4 * 13
+    context.close()
+
+
+def test_a_package_on_paper(browser: Browser, packs: dict[str, str]) -> None:
+    context = opened(browser, color_scheme="dark")
+    page = context.new_page()
+    page.goto(packs["living"])
+    page.emulate_media(media="print", color_scheme="light")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.wide')).overflowX") == "visible"
+    assert len(page.pdf(format="A4")) > 20_000
+    context.close()
+
+
+def test_details_are_printed(browser: Browser, served: tuple[str, Path]) -> None:
+    context = opened(browser)
+    page = context.new_page()
+    page.goto(served[0] + "/privacy/versions")
+    digest = page.get_by_text("Text (SHA-256)")
+    assert not digest.is_visible()
+    page.emulate_media(media="print")
+    assert digest.evaluate("e => e.checkVisibility({contentVisibilityAuto: true})")
     context.close()

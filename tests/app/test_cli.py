@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -10,8 +12,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from tests.app.conftest import ROOT, Kept, put
+
+from kept import deployment
+from kept.model.plan import Mode
 
 #: What the example database holds about its people; no output may.
 PEOPLE = ("ana@example.org", "ANA@EXAMPLE.ORG", "Ana Example", "Ben", "ben@", "run on my machine")
@@ -31,15 +37,41 @@ def test_a_new_deployment_works_at_once(kept: Kept, place: Path) -> None:
     ran = kept("doctor", "--json", "--dir", place)
     assert ran.status == 0, ran.said
     checks = {c["name"]: c["ok"] for c in ran.document["checks"]}
-    assert checks == dict.fromkeys(
-        ("python", "kept.toml", "bundle", "database", "keys", "published", "system example", "map"),
-        True,
-    )
+    names = ("python", "kept.toml", "bundle", "database", "keys", "system example", "map", "ledger")
+    assert checks == {**dict.fromkeys(names, True), "published": None}
+    assert "still to do: published" in kept("doctor", "--dir", place).out
+    assert kept("policy", "publish", "--dir", place).out.startswith("Published.")
+    assert "Everything is there." in kept("doctor", "--dir", place).out
+    again = kept("policy", "publish", "--dir", place)
+    assert again.out.startswith("Was published already")
+    assert kept("policy", "publish", "--json", "--dir", place).document["already_published"] is True
     assert kept("map", "check", "--dir", place).status == 0
     shown = kept("map", "show", "--json", "--dir", place).document
     assert [d["dataset"] for d in shown["systems"][0]["datasets"]] == [
         "customer", "message", "purchase",
     ]  # fmt: skip
+
+
+def test_a_new_deployment_writes_nothing_and_shows_the_text_alone(
+    kept: Kept, tmp_path: Path
+) -> None:
+    ran = kept("new", tmp_path / "made")
+    assert "rights access --identity email=ana@example.org" in ran.out
+    made = deployment.read(tmp_path / "made")
+    assert made.shows == "text"
+    assert {s.mode for s in made.systems.values()} == {Mode.OBSERVE}
+    text = (tmp_path / "made" / "kept.toml").read_text("utf-8")
+    asked = re.findall(r'(?m)^# ("[a-z.-]+") = (".*")$', text)
+    assert {name.strip('"') for name, _ in asked} >= {"retention.contact", "rights.identity-proof"}
+    assert {v for name, v in asked if name.startswith('"retention.c')} == {'"P…"'}
+    # Every line that is offered is TOML once its # is away, and no value until it is filled.
+    (tmp_path / "made" / "kept.toml").write_text(
+        re.sub(r'(?m)^# (?="[a-z.-]+" = )', "", text), "utf-8"
+    )
+    ran = kept("policy", "check", "--dir", tmp_path / "made")
+    assert ran.status == 2
+    assert "kept.toml:" in ran.err
+    assert '"P30D"' in ran.err
 
 
 def test_new_leaves_alone_what_is_there(kept: Kept, tmp_path: Path) -> None:
@@ -126,8 +158,9 @@ def test_one_person_from_access_to_the_second_access(kept: Kept, place: Path) ->
     assert after["message"] == before["message"][2:]
     assert after["purchase"] == before["purchase"]
     assert after["customer"][0][:3] == (1, None, None)
-    second = kept("rights", "access", *who, "--out", package)
-    assert second.status == 0
+    assert kept("rights", "access", *who, "--out", package).status == 2, "nothing is written over"
+    second = kept("rights", "access", *who, "--out", package.with_name("second.zip"))
+    assert second.status == 0, second.said
     kept_rows = {s["dataset"]: s["retained"] for s in second.document["steps"] if s["found"]}
     assert kept_rows == {"customer": 1, "purchase": 1}
     case = done.document["case"]
@@ -180,11 +213,78 @@ def test_a_hold_keeps_what_it_names(kept: Kept, place: Path) -> None:
 def test_mode_observe_writes_nothing_and_says_so(kept: Kept, place: Path) -> None:
     put(place, mode="observe")
     before = rows(place)
-    ran = kept("rights", "erase", "--identity", "email=ana@example.org", *OVERRIDE, "--yes",
-               "--json", "--dir", place)  # fmt: skip
+    who = ("--identity", "email=ana@example.org", *OVERRIDE)
+    plan = kept("rights", "erase", *who, "--dir", place)
+    assert "example: mode observe: with --yes nothing is written there either" in plan.out
+    ran = kept("rights", "erase", *who, "--yes", "--json", "--dir", place)
     assert ran.status == 1
     assert ran.document["complete"] is False
+    again = ("rights", "erase", "--case", ran.document["case"], "--yes", "--dir", place)
+    words = kept(*again).out
     assert rows(place) == before
+    assert "nothing written" in words
+    assert "deleted" not in "".join(x for x in words.splitlines(True) if "example." in x)
+    assert 'example: mode observe: nothing was written; set mode = "act" in kept.toml' in words
+    assert (
+        f"go on with: kept rights erase --case {ran.document['case']} --dir {place} --yes" in words
+    )
+    put(place, mode="act")
+    done = kept(*again)
+    assert done.status == 0, done.said
+    assert rows(place) != before
+
+
+def test_the_next_step_is_as_the_caller_can_type_it(place: Path) -> None:
+    kept = [Path(sys.executable).with_name("kept")]
+    bare = {**os.environ, "PATH": os.defpath}
+    found = {**bare, "PATH": f"{kept[0].parent}{os.pathsep}{os.defpath}"}
+    module = [sys.executable, "-m", "kept.app"]
+    inside = kept[0].parents[1]
+    who = ("--identity", "email=ana@example.org", *OVERRIDE)
+    for command, environment, cwd, program in (
+        (kept, bare, place, str(kept[0])),
+        (kept, bare, inside, "bin/kept"),
+        (kept, found, place, "kept"),
+        (module, bare, place, f"{sys.executable} -m kept.app"),
+    ):
+        done = subprocess.run(
+            [*command, "rights", "erase", *who, "--dir", place],
+            capture_output=True, text=True, env=environment, cwd=cwd, check=False,
+        )  # fmt: skip
+        last = done.stdout.splitlines()[-1]
+        assert last.startswith(f"To carry it out: {program} rights erase --case "), done
+        assert last.endswith(f" --dir {place} --yes")
+        wrong = subprocess.run(
+            [*command, "policy", "check", "--dir", place / "nothing"],
+            capture_output=True, text=True, env=environment, cwd=cwd, check=False,
+        )  # fmt: skip
+        assert f"`{program} new DIR`" in wrong.stderr
+
+
+def test_a_case_without_evidence_says_how_it_goes_on_and_how_it_ends(
+    kept: Kept, place: Path
+) -> None:
+    for right, verb in (("access", "access"), ("erasure", "erase")):
+        asked = kept("rights", verb, "--identity", "email=ana@example.org",
+                     *(("--yes",) if verb == "erase" else ()), "--dir", place)  # fmt: skip
+        assert asked.status == 1
+        listed = kept("case", "list", "--json", "--dir", place).document["cases"]
+        case = next(c["case"] for c in listed if c["right"] == right)
+        again = f"kept rights {verb} --case {case}"
+        assert f'`{again} --evidence "…" --dir {place}`' in asked.err
+        shown = kept("case", "show", case, "--dir", place).out
+        assert f'{again} --dir {place} --evidence "…"' in shown
+        end, state = ("refuse", "refused") if right == "access" else ("withdraw", "withdrawn")
+        assert f'kept case {end} {case} --reason "…" --dir {place}' in shown
+        before = rows(place)
+        ended = kept("case", end, case, "--reason", "not the person", "--json", "--dir", place)
+        assert ended.status == 0, ended.said
+        assert ended.document["state"] == state
+        assert "To go on" not in kept("case", "show", case, "--dir", place).out
+        assert kept("case", end, case, "--reason", "again", "--dir", place).status == 2
+        late = kept("rights", verb, "--case", case, "--evidence", "e", "--dir", place)
+        assert late.status == 2
+        assert rows(place) == before
 
 
 def test_mode_assisted_shows_statements_only_when_asked(kept: Kept, place: Path) -> None:
@@ -255,6 +355,27 @@ def test_prove_says_how_every_clause_stands(kept: Kept, place: Path) -> None:
     )
 
 
+def test_prove_of_an_open_clause_says_what_is_missing(kept: Kept, place: Path) -> None:
+    ran = kept("prove", "--clause", "RET-1", "--dir", place)
+    assert "RET-1 waits for the choice `retention.contact`: How long" in ran.out
+    one = kept("prove", "--clause", "RET-1", "--json", "--dir", place).document["clauses"][0]
+    assert len(one["missing"]) > 10
+
+
+def test_prove_on_an_altered_ledger_still_reports(kept: Kept, place: Path) -> None:
+    kept("policy", "publish", "--dir", place)
+    with psycopg.connect(deployment.read(place).database) as connection:
+        connection.execute("UPDATE ledger_head SET root = sha256('another')")
+    ran = kept("prove", "--clause", "PREAM-2", "--dir", place)
+    assert ran.status == 1
+    assert "Clauses by outcome: " in ran.out
+    assert "The ledger does NOT hold" in ran.out
+    told = kept("prove", "--clause", "PREAM-2", "--json", "--dir", place)
+    assert told.status == 1
+    assert told.document["clauses"][0]["id"] == "PREAM-2"
+    assert "head" in told.document["ledger"]["problem"]
+
+
 def test_the_ledger_can_be_checked_without_kept(kept: Kept, place: Path, tmp_path: Path) -> None:
     kept("policy", "publish", "--dir", place)
     ran = kept("ledger", "verify", "--json", "--dir", place)
@@ -276,6 +397,9 @@ def test_the_ledger_can_be_checked_without_kept(kept: Kept, place: Path, tmp_pat
     since = kept("ledger", "verify", "--since", copy / "checkpoint", "--dir", place)
     assert since.status == 0
     assert kept("ledger", "export", copy, "--dir", place).status != 0
+    wrong = kept("ledger", "verify", "--since", copy / "key", "--dir", place)
+    assert wrong.status == 2
+    assert "is no checkpoint" in wrong.err
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -310,3 +434,25 @@ def test_no_output_holds_personal_data(kept: Kept, place: Path, as_json: bool) -
     text = "".join(p.read_text("utf-8", "replace") for p in (place.parent / "copy").rglob("*")
                    if p.is_file())  # fmt: skip
     assert not [p for p in PEOPLE if p in text]
+
+
+def test_the_terminal_says_why_rows_stay_and_what_was_not_searched(kept: Kept, place: Path) -> None:
+    ana = ("--identity", "email=ana@example.org", *OVERRIDE, "--dir", place)
+    put(place, mode="act")
+    erased = kept("rights", "erase", *ana, "--yes")
+    assert erased.status == 0, erased.said
+    second = kept("rights", "access", *ana, "--out", place.parent / "second.zip")
+    assert second.status == 0, second.said
+    assert "example.purchase keeps 1 row" in second.out
+    assert "The law requires us to keep records of what was sold and paid." in second.out
+    assert re.search(r"What stays of “[^”]+” refers to it", second.out)
+    assert "an erasure was carried out before" in second.out
+    assert str(place.parent / "second.zip") in second.out
+    nobody = kept("rights", "access", "--identity", "email=nobody@example.org", *OVERRIDE,
+                  "--out", place.parent / "nobody.zip", "--dir", place)  # fmt: skip
+    assert nobody.status == 0
+    assert "Nothing is held under what was given." in nobody.out
+    name = kept("rights", "access", "--identity", "name=Ana", *OVERRIDE,
+                "--out", place.parent / "name.zip", "--dir", place)  # fmt: skip
+    assert name.status == 1
+    assert "Nothing was searched" in name.out

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.app.conftest import ROOT
+from tests.app.conftest import ROOT, Kept
 
 COMMAND = [sys.executable, "-m", "kept.app", "demo", "--once"]
 
@@ -38,10 +38,10 @@ def test_once(tmp_path: Path) -> None:
     assert processes(document["directory"]) == []
 
 
-def test_interrupted(tmp_path: Path) -> None:
-    directory = tmp_path / "world"
+def interrupted(directory: Path, until: str, *options: str) -> tuple[int, str]:
+    """(exit status, all that was said) of `kept demo`, interrupted once it said `until`."""
     process = subprocess.Popen(
-        [*COMMAND, "--dir", str(directory)],
+        [*COMMAND[:-1], *options, "--dir", str(directory)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
@@ -49,15 +49,45 @@ def test_interrupted(tmp_path: Path) -> None:
     said = []
     for line in process.stdout:
         said.append(line)
-        if line.startswith("Ready"):
+        if line.startswith(until):
             break
     assert len(processes(str(directory))) > 3, said
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, "".join(said) + out
-    assert "Traceback" not in out
     for _ in range(50):
         if not processes(str(directory)):
             break
         time.sleep(0.1)
     assert processes(str(directory)) == []
+    return process.returncode, "".join((*said, out))
+
+
+def test_interrupted_and_gone_on_with_and_made_anew(tmp_path: Path) -> None:
+    directory = tmp_path / "world"
+    status, said = interrupted(directory, "Ready", "--port", "0")
+    assert status == 130, said
+    assert "Traceback" not in said
+    assert f"Preparing the company in {directory}" in said
+    doctor = subprocess.run(
+        [*COMMAND[:-2], "doctor", "--dir", str(directory)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert doctor.returncode == 1
+    assert "the demonstration is stopped; start it again: " in doctor.stdout
+    status, said = interrupted(directory, "Ctrl-C stops all of it", "--port", "0")
+    assert status == 0, said  # being interrupted is how it ends
+    assert "Going on with the company that was made on " in said
+    assert f"demo --fresh --dir {directory} removes it" in said
+    (directory / "mine").write_text("stays")
+    status, said = interrupted(directory, "Ready", "--port", "0", "--fresh")
+    assert f"Preparing the company in {directory}" in said
+    assert (directory / "mine").read_text() == "stays"
+
+
+def test_only_a_demonstration_is_removed(kept: Kept, tmp_path: Path) -> None:
+    (tmp_path / "company").mkdir()
+    (tmp_path / "company" / "mine").write_text("stays")
+    ran = kept("demo", "--fresh", "--dir", tmp_path)
+    assert ran.status == 2
+    assert "not made by `kept demo`" in ran.err
+    assert (tmp_path / "company" / "mine").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import os
@@ -19,9 +20,9 @@ from litestar import Litestar
 from tests.app.conftest import TOKEN, Kept, serve
 
 from kept import deployment
-from kept.app import api, pages
+from kept.app import api, pages, web
 from kept.app.surface import ROUTES
-from kept.app.web import HEADERS
+from kept.app.web import HEADERS, UNREADABLE
 
 SECRET = "zoe.secret@example.fr"
 
@@ -35,6 +36,15 @@ def ask(
     connection.request(method, path, data, headers)
     answer = connection.getresponse()
     return answer.status, answer.headers, answer.read().decode()
+
+
+def sent(url: str, raw: bytes) -> tuple[int, str]:
+    """The status of an answer to bytes as they are, and all of the answer."""
+    place = urllib.parse.urlsplit(url)
+    with socket.create_connection((place.hostname, place.port), 30) as connection:
+        connection.sendall(raw)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    return int(answer.split()[1]), answer.decode()
 
 
 def decide(url: str, body: object, token: str = TOKEN) -> tuple[int, Any]:
@@ -117,6 +127,28 @@ def test_every_answer_is_strict(path: str, served: tuple[str, Path]) -> None:
         assert set(re.findall(r'<link [^>]*href="([^"]+)"', text)) <= {
             "/assets/kept.css", "/assets/kept.svg",
         }  # fmt: skip
+
+
+def test_head_is_get_without_what_it_shows(served: tuple[str, Path]) -> None:
+    url = served[0]
+    for path in [*paths(), "/nothing-here", "/api/v1/decide"]:
+        status, headers, _ = ask(url, path)
+        met, told, shown = ask(url, path, "HEAD")
+        assert (met, shown) == (status, ""), path
+        assert met in (200, 302) or path in ("/nothing-here", "/api/v1/decide")
+        same = {k.lower(): v for k, v in headers.items() if k.lower() != "date"}
+        assert {k.lower(): v for k, v in told.items() if k.lower() != "date"} == same, path
+
+
+def test_a_point_of_a_list_stands_with_what_leads_to_it(served: tuple[str, Path]) -> None:
+    _, _, policy = ask(served[0], "/privacy")
+    point = re.search(r'<li class="unit" id="s(\d+)"', policy)
+    assert point
+    _, _, text = ask(served[0], f"/privacy/sentences/{point[1]}")
+    quote = text.partition("<blockquote>")[2].partition("</blockquote>")[0]
+    assert re.search(r'<span class="lead">[^<]*\w.*</span> \w', quote), quote
+    _, _, first = ask(served[0], "/privacy/sentences/2")
+    assert 'class="lead"' not in first
 
 
 def test_the_style_asks_nobody(served: tuple[str, Path]) -> None:
@@ -207,6 +239,70 @@ def test_a_ground_that_arises_in_the_act_counts(served: tuple[str, Path]) -> Non
     _, allowed = decide(served[0], {**news, "grounds": grounds})
     assert (allowed["allow"], allowed["basis"]) == (True, "consent")
     assert decide(served[0], news)[1]["allow"] is False, "an act leaves nothing behind"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 60_000,
+        b'{"purpose":' * 5_000,
+        b'{"purpose": "\xff\xfe", "category": "contact"}',
+        b'{"purpose": "communicate", "category": "contact", "context": "\xc3\x28"}',
+        b'{"purpose": "\\ud800", "category": "contact"}',
+        b"\xff",
+        b"\x00",
+    ],
+)
+def test_bytes_that_are_no_json(body: bytes, served: tuple[str, Path]) -> None:
+    head = (
+        f"POST /api/v1/decide HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    status, answer = sent(served[0], head.encode() + body)
+    assert status == 400, answer[:500]
+    assert json.loads(answer.partition("\r\n\r\n")[2])["detail"] == UNREADABLE
+    assert "content-security-policy" in answer.lower()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200), ("LOCALHOST:1", 200), ("127.0.0.1:80", 200), ("[::1]:80", 200),
+        ("evil.example", 421), ("127.0.0.1.evil.example", 421), ("localhost.evil.example:80", 421),
+        ("localhost@evil.example", 421), ("[", 421), ("", 421),
+    ],
+)  # fmt: skip
+def test_it_answers_under_its_own_names_only(
+    host: str, status: int, served: tuple[str, Path]
+) -> None:
+    for path in ("/privacy", "/api/v1/schema/openapi.json"):
+        raw = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        met, answer = sent(served[0], raw.encode())
+        assert met == status
+        assert "content-security-policy" in answer.lower()
+        assert ("sets no cookie" in answer or "openapi" in answer) is (status == 200)
+
+
+def test_the_names_of_a_server(place: Path) -> None:
+    config = deployment.read(place)
+    loopback = {"localhost", "127.0.0.1", "::1"}
+    assert web.hosts(config, "127.0.0.1") == loopback
+    assert web.hosts(config, "Kept.Example") == {*loopback, "kept.example"}
+    public = dataclasses.replace(config, url="https://Privacy.example.org/x")
+    assert web.hosts(public, "127.0.0.1") == {*loopback, "privacy.example.org"}
+    assert web.hosts(public, "0.0.0.0") is None
+
+
+@pytest.mark.parametrize("token", ["ü", "x y", "tokén", "=a", "a\tb", "“x”", "a,b"])
+def test_a_token_that_no_program_could_send(token: str, place: Path, kept: Kept) -> None:
+    file = place / "kept.toml"
+    file.write_text(file.read_text("utf-8").replace(TOKEN, token), "utf-8")
+    ran = kept("map", "show", "--dir", place)
+    assert ran.status == 2
+    assert "`token` cannot be sent as a bearer token (RFC 6750)" in ran.err
+    assert "kept.toml:" in ran.err
+    assert token not in ran.err
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", "ü"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,46 @@ def test_law_1_every_passage_leaves_one_entry_with_the_clauses(controller: Contr
     assert controller.ledger.size() == 2
 
 
+def test_a_denial_is_entered_with_the_kind_of_the_rule_that_denies(controller: Controller) -> None:
+    """A word of a closed list; what was asked in other words is not repeated."""
+    ask = Ask("service.provide", "transaction.free", "site-form", region="EEA")
+    who = _who(controller, ANA)
+    met = []
+    for asked in (replace(ask, purpose="Ana O'Neill"), replace(ask, context="elsewhere"), ask):
+        assert not controller.decide(asked, ANA, NOW).allow
+        met.append(_last(controller)["reason"])
+    controller.consents.restrict(who, True, NOW - DAY, source="test")
+    assert not controller.decide(ask, ANA, NOW).allow
+    met.append(_last(controller)["reason"])
+    assert met == ["word", "context", "contract", "restricted"]
+    controller.consents.restrict(who, False, NOW - DAY, source="test")
+    _agree(controller, "contract")
+    assert controller.decide(ask, ANA, NOW).allow
+    assert "reason" not in _last(controller)
+    assert "Neill" not in str([e.body for _, e in controller.ledger.entries()])
+
+
+def test_no_use_without_a_clause_of_the_policy(world: Path) -> None:
+    """A policy whose activity is bound to a clause that is not there is opened, and denies it."""
+    ask = Ask("service.provide", "transaction.free", "site-form", region="EEA")
+    with Controller.open(deployment.read(world)) as controller:
+        _agree(controller, "contract")
+        assert controller.decide(ask, ANA, NOW).allow
+        clauses = ", ".join(controller.bundle.activities["trial"].clauses)
+    edit(
+        world / "policy" / "activities.yml",
+        f"clauses: [{clauses}]",
+        f"clauses: [{clauses}, GONE-1]",
+    )
+    with Controller.open(deployment.read(world)) as controller:
+        with pytest.raises(Denied, match="`GONE-1` is not a clause"):
+            list(controller.use(ask, ANA, NOW))
+        assert controller.audience(ask, NOW) == []
+        entry = _last(controller)
+        assert (entry["allowed"], entry["reason"]) == (False, "unjudgeable")
+        assert "GONE-1" not in entry["clauses"]  # type: ignore[operator]
+
+
 # — use ——————————————————————————————————————————————————————————————————————————————————————————
 
 
@@ -122,6 +163,45 @@ def test_use_gives_only_datasets_of_the_activity(
     assert _read(controller, ask, ANA) == rows
     with pytest.raises(Denied):  # somebody else's contract is not hers
         _read(controller, ask, BEN)
+
+
+def test_use_gives_only_the_key_and_the_fields_of_the_activity(
+    controller: Controller, world: Path
+) -> None:
+    """The account needs the name and the number; since when she is here it does not."""
+    ask = Ask("service.account", "account", "sales-onboarding")
+    _agree(controller, "contract")
+    activity = controller.bundle.activities["account"]
+    within = controller.bundle.vocabulary.within
+    dataset = controller.datamap.dataset("shop", "customer")
+    ((place, batch),) = controller.use(ask, ANA, NOW)
+    assert place == ("shop", "customer")
+    assert set(batch.columns) == {"id", "email", "name", "phone"}
+    assert batch.rows[0][batch.columns.index("name")] == "Ana O'Neill"
+    for column in set(batch.columns) - {"id"}:
+        category = dataset.fields[column].category
+        assert category
+        assert any(within("categories", category, c) for c in activity.categories)
+
+
+def test_a_field_that_another_activity_is_stricter_about_needs_that_ground_too(
+    world: Path,
+) -> None:
+    """The question was about one category; the others of the same rows are judged as well."""
+    with (world / "policy" / "activities.yml").open("a") as file:
+        file.write(
+            "- id: strict\n  title: Telephone numbers\n  purpose: service.account\n"
+            "  categories: [contact.phone]\n  contexts: [sales-onboarding]\n"
+            "  bases: {EEA: consent, default: consent}\n  retention: contact\n  clauses: [USE-1]\n"
+        )
+    ask = Ask("service.account", "account", "sales-onboarding")
+    with Controller.open(deployment.read(world)) as controller:
+        _agree(controller, "contract")
+        ((_, batch),) = controller.use(ask, ANA, NOW)
+        assert set(batch.columns) == {"id", "email", "name"}
+        _agree(controller, "consent:service.account")
+        ((_, batch),) = controller.use(ask, ANA, NOW)
+        assert set(batch.columns) == {"id", "email", "name", "phone"}
 
 
 def test_use_gives_nothing_that_is_retained(controller: Controller, world: Path) -> None:
@@ -234,6 +314,27 @@ def test_a_choice_that_begins_later_counts_from_then(controller: Controller) -> 
     assert controller.audience(NEWS, NOW + 2 * DAY) == [who]
     controller.consents.withdraw(who, NEWS.purpose, NOW + 3 * DAY, source="page")
     assert controller.audience(NEWS, NOW + 3 * DAY) == []
+
+
+def test_an_audience_of_an_earlier_moment_is_that_of_what_was_known_then(
+    controller: Controller,
+) -> None:
+    """Whatever was drawn before, each moment has its own answer, forwards and backwards."""
+    who = _who(controller, ANA)
+    consents = controller.consents
+    consents.prefer(who, "email", True, NOW - 9 * DAY, source="form")
+    consents.grant(who, NEWS.purpose, NOW - 5 * DAY, source="form")
+    consents.withdraw(who, NEWS.purpose, NOW - DAY, source="page")
+    # Told on the fourth day what had been so since the first.
+    consents.object_to(who, NEWS.purpose, NOW + 4 * DAY, source="letter", valid_from=NOW + DAY)
+    consents.grant(who, NEWS.purpose, NOW + 2 * DAY, source="form")
+    moments = [NOW + n * DAY for n in (0, -7, 3, -2, 5, -6, 2, -1, 4, -5, 1, 0)]
+    for at in (*moments, *reversed(moments)):
+        allowed = use(controller.rules, NEWS, consents.facts(who, at)).allow
+        assert controller.audience(NEWS, at) == [who] * allowed, at - NOW
+    assert {use(controller.rules, NEWS, consents.facts(who, at)).allow for at in moments} == {
+        True, False,
+    }  # fmt: skip
 
 
 def test_no_audience_without_the_paper_that_a_basis_needs(world: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from tests.datamap.world import World, random_world
 
 from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, System
-from kept.datamap.reach import reach, shape
+from kept.datamap.reach import Place, Reach, reach, shape
 from kept.errors import IdentifierError, MapError
+from kept.model.codec import decode_keys, encode_keys
 from kept.model.select import KeyTable
 from kept.model.values import normal
 from kept.terms.identifiers import Identifier
@@ -372,3 +374,81 @@ def test_ids_of_other_types_are_found_by_text() -> None:
     look = reach(one_system(table("users", field)), [[Identifier("account", str(key).upper())]])
     assert look.selects["shop"][0].routes[0].keys.rows == ((0, (key,)),)
     assert normal(key) == str(key)
+
+
+def _without(world: World, look: Reach, away: str) -> tuple[dict[Place, KeyTable], Reach]:
+    """What is found while a system is away, and the finished search."""
+    while look.seek:
+        look = look.next({s: world.keys(s, se) for s, se in look.seek.items() if s != away})
+    found = {
+        (system, dataset): table
+        for system, selects in look.selects.items()
+        if system != away
+        for dataset, table in world.keys(system, selects).items()
+    }
+    return {place: table for place, table in found.items() if table.rows}, look
+
+
+def _sealed(values: dict[Place, KeyTable]) -> dict[Place, KeyTable]:
+    """As they come back from having been sealed."""
+    packed = {place: json.dumps(encode_keys(table)) for place, table in values.items()}
+    return {place: decode_keys(json.loads(text)) for place, text in packed.items()}
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, 10**9), st.booleans())
+def test_a_search_goes_on_when_a_system_is_back_and_the_rest_is_gone(
+    seed: int, first: bool
+) -> None:
+    """Both searches together find what one undisturbed search finds, wherever rows hang."""
+    world, people = random_world(seed)
+    away = list(world.datamap.systems)[0 if first else -1]
+    hers = world.hers(people)
+    found, look = _without(world, reach(world.datamap, people), away)
+    for place, table in found.items():
+        gone = set(table.values)
+        world.rows[place] = [r for r in world.rows[place] if world.key(place, r) not in gone]
+    rest, _ = world.search(reach(world.datamap, people, values=_sealed(look.values)))
+    assert rest.keys() <= shape(world.datamap).hanging({away})
+    # A row of two people goes as soon as it is found for one of them.
+    both = {
+        place: {*found.get(place, KeyTable(())).values, *rest.get(place, KeyTable(())).values}
+        for place in (*found, *rest)
+    }
+    assert both == {place: {key for _, key in rows} for place, rows in hers.items()}
+
+
+def test_that_property_has_worlds_in_which_only_the_values_lead_there() -> None:
+    led = 0
+    for seed in range(300):
+        world, people = random_world(seed)
+        away = list(world.datamap.systems)[-1]
+        found, look = _without(world, reach(world.datamap, people), away)
+        for place, table in found.items():
+            gone = set(table.values)
+            world.rows[place] = [r for r in world.rows[place] if world.key(place, r) not in gone]
+        blind, _ = world.search(reach(world.datamap, people))
+        rest, _ = world.search(reach(world.datamap, people, values=look.values))
+        led += rest != blind
+    assert led > 5
+
+
+def test_values_of_another_map_are_left_out() -> None:
+    customer = table("customer", email())
+    order = table(
+        "ticket", number("customer"), links=(owned("customer", "customer", system="shop"),)
+    )
+    desk = System("desk", datasets={"ticket": order}, store="memory")
+    datamap = one_system(customer, desk=desk)
+    known = {("shop", "customer"): KeyTable(("id",), ((0, (7,)),))}
+    look = reach(datamap, [[ANA]], values=known)
+    assert look.values == known
+    assert [r.keys.rows for s in look.selects["desk"] for r in s.routes] == [((0, (7,)),)]
+    for other in (
+        {("shop", "customer"): KeyTable(("number",), ((0, (7,)),))},
+        {("shop", "gone"): KeyTable(("id",), ((0, (7,)),))},
+        {("shop", "customer"): KeyTable(("id",), ())},
+    ):
+        look = reach(datamap, [[ANA]], values=other)
+        assert look.values == {}
+        assert "desk" not in look.selects

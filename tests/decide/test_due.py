@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,9 @@ def test_laws_of_a_bundle_are_those_of_its_classes_that_have_one() -> None:
 
     hold = LawHold("§ 147 AO", "books are kept by law", "P10Y")
     assert laws({"a": one("a", None), "invoices": one("invoices", hold)}) == {"invoices": LAW}
+    # The clause that lets them stay is the one to name, where the law has one.
+    cited = one("invoices", replace(hold, clause="HOLD-1"))
+    assert laws({"invoices": cited}) == {"invoices": replace(LAW, clause="HOLD-1")}
 
 
 def chain(clock: str | None = None) -> DataMap:

@@ -220,8 +220,8 @@ def test_the_random_cases_have_every_fate() -> None:
         for step in made.steps:
             seen[step.action.value] += 1
             words = step.reason.words if step.reason else ""
-            seen["chain"] += step.action is Action.OVERWRITE and "that stay refer" in words
-            seen["shell"] += step.action is Action.RETAIN and "that stay refer" in words
+            seen["chain"] += step.action is Action.OVERWRITE and "What stays of" in words
+            seen["shell"] += step.action is Action.RETAIN and "What stays of" in words
     assert min(seen.values()) > 10, seen
 
 
@@ -327,7 +327,7 @@ def test_a_customer_goes_and_her_invoices_stay_as_the_law_wants() -> None:
     assert customer.assign["phone"] == Const(None)
     assert set(customer.assign) == {"first_name", "last_name", "phone", "email"}
     assert customer.reason == Reason(
-        "rows of `invoice` that stay refer to it", "§ 147 AO", dt.date(2030, 2, 28), "KEEP-1"
+        "What stays of “invoice” refers to it.", "§ 147 AO", dt.date(2030, 2, 28), "KEEP-1"
     )
     assert made.obstacles == ()
     assert made.warnings == ()
@@ -373,7 +373,7 @@ def test_an_invoice_without_a_date_stays_and_says_so() -> None:
     assert step.action is Action.RETAIN
     assert step.reason is not None
     assert step.reason.until is None
-    assert "no date is known" in step.reason.words
+    assert "No date to count from" in step.reason.words
     assert made.steps[-1].reason is not None
     assert made.steps[-1].reason.until is None
 
@@ -407,7 +407,7 @@ def test_staff_whom_others_rows_refer_to_are_emptied() -> None:
     world.datamap = DataMap({"shop": replace(world.datamap.systems["shop"], datasets=datasets)})
     made = erasure(world, [Identifier("email", "rep@shop.example")])
     assert told(made) == [("employee", "overwrite", [(2,)])]
-    others = Reason("rows of `customer` that stay refer to it", None, None, "KEEP-3")
+    others = Reason("What stays of “customer” refers to it.", None, None, "KEEP-3")
     assert made.steps[0].reason == others
     world.rows["shop", "customer"] = []
     made = erasure(world, [Identifier("email", "rep@shop.example")])
@@ -507,7 +507,7 @@ def test_a_row_that_refers_to_itself_is_no_reason_to_stay() -> None:
     case.held = {("s", "a"): ((case.found["s", "a"], LAW),)}
     made = case.plan()
     assert told(made) == [("a", "retain", [(5,)]), ("z", "overwrite", [(1,)])]
-    assert made.steps[1].reason == replace(LAW, words="rows of `a` that stay refer to it")
+    assert made.steps[1].reason == replace(LAW, words="What stays of “a” refers to it.")
 
 
 def test_a_foreign_key_to_what_is_written_over_is_pointed_out() -> None:

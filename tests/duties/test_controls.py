@@ -284,6 +284,19 @@ def test_fails(world: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert met.outcome is Outcome.FAIL, met.findings
 
 
+def test_an_entry_that_is_not_found_by_its_kind_is_no_whole_ledger(world: Path) -> None:
+    _then(
+        _prove,
+        _tampered(
+            "ALTER TABLE ledger_entry DISABLE TRIGGER USER;"
+            " UPDATE ledger_entry SET kind = kind + 1 WHERE index = 0"
+        ),
+    )(world)
+    met = _run(world, "ledger.is-whole")
+    assert met.outcome is Outcome.FAIL
+    assert "entry 0 is filed under another kind" in [f.words for f in met.findings]
+
+
 @pytest.mark.parametrize("name", sorted(n for n, c in CASES.items() if c.vacuous))
 def test_looks_at_nothing(world: Path, name: str) -> None:
     prepare = CASES[name].vacuous

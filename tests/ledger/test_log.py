@@ -373,6 +373,23 @@ def test_the_structure_alone_does_not_see_entries_and_says_so(signed: Ledger) ->
         list(signed.entries())
 
 
+def test_an_entry_filed_under_another_kind_is_found_by_every_reader(
+    signed: Ledger, tmp_path: Path
+) -> None:
+    database: Database = signed.database  # type: ignore[assignment]
+    tamper(database, "UPDATE ledger_entry SET kind = 26 WHERE index = 3")
+    ledger = opened(database)
+    assert ledger.verify().problems == ("entry 3 is filed under another kind",)
+    for read in (
+        lambda: list(ledger.entries()),
+        lambda: list(ledger.entries(kind="epoch.destroyed")),
+        lambda: ledger.export(tmp_path / "copy"),
+    ):
+        with pytest.raises(Tampered, match="entry 3: an entry is filed under another kind"):
+            read()
+    assert list(tmp_path.iterdir()) == []
+
+
 def rewrite(database: Database, entries: list[Entry]) -> None:
     """Another history, made by somebody who owns the tables and knows how a tree is made."""
     for table in ("ledger_entry", "ledger_tile", "ledger_checkpoint"):

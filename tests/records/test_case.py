@@ -7,18 +7,24 @@ import subprocess
 import sys
 import textwrap
 from itertools import pairwise
+from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from kept.errors import Denied, UsageError
+from kept import migrations
+from kept.database import Database
+from kept.errors import Denied, UsageError, VaultError
 from kept.model.change import Const, PerRow, Template
 from kept.model.plan import Action, Counts, Mode, Plan, Reason, Step, StepResult, SystemPlan
 from kept.model.select import KeySet, KeyTable
-from kept.records.case import State, StepState
+from kept.records.case import State, StepState, Words
 from kept.records.case_state import ENDS, NEED_EVIDENCE, TRANSITIONS
 from kept.terms.identifiers import Identifier
+
+from .conftest import records_on
 
 NOW = dt.datetime(2026, 3, 14, 9, 0, tzinfo=dt.UTC)
 ANA, BEA = Identifier("email", "ana@example.org"), Identifier("email", "bea@example.org")
@@ -68,6 +74,68 @@ def test_a_case_names_people_and_makes_none(records) -> None:
         text = str([c.execute(f"SELECT t::text FROM {t} t").fetchall() for t in tables])
     assert "ana@" not in text
     assert b"ana@".hex() not in text
+
+
+def test_what_people_wrote_in_a_case_is_sealed_and_can_be_read_there(records) -> None:
+    """Words of the staff may name anybody; no table holds them, before or after the end."""
+    said = "Ana's sister Zoë called"
+    one = opened(records, said, people=((ANA,),))
+    two = records.cases.open("access", [[BEA]], records.actor, None, NOW, evidence=said + "!")
+    three = records.cases.let_pass(opened(records, None), said, records.actor, NOW)
+    three = records.cases.end(three, State.REFUSED, said + "?", records.actor, NOW)
+    assert records.cases.words(one) == records.cases.words(three) == Words(said, None)
+    assert records.cases.words(two) == Words(None, said + "!")
+    assert (one.override, one.evidence, two.override, two.evidence) == (True, False, False, True)
+    assert [e.words for e in records.cases.events(three)] == [None, said, said + "?"]
+    assert [e.words for e in records.cases.events(two)] == [said + "!"]
+    with records.database.connection() as c:
+        for table in ("rights_case", "case_event"):
+            text = str(c.execute(f"SELECT t::text FROM {table} t").fetchall())
+            assert "sister" not in text
+            assert b"sister".hex() not in text
+        # The words of one case cannot be read as those of another.
+        c.execute(
+            "UPDATE rights_case SET override = (SELECT override FROM rights_case WHERE id = %s)"
+            " WHERE id = %s",
+            (one.id, three.id),
+        )
+    with pytest.raises(VaultError):
+        records.cases.words(three)
+
+
+def test_words_from_before_they_were_sealed_are_still_read(records) -> None:
+    case = opened(records, "by phone")
+    with records.database.connection() as c:
+        c.execute("UPDATE rights_case SET override = convert_to('by phone, ü', 'UTF8')")
+        c.execute("UPDATE case_event SET words = convert_to('by phone, ü', 'UTF8')")
+    assert records.cases.words(case).override == "by phone, ü"
+    assert records.cases.events(case)[0].words == "by phone, ü"
+
+
+def test_words_are_kept_when_the_tables_of_an_older_kept_are_brought_up_to_date(
+    fresh_pg_url: str, tmp_path: Path
+) -> None:
+    files = sorted(migrations.HERE.glob("000[123]_*.sql"))
+    with psycopg.connect(fresh_pg_url) as c:
+        for file in files:
+            c.execute(file.read_bytes())
+        c.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+        c.execute("INSERT INTO alembic_version VALUES ('0003')")
+        c.execute("INSERT INTO actor (name, role, first_seen) VALUES ('Pia', 'operator', now())")
+        c.execute(
+            'INSERT INTO rights_case (id, "right", state, actor, override, people, opened_at,'
+            " changed_at) VALUES ('x', 'erasure', 'received', 1, 'naïve', 1, now(), now())"
+        )
+        c.execute("INSERT INTO case_event VALUES (1, 1, 'received', 1, 'naïve', now())")
+        c.execute("INSERT INTO subject (made_at) VALUES (now())")
+        c.execute("INSERT INTO subject_facts VALUES (1, 0, 'r', NULL, 1, 0, 0, 0, 0, 0, 0, 0)")
+    with Database.open(fresh_pg_url, tmp_path) as database:
+        records = records_on(database, tmp_path / "keys")
+        case = records.cases.get("x")
+        assert (case.override, case.evidence) == (True, False)
+        assert records.cases.words(case) == Words("naïve", None)
+        assert [e.words for e in records.cases.events(case)] == ["naïve"]
+        assert records.count("subject_facts") == 0
 
 
 def test_a_case_outlives_the_person(records) -> None:
@@ -162,7 +230,8 @@ def test_who_asks_must_be_known_before_anything_is_done(records) -> None:
     with pytest.raises(Denied, match="before it is known who asks"):
         records.cases.move(case, State.APPROVED, records.actor, NOW)
     other = records.cases.identify(opened(records, None), "passport seen", records.actor, NOW)
-    assert (other.state, other.evidence) == (State.IDENTIFIED, "passport seen")
+    assert (other.state, other.evidence) == (State.IDENTIFIED, True)
+    assert records.cases.words(other) == Words(None, "passport seen")
     for state in (State.PLANNED, *sorted(NEED_EVIDENCE)):
         other = records.cases.move(other, state, records.actor, NOW)
     told = records.cases.open("access", [[ANA]], records.actor, None, NOW, evidence="code by mail")

@@ -191,6 +191,40 @@ def test_a_fact_that_begins_later_ends_the_row(records, ana: int) -> None:
     assert _word(records, ana) != allowed
 
 
+def test_bits_of_an_earlier_moment_are_made_anew(records, ana: int) -> None:
+    """Neither do those of a later one serve an earlier, nor the other way round."""
+    rules = _rules()
+    records.consents.grant(ana, MAIL, NOW, source="form")
+    records.consents.refresh(rules.word, "r", NOW + DAY)
+    agreed = _word(records, ana)
+    assert records.consents.refresh(rules.word, "r", NOW - DAY) == 1
+    assert _word(records, ana) == rules.word(Facts()) != agreed
+    # What is known only later ends the row, although it speaks of before.
+    assert records.consents.refresh(rules.word, "r", NOW + DAY) == 1
+    assert _word(records, ana) == agreed
+    records.consents.withdraw(ana, MAIL, NOW + 3 * DAY, valid_from=NOW, source="letter")
+    records.consents.refresh(rules.word, "r", NOW + DAY)
+    assert _word(records, ana) == agreed
+    assert records.consents.refresh(rules.word, "r", NOW + 3 * DAY) == 1
+    assert _word(records, ana) != agreed
+    # So does a suppression.
+    records.suppressions.add([ANA], NOW + 5 * DAY, source="erasure")
+    records.consents.refresh(rules.word, "r", NOW + 4 * DAY)
+    assert records.consents.refresh(rules.word, "r", NOW + 5 * DAY) == 1
+
+
+def test_an_address_that_is_linked_later_brings_its_suppression(records, ana: int) -> None:
+    rules = _rules()
+    other = Identifier("email", "ana@example.net")
+    records.suppressions.add([other], NOW, source="erasure")
+    records.consents.refresh(rules.word, "r", NOW)
+    before = _word(records, ana)
+    records.subjects.link(ana, [other], "used", NOW)
+    assert _word(records, ana) is None
+    assert records.consents.refresh(rules.word, "r", NOW) == 1
+    assert _word(records, ana) == rules.word(records.consents.facts(ana, NOW)) != before
+
+
 def test_more_bits_than_the_table_has(records, ana: int) -> None:
     most = (1 << (BITS * len(WORDS))) - 1
     assert records.consents.refresh(lambda _: most, "r", NOW) == 1

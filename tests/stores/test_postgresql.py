@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from kept.errors import NotAble, StoreError, StoreUnreachable
+from kept.datamap.map import Dataset, Field
+from kept.errors import ConfigError, NotAble, StoreError, StoreUnreachable
 from kept.model.change import Change, Const, PerRow, Template
 from kept.model.plan import Counts
 from kept.model.predicate import Before, Eq, In, Not
@@ -283,6 +284,46 @@ def test_a_privilege_that_is_missing(pg_server: object, url: str, store: Postgre
         assert [o.kind for o in met] == ["privilege"]
 
 
+def test_row_security_leaves_nothing_out_in_silence(
+    pg_server: object, url: str, store: PostgreSQLStore
+) -> None:
+    from kept.embedded import SUPERUSER, Server
+
+    assert isinstance(pg_server, Server)
+    with psycopg.connect(url) as connection:
+        name = connection.info.dbname
+    with psycopg.connect(pg_server.url(name, SUPERUSER), autocommit=True) as root:
+        root.execute("CREATE TABLE hiding (id int PRIMARY KEY)")
+        root.execute("INSERT INTO hiding VALUES (1), (2)")
+        root.execute("GRANT SELECT, DELETE ON hiding TO company")
+        assert len(read(store, keys("hiding", "id", 1, 2))) == 2
+        root.execute("ALTER TABLE hiding ENABLE ROW LEVEL SECURITY")
+        root.execute("CREATE POLICY one ON hiding USING (id = 1)")
+        mapped = Dataset("hiding", ("id",), {"id": Field("id", "integer")})
+        whole = PostgreSQLStore("shop", (mapped,), url)
+        try:
+            # Met by a statement, by a rehearsal, and by the first look at what the map names.
+            with pytest.raises(StoreError, match=r"`shop.hiding` from Kept's role.*BYPASSRLS"):
+                read(store, keys("hiding", "id", 1, 2))
+            with store.session(write=True) as session:
+                (met,) = session.rehearse([Change(keys("hiding", "id", 1))])
+                assert "row security hides rows" in met.words
+                assert "BYPASSRLS" in met.fix
+            with pytest.raises(StoreError, match=r"`public.hiding` from Kept's role.*BYPASSRLS"):
+                whole.datasets()
+            # A table that the map does not name is only looked at, not read.
+            assert "hiding" in {d.name for d in store.datasets()}
+            root.execute("ALTER ROLE company BYPASSRLS")
+            try:
+                assert len(read(store, keys("hiding", "id", 1, 2))) == 2
+                assert "hiding" in {d.name for d in whole.datasets()}
+            finally:
+                root.execute("ALTER ROLE company NOBYPASSRLS")
+        finally:
+            whole.close()
+            root.execute("DROP TABLE hiding")
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -389,13 +430,34 @@ def test_a_statement_that_takes_too_long(url: str) -> None:
     store = PostgreSQLStore("shop", (), url, options=options)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE VIEW slow AS SELECT 1 AS id, pg_sleep(5)::text AS s")
-    with store.session() as session, pytest.raises(StoreError, match="longer than allowed"):
+    with store.session() as session, pytest.raises(StoreError, match="longer than allowed") as told:
         session.count([Select("slow", ("id",), (), Eq("s", "x"))])
     with psycopg.connect(url) as holder:
         holder.execute("SELECT * FROM child WHERE id = 1 FOR UPDATE")
         with store.session(write=True) as session, pytest.raises(StoreError, match="in use"):
             session.apply([Change(keys("child", "id", 1))], "s")
     store.close()
+    assert "raise statement_timeout in [systems.shop.options]" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("statement_timeout", "900", "not of its kind; expected seconds"),
+        ("statement_timeout", 0, "not of its kind"),
+        ("statement_timeout", float("nan"), "not of its kind"),
+        ("lock_timeout", -1.5, "not of its kind"),
+        ("lock_timeout", True, "not of its kind"),
+        ("connections", 0, "a whole number from 1"),
+        ("connections", 1.5, "a whole number from 1"),
+        ("marker", 1, "true or false"),
+        ("statment_timeout", 1, "is not an option of a SQL store; expected one of statement_timeo"),
+    ],
+)
+def test_an_option_that_is_none(name: str, value: object, said: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        PostgreSQLStore("shop", (), "", options={name: value})
+    assert said in str(told.value)
 
 
 def test_statements_for_a_person_do_the_same(store: PostgreSQLStore, url: str) -> None:

@@ -5,8 +5,14 @@ Exit status: 0 done, 1 a promise is broken or a request incomplete, 2 wrong use.
 
 from __future__ import annotations
 
+import errno
+import itertools
+import logging
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from cyclopts import App, CycloptsError
@@ -34,12 +40,22 @@ from kept.app.commands import (
     rights,
     serve,
 )
+from kept.app.commands.common import as_called, program
 from kept.app.output import Output
 from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, policy, mapping, rights, case, hold, prove, ledger, bench,
+)  # fmt: skip
+
+
+#: Set to anything: where an error of the program itself was met is shown, line by line.
+DEBUG: Final = "KEPT_DEBUG"
+#: What the operating system refuses because of what it was asked; the rest is its own trouble.
+_ASKED_WRONG: Final = frozenset(
+    (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
+     errno.EEXIST, errno.EROFS, errno.ELOOP, errno.EINVAL)
 )  # fmt: skip
 
 
@@ -60,25 +76,75 @@ def make() -> App:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `kept`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # The driver's own words about a lost connection would stand before Kept's, and name hosts.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     try:
+        _refuse_bytes(given)
         status = make()(given, exit_on_error=False, print_error=False)
     except CycloptsError as problem:
         wrong = _wrong_use(problem)
         Output(as_json="--json" in given).error(wrong)
         sys.exit(wrong.exit_status)
     except KeptError as problem:
+        problem.fix = as_called(problem.fix, _directory(given))
         Output(as_json="--json" in given).error(problem)
         sys.exit(problem.exit_status)
     except BrokenPipeError:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as problem:
+        told = _unexpected(problem)
+        Output(as_json="--json" in given).error(told)
+        if os.environ.get(DEBUG):
+            # Places only: the words of an error, and of what led to it, may hold a person's data.
+            print("".join(traceback.format_tb(problem.__traceback__)), file=sys.stderr)
+        sys.exit(told.exit_status)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse_bytes(given: Sequence[str]) -> None:
+    """Refuse bytes that are not UTF-8: they could be neither stored, signed nor shown."""
+    named = [(word, f"argument {n}") for n, word in enumerate(given, 1)]
+    named += [(word, f"`{name}`") for name, word in os.environ.items() if name.startswith("KEPT_")]
+    for word, where in named:
+        if any("\ud800" <= c <= "\udfff" for c in word):
+            raise UsageError(
+                f"{where} is not UTF-8",
+                expected="text in UTF-8",
+                fix="write it in UTF-8; a file of another name can be renamed or linked",
+            )
+
+
+def _unexpected(problem: Exception) -> KeptError:
+    """What nobody foresaw, without its words and its file: they can name a person."""
+    if isinstance(problem, OSError):
+        wrong = problem.errno in _ASKED_WRONG
+        return (UsageError if wrong else KeptError)(
+            "a file, a directory or a connection could not be used",
+            met=(os.strerror(problem.errno) if problem.errno else type(problem).__name__),
+            fix="name another, or mend its rights" if wrong else "mend that, then run it again",
+        )
+    return KeptError(
+        "something went wrong inside Kept; what was not committed is undone",
+        met=type(problem).__name__,
+        fix=f"set {DEBUG}=1 and run it again to see where; please report that",
+    )
+
+
+def _directory(given: Sequence[str]) -> Path | None:
+    """What `--dir` names."""
+    for word, after in itertools.zip_longest(given, given[1:], fillvalue=""):
+        if word == "--dir" and after:
+            return Path(after)
+        if word.startswith("--dir="):
+            return Path(word.partition("=")[2])
+    return None
 
 
 def _wrong_use(problem: CycloptsError) -> UsageError:
     """The error in Kept's words. It repeats no value that was given: it could name a person."""
-    chain = " ".join(("kept", *(problem.command_chain or ())))
+    chain = " ".join((program(), *(problem.command_chain or ())))
     fix = f"see `{chain} --help`"
     argument = getattr(problem, "argument", None)
     option = argument.name if argument is not None else None

@@ -149,6 +149,7 @@ def _sections(state: State, base: str = "") -> tuple[list[dict[str, Any]], list[
     units: list[dict[str, Any]] = []
     for section in render.render(controller.bundle):
         blocks: list[dict[str, Any]] = []
+        lead: Markup | None = None
         for block in section.blocks:
             made: list[dict[str, Any]] = []
             for shown in block.units:
@@ -159,8 +160,12 @@ def _sections(state: State, base: str = "") -> tuple[list[dict[str, Any]], list[
                         "kind": shown.kind,
                         "clauses": shown.clauses,
                         "outcome": _outcome(shown.clauses, reports),
+                        # A point of a list is half a sentence: the other half leads to it.
+                        "lead": lead if block.kind == "list" else None,
                     }
                 )
+            if block.kind != "list":
+                lead = made[-1]["html"]
             units += made
             level = max(2, block.units[0].level)
             blocks.append({"kind": block.kind, "units": made, "level": level})

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from kept.errors import Denied
+from kept.errors import Denied, UsageError
 from kept.model.surface import Surface
+from kept.records.actor import ROLES
 
 _ANYONE: Final[frozenset[str]] = frozenset()
 _PROGRAM: Final = frozenset({"program"})
@@ -56,6 +57,8 @@ COMMANDS: Final = (
     _cli("rights erase", _ANSWERS, changes=True),
     _cli("case list"),
     _cli("case show"),
+    _cli("case refuse", _ANSWERS, changes=True),
+    _cli("case withdraw", _DISCLOSES, changes=True),
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),
     _cli("hold list"),
@@ -69,10 +72,16 @@ SURFACES: Final = (*ROUTES, *COMMANDS)
 
 
 def require(command: str, role: str) -> None:
-    """Refuse a role that the table does not name for the command. Raises Denied."""
+    """Refuse a role that the table does not name for the command.
+
+    Raises Denied; UsageError where there is no such role at all.
+    """
     roles = next(s.roles for s in COMMANDS if s.name == command)
-    if roles and role not in roles:
-        raise Denied(
-            f"the role `{role}` may not use `kept {command}`",
-            fix=f"ask somebody in one of the roles {', '.join(sorted(roles))}",
-        )
+    if not roles or role in roles:
+        return
+    if role not in ROLES:
+        raise UsageError("there is no such role", expected=f"one of {', '.join(ROLES)}")
+    raise Denied(
+        f"the role `{role}` may not use `kept {command}`",
+        fix=f"ask somebody in one of the roles {', '.join(sorted(roles))}",
+    )

@@ -8,17 +8,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from litestar import Litestar, MediaType, Request, Response
+from litestar import Litestar, MediaType, Request, Response, Router
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.enums import ScopeType
+from litestar.exceptions import ClientException, HTTPException, ValidationException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
 from kept.app import api, pages
 from kept.app.surface import SURFACES
 from kept.controller import Controller
+from kept.deployment import Deployment
 from kept.errors import KeptError, UsageError
 
 #: Sent with every answer. No script is allowed, nothing comes from elsewhere.
@@ -33,6 +37,10 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_ELSEWHERE: Final = "This server does not answer under that name; kept.toml [site] url gives it.\n"
+#: Said of a body that is no JSON.
+UNREADABLE: Final = "the body is not JSON that can be read"
 #: Names the deployment of a server process.
 DIRECTORY_VARIABLE: Final = "KEPT_DIR"
 
@@ -69,8 +77,13 @@ def _http_error(request: Request[Any, Any, Any], problem: HTTPException) -> Resp
         document["detail"] = "the request is not of the form that this path takes"
         document["problems"] = api.explained(problem)
     elif problem.status_code == 400:
-        document["detail"] = "the body is not JSON that can be read"
+        document["detail"] = UNREADABLE
     return _strict(Response(document, status_code=problem.status_code, headers=problem.headers))
+
+
+def _unreadable(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
+    """A body that the reader of JSON gave up on: bytes that are no text, or nested without end."""
+    return _http_error(request, ClientException())
 
 
 def _unexpected(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
@@ -82,12 +95,76 @@ def _unexpected(request: Request[Any, Any, Any], problem: Exception) -> Response
     return _strict(Response(document, status_code=500))
 
 
+def _answering_head(app: ASGIApp) -> ASGIApp:
+    """HEAD is GET without what it would show (RFC 9110, 9.3.2), for every path at once."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+        scope["method"] = "GET"
+
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await app(scope, receive, without_body)
+
+    return answer
+
+
+def hosts(config: Deployment, address: str) -> frozenset[str] | None:
+    """The names under which people may ask a server on `address`; None: under any.
+
+    A page elsewhere can give its own name the address of this machine and so be taken by the
+    reader's browser for ours (DNS rebinding). An address that stands for all of a machine's
+    has no name that could be known here.
+    """
+    if address in ("0.0.0.0", "::"):  # noqa: S104 — compared, not listened on
+        return None
+    public = urlsplit(config.url).hostname if config.url else None
+    return frozenset(n for n in (*_LOOPBACK, address.lower(), public) if n)
+
+
+def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
+    """Answer only who asks for one of these names; browsers always say for which."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            for header, value in scope["headers"]:
+                if header == b"host" and _host(value) not in names:
+                    words = Response(_ELSEWHERE, status_code=421, media_type=MediaType.TEXT)
+                    response = _strict(words).to_asgi_response(None, Request(scope))
+                    await response(scope, receive, send)
+                    return
+        await app(scope, receive, send)
+
+    return answer
+
+
+def _host(header: bytes) -> str | None:
+    """The name in a Host header, without its port."""
+    try:
+        return urlsplit(f"//{header.decode('latin-1')}").hostname
+    except ValueError:
+        return None
+
+
+def _door() -> Router:
+    given_up: dict[int | type[Exception], Any] = dict.fromkeys(
+        (RecursionError, UnicodeDecodeError), _unreadable
+    )
+    return Router("/", route_handlers=[api.decide], exception_handlers=given_up)
+
+
 def make(
-    controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime]
-) -> Litestar:
-    """The application over an open Controller. `shows`: text, checks or live."""
+    controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime],
+    names: frozenset[str] | None = None,
+) -> Litestar:  # fmt: skip
+    """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`."""
     app = Litestar(
-        route_handlers=[*pages.HANDLERS, api.decide],
+        route_handlers=[*pages.HANDLERS, _door()],
         state=State({"controller": controller, "token": token, "shows": shows, "clock": clock}),
         response_headers=HEADERS,
         exception_handlers={
@@ -104,6 +181,9 @@ def make(
         logging_config=None,
         request_max_body_size=64 * 1024,
     )
+    app.asgi_handler = _answering_head(app.asgi_handler)
+    if names is not None:
+        app.asgi_handler = _named(app.asgi_handler, names)
     controller.surfaces = SURFACES
     return app
 
@@ -112,6 +192,9 @@ def create() -> Litestar:
     """The application for a server process: reads the deployment that KEPT_DIR names."""
     config = deployment.read(Path(os.environ[DIRECTORY_VARIABLE]))
     controller = Controller.open(config)
-    app = make(controller, token=config.token, shows=config.shows, clock=_clock)
+    app = make(
+        controller, token=config.token, shows=config.shows, clock=_clock,
+        names=hosts(config, config.host),
+    )  # fmt: skip
     app.on_shutdown.append(controller.close)
     return app

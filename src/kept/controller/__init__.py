@@ -17,10 +17,12 @@ from types import TracebackType
 
 from kept.controller import execute as executing
 from kept.controller import locate as locating
+from kept.controller import retained as retaining
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
+from kept.controller.retained import Retained
 from kept.custodian import FileCustodian
-from kept.database import Database
+from kept.database import Connection, Database
 from kept.datamap.check import realised
 from kept.datamap.map import DataMap, Link, System
 from kept.datamap.reach import WEAK, Place
@@ -37,13 +39,13 @@ from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
 from kept.model.decision import Ask, Decision, Facts
-from kept.model.plan import Plan, StepResult
+from kept.model.plan import Plan, Step, StepResult
 from kept.model.select import Batch, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
 from kept.policy.bundle import Bundle
 from kept.records.actor import Actors
-from kept.records.case import Cases
+from kept.records.case import Case, Cases
 from kept.records.consent import WORDS, Consents
 from kept.records.declared import SYSTEM
 from kept.records.hold import Holds
@@ -180,41 +182,53 @@ class Controller:
         arising: Iterable[str] = (),
     ) -> Decision:
         """May this be done? The answer is recorded, allowed or denied, with its clauses."""
-        facts = self.facts(person, now, arising)
-        decision = may(self.rules, ask, facts)
-        self.ledger.append(self._decided(ask, decision, facts.epoch, now))
-        return decision
+        return self._passage(ask, self.facts(person, now, arising), now)
 
     def use(self, ask: Ask, person: Identifier, now: dt.datetime) -> Iterator[tuple[Place, Batch]]:
-        """A person's rows for a purpose: only datasets that serve the activity which allowed it.
+        """A person's rows for a purpose: only datasets that serve the activity which allowed it,
+        and of these only the key and the fields of its categories that may be used so as well.
 
         Raises Denied. Rows that are retained for another reason are not among them.
         """
-        decision = self.decide(ask, person, now)
+        facts = self.facts(person, now)
+        decision = self._passage(ask, facts, now)
         if not decision.allow:
             raise Denied(decision.reason, decision.because)
+        activity = self.bundle.activities[decision.activity or ""]
+        within = self.bundle.vocabulary.within
+        allowed = {
+            category
+            for category in self.bundle.vocabulary.categories
+            if any(within("categories", category, c) for c in activity.categories)
+            # Each by its own rules: another activity may be stricter about it.
+            and may(self.rules, replace(ask, category=category), facts).allow
+        }
         found = self.locate([[person]])
         serving = {
-            s: tuple(x for x in selects if self._serves(s, x.dataset, decision.activity))
+            s: tuple(y for x in selects if (y := self._serving(s, x, activity.id, allowed)))
             for s, selects in found.selects.items()
         }
         found.selects = {s: selects for s, selects in serving.items() if selects}
         yield from self.read(found)
 
     def audience(self, ask: Ask, now: dt.datetime) -> list[int]:
-        """Numbers of all known people for whom the Ask is allowed now; drawn in the database."""
-        rules = hashlib.sha256("\n".join(self.rules.facts).encode()).hexdigest()
+        """Numbers of all known people for whom the Ask is allowed at `now`; drawn in the database.
+
+        Also of a moment that is past: by what held and was known then.
+        """
         standing = frozenset(d.fact for d in self._documents if d.in_force(now))
+        digests = ("\n".join(self.rules.facts), repr(sorted(standing)))
+        rules = ":".join(hashlib.sha256(one.encode()).hexdigest()[:32] for one in digests)
         self.consents.refresh(
-            lambda f: self.rules.word(Facts(f.held | standing, f.unknown, f.epoch)),
-            f"{rules}:{hashlib.sha256(repr(sorted(standing)).encode()).hexdigest()[:16]}",
-            now,
+            lambda f: self.rules.word(Facts(f.held | standing, f.unknown, f.epoch)), rules, now
         )
         where, parameters = render(compiling.compile(self.rules, ask, WORDS), POSTGRESQL)
         with self.database.connection() as connection:
+            # Bits of other rules or moments, which somebody else may just have made, are no answer.
             rows = connection.execute(
-                f"SELECT subject FROM subject_facts WHERE {where} ORDER BY subject",
-                parameters,
+                f"SELECT subject FROM subject_facts WHERE ({where}) AND rules = %s"
+                " AND good_from <= %s AND (good_until IS NULL OR good_until > %s) ORDER BY subject",
+                [*parameters, rules, now, now],
             ).fetchall()
         entry = Entry("audience.drawn", now, {"purpose": name(ask.purpose), "people": len(rows)})
         self.ledger.append(entry)
@@ -226,14 +240,18 @@ class Controller:
         self,
         people: Sequence[Sequence[Identifier]],
         known: Mapping[Place, KeyTable] | None = None,
+        values: Mapping[Place, KeyTable] | None = None,
     ) -> Located:
-        """Where the people's rows are, over all systems of the map; Kept's own among them."""
+        """Where the people's rows are, over all systems of the map; Kept's own among them.
+
+        `values` are those of an earlier search for the same people (`Located.values`).
+        """
         seeds = dict(known or {})
         numbers = self.subjects.find_many(people)
         rows = tuple((who, (n,)) for who, found in enumerate(numbers) for n in found)
         if rows:
             seeds[SUBJECT] = KeyTable(("subject",), rows)
-        return locating.locate(self.datamap, self._stores, self._without, people, seeds)
+        return locating.locate(self.datamap, self._stores, self._without, people, seeds, values)
 
     def keys(self, found: Located) -> dict[Place, KeyTable]:
         """The keys of the rows found, without those that are retained (the locator has them)."""
@@ -244,11 +262,29 @@ class Controller:
                 if table.rows:
                     shown[place] = table
                 continue
-            hidden = veil.hidden(*place, [key for _, key in table.rows])
+            keys = [key for _, key in table.rows]
+            try:
+                hidden = retaining.hidden(veil, self._stores, place, table.fields, keys)
+            except StoreError as problem:
+                hidden = veil.hidden(*place, keys)
+                found.unreached.setdefault(place[0], str(problem))
             rows = tuple(r for r, hide in zip(table.rows, hidden, strict=True) if not hide)
             if rows:
                 shown[place] = KeyTable(table.fields, rows)
         return shown
+
+    def retained(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Retained:
+        """What is retained of the people of a case, by the locator; Denied for people of others."""
+        held = self.locator.find(case, people)
+        return retaining.still(self.locator.veil(), self._stores, held) if held else Retained()
+
+    def witness(self, case: Case, steps: Iterable[Step], connection: Connection) -> None:
+        """Remember what the rows of these steps say by which they are known again later."""
+        for step in steps:
+            dataset = self.datamap.dataset(step.system, step.dataset)
+            place = (step.system, step.dataset)
+            rows = list(retaining.read(self._stores, place, step.keys).values())
+            self.locator.witness(case, step.system, dataset, rows, connection=connection)
 
     def read(
         self, found: Located, retained: Mapping[Place, KeyTable] | None = None
@@ -366,7 +402,13 @@ class Controller:
         done: Mapping[int, StepResult],
         record: executing.Recorder,
     ) -> list[executing.Outcome]:
-        """Carry out a plan whose keys are sealed; see `controller.execute`."""
+        """Carry out a plan whose keys are sealed; see `controller.execute`.
+
+        What counts is the mode that a system has now, not the one it had when this was planned.
+        """
+        now = {name: system.mode for name, system in self.datamap.systems.items()}
+        systems = tuple(replace(p, mode=now.get(p.system, p.mode)) for p in plan.systems)
+        plan = replace(plan, systems=systems)
         return executing.execute(
             plan, self.datamap, self._stores, mark=mark, done=done, record=record
         )
@@ -387,7 +429,11 @@ class Controller:
             return batch
         key = self.datamap.dataset(*place).key
         at = [batch.columns.index(f) for f in key]
-        hidden = veil.hidden(*place, [tuple(row[j] for j in at) for row in batch.rows])
+        hidden = veil.hidden(
+            *place,
+            [tuple(row[j] for j in at) for row in batch.rows],
+            [dict(zip(batch.columns, row, strict=True)) for row in batch.rows],
+        )
         if not any(hidden):
             return batch
         shown = [i for i, hide in enumerate(hidden) if not hide]
@@ -395,10 +441,26 @@ class Controller:
             batch.columns, [batch.rows[i] for i in shown], [batch.persons[i] for i in shown]
         )
 
-    def _serves(self, system: str, dataset: str, activity: str | None) -> bool:
-        return activity is not None and activity in self.datamap.dataset(system, dataset).activities
+    def _serving(
+        self, system: str, select: Select, activity: str, allowed: Container[str]
+    ) -> Select | None:
+        """The Select with what of it serves the activity; None where nothing does."""
+        dataset = self.datamap.dataset(system, select.dataset)
+        fields = [f.name for f in dataset.fields.values() if f.category in allowed]
+        if activity not in dataset.activities or not fields:
+            return None
+        return replace(select, fields=tuple(dict.fromkeys((*dataset.key, *fields))))
 
-    def _decided(self, ask: Ask, decision: Decision, epoch: int, now: dt.datetime) -> Entry:
+    def _passage(self, ask: Ask, facts: Facts, now: dt.datetime) -> Decision:
+        """The judgement, with its entry."""
+        decision = may(self.rules, ask, facts)
+        rule = self.rules.judge(ask).deciding(self.rules.word(facts))
+        self.ledger.append(self._decided(ask, decision, rule, facts.epoch, now))
+        return decision
+
+    def _decided(
+        self, ask: Ask, decision: Decision, rule: str, epoch: int, now: dt.datetime
+    ) -> Entry:
         words = self.bundle.vocabulary
         contexts = {c for a in self.bundle.activities.values() for c in a.contexts} | {"any"}
 
@@ -420,6 +482,9 @@ class Controller:
         }
         if decision.activity:
             body["activity"] = name(decision.activity)
+        if not decision.allow:
+            # The kind of the rule that denies (decide.use.Check), a word of a closed list.
+            body["reason"] = name(rule)
         if decision.basis:
             body["basis"] = name(decision.basis)
         return Entry("use.decided", now, body)

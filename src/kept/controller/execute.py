@@ -65,7 +65,7 @@ def execute(
         if p.mode is Mode.ASSISTED:
             statements[p.system] = _assisted(stores[p.system], left[p.system])
     together = [p for p in ours if p.mode is Mode.ACT and p.grain == "store"]
-    _write_together(together, left, stores, mark, problems)
+    _write_together(together, left, datamap, stores, mark, problems)
     for p in ours:
         if p.mode is Mode.ACT and p.grain != "store":
             _write_alone(p, left[p.system], stores[p.system], mark, problems)
@@ -97,6 +97,7 @@ def _assisted(store: Store, steps: Sequence[Step]) -> tuple[str, ...]:
 def _write_together(
     plans: Sequence[SystemPlan],
     left: Mapping[str, Sequence[Step]],
+    datamap: DataMap,
     stores: Mapping[str, Store],
     mark: str,
     problems: dict[str, str],
@@ -119,11 +120,30 @@ def _write_together(
             try:
                 session.commit()
             except StoreError as problem:
-                if index == 0:
-                    # Nothing is committed anywhere yet: roll back the rest and say why.
-                    stack.close()
-                    _explain(stores[system], changes(left[system]), problem)
                 problems[system] = str(problem)
+                if index == 0:
+                    # Refused, or done and only the answer lost: the store is asked again.
+                    session.close()
+                    landed = _landed(left[system], datamap, stores[system])
+                    if landed:
+                        continue
+                    stack.close()  # nothing was committed anywhere else
+                    if landed is False:
+                        _explain(stores[system], changes(left[system]), problem)
+                    first = f"it is not known whether `{system}` took its changes"
+                    for other, _ in sessions[1:]:
+                        problems[other] = f"{first}; nothing was written here"
+                    return
+
+
+def _landed(steps: Sequence[Step], datamap: DataMap, store: Store) -> bool | None:
+    """Whether the writing steps are done, all of them; None where that cannot be found out."""
+    todo = [s for s in steps if s.action in _WRITES and len(s.keys)]
+    try:
+        seen = _seen(todo, datamap, store)
+    except KeptError:
+        return None
+    return all(_result(s, seen[s.number], None).verified for s in todo)
 
 
 def _explain(store: Store, todo: Sequence[Change], problem: StoreError) -> None:
@@ -166,18 +186,9 @@ def _read_back(
         problem = "mode observe: nothing was written"
     elif p.mode is Mode.ASSISTED:
         problem = "mode assisted: a person carries the statements out, then run this again"
-    named = [s for s in steps if len(s.keys)]
     seen: dict[int, int] = {}
     try:
-        if not store.abilities.reads_back:
-            raise NotAble("the store cannot be read back, so nothing it did is known")
-        with store.session() as session:
-            counted = [s for s in named if s.action is not Action.OVERWRITE]
-            counts = session.count([by_key(s.dataset, s.keys) for s in counted])
-            seen = {s.number: n for s, n in zip(counted, counts, strict=True)}
-            for s in named:
-                if s.action is Action.OVERWRITE:
-                    seen[s.number] = _overwritten(session, datamap, s)
+        seen = _seen([s for s in steps if len(s.keys)], datamap, store)
     except KeptError as unread:
         problem = problem or str(unread)
     results = []
@@ -185,6 +196,20 @@ def _read_back(
         met = 0 if not len(s.keys) else seen.get(s.number)
         results.append((s.number, _result(s, met, problem)))
     return results
+
+
+def _seen(steps: Sequence[Step], datamap: DataMap, store: Store) -> dict[int, int]:
+    """Step → its rows that are there now, or, of an overwriting step, that are as it wants."""
+    if not store.abilities.reads_back:
+        raise NotAble("the store cannot be read back, so nothing it did is known")
+    with store.session() as session:
+        counted = [s for s in steps if s.action is not Action.OVERWRITE]
+        counts = session.count([by_key(s.dataset, s.keys) for s in counted])
+        seen = {s.number: n for s, n in zip(counted, counts, strict=True)}
+        for s in steps:
+            if s.action is Action.OVERWRITE:
+                seen[s.number] = _overwritten(session, datamap, s)
+    return seen
 
 
 def _result(s: Step, met: int | None, problem: str | None) -> StepResult:

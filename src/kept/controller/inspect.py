@@ -28,7 +28,9 @@ CHUNK = 500
 #: People (each by her identifiers) → the keys of their rows; as the door finds them.
 Find: TypeAlias = Callable[[Sequence[Sequence[Identifier]]], Mapping[Place, KeyTable]]
 #: (system, dataset, keys) → whether each names a row that is retained.
-Hidden: TypeAlias = Callable[[str, str, Sequence[Sequence[Value]]], Sequence[bool]]
+Hidden: TypeAlias = Callable[
+    [str, str, Sequence[Sequence[Value]], Sequence[Mapping[str, Value]]], Sequence[bool]
+]
 
 
 class Rows:
@@ -113,7 +115,10 @@ class Inspector:
                 columns = batch.columns
                 at = [columns.index(name) for name in dataset.key]
                 hidden = self._hidden(
-                    system, dataset.name, [tuple(row[i] for i in at) for row in batch.rows]
+                    system,
+                    dataset.name,
+                    [tuple(row[i] for i in at) for row in batch.rows],
+                    [dict(zip(columns, row, strict=True)) for row in batch.rows],
                 )
                 shown = [r for r, hide in zip(batch.rows, hidden, strict=True) if not hide]
                 rows += shown[: most - len(rows)]

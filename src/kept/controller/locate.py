@@ -19,13 +19,15 @@ class Located:
     """Where people's rows are. `selects` are complete for every system that answered.
 
     `unreached` names systems that could not be asked, with the reason; while one stands
-    there nothing is complete. `warnings` say what was not searched for and why.
+    there nothing is complete. `warnings` say what was not searched for and why. `values` are
+    those by which rows of one dataset lead to others (`reach.Reach.values`).
     """
 
     people: tuple[tuple[Identifier, ...], ...]
     selects: dict[str, tuple[Select, ...]] = field(default_factory=dict)
     unreached: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    values: dict[Place, KeyTable] = field(default_factory=dict)
 
 
 def locate(
@@ -34,10 +36,14 @@ def locate(
     without: Mapping[str, str],
     people: Sequence[Sequence[Identifier]],
     known: Mapping[Place, KeyTable],
+    values: Mapping[Place, KeyTable] | None = None,
 ) -> Located:
-    """Work out the Selects of `people`; stores are asked only where keys of one lead to others."""
+    """Work out the Selects of `people`; stores are asked only where keys of one lead to others.
+
+    `values` go on from an earlier search for the same people.
+    """
     found = Located(tuple(tuple(p) for p in people), unreached=dict(without))
-    look = reach(datamap, people, known)
+    look = reach(datamap, people, known, values)
     while look.seek:
         answers: dict[str, Mapping[str, KeyTable]] = {}
         for system, selects in look.seek.items():
@@ -50,6 +56,7 @@ def locate(
                 found.unreached[system] = str(problem)
         look = look.next(answers)
     found.selects = {s: list_ for s, list_ in look.selects.items() if s not in found.unreached}
+    found.values = look.values
     # Kept's own tables are entered by the number of a known person, never by an identifier.
     own = f"of `{SYSTEM.name}` was not searched"
     found.warnings = tuple(w for w in look.warnings if own not in w)

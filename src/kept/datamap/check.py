@@ -203,9 +203,11 @@ def _may_stay(system: System, dataset: Dataset, there: Mapping[str, Dataset]) ->
 
 
 def realised(system: System, real: Iterable[Dataset]) -> System:
-    """The mapped system with what only the store knows: which fields may not be null.
+    """The mapped system with what only the store knows: which fields may not be null, and
+    whether the key names one row.
 
-    Plans made from it know before anything is tried where a null cannot be written.
+    Plans made from it know before anything is tried where a null cannot be written, and where
+    a row of somebody else could go with hers.
     """
     there = {dataset.name: dataset for dataset in real}
     datasets = {}
@@ -217,7 +219,8 @@ def realised(system: System, real: Iterable[Dataset]) -> System:
             else item
             for item in dataset.fields.values()
         }
-        datasets[name] = replace(dataset, fields=fields)
+        unique = met is None or (bool(met.key) and set(met.key) <= set(dataset.key))
+        datasets[name] = replace(dataset, fields=fields, unique=unique)
     return replace(system, datasets=datasets)
 
 

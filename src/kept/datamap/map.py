@@ -69,7 +69,8 @@ class Link:
 class Dataset:
     """A table, collection or folder of files.
 
-    `key` identifies one row. `retention` names a class of the bundle's retention.yml,
+    `key` identifies one row; `unique` False: the store was seen not to promise that.
+    `retention` names a class of the bundle's retention.yml,
     `clock` the field from which that class counts, `activities` the activities it serves.
     """
 
@@ -83,6 +84,7 @@ class Dataset:
     on_erase: OnErase = OnErase.DELETE
     title: str | None = None
     line: int = 0
+    unique: bool = True
 
     @property
     def personal(self) -> tuple[Field, ...]:

@@ -19,7 +19,7 @@ their own dataset (answers to an answer) are followed round by round until nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -195,6 +195,19 @@ class Shape:
                     found[place], grown = more, True
         return found
 
+    def hanging(self, systems: Container[str]) -> frozenset[Place]:
+        """The datasets of these systems, and all of which rows may be found through theirs."""
+        found = {place for place in self.places if place[0] in systems}
+        grown = True
+        while grown:
+            more = {
+                place
+                for place, ways in self._ways.items()
+                if place not in found and any(way.need in found for way in ways)
+            }
+            found, grown = found | more, bool(more)
+        return frozenset(found)
+
     def above(self, place: Place) -> tuple[tuple[tuple[Join, ...], Place], ...]:
         """(path, dataset it leads to) for the dataset itself and all that own its rows.
 
@@ -230,13 +243,22 @@ def reach(
     datamap: DataMap,
     people: Sequence[Sequence[Identifier]],
     known: Mapping[Place, KeyTable] | None = None,
+    values: Mapping[Place, KeyTable] | None = None,
 ) -> Reach:
     """Where to look for the people (the index is their number in every KeyTable).
 
     `known` are row keys known already (from a locator): these rows are hers, and so is what
-    they own. Raises IdentifierError for a value that is not of its kind.
+    they own. `values` are those of an earlier search for the same people (`Reach.values`): they
+    count as looked up, also where the rows that held them are gone; tables that this map would
+    not look up so are left out. Raises IdentifierError for a value that is not of its kind.
     """
-    return Reach(shape(datamap), people, known or {})
+    made = shape(datamap)
+    found = {
+        place: dict.fromkeys(table.rows)
+        for place, table in (values or {}).items()
+        if table.rows and place in made.needs and table.fields == tuple(made.needs[place].fields)
+    }
+    return Reach(made, people, known or {}, found)
 
 
 class Reach:
@@ -264,6 +286,14 @@ class Reach:
     def people(self) -> int:
         """How many people are looked for."""
         return len(self._given)
+
+    @property
+    def values(self) -> dict[Place, KeyTable]:
+        """All values that were looked up so far, to go on from another day (see `reach`)."""
+        return {
+            place: KeyTable(tuple(self._shape.needs[place].fields), tuple(rows))
+            for place, rows in self._found.items()
+        }
 
     @cached_property
     def seek(self) -> Mapping[str, tuple[Select, ...]]:

@@ -54,7 +54,7 @@ class HoldScope:
 def laws(retention: Mapping[str, RetentionClass]) -> dict[str, Law]:
     """Retention class → its law, for the classes of a bundle that have one."""
     return {
-        name: Law(name, one.law.citation, one.law.words, one.law.keep, one.clause)
+        name: Law(name, one.law.citation, one.law.words, one.law.keep, one.law.clause or one.clause)
         for name, one in retention.items()
         if one.law is not None
     }
@@ -198,8 +198,8 @@ def _tables(table: KeyTable, held: Mapping[Reason, list[KeyRow]]) -> list[tuple[
 
 def _reason(law: Law, until: dt.date | None) -> Reason:
     words = law.words
-    if law.keep is None:
-        words += " (how long is not decided yet, so no end can be named)"
-    elif until is None:
-        words += " (no date is known to count from, so no end can be named)"
+    if until is None:
+        words = words if words.endswith(".") else f"{words}."
+        what = "How long is not decided" if law.keep is None else "No date to count from is known"
+        words += f" {what} yet, so no end can be named."
     return Reason(words, law.citation, until, law.clause)

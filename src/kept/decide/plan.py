@@ -108,6 +108,7 @@ def plan(
             steps += made
             obstacles += [(name, one) for one in wrong]
             obstacles += [(name, one) for one in _unable(dataset, made, abilities[name])]
+            obstacles += [(name, one) for one in _unnamed(dataset, made)]
     said += _torn(datamap, full, whole) + _unmapped(datamap, full, foreign_keys)
     said += _renamed(steps, foreign_keys)
     return _finished(right, datamap, steps, abilities, people, unreached, said, obstacles)
@@ -195,9 +196,9 @@ def _emptied(
         dataset = datamap.dataset(*place)
         why = whole.get(place, {}).get(key)
         if why is None and (place not in rows or key not in rows[place].keys):
-            why = Reason("rows of others refer to it", None, None, clause)
+            why = Reason("Data of others refers to it.", None, None, clause)
         elif why is None and dataset.on_erase is OnErase.OVERWRITE:
-            why = Reason("the map keeps rows that refer to it", None, None, clause)
+            why = Reason("Rows that stay for others refer to it.", None, None, clause)
         if why is not None:
             todo.append((row, why))
     for place, its in rows.items():
@@ -212,7 +213,8 @@ def _emptied(
                 continue
             if name in whole.get(there, {}):
                 continue
-            words = f"rows of `{place[1]}` that stay refer to it"
+            title = datamap.dataset(*place).title or place[1]
+            words = f"What stays of “{title}” refers to it."
             reason = replace(why, words=words)
             known = emptied.setdefault(there, {})
             before = known.get(name)
@@ -251,7 +253,7 @@ def _steps(
     else:
         # Nothing personal is in the row but what names it: it stays as it is.
         for key, end in emptied.items():
-            words = "the map keeps the row for others, and nothing in it can be emptied"
+            words = "The row is kept for others, and nothing in it names the person."
             retained.setdefault(end or Reason(words, None, None, clause), []).append(key)
     gone = [key for key in rows.keys if key not in whole and key not in emptied]
 
@@ -331,6 +333,26 @@ def _unable(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> It
                 f"the store cannot {verb}",
                 "set the system's mode to `assisted`, so that a person does it",
             )
+
+
+def _unnamed(dataset: Dataset, steps: Iterable[Step]) -> Iterator[Obstacle]:
+    """Rows that their key does not name: another row could go for them, or none at all."""
+    written_to = [s for s in steps if s.action in (Action.DELETE, Action.OVERWRITE)]
+    fields = ", ".join(dataset.key)
+    if written_to and not dataset.unique:
+        yield Obstacle(
+            dataset.name,
+            "key",
+            f"nothing promises that `{fields}` names one row",
+            "give the table a primary key or a unique constraint, and map it as `key`",
+        )
+    elif any(None in key for s in written_to for key in s.keys.values):
+        yield Obstacle(
+            dataset.name,
+            "key",
+            f"a row that would have to go has a null in its key (`{fields}`)",
+            "fill the key of that row, and declare its fields NOT NULL",
+        )
 
 
 def _torn(

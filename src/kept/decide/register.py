@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 from kept.decide.facts import BASES, GROUNDS, known_basis
@@ -18,10 +18,16 @@ PARTS: Final = ("purpose", "category", "recipient", "context")
 class Register:
     """The activities of a bundle in an order of their own, each once."""
 
-    def __init__(self, activities: Iterable[Activity], vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        activities: Iterable[Activity],
+        vocabulary: Vocabulary,
+        clauses: Container[str] | None = None,
+    ) -> None:
+        """`clauses` are those of the policy; None: not known, whatever is named may be one."""
         self.vocabulary = vocabulary
         self.activities = _distinct(activities)
-        self._flaws = {id(a): flaw(a, vocabulary) for a in self.activities}
+        self._flaws = {id(a): flaw(a, vocabulary, clauses) for a in self.activities}
 
     @property
     def sound(self) -> tuple[Activity, ...]:
@@ -91,8 +97,20 @@ class Register:
         return None
 
 
-def flaw(activity: Activity, words: Vocabulary) -> str | None:
-    """Why an activity cannot be judged, or None where it can."""
+def flaw(
+    activity: Activity, words: Vocabulary, clauses: Container[str] | None = None
+) -> str | None:
+    """Why an activity cannot be judged, or None where it can.
+
+    Nothing is done with data that the policy does not speak of: an activity without a clause,
+    or with one that the policy does not have (`clauses`; None: not known), cannot be judged.
+    """
+    if not activity.clauses:
+        return "it is bound to no clause"
+    if clauses is not None:
+        for name in sorted(activity.clauses):
+            if name not in clauses:
+                return f"`{name}` is not a clause of the policy"
     terms: tuple[tuple[Kind, Iterable[str]], ...] = (
         ("purposes", (activity.purpose,)),
         ("categories", activity.categories),

@@ -4,8 +4,8 @@ A use is allowed when the register of activities covers it and every rule that s
 permits it. The laws, each of them a property test:
 
 - What no activity covers is denied.
-- What cannot be judged forbids: an activity with a word that the vocabulary lacks, a fact
-  that could not be read, a fact of an unknown kind.
+- What cannot be judged forbids: an activity with a word that the vocabulary lacks or a clause
+  that the policy lacks, a fact that could not be read, a fact of an unknown kind.
 - Forbid beats allow; the order of activities and their repetition do not matter.
 - A fact turns a deny into an allow only if it names a ground.
 - What is not said is judged by the strictest: an unknown region by the rules of the EEA, and
@@ -21,7 +21,7 @@ a Judge: a short list of checks over bits. Decisions are made once and handed ou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -50,6 +50,11 @@ class Registering(Protocol):
     @property
     def activities(self) -> Mapping[str, Activity]:
         """The register, id → Activity."""
+        ...
+
+    @property
+    def clauses(self) -> Mapping[str, object]:
+        """The clauses of the text, by id."""
         ...
 
 
@@ -157,19 +162,22 @@ class Rules:
     `facts` names the facts in the order of their bits; it depends on the activities and the
     vocabulary only, not on their order. `refusals` adds clause ids to denials, by the kind of
     the rule that denies (`Check.rule`): what no activity covers has no clause of its own.
+    `clauses` are those of the policy: an activity bound to another cannot be judged.
     """
 
-    __slots__ = ("_judges", "layout", "near", "refusals", "register", "vocabulary")
+    __slots__ = ("_judges", "clauses", "layout", "near", "refusals", "register", "vocabulary")
 
     def __init__(
         self,
         activities: Iterable[Activity],
         vocabulary: Vocabulary = SHIPPED,
         refusals: Mapping[str, tuple[str, ...]] | None = None,
+        clauses: Container[str] | None = None,
     ) -> None:
         self.vocabulary = vocabulary
+        self.clauses = clauses
         self.refusals = dict(refusals or {})
-        self.register = Register(activities, vocabulary)
+        self.register = Register(activities, vocabulary, clauses)
         self.layout = Layout(self.register.sound, vocabulary)
         self._judges: dict[Ask, Judge] = {}
         self.near: dict[int, _Kept] = {}  # id of an Ask → its Decisions by word
@@ -179,7 +187,7 @@ class Rules:
         cls, bundle: Registering, refusals: Mapping[str, tuple[str, ...]] | None = None
     ) -> Rules:
         """The rules of a policy bundle."""
-        return cls(bundle.activities.values(), bundle.vocabulary, refusals)
+        return cls(bundle.activities.values(), bundle.vocabulary, refusals, bundle.clauses)
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -211,7 +219,7 @@ class Rules:
         if uncovered is not None:
             return Judge((uncovered,), None, (), self.refusals)
         speaking = self.register.speaking(ask)
-        clauses = _clauses(speaking)
+        clauses = self._named(speaking)
         flaws = tuple(
             Check("unjudgeable", f"the activity `{a.id}` cannot be judged: {flaw}")
             for a in speaking
@@ -232,9 +240,15 @@ class Rules:
             checks.append(Check("requires", f"`{fact}` is missing", needs=place))
         activity, basis = rows[0]
         reason = f"allowed by `{activity.id}` on {basis.replace('-', ' ')}"
-        clauses = _clauses(a for a, _ in rows)
+        clauses = self._named(a for a, _ in rows)
         allow = Decision(True, clauses, reason, basis, activity.id)
         return Judge(tuple(checks), allow, clauses, self.refusals)
+
+    def _named(self, activities: Iterable[Activity]) -> tuple[str, ...]:
+        """The clauses of the policy that these activities are bound to."""
+        known = self.clauses
+        found = {clause for a in activities for clause in a.clauses}
+        return tuple(sorted(c for c in found if known is None or c in known))
 
     def _uncovered(self, ask: Ask) -> Check | None:
         """Why no activity covers the Ask, or None where one does."""
@@ -323,7 +337,3 @@ def _doubted(rules: Rules, ask: Ask, facts: Facts, word: int, decision: Decision
         return decision
     names = ", ".join(f"`{fact}`" for fact in doubtful)
     return replace(decision, reason=f"{decision.reason}; could not be judged: {names}")
-
-
-def _clauses(activities: Iterable[Activity]) -> tuple[str, ...]:
-    return tuple(sorted({clause for a in activities for clause in a.clauses}))

@@ -22,9 +22,9 @@ from psycopg.rows import tuple_row
 from kept.database import Connection
 from kept.errors import LedgerError, Tampered
 from kept.ledger import proof
-from kept.ledger.entry import kind_of
+from kept.ledger.entry import kind_of, number_of
 from kept.ledger.proof import HASH, WIDTH, Checkpoint, Edge, VerifierKey
-from kept.ledger.tiles import Connects, Tiles, newest_checkpoint, read_head
+from kept.ledger.tiles import Connects, Tiles, misfiled, newest_checkpoint, read_head
 
 _PAGE: Final = 64 * WIDTH  # entries read at once: whole tiles
 _MOST: Final = 20  # problems named one by one
@@ -258,7 +258,8 @@ def export(database: Connects, key: VerifierKey, directory: Path) -> Exported:
     C2SP layout: `checkpoint`, `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`, and `key`,
     the verifier key. Written beside it and moved into place at the end, so that a killed
     export leaves nothing under that name. Writes what is stored: checking it is `verify`'s
-    and kept-verify's work.
+    and kept-verify's work, but for the one thing that is stored and not written, the number
+    under which the database files an entry: Tampered where it is not that of the entry.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise LedgerError(
@@ -311,11 +312,15 @@ def _write_tiles(connection: Connection, size: int, directory: Path) -> int:
     for low in range(0, size, _PAGE):
         with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
             rows = cursor.execute(
-                "SELECT leaf FROM ledger_entry WHERE index >= %s AND index < %s ORDER BY index",
+                "SELECT kind, leaf FROM ledger_entry WHERE index >= %s AND index < %s"
+                " ORDER BY index",
                 (low, min(low + _PAGE, size)),
             ).fetchall()
+        for place, (number, leaf) in enumerate(rows):
+            if number_of(leaf) not in (number, None):
+                raise misfiled(low + place)
         for start in range(0, len(rows), WIDTH):
             bundle = rows[start : start + WIDTH]
-            data = b"".join([part for (leaf,) in bundle for part in (prefix(len(leaf)), leaf)])
+            data = b"".join([part for _, leaf in bundle for part in (prefix(len(leaf)), leaf)])
             write("entries", (low + start) // WIDTH, len(bundle), data)
     return files

@@ -299,6 +299,15 @@ def kind_of(leaf: bytes) -> Kind | None:
     return found[0] if found else None
 
 
+def number_of(leaf: bytes) -> int | None:
+    """The number of the kind that bytes name at their end; None for an unknown one.
+
+    Cheap, and says nothing of the rest of the bytes.
+    """
+    kind = _BY_BYTES.get(leaf[leaf.rfind(_KIND) + len(_KIND) : -len(_END)])
+    return None if kind is None else kind.number
+
+
 def decode(leaf: bytes) -> Entry:
     """The entry in canonical bytes; LedgerError for every other spelling, however similar."""
     found = _FORMS.split(leaf)

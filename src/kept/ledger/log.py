@@ -24,7 +24,14 @@ from kept.ledger import audit, proof
 from kept.ledger.audit import Exported, Report
 from kept.ledger.entry import KINDS, Entry, decode, encode
 from kept.ledger.proof import HASH, WIDTH, Checkpoint, Edge, Signer, VerifierKey, leaf_hash
-from kept.ledger.tiles import Connects, Tiles, last_head, newest_checkpoint, read_head
+from kept.ledger.tiles import (
+    Connects,
+    Tiles,
+    last_head,
+    misfiled,
+    newest_checkpoint,
+    read_head,
+)
 
 #: Key of the advisory lock that the one writer holds ("kepl" in ASCII).
 _LOCK: Final = 0x6B65706C
@@ -205,7 +212,8 @@ class Ledger:
         """(index, entry) of [start, stop) in order, strictly decoded; of one kind if named.
 
         Reads page by page and holds no transaction between pages. Tampered where stored bytes
-        are not an entry; that they are the entry that was signed, `verify` tells.
+        are not an entry, or of another kind than the one under which they are filed. That they
+        are what was signed, and that none is filed elsewhere, `verify` tells.
         """
         if kind is not None and kind not in KINDS:
             raise LedgerError("the ledger knows no such kind of entry")
@@ -221,15 +229,18 @@ class Ledger:
                 connection.cursor(row_factory=tuple_row, binary=True) as cursor,
             ):
                 page = cursor.execute(
-                    f"SELECT index, leaf FROM ledger_entry WHERE index > %s AND index < %s{only}"
-                    f" ORDER BY index LIMIT {_PAGE}",
+                    "SELECT index, kind, leaf FROM ledger_entry"
+                    f" WHERE index > %s AND index < %s{only} ORDER BY index LIMIT {_PAGE}",
                     values,
                 ).fetchall()
-            for index, leaf in page:
+            for index, number, leaf in page:
                 try:
-                    yield index, decode(leaf)
+                    entry = decode(leaf)
                 except LedgerError as error:
                     raise Tampered(error.what, where=f"entry {index}", fix=error.fix) from None
+                if KINDS[entry.kind].number != number:
+                    raise misfiled(index)
+                yield index, entry
             if len(page) < _PAGE:
                 return
             last = page[-1][0]

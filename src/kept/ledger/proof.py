@@ -394,6 +394,24 @@ def sign_checkpoint(origin: str, size: int, root: bytes, time: int, signer: Sign
     return Checkpoint(origin, size, root, time, body + b"\n" + lines.encode())
 
 
+def is_note(data: bytes) -> bool:
+    """Whether the bytes have the form of a checkpoint at all: text, a blank line, signatures."""
+    return _parts(data) is not None
+
+
+def _parts(note: bytes) -> tuple[str, list[str]] | None:
+    """The text of three lines and the signature lines of a note, unread; None if it is none."""
+    try:
+        text = note.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    head, blank, tail = text.rpartition("\n\n")
+    signatures = tail.split("\n")
+    if any(c < " " and c != "\n" for c in text) or not blank or signatures.pop() != "":
+        return None
+    return (head, signatures) if head.count("\n") == 2 and 1 <= len(signatures) <= 16 else None
+
+
 def read_checkpoint(note: bytes, key: VerifierKey) -> Checkpoint:
     """The checkpoint in a note, both signatures of `key` verified; Tampered otherwise.
 
@@ -406,16 +424,11 @@ def read_checkpoint(note: bytes, key: VerifierKey) -> Checkpoint:
             fix="fetch it again from where it was published; if it stays so, it was changed",
         )
 
-    try:
-        text = note.decode("utf-8")
-    except UnicodeDecodeError:
-        raise refuse("it is not UTF-8") from None
-    head, blank, tail = text.rpartition("\n\n")
-    lines, signatures = head.split("\n"), tail.split("\n")
-    if any(c < " " and c != "\n" for c in text) or not blank or signatures.pop() != "":
-        raise refuse("it has no signature lines, or control characters")
-    if len(lines) != 3 or not 1 <= len(signatures) <= 16:
-        raise refuse("it has not three lines and 1 to 16 signatures")
+    parts = _parts(note)
+    if parts is None:
+        raise refuse("it is not a text of three lines with 1 to 16 signature lines")
+    head, signatures = parts
+    lines = head.split("\n")
     origin, size, root = lines[0], lines[1], _unbase64(lines[2])
     if root is None or len(root) != HASH or not re.fullmatch(r"0|[1-9][0-9]{0,18}", size):
         raise refuse("size or root hash is not in its one spelling")

@@ -74,6 +74,19 @@ class Tiles:
             return b"".join(leaf_hash(leaf) for (leaf,) in rows)
 
 
+def misfiled(index: int) -> Tampered:
+    """An entry stands under another kind than its own, and would not be found by it.
+
+    The number of the kind serves look-ups only: it is in no hash.
+    """
+    return Tampered(
+        "an entry is filed under another kind than its own",
+        where=f"entry {index}",
+        expected="the number of its own kind",
+        fix="run `kept ledger verify` and restore the ledger's tables from a backup",
+    )
+
+
 def read_head(connection: Connection) -> tuple[int, bytes, bytes]:
     """(size, root, edge) of the head."""
     with connection.cursor(row_factory=tuple_row) as cursor:

@@ -107,7 +107,7 @@ class Obstacle:
     """Why a change cannot be done, found before anything was written; holds no value."""
 
     dataset: str
-    kind: str  # not-null, foreign-key, unique, check, trigger, privilege, other
+    kind: str  # key, not-null, foreign-key, unique, check, trigger, privilege, other
     words: str
     fix: str
 

@@ -30,7 +30,6 @@ from kept.policy.shapes import (
     Clause,
     Definition,
     Form,
-    LawHold,
     Link,
     Organisation,
     Recipient,
@@ -108,6 +107,13 @@ class Bundle:
                 for clause in choice.clauses:
                     found[clause] = (*found.get(clause, ()), choice.name)
         return MappingProxyType(found)
+
+    @functools.cached_property
+    def periods(self) -> frozenset[str]:
+        """Names of the choices whose value is a period: those that a retention class rests on."""
+        laws = (row.law for row in self.retention.values() if row.law is not None)
+        named = (*(r.keep_choice for r in self.retention.values()), *(x.keep_choice for x in laws))
+        return frozenset(name for name in named if name is not None)
 
     def status(self, clause: str) -> Status:
         """The status that counts: `open` as long as a choice it depends on is not made."""
@@ -273,8 +279,7 @@ def _resolved(
     for name, row in retention.items():
         law = row.law
         if law is not None and law.keep_choice is not None:
-            law = LawHold(law.citation, law.words, _period(law.keep_choice, choices),
-                          law.keep_choice)  # fmt: skip
+            law = dataclasses.replace(law, keep=_period(law.keep_choice, choices))
         keep = row.keep if row.keep_choice is None else _period(row.keep_choice, choices)
         found[name] = dataclasses.replace(row, keep=keep, law=law)
     return found

@@ -282,7 +282,8 @@ def _ground(bundle: Bundle, where: str, ground: str) -> Iterator[Problem]:
 def _retention(bundle: Bundle) -> Iterator[Problem]:
     for row in bundle.retention.values():
         where = f"retention.yml:{row.line}"
-        yield from _unknown(bundle, where, row.clauses)
+        law = () if row.law is None or row.law.clause is None else (row.law.clause,)
+        yield from _unknown(bundle, where, (*row.clauses, *law))
         yield from _term(bundle, where, "categories", row.category)
         for name in (row.keep_choice, row.law.keep_choice if row.law else None):
             if name is not None and name not in bundle.choices:

@@ -183,7 +183,7 @@ def retention(file: File) -> tuple[dict[str, RetentionClass], list[Problem]]:
             clauses=tuple(row.get("clauses", ())) or (row.get("clause", ""),),
             law=None
             if law is None
-            else LawHold(law["citation"], law["words"], *_keep(law["keep"])),
+            else LawHold(law["citation"], law["words"], *_keep(law["keep"]), law.get("clause")),
             choice=row.get("choice"),
             line=line,
         )

@@ -139,12 +139,16 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class LawHold:
-    """A law that keeps a class from erasure. `keep` None: `keep_choice` is not decided yet."""
+    """A law that keeps a class from erasure. `keep` None: `keep_choice` is not decided yet.
+
+    `clause` is the one by which the policy says so; None: the first of the class.
+    """
 
     citation: str
     words: str
     keep: str | None
     keep_choice: str | None = None
+    clause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,9 +65,7 @@ class Actors:
     ) -> Actor:
         """The actor of that name in that role, made the first time. UsageError: unknown role."""
         if role not in ROLES:
-            raise UsageError(
-                "there is no such role", expected=f"one of {', '.join(ROLES)}", met=f"`{role}`"
-            )
+            raise UsageError("there is no such role", expected=f"one of {', '.join(ROLES)}")
         if not name.strip():
             raise UsageError("an actor has no name", fix="say who acts")
         with self._database.within(connection) as c:

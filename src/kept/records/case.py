@@ -11,15 +11,17 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
+
+import psycopg
 
 from kept.database import Connection, Database
 from kept.errors import Denied, UsageError
 from kept.keys import Vault
 from kept.model.codec import decode_keys, decode_plan, encode_keys, encode_plan
-from kept.model.plan import Action, Counts, Plan, Reason, Step, StepResult
+from kept.model.plan import Plan, Step
 from kept.model.select import KeySet
 from kept.records.actor import Actor
 from kept.records.case_state import (
@@ -27,59 +29,34 @@ from kept.records.case_state import (
     ENDS,
     NEED_EVIDENCE,
     TRANSITIONS,
+    Case,
+    Event,
     State,
     StepRecord,
     StepState,
+    Words,
 )
+from kept.records.case_steps import Steps, add_steps
 from kept.records.ids import new_id
 from kept.records.subject import Subjects
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import RIGHTS
 
-__all__ = ["DATASETS", "Case", "Cases", "Event", "State", "StepRecord", "StepState", "case_mac"]
+__all__ = [
+    "DATASETS", "Case", "Cases", "Event", "State", "StepRecord", "StepState", "Words", "case_mac",
+]  # fmt: skip
 
 _CLASS: Final = "case"
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One request. `people` counts whom it names, `subjects` those of them who are known.
-
-    `override` is the reason for which somebody let it pass without evidence.
-    """
-
-    id: str
-    number: int
-    right: str
-    state: State
-    actor: Actor
-    override: str | None
-    evidence: str | None
-    people: int
-    subjects: tuple[tuple[int, ...], ...]
-    opened_at: dt.datetime
-    changed_at: dt.datetime
-    closed_at: dt.datetime | None
-    complete: bool | None
-
-    @property
-    def key_subject(self) -> int:
-        """The number under which the vault keeps the case's own key."""
-        return -self.number
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One change of state: who, when, and in which words."""
-
-    state: State
-    actor: Actor
-    words: str | None
-    at: dt.datetime
+_WORDS: Final = b"words"
+#: Seconds for which a second process waits for a case that is being carried out.
+_PATIENCE: Final = 5
+#: What sealed data begins with; words of cases from before they were sealed begin otherwise.
+_SEAL: Final = b"\x01"
 
 
 _COLUMNS: Final = (
-    'r.id, r.number, r."right", r.state, a.actor, a.name, a.role, r.override, r.evidence,'
+    'r.id, r.number, r."right", r.state, a.actor, a.name, a.role, r.override IS NOT NULL,'
+    " r.evidence IS NOT NULL,"
     " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete,"
     " (SELECT json_agg(json_build_array(p.person, p.subject)) FROM case_subject p"
     " WHERE p.number = r.number)"
@@ -91,11 +68,12 @@ def case_mac(vault: Vault, identifier: Identifier) -> bytes:
     return vault.mac("case", f"{identifier.kind}\x00{identifier.normalised}".encode())
 
 
-class Cases:
+class Cases(Steps):
     """The requests of people."""
 
     def __init__(self, database: Database, vault: Vault, subjects: Subjects) -> None:
-        self._database, self._vault, self._subjects = database, vault, subjects
+        super().__init__(database)
+        self._vault, self._subjects = vault, subjects
 
     def open(
         self,
@@ -110,7 +88,8 @@ class Cases:
     ) -> Case:
         """Open a case on a right for people, each named by her identifiers. Makes no subject.
 
-        `evidence` says how it was checked who asks; `override` why that was left out.
+        `evidence` says how it was checked who asks; `override` why that was left out. Both are
+        words of people and are sealed.
         """
         if right not in RIGHTS:
             raise UsageError("there is no such right", expected=f"one of {', '.join(RIGHTS)}")
@@ -124,16 +103,19 @@ class Cases:
         state = State.IDENTIFIED if evidence else State.RECEIVED
         with self._database.within(connection) as c:
             row = c.execute(
-                'INSERT INTO rights_case (id, "right", state, actor, override, people, evidence,'
-                " opened_at, changed_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                " RETURNING number",
-                (id_, right, state, actor.id, override, len(people), evidence, now, now),
+                'INSERT INTO rights_case (id, "right", state, actor, people, opened_at, changed_at)'
+                " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING number",
+                (id_, right, state, actor.id, len(people), now, now),
             ).fetchone()
             assert row is not None
             number = int(row[0])
             named = json.dumps([[[i.kind, i.value] for i in one] for one in people]).encode()
             sealed = self._vault.seal(-number, _CLASS, named, b"people", connection=c)
-            c.execute("UPDATE rights_case SET sealed = %s WHERE number = %s", (sealed, number))
+            c.execute(
+                "UPDATE rights_case SET sealed = %s, override = %s, evidence = %s"
+                " WHERE number = %s",
+                (sealed, self._said(c, number, override), self._said(c, number, evidence), number),
+            )
             known = self._subjects.find_many(people, connection=c)
             rows = [
                 (person, i.kind, case_mac(self._vault, i))
@@ -152,7 +134,7 @@ class Cases:
                 " SELECT %s, * FROM unnest(%s::int[], %s::bigint[])",
                 (number, [p for p, _ in pairs], [s for _, s in pairs]),
             )
-            _event(c, number, state, actor, override or evidence, now)
+            self._event(c, number, state, actor, override or evidence, now)
             return self._get(c, "r.number = %s", (number,))[0]
 
     def get(self, id_: str) -> Case:
@@ -195,7 +177,43 @@ class Cases:
                 " JOIN actor a USING (actor) WHERE e.number = %s ORDER BY e.turn",
                 (case.number,),
             ).fetchall()
-        return [Event(State(r[0]), Actor(*r[1:4]), r[4], r[5]) for r in rows]
+            return [
+                Event(State(r[0]), Actor(*r[1:4]), self._heard(c, case.number, r[4]), r[5])
+                for r in rows
+            ]
+
+    def words(self, case: Case) -> Words:
+        """In whose words the case passed the check of who asks, unsealed."""
+        with self._database.connection() as c:
+            row = c.execute(
+                "SELECT override, evidence FROM rights_case WHERE number = %s", (case.number,)
+            ).fetchone()
+            assert row is not None
+            return Words(*(self._heard(c, case.number, one) for one in row))
+
+    @contextmanager
+    def alone(self, case: Case) -> Iterator[Case]:
+        """The case as it stands now, for this process only: another that wants to carry it out
+        waits a little, then gets UsageError. A process that dies gives it back.
+        """
+        at = (f"kept case {case.number}",)
+        with self._database.connection() as c:
+            try:
+                c.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
+                c.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", at)
+                # Of the session, so that no transaction stays open as long as stores work.
+                c.commit()
+            except psycopg.errors.LockNotAvailable:
+                raise UsageError(
+                    f"case {case.id} is being carried out by somebody else right now",
+                    fix="wait until that is done, then see `kept case show`",
+                ) from None
+            try:
+                yield self.get(case.id)
+            finally:
+                with suppress(psycopg.Error):  # a lost connection has given it back already
+                    c.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", at)
+                    c.commit()
 
     def identify(
         self,
@@ -210,7 +228,8 @@ class Cases:
         with self._database.within(connection) as c:
             moved = self.move(case, State.IDENTIFIED, actor, now, words=evidence, connection=c)
             c.execute(
-                "UPDATE rights_case SET evidence = %s WHERE number = %s", (evidence, case.number)
+                "UPDATE rights_case SET evidence = %s WHERE number = %s",
+                (self._said(c, case.number, evidence), case.number),
             )
             return self._get(c, "r.number = %s", (moved.number,))[0]
 
@@ -227,9 +246,9 @@ class Cases:
         with self._database.within(connection) as c:
             c.execute(
                 "UPDATE rights_case SET override = %s, changed_at = %s WHERE number = %s",
-                (reason, now, case.number),
+                (self._said(c, case.number, reason), now, case.number),
             )
-            _event(c, case.number, case.state, actor, reason, now)
+            self._event(c, case.number, case.state, actor, reason, now)
             return self._get(c, "r.number = %s", (case.number,))[0]
 
     def move(
@@ -273,8 +292,26 @@ class Cases:
                 " closed_at = CASE WHEN %s THEN %s::timestamptz END WHERE number = %s",
                 (to, now, to in ENDS, now, case.number),
             )
-            _event(c, case.number, to, actor, words, now)
+            self._event(c, case.number, to, actor, words, now)
             return self._get(c, "r.number = %s", (case.number,))[0]
+
+    def end(
+        self,
+        case: Case,
+        to: State,
+        reason: str,
+        actor: Actor,
+        now: dt.datetime,
+        *,
+        connection: Connection | None = None,
+    ) -> Case:
+        """End a case that is not carried out (refused, withdrawn); what was sealed to carry it
+        out is thrown away. UsageError where it cannot end so any more.
+        """
+        with self._database.within(connection) as c:
+            moved = self.move(case, to, actor, now, words=reason, connection=c)
+            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            return moved
 
     def seal_plan(
         self,
@@ -294,7 +331,7 @@ class Cases:
             moved = self.move(case, State.PLANNED, actor, now, connection=c)
             self._seal(c, case, "plan", packed)
             c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
-            _add_steps(c, case, plan.steps, now)
+            add_steps(c, case, plan.steps, now)
             c.execute(
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
                 (hashlib.sha256(packed).hexdigest(), case.number),
@@ -314,11 +351,39 @@ class Cases:
         packed = encode_plan(plan)
         with self._database.within(connection) as c:
             self._seal(c, case, "plan", packed)
-            _add_steps(c, case, added, now)
+            add_steps(c, case, added, now)
             c.execute(
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
                 (hashlib.sha256(packed).hexdigest(), case.number),
             )
+
+    def unplan(
+        self, case: Case, actor: Actor, now: dt.datetime, *, connection: Connection | None = None
+    ) -> Case:
+        """Throw away a plan of which nothing was or could have been written, to plan again.
+
+        Denied where a step is done, or was begun more than once: then it can only go on.
+        """
+        with self._database.within(connection) as c:
+            row = c.execute(
+                "SELECT r.state = %s AND NOT EXISTS (SELECT FROM case_step s WHERE s.number ="
+                " r.number AND (s.state = %s OR s.attempts > 1 OR s.changed > 0))"
+                " FROM rights_case r WHERE r.number = %s FOR UPDATE",
+                (State.EXECUTING, StepState.DONE, case.number),
+            ).fetchone()
+            if row is None or not row[0]:
+                raise Denied(
+                    f"the plan of case {case.id} was begun, so it cannot be made again",
+                    fix="mend what its steps name, then execute it again",
+                )
+            c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
+            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            c.execute(
+                "UPDATE rights_case SET state = %s, changed_at = %s WHERE number = %s",
+                (State.PLANNED, now, case.number),
+            )
+            self._event(c, case.number, State.PLANNED, actor, None, now)
+            return self._get(c, "r.number = %s", (case.number,))[0]
 
     def plan(self, case: Case) -> Plan | None:
         """The sealed plan; None before there is one and after the case was read back."""
@@ -344,82 +409,6 @@ class Cases:
         if data is None:
             return None
         return KeySet({name: decode_keys(table) for name, table in json.loads(data).items()})
-
-    def steps(self, case: Case) -> list[StepRecord]:
-        """The steps of the case with what became of them, in order."""
-        with self._database.connection() as c:
-            rows = c.execute(
-                "SELECT step, system, dataset, action, planned, state, found, changed, retained,"
-                " isolated, verified, words, law, until, clause, hold, problem, attempts"
-                " FROM case_step WHERE number = %s ORDER BY step",
-                (case.number,),
-            ).fetchall()
-        return [
-            StepRecord(
-                r[0], r[1], r[2], Action(r[3]), r[4], StepState(r[5]), Counts(*r[6:10]), r[10],
-                Reason(r[11], r[12], r[13], r[14], r[15]) if r[11] is not None else None,
-                r[16], r[17],
-            )
-            for r in rows
-        ]  # fmt: skip
-
-    def begin_steps(
-        self,
-        case: Case,
-        steps: Sequence[int],
-        now: dt.datetime,
-        *,
-        connection: Connection | None = None,
-    ) -> None:
-        """Record that steps begin; committed before the store is touched.
-
-        Denied where the case is not executing, or its plan is not sealed.
-        """
-        with self._database.within(connection) as c:
-            row = c.execute(
-                "SELECT state, EXISTS (SELECT FROM case_sealed s WHERE s.number = r.number"
-                " AND s.name = 'plan') FROM rights_case r WHERE number = %s FOR UPDATE",
-                (case.number,),
-            ).fetchone()
-            assert row is not None
-            if row != (State.EXECUTING, True):
-                raise Denied(
-                    "a step cannot begin before the case executes a sealed plan",
-                    fix="seal the plan, then move the case to `executing`",
-                )
-            c.execute(
-                "UPDATE case_step SET state = %s, attempts = attempts + 1, problem = NULL, at = %s"
-                " WHERE number = %s AND step = ANY(%s)",
-                (StepState.BEGUN, now, case.number, list(steps)),
-            )
-
-    def record_step(
-        self,
-        case: Case,
-        step: Step | int,
-        result: StepResult,
-        now: dt.datetime,
-        *,
-        connection: Connection | None = None,
-    ) -> None:
-        """Record how a step came out; counts are those of the whole step, not of an attempt.
-
-        It is done when it was verified and has no problem, else failed.
-        """
-        number = step if isinstance(step, int) else step.number
-        done = result.verified and result.problem is None
-        n = result.counts
-        with self._database.within(connection) as c:
-            c.execute(
-                "UPDATE case_step SET state = %s, found = %s, changed = %s, retained = %s,"
-                " isolated = %s, verified = %s, words = %s, law = %s, until = %s, clause = %s,"
-                " hold = %s, problem = %s, at = %s WHERE number = %s AND step = %s",
-                (
-                    StepState.DONE if done else StepState.FAILED,
-                    n.found, n.changed, n.retained, n.isolated, result.verified,
-                    *_reason_columns(result.reason), result.problem, now, case.number, number,
-                ),
-            )  # fmt: skip
 
     def finish(
         self,
@@ -451,6 +440,31 @@ class Cases:
         ).fetchall()
         return [_case(row) for row in rows]
 
+    def _said(self, c: Connection, number: int, words: str | None) -> bytes | None:
+        if words is None:
+            return None
+        return self._vault.seal(-number, _CLASS, words.encode(), _WORDS, connection=c)
+
+    def _heard(self, c: Connection, number: int, said: bytes | None) -> str | None:
+        if said is None or not said.startswith(_SEAL):
+            return None if said is None else said.decode()
+        return self._vault.unseal(-number, _CLASS, said, _WORDS, connection=c).decode()
+
+    def _event(
+        self,
+        c: Connection,
+        number: int,
+        state: State,
+        actor: Actor,
+        words: str | None,
+        now: dt.datetime,
+    ) -> None:
+        c.execute(
+            "INSERT INTO case_event (number, turn, state, actor, words, at) SELECT %s,"
+            " coalesce(max(turn), 0) + 1, %s, %s, %s, %s FROM case_event WHERE number = %s",
+            (number, state, actor.id, self._said(c, number, words), now, number),
+        )
+
     def _seal(self, c: Connection, case: Case, name: str, data: bytes) -> None:
         sealed = self._vault.seal(case.key_subject, _CLASS, data, name.encode(), connection=c)
         c.execute(
@@ -468,38 +482,6 @@ class Cases:
             if row is None:
                 return None
             return self._vault.unseal(case.key_subject, _CLASS, row[0], name.encode(), connection=c)
-
-
-def _add_steps(c: Connection, case: Case, steps: Sequence[Step], now: dt.datetime) -> None:
-    with c.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO case_step (number, step, system, dataset, action, planned, state,"
-            " words, law, until, clause, hold, at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (
-                    case.number, s.number, s.system, s.dataset, s.action, s.rows,
-                    StepState.PLANNED, *_reason_columns(s.reason), now,
-                )
-                for s in steps
-            ],
-        )  # fmt: skip
-
-
-def _event(
-    c: Connection, number: int, state: State, actor: Actor, words: str | None, now: dt.datetime
-) -> None:
-    c.execute(
-        "INSERT INTO case_event (number, turn, state, actor, words, at) SELECT %s,"
-        " coalesce(max(turn), 0) + 1, %s, %s, %s, %s FROM case_event WHERE number = %s",
-        (number, state, actor.id, words, now, number),
-    )
-
-
-def _reason_columns(reason: Reason | None) -> tuple[object, ...]:
-    if reason is None:
-        return (None,) * 5
-    return reason.words, reason.law, reason.until, reason.clause, reason.hold
 
 
 def _case(row: tuple[Any, ...]) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Final
 
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.model.plan import Action, Counts, Reason, StepResult
+from kept.records.actor import Actor
 
 
 class State(StrEnum):
@@ -30,7 +32,8 @@ class State(StrEnum):
 
 
 #: State → the states that may follow. Once writing has begun a case can only be finished:
-#: it may be executed again after an interruption or an incomplete run, never withdrawn.
+#: it may be executed again after an interruption or an incomplete run, never withdrawn. One way
+#: more, out of `executing`, is that of `Cases.unplan`: nothing was or could have been written.
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
     {
         State.RECEIVED: frozenset(
@@ -90,6 +93,52 @@ class StepRecord:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request. `people` counts whom it names, `subjects` those of them who are known.
+
+    `evidence`: it is recorded how it was checked who asks; `override`: why that was left out.
+    The words themselves are sealed (`Cases.words`).
+    """
+
+    id: str
+    number: int
+    right: str
+    state: State
+    actor: Actor
+    override: bool
+    evidence: bool
+    people: int
+    subjects: tuple[tuple[int, ...], ...]
+    opened_at: dt.datetime
+    changed_at: dt.datetime
+    closed_at: dt.datetime | None
+    complete: bool | None
+
+    @property
+    def key_subject(self) -> int:
+        """The number under which the vault keeps the case's own key."""
+        return -self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What people wrote in a case: why the check of who asks was left out, how it was done."""
+
+    override: str | None
+    evidence: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of state: who, when, and in which words."""
+
+    state: State
+    actor: Actor
+    words: str | None
+    at: dt.datetime
+
+
 _NUMBER: Final = Field("number", "integer", nullable=False)
 _OF_CASE: Final = Link(("number",), "rights_case", ("number",))
 
@@ -121,10 +170,10 @@ DATASETS: Final = (
         Field("right", category="rights-case", nullable=False),
         Field("state", nullable=False),
         Field("actor", "integer", nullable=False),
-        Field("override", category="rights-case", free_text=True),
+        Field("override", "bytes", category="rights-case"),
         Field("people", "integer", nullable=False),
         Field("sealed", "bytes", category="rights-case"),
-        Field("evidence", category="rights-case", free_text=True),
+        Field("evidence", "bytes", category="rights-case"),
         Field("plan_sha256"),
         Field("opened_at", "datetime", category="rights-case", nullable=False),
         Field("changed_at", "datetime", nullable=False),
@@ -145,7 +194,7 @@ DATASETS: Final = (
     _own(
         "case_subject",
         ("number", "person", "subject"),
-        "Who of them is known",
+        "Which requests are the person’s",
         _NUMBER,
         Field("person", "integer", nullable=False),
         Field("subject", "integer", category="identity-link", nullable=False),
@@ -159,7 +208,7 @@ DATASETS: Final = (
         Field("turn", "integer", nullable=False),
         Field("state", category="rights-case", nullable=False),
         Field("actor", "integer", nullable=False),
-        Field("words", category="rights-case", free_text=True),
+        Field("words", "bytes", category="rights-case"),
         Field("at", "datetime", category="rights-case", nullable=False),
         links=(_OF_CASE, Link(("actor",), "actor", ("actor",), Owner.ACCESSED)),
     ),

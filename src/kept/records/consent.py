@@ -47,7 +47,7 @@ DATASETS: Final = (
         links=(Link(("subject",), "subject", ("subject",)),),
         retention="person",
         clock="known_from",
-        title="Choices and facts, with their moments",
+        title="Choices made, and other facts that count, with their moments",
     ),
     Dataset(
         "subject_epoch",
@@ -67,12 +67,13 @@ DATASETS: Final = (
             "subject": Field("subject", "integer", category="identity-link", nullable=False),
             "epoch": Field("epoch", "integer", nullable=False),
             "rules": Field("rules", "text", nullable=False),
+            "good_from": Field("good_from", "datetime", nullable=False),
             "good_until": Field("good_until", "datetime"),
             **{w: Field(w, "integer", category="preference", nullable=False) for w in WORDS},
         },
         links=(Link(("subject",), "subject", ("subject",)),),
         retention="person",
-        title="The same facts as bits, for audiences",
+        title="The same facts in short, to check a mailing fast",
     ),
 )
 
@@ -290,13 +291,15 @@ class Consents:
         """Make the bits of those who have none for these rules or this moment; how many.
 
         `word` turns Facts into bits, `rules` is the digest of what it follows; rows of other
-        rules are thrown away first. A row whose facts change by themselves later (a fact that
-        begins in the future) is good until then. With `subjects`, only these.
+        rules are thrown away first. A row is good from the moment for which it was made (an
+        earlier one is judged anew) until its facts change by themselves: one that begins later,
+        or came to be known later. With `subjects`, only these.
         """
         wanted = None if subjects is None else list(subjects)
         with self._database.connection() as c:
             c.execute(
-                "DELETE FROM subject_facts WHERE rules <> %s OR good_until <= %s", (rules, now)
+                "DELETE FROM subject_facts WHERE rules <> %s OR good_until <= %s OR good_from > %s",
+                (rules, now, now),
             )
         made, after = 0, 0
         while True:
@@ -328,9 +331,13 @@ class Consents:
         later: dict[int, dt.datetime] = {
             int(s): at
             for s, at in c.execute(
-                "SELECT subject, min(valid_from) FROM fact"
-                " WHERE subject = ANY(%s) AND valid_from > %s GROUP BY subject",
-                (list(people), now),
+                "SELECT subject, min(at) FROM ("
+                " SELECT subject, greatest(valid_from, known_from) AS at FROM fact"
+                " WHERE subject = ANY(%(who)s) UNION ALL"
+                " SELECT i.subject, s.since FROM identity i"
+                " JOIN suppression s ON s.mac = i.suppress WHERE i.subject = ANY(%(who)s)) l"
+                " WHERE at > %(now)s GROUP BY subject",
+                {"who": list(people), "now": now},
             )
         }
         columns: list[list[int]] = [[] for _ in WORDS]
@@ -358,8 +365,9 @@ class Consents:
             + f") AS n (subject, epoch, good_until, {names})),"
             " still AS (SELECT e.subject FROM subject_epoch e JOIN new n USING (subject)"
             " WHERE e.epoch = n.epoch FOR UPDATE OF e)"
-            f" INSERT INTO subject_facts (subject, epoch, rules, good_until, {names})"
-            f" SELECT subject, epoch, %s, good_until, {names} FROM new JOIN still USING (subject)"
+            f" INSERT INTO subject_facts (subject, epoch, rules, good_from, good_until, {names})"
+            f" SELECT subject, epoch, %s, %s, good_until, {names}"
+            " FROM new JOIN still USING (subject)"
             " ON CONFLICT DO NOTHING",
             (
                 list(people),
@@ -367,5 +375,6 @@ class Consents:
                 [later.get(s) for s in people],
                 *columns,
                 rules,
+                now,
             ),
         ).rowcount

@@ -98,5 +98,10 @@ DATASETS: Final[tuple[Dataset, ...]] = (
 
 #: Kept itself, as it stands in the data map beside the company's systems.
 SYSTEM: Final = System(
-    "own", Mode.ACT, {d.name: d for d in DATASETS}, store="own", title="Kept itself"
+    "own", Mode.ACT, {d.name: d for d in DATASETS}, store="own", title="Our privacy desk (Kept)"
+)
+#: What that system is, for people who never heard of Kept.
+ABOUT: Final = (
+    "Kept is the program that carries out requests like yours and remembers your choices. What it"
+    " holds of you for that is listed like everything else."
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kept.database import Connection, Database
@@ -39,6 +39,7 @@ DATASETS: Final = (
             "dataset": Field("dataset", "text", nullable=False),
             "hold": Field("hold", "text"),
             "until": Field("until", "date"),
+            "fields": Field("fields", "other"),
             "sealed": Field("sealed", "bytes", category="identity-link", nullable=False),
             "made_at": Field("made_at", "datetime", nullable=False),
         },
@@ -67,6 +68,7 @@ DATASETS: Final = (
             "dataset": Field("dataset", "text", nullable=False),
             "mac": Field("mac", "bytes", category="identity-link", nullable=False),
             "entry": Field("entry", "integer", nullable=False),
+            "content": Field("content", "bytes", category="identity-link"),
         },
         links=(Link(("entry",), "locator", ("entry",)),),
         retention="locator",
@@ -77,6 +79,17 @@ DATASETS: Final = (
 
 #: (system, dataset) → rows that stay with the reason of each group.
 Held = dict[tuple[str, str], list[tuple[KeyTable, Reason]]]
+
+#: What is remembered of one retained row: the fields looked at and their keyed hash; None: nothing.
+Mark = tuple[tuple[str, ...], bytes] | None
+
+
+def witnessed(dataset: Dataset) -> tuple[str, ...]:
+    """The fields by which a retained row is known again: personal ones, links, clock, key."""
+    links = (name for link in dataset.links for name in link.fields)
+    personal = (item.name for item in dataset.personal)
+    clock = (dataset.clock,) if dataset.clock else ()
+    return tuple(sorted({*dataset.key, *personal, *links, *clock}))
 
 
 class Locator:
@@ -97,7 +110,7 @@ class Locator:
         """Remember what stays in (system, dataset); the number of entries made.
 
         The rows of a KeyTable name their person by index into `people`. What the same case
-        stored before is replaced, so that a resumed case stores once.
+        stored before is replaced, so that a resumed case stores once; what was witnessed stays.
         """
         groups: list[tuple[int, str, str, KeyTable, Reason]] = []
         for system, dataset, table, reason in held:
@@ -108,6 +121,11 @@ class Locator:
                 own = KeyTable(table.fields, tuple(theirs))
                 groups.append((person, system, dataset, own, reason))
         with self._database.within(connection) as c:
+            before = c.execute(
+                "SELECT r.system, r.dataset, r.mac, l.fields, r.content FROM retained r"
+                " JOIN locator l USING (entry) WHERE l.number = %s AND r.content IS NOT NULL",
+                (case.number,),
+            ).fetchall()
             self._drop(c, "number = %s", (case.number,), now)
             if not groups:
                 return 0
@@ -159,7 +177,54 @@ class Locator:
                 " %s::bigint[]) ON CONFLICT DO NOTHING",
                 [[mark[n] for mark in marks] for n in range(4)],
             )
+            of_place: dict[tuple[str, str], tuple[tuple[str, ...], dict[bytes, bytes]]] = {}
+            for system, dataset, mac, fields, content in before:
+                said = of_place.setdefault((system, dataset), (tuple(fields), {}))
+                said[1][bytes(mac)] = bytes(content)
+            for (system, dataset), (fields, contents) in of_place.items():
+                self._say(c, case, system, dataset, fields, contents)
         return len(groups)
+
+    def witness(
+        self,
+        case: Case,
+        system: str,
+        dataset: Dataset,
+        rows: Sequence[Mapping[str, Value]],
+        *,
+        connection: Connection | None = None,
+    ) -> None:
+        """Remember what the rows say that this case retains; each by its fields of the map."""
+        fields = witnessed(dataset)
+        contents = {
+            self.key_mac(system, dataset.name, [row[k] for k in dataset.key]): self.row_mac(
+                system, dataset.name, fields, row
+            )
+            for row in rows
+        }
+        with self._database.within(connection) as c:
+            self._say(c, case, system, dataset.name, fields, contents)
+
+    def _say(
+        self,
+        c: Connection,
+        case: Case,
+        system: str,
+        dataset: str,
+        fields: tuple[str, ...],
+        contents: Mapping[bytes, bytes],
+    ) -> None:
+        c.execute(
+            "UPDATE locator SET fields = %s WHERE number = %s AND system = %s AND dataset = %s",
+            (list(fields), case.number, system, dataset),
+        )
+        c.execute(
+            "UPDATE retained r SET content = w.content"
+            " FROM unnest(%s::bytea[], %s::bytea[]) AS w (mac, content), locator l"
+            " WHERE l.number = %s AND l.entry = r.entry AND r.system = %s AND r.dataset = %s"
+            " AND r.mac = w.mac",
+            (list(contents), list(contents.values()), case.number, system, dataset),
+        )
 
     def find(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Held:
         """What is retained of the people of a case, with their index. Makes nothing.
@@ -200,19 +265,31 @@ class Locator:
                 found.setdefault((system, dataset), []).append((mine, reason))
         return found
 
-    def retained_macs(self, system: str, dataset: str) -> frozenset[bytes]:
-        """Hashes (`key_mac`) of the rows of a dataset that every other query leaves out."""
+    def marks(self, system: str, dataset: str) -> dict[bytes, list[Mark]]:
+        """`key_mac` of each retained row of a dataset → what it said, by each case's word."""
         with self._database.connection() as c:
             rows = c.execute(
-                "SELECT DISTINCT mac FROM retained WHERE system = %s AND dataset = %s",
+                "SELECT DISTINCT r.mac, l.fields, r.content FROM retained r"
+                " JOIN locator l USING (entry) WHERE r.system = %s AND r.dataset = %s",
                 (system, dataset),
             ).fetchall()
-        return frozenset(bytes(row[0]) for row in rows)
+        found: dict[bytes, list[Mark]] = {}
+        for mac, fields, content in rows:
+            said = (tuple(fields), bytes(content)) if content is not None else None
+            found.setdefault(bytes(mac), []).append(said)
+        return found
 
     def key_mac(self, system: str, dataset: str, key: Sequence[Value]) -> bytes:
         """The hash of one row's key; the same for the same key in another type (1, "1")."""
         text = json.dumps([system, dataset, *(encode_value(normal(v)) for v in key)])
         return self._vault.mac("retained", text.encode())
+
+    def row_mac(
+        self, system: str, dataset: str, fields: Sequence[str], row: Mapping[str, Value]
+    ) -> bytes:
+        """The hash of what a row says in these fields."""
+        said = [[f, encode_value(normal(row[f]))] for f in fields]
+        return self._vault.mac("retained-content", json.dumps([system, dataset, said]).encode())
 
     def veil(self) -> Veil:
         """What is hidden as of now, for one reading: one query, and one more per place met."""
@@ -248,21 +325,46 @@ class Veil:
 
     def __init__(self, locator: Locator, places: set[tuple[str, str]]) -> None:
         self._locator, self._places = locator, places
-        self._macs: dict[tuple[str, str], frozenset[bytes]] = {}
+        self._marks: dict[tuple[str, str], dict[bytes, list[Mark]]] = {}
 
-    def hidden(self, system: str, dataset: str, keys: Sequence[Sequence[Value]]) -> list[bool]:
-        """Whether each key names a retained row."""
+    def hidden(
+        self,
+        system: str,
+        dataset: str,
+        keys: Sequence[Sequence[Value]],
+        rows: Sequence[Mapping[str, Value] | None] | None = None,
+    ) -> list[bool]:
+        """Whether each key names a retained row; with `rows`, whether that is the row still.
+
+        `rows` are the rows by field, in the order of `keys`; None stands for one not known,
+        which is judged by its key alone.
+        """
         place = (system, dataset)
         if place not in self._places:
             return [False] * len(keys)
-        if place not in self._macs:
-            self._macs[place] = self._locator.retained_macs(system, dataset)
-        macs = self._macs[place]
-        return [self._locator.key_mac(system, dataset, key) in macs for key in keys]
+        if place not in self._marks:
+            self._marks[place] = self._locator.marks(system, dataset)
+        known = self._marks[place]
+        found = []
+        for key, row in zip(keys, rows or [None] * len(keys), strict=True):
+            marks = known.get(self._locator.key_mac(system, dataset, key))
+            found.append(marks is not None and (row is None or self._same(place, marks, row)))
+        return found
 
     def covers(self, system: str, dataset: str) -> bool:
         """Whether anything of the dataset is retained."""
         return (system, dataset) in self._places
+
+    def _same(
+        self, place: tuple[str, str], marks: Sequence[Mark], row: Mapping[str, Value]
+    ) -> bool:
+        for mark in marks:
+            # Nothing was witnessed yet, or the map has other fields by now: the key decides.
+            if mark is None or not row.keys() >= set(mark[0]):
+                return True
+            if self._locator.row_mac(*place, mark[0], row) == mark[1]:
+                return True
+        return False
 
 
 def _name(vault: Vault, identifier: Identifier) -> bytes:

@@ -46,3 +46,13 @@ class Runs:
                 " ORDER BY control, entry DESC"
             ).fetchall()
         return [(int(entry), dict(document)) for entry, document in rows]
+
+    def last(self) -> int:
+        """The highest entry of the ledger that a run or a published version names; -1 for none."""
+        with self._database.connection() as connection:
+            row = connection.execute(
+                "SELECT greatest((SELECT max(entry) FROM control_run),"
+                " (SELECT max(entry) FROM policy_version), -1)"
+            ).fetchone()
+        assert row is not None
+        return int(row[0])

@@ -33,7 +33,7 @@ DATASETS: Final = (
         },
         retention="person",
         clock="made_at",
-        title="People whom Kept knows, as numbers",
+        title="The number under which a person is known",
     ),
     Dataset(
         "identity",
@@ -50,7 +50,7 @@ DATASETS: Final = (
         links=(Link(("subject",), "subject", ("subject",)),),
         retention="person",
         clock="linked_at",
-        title="What names them: keyed hashes and sealed values",
+        title="Which addresses and numbers lead to it, hashed and sealed",
     ),
 )
 
@@ -233,6 +233,8 @@ class Subjects:
                     list(EVIDENCE), list(EVIDENCE),
                 ),
             )  # fmt: skip
+        # The identifier may be suppressed: what was worked out about her without it is stale.
+        c.execute("DELETE FROM subject_facts WHERE subject = %s", (subject,))
 
 
 def _label(kind: str) -> bytes:

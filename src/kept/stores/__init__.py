@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
+from inspect import signature
 from typing import Any
 
 from kept.datamap.map import Dataset
@@ -38,6 +39,11 @@ def open_store(
             fix="mend `store` in kept.toml, or install the package that brings this kind",
         )
     made = next(iter(found)).load()
+    if options and "options" not in signature(made).parameters:
+        raise ConfigError(
+            f"the kind `{kind}` of the system `{system}` has no options",
+            fix=f"take [systems.{system}.options] out of kept.toml",
+        )
     store = made(system, mapped, url, **({"options": options} if options else {}))
     if not isinstance(store, Store):
         raise ConfigError(

@@ -48,6 +48,15 @@ _FACTS: Final = sa.text(
     """
 )
 
+_INHERITED: Final = sa.text(
+    """
+    SELECT DISTINCT c.relname
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND n.nspname = :schema
+    """
+)
+
 _POSTGRESQL_TYPES: Final[Mapping[str, Type]] = {
     "int2": "integer", "int4": "integer", "int8": "integer", "numeric": "decimal",
     "float4": "real", "float8": "real", "bool": "boolean", "date": "date",
@@ -104,6 +113,10 @@ def postgresql(connection: sa.Connection, names: Collection[str] | None = None) 
         keys = inspector.get_multi_pk_constraint(**scope)
         uniques = inspector.get_multi_indexes(**scope)
         foreign = inspector.get_multi_foreign_keys(**scope)
+        # A query of the parent meets the rows of its heirs too, which its keys do not cover.
+        heirs = {str(row[0]) for row in connection.execute(_INHERITED, {"schema": schema})}
+        keys = {at: key for at, key in keys.items() if at[1] not in heirs}
+        uniques = {at: found for at, found in uniques.items() if at[1] not in heirs}
         for name, rows in here.items():
             columns = {row[1]: _postgresql_column(row[1:]) for row in rows}
             at = (schema, name)

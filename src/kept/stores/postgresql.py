@@ -42,6 +42,14 @@ _KINDS: Final[Mapping[str, str]] = {
 #: A table or column is not there, an operator does not fit, a prepared result has changed.
 _STALE: Final = frozenset(("42P01", "42703", "42883", "0A000"))
 
+#: Where the server says so of row security; its words are in its own language.
+_ROW_SECURITY: Final = "check_enable_rls"
+#: Of the tables named by schema and table: those of which the role would see a part only.
+_HIDING: Final = """
+    SELECT s, t FROM unnest(%s::text[], %s::text[]) AS asked(s, t)
+    WHERE row_security_active(format('%%I.%%I', s, t)) ORDER BY s, t
+"""
+
 #: Loaded as Values; every other type of the engine is text.
 _VALUES: Final = (
     "bool", "int2", "int4", "int8", "numeric", "float4", "float8", "text", "varchar", "bpchar",
@@ -148,6 +156,8 @@ class PostgreSQLStore(SqlStore):
                     "statement_timeout": f"{round(o.statement_timeout * 1000)}ms",
                     "lock_timeout": f"{round(o.lock_timeout * 1000)}ms",
                     "idle_in_transaction_session_timeout": f"{round(o.idle_timeout * 1000)}ms",
+                    # Row security would leave rows out in silence; so it is an error instead.
+                    "row_security": "off",
                 }
                 calls = ", ".join(f"set_config('{k}', '{v}', false)" for k, v in settings.items())
                 connection.execute(f"SELECT {calls}".encode())
@@ -185,17 +195,35 @@ class PostgreSQLStore(SqlStore):
         engine = sa.create_engine(
             "postgresql+psycopg://", creator=lambda: connection, poolclass=NullPool
         )
+        wanted = self.mapped if names is None else names
         problem: StoreError
         try:
             connection.autocommit = False
             with engine.connect() as asked:
-                return introspect.postgresql(asked, names)
+                found = introspect.postgresql(asked, names)
+                self._refuse_hidden(connection, [t for n, t in found.items() if n in wanted])
+                return found
         except (psycopg.Error, sa.exc.DBAPIError) as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             problem = self.wrapped(cause, None, connection)
         finally:
             connection.close()
         raise problem
+
+    def _refuse_hidden(self, connection: psycopg.Connection[Any], tables: list[Table]) -> None:
+        """StoreError where row security leaves rows of a table out: nothing would be whole."""
+        asked = ([t.schema for t in tables], [t.name for t in tables])
+        row = connection.execute(_HIDING, asked).fetchone()
+        if row is not None:
+            raise self._hidden(f"`{self.system}`, table `{row[0]}.{row[1]}`")
+
+    @staticmethod
+    def _hidden(where: str) -> StoreError:
+        return StoreError(
+            f"row security hides rows of {where} from Kept's role",
+            expected="a role that sees every row, so that nothing is missed in silence",
+            fix="let the role bypass it (ALTER ROLE … BYPASSRLS), or own the table",
+        )
 
     def session(self, *, write: bool = False) -> PostgreSQLSession:
         """A connection of its own for the session; StoreUnreachable."""
@@ -256,7 +284,8 @@ class PostgreSQLStore(SqlStore):
             return StoreError(
                 f"a statement on {where} took longer than allowed",
                 expected=f"at most {self.options.statement_timeout:g} s",
-                fix="look for a missing index on a link or identifying column, or raise the limit",
+                fix="look for a missing index on a link or identifying column, or raise"
+                f" statement_timeout in [systems.{self.system}.options] of kept.toml",
             )
         if state in ("55P03", "40001", "40P01"):
             return StoreError(
@@ -271,6 +300,8 @@ class PostgreSQLStore(SqlStore):
                 met=f"SQLSTATE {state}",
                 fix="compare the map with the database: `kept map check`",
             )
+        if isinstance(error, psycopg.Error) and error.diag.source_function == _ROW_SECURITY:
+            return self._hidden(where)
         kind = _KINDS.get(state)
         if kind is not None and isinstance(error, psycopg.Error):
             told = error.diag

@@ -28,7 +28,15 @@ from kept.stores.statements import Call, Memo, ReadCall, Statements, Written
 #: Rows per Batch, and per step where rows are computed outside the engine.
 CHUNK: Final = 2000
 
+#: The longest time that an option names, in seconds: a day. More connections than that, none.
+LONGEST: Final = 86_400
+
 _MARKER: Final = "kept_step"
+_WORDS: Final[Mapping[Any, str]] = {
+    bool: "true or false",
+    int: f"a whole number from 1 to {LONGEST}",
+    float: f"seconds, from 0.001 to {LONGEST}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +63,19 @@ class Options:
         kinds = {option.name: type(option.default) for option in fields(cls)}
         for name, value in given.items():
             wanted = kinds.get(name)
-            fits = wanted is not None and (
-                isinstance(value, wanted) or (wanted is float and isinstance(value, int))
-            )
-            if not fits or (isinstance(value, bool) and wanted is not bool):
+            if wanted is None:
                 raise ConfigError(
-                    f"`{name}` is not a setting of a SQL store, or not of its kind",
-                    expected=", ".join(f"{n} ({k.__name__})" for n, k in kinds.items()),
+                    f"`{name}` is not an option of a SQL store",
+                    expected=f"one of {', '.join(kinds)}",
+                    fix="correct its spelling in kept.toml, or remove it",
+                )
+            whole = type(value) is int and 1 <= value <= LONGEST
+            part = type(value) is float and 0.001 <= value <= LONGEST
+            fits = {bool: type(value) is bool, int: whole, float: whole or part}
+            if not fits[wanted]:
+                raise ConfigError(
+                    f"the value of the option `{name}` is not of its kind",
+                    expected=_WORDS[wanted],
                     fix="mend it in kept.toml",
                 )
         return cls(**given)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import itertools
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +32,9 @@ KINDS: Final[dict[str, str]] = {
 
 #: The longest value that is looked at, in characters.
 LONGEST: Final = 512
+
+#: So many letters beyond A to Z are looked for in every mixture of cases (2 to this power).
+CASES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -88,7 +93,7 @@ def normalise(kind: str, value: str, *, region: str | None = None) -> str:
         or any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
     ):
         raise IdentifierError(
-            f"this is not a {KINDS[kind]}",
+            f"this is not {'an' if KINDS[kind][0] in 'aeiouI' else 'a'} {KINDS[kind]}",
             expected=f"1 to {LONGEST} characters, no control characters",
         )
     if kind == "email":
@@ -127,8 +132,7 @@ def spellings(identifier: Identifier) -> tuple[str, ...]:
         found.update(dict.fromkeys((digits, "00" + digits, fold(international))))
     if identifier.kind in ("email", "name"):
         for text in tuple(found):
-            if not text.isascii():
-                found.update(dict.fromkeys(map(fold, (text.lower(), text.upper(), text.title()))))
+            found.update(dict.fromkeys(map(fold, _cases(text))))
     # Stores written on other machines hold accents as separate signs (NFD).
     for text in tuple(found):
         found[fold(unicodedata.normalize("NFD", text))] = None
@@ -152,6 +156,22 @@ def fold(text: str) -> str:
     return text.strip(" \t\r\n\f\v").translate(_LOWER)
 
 
+def _cases(text: str) -> Iterator[str]:
+    """The text with its letters beyond A to Z in every mixture of cases, which no store folds.
+
+    Where these are more than CASES letters, only all small, all capital and capitals first.
+    """
+    letters = [(c,) if c.isascii() else (c.lower(), c.upper()) for c in text]
+    pairs = [pair for pair in letters if len(pair) == 2 and pair[0] != pair[1]]
+    if not pairs:
+        return
+    if len(pairs) > CASES:
+        yield from (text.lower(), text.upper(), text.title())
+        return
+    for mixture in itertools.product(*(dict.fromkeys(one) for one in letters)):
+        yield "".join(mixture)
+
+
 def _known(kind: str) -> None:
     if kind not in KINDS:
         raise IdentifierError("the kind of identifier is unknown", expected=", ".join(KINDS))
@@ -162,7 +182,7 @@ def _checked(text: str) -> tuple[str, str, str]:
     # The library refuses reserved domains (localhost, .invalid, .local). No mail may reach
     # them, but a company's database may hold a person under one: a suffix hides the last label.
     suffix = ".com"
-    met = validate_email(text + suffix, check_deliverability=False)
+    met = validate_email(text + suffix, check_deliverability=False, allow_quoted_local=True)
     domain = met.domain.removesuffix(suffix)
     return met.local_part, domain, (met.ascii_domain or met.domain).removesuffix(suffix)
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.common import COMMON, Common, opened
+from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
 from kept.app.output import table
+from kept.duties.rights import close_case
+from kept.duties.rights.request import VERBS
 from kept.errors import UsageError
 from kept.records.case import Case, State
+from kept.records.case_state import ENDS, TRANSITIONS
+
+Reason = Annotated[
+    str, Parameter(help="in words that the person may be told; kept in the case, sealed")
+]
 
 group = App(name="case", help="The requests of people and how far each has come.")
 
@@ -64,8 +71,8 @@ def show(
     document: dict[str, Any] = {
         **_document(one),
         "actor": {"name": one.actor.name, "role": one.actor.role},
-        "verified": one.evidence is not None,
-        "override": one.override is not None,
+        "verified": one.evidence,
+        "override": one.override,
         "steps": [
             {
                 "store": s.system,
@@ -115,10 +122,56 @@ def show(
         words += [f"{s.system}.{s.dataset}: {s.problem}" for s in steps if s.problem]
     for person in named:
         words += [f"{i.kind}={i.value}" for i in person]
-    if one.right == "erasure" and one.state is not State.CLOSED:
-        words += ["", f"To go on: kept rights erase --case {one.id} --yes"]
+    words += _next(one, common)
     common.out.result(document, words)
     return 0
+
+
+@group.command
+def refuse(
+    case: str, /, *, reason: Reason, acting: Acting = ACTING, common: Common = COMMON
+) -> int:
+    """End a case that is not carried out: the organisation refuses it, and says why."""
+    return _end("refused", case, reason, acting, common)
+
+
+@group.command
+def withdraw(
+    case: str, /, *, reason: Reason, acting: Acting = ACTING, common: Common = COMMON
+) -> int:
+    """End a case that is not carried out: the person no longer asks, or it was opened in error."""
+    return _end("withdrawn", case, reason, acting, common)
+
+
+def _end(
+    outcome: Literal["refused", "withdrawn"],
+    case: str, reason: str, acting: Acting, common: Common,
+) -> int:  # fmt: skip
+    now = acting.moment
+    verb = {"refused": "refuse", "withdrawn": "withdraw"}[outcome]
+    with opened(common, f"case {verb}", acting.role) as (controller, _):
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        done = close_case(controller, case, outcome, said(reason, "--reason"), actor, now)
+        controller.ledger.checkpoint(now)
+    common.out.result(_document(done), [f"Case {done.id} is {done.state}; nothing was done."])
+    return 0
+
+
+def _next(case: Case, common: Common) -> list[str]:
+    """How the case goes on, and how it ends without being carried out."""
+    if case.state in ENDS or case.right not in VERBS:
+        return []
+    again = common.next("rights", VERBS[case.right], "--case", case.id)
+    if not case.evidence and not case.override:
+        lines = [f'To go on, say how it was checked who asks: {again} --evidence "…"']
+    else:
+        lines = [f"To go on: {again}" + (" --yes" if case.right == "erasure" else "")]
+    if State.WITHDRAWN in TRANSITIONS[case.state]:
+        ends = common.next("case", "withdraw", case.id, "--reason", "…")
+        lines.append(f"Where the person no longer asks: {ends}")
+    if State.REFUSED in TRANSITIONS[case.state]:
+        lines.append(f"To refuse it: {common.next('case', 'refuse', case.id, '--reason', '…')}")
+    return ["", *lines]
 
 
 def _complete(case: Case) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import os
-from collections.abc import Iterator, Mapping
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
@@ -19,8 +23,31 @@ from kept.app.surface import SURFACES, require
 from kept.controller import Controller
 from kept.controls.registry import Control, registered
 from kept.deployment import Deployment
-from kept.errors import UsageError
+from kept.errors import IdentifierError, UsageError
+from kept.terms.identifiers import Identifier, parse
 
+_Text = TypeVar("_Text", str, str | None)
+
+Identity = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--identity",
+        help="KIND=VALUE, as email=name@example.org; several name the same person",
+        negative="",
+    ),
+]
+IdentityFile = Annotated[
+    Path | None,
+    Parameter(
+        name="--identity-file",
+        help="a file (- for standard input) with one KIND=VALUE a line, all of the same person;"
+        " unlike --identity it shows in no list of processes",
+    ),
+]
+#: The longest file of identifiers that is read, in bytes.
+_LONGEST_FILE: Final = 65_536
+#: The years in which a command may act: what counts from there stays within dates.
+_YEARS: Final = range(1970, 2201)
 #: Names the deployment where `--dir` does not.
 DIRECTORY_VARIABLE: Final = "KEPT_DIR"
 
@@ -46,6 +73,10 @@ class Common:
         """The deployment's directory."""
         return self.dir or Path(os.environ.get(DIRECTORY_VARIABLE) or ".")
 
+    def next(self, *words: object) -> str:
+        """The command line that comes next, as the caller can type it: program, words, `--dir`."""
+        return next_command(words, self.dir)
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -69,6 +100,60 @@ class Acting:
 COMMON: Final = Common()
 ACTING: Final = Acting()
 
+#: Commands in the words of an error: `kept …` in back quotes.
+_QUOTED: Final = re.compile(r"`kept ([^`]+)`")
+#: Verbs that need no deployment.
+_WITHOUT_DEPLOYMENT: Final = ("new", "demo", "bench")
+
+
+def program(name: str = "kept") -> str:
+    """`kept` (or its neighbour `name`) as the caller can type it here.
+
+    The bare name where a shell finds it, else the path by which this program was called.
+    """
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":  # python -m kept.app
+        modules = {"kept": "kept.app", "kept-verify": "kept_verify"}
+        return f"{shlex.quote(_short(Path(sys.executable)))} -m {modules[name]}"
+    neighbour = called.with_name(name)
+    found = shutil.which(name)
+    if called.name != "kept" or not neighbour.exists():
+        return name
+    if found is not None and Path(found).resolve() == neighbour.resolve():
+        return name
+    return shlex.quote(_short(neighbour))
+
+
+def next_command(words: Sequence[object], directory: Path | None) -> str:
+    """`kept` with words that a shell takes as they are, and the deployment that was named."""
+    where = [] if directory is None else ["--dir", str(directory)]
+    # What stands for a value of the reader's stays readable.
+    parts = ['"…"' if str(w) == "…" else shlex.quote(str(w)) for w in (*words, *where)]
+    return " ".join((program(), *parts))
+
+
+def as_called(text: str | None, directory: Path | None) -> str | None:
+    """Words of an error, their commands completed: as the program was called, with `--dir`."""
+    if text is None:
+        return None
+
+    def complete(met: re.Match[str]) -> str:
+        words = met[1]
+        away = words.split()[0] in _WITHOUT_DEPLOYMENT or "--dir" in words or "--help" in words
+        where = "" if away or directory is None else f" --dir {shlex.quote(str(directory))}"
+        return f"`{program()} {words}{where}`"
+
+    return _QUOTED.sub(complete, text)
+
+
+def _short(path: Path) -> str:
+    """The path from here, where that is the shorter way."""
+    path, here = path.absolute(), Path.cwd()
+    if not path.is_relative_to(here):
+        return str(path)
+    inside = path.relative_to(here)
+    return f"./{inside}" if len(inside.parts) == 1 else str(inside)
+
 
 def moment(text: str | None) -> dt.datetime:
     """The moment that `--now` names, in UTC where it names no zone; the clock's without it."""
@@ -80,7 +165,57 @@ def moment(text: str | None) -> dt.datetime:
         raise UsageError(
             "`--now` is not a moment", expected="ISO 8601, as 2026-11-23T20:16:14Z"
         ) from None
+    if given.year not in _YEARS:
+        raise UsageError(
+            "`--now` is too far away", expected=f"a year from {_YEARS[0]} to {_YEARS[-1]}"
+        )
     return given if given.tzinfo else given.replace(tzinfo=dt.UTC)
+
+
+def said(text: _Text, option: str) -> _Text:
+    """What an option says in words; UsageError where nothing is said."""
+    if text is not None and not any(c.isalnum() for c in text):
+        raise UsageError(
+            f"`{option}` says nothing",
+            expected="words, which are recorded",
+            fix=f"say it in words after {option}",
+        )
+    return text
+
+
+def person(identity: Sequence[str] | None, file: Path | None) -> tuple[Identifier, ...]:
+    """The one person whom `--identity` and `--identity-file` name; () where they name nobody."""
+    named = [parse(text) for text in identity or ()]
+    if file is None:
+        return tuple(named)
+    for number, line in enumerate(_lines(file), 1):
+        try:
+            named += [parse(line)] if line.strip() else []
+        except IdentifierError as problem:
+            problem.where = f"line {number} of `--identity-file`"
+            raise
+    return tuple(named)
+
+
+def _lines(file: Path) -> list[str]:
+    expected = "a text in UTF-8 with one KIND=VALUE a line"
+    try:
+        if str(file) == "-":
+            content = sys.stdin.buffer.read(_LONGEST_FILE + 1)
+        else:
+            with file.open("rb") as opened:
+                content = opened.read(_LONGEST_FILE + 1)
+        if len(content) > _LONGEST_FILE:
+            raise UsageError(
+                "what `--identity-file` names is too long",
+                expected=f"at most {_LONGEST_FILE:,} bytes, of one person",
+            )
+        return content.decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        met = problem.strerror if isinstance(problem, OSError) else "bytes that are not UTF-8"
+        raise UsageError(
+            "what `--identity-file` names cannot be read", expected=expected, met=met
+        ) from None
 
 
 def day(text: str | None, option: str) -> dt.date | None:

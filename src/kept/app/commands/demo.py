@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import select
@@ -22,9 +23,9 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from kept import deployment
-from kept.app.commands.common import COMMON, Common, clone
+from kept.app.commands.common import COMMON, Common, clone, next_command
 from kept.app.commands.serve import free_port
-from kept.app.output import Output, table
+from kept.app.output import table
 from kept.deployment import FILE
 from kept.errors import KeptError, UsageError
 
@@ -46,6 +47,13 @@ def demo(
         bool,
         Parameter(help="do all of it, print the result, remove it again and exit", negative=""),
     ] = False,
+    fresh: Annotated[
+        bool,
+        Parameter(help="remove the company that was made before, and make a new one", negative=""),
+    ] = False,
+    port: Annotated[
+        int | None, Parameter(help="where Kept serves; 0 takes a free port (default: 8790)")
+    ] = None,
     common: Common = COMMON,
 ) -> int:
     """A company at work and one person's life through it, on real databases of this machine.
@@ -67,23 +75,29 @@ def demo(
             directory = Path(stack.enter_context(_temporary()))
         else:
             directory = root / "demo"
-        play = _Play(root, directory, common.out)
+        play = _Play(root, directory, common, port)
         stack.callback(play.stop)
+        if fresh:
+            play.remove()
         document = play.run()
         say = common.out
         if not once:
             document["serving"] = True
         say.result(document, play.summary(document))
         if not once:
-            play.wait()
+            # Being interrupted is how it ends.
+            with contextlib.suppress(KeyboardInterrupt):
+                play.wait()
+            say.say("Stopping all of it …")
     return 0 if document["ok"] else 1
 
 
 class _Play:
     """The processes of the demonstration; `stop` ends every one of them."""
 
-    def __init__(self, root: Path, directory: Path, say: Output) -> None:
-        self._root, self._directory, self._say = root, directory, say
+    def __init__(self, root: Path, directory: Path, common: Common, port: int | None) -> None:
+        self._root, self._directory, self._common = root, directory, common
+        self._say, self._asked = common.out, port
         self._running: list[subprocess.Popen[str]] = []
         self._prepared = False
         self.begun = time.monotonic()
@@ -92,7 +106,12 @@ class _Play:
         """All of it in order; the result as JSON."""
         say = self._say.say
         port = self._port()
-        say(f"Preparing the company in {self._directory} …")
+        since = _made_on(self._directory)
+        if since is None:
+            say(f"Preparing the company in {self._directory} …")
+        else:
+            say(f"Going on with the company that was made on {since}, in {self._directory};")
+            say(f"{self._common.next('demo', '--fresh')} removes it and makes a new one.")
         self._prepared = True
         self._company("prepare", str(self._directory), "--port", str(port))
         version = self._kept("policy", "publish")
@@ -168,7 +187,7 @@ class _Play:
                 ],
             ),
             "",
-            f"Look around with the command line: kept case list --dir {at}",
+            f"Look around with the command line: {next_command(('case', 'list'), at)}",
             "Ctrl-C stops all of it.",
         ]
 
@@ -197,11 +216,36 @@ class _Play:
             with contextlib.suppress(KeptError):
                 self._company("stop", str(self._directory))
 
+    def remove(self) -> None:
+        """Remove the company that was made before, and nothing else that lies beside it."""
+        if not (self._directory / "company").exists():
+            return
+        if _made_on(self._directory) is None:
+            raise UsageError(
+                "what lies there was not made by `kept demo`, and is not removed",
+                expected="the folder of a demonstration",
+                fix="name another folder with --dir",
+            )
+        self._port()  # refuses while it is being served
+        self._company("stop", str(self._directory))
+        for name in _MADE:
+            path = self._directory / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
     def _port(self) -> int:
-        """Where Kept will serve: as this deployment was made, else the usual port or a free one."""
-        if (self._directory / FILE).exists():
-            return free_port(_HOST, deployment.read(self._directory).port)
-        return _free(_KEPT_PORT)
+        """Where Kept will serve: as asked, else as before, else the usual port or a free one."""
+        settings = self._directory / FILE
+        if not settings.exists():
+            return _free(_KEPT_PORT) if self._asked is None else free_port(_HOST, self._asked)
+        before = deployment.read(self._directory).port
+        port = free_port(_HOST, before if self._asked is None else self._asked)
+        if port != before:
+            text = settings.read_text("utf-8").replace(f"port = {before}\n", f"port = {port}\n", 1)
+            settings.write_text(text, "utf-8")
+        return port
 
     def _company(self, *arguments: str) -> str:
         return self._run((*_COMPANY, *arguments))
@@ -276,6 +320,26 @@ class _Play:
             f"the demonstration broke off at `{what}`",
             met=said[-1] if said else f"exit status {status}",
         )
+
+
+#: What a demonstration puts into its folder.
+_MADE: Final = ("kept.toml", "company", "datamap", "documents", "keys", "postgres")
+
+
+def stopped(directory: Path) -> bool:
+    """Whether a demonstration was made in this deployment, and its databases do not run now."""
+    running = directory / "company" / "postgres" / "postmaster.pid"
+    return _made_on(directory) is not None and not running.exists()
+
+
+def _made_on(directory: Path) -> dt.date | None:
+    """The day on which a demonstration was made here; None where there is none."""
+    # Written once, when the company's database was made.
+    try:
+        made = (directory / "company" / "postgres" / "PG_VERSION").stat().st_mtime
+    except OSError:
+        return None
+    return dt.datetime.fromtimestamp(made, dt.UTC).date()
 
 
 _KEPT: Final = (sys.executable, "-m", "kept.app")

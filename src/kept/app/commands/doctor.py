@@ -7,21 +7,31 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from cyclopts import App
 
 from kept import deployment
-from kept.app.commands.common import COMMON, Common, shipped
+from kept.app.commands.common import COMMON, Common, as_called, shipped
+from kept.app.commands.demo import stopped
 from kept.app.commands.mapping import look
-from kept.app.output import table
+from kept.app.output import many, table
 from kept.custodian import FileCustodian
 from kept.database import Database
 from kept.deployment import Deployment
-from kept.errors import KeptError
+from kept.errors import KeptError, UsageError
 from kept.keys import Vault
+from kept.ledger.log import Ledger
+from kept.ledger.proof import KeySigner
 from kept.policy import clauses
+from kept.records.run import Runs
 from kept.records.version import Versions
+
+#: Ledgers of more entries are looked at by their tree only: a glance takes no minutes.
+_DEEP: Final = 50_000
+_RESTORE: Final = (
+    "see `kept ledger verify`, and restore Kept's database from a backup before the change"
+)
 
 
 def register(app: App) -> None:
@@ -31,7 +41,10 @@ def register(app: App) -> None:
 
 @dataclass
 class _Check:
-    """One thing looked at. `ok` None: could not be looked at because of something before it."""
+    """One thing looked at.
+
+    `ok` None: still to do, or not looked at because of something before it.
+    """
 
     name: str
     ok: bool | None
@@ -40,7 +53,7 @@ class _Check:
 
 
 def doctor(*, common: Common = COMMON) -> int:
-    """Look at Python, configuration, bundle, database, keys, systems and map; changes no data."""
+    """Look at configuration, bundle, database, keys, ledger, systems and map; changes no data."""
     checks: list[_Check] = []
     with common.out.progress("looking"):
         for check in _checks(common):
@@ -52,9 +65,17 @@ def doctor(*, common: Common = COMMON) -> int:
         )
     ]
     for check in checks:
-        words += [f"{check.name}: {fix}" for fix in check.fixes]
+        fixes = [as_called(fix, common.dir) for fix in check.fixes]
+        words += [f"{check.name}: {fix}" for fix in fixes]
     bad = [c for c in checks if c.ok is False]
-    words += ["", "Everything is there." if not bad else f"{len(bad)} to mend."]
+    waiting = [c.name for c in checks if c.ok is None]
+    if bad:
+        said = f"{len(bad)} to mend."
+    elif waiting:
+        said = f"Nothing to mend; still to do: {', '.join(waiting)}."
+    else:
+        said = "Everything is there."
+    words += ["", said]
     document = {
         "ok": not bad,
         "checks": [
@@ -62,6 +83,8 @@ def doctor(*, common: Common = COMMON) -> int:
         ],
     }
     common.out.result(document, words)
+    if any(c.name == "kept.toml" for c in bad):
+        return UsageError.exit_status
     return 1 if bad else 0
 
 
@@ -78,18 +101,18 @@ def _checks(common: Common) -> Iterator[_Check]:
 
     yield _try("kept.toml", read)
     if config is None:
-        for name in ("bundle", "database", "keys", "published", "systems", "map"):
+        for name in ("bundle", "database", "keys", "ledger", "published", "systems", "map"):
             yield _Check(name, None, "not looked at: there is no configuration")
         return
-    yield from _inside(config)
+    yield from _inside(config, common)
 
 
-def _inside(config: Deployment) -> Iterator[_Check]:
+def _inside(config: Deployment, common: Common) -> Iterator[_Check]:
     def bundle() -> str:
         made = config.read_bundle()
         problems = clauses.check(made, set(shipped()))
         if problems:
-            raise KeptError(f"{len(problems)} problems", fix="run `kept policy check`")
+            raise KeptError(many(len(problems), "problem"), fix="run `kept policy check`")
         return f"{made.id} of {made.version}, {len(made.clauses)} clauses"
 
     yield _try("bundle", bundle)
@@ -104,14 +127,16 @@ def _inside(config: Deployment) -> Iterator[_Check]:
     try:
         if database is None:
             yield _Check("keys", None, "not looked at: there is no database")
+            yield _Check("ledger", None, "not looked at: there is no database")
             yield _Check("published", None, "not looked at: there is no database")
         else:
             yield _try("keys", lambda: _keys(config, database))
+            yield _ledger(config, database)
             yield _published(config, database)
     finally:
         if database is not None:
             database.close()
-    yield from _systems(config)
+    yield from _systems(config, common)
 
 
 def _keys(config: Deployment, database: Database | None) -> str:
@@ -122,6 +147,32 @@ def _keys(config: Deployment, database: Database | None) -> str:
     return f"open, under {how}"
 
 
+def _ledger(config: Deployment, database: Database) -> _Check:
+    """The whole record as `kept ledger verify` looks at it; of a long one the tree alone."""
+    try:
+        vault = Vault(database, FileCustodian(config.directory / "keys", config.passphrase))
+        signer = KeySigner(vault.signing_key())
+        ledger = Ledger(database, signer, f"kept/{config.read_bundle().id}")
+        named = Runs(database).last()
+        deep = ledger.size() <= _DEEP
+        report = ledger.verify(deep)
+    except KeptError as problem:
+        return _failed("ledger", problem)
+    problems = list(report.problems)
+    if named >= report.entries:
+        # As a ledger that was emptied, and begun anew: in itself nothing is amiss with it.
+        problems.append(f"there are {report.entries} entries, and a record of entry {named}")
+    if problems:
+        words = f"not as it was written: {'; '.join(problems)}"
+        return _Check("ledger", False, words, [_RESTORE])
+    if not report.entries:
+        return _Check("ledger", True, "nothing was recorded yet")
+    words = f"{report.entries:,} entries hold, {report.signed:,} of them signed for"
+    if not report.signed:
+        return _Check("ledger", None, words, ["sign for them with `kept ledger checkpoint`"])
+    return _Check("ledger", True, words + ("" if deep else "; only the tree over them was checked"))
+
+
 def _published(config: Deployment, database: Database) -> _Check:
     made: Any = None
     with suppress(KeptError):
@@ -130,27 +181,32 @@ def _published(config: Deployment, database: Database) -> _Check:
         return _Check("published", None, "not looked at: the bundle cannot be read")
     newest = Versions(database).newest(made.id)
     if newest is None:
-        return _Check("published", True, "a draft: no version was published yet")
+        words = "a draft: no version was published yet"
+        return _Check("published", None, words, ["publish it with `kept policy publish`"])
     if newest.published.version != made.version:
         words = f"version {newest.published.version}; the bundle holds {made.version}"
-        return _Check("published", True, words)
+        fix = "publish what the bundle holds with `kept policy publish`"
+        return _Check("published", None, words, [fix])
     return _Check("published", True, f"version {newest.published.version}")
 
 
-def _systems(config: Deployment) -> Iterator[_Check]:
+def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
     try:
         datamap, problems, unreached = look(config)
     except KeptError as problem:
         yield _failed("map", problem)
         return
+    fixes = []
+    if stopped(config.directory):
+        fixes = [f"the demonstration is stopped; start it again: {common.next('demo')}"]
     for name, system in datamap.systems.items():
         if name in unreached:
-            yield _Check(f"system {name}", False, unreached[name])
+            yield _Check(f"system {name}", False, unreached[name], fixes)
         else:
             words = f"answers; mode {system.mode.value}, {len(system.datasets)} datasets mapped"
             yield _Check(f"system {name}", True, words)
     if problems:
-        yield _Check("map", False, f"{len(problems)} problems", [str(p) for p in problems])
+        yield _Check("map", False, many(len(problems), "problem"), [str(p) for p in problems])
     else:
         words = "as it is in the systems" if not unreached else "as far as the systems answered"
         yield _Check("map", True, words)
@@ -164,6 +220,6 @@ def _try(name: str, look: Callable[[], str]) -> _Check:
 
 
 def _failed(name: str, problem: KeptError) -> _Check:
-    place = f"{problem.where}: " if problem.where else ""
     fixes = [problem.fix] if problem.fix else []
-    return _Check(name, False, place + problem.what, fixes)
+    words = KeptError(problem.what, expected=problem.expected, met=problem.met, where=problem.where)
+    return _Check(name, False, str(words), fixes)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
+import datetime as dt
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.common import ACTING, COMMON, Acting, Common, day, moment, opened
+from kept.app.commands.common import (
+    ACTING,
+    COMMON,
+    Acting,
+    Common,
+    Identity,
+    IdentityFile,
+    day,
+    moment,
+    opened,
+    person,
+    said,
+)
 from kept.app.output import table
+from kept.duties import holds
 from kept.errors import UsageError
-from kept.ledger.entry import Entry, name
 from kept.records.hold import Hold
-from kept.terms.identifiers import parse
 
 group = App(name="hold", help="What may not be erased yet, by which law or for which reason.")
 
@@ -27,10 +38,8 @@ def add(
     *,
     ground: Annotated[str, Parameter(help="why it must stay, in words that a person may read")],
     clause: Annotated[str, Parameter(help="the clause of the policy that allows it")],
-    identity: Annotated[
-        list[str] | None,
-        Parameter(help="KIND=VALUE: hold what is held of this person", negative=""),
-    ] = None,
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
     system: Annotated[str | None, Parameter(help="hold in this system only")] = None,
     dataset: Annotated[str | None, Parameter(help="hold in this dataset only")] = None,
     law: Annotated[str | None, Parameter(help="the law that asks for it")] = None,
@@ -41,49 +50,20 @@ def add(
     """Place a hold. It is named to the person in every answer."""
     now = acting.moment
     end = day(until, "--until")
-    person = [parse(text) for text in identity or ()]
-    if not ground.strip():
-        raise UsageError("a hold has no ground", fix="say in words why it must stay")
+    # A hold that is over on the day it is placed would keep nothing, and say that it does.
+    if end is not None and end <= now.astimezone(dt.UTC).date():
+        raise UsageError(
+            "`--until` is not in the future", expected="the first day on which it holds no more"
+        )
+    reason = said(ground, "--ground")
+    who = person(identity, identity_file)
     with opened(common, "hold add", acting.role) as (controller, _):
-        if clause not in controller.bundle.clauses:
-            raise UsageError(
-                f"there is no clause `{clause}`", expected="the id of a clause that allows the hold"
-            )
-        systems = controller.datamap.systems
-        if system is not None and system not in systems:
-            raise UsageError(
-                "there is no such system", expected=f"one of {', '.join(sorted(systems))}"
-            )
-        if system is not None and dataset is not None and dataset not in systems[system].datasets:
-            raise UsageError(
-                f"`{system}` has no such dataset",
-                expected=f"one of {', '.join(sorted(systems[system].datasets))}",
-            )
-        actor = controller.actors.of(acting.actor, acting.role, now)
-        with controller.database.connection() as connection:
-            subject = controller.subjects.of(person, now, connection=connection) if person else None
-            hold = controller.holds.add(
-                ground=ground, clause=clause, actor=actor, now=now, subject=subject,
-                system=system, dataset=dataset, law=law, until=end, connection=connection,
-            )  # fmt: skip
-            body: dict[str, Any] = {
-                "hold": hold.id,
-                "ground": "law" if law else "reason",
-                "reason": hashlib.sha256(ground.encode()).hexdigest(),
-                "clause": clause,
-                "actor": name(actor.role),
-            }
-            if subject is not None:
-                body["subject"] = controller.vault.pseudonym(
-                    subject, "hold", now, connection=connection
-                )
-            for key, value in (("system", system), ("dataset", dataset), ("law", law)):
-                if value is not None:
-                    body[key] = name(value)
-            if end is not None:
-                body["until"] = end.isoformat()
-            controller.ledger.append_in(connection, [Entry("hold.added", now, body)])
-    common.out.result(_document(hold), [f"Hold {hold.id} placed.", *_next(hold)])
+        hold = holds.place(
+            controller, ground=reason, clause=clause,
+            actor=controller.actors.of(acting.actor, acting.role, now), now=now, person=who,
+            system=system, dataset=dataset, law=said(law, "--law"), until=end,
+        )  # fmt: skip
+    common.out.result(_document(hold), [f"Hold {hold.id} placed.", *_next(hold, common)])
     return 0
 
 
@@ -100,11 +80,7 @@ def release(
     now = acting.moment
     with opened(common, "hold release", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
-        with controller.database.connection() as connection:
-            done = controller.holds.release(hold, actor, why, now, connection=connection)
-            reason = hashlib.sha256(why.encode()).hexdigest()
-            body = {"hold": done.id, "reason": reason, "actor": name(actor.role)}
-            controller.ledger.append_in(connection, [Entry("hold.released", now, body)])
+        done = holds.release(controller, hold, said(why, "--why"), actor, now)
     common.out.result(_document(done), [f"Hold {done.id} released."])
     return 0
 
@@ -118,14 +94,14 @@ def list_command(
 ) -> int:
     """Holds that are open, oldest first."""
     with opened(common) as (controller, _):
-        holds = controller.holds.all(moment(now), released=released)
-    rows = [(h.id, _scope(h), h.until or "–", h.clause, _state(h), h.law or "–") for h in holds]
+        found = controller.holds.all(moment(now), released=released)
+    rows = [(h.id, _scope(h), h.until or "–", h.clause, _state(h), h.law or "–") for h in found]
     words: list[str] = (
         [table(("hold", "holds", "until", "clause", "state", "law"), rows)]
         if rows
         else ["No holds."]
     )
-    common.out.result({"holds": [_document(h) for h in holds]}, words)
+    common.out.result({"holds": [_document(h) for h in found]}, words)
     return 0
 
 
@@ -140,9 +116,9 @@ def _scope(hold: Hold) -> str:
     return f"one person in {place}" if place else "one person everywhere"
 
 
-def _next(hold: Hold) -> list[str]:
+def _next(hold: Hold, common: Common) -> list[str]:
     end = f"It ends on {hold.until}." if hold.until else "It has no end: release it one day."
-    return [end, f'To release it: kept hold release {hold.id} --why "…"']
+    return [end, f"To release it: {common.next('hold', 'release', hold.id, '--why', '…')}"]
 
 
 def _document(hold: Hold) -> dict[str, Any]:

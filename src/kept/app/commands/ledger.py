@@ -7,9 +7,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.common import COMMON, Common, moment, opened
+from kept.app.commands.common import COMMON, Common, moment, opened, program
 from kept.app.output import table
 from kept.errors import UsageError
+from kept.ledger.proof import is_note
 
 group = App(name="ledger", help="The record of what happened, which cannot be altered unseen.")
 
@@ -35,10 +36,14 @@ def verify(
         except OSError as problem:
             raise UsageError(
                 "the earlier checkpoint cannot be read",
-                where=str(since),
                 expected="the file `checkpoint` of an export",
                 met=problem.strerror or type(problem).__name__,
             ) from None
+        if not is_note(earlier):
+            raise UsageError(
+                "what `--since` names is no checkpoint",
+                expected="the file `checkpoint` of an export",
+            )
     with opened(common) as (controller, _), common.out.progress("checking the ledger"):
         report = controller.ledger.verify(since=earlier)
     document = {
@@ -64,7 +69,15 @@ def export(directory: Path, /, *, common: Common = COMMON) -> int:
     """Sign the head and write the whole ledger into a new directory; check it with kept-verify."""
     with opened(common) as (controller, _), common.out.progress("writing the ledger"):
         controller.ledger.checkpoint(moment(None))
-        done = controller.ledger.export(directory.absolute())
+        try:
+            done = controller.ledger.export(directory.absolute())
+        except OSError as problem:
+            raise UsageError(
+                "the copy cannot be written there",
+                expected="a new or empty directory, where you may write",
+                met=problem.strerror or type(problem).__name__,
+                fix="name another directory",
+            ) from None
     document = {
         "entries": done.entries,
         "root": done.root,
@@ -77,7 +90,7 @@ def export(directory: Path, /, *, common: Common = COMMON) -> int:
         [
             f"{done.entries:,} entries in {done.files:,} files, root {done.root}",
             f"Key: {done.key}",
-            f"To check it, here or anywhere else: kept-verify {directory}",
+            f"To check it, here or anywhere else: {program('kept-verify')} {directory}",
             "Give the key by another way than the copy, so that nobody can swap both.",
         ],
     )

@@ -11,13 +11,19 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.common import COMMON, Common, clone
+from kept.app.commands.common import COMMON, Common, clone, next_command
 from kept.deployment import FILE
 from kept.errors import UsageError
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
 
 _EXAMPLE: Final = "example.sqlite3"
+_NEXT: Final = (
+    ("doctor",),
+    ("policy", "publish"),
+    ("rights", "access", "--identity", "email=ana@example.org", "--override", "a try"),
+    ("serve",),
+)
 
 
 def register(app: App) -> None:
@@ -61,9 +67,8 @@ def new(
             fix="name a directory in which you may write",
         ) from None
     files = sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
-    at = str(directory)
     words = [
-        f"A deployment was written to {at}",
+        f"A deployment was written to {directory}",
         "",
         "  kept.toml             which policy, which database, which systems",
         "  policy/               the policy bundle, yours to change",
@@ -71,10 +76,9 @@ def new(
         f"  {_EXAMPLE}       an example database with two made-up customers",
         "",
         "Next:",
-        f"  kept doctor --dir {at}",
-        f"  kept policy publish --dir {at}",
-        f"  kept rights access --dir {at} --identity email=ana@example.org --override 'a try'",
-        f"  kept serve --dir {at}",
+        *(f"  {next_command(words, directory)}" for words in _NEXT),
+        "",
+        "Nothing is written into a system yet: its mode is observe. kept.toml says how to go on.",
     ]
     common.out.result({"directory": str(directory.absolute()), "files": files}, words)
     return 0
@@ -99,11 +103,7 @@ _IGNORED: Final = """\
 
 
 def _toml(bundle: Bundle) -> str:
-    choices = []
-    for choice in bundle.choices.values():
-        if choice.value is None:
-            asks = textwrap.wrap(choice.asks, 96)
-            choices += [f"# {line}" for line in asks] + [f'# "{choice.name}" = "…"', ""]
+    periods = bundle.periods
     head = f"""\
 # A deployment of Kept. Paths are relative to this file. Secrets never stand here: write
 # "env:NAME" and the value is read from the environment.
@@ -111,10 +111,12 @@ def _toml(bundle: Bundle) -> str:
 bundle = "policy"
 database = "embedded"             # or "postgresql://…", or "env:NAME"
 
+# What the public page shows of how the policy is kept: "text" (nothing), "checks" (checks that
+# passed, with their date) or "live" (how every sentence stands).
 [site]
 host = "127.0.0.1"
 port = 8790
-shows = "live"                    # what the public page shows: "text", "checks" or "live"
+shows = "text"
 
 [api]
 token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is closed
@@ -122,22 +124,32 @@ token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is close
 # Where personal data lies. A system that has no store yet belongs here too: it is known, and
 # every answer says that it could not be asked.
 # store and url: "postgresql" and "postgresql://…", "mariadb" and "mariadb://…", "sqlite" and a file
-# mode: observe (nothing is written), assisted (a person carries it out), act
+# mode: "observe" (nothing is written), "assisted" (a person carries the statements out), "act"
+# (Kept writes, and reads back). Stay in observe until access finds what you find by hand.
 [systems.example]
 store = "sqlite"
 url = "{_EXAMPLE}"
-mode = "act"
+mode = "observe"
 map = "datamap/example.yml"
 """
-    if not choices:
+    asked = [c for c in bundle.choices.values() if c.value is None]
+    if not asked:
         return head
-    return (
-        head
-        + "\n# What the policy leaves open is yours to decide. Until then what rests on it stays\n"
-        + "# open. Periods are written P30D, P24M or P10Y.\n[choices]\n"
-        + "\n".join(choices).rstrip()
-        + "\n"
-    )
+    lines = [
+        "",
+        "# What the policy leaves open is yours to decide; until then what rests on it stays open.",
+        "# Take the # away and put your own value in. A value is one of these:",
+        '#   "P30D"             a period: days (P30D), months (P24M) or years (P10Y)',
+        "#   true, false        yes or no",
+        "#   20                 a number",
+        '#   "strict"           a word, a sentence, or the address of a document',
+        '#   ["open", "click"]  several of these',
+        "[choices]",
+    ]
+    for choice in asked:
+        lines += [f"# {line}" for line in textwrap.wrap(choice.asks, 96)]
+        lines += [f'# "{choice.name}" = ' + ('"P…"' if choice.name in periods else '"…"'), ""]
+    return head + "\n".join(lines).rstrip() + "\n"
 
 
 def _map(bundle: Bundle) -> str:

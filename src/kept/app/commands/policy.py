@@ -130,11 +130,15 @@ def publish_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     names = set(shipped())
     now = acting.moment
     with opened(common, "policy publish", acting.role) as (controller, _):
+        before = Versions(controller.database).newest(controller.bundle.id)
         version = publish(controller, now, names)
         controller.ledger.checkpoint(now)
+    again = before is not None and before.published == version.published
     document = dict(as_mapping(version))
     rows = [(key.replace("_", " "), value) for key, value in document.items()]
-    common.out.result(document, ["Published.", table(("", ""), rows)])
+    said = f"Was published already, on {version.at:%Y-%m-%d}; nothing changed."
+    words: list[str] = [said if again else "Published.", table(("", ""), rows)]
+    common.out.result({**document, "already_published": again}, words)
     return 0
 
 

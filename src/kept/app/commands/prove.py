@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -9,10 +10,12 @@ from cyclopts import App, Parameter
 
 from kept.app.commands.common import COMMON, Common, moment, opened, shipped
 from kept.app.output import table
+from kept.controller import Controller
 from kept.controls import runner
 from kept.controls.evidence import Evidence
 from kept.controls.runner import ClauseReport
-from kept.errors import UsageError
+from kept.errors import Tampered, UsageError
+from kept.policy.bundle import Bundle
 
 #: Outcomes that mean: a promise is not kept, or nobody can say.
 BROKEN = frozenset({"fail", "error", "expired"})
@@ -36,32 +39,63 @@ def prove(
     say = common.out
     with opened(common) as (controller, _):
         bundle = controller.bundle
-        unknown = [c for c in clause or () if c not in bundle.clauses]
-        if unknown:
+        if not set(clause or ()) <= set(bundle.clauses):
             raise UsageError(
-                f"there is no clause `{unknown[0]}`",
+                "there is no such clause",
                 expected=f"one of the {len(bundle.clauses)} ids of clauses.yml",
-                fix="see `kept policy check` and clauses.yml for their names",
+                fix="look into clauses.yml for their names",
             )
         wanted = [c for c in bundle.clauses if not clause or c in clause]
         names = {n for c in wanted for n in bundle.clauses[c].controls}
         with say.progress("running controls", len(names)) as step:
             done = runner.run(controller, shipped(), at, names=names, progress=step)
-        controller.ledger.checkpoint(at)
         reports = [r for r in runner.report(bundle, done, at) if r.clause.id in wanted]
+        altered = _sign(controller, at)
     totals = runner.totals(reports)
-    document = {"clauses": [_document(r) for r in reports], "totals": totals}
-    say.result(document, _words(reports, totals))
-    return 1 if any(r.outcome in BROKEN for r in reports) else 0
+    document: dict[str, Any] = {
+        "clauses": [_document(r, bundle) for r in reports],
+        "totals": totals,
+    }
+    words = _words(reports, totals)
+    if clause:
+        words += [line for r in reports for line in _missing(r, bundle)]
+    if altered is not None:
+        document["ledger"] = {"problem": altered.what, "expected": altered.expected,
+                              "met": altered.met, "fix": altered.fix}  # fmt: skip
+        words += ["", f"The ledger does NOT hold, and nothing of this was recorded: {altered}."]
+    say.result(document, words)
+    return 1 if altered is not None or any(r.outcome in BROKEN for r in reports) else 0
 
 
-def _document(r: ClauseReport) -> dict[str, Any]:
+def _sign(controller: Controller, at: dt.datetime) -> Tampered | None:
+    """Sign the ledger's head; where the ledger was altered that is a finding like others."""
+    try:
+        controller.ledger.checkpoint(at)
+    except Tampered as problem:
+        return problem
+    return None
+
+
+def _missing(r: ClauseReport, bundle: Bundle) -> list[str]:
+    """Why a clause is open: the choices that nobody has made, and its note."""
+    if r.outcome != "open":
+        return []
+    lines = []
+    for name in bundle.waiting.get(r.clause.id, ()):
+        lines.append(f"{r.clause.id} waits for the choice `{name}`: {bundle.choices[name].asks}")
+    if r.clause.notes:
+        lines.append(f"{r.clause.id}: {' '.join(r.clause.notes.split())}")
+    return lines
+
+
+def _document(r: ClauseReport, bundle: Bundle) -> dict[str, Any]:
     return {
         "id": r.clause.id,
         "mode": r.clause.mode,
         "kind": r.clause.kind,
         "status": r.clause.status,
         "outcome": r.outcome,
+        "missing": _missing(r, bundle),
         "controls": list(r.clause.controls),
         "looked_at": r.looked_at,
         "scope": r.scope,

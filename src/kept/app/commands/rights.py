@@ -9,23 +9,27 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
+from kept.app.commands.common import (
+    ACTING,
+    COMMON,
+    Acting,
+    Common,
+    Identity,
+    IdentityFile,
+    opened,
+    person,
+    said,
+)
 from kept.app.output import many, table
+from kept.controller import Controller
 from kept.duties.rights import Request, access, erase, preview
+from kept.duties.rights.package import refuse_target
 from kept.errors import UsageError
-from kept.model.plan import StepResult
-from kept.terms.identifiers import parse
+from kept.model.plan import Action, Mode, StepResult
+from kept.records.declared import SYSTEM
 
 group = App(name="rights", help="Answer a person: what is held of her, and its erasure.")
 
-Identity = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--identity",
-        help="KIND=VALUE, as email=name@example.org; several name the same person",
-        negative="",
-    ),
-]
 Override = Annotated[
     str | None,
     Parameter(help="REASON for which the check of who asks is left out; recorded"),
@@ -36,6 +40,21 @@ CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was op
 _DONE: Final[Mapping[str, str]] = {
     "read": "read", "delete": "deleted", "overwrite": "overwritten", "retain": "kept",
 }  # fmt: skip
+#: What a step that is not read back is, by the mode of its system.
+_NOT_DONE: Final[Mapping[Mode, str]] = {
+    Mode.OBSERVE: "nothing written", Mode.ASSISTED: "for a person to do", Mode.ACT: "NOT verified",
+}  # fmt: skip
+#: What the mode of a system means for a plan (True) and for an answer that is not complete.
+_MODES: Final[Mapping[tuple[Mode, bool], str]] = {
+    (Mode.OBSERVE, True): "mode observe: with --yes nothing is written there either; set"
+    ' mode = "act" in kept.toml to carry it out',
+    (Mode.OBSERVE, False): "mode observe: nothing was written; set"
+    ' mode = "act" in kept.toml to carry it out',
+    (Mode.ASSISTED, True): "mode assisted: --yes makes the statements for a person to carry"
+    " out, and writes nothing there",
+    (Mode.ASSISTED, False): "mode assisted: a person carries the statements out; then ask again"
+    " to have it read back",
+}
 
 
 def register(app: App) -> None:
@@ -44,24 +63,27 @@ def register(app: App) -> None:
 
 
 def _request(
-    identity: list[str] | None, override: str | None, evidence: str | None, case: str | None,
-    acting: Acting,
+    identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
+    case: str | None, acting: Acting,
 ) -> Request:  # fmt: skip
-    person = tuple(parse(text) for text in identity or ())
-    if not person and case is None:
+    named = person(identity, file)
+    if not named and case is None:
         raise UsageError(
             "nobody is named",
-            expected="at least one --identity KIND=VALUE, or --case ID",
+            expected="--identity KIND=VALUE, --identity-file FILE or --case ID",
             fix="add for example --identity email=name@example.org",
         )
-    people = (person,) if person else ()
-    return Request(people, acting.actor, acting.role, override, evidence, case)
+    return Request(
+        (named,) if named else (), acting.actor, acting.role,
+        said(override, "--override"), said(evidence, "--evidence"), case,
+    )  # fmt: skip
 
 
 @group.command(name="access")
 def access_command(
     *,
     identity: Identity = None,
+    identity_file: IdentityFile = None,
     out: Annotated[
         Path | None, Parameter(help="the package to write (default: access-<moment>.zip)")
     ] = None,
@@ -73,15 +95,9 @@ def access_command(
 ) -> int:
     """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
     now = acting.moment
-    request = _request(identity, override, evidence, case, acting)
+    request = _request(identity, identity_file, override, evidence, case, acting)
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(
-            "the package cannot be written there",
-            where=str(path),
-            expected="a file in a directory that exists",
-            fix="name another file with --out",
-        )
+    refuse_target(path)
     say = common.out
     with opened(common, "rights access", acting.role) as (controller, _):
         with say.progress("asking every mapped system"):
@@ -91,9 +107,10 @@ def access_command(
     words: list[str] = [
         f"Case {answer.case}: access",
         "",
-        _table(answer.steps, planned=False),
-        "",
+        *([_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
         *_notes(answer.unreached, answer.warnings),
+        *_kept(answer.steps),
+        answer.summary,
     ]
     if answer.complete:
         words.append(f"Complete. {many(rows, 'row')} written to {path}")
@@ -110,6 +127,7 @@ def access_command(
 def erase_command(
     *,
     identity: Identity = None,
+    identity_file: IdentityFile = None,
     yes: Annotated[
         bool, Parameter(help="carry it out; without it the plan is only shown", negative="")
     ] = False,
@@ -126,12 +144,13 @@ def erase_command(
 ) -> int:  # fmt: skip
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
-    request = _request(identity, override, evidence, case, acting)
+    request = _request(identity, identity_file, override, evidence, case, acting)
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
             answer = (erase if yes else preview)(controller, request, now)
         controller.ledger.checkpoint(now)
+        modes = _modes(controller, answer.steps)
     document = answer.document()
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
@@ -140,39 +159,34 @@ def erase_command(
     words: list[str] = [
         f"Case {answer.case}: erasure" + ("" if answer.executed else " (a plan, nothing was done)"),
         "",
-        _table(answer.steps, planned=not answer.executed),
+        _table(answer.steps, modes, planned=not answer.executed),
         "",
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
+        *_means(answer.steps, modes, planned=not answer.executed),
     ]
     for system, lines in answer.statements.items():
         if show:
             words += [f"For {system}, to be carried out by a person:", *lines, ""]
         else:
             words.append(
-                f"{system} is in mode assisted: {len(lines)} statements for a person to carry"
-                " out; add --show to print them (they hold row keys)."
+                f"{system}: {many(len(lines), 'statement')} for a person to carry out; add --show"
+                " to print them (they hold row keys)."
             )
+    again = common.next("rights", "erase", "--case", answer.case)
     if not answer.executed:
         if override or evidence or case:
-            again = f"kept rights erase --case {answer.case} --yes"
-            words.append(f"To carry it out: {again}")
+            words.append(f"To carry it out: {again} --yes")
         else:
-            words.append(
-                "To carry it out, ask again with --yes and with --evidence (how it was checked who"
-                " asks) or --override (why it was not)."
-            )
+            words += [
+                "To carry it out, say how it was checked who asks (or why not: --override):",
+                f'{again} --evidence "…" --yes',
+            ]
     elif answer.complete:
         words.append("Complete: every system was asked and every step was read back.")
-        if answer.physical:
-            words.append(
-                f"Her keys are destroyed; the last copy is of no use from {answer.physical} on."
-            )
+        words.append(f"Her keys: {answer.keys}.")
     else:
-        words.append(
-            "Not complete. Mend what is named above, then go on with:"
-            f" kept rights erase --case {answer.case} --yes"
-        )
+        words.append(f"Not complete. Mend what is named above, then go on with: {again} --yes")
     say.result(document, words)
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
@@ -180,21 +194,44 @@ def erase_command(
     return 1 if blocked else 0
 
 
-def _table(steps: Sequence[StepResult], *, planned: bool) -> str:
+def _modes(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:
+    """The modes of the systems that have a part in it."""
+    systems = controller.datamap.systems
+    return {s.store: systems[s.store].mode for s in steps if s.store in systems}
+
+
+def _table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
     if not steps:
         return "Nothing is held under what was given, in any system that answered."
     rows: list[tuple[Any, ...]] = []
     for s in steps:
         c = s.counts
-        if planned:
-            state = "planned"
-        elif s.verified:
-            state = "read back"
-        else:
-            state = "NOT verified"
-        action = s.action.value if planned else _DONE[s.action.value]
+        mode = modes.get(s.store, Mode.ACT)
+        # "Deleted" is said of what was read back, or was tried; never of what was left alone.
+        action = s.action.value if planned or _left_alone(s, modes) else _DONE[s.action.value]
+        state = "planned" if planned else "read back" if s.verified else _NOT_DONE[mode]
         rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained, state))
-    return table(("where", "action", "#found", "#changed", "#retained", "state"), rows)
+    shown = table(("where", "action", "#found", "#changed", "#retained", "state"), rows)
+    if any(s.store == SYSTEM.name for s in steps):
+        shown += f"\n\n{SYSTEM.name}.*: what Kept itself holds to know her choices and requests."
+    return shown
+
+
+def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:
+    """Whether Kept itself wrote nothing because of the mode, and nothing was found done."""
+    return not step.verified and modes.get(step.store, Mode.ACT) is not Mode.ACT
+
+
+def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> list[str]:
+    """What the mode of each system means for what it has to do."""
+    writes = (Action.DELETE, Action.OVERWRITE)
+    todo = dict.fromkeys(s.store for s in steps if s.action in writes and not s.verified)
+    lines = [
+        f"{system}: {_MODES[modes[system], planned]}."
+        for system in todo
+        if (modes.get(system, Mode.ACT), planned) in _MODES
+    ]
+    return [*lines, ""] if lines else []
 
 
 def _kept(steps: Sequence[StepResult]) -> list[str]:
@@ -209,7 +246,8 @@ def _kept(steps: Sequence[StepResult]) -> list[str]:
             f" {s.reason.words.rstrip('.')}{law}; clause {s.reason.clause}."
         )
     for s in steps:
-        if s.problem:
+        # What the mode of a system means is said once, for all its steps.
+        if s.problem and not s.problem.startswith("mode "):
             lines.append(f"{s.store}.{s.dataset}: {s.problem}")
     return [*lines, ""] if lines else []
 

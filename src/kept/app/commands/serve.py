@@ -19,6 +19,7 @@ from kept import deployment
 from kept.app.commands.common import COMMON, Common, moment
 from kept.app.output import table
 from kept.controller import Controller
+from kept.deployment import PORTS
 from kept.errors import UsageError
 
 _READY_SECONDS: Final = 30
@@ -63,8 +64,9 @@ def serve(
 
     with Controller.open(config) as controller:
         app = web.make(
-            controller, token=config.token, shows=config.shows, clock=lambda: moment(None)
-        )
+            controller, token=config.token, shows=config.shows, clock=lambda: moment(None),
+            names=web.hosts(config, address),
+        )  # fmt: skip
         asyncio.run(_serve(app, address, number, ready))
     # The server's own threads outlive it by a moment, and the interpreter coming down under
     # them can abort the process. Everything is closed by now: leave at once.
@@ -115,16 +117,21 @@ def _answers(address: str, port: int) -> bool:
 
 def free_port(address: str, port: int) -> int:
     """The port, if nobody listens on it; a free one for 0. UsageError where it is taken."""
+    if port not in PORTS:
+        raise UsageError(
+            "that is not a port",
+            expected=f"a number from {PORTS[0]} to {PORTS[-1]}; 0 takes a free one",
+        )
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))
             return int(probe.getsockname()[1])
-    except (OSError, OverflowError) as problem:
+    except OSError as problem:
         raise UsageError(
             "cannot listen there",
             where=f"{address}:{port}",
-            met=getattr(problem, "strerror", None) or type(problem).__name__,
+            met=problem.strerror or type(problem).__name__,
             fix="stop what listens there, or choose another with --port (0 takes a free one)",
         ) from None

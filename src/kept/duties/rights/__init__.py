@@ -9,6 +9,8 @@ in `package`.
 from kept.duties.rights import checks
 from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.erase import EraseAnswer, erase, preview
-from kept.duties.rights.request import Request
+from kept.duties.rights.request import Request, close_case
 
-__all__ = ["AccessAnswer", "EraseAnswer", "Request", "access", "checks", "erase", "preview"]
+__all__ = [
+    "AccessAnswer", "EraseAnswer", "Request", "access", "checks", "close_case", "erase", "preview",
+]  # fmt: skip

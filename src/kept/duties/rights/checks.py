@@ -11,6 +11,7 @@ from kept.controller.inspect import Inspector, Rows
 from kept.controls.registry import Finding, Looked, control
 from kept.datamap.map import Dataset, Link, Owner
 from kept.errors import StoreError
+from kept.records.case import State
 
 _TRANSACTIONS: Final = ("transaction.free", "transaction.paid")
 #: People of each dataset that are looked up both ways.
@@ -101,22 +102,38 @@ def transactions_are_mapped(controller: Controller, now: dt.datetime) -> Iterato
 def answers_tell_what_was_done(
     controller: Controller, now: dt.datetime
 ) -> Iterator[Looked | Finding]:
-    """No answer says complete unless every step was read back; it says what the record says."""
+    """No answer says complete unless every step was read back; it says what the record says.
+
+    A case that was refused or withdrawn says so, and changed nothing.
+    """
     with controller.database.connection() as connection:
         rows = connection.execute(
-            "SELECT c.id, c.complete, count(s.step), count(s.step) FILTER (WHERE s.verified"
-            " AND s.problem IS NULL), coalesce(sum(s.changed), 0), coalesce(sum(s.retained), 0)"
+            "SELECT c.id, c.state, c.complete, count(s.step),"
+            " count(s.step) FILTER (WHERE s.verified AND s.problem IS NULL),"
+            " coalesce(sum(s.changed), 0), coalesce(sum(s.retained), 0)"
             " FROM rights_case c LEFT JOIN case_step s USING (number)"
-            " WHERE c.closed_at IS NOT NULL AND c.\"right\" = 'erasure' GROUP BY c.id, c.complete"
+            " WHERE c.closed_at IS NOT NULL AND c.\"right\" = 'erasure'"
+            " GROUP BY c.id, c.state, c.complete"
         ).fetchall()
     told = {
         e.body["case"]: e.body
         for _, e in controller.ledger.entries(kind="case.closed")
         if e.body["right"] == "erasure"
     }
-    for case, complete, steps, verified, changed, retained in rows:
+    ended = {
+        (e.body["case"], e.body["state"])
+        for _, e in controller.ledger.entries(kind="case.moved")
+        if "case" in e.body
+    }
+    for case, state, complete, steps, verified, changed, retained in rows:
         if complete and steps != verified:
             yield Finding("a case", "an answer says complete although a step was not read back")
+        if state != State.CLOSED:
+            if changed:
+                yield Finding("a case", "rows were changed by a case that was not carried out")
+            if (case, state) not in ended:
+                yield Finding("a case", "the ledger does not say how a case ended")
+            continue
         answer = told.get(case)
         if answer is None:
             yield Finding("a case", "the ledger holds no answer for a case that is closed")

@@ -16,6 +16,7 @@ from typing import Any
 
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
+from kept.datamap.reach import shape
 from kept.decide import due, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights.request import (
@@ -24,21 +25,24 @@ from kept.duties.rights.request import (
     refuse_mixed,
     refuse_several,
     require_known_asker,
+    searched,
     step_document,
 )
 from kept.errors import DatabaseError, Obstructed
 from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
-from kept.model.plan import Action, Counts, Plan, StepResult
+from kept.model.plan import Action, Counts, Plan, Step, StepResult
 from kept.model.select import KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
 from kept.terms.identifiers import Identifier
 
 _REPEATED = "this happened when the case was executed before"
-#: Under this name the identifiers found in her own rows are sealed in the case.
-_NAMES = "identifiers"
+#: Under these names is sealed by what she is looked for again, at the end and in a system that
+#: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
+_NAMES, _VALUES = "identifiers", "values"
+_BETWEEN = "\n"  # a system and its dataset, as one name
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
@@ -49,7 +53,9 @@ class EraseAnswer:
 
     `executed` False: nothing was written, the steps show the plan. `statements` are for a
     person to carry out, by system, in mode assisted. `physical` is the day on which the last
-    copy of her shredded keys is of no use any more.
+    copy of her shredded keys is of no use any more; None before the case is complete, and
+    where Kept had no key of hers (`keys` says which). `appeared`: rows of hers were met again
+    after all steps were done.
     """
 
     case: str
@@ -60,6 +66,16 @@ class EraseAnswer:
     warnings: tuple[str, ...]
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     physical: dt.date | None = None
+    appeared: bool = False
+
+    @property
+    def keys(self) -> str | None:
+        """What became of her keys, in words; None before the case is complete."""
+        if not self.complete:
+            return None
+        if self.physical is None:
+            return "Kept had made none, so there was none to destroy"
+        return f"destroyed; the last copy is of no use from {self.physical} on"
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON."""
@@ -72,6 +88,7 @@ class EraseAnswer:
             "unreached": [{"store": s, "why": why} for s, why in self.unreached],
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
+            "keys": self.keys,
             "keys_gone_for_good_on": self.physical.isoformat() if self.physical else None,
         }
 
@@ -81,7 +98,7 @@ def preview(controller: Controller, request: Request, now: dt.datetime) -> Erase
     case, _, people = open_case(controller, "erasure", request, now)
     if case.state in _BEGUN:
         return _shown(controller, case, _sealed(controller, case), executed=True)
-    made, _ = _plan(controller, case, people, now)
+    made, _, _ = _plan(controller, case, people, now)
     return _shown(controller, case, made, executed=False)
 
 
@@ -89,24 +106,45 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
     """Erase one person or many; given a case that was begun, go on from where it stopped."""
     case, actor, people = open_case(controller, "erasure", request, now)
     require_known_asker(case)
-    if case.state is State.CLOSED:
-        return _closed(controller, case)
-    if case.state in _BEGUN:
-        made = _sealed(controller, case)
-        if made.unreached:
-            made = _ask_again(controller, case, made, people, now)
-    else:
-        made, found = _plan(controller, case, people, now)
-        if made.obstacles:
-            system, first = made.obstacles[0]
-            raise Obstructed(
-                f"`{system}.{first.dataset}` stands in the way: {first.words};"
-                " nothing was written in any system",
-                met=first.kind,
-                fix=first.fix,
-            )
-        case = _commit(controller, case, made, _known(people, controller, found), actor, now)
-    return _carry_out(controller, case, made, actor, now)
+    with controller.cases.alone(case) as case:
+        if case.state is State.CLOSED:
+            return _closed(controller, case)
+        every = controller.datamap.systems.values()
+        # Where rows of hers that came since the search are met, and go too.
+        among = frozenset((s.name, d) for s in every for d in s.datasets)
+        if case.state in _BEGUN:
+            made = _sealed(controller, case)
+            away = {system for system, _ in made.unreached}
+            if away:
+                made = _ask_again(controller, case, made, people, actor, now)
+                # Elsewhere she may have come back of her own will since: that is left to her.
+                back = away - {system for system, _ in made.unreached}
+                among = shape(controller.datamap).hanging(back)
+            elif _all_done(controller, case):
+                made = _ask_again(controller, case, made, people, actor, now, among)
+        else:
+            made, found, values = _plan(controller, case, people, now)
+            if made.obstacles:
+                system, first = made.obstacles[0]
+                raise Obstructed(
+                    f"`{system}.{first.dataset}` stands in the way: {first.words};"
+                    " nothing was written in any system",
+                    met=first.kind,
+                    fix=first.fix,
+                )
+            known = _known(people, controller, found)
+            case = _commit(controller, case, made, known, values, actor, now)
+        answer = _carry_out(controller, case, made, people, among, actor, now)
+        if answer.appeared:
+            # What came meanwhile is hers too: once more, and what comes again has a cause.
+            case = controller.cases.get(case.id)
+            made = _ask_again(controller, case, made, people, actor, now, among)
+            answer = _carry_out(controller, case, made, people, among, actor, now)
+        return answer
+
+
+def _all_done(controller: Controller, case: Case) -> bool:
+    return all(r.state is StepState.DONE for r in controller.cases.steps(case))
 
 
 def _plan(
@@ -114,27 +152,22 @@ def _plan(
     case: Case,
     people: Sequence[Sequence[Identifier]],
     now: dt.datetime,
-    *,
-    known: Sequence[Sequence[Identifier]] | None = None,
-) -> tuple[Plan, dict[Place, KeyTable]]:
-    """Find, hold against laws and holds, plan. Reads only.
-
-    `known` are all identifiers to search by; the locator opens only for those the case names.
+    values: Mapping[Place, KeyTable] | None = None,
+) -> tuple[Plan, dict[Place, KeyTable], dict[Place, KeyTable]]:
+    """Find, hold against laws and holds, plan: the plan, her rows, and the values by which rows
+    lead to others. Reads only. `values` are those that were found before.
     """
     bundle = controller.bundle
-    located = controller.locate(known or people)
+    located = controller.locate(people, values=values)
     found = controller.keys(located)
     refuse_several(controller, found)
-    before_held = controller.locator.find(case, people)
-    refuse_mixed(controller, case, people, found, before_held)
-    for place, rows in before_held.items():
-        if place[0] in located.unreached:
-            continue
-        before = found.get(place)
-        together = dict.fromkeys(
-            (*(before.rows if before else ()), *(r for table, _ in rows for r in table.rows))
-        )
-        found[place] = KeyTable(rows[0][0].fields, tuple(together))
+    stayed = controller.retained(case, people)
+    refuse_mixed(controller, case, people, found, stayed.held)
+    located.unreached.update(stayed.unread)
+    for place, table in stayed.tables.items():
+        if place[0] not in located.unreached:
+            before = found[place].rows if place in found else ()
+            found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*before, *table.rows))))
     laws = due.laws(bundle.retention)
     subjects = {s: person for person, known in enumerate(case.subjects) for s in known}
     holds = controller.holds.applying(list(subjects), now)
@@ -156,9 +189,9 @@ def _plan(
         "erasure", datamap, found, held, tied,
         {s: a for s, a in abilities.items() if s not in located.unreached},
         people=len(people), foreign_keys=foreign, unreached=located.unreached,
-        warnings=located.warnings, clause=_erasure_clause(controller),
+        warnings=(*located.warnings, *stayed.words), clause=_erasure_clause(controller),
     )  # fmt: skip
-    return made, found
+    return made, found, located.values
 
 
 def _erasure_clause(controller: Controller) -> str:
@@ -186,54 +219,65 @@ def _commit(
     case: Case,
     made: Plan,
     known: list[list[Identifier]],
+    values: Mapping[Place, KeyTable],
     actor: Actor,
     now: dt.datetime,
 ) -> Case:
     """All that has to be safe before the first write, in one transaction with its entries."""
+    with controller.database.connection() as connection:
+        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
+        case = controller.cases.move(case, State.APPROVED, actor, now, connection=connection)
+        case = controller.cases.move(case, State.EXECUTING, actor, now, connection=connection)
+        _keep(controller, case, made, known, values, actor, now, connection)
+    return case
+
+
+def _keep(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    known: list[list[Identifier]],
+    values: Mapping[Place, KeyTable],
+    actor: Actor,
+    now: dt.datetime,
+    connection: Any,
+) -> None:
+    """Beside the sealed plan: the suppression, the way back to what stays, and by what she is
+    looked for once more when all is done; with the entries of the plan.
+    """
     retained = [
         (s.system, s.dataset, s.keys, s.reason)
         for s in made.steps
         if s.reason is not None and s.action in (Action.RETAIN, Action.OVERWRITE)
     ]
     flat = [i for one in known for i in one]
-    with controller.database.connection() as connection:
-        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
-        case = controller.cases.move(case, State.APPROVED, actor, now, connection=connection)
-        case = controller.cases.move(case, State.EXECUTING, actor, now, connection=connection)
-        controller.suppressions.add(flat, now, source="erasure", connection=connection)
-        controller.locator.store(case, known, retained, now, connection=connection)
-        # By these she is found in a system that can only be asked later.
-        named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)
-        table = KeyTable(("kind", "value"), named)
-        controller.cases.seal_keys(case, _NAMES, KeySet({_NAMES: table}), connection=connection)
-        digest = hashlib.sha256(encode_plan(made)).hexdigest()
-        rows = sum(s.rows for s in made.steps)
-        controller.ledger.append_in(
-            connection,
-            [
-                Entry(
-                    "plan.made",
-                    now,
-                    {
-                        "case": case.id,
-                        "right": "erasure",
-                        "plan": digest,
-                        "steps": len(made.steps),
-                        "people": made.people,
-                        "rows": rows,
-                        "systems": [name(p.system) for p in made.systems],
-                        "unreached": [name(s) for s, _ in made.unreached],
-                    },
-                ),
-                Entry(
-                    "plan.approved",
-                    now,
-                    {"case": case.id, "plan": digest, "actor": name(actor.role)},
-                ),
-                Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
-            ],
-        )
-    return case
+    controller.suppressions.add(flat, now, source="erasure", connection=connection)
+    controller.locator.store(case, known, retained, now, connection=connection)
+    named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)
+    names = KeySet({_NAMES: KeyTable(("kind", "value"), named)})
+    controller.cases.seal_keys(case, _NAMES, names, connection=connection)
+    tables = KeySet({_BETWEEN.join(place): table for place, table in values.items()})
+    controller.cases.seal_keys(case, _VALUES, tables, connection=connection)
+    digest = hashlib.sha256(encode_plan(made)).hexdigest()
+    planned = {
+        "case": case.id,
+        "right": "erasure",
+        "plan": digest,
+        "steps": len(made.steps),
+        "people": made.people,
+        "rows": sum(s.rows for s in made.steps),
+        "systems": [name(p.system) for p in made.systems],
+        "unreached": [name(s) for s, _ in made.unreached],
+    }
+    approved = {"case": case.id, "plan": digest, "actor": name(actor.role)}
+    controller.ledger.append_in(
+        connection,
+        [
+            Entry("plan.made", now, planned),
+            Entry("plan.approved", now, approved),
+            Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
+        ],
+    )
 
 
 def _ask_again(
@@ -241,43 +285,113 @@ def _ask_again(
     case: Case,
     made: Plan,
     people: Sequence[Sequence[Identifier]],
+    actor: Actor,
     now: dt.datetime,
+    among: frozenset[Place] = frozenset(),
 ) -> Plan:
-    """The sealed plan with steps for systems that could not be asked before and now can.
+    """The sealed plan with steps for systems that could not be asked before and now can, and for
+    rows elsewhere that only they lead to: what the plan would have been, had they been there.
+    In the places of `among` also with steps for her rows that came since all was done.
 
     Steps that were planned before stay as they are; what is still away stays named.
     """
     known = [list(one) for one in people]
-    sealed = controller.cases.sealed_keys(case, _NAMES)
-    for who, (kind, value) in sealed[_NAMES].rows if sealed else ():
-        known[who].append(Identifier(str(kind), str(value)))
-    again, _ = _plan(controller, case, people, now, known=known)
+    for table in (controller.cases.sealed_keys(case, _NAMES) or KeySet()).values():
+        for who, (kind, value) in table.rows:
+            known[who].append(Identifier(str(kind), str(value)))
+    before = _values(controller, case)
+    again, _, values = _plan(controller, case, people, now, before)
     away = {system for system, _ in made.unreached}
     back = away - {system for system, _ in again.unreached}
-    if any(system in back for system, _ in again.obstacles):
+    if not back and not among:
         return made
+    hanging = shape(controller.datamap).hanging(back) | among
+    # What cannot be planned there now is as far away as what cannot be asked.
+    stopped = dict(again.unreached)
+    for system, obstacle in again.obstacles:
+        stopped.setdefault(system, f"`{obstacle.dataset}`: {obstacle.words}. {obstacle.fix}")
+    concerned = away | {system for system, _ in hanging}
+    planned: dict[Place, set[ties.Key]] = {}
+    for s in made.steps:
+        # A row that went and is there again has to go again.
+        if s.action is not Action.DELETE or (s.system, s.dataset) not in among:
+            keys = planned.setdefault((s.system, s.dataset), set())
+            keys |= {ties.norm(key) for key in s.keys.values}
     first = 1 + max((s.number for s in made.steps), default=0)
-    wanted = [s for s in again.steps if s.system in back]
-    added = [replace(s, number=n) for n, s in enumerate(wanted, first)]
+    added: list[Step] = []
+    for s in again.steps:
+        place = (s.system, s.dataset)
+        if place in hanging and s.system not in stopped:
+            old = planned.get(place, set())
+            rows = tuple(row for row in s.keys.rows if ties.norm(row[1]) not in old)
+            if rows:
+                table = KeyTable(s.keys.fields, rows)
+                added.append(replace(s, number=first + len(added), keys=table))
+    if not back and not added:
+        return made
+    had = {p.system for p in made.systems}
     extended = replace(
         made,
         steps=(*made.steps, *added),
-        systems=(*made.systems, *(p for p in again.systems if p.system in back)),
-        unreached=tuple((s, why) for s, why in again.unreached if s in away),
+        systems=(*made.systems, *(p for p in again.systems if p.system not in had)),
+        unreached=tuple((s, why) for s, why in sorted(stopped.items()) if s in concerned),
     )
-    retained = [
-        (s.system, s.dataset, s.keys, s.reason)
-        for s in extended.steps
-        if s.reason is not None and s.action in (Action.RETAIN, Action.OVERWRITE)
-    ]
+    hers: dict[Place, KeyTable] = {}
+    for s in added:
+        place = (s.system, s.dataset)
+        rows = hers[place].rows if place in hers else ()
+        hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
+    known = _known(known, controller, hers)
     with controller.database.connection() as connection:
         controller.cases.extend_plan(case, extended, added, now, connection=connection)
-        controller.locator.store(case, known, retained, now, connection=connection)
+        _keep(controller, case, extended, known, values, actor, now, connection)
     return extended
 
 
+def _values(controller: Controller, case: Case) -> dict[Place, KeyTable]:
+    found: dict[Place, KeyTable] = {}
+    for at, table in (controller.cases.sealed_keys(case, _VALUES) or KeySet()).items():
+        system, _, dataset = at.partition(_BETWEEN)
+        found[system, dataset] = table
+    return found
+
+
+def _met_again(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    people: Sequence[Sequence[Identifier]],
+    among: frozenset[Place],
+) -> tuple[dict[Place, int], dict[str, str]]:
+    """Rows of hers that are there although all steps are done, and systems not asked.
+
+    The same search as in the beginning, by the same identifiers and by the values that led from
+    her rows to others: what a trigger, an import or another program wrote meanwhile is met.
+    """
+    located = controller.locate(people, values=_values(controller, case))
+    there = controller.keys(located)
+    staying: dict[Place, set[ties.Key]] = {}
+    for s in made.steps:
+        if s.action is not Action.DELETE:
+            keys = staying.setdefault((s.system, s.dataset), set())
+            keys |= {ties.norm(key) for key in s.keys.values}
+    met: dict[Place, int] = {}
+    for place, table in there.items():
+        old = staying.get(place, set())
+        rows = sum(ties.norm(key) not in old for key in table.values)
+        if rows and place in among:
+            met[place] = rows
+    return met, located.unreached
+
+
 def _carry_out(
-    controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    people: Sequence[Sequence[Identifier]],
+    among: frozenset[Place],
+    actor: Actor,
+    now: dt.datetime,
 ) -> EraseAnswer:
     records = {r.number: r for r in controller.cases.steps(case)}
     done = {
@@ -304,9 +418,13 @@ def _carry_out(
     try:
         outcomes = controller.execute(made, mark=case.id, done=done, record=record)
     except Obstructed as problem:
-        # Nothing was written: the case says why and can be executed again after mending.
+        # Nothing was written, now at least: the case is planned again after mending.
+        never = all(r.attempts == 0 for r in records.values())
         with controller.database.connection() as connection:
-            for number in left:
+            if never:
+                controller.locator.store(case, [], [], now, connection=connection)
+                controller.cases.unplan(case, actor, now, connection=connection)
+            for number in () if never else left:
                 step = next(s for s in made.steps if s.number == number)
                 failed = StepResult(
                     step.system, step.dataset, step.action, Counts(found=step.rows), False,
@@ -315,7 +433,23 @@ def _carry_out(
                 controller.cases.record_step(case, number, failed, now, connection=connection)
         raise
     unreached = made.unreached
+    ours = [s for s in made.steps if results[s.number].verified and s.reason is not None]
+    with controller.database.connection() as connection:
+        controller.witness(case, ours, connection)
     complete = not unreached and all(r.verified and r.problem is None for r in results.values())
+    warnings = made.warnings
+    met: dict[Place, int] = {}
+    if complete and not searched(controller, people):
+        complete = False
+    elif complete:
+        met, away = _met_again(controller, case, made, people, among)
+        unreached = tuple(sorted(away.items()))
+        warnings += tuple(
+            f"{rows} of her rows came into `{place[1]}` of `{place[0]}` while she was erased;"
+            " look for what writes them"
+            for place, rows in sorted(met.items())
+        )
+        complete = not met and not away
     physical = None
     with controller.database.connection() as connection:
         case = controller.cases.move(case, State.EXECUTED, actor, now, connection=connection)
@@ -349,9 +483,10 @@ def _carry_out(
         complete,
         tuple(results[n] for n in sorted(results)),
         unreached,
-        made.warnings,
+        warnings,
         {o.system: o.statements for o in outcomes if o.statements},
         physical,
+        bool(met),
     )
 
 
@@ -451,4 +586,10 @@ def _closed(controller: Controller, case: Case) -> EraseAnswer:
         StepResult(r.system, r.dataset, r.action, r.counts, r.verified, r.reason, r.problem)
         for r in controller.cases.steps(case)
     )
-    return EraseAnswer(case.id, True, bool(case.complete), steps, (), (_REPEATED,))
+    days = [
+        dt.date.fromisoformat(entry.body["dies"])
+        for _, entry in controller.ledger.entries(kind="keys.shredded")
+        if entry.body.get("case") == case.id
+    ]
+    day = days[0] if days else None
+    return EraseAnswer(case.id, True, bool(case.complete), steps, (), (_REPEATED,), physical=day)

@@ -5,7 +5,8 @@
     data/*.json     the rows, one file per dataset, every column that was read
     manifest.json   SHA-256 of every other file
 
-Rows are streamed into the files; the package appears under its name only when it is whole.
+Rows are streamed into the files; the package appears under its name only when it is whole, and
+never in the place of anything that is there already.
 """
 
 from __future__ import annotations
@@ -17,19 +18,22 @@ import decimal
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
 
 import jinja2
 
+from kept.errors import UsageError
 from kept.model.values import Value
 
-#: Rows of one dataset shown on the page; all of them are in its data file.
+#: Rows of one part shown on the page; all of them are in the data file.
 SHOWN: Final = 100
 FORMAT: Final = 1
 
@@ -55,6 +59,67 @@ def plain(value: Value) -> Any:
     raise AssertionError(type(value).__name__)
 
 
+def refuse_target(path: Path) -> None:
+    """Refuse a place where no package can be written, before anything is asked or opened.
+
+    Raises UsageError where the directory is missing, or anything is there already: a device or
+    pipe would be put out of use, a link would lead elsewhere, a file may be an earlier package
+    that nobody could make again.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(
+            "the package cannot be written there",
+            expected="a file name in a directory that exists",
+            fix="name another file with --out",
+        )
+    try:
+        met = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError:
+        raise UsageError(
+            "the package cannot be written there",
+            expected="a file name that the file system takes",
+            fix="name another file with --out",
+        ) from None
+    raise _taken(met)
+
+
+def _taken(met: int) -> UsageError:
+    kinds = {
+        stat.S_IFREG: "a file", stat.S_IFDIR: "a directory", stat.S_IFLNK: "a link",
+        stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+    }  # fmt: skip
+    return UsageError(
+        "there is something under the name of the package already; nothing was written over",
+        expected="a name that nothing has yet",
+        met=kinds.get(stat.S_IFMT(met), "a device"),
+        fix="name another file with --out",
+    )
+
+
+@dataclass(slots=True)
+class Part:
+    """Rows of one dataset that belong together: how many, and the first of them as text."""
+
+    count: int = 0
+    rows: list[list[str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What was written of one dataset: its file, its columns, its rows by their labels."""
+
+    file: str
+    columns: tuple[str, ...]
+    parts: Mapping[Hashable, Part]
+
+    @property
+    def count(self) -> int:
+        """All rows in the file."""
+        return sum(part.count for part in self.parts.values())
+
+
 class _Hashing:
     """Writes into a file of the archive and hashes what goes by."""
 
@@ -74,6 +139,7 @@ class Package:
     """A package being written to `path` (mode 0600); a context manager."""
 
     def __init__(self, path: Path, at: dt.datetime) -> None:
+        refuse_target(path)
         self.path = path
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kept-", suffix=".zip")
         self._temporary = Path(name)
@@ -101,27 +167,27 @@ class Package:
         self,
         system: str,
         dataset: str,
-        batches: Iterable[tuple[Sequence[str], Sequence[Sequence[Value]]]],
-    ) -> dict[str, Any]:
-        """Stream (columns, rows) into the file of a dataset; what the page needs of it."""
+        batches: Iterable[tuple[Hashable, Sequence[str], Sequence[Sequence[Value]]]],
+    ) -> Data:
+        """Stream (label, columns, rows) into the file of a dataset; what the page needs of it."""
         name = f"data/{_safe(system)}.{_safe(dataset)}.json"
         columns: Sequence[str] = ()
-        shown: list[list[Any]] = []
-        count = 0
+        parts: dict[Hashable, Part] = {}
+        before = ""
         with self._open(name) as out:
             out.write("[")
-            for columns_of_batch, rows in batches:
+            for label, columns_of_batch, rows in batches:
                 columns = columns_of_batch
+                part = parts.setdefault(label, Part())
                 for row in rows:
                     record = {c: plain(v) for c, v in zip(columns, row, strict=True)}
-                    out.write(
-                        ("," if count else "") + "\n" + json.dumps(record, ensure_ascii=False)
-                    )
-                    if count < SHOWN:
-                        shown.append([_words(v) for v in record.values()])
-                    count += 1
+                    out.write(f"{before}\n{json.dumps(record, ensure_ascii=False)}")
+                    before = ","
+                    if part.count < SHOWN:
+                        part.rows.append([words(v) for v in row])
+                    part.count += 1
             out.write("\n]\n")
-        return {"file": name, "columns": list(columns), "rows": shown, "count": count}
+        return Data(name, tuple(columns), parts)
 
     def finish(self, answer: Mapping[str, Any], page: Mapping[str, Any]) -> str:
         """Write the answer, the page and the manifest; SHA-256 (hex) of the manifest."""
@@ -138,8 +204,20 @@ class Package:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._temporary.replace(self.path)
+        self._place()
         return self.sha256
+
+    def _place(self) -> None:
+        """Give the package its name, unless something has it by now."""
+        try:
+            # A second name is refused by the file system itself where anything has it.
+            os.link(self._temporary, self.path)
+        except FileExistsError:
+            refuse_target(self.path)
+            raise
+        except OSError:  # a file system without second names
+            refuse_target(self.path)
+            self._temporary.rename(self.path)
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Any:
@@ -156,5 +234,22 @@ def _safe(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).lstrip(".") or "_"
 
 
-def _words(value: Any) -> str:
-    return "–" if value is None else str(value)
+def words(value: Value) -> str:
+    """A value as people read it; bytes only by their number."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes that are no text"
+    if isinstance(value, dt.datetime):
+        return _moment(value)
+    return str(plain(value))
+
+
+def _moment(value: dt.datetime) -> str:
+    """To the minute; the zone is named where there is one."""
+    if value.utcoffset():
+        return value.isoformat(" ", "minutes")
+    text = value.replace(tzinfo=None).isoformat(" ", "minutes")
+    return text if value.tzinfo is None else f"{text} UTC"

@@ -6,19 +6,24 @@ import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from kept.controller import Controller, Place
+from kept.datamap.reach import shape
 from kept.errors import Denied, KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
-from kept.records.case import Case
+from kept.records.case import Case, State
 from kept.terms.identifiers import Identifier
 
 #: Roles that may let a request pass without evidence of who asks; recorded, with the reason.
 MAY_OVERRIDE = frozenset({"privacy-officer", "approver", "operator"})
+#: The verb of `kept rights` that carries a right out.
+VERBS: Final = {"access": "access", "erasure": "erase"}
+#: How a case ends that is not carried out: the organisation refuses, or the person withdraws.
+WITHOUT: Final = {"refused": State.REFUSED, "withdrawn": State.WITHDRAWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,12 @@ def open_case(
             raise UsageError(
                 f"the case is about the right `{case.right}`",
                 expected=f"a case about `{right}`",
-                fix=f"use `kept rights` with the verb of {case.right}",
+                fix=f"use `kept rights {VERBS.get(case.right, case.right)}`",
+            )
+        if case.state in WITHOUT.values():
+            raise UsageError(
+                f"case {case.id} is {case.state} and is not carried out",
+                fix="open a new case for the same person",
             )
         named = controller.cases.identifiers(case)
         given = _normalised(request.people)
@@ -112,6 +122,47 @@ def open_case(
     return case, actor, request.people
 
 
+def close_case(
+    controller: Controller,
+    case_id: str,
+    outcome: Literal["refused", "withdrawn"],
+    reason: str,
+    actor: Actor,
+    now: dt.datetime,
+) -> Case:
+    """End a case without carrying it out; the case as it then stands.
+
+    `reason` are the words that the person is told, sealed in the case (GDPR Art. 12(4)); the
+    ledger holds their hash. To refuse somebody has to be of a role that answers for it. Raises
+    Denied for any other role; UsageError without a reason, or where the case has ended or its
+    execution has begun: then it can only be finished.
+    """
+    if outcome not in WITHOUT:
+        raise UsageError(
+            "there is no such end of a case", expected=f"one of {', '.join(sorted(WITHOUT))}"
+        )
+    if outcome == "refused" and actor.role not in MAY_OVERRIDE:
+        raise Denied(
+            f"the role `{actor.role}` may not refuse a request",
+            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
+        )
+    if not reason.strip():
+        raise UsageError("no reason is given", fix="say in words why the case ends here")
+    case = controller.cases.get(case_id)
+    with controller.database.connection() as connection:
+        case = controller.cases.end(
+            case, WITHOUT[outcome], reason, actor, now, connection=connection
+        )
+        body = {
+            "case": case.id,
+            "state": case.state.value,
+            "reason": hashlib.sha256(reason.encode()).hexdigest(),
+            "actor": name(actor.role),
+        }
+        controller.ledger.append_in(connection, [Entry("case.moved", now, body)])
+    return case
+
+
 def _overridden(case: str, right: str, reason: str, actor: Actor, now: dt.datetime) -> Entry:
     digest = hashlib.sha256(reason.encode()).hexdigest()
     body = {"case": case, "reason": digest, "verb": right, "role": name(actor.role)}
@@ -123,7 +174,8 @@ def require_known_asker(case: Case) -> None:
     if not case.evidence and not case.override:
         raise Denied(
             f"case {case.id} has no evidence of who asks; it was opened and nothing was done",
-            fix="record the evidence in the case, or give --override REASON and answer for it",
+            fix=f"say how it was checked: `kept rights {VERBS[case.right]} --case {case.id}"
+            ' --evidence "…"`; or give --override REASON and answer for it',
         )
 
 
@@ -149,6 +201,15 @@ def refuse_several(controller: Controller, keys: Mapping[Place, KeyTable]) -> No
                 expected="identifiers of one person",
                 fix=f"name her by {' and '.join(kinds)} instead, after a person has looked",
             )
+
+
+def searched(controller: Controller, people: Sequence[Sequence[Identifier]]) -> bool:
+    """Whether each was named by something that leads into a system of the company at all.
+
+    What looked nowhere has found nothing out: no answer that rests on it is complete.
+    """
+    held = shape(controller.datamap).held
+    return all(any(i.kind in held for i in one) for one in people)
 
 
 def refuse_mixed(
@@ -199,11 +260,23 @@ def step_document(step: StepResult) -> dict[str, Any]:
     }
 
 
-def verification(case: Case) -> str:
+def verification(controller: Controller, case: Case) -> str:
     """How it was checked who asked, in words for the answer."""
-    if case.evidence:
-        return case.evidence
+    evidence = controller.cases.words(case).evidence
+    if evidence is not None:
+        return f"Yes. How: {sentence(evidence)}"
     return "No. Who asked was not checked; somebody of the organisation answered for it."
+
+
+def sentence(words: str) -> str:
+    """Words that somebody wrote down, as a sentence: a capital at its beginning, a stop after."""
+    text = capital(words.strip())
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def capital(words: str) -> str:
+    """The words with a capital at their beginning."""
+    return words[:1].upper() + words[1:]
 
 
 def _normalised(people: Sequence[Sequence[Identifier]]) -> list[set[tuple[str, str]]]:

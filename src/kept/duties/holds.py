@@ -1,0 +1,85 @@
+"""Holds: what may not be erased yet, placed and released by somebody, each with its entry."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from kept.controller import Controller
+from kept.errors import UsageError
+from kept.ledger.entry import Entry, name
+from kept.records.actor import Actor
+from kept.records.hold import Hold
+from kept.terms.identifiers import Identifier
+
+
+def place(
+    controller: Controller,
+    *,
+    ground: str,
+    clause: str,
+    actor: Actor,
+    now: dt.datetime,
+    person: Sequence[Identifier] = (),
+    system: str | None = None,
+    dataset: str | None = None,
+    law: str | None = None,
+    until: dt.date | None = None,
+) -> Hold:
+    """Place a hold on a person, a system or a dataset; it is named to the person in answers.
+
+    `ground` are words that she may read, `clause` the one of the policy that allows it, `until`
+    the first day on which it holds no more. Raises UsageError for a clause, system or dataset
+    that is not there, a hold on everything, or one without a ground.
+    """
+    if clause not in controller.bundle.clauses:
+        raise UsageError(
+            "there is no such clause", expected="the id of a clause that allows the hold"
+        )
+    systems = controller.datamap.systems
+    if system is not None and system not in systems:
+        raise UsageError("there is no such system", expected=f"one of {', '.join(sorted(systems))}")
+    if system is not None and dataset is not None and dataset not in systems[system].datasets:
+        raise UsageError(
+            f"`{system}` has no such dataset",
+            expected=f"one of {', '.join(sorted(systems[system].datasets))}",
+        )
+    with controller.database.connection() as connection:
+        subject = controller.subjects.of(person, now, connection=connection) if person else None
+        hold = controller.holds.add(
+            ground=ground, clause=clause, actor=actor, now=now, subject=subject, system=system,
+            dataset=dataset, law=law, until=until, connection=connection,
+        )  # fmt: skip
+        body: dict[str, Any] = {
+            "hold": hold.id,
+            "ground": "law" if law else "reason",
+            "reason": hashlib.sha256(ground.encode()).hexdigest(),
+            "clause": clause,
+            "actor": name(actor.role),
+        }
+        if subject is not None:
+            body["subject"] = controller.vault.pseudonym(
+                subject, "hold", now, connection=connection
+            )
+        for key, value in (("system", system), ("dataset", dataset), ("law", law)):
+            if value is not None:
+                body[key] = name(value)
+        if until is not None:
+            body["until"] = until.isoformat()
+        controller.ledger.append_in(connection, [Entry("hold.added", now, body)])
+    return hold
+
+
+def release(controller: Controller, hold: str, why: str, actor: Actor, now: dt.datetime) -> Hold:
+    """Release a hold, once. What it kept is not erased by that.
+
+    Raises UsageError where there is no such open hold.
+    """
+    with controller.database.connection() as connection:
+        done = controller.holds.release(hold, actor, why, now, connection=connection)
+        reason = hashlib.sha256(why.encode()).hexdigest()
+        body = {"hold": done.id, "reason": reason, "actor": name(actor.role)}
+        controller.ledger.append_in(connection, [Entry("hold.released", now, body)])
+    return done

@@ -1,0 +1,117 @@
+"""The steps of a case: what was planned, begun and found out, one row each."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from kept.database import Connection, Database
+from kept.errors import Denied
+from kept.model.plan import Action, Counts, Reason, Step, StepResult
+from kept.records.case_state import Case, State, StepRecord, StepState
+
+
+class Steps:
+    """The part of `Cases` that holds their steps."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def steps(self, case: Case) -> list[StepRecord]:
+        """The steps of the case with what became of them, in order."""
+        with self._database.connection() as c:
+            rows = c.execute(
+                "SELECT step, system, dataset, action, planned, state, found, changed, retained,"
+                " isolated, verified, words, law, until, clause, hold, problem, attempts"
+                " FROM case_step WHERE number = %s ORDER BY step",
+                (case.number,),
+            ).fetchall()
+        return [
+            StepRecord(
+                r[0], r[1], r[2], Action(r[3]), r[4], StepState(r[5]), Counts(*r[6:10]), r[10],
+                Reason(r[11], r[12], r[13], r[14], r[15]) if r[11] is not None else None,
+                r[16], r[17],
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    def begin_steps(
+        self,
+        case: Case,
+        steps: Sequence[int],
+        now: dt.datetime,
+        *,
+        connection: Connection | None = None,
+    ) -> None:
+        """Record that steps begin; committed before the store is touched.
+
+        Denied where the case is not executing, or its plan is not sealed.
+        """
+        with self._database.within(connection) as c:
+            row = c.execute(
+                "SELECT state, EXISTS (SELECT FROM case_sealed s WHERE s.number = r.number"
+                " AND s.name = 'plan') FROM rights_case r WHERE number = %s FOR UPDATE",
+                (case.number,),
+            ).fetchone()
+            assert row is not None
+            if row != (State.EXECUTING, True):
+                raise Denied(
+                    "a step cannot begin before the case executes a sealed plan",
+                    fix="seal the plan, then move the case to `executing`",
+                )
+            c.execute(
+                "UPDATE case_step SET state = %s, attempts = attempts + 1, problem = NULL, at = %s"
+                " WHERE number = %s AND step = ANY(%s)",
+                (StepState.BEGUN, now, case.number, list(steps)),
+            )
+
+    def record_step(
+        self,
+        case: Case,
+        step: Step | int,
+        result: StepResult,
+        now: dt.datetime,
+        *,
+        connection: Connection | None = None,
+    ) -> None:
+        """Record how a step came out; counts are those of the whole step, not of an attempt.
+
+        It is done when it was verified and has no problem, else failed.
+        """
+        number = step if isinstance(step, int) else step.number
+        done = result.verified and result.problem is None
+        n = result.counts
+        with self._database.within(connection) as c:
+            c.execute(
+                "UPDATE case_step SET state = %s, found = %s, changed = %s, retained = %s,"
+                " isolated = %s, verified = %s, words = %s, law = %s, until = %s, clause = %s,"
+                " hold = %s, problem = %s, at = %s WHERE number = %s AND step = %s",
+                (
+                    StepState.DONE if done else StepState.FAILED,
+                    n.found, n.changed, n.retained, n.isolated, result.verified,
+                    *_reason_columns(result.reason), result.problem, now, case.number, number,
+                ),
+            )  # fmt: skip
+
+
+def add_steps(c: Connection, case: Case, steps: Sequence[Step], now: dt.datetime) -> None:
+    """Enter the steps of a plan, in the caller's transaction."""
+    with c.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO case_step (number, step, system, dataset, action, planned, state,"
+            " words, law, until, clause, hold, at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    case.number, s.number, s.system, s.dataset, s.action, s.rows,
+                    StepState.PLANNED, *_reason_columns(s.reason), now,
+                )
+                for s in steps
+            ],
+        )  # fmt: skip
+
+
+def _reason_columns(reason: Reason | None) -> tuple[object, ...]:
+    if reason is None:
+        return (None,) * 5
+    return reason.words, reason.law, reason.until, reason.clause, reason.hold

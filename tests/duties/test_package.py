@@ -1,0 +1,317 @@
+"""The package that a person gets: what it says, and where it may be written."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import rights
+from kept.duties.rights import AccessAnswer, Request
+from kept.duties.rights.package import Package, refuse_target
+from kept.errors import UsageError
+from kept.terms.identifiers import parse
+from tests.world import NOW, edit, make, sql
+
+ANA = "email=ana@example.org"
+
+
+class Pack(NamedTuple):
+    """An access, with what lies in its package."""
+
+    told: AccessAnswer
+    answer: dict[str, Any]
+    page: str
+
+
+@pytest.fixture
+def controller(world: Path) -> Iterator[Controller]:
+    with Controller.open(deployment.read(world)) as opened:
+        yield opened
+
+
+def request(*identifiers: str, evidence: str | None = None) -> Request:
+    who = tuple(parse(i) for i in identifiers)
+    return Request((who,), evidence=evidence, override=None if evidence else "test")
+
+
+def access(controller: Controller, out: Path, *who: str, evidence: str | None = None) -> Pack:
+    told = rights.access(controller, request(*who, evidence=evidence), NOW, out=out)
+    with zipfile.ZipFile(out) as archive:
+        answer = json.loads(archive.read("answer.json"))
+        page = archive.read("index.html").decode()
+    # Both answers say the same of what they share.
+    assert {k: v for k, v in told.document().items() if k in answer and k != "unreached"} == {
+        k: answer[k] for k in told.document() if k in answer and k != "unreached"
+    }
+    return Pack(told, answer, page)
+
+
+def part(page: str, heading: str) -> str:
+    """What stands on the page under one of its main headings; empty where there is none."""
+    return next((t for t in page.split("<h2>") if t.startswith(f"{heading}</h2>")), "")
+
+
+# — where it may be written ———————————————————————————————————————————————————————————————————
+
+
+def _socket(path: Path) -> None:
+    here = os.getcwd()
+    os.chdir(path.parent)  # the whole path may be too long for a socket
+    try:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def _link(path: Path) -> None:
+    path.with_name("aim").write_text("precious")
+    path.symlink_to("aim")
+
+
+THINGS: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a socket": _socket,
+    "a directory": Path.mkdir,
+    "a link": _link,
+    "a link that leads nowhere": lambda path: path.symlink_to("nowhere"),
+    "a file": lambda path: path.write_text("an earlier package"),
+}
+
+
+def _state(directory: Path) -> dict[str, tuple[int, int, str]]:
+    found = {}
+    for path in directory.iterdir():
+        met = path.lstat()
+        text = path.read_text() if stat.S_ISREG(met.st_mode) else ""
+        found[path.name] = (met.st_mode, met.st_ino, text)
+    return found
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_nothing_that_exists_is_written_over_and_no_case_is_opened(
+    thing: str, controller: Controller, tmp_path: Path
+) -> None:
+    place = tmp_path / "out"
+    place.mkdir()
+    THINGS[thing](place / "pack.zip")
+    before = _state(place)
+    with pytest.raises(UsageError) as refused:
+        rights.access(controller, request(ANA), NOW, out=place / "pack.zip")
+    assert refused.value.met == thing.removesuffix(" that leads nowhere")
+    assert "--out" in str(refused.value)
+    assert _state(place) == before
+    with controller.database.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM rights_case").fetchone() == (0,)
+
+
+#: An answer and its page about nothing at all.
+EMPTY: tuple[dict[str, Any], dict[str, Any]] = (
+    {"case": "", "complete": True, "nothing_held": True, "not_searched": [], "searched_by": [],
+     "summary": "", "systems": [], "unreached": [], "verification": ""},
+    {"address": "", "asked_words": "", "held": [], "kept": [], "language": "en",
+     "organisation": {"name": "", "email": ""}, "policy_words": ""},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no-links"])
+def test_what_appears_meanwhile_is_not_written_over(
+    thing: str, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(*_: object) -> None:
+        raise PermissionError  # a file system without second names
+
+    if not links:
+        monkeypatch.setattr(os, "link", without)
+    place = tmp_path / "out"
+    place.mkdir()
+    with Package(place / "pack.zip", NOW) as package:
+        THINGS[thing](place / "pack.zip")
+        before = {n: s for n, s in _state(place).items() if not n.startswith(".kept-")}
+        with pytest.raises(UsageError):
+            package.finish(*EMPTY)
+    assert _state(place) == before
+
+
+def test_a_new_name_in_a_directory_that_exists(tmp_path: Path) -> None:
+    refuse_target(tmp_path / "pack.zip")
+    for path in (tmp_path / "nowhere" / "pack.zip", tmp_path / ("x" * 300)):
+        with pytest.raises(UsageError):
+            refuse_target(path)
+
+
+def test_only_its_owner_may_read_it(controller: Controller, tmp_path: Path) -> None:
+    access(controller, tmp_path / "pack.zip", ANA)
+    assert stat.S_IMODE((tmp_path / "pack.zip").stat().st_mode) == 0o600
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".kept-")] == []
+
+
+# — what it says ——————————————————————————————————————————————————————————————————————————————
+
+
+def test_of_rows_in_use_it_says_what_for_and_how_long(
+    controller: Controller, tmp_path: Path
+) -> None:
+    pack = access(controller, tmp_path / "pack.zip", ANA)
+    held = part(pack.page, "What we hold")
+    for words in ("Shop", "Customers", "What for", "On which ground", "How long", "O&#39;Neill"):
+        assert words in held, words
+    assert part(pack.page, "What has to stay, and why") == ""
+    assert pack.answer["stays"] == []
+    assert pack.answer["nothing_held"] is False
+    assert "found 5 records in 4 places" in pack.answer["summary"]
+
+
+def test_of_rows_that_stay_it_says_why_and_until_when_and_no_purpose(
+    world: Path, controller: Controller, tmp_path: Path
+) -> None:
+    sql(world, "INSERT INTO invoice VALUES (9, 1, '14.00', '2020-02-29 00:00:00')")
+    assert rights.erase(controller, request(ANA), NOW).complete
+    pack = access(controller, tmp_path / "pack.zip", ANA)
+    assert pack.told.complete
+    assert part(pack.page, "What we hold") == ""
+    stays = part(pack.page, "What has to stay, and why")
+    law = "The law requires us to keep records of what was sold and paid."
+    for words in (law, "The tax and accounting law", "28 February 2030", "1 May 2034", "<q>",
+                  "What stays of “Invoices” refers to it.", "Clause RET-10"):  # fmt: skip
+        assert words in stays, words
+    for words in ("What for", "On which ground", "Who may receive it", "How long", "because"):
+        assert words not in pack.page, words
+    # Each reason has a step of its own, so that a table of steps can say it as well.
+    told = [
+        (s.dataset, s.counts.retained, str(s.reason.until)) for s in pack.told.steps if s.reason
+    ]
+    assert sorted(told) == [
+        ("customer", 1, "2034-05-01"), ("invoice", 1, "2030-02-28"), ("invoice", 1, "2034-05-01"),
+    ]  # fmt: skip
+    assert sum(s.counts.found for s in pack.told.steps) == 3
+    assert "an erasure was carried out before" in pack.answer["summary"]
+
+    # Erased once more, the same rows stay, and stand there once.
+    assert rights.erase(controller, request(ANA), NOW).complete
+    again = access(controller, tmp_path / "again.zip", ANA)
+    assert again.answer["stays"] == pack.answer["stays"]
+    assert again.told.complete
+
+
+def test_what_came_after_an_erasure_stands_apart_from_what_stayed(
+    world: Path, controller: Controller, tmp_path: Path
+) -> None:
+    assert rights.erase(controller, request(ANA), NOW).complete
+    sql(world, "INSERT INTO customer VALUES (7, 'ana@example.org', 'Ana Again', NULL,"
+               " '2026-11-01 00:00:00')")  # fmt: skip
+    pack = access(controller, tmp_path / "pack.zip", ANA)
+    assert pack.told.complete
+    held, stays = (part(pack.page, h) for h in ("What we hold", "What has to stay, and why"))
+    assert "Ana Again" in held
+    assert "Ana Again" not in stays
+    assert "erased-1@erased.invalid" in stays
+    assert "erased-1@erased.invalid" not in held
+    customers = [s for s in pack.told.steps if s.dataset == "customer"]
+    assert [(s.counts.found, s.counts.retained) for s in customers] == [(1, 0), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ('"retention.invoices" = "P10Y"', "No date to count from is known yet"),
+        ("", "How long is not decided yet"),
+    ],
+)
+def test_without_an_end_it_says_so_in_sentences(
+    choice: str, said: str, kept_url: str, tmp_path: Path
+) -> None:
+    world = make(tmp_path / "endless", kept_url)
+    edit(world / "kept.toml", '"retention.invoices" = "P10Y"', choice)
+    sql(world, "UPDATE invoice SET at = 'unknown' WHERE customer = 1")
+    with Controller.open(deployment.read(world)) as controller:
+        assert rights.erase(controller, request(ANA), NOW).complete
+        pack = access(controller, tmp_path / "pack.zip", ANA)
+    stays = part(pack.page, "What has to stay, and why")
+    assert f"sold and paid. {said}, so no end can be named." in stays
+    assert "No end is known yet." in stays
+    assert "((" not in stays
+    assert "))" not in stays
+
+
+def test_kept_itself_is_explained(controller: Controller, tmp_path: Path) -> None:
+    subject = controller.subjects.of([parse(ANA)], NOW)
+    controller.consents.grant(subject, "marketing.email", NOW, source="form")
+    pack = access(controller, tmp_path / "pack.zip", ANA)
+    held = part(pack.page, "What we hold")
+    for words in ("Our privacy desk (Kept)", "remembers your choices", "Choices made"):
+        assert words in held, words
+    (own,) = (s for s in pack.answer["systems"] if s["system"] == "own")
+    assert own["title"] == "Our privacy desk (Kept)"
+    assert own["about"]
+    assert own["found"] > 0
+    # Every table of Kept's own has a title for people.
+    for dataset in controller.datamap.systems["own"].datasets.values():
+        assert dataset.title, dataset.name
+
+
+def test_nothing_held_is_said_with_where_and_by_what(
+    controller: Controller, tmp_path: Path
+) -> None:
+    pack = access(controller, tmp_path / "p.zip", "email=nobody@example.org", "name=Ana O'Neill")
+    assert pack.told.complete
+    assert pack.answer["nothing_held"] is True
+    assert pack.answer["summary"].startswith("Nothing is held under what was given.")
+    assert pack.answer["searched_by"] == ["e-mail address"]
+    assert {s["title"]: s["asked"] for s in pack.answer["systems"]} == {
+        "Shop": True, "Our privacy desk (Kept)": True,
+    }  # fmt: skip
+    (left_out,) = pack.answer["not_searched"]
+    assert "name" in left_out["what"]
+    assert left_out["why"]
+    for words in ("Nothing is held under what was given", "We searched by your e-mail address",
+                  "Shop", "nothing", "The name alone"):  # fmt: skip
+        assert words in pack.page, words
+    assert part(pack.page, "What we hold") == ""
+
+
+def test_a_name_alone_is_no_search_and_no_success(controller: Controller, tmp_path: Path) -> None:
+    pack = access(controller, tmp_path / "p.zip", "name=Ana O'Neill")
+    assert pack.told.complete is False
+    assert pack.answer["nothing_held"] is False
+    assert pack.answer["searched_by"] == []
+    assert not any(s["asked"] for s in pack.answer["systems"])
+    assert pack.told.summary.startswith("Nothing was searched")
+    assert "does not say whether we hold anything about you" in pack.page
+    assert "Ana" not in pack.page
+
+
+def test_a_kind_that_leads_nowhere_is_named(controller: Controller, tmp_path: Path) -> None:
+    pack = access(controller, tmp_path / "p.zip", "ip=192.0.2.7", "phone=+49 30 123456")
+    assert pack.answer["searched_by"] == ["telephone number"]
+    left_out = {n["what"] for n in pack.answer["not_searched"]}
+    # By telephone the customer is found and what hangs on her; not the note, which has an address.
+    assert left_out == {"The IP address", "Notes (Shop)"}
+    assert pack.answer["found"] > 0
+
+
+@pytest.mark.parametrize(
+    ("evidence", "said"),
+    [
+        ("a code was sent and given back", "Yes. How: A code was sent and given back."),
+        ("She came by. ", "Yes. How: She came by."),
+        (None, "No. Who asked was not checked"),
+    ],
+)
+def test_who_asked_is_answered_with_yes_or_no(
+    evidence: str | None, said: str, controller: Controller, tmp_path: Path
+) -> None:
+    pack = access(controller, tmp_path / "p.zip", ANA, evidence=evidence)
+    assert pack.answer["verification"].startswith(said)
+    assert f"<dd>{said}" in pack.page
