@@ -108,9 +108,8 @@ def _under(field: Any, steps: tuple[str, ...], many: bool) -> Iterator[Leaf]:
     while _listed(kind) and not pa.types.is_map(kind):
         kind, many = kind.value_type, True
     if pa.types.is_map(kind):
-        for child in (kind.key_field, kind.item_field):
-            named = pa.field("key" if child is kind.key_field else "value", child.type)
-            yield from _under(named, (*steps, named.name), True)
+        for name, inner in (("key", kind.key_type), ("value", kind.item_type)):
+            yield from _under(pa.field(name, inner), (*steps, name), True)
     elif pa.types.is_struct(kind):
         for i in range(kind.num_fields):
             yield from _under(kind.field(i), (*steps, kind.field(i).name), many)
@@ -122,15 +121,19 @@ def _under(field: Any, steps: tuple[str, ...], many: bool) -> Iterator[Leaf]:
 class View:
     """One field in one row group: `scalars`, and, in lists, the row that each belongs to.
 
-    `nulls` marks rows without a value (in lists: without a list).
+    A list in which nothing stands (a null, an empty one, one of nulls) is no value.
     """
 
     scalars: Any
     owners: Any | None
-    nulls: Any
     rows: int
     kind: Type
     leaf: Leaf
+
+    @property
+    def nulls(self) -> Any:
+        """A mask of the rows without a value."""
+        return pc.invert(self.rows_where(self.scalars.is_valid()))
 
     def rows_where(self, mask: Any) -> Any:
         """From a mask over the scalars to one over the rows: any member counts."""
@@ -154,8 +157,10 @@ class View:
         if self.owners is None:
             return values(self.scalars, self.kind)
         return [
-            None if null else json.dumps(row, ensure_ascii=False, default=_said)
-            for row, null in zip(self.members(), self.nulls.to_pylist(), strict=True)
+            json.dumps(row, ensure_ascii=False, default=_said)
+            if any(value is not None for value in row)
+            else None
+            for row in self.members()
         ]
 
 
@@ -166,7 +171,7 @@ def _said(value: Any) -> str:
 def view(column: Any, leaf: Leaf, kind: Type) -> View:
     """The field `leaf` of a top-level `column`."""
     array = one(column)
-    rows, owners, nulls = len(array), None, None
+    rows, owners = len(array), None
     steps = iter(leaf.steps[1:])
     while True:
         if isinstance(array.type, pa.BaseExtensionType):
@@ -174,8 +179,6 @@ def view(column: Any, leaf: Leaf, kind: Type) -> View:
                 break
             array = array.storage
         elif _listed(array.type):
-            if nulls is None:
-                nulls = array.is_null()
             if pa.types.is_map(array.type):
                 array = _entries(array)
             parents = pc.list_parent_indices(array)
@@ -183,11 +186,9 @@ def view(column: Any, leaf: Leaf, kind: Type) -> View:
             array = pc.list_flatten(array)
         elif pa.types.is_struct(array.type):
             array = pc.struct_field(array, [array.type.get_field_index(next(steps))])
-        elif pa.types.is_dictionary(array.type) and array.dictionary.null_count:
-            array = array.dictionary_decode()
         else:
             break
-    return View(array, owners, array.is_null() if nulls is None else nulls, rows, kind, leaf)
+    return View(array, owners, rows, kind, leaf)
 
 
 def one(column: Any) -> Any:

@@ -62,7 +62,7 @@ def columns_of(footer: Footer) -> dict[str, list[Any]]:
     return {path: [g.column(number) for g in groups] for path, number in footer.places.items()}
 
 
-def settings(footer: Footer, schema: Any) -> dict[str, Any]:
+def settings(footer: Footer) -> dict[str, Any]:
     """How a writer must be set to write the file as it was."""
     meta = footer.meta
     chunks = columns_of(footer)
@@ -88,7 +88,7 @@ def settings(footer: Footer, schema: Any) -> dict[str, Any]:
         "write_statistics": [p for p, cs in chunks.items() if any(c.is_stats_set for c in cs)]
         or False,
         "version": "1.0" if meta.format_version == "1.0" else "2.6",
-        "store_schema": b"ARROW:schema" in (meta.metadata or {}),
+        "store_schema": False,  # what stands there is copied
         "use_deprecated_int96_timestamps": "INT96" in physical,
         "store_decimal_as_integer": bool(decimals & {"INT32", "INT64"}),
         "write_page_index": any(c.has_offset_index for cs in chunks.values() for c in cs),
@@ -110,13 +110,16 @@ def rewrite(file: File, footer: Footer, kept: Callable[[int, Any], Any], into: P
     """Write the file to `into`, each row group as `kept(number, table)` gives it back."""
     create(file, into)
     with opened(file, footer) as source:
-        schema = footer.schema
+        schema = footer.schema.with_metadata(None)
         sink = pa.OSFile(str(into), "wb")
-        with sink, pq.ParquetWriter(sink, schema, **settings(footer, schema)) as writer:
+        with sink, pq.ParquetWriter(sink, schema, **settings(footer)) as writer:
             for number in range(footer.meta.num_row_groups):
                 table = kept(number, source.read_row_group(number, use_threads=False))
                 if table.num_rows:
+                    table = table.replace_schema_metadata(None)
                     writer.write_table(table, row_group_size=table.num_rows)
+            if footer.meta.metadata:
+                writer.add_key_value_metadata(footer.meta.metadata)
     return settle(into)
 
 
@@ -132,8 +135,7 @@ def faithful(file: File, before: Footer, after: Footer, rows: int) -> None:
     for path, chunks in theirs.items():
         if rows and ours[path][0].compression != chunks[0].compression:
             raise Unfaithful(file, "the compression of a column")
-    lost = {*(before.meta.metadata or {})} - {*(after.meta.metadata or {})}
-    if lost:
+    if before.meta.metadata != after.meta.metadata:
         raise Unfaithful(file, "its metadata")
 
 

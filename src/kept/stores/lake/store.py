@@ -416,6 +416,7 @@ class ParquetSession(Session):
                     continue
                 if made.left == 0 and made.file.parts:
                     self._empty.append(now.pop(made.file.home))
+                    self._discard({made.path})
                 else:
                     now[made.file.home] = made.file.staged(made.path, made.mark)
             self.folders = {**self.folders, dataset: replace(folder, files=list(now.values()))}
