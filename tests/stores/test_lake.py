@@ -193,6 +193,17 @@ def test_a_rewritten_file_is_the_same_but_for_her_rows(
     assert do(tmp_path, change) == [Counts(0, 0)]
 
 
+def test_old_moments_that_reach_too_far_are_not_bent(tmp_path: Path) -> None:
+    """Some programs write `for ever` as the year 9999, in a form that reads as 1816."""
+    far = [naive(2026, 1, 1), naive(9999, 12, 31), naive(1500, 1, 1)]
+    columns = {"id": [1, 2, 3], "at": pa.array(far, pa.timestamp("us"))}
+    write(tmp_path / "log.parquet", columns, use_deprecated_int96_timestamps=True)
+    assert [r["at"] for r in rows(tmp_path, one("log", "id", 1, 2, 3))] == far
+    with pytest.raises(Refused, match="too far away"):
+        do(tmp_path, Change(one("log", "id", 1)))
+    assert count(tmp_path, one("log", "id", 1)) == 1
+
+
 def test_only_files_that_are_hit_are_written(tmp_path: Path) -> None:
     for n in range(4):
         write(tmp_path / "visits" / f"{n}.parquet", log(100, start=100 * n))

@@ -16,13 +16,14 @@ import itertools
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kept.model.predicate import (
+    EVERYTHING,
     And,
     Before,
     Bits,
@@ -137,7 +138,7 @@ _ORDERED: Final[Mapping[Type, tuple[type, ...]]] = {
 
 
 def arrow_set(some: Iterable[Any], there: View, *, loose: bool) -> Any:
-    """Values as an array that `is_in` finds exactly or too often; None where it might not."""
+    """Values as an array in which `is_in` finds exactly what is equal; None: it might not."""
     kind = there.scalars.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -248,8 +249,8 @@ class Finder:
         """The fields that are compared."""
         return fields_of(self.only).union(*(p.fields for p in self.probes or ()))
 
-    def hits(self, file: File, footer: Footer) -> Hits:
-        """The rows of a file."""
+    def hits(self, file: File, footer: Footer, *, whose: bool = True) -> Hits:
+        """The rows of a file. Not `whose`: only which rows, where that is quicker to say."""
         probes = None
         if self.probes is not None:
             probes = [p for p in self.probes if self._possible(p, file, footer)]
@@ -271,7 +272,7 @@ class Finder:
                 table = source.read_row_group(number, columns=sorted(names), use_threads=False)
                 if not names:
                     table = pa.table({"": pa.nulls(group.num_rows)})
-                rows, people = self._rows(Chunk(table, file, footer, self.kinds), near)
+                rows, people = self._rows(Chunk(table, file, footer, self.kinds), near, whose)
                 if len(rows):
                     found.append((number, rows, people))
         finally:
@@ -322,11 +323,16 @@ class Finder:
         return True
 
     def _rows(
-        self, chunk: Chunk, probes: Sequence[Probe] | None
+        self, chunk: Chunk, probes: Sequence[Probe] | None, whose: bool
     ) -> tuple[Any, list[frozenset[int]] | None]:
-        passed = mask(self.only, chunk)
+        passed = None if self.only == EVERYTHING else mask(self.only, chunk)
         if probes is None:
             return pc.indices_nonzero(passed), None
+        if not whose:
+            sure = [self._sure(probe, chunk) for probe in probes]
+            if all(one is not None for one in sure):
+                near = reduce(pc.or_, sure)
+                return pc.indices_nonzero(near if passed is None else pc.and_(near, passed)), None
         people: dict[int, frozenset[int]] = {}
         for probe in probes:
             for row, who in self._theirs(probe, chunk, passed):
@@ -334,23 +340,34 @@ class Finder:
         rows = sorted(people)
         return pa.array(rows, pa.uint64()), [people[row] for row in rows]
 
+    def _sure(self, probe: Probe, chunk: Chunk) -> Any:
+        """The rows of a probe as Arrow finds them: exactly, where one field is compared."""
+        if len(probe.fields) > 1:
+            return None
+        there = chunk.view(probe.fields[0])
+        if there is None:
+            return None
+        some = probe.set(0, self._kinds(probe, chunk.footer), there)
+        return None if some is None else _held(there, _is_in(some, probe.folded))
+
     def _theirs(
-        self, probe: Probe, chunk: Chunk, passed: Any
+        self, probe: Probe, chunk: Chunk, passed: Any | None
     ) -> Iterable[tuple[int, frozenset[int]]]:
         kinds = self._kinds(probe, chunk.footer)
-        near = passed
+        masks = [] if passed is None else [passed]
         judged = False
         for place, name in enumerate(probe.fields):
             there = chunk.view(name)
             some = None if there is None else probe.set(place, kinds, there)
             if there is not None and some is not None:
-                near = pc.and_(near, _held(there, _is_in(some, probe.folded)))
+                masks.append(_held(there, _is_in(some, probe.folded)))
                 judged = True
         for place, name in enumerate(probe.fields):
             there = chunk.view(name)
             if there is not None and not judged:
-                near = pc.and_(near, _each(there, partial(_one_of, probe, place, kinds)))
+                masks.append(_each(there, partial(_one_of, probe, place, kinds)))
                 judged = True
+        near = reduce(pc.and_, masks) if masks else pa.repeat(pa.scalar(True), chunk.rows)
         rows = pc.indices_nonzero(near)
         if not len(rows):
             return

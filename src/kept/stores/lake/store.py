@@ -272,11 +272,13 @@ class ParquetSession(Session):
                         found[at] = found.get(at, frozenset()) | who
         return Probe(fields, False, found) if found else None
 
-    def _hits(self, dataset: str, finder: Finder) -> Iterator[tuple[File, Hits]]:
+    def _hits(
+        self, dataset: str, finder: Finder, *, whose: bool = True
+    ) -> Iterator[tuple[File, Hits]]:
         """The rows found, per file; files are searched on several threads."""
 
         def search(file: File) -> Hits:
-            return finder.hits(file, self.store.footers.of(file))
+            return finder.hits(file, self.store.footers.of(file), whose=whose)
 
         if finder.probes is not None and not finder.probes:
             return
@@ -348,7 +350,7 @@ class ParquetSession(Session):
         """Rows of the files; only the compared columns are read."""
 
         def one(select: Select) -> int:
-            found = self._hits(select.dataset, self._finder(select))
+            found = self._hits(select.dataset, self._finder(select), whose=False)
             return sum(len(rows) for _, hits in found for _, rows, _ in hits)
 
         return [self.store.guarded(s.dataset, partial(one, s)) for s in selects]
@@ -406,7 +408,7 @@ class ParquetSession(Session):
 
         def work() -> Counts:
             finder = self._finder(change.select)
-            hit = list(self._hits(dataset, finder))
+            hit = list(self._hits(dataset, finder, whose=False))
             self._room(dataset, [file for file, _ in hit])
             found = changed = 0
             now = {file.home: file for file in folder.files}
