@@ -132,13 +132,14 @@ class Reference:
 class Ours:
     def __init__(self, ids: Sequence[str], threads: int) -> None:
         self.keys, self.threads = KeyTable(("subject",), tuple((0, (i,)) for i in ids)), threads
+        self.stores: dict[Path, ParquetStore] = {}
 
     def store(self, folder: Path) -> tuple[ParquetStore, Select]:
-        options = {"threads": self.threads}
-        return (
-            ParquetStore("lake", (), str(folder.parent), options=options),
-            by_key(folder.name, self.keys),
-        )
+        root = folder.parent
+        if root not in self.stores:
+            options = {"threads": self.threads}
+            self.stores[root] = ParquetStore("lake", (), str(root), options=options)
+        return self.stores[root], by_key(folder.name, self.keys)
 
     def locate(self, folder: Path) -> int:
         store, select = self.store(folder)

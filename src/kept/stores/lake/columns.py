@@ -1,8 +1,8 @@
 """Columns of Parquet files as fields of the map: names, types, Values in both directions.
 
-A field inside a struct is called `struct.field`. A list is found by any of its members and
-read as JSON text, and so is a field of the structs in a list (`contacts.email`) and the
-`key` or `value` of a map.
+A field inside a struct is called `struct.field`. A list has the type of its members, is found
+by any of them and read as JSON text, and so is a field of the structs in a list
+(`contacts.email`) and the `key` or `value` of a map.
 """
 
 from __future__ import annotations
@@ -39,11 +39,6 @@ class Leaf:
     def native(self) -> Type:
         """What the file itself says that one value is."""
         return native(self.type)
-
-    @property
-    def shown(self) -> Type:
-        """What a reader is given."""
-        return "json" if self.many else self.native
 
 
 def native(kind: Any) -> Type:

@@ -185,9 +185,9 @@ class ParquetSession(Session):
             for footer in self.store.each(self.store.footers.of, folder.files):
                 for leaf in footer.leaves.values():
                     met = fields.setdefault(
-                        leaf.name, Field(leaf.name, leaf.shown, nullable=leaf.nullable)
+                        leaf.name, Field(leaf.name, leaf.native, nullable=leaf.nullable)
                     )
-                    if met.type != leaf.shown:
+                    if met.type != leaf.native:
                         met = replace(met, type="other")
                     if leaf.nullable:
                         met = replace(met, nullable=True)
