@@ -241,7 +241,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="in each file")
     parser.add_argument("--people", type=int, default=1_000)
     parser.add_argument("--group", type=int, default=10, help="files in a case")
-    parser.add_argument("--rounds", type=int, default=5, help="of locating")
+    parser.add_argument("--rounds", type=int, default=11, help="of locating")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=20230627)
     parser.add_argument("--directory", help="where the lake is made (default: the temporary one)")

@@ -204,6 +204,17 @@ def test_old_moments_that_reach_too_far_are_not_bent(tmp_path: Path) -> None:
     assert count(tmp_path, one("log", "id", 1)) == 1
 
 
+@pytest.mark.parametrize(("codec", "level"), [("zstd", 1), ("zstd", 3), ("zstd", 12), ("gzip", 9)])
+def test_the_level_of_compression_is_found_out(tmp_path: Path, codec: str, level: int) -> None:
+    """No file tells it; written at another one it would grow or shrink."""
+    path = tmp_path / "visits.parquet"
+    table = log(20_000).drop("token")
+    write(path, table, compression=codec, compression_level=level, use_dictionary=False)
+    before = path.stat().st_size
+    assert do(tmp_path, Change(one("visits", "cookie", "c7"))) == [Counts(10, 10)]
+    assert 0.93 < path.stat().st_size / before < 1.04
+
+
 def test_only_files_that_are_hit_are_written(tmp_path: Path) -> None:
     for n in range(4):
         write(tmp_path / "visits" / f"{n}.parquet", log(100, start=100 * n))
@@ -612,3 +623,27 @@ def test_predicates_are_by_the_law_on_dictionaries(tmp_path: Path) -> None:
     for only, found in cases:
         assert [r["id"] for r in rows(tmp_path, Select("log", ("id",), (), only))] == found
     assert count(tmp_path, by_key("log", keys("d", "a"))) == 1
+
+
+_MEMORY = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+from tests.stores.test_lake import count, do, one
+from kept.model.change import Change
+root = Path(sys.argv[1])
+hers = one("visits", "cookie", *(f"c{n}" for n in range(0, 10_000, 500)))
+print(count(root, hers), do(root, Change(hers))[0].changed, pa.default_memory_pool().max_memory())
+"""
+
+
+def test_memory_is_that_of_a_few_row_groups(tmp_path: Path) -> None:
+    table = log(100_000)
+    write(tmp_path / "visits.parquet", table, row_group_size=1000)
+    command = [sys.executable, "-c", _MEMORY, str(tmp_path)]
+    told = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    found, changed, most = map(int, told.stdout.split())
+    assert (found, changed) == (200, 200)
+    assert most < table.nbytes / 5, (most, table.nbytes)

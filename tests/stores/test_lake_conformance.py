@@ -166,10 +166,10 @@ def every_row_is_the_first_persons(whole: Any) -> Any:
 
 @fault(store, "without")
 def a_row_group_goes_whole(whole: Any) -> Any:
-    def without(file: Any, footer: Any, hits: Any, finder: Any, into: Path) -> Any:
+    def without(file: Any, footer: Any, hits: Any, finder: Any, *more: Any) -> Any:
         groups = [(n, range(footer.meta.row_group(n).num_rows), w) for n, _, w in hits]
         gone = [(n, pa.array(list(rows), pa.uint64()), w) for n, rows, w in groups]
-        return whole(file, footer, gone, finder, into)
+        return whole(file, footer, gone, finder, *more)
 
     return without
 
@@ -220,9 +220,9 @@ def test_what_is_written_wrongly_never_takes_the_files_place(
     before = suite.content()
     whole = rewriting.rewrite
 
-    def wrong(file: Any, footer: Any, kept: Any, into: Path) -> Any:
+    def wrong(file: Any, footer: Any, kept: Any, *more: Any) -> Any:
         spare = left == "rows that should stay"
-        return whole(file, footer, lambda n, t: kept(n, t).slice(1) if spare else t, into)
+        return whole(file, footer, lambda n, t: kept(n, t).slice(1) if spare else t, *more)
 
     monkeypatch.setattr(rewriting, "rewrite", wrong)
     with made.session(write=True) as session:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,8 +29,13 @@ _DICTIONARIES: Final = frozenset(("RLE_DICTIONARY", "PLAIN_DICTIONARY"))
 _ENCODINGS: Final = frozenset(
     ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT")
 )
-#: How a type was noted in the file; says nothing of the values.
-_NOTED: Final = re.compile(r", is_from_converted_type=\w+, force_set_converted_type=\w+")
+#: How a type was noted in the file, and what goes without saying: nothing of the values.
+_NOTED: Final = re.compile(
+    r", is_from_converted_type=\w+, force_set_converted_type=\w+"
+    r"|^Int\(bitWidth=(32|64), isSigned=true\)$|^None$"
+)
+#: What the first version of the format cannot say, though files that call themselves so do.
+_LATER: Final = ("nanoseconds", "Int(bitWidth=32, isSigned=false)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def settings(footer: Footer) -> dict[str, Any]:
         "use_dictionary": dictionary or False,
         "write_statistics": [p for p, cs in chunks.items() if any(c.is_stats_set for c in cs)]
         or False,
-        "version": "1.0" if meta.format_version == "1.0" else "2.6",
+        "version": "1.0" if meta.format_version == "1.0" and not _later(footer) else "2.6",
         "store_schema": False,  # what stands there is copied
         "use_deprecated_int96_timestamps": "INT96" in physical,
         "store_decimal_as_integer": bool(decimals & {"INT32", "INT64"}),
@@ -102,19 +107,74 @@ def settings(footer: Footer) -> dict[str, Any]:
     return made
 
 
+#: Levels to try, in this order, where the codec's own default packs worse than the file did.
+_LEVELS: Final = {"ZSTD": (3, 9, 19), "GZIP": (9,), "BROTLI": (11,)}
+#: Settings on which the size of a column rests.
+_BYTES: Final = (
+    "version", "store_schema", "use_dictionary", "use_deprecated_int96_timestamps",
+    "store_decimal_as_integer",
+)  # fmt: skip
+
+
+#: (dataset, program that wrote the file, codec) → level; None: the codec's own default.
+Levels: TypeAlias = dict[tuple[str, str, str], int | None]
+
+
+def leveled(source: Any, file: File, footer: Footer, made: dict[str, Any], known: Levels) -> None:
+    """Set the levels of compression. No file tells them: a row group is tried, once a writer."""
+    group = footer.meta.row_group(0)
+    chunks = {path: group.column(number) for path, number in footer.places.items()}
+    for codec, steps in _LEVELS.items():
+        paths = [path for path, chunk in chunks.items() if chunk.compression == codec]
+        plain = [path for path in paths if path in footer.schema.names]
+        at = (file.dataset, footer.meta.created_by, codec)
+        if plain and at not in known:
+            table = source.read_row_group(0, columns=plain, use_threads=False)
+            wanted = sum(chunks[path].total_compressed_size for path in plain)
+            sizes: dict[int | None, int] = {}
+            for step in (None, *steps):
+                sizes[step] = _packed(table, plain, made, step)
+                if sizes[step] <= wanted * 1.02:
+                    break
+            # where none packs as well, the cheapest of those that pack about as well as can be
+            enough = max(wanted, min(sizes.values())) * 1.02
+            known[at] = next(step for step, size in sizes.items() if size <= enough)
+        level = known.get(at)
+        if level is not None:
+            made.setdefault("compression_level", {}).update(dict.fromkeys(paths, level))
+
+
+def _packed(table: Any, names: Sequence[str], made: dict[str, Any], level: int | None) -> int:
+    """Bytes of the columns, packed at a level."""
+    alone = {k: v for k, v in made.items() if k in _BYTES}
+    for setting in ("compression", "column_encoding"):
+        if setting in made:
+            alone[setting] = {n: v for n, v in made[setting].items() if n in names}
+    out = pa.BufferOutputStream()
+    levels = None if level is None else dict.fromkeys(names, level)
+    with pq.ParquetWriter(out, table.schema, compression_level=levels, **alone) as writer:
+        writer.write_table(table, row_group_size=max(1, table.num_rows))
+    group = pq.read_metadata(pa.BufferReader(out.getvalue())).row_group(0)
+    return sum(group.column(n).total_compressed_size for n in range(group.num_columns))
+
+
 def _codec(name: str) -> str:
     return "none" if name == "UNCOMPRESSED" else name.lower()
 
 
-def rewrite(file: File, footer: Footer, kept: Callable[[int, Any], Any], into: Path) -> Mark:
+def rewrite(
+    file: File, footer: Footer, kept: Callable[[int, Any], Any], into: Path, levels: Levels
+) -> Mark:
     """Write the file to `into`, each row group as `kept(number, table)` gives it back."""
     create(file, into)
     if any(cs[0].physical_type == "INT96" for cs in columns_of(footer).values()):
         _representable(file, footer)
     with opened(file, footer) as source:
         schema = footer.schema.with_metadata(None)
+        told = settings(footer)
+        leveled(source, file, footer, told, levels)
         sink = pa.OSFile(str(into), "wb")
-        with sink, pq.ParquetWriter(sink, schema, **settings(footer)) as writer:
+        with sink, pq.ParquetWriter(sink, schema, **told) as writer:
             for number in range(footer.meta.num_row_groups):
                 table = kept(number, source.read_row_group(number, use_threads=False))
                 if table.num_rows:
@@ -159,17 +219,28 @@ def _form(footer: Footer) -> list[tuple[Any, ...]]:
     columns = [schema.column(i) for i in range(footer.meta.num_columns)]
     return [
         (
-            c.path, c.physical_type, c.length, c.precision, c.scale, c.max_definition_level,
-            c.max_repetition_level, _NOTED.sub("", str(c.logical_type)),
+            c.path, c.physical_type, c.length, c.max_definition_level, c.max_repetition_level,
+            _NOTED.sub("", str(c.logical_type)),
         )
         for c in columns
     ]  # fmt: skip
 
 
+def _later(footer: Footer) -> bool:
+    """Whether a column has a type that only a later version of the format can write."""
+    return any(
+        word in str(told) and physical != "INT96" and (physical, word) != ("INT64", _LATER[1])
+        for _, physical, _, _, _, told in _form(footer)
+        for word in _LATER
+    )
+
+
 # ---------------------------------------------------------------- without some rows
 
 
-def without(file: File, footer: Footer, hits: Hits, finder: Finder, into: Path) -> Written:
+def without(
+    file: File, footer: Footer, hits: Hits, finder: Finder, into: Path, levels: Levels
+) -> Written:
     """The file less the rows found. Before it counts: as many are gone, and none is left."""
     gone = {number: rows for number, rows, _ in hits}
     found = sum(len(rows) for rows in gone.values())
@@ -181,7 +252,7 @@ def without(file: File, footer: Footer, hits: Hits, finder: Finder, into: Path) 
         return table.filter(pc.invert(out))
 
     left = footer.meta.num_rows - found
-    mark = rewrite(file, footer, kept, into)
+    mark = rewrite(file, footer, kept, into, levels)
     made = file.staged(into, mark)
     with opened(made) as source:
         after = Footer(source.metadata, source.schema_arrow, footer.leaves, footer.places)
@@ -245,6 +316,7 @@ def _new(
 def overwritten(
     file: File, footer: Footer, found: int,
     changes: Mapping[int, tuple[Any, Mapping[str, list[Value]]]], kinds: Kinds, into: Path,
+    levels: Levels,
 ) -> Written:  # fmt: skip
     """The file with new values; before it counts, they are read from it again."""
     expected: dict[int, Any] = {}
@@ -264,7 +336,7 @@ def overwritten(
         expected[number] = table.select(tops).take(rows)
         return table
 
-    mark = rewrite(file, footer, kept, into)
+    mark = rewrite(file, footer, kept, into, levels)
     with opened(file.staged(into, mark)) as source:
         after = Footer(source.metadata, source.schema_arrow, footer.leaves, footer.places)
         faithful(file, footer, after, footer.meta.num_rows)

@@ -13,7 +13,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 import pyarrow as pa
 
 from kept.datamap.map import Dataset, Field
-from kept.errors import ConfigError, KeptError, StoreError, StoreUnreachable
+from kept.errors import KeptError, StoreError, StoreUnreachable
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
@@ -33,34 +33,13 @@ from kept.stores.lake import files as lake
 from kept.stores.lake.columns import VAGUE
 from kept.stores.lake.files import File, Folder, Footers, Lock
 from kept.stores.lake.finding import NOT_HERS, Chunk, Finder, Hits, Kinds, Probe, bare
-from kept.stores.lake.rewriting import Written, changes_in, overwritten, without
+from kept.stores.lake.options import Options
+from kept.stores.lake.rewriting import Levels, Written, changes_in, overwritten, without
 from kept.stores.obstacles import Refused, obstacle
 
 _T = TypeVar("_T")
 _ITEM = TypeVar("_ITEM")
 _CHUNK: Final = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """`threads`: files worked on at once (0: as many as processors); `wait`: seconds for
-    another writer of Kept to finish."""
-
-    threads: int = 0
-    wait: float = 10.0
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Options:
-        """From the words of a settings file; ConfigError for one that is not known."""
-        for name, value in given.items():
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if name not in ("threads", "wait") or not number or value < 0:
-                raise ConfigError(
-                    f"`{name}` is not a setting of a store of Parquet files, or not of its kind",
-                    expected="threads (int), wait (float)",
-                    fix="mend it in kept.toml",
-                )
-        return cls(int(given.get("threads", 0)), float(given.get("wait", 10.0)))
 
 
 class ParquetStore(Store):
@@ -83,6 +62,7 @@ class ParquetStore(Store):
         self.options = options if isinstance(options, Options) else Options.of(options or {})
         self.threads = self.options.threads or os.cpu_count() or 1
         self.footers = Footers()
+        self.levels: Levels = {}
 
     def datasets(self) -> Iterable[Dataset]:
         """Every folder and file of Parquet, mapped or not. What names a row only the map knows."""
@@ -435,13 +415,13 @@ class ParquetSession(Session):
         with self._guard:
             self._staged.add(into)
         if change.assign is None:
-            return without(file, footer, hits, finder, into)
+            return without(file, footer, hits, finder, into, self.store.levels)
         found = sum(len(rows) for _, rows, _ in hits)
         kinds = self._known(file.dataset)
         todo = changes_in(file, footer, hits, change.assign, kinds, names)
         if not todo:
             return Written(file, found, 0, footer.meta.num_rows)
-        return overwritten(file, footer, found, todo, kinds, into)
+        return overwritten(file, footer, found, todo, kinds, into, self.store.levels)
 
     def _room(self, dataset: str, files: Sequence[File]) -> None:
         """There must be room for a second copy of what is rewritten."""
