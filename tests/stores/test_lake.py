@@ -511,7 +511,7 @@ def test_a_file_that_others_replace_is_left_alone(tmp_path: Path) -> None:
     assert count(tmp_path, one("visits", "cookie", "c2")) == 10
 
 
-def test_one_writes_at_a_time(tmp_path: Path) -> None:
+def test_one_writes_at_a_time(tmp_path: Path, monkeypatch: Any) -> None:
     write(tmp_path / "visits.parquet", log(100))
     quick = ParquetStore("lake", (), str(tmp_path), options={"wait": 0, "threads": 1})
     with quick.session(write=True) as session:
@@ -523,6 +523,11 @@ def test_one_writes_at_a_time(tmp_path: Path) -> None:
         assert staged(tmp_path) == []
         assert session.apply([Change(one("visits", "cookie", "c2"))], "step") == [Counts(10, 10)]
     assert count(tmp_path, one("visits", "cookie", "c2")) == 10
+    quick.session(write=True).close()
+    with monkeypatch.context() as patched:  # what fails while it opens holds no lock
+        patched.setattr(lake_files, "sweep", lambda _: (_ for _ in ()).throw(PermissionError()))
+        with pytest.raises(Refused, match="may not be used"):
+            quick.session(write=True)
     quick.session(write=True).close()
 
 

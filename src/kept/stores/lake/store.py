@@ -123,19 +123,26 @@ class ParquetSession(Session):
         self._closed = False
         self._lock: Lock | None = None
         self._kinds: dict[str, Kinds] = {}
+        self._real: dict[str, Dataset] = {}
         self._staged: set[Path] = set()
         self._guard = threading.Lock()
         if write:
             self._lock = store.guarded(
                 None, lambda: Lock(store.root, store.system, store.options.wait)
             )
-            store.guarded(None, lambda: lake.sweep(store.root))
-        self._list()
+        try:
+            if write:
+                store.guarded(None, lambda: lake.sweep(store.root))
+            self._list()
+        except BaseException:
+            self.close()
+            raise
 
     def _list(self) -> None:
         self.folders = lake.listing(self.store.root)
         self._empty: list[File] = []
         self._kinds.clear()
+        self._real.clear()
 
     # ------------------------------------------------------------ what is there
 
@@ -202,7 +209,10 @@ class ParquetSession(Session):
 
     def _columns(self, dataset: str, asked: Iterable[str] = ()) -> tuple[str, ...]:
         """All fields of a dataset; StoreError where one of those asked for is not there."""
-        fields = self.real(self._folder(dataset)).fields
+        folder = self._folder(dataset)
+        if dataset not in self._real:
+            self._real[dataset] = self.real(folder)
+        fields = self._real[dataset].fields
         for name in asked:
             if name not in fields:
                 raise StoreError(
