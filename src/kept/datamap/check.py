@@ -166,6 +166,11 @@ def _differences(
                 f"`{item.name}` is mapped as {item.type}, but it is {real.type}",
                 f"write `type: {real.type}`",
             )
+    if met.on_erase is OnErase.NEVER and dataset.personal:
+        yield (
+            f"nothing of it can be deleted or overwritten ({met.title})",
+            "map the tables behind a view; let the owner of a table change how it is kept",
+        )
     if _may_stay(system, dataset, there):
         real_one = realised(system, [met]).datasets[dataset.name]
         for _, what, fix in stuck(system, real_one):
