@@ -33,6 +33,8 @@ class Column:
     aware: bool = False  # a moment with an offset
     padded: bool = False  # blank-padded characters
     generated: bool = False  # the engine computes it; never written
+    sources: tuple[str, ...] = ()  # the columns that a generated one may be computed from
+    loose: bool = False  # the engine takes unlike texts for equal
 
 
 @dataclass(frozen=True, slots=True)

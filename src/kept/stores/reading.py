@@ -240,7 +240,7 @@ class Reading:
             return sa.select(*shown, *extra).select_from(source).where(*where, *only)
         identity = self._identity(table, select.key)
         found = self._union(table, identity, shape, several).cte("found")
-        same = sa.and_(*(found.c[n] == row.c[n] for n in identity))
+        same = sa.and_(*(found.c[n] == self._named(table, row, n) for n in identity))
         extra = [found.c["kept_person"]] if several else []
         source = self.dialect.ordered(found, row, same)
         return sa.select(*shown, *extra).select_from(source).where(*only)
@@ -253,9 +253,15 @@ class Reading:
             row = table.clause.alias(f"t{i}")
             source, where, person = self._walk(table, row, i, route, several)
             extra = [person.label("kept_person")] if person is not None else []
-            named = [row.c[n].label(n) for n in identity]
+            named = [self._named(table, row, n).label(n) for n in identity]
             parts.append(sa.select(*named, *extra).select_from(source).where(*where))
         return sa.union(*parts) if len(parts) > 1 else parts[0].distinct()
+
+    def _named(self, table: Table, row: sa.FromClause, name: str) -> Element:
+        """A field that names a row, exactly: a collation could take two rows for one."""
+        column = table.columns.get(name)
+        # The engine's own row address is not among the columns.
+        return row.c[name] if column is None else self.dialect.bare(column, row.c[name])
 
     @staticmethod
     def _identity(table: Table, key: tuple[str, ...]) -> tuple[str, ...]:
@@ -346,7 +352,7 @@ class Reading:
         identity = self._identity(table, select.key)
         found = self._union(table, identity, shape, False).subquery("found")
         wanted = sa.select(*(found.c[n] for n in identity))
-        mine = [row.c[n] for n in identity]
+        mine = [self._named(table, row, n) for n in identity]
         return [mine[0].in_(wanted) if len(mine) == 1 else sa.tuple_(*mine).in_(wanted), *only]
 
 
