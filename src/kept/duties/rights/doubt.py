@@ -68,7 +68,6 @@ def refuse_several(
         raise Ambiguous(
             f"{doubt.words}; nothing was shown or changed",
             expected="identifiers of one person",
-            met=f"{doubt.rows} records",
             fix=f"{instead}, after a person has looked; or, where they are one person, say why"
             f" with --same-person REASON (case {case.id})",
         )
