@@ -389,6 +389,16 @@ class Controller:
                                 known.append((who, one))
         return known
 
+    def naming(
+        self, place: Place, keys: KeyTable, fields: tuple[str, ...]
+    ) -> Iterator[tuple[str, Value]]:
+        """(field, value) of these rows. To see whether they name one person; never shown."""
+        with self._stores[place[0]].session() as session:
+            for _, batch in session.read([by_key(place[1], keys, fields)]):
+                at = [batch.columns.index(name_) for name_ in fields]
+                for row in batch.rows:
+                    yield from zip(fields, (row[i] for i in at), strict=True)
+
     @property
     def abilities(self) -> dict[str, Abilities]:
         """What the store of each system can do, as data for the planner."""
@@ -412,6 +422,16 @@ class Controller:
         return executing.execute(
             plan, self.datamap, self._stores, mark=mark, done=done, record=record
         )
+
+    def digest(self, data: bytes) -> str:
+        """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:
+        plans with their row keys, words of people. Comparable within this deployment only.
+        """
+        return self.vault.mac("ledger", data).hex()
+
+    def written_before(self, step: Step) -> frozenset[tuple[Value, ...]]:
+        """Keys (normalised) of rows that hold already what an overwriting step would put there."""
+        return executing.written_before(self._stores[step.system], self.datamap, step)
 
     # — looking ———————————————————————————————————————————————————————————————————————————
 

@@ -13,12 +13,12 @@ from typing import Any
 from kept.controller import Controller, Located, Place
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
+from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.request import (
     Request,
     open_case,
     refuse_mixed,
-    refuse_several,
     require_known_asker,
     searched,
     step_document,
@@ -83,7 +83,7 @@ def access(
     found = controller.locate(people)
     found.warnings += stayed.words
     keys = controller.keys(found)
-    refuse_several(controller, keys)
+    refuse_several(controller, case, people, keys)
     refuse_mixed(controller, case, people, keys, held)
     shown: dict[Place, Data] = {}
     with Package(out, now) as package:

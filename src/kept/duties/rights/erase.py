@@ -16,7 +16,7 @@ from typing import Any
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import shape
-from kept.duties.rights.planning import ask_again, draw_up, keep, known_by, met_again
+from kept.duties.rights.planning import ask_again, draw_up, keep, known_by, met_again, sought
 from kept.duties.rights.request import (
     Request,
     open_case,
@@ -89,7 +89,7 @@ def preview(controller: Controller, request: Request, now: dt.datetime) -> Erase
     case, _, people = open_case(controller, "erasure", request, now)
     if case.state in _BEGUN:
         return _shown(controller, case, _sealed(controller, case), executed=True)
-    made, _, _ = draw_up(controller, case, people, now)
+    made, _, _ = draw_up(controller, case, people, now, shown=True)
     return _shown(controller, case, made, executed=False)
 
 
@@ -100,38 +100,83 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
             return _closed(controller, case)
-        every = controller.datamap.systems.values()
-        # Where rows of hers that came since the search are met, and go too.
-        among = frozenset((s.name, d) for s in every for d in s.datasets)
         if case.state in _BEGUN:
-            made = _sealed(controller, case)
-            away = {system for system, _ in made.unreached}
-            if away:
-                made = ask_again(controller, case, made, people, actor, now)
-                # Elsewhere she may have come back of her own will since: that is left to her.
-                back = away - {system for system, _ in made.unreached}
-                among = shape(controller.datamap).hanging(back)
-            elif _all_done(controller, case):
-                made = ask_again(controller, case, made, people, actor, now, among)
-        else:
-            made, found, values = draw_up(controller, case, people, now)
-            if made.obstacles:
-                system, first = made.obstacles[0]
-                raise Obstructed(
-                    f"`{system}.{first.dataset}` stands in the way: {first.words};"
-                    " nothing was written in any system",
-                    met=first.kind,
-                    fix=first.fix,
-                )
-            known = known_by(people, controller, found)
-            case = _commit(controller, case, made, known, values, actor, now)
+            with controller.cases.person_alone(sought(controller, case, people)):
+                return _go_on(controller, case, people, actor, now)
+        before = controller.ledger.size()
+        drawn = _drawn(controller, case, people, now)
+        with controller.cases.person_alone(drawn[1]):
+            # What somebody else planned for her meanwhile is done by now and counted there.
+            if next(controller.ledger.entries(before, kind="plan.made"), None) is not None:
+                drawn = _drawn(controller, case, people, now)
+            case = _commit(controller, case, *drawn, actor, now)
+            return _to_the_end(
+                controller, case, drawn[0], people, _everywhere(controller), actor, now
+            )
+
+
+def _drawn(
+    controller: Controller,
+    case: Case,
+    people: Sequence[Sequence[Identifier]],
+    now: dt.datetime,
+) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
+    """The plan, everybody with all identifiers, the values that lead on; Obstructed."""
+    made, found, values = draw_up(controller, case, people, now)
+    if made.obstacles:
+        system, first = made.obstacles[0]
+        raise Obstructed(
+            f"`{system}.{first.dataset}` stands in the way: {first.words};"
+            " nothing was written in any system",
+            met=first.kind,
+            fix=first.fix,
+        )
+    return made, known_by(people, controller, found), values
+
+
+def _everywhere(controller: Controller) -> frozenset[Place]:
+    """Where rows of hers that came since the search are met, and go too."""
+    every = controller.datamap.systems.values()
+    return frozenset((s.name, d) for s in every for d in s.datasets)
+
+
+def _go_on(
+    controller: Controller,
+    case: Case,
+    people: Sequence[Sequence[Identifier]],
+    actor: Actor,
+    now: dt.datetime,
+) -> EraseAnswer:
+    """A case that was begun, from where it stopped."""
+    among = _everywhere(controller)
+    made = _sealed(controller, case)
+    away = {system for system, _ in made.unreached}
+    if away:
+        made = ask_again(controller, case, made, people, actor, now)
+        # Elsewhere she may have come back of her own will since: that is left to her.
+        back = away - {system for system, _ in made.unreached}
+        among = shape(controller.datamap).hanging(back)
+    elif _all_done(controller, case):
+        made = ask_again(controller, case, made, people, actor, now, among)
+    return _to_the_end(controller, case, made, people, among, actor, now)
+
+
+def _to_the_end(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    people: Sequence[Sequence[Identifier]],
+    among: frozenset[Place],
+    actor: Actor,
+    now: dt.datetime,
+) -> EraseAnswer:
+    answer = _carry_out(controller, case, made, people, among, actor, now)
+    if answer.appeared:
+        # What came meanwhile is hers too: once more, and what comes again has a cause.
+        case = controller.cases.get(case.id)
+        made = ask_again(controller, case, made, people, actor, now, among)
         answer = _carry_out(controller, case, made, people, among, actor, now)
-        if answer.appeared:
-            # What came meanwhile is hers too: once more, and what comes again has a cause.
-            case = controller.cases.get(case.id)
-            made = ask_again(controller, case, made, people, actor, now, among)
-            answer = _carry_out(controller, case, made, people, among, actor, now)
-        return answer
+    return answer
 
 
 def _all_done(controller: Controller, case: Case) -> bool:

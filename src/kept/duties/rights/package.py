@@ -3,7 +3,7 @@
     index.html      to read
     answer.json     the same answer for a program, without the rows
     data/*.json     the rows, one file per dataset, every column that was read
-    manifest.json   SHA-256 of every other file
+    manifest.json   SHA-256 of every other file, and a salt
 
 Rows are streamed into the files; the package appears under its name only when it is whole, and
 never in the place of anything that is there already.
@@ -18,6 +18,7 @@ import decimal
 import hashlib
 import json
 import os
+import secrets
 import stat
 import tempfile
 import uuid
@@ -195,7 +196,8 @@ class Package:
             out.write(json.dumps(answer, ensure_ascii=False, indent=1) + "\n")
         with self._open("index.html") as out:
             out.write(_page.get_template("package.html.j2").render(**page, answer=answer))
-        manifest = {"format": FORMAT, "files": self._files}
+        # Its hash stands in the ledger: with chance in it, what is held cannot be guessed from it.
+        manifest = {"format": FORMAT, "files": self._files, "salt": secrets.token_hex(32)}
         text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
         with self._open("manifest.json") as out:
             out.write(text)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,8 @@ from kept.controller import Controller, Place
 from kept.datamap.reach import shape
 from kept.decide import due, ties
 from kept.decide.plan import plan as make_plan
-from kept.duties.rights.request import refuse_mixed, refuse_several
+from kept.duties.rights.doubt import doubts, refuse_several
+from kept.duties.rights.request import refuse_mixed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
 from kept.model.plan import Action, Plan, Step
@@ -37,14 +37,25 @@ def draw_up(
     people: Sequence[Sequence[Identifier]],
     now: dt.datetime,
     values: Mapping[Place, KeyTable] | None = None,
+    *,
+    shown: bool = False,
 ) -> tuple[Plan, dict[Place, KeyTable], dict[Place, KeyTable]]:
     """Find, hold against laws and holds, plan: the plan, her rows, and the values by which rows
-    lead to others. Reads only. `values` are those that were found before.
+    lead to others. Reads only. `values` are those that were found before. `shown`: only to be
+    shown, so what would be refused is a warning.
     """
     bundle = controller.bundle
     located = controller.locate(people, values=values)
     found = controller.keys(located)
-    refuse_several(controller, found)
+    doubtful: tuple[str, ...] = ()
+    if shown:
+        doubtful = tuple(
+            f"{one.words}; with --yes it is refused without --same-person REASON"
+            for one in doubts(controller, people, found)
+            if not controller.cases.is_same_person(case)
+        )
+    else:
+        refuse_several(controller, case, people, found)
     stayed = controller.retained(case, people)
     refuse_mixed(controller, case, people, found, stayed.held)
     located.unreached.update(stayed.unread)
@@ -73,9 +84,33 @@ def draw_up(
         "erasure", datamap, found, held, tied,
         {s: a for s, a in abilities.items() if s not in located.unreached},
         people=len(people), foreign_keys=foreign, unreached=located.unreached,
-        warnings=(*located.warnings, *stayed.words), clause=_erasure_clause(controller),
+        warnings=(*doubtful, *located.warnings, *stayed.words), clause=_erasure_clause(controller),
     )  # fmt: skip
-    return made, found, located.values
+    return _once(controller, made, stayed.tables), found, located.values
+
+
+def _once(controller: Controller, made: Plan, stayed: Mapping[Place, KeyTable]) -> Plan:
+    """The plan without writing over what an earlier case has written over: it was counted there,
+    and now it only stays.
+    """
+    steps: list[Step] = []
+    for s in made.steps:
+        before = stayed.get((s.system, s.dataset))
+        if s.action is Action.OVERWRITE and s.reason is not None and before is not None:
+            old = {ties.norm(key) for key in before.values}
+            of_old = [row for row in s.keys.rows if ties.norm(row[1]) in old]
+            asked = replace(s, keys=KeyTable(s.keys.fields, tuple(of_old)))
+            done = controller.written_before(asked) if of_old else frozenset()
+            stays = tuple(row for row in of_old if ties.norm(row[1]) in done)
+            left = tuple(row for row in s.keys.rows if row not in stays)
+            if stays:
+                table = KeyTable(s.keys.fields, stays)
+                steps.append(replace(s, action=Action.RETAIN, keys=table, assign={}))
+            if not left:
+                continue
+            s = replace(s, keys=KeyTable(s.keys.fields, left))
+        steps.append(s)
+    return replace(made, steps=tuple(replace(s, number=n) for n, s in enumerate(steps, 1)))
 
 
 def _erasure_clause(controller: Controller) -> str:
@@ -124,7 +159,7 @@ def keep(
     controller.cases.seal_keys(case, _NAMES, names, connection=connection)
     tables = KeySet({_BETWEEN.join(place): table for place, table in values.items()})
     controller.cases.seal_keys(case, _VALUES, tables, connection=connection)
-    digest = hashlib.sha256(encode_plan(made)).hexdigest()
+    digest = controller.digest(encode_plan(made))
     planned = {
         "case": case.id,
         "right": "erasure",
@@ -146,6 +181,17 @@ def keep(
     )
 
 
+def sought(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]
+) -> list[list[Identifier]]:
+    """Everybody with the identifiers given and those that were sealed with the plan."""
+    known = [list(one) for one in people]
+    for table in (controller.cases.sealed_keys(case, _NAMES) or KeySet()).values():
+        for who, (kind, value) in table.rows:
+            known[who].append(Identifier(str(kind), str(value)))
+    return known
+
+
 def ask_again(
     controller: Controller,
     case: Case,
@@ -161,10 +207,7 @@ def ask_again(
 
     Steps that were planned before stay as they are; what is still away stays named.
     """
-    known = [list(one) for one in people]
-    for table in (controller.cases.sealed_keys(case, _NAMES) or KeySet()).values():
-        for who, (kind, value) in table.rows:
-            known[who].append(Identifier(str(kind), str(value)))
+    known = sought(controller, case, people)
     before = values_of(controller, case)
     again, _, values = draw_up(controller, case, people, now, before)
     away = {system for system, _ in made.unreached}
