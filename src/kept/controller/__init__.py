@@ -97,7 +97,7 @@ class Controller:
         self.actors = Actors(database)
         self.cases = Cases(database, vault, self.subjects)
         self.consents = Consents(database)
-        self.holds = Holds(database)
+        self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
 

@@ -16,6 +16,7 @@ from kept.app.commands.common import (
     Common,
     Identity,
     IdentityFile,
+    ending,
     opened,
     person,
     said,
@@ -108,7 +109,7 @@ def access_command(
     refuse_target(path)
     say = common.out
     with opened(common, "rights access", acting.role) as (controller, _):
-        with say.progress("asking every mapped system"):
+        with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
         controller.ledger.checkpoint(now)
     rows = sum(s.counts.found for s in answer.steps)
