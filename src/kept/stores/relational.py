@@ -87,6 +87,8 @@ class SqlStore(Store):
     """A store whose statements one dialect writes."""
 
     dialect: Dialect
+    #: how a person begins the transaction in which the statements are run
+    opening: tuple[str, ...] = ("BEGIN;",)
 
     def __init__(
         self,
@@ -158,7 +160,7 @@ class SqlStore(Store):
                 expected="keys and conditions without dates, moments and bytes",
                 fix="set the system's mode to `act`, or do it in the system itself",
             )
-        return ["BEGIN;", *written, "COMMIT;"] if written else []
+        return [*self.opening, *written, "COMMIT;"] if written else []
 
     def _by_row_text(self, change: Change) -> list[str]:
         session = self.session()
