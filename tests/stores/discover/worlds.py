@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from tests.stores.engines import opened
 
 FIRST = ("Aurelia", "Bastian", "Clotilde", "Dorotea", "Emeric", "Fabrizia", "Gaspard", "Ignacy")
 LAST = ("Achterberg", "Brzezinska", "Carvalho", "Dellarosa", "Eichendorf", "Fontaine", "Hoogland")
@@ -300,6 +301,19 @@ def into_postgresql(url: str, world: list[Table], more: Sequence[str] = ()) -> N
                     copy.write_row(row)
         for text in more:
             connection.execute(text)
+
+
+def into_mariadb(url: str, world: list[Table], more: Sequence[str] = ()) -> None:
+    with opened(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SET sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT'")
+        for text in ddl(world, "json"):
+            cursor.execute(text)
+        for table, names, made in rows(world):
+            places = ", ".join(["%s"] * len(names))
+            cursor.executemany(f'INSERT INTO "{table}" VALUES ({places})', made)
+        for text in more:
+            cursor.execute(text)
+        connection.commit()
 
 
 def into_sqlite(file: Path, world: list[Table], more: Sequence[str] = ()) -> str:

@@ -114,7 +114,7 @@ _PATIENCE: Final = 60.0
 @group.command(name="discover")
 def find(
     url: Annotated[
-        str, Parameter(help="the database: postgresql://… or sqlite:///…, or env:NAME to read it")
+        str, Parameter(help="the database: postgresql://…, mariadb://… or sqlite:///…, or env:NAME")
     ],
     /,
     *,
@@ -197,11 +197,14 @@ def _open(url: str, system: str) -> SqlStore:
     kind = {"postgres": "postgresql"}.get(kind, kind)
     if "://" not in url:
         raise UsageError(
-            "the database is not a URL", expected="postgresql://… or sqlite:///path/to/file"
+            "the database is not a URL",
+            expected="postgresql://…, mariadb://… or sqlite:///path/to/file",
         )
     store = open_store(kind, system, (), url, {"statement_timeout": _PATIENCE})
     if not isinstance(store, SqlStore):
-        raise UsageError("discovery reads SQL databases", expected="postgresql://… or sqlite:///…")
+        raise UsageError(
+            "discovery reads SQL databases", expected="postgresql://…, mariadb://… or sqlite:///…"
+        )
     return store
 
 

@@ -142,6 +142,46 @@ class SQLiteIdiom(Idiom):
         return sa.case((valid, sa.cast(taken, sa.Text)), else_=sa.null())
 
 
+class MariaDBIdiom(Idiom):
+    """Rows by lot, the catalogue, and JSON_VALUE."""
+
+    sqlglot = "mysql"
+
+    def sizes(self, session: SqlSession, tables: Mapping[str, Table]) -> Mapping[str, int]:
+        """By the engine's statistics, which are rough."""
+        asked = (
+            "SELECT table_name, table_rows FROM information_schema.tables "
+            "WHERE table_schema = database() AND table_type <> 'VIEW'"
+        )
+        return {name: int(rows or 0) for name, rows in session.ask(None, sa.text(asked))}
+
+    def views(self, session: SqlSession) -> Mapping[str, str]:
+        """As the catalogue writes them, without the name of the database; needs SHOW VIEW."""
+        asked = (
+            "SELECT table_name, view_definition, database() FROM information_schema.views "
+            "WHERE table_schema = database()"
+        )
+        rows = session.ask(None, sa.text(asked))
+        return {n: text.replace(f"`{here}`.", "") for n, text, here in rows if text}
+
+    def rows(self, table: Table, wanted: int | None, size: int | None) -> sa.FromClause:
+        """Each row by lot, with a fixed seed: the whole table is read, little is given."""
+        if wanted is None or table.view or size is None or size <= _MANY * wanted:
+            return table.clause
+        lot: Element = sa.func.rand(sa.literal_column(str(_SEED)))
+        share: Element = sa.literal_column(f"{1.5 * wanted / size:.9f}")
+        return sa.select(table.clause).where(lot < share).subquery("taken")
+
+    def text(self, element: Element) -> Element:
+        """The value as text."""
+        return sa.cast(element, sa.CHAR)
+
+    def leaf(self, element: Element, path: tuple[str, ...]) -> Element | None:
+        """`JSON_VALUE`; null where the text is no document."""
+        where = "$" + "".join('."' + step.replace('"', "") + '"' for step in path)
+        return sa.func.json_value(element, sa.literal(where))
+
+
 class _Jsonb(sa.types.UserDefinedType[Any]):
     cache_ok = True
 
@@ -161,6 +201,7 @@ def _name(schema: str, table: str) -> str:
 _IDIOMS: Final[Mapping[str, Idiom]] = {
     "postgresql": PostgreSQLIdiom(),
     "sqlite": SQLiteIdiom(),
+    "mariadb": MariaDBIdiom(),
 }
 
 
