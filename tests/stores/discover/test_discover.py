@@ -270,6 +270,22 @@ def test_a_sample_and_all_rows_agree(engine: str, fresh_pg_url: str, tmp_path: P
     assert links(sampled) == links(discover(store, year=2026, sample=None))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_sample_follows_no_rhythm_of_the_rows(
+    engine: str, fresh_pg_url: str, tmp_path: Path
+) -> None:
+    """Every second row has an address; a sample of every hundredth would see all or none."""
+    columns = {"id": ("integer primary key", "key"), "reach": ("text", "email")}
+    world = [("signups", columns, 20_000)]
+    gone = 'UPDATE "signups" SET "reach" = \'none\' WHERE "id" % 2 = 0'
+    found = discover(open_world(engine, world, fresh_pg_url, tmp_path, gone), year=2026, sample=200)
+    look = found.datasets["signups"].profile.look("reach")
+    assert look.shapes["name"] == 1
+    assert 200 <= look.seen <= 600
+    # `none` is one value however often it stands
+    assert 0.35 < look.distinct / look.seen < 0.65
+
+
 def test_nothing_is_written(tmp_path: Path) -> None:
     store = open_world("sqlite", worlds.ENGLISH, "", tmp_path, VIEW)
     file = tmp_path / "s.sqlite"

@@ -18,8 +18,16 @@ from kept.stores.relational import SqlSession
 
 #: A sample is drawn with the same seed each time: the same database gives the same answer.
 _SEED: Final = 7
+#: Rows from which on a table is large.
+_LARGE: Final = 500_000
+_PRIME: Final = 1_000_003
 #: A table this many times as large as what is wanted is sampled; a smaller one is cut off.
 _MANY: Final = 4
+
+
+def _number(value: int) -> Element:
+    """A number of ours, written into the statement."""
+    return sa.literal_column(str(value))
 
 
 class Idiom:
@@ -88,13 +96,15 @@ class PostgreSQLIdiom(Idiom):
         return {_name(schema, view): text.rstrip("; \n") for schema, view, text in rows if text}
 
     def rows(self, table: Table, wanted: int | None, size: int | None) -> sa.FromClause:
-        """Pages drawn at random; of views and foreign tables, the first rows."""
+        """Rows at random, of large tables pages; of views and foreign tables the first rows."""
         whole: sa.FromClause = table.clause
         if wanted is None or not table.physical or size is None or size <= _MANY * wanted:
             return whole
         share = min(100.0, 100 * 1.5 * wanted / size)
+        # rows of one page were often written together; but to draw rows is to read all pages
+        draw = sa.func.bernoulli if size < _LARGE else sa.func.system
         return whole.tablesample(
-            sa.func.system(sa.literal_column(f"{share:.6f}")), seed=sa.literal_column(str(_SEED))
+            draw(sa.literal_column(f"{share:.6f}")), seed=sa.literal_column(str(_SEED))
         )
 
     def leaf(self, element: Element, path: tuple[str, ...]) -> Element | None:
@@ -106,7 +116,7 @@ class PostgreSQLIdiom(Idiom):
 
 
 class SQLiteIdiom(Idiom):
-    """Every n-th row, and json_extract."""
+    """Rows by their scattered numbers, and json_extract."""
 
     sqlglot = "sqlite"
 
@@ -126,13 +136,13 @@ class SQLiteIdiom(Idiom):
         return {name: text for name, text in rows if text}
 
     def rows(self, table: Table, wanted: int | None, size: int | None) -> sa.FromClause:
-        """Rows whose number is a multiple."""
+        """Rows whose number, scattered, is small: every n-th row would follow any rhythm."""
         if wanted is None or not table.physical or size is None or size <= _MANY * wanted:
             return table.clause
         number = table.clause.c[table.physical[0]]
-        step: Element = sa.literal_column(str(max(1, size // wanted)))
-        taken = sa.select(table.clause).where(number % step == sa.literal_column("0"))
-        return taken.subquery("taken")
+        scattered = number % _number(2**31 - 1) * _number(2_654_435_761) % _number(_PRIME)
+        least = _number(max(1, _PRIME * 3 * wanted // (2 * size)))
+        return sa.select(table.clause).where(scattered < least).subquery("taken")
 
     def leaf(self, element: Element, path: tuple[str, ...]) -> Element | None:
         """`json_extract`, where the text is a document at all."""

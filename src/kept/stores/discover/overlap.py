@@ -146,15 +146,18 @@ class Overlap:
 
     def _hits(self, made: sa.CTE, there: Side, cast: tuple[bool, ...]) -> Element:
         table = self.profiles[there.dataset].table.clause.alias()
-        same = [
+        ends = [
             self._element(self._column(there, field), table.c[field], as_text, there.folded)
-            == made.c[f"v{i}"]
-            for i, (field, as_text) in enumerate(zip(there.fields, cast, strict=True))
+            for field, as_text in zip(there.fields, cast, strict=True)
         ]
-        met: sa.Select[Any] = (
-            sa.select(sa.literal_column("1")).select_from(table).where(*same).correlate(made)
-        )
-        return sa.select(sa.func.count()).select_from(made).where(met.exists()).scalar_subquery()
+        if len(ends) == 1:
+            # not correlated, so that an engine without hash joins makes the set only once
+            found: Element = made.c.v0.in_(sa.select(ends[0]))
+        else:
+            same = [end == made.c[f"v{i}"] for i, end in enumerate(ends)]
+            one: Element = sa.literal_column("1")
+            found = sa.select(one).select_from(table).where(*same).correlate(made).exists()
+        return sa.select(sa.func.count()).select_from(made).where(found).scalar_subquery()
 
     def values(self, dataset: str, column: str, most: int) -> list[str]:
         """The distinct values of a column that names kinds of things; none where many."""

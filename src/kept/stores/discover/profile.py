@@ -58,7 +58,8 @@ def _fill(
     if not columns:
         return
     shown = [_shown(idiom, column, source.c[name]) for name, column in columns.items()]
-    limit: Element = sa.literal_column(str(wanted))
+    # what was drawn comes in the order of the table: cut off early, the sample has no end of it
+    limit: Element = sa.literal_column(str(wanted if source is table.clause else 3 * wanted))
     rows = session.ask(table.dataset, sa.select(*shown).select_from(source).limit(limit))
     if not rows and source is not table.clause:
         # every page drawn was empty: take what comes first

@@ -14,13 +14,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from kept.model.values import Type
 from kept.stores.discover.names import listed
+
+_T = TypeVar("_T")
 
 #: Characters of a value that are looked at, and values a column.
 LONGEST: Final = 400
@@ -243,14 +245,21 @@ def look(values: Sequence[Any], kind: Type, year: int) -> Look:
     if kind in ("integer", "boolean", "real", "decimal"):
         _numbers(found, there)
         return found
-    texts = list(dict.fromkeys(str(v)[:LONGEST].strip() for v in there))[:VALUES]
+    texts = _spread(list(dict.fromkeys(str(v)[:LONGEST].strip() for v in there)), VALUES)
     _texts(found, [t for t in texts if t])
     return found
 
 
+def _spread(values: Sequence[_T], most: int) -> list[_T]:
+    """At most `most` of the values, from the whole length of them."""
+    if len(values) <= most:
+        return list(values)
+    return [values[n * len(values) // most] for n in range(most)]
+
+
 def _dates(found: Look, values: Sequence[Any], year: int) -> None:
     years = []
-    for value in values[:VALUES]:
+    for value in _spread(values, VALUES):
         if isinstance(value, dt.date):
             years.append(value.year)
         elif isinstance(value, str) and value[:4].isdigit():
@@ -261,7 +270,7 @@ def _dates(found: Look, values: Sequence[Any], year: int) -> None:
 
 
 def _numbers(found: Look, values: Sequence[Any]) -> None:
-    sample = values[:VALUES]
+    sample = _spread(values, VALUES)
     found.tried = len(sample)
     found.shapes["latitude"] = sum(
         not isinstance(v, int) and abs(float(v)) <= 180 and float(v) % 1 != 0 for v in sample
@@ -276,13 +285,13 @@ def _texts(found: Look, texts: Sequence[str]) -> None:
         count = sum(1 for text in texts if matches(text))
         if count:
             found.shapes[shape] = count
-    rest = [t for t in texts if _PHONE.match(t)][:_SLOW]
+    rest = _spread([t for t in texts if _PHONE.match(t)], _SLOW)
     if rest and not found.shapes.get("ip"):
         right = sum(map(phone, rest))
         every = sum(1 for t in texts if _PHONE.match(t))
         found.shapes["phone"] = round(right / len(rest) * every)
     if found.shapes.get("email", 0) + found.shapes.get("url", 0) == 0:
-        tried = list(texts[:_SLOW])
+        tried = _spread(texts, _SLOW)
         found.shapes["national"] = round(national(tried) / len(tried) * len(texts))
     spoken = [_WORD.findall(text) for text in texts]
     total = sum(map(len, spoken))
