@@ -73,8 +73,8 @@ class Cases(Steps):
     """The requests of people."""
 
     def __init__(self, database: Database, vault: Vault, subjects: Subjects) -> None:
-        super().__init__(database)
-        self._vault, self._subjects = vault, subjects
+        super().__init__(database, vault)
+        self._subjects = subjects
 
     def open(
         self,
