@@ -116,6 +116,56 @@ def test_a_message_keeps_its_other_side(tmp_path: Path) -> None:
     assert (found.datasets["messages"].outcome or "").startswith("anonymise one side")
 
 
+HOUSEHOLDS: list[worlds.Table] = [
+    ("persons", {
+        "id": ("integer primary key", "key"), "first_name": ("text", "first"),
+        "email": ("text", "email"),
+    }, 90),
+    ("households", {"id": ("integer primary key", "key"), "label": ("text", "thing")}, 40),
+    ("household_members", {
+        "household_id": ("integer", "households"), "person_id": ("integer", "persons"),
+    }, 130),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_a_junction_table_ties_stays_until_the_last_owner_goes(
+    engine: str, fresh_pg_url: str, tmp_path: Path
+) -> None:
+    found = discover(open_world(engine, HOUSEHOLDS, fresh_pg_url, tmp_path), year=2026)
+    assert kinds(found, "household_members") == {
+        "person_id": Owner.OWNED, "household_id": Owner.ACCESSED,
+    }  # fmt: skip
+    said = "keep until the last owner goes, then delete"
+    assert found.datasets["households"].outcome == said
+    assert any("household_members" in q for q in found.datasets["households"].questions)
+    (tie,) = (k for k in found.datasets["household_members"].links if k.to == "households")
+    assert tie.outcome == f"of `households`: {said}"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_addresses_alone_tie_a_table_to_people(
+    engine: str, fresh_pg_url: str, tmp_path: Path
+) -> None:
+    """Spelt in capitals, and some of them of people who are no users."""
+    world = [t for t in worlds.ENGLISH if t[0] in ("Users", "NewsletterSignups")]
+    same = (
+        'UPDATE "NewsletterSignups" SET "Email" = (SELECT upper(u."EmailAddress") FROM "Users" u '
+        'WHERE u."Id" = "NewsletterSignups"."Id") WHERE "Id" <= 30'
+    )
+    found = discover(open_world(engine, world, fresh_pg_url, tmp_path, same), year=2026)
+    (tie,) = found.datasets["NewsletterSignups"].links
+    assert (tie.columns, tie.to, tie.on) == (("Email",), "Users", ("EmailAddress",))
+    assert (tie.basis, tie.kind) == ("email", Owner.OWNED)
+
+
+def test_addresses_of_others_tie_nothing(tmp_path: Path) -> None:
+    world = [t for t in worlds.ENGLISH if t[0] in ("Users", "NewsletterSignups")]
+    other = 'UPDATE "NewsletterSignups" SET "Email" = \'n\' || "Id" || \'@example.net\''
+    found = discover(open_world("sqlite", world, "", tmp_path, other), year=2026)
+    assert found.datasets["NewsletterSignups"].links == ()
+
+
 def test_owners_of_several_kinds(english: Discovery) -> None:
     several = [k for k in english.datasets["Attachments"].links if k.basis == "polymorphic"]
     assert {(k.to, k.when) for k in several} == {

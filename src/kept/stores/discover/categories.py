@@ -152,6 +152,11 @@ def _nothing(profile: Profile, name: str, person: str | None) -> Verdict:
             "free-text", 0.7, (f"documents with {mails} e-mail addresses in them",), free_text=True,
             ask="which places of the document hold personal data?",
         )  # fmt: skip
+    if person in ("person", "staff") and column.type in ("text", "other", "json", "bytes"):
+        return Verdict(
+            None, 0.5, ("nothing says what it holds, and the row is a person",),
+            ask="does it say something about her?",
+        )  # fmt: skip
     sure = 0.9 if person is None else 0.7
     return Verdict(None, sure, ("neither its name nor its values say otherwise",))
 

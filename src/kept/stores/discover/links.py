@@ -3,7 +3,7 @@
 Each candidate's evidence is weighed in log-odds; the best of a column is a link where the sum
 says that it is likelier than not. Values weigh by how surprising they are: that every number
 of a column is met in a key without gaps says nothing, that every UUID is says nearly all.
-The weights were set by hand on schemas that `docs/discovery.md` names.
+The weights were set by hand; docs/adr/0023 says how.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _ABOVE: Final = listed(
     "manager supervisor boss chief vorgesetzter chef superieur jefe capo responsabile chefe "
     "leidinggevende przelozony"
 )
+_NUMBERS: Final = (("id",), ("uuid",), ("guid",), ("uid",))
 _MEASURES: Final = listed("""
     count counter total sum max min avg mean limit level score rank ranking position order sort
     size length width height weight status state flags flag version year month day age amount
@@ -113,6 +114,8 @@ class Linker:
     def _of_column(self, profile: Profile, column: Column) -> list[Candidate]:
         if column.type not in _KEY_TYPES or column.generated:
             return []
+        if (column.name,) == profile.table.key and names.after(column.name, profile.table.name):
+            return []
         here = Side(profile.name, (column.name,))
         made = self.named(profile, column.name, column.type, here)
         look = profile.look(column.name)
@@ -178,7 +181,9 @@ class Linker:
             if on not in table.columns or (target == profile.name and (on,) == here.fields):
                 continue
             column = table.columns[on]
-            key = (on,) == table.key
+            # a number of its own beside a natural key is a key as well
+            number = (on,) != table.key and names.words(on) in _NUMBERS
+            key = (on,) == table.key or number
             namesake = on.lower() == name.lower()
             if not key and not namesake and kind != "text":
                 continue
@@ -186,7 +191,7 @@ class Linker:
                 continue
             if not key and column.type == "text" and not (namesake or _label(on)):
                 continue
-            yield on, 0.0 if key else (-0.5 if namesake else -1.5)
+            yield on, -0.2 * number if key else (-0.5 if namesake else -1.5)
 
     def _grades(
         self, profile: Profile, name: str, parts: Words, keyed: bool
@@ -302,7 +307,7 @@ class Linker:
         acts = names.actor(parts)
         means = names.person_word(word)
         if acts or (role and keyed):
-            weak = 1.2 if names.unsure(word) else 2.2
+            weak = 1.2 if names.unsure(parts) else 2.2
             grade, why = (3.3 if acts else weak), "says what a person does"
         elif means in ("person", "staff") and keyed:
             grade, why = 2.8, f"`{word}` means people"

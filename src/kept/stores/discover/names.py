@@ -121,8 +121,11 @@ _AGENT: Final = re.compile(r"[a-z]{3,}(?:er|or|ee|eur|eur|ist)\Z")
 #: Of all these, the ones that things may be called too.
 _UNSURE: Final = listed(
     "from to source src target dest destination dst lead deleted closed locked modified updated "
-    "edited approved reviewed verified following blocked resolved rep subject"
+    "edited approved reviewed verified following blocked resolved rep subject operator handler "
+    "processor writer checker"
 )
+#: With one of these before it, `rep` is short for a person.
+_REPRESENTING: Final = listed("sales support account service customer field medical")
 
 #: Ends and beginnings that only say "this is a key".
 KEYS: Final = listed(
@@ -222,6 +225,15 @@ def base(name: str, glued: Iterable[str] = ()) -> tuple[Words, bool]:
     return tuple(parts), keyed
 
 
+def after(column: str, table: str) -> bool:
+    """Whether a column is the table's own key by its name: `dashboard_userid`, `OrderNo`."""
+    head, whole = "".join(words(column)), "".join(words(table))
+    return any(
+        head.endswith(end) and same(head.removesuffix(end), whole)
+        for end in ("id", "uuid", "guid", "uid", "no", "nr", "num", "number", "code", "key", "pk")
+    )
+
+
 def generic(name: str) -> bool:
     """Whether the name could be any table's key or label."""
     return len(words(name)) == 1 and words(name)[0] in _GENERIC
@@ -254,8 +266,11 @@ def part(parts: Words) -> Part | None:
     return None
 
 
-def unsure(word: str) -> bool:
+def unsure(parts: Words) -> bool:
     """Whether things are called so as well as people: `target_id`, `cloned_from_id`."""
+    word = parts[-1]
+    if word == "rep" and len(parts) > 1:
+        return parts[-2] not in _REPRESENTING
     return word in _UNSURE or word in _BY
 
 
