@@ -30,6 +30,13 @@ class OnErase(StrEnum):
     NEVER = "never"  # no personal data of hers (reference data)
 
 
+class Stays(StrEnum):
+    """What becomes of rows that a law or a hold keeps from an erasure."""
+
+    ISOLATED = "isolated"  # sealed with Kept; the table holds what an overwriting puts there
+    IN_PLACE = "in-place"  # the law itself wants them readable where they are (books)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One column. `category` is a vocabulary term or None (not personal).
@@ -72,6 +79,7 @@ class Dataset:
     `key` identifies one row; `unique` False: the store was seen not to promise that.
     `retention` names a class of the bundle's retention.yml,
     `clock` the field from which that class counts, `activities` the activities it serves.
+    `stays` None: the map does not say, and rows that must stay do so in place.
     """
 
     name: str
@@ -85,6 +93,7 @@ class Dataset:
     title: str | None = None
     line: int = 0
     unique: bool = True
+    stays: Stays | None = None
 
     @property
     def personal(self) -> tuple[Field, ...]:

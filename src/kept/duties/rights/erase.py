@@ -166,14 +166,18 @@ def _plan(
     located.unreached.update(stayed.unread)
     for place, table in stayed.tables.items():
         if place[0] not in located.unreached:
-            before = found[place].rows if place in found else ()
-            found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*before, *table.rows))))
+            rows = found[place].rows if place in found else ()
+            found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
     subjects = {s: person for person, known in enumerate(case.subjects) for s in known}
     holds = controller.holds.applying(list(subjects), now)
     datamap = controller.realised({system for system, _ in found})
     foreign = controller.foreign_keys()
-    asked = ties.questions(datamap, found, laws, [(h.system, h.dataset) for h in holds], foreign)
+    # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
+    standing = {h.id for h in controller.holds.all(now)}
+    before = due.standing(stayed.held, standing)
+    places = [(h.system, h.dataset) for h in holds] + list(before)
+    asked = ties.questions(datamap, found, laws, places, foreign)
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
     scopes = [
@@ -183,6 +187,7 @@ def _plan(
     held = due.merge(
         due.statutory(datamap, found, laws, dates, tied, today),
         due.explicit(found, scopes, today),
+        {place: kept for place, kept in before.items() if place in found},
     )
     abilities = controller.abilities
     made = make_plan(
@@ -248,7 +253,7 @@ def _keep(
     retained = [
         (s.system, s.dataset, s.keys, s.reason)
         for s in made.steps
-        if s.reason is not None and s.action in (Action.RETAIN, Action.OVERWRITE)
+        if s.reason is not None and s.action is not Action.DELETE
     ]
     flat = [i for one in known for i in one]
     controller.suppressions.add(flat, now, source="erasure", connection=connection)
@@ -415,6 +420,7 @@ def _carry_out(
                 entries.append(_entry(case, number, result, attempts[number], now))
             controller.ledger.append_in(connection, entries)
 
+    controller.isolate(case, (s for s in made.steps if s.number in left), now)
     try:
         outcomes = controller.execute(made, mark=case.id, done=done, record=record)
     except Obstructed as problem:
@@ -508,7 +514,7 @@ def _shred(
         return None, []
     kept = set()
     for step in made.steps:
-        if step.action is Action.RETAIN:
+        if step.action in (Action.RETAIN, Action.ISOLATE):
             kept.add(controller.datamap.dataset(step.system, step.dataset).retention)
     classes = {PERSON} | {r for r in controller.bundle.retention if r not in kept}
     day = controller.vault.shred(subjects, classes, now, connection=connection)
@@ -564,9 +570,9 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
     """The plan as steps: what would be found, changed and retained."""
     steps = []
     for s in made.steps:
-        stays = s.action is Action.RETAIN
+        retained, isolated = s.action is Action.RETAIN, s.action is Action.ISOLATE
         counts = Counts(
-            found=s.rows, changed=0 if stays else s.rows, retained=s.rows if stays else 0
+            s.rows, 0 if retained or isolated else s.rows, s.rows * retained, s.rows * isolated
         )
         problem = next(
             (
