@@ -209,6 +209,16 @@ CASES: dict[str, Case] = {
         fails=_then(_erase, _tampered("UPDATE case_step SET verified = false")),
         vacuous=_nothing,
     ),
+    "rights.isolated-is-unreadable": Case(
+        passes=_erase,
+        fails=_then(_text("shop.yml", "    stays: in-place\n", ""), _erase),
+        vacuous=_nothing,
+    ),
+    "rights.what-is-kept-ends": Case(
+        passes=_erase,
+        fails=_then(_erase, _tampered("UPDATE locator SET until = '2026-01-01'")),
+        vacuous=_nothing,
+    ),
     "collect.basis-is-stamped": Case(
         fails=_statement("UPDATE signup SET basis = NULL WHERE id = 1"), vacuous=_empty("signup")
     ),
