@@ -69,6 +69,17 @@ def _taken_back(world: Path) -> None:
         controller.consents.withdraw(who, "marketing.email", NOW, source="page")
 
 
+def _objected(world: Path) -> None:
+    """Ana, who is known, and somebody whom nobody knows."""
+    with _opened(world) as controller:
+        controller.subjects.of([parse("email=ana@example.org")], NOW)
+        for who in ("email=ana@example.org", "email=new@example.net"):
+            request = Request(((parse(who),),), override="test")
+            answer = rights.object_to(controller, request, ["marketing", "site.improve"], NOW)
+            assert answer.stops
+            assert answer.weighed
+
+
 def _own(world: Path, statement: str) -> None:
     """Tamper with Kept's own tables, as somebody with the database password could."""
     with _opened(world) as controller, controller.database.connection() as connection:
@@ -207,6 +218,14 @@ CASES: dict[str, Case] = {
     "rights.answers-tell-what-was-done": Case(
         passes=_erase,
         fails=_then(_erase, _tampered("UPDATE case_step SET verified = false")),
+        vacuous=_nothing,
+    ),
+    "rights.objections-stop-the-purpose": Case(
+        passes=_objected,
+        fails=_then(
+            _objected,
+            _tampered("DELETE FROM suppression WHERE kind = 'email'; DELETE FROM fact"),
+        ),
         vacuous=_nothing,
     ),
     "collect.basis-is-stamped": Case(

@@ -55,6 +55,8 @@ COMMANDS: Final = (
     _cli("map show"),
     _cli("rights access", _DISCLOSES, changes=True),
     _cli("rights erase", _ANSWERS, changes=True),
+    _cli("rights object", _DISCLOSES, changes=True),
+    _cli("rights weigh", _ANSWERS, changes=True),
     _cli("case list"),
     _cli("case show"),
     _cli("case refuse", _ANSWERS, changes=True),

@@ -62,10 +62,11 @@ def register(app: App) -> None:
     app.command(group)
 
 
-def _request(
+def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting,
 ) -> Request:  # fmt: skip
+    """The request that the options of a command of this group make."""
     named = person(identity, file)
     if not named and case is None:
         raise UsageError(
@@ -95,7 +96,7 @@ def access_command(
 ) -> int:
     """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting)
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
     refuse_target(path)
     say = common.out
@@ -107,7 +108,7 @@ def access_command(
     words: list[str] = [
         f"Case {answer.case}: access",
         "",
-        *([_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
+        *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
@@ -144,7 +145,7 @@ def erase_command(
 ) -> int:  # fmt: skip
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting)
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
@@ -159,7 +160,7 @@ def erase_command(
     words: list[str] = [
         f"Case {answer.case}: erasure" + ("" if answer.executed else " (a plan, nothing was done)"),
         "",
-        _table(answer.steps, modes, planned=not answer.executed),
+        step_table(answer.steps, modes, planned=not answer.executed),
         "",
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
@@ -200,7 +201,8 @@ def _modes(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, 
     return {s.store: systems[s.store].mode for s in steps if s.store in systems}
 
 
-def _table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+    """The steps of an answer as a table for people."""
     if not steps:
         return "Nothing is held under what was given, in any system that answered."
     rows: list[tuple[Any, ...]] = []

@@ -2,15 +2,19 @@
 
     plan → preview → rehearse → execute → read back → receipt
 
-GDPR Art. 15 (access) and 17 (erasure). Controls stand in `checks`, the package a person gets
-in `package`.
+GDPR Art. 15 (access), 17 (erasure) and 21 (objection). Controls stand in `checks` and
+`choice_checks`, the package a person gets in `package`.
 """
 
-from kept.duties.rights import checks
+from kept.duties.rights import checks, choice_checks
 from kept.duties.rights.access import AccessAnswer, access
+from kept.duties.rights.choice import ChoiceAnswer
 from kept.duties.rights.erase import EraseAnswer, erase, preview
+from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.request import Request, close_case
 
 __all__ = [
-    "AccessAnswer", "EraseAnswer", "Request", "access", "checks", "close_case", "erase", "preview",
+    "AccessAnswer", "ChoiceAnswer", "EraseAnswer", "Request", "access", "checks", "choice_checks",
+    "close_case",
+    "erase", "object_to", "preview", "preview_objection", "weigh",
 ]  # fmt: skip

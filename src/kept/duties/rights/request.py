@@ -17,11 +17,12 @@ from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.terms.identifiers import Identifier
+from kept.terms.rights import RIGHTS
 
 #: Roles that may let a request pass without evidence of who asks; recorded, with the reason.
 MAY_OVERRIDE = frozenset({"privacy-officer", "approver", "operator"})
 #: The verb of `kept rights` that carries a right out.
-VERBS: Final = {"access": "access", "erasure": "erase"}
+VERBS: Final = {right.id: right.verb for right in RIGHTS.values() if right.verb is not None}
 #: How a case ends that is not carried out: the organisation refuses, or the person withdraws.
 WITHOUT: Final = {"refused": State.REFUSED, "withdrawn": State.WITHDRAWN}
 
@@ -167,6 +168,16 @@ def _overridden(case: str, right: str, reason: str, actor: Actor, now: dt.dateti
     digest = hashlib.sha256(reason.encode()).hexdigest()
     body = {"case": case, "reason": digest, "verb": right, "role": name(actor.role)}
     return Entry("override.used", now, body)
+
+
+def follows(case: Case) -> tuple[str, ...]:
+    """The words after `kept rights` by which a case goes on, once it is known who asks."""
+    right = RIGHTS[case.right]
+    if case.state is State.CHECKED and case.right == "objection":
+        return ("weigh", "--case", case.id, "--outcome", "upheld", "--grounds", "…")
+    asked = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
+    yes = ("--yes",) if (right.writes or right.chooses) and (case.evidence or case.override) else ()
+    return (VERBS[case.right], "--case", case.id, *asked, *yes)
 
 
 def require_known_asker(case: Case) -> None:
