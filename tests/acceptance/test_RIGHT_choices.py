@@ -110,3 +110,91 @@ def test_RIGHT_4_it_holds_when_somebody_is_first_met(world: World) -> None:
             )
             connection.execute("DROP TABLE kept_aside")
     world.proven("RIGHT-4")
+
+
+def _subscribed(world: World, email: str) -> None:
+    with world.company.database() as connection:
+        connection.execute(
+            "INSERT INTO subscription (email, topic, wanted, last_interest_at, legal_basis,"
+            " activity, policy_version) VALUES (%s, 'product-news', true, now(), 'consent',"
+            " 'newsletter', '2023-06-27')",
+            (email,),
+        )
+
+
+def test_RIGHT_7_8_9_a_withdrawal_ends_what_rests_on_consent_and_nothing_else(
+    world: World, person: tuple[str, Browser]
+) -> None:
+    """RIGHT-8, RIGHT-9. Not yet of RIGHT-7: a public place where she can do it herself."""
+    email, browser = person
+    _subscribed(world, email)
+    assert _mail(world, email)
+    before = world.rows()
+    ran = world.kept("rights", "withdraw", "--identity", f"email={email}", "--region", "EEA",
+                     "--evidence", "gave a code", "--purpose", "marketing", "--yes")  # fmt: skip
+    assert (ran.status, ran.document["complete"]) == (1, False)
+    assert not _mail(world, email)
+    assert _improve(world, email)
+    assert _serve(world, email)
+    status, said = browser.send("/support", subject="Help", body="It still works for me?")
+    assert status == 201, said
+    # The answer lists what goes on: what for, the ground, the clause.
+    rests = {t["purpose"]: t for t in ran.document["goes_on"]}
+    assert {"service.payment", "service.account"} <= rests.keys()
+    assert all(t["ground"] and t["clauses"] for t in rests.values())
+    assert not {p for p in rests if p.startswith("marketing")}
+    # What rested on the consent alone is due, and goes with one more command.
+    assert [(s["store"], s["dataset"], s["found"]) for s in ran.document["due"]] == [
+        ("customers", "subscription", 1)
+    ]
+    case = ran.document["case"]
+    said = world.kept("case", "show", case, json=False).out
+    assert f"withdraw --case {case} --erase --yes" in said
+    done = world.kept("rights", "withdraw", "--case", case, "--erase", "--yes")
+    assert (done.status, done.document["complete"]) == (0, True), done.said
+    after = world.rows()
+    gone = {at for at in before if at not in after}
+    assert {table for table, _ in gone} == {"customers.subscription"}
+    assert len(gone) == 1
+    world.proven("RIGHT-9")
+
+
+def test_RIGHT_8_the_consent_of_that_day_is_still_known(world: World) -> None:
+    """It was given in Kept's records before; deleting it there would make history, and is found."""
+    email = world.stranger()
+    first = world.kept("rights", "withdraw", "--identity", f"email={email}", "--override", "x1",
+                       "--purpose", "site.improve", "--yes")  # fmt: skip
+    assert first.status == 0, first.said
+    with world.sql() as connection:
+        (subject,) = connection.execute("SELECT max(subject) FROM subject").fetchone() or (0,)
+        connection.execute(
+            "INSERT INTO fact (subject, fact, holds, valid_from, known_from, source)"
+            " VALUES (%s, 'withdrawn:site.improve', false, now(), now(), 'form'),"
+            " (%s, 'consent:site.improve', true, now(), now(), 'form')",
+            (subject, subject),
+        )
+    assert _improve(world, email)
+    again = world.kept("rights", "withdraw", "--identity", f"email={email}", "--override", "x1",
+                       "--purpose", "site.improve", "--yes")  # fmt: skip
+    assert again.status == 0, again.said
+    assert not _improve(world, email)
+    world.proven("RIGHT-8")
+    delete = "DELETE FROM fact WHERE subject = %s AND fact = 'consent:site.improve' AND holds"
+    with world.sql() as connection:
+        kept_aside = connection.execute(
+            "SELECT subject, fact, holds, valid_from, known_from, source FROM fact"
+            " WHERE subject = %s AND fact = 'consent:site.improve' AND holds",
+            (subject,),
+        ).fetchall()
+        connection.execute(delete, (subject,))
+    try:
+        assert world.proof("RIGHT-8")["outcome"] == "fail"
+    finally:
+        with world.sql() as connection:
+            for row in kept_aside:
+                connection.execute(
+                    "INSERT INTO fact (subject, fact, holds, valid_from, known_from, source)"
+                    " VALUES (%s, %s, %s, %s, %s, %s)",
+                    row,
+                )
+    world.proven("RIGHT-8")

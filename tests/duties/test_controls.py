@@ -7,6 +7,7 @@ road that the control does not use.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import http.server
 import threading
 from collections.abc import Callable, Iterator
@@ -78,6 +79,15 @@ def _objected(world: Path) -> None:
             answer = rights.object_to(controller, request, ["marketing", "site.improve"], NOW)
             assert answer.stops
             assert answer.weighed
+
+
+def _withdrew(world: Path) -> None:
+    with _opened(world) as controller:
+        before = NOW - dt.timedelta(days=30)
+        who = controller.subjects.of([parse("email=ana@example.org")], before)
+        controller.consents.grant(who, "site.improve", before, source="form")
+        request = Request(((parse("email=ana@example.org"),),), override="test")
+        assert rights.withdraw(controller, request, ["site.improve"], NOW).complete
 
 
 def _own(world: Path, statement: str) -> None:
@@ -226,6 +236,16 @@ CASES: dict[str, Case] = {
             _objected,
             _tampered("DELETE FROM suppression WHERE kind = 'email'; DELETE FROM fact"),
         ),
+        vacuous=_nothing,
+    ),
+    "rights.withdrawals-stop-consent-only": Case(
+        passes=_withdrew,
+        fails=_then(_withdrew, _tampered("DELETE FROM fact WHERE fact LIKE 'withdrawn:%'")),
+        vacuous=_nothing,
+    ),
+    "rights.withdrawals-are-forward-only": Case(
+        passes=_withdrew,
+        fails=_then(_withdrew, _tampered("DELETE FROM fact WHERE fact LIKE 'consent:%' AND holds")),
         vacuous=_nothing,
     ),
     "collect.basis-is-stamped": Case(

@@ -57,6 +57,7 @@ COMMANDS: Final = (
     _cli("rights erase", _ANSWERS, changes=True),
     _cli("rights object", _DISCLOSES, changes=True),
     _cli("rights weigh", _ANSWERS, changes=True),
+    _cli("rights withdraw", _DISCLOSES, changes=True),
     _cli("case list"),
     _cli("case show"),
     _cli("case refuse", _ANSWERS, changes=True),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -18,8 +18,16 @@ from kept.app.commands.common import (
     said,
 )
 from kept.app.commands.rights import CaseId, Evidence, Override, group, request_of, step_table
-from kept.app.output import table
-from kept.duties.rights import ChoiceAnswer, object_to, preview_objection, weigh
+from kept.app.output import many, table
+from kept.app.surface import require
+from kept.duties.rights import (
+    ChoiceAnswer,
+    object_to,
+    preview_objection,
+    preview_withdrawal,
+    weigh,
+    withdraw,
+)
 from kept.duties.rights.choice import Told
 
 Purposes = Annotated[
@@ -28,6 +36,12 @@ Purposes = Annotated[
 ]
 Region = Annotated[
     str, Parameter(help="the region whose legal bases apply to her (default: the strictest)")
+]
+Show = Annotated[
+    bool,
+    Parameter(
+        help="print statements for systems in mode assisted: they hold row keys", negative=""
+    ),
 ]
 Yes = Annotated[
     bool, Parameter(help="carry it out; without it is only shown what it would do", negative="")
@@ -103,6 +117,71 @@ def weigh_command(
     what = "have stopped for good" if outcome == "upheld" else "go on, on the grounds recorded"
     common.out.result(document, [f"Case {done.id} is {done.state}: the purposes {what}."])
     return 0
+
+
+@group.command(name="withdraw")
+def withdraw_command(
+    *,
+    purpose: Purposes = None,
+    region: Region = "unknown",
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
+    yes: Yes = False,
+    erase: Annotated[
+        bool,
+        Parameter(help="also erase the data that rested on the consent alone", negative=""),
+    ] = False,
+    override: Override = None,
+    evidence: Evidence = None,
+    case: CaseId = None,
+    show: Show = False,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """A person takes consent back: what rests on it stops, all else goes on and is listed."""
+    request = request_of(identity, identity_file, override, evidence, case, acting)
+    say, now = common.out, acting.moment
+    if erase:
+        # Erasing is for those who may erase, whatever it is for.
+        require("rights erase", acting.role)
+    with opened(common, "rights withdraw", acting.role) as (controller, _):
+        if yes:
+            answer = withdraw(controller, request, purpose or (), now, region=region, erase=erase)
+        else:
+            answer = preview_withdrawal(controller, request, purpose or (), now, region=region)
+        controller.ledger.checkpoint(now)
+    words = [*_words(answer, "withdrawal of consent"), *statements(answer.statements, show=show)]
+    if not answer.executed:
+        words.append(_go_on(answer, common, purpose or (), named=bool(override or evidence)))
+    elif not answer.complete and answer.due:
+        again = common.next("rights", "withdraw", "--case", answer.case, "--erase", "--yes")
+        words += ["In force. Not complete: what is due has to go:", again]
+    else:
+        words.append(_ended(answer))
+    say.result(_document(answer, show=show), words)
+    return 0 if answer.complete or not answer.executed else 1
+
+
+def _document(answer: ChoiceAnswer, *, show: bool) -> dict[str, Any]:
+    """The answer as JSON; statements, which name rows by key, only where they are asked for."""
+    document = answer.document()
+    if not show:
+        document["statements"] = {s: len(lines) for s, lines in answer.statements.items()}
+    return document
+
+
+def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
+    """What a person has to carry out in systems of mode assisted."""
+    words: list[str] = []
+    for system, lines in made.items():
+        if show:
+            words += [f"For {system}, to be carried out by a person:", *lines, ""]
+        else:
+            words.append(
+                f"{system}: {many(len(lines), 'statement')} for a person to carry out; add --show"
+                " to print them (they hold row keys)."
+            )
+    return words
 
 
 def _words(answer: ChoiceAnswer, what: str) -> list[str]:

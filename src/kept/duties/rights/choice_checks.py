@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
@@ -13,6 +14,9 @@ from kept.errors import UsageError
 from kept.model.decision import Ask, Facts
 from kept.records.subject import LINKING
 from kept.terms.identifiers import Identifier
+
+#: Bases that end when the person says so.
+_REFUSABLE: Final = ("consent", "legitimate-interest")
 
 
 @control("rights.objections-stop-the-purpose")
@@ -46,6 +50,94 @@ def objections_stop_the_purpose(
     yield Looked(looked, "objections on record")
 
 
+@control("rights.withdrawals-stop-consent-only")
+def withdrawals_stop_consent_only(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """What was on consent does not come back under another basis; what was not goes on.
+
+    Held against the ledger's withdrawals, for whom their cases name, until she agrees anew.
+    """
+    bundle, looked = controller.bundle, 0
+    words = bundle.vocabulary
+    refusable = {
+        a.purpose
+        for a in bundle.activities.values()
+        if any(known_basis(words, b) in _REFUSABLE for b in a.bases.values())
+    }
+    others = [
+        Ask(a.purpose, a.categories[0], a.contexts[0], region="EEA")
+        for a in bundle.activities.values()
+        if a.purpose not in refusable and "EEA" in a.bases
+    ]
+    for case, purpose, at, _ in _withdrawals(controller, now):
+        asks = _asks(controller, purpose)
+        for identifier in _named(controller, case):
+            if _since(controller, identifier, purpose, at):
+                continue
+            looked += 1
+            if any(_allows(controller, ask, identifier, now) for ask in asks):
+                yield Finding("the door", f"`{purpose}` is allowed although consent was withdrawn")
+            for ask in others:
+                if not _allows(controller, ask, identifier, now) and _allows(
+                    controller, ask, identifier, now, without_kind="withdrawn"
+                ):
+                    yield Finding(
+                        "the door", f"`{ask.purpose}`, which rests on another ground, was stopped"
+                    )
+    yield Looked(looked, "withdrawals on record")
+
+
+@control("rights.withdrawals-are-forward-only")
+def withdrawals_are_forward_only(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """Judged by what was known just before, a use is still covered by the consent of that day.
+
+    The ledger says of each withdrawal whether there was a consent; the records have to know it.
+    """
+    looked = 0
+    for case, purpose, at, had in _withdrawals(controller, now):
+        before = at - dt.timedelta(milliseconds=1)
+        for subject in {s for i in _named(controller, case) for s in controller.subjects.find([i])}:
+            if not had or not _made_before(controller, subject, at):
+                continue  # there was none, or she was erased and came back as somebody new
+            looked += 1
+            facts = controller.consents.facts(subject, before, known=before)
+            bit = controller.rules.layout.place.get(f"consent:{purpose}", 0)
+            if not controller.rules.word(facts) & bit:
+                yield Finding("the records", f"the consent to `{purpose}` before is not known")
+    yield Looked(looked, "consents that were withdrawn")
+
+
+def _withdrawals(
+    controller: Controller, now: dt.datetime
+) -> Iterator[tuple[str, str, dt.datetime, bool]]:
+    """(case, purpose, when, whether there was a consent) of the withdrawals of cases."""
+    for _, e in controller.ledger.entries(kind="consent.withdrawn"):
+        if e.at <= now and "case" in e.body:
+            yield str(e.body["case"]), str(e.body["purpose"]), e.at, bool(e.body.get("had"))
+
+
+def _since(controller: Controller, who: Identifier, purpose: str, at: dt.datetime) -> bool:
+    """Whether she agreed anew, straight from the records."""
+    with controller.database.connection() as connection:
+        row = connection.execute(
+            "SELECT EXISTS (SELECT FROM fact WHERE subject = ANY(%s) AND fact = %s AND holds"
+            " AND known_from > %s)",
+            (list(controller.subjects.find([who])), f"consent:{purpose}", at),
+        ).fetchone()
+    return bool(row and row[0])
+
+
+def _made_before(controller: Controller, subject: int, at: dt.datetime) -> bool:
+    with controller.database.connection() as connection:
+        row = connection.execute(
+            "SELECT made_at < %s FROM subject WHERE subject = %s", (at, subject)
+        ).fetchone()
+    return bool(row and row[0])
+
+
 def _entries(controller: Controller, kind: str, now: dt.datetime) -> list[tuple[str, str]]:
     """(case, purpose) of the entries of a kind that were made by a case."""
     return [
@@ -73,15 +165,16 @@ def _asks(controller: Controller, purpose: str) -> list[Ask]:
         if words.within("purposes", a.purpose, purpose)
         for category in a.categories
         for region, basis in (("EEA", a.bases.get("EEA")), ("other", a.bases.get("default")))
-        if basis and known_basis(words, basis) in ("consent", "legitimate-interest")
+        if basis and known_basis(words, basis) in _REFUSABLE
     ]
 
 
 def _allows(
     controller: Controller, ask: Ask, identifier: Identifier, now: dt.datetime,
-    without: Iterable[str] = (),
+    without_kind: str | None = None,
 ) -> bool:  # fmt: skip
     """Whether the door would allow it, had she given every ground that there is."""
     facts = controller.facts(identifier, now)
-    every = {f for f in controller.rules.facts if f.partition(":")[0] in GROUNDS} - set(without)
-    return use(controller.rules, ask, Facts(facts.held | every, facts.unknown, facts.epoch)).allow
+    every = {f for f in controller.rules.facts if f.partition(":")[0] in GROUNDS}
+    held = {f for f in facts.held if f.partition(":")[0] != without_kind}
+    return use(controller.rules, ask, Facts(frozenset(held | every), facts.unknown)).allow

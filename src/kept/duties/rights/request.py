@@ -175,7 +175,9 @@ def follows(case: Case) -> tuple[str, ...]:
     right = RIGHTS[case.right]
     if case.state is State.CHECKED and case.right == "objection":
         return ("weigh", "--case", case.id, "--outcome", "upheld", "--grounds", "…")
-    asked = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
+    asked: tuple[str, ...] = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
+    if case.state in (State.EXECUTING, State.EXECUTED, State.CHECKED):
+        asked = ("--erase",) if case.right == "withdrawal" else asked
     yes = ("--yes",) if (right.writes or right.chooses) and (case.evidence or case.override) else ()
     return (VERBS[case.right], "--case", case.id, *asked, *yes)
 
