@@ -198,3 +198,38 @@ def test_RIGHT_8_the_consent_of_that_day_is_still_known(world: World) -> None:
                     row,
                 )
     world.proven("RIGHT-8")
+
+
+def test_RIGHT_5_what_is_restricted_is_not_used_until_she_was_told(
+    world: World, person: tuple[str, Browser]
+) -> None:
+    email, browser = person
+    ran = world.kept("rights", "restrict", "--identity", f"email={email}", "--ground", "claims",
+                     "--evidence", "answered a code", "--region", "EEA", "--yes")  # fmt: skip
+    assert (ran.status, ran.document["complete"]) == (0, True)
+    case = ran.document["case"]
+    # Every use: at the door, and through it at the company's own counter.
+    assert not _mail(world, email)
+    assert not _improve(world, email)
+    assert not _serve(world, email)
+    orders = len([at for at in world.rows() if at[0] == "customers.invoice"])
+    status, _ = browser.send("/order", quantity="1")
+    assert status == 403
+    assert len([at for at in world.rows() if at[0] == "customers.invoice"]) == orders
+    left = {t["purpose"] for t in ran.document["goes_on"]}
+    assert left == {"rights", "storage", "dispute", "disclosure.protection"}
+    # It is hers to see all the same.
+    assert world.access(email)[0].status == 0
+    world.proven("RIGHT-5")
+    lifting = ("rights", "lift", "--case", case)
+    assert world.kept(*lifting, "--reason", "the claim is settled").status == 1
+    assert f"lift --case {case} --told" in world.kept("case", "show", case, json=False).out
+    assert world.kept(*lifting, "--told", "a letter of today").status == 0
+    assert not _serve(world, email)
+    assert f"lift --case {case} --reason" in world.kept("case", "show", case, json=False).out
+    done = world.kept(*lifting, "--reason", "the claim is settled")
+    assert (done.status, done.document["lifted"]) == (0, True)
+    assert _serve(world, email)
+    status, said = browser.send("/order", quantity="1")
+    assert status == 201, said
+    world.proven("RIGHT-5")

@@ -81,6 +81,20 @@ def _objected(world: Path) -> None:
             assert answer.weighed
 
 
+def _restricted(world: Path) -> None:
+    """Ana's is lifted after word; Ben's stands, but for what he agrees to."""
+    with _opened(world) as controller:
+        for number, who in enumerate(("email=ana@example.org", "email=ben@example.org")):
+            request = Request(((parse(who),),), override="test")
+            answer = rights.restrict(controller, request, "claims", NOW, but=["communicate"])
+            assert answer.complete
+            if number == 0:
+                by = {"actor": "Pia", "role": "operator"}
+                rights.notify(controller, answer.case, "by letter", now=NOW, **by)
+                later = NOW + dt.timedelta(seconds=1)
+                assert rights.lift(controller, answer.case, "over", now=later, **by)[1]
+
+
 def _withdrew(world: Path) -> None:
     with _opened(world) as controller:
         before = NOW - dt.timedelta(days=30)
@@ -236,6 +250,11 @@ CASES: dict[str, Case] = {
             _objected,
             _tampered("DELETE FROM suppression WHERE kind = 'email'; DELETE FROM fact"),
         ),
+        vacuous=_nothing,
+    ),
+    "rights.restrictions-stop-every-use": Case(
+        passes=_restricted,
+        fails=_then(_restricted, _tampered("DELETE FROM suppression; DELETE FROM fact")),
         vacuous=_nothing,
     ),
     "rights.withdrawals-stop-consent-only": Case(

@@ -58,6 +58,8 @@ COMMANDS: Final = (
     _cli("rights object", _DISCLOSES, changes=True),
     _cli("rights weigh", _ANSWERS, changes=True),
     _cli("rights withdraw", _DISCLOSES, changes=True),
+    _cli("rights restrict", _DISCLOSES, changes=True),
+    _cli("rights lift", _ANSWERS, changes=True),
     _cli("case list"),
     _cli("case show"),
     _cli("case refuse", _ANSWERS, changes=True),

@@ -276,10 +276,10 @@ class Rules:
     def _impediments(self, purpose: str, bases: set[str]) -> Iterator[Check]:
         words, place = self.vocabulary, self.layout.place
         above = words.above("purposes", purpose)
-        hold = place.get(f"hold:{purpose}", 0)
-        for fact, (why, spares, lifted) in FREEZES.items():
+        for fact, (why, spares, ground) in FREEZES.items():
             if above.isdisjoint(spares):
-                yield Check(fact, why, forbids=place[fact], lifts=hold if lifted else 0)
+                lifts = place.get(f"{ground}:{purpose}", 0)
+                yield Check(fact, why, forbids=place[fact], lifts=lifts)
         channel = words.channel_of(purpose)
         if channel is not None or not above.isdisjoint(_PROMOTION):
             # Promotion without a channel of its own may use any of them.

@@ -3,7 +3,8 @@
 Each fact has a moment since when it holds and one since when Kept knows it. Rows are only
 ever added: what was decided yesterday can be judged by what was known yesterday. The names of
 facts are those of the judgement: `consent:<purpose>`, `withdrawn:<purpose>`, `objection:…`,
-`preference:…`, `request:…`, `contract`, `terms`, `restricted`, `child`, `isolated`, `erased`.
+`preference:…`, `request:…`, `agreed:…`, `contract`, `terms`, `restricted`, `child`, `isolated`,
+`erased`.
 
 A person's epoch grows with every new fact, so that a batch can see that a choice came in
 between. The same facts as bits stand in `subject_facts` for audiences; a new fact removes the

@@ -22,13 +22,19 @@ from kept.app.output import many, table
 from kept.app.surface import require
 from kept.duties.rights import (
     ChoiceAnswer,
+    lift,
+    notify,
     object_to,
     preview_objection,
+    preview_restriction,
     preview_withdrawal,
+    restrict,
     weigh,
     withdraw,
 )
 from kept.duties.rights.choice import Told
+from kept.duties.rights.restriction import GROUNDS
+from kept.errors import UsageError
 
 Purposes = Annotated[
     list[str] | None,
@@ -116,6 +122,90 @@ def weigh_command(
     document = {"case": done.id, "right": done.right, "state": done.state.value, "outcome": outcome}
     what = "have stopped for good" if outcome == "upheld" else "go on, on the grounds recorded"
     common.out.result(document, [f"Case {done.id} is {done.state}: the purposes {what}."])
+    return 0
+
+
+@group.command(name="restrict")
+def restrict_command(
+    *,
+    ground: Annotated[str, Parameter(help=f"why she asks: {', '.join(GROUNDS)} (GDPR Art. 18(1))")],
+    but: Annotated[
+        list[str] | None,
+        Parameter(
+            help="a purpose that she agrees to all the same; may be given again", negative=""
+        ),
+    ] = None,
+    region: Region = "unknown",
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
+    yes: Yes = False,
+    override: Override = None,
+    evidence: Evidence = None,
+    case: CaseId = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """A person has the use of her data restricted: it stays, and is not used until lifted."""
+    request = request_of(identity, identity_file, override, evidence, case, acting)
+    say, act = common.out, restrict if yes else preview_restriction
+    with opened(common, "rights restrict", acting.role) as (controller, _):
+        answer = act(controller, request, ground, acting.moment, but=but or (), region=region)
+        controller.ledger.checkpoint(acting.moment)
+    words = _words(answer, "restriction")
+    if not answer.executed:
+        again = common.next("rights", "restrict", "--case", answer.case, "--ground", ground,
+                            *(w for p in but or () for w in ("--but", p)))  # fmt: skip
+        named = "" if override or evidence else ' --evidence "…"'
+        words.append(f"To carry it out: {again}{named} --yes")
+    else:
+        words.append(_ended(answer))
+        told = common.next("rights", "lift", "--case", answer.case, "--told", "…")
+        words.append(f"It stands until it is lifted, and before that she is told: {told}")
+    say.result(answer.document(), words)
+    return 0 if answer.complete or not answer.executed else 1
+
+
+@group.command(name="lift")
+def lift_command(
+    *,
+    case: Annotated[str, Parameter(help="the case of the restriction")],
+    told: Annotated[
+        str | None, Parameter(help="first: how and when she was told that it is to be lifted")
+    ] = None,
+    reason: Annotated[
+        str | None, Parameter(help="then: why it is lifted, in words that she may be told")
+    ] = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Lift a restriction, in two steps: record that she was told, then lift it."""
+    if (told is None) == (reason is None):
+        raise UsageError(
+            "lifting is done in two steps, one at a time",
+            expected="--told first; later --reason",
+        )
+    now, again = acting.moment, False
+    with opened(common, "rights lift", acting.role) as (controller, _):
+        if told is not None:
+            done = notify(
+                controller, case, said(told, "--told"), actor=acting.actor, role=acting.role,
+                now=now,
+            )  # fmt: skip
+        else:
+            done, again = lift(
+                controller, case, said(reason or "", "--reason"), actor=acting.actor,
+                role=acting.role, now=now,
+            )  # fmt: skip
+        controller.ledger.checkpoint(now)
+    document = {"case": done.id, "right": done.right, "state": done.state.value, "lifted": again}
+    if told is not None:
+        step = common.next("rights", "lift", "--case", done.id, "--reason", "…")
+        words = f"Recorded that she was told; it still stands. To lift it: {step}"
+    elif again:
+        words = f"Case {done.id} is closed: the restriction is lifted."
+    else:
+        words = f"Case {done.id} is closed; another case restricts the same data, so it stands."
+    common.out.result(document, [words])
     return 0
 
 

@@ -18,6 +18,9 @@ from kept.terms.identifiers import Identifier
 #: Bases that end when the person says so.
 _REFUSABLE: Final = ("consent", "legitimate-interest")
 
+#: What GDPR Art. 18(2) leaves while a restriction stands, and the rights themselves.
+_LEFT: Final = ("rights", "storage", "dispute", "disclosure.protection", "public-interest")
+
 
 @control("rights.objections-stop-the-purpose")
 def objections_stop_the_purpose(
@@ -110,6 +113,58 @@ def withdrawals_are_forward_only(
     yield Looked(looked, "consents that were withdrawn")
 
 
+@control("rights.restrictions-stop-every-use")
+def restrictions_stop_every_use(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """While a restriction stands only what the law leaves is allowed; lifted only after word.
+
+    Held against the ledger's restrictions, for whom their cases name, whatever grounds there
+    are but a consent that she gave in spite of it.
+    """
+    bundle = controller.bundle
+    within = bundle.vocabulary.within
+    asks = [
+        Ask(a.purpose, a.categories[0], a.contexts[0], region=region)
+        for a in bundle.activities.values()
+        for region in ("EEA", "other")
+        if not any(within("purposes", a.purpose, left) for left in _LEFT)
+    ]
+    told: set[str] = set()
+    closed: set[str] = set()
+    for _, e in controller.ledger.entries(kind="case.moved"):
+        if e.at > now or "case" not in e.body:
+            continue
+        case, state = str(e.body["case"]), e.body["state"]
+        if state == "notified":
+            told.add(case)
+        elif state == "closed":
+            closed.add(case)
+            if case not in told:
+                yield Finding("a case", "a restriction was lifted before the person was told")
+    for _, e in controller.ledger.entries(kind="restriction.lifted"):
+        if e.at <= now and str(e.body.get("case")) not in told:
+            yield Finding("a case", "a restriction was lifted before the person was told")
+    yield Looked(len(closed), "restrictions that were lifted")
+    looked = 0
+    for _, e in controller.ledger.entries(kind="restriction.set"):
+        if e.at > now or "case" not in e.body or e.body["case"] in closed:
+            continue
+        for identifier in _named(controller, str(e.body["case"])):
+            looked += 1
+            agreed = [
+                f.partition(":")[2]
+                for f in controller.facts(identifier, now).held
+                if f.startswith("agreed:")
+            ]
+            for ask in asks:
+                if any(within("purposes", ask.purpose, p) for p in agreed):
+                    continue
+                if _allows(controller, ask, identifier, now, but="agreed"):
+                    yield Finding("the door", f"`{ask.purpose}` is allowed although restricted")
+    yield Looked(looked, "restrictions in force")
+
+
 def _withdrawals(
     controller: Controller, now: dt.datetime
 ) -> Iterator[tuple[str, str, dt.datetime, bool]]:
@@ -171,10 +226,14 @@ def _asks(controller: Controller, purpose: str) -> list[Ask]:
 
 def _allows(
     controller: Controller, ask: Ask, identifier: Identifier, now: dt.datetime,
-    without_kind: str | None = None,
+    without_kind: str | None = None, but: str | None = None,
 ) -> bool:  # fmt: skip
-    """Whether the door would allow it, had she given every ground that there is."""
+    """Whether the door would allow it, had she given every ground that there is.
+
+    `without_kind`: as if no fact of that kind were known; `but`: no ground of that kind is made
+    up.
+    """
     facts = controller.facts(identifier, now)
-    every = {f for f in controller.rules.facts if f.partition(":")[0] in GROUNDS}
+    every = {f for f in controller.rules.facts if f.partition(":")[0] in GROUNDS - {but}}
     held = {f for f in facts.held if f.partition(":")[0] != without_kind}
     return use(controller.rules, ask, Facts(frozenset(held | every), facts.unknown)).allow

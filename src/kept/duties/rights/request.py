@@ -175,7 +175,11 @@ def follows(case: Case) -> tuple[str, ...]:
     right = RIGHTS[case.right]
     if case.state is State.CHECKED and case.right == "objection":
         return ("weigh", "--case", case.id, "--outcome", "upheld", "--grounds", "…")
+    if case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED):
+        step = "--told" if case.state is State.CHECKED else "--reason"
+        return ("lift", "--case", case.id, step, "…")
     asked: tuple[str, ...] = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
+    asked = ("--ground", "…") if case.right == "restriction" else asked
     if case.state in (State.EXECUTING, State.EXECUTED, State.CHECKED):
         asked = ("--erase",) if case.right == "withdrawal" else asked
     yes = ("--yes",) if (right.writes or right.chooses) and (case.evidence or case.override) else ()

@@ -32,7 +32,7 @@ from kept.duties.rights.choice import (
 )
 from kept.duties.rights.request import Request, open_case, require_known_asker
 from kept.ledger.entry import Entry, name
-from kept.model.plan import Plan, StepResult
+from kept.model.plan import Plan, Reason, StepResult
 from kept.model.select import KeyTable, by_key
 from kept.records.actor import Actor
 from kept.records.case import Case, State
@@ -42,6 +42,8 @@ _FRESH: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLA
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 #: A row stamped with one of these does not rest on consent, whatever its table is for.
 _OTHER_GROUNDS: Final = ("contract", "legal-obligation")
+
+_FROZEN: Final = "restricted"
 
 
 def preview_withdrawal(
@@ -195,9 +197,10 @@ def _due(
     parts: Sequence[str], region: str, now: dt.datetime,
 ) -> Plan:  # fmt: skip
     """The plan for her rows that nothing may be done with any more. Reads only."""
+    facts = {f for i in her.identifiers for f in controller.facts(i, now).held}
+    kinds = {f.partition(":")[0] for f in facts}
     taken = {f"withdrawn:{p}" for p in parts}
-    for facts in controller.consents.facts_of(her.subjects, now):
-        taken |= {f for f in facts.held if f.partition(":")[0] in ("withdrawn", "objection")}
+    taken |= {f for f in facts if f.partition(":")[0] in ("withdrawn", "objection")}
     going = {e.activity.id for e in judged(controller, taken, region) if not e.stops}
     over = {e.activity.id for e in judged(controller, [f"withdrawn:{p}" for p in parts], region)
             if e.stops}  # fmt: skip
@@ -216,7 +219,8 @@ def _due(
     asked = ties.questions(datamap, found, laws, [(h.system, h.dataset) for h in holds], foreign)
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
-    scopes = [due.HoldScope(h.reason(), 0 if h.subject else None, h.system, h.dataset)
+    scopes = [due.HoldScope(_restricted(controller), 0)] if _FROZEN in kinds else []
+    scopes += [due.HoldScope(h.reason(), 0 if h.subject else None, h.system, h.dataset)
               for h in holds]  # fmt: skip
     held = due.merge(
         due.statutory(datamap, found, laws, dates, tied, today),
@@ -227,6 +231,12 @@ def _due(
         "withdrawal", datamap, found, held, tied, abilities, people=len(people),
         foreign_keys=foreign, unreached=unreached, clause=_clause(controller),
     )  # fmt: skip
+
+
+def _restricted(controller: Controller) -> Reason:
+    """Why nothing of hers goes by itself while its use is restricted."""
+    words = "Its use is restricted at her wish, so it stays until that is lifted."
+    return Reason(words, "GDPR Art. 18", None, _clause(controller))
 
 
 def _clause(controller: Controller) -> str:
