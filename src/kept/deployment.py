@@ -311,10 +311,11 @@ def _system(path: Path, name: str, table: Any) -> SystemConfig:
 
 
 def _beside(path: Path, store: Any, url: str | None) -> str | None:
-    """A database file is named relative to kept.toml, whatever the current directory is."""
-    if store != "sqlite" or url is None:
+    """A file or folder is named relative to kept.toml, whatever the current directory is."""
+    prefix = {"sqlite": "sqlite:///", "parquet": "file://"}.get(store)
+    if prefix is None or url is None:
         return url
-    return str((path.parent / url.removeprefix("sqlite:///")).resolve())
+    return str((path.parent / url.removeprefix(prefix)).resolve())
 
 
 def _one_of(path: Path, value: str, known: tuple[str, ...], key: str) -> str:

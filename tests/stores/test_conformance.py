@@ -9,8 +9,10 @@ import pytest
 from tests.stores.engines import (
     Cupboard,
     drawers,
+    fill_mariadb,
     fill_postgresql,
     fill_sqlite,
+    mariadb,
     postgresql,
     sqlite,
 )
@@ -34,6 +36,22 @@ class TestPostgreSQL(StoreSuite):
 
     def open(self) -> Store:
         return postgresql(self.url)
+
+
+class TestMariaDB(StoreSuite):
+    constraints = frozenset(("unique", "not-null", "foreign-key"))
+    examples = 20
+
+    @pytest.fixture(autouse=True)
+    def _engine(self, maria_url: str) -> None:
+        self.url = maria_url
+
+    def make(self, rows: Rows) -> Store:
+        fill_mariadb(self.url, rows)
+        return mariadb(self.url)
+
+    def open(self) -> Store:
+        return mariadb(self.url)
 
 
 class TestSQLite(StoreSuite):

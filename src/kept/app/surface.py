@@ -51,6 +51,7 @@ COMMANDS: Final = (
     _cli("policy render"),
     _cli("policy diff"),
     _cli("policy publish", _ANSWERS, changes=True),
+    _cli("map discover"),
     _cli("map check"),
     _cli("map show"),
     _cli("rights access", _DISCLOSES, changes=True),

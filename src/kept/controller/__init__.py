@@ -17,6 +17,7 @@ from types import TracebackType
 
 from kept.controller import execute as executing
 from kept.controller import locate as locating
+from kept.controller import passage
 from kept.controller import retained as retaining
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
@@ -56,7 +57,6 @@ from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
 from kept.terms.identifiers import Identifier
-from kept.terms.regimes import REGIONS
 
 __all__ = ["Controller", "Located", "Place"]
 
@@ -97,7 +97,7 @@ class Controller:
         self.actors = Actors(database)
         self.cases = Cases(database, vault, self.subjects)
         self.consents = Consents(database)
-        self.holds = Holds(database)
+        self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
 
@@ -388,6 +388,16 @@ class Controller:
                                 known.append((who, one))
         return known
 
+    def naming(
+        self, place: Place, keys: KeyTable, fields: tuple[str, ...]
+    ) -> Iterator[tuple[str, Value]]:
+        """(field, value) of these rows. To see whether they name one person; never shown."""
+        with self._stores[place[0]].session() as session:
+            for _, batch in session.read([by_key(place[1], keys, fields)]):
+                at = [batch.columns.index(name_) for name_ in fields]
+                for row in batch.rows:
+                    yield from zip(fields, (row[i] for i in at), strict=True)
+
     @property
     def abilities(self) -> dict[str, Abilities]:
         """What the store of each system can do, as data for the planner."""
@@ -411,6 +421,16 @@ class Controller:
         return executing.execute(
             plan, self.datamap, self._stores, mark=mark, done=done, record=record
         )
+
+    def digest(self, data: bytes) -> str:
+        """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:
+        plans with their row keys, words of people. Comparable within this deployment only.
+        """
+        return self.vault.mac("ledger", data).hex()
+
+    def written_before(self, step: Step) -> frozenset[tuple[Value, ...]]:
+        """Keys (normalised) of rows that hold already what an overwriting step would put there."""
+        return executing.written_before(self._stores[step.system], self.datamap, step)
 
     # — looking ———————————————————————————————————————————————————————————————————————————
 
@@ -454,39 +474,8 @@ class Controller:
         """The judgement, with its entry."""
         decision = may(self.rules, ask, facts)
         rule = self.rules.judge(ask).deciding(self.rules.word(facts))
-        self.ledger.append(self._decided(ask, decision, rule, facts.epoch, now))
+        self.ledger.append(passage.entry(self.bundle, ask, decision, rule, facts.epoch, now))
         return decision
-
-    def _decided(
-        self, ask: Ask, decision: Decision, rule: str, epoch: int, now: dt.datetime
-    ) -> Entry:
-        words = self.bundle.vocabulary
-        contexts = {c for a in self.bundle.activities.values() for c in a.contexts} | {"any"}
-
-        def known(term: str, terms: Container[str]) -> str:
-            # Only words of the policy reach the ledger: whoever asks could have sent a name.
-            return name(term) if term in terms else "unknown"
-
-        body: dict[str, object] = {
-            "purpose": known(ask.purpose, words.purposes),
-            "allowed": decision.allow,
-            "category": known(ask.category, words.categories),
-            "context": known(ask.context, contexts),
-            "recipient": known(
-                ask.recipient, {*words.recipients, *self.bundle.recipients, "controller"}
-            ),
-            "region": known(ask.region, REGIONS),
-            "epoch": epoch,
-            "clauses": list(decision.because),
-        }
-        if decision.activity:
-            body["activity"] = name(decision.activity)
-        if not decision.allow:
-            # The kind of the rule that denies (decide.use.Check), a word of a closed list.
-            body["reason"] = name(rule)
-        if decision.basis:
-            body["basis"] = name(decision.basis)
-        return Entry("use.decided", now, body)
 
 
 def _own(bundle: Bundle) -> System:

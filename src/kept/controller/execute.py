@@ -10,12 +10,13 @@ a handle that did not write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from kept.datamap.map import DataMap
+from kept.decide.ties import norm
 from kept.errors import KeptError, NotAble, Obstructed, StoreError
 from kept.model.change import Assignment, Change, Const, Template
 from kept.model.plan import Action, Counts, Mode, Plan, Step, StepResult, SystemPlan
@@ -232,18 +233,31 @@ def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
 
 def _overwritten(session: Session, datamap: DataMap, step: Step) -> int:
     """How many rows of the step now hold what it assigned; a row that is gone counts as done."""
+    met = list(_compared(session, datamap, step))
+    return step.rows - sum(not as_wanted for _, as_wanted in met) if met else step.rows
+
+
+def written_before(store: Store, datamap: DataMap, step: Step) -> frozenset[tuple[Value, ...]]:
+    """Keys (normalised) of rows that hold already what an overwriting step would put there."""
+    with store.session() as session:
+        return frozenset(key for key, as_wanted in _compared(session, datamap, step) if as_wanted)
+
+
+def _compared(
+    session: Session, datamap: DataMap, step: Step
+) -> Iterator[tuple[tuple[Value, ...], bool]]:
+    """(key, whether it holds what the step assigns) of every row that is there."""
     dataset = datamap.dataset(step.system, step.dataset)
-    wrong, present = 0, 0
     for _, batch in session.read([by_key(step.dataset, step.keys)]):
         for row in {tuple(r) for r in batch.rows}:
-            present += 1
             values = dict(zip(batch.columns, row, strict=True))
-            for name, assigned in step.assign.items():
-                expected = coerce(_expected(assigned, values), dataset.fields[name].type)
-                if values[name] != expected:
-                    wrong += 1
-                    break
-    return step.rows - wrong if present else step.rows
+            yield (
+                norm(tuple(values[f] for f in dataset.key)),
+                all(
+                    values[name] == coerce(_expected(assigned, values), dataset.fields[name].type)
+                    for name, assigned in step.assign.items()
+                ),
+            )
 
 
 def _expected(assigned: Assignment, row: Mapping[str, Value]) -> Value:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+from kept.datamap.check import READONLY
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, System
 from kept.datamap.overwrite import stuck, written
 from kept.datamap.reach import Place
@@ -26,6 +27,7 @@ from kept.model.change import Assignment
 from kept.model.plan import Action, Obstacle, Plan, Reason, Step, SystemPlan
 from kept.model.select import KeyRow, KeyTable, Select
 
+_WRITES = (Action.DELETE, Action.OVERWRITE)
 _ORDER = (Action.READ, Action.RETAIN, Action.OVERWRITE, Action.DELETE)
 
 
@@ -109,6 +111,7 @@ def plan(
             obstacles += [(name, one) for one in wrong]
             obstacles += [(name, one) for one in _unable(dataset, made, abilities[name])]
             obstacles += [(name, one) for one in _unnamed(dataset, made)]
+            obstacles += [(name, one) for one in _loose(name, dataset, made, foreign_keys)]
     said += _torn(datamap, full, whole) + _unmapped(datamap, full, foreign_keys)
     said += _renamed(steps, foreign_keys)
     return _finished(right, datamap, steps, abilities, people, unreached, said, obstacles)
@@ -322,6 +325,10 @@ def _order(
 
 
 def _unable(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> Iterator[Obstacle]:
+    if dataset.readonly and any(step.action in _WRITES for step in steps):
+        what = "it is a view, or kept so that nothing of it can be deleted or overwritten"
+        yield Obstacle(dataset.name, "other", what, READONLY)
+        return
     for action, able, verb in (
         (Action.DELETE, abilities.delete, "delete rows"),
         (Action.OVERWRITE, abilities.update, "change rows"),
@@ -337,7 +344,7 @@ def _unable(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> It
 
 def _unnamed(dataset: Dataset, steps: Iterable[Step]) -> Iterator[Obstacle]:
     """Rows that their key does not name: another row could go for them, or none at all."""
-    written_to = [s for s in steps if s.action in (Action.DELETE, Action.OVERWRITE)]
+    written_to = [s for s in steps if s.action in _WRITES and not dataset.readonly]
     fields = ", ".join(dataset.key)
     if written_to and not dataset.unique:
         yield Obstacle(
@@ -353,6 +360,31 @@ def _unnamed(dataset: Dataset, steps: Iterable[Step]) -> Iterator[Obstacle]:
             f"a row that would have to go has a null in its key (`{fields}`)",
             "fill the key of that row, and declare its fields NOT NULL",
         )
+
+
+def _loose(
+    system: str,
+    dataset: Dataset,
+    steps: Iterable[Step],
+    foreign_keys: Mapping[Place, Iterable[Link]] | None,
+) -> Iterator[Obstacle]:
+    """Rows that the engine would take along because it compares their reference loosely: rows
+    that no search by the key itself has met, and that may be somebody else's.
+    """
+    if not any(step.action is Action.DELETE for step in steps):
+        return
+    for place, links in sorted((foreign_keys or {}).items()):
+        for link in links:
+            fields = [n for n in link.on if n in dataset.fields and dataset.fields[n].loose]
+            if place[0] == system and link.to == dataset.name and fields:
+                yield Obstacle(
+                    dataset.name,
+                    "key",
+                    f"`{place[1]}` refers to `{fields[0]}`, and the engine takes texts that differ"
+                    " (in case) for the same there: rows of others could go",
+                    f"give `{fields[0]}` an exact collation (BINARY, or a deterministic one)",
+                )
+                return
 
 
 def _torn(

@@ -60,10 +60,16 @@ class Dialect(abc.ABC):
     written: EngineDialect  # placeholders that `Binder.written` replaces by literals: %s
     #: types whose text, cast by the engine, is what model.values.coerce gives
     templated: frozenset[Type] = frozenset({"text", "integer"})
+    #: whether a row without a proven key has an address of the engine's own (Table.physical)
+    addressed: bool = True
 
     @abc.abstractmethod
     def side(self, column: Column, element: Element) -> Element:
         """The row's side of a comparison, exact by code points."""
+
+    @abc.abstractmethod
+    def bare(self, column: Column, element: Element) -> Element:
+        """The column as rows of one table are told apart by it: by code points."""
 
     @abc.abstractmethod
     def parameter(self, column: Column, bind: Element) -> Element:
@@ -72,6 +78,12 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def member(self, column: Column, side: Element, bind: Element) -> Element:
         """`side` is one of the values of the list parameter `bind`."""
+
+    def among(
+        self, sides: Sequence[Element], values: Sequence[Element], source: sa.FromClause
+    ) -> Element:
+        """The row of `sides` is one of the rows of `values` in `source`."""
+        return sa.tuple_(*sides).in_(sa.select(*values).select_from(source))
 
     @abc.abstractmethod
     def folded(self, column: Column, element: Element) -> Element:
@@ -84,6 +96,17 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def joined(self, a: Column, left: Element, b: Column, right: Element) -> Element:
         """Two columns of the same system are equal."""
+
+    def together(self, parts: Sequence[Element]) -> Element:
+        """Texts, one after the other."""
+        made, *rest = parts
+        for part in rest:
+            made = made.op("||")(part)
+        return made
+
+    def absent(self, column: Column, element: Element) -> Element:
+        """The column holds a null."""
+        return element.is_(None)
 
     @abc.abstractmethod
     def new(self, column: Column, text: Element) -> Element:

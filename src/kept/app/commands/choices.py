@@ -17,7 +17,15 @@ from kept.app.commands.common import (
     opened,
     said,
 )
-from kept.app.commands.rights import CaseId, Evidence, Override, group, request_of, step_table
+from kept.app.commands.rights import (
+    CaseId,
+    Evidence,
+    Override,
+    SamePerson,
+    group,
+    request_of,
+    step_table,
+)
 from kept.app.output import many, table
 from kept.app.surface import require
 from kept.duties.rights import (
@@ -69,12 +77,13 @@ def object_command(
     yes: Yes = False,
     override: Override = None,
     evidence: Evidence = None,
+    same_person: SamePerson = None,
     case: CaseId = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """A person objects to purposes: they stop at once; what is not marketing is then weighed."""
-    request = request_of(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     say, act = common.out, object_to if yes else preview_objection
     with opened(common, "rights object", acting.role) as (controller, _):
         answer = act(controller, request, purpose or (), acting.moment, region=region)
@@ -141,12 +150,13 @@ def restrict_command(
     yes: Yes = False,
     override: Override = None,
     evidence: Evidence = None,
+    same_person: SamePerson = None,
     case: CaseId = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """A person has the use of her data restricted: it stays, and is not used until lifted."""
-    request = request_of(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     say, act = common.out, restrict if yes else preview_restriction
     with opened(common, "rights restrict", acting.role) as (controller, _):
         answer = act(controller, request, ground, acting.moment, but=but or (), region=region)
@@ -223,13 +233,14 @@ def withdraw_command(
     ] = False,
     override: Override = None,
     evidence: Evidence = None,
+    same_person: SamePerson = None,
     case: CaseId = None,
     show: Show = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """A person takes consent back: what rests on it stops, all else goes on and is listed."""
-    request = request_of(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     say, now = common.out, acting.moment
     if erase:
         # Erasing is for those who may erase, whatever it is for.

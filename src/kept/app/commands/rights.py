@@ -16,6 +16,7 @@ from kept.app.commands.common import (
     Common,
     Identity,
     IdentityFile,
+    ending,
     opened,
     person,
     said,
@@ -35,6 +36,12 @@ Override = Annotated[
     Parameter(help="REASON for which the check of who asks is left out; recorded"),
 ]
 Evidence = Annotated[str | None, Parameter(help="in words, how it was checked who asks; recorded")]
+SamePerson = Annotated[
+    str | None,
+    Parameter(
+        help="REASON for which records that name different people are held to be hers; recorded"
+    ),
+]
 CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was opened before")]
 
 _DONE: Final[Mapping[str, str]] = {
@@ -64,7 +71,7 @@ def register(app: App) -> None:
 
 def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
-    case: str | None, acting: Acting,
+    case: str | None, acting: Acting, same_person: str | None = None,
 ) -> Request:  # fmt: skip
     """The request that the options of a command of this group make."""
     named = person(identity, file)
@@ -77,6 +84,7 @@ def request_of(
     return Request(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
+        said(same_person, "--same-person"),
     )  # fmt: skip
 
 
@@ -91,17 +99,18 @@ def access_command(
     override: Override = None,
     evidence: Evidence = None,
     case: CaseId = None,
+    same_person: SamePerson = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
     now = acting.moment
-    request = request_of(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
     refuse_target(path)
     say = common.out
     with opened(common, "rights access", acting.role) as (controller, _):
-        with say.progress("asking every mapped system"):
+        with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
         controller.ledger.checkpoint(now)
     rows = sum(s.counts.found for s in answer.steps)
@@ -135,6 +144,7 @@ def erase_command(
     override: Override = None,
     evidence: Evidence = None,
     case: CaseId = None,
+    same_person: SamePerson = None,
     show: Annotated[
         bool,
         Parameter(help="print statements for systems in mode assisted: they hold row keys",
@@ -145,7 +155,7 @@ def erase_command(
 ) -> int:  # fmt: skip
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
-    request = request_of(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from kept.controller import Controller, Place
 from kept.decide.effects import Effect, effects
-from kept.duties.rights.request import Ambiguous, refuse_several, searched, step_document
+from kept.duties.rights.doubt import Ambiguous, doubts, refuse_several
+from kept.duties.rights.request import searched, step_document
 from kept.errors import UsageError
 from kept.model.plan import StepResult
 from kept.model.select import KeyTable
@@ -122,8 +123,9 @@ def one_person(people: Sequence[Sequence[Identifier]]) -> tuple[Identifier, ...]
 
 
 def whom(
-    controller: Controller, people: Sequence[Sequence[Identifier]], *, several: bool = False
-) -> Whom:
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]],
+    *, several: bool = False,
+) -> Whom:  # fmt: skip
     """Find her, in every mapped system. Makes nobody.
 
     Raises Ambiguous where what is given leads to several people; with `several`, the choice then
@@ -136,7 +138,7 @@ def whom(
     known = {(i.kind, i.normalised): i for i in given if i.kind in LINKING}
     subjects = controller.subjects.find(given)
     try:
-        refuse_several(controller, rows)
+        refuse_several(controller, case, people, rows)
     except Ambiguous:
         if not several:
             raise
@@ -147,9 +149,8 @@ def whom(
             continue
         # An address in her rows may be somebody else's as well: it would bind him too.
         others = controller.keys(controller.locate([[one]]))
-        if _named(controller, others) <= own and set(controller.subjects.find([one])) <= {
-            *subjects
-        }:
+        alone = not any(doubts(controller, [[one]], others)) and _named(controller, others) <= own
+        if alone and set(controller.subjects.find([one])) <= set(subjects):
             known[one.kind, one.normalised] = one
         else:
             warnings += (f"an identifier of kind {one.kind} in her rows leads to others as well;"

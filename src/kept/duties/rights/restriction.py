@@ -65,7 +65,7 @@ def preview_restriction(
     but = known_purposes(controller.bundle, but) if but else ()
     case, _, people = open_case(controller, "restriction", request, now)
     refuse_ended(case, *_FRESH)
-    return _answer(controller, case, whom(controller, people), but, region, executed=False)
+    return _answer(controller, case, whom(controller, case, people), but, region, executed=False)
 
 
 def restrict(
@@ -84,7 +84,7 @@ def restrict(
     require_known_asker(case)
     with controller.cases.alone(case) as case:
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
-        her = whom(controller, people)
+        her = whom(controller, case, people)
         case = _record(controller, case, her, people, ground, but, actor, now)
         held = held_at_the_door(controller, people, [_FACT], now)
         # Not complete as a case: it ends when the restriction does.

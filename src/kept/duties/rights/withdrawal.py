@@ -54,7 +54,7 @@ def preview_withdrawal(
     purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
     case, _, people = open_case(controller, "withdrawal", request, now)
     refuse_ended(case, *_FRESH)
-    her = whom(controller, people)
+    her = whom(controller, case, people)
     made = _due(controller, case, people, her, _parts(controller, her, purposes, now), region, now)
     return _answer(controller, case, her, purposes, region, carry.shown(made), made, executed=False)
 
@@ -75,7 +75,7 @@ def withdraw(
     require_known_asker(case)
     with controller.cases.alone(case) as case:
         refuse_ended(case, *_FRESH, *_BEGUN)
-        her = whom(controller, people)
+        her = whom(controller, case, people)
         if case.state in _BEGUN:
             parts = purposes = _recorded(controller, case)
             made = carry.sealed(controller, case)
