@@ -54,7 +54,7 @@ from kept.records.hold import Holds
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator, Veil
 from kept.records.subject import Subjects
-from kept.records.suppression import ALL, Suppressions
+from kept.records.suppression import Suppressions, fact_of
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
@@ -166,8 +166,7 @@ class Controller:
             return Facts(frozenset(standing))
         people = self.subjects.find([person])
         if not people:
-            channels = self.suppressions.channels(person)
-            held = {f"suppressed:{c}" if c != ALL else "suppressed" for c in channels}
+            held = {fact_of(channel) for channel in self.suppressions.channels(person)}
             return Facts(frozenset(standing | held))
         known = self.consents.facts_of(people, now)
         grounds = frozenset.intersection(*(_grounds(f) for f in known))

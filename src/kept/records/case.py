@@ -367,6 +367,17 @@ class Cases(Steps):
             c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
             return moved
 
+    def close(
+        self, case: Case, words: str | None, actor: Actor, now: dt.datetime,
+        *, connection: Connection | None = None,
+    ) -> Case:  # fmt: skip
+        """Close a case whose execution left something to decide, once that is decided."""
+        with self._database.within(connection) as c:
+            moved = self.move(case, State.CLOSED, actor, now, words=words, connection=c)
+            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            c.execute("UPDATE rights_case SET complete = true WHERE number = %s", (case.number,))
+            return self._get(c, "r.number = %s", (moved.number,))[0]
+
     def seal_plan(
         self,
         case: Case,

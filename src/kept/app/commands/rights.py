@@ -70,10 +70,11 @@ def register(app: App) -> None:
     app.command(group)
 
 
-def _request(
+def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting, same_person: str | None = None,
 ) -> Request:  # fmt: skip
+    """The request that the options of a command of this group make."""
     named = person(identity, file)
     if not named and case is None:
         raise UsageError(
@@ -105,7 +106,7 @@ def access_command(
 ) -> int:
     """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
     refuse_target(path)
     say = common.out
@@ -117,7 +118,7 @@ def access_command(
     words: list[str] = [
         f"Case {answer.case}: access",
         "",
-        *([_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
+        *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
@@ -155,7 +156,7 @@ def erase_command(
 ) -> int:  # fmt: skip
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
@@ -170,7 +171,7 @@ def erase_command(
     words: list[str] = [
         f"Case {answer.case}: erasure" + ("" if answer.executed else " (a plan, nothing was done)"),
         "",
-        _table(answer.steps, modes, planned=not answer.executed),
+        step_table(answer.steps, modes, planned=not answer.executed),
         "",
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
@@ -211,7 +212,8 @@ def _modes(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, 
     return {s.store: systems[s.store].mode for s in steps if s.store in systems}
 
 
-def _table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+    """The steps of an answer as a table for people."""
     if not steps:
         return "Nothing is held under what was given, in any system that answered."
     rows: list[tuple[Any, ...]] = []
