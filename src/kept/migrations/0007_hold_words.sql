@@ -4,3 +4,5 @@ ALTER TABLE hold
     ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     ALTER COLUMN ground TYPE bytea USING convert_to(ground, 'UTF8'),
     ALTER COLUMN why TYPE bytea USING convert_to(why, 'UTF8');
+-- The steps of a case name the hold; its words are read from there.
+UPDATE case_step SET words = NULL WHERE hold IS NOT NULL;

@@ -73,8 +73,8 @@ class Cases(Steps):
     """The requests of people."""
 
     def __init__(self, database: Database, vault: Vault, subjects: Subjects) -> None:
-        super().__init__(database)
-        self._vault, self._subjects = vault, subjects
+        super().__init__(database, vault)
+        self._subjects = subjects
 
     def open(
         self,
@@ -366,6 +366,17 @@ class Cases(Steps):
             moved = self.move(case, to, actor, now, words=reason, connection=c)
             c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
             return moved
+
+    def close(
+        self, case: Case, words: str | None, actor: Actor, now: dt.datetime,
+        *, connection: Connection | None = None,
+    ) -> Case:  # fmt: skip
+        """Close a case whose execution left something to decide, once that is decided."""
+        with self._database.within(connection) as c:
+            moved = self.move(case, State.CLOSED, actor, now, words=words, connection=c)
+            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            c.execute("UPDATE rights_case SET complete = true WHERE number = %s", (case.number,))
+            return self._get(c, "r.number = %s", (moved.number,))[0]
 
     def seal_plan(
         self,

@@ -207,11 +207,16 @@ class Holds:
 
     def _hold(self, c: Connection, row: tuple[Any, ...]) -> Hold:
         id_, subject, system, dataset, sealed, law, until, clause, placed_at, released_at = row[:10]
-        ground = self._vault.unseal(-row[13], _CLASS, sealed, b"ground", connection=c).decode()
+        ground = grounds(self._vault, c, row[13], sealed)
         actor = Actor(*row[10:13])
         return Hold(
             id_, subject, system, dataset, ground, law, until, clause, actor, placed_at, released_at
         )
+
+
+def grounds(vault: Vault, connection: Connection, number: int, sealed: bytes) -> str:
+    """The ground of the hold with that number, unsealed."""
+    return vault.unseal(-number, _CLASS, sealed, b"ground", connection=connection).decode()
 
 
 def _day(now: dt.datetime) -> dt.date:

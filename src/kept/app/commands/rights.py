@@ -46,6 +46,7 @@ CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was op
 
 _DONE: Final[Mapping[str, str]] = {
     "read": "read", "delete": "deleted", "overwrite": "overwritten", "retain": "kept",
+    "isolate": "isolated",
 }  # fmt: skip
 #: What a step that is not read back is, by the mode of its system.
 _NOT_DONE: Final[Mapping[Mode, str]] = {
@@ -69,10 +70,11 @@ def register(app: App) -> None:
     app.command(group)
 
 
-def _request(
+def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting, same_person: str | None = None,
 ) -> Request:  # fmt: skip
+    """The request that the options of a command of this group make."""
     named = person(identity, file)
     if not named and case is None:
         raise UsageError(
@@ -104,7 +106,7 @@ def access_command(
 ) -> int:
     """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
     refuse_target(path)
     say = common.out
@@ -116,7 +118,7 @@ def access_command(
     words: list[str] = [
         f"Case {answer.case}: access",
         "",
-        *([_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
+        *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
@@ -154,7 +156,7 @@ def erase_command(
 ) -> int:  # fmt: skip
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
@@ -169,7 +171,7 @@ def erase_command(
     words: list[str] = [
         f"Case {answer.case}: erasure" + ("" if answer.executed else " (a plan, nothing was done)"),
         "",
-        _table(answer.steps, modes, planned=not answer.executed),
+        step_table(answer.steps, modes, planned=not answer.executed),
         "",
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
@@ -210,7 +212,8 @@ def _modes(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, 
     return {s.store: systems[s.store].mode for s in steps if s.store in systems}
 
 
-def _table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+    """The steps of an answer as a table for people."""
     if not steps:
         return "Nothing is held under what was given, in any system that answered."
     rows: list[tuple[Any, ...]] = []
@@ -220,8 +223,11 @@ def _table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: b
         # "Deleted" is said of what was read back, or was tried; never of what was left alone.
         action = s.action.value if planned or _left_alone(s, modes) else _DONE[s.action.value]
         state = "planned" if planned else "read back" if s.verified else _NOT_DONE[mode]
-        rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained, state))
-    shown = table(("where", "action", "#found", "#changed", "#retained", "state"), rows)
+        rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained,
+                     c.isolated, state))  # fmt: skip
+    shown = table(
+        ("where", "action", "#found", "#changed", "#retained", "#isolated", "state"), rows
+    )
     if any(s.store == SYSTEM.name for s in steps):
         shown += f"\n\n{SYSTEM.name}.*: what Kept itself holds to know her choices and requests."
     return shown
@@ -234,7 +240,7 @@ def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:
 
 def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> list[str]:
     """What the mode of each system means for what it has to do."""
-    writes = (Action.DELETE, Action.OVERWRITE)
+    writes = (Action.DELETE, Action.OVERWRITE, Action.ISOLATE)
     todo = dict.fromkeys(s.store for s in steps if s.action in writes and not s.verified)
     lines = [
         f"{system}: {_MODES[modes[system], planned]}."
@@ -247,12 +253,14 @@ def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: b
 def _kept(steps: Sequence[StepResult]) -> list[str]:
     lines = []
     for s in steps:
-        if s.reason is None or not s.counts.retained:
+        stays = s.counts.retained + s.counts.isolated
+        if s.reason is None or not stays:
             continue
         law = f" ({s.reason.law})" if s.reason.law else ""
         until = f"until {s.reason.until}" if s.reason.until else "with no end set yet"
         lines.append(
-            f"{s.store}.{s.dataset} keeps {many(s.counts.retained, 'row')} {until}:"
+            f"{s.store}.{s.dataset} keeps {many(stays, 'row')} {until}"
+            f"{', sealed' if s.counts.isolated else ''}:"
             f" {s.reason.words.rstrip('.')}{law}; clause {s.reason.clause}."
         )
     for s in steps:

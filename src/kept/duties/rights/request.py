@@ -18,11 +18,12 @@ from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.terms.identifiers import Identifier
+from kept.terms.rights import RIGHTS
 
 #: Roles that may let a request pass without evidence of who asks; recorded, with the reason.
 MAY_OVERRIDE = frozenset({"privacy-officer", "approver", "operator"})
 #: The verb of `kept rights` that carries a right out.
-VERBS: Final = {"access": "access", "erasure": "erase"}
+VERBS: Final = {right.id: right.verb for right in RIGHTS.values() if right.verb is not None}
 #: How a case ends that is not carried out: the organisation refuses, or the person withdraws.
 WITHOUT: Final = {"refused": State.REFUSED, "withdrawn": State.WITHDRAWN}
 
@@ -190,6 +191,22 @@ def _overridden(
     digest = controller.digest(reason.encode())
     body = {"case": case, "reason": digest, "verb": verb, "role": name(actor.role)}
     return Entry("override.used", now, body)
+
+
+def follows(case: Case) -> tuple[str, ...]:
+    """The words after `kept rights` by which a case goes on, once it is known who asks."""
+    right = RIGHTS[case.right]
+    if case.state is State.CHECKED and case.right == "objection":
+        return ("weigh", "--case", case.id, "--outcome", "upheld", "--grounds", "…")
+    if case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED):
+        step = "--told" if case.state is State.CHECKED else "--reason"
+        return ("lift", "--case", case.id, step, "…")
+    asked: tuple[str, ...] = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
+    asked = ("--ground", "…") if case.right == "restriction" else asked
+    if case.state in (State.EXECUTING, State.EXECUTED, State.CHECKED):
+        asked = ("--erase",) if case.right == "withdrawal" else asked
+    yes = ("--yes",) if (right.writes or right.chooses) and (case.evidence or case.override) else ()
+    return (VERBS[case.right], "--case", case.id, *asked, *yes)
 
 
 def require_known_asker(case: Case) -> None:
