@@ -98,6 +98,10 @@ class Store(abc.ABC):
     def session(self, *, write: bool = False) -> Session:
         """A fresh handle. Raises StoreUnreachable. Only the Controller calls this."""
 
+    def notes(self) -> Iterable[str]:
+        """What an operator should know and no Dataset can say, in words without a value."""
+        return ()
+
     def statements(self, changes: Sequence[Change]) -> list[str]:
         """The changes as text for a person to carry out (mode assisted); NotAble by default."""
         raise NotAble(
