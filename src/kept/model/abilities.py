@@ -25,4 +25,3 @@ class Abilities:
     seal: bool = False  # rows can be isolated in place
     null_keys: bool = False  # names a row by a key of several fields that holds a null
     physical: bool = False  # can overwrite what deletion leaves behind
-    residue: tuple[str, ...] = ()  # layers that `residue` can look into
