@@ -22,9 +22,9 @@ class Hit:
     offset: int
 
 
-def affordable(files: Iterable[Path], needles: Sequence[bytes]) -> bool:
-    """Whether looking for all of them takes no more than about a minute."""
-    return sum(size_of(file) for file in files) * len(needles) <= MOST
+def affordable(files: Iterable[Path], needles: Sequence[bytes], also: int = 0) -> bool:
+    """Whether looking for all of them, in `also` so many bytes, takes about a minute at most."""
+    return (sum(size_of(file) for file in files) + also) * len(needles) <= MOST
 
 
 def size_of(file: Path) -> int:
@@ -50,10 +50,3 @@ def hits(file: Path, needles: Sequence[bytes]) -> Iterator[Hit]:
                 while at >= 0 and seen < _PLACES:
                     yield Hit(number, at)
                     at, seen = data.find(needle, at + 1), seen + 1
-
-
-def page_of(file: Path, offset: int, size: int) -> bytes:
-    """The page of `size` bytes that holds an offset."""
-    with file.open("rb") as handle:
-        handle.seek(offset - offset % size)
-        return handle.read(size)

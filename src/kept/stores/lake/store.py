@@ -8,6 +8,7 @@ new and some as they were, each of them whole, and repeating the change does the
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import itertools
 import os
 import shutil
@@ -27,10 +28,12 @@ from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
 from kept.model.predicate import EVERYTHING, NOTHING, Not, fields_of
+from kept.model.residue import Needles, Residue
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Route, Select
 from kept.model.values import Type, Value, normal
 from kept.stores.base import Session, Store
 from kept.stores.lake import files as lake
+from kept.stores.lake import residue as lake_residue
 from kept.stores.lake.columns import VAGUE
 from kept.stores.lake.counting import Counted, countable, distinct, left_out, taken
 from kept.stores.lake.files import File, Folder, Footers, Lock
@@ -88,6 +91,14 @@ class ParquetStore(Store):
                 found = session.real(folder)
                 if found.key and folder.files and session.named(found) is None:
                     yield taken(found)
+
+    def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
+        """All files below the folder, byte by byte and unpacked."""
+        with contextlib.closing(self.session()) as session:
+            every = [file for folder in session.folders.values() for file in folder.files]
+        files = [(file.path, self.footers.of(file)) for file in every]
+        told = lake_residue.residue(self.root, files, needles, self.each)
+        return self.guarded(None, lambda: list(told))
 
     def session(self, *, write: bool = False) -> ParquetSession:
         """One listing of the files; StoreUnreachable where there is no such folder."""
