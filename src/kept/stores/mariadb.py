@@ -130,7 +130,8 @@ class MariaDBStore(SqlStore):
 
                 def ask(text: str) -> Sequence[tuple[Any, ...]]:
                     cursor.execute(text)
-                    return cursor.fetchall()
+                    rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+                    return rows
 
                 return work(ask)
         except (pymysql.Error, OSError) as error:

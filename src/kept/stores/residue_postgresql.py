@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from kept.model.residue import Needles, Residue, Scrub, gone, met, unseen
+from kept.model.residue import Fate, Needles, Residue, Scrub, gone, met, unseen
 from kept.stores.looking import Hit, affordable, hits, size_of
 
 #: Runs a statement outside of a transaction; its rows.
@@ -90,22 +90,26 @@ def _looked(ask: Ask, directory: Path, wanted: Sequence[bytes]) -> Iterator[Resi
         for layer in (TABLES, INDEXES, PLANNER, LOG):
             yield unseen(layer, "the files are too large to be looked through")
         return
+    pages = []
     try:
         ask("CHECKPOINT")  # what changed lies in memory until then
     except PermissionError:
         why = "what lies on the disk is older than what changed: grant the role `pg_checkpoint`"
-        for layer in (TABLES, INDEXES, PLANNER):
-            yield unseen(layer, why)
+        pages = [unseen(layer, why) for layer in (TABLES, INDEXES, PLANNER)]
     else:
         block = int(ask("SELECT current_setting('block_size')")[0][0])
-        yield _layer(TABLES, layers["t"], wanted, lambda found: _rows(found, block))
+        pages = [_layer(TABLES, layers["t"], wanted, lambda found: _rows(found, block))]
         if layers["i"]:
             wait = "an index keeps the key of a deleted row until VACUUM, its bytes longer"
-            yield _layer(INDEXES, layers["i"], wanted, lambda _: wait)
-        wait = "the planner's statistics hold values of rows until ANALYZE, then until VACUUM"
-        yield _layer(PLANNER, layers["p"], wanted, lambda _: wait)
-    wait = "it holds all changes until the server uses its segments again"
-    yield _layer(LOG, [("", file) for file in log], wanted, lambda _: wait)
+            pages.append(_layer(INDEXES, layers["i"], wanted, lambda _: wait))
+        known = "the planner's statistics hold values of rows until ANALYZE, then until VACUUM"
+        pages.append(_layer(PLANNER, layers["p"], wanted, lambda _: known))
+    yield from pages
+    held = "it holds all changes until the server uses its segments again"
+    told = _layer(LOG, [("", file) for file in log], wanted, lambda _: held)
+    if told.fate is Fate.GONE and any(page.fate is not Fate.GONE for page in pages):
+        told = met(LOG, told.looked, 0, "a page that holds her values can be copied into it again")
+    yield told
 
 
 def _segments(first: Path) -> Iterator[Path]:

@@ -67,5 +67,5 @@ class ResidueLaws(Laws):
             parts = list(shown)
             assert sum(map(len, parts)), f"there was nothing to look at in `{one.layer}`"
             for text in needles:
-                assert not any(text.encode() in part for part in parts)
+                assert not any(text.encode() in part for part in parts), one.layer
         return told
