@@ -10,7 +10,9 @@ from kept.duties.rights import checks
 from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.erase import EraseAnswer, erase, preview
 from kept.duties.rights.request import Request, close_case
+from kept.duties.rights.residue import lines, residue, scrub, scrubbing
 
 __all__ = [
-    "AccessAnswer", "EraseAnswer", "Request", "access", "checks", "close_case", "erase", "preview",
+    "AccessAnswer", "EraseAnswer", "Request", "access", "checks", "close_case", "erase", "lines",
+    "preview", "residue", "scrub", "scrubbing",
 ]  # fmt: skip

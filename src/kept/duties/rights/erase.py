@@ -35,13 +35,13 @@ from kept.model.codec import encode_plan
 from kept.model.plan import Action, Counts, Plan, Step, StepResult
 from kept.model.select import KeySet, KeyTable
 from kept.records.actor import Actor
-from kept.records.case import Case, State, StepState
+from kept.records.case import NEEDLES, Case, State, StepState
 from kept.terms.identifiers import Identifier
 
 _REPEATED = "this happened when the case was executed before"
 #: Under these names is sealed by what she is looked for again, at the end and in a system that
 #: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
-_NAMES, _VALUES = "identifiers", "values"
+_NAMES, _VALUES = NEEDLES, "values"
 _BETWEEN = "\n"  # a system and its dataset, as one name
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
@@ -96,6 +96,8 @@ class EraseAnswer:
 def preview(controller: Controller, request: Request, now: dt.datetime) -> EraseAnswer:
     """Open a case and show what would happen; nothing is written into any system."""
     case, _, people = open_case(controller, "erasure", request, now)
+    if case.state is State.CLOSED:
+        return _closed(controller, case)
     if case.state in _BEGUN:
         return _shown(controller, case, _sealed(controller, case), executed=True)
     made, _, _ = _plan(controller, case, people, now)
