@@ -107,6 +107,15 @@ def test_too_much_to_look_through_is_not_gone(
     assert {r.fate for r in told(store(url, pg_server.data), "ab").values()} == {Fate.UNSEEN}
 
 
+def test_a_compressed_log_is_not_called_gone(url: str, pg_server: Server) -> None:
+    with psycopg.connect(pg_server.url("postgres", SUPERUSER), autocommit=True) as admin:
+        database = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        admin.execute(f'ALTER DATABASE "{database}" SET wal_compression = on')
+    nowhere = told(store(url, pg_server.data), "nobody.at.all@residue.example")
+    assert nowhere["tables"].fate is Fate.GONE
+    assert nowhere["write-ahead log"].fate is Fate.UNSEEN
+
+
 def test_tables_of_another_role_are_left_and_named(url: str, pg_server: Server) -> None:
     database = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
     made = store(url, pg_server.data)

@@ -105,6 +105,9 @@ def _looked(ask: Ask, directory: Path, wanted: Sequence[bytes]) -> Iterator[Resi
         known = "the planner's statistics hold values of rows until ANALYZE, then until VACUUM"
         pages.append(_layer(PLANNER, layers["p"], wanted, lambda _: known))
     yield from pages
+    if ask("SELECT current_setting('wal_compression')")[0][0] != "off":
+        yield unseen(LOG, "what it holds is compressed (wal_compression)")
+        return
     held = "it holds all changes until the server uses its segments again"
     told = _layer(LOG, [("", file) for file in log], wanted, lambda _: held)
     if told.fate is Fate.GONE and any(page.fate is not Fate.GONE for page in pages):
