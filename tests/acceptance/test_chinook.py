@@ -254,7 +254,7 @@ def test_RIGHT_19_a_shared_mailbox_is_refused_before_anything_is_shown(
         lambda: rights.access(controller, _ask(f"email={email}"), NOW, out=tmp_path / "p.zip"),
         lambda: rights.erase(controller, _ask(f"email={email}"), NOW),
     ):
-        with pytest.raises(KeptError, match="leads to 2 people") as refused:
+        with pytest.raises(KeptError, match="leads to 2 records") as refused:
             act()
         assert email not in str(refused.value)
     assert not (tmp_path / "p.zip").exists()

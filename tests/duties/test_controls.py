@@ -7,6 +7,7 @@ road that the control does not use.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import http.server
 import threading
 from collections.abc import Callable, Iterator
@@ -67,6 +68,40 @@ def _taken_back(world: Path) -> None:
         who = controller.subjects.of([parse("email=ben@example.org")], NOW)
         controller.consents.grant(who, "marketing.email", NOW, source="form")
         controller.consents.withdraw(who, "marketing.email", NOW, source="page")
+
+
+def _objected(world: Path) -> None:
+    """Ana, who is known, and somebody whom nobody knows."""
+    with _opened(world) as controller:
+        controller.subjects.of([parse("email=ana@example.org")], NOW)
+        for who in ("email=ana@example.org", "email=new@example.net"):
+            request = Request(((parse(who),),), override="test")
+            answer = rights.object_to(controller, request, ["marketing", "site.improve"], NOW)
+            assert answer.stops
+            assert answer.weighed
+
+
+def _restricted(world: Path) -> None:
+    """Ana's is lifted after word; Ben's stands, but for what he agrees to."""
+    with _opened(world) as controller:
+        for number, who in enumerate(("email=ana@example.org", "email=ben@example.org")):
+            request = Request(((parse(who),),), override="test")
+            answer = rights.restrict(controller, request, "claims", NOW, but=["communicate"])
+            assert answer.complete
+            if number == 0:
+                by = {"actor": "Pia", "role": "operator"}
+                rights.notify(controller, answer.case, "by letter", now=NOW, **by)
+                later = NOW + dt.timedelta(seconds=1)
+                assert rights.lift(controller, answer.case, "over", now=later, **by)[1]
+
+
+def _withdrew(world: Path) -> None:
+    with _opened(world) as controller:
+        before = NOW - dt.timedelta(days=30)
+        who = controller.subjects.of([parse("email=ana@example.org")], before)
+        controller.consents.grant(who, "site.improve", before, source="form")
+        request = Request(((parse("email=ana@example.org"),),), override="test")
+        assert rights.withdraw(controller, request, ["site.improve"], NOW).complete
 
 
 def _own(world: Path, statement: str) -> None:
@@ -207,6 +242,39 @@ CASES: dict[str, Case] = {
     "rights.answers-tell-what-was-done": Case(
         passes=_erase,
         fails=_then(_erase, _tampered("UPDATE case_step SET verified = false")),
+        vacuous=_nothing,
+    ),
+    "rights.isolated-is-unreadable": Case(
+        passes=_erase,
+        fails=_then(_text("shop.yml", "    stays: in-place\n", ""), _erase),
+        vacuous=_nothing,
+    ),
+    "rights.what-is-kept-ends": Case(
+        passes=_erase,
+        fails=_then(_erase, _tampered("UPDATE locator SET until = '2026-01-01'")),
+        vacuous=_nothing,
+    ),
+    "rights.objections-stop-the-purpose": Case(
+        passes=_objected,
+        fails=_then(
+            _objected,
+            _tampered("DELETE FROM suppression WHERE kind = 'email'; DELETE FROM fact"),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.restrictions-stop-every-use": Case(
+        passes=_restricted,
+        fails=_then(_restricted, _tampered("DELETE FROM suppression; DELETE FROM fact")),
+        vacuous=_nothing,
+    ),
+    "rights.withdrawals-stop-consent-only": Case(
+        passes=_withdrew,
+        fails=_then(_withdrew, _tampered("DELETE FROM fact WHERE fact LIKE 'withdrawn:%'")),
+        vacuous=_nothing,
+    ),
+    "rights.withdrawals-are-forward-only": Case(
+        passes=_withdrew,
+        fails=_then(_withdrew, _tampered("DELETE FROM fact WHERE fact LIKE 'consent:%' AND holds")),
         vacuous=_nothing,
     ),
     "collect.basis-is-stamped": Case(

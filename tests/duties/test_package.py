@@ -139,8 +139,9 @@ def test_what_appears_meanwhile_is_not_written_over(
     with Package(place / "pack.zip", NOW) as package:
         THINGS[thing](place / "pack.zip")
         before = {n: s for n, s in _state(place).items() if not n.startswith(".kept-")}
+        package.finish(*EMPTY)
         with pytest.raises(UsageError):
-            package.finish(*EMPTY)
+            package.place()
     assert _state(place) == before
 
 

@@ -29,6 +29,7 @@ from kept import __version__
 from kept.app.commands import (
     bench,
     case,
+    choices,
     demo,
     doctor,
     hold,
@@ -46,7 +47,7 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, case, hold, prove, ledger, bench,
+    demo, new, serve, doctor, policy, mapping, rights, choices, case, hold, prove, ledger, bench,
 )  # fmt: skip
 
 

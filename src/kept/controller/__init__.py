@@ -16,7 +16,9 @@ from pathlib import Path
 from types import TracebackType
 
 from kept.controller import execute as executing
+from kept.controller import isolate as isolating
 from kept.controller import locate as locating
+from kept.controller import passage
 from kept.controller import retained as retaining
 from kept.controller.beneath import Beneath
 from kept.controller.inspect import Inspector
@@ -40,7 +42,7 @@ from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
 from kept.model.decision import Ask, Decision, Facts
-from kept.model.plan import Plan, Step, StepResult
+from kept.model.plan import Mode, Plan, Step, StepResult
 from kept.model.select import Batch, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
@@ -50,14 +52,14 @@ from kept.records.case import Case, Cases
 from kept.records.consent import WORDS, Consents
 from kept.records.declared import SYSTEM
 from kept.records.hold import Holds
-from kept.records.locator import Locator, Veil
+from kept.records.isolated import Opened
+from kept.records.locator import Held, Locator, Veil
 from kept.records.subject import Subjects
-from kept.records.suppression import ALL, Suppressions
+from kept.records.suppression import Suppressions, fact_of
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
 from kept.terms.identifiers import Identifier
-from kept.terms.regimes import REGIONS
 
 __all__ = ["Controller", "Located", "Place"]
 
@@ -98,7 +100,7 @@ class Controller:
         self.actors = Actors(database)
         self.cases = Cases(database, vault, self.subjects)
         self.consents = Consents(database)
-        self.holds = Holds(database)
+        self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
 
@@ -165,8 +167,7 @@ class Controller:
             return Facts(frozenset(standing))
         people = self.subjects.find([person])
         if not people:
-            channels = self.suppressions.channels(person)
-            held = {f"suppressed:{c}" if c != ALL else "suppressed" for c in channels}
+            held = {fact_of(channel) for channel in self.suppressions.channels(person)}
             return Facts(frozenset(standing | held))
         known = self.consents.facts_of(people, now)
         grounds = frozenset.intersection(*(_grounds(f) for f in known))
@@ -279,6 +280,28 @@ class Controller:
         held = self.locator.find(case, people)
         return retaining.still(self.locator.veil(), self._stores, held) if held else Retained()
 
+    def still(self, held: Held) -> Retained:
+        """What of the rows that the locator names is there as it was."""
+        return retaining.still(self.locator.veil(), self._stores, held)
+
+    def isolate(self, case: Case | None, steps: Iterable[Step], now: dt.datetime) -> None:
+        """Seal what the rows of isolating steps say, before they are written over."""
+        number = case.number if case else None
+        steps = [s for s in steps if self.datamap.systems[s.system].mode is not Mode.OBSERVE]
+        isolating.seal(self.locator, self.datamap, self._stores, number, steps, now)
+
+    def isolation(self) -> Iterator[isolating.Sealing]:
+        """For every dataset with retained rows: what of them can be read, and by whom; counts."""
+
+        def door(place: Place, table: KeyTable) -> Iterator[Mapping[str, Value]]:
+            found = Located((), {place[0]: (by_key(place[1], table),)})
+            for _, batch in self.read(found):
+                yield from (dict(zip(batch.columns, row, strict=True)) for row in batch.rows)
+            for _, why in found.unreached.items():
+                raise StoreError(why)
+
+        yield from isolating.look(self.locator, self.datamap, self._stores, door)
+
     def witness(self, case: Case, steps: Iterable[Step], connection: Connection) -> None:
         """Remember what the rows of these steps say by which they are known again later."""
         for step in steps:
@@ -288,9 +311,13 @@ class Controller:
             self.locator.witness(case, step.system, dataset, rows, connection=connection)
 
     def read(
-        self, found: Located, retained: Mapping[Place, KeyTable] | None = None
+        self,
+        found: Located,
+        retained: Mapping[Place, KeyTable] | None = None,
+        opened: Opened | None = None,
     ) -> Iterator[tuple[Place, Batch]]:
-        """The rows themselves, streamed; retained rows only where `retained` names them.
+        """The rows themselves, streamed; retained rows only where `retained` names them, and
+        isolated ones as they were only where `opened` holds their copies.
 
         Batches of one dataset come in turn. A system that fails moves to `found.unreached`,
         and what came of it before is not complete.
@@ -315,6 +342,9 @@ class Controller:
                         place = (system, selects[index].dataset)
                         if not asked[index][1]:
                             batch = self._visible(veil, place, batch)
+                        elif opened is not None:
+                            key = self.datamap.dataset(*place).key
+                            batch = opened.overlaid(place, key, batch)
                         if batch.rows:
                             yield place, batch
             except StoreError as problem:
@@ -390,6 +420,16 @@ class Controller:
                                 known.append((who, one))
         return known
 
+    def naming(
+        self, place: Place, keys: KeyTable, fields: tuple[str, ...]
+    ) -> Iterator[tuple[str, Value]]:
+        """(field, value) of these rows. To see whether they name one person; never shown."""
+        with self._stores[place[0]].session() as session:
+            for _, batch in session.read([by_key(place[1], keys, fields)]):
+                at = [batch.columns.index(name_) for name_ in fields]
+                for row in batch.rows:
+                    yield from zip(fields, (row[i] for i in at), strict=True)
+
     @property
     def abilities(self) -> dict[str, Abilities]:
         """What the store of each system can do, as data for the planner."""
@@ -413,6 +453,16 @@ class Controller:
         return executing.execute(
             plan, self.datamap, self._stores, mark=mark, done=done, record=record
         )
+
+    def digest(self, data: bytes) -> str:
+        """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:
+        plans with their row keys, words of people. Comparable within this deployment only.
+        """
+        return self.vault.mac("ledger", data).hex()
+
+    def written_before(self, step: Step) -> frozenset[tuple[Value, ...]]:
+        """Keys (normalised) of rows that hold already what an overwriting step would put there."""
+        return executing.written_before(self._stores[step.system], self.datamap, step)
 
     # — looking ———————————————————————————————————————————————————————————————————————————
 
@@ -461,39 +511,8 @@ class Controller:
         """The judgement, with its entry."""
         decision = may(self.rules, ask, facts)
         rule = self.rules.judge(ask).deciding(self.rules.word(facts))
-        self.ledger.append(self._decided(ask, decision, rule, facts.epoch, now))
+        self.ledger.append(passage.entry(self.bundle, ask, decision, rule, facts.epoch, now))
         return decision
-
-    def _decided(
-        self, ask: Ask, decision: Decision, rule: str, epoch: int, now: dt.datetime
-    ) -> Entry:
-        words = self.bundle.vocabulary
-        contexts = {c for a in self.bundle.activities.values() for c in a.contexts} | {"any"}
-
-        def known(term: str, terms: Container[str]) -> str:
-            # Only words of the policy reach the ledger: whoever asks could have sent a name.
-            return name(term) if term in terms else "unknown"
-
-        body: dict[str, object] = {
-            "purpose": known(ask.purpose, words.purposes),
-            "allowed": decision.allow,
-            "category": known(ask.category, words.categories),
-            "context": known(ask.context, contexts),
-            "recipient": known(
-                ask.recipient, {*words.recipients, *self.bundle.recipients, "controller"}
-            ),
-            "region": known(ask.region, REGIONS),
-            "epoch": epoch,
-            "clauses": list(decision.because),
-        }
-        if decision.activity:
-            body["activity"] = name(decision.activity)
-        if not decision.allow:
-            # The kind of the rule that denies (decide.use.Check), a word of a closed list.
-            body["reason"] = name(rule)
-        if decision.basis:
-            body["basis"] = name(decision.basis)
-        return Entry("use.decided", now, body)
 
 
 def _own(bundle: Bundle) -> System:

@@ -10,12 +10,13 @@ a handle that did not write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kept.datamap.map import DataMap
+from kept.datamap.map import DataMap, Dataset
+from kept.decide.ties import norm
 from kept.errors import KeptError, NotAble, Obstructed, StoreError
 from kept.model.change import Assignment, Change, Const, Template
 from kept.model.plan import Action, Counts, Mode, Plan, Step, StepResult, SystemPlan
@@ -24,7 +25,8 @@ from kept.model.values import Value, coerce
 from kept.stores.base import Session, Store
 from kept.stores.rows import fill
 
-_WRITES = (Action.DELETE, Action.OVERWRITE)
+_EMPTYING = (Action.OVERWRITE, Action.ISOLATE)
+_WRITES = (Action.DELETE, *_EMPTYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def execute(
 def changes(steps: Iterable[Step]) -> list[Change]:
     """The writing steps as changes by key, in their order."""
     return [
-        Change(by_key(s.dataset, s.keys), dict(s.assign) if s.action is Action.OVERWRITE else None)
+        Change(by_key(s.dataset, s.keys), dict(s.assign) if s.action in _EMPTYING else None)
         for s in steps
         if s.action in _WRITES and len(s.keys)
     ]
@@ -203,11 +205,11 @@ def _seen(steps: Sequence[Step], datamap: DataMap, store: Store) -> dict[int, in
     if not store.abilities.reads_back:
         raise NotAble("the store cannot be read back, so nothing it did is known")
     with store.session() as session:
-        counted = [s for s in steps if s.action is not Action.OVERWRITE]
+        counted = [s for s in steps if s.action not in _EMPTYING]
         counts = session.count([by_key(s.dataset, s.keys) for s in counted])
         seen = {s.number: n for s, n in zip(counted, counts, strict=True)}
         for s in steps:
-            if s.action is Action.OVERWRITE:
+            if s.action in _EMPTYING:
                 seen[s.number] = _overwritten(session, datamap, s)
     return seen
 
@@ -220,30 +222,48 @@ def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
         counts, verified = Counts(found=rows, changed=rows - met), met == 0
     elif s.action is Action.OVERWRITE:
         counts, verified = Counts(found=rows, changed=met), met == rows
+    elif s.action is Action.ISOLATE:
+        counts, verified = Counts(found=rows, isolated=met), met == rows
     else:
         counts, verified = Counts(found=rows, retained=met), met == rows
     if verified:
         problem = None
     elif problem is None:
-        left = rows - (counts.changed + counts.retained)
+        left = rows - (counts.changed + counts.retained + counts.isolated)
         problem = f"{left} of {rows} rows are not as the step wants them"
     return StepResult(s.system, s.dataset, s.action, counts, verified, s.reason, problem)
 
 
 def _overwritten(session: Session, datamap: DataMap, step: Step) -> int:
     """How many rows of the step now hold what it assigned; a row that is gone counts as done."""
+    met = list(_compared(session, datamap, step))
+    return step.rows - sum(not as_wanted for _, as_wanted in met) if met else step.rows
+
+
+def written_before(store: Store, datamap: DataMap, step: Step) -> frozenset[tuple[Value, ...]]:
+    """Keys (normalised) of rows that hold already what an overwriting step would put there."""
+    with store.session() as session:
+        return frozenset(key for key, as_wanted in _compared(session, datamap, step) if as_wanted)
+
+
+def _compared(
+    session: Session, datamap: DataMap, step: Step
+) -> Iterator[tuple[tuple[Value, ...], bool]]:
+    """(key, whether it holds what the step assigns) of every row that is there."""
     dataset = datamap.dataset(step.system, step.dataset)
-    wrong, present = 0, 0
     for _, batch in session.read([by_key(step.dataset, step.keys)]):
         for row in {tuple(r) for r in batch.rows}:
-            present += 1
             values = dict(zip(batch.columns, row, strict=True))
-            for name, assigned in step.assign.items():
-                expected = coerce(_expected(assigned, values), dataset.fields[name].type)
-                if values[name] != expected:
-                    wrong += 1
-                    break
-    return step.rows - wrong if present else step.rows
+            key = norm(tuple(values[f] for f in dataset.key))
+            yield key, as_wanted(step, dataset, values)
+
+
+def as_wanted(step: Step, dataset: Dataset, row: Mapping[str, Value]) -> bool:
+    """Whether a row holds what the step assigns."""
+    return all(
+        row[name] == coerce(_expected(assigned, row), dataset.fields[name].type)
+        for name, assigned in step.assign.items()
+    )
 
 
 def _expected(assigned: Assignment, row: Mapping[str, Value]) -> Value:

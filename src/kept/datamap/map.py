@@ -30,6 +30,13 @@ class OnErase(StrEnum):
     NEVER = "never"  # no personal data of hers (reference data)
 
 
+class Stays(StrEnum):
+    """What becomes of rows that a law or a hold keeps from an erasure."""
+
+    ISOLATED = "isolated"  # sealed with Kept; the table holds what an overwriting puts there
+    IN_PLACE = "in-place"  # the law itself wants them readable where they are (books)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One column. `category` is a vocabulary term or None (not personal).
@@ -39,7 +46,9 @@ class Field:
     that values are stored folded already, so plain equality finds them.
     `overwrite` is what stands there instead after an erasure that must keep the row: None sets
     a null, text is a model.change.Template. `stamp` "basis": the legal basis on which the row
-    was collected stands here.
+    was collected stands here. Only a store knows, no map says: `computed`, from which fields the
+    engine itself makes the value (None: it does not); `loose`, that the engine takes unlike
+    texts for equal.
     """
 
     name: str
@@ -52,6 +61,8 @@ class Field:
     overwrite: str | None = None
     free_text: bool = False
     stamp: str | None = None
+    computed: tuple[str, ...] | None = None
+    loose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +80,11 @@ class Link:
 class Dataset:
     """A table, collection or folder of files.
 
-    `key` identifies one row; `unique` False: the store was seen not to promise that.
+    `key` identifies one row; `unique` False: the store was seen not to promise that;
+    `readonly`: it was seen to be a view, whose rows cannot be changed through it.
     `retention` names a class of the bundle's retention.yml,
     `clock` the field from which that class counts, `activities` the activities it serves.
+    `stays` None: the map does not say, and rows that must stay do so in place.
     """
 
     name: str
@@ -85,6 +98,8 @@ class Dataset:
     title: str | None = None
     line: int = 0
     unique: bool = True
+    readonly: bool = False
+    stays: Stays | None = None
 
     @property
     def personal(self) -> tuple[Field, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,7 +54,7 @@ def place(
         body: dict[str, Any] = {
             "hold": hold.id,
             "ground": "law" if law else "reason",
-            "reason": hashlib.sha256(ground.encode()).hexdigest(),
+            "reason": controller.digest(ground.encode()),
             "clause": clause,
             "actor": name(actor.role),
         }
@@ -79,7 +78,7 @@ def release(controller: Controller, hold: str, why: str, actor: Actor, now: dt.d
     """
     with controller.database.connection() as connection:
         done = controller.holds.release(hold, actor, why, now, connection=connection)
-        reason = hashlib.sha256(why.encode()).hexdigest()
+        reason = controller.digest(why.encode())
         body = {"hold": done.id, "reason": reason, "actor": name(actor.role)}
         controller.ledger.append_in(connection, [Entry("hold.released", now, body)])
     return done

@@ -9,9 +9,8 @@ changed.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -48,6 +47,8 @@ __all__ = [
 
 _CLASS: Final = "case"
 _WORDS: Final = b"words"
+#: Under this name is sealed why records that name different people are one person's.
+_SAME: Final = "same-person"
 #: Seconds for which a second process waits for a case that is being carried out.
 _PATIENCE: Final = 5
 #: What sealed data begins with; words of cases from before they were sealed begin otherwise.
@@ -76,8 +77,8 @@ class Cases(Steps):
     """The requests of people."""
 
     def __init__(self, database: Database, vault: Vault, subjects: Subjects) -> None:
-        super().__init__(database)
-        self._vault, self._subjects = vault, subjects
+        super().__init__(database, vault)
+        self._subjects = subjects
 
     def open(
         self,
@@ -219,6 +220,34 @@ class Cases(Steps):
                     c.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", at)
                     c.commit()
 
+    @contextmanager
+    def person_alone(self, people: Iterable[Iterable[Identifier]]) -> Iterator[None]:
+        """These people for this process only, over all cases: what two cases mean to write is
+        counted by one of them. Who waits too long gets UsageError.
+        """
+        macs = {case_mac(self._vault, i)[:8] for one in people for i in one}
+        # In one order everywhere, so that two never wait for each other.
+        at = sorted(int.from_bytes(mac, "big", signed=True) for mac in macs)
+        with self._database.connection() as c:
+            try:
+                c.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
+                c.execute("SELECT pg_advisory_lock(n) FROM unnest(%s::bigint[]) n", (at,))
+                c.commit()
+            except psycopg.errors.LockNotAvailable:
+                c.rollback()
+                c.execute("SELECT pg_advisory_unlock_all()")
+                c.commit()
+                raise UsageError(
+                    "another case of the same person is being carried out right now",
+                    fix="wait until that is done, then run this again",
+                ) from None
+            try:
+                yield
+            finally:
+                with suppress(psycopg.Error):
+                    c.execute("SELECT pg_advisory_unlock(n) FROM unnest(%s::bigint[]) n", (at,))
+                    c.commit()
+
     def identify(
         self,
         case: Case,
@@ -254,6 +283,31 @@ class Cases(Steps):
             )
             self._event(c, case.number, case.state, actor, reason, now)
             return self._get(c, "r.number = %s", (case.number,))[0]
+
+    def same_person(
+        self,
+        case: Case,
+        reason: str,
+        actor: Actor,
+        now: dt.datetime,
+        *,
+        connection: Connection | None = None,
+    ) -> None:
+        """Record that somebody answers for records that name different people being hers."""
+        with self._database.within(connection) as c:
+            self._seal(c, case, _SAME, reason.encode())
+            self._event(
+                c,
+                case.number,
+                self._get(c, "r.number = %s", (case.number,))[0].state,
+                actor,
+                reason,
+                now,
+            )
+
+    def is_same_person(self, case: Case) -> bool:
+        """Whether somebody answers for that (see `same_person`)."""
+        return self._unseal(case, _SAME) is not None
 
     def move(
         self,
@@ -317,6 +371,17 @@ class Cases(Steps):
             c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
             return moved
 
+    def close(
+        self, case: Case, words: str | None, actor: Actor, now: dt.datetime,
+        *, connection: Connection | None = None,
+    ) -> Case:  # fmt: skip
+        """Close a case whose execution left something to decide, once that is decided."""
+        with self._database.within(connection) as c:
+            moved = self.move(case, State.CLOSED, actor, now, words=words, connection=c)
+            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            c.execute("UPDATE rights_case SET complete = true WHERE number = %s", (case.number,))
+            return self._get(c, "r.number = %s", (moved.number,))[0]
+
     def seal_plan(
         self,
         case: Case,
@@ -338,7 +403,7 @@ class Cases(Steps):
             add_steps(c, case, plan.steps, now)
             c.execute(
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
-                (hashlib.sha256(packed).hexdigest(), case.number),
+                (self._vault.mac("plan", packed).hex(), case.number),
             )
         return moved
 
@@ -358,7 +423,7 @@ class Cases(Steps):
             add_steps(c, case, added, now)
             c.execute(
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
-                (hashlib.sha256(packed).hexdigest(), case.number),
+                (self._vault.mac("plan", packed).hex(), case.number),
             )
 
     def unplan(
@@ -381,7 +446,9 @@ class Cases(Steps):
                     fix="mend what its steps name, then execute it again",
                 )
             c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
-            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            c.execute(
+                "DELETE FROM case_sealed WHERE number = %s AND name <> %s", (case.number, _SAME)
+            )
             c.execute(
                 "UPDATE rights_case SET state = %s, changed_at = %s WHERE number = %s",
                 (State.PLANNED, now, case.number),

@@ -34,6 +34,8 @@ class Column:
     padded: bool = False  # blank-padded characters
     generated: bool = False  # the engine computes it; never written
     touched: bool = False  # the engine sets it with every update that does not
+    sources: tuple[str, ...] = ()  # the columns that a generated one may be computed from
+    loose: bool = False  # the engine takes unlike texts for equal
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,11 @@ class MariaDB(Dialect):
             case _:
                 return self.shown_as(column, element)
 
+    @override
+    def bare(self, column: Column, element: Element) -> Element:
+        # Rows are told apart so only by a key that is proven under the column's own collation.
+        return element
+
     def _exact(self, column: Column, element: Element) -> Element:
         if column.native == _EXACT:
             return element

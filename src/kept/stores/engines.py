@@ -68,6 +68,10 @@ class Dialect(abc.ABC):
         """The row's side of a comparison, exact by code points."""
 
     @abc.abstractmethod
+    def bare(self, column: Column, element: Element) -> Element:
+        """The column as rows of one table are told apart by it: by code points."""
+
+    @abc.abstractmethod
     def parameter(self, column: Column, bind: Element) -> Element:
         """The parameter's side of a comparison with `column`."""
 

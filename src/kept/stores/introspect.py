@@ -8,6 +8,7 @@ Dataset names: `table` in the default schema, `schema.table` elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
@@ -26,12 +27,14 @@ _FACTS: Final = sa.text(
            a.attgenerated <> '' OR a.attidentity = 'a', b.typtype, b.typname,
            format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END,
                        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
-           coalesce(l.collisdeterministic, true)
+           coalesce(l.collisdeterministic, true),
+           CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END
     FROM pg_attribute a
     JOIN pg_class c ON c.oid = a.attrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_collation l ON l.oid = a.attcollation
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     CROSS JOIN LATERAL (
         WITH RECURSIVE base(oid, typtype, typname, typbasetype) AS (
             SELECT t.oid, t.typtype, t.typname, t.typbasetype
@@ -54,6 +57,13 @@ _INHERITED: Final = sa.text(
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND n.nspname = :schema
+    """
+)
+
+_COLLATED: Final = sa.text(
+    """
+    SELECT x.name FROM pragma_index_list(:name) AS l, pragma_index_xinfo(l.name) AS x
+    WHERE l."unique" AND x.key AND x.name IS NOT NULL AND upper(x.coll) <> 'BINARY'
     """
 )
 
@@ -118,7 +128,8 @@ def postgresql(connection: sa.Connection, names: Collection[str] | None = None) 
         keys = {at: key for at, key in keys.items() if at[1] not in heirs}
         uniques = {at: found for at, found in uniques.items() if at[1] not in heirs}
         for name, rows in here.items():
-            columns = {row[1]: _postgresql_column(row[1:]) for row in rows}
+            names_ = [row[1] for row in rows]
+            columns = {row[1]: _postgresql_column(row[1:], names_) for row in rows}
             at = (schema, name)
             table = _table(
                 _dataset_name(schema, name), name, schema, columns,
@@ -137,8 +148,8 @@ def _dataset_name(schema: str | None, table: str) -> str:
     return table if plain else f"{schema}.{table}"
 
 
-def _postgresql_column(row: tuple[Any, ...]) -> Column:
-    name, not_null, generated, category, base, native, deterministic = row
+def _postgresql_column(row: tuple[Any, ...], names: Collection[str]) -> Column:
+    name, not_null, generated, category, base, native, deterministic, expression = row
     kind = _POSTGRESQL_TYPES.get(base, "other")
     if category == "e":
         kind = "text"
@@ -153,7 +164,21 @@ def _postgresql_column(row: tuple[Any, ...]) -> Column:
         aware=base == "timestamptz",
         padded=base == "bpchar",
         generated=bool(generated),
+        sources=_sources(name, expression, names),
+        loose=not deterministic or base == "citext",
     )
+
+
+def _sources(name: str, expression: str | None, names: Collection[str]) -> tuple[str, ...]:
+    """The columns that the expression of a generated column may read: all that it names.
+
+    Words are looked at, not grammar: rather one column too many than one too few.
+    """
+    words = {word.casefold() for word in re.findall(r"\w+", expression or "")}
+    return tuple(
+        n for n in names
+        if n != name and {w.casefold() for w in re.findall(r"\w+", n)} <= words
+    )  # fmt: skip
 
 
 def sqlite(connection: sa.Connection, names: Collection[str] | None = None) -> dict[str, Table]:
@@ -172,6 +197,7 @@ def sqlite(connection: sa.Connection, names: Collection[str] | None = None) -> d
         pragma = sa.text("SELECT name, type FROM pragma_table_xinfo(:name)")
         declared = {row[0]: row[1].upper() for row in connection.execute(pragma, {"name": name})}
         primary: Mapping[str, Any] = {} if name in views else inspector.get_pk_constraint(name)
+        loose = _loose(connection, name)
         keyed = list(primary.get("constrained_columns") or ())
         columns = {}
         for column in reflected:
@@ -185,6 +211,8 @@ def sqlite(connection: sa.Connection, names: Collection[str] | None = None) -> d
                 nullable=bool(column["nullable"]) and not never_null,
                 aware=False,
                 generated="computed" in column,
+                sources=_sources(column["name"], _expression(column), list(declared)),
+                loose=column["name"] in loose,
             )
         free = [n for n in ("rowid", "_rowid_", "oid") if n not in {c.lower() for c in columns}]
         table = _table(
@@ -197,6 +225,18 @@ def sqlite(connection: sa.Connection, names: Collection[str] | None = None) -> d
         )  # fmt: skip
         tables[name] = table
     return tables
+
+
+def _expression(column: Mapping[str, Any]) -> str | None:
+    computed = column.get("computed")
+    return computed["sqltext"] if computed else None
+
+
+def _loose(connection: sa.Connection, table: str) -> frozenset[str]:
+    """Columns under a unique index of another collation than BINARY: those are what foreign keys
+    can point at, and the engine then takes unlike texts for equal.
+    """
+    return frozenset(str(row[0]) for row in connection.execute(_COLLATED, {"name": table}))
 
 
 def _sqlite_uniques(inspector: Inspector, name: str) -> list[Mapping[str, Any]]:
@@ -393,10 +433,14 @@ def dataset_of(table: Table) -> Dataset:
         table.dataset,
         table.key,
         {
-            name: Field(name, column.type, nullable=column.nullable)
+            name: Field(
+                name, column.type, nullable=column.nullable, loose=column.loose,
+                computed=column.sources if column.generated else None,
+            )
             for name, column in table.columns.items()
         },
         links=tuple(Link(r.fields, r.to, r.on) for r in table.references),
         on_erase=OnErase.NEVER if table.view or table.barred else OnErase.DELETE,
         title="view" if table.view else table.barred,
-    )
+        readonly=table.view or table.barred is not None,
+    )  # fmt: skip

@@ -255,11 +255,21 @@ class Reading:
             extra = [person.label("kept_person")] if person is not None else []
             whole = self._whole(table, identity)
             named = [
-                (self.dialect.side(table.column(n), row.c[n]) if whole else row.c[n]).label(n)
+                (
+                    self.dialect.side(table.column(n), row.c[n])
+                    if whole
+                    else self._named(table, row, n)
+                ).label(n)
                 for n in identity
             ]
             parts.append(sa.select(*named, *extra).select_from(source).where(*where))
         return sa.union(*parts) if len(parts) > 1 else parts[0].distinct()
+
+    def _named(self, table: Table, row: sa.FromClause, name: str) -> Element:
+        """A field that names a row, exactly: a collation could take two rows for one."""
+        column = table.columns.get(name)
+        # The engine's own row address is not among the columns.
+        return row.c[name] if column is None else self.dialect.bare(column, row.c[name])
 
     def _identity(self, table: Table, key: tuple[str, ...]) -> tuple[str, ...]:
         # A key that is not proven unique could join one person's row to another's.
@@ -275,7 +285,7 @@ class Reading:
         self, table: Table, identity: tuple[str, ...], found: sa.FromClause, row: sa.FromClause
     ) -> Element:
         if not self._whole(table, identity):
-            return sa.and_(*(found.c[n] == row.c[n] for n in identity))
+            return sa.and_(*(found.c[n] == self._named(table, row, n) for n in identity))
         sides = [(n, self.dialect.side(table.column(n), row.c[n])) for n in identity]
         return sa.and_(*(side.is_not_distinct_from(found.c[n]) for n, side in sides))
 
@@ -366,7 +376,7 @@ class Reading:
             alike = self._same(table, identity, found, row)
             return [sa.exists().select_from(found).where(alike), *only]
         wanted = sa.select(*(found.c[n] for n in identity))
-        mine = [row.c[n] for n in identity]
+        mine = [self._named(table, row, n) for n in identity]
         return [mine[0].in_(wanted) if len(mine) == 1 else sa.tuple_(*mine).in_(wanted), *only]
 
 

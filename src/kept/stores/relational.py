@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+import sqlalchemy as sa
+
 from kept.datamap.map import Dataset
 from kept.errors import ConfigError, NotAble, StoreError
 from kept.model.change import Change
@@ -207,6 +209,14 @@ class SqlSession(Session):
         return rows
 
     # ------------------------------------------------------------ what all have in common
+
+    def ask(self, dataset: str | None, statement: sa.ClauseElement) -> list[Any]:
+        """The rows of a statement that only looks (discovery), whole; StoreError as ever."""
+        self._open()
+        made = statement.compile(dialect=self.store.dialect.compiled)
+        params = [made.params[name] for name in getattr(made, "positiontup", None) or ()]
+        call = Call(dataset or "", str(made), params)
+        return [row for _, rows in self._stream([call]) for row in rows]
 
     def read(self, selects: Sequence[Select]) -> Iterator[tuple[int, Batch]]:
         """Stream the rows; all statements are under way at once where the engine allows it."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from kept import deployment
 from kept.app.commands.common import COMMON, Common
@@ -13,8 +16,11 @@ from kept.datamap import check as checking
 from kept.datamap import load
 from kept.datamap.map import DataMap
 from kept.deployment import Deployment
-from kept.errors import KeptError
+from kept.errors import KeptError, UsageError
 from kept.policy import bundle as policy_bundle
+from kept.stores import open_store
+from kept.stores.discover import SAMPLE, Discovery, discover, document, draft
+from kept.stores.relational import SqlStore
 
 group = App(name="map", help="Where personal data lies, and whether that is still true.")
 
@@ -101,6 +107,131 @@ def show(*, common: Common = COMMON) -> int:
     ]
     common.out.result({"systems": systems, "digest": datamap.digest}, words)
     return 0
+
+
+#: Seconds that one statement of a discovery may take.
+_PATIENCE: Final = 60.0
+
+
+@group.command(name="discover")
+def find(
+    url: Annotated[
+        str, Parameter(help="the database: postgresql://… or sqlite:///…, or env:NAME to read it")
+    ],
+    /,
+    *,
+    sample: Annotated[int, Parameter(help="rows looked at in each table", negative="")] = SAMPLE,
+    full: Annotated[bool, Parameter(help="compare all rows, however long", negative="")] = False,
+    write: Annotated[Path | None, Parameter(help="write a draft of the map here")] = None,
+    system: Annotated[str | None, Parameter(help="what the map calls the system")] = None,
+    retention: Annotated[
+        str | None,
+        Parameter(
+            help="retention class of the draft's personal data (default: guessed from the bundle)"
+        ),
+    ] = None,
+    common: Common = COMMON,
+) -> int:
+    """Find personal data and whose it is in a database, also where nothing is declared.
+
+    Reads only, in one snapshot; prints names, words and counts, never a value. Ctrl-C stops it;
+    nothing is written then. Exit status 1: a table could not be read.
+    """
+    if sample < 1:
+        raise UsageError("`--sample` is too small", expected="a whole number from 1 on")
+    if write is not None and write.exists():
+        raise UsageError(
+            "the file of `--write` is there already",
+            expected="a new file: a map that somebody wrote is never overwritten",
+            fix="name another file, and compare the two",
+        )
+    name = system or (write.stem if write is not None else "discovered")
+    classes = _classes(common, retention) if write is not None else {}
+    store = _open(url, name)
+    out = common.out
+    try:
+        with out.counting("looking into the database") as (begin, step):
+            found = discover(
+                store,
+                year=dt.datetime.now(dt.UTC).year,
+                sample=None if full else sample,
+                begin=begin,
+                step=step,
+            )
+    finally:
+        store.close()
+    if write is not None:
+        write.parent.mkdir(parents=True, exist_ok=True)
+        write.write_text(draft(found, name, classes), "utf-8")
+    words = _summary(found)
+    if write is not None:
+        words.append(f"A draft of the map is in {write}. Decide what is marked `?`.")
+    else:
+        words.append("`--json` tells the evidence; `--write FILE` drafts a map.")
+    out.result(document(found), words)
+    for dataset, why in found.unseen.items():
+        out.warn(f"`{dataset}` could not be read: {why}")
+    if found.left_out:
+        out.warn(
+            f"Without the extra `discover`, {' and '.join(found.left_out)}. "
+            "To have that too, install `kept[discover]`."
+        )
+    return 1 if found.unseen else 0
+
+
+def _classes(common: Common, given: str | None) -> dict[str, str]:
+    """Retention classes for the draft: the one given, else the bundle's that no law keeps."""
+    if given is not None:
+        return {given: ""}
+    if not (common.directory / "kept.toml").is_file():
+        return {}
+    loaded = policy_bundle.load(deployment.read(common.directory).bundle)
+    return {c.id: c.category for c in loaded.retention.values() if c.law is None}
+
+
+def _open(url: str, system: str) -> SqlStore:
+    if url.startswith("env:"):
+        given = os.environ.get(url.removeprefix("env:"))
+        if given is None:
+            raise UsageError("the environment variable of the URL is not set")
+        url = given
+    kind = "sqlite" if url.startswith("sqlite:") else url.partition("://")[0].partition("+")[0]
+    kind = {"postgres": "postgresql"}.get(kind, kind)
+    if "://" not in url:
+        raise UsageError(
+            "the database is not a URL", expected="postgresql://… or sqlite:///path/to/file"
+        )
+    store = open_store(kind, system, (), url, {"statement_timeout": _PATIENCE})
+    if not isinstance(store, SqlStore):
+        raise UsageError("discovery reads SQL databases", expected="postgresql://… or sqlite:///…")
+    return store
+
+
+def _summary(found: Discovery) -> list[str]:
+    rows: list[tuple[object, ...]] = []
+    for one in found.datasets.values():
+        personal = {v.category: None for v in one.fields.values() if v.category is not None}
+        asked = len(one.questions) + sum(bool(v.ask) for v in one.fields.values())
+        asked += sum(bool(link.ask) for link in one.links)
+        to = [
+            f"{link.kind.value} {link.to}"
+            for link in one.links
+            if found.datasets[link.to].person is not None
+        ]
+        size = one.profile.size
+        shown = "–" if size is None else f"{size:,}" if one.profile.exact else f"~{size:,}"
+        named = any(v.identifies for v in one.fields.values())
+        whose = one.person or ("by its addresses" if named else "nobody's")
+        whose = "view" if one.profile.table.view else whose
+        rows.append(
+            (one.profile.name, shown, whose, ", ".join(dict.fromkeys(to)) or "–",
+             ", ".join(personal) or "–", asked or "–")
+        )  # fmt: skip
+    head = ("dataset", "#rows", "whose", "people it leads to", "personal", "#to decide")
+    words = [table(head, rows), ""]
+    held = sum(any(v.category for v in d.fields.values()) for d in found.datasets.values())
+    words.append(f"{many(len(found.datasets), 'dataset')}, {held:,} with personal data.")
+    return words
 
 
 def look(

@@ -17,6 +17,7 @@ from kept.app.commands.common import (
     Common,
     Identity,
     IdentityFile,
+    ending,
     opened,
     person,
     said,
@@ -36,10 +37,17 @@ Override = Annotated[
     Parameter(help="REASON for which the check of who asks is left out; recorded"),
 ]
 Evidence = Annotated[str | None, Parameter(help="in words, how it was checked who asks; recorded")]
+SamePerson = Annotated[
+    str | None,
+    Parameter(
+        help="REASON for which records that name different people are held to be hers; recorded"
+    ),
+]
 CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was opened before")]
 
 _DONE: Final[Mapping[str, str]] = {
     "read": "read", "delete": "deleted", "overwrite": "overwritten", "retain": "kept",
+    "isolate": "isolated",
 }  # fmt: skip
 #: What a step that is not read back is, by the mode of its system.
 _NOT_DONE: Final[Mapping[Mode, str]] = {
@@ -63,10 +71,11 @@ def register(app: App) -> None:
     app.command(group)
 
 
-def _request(
+def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
-    case: str | None, acting: Acting,
+    case: str | None, acting: Acting, same_person: str | None = None,
 ) -> Request:  # fmt: skip
+    """The request that the options of a command of this group make."""
     named = person(identity, file)
     if not named and case is None:
         raise UsageError(
@@ -77,6 +86,7 @@ def _request(
     return Request(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
+        said(same_person, "--same-person"),
     )  # fmt: skip
 
 
@@ -91,24 +101,25 @@ def access_command(
     override: Override = None,
     evidence: Evidence = None,
     case: CaseId = None,
+    same_person: SamePerson = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
     refuse_target(path)
     say = common.out
     with opened(common, "rights access", acting.role) as (controller, _):
-        with say.progress("asking every mapped system"):
+        with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
         controller.ledger.checkpoint(now)
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
         f"Case {answer.case}: access",
         "",
-        *([_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
+        *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
@@ -135,6 +146,7 @@ def erase_command(
     override: Override = None,
     evidence: Evidence = None,
     case: CaseId = None,
+    same_person: SamePerson = None,
     show: Annotated[
         bool,
         Parameter(help="print statements for systems in mode assisted: they hold row keys",
@@ -155,7 +167,7 @@ def erase_command(
 ) -> int:  # fmt: skip
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
@@ -172,7 +184,7 @@ def erase_command(
     words: list[str] = [
         f"Case {answer.case}: erasure" + ("" if answer.executed else " (a plan, nothing was done)"),
         "",
-        _table(answer.steps, modes, planned=not answer.executed),
+        step_table(answer.steps, modes, planned=not answer.executed),
         "",
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
@@ -215,7 +227,8 @@ def _modes(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, 
     return {s.store: systems[s.store].mode for s in steps if s.store in systems}
 
 
-def _table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+    """The steps of an answer as a table for people."""
     if not steps:
         return "Nothing is held under what was given, in any system that answered."
     rows: list[tuple[Any, ...]] = []
@@ -225,8 +238,11 @@ def _table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: b
         # "Deleted" is said of what was read back, or was tried; never of what was left alone.
         action = s.action.value if planned or _left_alone(s, modes) else _DONE[s.action.value]
         state = "planned" if planned else "read back" if s.verified else _NOT_DONE[mode]
-        rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained, state))
-    shown = table(("where", "action", "#found", "#changed", "#retained", "state"), rows)
+        rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained,
+                     c.isolated, state))  # fmt: skip
+    shown = table(
+        ("where", "action", "#found", "#changed", "#retained", "#isolated", "state"), rows
+    )
     if any(s.store == SYSTEM.name for s in steps):
         shown += f"\n\n{SYSTEM.name}.*: what Kept itself holds to know her choices and requests."
     return shown
@@ -239,7 +255,7 @@ def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:
 
 def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> list[str]:
     """What the mode of each system means for what it has to do."""
-    writes = (Action.DELETE, Action.OVERWRITE)
+    writes = (Action.DELETE, Action.OVERWRITE, Action.ISOLATE)
     todo = dict.fromkeys(s.store for s in steps if s.action in writes and not s.verified)
     lines = [
         f"{system}: {_MODES[modes[system], planned]}."
@@ -252,12 +268,14 @@ def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: b
 def _kept(steps: Sequence[StepResult]) -> list[str]:
     lines = []
     for s in steps:
-        if s.reason is None or not s.counts.retained:
+        stays = s.counts.retained + s.counts.isolated
+        if s.reason is None or not stays:
             continue
         law = f" ({s.reason.law})" if s.reason.law else ""
         until = f"until {s.reason.until}" if s.reason.until else "with no end set yet"
         lines.append(
-            f"{s.store}.{s.dataset} keeps {many(s.counts.retained, 'row')} {until}:"
+            f"{s.store}.{s.dataset} keeps {many(stays, 'row')} {until}"
+            f"{', sealed' if s.counts.isolated else ''}:"
             f" {s.reason.words.rstrip('.')}{law}; clause {s.reason.clause}."
         )
     for s in steps:

@@ -2,17 +2,46 @@
 
     plan → preview → rehearse → execute → read back → receipt
 
-GDPR Art. 15 (access) and 17 (erasure). Controls stand in `checks`, the package a person gets
-in `package`.
+GDPR Art. 7(3) (withdrawal), 15 (access), 17 (erasure), 18 (restriction), 21 (objection).
+Controls stand in `checks` and `choice_checks`, the package a person gets in `package`.
 """
 
-from kept.duties.rights import checks
+from kept.duties.rights import checks, choice_checks, isolation
 from kept.duties.rights.access import AccessAnswer, access
+from kept.duties.rights.choice import ChoiceAnswer
+from kept.duties.rights.ending import EndAnswer, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
+from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.request import Request, close_case
 from kept.duties.rights.residue import lines, residue, scrub, scrubbing
+from kept.duties.rights.restriction import lift, notify, preview_restriction, restrict
+from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
-    "AccessAnswer", "EraseAnswer", "Request", "access", "checks", "close_case", "erase", "lines",
-    "preview", "residue", "scrub", "scrubbing",
+    "AccessAnswer",
+    "ChoiceAnswer",
+    "EndAnswer",
+    "EraseAnswer",
+    "Request",
+    "access",
+    "checks",
+    "choice_checks",
+    "close_case",
+    "erase",
+    "expire",
+    "isolation",
+    "lift",
+    "lines",
+    "notify",
+    "object_to",
+    "preview",
+    "preview_objection",
+    "preview_restriction",
+    "preview_withdrawal",
+    "residue",
+    "restrict",
+    "scrub",
+    "scrubbing",
+    "weigh",
+    "withdraw",
 ]  # fmt: skip

@@ -8,27 +8,37 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kept.controller import Controller, Located, Place
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
+from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.request import (
     Request,
     open_case,
     refuse_mixed,
-    refuse_several,
     require_known_asker,
     searched,
     step_document,
     verification,
 )
+from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Reason, StepResult
 from kept.model.select import Batch, KeyTable
 from kept.model.values import Value
-from kept.records.case import State
+from kept.records.actor import Actor
+from kept.records.case import Case, State
+from kept.terms.identifiers import Identifier
+
+#: States in which a package was on its way once, and the way there again; else the way there.
+_BEGUN: Final = frozenset((State.EXECUTING, State.EXECUTED, State.CHECKED))
+_WAY: Final = {
+    False: (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED),
+    True: (State.EXECUTING, State.EXECUTED),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +87,51 @@ def access(
     refuse_target(out)
     case, actor, people = open_case(controller, "access", request, now)
     require_known_asker(case)
+    with controller.cases.alone(case) as case:
+        return _serve(controller, case, actor, people, now, out)
+
+
+def _serve(
+    controller: Controller,
+    case: Case,
+    actor: Actor,
+    people: tuple[tuple[Identifier, ...], ...],
+    now: dt.datetime,
+    out: Path,
+) -> AccessAnswer:
+    if case.state is State.CLOSED:
+        raise UsageError(
+            f"case {case.id} is closed: its package was made",
+            fix="open a new case for the same person",
+        )
     stayed = controller.retained(case, people)
     held = stayed.held
     stays = words.Stays.of(held)
+    opened = controller.locator.opened(case, people)
     found = controller.locate(people)
     found.warnings += stayed.words
     keys = controller.keys(found)
-    refuse_several(controller, keys)
+    refuse_several(controller, case, people, keys)
     refuse_mixed(controller, case, people, keys, held)
     shown: dict[Place, Data] = {}
     with Package(out, now) as package:
-        batches = controller.read(found, stays.rows())
+        batches = controller.read(found, stays.rows(), opened)
         for place, group in itertools.groupby(batches, key=itemgetter(0)):
             key = controller.datamap.dataset(*place).key
             shown[place] = package.data(
                 place[0], place[1], _labelled(group, key, stays.reasons(place))
             )
-        steps = _verified(found, keys, stays, shown)
+        steps = _verified(found, keys, stays, shown, opened.met)
         unreached = tuple(sorted(found.unreached.items()))
         search = words.Search.of(controller, people, found)
         complete = searched(controller, people) and not unreached and not stayed.changed
         complete = complete and all(s.verified for s in steps)
         told = words.answer(
-            controller, case.id, steps, unreached, found.warnings, search, stays,
+            controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,
             complete=complete, verified=verification(controller, case),
         )  # fmt: skip
-        manifest = package.finish(told, words.page(controller, shown, stays, now))
-    read = {place: data.count for place, data in shown.items()}
-    with controller.database.connection() as connection:
-        for state in (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED):
-            case = controller.cases.move(case, state, actor, now, connection=connection)
-        case = controller.cases.finish(case, complete, actor, now, connection=connection)
+        manifest = package.finish(told, words.page(controller, shown, stays, opened.met, now))
+        read = {place: data.count for place, data in shown.items()}
         body: dict[str, Any] = {
             "case": case.id,
             "package": manifest,
@@ -118,6 +142,21 @@ def access(
             "unreached": [name(s) for s, _ in unreached],
             "right": "access",
         }
+        entries = [Entry("access.given", now, body)]
+        if held:
+            rows = sum(len(table) for table in stays.rows().values())
+            entries.insert(0, Entry("locator.used", now, {"case": case.id, "found": rows}))
+        # Nothing leaves before it is recorded: first the entry, then the name, then the end.
+        with controller.database.connection() as connection:
+            for state in _WAY[case.state in _BEGUN]:
+                case = controller.cases.move(case, state, actor, now, connection=connection)
+            controller.ledger.append_in(connection, entries)
+        try:
+            package.place()
+        except (KeptError, OSError):
+            told_why = "the package could not be given its name; nothing was handed out"
+            controller.cases.move(case, State.CHECKED, actor, now, words=told_why)
+            raise
         closed: dict[str, Any] = {
             "case": case.id,
             "right": "access",
@@ -128,11 +167,9 @@ def access(
             "retained": sum(s.counts.retained for s in steps),
             "unreached": [name(s) for s, _ in unreached],
         }
-        entries = [Entry("access.given", now, body), Entry("case.closed", now, closed)]
-        if held:
-            rows = sum(len(table) for table in stays.rows().values())
-            entries.insert(0, Entry("locator.used", now, {"case": case.id, "found": rows}))
-        controller.ledger.append_in(connection, entries)
+        with controller.database.connection() as connection:
+            controller.cases.finish(case, complete, actor, now, connection=connection)
+            controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     return AccessAnswer(
         case.id, complete, steps, unreached, found.warnings, out, manifest, told["summary"],
         search.left_out,
@@ -161,6 +198,7 @@ def _verified(
     keys: Mapping[Place, KeyTable],
     stays: words.Stays,
     shown: Mapping[Place, Data],
+    isolated: Mapping[Place, int],
 ) -> tuple[StepResult, ...]:
     """The steps; each verified when as many rows were read as are there.
 
@@ -172,8 +210,9 @@ def _verified(
         met = part.count if part else 0
         # Of a system that could not be asked the answer says so as a whole.
         reached = place[0] not in found.unreached
+        kept = Counts(met, isolated=met) if place in isolated else Counts(met, retained=met)
         return StepResult(
-            *place, Action.READ, Counts(found=met, retained=met if reason else 0),
+            *place, Action.READ, kept if reason else Counts(met),
             reached and met == there, reason, problem if reached and met != there else None,
         )  # fmt: skip
 

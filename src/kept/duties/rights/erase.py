@@ -9,21 +9,17 @@ command goes on from the sealed plan and reports what is true of all of it.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import shape
-from kept.decide import due, ties
-from kept.decide.plan import plan as make_plan
+from kept.duties.rights.planning import ask_again, draw_up, keep, known_by, met_again, sought
 from kept.duties.rights.request import (
     Request,
     open_case,
-    refuse_mixed,
-    refuse_several,
     require_known_asker,
     searched,
     step_document,
@@ -31,18 +27,13 @@ from kept.duties.rights.request import (
 from kept.errors import DatabaseError, Obstructed
 from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
-from kept.model.codec import encode_plan
-from kept.model.plan import Action, Counts, Plan, Step, StepResult
-from kept.model.select import KeySet, KeyTable
+from kept.model.plan import Action, Counts, Plan, StepResult
+from kept.model.select import KeyTable
 from kept.records.actor import Actor
-from kept.records.case import NEEDLES, Case, State, StepState
+from kept.records.case import Case, State, StepState
 from kept.terms.identifiers import Identifier
 
 _REPEATED = "this happened when the case was executed before"
-#: Under these names is sealed by what she is looked for again, at the end and in a system that
-#: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
-_NAMES, _VALUES = NEEDLES, "values"
-_BETWEEN = "\n"  # a system and its dataset, as one name
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
@@ -100,7 +91,7 @@ def preview(controller: Controller, request: Request, now: dt.datetime) -> Erase
         return _closed(controller, case)
     if case.state in _BEGUN:
         return _shown(controller, case, _sealed(controller, case), executed=True)
-    made, _, _ = _plan(controller, case, people, now)
+    made, _, _ = draw_up(controller, case, people, now, shown=True)
     return _shown(controller, case, made, executed=False)
 
 
@@ -111,109 +102,87 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
             return _closed(controller, case)
-        every = controller.datamap.systems.values()
-        # Where rows of hers that came since the search are met, and go too.
-        among = frozenset((s.name, d) for s in every for d in s.datasets)
         if case.state in _BEGUN:
-            made = _sealed(controller, case)
-            away = {system for system, _ in made.unreached}
-            if away:
-                made = _ask_again(controller, case, made, people, actor, now)
-                # Elsewhere she may have come back of her own will since: that is left to her.
-                back = away - {system for system, _ in made.unreached}
-                among = shape(controller.datamap).hanging(back)
-            elif _all_done(controller, case):
-                made = _ask_again(controller, case, made, people, actor, now, among)
-        else:
-            made, found, values = _plan(controller, case, people, now)
-            if made.obstacles:
-                system, first = made.obstacles[0]
-                raise Obstructed(
-                    f"`{system}.{first.dataset}` stands in the way: {first.words};"
-                    " nothing was written in any system",
-                    met=first.kind,
-                    fix=first.fix,
-                )
-            known = _known(people, controller, found)
-            case = _commit(controller, case, made, known, values, actor, now)
-        answer = _carry_out(controller, case, made, people, among, actor, now)
-        if answer.appeared:
-            # What came meanwhile is hers too: once more, and what comes again has a cause.
-            case = controller.cases.get(case.id)
-            made = _ask_again(controller, case, made, people, actor, now, among)
-            answer = _carry_out(controller, case, made, people, among, actor, now)
-        return answer
+            with controller.cases.person_alone(sought(controller, case, people)):
+                return _go_on(controller, case, people, actor, now)
+        before = controller.ledger.size()
+        drawn = _drawn(controller, case, people, now)
+        with controller.cases.person_alone(drawn[1]):
+            # What somebody else planned for her meanwhile is done by now and counted there.
+            if next(controller.ledger.entries(before, kind="plan.made"), None) is not None:
+                drawn = _drawn(controller, case, people, now)
+            case = _commit(controller, case, *drawn, actor, now)
+            return _to_the_end(
+                controller, case, drawn[0], people, _everywhere(controller), actor, now
+            )
 
 
-def _all_done(controller: Controller, case: Case) -> bool:
-    return all(r.state is StepState.DONE for r in controller.cases.steps(case))
-
-
-def _plan(
+def _drawn(
     controller: Controller,
     case: Case,
     people: Sequence[Sequence[Identifier]],
     now: dt.datetime,
-    values: Mapping[Place, KeyTable] | None = None,
-) -> tuple[Plan, dict[Place, KeyTable], dict[Place, KeyTable]]:
-    """Find, hold against laws and holds, plan: the plan, her rows, and the values by which rows
-    lead to others. Reads only. `values` are those that were found before.
-    """
-    bundle = controller.bundle
-    located = controller.locate(people, values=values)
-    found = controller.keys(located)
-    refuse_several(controller, found)
-    stayed = controller.retained(case, people)
-    refuse_mixed(controller, case, people, found, stayed.held)
-    located.unreached.update(stayed.unread)
-    for place, table in stayed.tables.items():
-        if place[0] not in located.unreached:
-            before = found[place].rows if place in found else ()
-            found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*before, *table.rows))))
-    laws = due.laws(bundle.retention)
-    subjects = {s: person for person, known in enumerate(case.subjects) for s in known}
-    holds = controller.holds.applying(list(subjects), now)
-    datamap = controller.realised({system for system, _ in found})
-    foreign = controller.foreign_keys()
-    asked = ties.questions(datamap, found, laws, [(h.system, h.dataset) for h in holds], foreign)
-    dates, tied = controller.answer(asked)
-    today = now.astimezone(dt.UTC).date()
-    scopes = [
-        due.HoldScope(h.reason(), subjects[h.subject] if h.subject else None, h.system, h.dataset)
-        for h in holds
-    ]
-    held = due.merge(
-        due.statutory(datamap, found, laws, dates, tied, today),
-        due.explicit(found, scopes, today),
-    )
-    abilities = controller.abilities
-    made = make_plan(
-        "erasure", datamap, found, held, tied,
-        {s: a for s, a in abilities.items() if s not in located.unreached},
-        people=len(people), foreign_keys=foreign, unreached=located.unreached,
-        warnings=(*located.warnings, *stayed.words), clause=_erasure_clause(controller),
-    )  # fmt: skip
-    return made, found, located.values
+) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
+    """The plan, everybody with all identifiers, the values that lead on; Obstructed."""
+    made, found, values = draw_up(controller, case, people, now)
+    if made.obstacles:
+        system, first = made.obstacles[0]
+        raise Obstructed(
+            f"`{system}.{first.dataset}` stands in the way: {first.words};"
+            " nothing was written in any system",
+            met=first.kind,
+            fix=first.fix,
+        )
+    return made, known_by(people, controller, found), values
 
 
-def _erasure_clause(controller: Controller) -> str:
-    """The clause that promises erasure: the first of kind right whose activity is `rights`."""
-    for activity in controller.bundle.activities.values():
-        if activity.purpose == "rights" and activity.clauses:
-            return activity.clauses[0]
-    return next(iter(controller.bundle.clauses))
+def _everywhere(controller: Controller) -> frozenset[Place]:
+    """Where rows of hers that came since the search are met, and go too."""
+    every = controller.datamap.systems.values()
+    return frozenset((s.name, d) for s in every for d in s.datasets)
 
 
-def _known(
-    people: Sequence[Sequence[Identifier]],
+def _go_on(
     controller: Controller,
-    found: Mapping[Place, KeyTable],
-) -> list[list[Identifier]]:
-    """Everybody with all identifiers: those given and those that her own rows hold."""
-    known = [{(i.kind, i.normalised): i for i in one} for one in people]
-    for who, identifier in controller.identifiers(found):
-        known[who].setdefault((identifier.kind, identifier.normalised), identifier)
-    return [list(one.values()) for one in known]
+    case: Case,
+    people: Sequence[Sequence[Identifier]],
+    actor: Actor,
+    now: dt.datetime,
+) -> EraseAnswer:
+    """A case that was begun, from where it stopped."""
+    among = _everywhere(controller)
+    made = _sealed(controller, case)
+    away = {system for system, _ in made.unreached}
+    if away:
+        made = ask_again(controller, case, made, people, actor, now)
+        # Elsewhere she may have come back of her own will since: that is left to her.
+        back = away - {system for system, _ in made.unreached}
+        among = shape(controller.datamap).hanging(back)
+    elif _all_done(controller, case):
+        made = ask_again(controller, case, made, people, actor, now, among)
+    return _to_the_end(controller, case, made, people, among, actor, now)
+
+
+def _to_the_end(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    people: Sequence[Sequence[Identifier]],
+    among: frozenset[Place],
+    actor: Actor,
+    now: dt.datetime,
+) -> EraseAnswer:
+    answer = _carry_out(controller, case, made, people, among, actor, now)
+    if answer.appeared:
+        # What came meanwhile is hers too: once more, and what comes again has a cause.
+        case = controller.cases.get(case.id)
+        made = ask_again(controller, case, made, people, actor, now, among)
+        answer = _carry_out(controller, case, made, people, among, actor, now)
+    return answer
+
+
+def _all_done(controller: Controller, case: Case) -> bool:
+    return all(r.state is StepState.DONE for r in controller.cases.steps(case))
 
 
 def _commit(
@@ -230,160 +199,8 @@ def _commit(
         case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
         case = controller.cases.move(case, State.APPROVED, actor, now, connection=connection)
         case = controller.cases.move(case, State.EXECUTING, actor, now, connection=connection)
-        _keep(controller, case, made, known, values, actor, now, connection)
+        keep(controller, case, made, known, values, actor, now, connection)
     return case
-
-
-def _keep(
-    controller: Controller,
-    case: Case,
-    made: Plan,
-    known: list[list[Identifier]],
-    values: Mapping[Place, KeyTable],
-    actor: Actor,
-    now: dt.datetime,
-    connection: Any,
-) -> None:
-    """Beside the sealed plan: the suppression, the way back to what stays, and by what she is
-    looked for once more when all is done; with the entries of the plan.
-    """
-    retained = [
-        (s.system, s.dataset, s.keys, s.reason)
-        for s in made.steps
-        if s.reason is not None and s.action in (Action.RETAIN, Action.OVERWRITE)
-    ]
-    flat = [i for one in known for i in one]
-    controller.suppressions.add(flat, now, source="erasure", connection=connection)
-    controller.locator.store(case, known, retained, now, connection=connection)
-    named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)
-    names = KeySet({_NAMES: KeyTable(("kind", "value"), named)})
-    controller.cases.seal_keys(case, _NAMES, names, connection=connection)
-    tables = KeySet({_BETWEEN.join(place): table for place, table in values.items()})
-    controller.cases.seal_keys(case, _VALUES, tables, connection=connection)
-    digest = hashlib.sha256(encode_plan(made)).hexdigest()
-    planned = {
-        "case": case.id,
-        "right": "erasure",
-        "plan": digest,
-        "steps": len(made.steps),
-        "people": made.people,
-        "rows": sum(s.rows for s in made.steps),
-        "systems": [name(p.system) for p in made.systems],
-        "unreached": [name(s) for s, _ in made.unreached],
-    }
-    approved = {"case": case.id, "plan": digest, "actor": name(actor.role)}
-    controller.ledger.append_in(
-        connection,
-        [
-            Entry("plan.made", now, planned),
-            Entry("plan.approved", now, approved),
-            Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
-        ],
-    )
-
-
-def _ask_again(
-    controller: Controller,
-    case: Case,
-    made: Plan,
-    people: Sequence[Sequence[Identifier]],
-    actor: Actor,
-    now: dt.datetime,
-    among: frozenset[Place] = frozenset(),
-) -> Plan:
-    """The sealed plan with steps for systems that could not be asked before and now can, and for
-    rows elsewhere that only they lead to: what the plan would have been, had they been there.
-    In the places of `among` also with steps for her rows that came since all was done.
-
-    Steps that were planned before stay as they are; what is still away stays named.
-    """
-    known = [list(one) for one in people]
-    for table in (controller.cases.sealed_keys(case, _NAMES) or KeySet()).values():
-        for who, (kind, value) in table.rows:
-            known[who].append(Identifier(str(kind), str(value)))
-    before = _values(controller, case)
-    again, _, values = _plan(controller, case, people, now, before)
-    away = {system for system, _ in made.unreached}
-    back = away - {system for system, _ in again.unreached}
-    if not back and not among:
-        return made
-    hanging = shape(controller.datamap).hanging(back) | among
-    # What cannot be planned there now is as far away as what cannot be asked.
-    stopped = dict(again.unreached)
-    for system, obstacle in again.obstacles:
-        stopped.setdefault(system, f"`{obstacle.dataset}`: {obstacle.words}. {obstacle.fix}")
-    concerned = away | {system for system, _ in hanging}
-    planned: dict[Place, set[ties.Key]] = {}
-    for s in made.steps:
-        # A row that went and is there again has to go again.
-        if s.action is not Action.DELETE or (s.system, s.dataset) not in among:
-            keys = planned.setdefault((s.system, s.dataset), set())
-            keys |= {ties.norm(key) for key in s.keys.values}
-    first = 1 + max((s.number for s in made.steps), default=0)
-    added: list[Step] = []
-    for s in again.steps:
-        place = (s.system, s.dataset)
-        if place in hanging and s.system not in stopped:
-            old = planned.get(place, set())
-            rows = tuple(row for row in s.keys.rows if ties.norm(row[1]) not in old)
-            if rows:
-                table = KeyTable(s.keys.fields, rows)
-                added.append(replace(s, number=first + len(added), keys=table))
-    if not back and not added:
-        return made
-    had = {p.system for p in made.systems}
-    extended = replace(
-        made,
-        steps=(*made.steps, *added),
-        systems=(*made.systems, *(p for p in again.systems if p.system not in had)),
-        unreached=tuple((s, why) for s, why in sorted(stopped.items()) if s in concerned),
-    )
-    hers: dict[Place, KeyTable] = {}
-    for s in added:
-        place = (s.system, s.dataset)
-        rows = hers[place].rows if place in hers else ()
-        hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
-    known = _known(known, controller, hers)
-    with controller.database.connection() as connection:
-        controller.cases.extend_plan(case, extended, added, now, connection=connection)
-        _keep(controller, case, extended, known, values, actor, now, connection)
-    return extended
-
-
-def _values(controller: Controller, case: Case) -> dict[Place, KeyTable]:
-    found: dict[Place, KeyTable] = {}
-    for at, table in (controller.cases.sealed_keys(case, _VALUES) or KeySet()).items():
-        system, _, dataset = at.partition(_BETWEEN)
-        found[system, dataset] = table
-    return found
-
-
-def _met_again(
-    controller: Controller,
-    case: Case,
-    made: Plan,
-    people: Sequence[Sequence[Identifier]],
-    among: frozenset[Place],
-) -> tuple[dict[Place, int], dict[str, str]]:
-    """Rows of hers that are there although all steps are done, and systems not asked.
-
-    The same search as in the beginning, by the same identifiers and by the values that led from
-    her rows to others: what a trigger, an import or another program wrote meanwhile is met.
-    """
-    located = controller.locate(people, values=_values(controller, case))
-    there = controller.keys(located)
-    staying: dict[Place, set[ties.Key]] = {}
-    for s in made.steps:
-        if s.action is not Action.DELETE:
-            keys = staying.setdefault((s.system, s.dataset), set())
-            keys |= {ties.norm(key) for key in s.keys.values}
-    met: dict[Place, int] = {}
-    for place, table in there.items():
-        old = staying.get(place, set())
-        rows = sum(ties.norm(key) not in old for key in table.values)
-        if rows and place in among:
-            met[place] = rows
-    return met, located.unreached
 
 
 def _carry_out(
@@ -417,6 +234,7 @@ def _carry_out(
                 entries.append(_entry(case, number, result, attempts[number], now))
             controller.ledger.append_in(connection, entries)
 
+    controller.isolate(case, (s for s in made.steps if s.number in left), now)
     try:
         outcomes = controller.execute(made, mark=case.id, done=done, record=record)
     except Obstructed as problem:
@@ -444,7 +262,7 @@ def _carry_out(
     if complete and not searched(controller, people):
         complete = False
     elif complete:
-        met, away = _met_again(controller, case, made, people, among)
+        met, away = met_again(controller, case, made, people, among)
         unreached = tuple(sorted(away.items()))
         warnings += tuple(
             f"{rows} of her rows came into `{place[1]}` of `{place[0]}` while she was erased;"
@@ -510,7 +328,7 @@ def _shred(
         return None, []
     kept = set()
     for step in made.steps:
-        if step.action is Action.RETAIN:
+        if step.action in (Action.RETAIN, Action.ISOLATE):
             kept.add(controller.datamap.dataset(step.system, step.dataset).retention)
     classes = {PERSON} | {r for r in controller.bundle.retention if r not in kept}
     day = controller.vault.shred(subjects, classes, now, connection=connection)
@@ -566,9 +384,9 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
     """The plan as steps: what would be found, changed and retained."""
     steps = []
     for s in made.steps:
-        stays = s.action is Action.RETAIN
+        retained, isolated = s.action is Action.RETAIN, s.action is Action.ISOLATE
         counts = Counts(
-            found=s.rows, changed=0 if stays else s.rows, retained=s.rows if stays else 0
+            s.rows, 0 if retained or isolated else s.rows, s.rows * retained, s.rows * isolated
         )
         problem = next(
             (

@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0008"
 
 
 def upgrade() -> None:

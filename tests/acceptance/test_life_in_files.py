@@ -242,7 +242,7 @@ def killed(self, file, touched):
     calls += 1
     whole(self, file, touched)
 module.ParquetSession._replace = killed
-from tests.acceptance.test_parquet import erase
+from tests.acceptance.test_life_in_files import erase
 erase(Path(sys.argv[1]))
 """
 
