@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,11 @@ from kept import deployment
 from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import EraseAnswer, Request
+from kept.errors import ConfigError, Obstructed
 from kept.model.plan import Action
 from kept.terms.identifiers import parse
-from tests.world import NOW, ROOT, make, sql
+from tests.acceptance.conftest import kept
+from tests.world import NOW, ROOT, edit, make, sql
 
 EMAIL = "email=ana@example.org"
 
@@ -67,7 +70,7 @@ datasets:
     activities: [communicate]
     fields:
       visit: {type: integer, nullable: false}
-      n: {type: integer, nullable: false}
+      n: integer
       who.ip: {category: contact.email}
     links:
       - {fields: [visit], to: visit, on: [id], kind: owned-by}
@@ -178,8 +181,53 @@ def test_RIGHT_3_erasure_reaches_the_lake(world: Path) -> None:
     assert told(answer) == TOLD
     assert state(world) == LEFT
     others = pa.compute.invert(pa.compute.is_in(before["id"], pa.array(sorted(HERS))))
-    assert pq.read_table(world / "logs" / "visit").equals(before.filter(others))
+    left = pq.read_table(world / "logs" / "visit")
+    assert left.to_pylist() == before.filter(others).to_pylist()
+    assert left.schema.equals(before.schema, check_metadata=True)
     assert sql(world, "SELECT count(*) FROM note WHERE about LIKE 'ana%'") == [(0,)]
+
+
+def test_RIGHT_3_rows_whose_key_holds_a_null_go_alone(world: Path) -> None:
+    """RIGHT-3: visit 0 (hers) and visit 1 (his) each have a click without a number."""
+    columns = {
+        "visit": [0, 1],
+        "n": pa.array([None, None], pa.int64()),
+        "who": [{"ip": "10.0.0.0"}, {"ip": "10.0.0.1"}],
+    }
+    pq.write_table(pa.table(columns), world / "logs" / "click" / "2.parquet")
+    answer = erase(world)
+    assert answer.complete, [s.problem for s in answer.steps]
+    assert told(answer)["lake.click", Action.DELETE] == (9, 9, 0)
+    assert state(world) == {**LEFT, "click": LEFT["click"] | {(1, None)}}
+
+
+def test_RIGHT_3_a_key_that_names_several_rows_of_the_lake_is_refused(world: Path) -> None:
+    """RIGHT-3: two visits under one number: the other one could be somebody else's."""
+    where = world / "logs" / "visit" / "day=2026-01-01"
+    shutil.copy(where / "part.parquet", where / "again.parquet")
+    before = state(world)
+    with pytest.raises(Obstructed, match=r"`lake.visit` .* met key"):
+        erase(world)
+    assert state(world) == before
+
+
+def test_the_map_check_says_what_of_the_lake_is_not_seen(world: Path) -> None:
+    (world / "logs" / "visit" / "ana.csv").touch()
+    with (world / "kept.toml").open("a") as file:
+        file.write("\n[systems.lake.options]\ncount_keys = 0\nthreads = 1\n")
+    checked = kept(world, "map", "check")
+    assert checked.status == 0
+    assert {n["store"] for n in checked.document["notes"]} == {"lake"}
+    csv, click, visit = (n["words"] for n in checked.document["notes"])
+    assert csv.startswith("in `visit` 1 file is not Parquet (.csv)")
+    assert "`id` names one row of `visit` is taken on the map's word" in visit
+    assert "`visit, n`" in click
+    said = " ".join(kept(world, "doctor", json=False).out.split())
+    assert "not Parquet (.csv)" in said
+    assert "ana" not in said
+    edit(world / "kept.toml", "count_keys = 0", "count_keys = -1")
+    with pytest.raises(ConfigError, match="count_keys"), Controller.open(deployment.read(world)):
+        pass
 
 
 _DRIVER = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,10 @@ class TestSQLite(StoreSuite):
 
     def open(self) -> Store:
         return sqlite(self.path)
+
+    def beneath(self, layer: str) -> Iterable[bytes]:
+        ends = {"pages": "", "write-ahead log": "-wal", "rollback journal": "-journal"}
+        return [self.path.with_name(self.path.name + ends[layer]).read_bytes()]
 
 
 class TestSQLiteWal(TestSQLite):

@@ -445,7 +445,58 @@ def test_what_is_not_parquet_is_ignored_and_named(tmp_path: Path) -> None:
     (tmp_path / "visits" / ".a.parquet.crc").touch()
     (tmp_path / "README").write_text("hello")
     assert count(tmp_path, one("visits", "id", 1, 2, 3)) == 2
-    assert store(tmp_path).ignored() == ["README", "notes.csv"]
+    assert list(store(tmp_path).notes()) == [
+        "in the folder itself 1 file is not Parquet: nothing there is answered or erased",
+        "in `visits` 1 file is not Parquet (.csv): nothing there is answered or erased",
+    ]
+
+
+def test_keys_are_counted_where_there_are_not_too_many_rows(tmp_path: Path) -> None:
+    """Over files of different types, nulls being equal; what was counted is not counted twice."""
+    mapped = Dataset("log", ("a", "b"), {n: Field(n, "integer") for n in "ab"})
+    write(tmp_path / "log" / "1.parquet", {"a": pa.array([1, 1], pa.int8()), "b": [1, None]})
+    write(tmp_path / "log" / "2.parquet", {"a": [2, None], "b": [None, 1]})
+
+    def key(**options: Any) -> tuple[tuple[str, ...], list[str]]:
+        made = ParquetStore("lake", (mapped,), str(tmp_path), options=options)
+        ((found,), notes) = made.datasets(), list(made.notes())
+        return found.key, notes
+
+    assert key() == (("a", "b"), [])
+    asked, (note,) = key(count_keys=3)
+    assert asked == ("a", "b")
+    assert note.startswith("that `a, b` names one row of `log` is taken on the map's word")
+    kept = ParquetStore("lake", (mapped,), str(tmp_path))
+    assert next(iter(kept.datasets())).key
+    write(tmp_path / "log" / "3.parquet", {"a": [1.0], "b": pa.array([None], pa.int64())})
+    assert key() == ((), [])
+    assert not next(iter(kept.datasets())).key
+    lists = Dataset("tags", ("t",), {"t": Field("t", "text")})
+    write(tmp_path / "tags.parquet", {"t": [["x"], ["x"]]})
+    assert "word" in next(iter(ParquetStore("lake", (lists,), str(tmp_path)).notes()))
+
+
+def test_a_row_is_named_by_a_key_with_a_null(tmp_path: Path) -> None:
+    """As a name only: at a link, or in a search, a null still equals nothing."""
+    size = 50
+    columns = {
+        "a": [*range(size), None, None],
+        "b": pa.array([None if n % 2 else n for n in range(size)] + [1, None], pa.int64()),
+    }
+    write(tmp_path / "log.parquet", columns, row_group_size=7)
+    write(tmp_path / "part" / "b=__HIVE_DEFAULT_PARTITION__" / "x.parquet", {"a": [1, 2]})
+    write(tmp_path / "part" / "b=1" / "x.parquet", {"a": [1, 2]})
+    table = keys(("a", "b"), (1, None), (2, None), (3, 3), (None, 1), (None, None), ("x", None))
+    for name, hit in (("log", [(1, None), (None, 1)]), ("part", [(1, None), (2, None)])):
+        asked = by_key(name, table)
+        found = [(row["a"], row["b"]) for row in rows(tmp_path, asked)]
+        assert sorted(found, key=repr) == sorted(hit, key=repr)
+        assert count(tmp_path, asked) == 2
+        assert count(tmp_path, one(name, ("a", "b"), *table.values)) == 0
+        before = count(tmp_path, Select(name, ("a", "b"), (), Not(IsNull("a"))))
+        assert do(tmp_path, Change(asked)) == [Counts(2, 2)]
+        gone = sum(1 for a, _ in hit if a is not None)
+        assert count(tmp_path, Select(name, ("a", "b"), (), Not(IsNull("a")))) == before - gone
 
 
 def test_links_formats_and_summaries_are_refused(tmp_path: Path) -> None:
@@ -593,7 +644,7 @@ def test_the_kind_is_opened_with_its_settings(tmp_path: Path) -> None:
     assert isinstance(made, ParquetStore)
     assert made.threads == 3
     for wrong in ({"speed": 1}, {"threads": "2"}, {"wait": -1}, {"threads": True}):
-        with pytest.raises(ConfigError, match="threads"):
+        with pytest.raises(ConfigError, match="option"):
             open_store("parquet", "lake", [], str(tmp_path), wrong)
 
 

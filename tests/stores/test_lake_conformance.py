@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from tests.stores.lake import fill, lake
 from tests.stores.test_planted_faults import broken_laws
@@ -38,6 +40,13 @@ class TestParquet(StoreSuite):
 
     def open(self) -> Store:
         return lake(self.root)
+
+    def beneath(self, layer: str) -> Iterator[bytes]:
+        for file in self.root.rglob("*"):
+            if file.is_file():
+                yield os.fsencode(file) + file.read_bytes()
+                if layer == "pages":
+                    yield str(pq.read_table(file).to_pylist()).encode()
 
 
 # ---------------------------------------------------------------- faults planted in it

@@ -20,6 +20,7 @@ from kept.controller import isolate as isolating
 from kept.controller import locate as locating
 from kept.controller import passage
 from kept.controller import retained as retaining
+from kept.controller.beneath import Beneath
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
 from kept.controller.retained import Retained
@@ -473,6 +474,11 @@ class Controller:
             lambda people: self.keys(self.locate(people)),
             self.locator.veil().hidden,
         )
+
+    @property
+    def beneath(self) -> Beneath:
+        """What stores find beneath their rows."""
+        return Beneath(self.datamap, self._stores)
 
     def _visible(self, veil: Veil, place: Place, batch: Batch) -> Batch:
         if not veil.covers(*place):

@@ -113,7 +113,7 @@ def plan(
             steps += made
             obstacles += [(name, one) for one in wrong]
             obstacles += [(name, one) for one in _unable(dataset, made, abilities[name])]
-            obstacles += [(name, one) for one in _unnamed(dataset, made)]
+            obstacles += [(name, one) for one in _unnamed(dataset, made, abilities[name])]
             obstacles += [(name, one) for one in _loose(name, dataset, made, foreign_keys)]
     said += _torn(datamap, full, whole) + _unmapped(datamap, full, foreign_keys)
     said += _renamed(steps, foreign_keys)
@@ -349,7 +349,7 @@ def _unable(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> It
             )
 
 
-def _unnamed(dataset: Dataset, steps: Iterable[Step]) -> Iterator[Obstacle]:
+def _unnamed(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> Iterator[Obstacle]:
     """Rows that their key does not name: another row could go for them, or none at all."""
     written_to = [s for s in steps if s.action in _WRITES and not dataset.readonly]
     fields = ", ".join(dataset.key)
@@ -360,7 +360,11 @@ def _unnamed(dataset: Dataset, steps: Iterable[Step]) -> Iterator[Obstacle]:
             f"nothing promises that `{fields}` names one row",
             "give the table a primary key or a unique constraint, and map it as `key`",
         )
-    elif any(None in key for s in written_to for key in s.keys.values):
+    elif any(
+        None in key and not (abilities.null_keys and any(v is not None for v in key))
+        for s in written_to
+        for key in s.keys.values
+    ):
         yield Obstacle(
             dataset.name,
             "key",

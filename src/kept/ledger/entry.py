@@ -167,6 +167,9 @@ _TABLE: Final = (
           " isolated?:count verified:flag until?:date mode?:mode"),
     _kind(43, "inspection.made",
           "what:name system?:name datasets?:count rows?:count findings?:findings"),
+    _kind(50, "residue.looked",
+          "system:name layer:name state:name looked:count found:count until?:date"),
+    _kind(51, "store.scrubbed", "system:name full:flag done:flag"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -23,5 +23,5 @@ class Abilities:
     temp_tables: bool = False  # key lists may be temporary tables
     marker: bool = False  # may keep a table of applied step ids
     seal: bool = False  # rows can be isolated in place
+    null_keys: bool = False  # names a row by a key of several fields that holds a null
     physical: bool = False  # can overwrite what deletion leaves behind
-    residue: tuple[str, ...] = ()  # layers that `residue` can look into

@@ -64,6 +64,10 @@ _COLUMNS: Final = (
 )
 
 
+#: Under this name a case seals the identifiers that its people's own rows held.
+NEEDLES = "identifiers"
+
+
 def case_mac(vault: Vault, identifier: Identifier) -> bytes:
     """The hash by which a case knows an identifier that it names."""
     return vault.mac("case", f"{identifier.kind}\x00{identifier.normalised}".encode())
@@ -477,6 +481,13 @@ class Cases(Steps):
             return None
         return KeySet({name: decode_keys(table) for name, table in json.loads(data).items()})
 
+    def unseal(self, case: Case, system: str, *, connection: Connection) -> None:
+        """Throw away what `seal_keys` sealed."""
+        connection.execute(
+            "DELETE FROM case_sealed WHERE number = %s AND name = %s",
+            (case.number, f"keys:{system}"),
+        )
+
     def finish(
         self,
         case: Case,
@@ -486,8 +497,9 @@ class Cases(Steps):
         *,
         connection: Connection | None = None,
     ) -> Case:
-        """End an execution: complete, it is closed and what was sealed is thrown away;
-        incomplete, it stays `checked` and can be executed again.
+        """End an execution: complete, it is closed and what was sealed is thrown away, except by
+        what she is looked for beneath the rows (`NEEDLES`: until `unseal`); incomplete, it stays
+        `checked` and can be executed again.
         """
         with self._database.within(connection) as c:
             moved = self.move(case, State.CHECKED, actor, now, connection=c)
@@ -495,7 +507,10 @@ class Cases(Steps):
                 "UPDATE rights_case SET complete = %s WHERE number = %s", (complete, case.number)
             )
             if complete:
-                c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+                c.execute(
+                    "DELETE FROM case_sealed WHERE number = %s AND name <> %s",
+                    (case.number, f"keys:{NEEDLES}"),
+                )
                 moved = self.move(case, State.CLOSED, actor, now, connection=c)
             return self._get(c, "r.number = %s", (moved.number,))[0]
 

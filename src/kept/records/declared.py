@@ -12,7 +12,17 @@ from typing import Final
 from kept.datamap.map import Dataset, Field, OnErase, System
 from kept.model.plan import Mode
 from kept.model.values import Type
-from kept.records import actor, case, consent, hold, isolated, locator, subject, suppression
+from kept.records import (
+    actor,
+    case,
+    consent,
+    hold,
+    isolated,
+    locator,
+    residue,
+    subject,
+    suppression,
+)
 
 
 def _plain(name: str, key: str, title: str, fields: str) -> Dataset:
@@ -39,6 +49,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *subject.DATASETS,
     *consent.DATASETS,
     *case.DATASETS,
+    *residue.DATASETS,
     *hold.DATASETS,
     *suppression.DATASETS,
     *locator.DATASETS,

@@ -12,9 +12,9 @@ Laws (the shipped suite proves every store against them):
 from __future__ import annotations
 
 import abc
+import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
 
 from kept.datamap.map import Dataset
@@ -22,19 +22,8 @@ from kept.errors import NotAble
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
+from kept.model.residue import Needles, Residue, Scrub, unseen
 from kept.model.select import Batch, KeySet, Select
-
-
-@dataclass(frozen=True, slots=True)
-class Residue:
-    """One layer in which a needle was looked for after an erasure.
-
-    `found` counts the needles met there; None: the layer cannot be seen.
-    """
-
-    layer: str
-    found: int | None
-    words: str
 
 
 class Session(AbstractContextManager["Session"], abc.ABC):
@@ -98,6 +87,10 @@ class Store(abc.ABC):
     def session(self, *, write: bool = False) -> Session:
         """A fresh handle. Raises StoreUnreachable. Only the Controller calls this."""
 
+    def notes(self) -> Iterable[str]:
+        """What an operator should know and no Dataset can say, in words without a value."""
+        return ()
+
     def statements(self, changes: Sequence[Change]) -> list[str]:
         """The changes as text for a person to carry out (mode assisted); NotAble by default."""
         raise NotAble(
@@ -106,9 +99,22 @@ class Store(abc.ABC):
             fix="set the system's mode to `act`, or do it in the system itself",
         )
 
-    def residue(self, needles: Sequence[bytes]) -> Iterable[Residue]:
-        """Where the abilities name layers: look for the needles in each of them."""
+    def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
+        """Look for erased values beneath the rows, layer by layer.
+
+        A layer is called gone only where its bytes were looked at and hold none of them.
+        """
+        return (unseen("everything", "this kind of store cannot look beneath its rows"),)
+
+    def scrubbing(self, *, full: bool = False) -> Iterable[Scrub]:
+        """What `scrub` would do to destroy what deletions left, and what it locks; () : nothing.
+
+        `full`: also what rewrites whole tables and locks them against everybody.
+        """
         return ()
+
+    def scrub(self, *, full: bool = False) -> None:
+        """Do what `scrubbing` says; StoreError where the engine refuses."""
 
     def close(self) -> None:
         """Give back what the store holds; may be called twice."""

@@ -5,6 +5,7 @@ Tables without transactions, and such as keep their history, are read but never 
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,8 @@ from kept.errors import StoreError, StoreUnreachable
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
-from kept.stores import introspect
+from kept.model.residue import Needles, Residue, Scrub
+from kept.stores import introspect, residue_mariadb
 from kept.stores import link_mariadb as link
 from kept.stores.columns import Along, Table
 from kept.stores.dialects import MARIADB
@@ -97,6 +99,45 @@ class MariaDBStore(SqlStore):
         else:
             self.give_back(connection, False)
             return {name: self._typed(table) for name, table in found.items()}
+        raise problem
+
+    def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
+        """What the server says of its logs; it shows none of its bytes."""
+        return self._asked(lambda ask: list(residue_mariadb.residue(ask, now)))
+
+    def scrubbing(self, *, full: bool = False) -> Iterable[Scrub]:
+        """OPTIMIZE TABLE of the mapped tables, where `full`."""
+        return residue_mariadb.scrubbing(self._quoted(), full=full)
+
+    def scrub(self, *, full: bool = False) -> None:
+        """Write the mapped tables anew, where `full`; StoreError."""
+        tables = self._quoted() if full else []
+        if not self._asked(lambda ask: residue_mariadb.scrub(ask, tables)):
+            words = "the role may not have a table written anew (it needs SELECT and INSERT)"
+            raise Refused(f"`{self.system}`", "", "privilege", words)
+
+    def _quoted(self) -> list[str]:
+        tables = [self.table(name) for name in sorted(self.mapped)]
+        names = [table.name.replace("`", "``") for table in tables if not table.view]
+        return [f"`{name}`" for name in names]
+
+    def _asked(self, work: Callable[[residue_mariadb.Ask], _T]) -> _T:
+        """What a connection of its own is asked, outside of any transaction."""
+        connection = self._connect()
+        problem: StoreError
+        try:
+            with connection.cursor() as cursor:
+
+                def ask(text: str) -> Sequence[tuple[Any, ...]]:
+                    cursor.execute(text)
+                    rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+                    return rows
+
+                return work(ask)
+        except (pymysql.Error, OSError) as error:
+            problem = self.wrapped(error, None)
+        finally:
+            shut(connection)
         raise problem
 
     def _typed(self, table: Table) -> Table:

@@ -38,6 +38,7 @@ _WORDS: Final[Mapping[Any, str]] = {
     bool: "true or false",
     int: f"a whole number from 1 to {LONGEST}",
     float: f"seconds, from 0.001 to {LONGEST}",
+    str: "a text",
 }
 
 
@@ -49,6 +50,8 @@ class Options:
     `idle_timeout` a transaction that Kept itself left open (PostgreSQL). `prepare` off: for a
     pooler between that does not keep prepared statements. `marker` on: the operator allows
     the table kept_step, which makes a step id do nothing the second time, for ever.
+    `data_directory`: where the server's own files lie, if this account may read them: what an
+    erasure leaves in them is looked at (PostgreSQL).
     """
 
     statement_timeout: float = 300.0
@@ -58,6 +61,7 @@ class Options:
     connections: int = 4
     prepare: bool = True
     marker: bool = False
+    data_directory: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
@@ -73,7 +77,10 @@ class Options:
                 )
             whole = type(value) is int and 1 <= value <= LONGEST
             part = type(value) is float and 0.001 <= value <= LONGEST
-            fits = {bool: type(value) is bool, int: whole, float: whole or part}
+            fits = {
+                bool: type(value) is bool, int: whole, float: whole or part,
+                str: type(value) is str,
+            }  # fmt: skip
             if not fits[wanted]:
                 raise ConfigError(
                     f"the value of the option `{name}` is not of its kind",

@@ -192,7 +192,7 @@ def _published(config: Deployment, database: Database) -> _Check:
 
 def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
     try:
-        datamap, problems, unreached = look(config)
+        datamap, problems, unreached, notes = look(config)
     except KeptError as problem:
         yield _failed("map", problem)
         return
@@ -204,7 +204,8 @@ def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
             yield _Check(f"system {name}", False, unreached[name], fixes)
         else:
             words = f"answers; mode {system.mode.value}, {len(system.datasets)} datasets mapped"
-            yield _Check(f"system {name}", True, words)
+            said = [one for where, one in notes if where == name]
+            yield _Check(f"system {name}", True, "; ".join((words, *said)))
     if problems:
         yield _Check("map", False, many(len(problems), "problem"), [str(p) for p in problems])
     else:

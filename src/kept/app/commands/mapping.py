@@ -35,17 +35,19 @@ def check(*, common: Common = COMMON) -> int:
     """The map against its own words, against the policy, and against what is really there."""
     config = deployment.read(common.directory)
     with common.out.progress("looking into the systems"):
-        datamap, problems, unreached = look(config)
+        datamap, problems, unreached, notes = look(config)
     datasets = sum(len(s.datasets) for s in datamap.systems.values())
     document = {
         "systems": len(datamap.systems),
         "datasets": datasets,
         "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
         "unreached": [{"store": s, "why": why} for s, why in unreached.items()],
+        "notes": [{"store": s, "words": one} for s, one in notes],
     }
     words: list[str] = [str(p) for p in problems]
+    words += [f"{system}: {one}" for system, one in notes]
     words += [f"{system} could not be looked into: {why}" for system, why in unreached.items()]
-    if problems or unreached:
+    if words:
         words.append("")
     words.append(
         f"{many(datasets, 'dataset')} in {many(len(datamap.systems), 'system')}, "
@@ -235,8 +237,11 @@ def _summary(found: Discovery) -> list[str]:
     return words
 
 
-def look(config: Deployment) -> tuple[DataMap, list[checking.Problem], dict[str, str]]:
-    """The map, what is amiss with it, and the systems that could not be looked into."""
+def look(
+    config: Deployment,
+) -> tuple[DataMap, list[checking.Problem], dict[str, str], list[tuple[str, str]]]:
+    """The map, what is amiss with it, the systems that could not be looked into, and notes:
+    (system, what its store wants known)."""
     loaded = policy_bundle.load(config.bundle)
     datamap, problems = load.read(
         {s.name: s.map for s in config.systems.values()},
@@ -251,14 +256,16 @@ def look(config: Deployment) -> tuple[DataMap, list[checking.Problem], dict[str,
         set(loaded.activities),
         laws,
     )
+    notes: list[tuple[str, str]] = []
     stores, unreached = config.open_stores(datamap)
     try:
         for name, store in stores.items():
             try:
                 problems += checking.compare(datamap.systems[name], store.datasets())
+                notes += [(name, words) for words in store.notes()]
             except KeptError as problem:
                 unreached[name] = str(problem)
     finally:
         for store in stores.values():
             store.close()
-    return datamap, sorted(set(problems)), unreached
+    return datamap, sorted(set(problems)), unreached, notes

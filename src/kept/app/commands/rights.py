@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
+from kept.app.commands.below import Below
 from kept.app.commands.common import (
     ACTING,
     COMMON,
@@ -151,6 +152,16 @@ def erase_command(
         Parameter(help="print statements for systems in mode assisted: they hold row keys",
                   negative=""),
     ] = False,
+    physical: Annotated[
+        bool,
+        Parameter(help="have the engines destroy what deletion leaves in files; without --yes"
+                  " only what that would lock is shown", negative=""),
+    ] = False,
+    full: Annotated[
+        bool,
+        Parameter(help="with --physical: also write whole tables anew, locked meanwhile",
+                  negative=""),
+    ] = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:  # fmt: skip
@@ -161,9 +172,11 @@ def erase_command(
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
             answer = (erase if yes else preview)(controller, request, now)
+        with say.progress("looking beneath the rows"):
+            below = Below.of(controller, answer, acting, physical=physical, full=full, yes=yes)
         controller.ledger.checkpoint(now)
         modes = _modes(controller, answer.steps)
-    document = answer.document()
+    document = {**answer.document(), **below.document()}
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
         statements = {s: len(lines) for s, lines in answer.statements.items()}
@@ -194,15 +207,17 @@ def erase_command(
                 "To carry it out, say how it was checked who asks (or why not: --override):",
                 f'{again} --evidence "…" --yes',
             ]
+        words += below.words()
     elif answer.complete:
         words.append("Complete: every system was asked and every step was read back.")
         words.append(f"Her keys: {answer.keys}.")
+        words += below.words()
     else:
         words.append(f"Not complete. Mend what is named above, then go on with: {again} --yes")
     say.result(document, words)
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
-        return 0 if answer.complete else 1
+        return 0 if answer.complete and not below.failed else 1
     return 1 if blocked else 0
 
 

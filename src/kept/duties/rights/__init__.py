@@ -13,12 +13,35 @@ from kept.duties.rights.ending import EndAnswer, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
 from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.request import Request, close_case
+from kept.duties.rights.residue import lines, residue, scrub, scrubbing
 from kept.duties.rights.restriction import lift, notify, preview_restriction, restrict
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
-    "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "Request", "access", "checks",
-    "choice_checks", "close_case", "erase", "expire", "isolation", "lift", "notify", "object_to",
-    "preview", "preview_objection", "preview_restriction", "preview_withdrawal", "restrict",
-    "weigh", "withdraw",
+    "AccessAnswer",
+    "ChoiceAnswer",
+    "EndAnswer",
+    "EraseAnswer",
+    "Request",
+    "access",
+    "checks",
+    "choice_checks",
+    "close_case",
+    "erase",
+    "expire",
+    "isolation",
+    "lift",
+    "lines",
+    "notify",
+    "object_to",
+    "preview",
+    "preview_objection",
+    "preview_restriction",
+    "preview_withdrawal",
+    "residue",
+    "restrict",
+    "scrub",
+    "scrubbing",
+    "weigh",
+    "withdraw",
 ]  # fmt: skip

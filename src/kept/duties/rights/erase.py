@@ -87,6 +87,8 @@ class EraseAnswer:
 def preview(controller: Controller, request: Request, now: dt.datetime) -> EraseAnswer:
     """Open a case and show what would happen; nothing is written into any system."""
     case, _, people = open_case(controller, "erasure", request, now)
+    if case.state is State.CLOSED:
+        return _closed(controller, case)
     if case.state in _BEGUN:
         return _shown(controller, case, _sealed(controller, case), executed=True)
     made, _, _ = draw_up(controller, case, people, now, shown=True)

@@ -22,12 +22,12 @@ from kept.model.codec import encode_plan
 from kept.model.plan import Action, Plan, Step
 from kept.model.select import KeySet, KeyTable
 from kept.records.actor import Actor
-from kept.records.case import Case
+from kept.records.case import NEEDLES, Case
 from kept.terms.identifiers import Identifier
 
 #: Under these names is sealed by what she is looked for again, at the end and in a system that
 #: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
-_NAMES, _VALUES = "identifiers", "values"
+_NAMES, _VALUES = NEEDLES, "values"
 _BETWEEN = "\n"  # a system and its dataset, as one name
 
 

@@ -318,3 +318,40 @@ def _replaced(
         "a field inside a map or a list of fixed length cannot be overwritten",
         fix="delete the rows instead, or leave the field to the program that writes the files",
     )
+
+
+def only_used(table: Any) -> Any:
+    """The table with dictionaries that hold only what its rows use."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(at, field, _trimmed(one(table.column(at))))
+        elif (plain := _undictionaried(field.type)) != field.type:
+            table = table.set_column(at, field, table.column(at).cast(plain).cast(field.type))
+    return table
+
+
+def _trimmed(array: Any) -> Any:
+    """A dictionary less what no row uses; its order stays."""
+    kind, used = array.type, pc.unique(array.indices.drop_null())
+    if len(used) == len(array.dictionary):
+        return array
+    used = used.take(pc.sort_indices(used))
+    indices = pc.index_in(array.indices, value_set=used).cast(kind.index_type)
+    held = array.dictionary.take(used)
+    return pa.DictionaryArray.from_arrays(indices, held, ordered=kind.ordered)
+
+
+def _undictionaried(kind: Any) -> Any:
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_struct(kind):
+        return pa.struct([f.with_type(_undictionaried(f.type)) for f in kind])
+    if pa.types.is_map(kind):
+        key, item = (_undictionaried(k) for k in (kind.key_type, kind.item_type))
+        return pa.map_(kind.key_field.with_type(key), kind.item_field.with_type(item))
+    if _listed(kind):
+        inner = kind.value_field.with_type(_undictionaried(kind.value_type))
+        if pa.types.is_fixed_size_list(kind):
+            return pa.list_(inner, kind.list_size)
+        return pa.large_list(inner) if pa.types.is_large_list(kind) else pa.list_(inner)
+    return kind

@@ -110,8 +110,8 @@ class Footer:
     places: Mapping[str, int]  # path of a column → its number
 
 
-def listing(root: Path, ignored: list[str] | None = None) -> dict[str, Folder]:
-    """All datasets there are; what is no part of any goes to `ignored`, without directories."""
+def listing(root: Path, ignored: list[tuple[str, str]] | None = None) -> dict[str, Folder]:
+    """All datasets there are; (dataset, name) of a file that is no part of any: `ignored`."""
     folders: dict[str, Folder] = {}
     ignored = [] if ignored is None else ignored
     problem: StoreError
@@ -132,7 +132,7 @@ def listing(root: Path, ignored: list[str] | None = None) -> dict[str, Folder]:
                     here.unusable = "a folder and a file have its name"
                 _add(here, path, {})
             else:
-                ignored.append(entry.name)
+                ignored.append(("", entry.name))
         return folders
     except OSError as error:
         problem = StoreUnreachable(
@@ -144,7 +144,7 @@ def listing(root: Path, ignored: list[str] | None = None) -> dict[str, Folder]:
     raise problem
 
 
-def _folder(folders: dict[str, Folder], root: Path, ignored: list[str]) -> None:
+def _folder(folders: dict[str, Folder], root: Path, ignored: list[tuple[str, str]]) -> None:
     folder = folders.setdefault(root.name, Folder(root.name))
     if folder.files:
         folder.unusable = "a folder and a file have its name"
@@ -160,7 +160,7 @@ def _add(folder: Folder, path: Path, parts: Mapping[str, str | None]) -> None:
 
 
 def _walk(
-    folder: Folder, directory: Path, parts: Mapping[str, str | None], ignored: list[str]
+    folder: Folder, directory: Path, parts: Mapping[str, str | None], ignored: list[tuple[str, str]]
 ) -> Iterator[tuple[Path, Mapping[str, str | None]]]:
     for entry in sorted(os.scandir(directory), key=lambda e: e.name):
         path = Path(entry.path)
@@ -181,7 +181,7 @@ def _walk(
         elif _parquet(path):
             yield path, parts
         else:
-            ignored.append(entry.name)
+            ignored.append((folder.name, entry.name))
 
 
 def _format(path: Path) -> bool:

@@ -63,11 +63,13 @@ class Probe:
     """The keys by which rows of one dataset are found, each with its persons.
 
     `loose` keys come from a join and are compared in their normal form; others as the column
-    would hold them.
+    would hold them. Where they name rows (`named`), a null among several values is one of them.
     """
 
-    def __init__(self, fields: tuple[str, ...], folded: bool, loose: Found | None) -> None:
-        self.fields, self.folded, self.loose = fields, folded, loose
+    def __init__(
+        self, fields: tuple[str, ...], folded: bool, loose: Found | None, *, named: bool = False
+    ) -> None:
+        self.fields, self.folded, self.loose, self.named = fields, folded, loose, named
         self._rows: Sequence[tuple[int, tuple[Value, ...]]] = ()
         self._found: dict[tuple[Type, ...], Found] = {}
         self._ones: dict[tuple[int, tuple[Type, ...]], frozenset[Hashable]] = {}
@@ -77,7 +79,7 @@ class Probe:
     @classmethod
     def of(cls, route: Route) -> Probe:
         """What a route compares at its end."""
-        made = cls(route.fields, route.folded, None)
+        made = cls(route.fields, route.folded, None, named=route.named and not route.path)
         made._rows = route.keys.rows
         return made
 
@@ -90,7 +92,8 @@ class Probe:
             made: dict[Key, set[int]] = {}
             for person, key in self._rows:
                 held = tuple(coerce(v, k) for v, k in zip(key, kinds, strict=True))
-                if None not in held:
+                given = key.count(None) if self.named else 0
+                if held.count(None) == given < len(held):
                     made.setdefault(bare(held), set()).add(person)
             known = self._found[kinds] = {key: frozenset(who) for key, who in made.items()}
         return known
@@ -114,7 +117,8 @@ class Probe:
         at = (place, str(there.scalars.type), kinds)
         if at not in self._sets:
             some = self.one(place, kinds)
-            self._sets[at] = arrow_set(some, there, loose=self.loose is not None)
+            loose = self.loose is not None
+            self._sets[at] = None if None in some else arrow_set(some, there, loose=loose)
         return self._sets[at]
 
     def bounds(self, place: int, kinds: tuple[Type, ...]) -> list[Any]:
@@ -264,7 +268,7 @@ class Finder:
         for place, name in enumerate(probe.fields):
             if name not in footer.leaves:
                 met = bare((probe.compared(self.kinds.part(name, file.parts.get(name))),))[0]
-                if met is None or met not in probe.one(place, kinds):
+                if met not in probe.one(place, kinds):
                     return False
         return True
 
@@ -279,7 +283,7 @@ class Finder:
             if pa.types.is_unsigned_integer(leaf.type):
                 continue
             told = group.column(number).statistics
-            if told is None:
+            if told is None or None in probe.one(place, kinds):
                 continue
             if told.has_null_count and told.null_count == group.num_rows:
                 return False
@@ -337,7 +341,7 @@ class Finder:
                 judged = True
         for place, name in enumerate(probe.fields):
             there = chunk.view(name)
-            if there is not None and not judged:
+            if there is not None and not judged and None not in probe.one(place, kinds):
                 masks.append(_each(there, partial(_one_of, probe, place, kinds)))
                 judged = True
         near = reduce(pc.and_, masks) if masks else pa.repeat(pa.scalar(True), chunk.rows)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from kept.model.change import Assignment
 from kept.model.values import Value
-from kept.stores.lake.columns import fitted, one, replaced
+from kept.stores.lake.columns import fitted, one, only_used, replaced
 from kept.stores.lake.files import File, Footer, Mark, create, opened, settle
 from kept.stores.lake.finding import Chunk, Finder, Hits, Kinds
 from kept.stores.obstacles import Refused
@@ -178,6 +178,8 @@ def rewrite(
             for number in range(footer.meta.num_row_groups):
                 table = kept(number, source.read_row_group(number, use_threads=False))
                 if table.num_rows:
+                    # A dictionary keeps the values of rows that are gone, and would be written.
+                    table = only_used(table)
                     table = table.replace_schema_metadata(None)
                     writer.write_table(table, row_group_size=table.num_rows)
             if footer.meta.metadata:
@@ -333,7 +335,7 @@ def overwritten(
             column = replaced(one(table.column(at)), leaf, out, values, kinds.of(name, footer))
             table = table.set_column(at, field, column)
         tops = list(dict.fromkeys(footer.leaves[name].steps[0] for name in new))
-        expected[number] = table.select(tops).take(rows)
+        expected[number] = only_used(table.select(tops).take(rows))
         return table
 
     mark = rewrite(file, footer, kept, into, levels)
@@ -343,7 +345,7 @@ def overwritten(
         for number, (rows, _) in changes.items():
             tops = expected[number].column_names
             table = source.read_row_group(number, columns=tops, use_threads=False)
-            if not table.select(tops).take(rows).equals(expected[number]):
+            if not only_used(table.select(tops).take(rows)).equals(expected[number]):
                 raise Unfaithful(file, "what was to be written")
     done = sum(len(rows) for rows, _ in changes.values())
     return Written(file, found, done, footer.meta.num_rows, into, mark)

@@ -7,6 +7,8 @@ new and some as they were, each of them whole, and repeating the change does the
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import itertools
 import os
 import shutil
@@ -25,12 +27,15 @@ from kept.errors import KeptError, StoreError, StoreUnreachable
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
-from kept.model.predicate import EVERYTHING, fields_of
+from kept.model.predicate import EVERYTHING, NOTHING, Not, fields_of
+from kept.model.residue import Needles, Residue
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Route, Select
 from kept.model.values import Type, Value, normal
 from kept.stores.base import Session, Store
 from kept.stores.lake import files as lake
+from kept.stores.lake import residue as lake_residue
 from kept.stores.lake.columns import VAGUE
+from kept.stores.lake.counting import Counted, countable, distinct, left_out, taken
 from kept.stores.lake.files import File, Folder, Footers, Lock
 from kept.stores.lake.finding import NOT_HERS, Chunk, Finder, Hits, Kinds, Probe, bare
 from kept.stores.lake.options import Options
@@ -47,7 +52,7 @@ class ParquetStore(Store):
 
     #: No snapshot: the files are listed at one moment, but others may replace them one by
     #: one. A file that is replaced while a session reads it is an error, never a mixture.
-    abilities = Abilities(grain="file", snapshot=False, rehearse=True)
+    abilities = Abilities(grain="file", snapshot=False, rehearse=True, null_keys=True)
 
     def __init__(
         self,
@@ -63,18 +68,37 @@ class ParquetStore(Store):
         self.threads = self.options.threads or os.cpu_count() or 1
         self.footers = Footers()
         self.levels: Levels = {}
+        self.counted = Counted()
 
     def datasets(self) -> Iterable[Dataset]:
-        """Every folder and file of Parquet, mapped or not. What names a row only the map knows."""
-        session = self.session()
-        with session:
-            return [session.real(folder) for folder in session.folders.values()]
+        """Every folder and file of Parquet, mapped or not.
 
-    def ignored(self) -> list[str]:
-        """Names of files that are not Parquet: nothing in them is answered or erased."""
-        found: list[str] = []
-        lake.listing(self.root, found)
-        return found
+        What names a row only the map knows, and nothing in a file promises it: the rows are
+        counted where there are not too many (`count_keys`), and `notes` names the others.
+        """
+        with contextlib.closing(self.session()) as session:
+            real = [session.real(folder) for folder in session.folders.values()]
+            wrong = {d.name for d in real if session.named(d) is False}
+        return [replace(d, key=()) if d.name in wrong else d for d in real]
+
+    def notes(self) -> Iterable[str]:
+        """Files that are not Parquet, and keys that are taken on the map's word."""
+        ignored: list[tuple[str, str]] = []
+        lake.listing(self.root, ignored)
+        yield from left_out(ignored)
+        with contextlib.closing(self.session()) as session:
+            for folder in session.folders.values():
+                found = session.real(folder)
+                if found.key and folder.files and session.named(found) is None:
+                    yield taken(found)
+
+    def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
+        """All files below the folder, byte by byte and unpacked."""
+        with contextlib.closing(self.session()) as session:
+            every = [file for folder in session.folders.values() for file in folder.files]
+        files = [(file.path, self.footers.of(file)) for file in every]
+        told = lake_residue.residue(self.root, files, needles, self.each)
+        return self.guarded(None, lambda: list(told))
 
     def session(self, *, write: bool = False) -> ParquetSession:
         """One listing of the files; StoreUnreachable where there is no such folder."""
@@ -197,7 +221,8 @@ class ParquetSession(Session):
                 found[name] = "integer" if plain and found.get(name) != "text" else "text"
         return found
 
-    def _known(self, dataset: str) -> Kinds:
+    def known(self, dataset: str) -> Kinds:
+        """What the fields of a dataset are taken for."""
         kinds = self._kinds.get(dataset)
         if kinds is None:
             folder = self._folder(dataset)
@@ -229,7 +254,7 @@ class ParquetSession(Session):
         ways = [name for r in select.routes if not r.path for name in r.fields]
         ways += [name for r in select.routes if r.path for name in r.path[0].fields]
         self._columns(select.dataset, (*fields_of(select.only), *select.fields, *ways))
-        kinds = self._known(select.dataset)
+        kinds = self.known(select.dataset)
         if not select.routes:
             return Finder(None, select.only, kinds)
         probes: list[Probe] = []
@@ -253,8 +278,8 @@ class ParquetSession(Session):
     ) -> Probe | None:
         """What rows that join the found ones carry; None: nothing was found."""
         found: dict[Any, frozenset[int]] = {}
-        finder = Finder([probe], EVERYTHING, self._known(dataset))
-        for _, people, columns in self._met(dataset, finder, on, members=True):
+        finder = Finder([probe], EVERYTHING, self.known(dataset))
+        for _, people, columns in self.met(dataset, finder, on, members=True):
             for who, *met in zip(people, *columns, strict=True):
                 for key in itertools.product(*met):
                     if None not in key:
@@ -277,11 +302,11 @@ class ParquetSession(Session):
             if hits:
                 yield file, hits
 
-    def _met(
+    def met(
         self, dataset: str, finder: Finder, names: Sequence[str], *, members: bool = False
     ) -> Iterator[tuple[int, list[frozenset[int]], list[list[Any]]]]:
         """(rows, whose, values per name) of the rows found, a row group at a time."""
-        kinds = self._known(dataset)
+        kinds = self.known(dataset)
         for file, hits in self._hits(dataset, finder):
             footer = self.store.footers.of(file)
             tops = sorted({footer.leaves[n].steps[0] for n in names if n in footer.leaves})
@@ -294,6 +319,23 @@ class ParquetSession(Session):
                     told = chunk.members if members else chunk.read
                     whose = people if people is not None else [NOT_HERS] * len(rows)
                     yield len(rows), whose, [told(name) for name in names]
+
+    def named(self, found: Dataset) -> bool | None:
+        """Whether the key of a dataset names one row; None: not counted, or it has no key."""
+
+        def count(found: Dataset) -> bool | None:
+            footers = [self.store.footers.of(file) for file in folder.files]
+            if not countable(footers, found.key, self.store.options.count_keys):
+                return None
+            everything = Finder(None, Not(NOTHING), self.known(found.name))
+            return distinct(self.met(found.name, everything, found.key))
+
+        if not found.key:
+            return None
+        folder = self.folders[found.name]
+        return self.store.guarded(
+            found.name, lambda: self.store.counted.named(found, folder, count)
+        )
 
     # ------------------------------------------------------------ reading
 
@@ -310,7 +352,7 @@ class ParquetSession(Session):
     def _streamed(self, select: Select, wanted: tuple[str, ...]) -> Iterator[Batch]:
         rows: list[tuple[Value, ...]] = []
         people: list[int] = []
-        for _, whose, columns in self._met(select.dataset, self._finder(select), wanted):
+        for _, whose, columns in self.met(select.dataset, self._finder(select), wanted):
             for who, row in zip(whose, zip(*columns, strict=True), strict=True):
                 for person in sorted(who):
                     rows.append(row)
@@ -427,7 +469,7 @@ class ParquetSession(Session):
         if change.assign is None:
             return without(file, footer, hits, finder, into, self.store.levels)
         found = sum(len(rows) for _, rows, _ in hits)
-        kinds = self._known(file.dataset)
+        kinds = self.known(file.dataset)
         todo = changes_in(file, footer, hits, change.assign, kinds, names)
         if not todo:
             return Written(file, found, 0, footer.meta.num_rows)
