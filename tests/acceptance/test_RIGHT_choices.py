@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import zipfile
 
 from examples.company.life import Browser
 
@@ -233,3 +236,52 @@ def test_RIGHT_5_what_is_restricted_is_not_used_until_she_was_told(
     status, said = browser.send("/order", quantity="1")
     assert status == 201, said
     world.proven("RIGHT-5")
+
+
+def test_RIGHT_6_18_what_she_provided_is_hers_to_take_along(
+    world: World, person: tuple[str, Browser]
+) -> None:
+    """RIGHT-6, RIGHT-18: the same for somebody in the USA."""
+    email, _ = person
+    for region in ("EEA", "US"):
+        out = world.new("along").with_suffix(".zip")
+        ran = world.kept("rights", "port", "--identity", f"email={email}", "--region", region,
+                         "--evidence", "answered a code", "--out", out)  # fmt: skip
+        assert (ran.status, ran.document["complete"]) == (0, True), ran.said
+        with zipfile.ZipFile(out) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        described = {r["name"]: r for r in json.loads(files["datapackage.json"])["resources"]}
+        tables = {}
+        for name, one in described.items():
+            rows = list(csv.DictReader(io.StringIO(files[one["path"]].decode(), newline="")))
+            assert [f["name"] for f in one["schema"]["fields"]] == list(rows[0] if rows else ())
+            tables[name] = rows
+        (customer,) = tables["customers.customer"]
+        assert (customer["email"], customer["name"]) == (email, "Noa O'Brien-Łuc")
+        assert customer["address"] == "Street 9\nHamburg"
+        assert customer["phone"] == "\\N"
+        (line,) = tables["customers.order_line"]
+        assert line["quantity"] == "2"
+        # Nothing inferred, and nothing that the organisation wrote for itself.
+        (account,) = tables["customers.account"]
+        assert "password_hash" not in account
+        assert "legal_basis" not in customer
+        assert not [name for name in described if name.startswith("own.")]
+        left = {(one["where"], *one["fields"]): one["why"] for one in ran.document["left_out"]}
+        assert left["customers.account", "password_hash"] == "made of other data"
+        entries = [e["body"] for e in world.ledger() if e["kind"] == "access.given"]
+        assert entries[-1]["package"] == ran.document["manifest_sha256"]
+    world.proven("RIGHT-6")
+    world.proven("RIGHT-18")
+
+
+def test_RIGHT_18_an_objection_counts_the_same_in_the_USA(world: World) -> None:
+    email = world.stranger()
+    ask = {"context": "site-form", "region": "US", "email": email}
+    assert world.ask("marketing.email", "contact.email", *GROUNDS, **ask).allow is False
+    ran = world.kept("rights", "object", "--identity", f"email={email}", "--override", "acceptance",
+                     "--purpose", "marketing", "--region", "US", "--yes")  # fmt: skip
+    assert (ran.status, ran.document["complete"]) == (0, True)
+    answer = world.ask("marketing.email", "contact.email", *GROUNDS, **ask)
+    assert "objected" in answer.reason
+    world.proven("RIGHT-18")

@@ -81,6 +81,24 @@ def _objected(world: Path) -> None:
             assert answer.weighed
 
 
+def _ported(world: Path) -> None:
+    with _opened(world) as controller:
+        request = Request(((parse("email=ana@example.org"),),), override="test")
+        assert rights.port(controller, request, NOW, out=world / "along.zip").complete
+
+
+def _another_basis(controller: Controller, _: pytest.MonkeyPatch) -> None:
+    """In one region the door takes for a contract what the register says rests on an interest."""
+    mild = {
+        **controller.bundle.activities,
+        "improve-site": replace(
+            controller.bundle.activities["improve-site"],
+            bases={"EEA": "consent", "default": "contract"},
+        ),
+    }
+    controller.rules = Rules(mild.values(), controller.bundle.vocabulary)
+
+
 def _restricted(world: Path) -> None:
     """Ana's is lifted after word; Ben's stands, but for what he agrees to."""
     with _opened(world) as controller:
@@ -266,6 +284,18 @@ CASES: dict[str, Case] = {
         passes=_restricted,
         fails=_then(_restricted, _tampered("DELETE FROM suppression; DELETE FROM fact")),
         vacuous=_nothing,
+    ),
+    "rights.hold-in-every-region": Case(breaks=_another_basis),
+    "rights.what-is-portable-is-known": Case(
+        passes=_ported,
+        fails=_then(
+            _text(
+                "policy/vocabulary.yml",
+                "categories:\n",
+                "categories:\n  shoe-size: {parent: null, label: Size of shoes}\n",
+            ),
+            _text("shop.yml", "category: contact.phone", "category: shoe-size"),
+        ),
     ),
     "rights.withdrawals-stop-consent-only": Case(
         passes=_withdrew,

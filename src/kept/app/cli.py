@@ -30,6 +30,7 @@ from kept.app.commands import (
     bench,
     case,
     choices,
+    correcting,
     demo,
     doctor,
     hold,
@@ -47,7 +48,8 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, choices, case, hold, prove, ledger, bench,
+    demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case,
+    hold, prove, ledger, bench,
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from kept.errors import MapError
 from kept.model.plan import Mode
 from kept.model.values import Type
 from kept.terms.identifiers import KINDS
+from kept.terms.origins import ORIGINS
 
 __all__ = ["Problem", "check", "compare", "load", "read"]
 
@@ -38,7 +39,7 @@ _DATASET: Final = (
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
-    "free_text", "stamp",
+    "free_text", "stamp", "origin",
 )  # fmt: skip
 _LINK: Final = ("fields", "to", "on", "kind", "system")
 #: Kinds whose values are the same in another case, unless the map says otherwise.
@@ -257,6 +258,7 @@ class _Reader:
                     f"{dataset}: `{name}` can name a person, but has no category",
                     "add its `category:`; otherwise no erasure would empty it",
                 )
+        origin = self._choice(keys.get("origin"), "origin", ORIGINS)
         return Field(
             name,
             self._type(keys["type"]) if "type" in keys else "text",
@@ -268,6 +270,7 @@ class _Reader:
             self._text(keys.get("overwrite"), "overwrite", empty=True),
             free_text,
             self._choice(keys.get("stamp"), "stamp", ("basis",)),
+            origin=next((o for o in ORIGINS if o == origin), None),
         )
 
     def _links(self, system: str, dataset: str, node: yaml.Node | None) -> tuple[Link, ...]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from kept.model.plan import Mode
 from kept.model.values import Type
+from kept.terms.origins import Origin
 
 
 class Owner(StrEnum):
@@ -48,7 +49,8 @@ class Field:
     a null, text is a model.change.Template. `stamp` "basis": the legal basis on which the row
     was collected stands here. Only a store knows, no map says: `computed`, from which fields the
     engine itself makes the value (None: it does not); `loose`, that the engine takes unlike
-    texts for equal.
+    texts for equal. `origin`: whether she gave it, it was observed, or made of other data
+    (terms.origins); None: its category says.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Field:
     stamp: str | None = None
     computed: tuple[str, ...] | None = None
     loose: bool = False
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What proves that choices about uses hold: objections, withdrawals, restrictions."""
+"""What proves that choices about uses hold, in every region; and what is taken along is known."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.decide.facts import GROUNDS, known_basis
 from kept.decide.use import use
+from kept.duties.rights.portability import portable
 from kept.errors import UsageError
 from kept.model.decision import Ask, Facts
+from kept.records.declared import SYSTEM
 from kept.records.subject import LINKING
 from kept.terms.identifiers import Identifier
+from kept.terms.origins import origin_of
+from kept.terms.regimes import REGIONS, rules_of
 
 #: Bases that end when the person says so.
 _REFUSABLE: Final = ("consent", "legitimate-interest")
 
+#: What nobody provided of herself, unless the map says so of the field.
+_FOREIGN: Final = (
+    "public-web", "enrichment", "partner-lead", "identity-link", "statistics", "suppression",
+    "rights-case", "disclosure-record", "tenant-recipient",
+)  # fmt: skip
 #: What GDPR Art. 18(2) leaves while a restriction stands, and the rights themselves.
 _LEFT: Final = ("rights", "storage", "dispute", "disclosure.protection", "public-interest")
 
@@ -163,6 +172,85 @@ def restrictions_stop_every_use(
                 if _allows(controller, ask, identifier, now, but="agreed"):
                     yield Finding("the door", f"`{ask.purpose}` is allowed although restricted")
     yield Looked(looked, "restrictions in force")
+
+
+@control("rights.hold-in-every-region")
+def hold_in_every_region(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Objection, withdrawal and restriction stop the same for people of every region.
+
+    The register says what rests on consent or an interest; with every ground there is, the door
+    has to deny it to who objects, and everything but what the law leaves to who restricts.
+    """
+    bundle = controller.bundle
+    words = bundle.vocabulary
+    every = {f for f in controller.rules.facts if f.partition(":")[0] in GROUNDS - {"agreed"}}
+    looked = 0
+    for region in REGIONS:
+        for a in bundle.activities.values():
+            basis = next((a.bases[r] for r in rules_of(region) if r in a.bases), None)
+            ask = Ask(a.purpose, a.categories[0], a.contexts[0], region=region)
+            against = [f"{kind}:{a.purpose}" for kind in ("objection", "withdrawn")]
+            if basis is None or known_basis(words, basis) not in _REFUSABLE:
+                against = []
+            if not any(words.within("purposes", a.purpose, left) for left in _LEFT):
+                against.append("restricted")
+            for fact in against:
+                looked += 1
+                if use(controller.rules, ask, Facts(frozenset((*every, fact)))).allow:
+                    kind = fact.partition(":")[0]
+                    yield Finding("the door", f"`{a.purpose}` is allowed in {region}: {kind}")
+    yield Looked(looked, "activities in regions")
+
+
+@control("rights.what-is-portable-is-known")
+def what_is_portable_is_known(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """Of every labelled field it is known whether the person gave it, and she takes no other along.
+
+    Nothing inferred, bought or written about her is given along; the ledger says what was.
+    """
+    within = controller.bundle.vocabulary.within
+    for system in controller.datamap.systems.values():
+        for dataset in system.datasets.values():
+            if system.name == SYSTEM.name or dataset.on_erase == "never":
+                continue
+            where, looked = f"{system.name}.{dataset.name}", 0
+            for item in dataset.personal:
+                looked += 1
+                if origin_of(controller.bundle.vocabulary, item.category, item.origin) is None:
+                    yield Finding(
+                        where, f"it is not known where `{item.name}` comes from",
+                        "write `origin:` for it in the map",
+                    )  # fmt: skip
+            tied = {n for link in dataset.links for n in link.fields} | set(dataset.key)
+            for region in ("EEA", "other"):
+                what = portable(controller, dataset, region)
+                for field in set(what.fields) - tied if what else ():
+                    item = dataset.fields[field]
+                    foreign = any(
+                        item.category and within("categories", item.category, c) for c in _FOREIGN
+                    )
+                    if item.category is None or (foreign and item.origin is None):
+                        yield Finding(where, f"`{field}` is given along, and is not of the person")
+            yield Looked(looked, where, system.name)
+    told = {
+        str(e.body["case"]): e.body["complete"]
+        for _, e in controller.ledger.entries(kind="case.closed")
+        if e.body["right"] == "portability"
+    }
+    given = {
+        str(e.body.get("case"))
+        for _, e in controller.ledger.entries(kind="access.given")
+        if e.body.get("right") == "portability"
+    }
+    closed = [
+        c for c in controller.cases.all() if c.right == "portability" and c.complete is not None
+    ]
+    for case in closed:
+        if told.get(case.id) != case.complete or case.id not in given:
+            yield Finding("a case", "the ledger does not say what was given along")
+    yield Looked(len(closed), "packages that were given")
 
 
 def _withdrawals(

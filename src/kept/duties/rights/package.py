@@ -31,7 +31,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import jinja2
 
@@ -170,7 +170,7 @@ class Package:
         self._taken: set[str] = set()
         self.sha256 = ""
 
-    def __enter__(self) -> Package:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -225,6 +225,10 @@ class Package:
             out.write(json.dumps(answer, ensure_ascii=False, indent=1) + "\n")
         with self._open("index.html") as out:
             out.write(_page.get_template("package.html.j2").render(**page, answer=answer))
+        return self.seal()
+
+    def seal(self) -> str:
+        """Write the manifest, and make the package whole; SHA-256 (hex) of the manifest."""
         # Its hash stands in the ledger: with chance in it, what is held cannot be guessed from it.
         manifest = {"format": FORMAT, "files": self._files, "salt": secrets.token_hex(32)}
         text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
