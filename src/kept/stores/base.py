@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
+from typing import ClassVar
 
 from kept.datamap.map import Dataset
 from kept.errors import NotAble
@@ -85,6 +86,9 @@ class Store(abc.ABC):
     """The connector to a system's engine. `datasets` (the map's) tell types and keys."""
 
     abilities: Abilities
+    #: Further keys of [systems.NAME] in kept.toml that this kind of store understands; they
+    #: come in `options`, with `directory` (that of kept.toml) beside them.
+    settings: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, system: str, mapped: Iterable[Dataset] = ()) -> None:
         self.system = system
