@@ -10,7 +10,7 @@ import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from kept.errors import ConfigError, KeptError, MapError
 from kept.model.plan import Mode
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
-from kept.stores import open_store
+from kept.stores import open_store, settings
 from kept.stores.base import Store
 
 FILE = "kept.toml"
@@ -47,6 +47,7 @@ class SystemConfig:
     url: str | None
     mode: Mode
     map: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,9 @@ class Deployment:
                 continue
             mapped = datamap.systems[config.name].datasets.values()
             try:
-                stores[config.name] = open_store(config.store, config.name, mapped, config.url)
+                stores[config.name] = open_store(
+                    config.store, config.name, mapped, config.url, config.options
+                )
             except KeptError:
                 for store in stores.values():
                     store.close()
@@ -237,9 +240,11 @@ def _system(path: Path, name: str, table: Any) -> SystemConfig:
         raise ConfigError(
             f"`systems.{name}` is a table", where=_where(path, name), fix=f"write [systems.{name}]"
         )
+    further = settings(str(table.get("store")))
     for key in table:
-        if key not in _SYSTEM:
-            raise _unknown(path, key, _SYSTEM)
+        if key not in _SYSTEM | further:
+            raise _unknown(path, key, _SYSTEM | further)
+    options = {k: _option(path, table[k], k) for k in table if k in further}
     modes = tuple(m.value for m in Mode)
     mode = _one_of(path, str(table.get("mode", Mode.OBSERVE.value)), modes, "mode")
     return SystemConfig(
@@ -248,7 +253,23 @@ def _system(path: Path, name: str, table: Any) -> SystemConfig:
         url=_beside(path, table.get("store"), _secret(path, table.get("url"), "url")),
         mode=Mode(mode),
         map=(path.parent / _text(path, table, "map", f"systems.{name}")).resolve(),
+        options={**options, "directory": path.parent} if further else {},
     )
+
+
+def _option(path: Path, value: Any, key: str) -> Any:
+    """A setting of one kind of store; a text may name where the secret is kept."""
+    if isinstance(value, str) and value.startswith("file:"):
+        file = path.parent / value.removeprefix("file:")
+        try:
+            return file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(
+                f"the file of `{key}` cannot be read",
+                where=_where(path, value),
+                expected="a text file in UTF-8 beside kept.toml",
+            ) from None
+    return _secret(path, value, key) if isinstance(value, str) else value
 
 
 def _beside(path: Path, store: Any, url: str | None) -> str | None:

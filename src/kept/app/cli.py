@@ -33,13 +33,14 @@ from kept.app.commands import (
     prove,
     rights,
     serve,
+    task,
 )
 from kept.app.output import Output
 from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, case, hold, prove, ledger, bench,
+    demo, new, serve, doctor, policy, mapping, rights, case, task, hold, prove, ledger, bench,
 )  # fmt: skip
 
 

@@ -86,6 +86,7 @@ def access_command(
     with opened(common, "rights access", acting.role) as (controller, _):
         with say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
+            controller.deliver(now)
         controller.ledger.checkpoint(now)
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
@@ -131,6 +132,7 @@ def erase_command(
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
             answer = (erase if yes else preview)(controller, request, now)
+            controller.deliver(now)
         controller.ledger.checkpoint(now)
     document = answer.document()
     if not show:
@@ -163,7 +165,11 @@ def erase_command(
                 " asks) or --override (why it was not)."
             )
     elif answer.complete:
-        words.append("Complete: every system was asked and every step was read back.")
+        said = sum(s.word for s in answer.steps)
+        words.append(
+            "Complete: every system was asked and every step was read back"
+            + (f", but for {many(said, 'step')} that rest on a person's word." if said else ".")
+        )
         if answer.physical:
             words.append(
                 f"Her keys are destroyed; the last copy is of no use from {answer.physical} on."
@@ -190,6 +196,8 @@ def _table(steps: Sequence[StepResult], *, planned: bool) -> str:
             state = "planned"
         elif s.verified:
             state = "read back"
+        elif s.word:
+            state = "by a person's word"
         else:
             state = "NOT verified"
         action = s.action.value if planned else _DONE[s.action.value]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kept.controller import Controller, Located, Place
 from kept.duties.rights.package import Package
@@ -27,6 +27,8 @@ from kept.model.plan import Action, Counts, Reason, StepResult
 from kept.model.select import Batch, KeyTable
 from kept.policy.render import day
 from kept.records.case import Case, State
+
+_RUN: Final = (State.EXECUTING, State.EXECUTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +79,22 @@ def access(
     read: dict[Place, int] = {}
     shown: list[dict[str, Any]] = []
     with Package(out, now) as package:
-        batches = controller.read(found, retained)
+        batches = controller.read(found, retained, case.id)
         for place, group in itertools.groupby(batches, key=itemgetter(0)):
             data = package.data(place[0], place[1], _plain(group))
             read[place] = read.get(place, 0) + data["count"]
             shown.append(_about(controller, place, data, reasons.get(place)))
-        steps = _verified(controller, found, keys, retained, reasons, read)
+        steps = _verified(controller, found, keys, retained, reasons, read, case)
         unreached = tuple(sorted(found.unreached.items()))
-        complete = not unreached and all(s.verified for s in steps)
+        complete = not unreached and all(s.settled for s in steps)
         answer = AccessAnswer(case.id, complete, steps, unreached, found.warnings, out, None)
         manifest = package.finish(
             _answer(controller, answer, case, held), _page(controller, shown, now)
         )
     with controller.database.connection() as connection:
-        for state in (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED):
+        # An answer that had to wait for somebody goes on where it stopped.
+        begun = case.state in (State.EXECUTING, State.EXECUTED, State.CHECKED)
+        for state in (*((State.PLANNED, State.APPROVED) * (not begun)), *_RUN):
             case = controller.cases.move(case, state, actor, now, connection=connection)
         case = controller.cases.finish(case, complete, actor, now, connection=connection)
         body: dict[str, Any] = {
@@ -118,6 +122,8 @@ def access(
             rows = sum(len(t) for t in retained.values())
             entries.insert(0, Entry("locator.used", now, {"case": case.id, "found": rows}))
         controller.ledger.append_in(connection, entries)
+    if complete:
+        controller.settle(case.id)
     return AccessAnswer(case.id, complete, steps, unreached, found.warnings, out, manifest)
 
 
@@ -140,6 +146,7 @@ def _verified(
     retained: Mapping[Place, KeyTable],
     reasons: Mapping[Place, Reason],
     read: Mapping[Place, int],
+    case: Case,
 ) -> tuple[StepResult, ...]:
     """A step per dataset that was asked; verified when as many rows were read as are there.
 
@@ -148,6 +155,18 @@ def _verified(
     steps = []
     for system, selects in found.selects.items():
         for place in dict.fromkeys((system, s.dataset) for s in selects):
+            if controller.abilities[system].word:
+                said = controller.word(system, place[1], Action.READ, case.id)
+                counts, problem = (
+                    Counts(found=read.get(place, 0)),
+                    None if said.done else said.words,
+                )
+                steps.append(
+                    StepResult(
+                        system, place[1], Action.READ, counts, False, None, problem, bool(said.done)
+                    )
+                )
+                continue
             held = len(retained[place].values) if place in retained else 0
             there = len(keys[place].values) if place in keys else 0
             met = read.get(place, 0)

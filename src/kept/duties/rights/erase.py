@@ -280,11 +280,7 @@ def _carry_out(
     controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime
 ) -> EraseAnswer:
     records = {r.number: r for r in controller.cases.steps(case)}
-    done = {
-        number: StepResult(r.system, r.dataset, r.action, r.counts, True, r.reason, None)
-        for number, r in records.items()
-        if r.state is StepState.DONE
-    }
+    done = {number: r.result() for number, r in records.items() if r.state is StepState.DONE}
     results = dict(done)
     if case.state is not State.EXECUTING:
         case = controller.cases.move(case, State.EXECUTING, actor, now)
@@ -315,7 +311,7 @@ def _carry_out(
                 controller.cases.record_step(case, number, failed, now, connection=connection)
         raise
     unreached = made.unreached
-    complete = not unreached and all(r.verified and r.problem is None for r in results.values())
+    complete = not unreached and all(r.settled for r in results.values())
     physical = None
     with controller.database.connection() as connection:
         case = controller.cases.move(case, State.EXECUTED, actor, now, connection=connection)
@@ -343,6 +339,8 @@ def _carry_out(
             )
         )
         controller.ledger.append_in(connection, entries)
+    if complete:
+        controller.settle(case.id)
     return EraseAnswer(
         case.id,
         True,
@@ -404,6 +402,7 @@ def _entry(case: Case, number: int, r: StepResult, attempt: int, now: dt.datetim
         "isolated": r.counts.isolated,
         "verified": r.verified,
         "attempt": attempt,
+        **({"word": True} if r.word else {}),
     }
     if r.reason is not None:
         if r.reason.until is not None:
@@ -447,8 +446,5 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
 
 def _closed(controller: Controller, case: Case) -> EraseAnswer:
     """A case that is done already, from its record."""
-    steps = tuple(
-        StepResult(r.system, r.dataset, r.action, r.counts, r.verified, r.reason, r.problem)
-        for r in controller.cases.steps(case)
-    )
+    steps = tuple(r.result() for r in controller.cases.steps(case))
     return EraseAnswer(case.id, True, bool(case.complete), steps, (), (_REPEATED,))
