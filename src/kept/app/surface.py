@@ -52,6 +52,7 @@ COMMANDS: Final = (
     _cli("policy publish", _ANSWERS, changes=True),
     _cli("map check"),
     _cli("map show"),
+    _cli("map import-fides", changes=True),
     _cli("rights access", _DISCLOSES, changes=True),
     _cli("rights erase", _ANSWERS, changes=True),
     _cli("case list"),
