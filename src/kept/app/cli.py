@@ -40,6 +40,7 @@ from kept.app.commands import (
     prove,
     rights,
     serve,
+    task,
 )
 from kept.app.commands.common import as_called, program
 from kept.app.output import Output
@@ -47,7 +48,8 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, choices, case, hold, prove, ledger, bench,
+    demo, new, serve, doctor, policy, mapping, rights, choices, case, task, hold, prove, ledger,
+    bench,
 )  # fmt: skip
 
 

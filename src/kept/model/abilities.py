@@ -23,5 +23,6 @@ class Abilities:
     temp_tables: bool = False  # key lists may be temporary tables
     marker: bool = False  # may keep a table of applied step ids
     seal: bool = False  # rows can be isolated in place
+    word: bool = False  # people carry it out; what they say is all that can be known
     physical: bool = False  # can overwrite what deletion leaves behind
     residue: tuple[str, ...] = ()  # layers that `residue` can look into
