@@ -41,6 +41,7 @@ from kept.app.commands import (
     prove,
     rights,
     serve,
+    task,
 )
 from kept.app.commands.common import as_called, program
 from kept.app.output import Output
@@ -48,7 +49,7 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case,
+    demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case, task,
     hold, prove, ledger, bench,
 )  # fmt: skip
 

@@ -20,10 +20,12 @@ from kept.controller import isolate as isolating
 from kept.controller import locate as locating
 from kept.controller import passage
 from kept.controller import retained as retaining
+from kept.controller import serve as serving
 from kept.controller.beneath import Beneath
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
 from kept.controller.retained import Retained
+from kept.controller.serve import Delivery
 from kept.custodian import FileCustodian
 from kept.database import Connection, Database
 from kept.datamap.check import realised
@@ -42,7 +44,7 @@ from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
 from kept.model.decision import Ask, Decision, Facts
-from kept.model.plan import Mode, Plan, Step, StepResult
+from kept.model.plan import Action, Mode, Plan, Step, StepResult, Word
 from kept.model.select import Batch, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
@@ -59,6 +61,7 @@ from kept.records.suppression import Suppressions, fact_of
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
+from kept.stores.tasks import Answered, Task
 from kept.terms.identifiers import Identifier
 
 __all__ = ["Controller", "Located", "Place"]
@@ -315,9 +318,12 @@ class Controller:
         found: Located,
         retained: Mapping[Place, KeyTable] | None = None,
         opened: Opened | None = None,
+        *,
+        mark: str = "",
     ) -> Iterator[tuple[Place, Batch]]:
         """The rows themselves, streamed; retained rows only where `retained` names them, and
-        isolated ones as they were only where `opened` holds their copies.
+        isolated ones as they were only where `opened` holds their copies. `mark` is the case for
+        which is read: people who answer for a system are asked once for it.
 
         Batches of one dataset come in turn. A system that fails moves to `found.unreached`,
         and what came of it before is not complete.
@@ -326,6 +332,10 @@ class Controller:
         veil = self.locator.veil()
         for system in list(dict.fromkeys((*found.selects, *(s for s, _ in extra)))):
             if system in found.unreached:
+                continue
+            served = self._stores[system].abilities.word
+            if served and self.datamap.systems[system].mode is Mode.OBSERVE:
+                found.unreached[system] = "mode observe: nobody is asked"
                 continue
             # What is retained of a dataset comes right after the rest of it: one turn for both.
             asked: list[tuple[Select, bool]] = []
@@ -338,6 +348,7 @@ class Controller:
             selects = [select for select, _ in asked]
             try:
                 with self._stores[system].session() as session:
+                    session.mark = mark
                     for index, batch in session.read(selects):
                         place = (system, selects[index].dataset)
                         if not asked[index][1]:
@@ -464,13 +475,40 @@ class Controller:
         """Keys (normalised) of rows that hold already what an overwriting step would put there."""
         return executing.written_before(self._stores[step.system], self.datamap, step)
 
+    # — what people do ————————————————————————————————————————————————————————————————————
+
+    def word(self, system: str, dataset: str, action: Action, mark: str) -> Word:
+        """What people said of a step of the case `mark`, where only they can do it."""
+        with self._stores[system].session() as session:
+            return session.word(dataset, action, mark)
+
+    def settle(self, mark: str) -> None:
+        """The case is complete: stores give up what they kept for it alone."""
+        for store in self._stores.values():
+            store.settle(mark)
+
+    def tasks(self) -> list[Task]:
+        """What people were asked to do and have not been let off, oldest first."""
+        return serving.tasks(self._stores)
+
+    def deliver(self, now: dt.datetime) -> Delivery:
+        """Send the letters that wait, and reminders where an answer is late."""
+        return serving.deliver(self._stores, now)
+
+    def answer_task(self, id_: str, answer: Answered, role: str) -> Task:
+        """Record what a person says became of a task; its entry holds no words of hers."""
+        task = serving.answer(self._stores, id_, answer)
+        self.ledger.append(serving.entry(task, answer, role))
+        return task
+
     # — looking ———————————————————————————————————————————————————————————————————————————
 
     def inspect(self) -> Inspector:
         """Counts, hashes and comparisons of rows for controls and discovery."""
         return Inspector(
             self.datamap,
-            self._stores,
+            # Who can only be asked by letter cannot be looked into.
+            {name: one for name, one in self._stores.items() if not one.abilities.word},
             lambda people: self.keys(self.locate(people)),
             self.locator.veil().hidden,
         )

@@ -137,6 +137,9 @@ _TABLE: Final = (
           "case:name package:sha256 rows:count datasets?:count systems?:count known?:count"
           " unreached?:names right?:name"),
     _kind(16, "override.used", "reason:sha256 verb:name role?:name"),
+    _kind(17, "word.given",
+          "case:name system:name dataset:name action:name outcome:name evidence:sha256 rows?:count"
+          " role?:name"),
     _kind(20, "hold.added",
           "hold:name ground:name system?:name dataset?:name law?:name until?:date clause?:clause"
           " reason?:sha256"),
@@ -176,7 +179,7 @@ _TABLE: Final = (
     _kind(1001, "step.done",
           "step:name action:name system:name dataset:name found:count changed:count"
           " retained:count isolated:count verified:flag attempt?:count class?:name until?:date"
-          " law?:name hold?:name mode?:mode"),
+          " law?:name hold?:name mode?:mode word?:flag"),
     _kind(1002, "step.failed",
           "step:name action:name system:name dataset?:name error:name attempt?:count"),
     _kind(1003, "data.collected",

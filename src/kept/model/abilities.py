@@ -24,4 +24,5 @@ class Abilities:
     marker: bool = False  # may keep a table of applied step ids
     seal: bool = False  # rows can be isolated in place
     null_keys: bool = False  # names a row by a key of several fields that holds a null
+    word: bool = False  # people carry it out; what they say is all that can be known
     physical: bool = False  # can overwrite what deletion leaves behind

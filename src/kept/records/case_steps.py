@@ -85,10 +85,9 @@ class Steps:
     ) -> None:
         """Record how a step came out; counts are those of the whole step, not of an attempt.
 
-        It is done when it was verified and has no problem, else failed.
+        It is done when it is settled, else failed.
         """
         number = step if isinstance(step, int) else step.number
-        done = result.verified and result.problem is None
         n = result.counts
         with self._database.within(connection) as c:
             c.execute(
@@ -96,7 +95,7 @@ class Steps:
                 " isolated = %s, verified = %s, words = %s, law = %s, until = %s, clause = %s,"
                 " hold = %s, problem = %s, at = %s WHERE number = %s AND step = %s",
                 (
-                    StepState.DONE if done else StepState.FAILED,
+                    StepState.DONE if result.settled else StepState.FAILED,
                     n.found, n.changed, n.retained, n.isolated, result.verified,
                     *_reason_columns(result.reason), result.problem, now, case.number, number,
                 ),

@@ -16,18 +16,22 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import ClassVar
 
 from kept.datamap.map import Dataset
 from kept.errors import NotAble
 from kept.model.abilities import Abilities
 from kept.model.change import Change
-from kept.model.plan import Counts, Obstacle
+from kept.model.plan import Action, Counts, Obstacle, Word
 from kept.model.residue import Needles, Residue, Scrub, unseen
 from kept.model.select import Batch, KeySet, Select
 
 
 class Session(AbstractContextManager["Session"], abc.ABC):
     """One snapshot (read) or one transaction (write) on a store."""
+
+    #: The case for which is read. Where people answer, they are asked once for each.
+    mark: str = ""
 
     @abc.abstractmethod
     def read(self, selects: Sequence[Select]) -> Iterator[tuple[int, Batch]]:
@@ -48,6 +52,10 @@ class Session(AbstractContextManager["Session"], abc.ABC):
     @abc.abstractmethod
     def apply(self, changes: Sequence[Change], step: str) -> list[Counts]:
         """Carry out the changes in order; Counts per change: found and changed by this attempt."""
+
+    def word(self, dataset: str, action: Action, mark: str) -> Word:
+        """Where the abilities say `word`: what people said of a step of the case `mark`."""
+        raise NotAble("nobody answers for this store")
 
     @abc.abstractmethod
     def commit(self) -> None:
@@ -74,6 +82,9 @@ class Store(abc.ABC):
     """The connector to a system's engine. `datasets` (the map's) tell types and keys."""
 
     abilities: Abilities
+    #: Further keys of [systems.NAME] in kept.toml that this kind of store understands; they
+    #: come in `options`, with `directory` (that of kept.toml) beside them.
+    settings: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, system: str, mapped: Iterable[Dataset] = ()) -> None:
         self.system = system
@@ -115,6 +126,9 @@ class Store(abc.ABC):
 
     def scrub(self, *, full: bool = False) -> None:
         """Do what `scrubbing` says; StoreError where the engine refuses."""
+
+    def settle(self, mark: str) -> None:
+        """The case `mark` is complete: what was kept for it alone can go."""
 
     def close(self) -> None:
         """Give back what the store holds; may be called twice."""

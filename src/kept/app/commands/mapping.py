@@ -13,7 +13,7 @@ from kept import deployment
 from kept.app.commands.common import COMMON, Common
 from kept.app.output import many, table
 from kept.datamap import check as checking
-from kept.datamap import load
+from kept.datamap import fides, load
 from kept.datamap.map import DataMap
 from kept.deployment import Deployment
 from kept.errors import KeptError, UsageError
@@ -235,6 +235,64 @@ def _summary(found: Discovery) -> list[str]:
     held = sum(any(v.category for v in d.fields.values()) for d in found.datasets.values())
     words.append(f"{many(len(found.datasets), 'dataset')}, {held:,} with personal data.")
     return words
+
+
+@group.command(name="import-fides")
+def import_fides(
+    file: list[Path],
+    /,
+    *,
+    write: Annotated[
+        Path | None, Parameter(help="the directory for the maps, one file per dataset")
+    ] = None,
+    retention: Annotated[
+        str | None, Parameter(help="the retention class to write to every personal dataset")
+    ] = None,
+    common: Common = COMMON,
+) -> int:
+    """Maps from dataset files in the format of Fides; what cannot be carried over is named.
+
+    Nothing that is there already is written over. Without --write the maps are shown.
+    """
+    try:
+        texts = {str(path): path.read_text("utf-8") for path in file}
+    except (OSError, UnicodeDecodeError):
+        raise UsageError("a file cannot be read", expected="YAML files in UTF-8") from None
+    made = fides.convert(texts, retention)
+    written: dict[str, Path] = {}
+    words: list[str] = []
+    if write is None:
+        words += [part for text in made.maps.values() for part in (text, "")]
+    else:
+        written = {system: write / f"{_file_name(system)}.yml" for system in made.maps}
+        there = [path for path in written.values() if path.exists()]
+        if there or len(set(written.values())) < len(written):
+            raise UsageError(
+                "a map is there already, and was left alone",
+                where=str(there[0] if there else write),
+                fix="name another directory, or remove it first",
+            )
+        write.mkdir(parents=True, exist_ok=True)
+        for system, path in written.items():
+            path.write_text(made.maps[system], "utf-8")
+    problems = load.read(written)[1] if written else []
+    words += [str(note) for note in (*made.notes, *problems)]
+    words += [f"Written: {path}" for path in written.values()]
+    words.append(
+        f"{many(len(made.maps), 'map')}, {many(len(made.notes), 'note')}."
+        " Next: name the systems in kept.toml, then `kept map check`."
+    )
+    document = {
+        "maps": {s: str(written[s]) if written else text for s, text in made.maps.items()},
+        "notes": [{"where": n.where, "what": n.what, "fix": n.fix} for n in made.notes],
+        "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
+    }
+    common.out.result(document, words)
+    return 1 if problems else 0
+
+
+def _file_name(system: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in system) or "_"
 
 
 def look(

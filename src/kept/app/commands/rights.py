@@ -114,6 +114,7 @@ def access_command(
     with opened(common, "rights access", acting.role) as (controller, _):
         with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
+            controller.deliver(now)
         controller.ledger.checkpoint(now)
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
@@ -172,6 +173,7 @@ def erase_command(
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
             answer = (erase if yes else preview)(controller, request, now)
+            controller.deliver(now)
         with say.progress("looking beneath the rows"):
             below = Below.of(controller, answer, acting, physical=physical, full=full, yes=yes)
         controller.ledger.checkpoint(now)
@@ -209,7 +211,11 @@ def erase_command(
             ]
         words += below.words()
     elif answer.complete:
-        words.append("Complete: every system was asked and every step was read back.")
+        said = sum(s.word for s in answer.steps)
+        words.append(
+            "Complete: every system was asked and every step was read back"
+            + (f", but for {many(said, 'step')} that rest on a person's word." if said else ".")
+        )
         words.append(f"Her keys: {answer.keys}.")
         words += below.words()
     else:
@@ -237,7 +243,12 @@ def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planne
         mode = modes.get(s.store, Mode.ACT)
         # "Deleted" is said of what was read back, or was tried; never of what was left alone.
         action = s.action.value if planned or _left_alone(s, modes) else _DONE[s.action.value]
-        state = "planned" if planned else "read back" if s.verified else _NOT_DONE[mode]
+        if planned:
+            state = "planned"
+        elif s.verified:
+            state = "read back"
+        else:
+            state = "by a person's word" if s.word else _NOT_DONE[mode]
         rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained,
                      c.isolated, state))  # fmt: skip
     shown = table(

@@ -40,6 +40,8 @@ _WAY: Final = {
     True: (State.EXECUTING, State.EXECUTED),
 }
 
+_RUN: Final = (State.EXECUTING, State.EXECUTED)
+
 
 @dataclass(frozen=True, slots=True)
 class AccessAnswer:
@@ -115,17 +117,17 @@ def _serve(
     refuse_mixed(controller, case, people, keys, held)
     shown: dict[Place, Data] = {}
     with Package(out, now) as package:
-        batches = controller.read(found, stays.rows(), opened)
+        batches = controller.read(found, stays.rows(), opened, mark=case.id)
         for place, group in itertools.groupby(batches, key=itemgetter(0)):
             key = controller.datamap.dataset(*place).key
             shown[place] = package.data(
                 place[0], place[1], _labelled(group, key, stays.reasons(place))
             )
-        steps = _verified(found, keys, stays, shown, opened.met)
+        steps = _verified(controller, case, found, keys, stays, shown, opened.met)
         unreached = tuple(sorted(found.unreached.items()))
         search = words.Search.of(controller, people, found)
         complete = searched(controller, people) and not unreached and not stayed.changed
-        complete = complete and all(s.verified for s in steps)
+        complete = complete and all(s.settled for s in steps)
         told = words.answer(
             controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,
             complete=complete, verified=verification(controller, case),
@@ -170,6 +172,8 @@ def _serve(
         with controller.database.connection() as connection:
             controller.cases.finish(case, complete, actor, now, connection=connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
+    if complete:
+        controller.settle(case.id)
     return AccessAnswer(
         case.id, complete, steps, unreached, found.warnings, out, manifest, told["summary"],
         search.left_out,
@@ -193,7 +197,21 @@ def _labelled(
             yield why, batch.columns, list(rows)
 
 
+def _told(
+    controller: Controller, case: Case, place: Place, shown: Mapping[Place, Data]
+) -> StepResult:
+    """The step of a system for which people answer: it rests on their word."""
+    said = controller.word(*place, Action.READ, case.id)
+    met = shown[place].count if place in shown else 0
+    return StepResult(
+        *place, Action.READ, Counts(met), False, None, None if said.done else said.words,
+        bool(said.done),
+    )  # fmt: skip
+
+
 def _verified(
+    controller: Controller,
+    case: Case,
     found: Located,
     keys: Mapping[Place, KeyTable],
     stays: words.Stays,
@@ -219,6 +237,9 @@ def _verified(
     steps = []
     asked = [(s, select.dataset) for s, selects in found.selects.items() for select in selects]
     for place in dict.fromkeys((*asked, *stays.tables)):
+        if place in asked and controller.abilities[place[0]].word:
+            steps.append(_told(controller, case, place, shown))
+            continue
         there = len(keys[place].values) if place in keys else 0
         groups = stays.tables.get(place, {})
         if place in asked and (there or not groups or None in _labels(shown, place)):

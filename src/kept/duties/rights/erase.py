@@ -213,11 +213,7 @@ def _carry_out(
     now: dt.datetime,
 ) -> EraseAnswer:
     records = {r.number: r for r in controller.cases.steps(case)}
-    done = {
-        number: StepResult(r.system, r.dataset, r.action, r.counts, True, r.reason, None)
-        for number, r in records.items()
-        if r.state is StepState.DONE
-    }
+    done = {number: r.result() for number, r in records.items() if r.state is StepState.DONE}
     results = dict(done)
     if case.state is not State.EXECUTING:
         case = controller.cases.move(case, State.EXECUTING, actor, now)
@@ -256,7 +252,7 @@ def _carry_out(
     ours = [s for s in made.steps if results[s.number].verified and s.reason is not None]
     with controller.database.connection() as connection:
         controller.witness(case, ours, connection)
-    complete = not unreached and all(r.verified and r.problem is None for r in results.values())
+    complete = not unreached and all(r.settled for r in results.values())
     warnings = made.warnings
     met: dict[Place, int] = {}
     if complete and not searched(controller, people):
@@ -297,6 +293,8 @@ def _carry_out(
             )
         )
         controller.ledger.append_in(connection, entries)
+    if complete:
+        controller.settle(case.id)
     return EraseAnswer(
         case.id,
         True,
@@ -359,6 +357,7 @@ def _entry(case: Case, number: int, r: StepResult, attempt: int, now: dt.datetim
         "isolated": r.counts.isolated,
         "verified": r.verified,
         "attempt": attempt,
+        **({"word": True} if r.word else {}),
     }
     if r.reason is not None:
         if r.reason.until is not None:
@@ -402,10 +401,7 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
 
 def _closed(controller: Controller, case: Case) -> EraseAnswer:
     """A case that is done already, from its record."""
-    steps = tuple(
-        StepResult(r.system, r.dataset, r.action, r.counts, r.verified, r.reason, r.problem)
-        for r in controller.cases.steps(case)
-    )
+    steps = tuple(r.result() for r in controller.cases.steps(case))
     days = [
         dt.date.fromisoformat(entry.body["dies"])
         for _, entry in controller.ledger.entries(kind="keys.shredded")

@@ -294,6 +294,7 @@ def met_again(
     for place, table in there.items():
         old = staying.get(place, set())
         rows = sum(ties.norm(key) not in old for key in table.values)
-        if rows and place in among:
+        # Of what people answer for, only their word is known.
+        if rows and place in among and not controller.abilities[place[0]].word:
             met[place] = rows
     return met, located.unreached

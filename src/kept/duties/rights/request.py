@@ -240,12 +240,18 @@ def refuse_mixed(
     Somebody who came back is found under one identifier both ways; two people named as one are
     not. Raises Ambiguous.
     """
-    if not live or not held:
+    # By letter anybody can be asked about: that leads to no row of anybody.
+    abilities = controller.abilities
+    if not held or all(abilities[system].word for system, _ in live):
         return
     for one in people:
         if len(one) < 2:
             continue
-        living = {i for i in one if controller.keys(controller.locate([[i]]))}
+        living = {
+            i
+            for i in one
+            if any(not abilities[s].word for s, _ in controller.keys(controller.locate([[i]])))
+        }
         retained = {i for i in one if controller.locator.find(case, [[i]])}
         if living and retained and living.isdisjoint(retained):
             raise Ambiguous(
@@ -268,6 +274,7 @@ def step_document(step: StepResult) -> dict[str, Any]:
         "retained": step.counts.retained,
         "isolated": step.counts.isolated,
         "verified": step.verified,
+        "word": step.word,
         "reason": reason.words if reason else None,
         "law": reason.law if reason else None,
         "until": reason.until.isoformat() if reason and reason.until else None,
