@@ -172,8 +172,8 @@ def stems(word: str) -> frozenset[str]:
     """Everything that the word may be the plural of, in any of the languages."""
     found = {word, singular(word)}
     for ending, other in (
-        ("en", ""), ("n", ""), ("e", ""), ("es", ""), ("i", "o"), ("i", "e"), ("i", ""),
-        ("oes", "ao"), ("aux", "al"), ("x", ""), ("y", "a"), ("y", ""), ("cy", "k"),
+        ("en", ""), ("n", ""), ("e", ""), ("es", ""), ("es", "e"), ("i", "o"), ("i", "e"),
+        ("i", ""), ("oes", "ao"), ("aux", "al"), ("x", ""), ("y", "a"), ("y", ""), ("cy", "k"),
         ("nen", ""), ("ia", "ie"),
     ):  # fmt: skip
         if word.endswith(ending) and len(word) - len(ending) + len(other) >= 4:
