@@ -82,6 +82,7 @@ datasets:
     retention: transactions-paid
     clock: at
     activities: [payment]
+    stays: in-place
     fields:
       id: {type: integer, nullable: false}
       customer: {type: integer, category: identifier.account, nullable: false}

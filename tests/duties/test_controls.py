@@ -99,6 +99,13 @@ def _another_basis(controller: Controller, _: pytest.MonkeyPatch) -> None:
     controller.rules = Rules(mild.values(), controller.bundle.vocabulary)
 
 
+def _corrected(world: Path) -> None:
+    with _opened(world) as controller:
+        request = Request(((parse("email=ana@example.org"),),), override="test")
+        answer = rights.rectify(controller, request, "shop.customer.name", "Ana Neill", NOW)
+        assert answer.complete
+
+
 def _restricted(world: Path) -> None:
     """Ana's is lifted after word; Ben's stands, but for what he agrees to."""
     with _opened(world) as controller:
@@ -262,6 +269,16 @@ CASES: dict[str, Case] = {
         fails=_then(_erase, _tampered("UPDATE case_step SET verified = false")),
         vacuous=_nothing,
     ),
+    "rights.isolated-is-unreadable": Case(
+        passes=_erase,
+        fails=_then(_text("shop.yml", "    stays: in-place\n", ""), _erase),
+        vacuous=_nothing,
+    ),
+    "rights.what-is-kept-ends": Case(
+        passes=_erase,
+        fails=_then(_erase, _tampered("UPDATE locator SET until = '2026-01-01'")),
+        vacuous=_nothing,
+    ),
     "rights.objections-stop-the-purpose": Case(
         passes=_objected,
         fails=_then(
@@ -286,6 +303,13 @@ CASES: dict[str, Case] = {
             ),
             _text("shop.yml", "category: contact.phone", "category: shoe-size"),
         ),
+    ),
+    "rights.corrections-hold": Case(
+        passes=_corrected,
+        fails=_then(
+            _corrected, _statement("UPDATE customer SET name = 'ANA O''Neill' WHERE id = 1")
+        ),
+        vacuous=_nothing,
     ),
     "rights.withdrawals-stop-consent-only": Case(
         passes=_withdrew,

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from kept.controller import execute as executing
+from kept.controller import isolate as isolating
 from kept.controller import locate as locating
 from kept.controller import passage
 from kept.controller import retained as retaining
@@ -40,7 +41,7 @@ from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
 from kept.model.decision import Ask, Decision, Facts
-from kept.model.plan import Plan, Step, StepResult
+from kept.model.plan import Mode, Plan, Step, StepResult
 from kept.model.select import Batch, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
@@ -48,9 +49,11 @@ from kept.policy.bundle import Bundle
 from kept.records.actor import Actors
 from kept.records.case import Case, Cases
 from kept.records.consent import WORDS, Consents
+from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
 from kept.records.hold import Holds
-from kept.records.locator import Locator, Veil
+from kept.records.isolated import Opened
+from kept.records.locator import Held, Locator, Veil
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.stores.base import Store
@@ -97,6 +100,7 @@ class Controller:
         self.actors = Actors(database)
         self.cases = Cases(database, vault, self.subjects)
         self.consents = Consents(database)
+        self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
@@ -277,6 +281,28 @@ class Controller:
         held = self.locator.find(case, people)
         return retaining.still(self.locator.veil(), self._stores, held) if held else Retained()
 
+    def still(self, held: Held) -> Retained:
+        """What of the rows that the locator names is there as it was."""
+        return retaining.still(self.locator.veil(), self._stores, held)
+
+    def isolate(self, case: Case | None, steps: Iterable[Step], now: dt.datetime) -> None:
+        """Seal what the rows of isolating steps say, before they are written over."""
+        number = case.number if case else None
+        steps = [s for s in steps if self.datamap.systems[s.system].mode is not Mode.OBSERVE]
+        isolating.seal(self.locator, self.datamap, self._stores, number, steps, now)
+
+    def isolation(self) -> Iterator[isolating.Sealing]:
+        """For every dataset with retained rows: what of them can be read, and by whom; counts."""
+
+        def door(place: Place, table: KeyTable) -> Iterator[Mapping[str, Value]]:
+            found = Located((), {place[0]: (by_key(place[1], table),)})
+            for _, batch in self.read(found):
+                yield from (dict(zip(batch.columns, row, strict=True)) for row in batch.rows)
+            for _, why in found.unreached.items():
+                raise StoreError(why)
+
+        yield from isolating.look(self.locator, self.datamap, self._stores, door)
+
     def witness(self, case: Case, steps: Iterable[Step], connection: Connection) -> None:
         """Remember what the rows of these steps say by which they are known again later."""
         for step in steps:
@@ -286,9 +312,13 @@ class Controller:
             self.locator.witness(case, step.system, dataset, rows, connection=connection)
 
     def read(
-        self, found: Located, retained: Mapping[Place, KeyTable] | None = None
+        self,
+        found: Located,
+        retained: Mapping[Place, KeyTable] | None = None,
+        opened: Opened | None = None,
     ) -> Iterator[tuple[Place, Batch]]:
-        """The rows themselves, streamed; retained rows only where `retained` names them.
+        """The rows themselves, streamed; retained rows only where `retained` names them, and
+        isolated ones as they were only where `opened` holds their copies.
 
         Batches of one dataset come in turn. A system that fails moves to `found.unreached`,
         and what came of it before is not complete.
@@ -313,6 +343,9 @@ class Controller:
                         place = (system, selects[index].dataset)
                         if not asked[index][1]:
                             batch = self._visible(veil, place, batch)
+                        elif opened is not None:
+                            key = self.datamap.dataset(*place).key
+                            batch = opened.overlaid(place, key, batch)
                         if batch.rows:
                             yield place, batch
             except StoreError as problem:

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kept.datamap.map import DataMap
+from kept.datamap.map import DataMap, Dataset
 from kept.decide.ties import norm
 from kept.errors import KeptError, NotAble, Obstructed, StoreError
 from kept.model.change import Assignment, Change, Const, Template
@@ -25,7 +25,8 @@ from kept.model.values import Value, coerce
 from kept.stores.base import Session, Store
 from kept.stores.rows import fill
 
-_WRITES = (Action.DELETE, Action.OVERWRITE)
+_EMPTYING = (Action.OVERWRITE, Action.ISOLATE)
+_WRITES = (Action.DELETE, *_EMPTYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def execute(
 def changes(steps: Iterable[Step]) -> list[Change]:
     """The writing steps as changes by key, in their order."""
     return [
-        Change(by_key(s.dataset, s.keys), dict(s.assign) if s.action is Action.OVERWRITE else None)
+        Change(by_key(s.dataset, s.keys), dict(s.assign) if s.action in _EMPTYING else None)
         for s in steps
         if s.action in _WRITES and len(s.keys)
     ]
@@ -204,11 +205,11 @@ def _seen(steps: Sequence[Step], datamap: DataMap, store: Store) -> dict[int, in
     if not store.abilities.reads_back:
         raise NotAble("the store cannot be read back, so nothing it did is known")
     with store.session() as session:
-        counted = [s for s in steps if s.action is not Action.OVERWRITE]
+        counted = [s for s in steps if s.action not in _EMPTYING]
         counts = session.count([by_key(s.dataset, s.keys) for s in counted])
         seen = {s.number: n for s, n in zip(counted, counts, strict=True)}
         for s in steps:
-            if s.action is Action.OVERWRITE:
+            if s.action in _EMPTYING:
                 seen[s.number] = _overwritten(session, datamap, s)
     return seen
 
@@ -221,12 +222,14 @@ def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
         counts, verified = Counts(found=rows, changed=rows - met), met == 0
     elif s.action is Action.OVERWRITE:
         counts, verified = Counts(found=rows, changed=met), met == rows
+    elif s.action is Action.ISOLATE:
+        counts, verified = Counts(found=rows, isolated=met), met == rows
     else:
         counts, verified = Counts(found=rows, retained=met), met == rows
     if verified:
         problem = None
     elif problem is None:
-        left = rows - (counts.changed + counts.retained)
+        left = rows - (counts.changed + counts.retained + counts.isolated)
         problem = f"{left} of {rows} rows are not as the step wants them"
     return StepResult(s.system, s.dataset, s.action, counts, verified, s.reason, problem)
 
@@ -251,13 +254,16 @@ def _compared(
     for _, batch in session.read([by_key(step.dataset, step.keys)]):
         for row in {tuple(r) for r in batch.rows}:
             values = dict(zip(batch.columns, row, strict=True))
-            yield (
-                norm(tuple(values[f] for f in dataset.key)),
-                all(
-                    values[name] == coerce(_expected(assigned, values), dataset.fields[name].type)
-                    for name, assigned in step.assign.items()
-                ),
-            )
+            key = norm(tuple(values[f] for f in dataset.key))
+            yield key, as_wanted(step, dataset, values)
+
+
+def as_wanted(step: Step, dataset: Dataset, row: Mapping[str, Value]) -> bool:
+    """Whether a row holds what the step assigns."""
+    return all(
+        row[name] == coerce(_expected(assigned, row), dataset.fields[name].type)
+        for name, assigned in step.assign.items()
+    )
 
 
 def _expected(assigned: Assignment, row: Mapping[str, Value]) -> Value:

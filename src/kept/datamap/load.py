@@ -18,7 +18,7 @@ import yaml
 
 from kept.datamap.check import Problem, check, close, compare
 from kept.datamap.ends import accounts, circles, ends
-from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, System
+from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, Stays, System
 from kept.datamap.overwrite import assignment
 from kept.errors import MapError
 from kept.model.plan import Mode
@@ -35,7 +35,7 @@ _NULL: Final = {"", "~", "null"}
 _TYPES: Final = get_args(Type)
 _SYSTEM: Final = ("system", "title", "country", "datasets")
 _DATASET: Final = (
-    "key", "title", "retention", "clock", "activities", "erase", "fields", "links",
+    "key", "title", "retention", "clock", "activities", "erase", "stays", "fields", "links",
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
@@ -164,6 +164,7 @@ class _Reader:
             for key, _, item in self._named(keys.get("fields"), f"fields of {name}")
         }
         erase = self._choice(keys.get("erase"), "erase", tuple(OnErase)) or OnErase.DELETE
+        stays = self._choice(keys.get("stays"), "stays", tuple(Stays))
         dataset = Dataset(
             name,
             self._texts(keys.get("key"), "key"),
@@ -175,6 +176,7 @@ class _Reader:
             OnErase(erase),
             self._text(keys.get("title"), "title"),
             line,
+            stays=Stays(stays) if stays else None,
         )
         for at, names in (("key", dataset.key), ("clock", (dataset.clock,) * bool(dataset.clock))):
             for wanted in names:

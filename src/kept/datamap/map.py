@@ -31,6 +31,13 @@ class OnErase(StrEnum):
     NEVER = "never"  # no personal data of hers (reference data)
 
 
+class Stays(StrEnum):
+    """What becomes of rows that a law or a hold keeps from an erasure."""
+
+    ISOLATED = "isolated"  # sealed with Kept; the table holds what an overwriting puts there
+    IN_PLACE = "in-place"  # the law itself wants them readable where they are (books)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One column. `category` is a vocabulary term or None (not personal).
@@ -80,6 +87,7 @@ class Dataset:
     `readonly`: it was seen to be a view, whose rows cannot be changed through it.
     `retention` names a class of the bundle's retention.yml,
     `clock` the field from which that class counts, `activities` the activities it serves.
+    `stays` None: the map does not say, and rows that must stay do so in place.
     """
 
     name: str
@@ -94,6 +102,7 @@ class Dataset:
     line: int = 0
     unique: bool = True
     readonly: bool = False
+    stays: Stays | None = None
 
     @property
     def personal(self) -> tuple[Field, ...]:

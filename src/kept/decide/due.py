@@ -8,7 +8,7 @@ a known end and says so: deleting what must stay cannot be undone, keeping it ca
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -119,6 +119,17 @@ def explicit(
             if rows:
                 held.setdefault(place, []).append((KeyTable(table.fields, rows), hold.reason))
     return {place: tuple(reasons) for place, reasons in held.items()}
+
+
+def standing(
+    stayed: Mapping[Place, Sequence[tuple[KeyTable, Reason]]], holds: Collection[str]
+) -> dict[Place, tuple[tuple[KeyTable, Reason], ...]]:
+    """What rows retained before are kept by still: those of these holds. Laws are judged anew."""
+    held = {
+        place: tuple((table, why) for table, why in groups if why.hold in holds)
+        for place, groups in stayed.items()
+    }
+    return {place: reasons for place, reasons in held.items() if reasons}
 
 
 def split(

@@ -1,7 +1,8 @@
 """What will happen to which rows: a right, the map and what was found make a Plan.
 
 Pure: the same rows, reasons and ties give the same plan, in whatever order they come. Every
-row found is in exactly one step. Rows that a law or a hold keeps stay whole (retain). A row
+row found is in exactly one step. Rows that a law or a hold keeps stay whole (retain), or, where
+the map says so, empty with what they said sealed (isolate). A row
 that something that stays refers to stays too, but without the person (overwrite); all others
 go (delete), children before parents. What would stop half-way is an obstacle here, before
 anything is tried.
@@ -16,7 +17,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from kept.datamap.check import READONLY
-from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, System
+from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Stays, System
 from kept.datamap.overwrite import stuck, written
 from kept.datamap.reach import Place
 from kept.decide.due import Held, strength
@@ -27,8 +28,10 @@ from kept.model.change import Assignment
 from kept.model.plan import Action, Obstacle, Plan, Reason, Step, SystemPlan
 from kept.model.select import KeyRow, KeyTable, Select
 
-_WRITES = (Action.DELETE, Action.OVERWRITE)
-_ORDER = (Action.READ, Action.RETAIN, Action.OVERWRITE, Action.DELETE)
+_ORDER = (Action.READ, Action.RETAIN, Action.ISOLATE, Action.OVERWRITE, Action.DELETE)
+#: Actions that leave the row and write over fields of it.
+_EMPTYING = (Action.ISOLATE, Action.OVERWRITE)
+_WRITES = (Action.DELETE, *_EMPTYING)
 
 
 def reads(
@@ -235,13 +238,14 @@ def _steps(
     emptied: Mapping[Key, Reason | None],
     clause: str,
 ) -> tuple[list[Step], list[Obstacle]]:
-    """The steps of one dataset: retain, one per reason; overwrite; delete, all at once."""
+    """The steps of one dataset: retain or isolate, one per reason; overwrite; delete, at once."""
     if not whole and not emptied:
         return [Step(0, system.name, dataset.name, Action.DELETE, rows.table(rows.keys))], []
     retained: dict[Reason, list[Key]] = {}
     for key, why in whole.items():
         retained.setdefault(why, []).append(key)
-    assign: Mapping[str, Assignment] = written(system, dataset) if emptied else {}
+    sealing = bool(whole) and dataset.stays is Stays.ISOLATED
+    assign: Mapping[str, Assignment] = written(system, dataset) if emptied or sealing else {}
     overwritten: dict[Reason | None, list[Key]] = {}
     if assign:
         # One statement per dataset and kind of reason, not one per date: the latest end counts.
@@ -262,15 +266,17 @@ def _steps(
 
     def step(action: Action, keys: Iterable[Key], why: Reason | None = None) -> Step:
         table = rows.table(keys)
-        what = assign if action is Action.OVERWRITE else {}
+        what = assign if action in _EMPTYING else {}
         return Step(0, system.name, dataset.name, action, table, assign=what, reason=why)
 
-    made = [step(Action.RETAIN, keys, why) for why, keys in retained.items()]
+    # Rows that stay for others, with nothing personal in them, are never sealed.
+    whole_as = Action.ISOLATE if sealing and assign else Action.RETAIN
+    made = [step(whole_as, keys, why) for why, keys in retained.items()]
     made += [step(Action.OVERWRITE, keys, shown) for shown, keys in overwritten.items()]
     made += [step(Action.DELETE, gone)] if gone else []
     made.sort(key=lambda s: (_ORDER.index(s.action), _when(s.reason)))
     wrong = []
-    if emptied:
+    if emptied or sealing:
         wrong = [Obstacle(dataset.name, *one) for one in stuck(system, dataset)]
     return made, wrong
 
@@ -332,6 +338,7 @@ def _unable(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> It
     for action, able, verb in (
         (Action.DELETE, abilities.delete, "delete rows"),
         (Action.OVERWRITE, abilities.update, "change rows"),
+        (Action.ISOLATE, abilities.update, "change rows"),
     ):
         if not able and any(step.action is action for step in steps):
             yield Obstacle(
@@ -429,7 +436,7 @@ def _renamed(
     steps: Iterable[Step], foreign_keys: Mapping[Place, Iterable[Link]] | None
 ) -> list[str]:
     """Fields that are written over although real foreign keys point at them (not at the key)."""
-    written_over = {(s.system, s.dataset): s.assign for s in steps if s.action is Action.OVERWRITE}
+    written_over = {(s.system, s.dataset): s.assign for s in steps if s.action in _EMPTYING}
     found = {
         f"`{name}` of `{link.to}` is written over, and `{place[1]}` refers to it by a foreign key; "
         "the rehearsal shows whether the store lets it"

@@ -19,6 +19,7 @@ class Action(StrEnum):
     DELETE = "delete"
     OVERWRITE = "overwrite"  # the row stays, its personal fields go
     RETAIN = "retain"  # the row stays whole, for a named reason
+    ISOLATE = "isolate"  # the row stays, what it says of the person lies sealed in Kept
 
 
 class Mode(StrEnum):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from kept.database import Connection, Database
@@ -21,6 +22,7 @@ from kept.model.plan import Reason
 from kept.model.select import KeyRow, KeyTable
 from kept.model.values import Value, normal
 from kept.records.case import Case, case_mac
+from kept.records.isolated import Isolated, Opened
 from kept.records.subject import LINKING
 from kept.terms.identifiers import Identifier
 
@@ -92,11 +94,35 @@ def witnessed(dataset: Dataset) -> tuple[str, ...]:
     return tuple(sorted({*dataset.key, *personal, *links, *clock}))
 
 
+#: When an entry `l` has lost its ground.
+_ENDED: Final = (
+    "coalesce(l.until <= %(today)s, false) OR EXISTS (SELECT FROM hold h WHERE h.id = l.hold"
+    " AND (h.released_at <= %(now)s OR h.until <= %(today)s))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An entry of a case that has one whose ground is gone: `ended` says whether it is this.
+
+    `subject` is the number of the person whom its hold names.
+    """
+
+    entry: int
+    number: int
+    place: tuple[str, str]
+    rows: KeyTable
+    reason: Reason
+    ended: bool
+    subject: int | None
+
+
 class Locator:
     """Where retained rows are, for their person and their ground only."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database, self._vault = database, vault
+        self.isolated = Isolated(database, vault)
 
     def store(
         self,
@@ -126,6 +152,7 @@ class Locator:
                 " JOIN locator l USING (entry) WHERE l.number = %s AND r.content IS NOT NULL",
                 (case.number,),
             ).fetchall()
+            copies = self.isolated.taken(c, case.number)
             self._drop(c, "number = %s", (case.number,), now)
             if not groups:
                 return 0
@@ -183,6 +210,7 @@ class Locator:
                 said[1][bytes(mac)] = bytes(content)
             for (system, dataset), (fields, contents) in of_place.items():
                 self._say(c, case, system, dataset, fields, contents)
+            self.isolated.put_back(c, case.number, copies, now)
         return len(groups)
 
     def witness(
@@ -231,39 +259,63 @@ class Locator:
 
         Denied where the case does not name one of the identifiers.
         """
+        found: Held = {}
+        with self._database.connection() as c:
+            for person, entry, system, dataset, sealed in self._entries(c, case, people):
+                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
+                table, reason = _unpacked(plain)
+                mine = KeyTable(table.fields, tuple((int(person), key) for _, key in table.rows))
+                found.setdefault((system, dataset), []).append((mine, reason))
+        return found
+
+    def opened(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Opened:
+        """What the isolated rows of the people of a case said. Denied as in `find`."""
+        with self._database.connection() as c:
+            entries = [row[1] for row in self._entries(c, case, people)]
+        return Opened(self.isolated, entries, self.key_mac)
+
+    def opened_for(self, hold: str) -> tuple[Held, Opened]:
+        """What a hold keeps, and what its isolated rows said: for the ground of that hold."""
+        found: Held = {}
+        with self._database.connection() as c:
+            rows = c.execute(
+                "SELECT entry, system, dataset, sealed FROM locator WHERE hold = %s ORDER BY entry",
+                (hold,),
+            ).fetchall()
+            for entry, system, dataset, sealed in rows:
+                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
+                found.setdefault((system, dataset), []).append(_unpacked(plain))
+        return found, Opened(self.isolated, [row[0] for row in rows], self.key_mac)
+
+    def _entries(
+        self, c: Connection, case: Case, people: Sequence[Sequence[Identifier]]
+    ) -> list[tuple[int, int, str, str, bytes]]:
+        """(person, entry, system, dataset, sealed) of the people of a case."""
         names = [
             (_name(self._vault, i), person, case_mac(self._vault, i))
             for person, identifiers in enumerate(people)
             for i in identifiers
             if i.kind in LINKING
         ]
-        found: Held = {}
         if not names:
-            return found
-        with self._database.connection() as c:
-            strange = c.execute(
-                "SELECT count(*) FROM unnest(%s::bytea[]) AS w (mac) WHERE NOT EXISTS"
-                " (SELECT FROM case_person p WHERE p.number = %s AND p.mac = w.mac)",
-                ([m for _, _, m in names], case.number),
-            ).fetchone()
-            if strange is None or strange[0]:
-                raise Denied(
-                    "retained rows are found only in a case that names the identifier",
-                    fix="open a case for the person whose rows they are",
-                )
-            rows = c.execute(
-                "SELECT DISTINCT w.person, l.entry, l.system, l.dataset, l.sealed"
-                " FROM unnest(%s::bytea[], %s::int[]) AS w (mac, person)"
-                " JOIN locator_name n ON n.mac = w.mac JOIN locator l USING (entry)"
-                " ORDER BY w.person, l.entry",
-                ([m for m, _, _ in names], [p for _, p, _ in names]),
-            ).fetchall()
-            for person, entry, system, dataset, sealed in rows:
-                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
-                table, reason = _unpacked(plain)
-                mine = KeyTable(table.fields, tuple((int(person), key) for _, key in table.rows))
-                found.setdefault((system, dataset), []).append((mine, reason))
-        return found
+            return []
+        strange = c.execute(
+            "SELECT count(*) FROM unnest(%s::bytea[]) AS w (mac) WHERE NOT EXISTS"
+            " (SELECT FROM case_person p WHERE p.number = %s AND p.mac = w.mac)",
+            ([m for _, _, m in names], case.number),
+        ).fetchone()
+        if strange is None or strange[0]:
+            raise Denied(
+                "retained rows are found only in a case that names the identifier",
+                fix="open a case for the person whose rows they are",
+            )
+        return c.execute(
+            "SELECT DISTINCT w.person, l.entry, l.system, l.dataset, l.sealed"
+            " FROM unnest(%s::bytea[], %s::int[]) AS w (mac, person)"
+            " JOIN locator_name n ON n.mac = w.mac JOIN locator l USING (entry)"
+            " ORDER BY w.person, l.entry",
+            ([m for m, _, _ in names], [p for _, p, _ in names]),
+        ).fetchall()
 
     def marks(self, system: str, dataset: str) -> dict[bytes, list[Mark]]:
         """`key_mac` of each retained row of a dataset → what it said, by each case's word."""
@@ -297,20 +349,93 @@ class Locator:
             rows = c.execute("SELECT DISTINCT system, dataset FROM retained").fetchall()
         return Veil(self, {(str(system), str(dataset)) for system, dataset in rows})
 
+    def ended(self, now: dt.datetime) -> list[Ended]:
+        """Entries whose day has come or whose hold was released, and all others of their cases
+        or on the same rows.
+
+        For the run that lets go what nothing keeps any more; nobody else may ask.
+        """
+        with self._database.connection() as c:
+            rows = c.execute(
+                f"SELECT l.entry, l.number, l.system, l.dataset, l.sealed, ({_ENDED}), h.subject"
+                " FROM locator l LEFT JOIN hold h ON h.id = l.hold WHERE l.number IN"
+                f" (SELECT l.number FROM locator l WHERE {_ENDED}) OR l.entry IN (SELECT o.entry"
+                " FROM retained o JOIN retained r USING (system, dataset, mac)"
+                f" JOIN locator l ON l.entry = r.entry WHERE {_ENDED}) ORDER BY l.entry",
+                {"now": now, "today": _day(now)},
+            ).fetchall()
+            found = []
+            for entry, number, system, dataset, sealed, ended, subject in rows:
+                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
+                place = (str(system), str(dataset))
+                found.append(Ended(entry, number, place, *_unpacked(plain), ended, subject))
+        return found
+
+    def kept(self) -> dict[tuple[str, str], KeyTable]:
+        """The keys of all rows that are kept. For the control that looks at them only."""
+        found: dict[tuple[str, str], dict[KeyRow, None]] = {}
+        fields: dict[tuple[str, str], tuple[str, ...]] = {}
+        with self._database.connection() as c:
+            rows = c.execute("SELECT entry, system, dataset, sealed FROM locator").fetchall()
+            for entry, system, dataset, sealed in rows:
+                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
+                table, _ = _unpacked(plain)
+                place = (str(system), str(dataset))
+                fields[place] = table.fields
+                found.setdefault(place, {}).update(dict.fromkeys(table.rows))
+        return {place: KeyTable(fields[place], tuple(rows)) for place, rows in found.items()}
+
+    def renew(
+        self, entry: int, rows: KeyTable, reason: Reason, *, connection: Connection | None = None
+    ) -> None:
+        """An entry goes on for these of its rows, for another reason; the others are forgotten."""
+        with self._database.within(connection) as c:
+            row = c.execute(
+                "SELECT system, dataset FROM locator WHERE entry = %s FOR UPDATE", (entry,)
+            ).fetchone()
+            if row is None:
+                return
+            data = _packed(rows, reason)
+            c.execute(
+                "UPDATE locator SET hold = %s, until = %s, sealed = %s WHERE entry = %s",
+                (reason.hold, reason.until,
+                 self._vault.seal(-entry, _CLASS, data, _LABEL, connection=c), entry),
+            )  # fmt: skip
+            left = [self.key_mac(row[0], row[1], key) for key in rows.values]
+            for table in ("retained", "isolated"):
+                c.execute(
+                    f"DELETE FROM {table} WHERE entry = %s AND NOT mac = ANY(%s)", (entry, left)
+                )
+
+    def drop(
+        self, entries: Sequence[int], now: dt.datetime, *, connection: Connection | None = None
+    ) -> dt.date:
+        """Let entries die, their sealed copies with them; the day on which no copy of their keys
+        is of use any more.
+        """
+        with self._database.within(connection) as c:
+            self._drop(c, "entry = ANY(%s)", (list(entries),), now)
+            keys = [-entry for entry in entries]
+            return self._vault.shred(keys, [_CLASS], now, connection=c)
+
     def expire(self, now: dt.datetime, *, connection: Connection | None = None) -> int:
-        """Let entries die whose day has come or whose hold was released; how many did."""
-        today = now.astimezone(dt.UTC).date()
+        """Let entries die whose day has come or whose hold was released; how many did.
+
+        Their keys and sealed copies go with them. The rows themselves are not touched: what
+        ends them too is `duties.rights.ending`.
+        """
         with self._database.within(connection) as c:
             return self._drop(
-                c,
-                "until <= %s OR hold IN (SELECT id FROM hold"
-                " WHERE released_at <= %s OR hold.until <= %s)",
-                (today, now, today),
-                now,
-            )
+                c, f"entry IN (SELECT l.entry FROM locator l WHERE {_ENDED})",
+                {"now": now, "today": _day(now)}, now,
+            )  # fmt: skip
 
     def _drop(
-        self, c: Connection, where: str, parameters: tuple[object, ...], now: dt.datetime
+        self,
+        c: Connection,
+        where: str,
+        parameters: Sequence[object] | Mapping[str, object],
+        now: dt.datetime,
     ) -> int:
         rows = c.execute(
             f"DELETE FROM locator WHERE {where} RETURNING entry", parameters
@@ -365,6 +490,10 @@ class Veil:
             if self._locator.row_mac(*place, mark[0], row) == mark[1]:
                 return True
         return False
+
+
+def _day(now: dt.datetime) -> dt.date:
+    return now.astimezone(dt.UTC).date()
 
 
 def _name(vault: Vault, identifier: Identifier) -> bytes:

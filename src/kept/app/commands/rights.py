@@ -46,6 +46,7 @@ CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was op
 
 _DONE: Final[Mapping[str, str]] = {
     "read": "read", "delete": "deleted", "overwrite": "overwritten", "retain": "kept",
+    "isolate": "isolated",
 }  # fmt: skip
 #: What a step that is not read back is, by the mode of its system.
 _NOT_DONE: Final[Mapping[Mode, str]] = {
@@ -161,7 +162,7 @@ def erase_command(
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
             answer = (erase if yes else preview)(controller, request, now)
         controller.ledger.checkpoint(now)
-        modes = _modes(controller, answer.steps)
+        modes = modes_of(controller, answer.steps)
     document = answer.document()
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
@@ -205,7 +206,7 @@ def erase_command(
     return 1 if blocked else 0
 
 
-def _modes(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:
+def modes_of(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:
     """The modes of the systems that have a part in it."""
     systems = controller.datamap.systems
     return {s.store: systems[s.store].mode for s in steps if s.store in systems}
@@ -222,8 +223,11 @@ def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planne
         # "Deleted" is said of what was read back, or was tried; never of what was left alone.
         action = s.action.value if planned or _left_alone(s, modes) else _DONE[s.action.value]
         state = "planned" if planned else "read back" if s.verified else _NOT_DONE[mode]
-        rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained, state))
-    shown = table(("where", "action", "#found", "#changed", "#retained", "state"), rows)
+        rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained,
+                     c.isolated, state))  # fmt: skip
+    shown = table(
+        ("where", "action", "#found", "#changed", "#retained", "#isolated", "state"), rows
+    )
     if any(s.store == SYSTEM.name for s in steps):
         shown += f"\n\n{SYSTEM.name}.*: what Kept itself holds to know her choices and requests."
     return shown
@@ -236,7 +240,7 @@ def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:
 
 def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> list[str]:
     """What the mode of each system means for what it has to do."""
-    writes = (Action.DELETE, Action.OVERWRITE)
+    writes = (Action.DELETE, Action.OVERWRITE, Action.ISOLATE)
     todo = dict.fromkeys(s.store for s in steps if s.action in writes and not s.verified)
     lines = [
         f"{system}: {_MODES[modes[system], planned]}."
@@ -249,12 +253,14 @@ def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: b
 def _kept(steps: Sequence[StepResult]) -> list[str]:
     lines = []
     for s in steps:
-        if s.reason is None or not s.counts.retained:
+        stays = s.counts.retained + s.counts.isolated
+        if s.reason is None or not stays:
             continue
         law = f" ({s.reason.law})" if s.reason.law else ""
         until = f"until {s.reason.until}" if s.reason.until else "with no end set yet"
         lines.append(
-            f"{s.store}.{s.dataset} keeps {many(s.counts.retained, 'row')} {until}:"
+            f"{s.store}.{s.dataset} keeps {many(stays, 'row')} {until}"
+            f"{', sealed' if s.counts.isolated else ''}:"
             f" {s.reason.words.rstrip('.')}{law}; clause {s.reason.clause}."
         )
     for s in steps:

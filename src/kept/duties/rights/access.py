@@ -107,6 +107,7 @@ def _serve(
     stayed = controller.retained(case, people)
     held = stayed.held
     stays = words.Stays.of(held)
+    opened = controller.locator.opened(case, people)
     found = controller.locate(people)
     found.warnings += stayed.words
     keys = controller.keys(found)
@@ -114,22 +115,22 @@ def _serve(
     refuse_mixed(controller, case, people, keys, held)
     shown: dict[Place, Data] = {}
     with Package(out, now) as package:
-        batches = controller.read(found, stays.rows())
+        batches = controller.read(found, stays.rows(), opened)
         for place, group in itertools.groupby(batches, key=itemgetter(0)):
             key = controller.datamap.dataset(*place).key
             shown[place] = package.data(
                 place[0], place[1], _labelled(group, key, stays.reasons(place))
             )
-        steps = _verified(found, keys, stays, shown)
+        steps = _verified(found, keys, stays, shown, opened.met)
         unreached = tuple(sorted(found.unreached.items()))
         search = words.Search.of(controller, people, found)
         complete = searched(controller, people) and not unreached and not stayed.changed
         complete = complete and all(s.verified for s in steps)
         told = words.answer(
-            controller, case.id, steps, unreached, found.warnings, search, stays,
+            controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,
             complete=complete, verified=verification(controller, case),
         )  # fmt: skip
-        manifest = package.finish(told, words.page(controller, shown, stays, now))
+        manifest = package.finish(told, words.page(controller, shown, stays, opened.met, now))
         read = {place: data.count for place, data in shown.items()}
         body: dict[str, Any] = {
             "case": case.id,
@@ -197,6 +198,7 @@ def _verified(
     keys: Mapping[Place, KeyTable],
     stays: words.Stays,
     shown: Mapping[Place, Data],
+    isolated: Mapping[Place, int],
 ) -> tuple[StepResult, ...]:
     """The steps; each verified when as many rows were read as are there.
 
@@ -208,8 +210,9 @@ def _verified(
         met = part.count if part else 0
         # Of a system that could not be asked the answer says so as a whole.
         reached = place[0] not in found.unreached
+        kept = Counts(met, isolated=met) if place in isolated else Counts(met, retained=met)
         return StepResult(
-            *place, Action.READ, Counts(found=met, retained=met if reason else 0),
+            *place, Action.READ, kept if reason else Counts(met),
             reached and met == there, reason, problem if reached and met != there else None,
         )  # fmt: skip
 

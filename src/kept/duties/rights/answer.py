@@ -7,7 +7,7 @@ and nothing that was not done.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -141,6 +141,7 @@ def answer(
     warnings: Sequence[str],
     search: Search,
     stays: Stays,
+    isolated: Collection[Place],
     *,
     complete: bool,
     verified: str,
@@ -165,7 +166,7 @@ def answer(
         "right": "access",
         "complete": complete,
         "summary": _summary(
-            Counts(rows, retained=sum(s.counts.retained for s in steps)),
+            Counts(rows, retained=sum(s.counts.retained + s.counts.isolated for s in steps)),
             len(places),
             search,
             len(systems),
@@ -193,6 +194,7 @@ def answer(
                 "dataset": place[1],
                 "title": _title(controller.datamap.dataset(*place)),
                 "rows": len(table.values),
+                "isolated": place in isolated,
                 **_reason(reason),
             }
             for place, groups in stays.tables.items()
@@ -209,7 +211,11 @@ def answer(
 
 
 def page(
-    controller: Controller, shown: Mapping[Place, Data], stays: Stays, now: dt.datetime
+    controller: Controller,
+    shown: Mapping[Place, Data],
+    stays: Stays,
+    isolated: Collection[Place],
+    now: dt.datetime,
 ) -> dict[str, Any]:
     """What index.html is made of: living rows by system, and rows that stay, each with why."""
     bundle = controller.bundle
@@ -249,6 +255,7 @@ def page(
                     "title": _title(system.datasets[place[1]]),
                     "system": system.title or system.name,
                     "country": system.country,
+                    "isolated": place in isolated,
                     "law": capital(reason.law or ""),
                     "until_words": day(reason.until, language) if reason.until else None,
                     "promise": sentences.get(reason.clause),

@@ -232,6 +232,7 @@ def _carry_out(
                 entries.append(_entry(case, number, result, attempts[number], now))
             controller.ledger.append_in(connection, entries)
 
+    controller.isolate(case, (s for s in made.steps if s.number in left), now)
     try:
         outcomes = controller.execute(made, mark=case.id, done=done, record=record)
     except Obstructed as problem:
@@ -325,7 +326,7 @@ def _shred(
         return None, []
     kept = set()
     for step in made.steps:
-        if step.action is Action.RETAIN:
+        if step.action in (Action.RETAIN, Action.ISOLATE):
             kept.add(controller.datamap.dataset(step.system, step.dataset).retention)
     classes = {PERSON} | {r for r in controller.bundle.retention if r not in kept}
     day = controller.vault.shred(subjects, classes, now, connection=connection)
@@ -381,9 +382,9 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
     """The plan as steps: what would be found, changed and retained."""
     steps = []
     for s in made.steps:
-        stays = s.action is Action.RETAIN
+        retained, isolated = s.action is Action.RETAIN, s.action is Action.ISOLATE
         counts = Counts(
-            found=s.rows, changed=0 if stays else s.rows, retained=s.rows if stays else 0
+            s.rows, 0 if retained or isolated else s.rows, s.rows * retained, s.rows * isolated
         )
         problem = next(
             (

@@ -61,14 +61,18 @@ def draw_up(
     located.unreached.update(stayed.unread)
     for place, table in stayed.tables.items():
         if place[0] not in located.unreached:
-            before = found[place].rows if place in found else ()
-            found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*before, *table.rows))))
+            rows = found[place].rows if place in found else ()
+            found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
     subjects = {s: person for person, known in enumerate(case.subjects) for s in known}
     holds = controller.holds.applying(list(subjects), now)
     datamap = controller.realised({system for system, _ in found})
     foreign = controller.foreign_keys()
-    asked = ties.questions(datamap, found, laws, [(h.system, h.dataset) for h in holds], foreign)
+    # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
+    standing = {h.id for h in controller.holds.all(now)}
+    before = due.standing(stayed.held, standing)
+    places = [(h.system, h.dataset) for h in holds] + list(before)
+    asked = ties.questions(datamap, found, laws, places, foreign)
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
     scopes = [
@@ -78,6 +82,7 @@ def draw_up(
     held = due.merge(
         due.statutory(datamap, found, laws, dates, tied, today),
         due.explicit(found, scopes, today),
+        {place: kept for place, kept in before.items() if place in found},
     )
     abilities = controller.abilities
     made = make_plan(
@@ -149,7 +154,7 @@ def keep(
     retained = [
         (s.system, s.dataset, s.keys, s.reason)
         for s in made.steps
-        if s.reason is not None and s.action in (Action.RETAIN, Action.OVERWRITE)
+        if s.reason is not None and s.action is not Action.DELETE
     ]
     flat = [i for one in known for i in one]
     controller.suppressions.add(flat, now, source="erasure", connection=connection)

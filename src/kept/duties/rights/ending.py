@@ -1,0 +1,215 @@
+"""When nothing keeps a row any more: what stayed after an erasure goes, without being asked again.
+
+A law's day has come, or a hold was released. The rows are judged anew as of today: another law
+or hold may keep them still, then they go on under that; all others go as the erasure wanted.
+Only what was read back as gone loses its way back, its sealed copy and their key. Killed in
+between, the next run finds the same entries and goes on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kept.controller import Controller, Place
+from kept.controller.execute import Outcome
+from kept.controller.retained import Retained
+from kept.decide import due, ties
+from kept.decide.plan import plan as make_plan
+from kept.ledger.entry import Entry, name
+from kept.model.plan import Plan, Reason, StepResult
+from kept.model.select import KeyTable
+from kept.records.hold import Hold
+from kept.records.ids import new_id
+from kept.records.locator import Ended
+
+
+@dataclass(frozen=True, slots=True)
+class EndAnswer:
+    """What a run let go. `ended` groups of rows had lost their ground: of these `gone` have left
+    every system and `renewed` stay for another reason. `steps` say what happened to the rows.
+    """
+
+    ended: int
+    gone: int
+    renewed: int
+    steps: tuple[StepResult, ...]
+    unreached: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    statements: Mapping[str, tuple[str, ...]]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left of what had to go, and everybody could be asked."""
+        return self.ended == self.gone + self.renewed and not self.unreached
+
+    def document(self) -> dict[str, Any]:
+        """The answer as JSON."""
+        return {
+            "ended": self.ended,
+            "gone": self.gone,
+            "renewed": self.renewed,
+            "complete": self.complete,
+            "unreached": [{"store": s, "why": why} for s, why in self.unreached],
+            "warnings": list(self.warnings),
+            "statements": {s: list(lines) for s, lines in self.statements.items()},
+        }
+
+
+def expire(controller: Controller, now: dt.datetime) -> EndAnswer:
+    """Let go what nothing keeps any more, as of `now`; the daily run, repeatable at any time."""
+    entries = controller.locator.ended(now)
+    ended = sum(e.ended for e in entries)
+    unreached: dict[str, str] = {}
+    warnings: list[str] = []
+    while True:
+        made, stayed = _plan(controller, entries, now)
+        unreached.update(stayed.unread)
+        if not made.obstacles:
+            break
+        # What stands in the way in one system keeps nothing waiting in the others.
+        system, first = made.obstacles[0]
+        unreached[system] = f"`{first.dataset}` stands in the way: {first.words}. {first.fix}"
+        entries = [e for e in entries if e.place[0] != system]
+    results: dict[int, StepResult] = {}
+
+    def record(outcome: Outcome) -> None:
+        results.update(outcome.results)
+        done = [_entry(controller, r, now) for _, r in outcome.results]
+        with controller.database.connection() as connection:
+            controller.ledger.append_in(connection, done)
+
+    controller.isolate(None, made.steps, now)
+    # Nothing of an earlier run stands for this one: rows may have come back since.
+    outcomes = controller.execute(made, mark=new_id(now), done={}, record=record)
+    gone, renewed = _settle(controller, entries, made, results, stayed, now)
+    return EndAnswer(
+        ended, gone, renewed, tuple(results[n] for n in sorted(results)),
+        tuple(sorted(unreached.items())), (*stayed.words, *warnings, *made.warnings),
+        {o.system: o.statements for o in outcomes if o.statements},
+    )  # fmt: skip
+
+
+def _plan(
+    controller: Controller, entries: Sequence[Ended], now: dt.datetime
+) -> tuple[Plan, Retained]:
+    """What becomes of the rows that lost their ground; rows whose ground stands are not touched,
+    but what they refer to stays as long as they do.
+    """
+    groups: dict[Place, list[tuple[KeyTable, Reason]]] = {}
+    for who, e in enumerate(entries):
+        table = KeyTable(e.rows.fields, tuple((who, key) for _, key in e.rows.rows))
+        groups.setdefault(e.place, []).append((table, e.reason))
+    stayed = controller.still(groups)
+    found = {p: t for p, t in stayed.tables.items() if p[0] not in stayed.unread}
+    going = frozenset(who for who, e in enumerate(entries) if e.ended)
+    standing = {
+        place: [
+            (KeyTable(table.fields, rows), reason)
+            for table, reason in stayed.held[place]
+            if (rows := tuple(r for r in table.rows if r[0] not in going))
+        ]
+        for place in found
+    }
+    standing = {place: reasons for place, reasons in standing.items() if reasons}
+    holds = controller.holds.applying([e.subject for e in entries if e.subject is not None], now)
+    today = now.astimezone(dt.UTC).date()
+    laws = due.laws(controller.bundle.retention)
+    datamap = controller.realised({system for system, _ in found})
+    foreign = controller.foreign_keys()
+    places = [(h.system, h.dataset) for h in holds] + list(standing)
+    asked = ties.questions(datamap, found, laws, places, foreign)
+    dates, tied = controller.answer(asked)
+    held = due.merge(
+        due.statutory(datamap, found, laws, dates, tied, today),
+        due.explicit(found, _scopes(holds, entries), today),
+        {place: tuple(reasons) for place, reasons in standing.items()},
+    )
+    made = make_plan(
+        "erasure", datamap, found, held, tied,
+        {s: a for s, a in controller.abilities.items() if s not in stayed.unread},
+        people=len(entries), foreign_keys=foreign, unreached=stayed.unread,
+        clause=entries[0].reason.clause if entries else "",
+    )  # fmt: skip
+    steps = []
+    for s in made.steps:
+        rows = tuple(row for row in s.keys.rows if row[0] in going)
+        if rows:
+            steps.append(replace(s, keys=KeyTable(s.keys.fields, rows)))
+    return replace(made, steps=tuple(steps)), stayed
+
+
+def _scopes(holds: Sequence[Hold], entries: Sequence[Ended]) -> list[due.HoldScope]:
+    """Holds that are open, on the entries they reach: whom a hold names is known by the number
+    that her case had under it.
+    """
+    numbers: dict[int, set[int]] = {}
+    for e in entries:
+        if e.subject is not None:
+            numbers.setdefault(e.subject, set()).add(e.number)
+    scopes = []
+    for h in holds:
+        if h.subject is None:
+            scopes.append(due.HoldScope(h.reason(), None, h.system, h.dataset))
+            continue
+        for who, e in enumerate(entries):
+            if e.number in numbers.get(h.subject, ()):
+                scopes.append(due.HoldScope(h.reason(), who, h.system, h.dataset))
+    return scopes
+
+
+def _settle(
+    controller: Controller,
+    entries: Sequence[Ended],
+    made: Plan,
+    results: Mapping[int, StepResult],
+    stayed: Retained,
+    now: dt.datetime,
+) -> tuple[int, int]:
+    """Entries whose rows are gone die; those whose rows stay go on for what keeps them."""
+    why: dict[tuple[Place, ties.Key], Reason] = {}
+    for step in made.steps:
+        if step.reason is not None:
+            for key in step.keys.values:
+                why[(step.system, step.dataset), ties.norm(key)] = step.reason
+    failed = {(s.system, s.dataset) for s in made.steps if not results[s.number].verified}
+    dying: list[int] = []
+    renewed = 0
+    with controller.database.connection() as connection:
+        for e in entries:
+            unknown = e.place in failed or e.place in stayed.changed or e.place[0] in stayed.unread
+            if not e.ended or unknown:
+                continue
+            left = [row for row in e.rows.rows if (e.place, ties.norm(row[1])) in why]
+            if not left:
+                dying.append(e.entry)
+                continue
+            # What ends first is looked at first; the others are judged again on that day.
+            reason = min((why[e.place, ties.norm(row[1])] for row in left), key=due.strength)
+            rows = KeyTable(e.rows.fields, tuple(left))
+            controller.locator.renew(e.entry, rows, reason, connection=connection)
+            renewed += 1
+        if dying:
+            day = controller.locator.drop(dying, now, connection=connection)
+            body = {"classes": ["locator"], "dies": day.isoformat()}
+            controller.ledger.append_in(connection, [Entry("keys.shredded", now, body)])
+    return len(dying), renewed
+
+
+def _entry(controller: Controller, r: StepResult, now: dt.datetime) -> Entry:
+    dataset = controller.datamap.dataset(r.store, r.dataset)
+    body: dict[str, Any] = {
+        "class": name(dataset.retention or "none"),
+        "system": name(r.store),
+        "dataset": name(r.dataset),
+        "found": r.counts.found,
+        "changed": r.counts.changed,
+        "retained": r.counts.retained,
+        "isolated": r.counts.isolated,
+        "verified": r.verified,
+    }
+    if r.reason is not None and r.reason.until is not None:
+        body["until"] = r.reason.until.isoformat()
+    return Entry("retention.ran", now, body)

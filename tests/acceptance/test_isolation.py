@@ -1,0 +1,393 @@
+"""RET: what has to stay is out of everybody's sight, and goes when nothing keeps it any more.
+
+A shop whose support desk keeps its requests for a dispute: isolated on SQLite and PostgreSQL,
+beside invoices that the law wants in the books.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.controls.evidence import Evidence, Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
+from kept.duties import holds, rights
+from kept.duties.rights import EraseAnswer, Request
+from kept.errors import Denied, Shredded
+from kept.model.decision import Ask
+from kept.model.plan import Action
+from kept.records.hold import Hold
+from kept.terms.identifiers import parse
+from tests.acceptance.test_interruptions import _DRIVER as DRIVER
+from tests.world import NOW, ROOT, edit, make, sql
+
+EMAIL = "email=ana@example.org"
+ENGINES = ("sqlite", "postgresql")
+WORDS = "She says the lamp burnt. Ana, +49 30 123456"
+DESK = """
+system: desk
+title: Support desk
+country: US
+datasets:
+  ticket:
+    key: [id]
+    title: Requests
+    retention: support-cases
+    clock: closed
+    activities: [support]
+    stays: isolated
+    fields:
+      id: {type: integer, nullable: false}
+      sender: {category: contact.email, identifies: email, nullable: false, overwrite: "erased-{id}@erased.invalid"}
+      words: {category: support-case}
+      paid: {type: decimal, category: support-case}
+      closed: datetime
+"""  # noqa: E501
+SCHEMA = (
+    "CREATE TABLE ticket (id INTEGER PRIMARY KEY, sender TEXT NOT NULL UNIQUE, words TEXT,"
+    " paid NUMERIC(10,2), closed TIMESTAMP);"
+    f"INSERT INTO ticket VALUES (7, 'ANA@example.org', '{WORDS}', 12.50, '2026-01-01 00:00:00'),"
+    " (8, 'ben@example.org', 'hi', NULL, NULL);"
+)
+
+
+class Desk:
+    """The world with a desk beside the shop, and a look into the desk without Kept."""
+
+    def __init__(self, world: Path, engine: str, url: str) -> None:
+        self.world, self.engine, self.url = world, engine, url
+
+    def do(self, statement: str) -> list[tuple[Any, ...]]:
+        if self.engine == "sqlite":
+            import sqlite3
+
+            connection = sqlite3.connect(self.world / "desk.sqlite")
+            try:
+                with connection:
+                    cursor = (
+                        connection.executescript(statement)
+                        if ";" in statement
+                        else (connection.execute(statement))
+                    )
+                    return cursor.fetchall()
+            finally:
+                connection.close()
+        with psycopg.connect(self.url) as c:
+            found = c.execute(statement.encode())
+            return found.fetchall() if found.description else []
+
+    def tickets(self) -> dict[int, tuple[Any, ...]]:
+        rows = self.do("SELECT id, sender, words, paid FROM ticket ORDER BY id")
+        return {row[0]: row[1:] for row in rows}
+
+
+@pytest.fixture(params=ENGINES)
+def desk(request: pytest.FixtureRequest, kept_url: str, fresh_pg_url: str, tmp_path: Path) -> Desk:
+    world = make(tmp_path / "world", kept_url)
+    path = f"sqlite:///{world / 'desk.sqlite'}"
+    url = path if request.param == "sqlite" else fresh_pg_url
+    made = Desk(world, request.param, url)
+    made.do(SCHEMA)
+    (world / "desk.yml").write_text(DESK, "utf-8")
+    with (world / "kept.toml").open("a") as file:
+        file.write(
+            f'\n[systems.desk]\nstore = "{request.param}"\nurl = "{url}"\n'
+            'mode = "act"\nmap = "desk.yml"\n'
+        )
+    return made
+
+
+def _hold(desk: Desk, until: dt.date | None = None) -> Hold:
+    with Controller.open(deployment.read(desk.world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        return holds.place(
+            controller, ground="A dispute about a lamp.", clause="RET-10", actor=actor, now=NOW,
+            person=[parse(EMAIL)], system="desk", until=until,
+        )  # fmt: skip
+
+
+def _release(desk: Desk, hold: Hold, now: dt.datetime = NOW) -> None:
+    with Controller.open(deployment.read(desk.world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", now)
+        holds.release(controller, hold.id, "settled", actor, now)
+
+
+def _erase(desk: Desk) -> EraseAnswer:
+    with Controller.open(deployment.read(desk.world)) as controller:
+        request = Request(people=((parse(EMAIL),),), override="test")
+        return rights.erase(controller, request, NOW)
+
+
+def _expire(desk: Desk, now: dt.datetime = NOW) -> rights.EndAnswer:
+    with Controller.open(deployment.read(desk.world)) as controller:
+        return rights.expire(controller, now)
+
+
+def _access(desk: Desk, now: dt.datetime = NOW) -> tuple[rights.AccessAnswer, dict[str, Any], str]:
+    out = desk.world / f"pack-{now:%Y%m%d%H%M%S}-{len(list(desk.world.iterdir()))}.zip"
+    with Controller.open(deployment.read(desk.world)) as controller:
+        request = Request(people=((parse(EMAIL),),), override="test")
+        answer = rights.access(controller, request, now, out=out)
+    with zipfile.ZipFile(out) as archive:
+        names = [n for n in archive.namelist() if n.startswith("data/")]
+        rows = {n[5:-5]: json.loads(archive.read(n)) for n in names}
+        return answer, rows, archive.read("index.html").decode()
+
+
+def _run(desk: Desk, name: str, now: dt.datetime = NOW) -> Evidence:
+    with Controller.open(deployment.read(desk.world)) as controller:
+        return run(controller, registered(), now, names=[name])[0]
+
+
+UNREADABLE, ENDS = "rights.isolated-is-unreadable", "rights.what-is-kept-ends"
+
+
+def test_RET_3_what_must_stay_is_isolated_and_read_back(desk: Desk) -> None:
+    _hold(desk)
+    answer = _erase(desk)
+    assert answer.complete
+    (step,) = [s for s in answer.steps if s.store == "desk"]
+    assert (step.action, step.verified) == (Action.ISOLATE, True)
+    assert (step.counts.found, step.counts.changed, step.counts.retained, step.counts.isolated) == (
+        1, 0, 0, 1,
+    )  # fmt: skip
+    assert step.reason is not None
+    assert (step.reason.words, step.reason.clause) == ("A dispute about a lamp.", "RET-10")
+    # In the table nothing of her is left; the other's row is as it was.
+    after = desk.tickets()
+    assert after[7] == ("erased-7@erased.invalid", None, None)
+    assert after[8][:2] == ("ben@example.org", "hi")
+    # What the law wants in the books stays there, and is named so.
+    assert sum(s.counts.retained for s in answer.steps if s.dataset == "invoice") == 1
+    with Controller.open(deployment.read(desk.world)) as controller:
+        closed = [e.body for _, e in controller.ledger.entries(kind="case.closed")]
+    assert closed[-1]["isolated"] == 1
+    # Kept itself holds it sealed only.
+    with psycopg.connect(_own(desk)) as c:
+        tables = [
+            t for (t,) in c.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        ]
+        dump = "".join(str(c.execute(f'SELECT t::text FROM "{t}" t').fetchall()) for t in tables)
+    assert "lamp burnt" not in dump
+    assert b"lamp burnt".hex() not in dump
+
+
+def _own(desk: Desk) -> str:
+    return deployment.read(desk.world).database
+
+
+def test_RET_3_no_purpose_reads_it_and_the_control_looks(desk: Desk) -> None:
+    hold = _hold(desk)
+    before = _run(desk, UNREADABLE)
+    assert before.outcome is Outcome.VACUOUS
+    _erase(desk)
+    ran = _run(desk, UNREADABLE)
+    assert (ran.outcome, ran.findings) == (Outcome.PASS, ())
+    with Controller.open(deployment.read(desk.world)) as controller:
+        met = 0
+        for activity in controller.bundle.activities.values():
+            for category in ("support-case", "contact.email"):
+                ask = Ask(
+                    activity.purpose, category, activity.contexts[0] if activity.contexts else "any"
+                )
+                for who in (EMAIL, "email=erased-7@erased.invalid"):
+                    try:
+                        for place, batch in controller.use(ask, parse(who), NOW):
+                            assert place[0] != "desk", place
+                            met += len(batch.rows)
+                    except Denied:
+                        continue
+        # A hold of her own opens it, for its ground only, and that is an entry.
+        rows = list(rights.isolation.for_ground(controller, hold.id, NOW))
+        ((place, batch),) = rows
+        assert place == ("desk", "ticket")
+        assert WORDS in batch.rows[0]
+        used = [e.body for _, e in controller.ledger.entries(kind="locator.used")]
+        assert used[-1]["found"] == 1
+        with pytest.raises(Denied, match="no such open hold"):
+            list(rights.isolation.for_ground(controller, "nothing", NOW))
+
+
+def _written_back(desk: Desk) -> None:
+    """Somebody restores the table from a backup."""
+    desk.do(f"UPDATE ticket SET words = '{WORDS}' WHERE id = 7")
+
+
+def _unveiled(desk: Desk) -> None:
+    """The row is not on the list of those to leave out any more."""
+    with psycopg.connect(_own(desk)) as c:
+        c.execute("DELETE FROM retained WHERE system = 'desk'")
+
+
+def _unsaid(desk: Desk) -> None:
+    """Nobody decided that invoices stay readable."""
+    edit(desk.world / "shop.yml", "    stays: in-place\n", "")
+
+
+@pytest.mark.parametrize("plant", [_written_back, _unveiled, _unsaid])
+def test_RET_3_the_control_fails_in_a_world_where_it_can_be_read(
+    desk: Desk, plant: Callable[[Desk], None]
+) -> None:
+    _hold(desk)
+    _erase(desk)
+    plant(desk)
+    assert _run(desk, UNREADABLE).outcome is Outcome.FAIL
+
+
+def test_RET_3_the_person_sees_it_marked(desk: Desk) -> None:
+    _hold(desk)
+    _erase(desk)
+    answer, rows, page = _access(desk)
+    assert answer.complete
+    (row,) = rows["desk.ticket"]
+    assert (row["sender"], row["words"], float(row["paid"])) == ("ANA@example.org", WORDS, 12.5)
+    (step,) = [s for s in answer.steps if s.dataset == "ticket"]
+    assert (step.counts.found, step.counts.isolated, step.verified) == (1, 1, True)
+    assert "It is sealed." in page
+    assert "A dispute about a lamp." in page
+    # Nobody else sees it: Ben's answer is his own.
+    out = desk.world / "ben.zip"
+    with Controller.open(deployment.read(desk.world)) as controller:
+        request = Request(people=((parse("email=ben@example.org"),),), override="test")
+        rights.access(controller, request, NOW, out=out)
+    with zipfile.ZipFile(out) as archive:
+        assert [n for n in archive.namelist() if b"lamp burnt" in archive.read(n)] == []
+
+
+def test_RET_3_when_the_hold_ends_it_goes_without_human_help(desk: Desk) -> None:
+    hold = _hold(desk)
+    _erase(desk)
+    assert _expire(desk).ended == 0
+    assert 7 in desk.tickets()
+    with (
+        Controller.open(deployment.read(desk.world)) as controller,
+        psycopg.connect(_own(desk)) as c,
+    ):
+        ((entry, sealed),) = c.execute("SELECT entry, sealed FROM isolated").fetchall()
+        assert controller.vault.unseal(-entry, "locator", sealed, b"isolated")
+        _release(desk, hold)
+        late = NOW + dt.timedelta(days=3)
+        assert _run(desk, ENDS, late).outcome is Outcome.FAIL
+        done = _expire(desk, late)
+        assert (done.complete, done.ended, done.gone) == (True, 1, 1)
+        with pytest.raises(Shredded):
+            controller.vault.unseal(-entry, "locator", sealed, b"isolated")
+        assert c.execute("SELECT count(*) FROM isolated").fetchone() == (0,)
+    assert list(desk.tickets()) == [8]
+    assert _run(desk, ENDS, late).outcome is Outcome.PASS  # the invoice is still kept
+    assert sql(desk.world, "SELECT id FROM invoice ORDER BY id") == [(1,), (3,)]
+    _, rows, _ = _access(desk, late)
+    assert "desk.ticket" not in rows or rows["desk.ticket"] == []
+    # Once more changes nothing.
+    again = _expire(desk, late)
+    assert (again.ended, again.complete) == (0, True)
+
+
+def test_RET_6_when_the_day_of_the_law_comes_what_it_kept_goes_too(desk: Desk) -> None:
+    """RET-6: the shell of the customer goes with the last row that needed it."""
+    _erase(desk)
+    kept_until = dt.datetime(2034, 5, 2, 12, tzinfo=dt.UTC)
+    early = _expire(desk, kept_until - dt.timedelta(days=2))
+    assert early.ended == 0
+    done = _expire(desk, kept_until)
+    assert done.complete
+    assert done.gone == done.ended == 2
+    assert sql(desk.world, "SELECT id FROM invoice ORDER BY id") == [(3,)]
+    assert sql(desk.world, "SELECT id FROM customer ORDER BY id") == [(2,), (3,)]
+
+
+def test_RET_3_a_second_hold_keeps_it_sealed_until_that_ends_too(desk: Desk) -> None:
+    first = _hold(desk)
+    second = _hold(desk)
+    assert _erase(desk).complete
+    _release(desk, first)
+    now = NOW + dt.timedelta(days=1)
+    one = _expire(desk, now)
+    assert one.complete
+    _, rows, _ = _access(desk, now)
+    assert rows["desk.ticket"][0]["words"] == WORDS
+    assert desk.tickets()[7][1] is None
+    _release(desk, second, now)
+    assert _expire(desk, now).complete
+    assert list(desk.tickets()) == [8]
+
+
+def test_RET_3_asked_again_nothing_of_the_copy_is_lost(desk: Desk) -> None:
+    """RET-3: a second erasure meets an empty row and keeps what was sealed before."""
+    hold = _hold(desk)
+    _erase(desk)
+    again = _erase(desk)
+    assert again.complete
+    _, rows, _ = _access(desk)
+    assert rows["desk.ticket"][0]["words"] == WORDS
+    _release(desk, hold)
+    assert _expire(desk, NOW + dt.timedelta(days=1)).complete
+    assert list(desk.tickets()) == [8]
+
+
+def test_RET_3_in_mode_observe_nothing_is_sealed_and_nothing_written(desk: Desk) -> None:
+    _hold(desk)
+    text = (desk.world / "kept.toml").read_text("utf-8")
+    head, tail = text.split("[systems.desk]")
+    (desk.world / "kept.toml").write_text(
+        head + "[systems.desk]" + tail.replace('mode = "act"', 'mode = "observe"'), "utf-8"
+    )
+    answer = _erase(desk)
+    assert not answer.complete
+    assert desk.tickets()[7][1] == WORDS
+    with psycopg.connect(_own(desk)) as c:
+        assert c.execute("SELECT count(*) FROM isolated").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "point",
+    [
+        ("kept.records.isolated:Isolated", "seal", "before", 1),
+        ("kept.records.isolated:Isolated", "seal", "after", 1),
+        ("kept.stores.sqlite:SQLiteSession", "commit", "after", 1),
+        ("kept.records.case:Cases", "record_step", "before", 1),
+    ],
+    ids=lambda p: "-".join(map(str, p)),
+)
+def test_RET_3_killed_anywhere_nothing_of_it_is_lost(
+    desk: Desk, point: tuple[str, str, str, int]
+) -> None:
+    hold = _hold(desk)
+    _killed(desk, DRIVER, point)
+    with Controller.open(deployment.read(desk.world)) as controller:
+        case = controller.cases.all()[-1].id
+        request = Request(people=((parse(EMAIL),),), override="test", case=case)
+        assert rights.erase(controller, request, NOW).complete
+    assert desk.tickets()[7][1] is None
+    _, rows, _ = _access(desk)
+    assert rows["desk.ticket"][0]["words"] == WORDS
+    _release(desk, hold)
+    _killed(desk, DRIVER.replace("erase(controller, request, NOW)", "expire(controller, NOW)"),
+            ("kept.records.locator:Locator", "drop", "before", 1))  # fmt: skip
+    assert list(desk.tickets()) == [8]
+    assert _expire(desk).gone == 1
+    with psycopg.connect(_own(desk)) as c:
+        assert c.execute("SELECT count(*) FROM isolated").fetchone() == (0,)
+
+
+def _killed(desk: Desk, driver: str, point: tuple[str, str, str, int]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", driver, str(desk.world), *map(str, point), EMAIL],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
