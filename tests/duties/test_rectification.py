@@ -213,3 +213,14 @@ def test_an_erasure_takes_the_memory_of_it_along(controller: Controller) -> None
     _rectify(controller, NAME, "Ana Neill")
     assert rights.erase(controller, Request(((ANA,),), override="test"), NOW).complete
     assert controller.corrections.all() == []
+
+
+def test_what_a_store_refused_goes_on_in_the_same_case(controller: Controller, leads: Path) -> None:
+    sql(leads, "CREATE TRIGGER no BEFORE UPDATE ON lead BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(Obstructed):
+        _rectify(controller, NAME, "Ana Neill")
+    (case,) = controller.cases.all()
+    assert _names(leads)[0] == "Ana O'Neill"  # refused in one table, written in none
+    sql(leads, "DROP TRIGGER no")
+    done = rights.rectify(controller, Request((), case=case.id), None, None, NOW)
+    assert (done.complete, _names(leads)[0], _leads(leads)[0]) == (True, "Ana Neill", "Ana Neill")

@@ -1,4 +1,7 @@
-"""`kept rights`: access and erasure, for one person named by her identifiers."""
+"""`kept rights`: access and erasure, for one person named by her identifiers.
+
+The other rights stand beside it, in `choices` and `correcting`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
 from kept.records.declared import SYSTEM
 
-group = App(name="rights", help="Answer a person: what is held of her, and its erasure.")
+group = App(
+    name="rights", help="Answer a person: what is held of her, and what she decides about it."
+)
 
 Override = Annotated[
     str | None,
