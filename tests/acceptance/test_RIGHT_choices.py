@@ -285,3 +285,48 @@ def test_RIGHT_18_an_objection_counts_the_same_in_the_USA(world: World) -> None:
     answer = world.ask("marketing.email", "contact.email", *GROUNDS, **ask)
     assert "objected" in answer.reason
     world.proven("RIGHT-18")
+
+
+def test_RIGHT_2_a_correction_reaches_the_copies_and_no_import_undoes_it(
+    world: World, person: tuple[str, Browser]
+) -> None:
+    """Not yet: recipients are not told of it."""
+    email, _ = person
+    right = world.new("right").with_suffix(".txt")
+    right.write_text("Noa Łuc-O'Brien\n", "utf-8")
+    who = ("--identity", f"email={email}", "--at", "customers.customer.name",
+           "--value-file", right)  # fmt: skip
+    before = world.rows()
+    shown = world.kept("rights", "rectify", *who)
+    assert (shown.status, shown.document["executed"]) == (0, False)
+    assert world.rows() == before
+    ran = world.kept("rights", "rectify", *who, "--evidence", "showed her passport", "--yes")
+    assert (ran.status, ran.document["complete"]) == (0, True), ran.said
+    after = world.rows()
+    # Everywhere her name stood, in rows of hers, and in nothing else; not on the invoice.
+    changed = {at for at in before if after.get(at) != before[at]}
+    assert {table for table, _ in changed} == {"customers.customer", "customers.form_submission"}
+    for at in changed:
+        assert {k for k in after[at] if after[at][k] != before[at][k]} == {"name"}
+        assert after[at]["name"] == "Noa Łuc-O'Brien"
+    kept_back = [s for s in ran.document["steps"] if s["retained"]]
+    assert [s["dataset"] for s in kept_back] == ["invoice"]
+    assert all(s["law"] and s["clause"] for s in kept_back)
+    assert "Łuc" not in json.dumps(world.ledger(), ensure_ascii=False)
+    assert "Łuc" not in ran.said
+    assert world.kept("rights", "rectify", "--again").status == 0
+    # An import brings the old name back: it is found, and put right again.
+    number = next(iter(at[1] for at in changed if at[0] == "customers.customer"))
+    with world.company.database() as connection:
+        connection.execute(
+            "UPDATE customer SET name = %s WHERE customer_id = %s", ("Noa O'Brien-Łuc", number)
+        )
+    met = world.kept("rights", "rectify", "--again")
+    assert met.status == 1
+    assert met.document["undone"] == [{"where": "customers.customer.name", "rows": 1}]
+    mended = world.kept("rights", "rectify", "--again", "--yes")
+    assert (mended.status, mended.document["left"]) == (0, 0), mended.said
+    assert world.rows() == after
+    assert world.kept("rights", "rectify", "--again").status == 0
+    # The clause stays open while recipients are not told.
+    assert world.proof("RIGHT-2")["outcome"] == "open"

@@ -99,6 +99,13 @@ def _another_basis(controller: Controller, _: pytest.MonkeyPatch) -> None:
     controller.rules = Rules(mild.values(), controller.bundle.vocabulary)
 
 
+def _corrected(world: Path) -> None:
+    with _opened(world) as controller:
+        request = Request(((parse("email=ana@example.org"),),), override="test")
+        answer = rights.rectify(controller, request, "shop.customer.name", "Ana Neill", NOW)
+        assert answer.complete
+
+
 def _restricted(world: Path) -> None:
     """Ana's is lifted after word; Ben's stands, but for what he agrees to."""
     with _opened(world) as controller:
@@ -296,6 +303,13 @@ CASES: dict[str, Case] = {
             ),
             _text("shop.yml", "category: contact.phone", "category: shoe-size"),
         ),
+    ),
+    "rights.corrections-hold": Case(
+        passes=_corrected,
+        fails=_then(
+            _corrected, _statement("UPDATE customer SET name = 'ANA O''Neill' WHERE id = 1")
+        ),
+        vacuous=_nothing,
     ),
     "rights.withdrawals-stop-consent-only": Case(
         passes=_withdrew,

@@ -58,6 +58,7 @@ COMMANDS: Final = (
     _cli("rights access", _DISCLOSES, changes=True),
     _cli("rights erase", _ANSWERS, changes=True),
     _cli("rights port", _DISCLOSES, changes=True),
+    _cli("rights rectify", _ANSWERS, changes=True),
     _cli("rights object", _DISCLOSES, changes=True),
     _cli("rights weigh", _ANSWERS, changes=True),
     _cli("rights withdraw", _DISCLOSES, changes=True),

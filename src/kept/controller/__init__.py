@@ -52,6 +52,7 @@ from kept.policy.bundle import Bundle
 from kept.records.actor import Actors
 from kept.records.case import Case, Cases
 from kept.records.consent import WORDS, Consents
+from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
 from kept.records.hold import Holds
 from kept.records.isolated import Opened
@@ -103,6 +104,7 @@ class Controller:
         self.actors = Actors(database)
         self.cases = Cases(database, vault, self.subjects)
         self.consents = Consents(database)
+        self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)

@@ -16,6 +16,7 @@ from kept.records import (
     actor,
     case,
     consent,
+    correction,
     hold,
     isolated,
     locator,
@@ -48,6 +49,7 @@ _TYPES: Final[dict[str, Type]] = {
 DATASETS: Final[tuple[Dataset, ...]] = (
     *subject.DATASETS,
     *consent.DATASETS,
+    *correction.DATASETS,
     *case.DATASETS,
     *residue.DATASETS,
     *hold.DATASETS,

@@ -1,4 +1,7 @@
-"""`kept rights`: access and erasure, for one person named by her identifiers."""
+"""`kept rights`: access and erasure, for one person named by her identifiers.
+
+The other rights stand beside it, in `choices` and `correcting`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
 from kept.records.declared import SYSTEM
 
-group = App(name="rights", help="Answer a person: what is held of her, and its erasure.")
+group = App(
+    name="rights", help="Answer a person: what is held of her, and what she decides about it."
+)
 
 Override = Annotated[
     str | None,
@@ -177,7 +182,7 @@ def erase_command(
         with say.progress("looking beneath the rows"):
             below = Below.of(controller, answer, acting, physical=physical, full=full, yes=yes)
         controller.ledger.checkpoint(now)
-        modes = _modes(controller, answer.steps)
+        modes = modes_of(controller, answer.steps)
     document = {**answer.document(), **below.document()}
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
@@ -227,7 +232,7 @@ def erase_command(
     return 1 if blocked else 0
 
 
-def _modes(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:
+def modes_of(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:
     """The modes of the systems that have a part in it."""
     systems = controller.datamap.systems
     return {s.store: systems[s.store].mode for s in steps if s.store in systems}

@@ -2,7 +2,7 @@
 
     plan → preview → rehearse → execute → read back → receipt
 
-GDPR Art. 7(3) (withdrawal), 15 (access), 17 (erasure), 18 (restriction),
+GDPR Art. 7(3) (withdrawal), 15 (access), 16 (rectification), 17 (erasure), 18 (restriction),
 20 (portability), 21 (objection).
 Controls stand in `checks` and `choice_checks`, the package a person gets in `package`.
 """
@@ -14,15 +14,21 @@ from kept.duties.rights.ending import EndAnswer, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
 from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.portability import PortAnswer, port
+from kept.duties.rights.rectification import (
+    RectifyAnswer,
+    correct_again,
+    preview_rectification,
+    rectify,
+)
 from kept.duties.rights.request import Request, close_case
 from kept.duties.rights.residue import lines, residue, scrub, scrubbing
 from kept.duties.rights.restriction import lift, notify, preview_restriction, restrict
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
-    "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "Request", "access",
-    "checks", "choice_checks", "close_case", "erase", "expire", "isolation", "lift", "lines",
-    "notify", "object_to", "port", "preview", "preview_objection", "preview_restriction",
-    "preview_withdrawal", "residue", "restrict", "scrub", "scrubbing", "weigh",
-    "withdraw",
+    "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "RectifyAnswer",
+    "Request", "access", "checks", "choice_checks", "close_case", "correct_again", "erase",
+    "expire", "isolation", "lift", "lines", "notify", "object_to", "port", "preview",
+    "preview_objection", "preview_rectification", "preview_restriction", "preview_withdrawal",
+    "rectify", "residue", "restrict", "scrub", "scrubbing", "weigh", "withdraw",
 ]  # fmt: skip

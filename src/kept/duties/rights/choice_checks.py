@@ -11,6 +11,7 @@ from kept.controls.registry import Finding, Looked, control
 from kept.decide.facts import GROUNDS, known_basis
 from kept.decide.use import use
 from kept.duties.rights.portability import portable
+from kept.duties.rights.rectification import undone
 from kept.errors import UsageError
 from kept.model.decision import Ask, Facts
 from kept.records.declared import SYSTEM
@@ -251,6 +252,18 @@ def what_is_portable_is_known(
         if told.get(case.id) != case.complete or case.id not in given:
             yield Finding("a case", "the ledger does not say what was given along")
     yield Looked(len(closed), "packages that were given")
+
+
+@control("rights.corrections-hold")
+def corrections_hold(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """What was corrected at a person's wish is not wrong again, by an import or by hand."""
+    for one in undone(controller):
+        yield Finding(
+            one.where,
+            f"a correction was undone in {one.rows} rows",
+            "run `kept rights rectify --again`, and mend what brings the wrong value back",
+        )
+    yield Looked(len(controller.corrections.all()), "corrections that are remembered")
 
 
 def _withdrawals(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from kept.controller import Controller, Located, Place
@@ -32,7 +33,7 @@ from kept.duties.rights.choice import (
 )
 from kept.duties.rights.request import Request, open_case, require_known_asker
 from kept.ledger.entry import Entry, name
-from kept.model.plan import Plan, Reason, StepResult
+from kept.model.plan import Action, Plan, Reason, StepResult
 from kept.model.select import KeyTable, by_key
 from kept.records.actor import Actor
 from kept.records.case import Case, State
@@ -227,10 +228,16 @@ def _due(
         due.explicit(found, scopes, today),
     )
     abilities = {s: a for s, a in controller.abilities.items() if s not in unreached}
-    return make_plan(
+    made = make_plan(
         "withdrawal", datamap, found, held, tied, abilities, people=len(people),
         foreign_keys=foreign, unreached=unreached, clause=_clause(controller),
     )  # fmt: skip
+    # What a law keeps stays where it is: it is hers to ask for its erasure, which isolates it.
+    steps = tuple(
+        replace(s, action=Action.RETAIN, assign={}) if s.action is Action.ISOLATE else s
+        for s in made.steps
+    )
+    return replace(made, steps=steps)
 
 
 def _restricted(controller: Controller) -> Reason:
