@@ -123,6 +123,9 @@ def test_what_gets_no_name_is_told_by_its_case_which_can_go_on(
 
 KILLED = """
 import os, signal, sys
+# Whoever runs the tests may ignore them (nohup, a job in the background).
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from kept.app.cli import main
 from kept.duties.rights.package import Package
 real, when = Package.place, sys.argv.pop(1)
