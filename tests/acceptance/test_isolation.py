@@ -257,7 +257,7 @@ def test_RET_3_the_person_sees_it_marked(desk: Desk) -> None:
     assert (row["sender"], row["words"], float(row["paid"])) == ("ANA@example.org", WORDS, 12.5)
     (step,) = [s for s in answer.steps if s.dataset == "ticket"]
     assert (step.counts.found, step.counts.isolated, step.verified) == (1, 1, True)
-    assert "It is sealed." in page
+    assert "is sealed: only whoever needs it for that reason can open it" in page
     assert "A dispute about a lamp." in page
     # Nobody else sees it: Ben's answer is his own.
     out = desk.world / "ben.zip"

@@ -50,6 +50,15 @@ def test_every_table_and_column_without_a_map_is_named(
     draft = kept("map", "check", "--json", "--dir", tmp_path)
     assert draft.document["problems"] == []
     assert draft.status == 0
+    # What a draft leaves open is no error of form, and is said all the same, with its lines.
+    left = [n["words"] for n in draft.document["notes"] if "still to decide" in n["words"]]
+    assert len(left) == 2
+    lines = (tmp_path / "shop.yml").read_text("utf-8").splitlines()
+    first = int(left[1].partition("shop.yml:")[2].partition(",")[0])
+    assert "# ?" in lines[first - 1]
+    if engine == "sqlite":  # the database of the other one is to hold what the world made, only
+        doctor = kept("doctor", "--dir", tmp_path)
+        assert "used for; name it under `activities:`" in doctor.out
 
     more = [*NEW, *(POSTGRESQL if engine == "postgresql" else ())]
     if engine == "sqlite":

@@ -174,6 +174,31 @@ def test_of_rows_in_use_it_says_what_for_and_how_long(
     assert "found 5 records in 4 places" in pack.answer["summary"]
 
 
+def test_the_period_of_the_law_stands_beside_that_of_our_own_use(
+    controller: Controller, tmp_path: Path
+) -> None:
+    """An invoice that the law keeps for ten years is not said to go after our own period."""
+    held = part(access(controller, tmp_path / "a.zip", ANA).page, "What we hold")
+    invoices = held.split("<h4>Invoices</h4>")[1].split("<h4>")[0]
+    law = controller.bundle.retention["transactions-paid"].law
+    assert law is not None
+    assert "For our own use: no period has been set yet." in invoices
+    assert f"Because a law asks for it ({law.citation}): 10 years after it was made." in invoices
+    trials = held.split("<h4>Trials</h4>")[1].split("<h4>")[0]
+    assert "Because a law" not in trials
+
+
+def test_what_the_map_gives_no_purpose_for_is_said(world: Path, tmp_path: Path) -> None:
+    edit(world / "shop.yml", "    activities: [communicate]\n", "")
+    with Controller.open(deployment.read(world)) as controller:
+        pack = access(controller, tmp_path / "a.zip", ANA)
+    assert pack.answer["not_stated"] == [{"system": "shop", "dataset": "note"}]
+    held = part(pack.page, "What we hold")
+    notes = held.split("<h4>Notes</h4>")[1].split("<h4>")[0]
+    assert "This is not written down yet." in notes
+    assert held.count("This is not written down yet.") == 1
+
+
 def test_of_rows_that_stay_it_says_why_and_until_when_and_no_purpose(
     world: Path, controller: Controller, tmp_path: Path
 ) -> None:

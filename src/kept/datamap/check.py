@@ -85,6 +85,18 @@ def _words(
             yield f"the activity `{name}` is not in activities.yml", close(name, activities or ())
 
 
+def unused(system: System) -> list[Dataset]:
+    """Datasets about people of which the map does not say what they are used for.
+
+    Not a problem of the map's form; but no answer can then name purpose, ground or recipients.
+    """
+    return [
+        dataset
+        for dataset in system.datasets.values()
+        if dataset.personal and not dataset.activities and dataset.on_erase is not OnErase.NEVER
+    ]
+
+
 def heirs(system: System, dataset: Dataset) -> tuple[Link, ...]:
     """Links along which a hold travels down to `dataset`.
 

@@ -10,6 +10,7 @@ from kept.controller import Controller
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
+from kept.records.declared import SYSTEM
 from kept.records.hold import Hold
 from kept.terms.identifiers import Identifier
 
@@ -69,6 +70,17 @@ def place(
             body["until"] = until.isoformat()
         controller.ledger.append_in(connection, [Entry("hold.added", now, body)])
     return hold
+
+
+def covered(controller: Controller, hold: Hold, person: Sequence[Identifier]) -> int:
+    """How many rows of the company's systems the hold keeps today: of that person, as far as
+    the systems answer."""
+    keys = controller.keys(controller.locate([person]))
+    return sum(
+        len(table.rows)
+        for (system, dataset), table in keys.items()
+        if system != SYSTEM.name and hold.covers(system, dataset)
+    )
 
 
 def release(controller: Controller, hold: str, why: str, actor: Actor, now: dt.datetime) -> Hold:

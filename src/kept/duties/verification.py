@@ -36,7 +36,12 @@ def bound_to_clauses(controller: Controller, now: dt.datetime) -> Iterator[Looke
     for system in controller.datamap.systems.values():
         for dataset in system.datasets.values():
             if dataset.personal and not dataset.activities and dataset.on_erase != "never":
-                yield Finding(f"{system.name}.{dataset.name}", "it serves no registered activity")
+                yield Finding(
+                    f"{system.name}.{dataset.name}",
+                    "it serves no registered activity",
+                    f"in {system.file or system.name}:{dataset.line}, name under `activities:`"
+                    " what it is used for, of activities.yml",
+                )
             for name in dataset.activities:
                 count += 1
                 activity = bundle.activities.get(name)

@@ -104,17 +104,18 @@ def show(
         "Who asks: "
         + ("checked" if one.evidence else "not checked" + (", overridden" if one.override else "")),
         "",
-        table(("when", "state", "role"),
-              [(f"{e.at:%Y-%m-%d %H:%M:%S}", e.state, e.actor.role) for e in events]),
+        table(("when", "state", "who", "role"),
+              [(f"{e.at:%Y-%m-%d %H:%M:%S}", e.state, e.actor.name, e.actor.role)
+               for e in events]),
     ]  # fmt: skip
     if steps:
         words += [
             "",
             table(
-                ("where", "action", "state", "#planned", "#changed", "#retained"),
+                ("where", "action", "state", "#planned", "#changed", "#retained", "#isolated"),
                 [
                     (f"{s.system}.{s.dataset}", s.action.value, s.state.value, s.planned,
-                     s.counts.changed, s.counts.retained)
+                     s.counts.changed, s.counts.retained, s.counts.isolated)
                     for s in steps
                 ],
             ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -295,6 +297,37 @@ def _file_name(system: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in system) or "_"
 
 
+#: A draft's question: a comment that begins with a question mark.
+_MARK: Final = re.compile(r"#\s*\?\s")
+
+
+def _undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
+    """What a map leaves to decide: (system, in words). A map with it can be read all the same."""
+    for name, system in datamap.systems.items():
+        missing = checking.unused(system)
+        if missing:
+            lines = ", ".join(str(d.line) for d in missing)
+            yield (
+                name,
+                f"still to decide: what {many(len(missing), 'dataset')} about people"
+                f" {'is' if len(missing) == 1 else 'are'} used for; name it under `activities:`"
+                f" ({system.file}:{lines})",
+            )
+        try:
+            text = Path(system.file).read_text("utf-8") if system.file else ""
+        except (OSError, UnicodeDecodeError):
+            continue
+        marks = [str(n) for n, line in enumerate(text.splitlines(), 1) if _MARK.search(line)]
+        # The head of a draft explains the mark; it is none.
+        if marks:
+            yield (
+                name,
+                f"still to decide: {many(len(marks), 'question')} marked `# ?`"
+                f" ({system.file}:{', '.join(marks[:12])}{', …' if len(marks) > 12 else ''});"
+                " decide, then remove the mark",
+            )
+
+
 def look(
     config: Deployment,
 ) -> tuple[DataMap, list[checking.Problem], dict[str, str], list[tuple[str, str]]]:
@@ -314,7 +347,7 @@ def look(
         set(loaded.activities),
         laws,
     )
-    notes: list[tuple[str, str]] = []
+    notes = list(_undecided(datamap))
     stores, unreached = config.open_stores(datamap)
     try:
         for name, store in stores.items():

@@ -28,6 +28,7 @@ from kept.app.commands.common import (
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties.rights import Request, access, erase, preview
+from kept.duties.rights.answer import not_stated
 from kept.duties.rights.package import refuse_target
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
@@ -121,9 +122,10 @@ def access_command(
             answer = access(controller, request, now, out=path)
             controller.deliver(now)
         controller.ledger.checkpoint(now)
+        unsaid = [".".join(place) for place in not_stated(controller, answer.steps)]
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
-        f"Case {answer.case}: access",
+        f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}",
         "",
         *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
         *_notes(answer.unreached, answer.warnings),
@@ -132,6 +134,11 @@ def access_command(
     ]
     if answer.complete:
         words.append(f"Complete. {many(rows, 'row')} written to {path}")
+        if unsaid:
+            words.append(
+                f"It does not say what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}"
+                " used for: name it under `activities:` in the map."
+            )
     else:
         words += [
             f"Not complete: {many(rows, 'row')} written to {path}",

@@ -188,6 +188,10 @@ def answer(
         ],
         "warnings": list(warnings),
         "steps": [step_document(s) for s in steps],
+        "not_stated": [
+            {"system": system, "dataset": dataset}
+            for system, dataset in not_stated(controller, steps)
+        ],
         "stays": [
             {
                 "system": place[0],
@@ -208,6 +212,17 @@ def answer(
         },
         "policy": {"id": bundle.id, "version": bundle.version.isoformat()},
     }
+
+
+def not_stated(controller: Controller, steps: Sequence[StepResult]) -> list[Place]:
+    """Where something is held and the map does not say what for: no purpose, ground, recipient."""
+    return sorted(
+        (s.store, s.dataset)
+        for s in steps
+        if s.counts.found
+        and s.store != SYSTEM.name
+        and not controller.datamap.dataset(s.store, s.dataset).activities
+    )
 
 
 def page(
@@ -275,10 +290,15 @@ def page(
 def _summary(rows: Counts, places: int, search: Search, known: int, *, complete: bool) -> str:
     if not search.by:
         return "Nothing was searched: what was given does not lead to one person."
-    asked = len(search.asked)
-    looked = "all" if asked == known else f"{asked} of"
-    by = " and ".join(search.by)
-    systems = f"{looked} {known} systems that we know of, by {by}"
+    theirs, connected = len(search.asked - {SYSTEM.name}), known - 1
+    if theirs < connected:
+        looked = f"{theirs} of the {_many(connected, 'system')} that we know of"
+    elif connected == 1:
+        looked = "the one system that we know of"
+    else:
+        looked = f"all {connected} systems that we know of"
+    own = " and in our own record of requests and choices" if SYSTEM.name in search.asked else ""
+    systems = f"{looked}{own}, by {' and '.join(search.by)}"
     if rows.found:
         found = f"{_many(rows.found, 'record')} in {_many(places, 'place')}"
         if rows.retained == rows.found:
@@ -327,15 +347,31 @@ def _living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
         "bases": _once(bases),
         "recipients": _once(recipients),
         "keep": _keep(bundle, dataset.retention),
+        # What Kept holds to answer people is explained where its system is named.
+        "stated": bool(activities) or dataset.name in SYSTEM.datasets,
     }
 
 
-def _keep(bundle: Bundle, retention: str | None) -> str:
+def _keep(bundle: Bundle, retention: str | None) -> tuple[str, ...]:
+    """How long, in sentences: for the organisation's own use, and where a law asks for more."""
     rule = bundle.retention.get(retention or "")
-    if rule is None or rule.keep is None:
-        return "No period has been set for this yet."
-    number, unit = int(rule.keep[1:-1]), _UNITS[rule.keep[-1]]
-    return f"{_many(number, unit)} after {_CLOCKS[rule.clock]}"
+    if rule is None:
+        return ("No period has been set for this yet.",)
+    own = _period(rule.keep, rule.clock)
+    if rule.law is None:
+        return (f"{own or 'No period has been set for this yet'}.",)
+    by_law = _period(rule.law.keep, rule.clock)
+    return (
+        f"For our own use: {own or 'no period has been set yet'}.",
+        f"Because a law asks for it ({rule.law.citation}): "
+        f"{by_law or 'no period has been set yet'}.",
+    )
+
+
+def _period(keep: str | None, clock: Clock) -> str | None:
+    if keep is None:
+        return None
+    return f"{_many(int(keep[1:-1]), _UNITS[keep[-1]])} after {_CLOCKS[clock]}"
 
 
 def _sentences(bundle: Bundle) -> dict[str, str]:

@@ -39,7 +39,7 @@ def draft(found: Discovery, system: str, classes: Mapping[str, str] | None = Non
 def _lines(found: Discovery, system: str, classes: Mapping[str, str]) -> Iterator[str]:
     looked = "all rows" if found.sample is None else f"up to {found.sample:,} rows of each table"
     yield f"# A draft by `kept map discover`, which looked at {looked}."
-    yield "# `?` marks what it is not sure of: decide, then remove the mark."
+    yield "# A question mark in a comment marks what is not sure: decide, then remove the comment."
     yield f"system: {_word(system)}"
     yield f"title: {_word(system)}"
     yield "datasets:"
@@ -75,6 +75,7 @@ def _dataset(
             yield "    # ? retention: name a class of retention.yml"
         else:
             yield f"    retention: {_word(retention)}  # ? is this the right class?"
+        yield "    # ? activities: name what it is used for, of activities.yml"
     if shared:
         yield "    erase: overwrite"
     elif not personal and not any(link.kind is not Owner.ACCESSED for link in links):
