@@ -32,7 +32,8 @@ def place(
 
     `ground` are words that she may read, `clause` the one of the policy that allows it, `until`
     the first day on which it holds no more. Raises UsageError for a clause, system or dataset
-    that is not there, a hold on everything, or one without a ground.
+    that is not there, a hold on everything, or one without a ground, and where an erasure of her
+    is being carried out.
     """
     if clause not in controller.bundle.clauses:
         raise UsageError(
@@ -46,7 +47,12 @@ def place(
             f"`{system}` has no such dataset",
             expected=f"one of {', '.join(sorted(systems[system].datasets))}",
         )
-    with controller.database.connection() as connection:
+    # An erasure of her that is under way has counted what is held: either it is over before the
+    # hold begins, or it sees it. Nobody is told of a hold that came too late to keep anything.
+    with (
+        controller.cases.person_alone([person]),
+        controller.database.connection() as connection,
+    ):
         subject = controller.subjects.of(person, now, connection=connection) if person else None
         hold = controller.holds.add(
             ground=ground, clause=clause, actor=actor, now=now, subject=subject, system=system,

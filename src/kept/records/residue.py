@@ -45,7 +45,11 @@ class Residues:
         with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO case_residue (number, system, layer, fate, words, until, looked,"
-                " found, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " found, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                # Another process may look at the same case at the same time; both saw it.
+                " ON CONFLICT (number, system, layer) DO UPDATE SET fate = EXCLUDED.fate,"
+                " words = EXCLUDED.words, until = EXCLUDED.until, looked = EXCLUDED.looked,"
+                " found = EXCLUDED.found, at = EXCLUDED.at",
                 [
                     (case.number, t.store, t.residue.layer, t.residue.fate, t.residue.words,
                      t.residue.until, t.residue.looked, t.residue.found, t.at)

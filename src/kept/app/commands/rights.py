@@ -225,7 +225,12 @@ def erase_command(
     elif answer.complete:
         said = sum(s.word for s in answer.steps)
         words.append(
-            "Complete: every system was asked and every step was read back"
+            (
+                "Complete as far as the map goes (see the notes above)"
+                if answer.warnings
+                else "Complete"
+            )
+            + ": every system was asked and every step was read back"
             + (f", but for {many(said, 'step')} that rest on a person's word." if said else ".")
         )
         words.append(f"Her keys: {answer.keys}.")

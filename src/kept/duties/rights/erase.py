@@ -16,7 +16,7 @@ from typing import Any
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import shape
-from kept.duties.rights.planning import ask_again, draw_up, keep, known_by, met_again, sought
+from kept.duties.rights.planning import ask_again, draw_up, keep, met_again, sought, subjects_of
 from kept.duties.rights.request import (
     Request,
     open_case,
@@ -24,7 +24,7 @@ from kept.duties.rights.request import (
     searched,
     step_document,
 )
-from kept.errors import DatabaseError, Obstructed
+from kept.errors import DatabaseError, Obstructed, UsageError
 from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Plan, StepResult
@@ -108,8 +108,10 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
         before = controller.ledger.size()
         drawn = _drawn(controller, case, people, now)
         with controller.cases.person_alone(drawn[1]):
-            # What somebody else planned for her meanwhile is done by now and counted there.
-            if next(controller.ledger.entries(before, kind="plan.made"), None) is not None:
+            # What somebody else planned for her meanwhile is done by now and counted there; and
+            # a hold that was placed meanwhile keeps what it names.
+            kinds = ("plan.made", "hold.added")
+            if any(next(controller.ledger.entries(before, kind=k), None) for k in kinds):
                 drawn = _drawn(controller, case, people, now)
             case = _commit(controller, case, *drawn, actor, now)
             return _to_the_end(
@@ -124,7 +126,7 @@ def _drawn(
     now: dt.datetime,
 ) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
     """The plan, everybody with all identifiers, the values that lead on; Obstructed."""
-    made, found, values = draw_up(controller, case, people, now)
+    made, known, values = draw_up(controller, case, people, now)
     if made.obstacles:
         system, first = made.obstacles[0]
         raise Obstructed(
@@ -133,7 +135,7 @@ def _drawn(
             met=first.kind,
             fix=first.fix,
         )
-    return made, known_by(people, controller, found), values
+    return made, known, values
 
 
 def _everywhere(controller: Controller) -> frozenset[Place]:
@@ -152,6 +154,7 @@ def _go_on(
     """A case that was begun, from where it stopped."""
     among = _everywhere(controller)
     made = _sealed(controller, case)
+    _refuse_held(controller, case, made, sought(controller, case, people), now)
     away = {system for system, _ in made.unreached}
     if away:
         made = ask_again(controller, case, made, people, actor, now)
@@ -161,6 +164,32 @@ def _go_on(
     elif _all_done(controller, case):
         made = ask_again(controller, case, made, people, actor, now, among)
     return _to_the_end(controller, case, made, people, among, actor, now)
+
+
+def _refuse_held(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    known: Sequence[Sequence[Identifier]],
+    now: dt.datetime,
+) -> None:
+    """Refuse to go on where a hold was placed, since the plan was sealed, on what is left to do.
+
+    What is gone is gone; what is left stays as long as the hold is open. Raises UsageError.
+    """
+    sealed = min(e.at for e in controller.cases.events(case) if e.state is State.APPROVED)
+    counted = {s.reason.hold for s in made.steps if s.reason is not None}
+    done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
+    left = [s for s in made.steps if s.number not in done and s.action is not Action.RETAIN]
+    hers = list(subjects_of(controller, case, known))
+    for hold in controller.holds.applying(hers, now):
+        late = hold.placed_at >= sealed and hold.id not in counted
+        if late and any(hold.covers(s.system, s.dataset) for s in left):
+            raise UsageError(
+                "a hold was placed after the erasure had begun, on what is left of it;"
+                " nothing more was written",
+                fix=f"go on with the case when hold {hold.id} is released or over",
+            )
 
 
 def _to_the_end(

@@ -39,10 +39,10 @@ def draw_up(
     values: Mapping[Place, KeyTable] | None = None,
     *,
     shown: bool = False,
-) -> tuple[Plan, dict[Place, KeyTable], dict[Place, KeyTable]]:
-    """Find, hold against laws and holds, plan: the plan, her rows, and the values by which rows
-    lead to others. Reads only. `values` are those that were found before. `shown`: only to be
-    shown, so what would be refused is a warning.
+) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
+    """Find, hold against laws and holds, plan: the plan, everybody with all identifiers, and the
+    values by which rows lead to others. Reads only. `values` are those that were found
+    before. `shown`: only to be shown, so what would be refused is a warning.
     """
     bundle = controller.bundle
     located = controller.locate(people, values=values)
@@ -64,7 +64,8 @@ def draw_up(
             rows = found[place].rows if place in found else ()
             found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
-    subjects = {s: person for person, known in enumerate(case.subjects) for s in known}
+    known = known_by(people, controller, found)
+    subjects = subjects_of(controller, case, known)
     holds = controller.holds.applying(list(subjects), now)
     datamap = controller.realised({system for system, _ in found})
     foreign = controller.foreign_keys()
@@ -91,7 +92,19 @@ def draw_up(
         people=len(people), foreign_keys=foreign, unreached=located.unreached,
         warnings=(*doubtful, *located.warnings, *stayed.words), clause=_erasure_clause(controller),
     )  # fmt: skip
-    return _once(controller, made, stayed.tables), found, located.values
+    return _once(controller, made, stayed.tables), known, located.values
+
+
+def subjects_of(
+    controller: Controller, case: Case, known: Sequence[Sequence[Identifier]]
+) -> dict[int, int]:
+    """Subject → who of the case: those of its opening, and those by all that names her now.
+
+    A hold may have made her a subject since, or have named her by something else.
+    """
+    found = controller.subjects.find_many(known)
+    pairs = (*enumerate(found), *enumerate(case.subjects))
+    return {subject: person for person, those in pairs for subject in those}
 
 
 def _once(controller: Controller, made: Plan, stayed: Mapping[Place, KeyTable]) -> Plan:

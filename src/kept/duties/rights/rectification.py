@@ -19,6 +19,7 @@ from kept.datamap.map import Dataset, Field
 from kept.decide import correct, due, ties
 from kept.duties.rights import carry
 from kept.duties.rights.doubt import refuse_several
+from kept.duties.rights.planning import known_by, subjects_of
 from kept.duties.rights.request import (
     Request,
     open_case,
@@ -382,7 +383,8 @@ def _plan(
             )
     hit = {one.place: one.rows for one in wrong}
     laws = due.laws(controller.bundle.retention)
-    holds = controller.holds.applying([s for one in case.subjects for s in one], now)
+    known = known_by(located.people, controller, found)
+    holds = controller.holds.applying(list(subjects_of(controller, case, known)), now)
     asked = ties.questions(
         datamap, hit, laws, [(h.system, h.dataset) for h in holds], controller.foreign_keys()
     )
