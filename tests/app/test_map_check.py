@@ -87,3 +87,18 @@ def test_every_table_and_column_without_a_map_is_named(
     }
     words = kept("map", "check", "--dir", tmp_path)
     assert all(name in words.out for name in (*tables, "Notes on her", "telefon", "dostawa"))
+
+
+def test_what_proves_who_logs_in_is_drafted_as_secret(kept: Kept, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.sqlite") as connection:
+        connection.execute(
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, username TEXT,"
+            " password_hash TEXT)"
+        )
+    connection.close()
+    url = f"sqlite:///{tmp_path / 'shop.sqlite'}"
+    made = kept("map", "discover", url, "--write", tmp_path / "shop.yml", "--dir", tmp_path)
+    assert made.status == 0, made.said
+    lines = (tmp_path / "shop.yml").read_text("utf-8").splitlines()
+    secret = [line.split(":")[0].strip() for line in lines if "secret: true" in line]
+    assert secret == ["password_hash"]

@@ -188,6 +188,31 @@ def test_the_period_of_the_law_stands_beside_that_of_our_own_use(
     assert "Because a law" not in trials
 
 
+def test_what_proves_who_she_is_is_named_and_not_handed_out(world: Path, tmp_path: Path) -> None:
+    sql(world, "ALTER TABLE customer ADD COLUMN pass_hash TEXT")
+    sql(world, "UPDATE customer SET pass_hash = 'scrypt-4711' || id")
+    field = "      pass_hash: {category: account, secret: true}\n"
+    edit(world / "shop.yml", "      since: {type: datetime", field + "      since: {type: datetime")
+    with Controller.open(deployment.read(world)) as controller:
+        out = tmp_path / "a.zip"
+        pack = access(controller, out, ANA)
+        ported = rights.port(controller, request(ANA), NOW, out=tmp_path / "p.zip")
+    (withheld,) = pack.answer["withheld"]
+    assert (withheld["dataset"], withheld["fields"]) == ("customer", ["pass_hash"])
+    assert "without pass hash, which would let whoever reads this pass for you" in pack.page
+    assert [one for one in ported.left_out if one.fields == ("pass_hash",)]
+    for file in (out, tmp_path / "p.zip"):
+        with zipfile.ZipFile(file) as archive:
+            assert archive.namelist()
+            for name in archive.namelist():
+                assert b"scrypt-4711" not in archive.read(name), name
+    # It is hers, and goes with her.
+    with Controller.open(deployment.read(world)) as controller:
+        rights.erase(controller, request(ANA), NOW)
+    kept = sql(world, "SELECT count(*) FROM customer WHERE pass_hash = 'scrypt-47111'")
+    assert kept == [(0,)]
+
+
 def test_what_the_map_gives_no_purpose_for_is_said(world: Path, tmp_path: Path) -> None:
     edit(world / "shop.yml", "    activities: [communicate]\n", "")
     with Controller.open(deployment.read(world)) as controller:

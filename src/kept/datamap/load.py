@@ -39,7 +39,7 @@ _DATASET: Final = (
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
-    "free_text", "stamp", "origin",
+    "free_text", "stamp", "origin", "secret",
 )  # fmt: skip
 _LINK: Final = ("fields", "to", "on", "kind", "system")
 #: Kinds whose values are the same in another case, unless the map says otherwise.
@@ -183,6 +183,15 @@ class _Reader:
                 if wanted is not None and fields and wanted not in fields:
                     what = f"{name}: no field `{wanted}`, as `{at}` says"
                     self._wrong(keys[at], what, close(wanted, fields))
+        tied = {*dataset.key, *(name for link in dataset.links for name in link.fields)}
+        for item in dataset.fields.values():
+            if item.secret and (item.category is None or item.identifies or item.name in tied):
+                self._wrong(
+                    keys["fields"],
+                    f"{name}: `{item.name}` cannot be secret: it names a row or a person, or has"
+                    " no category",
+                    "give it a `category:`, or remove `secret:`",
+                )
         if dataset.on_erase is OnErase.NEVER and dataset.personal:
             self._wrong(
                 keys["erase"],
@@ -271,6 +280,7 @@ class _Reader:
             free_text,
             self._choice(keys.get("stamp"), "stamp", ("basis",)),
             origin=next((o for o in ORIGINS if o == origin), None),
+            secret=self._flag(keys.get("secret"), "secret", False),
         )
 
     def _links(self, system: str, dataset: str, node: yaml.Node | None) -> tuple[Link, ...]:

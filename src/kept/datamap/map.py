@@ -50,7 +50,8 @@ class Field:
     was collected stands here. Only a store knows, no map says: `computed`, from which fields the
     engine itself makes the value (None: it does not); `loose`, that the engine takes unlike
     texts for equal. `origin`: whether she gave it, it was observed, or made of other data
-    (terms.origins); None: its category says.
+    (terms.origins); None: its category says. `secret`: what proves who somebody is (a hash of a
+    password, a token); it goes with an erasure and is handed out to nobody.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Field:
     computed: tuple[str, ...] | None = None
     loose: bool = False
     origin: Origin | None = None
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,11 @@ class Dataset:
     unique: bool = True
     readonly: bool = False
     stays: Stays | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Fields whose values no answer hands out."""
+        return tuple(f.name for f in self.fields.values() if f.secret)
 
     @property
     def personal(self) -> tuple[Field, ...]:

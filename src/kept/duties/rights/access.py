@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from kept.controller import Controller, Located, Place
 from kept.decide.ties import Key, norm
@@ -119,10 +119,9 @@ def _serve(
     with Package(out, now) as package:
         batches = controller.read(found, stays.rows(), opened, mark=case.id)
         for place, group in itertools.groupby(batches, key=itemgetter(0)):
-            key = controller.datamap.dataset(*place).key
-            shown[place] = package.data(
-                place[0], place[1], _labelled(group, key, stays.reasons(place))
-            )
+            dataset = controller.datamap.dataset(*place)
+            labelled = _labelled(group, dataset.key, stays.reasons(place))
+            shown[place] = package.data(place[0], place[1], _without(dataset.secrets, labelled))
         steps = _verified(controller, case, found, keys, stays, shown, opened.met)
         unreached = tuple(sorted(found.unreached.items()))
         search = words.Search.of(controller, people, found)
@@ -180,9 +179,22 @@ def _serve(
     )  # fmt: skip
 
 
+_Run: TypeAlias = tuple[Reason | None, tuple[str, ...], list[tuple[Value, ...]]]
+
+
+def _without(secrets: tuple[str, ...], runs: Iterator[_Run]) -> Iterator[_Run]:
+    """The runs without what proves who she is: whoever reads the package could pass for her."""
+    for why, columns, rows in runs:
+        at = [i for i, column in enumerate(columns) if column not in secrets]
+        if len(at) == len(columns):
+            yield why, columns, rows
+        else:
+            yield why, tuple(columns[i] for i in at), [tuple(r[i] for i in at) for r in rows]
+
+
 def _labelled(
     group: Iterator[tuple[Place, Batch]], key: tuple[str, ...], reasons: Mapping[Key, Reason]
-) -> Iterator[tuple[Reason | None, tuple[str, ...], list[tuple[Value, ...]]]]:
+) -> Iterator[_Run]:
     """(why the rows stay, or None; columns; rows): runs of rows of the same label."""
     for _, batch in group:
         if not reasons:

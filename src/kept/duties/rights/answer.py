@@ -35,6 +35,7 @@ _CLOCKS: Final[Mapping[Clock, str]] = {
     "contract_end": "the contract ended",
     "closed": "the matter was closed",
 }
+_WITHHELD: Final = "It proves who you are: whoever reads it could pass for you."
 _UNITS: Final = {"Y": "year", "M": "month", "D": "day"}
 
 
@@ -188,6 +189,12 @@ def answer(
         ],
         "warnings": list(warnings),
         "steps": [step_document(s) for s in steps],
+        # That there is something is said; what it is would let whoever reads this pass for her.
+        "withheld": [
+            {"system": system, "dataset": dataset, "fields": list(secrets), "why": _WITHHELD}
+            for system, dataset in sorted(places)
+            if (secrets := controller.datamap.dataset(system, dataset).secrets)
+        ],
         "not_stated": [
             {"system": system, "dataset": dataset}
             for system, dataset in not_stated(controller, steps)
@@ -251,6 +258,7 @@ def page(
         )
         dataset = system.datasets[place[1]]
         shows = {**_part(data, data.parts[None]), "title": _title(dataset)}
+        shows["secrets"] = [name.replace("_", " ") for name in dataset.secrets]
         group["datasets"].append({**shows, "about": _living(controller, dataset)})
     for group in held.values():
         # What is the same for all of a system is said once.
@@ -268,6 +276,7 @@ def page(
                     **_part(shown[place], shown[place].parts[reason]),
                     **_reason(reason),
                     "title": _title(system.datasets[place[1]]),
+                    "secrets": [n.replace("_", " ") for n in system.datasets[place[1]].secrets],
                     "system": system.title or system.name,
                     "country": system.country,
                     "isolated": place in isolated,

@@ -149,7 +149,7 @@ class _Table:
 def portable(controller: Controller, dataset: Dataset, region: str) -> Portable | None:
     """What of the rows of a dataset is hers to take along in a region; None where nothing is."""
     words = controller.bundle.vocabulary
-    hers = [f for f in dataset.fields.values() if _origin(words, f) in PORTABLE]
+    hers = [f for f in dataset.fields.values() if _origin(words, f) in PORTABLE and not f.secret]
     links = {
         name_ for link in dataset.links if link.kind is not Owner.ACCESSED for name_ in link.fields
     }
@@ -307,9 +307,14 @@ def _fields_left(controller: Controller, place: Place, dataset: Dataset) -> Iter
         None: "the map does not say where it comes from",
     }
     for origin, reason in why.items():
-        names = tuple(f.name for f in dataset.personal if _origin(words, f) == origin)
+        names = tuple(
+            f.name for f in dataset.personal if _origin(words, f) == origin and not f.secret
+        )
         if names:
             yield LeftOut(".".join(place), names, 0, reason)
+    if dataset.secrets:
+        reason = "it proves who she is: whoever reads it could pass for her"
+        yield LeftOut(".".join(place), dataset.secrets, 0, reason)
 
 
 def _step(

@@ -20,7 +20,7 @@ _SHAPES: Final[tuple[tuple[str, str, str | None, str | None, float, float], ...]
     ("iban", "transaction.paid", None, "means of payment", 0.6, 0.95),
     ("card", "transaction.paid", None, "means of payment", 0.8, 0.85),
     ("agent", "navigation.browser", None, None, 0.6, 0.95),
-    ("hash", "account", None, "log-in", 0.8, 0.9),
+    ("hash", "account", None, words.LOG_IN, 0.8, 0.9),
     ("ip", "navigation.ip", "ip", None, 0.8, 0.9),
     ("national", "identifier", None, "number given by a state", 0.9, 0.7),
     ("phone", "contact.phone", "phone", None, 0.8, 0.7),

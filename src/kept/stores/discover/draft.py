@@ -14,6 +14,7 @@ from typing import Final
 
 from kept.datamap.map import Owner
 from kept.stores.discover.shapes import Discovered, Discovery, Found, Verdict
+from kept.stores.discover.words import LOG_IN
 from kept.terms.vocabulary import SHIPPED
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -111,6 +112,8 @@ def _field(
             parts["identifies"] = verdict.identifies
         if verdict.free_text:
             parts["free_text"] = "true"
+        if verdict.detail == LOG_IN and name not in key and not verdict.identifies:
+            parts |= dict.fromkeys(("secret",), "true")
     if not nullable:
         parts["nullable"] = "false"
         if category is not None and stays and name not in key and kind in _ERASED:

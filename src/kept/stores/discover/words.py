@@ -14,6 +14,9 @@ from typing import Final
 from kept.stores.discover import names
 from kept.stores.discover.names import Words, listed
 
+#: Detail of what proves who somebody is: no answer hands it out.
+LOG_IN: Final = "what proves who logs in"
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -205,13 +208,17 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
     ),
     Meaning(
         "account",
-        "username, user name, login, login name, password, passwd, pwd, password hash, "
-        "encrypted password, password digest, password salt, "
-        "api key, secret, otp secret, access token, refresh token, reset token, remember token, "
-        "benutzername, kennwort, passwort, mot de passe, identifiant, nom utilisateur, "
-        "contrasena, nombre usuario, nome utente, senha, nome usuario, wachtwoord, "
-        "gebruikersnaam, haslo, nazwa uzytkownika, last login, last sign in, security answer, "
-        "recovery code, backup codes, auth token, confirmation token, unconfirmed",
+        "password, passwd, pwd, password hash, encrypted password, password digest, "
+        "password salt, api key, secret, otp secret, access token, refresh token, reset token, "
+        "remember token, kennwort, passwort, mot de passe, contrasena, senha, wachtwoord, haslo, "
+        "security answer, recovery code, backup codes, auth token, confirmation token",
+        detail=LOG_IN, types=_ANY, weak=True,
+    ),
+    Meaning(
+        "account",
+        "username, user name, login, login name, benutzername, identifiant, nom utilisateur, "
+        "nombre usuario, nome utente, nome usuario, gebruikersnaam, nazwa uzytkownika, "
+        "last login, last sign in, unconfirmed",
         detail="log-in", types=_ANY, weak=True,
     ),
     Meaning(
