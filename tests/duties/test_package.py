@@ -366,3 +366,17 @@ def test_who_asked_is_answered_with_yes_or_no(
     pack = access(controller, tmp_path / "p.zip", ANA, evidence=evidence)
     assert pack.answer["verification"].startswith(said)
     assert f"<dd>{said}" in pack.page
+
+
+def test_an_account_filled_again_after_an_erasure_is_no_complete_answer(
+    controller: Controller, world: Path, tmp_path: Path
+) -> None:
+    rights.erase(controller, request(ANA), NOW)
+    assert sql(world, "SELECT count(*) FROM invoice WHERE customer = 1") == [(1,)]
+    sql(world, "UPDATE customer SET email = 'ana.new@example.org', name = 'Ana' WHERE id = 1")
+    pack = access(controller, tmp_path / "a.zip", "email=ana.new@example.org")
+    assert not pack.told.complete
+    assert "written over in an earlier erasure and are in use again" in pack.told.warnings[0]
+    assert [s.dataset for s in pack.told.steps if s.counts.found] == ["customer"]
+    plan = rights.preview(controller, request("email=ana.new@example.org"), NOW)
+    assert pack.told.warnings[0] in plan.warnings

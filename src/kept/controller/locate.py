@@ -20,7 +20,9 @@ class Located:
 
     `unreached` names systems that could not be asked, with the reason; while one stands
     there nothing is complete. `warnings` say what was not searched for and why. `values` are
-    those by which rows of one dataset lead to others (`reach.Reach.values`).
+    those by which rows of one dataset lead to others (`reach.Reach.values`). `refilled` counts
+    rows that an erasure wrote over and that say something else by now, where the search leads
+    to rows that it kept (`Controller.keys`).
     """
 
     people: tuple[tuple[Identifier, ...], ...]
@@ -28,6 +30,7 @@ class Located:
     unreached: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     values: dict[Place, KeyTable] = field(default_factory=dict)
+    refilled: dict[Place, int] = field(default_factory=dict)
 
 
 def locate(

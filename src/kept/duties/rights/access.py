@@ -18,6 +18,7 @@ from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.request import (
     Request,
     open_case,
+    refilled,
     refuse_mixed,
     require_known_asker,
     searched,
@@ -115,6 +116,8 @@ def _serve(
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
     refuse_mixed(controller, case, people, keys, held)
+    again = () if held else refilled(found)
+    found.warnings += again
     shown: dict[Place, Data] = {}
     with Package(out, now) as package:
         batches = controller.read(found, stays.rows(), opened, mark=case.id)
@@ -126,6 +129,7 @@ def _serve(
         unreached = tuple(sorted(found.unreached.items()))
         search = words.Search.of(controller, people, found)
         complete = searched(controller, people) and not unreached and not stayed.changed
+        complete = complete and not again
         complete = complete and all(s.settled for s in steps)
         told = words.answer(
             controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,

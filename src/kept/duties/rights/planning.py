@@ -16,7 +16,7 @@ from kept.datamap.reach import shape
 from kept.decide import due, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights.doubt import doubts, refuse_several
-from kept.duties.rights.request import refuse_mixed
+from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
 from kept.model.plan import Action, Plan, Step
@@ -59,6 +59,7 @@ def draw_up(
     stayed = controller.retained(case, people)
     refuse_mixed(controller, case, people, found, stayed.held)
     located.unreached.update(stayed.unread)
+    located.warnings += () if stayed.held else refilled(located)
     for place, table in stayed.tables.items():
         if place[0] not in located.unreached:
             rows = found[place].rows if place in found else ()

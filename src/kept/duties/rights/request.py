@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from kept.controller import Controller, Place
+from kept.controller import Controller, Located, Place
 from kept.database import Connection
 from kept.datamap.reach import shape
 from kept.duties.rights.doubt import Ambiguous
@@ -260,6 +260,20 @@ def refuse_mixed(
                 expected="identifiers of one person",
                 fix="ask for each of them in a request of its own",
             )
+
+
+def refilled(found: Located) -> tuple[str, ...]:
+    """What a person has to look at: rows written over in an erasure and used again since.
+
+    Whether it is the same person who came back no machine can tell; what that erasure kept is
+    not hers to see before somebody has.
+    """
+    return tuple(
+        f"{rows} of the rows found in `{dataset}` of `{system}` were written over in an earlier"
+        " erasure and are in use again; what that erasure kept is not shown here: a person has to"
+        " look whether it is hers"
+        for (system, dataset), rows in sorted(found.refilled.items())
+    )
 
 
 def step_document(step: StepResult) -> dict[str, Any]:
