@@ -211,6 +211,18 @@ def test_a_hold_keeps_what_it_names(kept: Kept, place: Path) -> None:
     assert kept("hold", "release", hold.document["hold"], "--why", "x", "--dir", place).status == 2
 
 
+def test_a_second_case_of_the_same_person_is_said_to_be_one(kept: Kept, place: Path) -> None:
+    who = ("--identity", "email=ana@example.org", "--dir", place)
+    first = kept("rights", "erase", *who)
+    assert "Also open" not in first.out
+    case = kept("case", "list", "--json", "--dir", place).document["cases"][0]["case"]
+    second = kept("rights", "erase", "--identity", "email=ANA@example.org", "--dir", place)
+    assert f"Also open for the same person: {case} (erasure, received)." in second.out
+    assert kept("case", "withdraw", case, "--reason", "twice", "--dir", place).status == 0
+    third = kept("rights", "erase", *who)
+    assert case not in third.out
+
+
 def test_a_hold_on_somebody_whom_nobody_knows_is_said_to_find_nothing(
     kept: Kept, place: Path
 ) -> None:

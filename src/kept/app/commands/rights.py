@@ -30,8 +30,10 @@ from kept.controller import Controller
 from kept.duties.rights import Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.package import refuse_target
+from kept.duties.rights.request import also_open
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
+from kept.records.case import Case
 from kept.records.declared import SYSTEM
 
 group = App(
@@ -122,6 +124,7 @@ def access_command(
             answer = access(controller, request, now, out=path)
             controller.deliver(now)
         controller.ledger.checkpoint(now)
+        others = also_open(controller, answer.case)
         unsaid = [".".join(place) for place in not_stated(controller, answer.steps)]
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
@@ -144,7 +147,7 @@ def access_command(
             f"Not complete: {many(rows, 'row')} written to {path}",
             "Mend what is named above, then ask again; the answer says that it is partial.",
         ]
-    say.result(answer.document(), words)
+    say.result(answer.document(), [words[0], *_others(others), *words[1:]])
     return 0 if answer.complete else 1
 
 
@@ -190,6 +193,7 @@ def erase_command(
             below = Below.of(controller, answer, acting, physical=physical, full=full, yes=yes)
         controller.ledger.checkpoint(now)
         modes = modes_of(controller, answer.steps)
+        others = also_open(controller, answer.case)
     document = {**answer.document(), **below.document()}
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
@@ -237,11 +241,20 @@ def erase_command(
         words += below.words()
     else:
         words.append(f"Not complete. Mend what is named above, then go on with: {again} --yes")
-    say.result(document, words)
+    say.result(document, [words[0], *_others(others), *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
         return 0 if answer.complete and not below.failed else 1
     return 1 if blocked else 0
+
+
+def _others(cases: Sequence[Case]) -> list[str]:
+    """That more than one case of the same person waits is easily overlooked."""
+    if not cases:
+        return []
+    shown = ", ".join(f"{c.id} ({c.right}, {c.state})" for c in cases[:5])
+    more = f" and {len(cases) - 5} more" if len(cases) > 5 else ""
+    return [f"Also open for the same person: {shown}{more}."]
 
 
 def modes_of(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:

@@ -17,6 +17,7 @@ from kept.model.plan import StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
+from kept.records.case_state import ENDS
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import RIGHTS
 
@@ -260,6 +261,13 @@ def refuse_mixed(
                 expected="identifiers of one person",
                 fix="ask for each of them in a request of its own",
             )
+
+
+def also_open(controller: Controller, case: str) -> tuple[Case, ...]:
+    """Other cases that name one of the same identifiers and have not ended, oldest first."""
+    named = controller.cases.identifiers(controller.cases.get(case))
+    met = {c.id: c for one in named for i in one for c in controller.cases.naming(i)}
+    return tuple(met[i] for i in sorted(met) if i != case and met[i].state not in ENDS)
 
 
 def refilled(found: Located) -> tuple[str, ...]:
