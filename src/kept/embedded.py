@@ -318,7 +318,12 @@ class Server:
     def _stop(self) -> None:
         pid = _pid_in(self._pid_file)
         if pid and _is_postgres(pid):
-            self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", str(self.data))
+            try:
+                self._run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", str(self.data))
+            except DatabaseError:
+                # It may have been dying when it was asked to: what is gone needs no stopping.
+                if _is_postgres(pid):
+                    raise
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run a program of the wheel as the account that owns the cluster."""
