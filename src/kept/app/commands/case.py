@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
+from kept.app.fit import Exact
 from kept.app.output import table
 from kept.duties.rights import close_case
 from kept.duties.rights.request import VERBS, follows
@@ -122,7 +123,7 @@ def show(
         ]  # fmt: skip
         words += [f"{s.system}.{s.dataset}: {s.problem}" for s in steps if s.problem]
     for person in named:
-        words += [f"{i.kind}={i.value}" for i in person]
+        words += [Exact(f"{i.kind}={i.value}") for i in person]
     words += _next(one, common)
     common.out.result(document, words)
     return 0

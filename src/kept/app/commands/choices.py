@@ -26,6 +26,7 @@ from kept.app.commands.rights import (
     request_of,
     step_table,
 )
+from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.app.surface import require
 from kept.duties.rights import (
@@ -276,7 +277,7 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
     words: list[str] = []
     for system, lines in made.items():
         if show:
-            words += [f"For {system}, to be carried out by a person:", *lines, ""]
+            words += [f"For {system}, to be carried out by a person:", *map(Exact, lines), ""]
         else:
             words.append(
                 f"{system}: {many(len(lines), 'statement')} for a person to carry out; add --show"

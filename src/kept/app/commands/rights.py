@@ -25,6 +25,7 @@ from kept.app.commands.common import (
     person,
     said,
 )
+from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties.rights import Request, access, erase, preview
@@ -34,7 +35,6 @@ from kept.duties.rights.request import also_open
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
 from kept.records.case import Case
-from kept.records.declared import SYSTEM
 
 group = App(
     name="rights", help="Answer a person: what is held of her, and what she decides about it."
@@ -210,7 +210,7 @@ def erase_command(
     ]
     for system, lines in answer.statements.items():
         if show:
-            words += [f"For {system}, to be carried out by a person:", *lines, ""]
+            words += [f"For {system}, to be carried out by a person:", *map(Exact, lines), ""]
         else:
             words.append(
                 f"{system}: {many(len(lines), 'statement')} for a person to carry out; add --show"
@@ -281,12 +281,7 @@ def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planne
             state = "by a person's word" if s.word else _NOT_DONE[mode]
         rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained,
                      c.isolated, state))  # fmt: skip
-    shown = table(
-        ("where", "action", "#found", "#changed", "#retained", "#isolated", "state"), rows
-    )
-    if any(s.store == SYSTEM.name for s in steps):
-        shown += f"\n\n{SYSTEM.name}.*: what Kept itself holds to know her choices and requests."
-    return shown
+    return table(("where", "action", "#found", "#changed", "#retained", "#isolated", "state"), rows)
 
 
 def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:
