@@ -150,3 +150,62 @@ def test_what_stops_is_ordered_by_what_is_shown(kept: Kept, place: Path) -> None
         shown = [(t["purpose"], t["title"]) for t in one]
         assert shown == sorted(shown)
     assert len(told["stops"]) > 3
+
+
+def test_only_clauses_by_which_data_may_stay_allow_a_hold(kept: Kept, place: Path) -> None:
+    held = ("hold", "add", *ANA, "--ground", "a dispute about a bill", "--dir", place)
+    for clause in ("RIGHT-1", "RET-5", "SEC-1"):
+        refused = kept(*held, "--clause", clause)
+        assert refused.status == 2
+        assert "expected one by which data may stay: RET-4, RET-10; met a clause of" in refused.err
+    assert kept("hold", "list", "--json", "--dir", place).document["holds"] == []
+    for clause in ("RET-4", "RET-10"):
+        assert kept(*held, "--clause", clause).err == ""
+
+
+def test_a_policy_that_does_not_tell_is_said_not_to(kept: Kept, place: Path) -> None:
+    clauses = place / "policy" / "clauses.yml"
+    text = clauses.read_text("utf-8")
+    clauses.write_text(text.replace("RET-4:\n  mode: may", "RET-4:\n  mode: must"))
+    retention = place / "policy" / "retention.yml"
+    text = retention.read_text("utf-8")
+    retention.write_text(re.sub(r"(?m)^  law:\n(    .*\n)+", "  law: null\n", text))
+    placed = kept("hold", "add", *ANA, "--ground", "a dispute", "--clause", "SEC-1", "--dir", place)
+    assert placed.status == 0, placed.said
+    assert "it was not checked that this one does" in placed.err
+
+
+def test_publishing_names_what_is_left_to_choose(kept: Kept, place: Path) -> None:
+    told = kept("policy", "publish", "--dir", place).out
+    listed = kept("policy", "check", "--json", "--dir", place).document["choices_open"]
+    assert f"{len(listed)} choices not made yet" in told
+    assert f"{place}/kept.toml" in told
+    again = kept("policy", "publish", "--json", "--dir", place).document
+    assert sorted(again["choices_open"]) == sorted(listed)
+
+
+def test_evidence_of_a_word_is_taken_with_a_warning(kept: Kept, place: Path) -> None:
+    short = kept("rights", "erase", *ANA, "--evidence", "yes", "--dir", place)
+    assert short.status == 0
+    assert short.err.count("Warning: `--evidence` is too short") == 1
+    good = "Kim called the number on file, and she named her last order"
+    assert kept("rights", "erase", *ANA, "--evidence", good, "--dir", place).err == ""
+
+
+def test_a_package_says_where_it_goes(
+    kept: Kept, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.parent)
+    ran = kept("rights", "access", *ANA, *OVERRIDE, "--now", "2026-11-24T10:00:00Z", "--dir", place)
+    (made,) = place.parent.glob("access-*.zip")
+    first, *_, last = ran.out.splitlines()
+    assert str(made) in first
+    assert last == f"The package, which only its owner can read (mode 0600): {made}"
+    assert made.stat().st_mode & 0o777 == 0o600
+    whole = made.read_bytes()
+    again = kept(
+        "rights", "access", *ANA, *OVERRIDE, "--now", "2026-11-24T10:00:00Z", "--dir", place
+    )
+    assert again.status == 2
+    assert "nothing was written over" in again.err
+    assert made.read_bytes() == whole

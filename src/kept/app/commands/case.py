@@ -14,7 +14,7 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.duties.rights import close_case
 from kept.duties.rights.request import VERBS, follows
-from kept.duties.rights.shown import called, problems, summed
+from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import UsageError
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS
@@ -123,7 +123,7 @@ def show(
                     (*shown, c.found, c.changed, c.retained, c.isolated)
                     for shown, c in summed(
                         steps,
-                        lambda s: (called(s.system, s.dataset), s.action.value, s.state.value),
+                        lambda s: (gathered(s.system, s.dataset), s.action.value, s.state.value),
                         lambda s: replace(s.counts, found=s.planned),
                     )
                 ],

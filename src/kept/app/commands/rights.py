@@ -27,13 +27,13 @@ from kept.app.commands.common import (
     said,
 )
 from kept.app.fit import Exact
-from kept.app.output import many, table
+from kept.app.output import Output, many, table
 from kept.controller import Controller
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.request import also_open
-from kept.duties.rights.shown import called, problems, stays, summed
+from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
 from kept.records.case import Case
@@ -55,6 +55,8 @@ SamePerson = Annotated[
 ]
 CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was opened before")]
 
+#: Evidence of fewer words says nothing that could be looked into.
+_FEW: Final = 3
 _DONE: Final[Mapping[str, str]] = {
     "read": "read", "delete": "deleted", "overwrite": "overwritten", "retain": "kept",
     "isolate": "isolated",
@@ -92,6 +94,12 @@ def request_of(
             "nobody is named",
             expected="--identity KIND=VALUE, --identity-file FILE or --case ID",
             fix="add for example --identity email=name@example.org",
+        )
+    if evidence is not None and len(evidence.split()) < _FEW and said(evidence, "--evidence"):
+        Output().warn(
+            "Warning: `--evidence` is too short for whoever looks at the case later to see how it"
+            " was checked who asks. Say who checked what, when and how, as in: Kim called the"
+            " number that we had on file on 3 March, and she named her last two orders."
         )
     return Request(
         (named,) if named else (), acting.actor, acting.role,
@@ -311,7 +319,7 @@ def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planne
             state = "read back"
         else:
             state = "by a person's word" if s.word else _NOT_DONE[mode]
-        return called(s.store, s.dataset), action, state
+        return gathered(s.store, s.dataset), action, state
 
     rows = [
         (where, action, c.found, c.changed, c.retained, c.isolated, state)
@@ -342,7 +350,7 @@ def _kept(steps: Sequence[StepResult]) -> list[str]:
     for one in stays(steps):
         law = f" ({one.reason.law})" if one.reason.law else ""
         lines.append(
-            f"{called(*one.place)} keeps {many(one.rows, 'row')} {one.until}"
+            f"{one.place} keeps {many(one.rows, 'row')} {one.until}"
             f"{', sealed' if one.isolated else ''}:"
             f" {one.reason.words.rstrip('.')}{law}; clause {one.reason.clause}."
         )

@@ -8,12 +8,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from kept.model.plan import Counts, Reason, StepResult
 from kept.records.declared import SYSTEM
 
 _Row = TypeVar("_Row")
+_OWN: Final = "Kept's own records (her requests and choices)"
 
 
 def called(system: str, dataset: str) -> str:
@@ -23,6 +24,11 @@ def called(system: str, dataset: str) -> str:
     own = SYSTEM.datasets.get(dataset)
     title = own.title if own and own.title else dataset.replace("_", " ")
     return f"Kept's own records ({title[:1].lower()}{title[1:]})"
+
+
+def gathered(system: str, dataset: str) -> str:
+    """`called`, but what Kept itself holds is one place: what it is for, not how it is stored."""
+    return _OWN if system == SYSTEM.name else called(system, dataset)
 
 
 def summed(
@@ -41,12 +47,12 @@ def summed(
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """Rows of one dataset that stay for one reason, until one day or one each.
+    """Rows of one place that stay for one reason, until one day or one each.
 
     `first` and `last` are the same where they all stay until that day; None: no end is known.
     """
 
-    place: tuple[str, str]
+    place: str
     reason: Reason
     isolated: bool
     rows: int
@@ -68,7 +74,9 @@ def stays(steps: Sequence[StepResult]) -> list[Stay]:
     found: dict[tuple[object, ...], list[StepResult]] = {}
     for s in steps:
         if s.reason is not None and s.counts.retained + s.counts.isolated:
-            found.setdefault((*alike(s.reason), s.store, s.dataset, s.action), []).append(s)
+            found.setdefault((*alike(s.reason), gathered(s.store, s.dataset), s.action), []).append(
+                s
+            )
     made = []
     for group in found.values():
         s, reason = group[0], group[0].reason
@@ -77,7 +85,7 @@ def stays(steps: Sequence[StepResult]) -> list[Stay]:
         rows = sum(one.counts.retained + one.counts.isolated for one in group)
         made.append(
             Stay(
-                (s.store, s.dataset), reason, bool(s.counts.isolated), rows,
+                gathered(s.store, s.dataset), reason, bool(s.counts.isolated), rows,
                 ends[0] if ends else None, ends[-1] if ends else None,
             )
         )  # fmt: skip
