@@ -31,6 +31,11 @@ def gathered(system: str, dataset: str) -> str:
     return _OWN if system == SYSTEM.name else called(system, dataset)
 
 
+def system_called(system: str) -> str:
+    """A system as people are told of it."""
+    return "Kept's own database" if system == SYSTEM.name else system
+
+
 def summed(
     rows: Iterable[_Row], shown: Callable[[_Row], tuple[str, ...]], counts: Callable[[_Row], Counts]
 ) -> list[tuple[tuple[str, ...], Counts]]:
