@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import re
 import socket
 import stat
 import zipfile
@@ -18,6 +20,7 @@ from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import AccessAnswer, Request
 from kept.duties.rights.package import Package, refuse_target
+from kept.duties.rights.package import words as as_words
 from kept.errors import UsageError
 from kept.terms.identifiers import parse
 from tests.world import NOW, edit, make, sql
@@ -294,6 +297,65 @@ def test_without_an_end_it_says_so_in_sentences(
     assert "No end is known yet." in stays
     assert "((" not in stays
     assert "))" not in stays
+
+
+def test_rows_that_stay_for_one_reason_are_one_table_with_the_day_of_each(
+    world: Path, controller: Controller, tmp_path: Path
+) -> None:
+    for number in range(9, 18):
+        at = f"{2011 + number}-03-0{number % 9 + 1} 00:00:00"
+        sql(world, f"INSERT INTO invoice VALUES ({number}, 1, '14.00', '{at}')")
+    assert rights.erase(controller, request(ANA), NOW).complete
+    pack = access(controller, tmp_path / "pack.zip", ANA)
+    stays = part(pack.page, "What has to stay, and why")
+    assert stays.count(">Invoices</h3>") == 1
+    assert "1 March 2030 to 9 March 2038. Each record stays until its own day" in stays
+    rows = re.findall(r'data-name="stays until"[^>]*>([^<]+)<', stays)
+    assert len(rows) == 10
+    assert rows[0] == "1 March 2030"
+    assert "10 records" in stays
+    days = [s["until"] for s in pack.answer["stays"] if s["dataset"] == "invoice"]
+    assert len(set(days)) == 10
+
+
+def test_times_and_fields_are_shown_in_one_way_and_raw_for_programs(
+    controller: Controller, tmp_path: Path
+) -> None:
+    subject = controller.subjects.of([parse(ANA)], NOW)
+    there = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    controller.consents.grant(subject, "marketing.email", NOW.astimezone(there), source="form")
+    out = tmp_path / "pack.zip"
+    pack = access(controller, out, ANA)
+    held = part(pack.page, "What we hold")
+    assert pack.page.count("UTC") == 1
+    assert set(re.findall(r"\d\d:\d\d[^<]*<", held)) <= {"12:00<", "00:00<"}
+    labels = re.findall(r"<dt>([^<]+)</dt>|data-name=\"([^\"]+)\"", held)
+    shown = {a or b for a, b in labels}
+    assert {"e-mail address", "account number", "your number here", "since when"} <= shown
+    assert not {one for one in shown if "_" in one} | (shown & {"email", "mac", "valid from"})
+    with zipfile.ZipFile(out) as archive:
+        raw = json.loads(archive.read("data/own.fact.json"))[0]
+        assert set(json.loads(archive.read("data/shop.customer.json"))[0]) >= {"email", "id"}
+    assert dt.datetime.fromisoformat(raw["valid_from"]).utcoffset() is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (dt.datetime.fromisoformat("2026-03-04 05:06:07"), "2026-03-04 05:06"),
+        (dt.datetime(2026, 3, 4, 5, 6, tzinfo=dt.UTC), "2026-03-04 05:06"),
+        (
+            dt.datetime(2026, 3, 4, 1, tzinfo=dt.timezone(dt.timedelta(hours=2))),
+            "2026-03-03 23:00",
+        ),
+        (
+            dt.datetime(1, 1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=2))),
+            "0001-01-01 01:00",
+        ),
+    ],
+)
+def test_a_time_is_shown_in_utc_to_the_minute(value: dt.datetime, shown: str) -> None:
+    assert as_words(value) == shown
 
 
 def test_kept_itself_is_explained(controller: Controller, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from kept.app.fit import Table, fitted, width_of
 from kept.errors import KeptError
 
 
@@ -30,8 +30,9 @@ class Output:
             sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
             sys.stdout.flush()
             return
+        width = width_of(sys.stdout)
         for line in words:
-            self._out.print(line, markup=False)
+            self._out.print(fitted(line, width), markup=False)
 
     def say(self, line: str = "") -> None:
         """A line for people, at once; nothing with --json."""
@@ -40,7 +41,7 @@ class Output:
 
     def warn(self, line: str) -> None:
         """A line on stderr, with --json too: what the result leaves out."""
-        self._err.print(line, markup=False)
+        self._err.print(fitted(line, width_of(sys.stderr)), markup=False)
 
     def error(self, problem: KeptError) -> None:
         """An error on stderr; with --json also as a document on stdout."""
@@ -51,7 +52,8 @@ class Output:
             }  # fmt: skip
             sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
             sys.stdout.flush()
-        self._err.print(Text(f"kept: {problem}", style="red"))
+        told = fitted(f"kept: {problem}", width_of(sys.stderr))
+        self._err.print(Text(told, style="red"))
 
     @contextmanager
     def progress(self, title: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
@@ -94,23 +96,13 @@ class Output:
             yield begin, step
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """An aligned table, two blanks between columns; a name that begins with `#` is of numbers.
 
-    Without names: no head. Nothing is cut or wrapped, so that it can be copied and searched.
+    Without names: no head. Elsewhere than on a terminal one row is one line, so that it can be
+    searched.
     """
-    right = [c.startswith("#") for c in columns]
-    lines = [[c.removeprefix("#") for c in columns]] if any(columns) else []
-    lines += [[f"{cell:,}" if type(cell) is int else str(cell) for cell in row] for row in rows]
-    widths = [max((cell_len(line[i]) for line in lines), default=0) for i in range(len(columns))]
-    made = []
-    for line in lines:
-        cells = []
-        for cell, width, number in zip(line, widths, right, strict=True):
-            gap = " " * (width - cell_len(cell))
-            cells.append(gap + cell if number else cell + gap)
-        made.append("  ".join(cells).rstrip())
-    return "\n".join(made)
+    return Table(columns, rows)
 
 
 def many(count: int, thing: str) -> str:

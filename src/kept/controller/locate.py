@@ -61,8 +61,7 @@ def locate(
     found.selects = {s: list_ for s, list_ in look.selects.items() if s not in found.unreached}
     found.values = look.values
     # Kept's own tables are entered by the number of a known person, never by an identifier.
-    own = f"of `{SYSTEM.name}` was not searched"
-    found.warnings = tuple(w for w in look.warnings if own not in w)
+    found.warnings = look.told({SYSTEM.name})
     return found
 
 

@@ -19,7 +19,7 @@ their own dataset (answers to an answer) are followed round by round until nothi
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -432,15 +432,34 @@ class Reach:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the person and the operator should know about this search, in words."""
+        return self.told()
+
+    def told(self, without: Collection[str] = ()) -> tuple[str, ...]:
+        """`warnings`, without those of some systems. What was not searched for one reason is one
+        note that names the datasets."""
         found = [
             "a name alone identifies nobody and was not searched for"
             if kind in WEAK
             else f"no dataset of the map can be entered by {kind}"
             for kind in self.unheld
         ]
+        missed: dict[str, dict[str, list[str]]] = {}
         for one in self.unreached:
-            found.append(f"`{one.dataset}` of `{one.system}` was not searched: {one.why}")
+            if one.system not in without:
+                missed.setdefault(one.why, {}).setdefault(one.system, []).append(one.dataset)
+        for why, systems in missed.items():
+            places = "; ".join(f"{_and(names)} of `{s}`" for s, names in systems.items())
+            if sum(map(len, systems.values())) == 1:
+                found.append(f"{places} was not searched: {why}")
+            else:
+                each = why.replace("it can", "each can").replace("to it", "to any of them")
+                found.append(f"{places} were not searched: {each}")
         return tuple(found)
+
+
+def _and(names: Sequence[str]) -> str:
+    *most, last = (f"`{one}`" for one in names)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 class _Binder:

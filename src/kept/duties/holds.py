@@ -7,12 +7,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from kept.controller import Controller
+from kept.decide.due import laws
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
+from kept.policy.bundle import Bundle
 from kept.records.actor import Actor
 from kept.records.declared import SYSTEM
 from kept.records.hold import Hold
 from kept.terms.identifiers import Identifier
+
+
+def allowing(bundle: Bundle) -> tuple[str, ...]:
+    """The clauses by which data may stay although it is to be erased, in the order of the bundle.
+
+    Those that a retention class names for its law, and those on retention that permit (mode
+    `may`) rather than oblige. () where the bundle has neither: then it does not tell.
+    """
+    by_law = {law.clause for law in laws(bundle.retention).values()}
+    return tuple(
+        one.id
+        for one in bundle.clauses.values()
+        if one.id in by_law or (one.kind == "retention" and one.mode == "may")
+    )
 
 
 def place(
@@ -32,12 +48,22 @@ def place(
 
     `ground` are words that she may read, `clause` the one of the policy that allows it, `until`
     the first day on which it holds no more. Raises UsageError for a clause, system or dataset
-    that is not there, a hold on everything, or one without a ground, and where an erasure of her
-    is being carried out.
+    that is not there, a clause by which nothing may stay, a hold on everything, or one without a
+    ground, and where an erasure of her is being carried out.
     """
-    if clause not in controller.bundle.clauses:
+    clauses, allowed = controller.bundle.clauses, allowing(controller.bundle)
+    expected = f"one by which data may stay: {', '.join(allowed)}" if allowed else None
+    if clause not in clauses:
         raise UsageError(
-            "there is no such clause", expected="the id of a clause that allows the hold"
+            "there is no such clause",
+            expected=expected or "the id of a clause that allows the hold",
+        )
+    if allowed and clause not in allowed:
+        raise UsageError(
+            "no data may be kept by this clause",
+            expected=expected,
+            met=f"a clause of kind `{clauses[clause].kind}` and mode `{clauses[clause].mode}`",
+            fix="name one of these with --clause",
         )
     systems = controller.datamap.systems
     if system is not None and system not in systems:

@@ -34,6 +34,7 @@ from kept.records.case_state import (
     StepRecord,
     StepState,
     Words,
+    past,
 )
 from kept.records.case_steps import Steps, add_steps
 from kept.records.ids import new_id
@@ -361,15 +362,35 @@ class Cases(Steps):
         actor: Actor,
         now: dt.datetime,
         *,
+        idle: bool = False,
         connection: Connection | None = None,
     ) -> Case:
         """End a case that is not carried out (refused, withdrawn); what was sealed to carry it
-        out is thrown away. UsageError where it cannot end so any more.
+        out is thrown away. `idle`: the case had nothing to write, so it can end after it was read
+        back too. UsageError where it has ended, or can only be finished.
         """
         with self._database.within(connection) as c:
-            moved = self.move(case, to, actor, now, words=reason, connection=c)
+            c.execute("SELECT FROM rights_case WHERE number = %s FOR UPDATE", (case.number,))
+            case = self._get(c, "r.number = %s", (case.number,))[0]
+            late = to not in TRANSITIONS[case.state]
+            steps = "SELECT FROM case_step WHERE number = %s LIMIT 1"
+            if late and (
+                case.state is not State.CHECKED
+                or not idle
+                or c.execute(steps, (case.number,)).fetchone() is not None
+            ):
+                raise past(case)
+            if late:
+                c.execute(
+                    "UPDATE rights_case SET state = %s, changed_at = %s, closed_at = %s"
+                    " WHERE number = %s",
+                    (to, now, now, case.number),
+                )
+                self._event(c, case.number, to, actor, reason, now)
+            else:
+                self.move(case, to, actor, now, words=reason, connection=c)
             c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
-            return moved
+            return self._get(c, "r.number = %s", (case.number,))[0]
 
     def close(
         self, case: Case, words: str | None, actor: Actor, now: dt.datetime,

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
+from kept.errors import UsageError
 from kept.model.plan import Action, Counts, Reason, StepResult
 from kept.records.actor import Actor
 
@@ -32,8 +33,9 @@ class State(StrEnum):
 
 
 #: State → the states that may follow. Once writing has begun a case can only be finished:
-#: it may be executed again after an interruption or an incomplete run, never withdrawn. One way
-#: more, out of `executing`, is that of `Cases.unplan`: nothing was or could have been written.
+#: it may be executed again after an interruption or an incomplete run, never withdrawn. Two ways
+#: more, where nothing was or could have been written: `Cases.unplan`, out of `executing`, and
+#: `Cases.end`, out of `checked`.
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
     {
         State.RECEIVED: frozenset(
@@ -119,6 +121,24 @@ class Case:
     def key_subject(self) -> int:
         """The number under which the vault keeps the case's own key."""
         return -self.number
+
+
+def past(case: Case) -> UsageError:
+    """Why a case cannot be refused or withdrawn: it has ended, or was begun."""
+    if case.closed_at is None:
+        return UsageError(
+            f"case {case.id} was begun and can only be finished; nothing was changed",
+            expected="a case of which nothing was carried out yet",
+            met=f"one that is {case.state}",
+            fix=f"see `kept case show {case.id}`, which says how it goes on",
+        )
+    outcome = "carried out" if case.state is State.CLOSED else case.state
+    return UsageError(
+        f"case {case.id} has ended already; nothing was changed",
+        expected="a case that is open",
+        met=f"one that was closed on {case.closed_at:%Y-%m-%d} as {outcome}",
+        fix=f"see `kept case show {case.id}`; what the person asks for now is a new case",
+    )
 
 
 @dataclass(frozen=True, slots=True)

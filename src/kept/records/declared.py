@@ -7,6 +7,8 @@ an erasure leaves: it dies with its own period.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from kept.datamap.map import Dataset, Field, OnErase, System
@@ -113,6 +115,32 @@ DATASETS: Final[tuple[Dataset, ...]] = (
 #: Kept itself, as it stands in the data map beside the company's systems.
 SYSTEM: Final = System(
     "own", Mode.ACT, {d.name: d for d in DATASETS}, store="own", title="Our privacy desk (Kept)"
+)
+#: Its fields in words, for people, where the name alone does not say it.
+WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "subject": "your number here",
+        "mac": "keyed hash",
+        "sealed": "sealed, as bytes",
+        "suppress": "keyed hash for opt-outs",
+        "evidence": "how sure it is yours",
+        "linked_at": "known since",
+        "seq": "number in order",
+        "fact": "what was chosen or is so",
+        "holds": "is it so",
+        "valid_from": "since when",
+        "known_from": "known since",
+        "source": "where it comes from",
+        "notice": "notice that was shown",
+        "epoch": "number of changes",
+        "good_from": "right from",
+        "good_until": "right until",
+        "rules": "under which rules",
+        "number": "number of the request",
+        "person": "place in the request",
+        "wrong": "keyed hash of what was wrong",
+        "dataset": "place",
+    }
 )
 #: What that system is, for people who never heard of Kept.
 ABOUT: Final = (

@@ -11,6 +11,7 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.duties.rights import EraseAnswer
 from kept.duties.rights.residue import BEYOND, Scrubbed, residue, scrub, scrubbing
+from kept.duties.rights.shown import system_called
 from kept.errors import UsageError
 from kept.records.residue import Told
 
@@ -76,14 +77,16 @@ class Below:
         for one in self.scrubbed:
             for step in one.what:
                 did = "" if self.done else "would be done: "
-                lines.append(f"{one.store}: {did}{step.what}. Meanwhile {step.locks}.")
+                lines.append(
+                    f"{system_called(one.store)}: {did}{step.what}. Meanwhile {step.locks}."
+                )
             if one.problem:
-                lines.append(f"{one.store}: NOT done: {one.problem}")
+                lines.append(f"{system_called(one.store)}: NOT done: {one.problem}")
         if not self.told:
             return [*lines, ""] if lines else []
         rows = [
-            (f"{t.store}: {t.residue.layer}", t.residue.fate.words, t.residue.until or "–",
-             t.residue.words)
+            (f"{system_called(t.store)}: {t.residue.layer}", t.residue.fate.words,
+             t.residue.until or "–", t.residue.words)
             for t in self.told
         ]  # fmt: skip
         return [*lines, "", "Layer by layer:", table(("layer", "state", "until", "why"), rows),

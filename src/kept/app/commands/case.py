@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from kept.app.commands.after import astray, ends
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
+from kept.app.fit import Exact
 from kept.app.output import table
+from kept.controller import Controller
 from kept.duties.rights import close_case
 from kept.duties.rights.request import VERBS, follows
+from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import UsageError
 from kept.records.case import Case, State
-from kept.records.case_state import ENDS, TRANSITIONS
+from kept.records.case_state import ENDS
 
 Reason = Annotated[
     str, Parameter(help="in words that the person may be told; kept in the case, sealed")
@@ -65,6 +70,7 @@ def show(
     """One case: who carried it out, what became of each step, what is left to do."""
     with opened(common) as (controller, _):
         one = controller.cases.get(case)
+        after = _next(controller, one, common)
         steps = controller.cases.steps(one)
         events = controller.cases.events(one)
         named = controller.cases.identifiers(one) if show else []
@@ -114,16 +120,19 @@ def show(
             table(
                 ("where", "action", "state", "#planned", "#changed", "#retained", "#isolated"),
                 [
-                    (f"{s.system}.{s.dataset}", s.action.value, s.state.value, s.planned,
-                     s.counts.changed, s.counts.retained, s.counts.isolated)
-                    for s in steps
+                    (*shown, c.found, c.changed, c.retained, c.isolated)
+                    for shown, c in summed(
+                        steps,
+                        lambda s: (gathered(s.system, s.dataset), s.action.value, s.state.value),
+                        lambda s: replace(s.counts, found=s.planned),
+                    )
                 ],
             ),
-        ]  # fmt: skip
-        words += [f"{s.system}.{s.dataset}: {s.problem}" for s in steps if s.problem]
+        ]
+        words += problems([s.result() for s in steps])
     for person in named:
-        words += [f"{i.kind}={i.value}" for i in person]
-    words += _next(one, common)
+        words += [Exact(f"{i.kind}={i.value}") for i in person]
+    words += after
     common.out.result(document, words)
     return 0
 
@@ -154,24 +163,22 @@ def _end(
         actor = controller.actors.of(acting.actor, acting.role, now)
         done = close_case(controller, case, outcome, said(reason, "--reason"), actor, now)
         controller.ledger.checkpoint(now)
-    common.out.result(_document(done), [f"Case {done.id} is {done.state}; nothing was done."])
+    common.out.result(_document(done), [f"Case {done.id} is {done.state}; nothing was changed."])
     return 0
 
 
-def _next(case: Case, common: Common) -> list[str]:
+def _next(controller: Controller, case: Case, common: Common) -> list[str]:
     """How the case goes on, and how it ends without being carried out."""
     if case.state in ENDS or case.right not in VERBS:
         return []
     again = common.next("rights", *follows(case))
+    if lost := astray(controller, common, case.id):
+        return ["", *lost]
     if not case.evidence and not case.override:
         lines = [f'To go on, say how it was checked who asks: {again} --evidence "…"']
     else:
         lines = [f"To go on: {again}"]
-    if State.WITHDRAWN in TRANSITIONS[case.state]:
-        ends = common.next("case", "withdraw", case.id, "--reason", "…")
-        lines.append(f"Where the person no longer asks: {ends}")
-    if State.REFUSED in TRANSITIONS[case.state]:
-        lines.append(f"To refuse it: {common.next('case', 'refuse', case.id, '--reason', '…')}")
+    lines += ends(controller, common, case)
     return ["", *lines]
 
 

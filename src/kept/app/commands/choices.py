@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from kept.app.commands.after import named, unchanged
 from kept.app.commands.common import (
     ACTING,
     COMMON,
@@ -26,8 +27,10 @@ from kept.app.commands.rights import (
     request_of,
     step_table,
 )
+from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.app.surface import require
+from kept.controller import Controller
 from kept.duties.rights import (
     ChoiceAnswer,
     lift,
@@ -41,6 +44,7 @@ from kept.duties.rights import (
     withdraw,
 )
 from kept.duties.rights.choice import Told
+from kept.duties.rights.request import VERBS
 from kept.duties.rights.restriction import GROUNDS
 from kept.errors import UsageError
 
@@ -88,9 +92,10 @@ def object_command(
     with opened(common, "rights object", acting.role) as (controller, _):
         answer = act(controller, request, purpose or (), acting.moment, region=region)
         controller.ledger.checkpoint(acting.moment)
+        to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
     words = _words(answer, "objection")
     if not answer.executed:
-        words.append(_go_on(answer, common, purpose or (), named=bool(override or evidence)))
+        words += to_do
     elif answer.weighed:
         decide = common.next(
             "rights", "weigh", "--case", answer.case, "--outcome", "upheld", "--grounds", "…"
@@ -161,12 +166,11 @@ def restrict_command(
     with opened(common, "rights restrict", acting.role) as (controller, _):
         answer = act(controller, request, ground, acting.moment, but=but or (), region=region)
         controller.ledger.checkpoint(acting.moment)
+        given = ("--ground", ground, *asked("--but", but))
+        to_do = _go_on(controller, answer, common, given)
     words = _words(answer, "restriction")
     if not answer.executed:
-        again = common.next("rights", "restrict", "--case", answer.case, "--ground", ground,
-                            *(w for p in but or () for w in ("--but", p)))  # fmt: skip
-        named = "" if override or evidence else ' --evidence "…"'
-        words.append(f"To carry it out: {again}{named} --yes")
+        words += to_do
     else:
         words.append(_ended(answer))
         told = common.next("rights", "lift", "--case", answer.case, "--told", "…")
@@ -251,9 +255,10 @@ def withdraw_command(
         else:
             answer = preview_withdrawal(controller, request, purpose or (), now, region=region)
         controller.ledger.checkpoint(now)
+        to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
     words = [*_words(answer, "withdrawal of consent"), *statements(answer.statements, show=show)]
     if not answer.executed:
-        words.append(_go_on(answer, common, purpose or (), named=bool(override or evidence)))
+        words += to_do
     elif not answer.complete and answer.due:
         again = common.next("rights", "withdraw", "--case", answer.case, "--erase", "--yes")
         words += ["In force. Not complete: what is due has to go:", again]
@@ -276,7 +281,7 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
     words: list[str] = []
     for system, lines in made.items():
         if show:
-            words += [f"For {system}, to be carried out by a person:", *lines, ""]
+            words += [f"For {system}, to be carried out by a person:", *map(Exact, lines), ""]
         else:
             words.append(
                 f"{system}: {many(len(lines), 'statement')} for a person to carry out; add --show"
@@ -312,11 +317,20 @@ def _told(head: str, told: Sequence[Told]) -> list[str]:
     return [f"{head}:", table(("purpose", "what", "ground", "clauses"), rows), ""]
 
 
-def _go_on(answer: ChoiceAnswer, common: Common, purposes: Sequence[str], *, named: bool) -> str:
-    verb = {"objection": "object", "withdrawal": "withdraw", "restriction": "restrict"}
-    asked = [word for p in purposes for word in ("--purpose", p)]
-    again = common.next("rights", verb[answer.right], "--case", answer.case, *asked)
-    return f"To carry it out: {again}" + ("" if named else ' --evidence "…"') + " --yes"
+def asked(option: str, values: Sequence[str] | None) -> tuple[str, ...]:
+    """An option that may be given again, as it was given."""
+    return tuple(word for value in values or () for word in (option, value))
+
+
+def _go_on(
+    controller: Controller, answer: ChoiceAnswer, common: Common, given: Sequence[str]
+) -> list[str]:
+    case = controller.cases.get(answer.case)
+    again = common.next("rights", VERBS[answer.right], "--case", case.id, *given)
+    if not (answer.stops or answer.weighed or answer.due or answer.unreached):
+        why = "nothing that is done with her data for this stops by it"
+        return unchanged(controller, common, case.id, why, named(case, again))
+    return [f"To carry it out: {named(case, again)}"]
 
 
 def _ended(answer: ChoiceAnswer) -> str:

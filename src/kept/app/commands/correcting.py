@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from kept.app.commands.after import astray, ends
 from kept.app.commands.choices import Region, Show, Yes, statements
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, Identity, IdentityFile, opened
 from kept.app.commands.rights import (
@@ -19,12 +20,14 @@ from kept.app.commands.rights import (
     group,
     modes_of,
     request_of,
+    say_where,
     step_table,
 )
 from kept.app.output import many
 from kept.duties.rights import correct_again, port, preview_rectification, rectify
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.rectification import undone
+from kept.duties.rights.shown import called, problems
 from kept.errors import UsageError
 
 
@@ -40,7 +43,10 @@ def port_command(
     identity_file: IdentityFile = None,
     region: Region = "unknown",
     out: Annotated[
-        Path | None, Parameter(help="the package to write (default: portable-<moment>.zip)")
+        Path | None,
+        Parameter(
+            help="the package to write, as a new file (default: portable-<moment>.zip, here)"
+        ),
     ] = None,
     override: Override = None,
     evidence: Evidence = None,
@@ -54,21 +60,28 @@ def port_command(
     request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
     refuse_target(path)
+    say_where(common, out, path)
     with opened(common, "rights port", acting.role) as (controller, _):
         with say.progress("asking every mapped system"):
             answer = port(controller, request, now, out=path, region=region)
         controller.ledger.checkpoint(now)
+        lost = astray(controller, common, answer.case)
     rows = many(sum(s.counts.found for s in answer.steps), "row")
     words = [f"Case {answer.case}: portability", ""]
     words += [step_table(answer.steps, {}, planned=False), ""] if answer.steps else []
     for one in answer.left_out:
         what = ", ".join(one.fields) if one.fields else many(one.rows, "row")
         what += f" ({many(one.rows, 'row')})" if one.fields and one.rows else ""
-        words.append(f"Left out of {one.where}: {what}: {one.why}.")
+        system, _, dataset = one.where.partition(".")
+        words.append(f"Left out of {called(system, dataset)}: {what}: {one.why}.")
     words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]
     words += [f"Note: {w}" for w in answer.warnings]
-    state = "Complete." if answer.complete else "Not complete: mend what is named, then ask again."
-    words += ["", f"{state} {rows} written to {path}"]
+    state = "Complete." if answer.complete else "Not complete."
+    words += ["", f"{state} {rows} written.", *lost]
+    if not answer.complete and not lost:
+        again = common.next("rights", "port", "--case", answer.case)
+        words.append(f"Mend what is named above, then go on with: {again}")
+    words.append(f"The package, which only its owner can read (mode 0600): {path}")
     say.result(answer.document(), words)
     return 0 if answer.complete else 1
 
@@ -123,7 +136,10 @@ def rectify_command(
                     controller, request, at or "", right or "", now, was=was
                 )
         controller.ledger.checkpoint(now)
+        one = controller.cases.get(answer.case)
         modes = modes_of(controller, answer.steps)
+        writes = any(s.counts.changed for s in answer.steps) or bool(answer.unreached)
+        idle = [] if answer.executed or writes else ends(controller, common, one)
     words = [
         f"Case {answer.case}: rectification"
         + ("" if answer.executed else " (a plan, nothing was done)"),
@@ -132,12 +148,16 @@ def rectify_command(
         "",
         *(f"Could not be asked: {system}: {why}" for system, why in answer.unreached),
         *(f"Note: {w}" for w in answer.warnings),
-        *(f"{s.store}.{s.dataset}: {s.problem}" for s in answer.steps if s.problem),
+        *problems(answer.steps),
         *statements(answer.statements, show=show),
     ]
     go_on = common.next("rights", "rectify", "--case", answer.case, "--yes")
     if not answer.executed:
-        words.append("To carry it out: the same again, with --yes")
+        if writes:
+            words.append("To carry it out: the same again, with --yes")
+        else:
+            words.append("Nothing would change: no row of hers holds another value there.")
+            words += ["To record it all the same: the same again, with --yes", *idle]
     elif answer.complete:
         words.append("Complete: put right, read back, and remembered.")
     else:

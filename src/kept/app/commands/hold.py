@@ -37,7 +37,7 @@ def register(app: App) -> None:
 def add(
     *,
     ground: Annotated[str, Parameter(help="why it must stay, in words that a person may read")],
-    clause: Annotated[str, Parameter(help="the clause of the policy that allows it")],
+    clause: Annotated[str, Parameter(help="the clause of the policy by which data may stay")],
     identity: Identity = None,
     identity_file: IdentityFile = None,
     system: Annotated[str | None, Parameter(help="hold in this system only")] = None,
@@ -64,6 +64,12 @@ def add(
             system=system, dataset=dataset, law=said(law, "--law"), until=end,
         )  # fmt: skip
         found = holds.covered(controller, hold, who) if who else None
+        told = holds.allowing(controller.bundle)
+    if not told:
+        common.out.warn(
+            "The policy names no clause by which data may stay (no retention class has a law, and"
+            " no clause on retention permits it), so it was not checked that this one does."
+        )
     document = {**_document(hold), "found": found}
     words = [f"Hold {hold.id} placed by {acting.actor}, in the role {acting.role}."]
     if found == 0:

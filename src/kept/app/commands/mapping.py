@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from kept import deployment
 from kept.app.commands.common import COMMON, Common
+from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.datamap import check as checking
 from kept.datamap import fides, load
@@ -264,7 +265,7 @@ def import_fides(
     written: dict[str, Path] = {}
     words: list[str] = []
     if write is None:
-        words += [part for text in made.maps.values() for part in (text, "")]
+        words += [part for text in made.maps.values() for part in (Exact(text), "")]
     else:
         written = {system: write / f"{_file_name(system)}.yml" for system in made.maps}
         there = [path for path in written.values() if path.exists()]

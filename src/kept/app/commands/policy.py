@@ -133,12 +133,22 @@ def publish_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
         before = Versions(controller.database).newest(controller.bundle.id)
         version = publish(controller, now, names)
         controller.ledger.checkpoint(now)
+        made = controller.bundle
+    left = [name for name, choice in made.choices.items() if choice.value is None]
     again = before is not None and before.published == version.published
     document = dict(as_mapping(version))
     rows = [(key.replace("_", " "), value) for key, value in document.items()]
     said = f"Was published already, on {version.at:%Y-%m-%d}; nothing changed."
     words: list[str] = [said if again else "Published.", table(("", ""), rows)]
-    common.out.result({**document, "already_published": again}, words)
+    if left:
+        where = common.next("policy", "check", "--json")
+        words.append(
+            f"{many(len(left), 'choice')} not made yet, and {many(len(made.waiting), 'clause')}"
+            f" open until then: make them under [choices] in {common.directory / FILE}. By name"
+            f" under `choices_open`: {where}"
+        )
+    document = {**document, "already_published": again, "choices_open": left}
+    common.out.result(document, words)
     return 0
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
+from kept.app.commands.after import astray, named, unchanged
 from kept.app.commands.below import Below
 from kept.app.commands.common import (
     ACTING,
@@ -25,16 +26,17 @@ from kept.app.commands.common import (
     person,
     said,
 )
-from kept.app.output import many, table
+from kept.app.fit import Exact
+from kept.app.output import Output, many, table
 from kept.controller import Controller
-from kept.duties.rights import Request, access, erase, preview
+from kept.duties.rights import EraseAnswer, Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.request import also_open
+from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
 from kept.records.case import Case
-from kept.records.declared import SYSTEM
 
 group = App(
     name="rights", help="Answer a person: what is held of her, and what she decides about it."
@@ -53,6 +55,8 @@ SamePerson = Annotated[
 ]
 CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was opened before")]
 
+#: Evidence of fewer words says nothing that could be looked into.
+_FEW: Final = 3
 _DONE: Final[Mapping[str, str]] = {
     "read": "read", "delete": "deleted", "overwrite": "overwritten", "retain": "kept",
     "isolate": "isolated",
@@ -91,11 +95,23 @@ def request_of(
             expected="--identity KIND=VALUE, --identity-file FILE or --case ID",
             fix="add for example --identity email=name@example.org",
         )
+    if evidence is not None and len(evidence.split()) < _FEW and said(evidence, "--evidence"):
+        Output().warn(
+            "Warning: `--evidence` is too short for whoever looks at the case later to see how it"
+            " was checked who asks. Say who checked what, when and how, as in: Kim called the"
+            " number that we had on file on 3 March, and she named her last two orders."
+        )
     return Request(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
         said(same_person, "--same-person"),
     )  # fmt: skip
+
+
+def say_where(common: Common, out: Path | None, path: Path) -> None:
+    """Where a package goes for which no place was named, before anything is written."""
+    if out is None:
+        common.out.say(f"No --out was given: the package goes to {path}, for its owner alone.")
 
 
 @group.command(name="access")
@@ -104,7 +120,8 @@ def access_command(
     identity: Identity = None,
     identity_file: IdentityFile = None,
     out: Annotated[
-        Path | None, Parameter(help="the package to write (default: access-<moment>.zip)")
+        Path | None,
+        Parameter(help="the package to write, as a new file (default: access-<moment>.zip, here)"),
     ] = None,
     override: Override = None,
     evidence: Evidence = None,
@@ -119,12 +136,14 @@ def access_command(
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
     refuse_target(path)
     say = common.out
+    say_where(common, out, path)
     with opened(common, "rights access", acting.role) as (controller, _):
         with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
             controller.deliver(now)
         controller.ledger.checkpoint(now)
         others = also_open(controller, answer.case)
+        lost = astray(controller, common, answer.case)
         unsaid = [".".join(place) for place in not_stated(controller, answer.steps)]
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
@@ -136,17 +155,19 @@ def access_command(
         answer.summary,
     ]
     if answer.complete:
-        words.append(f"Complete. {many(rows, 'row')} written to {path}")
+        words.append(f"Complete. {many(rows, 'row')} written.")
         if unsaid:
             words.append(
                 f"It does not say what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}"
                 " used for: name it under `activities:` in the map."
             )
     else:
-        words += [
-            f"Not complete: {many(rows, 'row')} written to {path}",
-            "Mend what is named above, then ask again; the answer says that it is partial.",
+        words.append(f"Not complete: {many(rows, 'row')} written. The package says so.")
+        words += lost or [
+            "Mend what is named above, then go on with:"
+            f" {common.next('rights', 'access', '--case', answer.case)}"
         ]
+    words.append(f"The package, which only its owner can read (mode 0600): {path}")
     say.result(answer.document(), [words[0], *_others(others), *words[1:]])
     return 0 if answer.complete else 1
 
@@ -194,6 +215,7 @@ def erase_command(
         controller.ledger.checkpoint(now)
         modes = modes_of(controller, answer.steps)
         others = also_open(controller, answer.case)
+        to_do = _to_do(controller, common, answer, modes)
     document = {**answer.document(), **below.document()}
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
@@ -210,22 +232,14 @@ def erase_command(
     ]
     for system, lines in answer.statements.items():
         if show:
-            words += [f"For {system}, to be carried out by a person:", *lines, ""]
+            words += [f"For {system}, to be carried out by a person:", *map(Exact, lines), ""]
         else:
             words.append(
                 f"{system}: {many(len(lines), 'statement')} for a person to carry out; add --show"
                 " to print them (they hold row keys)."
             )
-    again = common.next("rights", "erase", "--case", answer.case)
     if not answer.executed:
-        if override or evidence or case:
-            words.append(f"To carry it out: {again} --yes")
-        else:
-            words += [
-                "To carry it out, say how it was checked who asks (or why not: --override):",
-                f'{again} --evidence "…" --yes',
-            ]
-        words += below.words()
+        words += [*to_do, *below.words()]
     elif answer.complete:
         said = sum(s.word for s in answer.steps)
         words.append(
@@ -240,12 +254,39 @@ def erase_command(
         words.append(f"Her keys: {answer.keys}.")
         words += below.words()
     else:
-        words.append(f"Not complete. Mend what is named above, then go on with: {again} --yes")
+        words += ["Not complete.", *to_do]
     say.result(document, [words[0], *_others(others), *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
         return 0 if answer.complete and not below.failed else 1
     return 1 if blocked else 0
+
+
+def _to_do(
+    controller: Controller, common: Common, answer: EraseAnswer, modes: Mapping[str, Mode]
+) -> list[str]:
+    """What comes next of an erasure that is planned, or that is not complete."""
+    case = controller.cases.get(answer.case)
+    again = common.next("rights", "erase", "--case", case.id)
+    if lost := astray(controller, common, case.id):
+        return lost
+    if answer.executed:
+        return [f"Mend what is named above, then go on with: {again} --yes"]
+    changes = [s for s in answer.steps if s.counts.changed or s.counts.isolated]
+    if not changes and not answer.unreached:
+        why = "all that is held has to stay" if answer.steps else "nothing is held of her"
+        return unchanged(controller, common, case.id, why, named(case, again))
+    if changes and all(modes.get(s.store) is Mode.OBSERVE for s in changes):
+        return [
+            "Nothing would change now, since every system concerned is in mode observe. When"
+            f" that is set: {named(case, again)}"
+        ]
+    if case.evidence or case.override:
+        return [f"To carry it out: {again} --yes"]
+    return [
+        "To carry it out, say how it was checked who asks (or why not: --override):",
+        named(case, again),
+    ]
 
 
 def _others(cases: Sequence[Case]) -> list[str]:
@@ -267,9 +308,8 @@ def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planne
     """The steps of an answer as a table for people."""
     if not steps:
         return "Nothing is held under what was given, in any system that answered."
-    rows: list[tuple[Any, ...]] = []
-    for s in steps:
-        c = s.counts
+
+    def shown(s: StepResult) -> tuple[str, ...]:
         mode = modes.get(s.store, Mode.ACT)
         # "Deleted" is said of what was read back, or was tried; never of what was left alone.
         action = s.action.value if planned or _left_alone(s, modes) else _DONE[s.action.value]
@@ -279,14 +319,13 @@ def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planne
             state = "read back"
         else:
             state = "by a person's word" if s.word else _NOT_DONE[mode]
-        rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained,
-                     c.isolated, state))  # fmt: skip
-    shown = table(
-        ("where", "action", "#found", "#changed", "#retained", "#isolated", "state"), rows
-    )
-    if any(s.store == SYSTEM.name for s in steps):
-        shown += f"\n\n{SYSTEM.name}.*: what Kept itself holds to know her choices and requests."
-    return shown
+        return gathered(s.store, s.dataset), action, state
+
+    rows = [
+        (where, action, c.found, c.changed, c.retained, c.isolated, state)
+        for (where, action, state), c in summed(steps, shown, lambda s: s.counts)
+    ]
+    return table(("where", "action", "#found", "#changed", "#retained", "#isolated", "state"), rows)
 
 
 def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:
@@ -308,21 +347,15 @@ def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: b
 
 def _kept(steps: Sequence[StepResult]) -> list[str]:
     lines = []
-    for s in steps:
-        stays = s.counts.retained + s.counts.isolated
-        if s.reason is None or not stays:
-            continue
-        law = f" ({s.reason.law})" if s.reason.law else ""
-        until = f"until {s.reason.until}" if s.reason.until else "with no end set yet"
+    for one in stays(steps):
+        law = f" ({one.reason.law})" if one.reason.law else ""
         lines.append(
-            f"{s.store}.{s.dataset} keeps {many(stays, 'row')} {until}"
-            f"{', sealed' if s.counts.isolated else ''}:"
-            f" {s.reason.words.rstrip('.')}{law}; clause {s.reason.clause}."
+            f"{one.place} keeps {many(one.rows, 'row')} {one.until}"
+            f"{', sealed' if one.isolated else ''}:"
+            f" {one.reason.words.rstrip('.')}{law}; clause {one.reason.clause}."
         )
-    for s in steps:
-        # What the mode of a system means is said once, for all its steps.
-        if s.problem and not s.problem.startswith("mode "):
-            lines.append(f"{s.store}.{s.dataset}: {s.problem}")
+    # What the mode of a system means is said once, for all its steps.
+    lines += [line for line in problems(steps) if not line.partition(": ")[2].startswith("mode ")]
     return [*lines, ""] if lines else []
 
 

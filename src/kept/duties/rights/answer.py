@@ -7,6 +7,8 @@ and nothing that was not done.
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,14 +18,15 @@ from kept.datamap.map import Dataset
 from kept.datamap.reach import WEAK, reach
 from kept.decide.due import strength
 from kept.decide.ties import Key, norm
-from kept.duties.rights.package import Data, Part
+from kept.duties.rights.package import SHOWN, Data, Part
 from kept.duties.rights.request import capital, sentence, step_document
+from kept.duties.rights.shown import alike
 from kept.model.plan import Counts, Reason, StepResult
 from kept.model.select import KeyRow, KeyTable
 from kept.policy.bundle import Bundle
 from kept.policy.render import day, render
 from kept.policy.shapes import Clock, Organisation
-from kept.records.declared import ABOUT, SYSTEM
+from kept.records.declared import ABOUT, SYSTEM, WORDS
 from kept.records.locator import Held
 from kept.records.subject import LINKING
 from kept.terms.identifiers import KINDS, Identifier
@@ -35,6 +38,8 @@ _CLOCKS: Final[Mapping[Clock, str]] = {
     "contract_end": "the contract ended",
     "closed": "the matter was closed",
 }
+#: Where the next word of a name in camel case begins.
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WITHHELD: Final = "It proves who you are: whoever reads it could pass for you."
 _UNITS: Final = {"Y": "year", "M": "month", "D": "day"}
 
@@ -257,8 +262,8 @@ def page(
             },
         )
         dataset = system.datasets[place[1]]
-        shows = {**_part(data, data.parts[None]), "title": _title(dataset)}
-        shows["secrets"] = [name.replace("_", " ") for name in dataset.secrets]
+        shows = {**_part(system.name, dataset, data, data.parts[None]), "title": _title(dataset)}
+        shows["secrets"] = _columns(system.name, dataset, dataset.secrets)
         group["datasets"].append({**shows, "about": _living(controller, dataset)})
     for group in held.values():
         # What is the same for all of a system is said once.
@@ -268,20 +273,25 @@ def page(
     sentences = _sentences(bundle) if stays.tables else {}
     for place, groups in stays.tables.items():
         system = controller.datamap.systems[place[0]]
+        dataset = system.datasets[place[1]]
+        # Rows that stay for the same reason until many days are one table, with the day of each.
+        together: dict[tuple[object, ...], list[Reason]] = {}
         for reason in groups:
-            if place not in shown or reason not in shown[place].parts:
-                continue
+            if place in shown and reason in shown[place].parts:
+                together.setdefault(alike(reason), []).append(reason)
+        for reasons in together.values():
+            reason = reasons[0]
             kept.append(
                 {
-                    **_part(shown[place], shown[place].parts[reason]),
+                    **_parts(system.name, dataset, shown[place], reasons, language),
                     **_reason(reason),
-                    "title": _title(system.datasets[place[1]]),
-                    "secrets": [n.replace("_", " ") for n in system.datasets[place[1]].secrets],
+                    "title": _title(dataset),
+                    "secrets": _columns(system.name, dataset, dataset.secrets),
                     "system": system.title or system.name,
                     "country": system.country,
                     "isolated": place in isolated,
                     "law": capital(reason.law or ""),
-                    "until_words": day(reason.until, language) if reason.until else None,
+                    "until_words": _until(reasons, language),
                     "promise": sentences.get(reason.clause),
                 }
             )
@@ -331,13 +341,59 @@ def _reason(reason: Reason) -> dict[str, Any]:
     }
 
 
-def _part(data: Data, part: Part) -> dict[str, Any]:
+def _part(system: str, dataset: Dataset, data: Data, part: Part) -> dict[str, Any]:
     return {
         "file": data.file,
-        "columns": [column.replace("_", " ") for column in data.columns],
+        "columns": _columns(system, dataset, data.columns),
         "rows": part.rows,
         "count": part.count,
     }
+
+
+def _parts(
+    system: str, dataset: Dataset, data: Data, reasons: Sequence[Reason], language: str
+) -> dict[str, Any]:
+    """Rows that stay for reasons that differ in their day alone; where they do, each says its."""
+    one = _part(system, dataset, data, data.parts[reasons[0]])
+    if len(reasons) == 1:
+        return one
+    ordered = sorted(reasons, key=strength)
+    rows = [
+        [*row, day(reason.until, language) if reason.until else "–"]
+        for reason in ordered
+        for row in data.parts[reason].rows
+    ]
+    count = sum(data.parts[reason].count for reason in reasons)
+    return {**one, "columns": [*one["columns"], "stays until"], "rows": rows[:SHOWN],
+            "count": count}  # fmt: skip
+
+
+def _until(reasons: Sequence[Reason], language: str) -> str | None:
+    days = sorted(reason.until for reason in reasons if reason.until)
+    if not days:
+        return None
+    first, last = day(days[0], language), day(days[-1], language)
+    if first == last:
+        return first
+    return f"{first} to {last}. Each record stays until its own day, which stands beside it."
+
+
+def _columns(system: str, dataset: Dataset, columns: Iterable[str]) -> list[str]:
+    """Fields as people call them: what they identify by, where one field does; else their names."""
+    kinds = Counter(field.identifies for field in dataset.fields.values())
+    made = []
+    for name in columns:
+        field = dataset.fields.get(name)
+        kind = field.identifies if field else None
+        own = WORDS.get(name) if system == SYSTEM.name else None
+        made.append(own or (KINDS[kind] if kind and kinds[kind] == 1 else _readable(name)))
+    return made
+
+
+def _readable(name: str) -> str:
+    """A name of a column as words: `made_at` and `madeAt` are "made at"."""
+    words = _HUMP.sub(" ", name).replace("_", " ").split()
+    return " ".join(w.lower() if w.istitle() else w for w in words) or name
 
 
 def _living(controller: Controller, dataset: Dataset) -> dict[str, Any]:

@@ -45,10 +45,10 @@ class Whom:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Told:
     """One activity, as she is told of it: what for, on which ground, by which clauses, and why
-    it stops or goes on.
+    it stops or goes on. They are ordered by what is shown of them.
     """
 
     purpose: str
@@ -109,7 +109,7 @@ class ChoiceAnswer:
         }
 
 
-def one_person(people: Sequence[Sequence[Identifier]]) -> tuple[Identifier, ...]:
+def one_person(people: Sequence[Sequence[Identifier]], case: Case) -> tuple[Identifier, ...]:
     """The identifiers of the one person whose choice it is, of which one at least names her."""
     if len(people) != 1:
         raise UsageError("a choice is that of one person", met=f"{len(people)} people")
@@ -117,7 +117,9 @@ def one_person(people: Sequence[Sequence[Identifier]]) -> tuple[Identifier, ...]
         raise UsageError(
             "what was given does not name one person, so no choice can hold for her",
             expected=f"at least one of {', '.join(LINKING)}",
-            fix="add one of these with --identity",
+            fix=f"ask her for one of these and open a new case with it; case {case.id} ends with"
+            f' `kept case withdraw {case.id} --reason "…"`, or, where she gives none, with'
+            f' `kept case refuse {case.id} --reason "…"`',
         )
     return tuple(people[0])
 
@@ -131,7 +133,7 @@ def whom(
     Raises Ambiguous where what is given leads to several people; with `several`, the choice then
     holds for what was given and for nothing else.
     """
-    given = one_person(people)
+    given = one_person(people, case)
     located = controller.locate(people)
     rows = controller.keys(located)
     warnings = located.warnings

@@ -254,7 +254,8 @@ def _answer(
         rests.setdefault(activity, one)
     return ChoiceAnswer(
         case.id, "objection", executed, complete, case.state.value,
-        tuple(stops.values()), tuple(t for a, t in waits.items() if a not in stops),
-        tuple(t for a, t in rests.items() if a not in stops and a not in waits),
+        tuple(sorted(stops.values())),
+        tuple(sorted(t for a, t in waits.items() if a not in stops)),
+        tuple(sorted(t for a, t in rests.items() if a not in stops and a not in waits)),
         (), her.unreached, her.warnings,
     )  # fmt: skip

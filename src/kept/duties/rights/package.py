@@ -311,8 +311,9 @@ def words(value: Value) -> str:
 
 
 def _moment(value: dt.datetime) -> str:
-    """To the minute; the zone is named where there is one."""
+    """To the minute, in UTC where the zone is known; that it is UTC the page says once."""
     if value.utcoffset():
-        return value.isoformat(" ", "minutes")
-    text = value.replace(tzinfo=None).isoformat(" ", "minutes")
-    return text if value.tzinfo is None else f"{text} UTC"
+        # The first and the last hours of the calendar may have no time in UTC.
+        with contextlib.suppress(OverflowError):
+            value = value.astimezone(dt.UTC)
+    return value.replace(tzinfo=None).isoformat(" ", "minutes")

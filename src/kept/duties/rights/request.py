@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from kept.controller import Controller, Located, Place
 from kept.database import Connection
-from kept.datamap.reach import shape
+from kept.datamap.reach import WEAK, shape
 from kept.duties.rights.doubt import Ambiguous
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -17,7 +17,7 @@ from kept.model.plan import StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
-from kept.records.case_state import ENDS
+from kept.records.case_state import ENDS, TRANSITIONS
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import RIGHTS
 
@@ -157,8 +157,9 @@ def close_case(
     case = controller.cases.get(case_id)
     with controller.database.connection() as connection:
         case = controller.cases.end(
-            case, WITHOUT[outcome], reason, actor, now, connection=connection
-        )
+            case, WITHOUT[outcome], reason, actor, now, idle=idle(controller, case),
+            connection=connection,
+        )  # fmt: skip
         body = {
             "case": case.id,
             "state": case.state.value,
@@ -167,6 +168,20 @@ def close_case(
         }
         controller.ledger.append_in(connection, [Entry("case.moved", now, body)])
     return case
+
+
+def idle(controller: Controller, case: Case) -> bool:
+    """Whether a case has nothing to write: it is to read only, or nobody could be searched for."""
+    right = RIGHTS[case.right]
+    if right.writes:
+        return not searched(controller, controller.cases.identifiers(case))
+    return not right.chooses
+
+
+def can_end(controller: Controller, case: Case, to: State) -> bool:
+    """Whether a case can be refused or withdrawn (`close_case`)."""
+    late = case.state is State.CHECKED and idle(controller, case)
+    return to in TRANSITIONS[case.state] or late
 
 
 def _settled(
@@ -264,9 +279,13 @@ def refuse_mixed(
 
 
 def also_open(controller: Controller, case: str) -> tuple[Case, ...]:
-    """Other cases that name one of the same identifiers and have not ended, oldest first."""
+    """Other cases that name one of the same identifiers and have not ended, oldest first.
+
+    Not by what two people can have in common: a name.
+    """
     named = controller.cases.identifiers(controller.cases.get(case))
-    met = {c.id: c for one in named for i in one for c in controller.cases.naming(i)}
+    strong = [i for one in named for i in one if i.kind not in WEAK]
+    met = {c.id: c for i in strong for c in controller.cases.naming(i)}
     return tuple(met[i] for i in sorted(met) if i != case and met[i].state not in ENDS)
 
 

@@ -256,6 +256,7 @@ def _answer(
         told(controller, e, _STOPS) for e in met if e.stops and e.activity.purpose not in agreed
     )
     return ChoiceAnswer(
-        case.id, "restriction", executed, complete, case.state.value, stops, (), going, (),
+        case.id, "restriction", executed, complete, case.state.value,
+        tuple(sorted(stops)), (), tuple(sorted(going)), (),
         her.unreached, her.warnings,
     )  # fmt: skip

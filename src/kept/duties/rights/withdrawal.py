@@ -299,8 +299,9 @@ def _answer(
             rests[e.activity.id] = told(controller, e, "it does not rest on consent")
     unreached = dict(her.unreached) | dict(made.unreached)
     return ChoiceAnswer(
-        case.id, "withdrawal", executed, complete, case.state.value, tuple(stops.values()), (),
-        tuple(rests.values()), steps, tuple(sorted(unreached.items())),
+        case.id, "withdrawal", executed, complete, case.state.value,
+        tuple(sorted(stops.values())), (), tuple(sorted(rests.values())), steps,
+        tuple(sorted(unreached.items())),
         tuple(dict.fromkeys((*her.warnings, *made.warnings))), statements or {},
     )  # fmt: skip
 

@@ -1,0 +1,211 @@
+"""What a command says of the case it leaves open: what was met, once, and what comes next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tests.app.conftest import Kept, Ran
+
+from kept.app.commands.common import program
+
+OVERRIDE = ("--override", "a test")
+ANA = ("--identity", "email=ana@example.org")
+NAME = ("--identity", "name=Ana")
+
+
+def commands(ran: Ran) -> list[list[str]]:
+    """The commands that are offered, as words after the program, filled in."""
+    found = re.findall(rf"{re.escape(program())} ((?:rights|case) [^`\n]+)", ran.said)
+    return [shlex.split(one.replace("…", "she called from the number on file")) for one in found]
+
+
+def case_of(ran: Ran) -> str:
+    met = re.search(r"[Cc]ase ([0-9a-f-]{36})", ran.said)
+    assert met is not None, ran.said
+    return met[1]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("access",),
+        ("port",),
+        ("erase",),
+        ("erase", "--yes"),
+        ("object", "--purpose", "marketing"),
+        ("restrict", "--ground", "claims"),
+    ],
+    ids=" ".join,
+)
+def test_a_case_on_a_name_alone_says_how_it_can_end_and_ends_so(
+    kept: Kept, place: Path, asked: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.parent)
+    ran = kept("rights", *asked, *NAME, *OVERRIDE, "--dir", place)
+    case = case_of(ran)
+    assert ran.said.count("not searched: ") <= 1
+    assert "To carry it out" not in ran.said
+    ends = {c[1]: c for c in commands(ran) if c[0] == "case" and case in c}
+    assert set(ends) >= {"refuse", "withdraw"}
+    assert "account, email" in ran.said
+    if asked in (("access",), ("erase", "--yes")):
+        assert kept("case", "show", case, "--json", "--dir", place).document["state"] == "checked"
+    ended = kept(*ends["refuse"])
+    assert ended.status == 0, ended.said
+    shown = kept("case", "show", case, "--json", "--dir", place).document
+    assert shown["state"] == "refused"
+    assert shown["closed_at"]
+
+
+def test_a_name_leads_to_nobody_elses_cases(kept: Kept, place: Path) -> None:
+    kept("rights", "erase", *NAME, "--dir", place)
+    assert "Also open" not in kept("rights", "erase", *NAME, "--dir", place).out
+
+
+def test_a_case_that_wrote_is_not_refused_any_more(kept: Kept, place: Path) -> None:
+    with sqlite3.connect(place / "example.sqlite3") as shop:
+        shop.execute("CREATE TRIGGER stay BEFORE DELETE ON message BEGIN SELECT RAISE(IGNORE); END")
+    begun = kept("rights", "erase", *ANA, *OVERRIDE, "--yes", "--dir", place)
+    assert begun.status == 1
+    case = case_of(begun)
+    refused = kept("case", "refuse", case, "--reason", "not today", "--dir", place)
+    assert refused.status != 0
+    assert kept("case", "show", case, "--json", "--dir", place).document["state"] != "refused"
+
+
+@pytest.mark.parametrize("verb", ["refuse", "withdraw"])
+def test_an_ended_case_is_named_with_its_day_and_outcome(
+    kept: Kept, place: Path, verb: str
+) -> None:
+    ended = ("erase", *ANA, *OVERRIDE, "--yes", "--now", "2026-12-01")
+    case = kept("rights", *ended, "--json", "--dir", place).document["case"]
+    late = kept("case", verb, case, "--reason", "x y z", "--dir", place)
+    assert late.status == 2
+    assert "expected a case that is open" in late.err
+    assert "met one that was closed on 2026-12-01 as carried out" in late.err
+    assert f"kept case show {case}" in late.err
+    other = case_of(kept("rights", "erase", *ANA, "--dir", place))
+    day = ("--now", "2026-12-02", "--dir", place)
+    assert kept("case", "withdraw", other, "--reason", "she called", *day).status == 0
+    again = kept("case", verb, other, "--reason", "x y z", "--dir", place)
+    assert "closed on 2026-12-02 as withdrawn" in again.err
+
+
+def test_a_plan_that_changes_nothing_says_so(kept: Kept, place: Path) -> None:
+    plan = kept("rights", "erase", "--identity", "email=nobody@example.org", "--dir", place)
+    assert "Nothing would change: nothing is held of her." in plan.out
+    assert "To carry it out" not in plan.out
+    close, *ends = commands(plan)
+    assert {c[1] for c in ends} == {"refuse", "withdraw"}
+    done = kept(*close)
+    assert done.status == 0, done.said
+    assert "Complete" in done.out
+    assert "To carry it out" in kept("rights", "erase", *ANA, "--dir", place).out
+
+
+def test_rows_that_stay_until_many_days_are_one_line(kept: Kept, place: Path) -> None:
+    file = place / "kept.toml"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace('# "retention.invoices" = "P…"', '"retention.invoices" = "P10Y"'))
+    with sqlite3.connect(place / "example.sqlite3") as shop:
+        shop.execute("DELETE FROM purchase")
+        columns = [row[1] for row in shop.execute("PRAGMA table_info(purchase)")]
+        for number in range(12):
+            made = {"purchase_id": number + 1, "customer_id": 1, "made_at": f"20{20 + number % 6}-"
+                    f"{number + 1:02}-01 00:00:00"}  # fmt: skip
+            values = [made.get(c, "x" if c == "title" else 1) for c in columns]
+            shop.execute(f"INSERT INTO purchase VALUES ({', '.join('?' * len(values))})", values)
+    plan = kept("rights", "erase", *ANA, *OVERRIDE, "--dir", place)
+    rows = [line for line in plan.out.splitlines() if line.startswith("example.purchase")]
+    assert len(rows) == 2, plan.out
+    assert rows[0].split()[1:3] == ["retain", "12"]
+    assert "keeps 12 rows until 2030-01-01 … 2035-12-01:" in rows[1]
+    told = kept("rights", "erase", *ANA, *OVERRIDE, "--json", "--dir", place).document
+    days = [s["until"] for s in told["steps"] if s["dataset"] == "purchase"]
+    assert len(set(days)) == 12
+    done = kept("rights", "erase", *ANA, *OVERRIDE, "--yes", "--dir", place)
+    assert done.status == 0, done.said
+    shown = kept("case", "show", case_of(done), "--dir", place).out
+    assert len([line for line in shown.splitlines() if line.startswith("example.purchase")]) == 1
+
+
+def test_kepts_own_records_are_named_in_words(kept: Kept, place: Path) -> None:
+    held = ("--ground", "a dispute about a bill", "--clause", "RET-10", "--dir", place)
+    assert kept("hold", "add", *ANA, *held).status == 0
+    plan = kept("rights", "erase", *ANA, *OVERRIDE, "--dir", place)
+    assert "Kept's own records (" in plan.out
+    assert not re.search(r"\bown\.[a-z_]+", plan.out)
+    told = kept("rights", "erase", *ANA, *OVERRIDE, "--json", "--dir", place).document
+    assert {s["store"] for s in told["steps"]} >= {"own", "example"}
+
+
+def test_what_stops_is_ordered_by_what_is_shown(kept: Kept, place: Path) -> None:
+    told = kept("rights", "restrict", "--ground", "claims", *ANA, *OVERRIDE, "--json",
+                "--dir", place).document  # fmt: skip
+    for one in (told["stops"], told["goes_on"]):
+        shown = [(t["purpose"], t["title"]) for t in one]
+        assert shown == sorted(shown)
+    assert len(told["stops"]) > 3
+
+
+def test_only_clauses_by_which_data_may_stay_allow_a_hold(kept: Kept, place: Path) -> None:
+    held = ("hold", "add", *ANA, "--ground", "a dispute about a bill", "--dir", place)
+    for clause in ("RIGHT-1", "RET-5", "SEC-1"):
+        refused = kept(*held, "--clause", clause)
+        assert refused.status == 2
+        assert "expected one by which data may stay: RET-4, RET-10; met a clause of" in refused.err
+    assert kept("hold", "list", "--json", "--dir", place).document["holds"] == []
+    for clause in ("RET-4", "RET-10"):
+        assert kept(*held, "--clause", clause).err == ""
+
+
+def test_a_policy_that_does_not_tell_is_said_not_to(kept: Kept, place: Path) -> None:
+    clauses = place / "policy" / "clauses.yml"
+    text = clauses.read_text("utf-8")
+    clauses.write_text(text.replace("RET-4:\n  mode: may", "RET-4:\n  mode: must"))
+    retention = place / "policy" / "retention.yml"
+    text = retention.read_text("utf-8")
+    retention.write_text(re.sub(r"(?m)^  law:\n(    .*\n)+", "  law: null\n", text))
+    placed = kept("hold", "add", *ANA, "--ground", "a dispute", "--clause", "SEC-1", "--dir", place)
+    assert placed.status == 0, placed.said
+    assert "it was not checked that this one does" in placed.err
+
+
+def test_publishing_names_what_is_left_to_choose(kept: Kept, place: Path) -> None:
+    told = kept("policy", "publish", "--dir", place).out
+    listed = kept("policy", "check", "--json", "--dir", place).document["choices_open"]
+    assert f"{len(listed)} choices not made yet" in told
+    assert f"{place}/kept.toml" in told
+    again = kept("policy", "publish", "--json", "--dir", place).document
+    assert sorted(again["choices_open"]) == sorted(listed)
+
+
+def test_evidence_of_a_word_is_taken_with_a_warning(kept: Kept, place: Path) -> None:
+    short = kept("rights", "erase", *ANA, "--evidence", "yes", "--dir", place)
+    assert short.status == 0
+    assert short.err.count("Warning: `--evidence` is too short") == 1
+    good = "Kim called the number on file, and she named her last order"
+    assert kept("rights", "erase", *ANA, "--evidence", good, "--dir", place).err == ""
+
+
+def test_a_package_says_where_it_goes(
+    kept: Kept, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.parent)
+    ran = kept("rights", "access", *ANA, *OVERRIDE, "--now", "2026-11-24T10:00:00Z", "--dir", place)
+    (made,) = place.parent.glob("access-*.zip")
+    first, *_, last = ran.out.splitlines()
+    assert str(made) in first
+    assert last == f"The package, which only its owner can read (mode 0600): {made}"
+    assert made.stat().st_mode & 0o777 == 0o600
+    whole = made.read_bytes()
+    again = kept(
+        "rights", "access", *ANA, *OVERRIDE, "--now", "2026-11-24T10:00:00Z", "--dir", place
+    )
+    assert again.status == 2
+    assert "nothing was written over" in again.err
+    assert made.read_bytes() == whole
