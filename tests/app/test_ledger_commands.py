@@ -27,7 +27,14 @@ def place(tmp_path: Path, fresh_pg_url: str, kept: Kept) -> Path:
     return made
 
 
-@pytest.mark.parametrize("harm", [ALTERED, CUT], ids=["altered", "cut off"])
+#: Every signature taken away, by somebody who may do anything in the database.
+BARE = (
+    "ALTER TABLE ledger_checkpoint DISABLE TRIGGER USER; DELETE FROM ledger_checkpoint;"
+    " ALTER TABLE ledger_checkpoint ENABLE TRIGGER USER"
+)
+
+
+@pytest.mark.parametrize("harm", [ALTERED, CUT, BARE], ids=["altered", "cut off", "bare"])
 def test_a_ledger_that_does_not_hold_is_not_signed(
     harm: str, place: Path, fresh_pg_url: str, kept: Kept, tmp_path: Path
 ) -> None:
@@ -45,7 +52,7 @@ def test_a_ledger_that_does_not_hold_is_not_signed(
     assert "nothing was signed" in refused.err
     copied = kept("ledger", "export", tmp_path / "copy", "--dir", place)
     assert copied.status == 1, copied.said
-    assert "does NOT hold" in copied.out
+    assert "does NOT hold" in copied.out or "no signed head" in copied.err
     # Controls say what they see, and write nothing on top of it.
     proved = kept("prove", "--dir", place)
     assert proved.status == 1
@@ -53,3 +60,44 @@ def test_a_ledger_that_does_not_hold_is_not_signed(
     with psycopg.connect(fresh_pg_url) as connection:
         after = connection.execute("SELECT count(*) FROM ledger_checkpoint").fetchone()
     assert after == signed
+
+
+def test_signatures_that_were_taken_away_are_missed(
+    place: Path, fresh_pg_url: str, kept: Kept
+) -> None:
+    with psycopg.connect(fresh_pg_url) as connection:
+        connection.execute(BARE.encode())
+    said = kept("ledger", "verify", "--dir", place)
+    assert said.status == 1
+    assert "signatures were taken away" in said.out
+    doctor = kept("doctor", "--json", "--dir", place).document
+    (of_ledger,) = (c for c in doctor["checks"] if c["name"] == "ledger")
+    assert of_ledger["ok"] is False
+    # What is signed afterwards does not bring them back.
+    opened = kept("rights", "access", "--identity", "email=ben@example.org", "--override", "test",
+                  "--out", place / "ben.zip", "--dir", place)  # fmt: skip
+    assert opened.status in (0, 1), opened.said
+    with psycopg.connect(fresh_pg_url) as connection:
+        assert connection.execute("SELECT 1 FROM ledger_checkpoint").fetchone()
+    assert kept("ledger", "verify", "--json", "--dir", place).document["ok"] is False
+
+
+def test_a_ledger_that_nobody_signed_is_not_said_to_hold(
+    tmp_path: Path, fresh_pg_url: str, kept: Kept
+) -> None:
+    """No run proves that there was a signature; but nothing is signed."""
+    made = make(tmp_path / "world", fresh_pg_url)
+    who = ("--identity", "email=ana@example.org", "--override", "test", "--dir", made)
+    assert kept("rights", "erase", *who).status == 0
+    with psycopg.connect(fresh_pg_url) as connection:
+        connection.execute(BARE.encode())
+    said = kept("ledger", "verify", "--dir", made)
+    assert said.status == 1
+    assert "is not signed" in said.out
+    assert "The ledger holds" not in said.out
+    doctor = kept("doctor", "--json", "--dir", made).document
+    (of_ledger,) = (c for c in doctor["checks"] if c["name"] == "ledger")
+    assert of_ledger["ok"] is None
+    assert "signed by nothing" in of_ledger["words"]
+    assert kept("ledger", "checkpoint", "--dir", made).status == 0
+    assert "The ledger holds." in kept("ledger", "verify", "--dir", made).out

@@ -266,3 +266,25 @@ def test_RIGHT_15_rows_whose_keys_differ_only_in_case_are_two_rows(world: Path) 
     assert answer.complete
     assert [s.counts.changed for s in answer.steps if s.dataset == "note"] == [3]
     assert sql(world, "SELECT id FROM note") == [("c1",)]
+
+
+def test_RIGHT_15_an_account_used_again_goes_beside_what_an_erasure_kept(world: Path) -> None:
+    """RIGHT-15: rows kept by the earlier erasure refer to hers: it is emptied again, others go."""
+    assert _erase(world, ANA).complete
+    kept = sql(world, "SELECT * FROM invoice WHERE customer = 1")
+    assert len(kept) == 1
+    _script(
+        world,
+        "UPDATE customer SET email = 'ana.new@example.org', name = 'Ana' WHERE id = 1;"
+        "INSERT INTO signup VALUES (50, 1, 'trial', '2026-11-01 00:00:00', 'contract');",
+    )
+    done = _erase(world, "email=ana.new@example.org")
+    acted = {s.dataset: (s.action.value, s.reason and s.reason.words) for s in done.steps}
+    assert acted["customer"] == ("overwrite", "What stays of “Invoices” refers to it.")
+    assert acted["signup"] == ("delete", None)
+    assert any("in use again" in words for words in done.warnings)
+    assert sql(world, "SELECT email, name FROM customer WHERE id = 1") == [
+        ("erased-1@erased.invalid", "erased")
+    ]
+    assert sql(world, "SELECT * FROM signup WHERE customer = 1") == []
+    assert sql(world, "SELECT * FROM invoice WHERE customer = 1") == kept

@@ -262,7 +262,7 @@ class Controller:
 
     def keys(self, found: Located) -> dict[Place, KeyTable]:
         """The keys of the rows found, without those that are retained (the locator has them)."""
-        shown, met, refilled = {}, 0, dict[Place, int]()
+        shown, met, refilled = {}, set[Place](), dict[Place, int]()
         veil = self.locator.veil()
         for place, table in locating.keys(self._stores, found).items():
             if not veil.covers(*place):
@@ -276,14 +276,15 @@ class Controller:
                 hidden = veil.hidden(*place, keys)
                 found.unreached.setdefault(place[0], str(problem))
             rows = tuple(r for r, hide in zip(table.rows, hidden, strict=True) if not hide)
-            met += len(table.rows) - len(rows)
+            if len(rows) < len(table.rows):
+                met.add(place)
             again = sum(veil.hidden(*place, [key for _, key in rows]))
             if again:
                 refilled[place] = again
             if rows:
                 shown[place] = KeyTable(table.fields, rows)
         # A key given away again leads to rows of its own only: then there is nothing to look at.
-        found.refilled = refilled if met else {}
+        found.refilled, found.hidden = refilled if met else {}, frozenset(met)
         return shown
 
     def retained(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Retained:

@@ -22,7 +22,7 @@ class Located:
     there nothing is complete. `warnings` say what was not searched for and why. `values` are
     those by which rows of one dataset lead to others (`reach.Reach.values`). `refilled` counts
     rows that an erasure wrote over and that say something else by now, where the search leads
-    to rows that it kept (`Controller.keys`).
+    to rows that it kept (`Controller.keys`); `hidden` names the places of these.
     """
 
     people: tuple[tuple[Identifier, ...], ...]
@@ -31,6 +31,7 @@ class Located:
     warnings: tuple[str, ...] = ()
     values: dict[Place, KeyTable] = field(default_factory=dict)
     refilled: dict[Place, int] = field(default_factory=dict)
+    hidden: frozenset[Place] = frozenset()
 
 
 def locate(

@@ -14,7 +14,8 @@ from kept.errors import KeptError, Tampered, UsageError
 from kept.ledger.entry import Entry, name
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Clause
-from kept.records.run import Runs, digest, lost
+from kept.records import wholeness
+from kept.records.run import Runs, digest
 
 #: Findings kept of one run; the rest are counted in the last one.
 MOST_FINDINGS = 50
@@ -74,7 +75,7 @@ def run(
     entries = [_entry(e, digest(d)) for e, d in zip(done, documents, strict=True)]
     try:
         runs = Runs(controller.database)
-        if lost(runs.last(), controller.ledger.size()):
+        if wholeness.missing(controller.database, controller.ledger):
             return done  # a ledger that was cut off would give the same numbers away twice
         with controller.database.connection() as connection:
             indices = controller.ledger.append_in(connection, entries)

@@ -139,15 +139,13 @@ def wanted(
 ) -> dict[tuple[Place, Place], list[Link]]:
     """(referring, referred to) → the references that decide whether found rows may go.
 
-    `held` are the places some of whose rows may have to stay. References along which a search
-    goes are asked only where the referring rows may stay: all of these are found, and are to
-    go as well. All others are asked: strangers' rows may hang on them.
+    `held` are the places some of whose rows may have to stay, found or not. References
+    along which a search goes are asked only where the referring rows may stay: all of these are
+    found, and are to go as well. All others are asked: strangers' rows may hang on them.
     """
     full = {place for place, table in found.items() if table.rows}
-    staying = {
-        place
-        for place in full
-        if place in held or datamap.dataset(*place).on_erase is not OnErase.DELETE
+    staying = set(held) | {
+        place for place in full if datamap.dataset(*place).on_erase is not OnErase.DELETE
     }
     # Rows that the map wants to stay anyway need no further reason.
     asked = [
@@ -176,11 +174,14 @@ def questions(
     laws: Collection[str],
     holds: Collection[tuple[str | None, str | None]] = (),
     foreign_keys: Mapping[Place, Iterable[Link]] | None = None,
+    hidden: Collection[Place] = (),
 ) -> Questions:
     """What to read before planning what becomes of the rows `found`.
 
     `laws`: retention classes that a law keeps; `holds`: (system, dataset) of each explicit
-    hold, None for all; `foreign_keys`: the real ones, as links (Store.datasets).
+    hold, None for all; `foreign_keys`: the real ones, as links (Store.datasets); `hidden`: places
+    with rows that the search met and that are not among `found`, because an earlier erasure
+    retains them: they stay, and what they refer to cannot go.
     """
     dates: dict[str, list[Select]] = {}
     clocks: dict[Place, str] = {}
@@ -198,7 +199,7 @@ def questions(
             fields = tuple(dict.fromkeys((*dataset.key, dataset.clock)))
             dates.setdefault(place[0], []).append(by_key(place[1], table, fields))
             clocks[place] = dataset.clock
-    pairs = wanted(datamap, found, held, foreign_keys)
+    pairs = wanted(datamap, found, held.union(hidden), foreign_keys)
     for place in held:
         dataset = datamap.dataset(*place)
         if dataset.retention in laws:

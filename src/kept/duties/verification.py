@@ -20,7 +20,8 @@ from kept.controls.registry import Finding, Looked, control, registered
 from kept.decide.use import use
 from kept.errors import StoreError, Tampered
 from kept.model.decision import Ask, Facts
-from kept.records.run import Runs, digest, lost
+from kept.records import wholeness
+from kept.records.run import digest
 
 #: Seconds that the independent verifier may take.
 _PATIENCE: Final = 600
@@ -177,18 +178,19 @@ def every_clause_has_a_trail(
     yield Looked(count + len(rows), "checked clauses and runs")
 
 
-@control("ledger.is-whole")
+@control(wholeness.CONTROL)
 def ledger_is_whole(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """An independent program finds the whole ledger unaltered, in order and signed.
 
     So does the ledger itself: it also sees what no copy holds, as under which kind an entry is
     found.
     """
-    last = Runs(controller.database).last()
-    report = controller.ledger.verify()
-    cut = lost(last, report.entries)
-    for problem in (*report.problems, *([cut] if cut else [])):
+    report = wholeness.look(controller.database, controller.ledger)
+    for problem in report.problems:
         yield Finding("the ledger", problem, _RESTORE)
+    if not report.ok:  # and it is not signed for once more
+        yield Looked(report.entries, "entries of the ledger")
+        return
     with tempfile.TemporaryDirectory(prefix="kept-") as scratch:
         target = Path(scratch) / "ledger"
         try:

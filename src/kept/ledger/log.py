@@ -194,6 +194,12 @@ class Ledger:
             )
         return signed
 
+    def sizes(self) -> frozenset[int]:
+        """How many entries each checkpoint is of, whether or not its signature holds."""
+        with self.database.connection() as connection:
+            rows = connection.execute("SELECT size FROM ledger_checkpoint").fetchall()
+        return frozenset(int(row[0]) for row in rows)
+
     def newest(self) -> Checkpoint | None:
         """The newest checkpoint, its signatures verified; None before the first."""
         with self.database.connection() as connection:

@@ -57,6 +57,16 @@ class Runs:
         assert row is not None
         return int(row[0])
 
+    def counted(self, control: str) -> frozenset[int]:
+        """How much each run of a control looked at that passed, as far as it looked at anything."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT (document->>'looked_at')::bigint FROM control_run"
+                " WHERE control = %s AND document->>'outcome' = 'pass'",
+                [control],
+            ).fetchall()
+        return frozenset(int(row[0]) for row in rows if row[0])
+
 
 def lost(last: int, entries: int) -> str | None:
     """What says that a ledger of so many entries was longer once, in words; None: nothing.

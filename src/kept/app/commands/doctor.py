@@ -24,7 +24,7 @@ from kept.keys import Vault
 from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.policy import clauses
-from kept.records.run import Runs, lost
+from kept.records import wholeness
 from kept.records.version import Versions
 
 #: Ledgers of more entries are looked at by their tree only: a glance takes no minutes.
@@ -154,20 +154,18 @@ def _ledger(config: Deployment, database: Database) -> _Check:
         signer = KeySigner(vault.signing_key())
         ledger = Ledger(database, signer, f"kept/{config.read_bundle().id}")
         deep = ledger.size() <= _DEEP
-        last = Runs(database).last()
-        report = ledger.verify(deep)
-        cut = lost(last, report.entries)
+        report = wholeness.look(database, ledger, deep=deep)
     except KeptError as problem:
         return _failed("ledger", problem)
-    problems = [*report.problems, *([cut] if cut else [])]
-    if problems:
-        words = f"not as it was written: {'; '.join(problems)}"
+    if report.problems:
+        words = f"not as it was written: {'; '.join(report.problems)}"
         return _Check("ledger", False, words, [_RESTORE])
     if not report.entries:
         return _Check("ledger", True, "nothing was recorded yet")
+    bare = wholeness.unsigned(report)
+    if bare is not None:
+        return _Check("ledger", None, bare, ["sign for them with `kept ledger checkpoint`"])
     words = f"{report.entries:,} entries hold, {report.signed:,} of them signed for"
-    if not report.signed:
-        return _Check("ledger", None, words, ["sign for them with `kept ledger checkpoint`"])
     return _Check("ledger", True, words + ("" if deep else "; only the tree over them was checked"))
 
 

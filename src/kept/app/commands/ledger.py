@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from kept.controller import Controller
 from kept.errors import Tampered, UsageError
 from kept.ledger.audit import Report
 from kept.ledger.proof import is_note
-from kept.records.run import Runs, lost
+from kept.records import wholeness
 
 group = App(name="ledger", help="The record of what happened, which cannot be altered unseen.")
 
@@ -63,9 +62,15 @@ def verify(
         f"{report.entries:,} entries, {report.signed:,} of them signed for, root {report.root}"
     )
     words += [f"Not checked: {what}" for what in report.unchecked]
-    words.append("The ledger holds." if report.ok else "The ledger does NOT hold.")
+    bare = wholeness.unsigned(report)
+    if not report.ok:
+        words.append("The ledger does NOT hold.")
+    elif bare is not None:
+        words.append(f"The ledger is {bare}. If signing it now is right: `kept ledger checkpoint`")
+    else:
+        words.append("The ledger holds.")
     common.out.result(document, words)
-    return 0 if report.ok else 1
+    return 0 if report.ok and bare is None else 1
 
 
 @group.command
@@ -75,6 +80,8 @@ def export(directory: Path, /, *, common: Common = COMMON) -> int:
         report = _report(controller)
         if report.ok:  # what was altered is not signed for once more
             controller.ledger.checkpoint(moment(None))
+        elif controller.ledger.newest() is None:
+            raise _tampered(report, "there is no signed head to copy")
         try:
             done = controller.ledger.export(directory.absolute())
         except OSError as problem:
@@ -117,11 +124,7 @@ def checkpoint(
     with opened(common) as (controller, _), common.out.progress("checking the ledger"):
         report = _report(controller)
         if not report.ok:
-            raise Tampered(
-                f"the ledger is not as it was written: {report.problems[0]}; nothing was signed",
-                fix="see `kept ledger verify`, and restore Kept's database from a backup before"
-                " the change",
-            )
+            raise _tampered(report, "nothing was signed")
         signed = controller.ledger.checkpoint(moment(now))
         key = str(controller.ledger.key)
     document = {
@@ -137,12 +140,14 @@ def checkpoint(
 
 def _report(controller: Controller, since: bytes | None = None) -> Report:
     """What the ledger says of itself, and what Kept's other tables say of it."""
-    last = Runs(controller.database).last()
-    report = controller.ledger.verify(since=since)
-    cut = lost(last, report.entries)
-    if cut is None:
-        return report
-    return replace(report, ok=False, problems=(*report.problems, cut))
+    return wholeness.look(controller.database, controller.ledger, since=since)
+
+
+def _tampered(report: Report, then: str) -> Tampered:
+    return Tampered(
+        f"the ledger is not as it was written: {report.problems[0]}; {then}",
+        fix="see `kept ledger verify`, and restore Kept's database from a backup before the change",
+    )
 
 
 def _altered(report: Report) -> list[str]:

@@ -16,6 +16,7 @@ from kept.controls.evidence import Evidence
 from kept.controls.runner import ClauseReport
 from kept.errors import Tampered, UsageError
 from kept.policy.bundle import Bundle
+from kept.records import wholeness
 
 #: Outcomes that mean: a promise is not kept, or nobody can say.
 BROKEN = frozenset({"fail", "error", "expired"})
@@ -69,6 +70,9 @@ def prove(
 
 def _sign(controller: Controller, at: dt.datetime) -> Tampered | None:
     """Sign the ledger's head; where the ledger was altered that is a finding like others."""
+    gone = wholeness.missing(controller.database, controller.ledger)
+    if gone:
+        return Tampered("the ledger is not as it was written", met=gone[0])
     try:
         controller.ledger.checkpoint(at)
     except Tampered as problem:

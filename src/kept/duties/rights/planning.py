@@ -74,7 +74,7 @@ def draw_up(
     standing = {h.id for h in controller.holds.all(now)}
     before = due.standing(stayed.held, standing)
     places = [(h.system, h.dataset) for h in holds] + list(before)
-    asked = ties.questions(datamap, found, laws, places, foreign)
+    asked = ties.questions(datamap, found, laws, places, foreign, located.hidden)
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
     scopes = [
