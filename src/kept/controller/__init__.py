@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from kept.controller import anonymise as anonymising
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
@@ -28,6 +29,7 @@ from kept.datamap.check import realised
 from kept.datamap.map import DataMap, Link, System
 from kept.datamap.reach import WEAK, Place
 from kept.decide import compile as compiling
+from kept.decide.anonymise import settle
 from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties
 from kept.decide.use import Rules
@@ -40,8 +42,8 @@ from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
 from kept.model.decision import Ask, Decision, Facts
-from kept.model.plan import Mode, Plan, Step, StepResult
-from kept.model.select import Batch, KeyTable, Select, by_key
+from kept.model.plan import Action, Mode, Plan, Step, StepResult
+from kept.model.select import Batch, KeyRow, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
 from kept.policy.bundle import Bundle
@@ -289,6 +291,25 @@ class Controller:
         number = case.number if case else None
         steps = [s for s in steps if self.datamap.systems[s.system].mode is not Mode.OBSERVE]
         isolating.seal(self.locator, self.datamap, self._stores, number, steps, now)
+
+    def settled(self, plan: Plan) -> Plan:
+        """The plan with rows emptied that would be alone after they were made anonymous."""
+        datamap = self.realised({s.system for s in plan.steps if s.action is Action.ANONYMISE})
+        return settle(plan, datamap, anonymising.crowds(datamap, self._stores, plan))
+
+    def former(self, steps: Iterable[Step]) -> list[KeyRow]:
+        """(person, value) by which rows name her that are to be made anonymous."""
+        return anonymising.former(self.datamap, self._stores, steps)
+
+    def recognised(
+        self, step: Step, identifiers: Iterable[Identifier], former: Iterable[str]
+    ) -> int:
+        """How many rows of an anonymising step still hold something by which she was known."""
+        return anonymising.recognised(self._stores, step, anonymising.Needles(identifiers, former))
+
+    def anonymous(self) -> Iterator[anonymising.Anonymous]:
+        """For every dataset whose rows are made anonymous: whether they are; counts."""
+        yield from anonymising.look(self.datamap, self._stores)
 
     def isolation(self) -> Iterator[isolating.Sealing]:
         """For every dataset with retained rows: what of them can be read, and by whom; counts."""

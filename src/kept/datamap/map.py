@@ -27,6 +27,7 @@ class OnErase(StrEnum):
 
     DELETE = "delete"
     OVERWRITE = "overwrite"  # the row must stay for others; its personal fields go
+    ANONYMISE = "anonymise"  # the row stays and is nobody's
     NEVER = "never"  # no personal data of hers (reference data)
 
 
@@ -44,6 +45,7 @@ class Field:
     `identifies` names the identifier kind the values are of (terms.identifiers).
     `folded` says that spelling in another case is the same (e-mail). `indexed_exact` promises
     that values are stored folded already, so plain equality finds them.
+    `anonymise` is the method (model.generalise) where rows are made anonymous.
     `overwrite` is what stands there instead after an erasure that must keep the row: None sets
     a null, text is a model.change.Template. `stamp` "basis": the legal basis on which the row
     was collected stands here.
@@ -59,6 +61,7 @@ class Field:
     overwrite: str | None = None
     free_text: bool = False
     stamp: str | None = None
+    anonymise: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Dataset:
     `key` identifies one row; `unique` False: the store was seen not to promise that.
     `retention` names a class of the bundle's retention.yml,
     `clock` the field from which that class counts, `activities` the activities it serves.
+    `k`: how many people have to be alike where rows are made anonymous.
     `stays` None: the map does not say, and rows that must stay do so in place.
     """
 
@@ -94,6 +98,7 @@ class Dataset:
     line: int = 0
     unique: bool = True
     stays: Stays | None = None
+    k: int | None = None
 
     @property
     def personal(self) -> tuple[Field, ...]:

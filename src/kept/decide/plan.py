@@ -16,6 +16,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+from kept.datamap import anonymise
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Stays, System
 from kept.datamap.overwrite import stuck, written
 from kept.datamap.reach import Place
@@ -27,9 +28,10 @@ from kept.model.change import Assignment
 from kept.model.plan import Action, Obstacle, Plan, Reason, Step, SystemPlan
 from kept.model.select import KeyRow, KeyTable, Select
 
-_ORDER = (Action.READ, Action.RETAIN, Action.ISOLATE, Action.OVERWRITE, Action.DELETE)
+_ORDER = (Action.READ, Action.RETAIN, Action.ISOLATE, Action.OVERWRITE, Action.ANONYMISE,
+          Action.DELETE)  # fmt: skip
 #: Actions that leave the row and write over fields of it.
-_EMPTYING = (Action.ISOLATE, Action.OVERWRITE)
+_EMPTYING = (Action.ISOLATE, Action.OVERWRITE, Action.ANONYMISE)
 
 
 def reads(
@@ -236,8 +238,12 @@ def _steps(
     clause: str,
 ) -> tuple[list[Step], list[Obstacle]]:
     """The steps of one dataset: retain or isolate, one per reason; overwrite; delete, at once."""
+    end = Action.ANONYMISE if dataset.on_erase is OnErase.ANONYMISE else Action.DELETE
+    bare = anonymise.assigned(dataset) if end is Action.ANONYMISE else {}
     if not whole and not emptied:
-        return [Step(0, system.name, dataset.name, Action.DELETE, rows.table(rows.keys))], []
+        table = rows.table(rows.keys)
+        made = [Step(0, system.name, dataset.name, end, table, assign=bare)]
+        return made, _bare(dataset) if bare else []
     retained: dict[Reason, list[Key]] = {}
     for key, why in whole.items():
         retained.setdefault(why, []).append(key)
@@ -247,35 +253,39 @@ def _steps(
     if assign:
         # One statement per dataset and kind of reason, not one per date: the latest end counts.
         latest: dict[Reason, Reason] = {}
-        for end in emptied.values():
-            if end is not None:
-                kind = replace(end, until=None)
-                latest[kind] = max(latest.get(kind, end), end, key=strength)
-        for key, end in emptied.items():
-            shown = None if end is None else latest[replace(end, until=None)]
+        for one in emptied.values():
+            if one is not None:
+                kind = replace(one, until=None)
+                latest[kind] = max(latest.get(kind, one), one, key=strength)
+        for key, end_ in emptied.items():
+            shown = None if end_ is None else latest[replace(end_, until=None)]
             overwritten.setdefault(shown, []).append(key)
     else:
         # Nothing personal is in the row but what names it: it stays as it is.
-        for key, end in emptied.items():
+        for key, end_ in emptied.items():
             words = "The row is kept for others, and nothing in it names the person."
-            retained.setdefault(end or Reason(words, None, None, clause), []).append(key)
+            retained.setdefault(end_ or Reason(words, None, None, clause), []).append(key)
     gone = [key for key in rows.keys if key not in whole and key not in emptied]
 
     def step(action: Action, keys: Iterable[Key], why: Reason | None = None) -> Step:
         table = rows.table(keys)
-        what = assign if action in _EMPTYING else {}
+        what = bare if action is Action.ANONYMISE else assign if action in _EMPTYING else {}
         return Step(0, system.name, dataset.name, action, table, assign=what, reason=why)
 
     # Rows that stay for others, with nothing personal in them, are never sealed.
     whole_as = Action.ISOLATE if sealing and assign else Action.RETAIN
     made = [step(whole_as, keys, why) for why, keys in retained.items()]
     made += [step(Action.OVERWRITE, keys, shown) for shown, keys in overwritten.items()]
-    made += [step(Action.DELETE, gone)] if gone else []
+    made += [step(end, gone)] if gone else []
     made.sort(key=lambda s: (_ORDER.index(s.action), _when(s.reason)))
     wrong = []
     if emptied or sealing:
         wrong = [Obstacle(dataset.name, *one) for one in stuck(system, dataset)]
-    return made, wrong
+    return made, [*wrong, *(_bare(dataset) if bare and gone else [])]
+
+
+def _bare(dataset: Dataset) -> list[Obstacle]:
+    return [Obstacle(dataset.name, *one) for one in anonymise.stuck(dataset)]
 
 
 def _when(reason: Reason | None) -> tuple[bool, dt.date, str]:
@@ -332,6 +342,7 @@ def _unable(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> It
         (Action.DELETE, abilities.delete, "delete rows"),
         (Action.OVERWRITE, abilities.update, "change rows"),
         (Action.ISOLATE, abilities.update, "change rows"),
+        (Action.ANONYMISE, abilities.update, "change rows"),
     ):
         if not able and any(step.action is action for step in steps):
             yield Obstacle(

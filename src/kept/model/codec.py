@@ -16,6 +16,7 @@ from typing import Any
 
 from kept.errors import UsageError
 from kept.model.change import Assignment, Const, Template
+from kept.model.generalise import Generalise
 from kept.model.plan import Action, Mode, Plan, Reason, Step, SystemPlan
 from kept.model.select import KeyTable
 from kept.model.values import Value
@@ -102,6 +103,8 @@ def _assignment(value: Assignment) -> list[Any]:
             return ["const", encode_value(constant)]
         case Template(text):
             return ["template", text]
+        case Generalise(how):
+            return ["generalise", how]
         case _:
             raise UsageError(
                 "a per-row function cannot be sealed",
@@ -111,6 +114,8 @@ def _assignment(value: Assignment) -> list[Any]:
 
 
 def _assigned(data: list[Any]) -> Assignment:
+    if data[0] == "generalise":
+        return Generalise(data[1])
     return Const(decode_value(data[1])) if data[0] == "const" else Template(data[1])
 
 

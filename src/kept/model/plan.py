@@ -18,6 +18,7 @@ class Action(StrEnum):
     READ = "read"
     DELETE = "delete"
     OVERWRITE = "overwrite"  # the row stays, its personal fields go
+    ANONYMISE = "anonymise"  # the row stays, and nothing in it leads to anybody
     RETAIN = "retain"  # the row stays whole, for a named reason
     ISOLATE = "isolate"  # the row stays, what it says of the person lies sealed in Kept
 

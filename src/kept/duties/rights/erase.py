@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
@@ -42,6 +42,8 @@ _REPEATED = "this happened when the case was executed before"
 #: Under these names is sealed by what she is looked for again, at the end and in a system that
 #: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
 _NAMES, _VALUES = "identifiers", "values"
+#: And by what rows named her that were made anonymous: none of it may be met in them again.
+_FORMER: Final = "former"
 _BETWEEN = "\n"  # a system and its dataset, as one name
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
@@ -196,7 +198,7 @@ def _plan(
         people=len(people), foreign_keys=foreign, unreached=located.unreached,
         warnings=(*located.warnings, *stayed.words), clause=_erasure_clause(controller),
     )  # fmt: skip
-    return made, found, located.values
+    return controller.settled(made), found, located.values
 
 
 def _erasure_clause(controller: Controller) -> str:
@@ -263,6 +265,12 @@ def _keep(
     controller.cases.seal_keys(case, _NAMES, names, connection=connection)
     tables = KeySet({_BETWEEN.join(place): table for place, table in values.items()})
     controller.cases.seal_keys(case, _VALUES, tables, connection=connection)
+    once = controller.cases.sealed_keys(case, _FORMER) or KeySet()
+    former = [row for table in once.values() for row in table.rows]
+    former += controller.former(made.steps)
+    if former:
+        table = KeyTable(("value",), tuple(dict.fromkeys(former)))
+        controller.cases.seal_keys(case, _FORMER, KeySet({_FORMER: table}), connection=connection)
     digest = hashlib.sha256(encode_plan(made)).hexdigest()
     planned = {
         "case": case.id,
@@ -300,10 +308,7 @@ def _ask_again(
 
     Steps that were planned before stay as they are; what is still away stays named.
     """
-    known = [list(one) for one in people]
-    for table in (controller.cases.sealed_keys(case, _NAMES) or KeySet()).values():
-        for who, (kind, value) in table.rows:
-            known[who].append(Identifier(str(kind), str(value)))
+    known = _named(controller, case, people)
     before = _values(controller, case)
     again, _, values = _plan(controller, case, people, now, before)
     away = {system for system, _ in made.unreached}
@@ -351,6 +356,38 @@ def _ask_again(
         controller.cases.extend_plan(case, extended, added, now, connection=connection)
         _keep(controller, case, extended, known, values, actor, now, connection)
     return extended
+
+
+def _named(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]
+) -> list[list[Identifier]]:
+    """Everybody with what was given and what was sealed of her own rows."""
+    known = [list(one) for one in people]
+    for table in (controller.cases.sealed_keys(case, _NAMES) or KeySet()).values():
+        for who, (kind, value) in table.rows:
+            known[who].append(Identifier(str(kind), str(value)))
+    return known
+
+
+def _still_known(
+    controller: Controller, case: Case, made: Plan, people: Sequence[Sequence[Identifier]]
+) -> Callable[[int, StepResult], StepResult]:
+    """A result as it is after the test whether rows that were made anonymous lead to anybody."""
+    steps = {s.number: s for s in made.steps if s.action is Action.ANONYMISE}
+    if not steps:
+        return lambda _, result: result
+    names = [one for person in _named(controller, case, people) for one in person]
+    former = controller.cases.sealed_keys(case, _FORMER) or KeySet()
+    values = [str(key[0]) for table in former.values() for _, key in table.rows]
+
+    def tested(number: int, result: StepResult) -> StepResult:
+        if number not in steps or not result.verified:
+            return result
+        met = controller.recognised(steps[number], names, values)
+        words = f"{met} rows still hold something by which the person was known"
+        return replace(result, verified=False, problem=words) if met else result
+
+    return tested
 
 
 def _values(controller: Controller, case: Case) -> dict[Place, KeyTable]:
@@ -411,10 +448,13 @@ def _carry_out(
     controller.cases.begin_steps(case, left, now)
     attempts = {n: r.attempts + 1 for n, r in records.items()}
 
+    tested = _still_known(controller, case, made, people)
+
     def record(outcome: Outcome) -> None:
+        found = [(number, tested(number, result)) for number, result in outcome.results]
         with controller.database.connection() as connection:
             entries = []
-            for number, result in outcome.results:
+            for number, result in found:
                 results[number] = result
                 controller.cases.record_step(case, number, result, now, connection=connection)
                 entries.append(_entry(case, number, result, attempts[number], now))
