@@ -229,6 +229,11 @@ CASES: dict[str, Case] = {
         ),
         vacuous=_anonymous,
     ),
+    "rights.texts-name-nobody-unfound": Case(
+        passes=_text("shop.yml", "free_text: true", "free_text: redact"),
+        fails=_nothing,
+        vacuous=_text("shop.yml", ", free_text: true", ""),
+    ),
     "rights.what-is-kept-ends": Case(
         passes=_erase,
         fails=_then(_erase, _tampered("UPDATE locator SET until = '2026-01-01'")),

@@ -19,6 +19,7 @@ from kept.controller import anonymise as anonymising
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
+from kept.controller import mentions as mentioning
 from kept.controller import retained as retaining
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
@@ -31,7 +32,7 @@ from kept.datamap.reach import WEAK, Place
 from kept.decide import compile as compiling
 from kept.decide.anonymise import settle
 from kept.decide.facts import GROUNDS
-from kept.decide.ties import Questions, Ties
+from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
 from kept.deployment import Deployment, Document
@@ -297,6 +298,26 @@ class Controller:
         datamap = self.realised({s.system for s in plan.steps if s.action is Action.ANONYMISE})
         return settle(plan, datamap, anonymising.crowds(datamap, self._stores, plan))
 
+    def mentions(
+        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
+    ) -> mentioning.Mentions:
+        """Where texts of others name the people, in the fields that the map wants searched."""
+        return mentioning.search(self.datamap, self._stores, self.locator.veil(), people, own)
+
+    def known_by(
+        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
+    ) -> list[list[Identifier]]:
+        """By what texts are searched for the people: what was given, and what their rows say.
+
+        Only what was given where the map wants no text searched.
+        """
+        known = [{(i.kind, i.normalised): i for i in one} for one in people]
+        if mentioning.searched(self.datamap):
+            named = mentioning.names(self.datamap, self._stores, own)
+            for who, one in (*self.identifiers(own), *named):
+                known[who].setdefault((one.kind, one.value), one)
+        return [list(one.values()) for one in known]
+
     def former(self, steps: Iterable[Step]) -> list[KeyRow]:
         """(person, value) by which rows name her that are to be made anonymous."""
         return anonymising.former(self.datamap, self._stores, steps)
@@ -474,6 +495,9 @@ class Controller:
             self._stores,
             lambda people: self.keys(self.locate(people)),
             self.locator.veil().hidden,
+            lambda people, own, place: {
+                norm(m.key) for m in self.mentions(people, own).found if m.place == place
+            },
         )
 
     def _visible(self, veil: Veil, place: Place, batch: Batch) -> Batch:

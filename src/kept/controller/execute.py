@@ -20,12 +20,13 @@ from kept.errors import KeptError, NotAble, Obstructed, StoreError
 from kept.model.change import Assignment, Change, Const, Template
 from kept.model.generalise import Generalise, generalise
 from kept.model.plan import Action, Counts, Mode, Plan, Step, StepResult, SystemPlan
+from kept.model.redact import Redact, redact
 from kept.model.select import by_key
 from kept.model.values import Value, coerce
 from kept.stores.base import Session, Store
 from kept.stores.rows import fill
 
-_EMPTYING = (Action.OVERWRITE, Action.ISOLATE, Action.ANONYMISE)
+_EMPTYING = (Action.OVERWRITE, Action.ISOLATE, Action.ANONYMISE, Action.REDACT)
 _WRITES = (Action.DELETE, *_EMPTYING)
 
 
@@ -220,7 +221,7 @@ def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
         counts, verified = Counts(found=rows), False
     elif s.action is Action.DELETE:
         counts, verified = Counts(found=rows, changed=rows - met), met == 0
-    elif s.action in (Action.OVERWRITE, Action.ANONYMISE):
+    elif s.action in (Action.OVERWRITE, Action.ANONYMISE, Action.REDACT):
         counts, verified = Counts(found=rows, changed=met), met == rows
     elif s.action is Action.ISOLATE:
         counts, verified = Counts(found=rows, isolated=met), met == rows
@@ -260,6 +261,8 @@ def _expected(name: str, assigned: Assignment, row: Mapping[str, Value]) -> Valu
             return value
         case Template(text):
             return fill(text, row)
+        case Redact():
+            return redact(assigned, row[name])
         case Generalise(how):
             return generalise(how, row[name])
         case _:

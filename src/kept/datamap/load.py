@@ -42,6 +42,8 @@ _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
     "free_text", "stamp", "anonymise",
 )  # fmt: skip
+#: What may become of a passage in a free text that names somebody.
+_MENTIONS: Final = ("redact", "delete")
 _LINK: Final = ("fields", "to", "on", "kind", "system")
 #: Kinds whose values are the same in another case, unless the map says otherwise.
 _FOLDED: Final = ("email", "name")
@@ -255,7 +257,11 @@ class _Reader:
         keys = self._mapping(node, f"{dataset}.{name}", _FIELD, ())
         identifies = self._choice(keys.get("identifies"), "identifies", tuple(KINDS))
         category = self._text(keys.get("category"), "category")
-        free_text = self._flag(keys.get("free_text"), "free_text", False)
+        word = keys.get("free_text")
+        mentions = (
+            word.value if word is not None and _plain(word) and word.value in _MENTIONS else None
+        )
+        free_text = bool(mentions) or self._flag(word, "free_text", False)
         for told, key in ((identifies is not None, "identifies"), (free_text, "free_text")):
             if told and category is None:
                 self._wrong(
@@ -275,6 +281,7 @@ class _Reader:
             free_text,
             self._choice(keys.get("stamp"), "stamp", ("basis",)),
             self._method(keys.get("anonymise")),
+            mentions,
         )
 
     def _method(self, node: yaml.Node | None) -> str | None:

@@ -45,6 +45,8 @@ class Field:
     `identifies` names the identifier kind the values are of (terms.identifiers).
     `folded` says that spelling in another case is the same (e-mail). `indexed_exact` promises
     that values are stored folded already, so plain equality finds them.
+    `mentions`: people are found in this text who are named in it, and when one of them goes the
+    passage does (`redact`) or the text (`delete`).
     `anonymise` is the method (model.generalise) where rows are made anonymous.
     `overwrite` is what stands there instead after an erasure that must keep the row: None sets
     a null, text is a model.change.Template. `stamp` "basis": the legal basis on which the row
@@ -62,6 +64,7 @@ class Field:
     free_text: bool = False
     stamp: str | None = None
     anonymise: str | None = None
+    mentions: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

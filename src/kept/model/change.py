@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from kept.errors import UsageError
 from kept.model.generalise import Generalise
+from kept.model.redact import Redact
 from kept.model.select import Select
 from kept.model.values import Value
 
@@ -37,7 +38,7 @@ class PerRow:
     function: Callable[[Mapping[str, Value]], Value]
 
 
-Assignment: TypeAlias = Const | Template | PerRow | Generalise
+Assignment: TypeAlias = Const | Template | PerRow | Generalise | Redact
 
 
 @dataclass(frozen=True, slots=True)

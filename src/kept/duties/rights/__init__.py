@@ -6,7 +6,7 @@ GDPR Art. 15 (access) and 17 (erasure). Controls stand in `checks`, the package 
 in `package`.
 """
 
-from kept.duties.rights import anonymity, checks, isolation
+from kept.duties.rights import anonymity, checks, free_text, isolation
 from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.ending import EndAnswer, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
@@ -15,5 +15,5 @@ from kept.duties.rights.request import Request, close_case
 __all__ = [
     "AccessAnswer", "EndAnswer", "EraseAnswer", "Request", "access", "anonymity", "checks",
     "close_case",
-    "erase", "expire", "isolation", "preview",
+    "erase", "expire", "free_text", "isolation", "preview",
 ]  # fmt: skip

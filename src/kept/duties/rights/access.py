@@ -13,6 +13,7 @@ from typing import Any
 from kept.controller import Controller, Located, Place
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
+from kept.duties.rights import free_text
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.request import (
     Request,
@@ -94,6 +95,9 @@ def access(
             shown[place] = package.data(
                 place[0], place[1], _labelled(group, key, stays.reasons(place))
             )
+        met = controller.mentions(controller.known_by(people, {**keys, **stayed.tables}), keys)
+        found.unreached.update(met.unreached)
+        told_of, named = free_text.write(controller, package, met)
         steps = _verified(found, keys, stays, shown, opened.met)
         unreached = tuple(sorted(found.unreached.items()))
         search = words.Search.of(controller, people, found)
@@ -103,7 +107,9 @@ def access(
             controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,
             complete=complete, verified=verification(controller, case),
         )  # fmt: skip
-        manifest = package.finish(told, words.page(controller, shown, stays, opened.met, now))
+        told["mentions"] = told_of
+        page = {**words.page(controller, shown, stays, opened.met, now), "named": named}
+        manifest = package.finish(told, page)
     read = {place: data.count for place, data in shown.items()}
     with controller.database.connection() as connection:
         for state in (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED):

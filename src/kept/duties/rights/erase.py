@@ -17,8 +17,9 @@ from typing import Any, Final
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import shape
-from kept.decide import due, ties
+from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
+from kept.duties.rights import free_text
 from kept.duties.rights.request import (
     Request,
     open_case,
@@ -155,9 +156,11 @@ def _plan(
     people: Sequence[Sequence[Identifier]],
     now: dt.datetime,
     values: Mapping[Place, KeyTable] | None = None,
+    about: Sequence[Sequence[Identifier]] | None = None,
 ) -> tuple[Plan, dict[Place, KeyTable], dict[Place, KeyTable]]:
     """Find, hold against laws and holds, plan: the plan, her rows, and the values by which rows
-    lead to others. Reads only. `values` are those that were found before.
+    lead to others. Reads only. `values` are those that were found before; by `about` she is
+    looked for in texts of others, beside what her rows say.
     """
     bundle = controller.bundle
     located = controller.locate(people, values=values)
@@ -198,7 +201,8 @@ def _plan(
         people=len(people), foreign_keys=foreign, unreached=located.unreached,
         warnings=(*located.warnings, *stayed.words), clause=_erasure_clause(controller),
     )  # fmt: skip
-    return controller.settled(made), found, located.values
+    made = free_text.redacted(controller, controller.settled(made), about or people, found, now)
+    return made, found, located.values
 
 
 def _erasure_clause(controller: Controller) -> str:
@@ -310,7 +314,7 @@ def _ask_again(
     """
     known = _named(controller, case, people)
     before = _values(controller, case)
-    again, _, values = _plan(controller, case, people, now, before)
+    again, _, values = _plan(controller, case, people, now, before, _searched_by(known, made))
     away = {system for system, _ in made.unreached}
     back = away - {system for system, _ in again.unreached}
     if not back and not among:
@@ -324,6 +328,8 @@ def _ask_again(
     planned: dict[Place, set[ties.Key]] = {}
     for s in made.steps:
         # A row that went and is there again has to go again.
+        if s.action is Action.REDACT:
+            continue  # named in the same text again, or not at all
         if s.action is not Action.DELETE or (s.system, s.dataset) not in among:
             keys = planned.setdefault((s.system, s.dataset), set())
             keys |= {ties.norm(key) for key in s.keys.values}
@@ -348,6 +354,8 @@ def _ask_again(
     )
     hers: dict[Place, KeyTable] = {}
     for s in added:
+        if s.action is Action.REDACT:
+            continue  # rows of others
         place = (s.system, s.dataset)
         rows = hers[place].rows if place in hers else ()
         hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
@@ -404,6 +412,7 @@ def _met_again(
     made: Plan,
     people: Sequence[Sequence[Identifier]],
     among: frozenset[Place],
+    now: dt.datetime,
 ) -> tuple[dict[Place, int], dict[str, str]]:
     """Rows of hers that are there although all steps are done, and systems not asked.
 
@@ -423,7 +432,21 @@ def _met_again(
         rows = sum(ties.norm(key) not in old for key in table.values)
         if rows and place in among:
             met[place] = rows
-    return met, located.unreached
+    about = _searched_by(_named(controller, case, people), made)
+    named, away = free_text.left(controller, about, there, now)
+    for place, rows in named.items():
+        if place in among:
+            met[place] = met.get(place, 0) + rows
+    return met, {**away, **located.unreached}
+
+
+def _searched_by(known: Sequence[Sequence[Identifier]], made: Plan) -> list[list[Identifier]]:
+    """By what texts of others are searched once more: also by what they were searched by before."""
+    more = mentions.needles(made)
+    return [
+        [*one, *(Identifier(kind, value) for kind, value in more.get(who, ()))]
+        for who, one in enumerate(known)
+    ]
 
 
 def _carry_out(
@@ -488,7 +511,7 @@ def _carry_out(
     if complete and not searched(controller, people):
         complete = False
     elif complete:
-        met, away = _met_again(controller, case, made, people, among)
+        met, away = _met_again(controller, case, made, people, among, now)
         unreached = tuple(sorted(away.items()))
         warnings += tuple(
             f"{rows} of her rows came into `{place[1]}` of `{place[0]}` while she was erased;"
