@@ -48,7 +48,7 @@ LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-confi
 lock: $(DEV) ## renew requirements.lock and requirements-dev.lock from pyproject.toml
 	@$(PIP) install --quiet pip-tools
 	@$(LOCK) --upgrade -o requirements.lock pyproject.toml
-	@$(LOCK) --upgrade --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	@$(LOCK) --upgrade --extra lake --extra mariadb --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove whatever make has made, .venv too
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist demo

@@ -18,6 +18,7 @@ import pytest
 
 from kept.database import Database
 from kept.embedded import SUPERUSER, Server, url_of
+from tests.mariadb import PROGRAM, Mariadb
 from tests.world import make as make_world
 
 #: Lists what was skipped, and lets CI skip for one reason only.
@@ -99,6 +100,38 @@ def fresh_pg_url(pg_server: Server) -> Iterator[str]:
     name = _name("company")
     yield pg_server.make_database(name, role="company")
     _drop(pg_server, name)
+
+
+@pytest.fixture(scope="session")
+def maria_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mariadb]:
+    """The run's MariaDB server; workers of one run share it."""
+    if PROGRAM is None:
+        pytest.skip("no MariaDB is installed here: `tools/setup system`")
+    base = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        base = base.parent
+    server = Mariadb(base / "mariadb")
+    server.acquire()
+    try:
+        yield server
+    finally:
+        server.release()
+
+
+@pytest.fixture(scope="module")
+def maria_url(maria_server: Mariadb) -> Iterator[str]:
+    """The URL of an empty MariaDB database, one per test module, and of an ordinary role."""
+    name = _name("company")
+    yield maria_server.make_database(name)
+    maria_server.drop(name)
+
+
+@pytest.fixture
+def fresh_maria_url(maria_server: Mariadb) -> Iterator[str]:
+    """Like `maria_url`, but one per test."""
+    name = _name("company")
+    yield maria_server.make_database(name)
+    maria_server.drop(name)
 
 
 @pytest.fixture(scope="session")

@@ -129,6 +129,11 @@ class Database:
             yield own
 
     @property
+    def files(self) -> Path | None:
+        """Where the server's own files lie; None where they are not ours to read."""
+        return None if self._server is None else self._server.data
+
+    @property
     def where(self) -> str:
         """The database in words, without a password."""
         return place(self.url)

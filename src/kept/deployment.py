@@ -22,7 +22,7 @@ from kept.model.plan import Mode
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import PERIOD
-from kept.stores import open_store
+from kept.stores import open_store, settings
 from kept.stores.base import Store
 from kept.stores.own import NAME as OWN
 
@@ -298,6 +298,11 @@ def _system(path: Path, name: str, table: Any) -> SystemConfig:
             where=_where(path, "options"),
             fix=f"write it as [systems.{name}.options]",
         )
+    further = settings(str(table.get("store")))
+    for key in options if further else ():
+        if key not in further:
+            raise _unknown(path, key, further)
+    options = {key: _option(path, value, key) for key, value in options.items()}
     modes = tuple(m.value for m in Mode)
     mode = _one_of(path, str(table.get("mode", Mode.OBSERVE.value)), modes, "mode")
     return SystemConfig(
@@ -306,15 +311,31 @@ def _system(path: Path, name: str, table: Any) -> SystemConfig:
         url=_beside(path, table.get("store"), _secret(path, table.get("url"), "url")),
         mode=Mode(mode),
         map=(path.parent / _text(path, table, "map", f"systems.{name}")).resolve(),
-        options=options,
+        options={**options, "directory": path.parent} if further else options,
     )
 
 
+def _option(path: Path, value: Any, key: str) -> Any:
+    """A setting of one kind of store; a text may name where the secret is kept."""
+    if isinstance(value, str) and value.startswith("file:"):
+        file = path.parent / value.removeprefix("file:")
+        try:
+            return file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(
+                f"the file of `{key}` cannot be read",
+                where=_where(path, value),
+                expected="a text file in UTF-8 beside kept.toml",
+            ) from None
+    return _secret(path, value, key) if isinstance(value, str) else value
+
+
 def _beside(path: Path, store: Any, url: str | None) -> str | None:
-    """A database file is named relative to kept.toml, whatever the current directory is."""
-    if store != "sqlite" or url is None:
+    """A file or folder is named relative to kept.toml, whatever the current directory is."""
+    prefix = {"sqlite": "sqlite:///", "parquet": "file://"}.get(store)
+    if prefix is None or url is None:
         return url
-    return str((path.parent / url.removeprefix("sqlite:///")).resolve())
+    return str((path.parent / url.removeprefix(prefix)).resolve())
 
 
 def _one_of(path: Path, value: str, known: tuple[str, ...], key: str) -> str:

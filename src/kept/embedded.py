@@ -171,6 +171,10 @@ class Server:
                             "CREATE ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE"
                         ).format(sql.Identifier(role))
                     )
+                # What lies on the disk can be looked at once it is written there.
+                connection.execute(
+                    sql.SQL("GRANT pg_checkpoint TO {}").format(sql.Identifier(role))
+                )
                 if not connection.execute(
                     "SELECT 1 FROM pg_database WHERE datname = %s", (name,)
                 ).fetchone():

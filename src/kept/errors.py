@@ -12,6 +12,7 @@ carries personal data: no identifier, no row value, no statement with parameters
     ├── Denied                 the door said no; carries the Decision
     ├── StoreError             a company's store (carries system and dataset, never a value)
     │   ├── StoreUnreachable   could not be asked
+    │   ├── Pending            asked, and not done yet: ask again later
     │   ├── NotAble            the store's abilities exclude it; raised before anything is tried
     │   ├── Obstructed         the rehearsal found obstacles; nothing was written
     │   └── ReadBackFailed     what was done could not be read back through a second handle
@@ -94,6 +95,16 @@ class StoreError(KeptError):
 
 class StoreUnreachable(StoreError):
     """The store could not be asked."""
+
+
+class Pending(StoreError):
+    """The store was asked and has not done it yet; `datasets` are those that still wait."""
+
+    def __init__(
+        self, what: str, datasets: frozenset[str] = frozenset(), *, fix: str | None = None
+    ) -> None:
+        super().__init__(what, fix=fix)
+        self.datasets = datasets
 
 
 class NotAble(StoreError):

@@ -14,6 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.stores.engines import opened
+
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 DATA = SHARED / "data" / "chinook"
@@ -151,13 +153,29 @@ def load_postgresql(url: str) -> None:
         connection.execute(script.encode())
 
 
+def load_mariadb(url: str) -> None:
+    """The shop in an empty MariaDB database."""
+    script = (DATA / "Chinook_MySql.sql").read_text("utf-8-sig")
+    script = re.sub(r"/\*.*?\*/", "", script, flags=re.S)
+    script = re.sub(r"^(DROP DATABASE|CREATE DATABASE|USE ).*$", "", script, flags=re.M)
+    with opened(url) as connection, connection.cursor() as cursor:
+        for statement in re.split(r";\s*\n", script):
+            if statement.strip():
+                cursor.execute(statement)
+        connection.commit()
+
+
 def deploy(directory: Path, engine: str, url: str | None, mode: str = "act") -> Path:
-    """A deployment directory over a fresh copy of the shop; `url` for PostgreSQL."""
+    """A deployment directory over a fresh copy of the shop; `url` for servers."""
     directory.mkdir(parents=True, exist_ok=True)
     if engine == "postgresql":
         assert url is not None
         load_postgresql(url)
         spelling: object = snake
+    elif engine == "mariadb":
+        assert url is not None
+        load_mariadb(url)
+        spelling = str
     else:
         file = directory / "shop.sqlite"
         shutil.copyfile(DATA / "Chinook_Sqlite.sqlite", file)

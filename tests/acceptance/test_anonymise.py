@@ -51,11 +51,11 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def desk(request: pytest.FixtureRequest, kept_url: str, fresh_pg_url: str, tmp_path: Path) -> Desk:
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def desk(request: pytest.FixtureRequest, kept_url: str, tmp_path: Path) -> Desk:
     world = make(tmp_path / "world", kept_url)
-    path = f"sqlite:///{world / 'desk.sqlite'}"
-    url = path if request.param == "sqlite" else fresh_pg_url
+    server = {"postgresql": "fresh_pg_url", "mariadb": "fresh_maria_url"}.get(request.param)
+    url = request.getfixturevalue(server) if server else f"sqlite:///{world / 'desk.sqlite'}"
     made = Desk(world, request.param, url)
     rows = ", ".join(
         f"({i}, '{who.upper()}@example.org', '{who.title()} Maier', '{born}', '{town}', {spent},"

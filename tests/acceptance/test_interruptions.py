@@ -203,7 +203,9 @@ def test_RIGHT_3_killed_anywhere_it_goes_on_and_reports_truly(
     assert _told(again) == TOLD
     with Controller.open(deployment.read(two)) as controller:
         assert controller.ledger.verify(deep=True).ok
-        # What was sealed for the writing is thrown away once all is read back.
+        # What was sealed for the writing is thrown away once all is read back, and by what she
+        # is looked for beneath the rows once that is told.
+        rights.residue(controller, again.case, NOW)
         with controller.database.connection() as connection:
             assert connection.execute("SELECT count(*) FROM case_sealed").fetchone() == (0,)
 

@@ -196,6 +196,7 @@ def test_a_hold_keeps_what_it_names(kept: Kept, place: Path) -> None:
                 "--clause", "RET-10", "--until", "2099-01-01", "--json",
                 "--dir", place)  # fmt: skip
     assert hold.status == 0, hold.said
+    assert hold.document["found"] == 2
     listed = kept("hold", "list", "--json", "--dir", place).document["holds"]
     assert [h["hold"] for h in listed] == [hold.document["hold"]]
     who = ("--identity", "email=ana@example.org", *OVERRIDE, "--json", "--dir", place)
@@ -208,6 +209,28 @@ def test_a_hold_keeps_what_it_names(kept: Kept, place: Path) -> None:
     assert released.status == 0, released.said
     assert kept("hold", "list", "--json", "--dir", place).document["holds"] == []
     assert kept("hold", "release", hold.document["hold"], "--why", "x", "--dir", place).status == 2
+
+
+def test_a_second_case_of_the_same_person_is_said_to_be_one(kept: Kept, place: Path) -> None:
+    who = ("--identity", "email=ana@example.org", "--dir", place)
+    first = kept("rights", "erase", *who)
+    assert "Also open" not in first.out
+    case = kept("case", "list", "--json", "--dir", place).document["cases"][0]["case"]
+    second = kept("rights", "erase", "--identity", "email=ANA@example.org", "--dir", place)
+    assert f"Also open for the same person: {case} (erasure, received)." in second.out
+    assert kept("case", "withdraw", case, "--reason", "twice", "--dir", place).status == 0
+    third = kept("rights", "erase", *who)
+    assert case not in third.out
+
+
+def test_a_hold_on_somebody_whom_nobody_knows_is_said_to_find_nothing(
+    kept: Kept, place: Path
+) -> None:
+    held = kept("hold", "add", "--identity", "email=nobody@example.org", "--ground", "a dispute",
+                "--clause", "RET-10", "--actor", "Kim", "--dir", place)  # fmt: skip
+    assert held.status == 0
+    assert "nothing is found today" in held.out
+    assert "placed by Kim, in the role operator" in held.out
 
 
 def test_mode_observe_writes_nothing_and_says_so(kept: Kept, place: Path) -> None:

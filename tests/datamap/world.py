@@ -99,10 +99,23 @@ class World:
                     to = (link.system or place[0], link.to)
                     if link.kind is Owner.ACCESSED or to not in self.rows:
                         continue
+                    ends = (
+                        (self.datamap.dataset(*place), link.fields),
+                        (
+                            self.datamap.dataset(*to),
+                            link.on,
+                        ),
+                    )
+                    both = [d.fields[f] for d, (f, *_) in ends]
+                    spelt = any(f.folded for f in both) and {f.type for f in both} == {"text"}
+                    how = fold if spelt and len(link.on) == 1 else normal
                     for who, at in list(owned[to]):
-                        target = [normal(self.rows[to][at][name]) for name in link.on]
+                        target = [
+                            v and how(v)  # type: ignore[arg-type]
+                            for v in (self.rows[to][at][name] for name in link.on)
+                        ]
                         for here, row in enumerate(rows):
-                            mine = [normal(row[name]) for name in link.fields]
+                            mine = [v and how(v) for v in (row[name] for name in link.fields)]  # type: ignore[arg-type]
                             if None not in mine and mine == target:
                                 grown = grown or (who, here) not in owned[place]
                                 owned[place].add((who, here))

@@ -308,6 +308,25 @@ def told(made: Plan) -> list[tuple[str, str, list[Key]]]:
     return [(s.dataset, s.action.value, s.keys.values) for s in made.steps]
 
 
+def test_a_row_with_a_null_in_its_key_goes_only_where_a_store_can_name_it() -> None:
+    world = shop()
+    (shop_,) = world.datamap.systems.values()
+    key = ("invoice_line_id", "track_id")
+    datasets = {
+        n: replace(d, key=key) if n == "invoice_line" else d for n, d in shop_.datasets.items()
+    }
+    datamap = replace(world.datamap, systems={"shop": replace(shop_, datasets=datasets)})
+    lost = {"invoice_line_id": 103, "invoice_id": 10, "track_id": None}
+    for changed in (lost, {**lost, "invoice_line_id": None}):
+        rows = {**world.rows, ("shop", "invoice_line"): [changed]}
+        holed = replace(world, datamap=datamap, rows=rows)
+        kinds = [
+            [o.kind for _, o in erasure(holed, ANA, able=replace(ABLE, null_keys=able)).obstacles]
+            for able in (False, True)
+        ]
+        assert kinds == [["key"], [] if changed is lost else ["key"]]
+
+
 def test_a_customer_goes_and_her_invoices_stay_as_the_law_wants() -> None:
     world = shop()
     made = erasure(world, ANA)

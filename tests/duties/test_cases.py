@@ -181,6 +181,16 @@ def test_a_hold_is_placed_and_released_with_its_entries(controller: Controller) 
     (step,) = (s for s in answer.steps if s.dataset == "signup")
     assert step.reason is not None
     assert (step.action, step.reason.hold, step.reason.clause) == (Action.RETAIN, hold.id, clause)
+    (again,) = (
+        s
+        for s in controller.cases.steps(controller.cases.get(answer.case))
+        if s.reason == step.reason
+    )
+    assert again.dataset == "signup"
+    with controller.database.connection() as c:
+        kept = c.execute("SELECT string_agg(s::text, '') FROM case_step s").fetchone()
+    assert kept is not None
+    assert "never began" not in kept[0]  # the ground stands sealed with the hold only
     done = holds.release(controller, hold.id, "Ana lost her claim", officer, NOW + DAY)
     assert done == replace(hold, released_at=NOW + DAY)
     assert controller.holds.all(NOW + DAY) == []

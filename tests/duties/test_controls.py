@@ -7,6 +7,7 @@ road that the control does not use.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import http.server
 import threading
 from collections.abc import Callable, Iterator
@@ -67,6 +68,65 @@ def _taken_back(world: Path) -> None:
         who = controller.subjects.of([parse("email=ben@example.org")], NOW)
         controller.consents.grant(who, "marketing.email", NOW, source="form")
         controller.consents.withdraw(who, "marketing.email", NOW, source="page")
+
+
+def _objected(world: Path) -> None:
+    """Ana, who is known, and somebody whom nobody knows."""
+    with _opened(world) as controller:
+        controller.subjects.of([parse("email=ana@example.org")], NOW)
+        for who in ("email=ana@example.org", "email=new@example.net"):
+            request = Request(((parse(who),),), override="test")
+            answer = rights.object_to(controller, request, ["marketing", "site.improve"], NOW)
+            assert answer.stops
+            assert answer.weighed
+
+
+def _ported(world: Path) -> None:
+    with _opened(world) as controller:
+        request = Request(((parse("email=ana@example.org"),),), override="test")
+        assert rights.port(controller, request, NOW, out=world / "along.zip").complete
+
+
+def _another_basis(controller: Controller, _: pytest.MonkeyPatch) -> None:
+    """In one region the door takes for a contract what the register says rests on an interest."""
+    mild = {
+        **controller.bundle.activities,
+        "improve-site": replace(
+            controller.bundle.activities["improve-site"],
+            bases={"EEA": "consent", "default": "contract"},
+        ),
+    }
+    controller.rules = Rules(mild.values(), controller.bundle.vocabulary)
+
+
+def _corrected(world: Path) -> None:
+    with _opened(world) as controller:
+        request = Request(((parse("email=ana@example.org"),),), override="test")
+        answer = rights.rectify(controller, request, "shop.customer.name", "Ana Neill", NOW)
+        assert answer.complete
+
+
+def _restricted(world: Path) -> None:
+    """Ana's is lifted after word; Ben's stands, but for what he agrees to."""
+    with _opened(world) as controller:
+        for number, who in enumerate(("email=ana@example.org", "email=ben@example.org")):
+            request = Request(((parse(who),),), override="test")
+            answer = rights.restrict(controller, request, "claims", NOW, but=["communicate"])
+            assert answer.complete
+            if number == 0:
+                by = {"actor": "Pia", "role": "operator"}
+                rights.notify(controller, answer.case, "by letter", now=NOW, **by)
+                later = NOW + dt.timedelta(seconds=1)
+                assert rights.lift(controller, answer.case, "over", now=later, **by)[1]
+
+
+def _withdrew(world: Path) -> None:
+    with _opened(world) as controller:
+        before = NOW - dt.timedelta(days=30)
+        who = controller.subjects.of([parse("email=ana@example.org")], before)
+        controller.consents.grant(who, "site.improve", before, source="form")
+        request = Request(((parse("email=ana@example.org"),),), override="test")
+        assert rights.withdraw(controller, request, ["site.improve"], NOW).complete
 
 
 def _own(world: Path, statement: str) -> None:
@@ -237,6 +297,48 @@ CASES: dict[str, Case] = {
     "rights.what-is-kept-ends": Case(
         passes=_erase,
         fails=_then(_erase, _tampered("UPDATE locator SET until = '2026-01-01'")),
+        vacuous=_nothing,
+    ),
+    "rights.objections-stop-the-purpose": Case(
+        passes=_objected,
+        fails=_then(
+            _objected,
+            _tampered("DELETE FROM suppression WHERE kind = 'email'; DELETE FROM fact"),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.restrictions-stop-every-use": Case(
+        passes=_restricted,
+        fails=_then(_restricted, _tampered("DELETE FROM suppression; DELETE FROM fact")),
+        vacuous=_nothing,
+    ),
+    "rights.hold-in-every-region": Case(breaks=_another_basis),
+    "rights.what-is-portable-is-known": Case(
+        passes=_ported,
+        fails=_then(
+            _text(
+                "policy/vocabulary.yml",
+                "categories:\n",
+                "categories:\n  shoe-size: {parent: null, label: Size of shoes}\n",
+            ),
+            _text("shop.yml", "category: contact.phone", "category: shoe-size"),
+        ),
+    ),
+    "rights.corrections-hold": Case(
+        passes=_corrected,
+        fails=_then(
+            _corrected, _statement("UPDATE customer SET name = 'ANA O''Neill' WHERE id = 1")
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.withdrawals-stop-consent-only": Case(
+        passes=_withdrew,
+        fails=_then(_withdrew, _tampered("DELETE FROM fact WHERE fact LIKE 'withdrawn:%'")),
+        vacuous=_nothing,
+    ),
+    "rights.withdrawals-are-forward-only": Case(
+        passes=_withdrew,
+        fails=_then(_withdrew, _tampered("DELETE FROM fact WHERE fact LIKE 'consent:%' AND holds")),
         vacuous=_nothing,
     ),
     "collect.basis-is-stamped": Case(

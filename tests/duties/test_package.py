@@ -139,8 +139,9 @@ def test_what_appears_meanwhile_is_not_written_over(
     with Package(place / "pack.zip", NOW) as package:
         THINGS[thing](place / "pack.zip")
         before = {n: s for n, s in _state(place).items() if not n.startswith(".kept-")}
+        package.finish(*EMPTY)
         with pytest.raises(UsageError):
-            package.finish(*EMPTY)
+            package.place()
     assert _state(place) == before
 
 
@@ -171,6 +172,56 @@ def test_of_rows_in_use_it_says_what_for_and_how_long(
     assert pack.answer["stays"] == []
     assert pack.answer["nothing_held"] is False
     assert "found 5 records in 4 places" in pack.answer["summary"]
+
+
+def test_the_period_of_the_law_stands_beside_that_of_our_own_use(
+    controller: Controller, tmp_path: Path
+) -> None:
+    """An invoice that the law keeps for ten years is not said to go after our own period."""
+    held = part(access(controller, tmp_path / "a.zip", ANA).page, "What we hold")
+    invoices = held.split("<h4>Invoices</h4>")[1].split("<h4>")[0]
+    law = controller.bundle.retention["transactions-paid"].law
+    assert law is not None
+    assert "For our own use: no period has been set yet." in invoices
+    assert f"Because a law asks for it ({law.citation}): 10 years after it was made." in invoices
+    trials = held.split("<h4>Trials</h4>")[1].split("<h4>")[0]
+    assert "Because a law" not in trials
+
+
+def test_what_proves_who_she_is_is_named_and_not_handed_out(world: Path, tmp_path: Path) -> None:
+    sql(world, "ALTER TABLE customer ADD COLUMN pass_hash TEXT")
+    sql(world, "UPDATE customer SET pass_hash = 'scrypt-4711' || id")
+    field = "      pass_hash: {category: account, secret: true}\n"
+    edit(world / "shop.yml", "      since: {type: datetime", field + "      since: {type: datetime")
+    with Controller.open(deployment.read(world)) as controller:
+        out = tmp_path / "a.zip"
+        pack = access(controller, out, ANA)
+        ported = rights.port(controller, request(ANA), NOW, out=tmp_path / "p.zip")
+    (withheld,) = pack.answer["withheld"]
+    assert (withheld["dataset"], withheld["fields"]) == ("customer", ["pass_hash"])
+    assert "without pass hash, which would let whoever reads this pass for you" in pack.page
+    assert [one for one in ported.left_out if one.fields == ("pass_hash",)]
+    for file in (out, tmp_path / "p.zip"):
+        with zipfile.ZipFile(file) as archive:
+            assert archive.namelist()
+            for name in archive.namelist():
+                assert b"scrypt-4711" not in archive.read(name), name
+    # It is hers, and goes with her.
+    with Controller.open(deployment.read(world)) as controller:
+        rights.erase(controller, request(ANA), NOW)
+    kept = sql(world, "SELECT count(*) FROM customer WHERE pass_hash = 'scrypt-47111'")
+    assert kept == [(0,)]
+
+
+def test_what_the_map_gives_no_purpose_for_is_said(world: Path, tmp_path: Path) -> None:
+    edit(world / "shop.yml", "    activities: [communicate]\n", "")
+    with Controller.open(deployment.read(world)) as controller:
+        pack = access(controller, tmp_path / "a.zip", ANA)
+    assert pack.answer["not_stated"] == [{"system": "shop", "dataset": "note"}]
+    held = part(pack.page, "What we hold")
+    notes = held.split("<h4>Notes</h4>")[1].split("<h4>")[0]
+    assert "This is not written down yet." in notes
+    assert held.count("This is not written down yet.") == 1
 
 
 def test_of_rows_that_stay_it_says_why_and_until_when_and_no_purpose(
@@ -315,3 +366,17 @@ def test_who_asked_is_answered_with_yes_or_no(
     pack = access(controller, tmp_path / "p.zip", ANA, evidence=evidence)
     assert pack.answer["verification"].startswith(said)
     assert f"<dd>{said}" in pack.page
+
+
+def test_an_account_filled_again_after_an_erasure_is_no_complete_answer(
+    controller: Controller, world: Path, tmp_path: Path
+) -> None:
+    rights.erase(controller, request(ANA), NOW)
+    assert sql(world, "SELECT count(*) FROM invoice WHERE customer = 1") == [(1,)]
+    sql(world, "UPDATE customer SET email = 'ana.new@example.org', name = 'Ana' WHERE id = 1")
+    pack = access(controller, tmp_path / "a.zip", "email=ana.new@example.org")
+    assert not pack.told.complete
+    assert "written over in an earlier erasure and are in use again" in pack.told.warnings[0]
+    assert [s.dataset for s in pack.told.steps if s.counts.found] == ["customer"]
+    plan = rights.preview(controller, request("email=ana.new@example.org"), NOW)
+    assert pack.told.warnings[0] in plan.warnings

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.laws import worlds
 from tests.laws.test_decide_laws import BUNDLES, LAW
 from tests.laws.worlds import RULES, WORDS, World, activity
+from tests.stores.engines import opened
 
 from kept.decide.compile import columns, compile, words
 from kept.decide.facts import WORD_BITS
@@ -179,7 +180,26 @@ def agree(match: Match, rules: Rules, ask: Ask, facts: Facts, met: Counter[str])
             met[judge.deciding(word)] += 1
 
 
-@pytest.mark.parametrize("engine", ["postgresql", "sqlite"])
+@pytest.fixture(scope="module")
+def mariadb(maria_url: str) -> Iterator[Match]:
+    with opened(maria_url) as connection, connection.cursor() as cursor:
+        kinds = ", ".join(f"{name} bigint" for name in NAMES)
+        cursor.execute(f"CREATE TABLE facts (id int PRIMARY KEY, {kinds})")
+        places = ", ".join(["%s"] * (len(NAMES) + 1))
+
+        def match(predicate: Predicate, rows: Sequence[Row]) -> set[int]:
+            text, params = render(predicate, "mariadb", dict.fromkeys(NAMES, "integer"))
+            cursor.execute("DELETE FROM facts")
+            cursor.executemany(
+                f"INSERT INTO facts VALUES ({places})", [(n, *row) for n, row in enumerate(rows)]
+            )
+            cursor.execute(f"SELECT id FROM facts WHERE {text}", params)
+            return {number for (number,) in cursor.fetchall()}
+
+        yield match
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite", "mariadb"])
 def test_every_engine_agrees_with_use(engine: str, request: pytest.FixtureRequest) -> None:
     match: Match = request.getfixturevalue(engine)
     met: Counter[str] = Counter()

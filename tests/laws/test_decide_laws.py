@@ -237,9 +237,22 @@ def test_what_freezes_a_person_beats_every_ground(name: str) -> None:
     for purpose in ("marketing.email", "service.provide", "analytics.own", "legal-requirement"):
         rules = Rules([activity(purpose=purpose, bases={"default": "contract"})], WORDS)
         ask = Ask(purpose, "contact", region="EEA")
-        all_grounds = frozenset(f for f in rules.facts if f.split(":")[0] in GROUNDS - {"hold"})
+        kinds = GROUNDS - {"hold", "agreed"}
+        all_grounds = frozenset(f for f in rules.facts if f.split(":")[0] in kinds)
         assert use(rules, ask, Facts(all_grounds)).allow
         assert not use(rules, ask, Facts(all_grounds | {name})).allow
+
+
+def test_what_she_agrees_to_is_not_restricted_and_nothing_more() -> None:
+    rules = Rules([activity(purpose="marketing.email", bases={"default": "consent"})], WORDS)
+    ask = Ask("marketing.email", "contact", region="EEA")
+    consented = frozenset(("consent:marketing.email", "restricted"))
+    assert not use(rules, ask, Facts(consented)).allow
+    assert use(rules, ask, Facts(consented | {"agreed:marketing"})).allow
+    # It lifts the restriction, and stands for no basis; nor does it lift anything else.
+    assert not use(rules, ask, Facts(frozenset(("restricted", "agreed:marketing")))).allow
+    for other in ("child", "erased", "isolated", "objection:marketing"):
+        assert not use(rules, ask, Facts(consented | {"agreed:marketing", other})).allow
 
 
 def test_what_each_freeze_leaves_alone() -> None:

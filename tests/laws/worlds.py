@@ -62,8 +62,11 @@ RULES = frozenset(
 )  # fmt: skip
 
 GROUNDS = frozenset(
-    ("consent", "contract", "assessment", "citation", "request", "preference", "terms", "hold")
-)
+    (
+        "consent", "contract", "assessment", "citation", "request", "preference", "terms", "hold",
+        "agreed",
+    )
+)  # fmt: skip
 
 
 def activity(number: int = 0, **changes: object) -> Activity:
@@ -216,7 +219,7 @@ def names_of_facts(register: Sequence[Activity], ask: Ask, words: Vocabulary) ->
     """The facts that could matter to an Ask: grounds first, then impediments."""
     up = sorted(words.above("purposes", ask.purpose))
     down = sorted(words.below("purposes", ask.purpose))
-    grounds = [f"{kind}:{p}" for kind in ("consent", "hold") for p in up]
+    grounds = [f"{kind}:{p}" for kind in ("consent", "hold", "agreed") for p in up]
     grounds += [f"{kind}:{a.id}" for kind in ("assessment", "citation") for a in register]
     grounds += ["contract", *(fact for a in register for fact in a.requires)]
     impediments = [f"{kind}:{p}" for kind in ("objection", "withdrawn") for p in (*up, *down)]
@@ -417,7 +420,8 @@ def permits(words: Vocabulary, register: Sequence[Activity], ask: Ask, facts: Fa
         if name in ("erased", "isolated") and not mark:
             forbids = not is_("rights", "storage") and not hold
         elif name == "restricted" and not mark:
-            forbids = not is_("rights", "storage", "dispute")
+            left = ("rights", "storage", "dispute", "disclosure.protection", "public-interest")
+            forbids = not is_(*left) and not has_for("agreed", ask.purpose)
         elif name == "child" and not mark:
             forbids = not is_("rights", "storage")
         elif name in ("objection", "withdrawn") and about in words.purposes:

@@ -47,7 +47,7 @@ def records_on(database: Database, keys: Path) -> Records:
     actors = Actors(database)
     return Records(
         database, vault, subjects, Cases(database, vault, subjects), Consents(database),
-        Holds(database), Suppressions(database, vault), Locator(database, vault), actors,
+        Holds(database, vault), Suppressions(database, vault), Locator(database, vault), actors,
         actors.of("Pia", "privacy-officer", NOW),
     )  # fmt: skip
 

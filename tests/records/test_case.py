@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from kept.database import Database
 from kept.errors import Denied, UsageError, VaultError
 from kept.model.change import Const, PerRow, Template
 from kept.model.plan import Action, Counts, Mode, Plan, Reason, Step, StepResult, SystemPlan
+from kept.model.residue import Fate, Residue
 from kept.model.select import KeySet, KeyTable
 from kept.records.case import State, StepState, Words
 from kept.records.case_state import ENDS, NEED_EVIDENCE, TRANSITIONS
+from kept.records.residue import Residues, Told
 from kept.terms.identifiers import Identifier
 
 from .conftest import records_on
@@ -399,3 +402,25 @@ def test_killed_between_steps(records, tmp_path, point: int) -> None:
             case = records.cases.move(case, state, records.actor, NOW)
     records.cases.begin_steps(case, [2, 3], NOW)
     assert records.cases.steps(case)[1].attempts == (2 if point >= 4 else 1)
+
+
+def test_two_who_look_beneath_the_same_case_both_come_to_an_end(records, kept_db) -> None:
+    """The second waits for the first, and its words are those that stand in the end."""
+    case = opened(records)
+    residues = Residues(kept_db)
+
+    def told(words: str) -> tuple[Told, ...]:
+        return (Told("shop", Residue("pages", Fate.GONE, words, None, 1, 0), NOW),)
+
+    def second() -> None:
+        with kept_db.connection() as other:
+            residues.put(case, told("second"), connection=other)
+
+    with ThreadPoolExecutor(1) as pool:
+        with kept_db.connection() as connection:
+            residues.put(case, told("first"), connection=connection)
+            later = pool.submit(second)
+            with pytest.raises(TimeoutError):
+                later.result(0.5)
+        later.result(10)
+    assert [t.residue.words for t in residues.of(case)] == ["second"]

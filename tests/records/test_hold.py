@@ -57,6 +57,29 @@ def test_holds_that_are_refused(records, more: dict[str, object], words: str) ->
         )
 
 
+def _words(records) -> bytes:
+    with records.database.connection() as c:
+        rows = c.execute("SELECT ground, why FROM hold ORDER BY number").fetchall()
+    return b"|".join(w or b"" for row in rows for w in row)
+
+
+def test_the_words_of_a_hold_are_sealed_those_from_before_too(records) -> None:
+    held = records.holds.add(
+        ground="Ana sues", clause="X-1", actor=records.actor, now=NOW, system="shop"
+    )
+    records.holds.release(held.id, records.actor, "Ana settled", NOW)
+    assert b"Ana" not in _words(records)
+    with records.database.connection() as c:
+        c.execute("UPDATE hold SET ground = 'Ana sued', why = 'Ana paid'::bytea")
+    again = type(records.holds)(records.database, records.vault)
+    assert b"Ana" not in _words(records)
+    (old,) = again.all(NOW, released=True)
+    assert old.ground == "Ana sued"
+    before = _words(records)
+    type(records.holds)(records.database, records.vault)
+    assert _words(records) == before
+
+
 def test_actors(records) -> None:
     again = records.actors.of("Pia", "privacy-officer", NOW)
     assert again == records.actor == records.actors.named(again.id)

@@ -8,19 +8,24 @@ import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psycopg
+import pymysql
 
 from kept.datamap.map import Dataset
 from kept.model.predicate import Predicate
 from kept.model.values import Value
 from kept.stores.adapter import RowStore
+from kept.stores.mariadb import MariaDBStore
 from kept.stores.sql import PostgreSQLStore, SQLiteStore
 from kept.stores.suite import DATASETS, Rows
 
 _TYPES = {
     "postgresql": {"integer": "bigint", "decimal": "numeric", "real": "double precision",
                    "datetime": "timestamp", "bytes": "bytea"},
+    "mariadb": {"integer": "bigint", "text": "text", "decimal": "decimal(20,2)",
+                "real": "double", "datetime": "datetime(6)", "bytes": "longblob"},
     "sqlite": {"decimal": "numeric(10,2)", "bytes": "blob"},
 }  # fmt: skip
 
@@ -84,6 +89,40 @@ def _sqlite(value: Value) -> Any:
     if isinstance(value, (bool, int, float, str, bytes)) or value is None:
         return value
     return str(value)
+
+
+def fill_mariadb(url: str, rows: Rows) -> None:
+    with opened(url) as connection, connection.cursor() as cursor:
+        cursor.execute("set sql_mode = 'ansi_quotes,strict_all_tables'")
+        if not cursor.execute("show tables"):
+            for statement in ddl("mariadb"):
+                cursor.execute(f"{statement} default charset utf8mb4")
+        for d in reversed(DATASETS):
+            cursor.execute(f'delete from "{d.name}"')
+        for d in DATASETS:
+            for row in rows.get(d.name, ()):
+                names = ", ".join(f'"{n}"'.replace("%", "%%") for n in row)
+                marks = ", ".join(["%s"] * len(row))
+                values = [str(v) if isinstance(v, uuid.UUID) else v for v in row.values()]
+                cursor.execute(f'insert into "{d.name}" ({names}) values ({marks})', values)
+        connection.commit()
+
+
+def opened(url: str) -> pymysql.Connection:
+    """A connection to the MariaDB of a URL, by the driver alone."""
+    place = urlsplit(url)
+    return pymysql.connect(
+        unix_socket=dict(parse_qsl(place.query))["unix_socket"],
+        user=unquote(place.username or ""),
+        password=unquote(place.password or ""),
+        database=place.path.removeprefix("/"),
+        charset="utf8mb4",
+        ssl_disabled=True,
+    )
+
+
+def mariadb(url: str) -> MariaDBStore:
+    return MariaDBStore("desk", DATASETS, url)
 
 
 def postgresql(url: str) -> PostgreSQLStore:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from tests.stores.engines import (
     Cupboard,
     drawers,
+    fill_mariadb,
     fill_postgresql,
     fill_sqlite,
+    mariadb,
     postgresql,
     sqlite,
 )
@@ -36,6 +39,22 @@ class TestPostgreSQL(StoreSuite):
         return postgresql(self.url)
 
 
+class TestMariaDB(StoreSuite):
+    constraints = frozenset(("unique", "not-null", "foreign-key"))
+    examples = 20
+
+    @pytest.fixture(autouse=True)
+    def _engine(self, maria_url: str) -> None:
+        self.url = maria_url
+
+    def make(self, rows: Rows) -> Store:
+        fill_mariadb(self.url, rows)
+        return mariadb(self.url)
+
+    def open(self) -> Store:
+        return mariadb(self.url)
+
+
 class TestSQLite(StoreSuite):
     constraints = frozenset(("unique", "not-null", "foreign-key"))
     writes_while_read = False  # a rollback journal: readers hold writers up
@@ -50,6 +69,10 @@ class TestSQLite(StoreSuite):
 
     def open(self) -> Store:
         return sqlite(self.path)
+
+    def beneath(self, layer: str) -> Iterable[bytes]:
+        ends = {"pages": "", "write-ahead log": "-wal", "rollback journal": "-journal"}
+        return [self.path.with_name(self.path.name + ends[layer]).read_bytes()]
 
 
 class TestSQLiteWal(TestSQLite):

@@ -302,6 +302,10 @@ class FaultySuite(StoreSuite):
     def open(self) -> Store:
         return self.kind("faulty", DATASETS, f"sqlite:///{self.path}")
 
+    def beneath(self, layer: str) -> list[bytes]:
+        end = {"pages": "", "write-ahead log": "-wal"}[layer]
+        return [self.path.with_name(self.path.name + end).read_bytes()]
+
 
 def test_the_same_session_without_a_fault_passes(tmp_path: Path) -> None:
     assert broken_laws(FaultySuite(tmp_path / "x.db", Faulty)) == []

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.stores.engines import opened
 
 from kept.datamap.map import Dataset, Field
 from kept.errors import ConfigError, NotAble, StoreError, StoreUnreachable, UsageError
@@ -19,15 +20,17 @@ from kept.model.select import KeyTable, by_key
 from kept.stores import kinds, open_store
 from kept.stores.adapter import RowStore
 from kept.stores.dialects import SQLITE, install, render
+from kept.stores.mariadb import MariaDBStore
 from kept.stores.memory import MemoryStore
 from kept.stores.rows import fill, template_fields
 from kept.stores.sql import PostgreSQLStore, SQLiteStore
 
 
 def test_stores_are_opened_by_kind() -> None:
-    assert {"postgresql", "sqlite", "memory"} <= set(kinds())
+    assert {"postgresql", "sqlite", "mariadb", "memory"} <= set(kinds())
     assert isinstance(open_store("postgresql", "a", [], "postgresql:///x"), PostgreSQLStore)
     assert isinstance(open_store("sqlite", "a", [], "sqlite:///x"), SQLiteStore)
+    assert isinstance(open_store("mariadb", "a", [], "mariadb://x@y/z"), MariaDBStore)
     assert isinstance(open_store("memory", "a", [], ""), MemoryStore)
     quick = open_store("sqlite", "a", [], "x", {"lock_timeout": 1, "marker": True})
     assert isinstance(quick, SQLiteStore)
@@ -48,6 +51,19 @@ PREDICATES: list[Predicate] = [
 ROWS: list[tuple[int | None, str | None]] = [
     (None, None), (0, "x?$1"), (4, "y"), (5, " X?$1"), (6, "y"), (2**62 + 4, "x_"), (7, None),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("alias", [None, "some rows"])
+def test_rendered_predicates_on_mariadb(maria_url: str, alias: str | None) -> None:
+    named = f" AS `{alias}`" if alias else ""
+    with opened(maria_url) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE t (w bigint, `a%` text)")
+        cursor.executemany("INSERT INTO t VALUES (%s, %s)", ROWS)
+        for predicate in PREDICATES:
+            expected = sum(matches(predicate, {"w": w, "a%": a}) for w, a in ROWS)
+            text, params = render(predicate, "mariadb", {"w": "integer"}, alias=alias)
+            cursor.execute(f"SELECT count(*) FROM t{named} WHERE {text}", params)
+            assert cursor.fetchone() == (expected,), text
 
 
 @pytest.mark.parametrize("alias", [None, "some rows"])

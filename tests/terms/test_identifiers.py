@@ -128,3 +128,22 @@ def test_the_keyed_hash_is_hmac_sha256_over_kind_and_value() -> None:
     assert keyed_hash(b"key", Identifier("email", "ANA@X.DE")) == expected
     assert keyed_hash(b"key", Identifier("name", "ana@x.de")) != expected
     assert keyed_hash(b"yek", Identifier("email", "ana@x.de")) != expected
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "name"])
+@given(hidden=st.sampled_from("\u200b\u200c\u200d\u2060\ufeff\u00ad\u202e"), at=st.integers(0, 15))
+def test_characters_that_cannot_be_seen_are_refused(kind: str, hidden: str, at: int) -> None:
+    text = "ana@example.org"
+    with pytest.raises(IdentifierError, match="cannot be seen"):
+        normalise(kind, text[:at] + hidden + text[at:])
+
+
+@given(blank=st.sampled_from("\u00a0\u2003\u3000 \t"))
+def test_blanks_around_a_value_do_not_count(blank: str) -> None:
+    assert normalise("email", f"{blank}ana@example.org{blank}") == "ana@example.org"
+
+
+@given(extension=st.integers(1, 9999))
+def test_a_telephone_number_with_an_extension_is_refused(extension: int) -> None:
+    with pytest.raises(IdentifierError, match="extension"):
+        normalise("phone", f"+49 30 123456 ext. {extension}")

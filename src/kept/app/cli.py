@@ -29,6 +29,8 @@ from kept import __version__
 from kept.app.commands import (
     bench,
     case,
+    choices,
+    correcting,
     demo,
     doctor,
     hold,
@@ -39,6 +41,7 @@ from kept.app.commands import (
     prove,
     rights,
     serve,
+    task,
 )
 from kept.app.commands.common import as_called, program
 from kept.app.output import Output
@@ -46,7 +49,8 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, case, hold, prove, ledger, bench,
+    demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case, task,
+    hold, prove, ledger, bench,
 )  # fmt: skip
 
 

@@ -38,6 +38,10 @@ class Output:
         if not self.as_json:
             self.result({}, [line])
 
+    def warn(self, line: str) -> None:
+        """A line on stderr, with --json too: what the result leaves out."""
+        self._err.print(line, markup=False)
+
     def error(self, problem: KeptError) -> None:
         """An error on stderr; with --json also as a document on stdout."""
         if self.as_json:
@@ -69,6 +73,25 @@ class Output:
                 begun += 1
 
             yield step
+
+    @contextmanager
+    def counting(self, title: str) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
+        """As `progress`, where the number of things is known only later: (begin, step)."""
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn()]
+        hidden = self.as_json or not self._err.is_terminal
+        display = Progress(
+            *columns, MofNCompleteColumn(), console=self._err, transient=True, disable=hidden
+        )
+        with display:
+            task = display.add_task(title, total=None)
+
+            def begin(total: int) -> None:
+                display.update(task, total=total)
+
+            def step(what: str) -> None:
+                display.update(task, description=what, advance=1)
+
+            yield begin, step
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

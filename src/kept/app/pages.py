@@ -12,6 +12,7 @@ import jinja2
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Redirect
 from markupsafe import Markup
 
@@ -258,7 +259,7 @@ def policy_page(state: State) -> Response[str]:
 
 
 @get("/privacy/sentences/{number:int}", media_type=MediaType.HTML, sync_to_thread=True)
-def sentence_page(number: int, state: State) -> Response[str]:
+def sentence_page(number: FromPath[int], state: State) -> Response[str]:
     """What stands behind one sentence: each clause, its checks, when, where, how to repeat them."""
     controller: Controller = state.controller
     _, units = _sections(state, "/privacy")
@@ -346,7 +347,7 @@ def _changes(before: Version, after: Version) -> list[dict[str, str]]:
 
 
 @get("/privacy/versions/{version:str}", media_type=MediaType.HTML, sync_to_thread=True)
-def version_page(version: str, state: State) -> Response[str]:
+def version_page(version: FromPath[str], state: State) -> Response[str]:
     """The text of one published version, as it was shown."""
     controller: Controller = state.controller
     found = [
@@ -371,7 +372,7 @@ def _asset(name: str) -> bytes:
 
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)
-def asset(name: str) -> Response[bytes]:
+def asset(name: FromPath[str]) -> Response[bytes]:
     """Style sheet and icon: two files of our own."""
     kinds = {"kept.css": "text/css", "kept.svg": "image/svg+xml"}
     if name not in kinds:

@@ -15,53 +15,57 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from kept.controller import anonymise as anonymising
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
-from kept.controller import mentions as mentioning
+from kept.controller import naming, passage, reading
 from kept.controller import retained as retaining
+from kept.controller import serve as serving
+from kept.controller.anonymise import Anonymity
+from kept.controller.beneath import Beneath
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
+from kept.controller.mentions import Texts
 from kept.controller.retained import Retained
+from kept.controller.serve import Delivery
 from kept.custodian import FileCustodian
 from kept.database import Connection, Database
 from kept.datamap.check import realised
 from kept.datamap.map import DataMap, Link, System
-from kept.datamap.reach import WEAK, Place
+from kept.datamap.reach import Place
 from kept.decide import compile as compiling
-from kept.decide.anonymise import settle
 from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
 from kept.deployment import Deployment, Document
-from kept.errors import Denied, IdentifierError, StoreError, UsageError
+from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
 from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
 from kept.model.decision import Ask, Decision, Facts
-from kept.model.plan import Action, Mode, Plan, Step, StepResult
-from kept.model.select import Batch, KeyRow, KeyTable, Select, by_key
+from kept.model.plan import Action, Mode, Plan, Step, StepResult, Word
+from kept.model.select import Batch, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
 from kept.policy.bundle import Bundle
 from kept.records.actor import Actors
 from kept.records.case import Case, Cases
 from kept.records.consent import WORDS, Consents
+from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
 from kept.records.hold import Holds
 from kept.records.isolated import Opened
-from kept.records.locator import Held, Locator, Veil
+from kept.records.locator import Held, Locator
 from kept.records.subject import Subjects
-from kept.records.suppression import ALL, Suppressions
+from kept.records.suppression import Suppressions, fact_of
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
+from kept.stores.tasks import Answered, Task
 from kept.terms.identifiers import Identifier
-from kept.terms.regimes import REGIONS
 
 __all__ = ["Controller", "Located", "Place"]
 
@@ -102,7 +106,8 @@ class Controller:
         self.actors = Actors(database)
         self.cases = Cases(database, vault, self.subjects)
         self.consents = Consents(database)
-        self.holds = Holds(database)
+        self.corrections = Corrections(database, vault)
+        self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
 
@@ -169,8 +174,7 @@ class Controller:
             return Facts(frozenset(standing))
         people = self.subjects.find([person])
         if not people:
-            channels = self.suppressions.channels(person)
-            held = {f"suppressed:{c}" if c != ALL else "suppressed" for c in channels}
+            held = {fact_of(channel) for channel in self.suppressions.channels(person)}
             return Facts(frozenset(standing | held))
         known = self.consents.facts_of(people, now)
         grounds = frozenset.intersection(*(_grounds(f) for f in known))
@@ -260,23 +264,7 @@ class Controller:
 
     def keys(self, found: Located) -> dict[Place, KeyTable]:
         """The keys of the rows found, without those that are retained (the locator has them)."""
-        shown = {}
-        veil = self.locator.veil()
-        for place, table in locating.keys(self._stores, found).items():
-            if not veil.covers(*place):
-                if table.rows:
-                    shown[place] = table
-                continue
-            keys = [key for _, key in table.rows]
-            try:
-                hidden = retaining.hidden(veil, self._stores, place, table.fields, keys)
-            except StoreError as problem:
-                hidden = veil.hidden(*place, keys)
-                found.unreached.setdefault(place[0], str(problem))
-            rows = tuple(r for r, hide in zip(table.rows, hidden, strict=True) if not hide)
-            if rows:
-                shown[place] = KeyTable(table.fields, rows)
-        return shown
+        return locating.shown(self.locator.veil(), self._stores, found)
 
     def retained(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Retained:
         """What is retained of the people of a case, by the locator; Denied for people of others."""
@@ -293,44 +281,15 @@ class Controller:
         steps = [s for s in steps if self.datamap.systems[s.system].mode is not Mode.OBSERVE]
         isolating.seal(self.locator, self.datamap, self._stores, number, steps, now)
 
-    def settled(self, plan: Plan) -> Plan:
-        """The plan with rows emptied that would be alone after they were made anonymous."""
-        datamap = self.realised({s.system for s in plan.steps if s.action is Action.ANONYMISE})
-        return settle(plan, datamap, anonymising.crowds(datamap, self._stores, plan))
+    @property
+    def anonymity(self) -> Anonymity:
+        """What is done to make rows nobody's, and the proof that they are."""
+        return Anonymity(self.datamap, self._stores, self.realised)
 
-    def mentions(
-        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
-    ) -> mentioning.Mentions:
-        """Where texts of others name the people, in the fields that the map wants searched."""
-        return mentioning.search(self.datamap, self._stores, self.locator.veil(), people, own)
-
-    def known_by(
-        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
-    ) -> list[list[Identifier]]:
-        """By what texts are searched for the people: what was given, and what their rows say.
-
-        Only what was given where the map wants no text searched.
-        """
-        known = [{(i.kind, i.normalised): i for i in one} for one in people]
-        if mentioning.searched(self.datamap):
-            named = mentioning.names(self.datamap, self._stores, own)
-            for who, one in (*self.identifiers(own), *named):
-                known[who].setdefault((one.kind, one.value), one)
-        return [list(one.values()) for one in known]
-
-    def former(self, steps: Iterable[Step]) -> list[KeyRow]:
-        """(person, value) by which rows name her that are to be made anonymous."""
-        return anonymising.former(self.datamap, self._stores, steps)
-
-    def recognised(
-        self, step: Step, identifiers: Iterable[Identifier], former: Iterable[str]
-    ) -> int:
-        """How many rows of an anonymising step still hold something by which she was known."""
-        return anonymising.recognised(self._stores, step, anonymising.Needles(identifiers, former))
-
-    def anonymous(self) -> Iterator[anonymising.Anonymous]:
-        """For every dataset whose rows are made anonymous: whether they are; counts."""
-        yield from anonymising.look(self.datamap, self._stores)
+    @property
+    def texts(self) -> Texts:
+        """Texts of others, in which people may be named."""
+        return Texts(self.datamap, self._stores, self.locator.veil)
 
     def isolation(self) -> Iterator[isolating.Sealing]:
         """For every dataset with retained rows: what of them can be read, and by whom; counts."""
@@ -357,40 +316,19 @@ class Controller:
         found: Located,
         retained: Mapping[Place, KeyTable] | None = None,
         opened: Opened | None = None,
+        *,
+        mark: str = "",
     ) -> Iterator[tuple[Place, Batch]]:
         """The rows themselves, streamed; retained rows only where `retained` names them, and
-        isolated ones as they were only where `opened` holds their copies.
+        isolated ones as they were only where `opened` holds their copies. `mark` is the case for
+        which is read: people who answer for a system are asked once for it.
 
         Batches of one dataset come in turn. A system that fails moves to `found.unreached`,
         and what came of it before is not complete.
         """
-        extra = dict(retained or {})
-        veil = self.locator.veil()
-        for system in list(dict.fromkeys((*found.selects, *(s for s, _ in extra)))):
-            if system in found.unreached:
-                continue
-            # What is retained of a dataset comes right after the rest of it: one turn for both.
-            asked: list[tuple[Select, bool]] = []
-            for select in found.selects.get(system, ()):
-                asked.append((select, False))
-                table = extra.pop((system, select.dataset), None)
-                if table is not None:
-                    asked.append((by_key(select.dataset, table), True))
-            asked += [(by_key(p[1], t), True) for p, t in extra.items() if p[0] == system]
-            selects = [select for select, _ in asked]
-            try:
-                with self._stores[system].session() as session:
-                    for index, batch in session.read(selects):
-                        place = (system, selects[index].dataset)
-                        if not asked[index][1]:
-                            batch = self._visible(veil, place, batch)
-                        elif opened is not None:
-                            key = self.datamap.dataset(*place).key
-                            batch = opened.overlaid(place, key, batch)
-                        if batch.rows:
-                            yield place, batch
-            except StoreError as problem:
-                found.unreached[system] = str(problem)
+        return reading.rows(
+            self.datamap, self._stores, self.locator.veil(), found, retained or {}, opened, mark
+        )
 
     def count(self, found: Located) -> dict[Place, int]:
         """Distinct rows per dataset, counted by the stores (retained ones included)."""
@@ -442,25 +380,13 @@ class Controller:
 
         For the person's own case only: by these she is found again, and not written to again.
         """
-        known: list[tuple[int, Identifier]] = []
-        for (system, dataset_name), table in found.items():
-            dataset = self.datamap.dataset(system, dataset_name)
-            naming = [
-                f for f in dataset.fields.values() if f.identifies and f.identifies not in WEAK
-            ]
-            if not naming or not table.rows:
-                continue
-            wanted = tuple(f.name for f in naming)
-            with self._stores[system].session() as session:
-                for _, batch in session.read([by_key(dataset_name, table, wanted)]):
-                    at = {name_: i for i, name_ in enumerate(batch.columns)}
-                    for who, row in zip(batch.persons, batch.rows, strict=True):
-                        for item in naming:
-                            value = row[at[item.name]]
-                            one = _identifier(str(item.identifies), value)
-                            if one is not None:
-                                known.append((who, one))
-        return known
+        return naming.identifiers(self.datamap, self._stores, found)
+
+    def naming(
+        self, place: Place, keys: KeyTable, fields: tuple[str, ...]
+    ) -> Iterator[tuple[str, Value]]:
+        """(field, value) of these rows. To see whether they name one person; never shown."""
+        return naming.values(self._stores, place, keys, fields)
 
     @property
     def abilities(self) -> dict[str, Abilities]:
@@ -486,36 +412,61 @@ class Controller:
             plan, self.datamap, self._stores, mark=mark, done=done, record=record
         )
 
+    def digest(self, data: bytes) -> str:
+        """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:
+        plans with their row keys, words of people. Comparable within this deployment only.
+        """
+        return self.vault.mac("ledger", data).hex()
+
+    def written_before(self, step: Step) -> frozenset[tuple[Value, ...]]:
+        """Keys (normalised) of rows that hold already what an overwriting step would put there."""
+        return executing.written_before(self._stores[step.system], self.datamap, step)
+
+    # — what people do ————————————————————————————————————————————————————————————————————
+
+    def word(self, system: str, dataset: str, action: Action, mark: str) -> Word:
+        """What people said of a step of the case `mark`, where only they can do it."""
+        with self._stores[system].session() as session:
+            return session.word(dataset, action, mark)
+
+    def settle(self, mark: str) -> None:
+        """The case is complete: stores give up what they kept for it alone."""
+        for store in self._stores.values():
+            store.settle(mark)
+
+    def tasks(self) -> list[Task]:
+        """What people were asked to do and have not been let off, oldest first."""
+        return serving.tasks(self._stores)
+
+    def deliver(self, now: dt.datetime) -> Delivery:
+        """Send the letters that wait, and reminders where an answer is late."""
+        return serving.deliver(self._stores, now)
+
+    def answer_task(self, id_: str, answer: Answered, role: str) -> Task:
+        """Record what a person says became of a task; its entry holds no words of hers."""
+        task = serving.answer(self._stores, id_, answer)
+        self.ledger.append(serving.entry(task, answer, role))
+        return task
+
     # — looking ———————————————————————————————————————————————————————————————————————————
 
     def inspect(self) -> Inspector:
         """Counts, hashes and comparisons of rows for controls and discovery."""
         return Inspector(
             self.datamap,
-            self._stores,
+            # Who can only be asked by letter cannot be looked into.
+            {name: one for name, one in self._stores.items() if not one.abilities.word},
             lambda people: self.keys(self.locate(people)),
             self.locator.veil().hidden,
             lambda people, own, place: {
-                norm(m.key) for m in self.mentions(people, own).found if m.place == place
+                norm(m.key) for m in self.texts.mentions(people, own).found if m.place == place
             },
         )
 
-    def _visible(self, veil: Veil, place: Place, batch: Batch) -> Batch:
-        if not veil.covers(*place):
-            return batch
-        key = self.datamap.dataset(*place).key
-        at = [batch.columns.index(f) for f in key]
-        hidden = veil.hidden(
-            *place,
-            [tuple(row[j] for j in at) for row in batch.rows],
-            [dict(zip(batch.columns, row, strict=True)) for row in batch.rows],
-        )
-        if not any(hidden):
-            return batch
-        shown = [i for i, hide in enumerate(hidden) if not hide]
-        return Batch(
-            batch.columns, [batch.rows[i] for i in shown], [batch.persons[i] for i in shown]
-        )
+    @property
+    def beneath(self) -> Beneath:
+        """What stores find beneath their rows."""
+        return Beneath(self.datamap, self._stores)
 
     def _serving(
         self, system: str, select: Select, activity: str, allowed: Container[str]
@@ -531,39 +482,8 @@ class Controller:
         """The judgement, with its entry."""
         decision = may(self.rules, ask, facts)
         rule = self.rules.judge(ask).deciding(self.rules.word(facts))
-        self.ledger.append(self._decided(ask, decision, rule, facts.epoch, now))
+        self.ledger.append(passage.entry(self.bundle, ask, decision, rule, facts.epoch, now))
         return decision
-
-    def _decided(
-        self, ask: Ask, decision: Decision, rule: str, epoch: int, now: dt.datetime
-    ) -> Entry:
-        words = self.bundle.vocabulary
-        contexts = {c for a in self.bundle.activities.values() for c in a.contexts} | {"any"}
-
-        def known(term: str, terms: Container[str]) -> str:
-            # Only words of the policy reach the ledger: whoever asks could have sent a name.
-            return name(term) if term in terms else "unknown"
-
-        body: dict[str, object] = {
-            "purpose": known(ask.purpose, words.purposes),
-            "allowed": decision.allow,
-            "category": known(ask.category, words.categories),
-            "context": known(ask.context, contexts),
-            "recipient": known(
-                ask.recipient, {*words.recipients, *self.bundle.recipients, "controller"}
-            ),
-            "region": known(ask.region, REGIONS),
-            "epoch": epoch,
-            "clauses": list(decision.because),
-        }
-        if decision.activity:
-            body["activity"] = name(decision.activity)
-        if not decision.allow:
-            # The kind of the rule that denies (decide.use.Check), a word of a closed list.
-            body["reason"] = name(rule)
-        if decision.basis:
-            body["basis"] = name(decision.basis)
-        return Entry("use.decided", now, body)
 
 
 def _own(bundle: Bundle) -> System:
@@ -571,18 +491,6 @@ def _own(bundle: Bundle) -> System:
     rights = tuple(a.id for a in bundle.activities.values() if a.purpose == "rights")
     datasets = {n: replace(d, activities=rights) for n, d in SYSTEM.datasets.items()}
     return replace(SYSTEM, datasets=datasets)
-
-
-def _identifier(kind: str, value: Value) -> Identifier | None:
-    """A value of a row as an identifier; None for what is not of its kind."""
-    if value is None or not str(value).strip():
-        return None
-    one = Identifier(kind, str(value))
-    try:
-        _ = one.normalised
-    except IdentifierError:
-        return None
-    return one
 
 
 def _grounds(facts: Facts) -> frozenset[str]:

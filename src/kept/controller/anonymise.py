@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +12,7 @@ from kept.controller.retained import named, read
 from kept.datamap import anonymise
 from kept.datamap.map import DataMap, Dataset, Field, OnErase
 from kept.datamap.reach import Place
-from kept.decide.anonymise import Crowd
+from kept.decide.anonymise import Crowd, settle
 from kept.decide.ties import Key, norm
 from kept.errors import StoreError
 from kept.model.change import Assignment, Const
@@ -26,6 +26,42 @@ from kept.terms.identifiers import Identifier, spellings
 #: Shorter words name nobody and stand in every text.
 _SHORTEST: Final = 4
 _HASHES: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
+
+
+class Anonymity:
+    """The stores, as far as rows in them are to be nobody's. Values never leave it but to the
+    case that seals them (`former`).
+    """
+
+    def __init__(
+        self,
+        datamap: DataMap,
+        stores: Mapping[str, Store],
+        realised: Callable[[Iterable[str]], DataMap],
+    ) -> None:
+        self._datamap, self._stores, self._realised = datamap, stores, realised
+
+    def settled(self, plan: Plan) -> Plan:
+        """The plan with rows emptied that would be alone after they were made anonymous."""
+        systems = {s.system for s in plan.steps if s.action is Action.ANONYMISE}
+        if not systems:
+            return plan
+        datamap = self._realised(systems)
+        return settle(plan, datamap, crowds(datamap, self._stores, plan))
+
+    def former(self, steps: Iterable[Step]) -> list[KeyRow]:
+        """(person, value) by which rows name her that are to be made anonymous."""
+        return former(self._datamap, self._stores, steps)
+
+    def recognised(
+        self, step: Step, identifiers: Iterable[Identifier], values: Iterable[str]
+    ) -> int:
+        """How many rows of an anonymising step still hold something by which she was known."""
+        return recognised(self._stores, step, Needles(identifiers, values))
+
+    def look(self) -> Iterator[Anonymous]:
+        """For every dataset whose rows are made anonymous: whether they are; counts."""
+        yield from look(self._datamap, self._stores)
 
 
 def crowds(datamap: DataMap, stores: Mapping[str, Store], plan: Plan) -> dict[Place, Crowd]:

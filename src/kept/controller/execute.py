@@ -10,16 +10,17 @@ a handle that did not write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from kept.datamap.map import DataMap, Dataset
-from kept.errors import KeptError, NotAble, Obstructed, StoreError
+from kept.decide.ties import norm
+from kept.errors import KeptError, NotAble, Obstructed, Pending, StoreError
 from kept.model.change import Assignment, Change, Const, Template
 from kept.model.generalise import Generalise, generalise
-from kept.model.plan import Action, Counts, Mode, Plan, Step, StepResult, SystemPlan
+from kept.model.plan import Action, Counts, Mode, Plan, Step, StepResult, SystemPlan, Word
 from kept.model.redact import Redact, redact
 from kept.model.select import by_key
 from kept.model.values import Value, coerce
@@ -62,7 +63,7 @@ def execute(
         for p in plan.systems
     }
     ours = [p for p in plan.systems if left[p.system]]
-    problems: dict[str, str] = {}
+    problems: dict[str, str | Pending] = {}
     statements: dict[str, tuple[str, ...]] = {}
     for p in ours:
         if p.mode is Mode.ASSISTED:
@@ -74,7 +75,8 @@ def execute(
             _write_alone(p, left[p.system], stores[p.system], mark, problems)
     outcomes = []
     for p in ours:
-        results = _read_back(p, left[p.system], datamap, stores[p.system], problems.get(p.system))
+        store, problem = stores[p.system], problems.get(p.system)
+        results = _read_back(p, left[p.system], datamap, store, problem, mark)
         outcome = Outcome(p.system, tuple(results), statements.get(p.system, ()))
         record(outcome)
         outcomes.append(outcome)
@@ -103,7 +105,7 @@ def _write_together(
     datamap: DataMap,
     stores: Mapping[str, Store],
     mark: str,
-    problems: dict[str, str],
+    problems: dict[str, str | Pending],
 ) -> None:
     """Apply in every store, then commit in every store."""
     with ExitStack() as stack:
@@ -168,7 +170,11 @@ def _explain(store: Store, todo: Sequence[Change], problem: StoreError) -> None:
 
 
 def _write_alone(
-    p: SystemPlan, steps: Sequence[Step], store: Store, mark: str, problems: dict[str, str]
+    p: SystemPlan,
+    steps: Sequence[Step],
+    store: Store,
+    mark: str,
+    problems: dict[str, str | Pending],
 ) -> None:
     todo = changes(steps)
     if not todo:
@@ -177,18 +183,30 @@ def _write_alone(
         with store.session(write=True) as session:
             session.apply(todo, mark)
             session.commit()
+    except Pending as problem:
+        problems[p.system] = problem
     except StoreError as problem:
         problems[p.system] = str(problem)
 
 
 def _read_back(
-    p: SystemPlan, steps: Sequence[Step], datamap: DataMap, store: Store, problem: str | None
+    p: SystemPlan,
+    steps: Sequence[Step],
+    datamap: DataMap,
+    store: Store,
+    problem: str | Pending | None,
+    mark: str,
 ) -> list[tuple[int, StepResult]]:
     """What is true of each step now, found by key through a fresh handle."""
+    # What a system has taken and not done is not done, even if it no longer shows it.
+    waits = problem.datasets if isinstance(problem, Pending) else frozenset()
+    problem = str(problem) if isinstance(problem, Pending) else problem
     if p.mode is Mode.OBSERVE:
         problem = "mode observe: nothing was written"
     elif p.mode is Mode.ASSISTED:
         problem = "mode assisted: a person carries the statements out, then run this again"
+    elif store.abilities.word:
+        return [(s.number, _said(s, store, mark, problem)) for s in steps]
     seen: dict[int, int] = {}
     try:
         seen = _seen([s for s in steps if len(s.keys)], datamap, store)
@@ -197,6 +215,8 @@ def _read_back(
     results = []
     for s in steps:
         met = 0 if not len(s.keys) else seen.get(s.number)
+        if s.dataset in waits and s.action in _WRITES:
+            met = None
         results.append((s.number, _result(s, met, problem)))
     return results
 
@@ -213,6 +233,24 @@ def _seen(steps: Sequence[Step], datamap: DataMap, store: Store) -> dict[int, in
             if s.action in _EMPTYING:
                 seen[s.number] = _overwritten(session, datamap, s)
     return seen
+
+
+def _said(s: Step, store: Store, mark: str, problem: str | None) -> StepResult:
+    """What people say became of a step; nothing of it is ever called read back."""
+    if s.action not in _WRITES:
+        counts = Counts(found=s.rows, retained=s.rows)
+        return StepResult(s.system, s.dataset, s.action, counts, False, s.reason, None, True)
+    try:
+        with store.session() as session:
+            word = session.word(s.dataset, s.action, mark)
+    except KeptError as unheard:
+        problem, word = problem or str(unheard), Word(None, "")
+    rows = s.rows if word.rows is None else word.rows
+    counts = Counts(found=rows, changed=rows if word.done else 0)
+    problem = None if word.done else problem or word.words
+    return StepResult(
+        s.system, s.dataset, s.action, counts, False, s.reason, problem, bool(word.done)
+    )
 
 
 def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
@@ -237,14 +275,26 @@ def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
 
 def _overwritten(session: Session, datamap: DataMap, step: Step) -> int:
     """How many rows of the step now hold what it assigned; a row that is gone counts as done."""
+    met = list(_compared(session, datamap, step))
+    return step.rows - sum(not as_wanted for _, as_wanted in met) if met else step.rows
+
+
+def written_before(store: Store, datamap: DataMap, step: Step) -> frozenset[tuple[Value, ...]]:
+    """Keys (normalised) of rows that hold already what an overwriting step would put there."""
+    with store.session() as session:
+        return frozenset(key for key, as_wanted in _compared(session, datamap, step) if as_wanted)
+
+
+def _compared(
+    session: Session, datamap: DataMap, step: Step
+) -> Iterator[tuple[tuple[Value, ...], bool]]:
+    """(key, whether it holds what the step assigns) of every row that is there."""
     dataset = datamap.dataset(step.system, step.dataset)
-    wrong, present = 0, 0
     for _, batch in session.read([by_key(step.dataset, step.keys)]):
         for row in {tuple(r) for r in batch.rows}:
-            present += 1
             values = dict(zip(batch.columns, row, strict=True))
-            wrong += not as_wanted(step, dataset, values)
-    return step.rows - wrong if present else step.rows
+            key = norm(tuple(values[f] for f in dataset.key))
+            yield key, as_wanted(step, dataset, values)
 
 
 def as_wanted(step: Step, dataset: Dataset, row: Mapping[str, Value]) -> bool:

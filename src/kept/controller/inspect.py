@@ -17,7 +17,7 @@ from kept.datamap.map import DataMap, Dataset, Link, OnErase
 from kept.datamap.reach import Place
 from kept.errors import StoreUnreachable
 from kept.model.predicate import And, In, IsNull, Not, Predicate
-from kept.model.select import KeyTable, Select
+from kept.model.select import KeyTable, Select, by_key
 from kept.model.values import Value, coerce, normal
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
@@ -118,6 +118,18 @@ class Inspector:
         where = everything if only is None else And((everything, only))
         with self._store(system).session() as session:
             return session.count([Select(dataset.name, dataset.key, only=where)])[0]
+
+    def holding(
+        self, system: str, dataset: str, keys: KeyTable, field: str,
+        meant: Callable[[Value], bool],
+    ) -> int:  # fmt: skip
+        """How many of these rows hold a value in `field` that `meant` knows."""
+        found: set[tuple[Value, ...]] = set()
+        with self._store(system).session() as session:
+            for _, batch in session.read([by_key(dataset, keys)]):
+                at, key = batch.columns.index(field), [batch.columns.index(k) for k in keys.fields]
+                found |= {tuple(r[i] for i in key) for r in batch.rows if meant(r[at])}
+        return len(found)
 
     def some(self, system: str, dataset: Dataset, most: int) -> Rows:
         """Up to `most` rows of a dataset, as they come; none that is retained."""

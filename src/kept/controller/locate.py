@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kept.controller.retained import hidden
 from kept.datamap.map import DataMap
 from kept.datamap.reach import Place, reach
 from kept.errors import StoreError
 from kept.model.select import KeyTable, Select
 from kept.records.declared import SYSTEM
+from kept.records.locator import Veil
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
 
@@ -20,7 +22,9 @@ class Located:
 
     `unreached` names systems that could not be asked, with the reason; while one stands
     there nothing is complete. `warnings` say what was not searched for and why. `values` are
-    those by which rows of one dataset lead to others (`reach.Reach.values`).
+    those by which rows of one dataset lead to others (`reach.Reach.values`). `refilled` counts
+    rows that an erasure wrote over and that say something else by now, where the search leads
+    to rows that it kept (`Controller.keys`).
     """
 
     people: tuple[tuple[Identifier, ...], ...]
@@ -28,6 +32,7 @@ class Located:
     unreached: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     values: dict[Place, KeyTable] = field(default_factory=dict)
+    refilled: dict[Place, int] = field(default_factory=dict)
 
 
 def locate(
@@ -78,3 +83,30 @@ def keys(stores: Mapping[str, Store], found: Located) -> dict[Place, KeyTable]:
             found.unreached[system] = str(problem)
             del found.selects[system]
     return tables
+
+
+def shown(veil: Veil, stores: Mapping[str, Store], found: Located) -> dict[Place, KeyTable]:
+    """The keys of the rows found, without those that are retained; sets `found.refilled`."""
+    left: dict[Place, KeyTable] = {}
+    met, refilled = 0, dict[Place, int]()
+    for place, table in keys(stores, found).items():
+        if not veil.covers(*place):
+            if table.rows:
+                left[place] = table
+            continue
+        all_ = [key for _, key in table.rows]
+        try:
+            away = hidden(veil, stores, place, table.fields, all_)
+        except StoreError as problem:
+            away = veil.hidden(*place, all_)
+            found.unreached.setdefault(place[0], str(problem))
+        rows = tuple(r for r, hide in zip(table.rows, away, strict=True) if not hide)
+        met += len(table.rows) - len(rows)
+        again = sum(veil.hidden(*place, [key for _, key in rows]))
+        if again:
+            refilled[place] = again
+        if rows:
+            left[place] = KeyTable(table.fields, rows)
+    # A key given away again leads to rows of its own only: then there is nothing to look at.
+    found.refilled = refilled if met else {}
+    return left

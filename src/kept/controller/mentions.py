@@ -6,9 +6,10 @@ all people; what really does is decided here (`model.redact`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kept.controller import naming
 from kept.controller.retained import hidden
 from kept.datamap.map import DataMap, Dataset
 from kept.datamap.reach import Place
@@ -16,12 +17,10 @@ from kept.decide.ties import Key, norm
 from kept.errors import StoreError
 from kept.model.predicate import NOTHING, Or
 from kept.model.redact import found, may_hold, passages
-from kept.model.select import KeyTable, Select, by_key
-from kept.model.values import Value
+from kept.model.select import KeyTable, Select
 from kept.records.locator import Veil
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
-from kept.terms.vocabulary import SHIPPED
 
 #: (kind, value), as `model.redact` takes them.
 Needle = tuple[str, str]
@@ -41,12 +40,13 @@ class Mention:
 @dataclass(slots=True)
 class Mentions:
     """What was found. `spared` counts rows that are retained for somebody and so left alone;
-    `unreached` says of which systems nothing is known.
+    `unreached` says of which systems nothing is known; in `unable` nobody can search.
     """
 
     found: list[Mention] = field(default_factory=list)
     spared: dict[Place, int] = field(default_factory=dict)
     unreached: dict[str, str] = field(default_factory=dict)
+    unable: list[Place] = field(default_factory=list)
 
     def rows(self) -> dict[Place, int]:
         """Rows by place."""
@@ -54,6 +54,35 @@ class Mentions:
         for one in self.found:
             by.setdefault(one.place, set()).add(norm(one.key))
         return {place: len(keys) for place, keys in by.items()}
+
+
+class Texts:
+    """The stores, as far as people may be named in texts that are not theirs."""
+
+    def __init__(
+        self, datamap: DataMap, stores: Mapping[str, Store], veil: Callable[[], Veil]
+    ) -> None:
+        self._datamap, self._stores, self._veil = datamap, stores, veil
+
+    def mentions(
+        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
+    ) -> Mentions:
+        """Where texts of others name the people, in the fields that the map wants searched."""
+        return search(self._datamap, self._stores, self._veil(), people, own)
+
+    def known_by(
+        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
+    ) -> list[list[Identifier]]:
+        """By what texts are searched for the people: what was given, and what their rows say.
+
+        Only what was given where the map wants no text searched.
+        """
+        known = [{(i.kind, i.normalised): i for i in one} for one in people]
+        if searched(self._datamap):
+            said = naming.identifiers(self._datamap, self._stores, own)
+            for who, one in (*said, *naming.names(self._datamap, self._stores, own)):
+                known[who].setdefault((one.kind, one.value), one)
+        return [list(one.values()) for one in known]
 
 
 def searched(datamap: DataMap) -> dict[Place, tuple[str, ...]]:
@@ -79,6 +108,11 @@ def search(
     needles = [tuple(dict.fromkeys((i.kind, i.value) for i in one)) for one in people]
     every = tuple(dict.fromkeys(needle for one in needles for needle in one))
     for place, fields in searched(datamap).items():
+        if place[0] not in stores:
+            continue  # the search for her rows says so already
+        if not stores[place[0]].abilities.able(place[1], "search"):
+            mentions.unable.append(place)
+            continue
         only = Or(tuple(p for name in fields if (p := may_hold(name, every)) != NOTHING))
         if only == NOTHING or place[0] in mentions.unreached:
             continue
@@ -125,31 +159,3 @@ def _one(
     if away:
         mentions.spared[place] = len(away)
     mentions.found += [one for one in met if one.key not in away]
-
-
-def names(
-    datamap: DataMap, stores: Mapping[str, Store], own: Mapping[Place, KeyTable]
-) -> list[tuple[int, Identifier]]:
-    """(person, name) as her own rows say it."""
-    told: dict[tuple[int, str], None] = {}
-    for place, table in own.items():
-        dataset = datamap.dataset(*place)
-        fields = tuple(f.name for f in dataset.fields.values() if _name(f.category, f.identifies))
-        if not fields or not table.rows:
-            continue
-        with stores[place[0]].session() as session:
-            for _, batch in session.read([by_key(place[1], table, fields)]):
-                at = [batch.columns.index(name) for name in fields]
-                for who, row in zip(batch.persons, batch.rows, strict=True):
-                    told.update({(who, v): None for i in at if (v := _text(row[i]))})
-    return [(who, Identifier("name", value)) for who, value in told]
-
-
-def _name(category: str | None, identifies: str | None) -> bool:
-    return identifies == "name" or (
-        category is not None and SHIPPED.within("categories", category, "contact.name")
-    )
-
-
-def _text(value: Value) -> str:
-    return value.strip() if isinstance(value, str) else ""

@@ -61,8 +61,9 @@ def latest(controller: Controller) -> list[Evidence]:
     found = []
     for entry, doc in Runs(controller.database).newest():
         one = evidence(entry, doc)
-        (_, written), *_ = controller.ledger.entries(entry, entry + 1)
-        if written.kind != "control.ran" or written.body.get("evidence") != digest(doc):
+        written = next((e for _, e in controller.ledger.entries(entry, entry + 1)), None)
+        recorded = written is not None and written.kind == "control.ran"
+        if written is None or not recorded or written.body.get("evidence") != digest(doc):
             changed = Finding("control_run", "the record of this run was altered afterwards")
             one = dataclasses.replace(one, outcome=Outcome.ERROR, findings=(changed,))
         found.append(one)

@@ -14,7 +14,7 @@ from kept.errors import KeptError, Tampered, UsageError
 from kept.ledger.entry import Entry, name
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Clause
-from kept.records.run import Runs, digest
+from kept.records.run import Runs, digest, lost
 
 #: Findings kept of one run; the rest are counted in the last one.
 MOST_FINDINGS = 50
@@ -73,10 +73,13 @@ def run(
     documents = [document(e) for e in done]
     entries = [_entry(e, digest(d)) for e, d in zip(done, documents, strict=True)]
     try:
+        runs = Runs(controller.database)
+        if lost(runs.last(), controller.ledger.size()):
+            return done  # a ledger that was cut off would give the same numbers away twice
         with controller.database.connection() as connection:
             indices = controller.ledger.append_in(connection, entries)
             rows = zip(indices, done, documents, strict=True)
-            Runs(controller.database).add(connection, [(i, e.control, e.at, d) for i, e, d in rows])
+            runs.add(connection, [(i, e.control, e.at, d) for i, e, d in rows])
     except Tampered:
         # A ledger that was altered takes nothing more. What was seen is still told, unrecorded.
         return done

@@ -57,7 +57,8 @@ def assigned(dataset: Dataset, *, rare: bool = False) -> dict[str, Assignment]:
     made: dict[str, Assignment] = {}
     for item in dataset.fields.values():
         method = SUPPRESS if rare else how(dataset, item)
-        if item.name in dataset.key or method == KEEP:
+        # What the engine computes follows from the others and cannot be written.
+        if item.name in dataset.key or method == KEEP or item.computed is not None:
             continue
         made[item.name] = assignment(item) if method == SUPPRESS else Generalise(method)
     return made
@@ -74,7 +75,15 @@ def nobodys(dataset: Dataset) -> Predicate | None:
 
 def stuck(dataset: Dataset, *, rare: bool = False) -> Iterator[tuple[str, str, str]]:
     """Why a row could not be made anonymous: (kind of obstacle, what, fix)."""
-    for name, what in assigned(dataset, rare=rare).items():
+    written = assigned(dataset, rare=rare)
+    for item in dataset.fields.values():
+        method = SUPPRESS if rare else how(dataset, item)
+        left = sorted(set(item.computed or ()) - set(written))
+        if item.computed is not None and method != KEEP and (left or not item.computed):
+            of = ", ".join(f"`{name}`" for name in left) or "what Kept cannot see"
+            words = f"the engine computes `{item.name}` from {of}, so it would stay"
+            yield "other", words, "make what it is computed from go, or write `erase: delete`"
+    for name, what in written.items():
         if what == Const(None) and not dataset.fields[name].nullable:
             words = f"`{name}` may not be null, and the map does not say what else to write"
             fix = f"say under `overwrite:` of `{dataset.name}.{name}` what shall stand there"

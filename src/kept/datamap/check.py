@@ -8,9 +8,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, System
 from kept.datamap.overwrite import stuck
+
+#: What helps where the map names what the store will not change.
+READONLY: Final = (
+    "map the tables behind a view, and write `erase: never` for it; let the owner of a table"
+    " change how it is kept"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,6 +83,18 @@ def _words(
     for name in dataset.activities if activities is not None else ():
         if name not in (activities or ()):
             yield f"the activity `{name}` is not in activities.yml", close(name, activities or ())
+
+
+def unused(system: System) -> list[Dataset]:
+    """Datasets about people of which the map does not say what they are used for.
+
+    Not a problem of the map's form; but no answer can then name purpose, ground or recipients.
+    """
+    return [
+        dataset
+        for dataset in system.datasets.values()
+        if dataset.personal and not dataset.activities and dataset.on_erase is not OnErase.NEVER
+    ]
 
 
 def heirs(system: System, dataset: Dataset) -> tuple[Link, ...]:
@@ -166,6 +185,8 @@ def _differences(
                 f"`{item.name}` is mapped as {item.type}, but it is {real.type}",
                 f"write `type: {real.type}`",
             )
+    if met.readonly and dataset.on_erase is not OnErase.NEVER:
+        yield f"nothing of it can be deleted or overwritten ({met.title})", READONLY
     if _may_stay(system, dataset, there):
         real_one = realised(system, [met]).datasets[dataset.name]
         for _, what, fix in stuck(system, real_one):
@@ -208,14 +229,18 @@ def realised(system: System, real: Iterable[Dataset]) -> System:
     datasets = {}
     for name, dataset in system.datasets.items():
         met = there.get(name)
-        fields = {
-            item.name: replace(item, nullable=False)
-            if met and item.name in met.fields and not met.fields[item.name].nullable
-            else item
-            for item in dataset.fields.values()
-        }
+        fields = dict(dataset.fields)
+        for item in dataset.fields.values():
+            if met and item.name in met.fields:
+                seen = met.fields[item.name]
+                fields[item.name] = replace(
+                    item, nullable=item.nullable and seen.nullable, computed=seen.computed,
+                    loose=seen.loose,
+                )  # fmt: skip
         unique = met is None or (bool(met.key) and set(met.key) <= set(dataset.key))
-        datasets[name] = replace(dataset, fields=fields, unique=unique)
+        datasets[name] = replace(
+            dataset, fields=fields, unique=unique, readonly=met is not None and met.readonly
+        )
     return replace(system, datasets=datasets)
 
 

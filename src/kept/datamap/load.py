@@ -26,6 +26,7 @@ from kept.model.generalise import method
 from kept.model.plan import Mode
 from kept.model.values import Type
 from kept.terms.identifiers import KINDS
+from kept.terms.origins import ORIGINS
 
 __all__ = ["Problem", "check", "compare", "load", "read"]
 
@@ -40,7 +41,7 @@ _DATASET: Final = (
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
-    "free_text", "stamp", "anonymise",
+    "free_text", "stamp", "origin", "secret", "anonymise",
 )  # fmt: skip
 #: What may become of a passage in a free text that names somebody.
 _MENTIONS: Final = ("redact", "delete")
@@ -187,6 +188,15 @@ class _Reader:
                 if wanted is not None and fields and wanted not in fields:
                     what = f"{name}: no field `{wanted}`, as `{at}` says"
                     self._wrong(keys[at], what, close(wanted, fields))
+        tied = {*dataset.key, *(name for link in dataset.links for name in link.fields)}
+        for item in dataset.fields.values():
+            if item.secret and (item.category is None or item.identifies or item.name in tied):
+                self._wrong(
+                    keys["fields"],
+                    f"{name}: `{item.name}` cannot be secret: it names a row or a person, or has"
+                    " no category",
+                    "give it a `category:`, or remove `secret:`",
+                )
         if dataset.on_erase is OnErase.NEVER and dataset.personal:
             self._wrong(
                 keys["erase"],
@@ -269,6 +279,7 @@ class _Reader:
                     f"{dataset}: `{name}` can name a person, but has no category",
                     "add its `category:`; otherwise no erasure would empty it",
                 )
+        origin = self._choice(keys.get("origin"), "origin", ORIGINS)
         return Field(
             name,
             self._type(keys["type"]) if "type" in keys else "text",
@@ -280,8 +291,10 @@ class _Reader:
             self._text(keys.get("overwrite"), "overwrite", empty=True),
             free_text,
             self._choice(keys.get("stamp"), "stamp", ("basis",)),
-            self._method(keys.get("anonymise")),
-            mentions,
+            origin=next((o for o in ORIGINS if o == origin), None),
+            secret=self._flag(keys.get("secret"), "secret", False),
+            anonymise=self._method(keys.get("anonymise")),
+            mentions=mentions,
         )
 
     def _method(self, node: yaml.Node | None) -> str | None:

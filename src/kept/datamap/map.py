@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from kept.model.plan import Mode
 from kept.model.values import Type
+from kept.terms.origins import Origin
 
 
 class Owner(StrEnum):
@@ -50,7 +51,11 @@ class Field:
     `anonymise` is the method (model.generalise) where rows are made anonymous.
     `overwrite` is what stands there instead after an erasure that must keep the row: None sets
     a null, text is a model.change.Template. `stamp` "basis": the legal basis on which the row
-    was collected stands here.
+    was collected stands here. Only a store knows, no map says: `computed`, from which fields the
+    engine itself makes the value (None: it does not); `loose`, that the engine takes unlike
+    texts for equal. `origin`: whether she gave it, it was observed, or made of other data
+    (terms.origins); None: its category says. `secret`: what proves who somebody is (a hash of a
+    password, a token); it goes with an erasure and is handed out to nobody.
     """
 
     name: str
@@ -63,6 +68,10 @@ class Field:
     overwrite: str | None = None
     free_text: bool = False
     stamp: str | None = None
+    computed: tuple[str, ...] | None = None
+    loose: bool = False
+    origin: Origin | None = None
+    secret: bool = False
     anonymise: str | None = None
     mentions: str | None = None
 
@@ -82,7 +91,8 @@ class Link:
 class Dataset:
     """A table, collection or folder of files.
 
-    `key` identifies one row; `unique` False: the store was seen not to promise that.
+    `key` identifies one row; `unique` False: the store was seen not to promise that;
+    `readonly`: it was seen to be a view, whose rows cannot be changed through it.
     `retention` names a class of the bundle's retention.yml,
     `clock` the field from which that class counts, `activities` the activities it serves.
     `k`: how many people have to be alike where rows are made anonymous.
@@ -100,8 +110,14 @@ class Dataset:
     title: str | None = None
     line: int = 0
     unique: bool = True
+    readonly: bool = False
     stays: Stays | None = None
     k: int | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Fields whose values no answer hands out."""
+        return tuple(f.name for f in self.fields.values() if f.secret)
 
     @property
     def personal(self) -> tuple[Field, ...]:

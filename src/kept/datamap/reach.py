@@ -27,7 +27,7 @@ from typing import Any, Final, TypeAlias
 from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner
 from kept.errors import MapError
 from kept.model.select import Join, KeyRow, KeyTable, Route, Select
-from kept.model.values import Type, Value, coerce
+from kept.model.values import Type, Value, coerce, fold
 from kept.terms.identifiers import Identifier, spellings
 
 #: (system, dataset).
@@ -120,8 +120,8 @@ class Shape:
     def _look_ups(self) -> None:
         """Which values of which datasets have to be looked up before others can be found."""
         links = [(place, *link) for place in self.places for link in self.links(place)]
-        for place, _, to in links:
-            if to == place or to[0] != place[0]:
+        for place, link, to in links:
+            if to == place or to[0] != place[0] or self._folds(place, link, to):
                 self.needs[to] = _Need(whole=True)
         for _, link, to in links:
             need = self.needs.get(to)
@@ -152,7 +152,9 @@ class Shape:
             types = tuple(dataset.fields[name].type for name in link.fields)
             need = self.needs.get(to)
             if need is not None and need.whole:
-                found.append(self._from(link, types, to))
+                found.append(self._from(place, link, types, to))
+                if to[0] == place[0] and self._folds(place, link, to):
+                    found += self._named(dataset.fields[link.fields[0]], link, to)
                 continue
             named = {(item.name,) for item in _identifying(self.places[to])}
             for way in self.ways(to, (*below, place)):
@@ -166,7 +168,7 @@ class Shape:
                         )
                     )  # fmt: skip
                 elif not way.path and way.kind and way.fields in named:
-                    found.append(self._from(link, types, to))
+                    found.append(self._from(place, link, types, to))
                 else:
                     path = (Join(link.fields, link.to, link.on), *way.path)
                     found.append(replace(way, path=path))
@@ -176,9 +178,36 @@ class Shape:
         self._ways[place] = same.setdefault(ways, ways)
         return self._ways[place]
 
-    def _from(self, link: Link, types: tuple[Type, ...], to: Place) -> _Way:
+    def _from(self, place: Place, link: Link, types: tuple[Type, ...], to: Place) -> _Way:
         columns = tuple(self.needs[to].fields.index(name) for name in link.on)
-        return _Way((), link.fields, types, need=to, columns=columns)
+        folds = self._folds(place, link, to)
+        exact = folds and self.places[place].fields[link.fields[0]].indexed_exact
+        return _Way(
+            (), link.fields, types, folded=folds and not exact, exact=exact, need=to,
+            columns=columns,
+        )  # fmt: skip
+
+    def _folds(self, place: Place, link: Link, to: Place) -> bool:
+        """Whether spelling in another case is the same at either end of a link (e-mail).
+
+        Joins compare exactly, so such a link is followed by values looked up, also at home.
+        """
+        if len(link.fields) != 1:
+            return False
+        here = self.places[place].fields[link.fields[0]]
+        there = self.places[to].fields.get(link.on[0])
+        if there is None or here.type != "text" or there.type != "text":
+            return False
+        return here.folded or there.folded
+
+    def _named(self, here: Field, link: Link, to: Place) -> Iterator[_Way]:
+        """Where a link holds the very identifier that was given, no row between is needed."""
+        for item in _identifying(self.places[to]):
+            if (item.name,) == link.on:
+                yield _Way(
+                    (), link.fields, (here.type,), item.identifies,
+                    folded=not here.indexed_exact, exact=here.indexed_exact,
+                )  # fmt: skip
 
     def _kinds(self) -> dict[Place, frozenset[str]]:
         """Place → kinds of identifiers that lead there, over however many systems."""
@@ -471,6 +500,8 @@ class _Binder:
                 coerce(values[column], to)
                 for column, to in zip(way.columns, way.types, strict=True)
             )
+            if way.folded or way.exact:
+                row = tuple(fold(value) if isinstance(value, str) else value for value in row)
             if None not in row:
                 yield who, row
 

@@ -11,8 +11,11 @@ from kept.terms.vocabulary import Kind, Vocabulary
 
 #: Kinds of facts that can make a use lawful; the only ones that turn a deny into an allow.
 GROUNDS: Final = frozenset(
-    ("consent", "contract", "assessment", "citation", "request", "preference", "terms", "hold")
-)
+    (
+        "consent", "contract", "assessment", "citation", "request", "preference", "terms", "hold",
+        "agreed",
+    )
+)  # fmt: skip
 
 #: Kinds of facts that only ever forbid.
 IMPEDIMENTS: Final = frozenset(
@@ -26,15 +29,19 @@ UNJUDGED: Final = "unjudged"
 #: agreed, the law decides.
 BASES: Final = ("consent", "legitimate-interest", "contract", "legal-obligation")
 
-#: What forbids whatever it is for: fact → (words, purposes that it leaves alone, whether a hold
-#: lifts it for the hold's own purpose). Storing and legal claims are what a restriction leaves
-#: (GDPR Art. 18(2)); rights are carried out whatever else is forbidden.
-FREEZES: Final[Mapping[str, tuple[str, tuple[str, ...], bool]]] = {
-    "erased": ("the person's data was erased", ("rights", "storage"), True),
-    "child": ("the person may be a child", ("rights", "storage"), False),
-    "isolated": ("the data is isolated", ("rights", "storage"), True),
-    "restricted": ("its use is restricted", ("rights", "storage", "dispute"), False),
-    UNJUDGED: ("a fact about the person could not be judged", ("rights", "storage"), False),
+#: What a restriction leaves (GDPR Art. 18(2)): storing, legal claims, protecting others, an
+#: important public interest; and, by the kind of fact that lifts it, what she agrees to.
+UNRESTRICTED: Final = ("rights", "storage", "dispute", "disclosure.protection", "public-interest")
+
+#: What forbids whatever it is for: fact → (words, purposes that it leaves alone, the kind of
+#: ground that lifts it for the ground's own purpose). Rights are carried out whatever else is
+#: forbidden.
+FREEZES: Final[Mapping[str, tuple[str, tuple[str, ...], str | None]]] = {
+    "erased": ("the person's data was erased", ("rights", "storage"), "hold"),
+    "child": ("the person may be a child", ("rights", "storage"), None),
+    "isolated": ("the data is isolated", ("rights", "storage"), "hold"),
+    "restricted": ("its use is restricted", UNRESTRICTED, "agreed"),
+    UNJUDGED: ("a fact about the person could not be judged", ("rights", "storage"), None),
 }
 
 #: What a hold can be for. Nothing is held in order to promote.
@@ -105,7 +112,7 @@ class Layout:
     def _implies(self, fact: str) -> Iterable[str]:
         words = self.vocabulary
         kind, mark, about = fact.partition(":")
-        if kind in ("consent", "hold"):
+        if kind in ("consent", "hold", "agreed"):
             return (f"{kind}:{p}" for p in words.below("purposes", about))
         if kind in GROUNDS:
             return (fact,)
@@ -131,6 +138,6 @@ def _names(activities: Iterable[Activity], words: Vocabulary) -> tuple[str, ...]
     names.update(dict.fromkeys(sorted(grounds)))
     for purpose in sorted(asked):
         held = not words.above("purposes", purpose).isdisjoint(HELD_FOR)
-        kinds = ("consent", "objection", "withdrawn", "hold")[: 4 if held else 3]
+        kinds = ("consent", "objection", "withdrawn", "agreed", "hold")[: 5 if held else 4]
         names.update(dict.fromkeys(f"{kind}:{purpose}" for kind in kinds))
     return tuple(names)

@@ -6,12 +6,16 @@ out of what a law or a hold keeps as it is; that is said in the plan instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from kept.datamap.map import DataMap
 from kept.datamap.overwrite import assignment
 from kept.datamap.reach import Place
+from kept.decide.obstacles import amiss
+from kept.decide.obstacles import unsearched as nowhere
+from kept.decide.ties import Key, norm
+from kept.model.abilities import Abilities
 from kept.model.change import Assignment, Const
 from kept.model.plan import Action, Obstacle, Plan, Step
 from kept.model.redact import Redact
@@ -27,18 +31,22 @@ def redacted(
     datamap: DataMap,
     found: Iterable[Found],
     needles: Sequence[tuple[tuple[str, str], ...]],
-    spared: Mapping[Place, str],
+    spared: Callable[[Place, Key], str | None],
+    abilities: Mapping[str, Abilities],
+    unsearched: Iterable[Place] = (),
 ) -> Plan:
     """The plan with a step more for each person and dataset in whose texts she is named.
 
-    `spared` are datasets whose rows are kept as they are, with the reason.
+    `spared` says why a row is kept as it is, if it is. `unsearched` are datasets in which the map
+    wants people found and nobody can.
     """
     groups: dict[tuple[int, Place, frozenset[str]], dict[tuple[Value, ...], None]] = {}
     whole: dict[tuple[int, Place, tuple[Value, ...]], set[str]] = {}
-    kept: dict[Place, set[tuple[Value, ...]]] = {}
+    kept: dict[tuple[Place, str], set[Key]] = {}
     for who, place, key, name in found:
-        if place in spared:
-            kept.setdefault(place, set()).add(key)
+        why = spared(place, norm(key))
+        if why is not None:
+            kept.setdefault((place, why), set()).add(norm(key))
             continue
         goes = whole.setdefault((who, place, key), set())
         if datamap.dataset(*place).fields[name].mentions == "delete":
@@ -61,19 +69,26 @@ def redacted(
                     obstacles.append((place[0], Obstacle(dataset.name, "not-null", words, fix)))
             elif item.mentions == "redact":
                 assign[item.name] = Redact(needles[who])
-        if not dataset.unique:
-            words = f"nothing promises that `{', '.join(dataset.key)}` names one row"
-            fix = "give the table a primary key, and map it as `key`"
-            obstacles.append((place[0], Obstacle(dataset.name, "key", words, fix)))
+        for name in assign:
+            if dataset.fields[name].computed is not None:
+                words = f"the engine computes `{name}`, so nothing can be taken out of it"
+                fix = "say `free_text: redact` of what it is computed from instead"
+                obstacles.append((place[0], Obstacle(dataset.name, "other", words, fix)))
         table = KeyTable(dataset.key, tuple((who, key) for key in keys))
-        steps.append(Step(len(steps) + 1, *place, Action.REDACT, table, assign=assign))
+        made = Step(len(steps) + 1, *place, Action.REDACT, table, assign=assign)
+        steps.append(made)
+        obstacles += [(place[0], one) for one in amiss(dataset, [made], abilities[place[0]])]
+    obstacles += [(system, nowhere(name)) for system, name in unsearched]
     said = [
         f"{len(rows)} texts of `{place[1]}` of `{place[0]}` name the person and stay as they are:"
-        f" {spared[place]}"
-        for place, rows in sorted(kept.items())
+        f" {why}"
+        for (place, why), rows in sorted(kept.items())
     ]
     return replace(
-        plan, steps=tuple(steps), warnings=(*plan.warnings, *said), obstacles=tuple(obstacles)
+        plan,
+        steps=tuple(steps),
+        warnings=(*plan.warnings, *said),
+        obstacles=tuple(dict.fromkeys(obstacles)),
     )
 
 

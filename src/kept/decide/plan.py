@@ -11,7 +11,7 @@ anything is tried.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -21,6 +21,7 @@ from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Stays, Syst
 from kept.datamap.overwrite import stuck, written
 from kept.datamap.reach import Place
 from kept.decide.due import Held, strength
+from kept.decide.obstacles import EMPTYING, amiss, loose
 from kept.decide.ties import Key, Row, Ties, norm, references, wanted
 from kept.errors import UsageError
 from kept.model.abilities import Abilities
@@ -30,8 +31,6 @@ from kept.model.select import KeyRow, KeyTable, Select
 
 _ORDER = (Action.READ, Action.RETAIN, Action.ISOLATE, Action.OVERWRITE, Action.ANONYMISE,
           Action.DELETE)  # fmt: skip
-#: Actions that leave the row and write over fields of it.
-_EMPTYING = (Action.ISOLATE, Action.OVERWRITE, Action.ANONYMISE)
 
 
 def reads(
@@ -112,8 +111,8 @@ def plan(
             )
             steps += made
             obstacles += [(name, one) for one in wrong]
-            obstacles += [(name, one) for one in _unable(dataset, made, abilities[name])]
-            obstacles += [(name, one) for one in _unnamed(dataset, made)]
+            obstacles += [(name, one) for one in amiss(dataset, made, abilities[name])]
+            obstacles += [(name, one) for one in loose(name, dataset, made, foreign_keys)]
     said += _torn(datamap, full, whole) + _unmapped(datamap, full, foreign_keys)
     said += _renamed(steps, foreign_keys)
     return _finished(right, datamap, steps, abilities, people, unreached, said, obstacles)
@@ -269,7 +268,7 @@ def _steps(
 
     def step(action: Action, keys: Iterable[Key], why: Reason | None = None) -> Step:
         table = rows.table(keys)
-        what = bare if action is Action.ANONYMISE else assign if action in _EMPTYING else {}
+        what = bare if action is Action.ANONYMISE else assign if action in EMPTYING else {}
         return Step(0, system.name, dataset.name, action, table, assign=what, reason=why)
 
     # Rows that stay for others, with nothing personal in them, are never sealed.
@@ -337,42 +336,6 @@ def _order(
     return order, warnings
 
 
-def _unable(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> Iterator[Obstacle]:
-    for action, able, verb in (
-        (Action.DELETE, abilities.delete, "delete rows"),
-        (Action.OVERWRITE, abilities.update, "change rows"),
-        (Action.ISOLATE, abilities.update, "change rows"),
-        (Action.ANONYMISE, abilities.update, "change rows"),
-    ):
-        if not able and any(step.action is action for step in steps):
-            yield Obstacle(
-                dataset.name,
-                "other",
-                f"the store cannot {verb}",
-                "set the system's mode to `assisted`, so that a person does it",
-            )
-
-
-def _unnamed(dataset: Dataset, steps: Iterable[Step]) -> Iterator[Obstacle]:
-    """Rows that their key does not name: another row could go for them, or none at all."""
-    written_to = [s for s in steps if s.action in (Action.DELETE, *_EMPTYING)]
-    fields = ", ".join(dataset.key)
-    if written_to and not dataset.unique:
-        yield Obstacle(
-            dataset.name,
-            "key",
-            f"nothing promises that `{fields}` names one row",
-            "give the table a primary key or a unique constraint, and map it as `key`",
-        )
-    elif any(None in key for s in written_to for key in s.keys.values):
-        yield Obstacle(
-            dataset.name,
-            "key",
-            f"a row that would have to go has a null in its key (`{fields}`)",
-            "fill the key of that row, and declare its fields NOT NULL",
-        )
-
-
 def _torn(
     datamap: DataMap,
     full: Mapping[Place, KeyTable],
@@ -415,7 +378,7 @@ def _renamed(
     steps: Iterable[Step], foreign_keys: Mapping[Place, Iterable[Link]] | None
 ) -> list[str]:
     """Fields that are written over although real foreign keys point at them (not at the key)."""
-    written_over = {(s.system, s.dataset): s.assign for s in steps if s.action in _EMPTYING}
+    written_over = {(s.system, s.dataset): s.assign for s in steps if s.action in EMPTYING}
     found = {
         f"`{name}` of `{link.to}` is written over, and `{place[1]}` refers to it by a foreign key; "
         "the rehearsal shows whether the store lets it"

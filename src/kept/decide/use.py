@@ -31,9 +31,9 @@ from kept.model.decision import Ask, Decision, Facts
 from kept.policy.shapes import Activity
 from kept.terms.vocabulary import SHIPPED, Kind, Vocabulary
 
-# Direct marketing and the profiling for it end with an objection or a withdrawal, whatever
-# basis is claimed for them (GDPR Art. 21(2) and (3)).
-_ABSOLUTE: Final = ("marketing", "advertising", "profiling")
+#: Direct marketing and the profiling for it end with an objection or a withdrawal, whatever
+#: basis is claimed for them (GDPR Art. 21(2) and (3)).
+ABSOLUTE: Final = ("marketing", "advertising", "profiling")
 _PROMOTION: Final = ("marketing", "advertising")
 
 _MANY: Final = 1024  # asks, and words of one ask, that are kept at hand
@@ -276,10 +276,10 @@ class Rules:
     def _impediments(self, purpose: str, bases: set[str]) -> Iterator[Check]:
         words, place = self.vocabulary, self.layout.place
         above = words.above("purposes", purpose)
-        hold = place.get(f"hold:{purpose}", 0)
-        for fact, (why, spares, lifted) in FREEZES.items():
+        for fact, (why, spares, ground) in FREEZES.items():
             if above.isdisjoint(spares):
-                yield Check(fact, why, forbids=place[fact], lifts=hold if lifted else 0)
+                lifts = place.get(f"{ground}:{purpose}", 0)
+                yield Check(fact, why, forbids=place[fact], lifts=lifts)
         channel = words.channel_of(purpose)
         if channel is not None or not above.isdisjoint(_PROMOTION):
             # Promotion without a channel of its own may use any of them.
@@ -287,7 +287,7 @@ class Rules:
                 why = f"the person is suppressed for `{name}`"
                 yield Check("suppressed", why, forbids=place[f"suppressed:{name}"])
         refusable = not bases.isdisjoint(("consent", "legitimate-interest"))
-        if refusable or not above.isdisjoint(_ABSOLUTE):
+        if refusable or not above.isdisjoint(ABSOLUTE):
             for kind, what in (("objection", "objected"), ("withdrawn", "withdrew consent")):
                 why = f"the person {what} to `{purpose}`, or to what it is part or made of"
                 yield Check(kind, why, forbids=place[f"{kind}:{purpose}"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from kept.controller import Controller
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
+from kept.records.declared import SYSTEM
 from kept.records.hold import Hold
 from kept.terms.identifiers import Identifier
 
@@ -32,7 +32,8 @@ def place(
 
     `ground` are words that she may read, `clause` the one of the policy that allows it, `until`
     the first day on which it holds no more. Raises UsageError for a clause, system or dataset
-    that is not there, a hold on everything, or one without a ground.
+    that is not there, a hold on everything, or one without a ground, and where an erasure of her
+    is being carried out.
     """
     if clause not in controller.bundle.clauses:
         raise UsageError(
@@ -46,7 +47,12 @@ def place(
             f"`{system}` has no such dataset",
             expected=f"one of {', '.join(sorted(systems[system].datasets))}",
         )
-    with controller.database.connection() as connection:
+    # An erasure of her that is under way has counted what is held: either it is over before the
+    # hold begins, or it sees it. Nobody is told of a hold that came too late to keep anything.
+    with (
+        controller.cases.person_alone([person]),
+        controller.database.connection() as connection,
+    ):
         subject = controller.subjects.of(person, now, connection=connection) if person else None
         hold = controller.holds.add(
             ground=ground, clause=clause, actor=actor, now=now, subject=subject, system=system,
@@ -55,7 +61,7 @@ def place(
         body: dict[str, Any] = {
             "hold": hold.id,
             "ground": "law" if law else "reason",
-            "reason": hashlib.sha256(ground.encode()).hexdigest(),
+            "reason": controller.digest(ground.encode()),
             "clause": clause,
             "actor": name(actor.role),
         }
@@ -72,6 +78,17 @@ def place(
     return hold
 
 
+def covered(controller: Controller, hold: Hold, person: Sequence[Identifier]) -> int:
+    """How many rows of the company's systems the hold keeps today: of that person, as far as
+    the systems answer."""
+    keys = controller.keys(controller.locate([person]))
+    return sum(
+        len(table.rows)
+        for (system, dataset), table in keys.items()
+        if system != SYSTEM.name and hold.covers(system, dataset)
+    )
+
+
 def release(controller: Controller, hold: str, why: str, actor: Actor, now: dt.datetime) -> Hold:
     """Release a hold, once. What it kept is not erased by that.
 
@@ -79,7 +96,7 @@ def release(controller: Controller, hold: str, why: str, actor: Actor, now: dt.d
     """
     with controller.database.connection() as connection:
         done = controller.holds.release(hold, actor, why, now, connection=connection)
-        reason = hashlib.sha256(why.encode()).hexdigest()
+        reason = controller.digest(why.encode())
         body = {"hold": done.id, "reason": reason, "actor": name(actor.role)}
         controller.ledger.append_in(connection, [Entry("hold.released", now, body)])
     return done

@@ -20,7 +20,7 @@ from kept.controls.registry import Finding, Looked, control, registered
 from kept.decide.use import use
 from kept.errors import StoreError, Tampered
 from kept.model.decision import Ask, Facts
-from kept.records.run import digest
+from kept.records.run import Runs, digest, lost
 
 #: Seconds that the independent verifier may take.
 _PATIENCE: Final = 600
@@ -36,7 +36,12 @@ def bound_to_clauses(controller: Controller, now: dt.datetime) -> Iterator[Looke
     for system in controller.datamap.systems.values():
         for dataset in system.datasets.values():
             if dataset.personal and not dataset.activities and dataset.on_erase != "never":
-                yield Finding(f"{system.name}.{dataset.name}", "it serves no registered activity")
+                yield Finding(
+                    f"{system.name}.{dataset.name}",
+                    "it serves no registered activity",
+                    f"in {system.file or system.name}:{dataset.line}, name under `activities:`"
+                    " what it is used for, of activities.yml",
+                )
             for name in dataset.activities:
                 count += 1
                 activity = bundle.activities.get(name)
@@ -179,8 +184,10 @@ def ledger_is_whole(controller: Controller, now: dt.datetime) -> Iterator[Looked
     So does the ledger itself: it also sees what no copy holds, as under which kind an entry is
     found.
     """
+    last = Runs(controller.database).last()
     report = controller.ledger.verify()
-    for problem in report.problems:
+    cut = lost(last, report.entries)
+    for problem in (*report.problems, *([cut] if cut else [])):
         yield Finding("the ledger", problem, _RESTORE)
     with tempfile.TemporaryDirectory(prefix="kept-") as scratch:
         target = Path(scratch) / "ledger"

@@ -137,6 +137,9 @@ _TABLE: Final = (
           "case:name package:sha256 rows:count datasets?:count systems?:count known?:count"
           " unreached?:names right?:name"),
     _kind(16, "override.used", "reason:sha256 verb:name role?:name"),
+    _kind(17, "word.given",
+          "case:name system:name dataset:name action:name outcome:name evidence:sha256 rows?:count"
+          " role?:name"),
     _kind(20, "hold.added",
           "hold:name ground:name system?:name dataset?:name law?:name until?:date clause?:clause"
           " reason?:sha256"),
@@ -150,7 +153,8 @@ _TABLE: Final = (
     _kind(27, "locator.used", "found:count ground?:name"),
     _kind(30, "consent.given",
           "purpose:name wording?:sha256 version?:name source?:name channel?:name epoch?:count"),
-    _kind(31, "consent.withdrawn", "purpose:name source?:name channel?:name epoch?:count"),
+    _kind(31, "consent.withdrawn",
+          "purpose:name source?:name channel?:name epoch?:count had?:flag"),
     _kind(32, "objection.made", "purpose?:name channel?:name source?:name epoch?:count"),
     _kind(33, "objection.lifted", "purpose?:name channel?:name source?:name epoch?:count"),
     _kind(34, "preference.set",
@@ -166,13 +170,16 @@ _TABLE: Final = (
           " isolated?:count verified:flag until?:date mode?:mode"),
     _kind(43, "inspection.made",
           "what:name system?:name datasets?:count rows?:count findings?:findings"),
+    _kind(50, "residue.looked",
+          "system:name layer:name state:name looked:count found:count until?:date"),
+    _kind(51, "store.scrubbed", "system:name full:flag done:flag"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),
     _kind(1001, "step.done",
           "step:name action:name system:name dataset:name found:count changed:count"
           " retained:count isolated:count verified:flag attempt?:count class?:name until?:date"
-          " law?:name hold?:name mode?:mode"),
+          " law?:name hold?:name mode?:mode word?:flag"),
     _kind(1002, "step.failed",
           "step:name action:name system:name dataset?:name error:name attempt?:count"),
     _kind(1003, "data.collected",

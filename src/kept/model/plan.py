@@ -126,6 +126,24 @@ class StepResult:
     verified: bool
     reason: Reason | None = None
     problem: str | None = None
+    word: bool = False  # a person said that it is done; nothing could be read back
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do: it was read back, or a person answers for it."""
+        return (self.verified or self.word) and self.problem is None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What people said of a step that only they can do; `done` is None until they answer.
+
+    `words` name no person; `rows` counts what they found, None where they did not say.
+    """
+
+    done: bool | None
+    words: str
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

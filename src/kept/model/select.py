@@ -70,12 +70,14 @@ class Route:
     """One way from a person to rows: walk `path` (nearest join first), then compare.
 
     At the end of the path `fields` must equal one row of `keys`; with `folded`, text fields
-    are folded first (`keys` hold folded values already).
+    are folded first (`keys` hold folded values already). A null equals nothing; only where
+    `keys` name rows (`named`) may a store whose abilities say so take it for the null of a key.
     """
 
     keys: KeyTable
     path: tuple[Join, ...] = ()
     folded: bool = False
+    named: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -119,7 +121,7 @@ class Select:
 
 def by_key(dataset: str, keys: KeyTable, fields: tuple[str, ...] = ()) -> Select:
     """The Select of exactly the rows that `keys` name."""
-    return Select(dataset, keys.fields, (Route(keys),), fields=fields)
+    return Select(dataset, keys.fields, (Route(keys, named=True),), fields=fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ changed.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -48,6 +47,8 @@ __all__ = [
 
 _CLASS: Final = "case"
 _WORDS: Final = b"words"
+#: Under this name is sealed why records that name different people are one person's.
+_SAME: Final = "same-person"
 #: Seconds for which a second process waits for a case that is being carried out.
 _PATIENCE: Final = 5
 #: What sealed data begins with; words of cases from before they were sealed begin otherwise.
@@ -63,6 +64,10 @@ _COLUMNS: Final = (
 )
 
 
+#: Under this name a case seals the identifiers that its people's own rows held.
+NEEDLES = "identifiers"
+
+
 def case_mac(vault: Vault, identifier: Identifier) -> bytes:
     """The hash by which a case knows an identifier that it names."""
     return vault.mac("case", f"{identifier.kind}\x00{identifier.normalised}".encode())
@@ -72,8 +77,8 @@ class Cases(Steps):
     """The requests of people."""
 
     def __init__(self, database: Database, vault: Vault, subjects: Subjects) -> None:
-        super().__init__(database)
-        self._vault, self._subjects = vault, subjects
+        super().__init__(database, vault)
+        self._subjects = subjects
 
     def open(
         self,
@@ -215,6 +220,34 @@ class Cases(Steps):
                     c.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", at)
                     c.commit()
 
+    @contextmanager
+    def person_alone(self, people: Iterable[Iterable[Identifier]]) -> Iterator[None]:
+        """These people for this process only, over all cases: what two cases mean to write is
+        counted by one of them. Who waits too long gets UsageError.
+        """
+        macs = {case_mac(self._vault, i)[:8] for one in people for i in one}
+        # In one order everywhere, so that two never wait for each other.
+        at = sorted(int.from_bytes(mac, "big", signed=True) for mac in macs)
+        with self._database.connection() as c:
+            try:
+                c.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
+                c.execute("SELECT pg_advisory_lock(n) FROM unnest(%s::bigint[]) n", (at,))
+                c.commit()
+            except psycopg.errors.LockNotAvailable:
+                c.rollback()
+                c.execute("SELECT pg_advisory_unlock_all()")
+                c.commit()
+                raise UsageError(
+                    "another case of the same person is being carried out right now",
+                    fix="wait until that is done, then run this again",
+                ) from None
+            try:
+                yield
+            finally:
+                with suppress(psycopg.Error):
+                    c.execute("SELECT pg_advisory_unlock(n) FROM unnest(%s::bigint[]) n", (at,))
+                    c.commit()
+
     def identify(
         self,
         case: Case,
@@ -250,6 +283,31 @@ class Cases(Steps):
             )
             self._event(c, case.number, case.state, actor, reason, now)
             return self._get(c, "r.number = %s", (case.number,))[0]
+
+    def same_person(
+        self,
+        case: Case,
+        reason: str,
+        actor: Actor,
+        now: dt.datetime,
+        *,
+        connection: Connection | None = None,
+    ) -> None:
+        """Record that somebody answers for records that name different people being hers."""
+        with self._database.within(connection) as c:
+            self._seal(c, case, _SAME, reason.encode())
+            self._event(
+                c,
+                case.number,
+                self._get(c, "r.number = %s", (case.number,))[0].state,
+                actor,
+                reason,
+                now,
+            )
+
+    def is_same_person(self, case: Case) -> bool:
+        """Whether somebody answers for that (see `same_person`)."""
+        return self._unseal(case, _SAME) is not None
 
     def move(
         self,
@@ -313,6 +371,17 @@ class Cases(Steps):
             c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
             return moved
 
+    def close(
+        self, case: Case, words: str | None, actor: Actor, now: dt.datetime,
+        *, connection: Connection | None = None,
+    ) -> Case:  # fmt: skip
+        """Close a case whose execution left something to decide, once that is decided."""
+        with self._database.within(connection) as c:
+            moved = self.move(case, State.CLOSED, actor, now, words=words, connection=c)
+            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            c.execute("UPDATE rights_case SET complete = true WHERE number = %s", (case.number,))
+            return self._get(c, "r.number = %s", (moved.number,))[0]
+
     def seal_plan(
         self,
         case: Case,
@@ -334,7 +403,7 @@ class Cases(Steps):
             add_steps(c, case, plan.steps, now)
             c.execute(
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
-                (hashlib.sha256(packed).hexdigest(), case.number),
+                (self._vault.mac("plan", packed).hex(), case.number),
             )
         return moved
 
@@ -354,7 +423,7 @@ class Cases(Steps):
             add_steps(c, case, added, now)
             c.execute(
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
-                (hashlib.sha256(packed).hexdigest(), case.number),
+                (self._vault.mac("plan", packed).hex(), case.number),
             )
 
     def unplan(
@@ -377,7 +446,9 @@ class Cases(Steps):
                     fix="mend what its steps name, then execute it again",
                 )
             c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
-            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            c.execute(
+                "DELETE FROM case_sealed WHERE number = %s AND name <> %s", (case.number, _SAME)
+            )
             c.execute(
                 "UPDATE rights_case SET state = %s, changed_at = %s WHERE number = %s",
                 (State.PLANNED, now, case.number),
@@ -410,6 +481,13 @@ class Cases(Steps):
             return None
         return KeySet({name: decode_keys(table) for name, table in json.loads(data).items()})
 
+    def unseal(self, case: Case, system: str, *, connection: Connection) -> None:
+        """Throw away what `seal_keys` sealed."""
+        connection.execute(
+            "DELETE FROM case_sealed WHERE number = %s AND name = %s",
+            (case.number, f"keys:{system}"),
+        )
+
     def finish(
         self,
         case: Case,
@@ -419,8 +497,9 @@ class Cases(Steps):
         *,
         connection: Connection | None = None,
     ) -> Case:
-        """End an execution: complete, it is closed and what was sealed is thrown away;
-        incomplete, it stays `checked` and can be executed again.
+        """End an execution: complete, it is closed and what was sealed is thrown away, except by
+        what she is looked for beneath the rows (`NEEDLES`: until `unseal`); incomplete, it stays
+        `checked` and can be executed again.
         """
         with self._database.within(connection) as c:
             moved = self.move(case, State.CHECKED, actor, now, connection=c)
@@ -428,7 +507,10 @@ class Cases(Steps):
                 "UPDATE rights_case SET complete = %s WHERE number = %s", (complete, case.number)
             )
             if complete:
-                c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+                c.execute(
+                    "DELETE FROM case_sealed WHERE number = %s AND name <> %s",
+                    (case.number, f"keys:{NEEDLES}"),
+                )
                 moved = self.move(case, State.CLOSED, actor, now, connection=c)
             return self._get(c, "r.number = %s", (moved.number,))[0]
 

@@ -89,7 +89,7 @@ class StepRecord:
         """The step as a receipt shows it."""
         return StepResult(
             self.system, self.dataset, self.action, self.counts, self.verified, self.reason,
-            self.problem,
+            self.problem, self.state is StepState.DONE and not self.verified,
         )  # fmt: skip
 
 

@@ -7,29 +7,38 @@ from collections.abc import Sequence
 
 from kept.database import Connection, Database
 from kept.errors import Denied
+from kept.keys import Vault
 from kept.model.plan import Action, Counts, Reason, Step, StepResult
 from kept.records.case_state import Case, State, StepRecord, StepState
+from kept.records.hold import grounds
 
 
 class Steps:
     """The part of `Cases` that holds their steps."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
 
     def steps(self, case: Case) -> list[StepRecord]:
         """The steps of the case with what became of them, in order."""
         with self._database.connection() as c:
             rows = c.execute(
-                "SELECT step, system, dataset, action, planned, state, found, changed, retained,"
-                " isolated, verified, words, law, until, clause, hold, problem, attempts"
-                " FROM case_step WHERE number = %s ORDER BY step",
+                "SELECT step, s.system, s.dataset, action, planned, state, found, changed,"
+                " retained, isolated, verified, words, s.law, s.until, s.clause, hold, problem,"
+                " attempts, h.number, h.ground"
+                " FROM case_step s LEFT JOIN hold h ON h.id = s.hold"
+                " WHERE s.number = %s ORDER BY step",
                 (case.number,),
             ).fetchall()
+            said = {
+                row[18]: grounds(self._vault, c, row[18], row[19])
+                for row in rows
+                if row[18] is not None
+            }
         return [
             StepRecord(
                 r[0], r[1], r[2], Action(r[3]), r[4], StepState(r[5]), Counts(*r[6:10]), r[10],
-                Reason(r[11], r[12], r[13], r[14], r[15]) if r[11] is not None else None,
+                Reason(said.get(r[18], r[11] or ""), *r[12:16]) if r[14] is not None else None,
                 r[16], r[17],
             )
             for r in rows
@@ -76,10 +85,9 @@ class Steps:
     ) -> None:
         """Record how a step came out; counts are those of the whole step, not of an attempt.
 
-        It is done when it was verified and has no problem, else failed.
+        It is done when it is settled, else failed.
         """
         number = step if isinstance(step, int) else step.number
-        done = result.verified and result.problem is None
         n = result.counts
         with self._database.within(connection) as c:
             c.execute(
@@ -87,7 +95,7 @@ class Steps:
                 " isolated = %s, verified = %s, words = %s, law = %s, until = %s, clause = %s,"
                 " hold = %s, problem = %s, at = %s WHERE number = %s AND step = %s",
                 (
-                    StepState.DONE if done else StepState.FAILED,
+                    StepState.DONE if result.settled else StepState.FAILED,
                     n.found, n.changed, n.retained, n.isolated, result.verified,
                     *_reason_columns(result.reason), result.problem, now, case.number, number,
                 ),
@@ -114,4 +122,6 @@ def add_steps(c: Connection, case: Case, steps: Sequence[Step], now: dt.datetime
 def _reason_columns(reason: Reason | None) -> tuple[object, ...]:
     if reason is None:
         return (None,) * 5
-    return reason.words, reason.law, reason.until, reason.clause, reason.hold
+    # The ground of a hold stands sealed with the hold, and nowhere else.
+    words = None if reason.hold else reason.words
+    return words, reason.law, reason.until, reason.clause, reason.hold

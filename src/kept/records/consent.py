@@ -3,7 +3,8 @@
 Each fact has a moment since when it holds and one since when Kept knows it. Rows are only
 ever added: what was decided yesterday can be judged by what was known yesterday. The names of
 facts are those of the judgement: `consent:<purpose>`, `withdrawn:<purpose>`, `objection:…`,
-`preference:…`, `request:…`, `contract`, `terms`, `restricted`, `child`, `isolated`, `erased`.
+`preference:…`, `request:…`, `agreed:…`, `contract`, `terms`, `restricted`, `child`, `isolated`,
+`erased`.
 
 A person's epoch grows with every new fact, so that a batch can see that a choice came in
 between. The same facts as bits stand in `subject_facts` for audiences; a new fact removes the
@@ -21,6 +22,7 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link
 from kept.errors import DatabaseError, UsageError
 from kept.model.decision import Facts
+from kept.records.suppression import fact_of
 
 #: Columns of bits, 63 each, in order: bit n of a word of facts is bit n % 63 of WORDS[n // 63].
 WORDS: Final = tuple(f"word{n}" for n in range(8))
@@ -267,7 +269,7 @@ class Consents:
             for subject, fact in c.execute(_FACTS, asked):
                 held[subject].add(fact)
             for subject, channel in c.execute(_SUPPRESSED, asked):
-                held[subject].add(f"suppressed:{channel}" if channel else "suppressed")
+                held[subject].add(fact_of(channel))
         return [Facts(frozenset(held[s]), frozenset(), epochs.get(s, 0)) for s in who]
 
     def epochs(

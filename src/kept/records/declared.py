@@ -12,7 +12,18 @@ from typing import Final
 from kept.datamap.map import Dataset, Field, OnErase, System
 from kept.model.plan import Mode
 from kept.model.values import Type
-from kept.records import actor, case, consent, hold, isolated, locator, subject, suppression
+from kept.records import (
+    actor,
+    case,
+    consent,
+    correction,
+    hold,
+    isolated,
+    locator,
+    residue,
+    subject,
+    suppression,
+)
 
 
 def _plain(name: str, key: str, title: str, fields: str) -> Dataset:
@@ -38,7 +49,9 @@ _TYPES: Final[dict[str, Type]] = {
 DATASETS: Final[tuple[Dataset, ...]] = (
     *subject.DATASETS,
     *consent.DATASETS,
+    *correction.DATASETS,
     *case.DATASETS,
+    *residue.DATASETS,
     *hold.DATASETS,
     *suppression.DATASETS,
     *locator.DATASETS,

@@ -10,6 +10,7 @@ from typing import Any, Final
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.errors import UsageError
+from kept.keys import Vault
 from kept.model.plan import Reason
 from kept.records.actor import Actor
 from kept.records.ids import new_id
@@ -20,10 +21,11 @@ DATASETS: Final = (
         ("id",),
         {
             "id": Field("id", "text", nullable=False),
+            "number": Field("number", "integer", nullable=False),
             "subject": Field("subject", "integer", category="identity-link"),
             "system": Field("system", "text"),
             "dataset": Field("dataset", "text"),
-            "ground": Field("ground", "text", nullable=False, free_text=True),
+            "ground": Field("ground", "bytes", nullable=False),
             "law": Field("law", "text"),
             "until": Field("until", "date"),
             "clause": Field("clause", "text", nullable=False),
@@ -31,7 +33,7 @@ DATASETS: Final = (
             "placed_at": Field("placed_at", "datetime", nullable=False),
             "released_at": Field("released_at", "datetime"),
             "released_by": Field("released_by", "integer"),
-            "why": Field("why", "text", free_text=True),
+            "why": Field("why", "bytes"),
         },
         links=(
             Link(("subject",), "subject", ("subject",)),
@@ -45,9 +47,12 @@ DATASETS: Final = (
     ),
 )
 
+_CLASS: Final = "hold"
+#: What sealed words begin with; those from before they were sealed begin otherwise.
+_SEAL: Final = b"\x01"
 _COLUMNS: Final = (
     "h.id, h.subject, h.system, h.dataset, h.ground, h.law, h.until, h.clause, h.placed_at,"
-    " h.released_at, a.actor, a.name, a.role"
+    " h.released_at, a.actor, a.name, a.role, h.number"
 )
 _OPEN: Final = "h.released_at IS NULL AND (h.until IS NULL OR h.until > %(today)s)"
 
@@ -81,10 +86,25 @@ class Hold:
 
 
 class Holds:
-    """The holds of a deployment."""
+    """The holds of a deployment. What people wrote in them is sealed, each under its own key."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, vault: Vault) -> None:
+        """Seals words from before they were sealed, once."""
+        self._database, self._vault = database, vault
+        with database.connection() as c:
+            clear = c.execute(
+                "SELECT number, ground, why FROM hold WHERE substring(ground FOR 1) <> %(seal)s"
+                " OR substring(why FOR 1) <> %(seal)s FOR UPDATE",
+                {"seal": _SEAL},
+            ).fetchall()
+            for number, *words in clear:
+                sealed = [
+                    w if w is None or w.startswith(_SEAL) else self._said(c, number, label, w)
+                    for label, w in zip(("ground", "why"), words, strict=True)
+                ]
+                c.execute(
+                    "UPDATE hold SET ground = %s, why = %s WHERE number = %s", (*sealed, number)
+                )
 
     def add(
         self,
@@ -113,11 +133,16 @@ class Holds:
             raise UsageError("a hold has no ground", fix="say in words why it must stay")
         hold = Hold(new_id(now), subject, system, dataset, ground, law, until, clause, actor, now)
         with self._database.within(connection) as c:
+            row = c.execute("SELECT nextval(pg_get_serial_sequence('hold', 'number'))").fetchone()
+            assert row is not None
+            sealed = self._said(c, row[0], "ground", ground.encode())
             c.execute(
-                "INSERT INTO hold (id, subject, system, dataset, ground, law, until, clause, actor,"
-                " placed_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                "INSERT INTO hold (id, number, subject, system, dataset, ground, law, until,"
+                " clause, actor, placed_at) OVERRIDING SYSTEM VALUE"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 (
-                    hold.id, subject, system, dataset, ground, law, until, clause, actor.id, now,
+                    hold.id, row[0], subject, system, dataset, sealed, law, until, clause,
+                    actor.id, now,
                 ),
             )  # fmt: skip
         return hold
@@ -134,20 +159,22 @@ class Holds:
         """Release a hold, once. UsageError where there is none of that id or it is released."""
         with self._database.within(connection) as c:
             done = c.execute(
-                "UPDATE hold SET released_at = %s, released_by = %s, why = %s"
-                " WHERE id = %s AND released_at IS NULL",
-                (now, actor.id, why, hold),
-            ).rowcount
-            if not done:
+                "UPDATE hold SET released_at = %s, released_by = %s"
+                " WHERE id = %s AND released_at IS NULL RETURNING number",
+                (now, actor.id, hold),
+            ).fetchone()
+            if done is None:
                 raise UsageError(
                     "there is no such open hold", fix="see `kept hold list` for those that are"
                 )
+            sealed = self._said(c, done[0], "why", why.encode())
+            c.execute("UPDATE hold SET why = %s WHERE number = %s", (sealed, done[0]))
             row = c.execute(
                 f"SELECT {_COLUMNS} FROM hold h JOIN actor a USING (actor) WHERE h.id = %s",
                 (hold,),
             ).fetchone()
-        assert row is not None
-        return _hold(row)
+            assert row is not None
+            return self._hold(c, row)
 
     def all(self, now: dt.datetime, *, released: bool = False) -> list[Hold]:
         """Holds that are open at `now`, oldest first; with `released` all there ever were."""
@@ -157,7 +184,7 @@ class Holds:
                 f" WHERE %(all)s OR ({_OPEN}) ORDER BY h.placed_at, h.id",
                 {"all": released, "today": _day(now)},
             ).fetchall()
-        return [_hold(row) for row in rows]
+            return [self._hold(c, row) for row in rows]
 
     def applying(
         self,
@@ -173,16 +200,24 @@ class Holds:
                 " AND (h.subject IS NULL OR h.subject = ANY(%(who)s)) ORDER BY h.placed_at, h.id",
                 {"today": _day(now), "who": list(subjects)},
             ).fetchall()
-        return [_hold(row) for row in rows]
+            return [self._hold(c, row) for row in rows]
+
+    def _said(self, c: Connection, number: int, label: str, words: bytes) -> bytes:
+        return self._vault.seal(-number, _CLASS, words, label.encode(), connection=c)
+
+    def _hold(self, c: Connection, row: tuple[Any, ...]) -> Hold:
+        id_, subject, system, dataset, sealed, law, until, clause, placed_at, released_at = row[:10]
+        ground = grounds(self._vault, c, row[13], sealed)
+        actor = Actor(*row[10:13])
+        return Hold(
+            id_, subject, system, dataset, ground, law, until, clause, actor, placed_at, released_at
+        )
+
+
+def grounds(vault: Vault, connection: Connection, number: int, sealed: bytes) -> str:
+    """The ground of the hold with that number, unsealed."""
+    return vault.unseal(-number, _CLASS, sealed, b"ground", connection=connection).decode()
 
 
 def _day(now: dt.datetime) -> dt.date:
     return now.astimezone(dt.UTC).date()
-
-
-def _hold(row: tuple[Any, ...]) -> Hold:
-    id_, subject, system, dataset, ground, law, until, clause, placed_at, released_at = row[:10]
-    actor = Actor(*row[10:13])
-    return Hold(
-        id_, subject, system, dataset, ground, law, until, clause, actor, placed_at, released_at
-    )

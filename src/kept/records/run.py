@@ -56,3 +56,14 @@ class Runs:
             ).fetchone()
         assert row is not None
         return int(row[0])
+
+
+def lost(last: int, entries: int) -> str | None:
+    """What says that a ledger of so many entries was longer once, in words; None: nothing.
+
+    In itself nothing is amiss with a ledger that was cut off, or emptied and begun anew. `last`
+    (`Runs.last`) is to be read before the entries are counted: they grow meanwhile.
+    """
+    if last < entries:
+        return None
+    return f"there are {entries} entries, and a record of entry {last}"

@@ -2,6 +2,9 @@
 
 Committed before the first erasure, so that nobody who was deleted is imported and written to
 again. There is no list of values to read: one can only ask whether an identifier is in it.
+
+What is refused is a channel, or another impediment (an objection to a purpose, a restriction)
+that has to hold for whoever is met under that identifier, also for the first time.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from kept.terms.identifiers import Identifier
 
 #: The channel that stands for all of them.
 ALL: Final = ""
+#: Before the name of a fact that stands in the place of a channel; no channel begins so.
+FACT: Final = ":"
 
 DATASETS: Final = (
     Dataset(
@@ -37,6 +42,13 @@ DATASETS: Final = (
         title="Whom not to write to, as keyed hashes",
     ),
 )
+
+
+def fact_of(channel: str) -> str:
+    """The fact that a suppression on this channel is to the judgement."""
+    if channel.startswith(FACT):
+        return channel.removeprefix(FACT)
+    return "suppressed" if channel == ALL else f"suppressed:{channel}"
 
 
 class Suppressions:

@@ -19,6 +19,12 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
 
 
+def settings(kind: str) -> frozenset[str]:
+    """The further keys that a kind of store understands in kept.toml; none of an unknown kind."""
+    found = entry_points(group=GROUP, name=kind)
+    return frozenset(key for point in found for key in getattr(point.load(), "settings", ()))
+
+
 def open_store(
     kind: str,
     system: str,

@@ -24,7 +24,7 @@ from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
 from kept.model.predicate import EVERYTHING, And, Eq, In, Predicate, matches
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
-from kept.model.values import Type, Value, coerce
+from kept.model.values import Type, Value, coerce, normal
 from kept.stores.base import Session, Store
 from kept.stores.rows import Row, assigned, batches, found, held
 
@@ -105,24 +105,57 @@ class RowSession(Session):
         return known.fields[field].type
 
     def _found(self, select: Select) -> Iterable[tuple[Row, list[int]]]:
-        hint = And((select.only, *self._hints(select)))
+        near = self._near(select)
+        return found(select, lambda dataset: near[dataset], self._kind)
 
-        def rows(dataset: str) -> list[Row]:
-            # the dataset may stand on its own path too, where the hint would be wrong
-            alone = all(join.to != dataset for r in select.routes for join in r.path)
-            return self._rows(dataset, hint if alone and dataset == select.dataset else EVERYTHING)
+    def _near(self, select: Select) -> dict[str, list[Row]]:
+        """Dataset → rows, each once, that hold all that the law can want on the select's routes.
 
-        return found(select, rows, self._kind)
+        Each route is walked from its end to its start, so that a system which can search is
+        asked for the rows of these people only.
+        """
+        rows: dict[str, dict[tuple[Value, ...], Row]] = {select.dataset: {}}
 
-    def _hints(self, select: Select) -> Iterator[Predicate]:
-        """One direct route by one field can be asked for; anything else is walked."""
-        if len(select.routes) == 1:
-            route = select.routes[0]
-            if not route.path and len(route.fields) == 1:
-                field = route.fields[0]
-                kind = self._kind(select.dataset, field)
-                values = dict.fromkeys(coerce(key[0], kind) for _, key in route.keys.rows)
-                yield In(field, tuple(v for v in values if v is not None), route.folded)
+        def look(dataset: str, only: Predicate) -> list[Row]:
+            kept = rows.setdefault(dataset, {})
+            read = [row for row in self._rows(dataset, only) if matches(only, row)]
+            kept.update((tuple(row.values()), row) for row in read)
+            return read
+
+        if not select.routes:
+            look(select.dataset, select.only)
+        for route in select.routes:
+            steps = [*route.path]
+            dataset = steps[-1].to if steps else select.dataset
+            keys = [key for _, key in route.keys.rows]
+            hint = self._among(dataset, route.fields, keys, route.folded)
+            while steps:
+                join = steps.pop()
+                there = look(dataset, hint)
+                dataset = steps[-1].to if steps else select.dataset
+                keys = [tuple(row.get(name) for name in join.on) for row in there]
+                hint = self._among(dataset, join.fields, keys, False)
+            look(dataset, hint if select.only == EVERYTHING else And((select.only, hint)))
+        return {name: list(found_.values()) for name, found_ in rows.items()}
+
+    def _among(
+        self,
+        dataset: str,
+        fields: Sequence[str],
+        keys: Sequence[tuple[Value, ...]],
+        folded: bool,
+    ) -> Predicate:
+        """Rows whose `fields` may equal one of `keys`: nobody's row that does is left out."""
+        parts: list[Predicate] = []
+        for at, field in enumerate(fields):
+            kind = self._kind(dataset, field)
+            forms: dict[Value, None] = {}
+            for value in dict.fromkeys(key[at] for key in keys):
+                # keys of other engines are equal in their common form (model.values.normal)
+                for form in (value, normal(value)):
+                    forms.update(dict.fromkeys((form, coerce(form, kind))))
+            parts.append(In(field, tuple(v for v in forms if v is not None), folded))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def read(self, selects: Sequence[Select]) -> Iterator[tuple[int, Batch]]:
         """Rows that match, each once per person."""
@@ -183,10 +216,13 @@ class RowSession(Session):
             if new is None or any(row.get(name) != value for name, value in new.items()):
                 todo.append((address, new))
         for at, to in todo:
-            self._guarded(dataset, partial(self._store._write, dataset, at, to))
+            self._guarded(dataset, partial(self._send, dataset, at, to))
         if not self._store.abilities.reads_back:
             return Counts(found=rows)
         return Counts(found=rows, changed=sum(self._done(dataset, a, n) for a, n in todo))
+
+    def _send(self, dataset: str, key: Row, new: Row | None) -> None:
+        self._store._write(dataset, key, new)
 
     def _new(self, change: Change, row: Row) -> dict[str, Value]:
         dataset = change.select.dataset

@@ -12,33 +12,26 @@ Laws (the shipped suite proves every store against them):
 from __future__ import annotations
 
 import abc
+import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
+from typing import ClassVar
 
 from kept.datamap.map import Dataset
 from kept.errors import NotAble
 from kept.model.abilities import Abilities
 from kept.model.change import Change
-from kept.model.plan import Counts, Obstacle
+from kept.model.plan import Action, Counts, Obstacle, Word
+from kept.model.residue import Needles, Residue, Scrub, unseen
 from kept.model.select import Batch, KeySet, Select
-
-
-@dataclass(frozen=True, slots=True)
-class Residue:
-    """One layer in which a needle was looked for after an erasure.
-
-    `found` counts the needles met there; None: the layer cannot be seen.
-    """
-
-    layer: str
-    found: int | None
-    words: str
 
 
 class Session(AbstractContextManager["Session"], abc.ABC):
     """One snapshot (read) or one transaction (write) on a store."""
+
+    #: The case for which is read. Where people answer, they are asked once for each.
+    mark: str = ""
 
     @abc.abstractmethod
     def read(self, selects: Sequence[Select]) -> Iterator[tuple[int, Batch]]:
@@ -59,6 +52,10 @@ class Session(AbstractContextManager["Session"], abc.ABC):
     @abc.abstractmethod
     def apply(self, changes: Sequence[Change], step: str) -> list[Counts]:
         """Carry out the changes in order; Counts per change: found and changed by this attempt."""
+
+    def word(self, dataset: str, action: Action, mark: str) -> Word:
+        """Where the abilities say `word`: what people said of a step of the case `mark`."""
+        raise NotAble("nobody answers for this store")
 
     @abc.abstractmethod
     def commit(self) -> None:
@@ -85,6 +82,9 @@ class Store(abc.ABC):
     """The connector to a system's engine. `datasets` (the map's) tell types and keys."""
 
     abilities: Abilities
+    #: Further keys of [systems.NAME] in kept.toml that this kind of store understands; they
+    #: come in `options`, with `directory` (that of kept.toml) beside them.
+    settings: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, system: str, mapped: Iterable[Dataset] = ()) -> None:
         self.system = system
@@ -98,6 +98,10 @@ class Store(abc.ABC):
     def session(self, *, write: bool = False) -> Session:
         """A fresh handle. Raises StoreUnreachable. Only the Controller calls this."""
 
+    def notes(self) -> Iterable[str]:
+        """What an operator should know and no Dataset can say, in words without a value."""
+        return ()
+
     def statements(self, changes: Sequence[Change]) -> list[str]:
         """The changes as text for a person to carry out (mode assisted); NotAble by default."""
         raise NotAble(
@@ -106,9 +110,25 @@ class Store(abc.ABC):
             fix="set the system's mode to `act`, or do it in the system itself",
         )
 
-    def residue(self, needles: Sequence[bytes]) -> Iterable[Residue]:
-        """Where the abilities name layers: look for the needles in each of them."""
+    def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
+        """Look for erased values beneath the rows, layer by layer.
+
+        A layer is called gone only where its bytes were looked at and hold none of them.
+        """
+        return (unseen("everything", "this kind of store cannot look beneath its rows"),)
+
+    def scrubbing(self, *, full: bool = False) -> Iterable[Scrub]:
+        """What `scrub` would do to destroy what deletions left, and what it locks; () : nothing.
+
+        `full`: also what rewrites whole tables and locks them against everybody.
+        """
         return ()
+
+    def scrub(self, *, full: bool = False) -> None:
+        """Do what `scrubbing` says; StoreError where the engine refuses."""
+
+    def settle(self, mark: str) -> None:
+        """The case `mark` is complete: what was kept for it alone can go."""
 
     def close(self) -> None:
         """Give back what the store holds; may be called twice."""

@@ -33,6 +33,9 @@ class Column:
     aware: bool = False  # a moment with an offset
     padded: bool = False  # blank-padded characters
     generated: bool = False  # the engine computes it; never written
+    touched: bool = False  # the engine sets it with every update that does not
+    sources: tuple[str, ...] = ()  # the columns that a generated one may be computed from
+    loose: bool = False  # the engine takes unlike texts for equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,24 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Along:
+    """A foreign key of another table by which its rows may change when a row here goes.
+
+    `fields` of the table (`schema` None: the same one) hold the values of `on` here.
+    """
+
+    schema: str | None
+    table: str
+    fields: tuple[str, ...]
+    on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One real table or view. `unique` holds sets of fields proven unique and not null.
 
-    `physical` names the engine's own row address (none for views).
+    `physical` names the engine's own row address (none for views). `barred` says, after "it
+    is", why its rows are never changed. `along`: what a deletion here would reach elsewhere.
     """
 
     dataset: str
@@ -60,6 +77,8 @@ class Table:
     references: tuple[Reference, ...] = ()
     view: bool = False
     physical: tuple[str, ...] = ()
+    barred: str | None = None
+    along: tuple[Along, ...] = ()
     names: tuple[str, ...] = field(init=False, compare=False, repr=False)
     clause: sa.TableClause = field(init=False, compare=False, repr=False)
 

@@ -20,12 +20,14 @@ from kept.errors import StoreError, UsageError
 from kept.model.predicate import And, Before, Bits, Contains, Eq, In, IsNull, Not, Or, Predicate
 from kept.model.values import Type, Value
 from kept.stores.columns import BIG, Column, Element, Param, storable
+from kept.stores.engine_mariadb import MARIADB
 from kept.stores.engine_postgresql import POSTGRESQL
 from kept.stores.engine_sqlite import SQLITE, install
 from kept.stores.engines import Dialect
 
 __all__ = [
     "DIALECTS",
+    "MARIADB",
     "POSTGRESQL",
     "SQLITE",
     "Binder",
@@ -36,7 +38,7 @@ __all__ = [
     "render",
 ]
 
-DIALECTS: Final[Mapping[str, Dialect]] = {d.name: d for d in (POSTGRESQL, SQLITE)}
+DIALECTS: Final[Mapping[str, Dialect]] = {d.name: d for d in (POSTGRESQL, SQLITE, MARIADB)}
 
 
 class Binder:
@@ -126,7 +128,7 @@ def clause(
                 column, element = at(name)
                 return dialect.before(column, element, binder.bind(dialect.moment(moment, column)))
             case IsNull(name):
-                return at(name)[1].is_(None)
+                return dialect.absent(*at(name))
             case Contains(name, texts, bare):
                 column, element = at(name)
                 if column.type not in ("text", "other", "json"):

@@ -54,9 +54,11 @@ class PostgreSQL(Dialect):
             return self._spoken(element)
         if column.type == "json":
             return sa.cast(element, Named("text"))
-        if not column.plain:
-            return sa.collate(sa.cast(element, Named("text")), "C")
-        return element
+        return self.bare(column, element)
+
+    @override
+    def bare(self, column: Column, element: Element) -> Element:
+        return element if column.plain else sa.collate(sa.cast(element, Named("text")), "C")
 
     @override
     def parameter(self, column: Column, bind: Element) -> Element:

@@ -58,6 +58,10 @@ class SQLite(Dialect):
     def side(self, column: Column, element: Element) -> Element:
         if column.type in ("date", "datetime"):
             return sa.func.kept_same(element, sa.literal_column(f"'{column.type}'"))
+        return self.bare(column, element)
+
+    @override
+    def bare(self, column: Column, element: Element) -> Element:
         if column.type in ("integer", "real", "decimal", "boolean", "bytes"):
             return element
         return sa.collate(element, "BINARY")

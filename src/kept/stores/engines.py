@@ -61,10 +61,16 @@ class Dialect(abc.ABC):
     written: EngineDialect  # placeholders that `Binder.written` replaces by literals: %s
     #: types whose text, cast by the engine, is what model.values.coerce gives
     templated: frozenset[Type] = frozenset({"text", "integer"})
+    #: whether a row without a proven key has an address of the engine's own (Table.physical)
+    addressed: bool = True
 
     @abc.abstractmethod
     def side(self, column: Column, element: Element) -> Element:
         """The row's side of a comparison, exact by code points."""
+
+    @abc.abstractmethod
+    def bare(self, column: Column, element: Element) -> Element:
+        """The column as rows of one table are told apart by it: by code points."""
 
     @abc.abstractmethod
     def parameter(self, column: Column, bind: Element) -> Element:
@@ -73,6 +79,12 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def member(self, column: Column, side: Element, bind: Element) -> Element:
         """`side` is one of the values of the list parameter `bind`."""
+
+    def among(
+        self, sides: Sequence[Element], values: Sequence[Element], source: sa.FromClause
+    ) -> Element:
+        """The row of `sides` is one of the rows of `values` in `source`."""
+        return sa.tuple_(*sides).in_(sa.select(*values).select_from(source))
 
     @abc.abstractmethod
     def folded(self, column: Column, element: Element) -> Element:
@@ -85,8 +97,12 @@ class Dialect(abc.ABC):
     def bared(self, text: Element) -> Element:
         """The text without the signs that a bare comparison leaves out."""
         for sign in BARE:
-            text = sa.func.replace(text, sa.literal_column(f"char({ord(sign)})"), self._nothing)
+            text = sa.func.replace(text, self.sign(sign), self._nothing)
         return text
+
+    def sign(self, sign: str) -> Element:
+        """A sign below 128 as the engine writes it, whatever quoting means to it."""
+        return sa.literal_column(f"char({ord(sign)})")
 
     def holds(self, text: Element, bind: Element) -> Element:
         """The text has the parameter in it, by code points."""
@@ -101,6 +117,17 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def joined(self, a: Column, left: Element, b: Column, right: Element) -> Element:
         """Two columns of the same system are equal."""
+
+    def together(self, parts: Sequence[Element]) -> Element:
+        """Texts, one after the other."""
+        made, *rest = parts
+        for part in rest:
+            made = made.op("||")(part)
+        return made
+
+    def absent(self, column: Column, element: Element) -> Element:
+        """The column holds a null."""
+        return element.is_(None)
 
     @abc.abstractmethod
     def new(self, column: Column, text: Element) -> Element:

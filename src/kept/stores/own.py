@@ -23,7 +23,8 @@ class OwnStore(PostgreSQLStore):
     """Kept's own PostgreSQL, through connections of its own: none of the pool's."""
 
     def __init__(self, database: Database, mapped: Iterable[Dataset], system: str = NAME) -> None:
-        super().__init__(system, mapped, database.url)
+        files = {} if database.files is None else {"data_directory": str(database.files)}
+        super().__init__(system, mapped, database.url, options=files)
 
     def datasets(self) -> Iterable[Dataset]:
         """All tables there really are but the record of migrations."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import select as polling
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -21,7 +23,9 @@ from kept.errors import StoreError, StoreUnreachable
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
+from kept.model.residue import Needles, Residue, Scrub
 from kept.stores import introspect
+from kept.stores import residue_postgresql as left
 from kept.stores.columns import Table
 from kept.stores.dialects import POSTGRESQL
 from kept.stores.obstacles import Refused, named, obstacle
@@ -252,6 +256,51 @@ class PostgreSQLStore(SqlStore):
                 self._idle[write].append(wire)
                 return
         wire.connection.close()
+
+    def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
+        """The bytes of the server's files, where this machine may read them."""
+        place = self.options.data_directory
+        with self._asking() as ask:
+            return list(left.residue(ask, Path(place) if place else None, needles))
+
+    def scrubbing(self, *, full: bool = False) -> Iterable[Scrub]:
+        """VACUUM of the mapped tables; `full`: written anew."""
+        with self._asking() as ask:
+            return list(left.scrubbing(*left.ours(ask, self._places()), full=full))
+
+    def scrub(self, *, full: bool = False) -> None:
+        """VACUUM of the mapped tables that the role owns; StoreError."""
+        with self._asking() as ask:
+            left.scrub(ask, left.ours(ask, self._places())[0], full=full)
+
+    def _places(self) -> list[tuple[str, str]]:
+        tables = [self.table(name) for name in self.mapped]
+        return [(table.schema or "public", table.name) for table in tables]
+
+    @contextmanager
+    def _asking(self) -> Iterator[left.Ask]:
+        """A connection outside of any transaction; PermissionError where the role may not."""
+        connection = self._connect()
+        problem: StoreError
+
+        def ask(text: str, *given: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
+            try:
+                cursor = connection.execute(text.encode(), *given)
+                return cursor.fetchall() if cursor.description else ()
+            except psycopg.errors.InsufficientPrivilege:
+                raise PermissionError from None
+
+        try:
+            connection.execute("SET statement_timeout = 0")
+            yield ask
+            return
+        except PermissionError:
+            problem = Refused(f"`{self.system}`", "", "privilege", "the role may not do that")
+        except psycopg.Error as error:
+            problem = self.wrapped(error, None, connection)
+        finally:
+            connection.close()
+        raise problem
 
     def forget(self) -> None:
         """Reflect again, and prepare again."""

@@ -240,27 +240,54 @@ class Reading:
             return sa.select(*shown, *extra).select_from(source).where(*where, *only)
         identity = self._identity(table, select.key)
         found = self._union(table, identity, shape, several).cte("found")
-        same = sa.and_(*(found.c[n] == row.c[n] for n in identity))
+        same = self._same(table, identity, found, row)
         extra = [found.c["kept_person"]] if several else []
         source = self.dialect.ordered(found, row, same)
         return sa.select(*shown, *extra).select_from(source).where(*only)
 
     def _union(
-        self, table: Table, identity: Sequence[str], shape: Shape, several: bool
+        self, table: Table, identity: tuple[str, ...], shape: Shape, several: bool
     ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
         parts = []
         for i, route in enumerate(shape):
             row = table.clause.alias(f"t{i}")
             source, where, person = self._walk(table, row, i, route, several)
             extra = [person.label("kept_person")] if person is not None else []
-            named = [row.c[n].label(n) for n in identity]
+            whole = self._whole(table, identity)
+            named = [
+                (
+                    self.dialect.side(table.column(n), row.c[n])
+                    if whole
+                    else self._named(table, row, n)
+                ).label(n)
+                for n in identity
+            ]
             parts.append(sa.select(*named, *extra).select_from(source).where(*where))
         return sa.union(*parts) if len(parts) > 1 else parts[0].distinct()
 
-    @staticmethod
-    def _identity(table: Table, key: tuple[str, ...]) -> tuple[str, ...]:
+    def _named(self, table: Table, row: sa.FromClause, name: str) -> Element:
+        """A field that names a row, exactly: a collation could take two rows for one."""
+        column = table.columns.get(name)
+        # The engine's own row address is not among the columns.
+        return row.c[name] if column is None else self.dialect.bare(column, row.c[name])
+
+    def _identity(self, table: Table, key: tuple[str, ...]) -> tuple[str, ...]:
         # A key that is not proven unique could join one person's row to another's.
-        return key if table.proven(key) else table.physical or key
+        if table.proven(key):
+            return key
+        return table.physical or (key if self.dialect.addressed else table.names)
+
+    def _whole(self, table: Table, identity: tuple[str, ...]) -> bool:
+        """Whether a row is known by all that stands in it: rows that are alike go together."""
+        return not (self.dialect.addressed or table.proven(identity))
+
+    def _same(
+        self, table: Table, identity: tuple[str, ...], found: sa.FromClause, row: sa.FromClause
+    ) -> Element:
+        if not self._whole(table, identity):
+            return sa.and_(*(found.c[n] == self._named(table, row, n) for n in identity))
+        sides = [(n, self.dialect.side(table.column(n), row.c[n])) for n in identity]
+        return sa.and_(*(side.is_not_distinct_from(found.c[n]) for n, side in sides))
 
     def _walk(
         self,
@@ -342,11 +369,14 @@ class Reading:
             if len(sides) == 1:
                 return [self.dialect.member(columns[0], sides[0], binds[0]), *only]
             source, values, _ = self.dialect.key_list("k0", columns, binds, None)
-            return [sa.tuple_(*sides).in_(sa.select(*values).select_from(source)), *only]
+            return [self.dialect.among(sides, values, source), *only]
         identity = self._identity(table, select.key)
         found = self._union(table, identity, shape, False).subquery("found")
+        if self._whole(table, identity):
+            alike = self._same(table, identity, found, row)
+            return [sa.exists().select_from(found).where(alike), *only]
         wanted = sa.select(*(found.c[n] for n in identity))
-        mine = [row.c[n] for n in identity]
+        mine = [self._named(table, row, n) for n in identity]
         return [mine[0].in_(wanted) if len(mine) == 1 else sa.tuple_(*mine).in_(wanted), *only]
 
 

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+import sqlalchemy as sa
+
 from kept.datamap.map import Dataset
 from kept.errors import ConfigError, NotAble, StoreError
 from kept.model.change import Change
@@ -36,6 +38,7 @@ _WORDS: Final[Mapping[Any, str]] = {
     bool: "true or false",
     int: f"a whole number from 1 to {LONGEST}",
     float: f"seconds, from 0.001 to {LONGEST}",
+    str: "a text",
 }
 
 
@@ -47,6 +50,8 @@ class Options:
     `idle_timeout` a transaction that Kept itself left open (PostgreSQL). `prepare` off: for a
     pooler between that does not keep prepared statements. `marker` on: the operator allows
     the table kept_step, which makes a step id do nothing the second time, for ever.
+    `data_directory`: where the server's own files lie, if this account may read them: what an
+    erasure leaves in them is looked at (PostgreSQL).
     """
 
     statement_timeout: float = 300.0
@@ -56,6 +61,7 @@ class Options:
     connections: int = 4
     prepare: bool = True
     marker: bool = False
+    data_directory: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
@@ -71,7 +77,10 @@ class Options:
                 )
             whole = type(value) is int and 1 <= value <= LONGEST
             part = type(value) is float and 0.001 <= value <= LONGEST
-            fits = {bool: type(value) is bool, int: whole, float: whole or part}
+            fits = {
+                bool: type(value) is bool, int: whole, float: whole or part,
+                str: type(value) is str,
+            }  # fmt: skip
             if not fits[wanted]:
                 raise ConfigError(
                     f"the value of the option `{name}` is not of its kind",
@@ -85,6 +94,8 @@ class SqlStore(Store):
     """A store whose statements one dialect writes."""
 
     dialect: Dialect
+    #: how a person begins the transaction in which the statements are run
+    opening: tuple[str, ...] = ("BEGIN;",)
 
     def __init__(
         self,
@@ -156,7 +167,7 @@ class SqlStore(Store):
                 expected="keys and conditions without dates, moments and bytes",
                 fix="set the system's mode to `act`, or do it in the system itself",
             )
-        return ["BEGIN;", *written, "COMMIT;"] if written else []
+        return [*self.opening, *written, "COMMIT;"] if written else []
 
     def _by_row_text(self, change: Change) -> list[str]:
         session = self.session()
@@ -198,6 +209,14 @@ class SqlSession(Session):
         return rows
 
     # ------------------------------------------------------------ what all have in common
+
+    def ask(self, dataset: str | None, statement: sa.ClauseElement) -> list[Any]:
+        """The rows of a statement that only looks (discovery), whole; StoreError as ever."""
+        self._open()
+        made = statement.compile(dialect=self.store.dialect.compiled)
+        params = [made.params[name] for name in getattr(made, "positiontup", None) or ()]
+        call = Call(dataset or "", str(made), params)
+        return [row for _, rows in self._stream([call]) for row in rows]
 
     def read(self, selects: Sequence[Select]) -> Iterator[tuple[int, Batch]]:
         """Stream the rows; all statements are under way at once where the engine allows it."""

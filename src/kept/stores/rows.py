@@ -161,6 +161,11 @@ def instant(value: Value) -> int | None:
     return None
 
 
+def utc(value: Value) -> Value:
+    """A moment that a store gives in UTC without saying so; anything else as it is."""
+    return value.replace(tzinfo=dt.UTC) if isinstance(value, dt.datetime) else value
+
+
 def canonical(value: Value) -> Value:
     """Dates, moments and UUIDs as the one text by which equal ones are equal."""
     if isinstance(value, dt.datetime):

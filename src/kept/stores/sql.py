@@ -1,4 +1,4 @@
-"""Stores of companies' SQL databases: PostgreSQL and SQLite."""
+"""Stores of companies' SQL databases: PostgreSQL and SQLite (MariaDB needs a driver: `mariadb`)."""
 
 from kept.stores.postgresql import PostgreSQLStore
 from kept.stores.relational import Options

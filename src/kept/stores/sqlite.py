@@ -6,6 +6,7 @@ file's own program does; after a commit the write-ahead log is emptied where nob
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,8 +22,9 @@ from kept.errors import StoreError, StoreUnreachable
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
+from kept.model.residue import Needles, Residue, Scrub
 from kept.model.values import Type
-from kept.stores import introspect
+from kept.stores import introspect, residue_sqlite
 from kept.stores.columns import Table
 from kept.stores.dialects import SQLITE, install
 from kept.stores.obstacles import Refused, named, obstacle
@@ -137,6 +139,32 @@ class SQLiteStore(SqlStore):
     def session(self, *, write: bool = False) -> SQLiteSession:
         """A connection of its own; StoreUnreachable."""
         return SQLiteSession(self, self.connect(write=write), write=write)
+
+    def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
+        """The bytes of the file and of the logs beside it."""
+        return residue_sqlite.residue(self.path, needles)
+
+    def scrubbing(self, *, full: bool = False) -> Iterable[Scrub]:
+        """VACUUM, which writes the file anew."""
+        return (residue_sqlite.SCRUB,)
+
+    def scrub(self, *, full: bool = False) -> None:
+        """VACUUM, and an empty write-ahead log; StoreUnreachable where others use the file."""
+        connection = self.connect(write=True)
+        problem: StoreError
+        try:
+            if residue_sqlite.scrub(connection):
+                return
+            problem = StoreUnreachable(
+                f"the write-ahead log of `{self.system}` could not be emptied: another program"
+                " reads the file",
+                fix="run it again when the other program is done",
+            )
+        except sqlite3.Error as error:
+            problem = self.wrapped(error, None)
+        finally:
+            connection.close()
+        raise problem
 
     def wrapped(self, error: BaseException | None, dataset: str | None) -> StoreError:
         """The error without anything that a person wrote."""

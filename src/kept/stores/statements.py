@@ -40,6 +40,7 @@ class Written:
     build: Callable[[], Built]
     shape: Any = None
     counts: bool = True
+    deletes: bool = False
 
     @property
     def text(self) -> str:
@@ -68,6 +69,12 @@ class Statements(Reading):
                 f"`{table.dataset}` is a view; its rows cannot be changed through it",
                 expected="a table",
                 fix="map the tables that the view reads",
+            )
+        if table.barred is not None:
+            raise NotAble(
+                f"`{table.dataset}` is {table.barred}",
+                expected="a table whose changes are undone by a rollback and leave nothing behind",
+                fix="let its owner change the table, or do it in the system itself",
             )
         for name in change.assign or ():
             if table.column(name).generated:
@@ -119,11 +126,18 @@ class Statements(Reading):
                 self.dialect.differs(table.column(name), table.clause.c[name], value)
                 for name, value in new.items()
             ]
-            return where, sa.update(table.clause).where(*where, sa.or_(*differs)).values(new)
+            return where, self._update(table, [*where, sa.or_(*differs)], new)
 
         what = None if change.assign is None else self._form(change.assign)
         key = (select.dataset, select.key, shape, what) if all_of(select) else None
-        return Written(table, binder, build, key)
+        return Written(table, binder, build, key, deletes=change.deletes)
+
+    @staticmethod
+    def _update(table: Table, where: Sequence[Element], new: Mapping[str, Element]) -> sa.Update:
+        """The update; what the engine would set by itself keeps its value."""
+        at = table.clause
+        kept = {n: at.c[n] for n, c in table.columns.items() if c.touched and n not in new}
+        return sa.update(at).where(*where).values({**new, **kept})
 
     @staticmethod
     def _form(assign: Mapping[str, Assignment]) -> tuple[tuple[str, object], ...]:
@@ -168,11 +182,10 @@ class Statements(Reading):
                     if words:
                         parts.append(self.dialect.new(Column(name), bind()))
                     if field is not None:
-                        cast = sa.cast(table.clause.c[field], sa.TEXT)
+                        shown = self.dialect.shown_as(table.column(field), table.clause.c[field])
+                        cast = sa.cast(shown, sa.TEXT)
                         parts.append(sa.func.coalesce(cast, sa.literal_column("''")))
-                made = parts[0] if parts else sa.literal_column("''")
-                for part in parts[1:]:
-                    made = made.op("||")(part)
+                made = self.dialect.together(parts) if parts else sa.literal_column("''")
                 new[name] = self.dialect.new(column, made)
         return new
 
@@ -219,7 +232,7 @@ class Statements(Reading):
             c.name: dialect.new(c, v) for c, v in zip(columns, values[len(identity) :], strict=True)
         }
         differs = [dialect.differs(c, at.c[c.name], new[c.name]) for c in columns]
-        update = sa.update(at).where(*mine, sa.or_(*differs)).values(new)
+        update = self._update(table, [*mine, sa.or_(*differs)], new)
         return Written(table, binder, lambda: (mine, update), counts=False)
 
     def _key(self, value: Value, column: Column, table: Table) -> Param:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import select
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -88,6 +89,11 @@ class Wire:
             # Nobody wants the rest; the connection still has to be brought into step.
             for _ in answers:
                 pass
+            raise
+        except KeyboardInterrupt:
+            # The server would go on with what nobody waits for.
+            with suppress(psycopg.Error):
+                self.connection.cancel()
             raise
         finally:
             self.busy = False

@@ -108,6 +108,13 @@ _PURPOSES: Final[tuple[Row, ...]] = (
         "Disclose where law or protection asks for it",
         _D + "LegalCompliance",
     ),
+    (
+        "disclosure.protection",
+        "disclosure",
+        "Disclose where it is needed to protect rights or people",
+        _D + "LegalCompliance",
+    ),
+    ("public-interest", None, "Serve an important public interest", _D + "PublicBenefit"),
     ("dispute", None, "Establish, exercise or defend legal claims", _D + "DisputeManagement"),
     ("testimonial", None, "Publish a testimonial", _D + "PublicRelations"),
     (

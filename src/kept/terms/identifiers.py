@@ -87,6 +87,13 @@ def normalise(kind: str, value: str, *, region: str | None = None) -> str:
     """
     _known(kind)
     text = unicodedata.normalize("NFC", value).strip()
+    # Names may need them to join letters; elsewhere they only hide that two spellings differ.
+    if kind != "name" and any(unicodedata.category(c) == "Cf" for c in text):
+        raise IdentifierError(
+            "the value holds characters that cannot be seen",
+            expected="only characters that can be seen",
+            fix="type it by hand instead of copying it",
+        )
     if (
         not text
         or len(text) > LONGEST
@@ -208,5 +215,11 @@ def _phone(text: str, region: str | None) -> str:
             "this is not a telephone number",
             expected="the international form, such as +49 30 123456",
             fix="begin with + and the country, or name the country",
+        )
+    if number.extension:
+        raise IdentifierError(
+            "this is a telephone number with an extension",
+            expected="the number alone; an extension would be left out of the search",
+            fix="leave the extension out if the whole number is meant",
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

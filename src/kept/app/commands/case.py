@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
 from kept.app.output import table
 from kept.duties.rights import close_case
-from kept.duties.rights.request import VERBS
+from kept.duties.rights.request import VERBS, follows
 from kept.errors import UsageError
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS, TRANSITIONS
@@ -104,17 +104,18 @@ def show(
         "Who asks: "
         + ("checked" if one.evidence else "not checked" + (", overridden" if one.override else "")),
         "",
-        table(("when", "state", "role"),
-              [(f"{e.at:%Y-%m-%d %H:%M:%S}", e.state, e.actor.role) for e in events]),
+        table(("when", "state", "who", "role"),
+              [(f"{e.at:%Y-%m-%d %H:%M:%S}", e.state, e.actor.name, e.actor.role)
+               for e in events]),
     ]  # fmt: skip
     if steps:
         words += [
             "",
             table(
-                ("where", "action", "state", "#planned", "#changed", "#retained"),
+                ("where", "action", "state", "#planned", "#changed", "#retained", "#isolated"),
                 [
                     (f"{s.system}.{s.dataset}", s.action.value, s.state.value, s.planned,
-                     s.counts.changed, s.counts.retained)
+                     s.counts.changed, s.counts.retained, s.counts.isolated)
                     for s in steps
                 ],
             ),
@@ -161,11 +162,11 @@ def _next(case: Case, common: Common) -> list[str]:
     """How the case goes on, and how it ends without being carried out."""
     if case.state in ENDS or case.right not in VERBS:
         return []
-    again = common.next("rights", VERBS[case.right], "--case", case.id)
+    again = common.next("rights", *follows(case))
     if not case.evidence and not case.override:
         lines = [f'To go on, say how it was checked who asks: {again} --evidence "…"']
     else:
-        lines = [f"To go on: {again}" + (" --yes" if case.right == "erasure" else "")]
+        lines = [f"To go on: {again}"]
     if State.WITHDRAWN in TRANSITIONS[case.state]:
         ends = common.next("case", "withdraw", case.id, "--reason", "…")
         lines.append(f"Where the person no longer asks: {ends}")

@@ -24,7 +24,7 @@ from kept.keys import Vault
 from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.policy import clauses
-from kept.records.run import Runs
+from kept.records.run import Runs, lost
 from kept.records.version import Versions
 
 #: Ledgers of more entries are looked at by their tree only: a glance takes no minutes.
@@ -153,15 +153,13 @@ def _ledger(config: Deployment, database: Database) -> _Check:
         vault = Vault(database, FileCustodian(config.directory / "keys", config.passphrase))
         signer = KeySigner(vault.signing_key())
         ledger = Ledger(database, signer, f"kept/{config.read_bundle().id}")
-        named = Runs(database).last()
         deep = ledger.size() <= _DEEP
+        last = Runs(database).last()
         report = ledger.verify(deep)
+        cut = lost(last, report.entries)
     except KeptError as problem:
         return _failed("ledger", problem)
-    problems = list(report.problems)
-    if named >= report.entries:
-        # As a ledger that was emptied, and begun anew: in itself nothing is amiss with it.
-        problems.append(f"there are {report.entries} entries, and a record of entry {named}")
+    problems = [*report.problems, *([cut] if cut else [])]
     if problems:
         words = f"not as it was written: {'; '.join(problems)}"
         return _Check("ledger", False, words, [_RESTORE])
@@ -192,7 +190,7 @@ def _published(config: Deployment, database: Database) -> _Check:
 
 def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
     try:
-        datamap, problems, unreached = look(config)
+        datamap, problems, unreached, notes = look(config)
     except KeptError as problem:
         yield _failed("map", problem)
         return
@@ -204,7 +202,8 @@ def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
             yield _Check(f"system {name}", False, unreached[name], fixes)
         else:
             words = f"answers; mode {system.mode.value}, {len(system.datasets)} datasets mapped"
-            yield _Check(f"system {name}", True, words)
+            said = [one for where, one in notes if where == name]
+            yield _Check(f"system {name}", True, "; ".join((words, *said)))
     if problems:
         yield _Check("map", False, many(len(problems), "problem"), [str(p) for p in problems])
     else:

@@ -20,7 +20,7 @@ from kept.app.commands.common import (
     person,
     said,
 )
-from kept.app.output import table
+from kept.app.output import many, table
 from kept.duties import holds
 from kept.errors import UsageError
 from kept.records.hold import Hold
@@ -63,7 +63,14 @@ def add(
             actor=controller.actors.of(acting.actor, acting.role, now), now=now, person=who,
             system=system, dataset=dataset, law=said(law, "--law"), until=end,
         )  # fmt: skip
-    common.out.result(_document(hold), [f"Hold {hold.id} placed.", *_next(hold, common)])
+        found = holds.covered(controller, hold, who) if who else None
+    document = {**_document(hold), "found": found}
+    words = [f"Hold {hold.id} placed by {acting.actor}, in the role {acting.role}."]
+    if found == 0:
+        words.append("Under what was given nothing is found today: look whether it is spelt right.")
+    elif found is not None:
+        words.append(f"It keeps {many(found, 'row')} that {_are(found)} found of her today.")
+    common.out.result(document, [*words, *_next(hold, common)])
     return 0
 
 
@@ -103,6 +110,10 @@ def list_command(
     )
     common.out.result({"holds": [_document(h) for h in found]}, words)
     return 0
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _state(hold: Hold) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,11 @@ from cyclopts import App, Parameter
 
 from kept.app.commands.common import COMMON, Common, moment, opened, program
 from kept.app.output import table
-from kept.errors import UsageError
+from kept.controller import Controller
+from kept.errors import Tampered, UsageError
+from kept.ledger.audit import Report
 from kept.ledger.proof import is_note
+from kept.records.run import Runs, lost
 
 group = App(name="ledger", help="The record of what happened, which cannot be altered unseen.")
 
@@ -45,7 +49,7 @@ def verify(
                 expected="the file `checkpoint` of an export",
             )
     with opened(common) as (controller, _), common.out.progress("checking the ledger"):
-        report = controller.ledger.verify(since=earlier)
+        report = _report(controller, earlier)
     document = {
         "entries": report.entries,
         "root": report.root,
@@ -54,7 +58,7 @@ def verify(
         "problems": list(report.problems),
         "unchecked": list(report.unchecked),
     }
-    words: list[str] = [f"Not as it was written: {p}" for p in report.problems]
+    words = _altered(report)
     words.append(
         f"{report.entries:,} entries, {report.signed:,} of them signed for, root {report.root}"
     )
@@ -68,7 +72,9 @@ def verify(
 def export(directory: Path, /, *, common: Common = COMMON) -> int:
     """Sign the head and write the whole ledger into a new directory; check it with kept-verify."""
     with opened(common) as (controller, _), common.out.progress("writing the ledger"):
-        controller.ledger.checkpoint(moment(None))
+        report = _report(controller)
+        if report.ok:  # what was altered is not signed for once more
+            controller.ledger.checkpoint(moment(None))
         try:
             done = controller.ledger.export(directory.absolute())
         except OSError as problem:
@@ -85,16 +91,20 @@ def export(directory: Path, /, *, common: Common = COMMON) -> int:
         "key": done.key,
         "directory": str(directory.absolute()),
     }
+    words = _altered(report)
+    if words:
+        words.append("The ledger does NOT hold; its head was not signed anew. The copy shows it.")
     common.out.result(
-        document,
+        {**document, "ok": report.ok, "problems": list(report.problems)},
         [
+            *words,
             f"{done.entries:,} entries in {done.files:,} files, root {done.root}",
             f"Key: {done.key}",
             f"To check it, here or anywhere else: {program('kept-verify')} {directory}",
             "Give the key by another way than the copy, so that nobody can swap both.",
         ],
     )
-    return 0
+    return 0 if report.ok else 1
 
 
 @group.command
@@ -103,8 +113,15 @@ def checkpoint(
     now: Annotated[str | None, Parameter(help="the moment to sign at (for tests)")] = None,
     common: Common = COMMON,
 ) -> int:
-    """Sign the head of the ledger as it is now."""
-    with opened(common) as (controller, _):
+    """Sign the head of the ledger as it is now, after every entry was checked."""
+    with opened(common) as (controller, _), common.out.progress("checking the ledger"):
+        report = _report(controller)
+        if not report.ok:
+            raise Tampered(
+                f"the ledger is not as it was written: {report.problems[0]}; nothing was signed",
+                fix="see `kept ledger verify`, and restore Kept's database from a backup before"
+                " the change",
+            )
         signed = controller.ledger.checkpoint(moment(now))
         key = str(controller.ledger.key)
     document = {
@@ -116,3 +133,17 @@ def checkpoint(
     rows = (("entries", f"{signed.size:,}"), ("root", signed.root_text), ("key", key))
     common.out.result(document, [table(("", ""), rows)])
     return 0
+
+
+def _report(controller: Controller, since: bytes | None = None) -> Report:
+    """What the ledger says of itself, and what Kept's other tables say of it."""
+    last = Runs(controller.database).last()
+    report = controller.ledger.verify(since=since)
+    cut = lost(last, report.entries)
+    if cut is None:
+        return report
+    return replace(report, ok=False, problems=(*report.problems, cut))
+
+
+def _altered(report: Report) -> list[str]:
+    return [f"Not as it was written: {p}" for p in report.problems]

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from kept import deployment
 from kept.app.commands.common import COMMON, Common
 from kept.app.output import many, table
 from kept.datamap import check as checking
-from kept.datamap import load
+from kept.datamap import fides, load
 from kept.datamap.map import DataMap
 from kept.deployment import Deployment
-from kept.errors import KeptError
+from kept.errors import KeptError, UsageError
 from kept.policy import bundle as policy_bundle
+from kept.stores import open_store
+from kept.stores.discover import SAMPLE, Discovery, discover, document, draft
+from kept.stores.relational import SqlStore
 
 group = App(name="map", help="Where personal data lies, and whether that is still true.")
 
@@ -29,17 +37,19 @@ def check(*, common: Common = COMMON) -> int:
     """The map against its own words, against the policy, and against what is really there."""
     config = deployment.read(common.directory)
     with common.out.progress("looking into the systems"):
-        datamap, problems, unreached = look(config)
+        datamap, problems, unreached, notes = look(config)
     datasets = sum(len(s.datasets) for s in datamap.systems.values())
     document = {
         "systems": len(datamap.systems),
         "datasets": datasets,
         "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
         "unreached": [{"store": s, "why": why} for s, why in unreached.items()],
+        "notes": [{"store": s, "words": one} for s, one in notes],
     }
     words: list[str] = [str(p) for p in problems]
+    words += [f"{system}: {one}" for system, one in notes]
     words += [f"{system} could not be looked into: {why}" for system, why in unreached.items()]
-    if problems or unreached:
+    if words:
         words.append("")
     words.append(
         f"{many(datasets, 'dataset')} in {many(len(datamap.systems), 'system')}, "
@@ -101,8 +111,228 @@ def show(*, common: Common = COMMON) -> int:
     return 0
 
 
-def look(config: Deployment) -> tuple[DataMap, list[checking.Problem], dict[str, str]]:
-    """The map, what is amiss with it, and the systems that could not be looked into."""
+#: Seconds that one statement of a discovery may take.
+_PATIENCE: Final = 60.0
+
+
+@group.command(name="discover")
+def find(
+    url: Annotated[
+        str, Parameter(help="the database: postgresql://…, mariadb://… or sqlite:///…, or env:NAME")
+    ],
+    /,
+    *,
+    sample: Annotated[int, Parameter(help="rows looked at in each table", negative="")] = SAMPLE,
+    full: Annotated[bool, Parameter(help="compare all rows, however long", negative="")] = False,
+    write: Annotated[Path | None, Parameter(help="write a draft of the map here")] = None,
+    system: Annotated[str | None, Parameter(help="what the map calls the system")] = None,
+    retention: Annotated[
+        str | None,
+        Parameter(
+            help="retention class of the draft's personal data (default: guessed from the bundle)"
+        ),
+    ] = None,
+    common: Common = COMMON,
+) -> int:
+    """Find personal data and whose it is in a database, also where nothing is declared.
+
+    Reads only, in one snapshot; prints names, words and counts, never a value. Ctrl-C stops it;
+    nothing is written then. Exit status 1: a table could not be read.
+    """
+    if sample < 1:
+        raise UsageError("`--sample` is too small", expected="a whole number from 1 on")
+    if write is not None and write.exists():
+        raise UsageError(
+            "the file of `--write` is there already",
+            expected="a new file: a map that somebody wrote is never overwritten",
+            fix="name another file, and compare the two",
+        )
+    name = system or (write.stem if write is not None else "discovered")
+    classes = _classes(common, retention) if write is not None else {}
+    store = _open(url, name)
+    out = common.out
+    try:
+        with out.counting("looking into the database") as (begin, step):
+            found = discover(
+                store,
+                year=dt.datetime.now(dt.UTC).year,
+                sample=None if full else sample,
+                begin=begin,
+                step=step,
+            )
+    finally:
+        store.close()
+    if write is not None:
+        write.parent.mkdir(parents=True, exist_ok=True)
+        write.write_text(draft(found, name, classes), "utf-8")
+    words = _summary(found)
+    if write is not None:
+        words.append(f"A draft of the map is in {write}. Decide what is marked `?`.")
+    else:
+        words.append("`--json` tells the evidence; `--write FILE` drafts a map.")
+    out.result(document(found), words)
+    for dataset, why in found.unseen.items():
+        out.warn(f"`{dataset}` could not be read: {why}")
+    if found.left_out:
+        out.warn(
+            f"Without the extra `discover`, {' and '.join(found.left_out)}. "
+            "To have that too, install `kept[discover]`."
+        )
+    return 1 if found.unseen else 0
+
+
+def _classes(common: Common, given: str | None) -> dict[str, str]:
+    """Retention classes for the draft: the one given, else the bundle's that no law keeps."""
+    if given is not None:
+        return {given: ""}
+    if not (common.directory / "kept.toml").is_file():
+        return {}
+    loaded = policy_bundle.load(deployment.read(common.directory).bundle)
+    return {c.id: c.category for c in loaded.retention.values() if c.law is None}
+
+
+def _open(url: str, system: str) -> SqlStore:
+    if url.startswith("env:"):
+        given = os.environ.get(url.removeprefix("env:"))
+        if given is None:
+            raise UsageError("the environment variable of the URL is not set")
+        url = given
+    kind = "sqlite" if url.startswith("sqlite:") else url.partition("://")[0].partition("+")[0]
+    kind = {"postgres": "postgresql"}.get(kind, kind)
+    if "://" not in url:
+        raise UsageError(
+            "the database is not a URL",
+            expected="postgresql://…, mariadb://… or sqlite:///path/to/file",
+        )
+    store = open_store(kind, system, (), url, {"statement_timeout": _PATIENCE})
+    if not isinstance(store, SqlStore):
+        raise UsageError(
+            "discovery reads SQL databases", expected="postgresql://…, mariadb://… or sqlite:///…"
+        )
+    return store
+
+
+def _summary(found: Discovery) -> list[str]:
+    rows: list[tuple[object, ...]] = []
+    for one in found.datasets.values():
+        personal = {v.category: None for v in one.fields.values() if v.category is not None}
+        asked = len(one.questions) + sum(bool(v.ask) for v in one.fields.values())
+        asked += sum(bool(link.ask) for link in one.links)
+        to = [
+            f"{link.kind.value} {link.to}"
+            for link in one.links
+            if found.datasets[link.to].person is not None
+        ]
+        size = one.profile.size
+        shown = "–" if size is None else f"{size:,}" if one.profile.exact else f"~{size:,}"
+        named = any(v.identifies for v in one.fields.values())
+        whose = one.person or ("by its addresses" if named else "nobody's")
+        whose = "view" if one.profile.table.view else whose
+        rows.append(
+            (one.profile.name, shown, whose, ", ".join(dict.fromkeys(to)) or "–",
+             ", ".join(personal) or "–", asked or "–")
+        )  # fmt: skip
+    head = ("dataset", "#rows", "whose", "people it leads to", "personal", "#to decide")
+    words = [table(head, rows), ""]
+    held = sum(any(v.category for v in d.fields.values()) for d in found.datasets.values())
+    words.append(f"{many(len(found.datasets), 'dataset')}, {held:,} with personal data.")
+    return words
+
+
+@group.command(name="import-fides")
+def import_fides(
+    file: list[Path],
+    /,
+    *,
+    write: Annotated[
+        Path | None, Parameter(help="the directory for the maps, one file per dataset")
+    ] = None,
+    retention: Annotated[
+        str | None, Parameter(help="the retention class to write to every personal dataset")
+    ] = None,
+    common: Common = COMMON,
+) -> int:
+    """Maps from dataset files in the format of Fides; what cannot be carried over is named.
+
+    Nothing that is there already is written over. Without --write the maps are shown.
+    """
+    try:
+        texts = {str(path): path.read_text("utf-8") for path in file}
+    except (OSError, UnicodeDecodeError):
+        raise UsageError("a file cannot be read", expected="YAML files in UTF-8") from None
+    made = fides.convert(texts, retention)
+    written: dict[str, Path] = {}
+    words: list[str] = []
+    if write is None:
+        words += [part for text in made.maps.values() for part in (text, "")]
+    else:
+        written = {system: write / f"{_file_name(system)}.yml" for system in made.maps}
+        there = [path for path in written.values() if path.exists()]
+        if there or len(set(written.values())) < len(written):
+            raise UsageError(
+                "a map is there already, and was left alone",
+                where=str(there[0] if there else write),
+                fix="name another directory, or remove it first",
+            )
+        write.mkdir(parents=True, exist_ok=True)
+        for system, path in written.items():
+            path.write_text(made.maps[system], "utf-8")
+    problems = load.read(written)[1] if written else []
+    words += [str(note) for note in (*made.notes, *problems)]
+    words += [f"Written: {path}" for path in written.values()]
+    words.append(
+        f"{many(len(made.maps), 'map')}, {many(len(made.notes), 'note')}."
+        " Next: name the systems in kept.toml, then `kept map check`."
+    )
+    document = {
+        "maps": {s: str(written[s]) if written else text for s, text in made.maps.items()},
+        "notes": [{"where": n.where, "what": n.what, "fix": n.fix} for n in made.notes],
+        "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
+    }
+    common.out.result(document, words)
+    return 1 if problems else 0
+
+
+def _file_name(system: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in system) or "_"
+
+
+#: A draft's question: a comment that begins with a question mark.
+_MARK: Final = re.compile(r"#\s*\?\s")
+
+
+def _undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
+    """What a map leaves to decide: (system, in words). A map with it can be read all the same."""
+    for name, system in datamap.systems.items():
+        missing = checking.unused(system)
+        if missing:
+            lines = ", ".join(str(d.line) for d in missing)
+            yield (
+                name,
+                f"still to decide: what {many(len(missing), 'dataset')} about people"
+                f" {'is' if len(missing) == 1 else 'are'} used for; name it under `activities:`"
+                f" ({system.file}:{lines})",
+            )
+        try:
+            text = Path(system.file).read_text("utf-8") if system.file else ""
+        except (OSError, UnicodeDecodeError):
+            continue
+        marks = [str(n) for n, line in enumerate(text.splitlines(), 1) if _MARK.search(line)]
+        # The head of a draft explains the mark; it is none.
+        if marks:
+            yield (
+                name,
+                f"still to decide: {many(len(marks), 'question')} marked `# ?`"
+                f" ({system.file}:{', '.join(marks[:12])}{', …' if len(marks) > 12 else ''});"
+                " decide, then remove the mark",
+            )
+
+
+def look(
+    config: Deployment,
+) -> tuple[DataMap, list[checking.Problem], dict[str, str], list[tuple[str, str]]]:
+    """The map, what is amiss with it, the systems that could not be looked into, and notes:
+    (system, what its store wants known)."""
     loaded = policy_bundle.load(config.bundle)
     datamap, problems = load.read(
         {s.name: s.map for s in config.systems.values()},
@@ -117,14 +347,16 @@ def look(config: Deployment) -> tuple[DataMap, list[checking.Problem], dict[str,
         set(loaded.activities),
         laws,
     )
+    notes = list(_undecided(datamap))
     stores, unreached = config.open_stores(datamap)
     try:
         for name, store in stores.items():
             try:
                 problems += checking.compare(datamap.systems[name], store.datasets())
+                notes += [(name, words) for words in store.notes()]
             except KeptError as problem:
                 unreached[name] = str(problem)
     finally:
         for store in stores.values():
             store.close()
-    return datamap, sorted(set(problems)), unreached
+    return datamap, sorted(set(problems)), unreached, notes

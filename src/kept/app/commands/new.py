@@ -123,6 +123,7 @@ token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is close
 
 # Where personal data lies. A system that has no store yet belongs here too: it is known, and
 # every answer says that it could not be asked.
+# store and url: "postgresql" and "postgresql://…", "mariadb" and "mariadb://…", "sqlite" and a file
 # mode: "observe" (nothing is written), "assisted" (a person carries the statements out), "act"
 # (Kept writes, and reads back). Stay in observe until access finds what you find by hand.
 [systems.example]

@@ -1,4 +1,7 @@
-"""`kept rights`: access and erasure, for one person named by her identifiers."""
+"""`kept rights`: access and erasure, for one person named by her identifiers.
+
+The other rights stand beside it, in `choices` and `correcting`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
+from kept.app.commands.below import Below
 from kept.app.commands.common import (
     ACTING,
     COMMON,
@@ -16,6 +20,7 @@ from kept.app.commands.common import (
     Common,
     Identity,
     IdentityFile,
+    ending,
     opened,
     person,
     said,
@@ -23,18 +28,29 @@ from kept.app.commands.common import (
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties.rights import Request, access, erase, preview
+from kept.duties.rights.answer import not_stated
 from kept.duties.rights.package import refuse_target
+from kept.duties.rights.request import also_open
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
+from kept.records.case import Case
 from kept.records.declared import SYSTEM
 
-group = App(name="rights", help="Answer a person: what is held of her, and its erasure.")
+group = App(
+    name="rights", help="Answer a person: what is held of her, and what she decides about it."
+)
 
 Override = Annotated[
     str | None,
     Parameter(help="REASON for which the check of who asks is left out; recorded"),
 ]
 Evidence = Annotated[str | None, Parameter(help="in words, how it was checked who asks; recorded")]
+SamePerson = Annotated[
+    str | None,
+    Parameter(
+        help="REASON for which records that name different people are held to be hers; recorded"
+    ),
+]
 CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was opened before")]
 
 _DONE: Final[Mapping[str, str]] = {
@@ -64,10 +80,11 @@ def register(app: App) -> None:
     app.command(group)
 
 
-def _request(
+def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
-    case: str | None, acting: Acting,
+    case: str | None, acting: Acting, same_person: str | None = None,
 ) -> Request:  # fmt: skip
+    """The request that the options of a command of this group make."""
     named = person(identity, file)
     if not named and case is None:
         raise UsageError(
@@ -78,6 +95,7 @@ def _request(
     return Request(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
+        said(same_person, "--same-person"),
     )  # fmt: skip
 
 
@@ -92,36 +110,45 @@ def access_command(
     override: Override = None,
     evidence: Evidence = None,
     case: CaseId = None,
+    same_person: SamePerson = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
     refuse_target(path)
     say = common.out
     with opened(common, "rights access", acting.role) as (controller, _):
-        with say.progress("asking every mapped system"):
+        with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
+            controller.deliver(now)
         controller.ledger.checkpoint(now)
+        others = also_open(controller, answer.case)
+        unsaid = [".".join(place) for place in not_stated(controller, answer.steps)]
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
-        f"Case {answer.case}: access",
+        f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}",
         "",
-        *([_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
+        *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
     ]
     if answer.complete:
         words.append(f"Complete. {many(rows, 'row')} written to {path}")
+        if unsaid:
+            words.append(
+                f"It does not say what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}"
+                " used for: name it under `activities:` in the map."
+            )
     else:
         words += [
             f"Not complete: {many(rows, 'row')} written to {path}",
             "Mend what is named above, then ask again; the answer says that it is partial.",
         ]
-    say.result(answer.document(), words)
+    say.result(answer.document(), [words[0], *_others(others), *words[1:]])
     return 0 if answer.complete else 1
 
 
@@ -136,9 +163,20 @@ def erase_command(
     override: Override = None,
     evidence: Evidence = None,
     case: CaseId = None,
+    same_person: SamePerson = None,
     show: Annotated[
         bool,
         Parameter(help="print statements for systems in mode assisted: they hold row keys",
+                  negative=""),
+    ] = False,
+    physical: Annotated[
+        bool,
+        Parameter(help="have the engines destroy what deletion leaves in files; without --yes"
+                  " only what that would lock is shown", negative=""),
+    ] = False,
+    full: Annotated[
+        bool,
+        Parameter(help="with --physical: also write whole tables anew, locked meanwhile",
                   negative=""),
     ] = False,
     acting: Acting = ACTING,
@@ -146,14 +184,18 @@ def erase_command(
 ) -> int:  # fmt: skip
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
-    request = _request(identity, identity_file, override, evidence, case, acting)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
             answer = (erase if yes else preview)(controller, request, now)
+            controller.deliver(now)
+        with say.progress("looking beneath the rows"):
+            below = Below.of(controller, answer, acting, physical=physical, full=full, yes=yes)
         controller.ledger.checkpoint(now)
-        modes = _modes(controller, answer.steps)
-    document = answer.document()
+        modes = modes_of(controller, answer.steps)
+        others = also_open(controller, answer.case)
+    document = {**answer.document(), **below.document()}
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
         statements = {s: len(lines) for s, lines in answer.statements.items()}
@@ -161,7 +203,7 @@ def erase_command(
     words: list[str] = [
         f"Case {answer.case}: erasure" + ("" if answer.executed else " (a plan, nothing was done)"),
         "",
-        _table(answer.steps, modes, planned=not answer.executed),
+        step_table(answer.steps, modes, planned=not answer.executed),
         "",
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
@@ -184,25 +226,46 @@ def erase_command(
                 "To carry it out, say how it was checked who asks (or why not: --override):",
                 f'{again} --evidence "…" --yes',
             ]
+        words += below.words()
     elif answer.complete:
-        words.append("Complete: every system was asked and every step was read back.")
+        said = sum(s.word for s in answer.steps)
+        words.append(
+            (
+                "Complete as far as the map goes (see the notes above)"
+                if answer.warnings
+                else "Complete"
+            )
+            + ": every system was asked and every step was read back"
+            + (f", but for {many(said, 'step')} that rest on a person's word." if said else ".")
+        )
         words.append(f"Her keys: {answer.keys}.")
+        words += below.words()
     else:
         words.append(f"Not complete. Mend what is named above, then go on with: {again} --yes")
-    say.result(document, words)
+    say.result(document, [words[0], *_others(others), *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
-        return 0 if answer.complete else 1
+        return 0 if answer.complete and not below.failed else 1
     return 1 if blocked else 0
 
 
-def _modes(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:
+def _others(cases: Sequence[Case]) -> list[str]:
+    """That more than one case of the same person waits is easily overlooked."""
+    if not cases:
+        return []
+    shown = ", ".join(f"{c.id} ({c.right}, {c.state})" for c in cases[:5])
+    more = f" and {len(cases) - 5} more" if len(cases) > 5 else ""
+    return [f"Also open for the same person: {shown}{more}."]
+
+
+def modes_of(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:
     """The modes of the systems that have a part in it."""
     systems = controller.datamap.systems
     return {s.store: systems[s.store].mode for s in steps if s.store in systems}
 
 
-def _table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
+    """The steps of an answer as a table for people."""
     if not steps:
         return "Nothing is held under what was given, in any system that answered."
     rows: list[tuple[Any, ...]] = []
@@ -211,7 +274,12 @@ def _table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: b
         mode = modes.get(s.store, Mode.ACT)
         # "Deleted" is said of what was read back, or was tried; never of what was left alone.
         action = s.action.value if planned or _left_alone(s, modes) else _DONE[s.action.value]
-        state = "planned" if planned else "read back" if s.verified else _NOT_DONE[mode]
+        if planned:
+            state = "planned"
+        elif s.verified:
+            state = "read back"
+        else:
+            state = "by a person's word" if s.word else _NOT_DONE[mode]
         rows.append((f"{s.store}.{s.dataset}", action, c.found, c.changed, c.retained,
                      c.isolated, state))  # fmt: skip
     shown = table(

@@ -2,18 +2,34 @@
 
     plan → preview → rehearse → execute → read back → receipt
 
-GDPR Art. 15 (access) and 17 (erasure). Controls stand in `checks`, the package a person gets
-in `package`.
+GDPR Art. 7(3) (withdrawal), 15 (access), 16 (rectification), 17 (erasure), 18 (restriction),
+20 (portability), 21 (objection).
+Controls stand in `checks` and `choice_checks`, the package a person gets in `package`.
 """
 
-from kept.duties.rights import anonymity, checks, free_text, isolation
+from kept.duties.rights import anonymity, checks, choice_checks, free_text, isolation
 from kept.duties.rights.access import AccessAnswer, access
+from kept.duties.rights.choice import ChoiceAnswer
 from kept.duties.rights.ending import EndAnswer, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
+from kept.duties.rights.objection import object_to, preview_objection, weigh
+from kept.duties.rights.portability import PortAnswer, port
+from kept.duties.rights.rectification import (
+    RectifyAnswer,
+    correct_again,
+    preview_rectification,
+    rectify,
+)
 from kept.duties.rights.request import Request, close_case
+from kept.duties.rights.residue import lines, residue, scrub, scrubbing
+from kept.duties.rights.restriction import lift, notify, preview_restriction, restrict
+from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
-    "AccessAnswer", "EndAnswer", "EraseAnswer", "Request", "access", "anonymity", "checks",
-    "close_case",
-    "erase", "expire", "free_text", "isolation", "preview",
+    "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "RectifyAnswer",
+    "Request", "access", "anonymity", "checks", "choice_checks", "close_case", "correct_again",
+    "erase", "expire", "free_text", "isolation", "lift", "lines", "notify", "object_to", "port",
+    "preview", "preview_objection", "preview_rectification", "preview_restriction",
+    "preview_withdrawal", "rectify", "residue", "restrict", "scrub", "scrubbing", "weigh",
+    "withdraw",
 ]  # fmt: skip

@@ -8,28 +8,41 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from kept.controller import Controller, Located, Place
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
 from kept.duties.rights import free_text
+from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.request import (
     Request,
     open_case,
+    refilled,
     refuse_mixed,
-    refuse_several,
     require_known_asker,
     searched,
     step_document,
     verification,
 )
+from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Reason, StepResult
 from kept.model.select import Batch, KeyTable
 from kept.model.values import Value
-from kept.records.case import State
+from kept.records.actor import Actor
+from kept.records.case import Case, State
+from kept.terms.identifiers import Identifier
+
+#: States in which a package was on its way once, and the way there again; else the way there.
+_BEGUN: Final = frozenset((State.EXECUTING, State.EXECUTED, State.CHECKED))
+_WAY: Final = {
+    False: (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED),
+    True: (State.EXECUTING, State.EXECUTED),
+}
+
+_RUN: Final = (State.EXECUTING, State.EXECUTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,23 @@ def access(
     refuse_target(out)
     case, actor, people = open_case(controller, "access", request, now)
     require_known_asker(case)
+    with controller.cases.alone(case) as case:
+        return _serve(controller, case, actor, people, now, out)
+
+
+def _serve(
+    controller: Controller,
+    case: Case,
+    actor: Actor,
+    people: tuple[tuple[Identifier, ...], ...],
+    now: dt.datetime,
+    out: Path,
+) -> AccessAnswer:
+    if case.state is State.CLOSED:
+        raise UsageError(
+            f"case {case.id} is closed: its package was made",
+            fix="open a new case for the same person",
+        )
     stayed = controller.retained(case, people)
     held = stayed.held
     stays = words.Stays.of(held)
@@ -85,24 +115,28 @@ def access(
     found = controller.locate(people)
     found.warnings += stayed.words
     keys = controller.keys(found)
-    refuse_several(controller, keys)
+    refuse_several(controller, case, people, keys)
     refuse_mixed(controller, case, people, keys, held)
+    again = () if held else refilled(found)
+    found.warnings += again
     shown: dict[Place, Data] = {}
     with Package(out, now) as package:
-        batches = controller.read(found, stays.rows(), opened)
+        batches = controller.read(found, stays.rows(), opened, mark=case.id)
         for place, group in itertools.groupby(batches, key=itemgetter(0)):
-            key = controller.datamap.dataset(*place).key
-            shown[place] = package.data(
-                place[0], place[1], _labelled(group, key, stays.reasons(place))
-            )
-        met = controller.mentions(controller.known_by(people, {**keys, **stayed.tables}), keys)
-        found.unreached.update(met.unreached)
+            dataset = controller.datamap.dataset(*place)
+            labelled = _labelled(group, dataset.key, stays.reasons(place))
+            shown[place] = package.data(place[0], place[1], _without(dataset.secrets, labelled))
+        met = controller.texts.mentions(
+            controller.texts.known_by(people, {**keys, **stayed.tables}), keys
+        )
+        found.unreached.update({**free_text.unsearched(met), **met.unreached})
         told_of, named = free_text.write(controller, package, met)
-        steps = _verified(found, keys, stays, shown, opened.met)
+        steps = _verified(controller, case, found, keys, stays, shown, opened.met)
         unreached = tuple(sorted(found.unreached.items()))
         search = words.Search.of(controller, people, found)
         complete = searched(controller, people) and not unreached and not stayed.changed
-        complete = complete and all(s.verified for s in steps)
+        complete = complete and not again
+        complete = complete and all(s.settled for s in steps)
         told = words.answer(
             controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,
             complete=complete, verified=verification(controller, case),
@@ -110,11 +144,7 @@ def access(
         told["mentions"] = told_of
         page = {**words.page(controller, shown, stays, opened.met, now), "named": named}
         manifest = package.finish(told, page)
-    read = {place: data.count for place, data in shown.items()}
-    with controller.database.connection() as connection:
-        for state in (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED):
-            case = controller.cases.move(case, state, actor, now, connection=connection)
-        case = controller.cases.finish(case, complete, actor, now, connection=connection)
+        read = {place: data.count for place, data in shown.items()}
         body: dict[str, Any] = {
             "case": case.id,
             "package": manifest,
@@ -125,6 +155,21 @@ def access(
             "unreached": [name(s) for s, _ in unreached],
             "right": "access",
         }
+        entries = [Entry("access.given", now, body)]
+        if held:
+            rows = sum(len(table) for table in stays.rows().values())
+            entries.insert(0, Entry("locator.used", now, {"case": case.id, "found": rows}))
+        # Nothing leaves before it is recorded: first the entry, then the name, then the end.
+        with controller.database.connection() as connection:
+            for state in _WAY[case.state in _BEGUN]:
+                case = controller.cases.move(case, state, actor, now, connection=connection)
+            controller.ledger.append_in(connection, entries)
+        try:
+            package.place()
+        except (KeptError, OSError):
+            told_why = "the package could not be given its name; nothing was handed out"
+            controller.cases.move(case, State.CHECKED, actor, now, words=told_why)
+            raise
         closed: dict[str, Any] = {
             "case": case.id,
             "right": "access",
@@ -135,20 +180,33 @@ def access(
             "retained": sum(s.counts.retained for s in steps),
             "unreached": [name(s) for s, _ in unreached],
         }
-        entries = [Entry("access.given", now, body), Entry("case.closed", now, closed)]
-        if held:
-            rows = sum(len(table) for table in stays.rows().values())
-            entries.insert(0, Entry("locator.used", now, {"case": case.id, "found": rows}))
-        controller.ledger.append_in(connection, entries)
+        with controller.database.connection() as connection:
+            controller.cases.finish(case, complete, actor, now, connection=connection)
+            controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
+    if complete:
+        controller.settle(case.id)
     return AccessAnswer(
         case.id, complete, steps, unreached, found.warnings, out, manifest, told["summary"],
         search.left_out,
     )  # fmt: skip
 
 
+_Run: TypeAlias = tuple[Reason | None, tuple[str, ...], list[tuple[Value, ...]]]
+
+
+def _without(secrets: tuple[str, ...], runs: Iterator[_Run]) -> Iterator[_Run]:
+    """The runs without what proves who she is: whoever reads the package could pass for her."""
+    for why, columns, rows in runs:
+        at = [i for i, column in enumerate(columns) if column not in secrets]
+        if len(at) == len(columns):
+            yield why, columns, rows
+        else:
+            yield why, tuple(columns[i] for i in at), [tuple(r[i] for i in at) for r in rows]
+
+
 def _labelled(
     group: Iterator[tuple[Place, Batch]], key: tuple[str, ...], reasons: Mapping[Key, Reason]
-) -> Iterator[tuple[Reason | None, tuple[str, ...], list[tuple[Value, ...]]]]:
+) -> Iterator[_Run]:
     """(why the rows stay, or None; columns; rows): runs of rows of the same label."""
     for _, batch in group:
         if not reasons:
@@ -163,7 +221,21 @@ def _labelled(
             yield why, batch.columns, list(rows)
 
 
+def _told(
+    controller: Controller, case: Case, place: Place, shown: Mapping[Place, Data]
+) -> StepResult:
+    """The step of a system for which people answer: it rests on their word."""
+    said = controller.word(*place, Action.READ, case.id)
+    met = shown[place].count if place in shown else 0
+    return StepResult(
+        *place, Action.READ, Counts(met), False, None, None if said.done else said.words,
+        bool(said.done),
+    )  # fmt: skip
+
+
 def _verified(
+    controller: Controller,
+    case: Case,
     found: Located,
     keys: Mapping[Place, KeyTable],
     stays: words.Stays,
@@ -189,6 +261,9 @@ def _verified(
     steps = []
     asked = [(s, select.dataset) for s, selects in found.selects.items() for select in selects]
     for place in dict.fromkeys((*asked, *stays.tables)):
+        if place in asked and controller.abilities[place[0]].word:
+            steps.append(_told(controller, case, place, shown))
+            continue
         there = len(keys[place].values) if place in keys else 0
         groups = stays.tables.get(place, {})
         if place in asked and (there or not groups or None in _labels(shown, place)):

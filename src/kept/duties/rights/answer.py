@@ -35,6 +35,7 @@ _CLOCKS: Final[Mapping[Clock, str]] = {
     "contract_end": "the contract ended",
     "closed": "the matter was closed",
 }
+_WITHHELD: Final = "It proves who you are: whoever reads it could pass for you."
 _UNITS: Final = {"Y": "year", "M": "month", "D": "day"}
 
 
@@ -188,6 +189,16 @@ def answer(
         ],
         "warnings": list(warnings),
         "steps": [step_document(s) for s in steps],
+        # That there is something is said; what it is would let whoever reads this pass for her.
+        "withheld": [
+            {"system": system, "dataset": dataset, "fields": list(secrets), "why": _WITHHELD}
+            for system, dataset in sorted(places)
+            if (secrets := controller.datamap.dataset(system, dataset).secrets)
+        ],
+        "not_stated": [
+            {"system": system, "dataset": dataset}
+            for system, dataset in not_stated(controller, steps)
+        ],
         "stays": [
             {
                 "system": place[0],
@@ -208,6 +219,17 @@ def answer(
         },
         "policy": {"id": bundle.id, "version": bundle.version.isoformat()},
     }
+
+
+def not_stated(controller: Controller, steps: Sequence[StepResult]) -> list[Place]:
+    """Where something is held and the map does not say what for: no purpose, ground, recipient."""
+    return sorted(
+        (s.store, s.dataset)
+        for s in steps
+        if s.counts.found
+        and s.store != SYSTEM.name
+        and not controller.datamap.dataset(s.store, s.dataset).activities
+    )
 
 
 def page(
@@ -236,6 +258,7 @@ def page(
         )
         dataset = system.datasets[place[1]]
         shows = {**_part(data, data.parts[None]), "title": _title(dataset)}
+        shows["secrets"] = [name.replace("_", " ") for name in dataset.secrets]
         group["datasets"].append({**shows, "about": _living(controller, dataset)})
     for group in held.values():
         # What is the same for all of a system is said once.
@@ -253,6 +276,7 @@ def page(
                     **_part(shown[place], shown[place].parts[reason]),
                     **_reason(reason),
                     "title": _title(system.datasets[place[1]]),
+                    "secrets": [n.replace("_", " ") for n in system.datasets[place[1]].secrets],
                     "system": system.title or system.name,
                     "country": system.country,
                     "isolated": place in isolated,
@@ -275,10 +299,15 @@ def page(
 def _summary(rows: Counts, places: int, search: Search, known: int, *, complete: bool) -> str:
     if not search.by:
         return "Nothing was searched: what was given does not lead to one person."
-    asked = len(search.asked)
-    looked = "all" if asked == known else f"{asked} of"
-    by = " and ".join(search.by)
-    systems = f"{looked} {known} systems that we know of, by {by}"
+    theirs, connected = len(search.asked - {SYSTEM.name}), known - 1
+    if theirs < connected:
+        looked = f"{theirs} of the {_many(connected, 'system')} that we know of"
+    elif connected == 1:
+        looked = "the one system that we know of"
+    else:
+        looked = f"all {connected} systems that we know of"
+    own = " and in our own record of requests and choices" if SYSTEM.name in search.asked else ""
+    systems = f"{looked}{own}, by {' and '.join(search.by)}"
     if rows.found:
         found = f"{_many(rows.found, 'record')} in {_many(places, 'place')}"
         if rows.retained == rows.found:
@@ -327,15 +356,31 @@ def _living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
         "bases": _once(bases),
         "recipients": _once(recipients),
         "keep": _keep(bundle, dataset.retention),
+        # What Kept holds to answer people is explained where its system is named.
+        "stated": bool(activities) or dataset.name in SYSTEM.datasets,
     }
 
 
-def _keep(bundle: Bundle, retention: str | None) -> str:
+def _keep(bundle: Bundle, retention: str | None) -> tuple[str, ...]:
+    """How long, in sentences: for the organisation's own use, and where a law asks for more."""
     rule = bundle.retention.get(retention or "")
-    if rule is None or rule.keep is None:
-        return "No period has been set for this yet."
-    number, unit = int(rule.keep[1:-1]), _UNITS[rule.keep[-1]]
-    return f"{_many(number, unit)} after {_CLOCKS[rule.clock]}"
+    if rule is None:
+        return ("No period has been set for this yet.",)
+    own = _period(rule.keep, rule.clock)
+    if rule.law is None:
+        return (f"{own or 'No period has been set for this yet'}.",)
+    by_law = _period(rule.law.keep, rule.clock)
+    return (
+        f"For our own use: {own or 'no period has been set yet'}.",
+        f"Because a law asks for it ({rule.law.citation}): "
+        f"{by_law or 'no period has been set yet'}.",
+    )
+
+
+def _period(keep: str | None, clock: Clock) -> str | None:
+    if keep is None:
+        return None
+    return f"{_many(int(keep[1:-1]), _UNITS[keep[-1]])} after {_CLOCKS[clock]}"
 
 
 def _sentences(bundle: Bundle) -> dict[str, str]:

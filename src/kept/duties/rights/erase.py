@@ -9,43 +9,39 @@ command goes on from the sealed plan and reports what is true of all of it.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import shape
-from kept.decide import due, mentions, ties
-from kept.decide.plan import plan as make_plan
-from kept.duties.rights import free_text
+from kept.duties.rights.planning import (
+    ask_again,
+    draw_up,
+    keep,
+    met_again,
+    sought,
+    still_known,
+    subjects_of,
+)
 from kept.duties.rights.request import (
     Request,
     open_case,
-    refuse_mixed,
-    refuse_several,
     require_known_asker,
     searched,
     step_document,
 )
-from kept.errors import DatabaseError, Obstructed
+from kept.errors import DatabaseError, Obstructed, UsageError
 from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
-from kept.model.codec import encode_plan
-from kept.model.plan import Action, Counts, Plan, Step, StepResult
-from kept.model.select import KeySet, KeyTable
+from kept.model.plan import Action, Counts, Plan, StepResult
+from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
 from kept.terms.identifiers import Identifier
 
 _REPEATED = "this happened when the case was executed before"
-#: Under these names is sealed by what she is looked for again, at the end and in a system that
-#: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
-_NAMES, _VALUES = "identifiers", "values"
-#: And by what rows named her that were made anonymous: none of it may be met in them again.
-_FORMER: Final = "former"
-_BETWEEN = "\n"  # a system and its dataset, as one name
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
@@ -99,9 +95,11 @@ class EraseAnswer:
 def preview(controller: Controller, request: Request, now: dt.datetime) -> EraseAnswer:
     """Open a case and show what would happen; nothing is written into any system."""
     case, _, people = open_case(controller, "erasure", request, now)
+    if case.state is State.CLOSED:
+        return _closed(controller, case)
     if case.state in _BEGUN:
         return _shown(controller, case, _sealed(controller, case), executed=True)
-    made, _, _ = _plan(controller, case, people, now)
+    made, _, _ = draw_up(controller, case, people, now, shown=True)
     return _shown(controller, case, made, executed=False)
 
 
@@ -112,117 +110,116 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
             return _closed(controller, case)
-        every = controller.datamap.systems.values()
-        # Where rows of hers that came since the search are met, and go too.
-        among = frozenset((s.name, d) for s in every for d in s.datasets)
         if case.state in _BEGUN:
-            made = _sealed(controller, case)
-            away = {system for system, _ in made.unreached}
-            if away:
-                made = _ask_again(controller, case, made, people, actor, now)
-                # Elsewhere she may have come back of her own will since: that is left to her.
-                back = away - {system for system, _ in made.unreached}
-                among = shape(controller.datamap).hanging(back)
-            elif _all_done(controller, case):
-                made = _ask_again(controller, case, made, people, actor, now, among)
-        else:
-            made, found, values = _plan(controller, case, people, now)
-            if made.obstacles:
-                system, first = made.obstacles[0]
-                raise Obstructed(
-                    f"`{system}.{first.dataset}` stands in the way: {first.words};"
-                    " nothing was written in any system",
-                    met=first.kind,
-                    fix=first.fix,
-                )
-            known = _known(people, controller, found)
-            case = _commit(controller, case, made, known, values, actor, now)
-        answer = _carry_out(controller, case, made, people, among, actor, now)
-        if answer.appeared:
-            # What came meanwhile is hers too: once more, and what comes again has a cause.
-            case = controller.cases.get(case.id)
-            made = _ask_again(controller, case, made, people, actor, now, among)
-            answer = _carry_out(controller, case, made, people, among, actor, now)
-        return answer
+            with controller.cases.person_alone(sought(controller, case, people)):
+                return _go_on(controller, case, people, actor, now)
+        before = controller.ledger.size()
+        drawn = _drawn(controller, case, people, now)
+        with controller.cases.person_alone(drawn[1]):
+            # What somebody else planned for her meanwhile is done by now and counted there; and
+            # a hold that was placed meanwhile keeps what it names.
+            kinds = ("plan.made", "hold.added")
+            if any(next(controller.ledger.entries(before, kind=k), None) for k in kinds):
+                drawn = _drawn(controller, case, people, now)
+            case = _commit(controller, case, *drawn, actor, now)
+            return _to_the_end(
+                controller, case, drawn[0], people, _everywhere(controller), actor, now
+            )
 
 
-def _all_done(controller: Controller, case: Case) -> bool:
-    return all(r.state is StepState.DONE for r in controller.cases.steps(case))
-
-
-def _plan(
+def _drawn(
     controller: Controller,
     case: Case,
     people: Sequence[Sequence[Identifier]],
     now: dt.datetime,
-    values: Mapping[Place, KeyTable] | None = None,
-    about: Sequence[Sequence[Identifier]] | None = None,
-) -> tuple[Plan, dict[Place, KeyTable], dict[Place, KeyTable]]:
-    """Find, hold against laws and holds, plan: the plan, her rows, and the values by which rows
-    lead to others. Reads only. `values` are those that were found before; by `about` she is
-    looked for in texts of others, beside what her rows say.
-    """
-    bundle = controller.bundle
-    located = controller.locate(people, values=values)
-    found = controller.keys(located)
-    refuse_several(controller, found)
-    stayed = controller.retained(case, people)
-    refuse_mixed(controller, case, people, found, stayed.held)
-    located.unreached.update(stayed.unread)
-    for place, table in stayed.tables.items():
-        if place[0] not in located.unreached:
-            rows = found[place].rows if place in found else ()
-            found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
-    laws = due.laws(bundle.retention)
-    subjects = {s: person for person, known in enumerate(case.subjects) for s in known}
-    holds = controller.holds.applying(list(subjects), now)
-    datamap = controller.realised({system for system, _ in found})
-    foreign = controller.foreign_keys()
-    # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
-    standing = {h.id for h in controller.holds.all(now)}
-    before = due.standing(stayed.held, standing)
-    places = [(h.system, h.dataset) for h in holds] + list(before)
-    asked = ties.questions(datamap, found, laws, places, foreign)
-    dates, tied = controller.answer(asked)
-    today = now.astimezone(dt.UTC).date()
-    scopes = [
-        due.HoldScope(h.reason(), subjects[h.subject] if h.subject else None, h.system, h.dataset)
-        for h in holds
-    ]
-    held = due.merge(
-        due.statutory(datamap, found, laws, dates, tied, today),
-        due.explicit(found, scopes, today),
-        {place: kept for place, kept in before.items() if place in found},
-    )
-    abilities = controller.abilities
-    made = make_plan(
-        "erasure", datamap, found, held, tied,
-        {s: a for s, a in abilities.items() if s not in located.unreached},
-        people=len(people), foreign_keys=foreign, unreached=located.unreached,
-        warnings=(*located.warnings, *stayed.words), clause=_erasure_clause(controller),
-    )  # fmt: skip
-    made = free_text.redacted(controller, controller.settled(made), about or people, found, now)
-    return made, found, located.values
+) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
+    """The plan, everybody with all identifiers, the values that lead on; Obstructed."""
+    made, known, values = draw_up(controller, case, people, now)
+    if made.obstacles:
+        system, first = made.obstacles[0]
+        raise Obstructed(
+            f"`{system}.{first.dataset}` stands in the way: {first.words};"
+            " nothing was written in any system",
+            met=first.kind,
+            fix=first.fix,
+        )
+    return made, known, values
 
 
-def _erasure_clause(controller: Controller) -> str:
-    """The clause that promises erasure: the first of kind right whose activity is `rights`."""
-    for activity in controller.bundle.activities.values():
-        if activity.purpose == "rights" and activity.clauses:
-            return activity.clauses[0]
-    return next(iter(controller.bundle.clauses))
+def _everywhere(controller: Controller) -> frozenset[Place]:
+    """Where rows of hers that came since the search are met, and go too."""
+    every = controller.datamap.systems.values()
+    return frozenset((s.name, d) for s in every for d in s.datasets)
 
 
-def _known(
-    people: Sequence[Sequence[Identifier]],
+def _go_on(
     controller: Controller,
-    found: Mapping[Place, KeyTable],
-) -> list[list[Identifier]]:
-    """Everybody with all identifiers: those given and those that her own rows hold."""
-    known = [{(i.kind, i.normalised): i for i in one} for one in people]
-    for who, identifier in controller.identifiers(found):
-        known[who].setdefault((identifier.kind, identifier.normalised), identifier)
-    return [list(one.values()) for one in known]
+    case: Case,
+    people: Sequence[Sequence[Identifier]],
+    actor: Actor,
+    now: dt.datetime,
+) -> EraseAnswer:
+    """A case that was begun, from where it stopped."""
+    among = _everywhere(controller)
+    made = _sealed(controller, case)
+    _refuse_held(controller, case, made, sought(controller, case, people), now)
+    away = {system for system, _ in made.unreached}
+    if away:
+        made = ask_again(controller, case, made, people, actor, now)
+        # Elsewhere she may have come back of her own will since: that is left to her.
+        back = away - {system for system, _ in made.unreached}
+        among = shape(controller.datamap).hanging(back)
+    elif _all_done(controller, case):
+        made = ask_again(controller, case, made, people, actor, now, among)
+    return _to_the_end(controller, case, made, people, among, actor, now)
+
+
+def _refuse_held(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    known: Sequence[Sequence[Identifier]],
+    now: dt.datetime,
+) -> None:
+    """Refuse to go on where a hold was placed, since the plan was sealed, on what is left to do.
+
+    What is gone is gone; what is left stays as long as the hold is open. Raises UsageError.
+    """
+    sealed = min(e.at for e in controller.cases.events(case) if e.state is State.APPROVED)
+    counted = {s.reason.hold for s in made.steps if s.reason is not None}
+    done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
+    left = [s for s in made.steps if s.number not in done and s.action is not Action.RETAIN]
+    hers = list(subjects_of(controller, case, known))
+    for hold in controller.holds.applying(hers, now):
+        late = hold.placed_at >= sealed and hold.id not in counted
+        if late and any(hold.covers(s.system, s.dataset) for s in left):
+            raise UsageError(
+                "a hold was placed after the erasure had begun, on what is left of it;"
+                " nothing more was written",
+                fix=f"go on with the case when hold {hold.id} is released or over",
+            )
+
+
+def _to_the_end(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    people: Sequence[Sequence[Identifier]],
+    among: frozenset[Place],
+    actor: Actor,
+    now: dt.datetime,
+) -> EraseAnswer:
+    answer = _carry_out(controller, case, made, people, among, actor, now)
+    if answer.appeared:
+        # What came meanwhile is hers too: once more, and what comes again has a cause.
+        case = controller.cases.get(case.id)
+        made = ask_again(controller, case, made, people, actor, now, among)
+        answer = _carry_out(controller, case, made, people, among, actor, now)
+    return answer
+
+
+def _all_done(controller: Controller, case: Case) -> bool:
+    return all(r.state is StepState.DONE for r in controller.cases.steps(case))
 
 
 def _commit(
@@ -239,214 +236,8 @@ def _commit(
         case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
         case = controller.cases.move(case, State.APPROVED, actor, now, connection=connection)
         case = controller.cases.move(case, State.EXECUTING, actor, now, connection=connection)
-        _keep(controller, case, made, known, values, actor, now, connection)
+        keep(controller, case, made, known, values, actor, now, connection)
     return case
-
-
-def _keep(
-    controller: Controller,
-    case: Case,
-    made: Plan,
-    known: list[list[Identifier]],
-    values: Mapping[Place, KeyTable],
-    actor: Actor,
-    now: dt.datetime,
-    connection: Any,
-) -> None:
-    """Beside the sealed plan: the suppression, the way back to what stays, and by what she is
-    looked for once more when all is done; with the entries of the plan.
-    """
-    retained = [
-        (s.system, s.dataset, s.keys, s.reason)
-        for s in made.steps
-        if s.reason is not None and s.action is not Action.DELETE
-    ]
-    flat = [i for one in known for i in one]
-    controller.suppressions.add(flat, now, source="erasure", connection=connection)
-    controller.locator.store(case, known, retained, now, connection=connection)
-    named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)
-    names = KeySet({_NAMES: KeyTable(("kind", "value"), named)})
-    controller.cases.seal_keys(case, _NAMES, names, connection=connection)
-    tables = KeySet({_BETWEEN.join(place): table for place, table in values.items()})
-    controller.cases.seal_keys(case, _VALUES, tables, connection=connection)
-    once = controller.cases.sealed_keys(case, _FORMER) or KeySet()
-    former = [row for table in once.values() for row in table.rows]
-    former += controller.former(made.steps)
-    if former:
-        table = KeyTable(("value",), tuple(dict.fromkeys(former)))
-        controller.cases.seal_keys(case, _FORMER, KeySet({_FORMER: table}), connection=connection)
-    digest = hashlib.sha256(encode_plan(made)).hexdigest()
-    planned = {
-        "case": case.id,
-        "right": "erasure",
-        "plan": digest,
-        "steps": len(made.steps),
-        "people": made.people,
-        "rows": sum(s.rows for s in made.steps),
-        "systems": [name(p.system) for p in made.systems],
-        "unreached": [name(s) for s, _ in made.unreached],
-    }
-    approved = {"case": case.id, "plan": digest, "actor": name(actor.role)}
-    controller.ledger.append_in(
-        connection,
-        [
-            Entry("plan.made", now, planned),
-            Entry("plan.approved", now, approved),
-            Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
-        ],
-    )
-
-
-def _ask_again(
-    controller: Controller,
-    case: Case,
-    made: Plan,
-    people: Sequence[Sequence[Identifier]],
-    actor: Actor,
-    now: dt.datetime,
-    among: frozenset[Place] = frozenset(),
-) -> Plan:
-    """The sealed plan with steps for systems that could not be asked before and now can, and for
-    rows elsewhere that only they lead to: what the plan would have been, had they been there.
-    In the places of `among` also with steps for her rows that came since all was done.
-
-    Steps that were planned before stay as they are; what is still away stays named.
-    """
-    known = _named(controller, case, people)
-    before = _values(controller, case)
-    again, _, values = _plan(controller, case, people, now, before, _searched_by(known, made))
-    away = {system for system, _ in made.unreached}
-    back = away - {system for system, _ in again.unreached}
-    if not back and not among:
-        return made
-    hanging = shape(controller.datamap).hanging(back) | among
-    # What cannot be planned there now is as far away as what cannot be asked.
-    stopped = dict(again.unreached)
-    for system, obstacle in again.obstacles:
-        stopped.setdefault(system, f"`{obstacle.dataset}`: {obstacle.words}. {obstacle.fix}")
-    concerned = away | {system for system, _ in hanging}
-    planned: dict[Place, set[ties.Key]] = {}
-    for s in made.steps:
-        # A row that went and is there again has to go again.
-        if s.action is Action.REDACT:
-            continue  # named in the same text again, or not at all
-        if s.action is not Action.DELETE or (s.system, s.dataset) not in among:
-            keys = planned.setdefault((s.system, s.dataset), set())
-            keys |= {ties.norm(key) for key in s.keys.values}
-    first = 1 + max((s.number for s in made.steps), default=0)
-    added: list[Step] = []
-    for s in again.steps:
-        place = (s.system, s.dataset)
-        if place in hanging and s.system not in stopped:
-            old = planned.get(place, set())
-            rows = tuple(row for row in s.keys.rows if ties.norm(row[1]) not in old)
-            if rows:
-                table = KeyTable(s.keys.fields, rows)
-                added.append(replace(s, number=first + len(added), keys=table))
-    if not back and not added:
-        return made
-    had = {p.system for p in made.systems}
-    extended = replace(
-        made,
-        steps=(*made.steps, *added),
-        systems=(*made.systems, *(p for p in again.systems if p.system not in had)),
-        unreached=tuple((s, why) for s, why in sorted(stopped.items()) if s in concerned),
-    )
-    hers: dict[Place, KeyTable] = {}
-    for s in added:
-        if s.action is Action.REDACT:
-            continue  # rows of others
-        place = (s.system, s.dataset)
-        rows = hers[place].rows if place in hers else ()
-        hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
-    known = _known(known, controller, hers)
-    with controller.database.connection() as connection:
-        controller.cases.extend_plan(case, extended, added, now, connection=connection)
-        _keep(controller, case, extended, known, values, actor, now, connection)
-    return extended
-
-
-def _named(
-    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]
-) -> list[list[Identifier]]:
-    """Everybody with what was given and what was sealed of her own rows."""
-    known = [list(one) for one in people]
-    for table in (controller.cases.sealed_keys(case, _NAMES) or KeySet()).values():
-        for who, (kind, value) in table.rows:
-            known[who].append(Identifier(str(kind), str(value)))
-    return known
-
-
-def _still_known(
-    controller: Controller, case: Case, made: Plan, people: Sequence[Sequence[Identifier]]
-) -> Callable[[int, StepResult], StepResult]:
-    """A result as it is after the test whether rows that were made anonymous lead to anybody."""
-    steps = {s.number: s for s in made.steps if s.action is Action.ANONYMISE}
-    if not steps:
-        return lambda _, result: result
-    names = [one for person in _named(controller, case, people) for one in person]
-    former = controller.cases.sealed_keys(case, _FORMER) or KeySet()
-    values = [str(key[0]) for table in former.values() for _, key in table.rows]
-
-    def tested(number: int, result: StepResult) -> StepResult:
-        if number not in steps or not result.verified:
-            return result
-        met = controller.recognised(steps[number], names, values)
-        words = f"{met} rows still hold something by which the person was known"
-        return replace(result, verified=False, problem=words) if met else result
-
-    return tested
-
-
-def _values(controller: Controller, case: Case) -> dict[Place, KeyTable]:
-    found: dict[Place, KeyTable] = {}
-    for at, table in (controller.cases.sealed_keys(case, _VALUES) or KeySet()).items():
-        system, _, dataset = at.partition(_BETWEEN)
-        found[system, dataset] = table
-    return found
-
-
-def _met_again(
-    controller: Controller,
-    case: Case,
-    made: Plan,
-    people: Sequence[Sequence[Identifier]],
-    among: frozenset[Place],
-    now: dt.datetime,
-) -> tuple[dict[Place, int], dict[str, str]]:
-    """Rows of hers that are there although all steps are done, and systems not asked.
-
-    The same search as in the beginning, by the same identifiers and by the values that led from
-    her rows to others: what a trigger, an import or another program wrote meanwhile is met.
-    """
-    located = controller.locate(people, values=_values(controller, case))
-    there = controller.keys(located)
-    staying: dict[Place, set[ties.Key]] = {}
-    for s in made.steps:
-        if s.action is not Action.DELETE:
-            keys = staying.setdefault((s.system, s.dataset), set())
-            keys |= {ties.norm(key) for key in s.keys.values}
-    met: dict[Place, int] = {}
-    for place, table in there.items():
-        old = staying.get(place, set())
-        rows = sum(ties.norm(key) not in old for key in table.values)
-        if rows and place in among:
-            met[place] = rows
-    about = _searched_by(_named(controller, case, people), made)
-    named, away = free_text.left(controller, about, there, now)
-    for place, rows in named.items():
-        if place in among:
-            met[place] = met.get(place, 0) + rows
-    return met, {**away, **located.unreached}
-
-
-def _searched_by(known: Sequence[Sequence[Identifier]], made: Plan) -> list[list[Identifier]]:
-    """By what texts of others are searched once more: also by what they were searched by before."""
-    more = mentions.needles(made)
-    return [
-        [*one, *(Identifier(kind, value) for kind, value in more.get(who, ()))]
-        for who, one in enumerate(known)
-    ]
 
 
 def _carry_out(
@@ -459,11 +250,7 @@ def _carry_out(
     now: dt.datetime,
 ) -> EraseAnswer:
     records = {r.number: r for r in controller.cases.steps(case)}
-    done = {
-        number: StepResult(r.system, r.dataset, r.action, r.counts, True, r.reason, None)
-        for number, r in records.items()
-        if r.state is StepState.DONE
-    }
+    done = {number: r.result() for number, r in records.items() if r.state is StepState.DONE}
     results = dict(done)
     if case.state is not State.EXECUTING:
         case = controller.cases.move(case, State.EXECUTING, actor, now)
@@ -471,7 +258,7 @@ def _carry_out(
     controller.cases.begin_steps(case, left, now)
     attempts = {n: r.attempts + 1 for n, r in records.items()}
 
-    tested = _still_known(controller, case, made, people)
+    tested = still_known(controller, case, made, people)
 
     def record(outcome: Outcome) -> None:
         found = [(number, tested(number, result)) for number, result in outcome.results]
@@ -505,13 +292,13 @@ def _carry_out(
     ours = [s for s in made.steps if results[s.number].verified and s.reason is not None]
     with controller.database.connection() as connection:
         controller.witness(case, ours, connection)
-    complete = not unreached and all(r.verified and r.problem is None for r in results.values())
+    complete = not unreached and all(r.settled for r in results.values())
     warnings = made.warnings
     met: dict[Place, int] = {}
     if complete and not searched(controller, people):
         complete = False
     elif complete:
-        met, away = _met_again(controller, case, made, people, among, now)
+        met, away = met_again(controller, case, made, people, among, now)
         unreached = tuple(sorted(away.items()))
         warnings += tuple(
             f"{rows} of her rows came into `{place[1]}` of `{place[0]}` while she was erased;"
@@ -546,6 +333,8 @@ def _carry_out(
             )
         )
         controller.ledger.append_in(connection, entries)
+    if complete:
+        controller.settle(case.id)
     return EraseAnswer(
         case.id,
         True,
@@ -608,6 +397,7 @@ def _entry(case: Case, number: int, r: StepResult, attempt: int, now: dt.datetim
         "isolated": r.counts.isolated,
         "verified": r.verified,
         "attempt": attempt,
+        **({"word": True} if r.word else {}),
     }
     if r.reason is not None:
         if r.reason.until is not None:
@@ -651,10 +441,7 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
 
 def _closed(controller: Controller, case: Case) -> EraseAnswer:
     """A case that is done already, from its record."""
-    steps = tuple(
-        StepResult(r.system, r.dataset, r.action, r.counts, r.verified, r.reason, r.problem)
-        for r in controller.cases.steps(case)
-    )
+    steps = tuple(r.result() for r in controller.cases.steps(case))
     days = [
         dt.date.fromisoformat(entry.body["dies"])
         for _, entry in controller.ledger.entries(kind="keys.shredded")

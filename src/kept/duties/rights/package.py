@@ -3,10 +3,10 @@
     index.html      to read
     answer.json     the same answer for a program, without the rows
     data/*.json     the rows, one file per dataset, every column that was read
-    manifest.json   SHA-256 of every other file
+    manifest.json   SHA-256 of every other file, and a salt
 
-Rows are streamed into the files; the package appears under its name only when it is whole, and
-never in the place of anything that is there already.
+Rows are streamed into the files; the package appears under its name only when it is whole and
+`place` is called, and never in the place of anything that is there already.
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ import base64
 import contextlib
 import datetime as dt
 import decimal
+import fcntl
 import hashlib
 import json
+import math
 import os
+import re
+import secrets
 import stat
 import tempfile
+import unicodedata
 import uuid
 import zipfile
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import jinja2
 
@@ -36,6 +41,12 @@ from kept.model.values import Value
 #: Rows of one part shown on the page; all of them are in the data file.
 SHOWN: Final = 100
 FORMAT: Final = 1
+#: A package being written, as `tempfile` names it.
+_TEMPORARY: Final = re.compile(r"\.kept-[a-z0-9_]{8}\.zip")
+#: Seconds after which one that nobody is writing is taken for left behind.
+_STALE: Final = 60
+#: The longest part of a file name in the package, in characters.
+_LONGEST: Final = 60
 
 _page = jinja2.Environment(
     loader=jinja2.PackageLoader("kept.duties.rights", "."),
@@ -47,7 +58,12 @@ _page = jinja2.Environment(
 
 
 def plain(value: Value) -> Any:
-    """A value as JSON: numbers stay exact (decimals as text), bytes as base64, times ISO 8601."""
+    """A value as JSON: numbers stay exact (decimals as text), bytes as base64, times ISO 8601.
+
+    JSON has no word for what is not a finite number: it stands as text, `NaN` or `Infinity`.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, bytes):
@@ -144,12 +160,17 @@ class Package:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kept-", suffix=".zip")
         self._temporary = Path(name)
         self._file = os.fdopen(handle, "w+b")
+        # Whoever holds the lock is still writing; the system gives it back when he dies.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _sweep(path.parent, self._temporary)
         self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
         self._stamp = at.astimezone(dt.UTC).timetuple()[:6]
         self._files: dict[str, dict[str, Any]] = {}
+        self._taken: set[str] = set()
         self.sha256 = ""
 
-    def __enter__(self) -> Package:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -158,10 +179,14 @@ class Package:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with contextlib.suppress(ValueError, OSError):
-            self._zip.close()
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        try:
+            # What cannot be closed (a full disk) is thrown away all the same.
+            with contextlib.suppress(ValueError, OSError):
+                self._zip.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
     def data(
         self,
@@ -170,7 +195,7 @@ class Package:
         batches: Iterable[tuple[Hashable, Sequence[str], Sequence[Sequence[Value]]]],
     ) -> Data:
         """Stream (label, columns, rows) into the file of a dataset; what the page needs of it."""
-        name = f"data/{_safe(system)}.{_safe(dataset)}.json"
+        name = self._name(f"{_safe(system)}.{_safe(dataset)}")
         columns: Sequence[str] = ()
         parts: dict[Hashable, Part] = {}
         before = ""
@@ -181,7 +206,9 @@ class Package:
                 part = parts.setdefault(label, Part())
                 for row in rows:
                     record = {c: plain(v) for c, v in zip(columns, row, strict=True)}
-                    out.write(f"{before}\n{json.dumps(record, ensure_ascii=False)}")
+                    out.write(
+                        f"{before}\n{json.dumps(record, ensure_ascii=False, allow_nan=False)}"
+                    )
                     before = ","
                     if part.count < SHOWN:
                         part.rows.append([words(v) for v in row])
@@ -190,12 +217,20 @@ class Package:
         return Data(name, tuple(columns), parts)
 
     def finish(self, answer: Mapping[str, Any], page: Mapping[str, Any]) -> str:
-        """Write the answer, the page and the manifest; SHA-256 (hex) of the manifest."""
+        """Write the answer, the page and the manifest; SHA-256 (hex) of the manifest.
+
+        The package is then whole and on the disk, but has no name yet: see `place`.
+        """
         with self._open("answer.json") as out:
             out.write(json.dumps(answer, ensure_ascii=False, indent=1) + "\n")
         with self._open("index.html") as out:
             out.write(_page.get_template("package.html.j2").render(**page, answer=answer))
-        manifest = {"format": FORMAT, "files": self._files}
+        return self.seal()
+
+    def seal(self) -> str:
+        """Write the manifest, and make the package whole; SHA-256 (hex) of the manifest."""
+        # Its hash stands in the ledger: with chance in it, what is held cannot be guessed from it.
+        manifest = {"format": FORMAT, "files": self._files, "salt": secrets.token_hex(32)}
         text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
         with self._open("manifest.json") as out:
             out.write(text)
@@ -203,12 +238,10 @@ class Package:
         self._zip.close()
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
-        self._place()
         return self.sha256
 
-    def _place(self) -> None:
-        """Give the package its name, unless something has it by now."""
+    def place(self) -> None:
+        """Give the package, which is whole, its name. UsageError where something has it by now."""
         try:
             # A second name is refused by the file system itself where anything has it.
             os.link(self._temporary, self.path)
@@ -218,6 +251,15 @@ class Package:
         except OSError:  # a file system without second names
             refuse_target(self.path)
             self._temporary.rename(self.path)
+
+    def _name(self, wanted: str) -> str:
+        """A name in the package that no file has yet, on file systems that fold names too."""
+        name, number = wanted, 1
+        while (folded := unicodedata.normalize("NFKC", name).casefold()) in self._taken:
+            number += 1
+            name = f"{wanted}-{number}"
+        self._taken.add(folded)
+        return f"data/{name}.json"
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Any:
@@ -230,8 +272,29 @@ class Package:
         self._files[name] = {"sha256": hashing.sha256.hexdigest(), "bytes": hashing.size}
 
 
+def _sweep(directory: Path, own: Path) -> None:
+    """Remove packages that Kept began here and left behind: its own, old, and written by nobody."""
+    oldest = own.stat().st_mtime - _STALE
+    try:
+        names = [n for n in os.listdir(directory) if _TEMPORARY.fullmatch(n) and n != own.name]
+    except OSError:  # a directory that may be written into, but not be read
+        return
+    for name in names:
+        with contextlib.suppress(OSError):  # gone meanwhile, locked, a link, somebody else's
+            handle = os.open(directory / name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                met = os.fstat(handle)
+                mine = stat.S_ISREG(met.st_mode) and met.st_uid == os.geteuid()
+                if mine and met.st_nlink == 1 and met.st_mtime < oldest:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    (directory / name).unlink()
+            finally:
+                os.close(handle)
+
+
 def _safe(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).lstrip(".") or "_"
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).lstrip(".")
+    return safe[:_LONGEST] or "_"
 
 
 def words(value: Value) -> str:

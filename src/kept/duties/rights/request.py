@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from kept.controller import Controller, Place
+from kept.controller import Controller, Located, Place
+from kept.database import Connection
 from kept.datamap.reach import shape
-from kept.errors import Denied, KeptError, UsageError
+from kept.duties.rights.doubt import Ambiguous
+from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
+from kept.records.case_state import ENDS
 from kept.terms.identifiers import Identifier
+from kept.terms.rights import RIGHTS
 
 #: Roles that may let a request pass without evidence of who asks; recorded, with the reason.
 MAY_OVERRIDE = frozenset({"privacy-officer", "approver", "operator"})
 #: The verb of `kept rights` that carries a right out.
-VERBS: Final = {"access": "access", "erasure": "erase"}
+VERBS: Final = {right.id: right.verb for right in RIGHTS.values() if right.verb is not None}
 #: How a case ends that is not carried out: the organisation refuses, or the person withdraws.
 WITHOUT: Final = {"refused": State.REFUSED, "withdrawn": State.WITHDRAWN}
 
@@ -31,7 +34,8 @@ class Request:
     """What was asked. `people` are one or more, each with her identifiers.
 
     `override` is the reason for which evidence of who asks was left out; `case` names a
-    case that was opened before.
+    case that was opened before. `same_person` is the reason why records that name different
+    people are held to be hers all the same.
     """
 
     people: tuple[tuple[Identifier, ...], ...]
@@ -40,10 +44,7 @@ class Request:
     override: str | None = None
     evidence: str | None = None
     case: str | None = None
-
-
-class Ambiguous(KeptError):
-    """An identifier that leads to several people; nothing was read or changed."""
+    same_person: str | None = None
 
 
 def open_case(
@@ -51,9 +52,11 @@ def open_case(
 ) -> tuple[Case, Actor, tuple[tuple[Identifier, ...], ...]]:
     """The case of a request: opened, or the one it names. Every request has one."""
     actor = controller.actors.of(request.actor, request.role, now)
-    if request.override is not None and request.role not in MAY_OVERRIDE:
+    answered = (request.override, request.same_person)
+    if answered != (None, None) and request.role not in MAY_OVERRIDE:
         raise Denied(
-            f"the role `{request.role}` may not leave out the check of who asks",
+            f"the role `{request.role}` may not "
+            + ("leave out the check of who asks" if request.override else "settle who is meant"),
             fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
         )
     if request.case is not None:
@@ -87,8 +90,10 @@ def open_case(
                     case, request.override, actor, now, connection=connection
                 )
                 controller.ledger.append_in(
-                    connection, [_overridden(case.id, right, request.override, actor, now)]
+                    connection,
+                    [_overridden(controller, case.id, right, request.override, actor, now)],
                 )
+            _settled(controller, case, request, actor, now, connection)
         return case, actor, tuple(tuple(one) for one in named)
     if not request.people or not all(request.people):
         raise UsageError(
@@ -117,8 +122,9 @@ def open_case(
             )
         ]
         if request.override:
-            entries.append(_overridden(case.id, right, request.override, actor, now))
+            entries.append(_overridden(controller, case.id, right, request.override, actor, now))
         controller.ledger.append_in(connection, entries)
+        _settled(controller, case, request, actor, now, connection)
     return case, actor, request.people
 
 
@@ -133,9 +139,9 @@ def close_case(
     """End a case without carrying it out; the case as it then stands.
 
     `reason` are the words that the person is told, sealed in the case (GDPR Art. 12(4)); the
-    ledger holds their hash. To refuse somebody has to be of a role that answers for it. Raises
-    Denied for any other role; UsageError without a reason, or where the case has ended or its
-    execution has begun: then it can only be finished.
+    ledger holds their keyed hash. To refuse somebody has to be of a role that answers for it.
+    Raises Denied for any other role; UsageError without a reason, or where the case has ended or
+    its execution has begun: then it can only be finished.
     """
     if outcome not in WITHOUT:
         raise UsageError(
@@ -156,17 +162,52 @@ def close_case(
         body = {
             "case": case.id,
             "state": case.state.value,
-            "reason": hashlib.sha256(reason.encode()).hexdigest(),
+            "reason": controller.digest(reason.encode()),
             "actor": name(actor.role),
         }
         controller.ledger.append_in(connection, [Entry("case.moved", now, body)])
     return case
 
 
-def _overridden(case: str, right: str, reason: str, actor: Actor, now: dt.datetime) -> Entry:
-    digest = hashlib.sha256(reason.encode()).hexdigest()
-    body = {"case": case, "reason": digest, "verb": right, "role": name(actor.role)}
+def _settled(
+    controller: Controller,
+    case: Case,
+    request: Request,
+    actor: Actor,
+    now: dt.datetime,
+    connection: Connection,
+) -> None:
+    """Record that somebody answers for records that name different people being hers, and why."""
+    reason = request.same_person
+    if reason is None:
+        return
+    controller.cases.same_person(case, reason, actor, now, connection=connection)
+    entry = _overridden(controller, case.id, "same-person", reason, actor, now)
+    controller.ledger.append_in(connection, [entry])
+
+
+def _overridden(
+    controller: Controller, case: str, verb: str, reason: str, actor: Actor, now: dt.datetime
+) -> Entry:
+    digest = controller.digest(reason.encode())
+    body = {"case": case, "reason": digest, "verb": verb, "role": name(actor.role)}
     return Entry("override.used", now, body)
+
+
+def follows(case: Case) -> tuple[str, ...]:
+    """The words after `kept rights` by which a case goes on, once it is known who asks."""
+    right = RIGHTS[case.right]
+    if case.state is State.CHECKED and case.right == "objection":
+        return ("weigh", "--case", case.id, "--outcome", "upheld", "--grounds", "…")
+    if case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED):
+        step = "--told" if case.state is State.CHECKED else "--reason"
+        return ("lift", "--case", case.id, step, "…")
+    asked: tuple[str, ...] = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
+    asked = ("--ground", "…") if case.right == "restriction" else asked
+    if case.state in (State.EXECUTING, State.EXECUTED, State.CHECKED):
+        asked = ("--erase",) if case.right == "withdrawal" else asked
+    yes = ("--yes",) if (right.writes or right.chooses) and (case.evidence or case.override) else ()
+    return (VERBS[case.right], "--case", case.id, *asked, *yes)
 
 
 def require_known_asker(case: Case) -> None:
@@ -177,30 +218,6 @@ def require_known_asker(case: Case) -> None:
             fix=f"say how it was checked: `kept rights {VERBS[case.right]} --case {case.id}"
             ' --evidence "…"`; or give --override REASON and answer for it',
         )
-
-
-def refuse_several(controller: Controller, keys: Mapping[Place, KeyTable]) -> None:
-    """Refuse identifiers that lead to several people: a shared mailbox, a cookie of a library.
-
-    A dataset whose key is itself an identifier has one row per person; more rows than one for
-    one request means more people than one. Raises Ambiguous, before anything is shown.
-    """
-    for (system, dataset_name), table in keys.items():
-        dataset = controller.datamap.dataset(system, dataset_name)
-        if not all(dataset.fields[f].identifies for f in dataset.key):
-            continue
-        by_person: dict[int, set[tuple[Any, ...]]] = {}
-        for who, key in table.rows:
-            by_person.setdefault(who, set()).add(key)
-        most = max(len(found) for found in by_person.values())
-        if most > 1:
-            kinds = sorted({str(dataset.fields[f].identifies) for f in dataset.key})
-            raise Ambiguous(
-                f"what was given leads to {most} people in `{system}.{dataset_name}`;"
-                " nothing was shown or changed",
-                expected="identifiers of one person",
-                fix=f"name her by {' and '.join(kinds)} instead, after a person has looked",
-            )
 
 
 def searched(controller: Controller, people: Sequence[Sequence[Identifier]]) -> bool:
@@ -224,12 +241,18 @@ def refuse_mixed(
     Somebody who came back is found under one identifier both ways; two people named as one are
     not. Raises Ambiguous.
     """
-    if not live or not held:
+    # By letter anybody can be asked about: that leads to no row of anybody.
+    abilities = controller.abilities
+    if not held or all(abilities[system].word for system, _ in live):
         return
     for one in people:
         if len(one) < 2:
             continue
-        living = {i for i in one if controller.keys(controller.locate([[i]]))}
+        living = {
+            i
+            for i in one
+            if any(not abilities[s].word for s, _ in controller.keys(controller.locate([[i]])))
+        }
         retained = {i for i in one if controller.locator.find(case, [[i]])}
         if living and retained and living.isdisjoint(retained):
             raise Ambiguous(
@@ -238,6 +261,27 @@ def refuse_mixed(
                 expected="identifiers of one person",
                 fix="ask for each of them in a request of its own",
             )
+
+
+def also_open(controller: Controller, case: str) -> tuple[Case, ...]:
+    """Other cases that name one of the same identifiers and have not ended, oldest first."""
+    named = controller.cases.identifiers(controller.cases.get(case))
+    met = {c.id: c for one in named for i in one for c in controller.cases.naming(i)}
+    return tuple(met[i] for i in sorted(met) if i != case and met[i].state not in ENDS)
+
+
+def refilled(found: Located) -> tuple[str, ...]:
+    """What a person has to look at: rows written over in an erasure and used again since.
+
+    Whether it is the same person who came back no machine can tell; what that erasure kept is
+    not hers to see before somebody has.
+    """
+    return tuple(
+        f"{rows} of the rows found in `{dataset}` of `{system}` were written over in an earlier"
+        " erasure and are in use again; what that erasure kept is not shown here: a person has to"
+        " look whether it is hers"
+        for (system, dataset), rows in sorted(found.refilled.items())
+    )
 
 
 def step_document(step: StepResult) -> dict[str, Any]:
@@ -252,6 +296,7 @@ def step_document(step: StepResult) -> dict[str, Any]:
         "retained": step.counts.retained,
         "isolated": step.counts.isolated,
         "verified": step.verified,
+        "word": step.word,
         "reason": reason.words if reason else None,
         "law": reason.law if reason else None,
         "until": reason.until.isoformat() if reason and reason.until else None,

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from kept.stores.suite.agreement import AgreementLaws
 from kept.stores.suite.reading import ReadingLaws
+from kept.stores.suite.residue import ResidueLaws
 from kept.stores.suite.sample import DATASETS, Rows, sample
 from kept.stores.suite.writing import WritingLaws
 
 __all__ = ["DATASETS", "Rows", "StoreSuite", "sample"]
 
 
-class StoreSuite(ReadingLaws, WritingLaws, AgreementLaws):
+class StoreSuite(ReadingLaws, WritingLaws, ResidueLaws, AgreementLaws):
     """The laws, each a test. An author gives `make` and `open`."""

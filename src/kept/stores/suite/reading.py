@@ -165,6 +165,18 @@ class ReadingLaws(Laws):
         assert self.ids(store, Contains("name", ())) == []
         assert 5 in self.ids(store, Not(Contains("name", ("a",))))
 
+    def test_great_numbers_are_exact(self) -> None:
+        """One more is another number, alone and in a list."""
+        store = self.fresh()
+        for number, ids in ((2**62, []), (2**62 + 1, [4]), (2**62 + 2, [])):
+            assert self.ids(store, Eq("bits", number)) == ids
+            assert self.ids(store, In("bits", (number, 3))) == ids
+            for route in (
+                Route(keys("bits", (0, number))),
+                Route(keys("bits", (0, number), (0, 3))),
+            ):
+                assert [k for _, (k,) in self.read(store, people(route))] == ids
+
     def test_it_compares_every_type(self) -> None:
         """A value finds its row and no other, in each type that the engine has."""
         store = self.fresh()

@@ -243,7 +243,7 @@ class WritingLaws(Laws):
             session.commit()
         assert self.content() == before
         tries: list[tuple[str, Change]] = [
-            ("unique", Change(of("person", 1, 2), {"id": Const(77)})),
+            ("unique", Change(of("person", 3, 7), {"id": Const(77)})),  # nothing refers to them
             ("not-null", Change(of("person", 1), {"id": Const(None)})),
             ("foreign-key", Change(of("person", 1))),
         ]

@@ -2,9 +2,9 @@
 
 from kept.migrations import run
 
-revision = "0011"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
-    run("0011_isolated.sql")
+    run("0008_isolated.sql")

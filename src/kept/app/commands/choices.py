@@ -1,0 +1,325 @@
+"""`kept rights object` and its neighbours: rights by which a person decides over uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from kept.app.commands.common import (
+    ACTING,
+    COMMON,
+    Acting,
+    Common,
+    Identity,
+    IdentityFile,
+    opened,
+    said,
+)
+from kept.app.commands.rights import (
+    CaseId,
+    Evidence,
+    Override,
+    SamePerson,
+    group,
+    request_of,
+    step_table,
+)
+from kept.app.output import many, table
+from kept.app.surface import require
+from kept.duties.rights import (
+    ChoiceAnswer,
+    lift,
+    notify,
+    object_to,
+    preview_objection,
+    preview_restriction,
+    preview_withdrawal,
+    restrict,
+    weigh,
+    withdraw,
+)
+from kept.duties.rights.choice import Told
+from kept.duties.rights.restriction import GROUNDS
+from kept.errors import UsageError
+
+Purposes = Annotated[
+    list[str] | None,
+    Parameter(name="--purpose", help="a purpose of the policy; may be given again", negative=""),
+]
+Region = Annotated[
+    str, Parameter(help="the region whose legal bases apply to her (default: the strictest)")
+]
+Show = Annotated[
+    bool,
+    Parameter(
+        help="print statements for systems in mode assisted: they hold row keys", negative=""
+    ),
+]
+Yes = Annotated[
+    bool, Parameter(help="carry it out; without it is only shown what it would do", negative="")
+]
+
+
+def register(app: App) -> None:
+    """The commands stand in the group `rights`, which is registered by its own module."""
+    del app
+
+
+@group.command(name="object")
+def object_command(
+    *,
+    purpose: Purposes = None,
+    region: Region = "unknown",
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
+    yes: Yes = False,
+    override: Override = None,
+    evidence: Evidence = None,
+    same_person: SamePerson = None,
+    case: CaseId = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """A person objects to purposes: they stop at once; what is not marketing is then weighed."""
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    say, act = common.out, object_to if yes else preview_objection
+    with opened(common, "rights object", acting.role) as (controller, _):
+        answer = act(controller, request, purpose or (), acting.moment, region=region)
+        controller.ledger.checkpoint(acting.moment)
+    words = _words(answer, "objection")
+    if not answer.executed:
+        words.append(_go_on(answer, common, purpose or (), named=bool(override or evidence)))
+    elif answer.weighed:
+        decide = common.next(
+            "rights", "weigh", "--case", answer.case, "--outcome", "upheld", "--grounds", "…"
+        )
+        words += [
+            "In force. Not complete: it is to be weighed, then decided and told to her:",
+            f"{decide} (or `refused`, with compelling grounds)",
+        ]
+    else:
+        words.append(_ended(answer))
+    say.result(answer.document(), words)
+    return 0 if answer.complete or not answer.executed else 1
+
+
+@group.command(name="weigh")
+def weigh_command(
+    *,
+    case: Annotated[str, Parameter(help="the case of the objection")],
+    outcome: Annotated[
+        Literal["upheld", "refused"],
+        Parameter(help="whether the purpose has stopped for good, or goes on"),
+    ],
+    grounds: Annotated[
+        str,
+        Parameter(help="what was weighed, in words that she is told; compelling where refused"),
+    ],
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Decide an objection that was weighed."""
+    now = acting.moment
+    with opened(common, "rights weigh", acting.role) as (controller, _):
+        done = weigh(
+            controller, case, outcome, said(grounds, "--grounds"), actor=acting.actor,
+            role=acting.role, now=now,
+        )  # fmt: skip
+        controller.ledger.checkpoint(now)
+    document = {"case": done.id, "right": done.right, "state": done.state.value, "outcome": outcome}
+    what = "have stopped for good" if outcome == "upheld" else "go on, on the grounds recorded"
+    common.out.result(document, [f"Case {done.id} is {done.state}: the purposes {what}."])
+    return 0
+
+
+@group.command(name="restrict")
+def restrict_command(
+    *,
+    ground: Annotated[str, Parameter(help=f"why she asks: {', '.join(GROUNDS)} (GDPR Art. 18(1))")],
+    but: Annotated[
+        list[str] | None,
+        Parameter(
+            help="a purpose that she agrees to all the same; may be given again", negative=""
+        ),
+    ] = None,
+    region: Region = "unknown",
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
+    yes: Yes = False,
+    override: Override = None,
+    evidence: Evidence = None,
+    same_person: SamePerson = None,
+    case: CaseId = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """A person has the use of her data restricted: it stays, and is not used until lifted."""
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    say, act = common.out, restrict if yes else preview_restriction
+    with opened(common, "rights restrict", acting.role) as (controller, _):
+        answer = act(controller, request, ground, acting.moment, but=but or (), region=region)
+        controller.ledger.checkpoint(acting.moment)
+    words = _words(answer, "restriction")
+    if not answer.executed:
+        again = common.next("rights", "restrict", "--case", answer.case, "--ground", ground,
+                            *(w for p in but or () for w in ("--but", p)))  # fmt: skip
+        named = "" if override or evidence else ' --evidence "…"'
+        words.append(f"To carry it out: {again}{named} --yes")
+    else:
+        words.append(_ended(answer))
+        told = common.next("rights", "lift", "--case", answer.case, "--told", "…")
+        words.append(f"It stands until it is lifted, and before that she is told: {told}")
+    say.result(answer.document(), words)
+    return 0 if answer.complete or not answer.executed else 1
+
+
+@group.command(name="lift")
+def lift_command(
+    *,
+    case: Annotated[str, Parameter(help="the case of the restriction")],
+    told: Annotated[
+        str | None, Parameter(help="first: how and when she was told that it is to be lifted")
+    ] = None,
+    reason: Annotated[
+        str | None, Parameter(help="then: why it is lifted, in words that she may be told")
+    ] = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Lift a restriction, in two steps: record that she was told, then lift it."""
+    if (told is None) == (reason is None):
+        raise UsageError(
+            "lifting is done in two steps, one at a time",
+            expected="--told first; later --reason",
+        )
+    now, again = acting.moment, False
+    with opened(common, "rights lift", acting.role) as (controller, _):
+        if told is not None:
+            done = notify(
+                controller, case, said(told, "--told"), actor=acting.actor, role=acting.role,
+                now=now,
+            )  # fmt: skip
+        else:
+            done, again = lift(
+                controller, case, said(reason or "", "--reason"), actor=acting.actor,
+                role=acting.role, now=now,
+            )  # fmt: skip
+        controller.ledger.checkpoint(now)
+    document = {"case": done.id, "right": done.right, "state": done.state.value, "lifted": again}
+    if told is not None:
+        step = common.next("rights", "lift", "--case", done.id, "--reason", "…")
+        words = f"Recorded that she was told; it still stands. To lift it: {step}"
+    elif again:
+        words = f"Case {done.id} is closed: the restriction is lifted."
+    else:
+        words = f"Case {done.id} is closed; another case restricts the same data, so it stands."
+    common.out.result(document, [words])
+    return 0
+
+
+@group.command(name="withdraw")
+def withdraw_command(
+    *,
+    purpose: Purposes = None,
+    region: Region = "unknown",
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
+    yes: Yes = False,
+    erase: Annotated[
+        bool,
+        Parameter(help="also erase the data that rested on the consent alone", negative=""),
+    ] = False,
+    override: Override = None,
+    evidence: Evidence = None,
+    same_person: SamePerson = None,
+    case: CaseId = None,
+    show: Show = False,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """A person takes consent back: what rests on it stops, all else goes on and is listed."""
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    say, now = common.out, acting.moment
+    if erase:
+        # Erasing is for those who may erase, whatever it is for.
+        require("rights erase", acting.role)
+    with opened(common, "rights withdraw", acting.role) as (controller, _):
+        if yes:
+            answer = withdraw(controller, request, purpose or (), now, region=region, erase=erase)
+        else:
+            answer = preview_withdrawal(controller, request, purpose or (), now, region=region)
+        controller.ledger.checkpoint(now)
+    words = [*_words(answer, "withdrawal of consent"), *statements(answer.statements, show=show)]
+    if not answer.executed:
+        words.append(_go_on(answer, common, purpose or (), named=bool(override or evidence)))
+    elif not answer.complete and answer.due:
+        again = common.next("rights", "withdraw", "--case", answer.case, "--erase", "--yes")
+        words += ["In force. Not complete: what is due has to go:", again]
+    else:
+        words.append(_ended(answer))
+    say.result(_document(answer, show=show), words)
+    return 0 if answer.complete or not answer.executed else 1
+
+
+def _document(answer: ChoiceAnswer, *, show: bool) -> dict[str, Any]:
+    """The answer as JSON; statements, which name rows by key, only where they are asked for."""
+    document = answer.document()
+    if not show:
+        document["statements"] = {s: len(lines) for s, lines in answer.statements.items()}
+    return document
+
+
+def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
+    """What a person has to carry out in systems of mode assisted."""
+    words: list[str] = []
+    for system, lines in made.items():
+        if show:
+            words += [f"For {system}, to be carried out by a person:", *lines, ""]
+        else:
+            words.append(
+                f"{system}: {many(len(lines), 'statement')} for a person to carry out; add --show"
+                " to print them (they hold row keys)."
+            )
+    return words
+
+
+def _words(answer: ChoiceAnswer, what: str) -> list[str]:
+    """The answer for people, without what comes next."""
+    title = f"Case {answer.case}: {what}"
+    words = [title + ("" if answer.executed else " (nothing was recorded yet)"), ""]
+    for head, told in (
+        ("Stops", answer.stops),
+        ("Stops while it is weighed", answer.weighed),
+        ("Goes on", answer.goes_on),
+    ):
+        words += _told(head, told)
+    if answer.due:
+        words += [
+            "Nothing may be done any more with:",
+            step_table(answer.due, {}, planned=not answer.executed),
+        ]
+    words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]
+    words += [f"Note: {w}" for w in answer.warnings]
+    return [*words, ""] if words[-1] else words
+
+
+def _told(head: str, told: Sequence[Told]) -> list[str]:
+    if not told:
+        return []
+    rows = [(t.purpose, t.title, t.ground, ", ".join(t.clauses[:3])) for t in told]
+    return [f"{head}:", table(("purpose", "what", "ground", "clauses"), rows), ""]
+
+
+def _go_on(answer: ChoiceAnswer, common: Common, purposes: Sequence[str], *, named: bool) -> str:
+    verb = {"objection": "object", "withdrawal": "withdraw", "restriction": "restrict"}
+    asked = [word for p in purposes for word in ("--purpose", p)]
+    again = common.next("rights", verb[answer.right], "--case", answer.case, *asked)
+    return f"To carry it out: {again}" + ("" if named else ' --evidence "…"') + " --yes"
+
+
+def _ended(answer: ChoiceAnswer) -> str:
+    if answer.complete:
+        return "Complete: in force at the next decision."
+    return "In force for what was given. Not complete: mend what is named above, then ask again."

@@ -1,0 +1,192 @@
+"""`kept rights port` and `rectify`: what a person takes along, and what is corrected."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from kept.app.commands.choices import Region, Show, Yes, statements
+from kept.app.commands.common import ACTING, COMMON, Acting, Common, Identity, IdentityFile, opened
+from kept.app.commands.rights import (
+    CaseId,
+    Evidence,
+    Override,
+    SamePerson,
+    group,
+    modes_of,
+    request_of,
+    step_table,
+)
+from kept.app.output import many
+from kept.duties.rights import correct_again, port, preview_rectification, rectify
+from kept.duties.rights.package import refuse_target
+from kept.duties.rights.rectification import undone
+from kept.errors import UsageError
+
+
+def register(app: App) -> None:
+    """The commands stand in the group `rights`, which is registered by its own module."""
+    del app
+
+
+@group.command(name="port")
+def port_command(
+    *,
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
+    region: Region = "unknown",
+    out: Annotated[
+        Path | None, Parameter(help="the package to write (default: portable-<moment>.zip)")
+    ] = None,
+    override: Override = None,
+    evidence: Evidence = None,
+    same_person: SamePerson = None,
+    case: CaseId = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """What a person provided, to take along: CSV and JSON with a schema, in a package."""
+    now, say = acting.moment, common.out
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
+    refuse_target(path)
+    with opened(common, "rights port", acting.role) as (controller, _):
+        with say.progress("asking every mapped system"):
+            answer = port(controller, request, now, out=path, region=region)
+        controller.ledger.checkpoint(now)
+    rows = many(sum(s.counts.found for s in answer.steps), "row")
+    words = [f"Case {answer.case}: portability", ""]
+    words += [step_table(answer.steps, {}, planned=False), ""] if answer.steps else []
+    for one in answer.left_out:
+        what = ", ".join(one.fields) if one.fields else many(one.rows, "row")
+        what += f" ({many(one.rows, 'row')})" if one.fields and one.rows else ""
+        words.append(f"Left out of {one.where}: {what}: {one.why}.")
+    words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]
+    words += [f"Note: {w}" for w in answer.warnings]
+    state = "Complete." if answer.complete else "Not complete: mend what is named, then ask again."
+    words += ["", f"{state} {rows} written to {path}"]
+    say.result(answer.document(), words)
+    return 0 if answer.complete else 1
+
+
+@group.command(name="rectify")
+def rectify_command(
+    *,
+    at: Annotated[
+        str | None, Parameter(help="the field at the source: system.dataset.field of the map")
+    ] = None,
+    value: Annotated[str | None, Parameter(help="the right value")] = None,
+    value_file: Annotated[
+        Path | None,
+        Parameter(help="a file (- for standard input) with the right value; unlike --value it"
+                  " shows in no list of processes"),
+    ] = None,
+    was: Annotated[
+        str | None, Parameter(help="the wrong value, where her rows hold several")
+    ] = None,
+    again: Annotated[
+        bool,
+        Parameter(help="put right once more what an import undid, of everybody", negative=""),
+    ] = False,
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
+    yes: Yes = False,
+    override: Override = None,
+    evidence: Evidence = None,
+    same_person: SamePerson = None,
+    case: CaseId = None,
+    show: Show = False,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:  # fmt: skip
+    """Put a value of a person right, at its source and in its copies; remembered, so it stays."""
+    now, say = acting.moment, common.out
+    if again:
+        return _again(yes, acting, common)
+    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    right = _read(value, value_file)
+    if not yes and (at is None or right is None):
+        raise UsageError(
+            "it is not said what is to be put right",
+            expected="--at SYSTEM.DATASET.FIELD and --value or --value-file",
+        )
+    with opened(common, "rights rectify", acting.role) as (controller, _):
+        with say.progress("putting it right" if yes else "planning; nothing is written"):
+            if yes:
+                answer = rectify(controller, request, at, right, now, was=was)
+            else:
+                answer = preview_rectification(
+                    controller, request, at or "", right or "", now, was=was
+                )
+        controller.ledger.checkpoint(now)
+        modes = modes_of(controller, answer.steps)
+    words = [
+        f"Case {answer.case}: rectification"
+        + ("" if answer.executed else " (a plan, nothing was done)"),
+        "",
+        step_table(answer.steps, modes, planned=not answer.executed),
+        "",
+        *(f"Could not be asked: {system}: {why}" for system, why in answer.unreached),
+        *(f"Note: {w}" for w in answer.warnings),
+        *(f"{s.store}.{s.dataset}: {s.problem}" for s in answer.steps if s.problem),
+        *statements(answer.statements, show=show),
+    ]
+    go_on = common.next("rights", "rectify", "--case", answer.case, "--yes")
+    if not answer.executed:
+        words.append("To carry it out: the same again, with --yes")
+    elif answer.complete:
+        words.append("Complete: put right, read back, and remembered.")
+    else:
+        words.append(f"Not complete. Mend what is named above, then go on with: {go_on}")
+    document = answer.document()
+    if not show:
+        document["statements"] = {s: len(lines) for s, lines in answer.statements.items()}
+    say.result(document, words)
+    return 0 if answer.complete or not answer.executed else 1
+
+
+def _again(yes: bool, acting: Acting, common: Common) -> int:
+    now = acting.moment
+    with opened(common, "rights rectify", acting.role) as (controller, _):
+        met = list(undone(controller))
+        answers = []
+        if yes and met:
+            answers = correct_again(controller, now, actor=acting.actor, role=acting.role)
+            controller.ledger.checkpoint(now)
+        left = list(undone(controller)) if yes else met
+    document = {
+        "undone": [{"where": one.where, "rows": one.rows} for one in met],
+        "cases": [a.document() for a in answers],
+        "left": sum(one.rows for one in left),
+    }
+    words = [f"{one.where}: the wrong value is back in {many(one.rows, 'row')}" for one in met]
+    if not met:
+        words.append("Every correction still stands.")
+    elif not yes:
+        words.append(f"To put it right: {common.next('rights', 'rectify', '--again', '--yes')}")
+    else:
+        done = ", ".join(a.case for a in answers)
+        words.append("Put right once more." if not left else "Not complete.")
+        words.append(f"Cases: {done}")
+    common.out.result(document, words)
+    return 1 if left else 0
+
+
+def _read(value: str | None, file: Path | None) -> str | None:
+    """The right value, given or read; one line end at its end is not part of it."""
+    if file is None:
+        return value
+    if value is not None:
+        raise UsageError("the right value is given twice", expected="--value or --value-file")
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as problem:
+        met = problem.strerror if isinstance(problem, OSError) else "bytes that are not UTF-8"
+        raise UsageError(
+            "what `--value-file` names cannot be read", expected="a text in UTF-8", met=met
+        ) from None

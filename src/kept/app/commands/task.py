@@ -1,0 +1,122 @@
+"""`kept task`: what people have to do for a request, their letters and their answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
+from kept.app.output import many, table
+from kept.errors import UsageError
+from kept.stores.tasks import Answered, Outcome, Task
+
+group = App(name="task", help="What people have to do for a request, and what they say of it.")
+
+
+def register(app: App) -> None:
+    """Add the group to the command line."""
+    app.command(group)
+
+
+@group.command(name="list")
+def list_command(
+    *,
+    all: Annotated[bool, Parameter(help="also those that are answered", negative="")] = False,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Tasks that wait for an answer, and which are late."""
+    now = acting.moment
+    with opened(common) as (controller, _):
+        tasks = [task for task in controller.tasks() if all or task.open]
+    rows: list[tuple[Any, ...]] = []
+    for t in tasks:
+        state = t.answer.outcome.value if t.answer else "late" if t.late(now) else "waits"
+        due = f"{t.due:%Y-%m-%d}" if t.due else "not sent"
+        rows.append((t.id, f"{t.system}.{t.dataset}", t.action.value, due, state))
+    words = [table(("task", "where", "to do", "due", "state"), rows)] if rows else ["No tasks."]
+    common.out.result({"tasks": [_document(t) for t in tasks]}, words)
+    return 0
+
+
+@group.command
+def send(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
+    """Send letters that wait, and a reminder where an answer is late; run it every day."""
+    with opened(common, "task send", acting.role) as (controller, _):
+        went = controller.deliver(acting.moment)
+    words = [f"{system}: {why}" for system, why in went.problems]
+    reminders = sum(bool(t.reminded) for t in went.sent)
+    letters = len(went.sent) - reminders
+    words.append(f"{many(letters, 'letter')} and {many(reminders, 'reminder')} went out.")
+    document = {
+        "sent": [_document(t) for t in went.sent],
+        "problems": [{"store": s, "why": why} for s, why in went.problems],
+    }
+    common.out.result(document, words)
+    return 1 if went.problems else 0
+
+
+@group.command
+def done(
+    task: str,
+    /,
+    *,
+    evidence: Annotated[str, Parameter(help="who said so and in which letter, or why they cannot")],
+    outcome: Annotated[str, Parameter(help="done, nothing-found or cannot")] = "done",
+    rows: Annotated[
+        Path | None, Parameter(help="what was handed in: a JSON list of rows by field name")
+    ] = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Record what people say became of a task; their word stands where nothing is read back."""
+    try:
+        said = Outcome(outcome)
+    except ValueError:
+        words_ = ", ".join(o.value for o in Outcome)
+        raise UsageError("there is no such outcome", expected=f"one of {words_}") from None
+    answer = Answered(said, acting.actor, acting.moment, evidence, _rows(rows))
+    with opened(common, "task done", acting.role) as (controller, _):
+        one = controller.answer_task(task, answer, acting.role)
+        controller.ledger.checkpoint(acting.moment)
+        case = controller.cases.get(one.case)
+    verb = "erase" if case.right == "erasure" else case.right
+    again = f" --case {case.id}" + (" --yes" if verb == "erase" else "")
+    words = [f"Recorded: {said.value}.", f"To go on: kept rights {verb}{again}"]
+    common.out.result(_document(one), words)
+    return 0
+
+
+def _rows(path: Path | None) -> tuple[dict[str, Any], ...]:
+    if path is None:
+        return ()
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raw = None
+    if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
+        raise UsageError(
+            "what was handed in cannot be read", where=str(path), expected="a JSON list of objects"
+        )
+    return tuple(raw)
+
+
+def _document(task: Task) -> dict[str, Any]:
+    """A task as JSON; whom it is about stays in its letter."""
+    return {
+        "task": task.id,
+        "case": task.case,
+        "store": task.system,
+        "dataset": task.dataset,
+        "action": task.action.value,
+        "people": len(task.people),
+        "asked_at": task.asked.isoformat() if task.asked else None,
+        "due_at": task.due.isoformat() if task.due else None,
+        "reminders": len(task.reminded),
+        "outcome": task.answer.outcome.value if task.answer else None,
+        "answered_at": task.answer.at.isoformat() if task.answer else None,
+        "rows": task.found,
+    }

@@ -1,0 +1,249 @@
+"""What the rights by which a person decides over uses have in common.
+
+Whom a choice reaches, what it stops and what goes on, and what she is told of it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kept.controller import Controller, Place
+from kept.decide.effects import Effect, effects
+from kept.duties.rights.doubt import Ambiguous, doubts, refuse_several
+from kept.duties.rights.request import searched, step_document
+from kept.errors import UsageError
+from kept.model.plan import StepResult
+from kept.model.select import KeyTable
+from kept.policy.bundle import Bundle
+from kept.records.case import Case, State
+from kept.records.subject import LINKING
+from kept.records.suppression import FACT
+from kept.terms.identifiers import Identifier
+from kept.terms.regimes import REGIONS
+
+_SEVERAL: Final = (
+    "what was given leads to several people; the choice holds for the identifiers given, and no"
+    " other was looked up"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Whom a choice reaches: by which identifiers, known under which numbers, with which rows.
+
+    `identifiers` are those given and those that her own rows hold, as far as they lead to
+    nobody else.
+    """
+
+    subjects: tuple[int, ...]
+    identifiers: tuple[Identifier, ...]
+    rows: Mapping[Place, KeyTable]
+    unreached: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One activity, as she is told of it: what for, on which ground, by which clauses, and why
+    it stops or goes on.
+    """
+
+    purpose: str
+    title: str
+    ground: str
+    clauses: tuple[str, ...]
+    why: str
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "purpose": self.purpose,
+            "title": self.title,
+            "ground": self.ground,
+            "clauses": list(self.clauses),
+            "why": self.why,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceAnswer:
+    """What a choice does and, once executed, did.
+
+    `stops` and `goes_on` hold activities of the register; `weighed` those that stopped until it
+    is decided whose interest prevails. `goes_on` names what is done with data that she has in
+    the mapped systems. `due` are steps for data that nothing may be done with any more.
+    `complete` False while something is left to do, with this case or with a system.
+    """
+
+    case: str
+    right: str
+    executed: bool
+    complete: bool
+    state: str
+    stops: tuple[Told, ...] = ()
+    weighed: tuple[Told, ...] = ()
+    goes_on: tuple[Told, ...] = ()
+    due: tuple[StepResult, ...] = ()
+    unreached: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """The answer as JSON; no identifier and no value of a row."""
+        return {
+            "case": self.case,
+            "right": self.right,
+            "executed": self.executed,
+            "complete": self.complete,
+            "state": self.state,
+            "stops": [t.document() for t in self.stops],
+            "weighed": [t.document() for t in self.weighed],
+            "goes_on": [t.document() for t in self.goes_on],
+            "due": [step_document(s) for s in self.due],
+            "unreached": [{"store": s, "why": why} for s, why in self.unreached],
+            "warnings": list(self.warnings),
+            "statements": {s: list(lines) for s, lines in self.statements.items()},
+        }
+
+
+def one_person(people: Sequence[Sequence[Identifier]]) -> tuple[Identifier, ...]:
+    """The identifiers of the one person whose choice it is, of which one at least names her."""
+    if len(people) != 1:
+        raise UsageError("a choice is that of one person", met=f"{len(people)} people")
+    if not any(i.kind in LINKING for i in people[0]):
+        raise UsageError(
+            "what was given does not name one person, so no choice can hold for her",
+            expected=f"at least one of {', '.join(LINKING)}",
+            fix="add one of these with --identity",
+        )
+    return tuple(people[0])
+
+
+def whom(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]],
+    *, several: bool = False,
+) -> Whom:  # fmt: skip
+    """Find her, in every mapped system. Makes nobody.
+
+    Raises Ambiguous where what is given leads to several people; with `several`, the choice then
+    holds for what was given and for nothing else.
+    """
+    given = one_person(people)
+    located = controller.locate(people)
+    rows = controller.keys(located)
+    warnings = located.warnings
+    known = {(i.kind, i.normalised): i for i in given if i.kind in LINKING}
+    subjects = controller.subjects.find(given)
+    try:
+        refuse_several(controller, case, people, rows)
+    except Ambiguous:
+        if not several:
+            raise
+        rows, warnings = {}, (*warnings, _SEVERAL)
+    own = _named(controller, rows)
+    for _, one in controller.identifiers(rows):
+        if one.kind not in LINKING or (one.kind, one.normalised) in known:
+            continue
+        # An address in her rows may be somebody else's as well: it would bind him too.
+        others = controller.keys(controller.locate([[one]]))
+        alone = not any(doubts(controller, [[one]], others)) and _named(controller, others) <= own
+        if alone and set(controller.subjects.find([one])) <= set(subjects):
+            known[one.kind, one.normalised] = one
+        else:
+            warnings += (f"an identifier of kind {one.kind} in her rows leads to others as well;"
+                         " it was left out",)  # fmt: skip
+    if not searched(controller, people):
+        warnings += ("nothing in a mapped system can be searched by what was given",)
+    return Whom(
+        subjects, tuple(known.values()), rows, tuple(sorted(located.unreached.items())),
+        tuple(dict.fromkeys(warnings)),
+    )  # fmt: skip
+
+
+def _named(controller: Controller, rows: Mapping[Place, KeyTable]) -> set[tuple[Place, object]]:
+    """The people that rows name: those of datasets whose key is itself an identifier."""
+    found: set[tuple[Place, object]] = set()
+    for place, table in rows.items():
+        dataset = controller.datamap.dataset(*place)
+        if all(dataset.fields[f].identifies for f in dataset.key):
+            found |= {(place, key) for key in table.values}
+    return found
+
+
+def known_purposes(bundle: Bundle, purposes: Sequence[str]) -> tuple[str, ...]:
+    """The purposes, each once; UsageError for one that the policy does not have, or for none."""
+    served = sorted({a.purpose for a in bundle.activities.values()})
+    if not purposes:
+        raise UsageError(
+            "no purpose is named",
+            expected=f"at least one of {', '.join(served)}, or one above them",
+            fix="add --purpose PURPOSE",
+        )
+    for purpose in purposes:
+        if purpose not in bundle.vocabulary.purposes:
+            raise UsageError(
+                "there is no such purpose in this policy", expected=f"one of {', '.join(served)}"
+            )
+    return tuple(dict.fromkeys(purposes))
+
+
+def known_region(region: str) -> str:
+    """The region; UsageError for one that is none."""
+    if region not in REGIONS:
+        raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
+    return region
+
+
+def judged(controller: Controller, facts: Iterable[str], region: str) -> list[Effect]:
+    """What the facts stop, activity by activity, and what they leave."""
+    return effects(controller.rules, facts, region)
+
+
+def going_on(
+    controller: Controller, found: Iterable[Effect], rows: Mapping[Place, KeyTable]
+) -> dict[str, Told]:
+    """What is still done with her data, by activity: those of datasets in which rows are hers."""
+    served = {a for place in rows for a in controller.datamap.dataset(*place).activities}
+    return {
+        e.activity.id: told(controller, e, "it does not rest on what this choice takes away")
+        for e in found
+        if not e.stops and e.activity.id in served
+    }
+
+
+def told(controller: Controller, effect: Effect, why: str) -> Told:
+    """An activity as she is told of it."""
+    ground = controller.bundle.vocabulary.bases[effect.basis].label
+    a = effect.activity
+    return Told(a.purpose, a.title, ground, tuple(a.clauses), why)
+
+
+def channel_of(fact: str) -> str:
+    """Where a fact stands among the suppressions, for whoever is met under an identifier."""
+    return FACT + fact
+
+
+def held_at_the_door(
+    controller: Controller, people: Sequence[Sequence[Identifier]], facts: Iterable[str],
+    now: dt.datetime,
+) -> bool:  # fmt: skip
+    """Whether the door knows these facts of everybody who is met under what was given."""
+    layout = controller.rules.layout
+    wanted = 0
+    for fact in facts:
+        wanted |= layout.bits(fact)
+    given = [i for one in people for i in one if i.kind in LINKING]
+    return all(wanted & ~layout.word(controller.facts(i, now)) == 0 for i in given)
+
+
+def refuse_ended(case: Case, *open_states: State) -> None:
+    """Refuse a case that is past the states in which this can be done."""
+    if case.state not in open_states:
+        raise UsageError(
+            f"case {case.id} is {case.state}; this cannot be done in it any more",
+            expected=f"a case that is {' or '.join(s.value for s in open_states)}",
+            fix=f"see `kept case show {case.id}`, or open a new case for the same person",
+        )

@@ -1,0 +1,340 @@
+"""What proves that choices about uses hold, in every region; and what is taken along is known."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Final
+
+from kept.controller import Controller
+from kept.controls.registry import Finding, Looked, control
+from kept.decide.facts import GROUNDS, known_basis
+from kept.decide.use import use
+from kept.duties.rights.portability import portable
+from kept.duties.rights.rectification import undone
+from kept.errors import UsageError
+from kept.model.decision import Ask, Facts
+from kept.records.declared import SYSTEM
+from kept.records.subject import LINKING
+from kept.terms.identifiers import Identifier
+from kept.terms.origins import origin_of
+from kept.terms.regimes import REGIONS, rules_of
+
+#: Bases that end when the person says so.
+_REFUSABLE: Final = ("consent", "legitimate-interest")
+
+#: What nobody provided of herself, unless the map says so of the field.
+_FOREIGN: Final = (
+    "public-web", "enrichment", "partner-lead", "identity-link", "statistics", "suppression",
+    "rights-case", "disclosure-record", "tenant-recipient",
+)  # fmt: skip
+#: What GDPR Art. 18(2) leaves while a restriction stands, and the rights themselves.
+_LEFT: Final = ("rights", "storage", "dispute", "disclosure.protection", "public-interest")
+
+
+@control("rights.objections-stop-the-purpose")
+def objections_stop_the_purpose(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """Who objected to a purpose is denied it, whatever grounds there are, until it was decided.
+
+    The oracle is the ledger: each objection in it that no recorded decision lifted is held
+    against what the door says of the identifiers that the case names.
+    """
+    made = _entries(controller, "objection.made", now)
+    lifted = set(_entries(controller, "objection.lifted", now))
+    decided = {
+        str(e.body["case"])
+        for _, e in controller.ledger.entries(kind="case.moved")
+        if e.body.get("state") == "refused" and "reason" in e.body and "case" in e.body
+    }
+    for case, _ in sorted(lifted):
+        if case not in decided:
+            yield Finding("a case", "an objection was lifted without grounds on record")
+    looked = 0
+    for case, purpose in made:
+        if (case, purpose) in lifted:
+            continue
+        asks = _asks(controller, purpose)
+        for identifier in _named(controller, case):
+            looked += 1
+            if any(_allows(controller, ask, identifier, now) for ask in asks):
+                yield Finding("the door", f"`{purpose}` is allowed although somebody objected")
+    yield Looked(looked, "objections on record")
+
+
+@control("rights.withdrawals-stop-consent-only")
+def withdrawals_stop_consent_only(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """What was on consent does not come back under another basis; what was not goes on.
+
+    Held against the ledger's withdrawals, for whom their cases name, until she agrees anew.
+    """
+    bundle, looked = controller.bundle, 0
+    words = bundle.vocabulary
+    refusable = {
+        a.purpose
+        for a in bundle.activities.values()
+        if any(known_basis(words, b) in _REFUSABLE for b in a.bases.values())
+    }
+    others = [
+        Ask(a.purpose, a.categories[0], a.contexts[0], region="EEA")
+        for a in bundle.activities.values()
+        if a.purpose not in refusable and "EEA" in a.bases
+    ]
+    for case, purpose, at, _ in _withdrawals(controller, now):
+        asks = _asks(controller, purpose)
+        for identifier in _named(controller, case):
+            if _since(controller, identifier, purpose, at):
+                continue
+            looked += 1
+            if any(_allows(controller, ask, identifier, now) for ask in asks):
+                yield Finding("the door", f"`{purpose}` is allowed although consent was withdrawn")
+            for ask in others:
+                if not _allows(controller, ask, identifier, now) and _allows(
+                    controller, ask, identifier, now, without_kind="withdrawn"
+                ):
+                    yield Finding(
+                        "the door", f"`{ask.purpose}`, which rests on another ground, was stopped"
+                    )
+    yield Looked(looked, "withdrawals on record")
+
+
+@control("rights.withdrawals-are-forward-only")
+def withdrawals_are_forward_only(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """Judged by what was known just before, a use is still covered by the consent of that day.
+
+    The ledger says of each withdrawal whether there was a consent; the records have to know it.
+    """
+    looked = 0
+    for case, purpose, at, had in _withdrawals(controller, now):
+        before = at - dt.timedelta(milliseconds=1)
+        for subject in {s for i in _named(controller, case) for s in controller.subjects.find([i])}:
+            if not had or not _made_before(controller, subject, at):
+                continue  # there was none, or she was erased and came back as somebody new
+            looked += 1
+            facts = controller.consents.facts(subject, before, known=before)
+            bit = controller.rules.layout.place.get(f"consent:{purpose}", 0)
+            if not controller.rules.word(facts) & bit:
+                yield Finding("the records", f"the consent to `{purpose}` before is not known")
+    yield Looked(looked, "consents that were withdrawn")
+
+
+@control("rights.restrictions-stop-every-use")
+def restrictions_stop_every_use(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """While a restriction stands only what the law leaves is allowed; lifted only after word.
+
+    Held against the ledger's restrictions, for whom their cases name, whatever grounds there
+    are but a consent that she gave in spite of it.
+    """
+    bundle = controller.bundle
+    within = bundle.vocabulary.within
+    asks = [
+        Ask(a.purpose, a.categories[0], a.contexts[0], region=region)
+        for a in bundle.activities.values()
+        for region in ("EEA", "other")
+        if not any(within("purposes", a.purpose, left) for left in _LEFT)
+    ]
+    told: set[str] = set()
+    closed: set[str] = set()
+    for _, e in controller.ledger.entries(kind="case.moved"):
+        if e.at > now or "case" not in e.body:
+            continue
+        case, state = str(e.body["case"]), e.body["state"]
+        if state == "notified":
+            told.add(case)
+        elif state == "closed":
+            closed.add(case)
+            if case not in told:
+                yield Finding("a case", "a restriction was lifted before the person was told")
+    for _, e in controller.ledger.entries(kind="restriction.lifted"):
+        if e.at <= now and str(e.body.get("case")) not in told:
+            yield Finding("a case", "a restriction was lifted before the person was told")
+    yield Looked(len(closed), "restrictions that were lifted")
+    looked = 0
+    for _, e in controller.ledger.entries(kind="restriction.set"):
+        if e.at > now or "case" not in e.body or e.body["case"] in closed:
+            continue
+        for identifier in _named(controller, str(e.body["case"])):
+            looked += 1
+            agreed = [
+                f.partition(":")[2]
+                for f in controller.facts(identifier, now).held
+                if f.startswith("agreed:")
+            ]
+            for ask in asks:
+                if any(within("purposes", ask.purpose, p) for p in agreed):
+                    continue
+                if _allows(controller, ask, identifier, now, but="agreed"):
+                    yield Finding("the door", f"`{ask.purpose}` is allowed although restricted")
+    yield Looked(looked, "restrictions in force")
+
+
+@control("rights.hold-in-every-region")
+def hold_in_every_region(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Objection, withdrawal and restriction stop the same for people of every region.
+
+    The register says what rests on consent or an interest; with every ground there is, the door
+    has to deny it to who objects, and everything but what the law leaves to who restricts.
+    """
+    bundle = controller.bundle
+    words = bundle.vocabulary
+    every = {f for f in controller.rules.facts if f.partition(":")[0] in GROUNDS - {"agreed"}}
+    looked = 0
+    for region in REGIONS:
+        for a in bundle.activities.values():
+            basis = next((a.bases[r] for r in rules_of(region) if r in a.bases), None)
+            ask = Ask(a.purpose, a.categories[0], a.contexts[0], region=region)
+            against = [f"{kind}:{a.purpose}" for kind in ("objection", "withdrawn")]
+            if basis is None or known_basis(words, basis) not in _REFUSABLE:
+                against = []
+            if not any(words.within("purposes", a.purpose, left) for left in _LEFT):
+                against.append("restricted")
+            for fact in against:
+                looked += 1
+                if use(controller.rules, ask, Facts(frozenset((*every, fact)))).allow:
+                    kind = fact.partition(":")[0]
+                    yield Finding("the door", f"`{a.purpose}` is allowed in {region}: {kind}")
+    yield Looked(looked, "activities in regions")
+
+
+@control("rights.what-is-portable-is-known")
+def what_is_portable_is_known(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """Of every labelled field it is known whether the person gave it, and she takes no other along.
+
+    Nothing inferred, bought or written about her is given along; the ledger says what was.
+    """
+    within = controller.bundle.vocabulary.within
+    for system in controller.datamap.systems.values():
+        for dataset in system.datasets.values():
+            if system.name == SYSTEM.name or dataset.on_erase == "never":
+                continue
+            where, looked = f"{system.name}.{dataset.name}", 0
+            for item in dataset.personal:
+                looked += 1
+                if origin_of(controller.bundle.vocabulary, item.category, item.origin) is None:
+                    yield Finding(
+                        where, f"it is not known where `{item.name}` comes from",
+                        "write `origin:` for it in the map",
+                    )  # fmt: skip
+            tied = {n for link in dataset.links for n in link.fields} | set(dataset.key)
+            for region in ("EEA", "other"):
+                what = portable(controller, dataset, region)
+                for field in set(what.fields) - tied if what else ():
+                    item = dataset.fields[field]
+                    foreign = any(
+                        item.category and within("categories", item.category, c) for c in _FOREIGN
+                    )
+                    if item.category is None or (foreign and item.origin is None):
+                        yield Finding(where, f"`{field}` is given along, and is not of the person")
+            yield Looked(looked, where, system.name)
+    told = {
+        str(e.body["case"]): e.body["complete"]
+        for _, e in controller.ledger.entries(kind="case.closed")
+        if e.body["right"] == "portability"
+    }
+    given = {
+        str(e.body.get("case"))
+        for _, e in controller.ledger.entries(kind="access.given")
+        if e.body.get("right") == "portability"
+    }
+    closed = [
+        c for c in controller.cases.all() if c.right == "portability" and c.complete is not None
+    ]
+    for case in closed:
+        if told.get(case.id) != case.complete or case.id not in given:
+            yield Finding("a case", "the ledger does not say what was given along")
+    yield Looked(len(closed), "packages that were given")
+
+
+@control("rights.corrections-hold")
+def corrections_hold(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """What was corrected at a person's wish is not wrong again, by an import or by hand."""
+    for one in undone(controller):
+        yield Finding(
+            one.where,
+            f"a correction was undone in {one.rows} rows",
+            "run `kept rights rectify --again`, and mend what brings the wrong value back",
+        )
+    yield Looked(len(controller.corrections.all()), "corrections that are remembered")
+
+
+def _withdrawals(
+    controller: Controller, now: dt.datetime
+) -> Iterator[tuple[str, str, dt.datetime, bool]]:
+    """(case, purpose, when, whether there was a consent) of the withdrawals of cases."""
+    for _, e in controller.ledger.entries(kind="consent.withdrawn"):
+        if e.at <= now and "case" in e.body:
+            yield str(e.body["case"]), str(e.body["purpose"]), e.at, bool(e.body.get("had"))
+
+
+def _since(controller: Controller, who: Identifier, purpose: str, at: dt.datetime) -> bool:
+    """Whether she agreed anew, straight from the records."""
+    with controller.database.connection() as connection:
+        row = connection.execute(
+            "SELECT EXISTS (SELECT FROM fact WHERE subject = ANY(%s) AND fact = %s AND holds"
+            " AND known_from > %s)",
+            (list(controller.subjects.find([who])), f"consent:{purpose}", at),
+        ).fetchone()
+    return bool(row and row[0])
+
+
+def _made_before(controller: Controller, subject: int, at: dt.datetime) -> bool:
+    with controller.database.connection() as connection:
+        row = connection.execute(
+            "SELECT made_at < %s FROM subject WHERE subject = %s", (at, subject)
+        ).fetchone()
+    return bool(row and row[0])
+
+
+def _entries(controller: Controller, kind: str, now: dt.datetime) -> list[tuple[str, str]]:
+    """(case, purpose) of the entries of a kind that were made by a case."""
+    return [
+        (str(e.body["case"]), str(e.body["purpose"]))
+        for _, e in controller.ledger.entries(kind=kind)
+        if e.at <= now and "case" in e.body and "purpose" in e.body
+    ]
+
+
+def _named(controller: Controller, case: str) -> Iterator[Identifier]:
+    """Whom a case names, one identifier after the other; nobody once the case is gone."""
+    try:
+        people = controller.cases.identifiers(controller.cases.get(case))
+    except UsageError:
+        return
+    yield from (i for one in people for i in one if i.kind in LINKING)
+
+
+def _asks(controller: Controller, purpose: str) -> list[Ask]:
+    """Uses for the purpose or what it is made of, of activities that a person may refuse."""
+    words = controller.bundle.vocabulary
+    return [
+        Ask(a.purpose, category, a.contexts[0], region=region)
+        for a in controller.bundle.activities.values()
+        if words.within("purposes", a.purpose, purpose)
+        for category in a.categories
+        for region, basis in (("EEA", a.bases.get("EEA")), ("other", a.bases.get("default")))
+        if basis and known_basis(words, basis) in _REFUSABLE
+    ]
+
+
+def _allows(
+    controller: Controller, ask: Ask, identifier: Identifier, now: dt.datetime,
+    without_kind: str | None = None, but: str | None = None,
+) -> bool:  # fmt: skip
+    """Whether the door would allow it, had she given every ground that there is.
+
+    `without_kind`: as if no fact of that kind were known; `but`: no ground of that kind is made
+    up.
+    """
+    facts = controller.facts(identifier, now)
+    every = {f for f in controller.rules.facts if f.partition(":")[0] in GROUNDS - {but}}
+    held = {f for f in facts.held if f.partition(":")[0] != without_kind}
+    return use(controller.rules, ask, Facts(frozenset(held | every), facts.unknown)).allow

@@ -1,0 +1,160 @@
+"""Doubt whether rows that one identifier leads to are one person's: a human decides.
+
+A dataset owns people where other rows belong to its rows and its own belong to nobody else's
+(customers; not their orders). Two of its rows behind one identifier that name different people
+are a shared mailbox as likely as a double entry: nothing is shown or changed before somebody
+says which, and why (GDPR Art. 12(6), and 15(4): the rights of others).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kept.controller import Controller, Place
+from kept.datamap.map import Dataset
+from kept.datamap.reach import shape
+from kept.errors import IdentifierError, KeptError
+from kept.model.select import KeyTable
+from kept.model.values import Value, fold
+from kept.records.case import Case
+from kept.terms.identifiers import Identifier
+
+#: Kinds that are one person's: rows in which one of them differs name different people.
+_STRONG: Final = frozenset(("account", "email", "phone"))
+_NAME: Final = "contact.name"
+
+
+class Ambiguous(KeptError):
+    """An identifier that leads to several people; nothing was read or changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One identifier leads to `rows` rows of an owning dataset, which name different people.
+
+    `by`: the kinds of identifiers by which one of them can be named instead.
+    """
+
+    system: str
+    dataset: str
+    rows: int
+    by: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """Where, and how many; never what they say."""
+        return (
+            f"what was given leads to {self.rows} records in `{self.system}.{self.dataset}` that"
+            " name different people"
+        )
+
+
+def refuse_several(
+    controller: Controller,
+    case: Case,
+    people: Sequence[Sequence[Identifier]],
+    keys: Mapping[Place, KeyTable],
+) -> None:
+    """Refuse identifiers that lead to several people: a shared mailbox, a cookie of a library.
+
+    Raises Ambiguous, before anything is shown, unless the case records why they are the same.
+    """
+    for doubt in doubts(controller, people, keys):
+        if controller.cases.is_same_person(case):
+            return
+        instead = f"name her by {' or '.join(doubt.by)} instead" if doubt.by else "ask her"
+        raise Ambiguous(
+            f"{doubt.words}; nothing was shown or changed",
+            expected="identifiers of one person",
+            fix=f"{instead}, after a person has looked; or, where they are one person, say why"
+            f" with --same-person REASON (case {case.id})",
+        )
+
+
+def doubts(
+    controller: Controller,
+    people: Sequence[Sequence[Identifier]],
+    keys: Mapping[Place, KeyTable],
+) -> Iterator[Doubt]:
+    """Where rows found for one person may be those of several."""
+    ways = shape(controller.datamap)
+    owning = {
+        to
+        for place in ways.places
+        for _, to in ways.links(place)
+        if to != place and not any(end != to for _, end in ways.links(to))
+    }
+    for place, table in keys.items():
+        if controller.abilities[place[0]].word:
+            continue  # by letter anybody can be asked about: that leads to no row of anybody
+        dataset = controller.datamap.dataset(*place)
+        # A key that identifies: one row for each person, whoever else refers to it.
+        own = all(dataset.fields[f].identifies for f in dataset.key)
+        if not own and place not in owning:
+            continue
+        mine: dict[int, dict[tuple[Value, ...], None]] = {}
+        for who, key in table.rows:
+            mine.setdefault(who, {})[key] = None
+        for who, rows in mine.items():
+            if len(rows) < 2:
+                continue
+            given = people[who]
+            most = _unlike(controller, place, table.fields, list(rows), own=own)
+            if most and len(given) > 1 and not own:
+                # Two addresses of hers may lead to two rows; one address should not.
+                alone = (controller.keys(controller.locate([[one]])).get(place) for one in given)
+                most = max(
+                    _unlike(controller, place, one.fields, one.values, own=own) if one else 0
+                    for one in alone
+                )
+            if most:
+                yield Doubt(*place, most, _narrower(dataset, {i.kind for i in given}))
+
+
+def _narrower(dataset: Dataset, given: set[str]) -> tuple[str, ...]:
+    kinds = {f.identifies for f in dataset.fields.values() if f.identifies in _STRONG}
+    return tuple(sorted(str(kind) for kind in kinds - given))
+
+
+def _unlike(
+    controller: Controller,
+    place: Place,
+    fields: tuple[str, ...],
+    rows: Sequence[tuple[Value, ...]],
+    *,
+    own: bool,
+) -> int:
+    """How many rows there are, where they name different people; else 0."""
+    if len(rows) < 2:
+        return 0
+    if own:
+        return len(rows)
+    dataset = controller.datamap.dataset(*place)
+    within = controller.bundle.vocabulary.within
+    naming = {
+        f.name: f.identifies if f.identifies in _STRONG else None
+        for f in dataset.fields.values()
+        if f.identifies in _STRONG
+        or f.identifies == "name"
+        or (f.category is not None and within("categories", f.category, _NAME))
+    }
+    if not naming:
+        return 0
+    said: dict[str, set[str]] = {}
+    keys = KeyTable(fields, tuple((0, row) for row in rows))
+    for name, value in controller.naming(place, keys, tuple(naming)):
+        if value is not None and str(value).strip():
+            said.setdefault(name, set()).add(_same(naming[name], str(value)))
+    return len(rows) if any(len(values) > 1 for values in said.values()) else 0
+
+
+def _same(kind: str | None, value: str) -> str:
+    """The form in which two spellings of one value are equal."""
+    if kind is not None:
+        try:
+            return Identifier(kind, value).normalised
+        except IdentifierError:
+            return fold(value)
+    return " ".join(value.split()).casefold()

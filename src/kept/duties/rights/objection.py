@@ -1,0 +1,260 @@
+"""Objection (GDPR Art. 21): a purpose stops at once; marketing and the profiling for it for good.
+
+Any other purpose stops while the objection is weighed. It goes on only where somebody who
+answers for it records compelling grounds; else it has stopped for good.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from kept.controller import Controller
+from kept.decide.effects import Effect, absolute
+from kept.duties.rights.choice import (
+    ChoiceAnswer,
+    Told,
+    Whom,
+    channel_of,
+    going_on,
+    held_at_the_door,
+    judged,
+    known_purposes,
+    known_region,
+    refuse_ended,
+    told,
+    whom,
+)
+from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case, require_known_asker
+from kept.errors import Denied, UsageError
+from kept.ledger.entry import Entry, name
+from kept.model.select import KeySet, KeyTable
+from kept.records.actor import Actor
+from kept.records.case import Case, State
+from kept.terms.identifiers import Identifier
+
+#: Before an objection is recorded a case is in one of these.
+_FRESH: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED)
+#: Under this name is sealed what a refusal of the objection would take back.
+_PENDING: Final = "pending"
+_AT_ONCE: Final = "stopped for good: against this an objection needs no reason"
+_WEIGHED: Final = "stopped until it is decided whose interest prevails"
+
+
+def preview_objection(
+    controller: Controller, request: Request, purposes: Sequence[str], now: dt.datetime,
+    *, region: str = "unknown",
+) -> ChoiceAnswer:  # fmt: skip
+    """Open a case and show what an objection to these purposes would stop; nothing is recorded."""
+    purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
+    case, _, people = open_case(controller, "objection", request, now)
+    refuse_ended(case, *_FRESH)
+    her = whom(controller, case, people, several=True)
+    return _answer(controller, case, her, purposes, region, executed=False)
+
+
+def object_to(
+    controller: Controller, request: Request, purposes: Sequence[str], now: dt.datetime,
+    *, region: str = "unknown",
+) -> ChoiceAnswer:  # fmt: skip
+    """Record the objection: from here on the door denies these purposes for her.
+
+    It holds for every identifier of hers, also where nobody is known under it yet. `complete`
+    False: purposes that are weighed are left (`weigh`), or a system could not be asked which
+    other identifiers are hers.
+    """
+    purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
+    case, actor, people = open_case(controller, "objection", request, now)
+    require_known_asker(case)
+    with controller.cases.alone(case) as case:
+        refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
+        her = whom(controller, case, people, several=True)
+        reached, _ = _objectable(controller, purposes, region)
+        facts = [f"objection:{p}" for p in reached]
+        if case.state is not State.EXECUTED:
+            case = _record(controller, case, her, reached, actor, now)
+        held = held_at_the_door(controller, people, facts, now)
+        pending = controller.cases.sealed_keys(case, _PENDING)
+        weighed = {str(key[0]) for _, key in pending[_PENDING].rows} if pending else set()
+        complete = held and not weighed and not her.unreached
+        with controller.database.connection() as connection:
+            if complete:
+                _closed(controller, case, now, connection, complete=True)
+            case = controller.cases.finish(case, complete, actor, now, connection=connection)
+        return _answer(
+            controller, case, her, purposes, region, executed=True, complete=complete,
+            weighed=weighed,
+        )  # fmt: skip
+
+
+def weigh(
+    controller: Controller, case_id: str, outcome: Literal["upheld", "refused"], grounds: str,
+    *, actor: str, role: str, now: dt.datetime,
+) -> Case:  # fmt: skip
+    """Decide an objection that was weighed; the case, closed.
+
+    Refused, the purposes go on; `grounds` are the compelling ones, in words that she is told,
+    sealed in the case. Upheld, they have stopped for good. Raises Denied for a role that does
+    not answer for it; UsageError without grounds, or where nothing is being weighed.
+    """
+    if role not in MAY_OVERRIDE:
+        raise Denied(
+            f"the role `{role}` may not decide an objection",
+            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
+        )
+    if not grounds.strip():
+        raise UsageError("no grounds are given", fix="say in words what was weighed")
+    case = controller.cases.get(case_id)
+    if case.right != "objection":
+        raise UsageError("the case is about another right", expected="a case about `objection`")
+    who = controller.actors.of(actor, role, now)
+    with controller.cases.alone(case) as case:
+        refuse_ended(case, State.CHECKED)
+        pending = controller.cases.sealed_keys(case, _PENDING)
+        if pending is None:
+            raise UsageError(
+                f"nothing is being weighed in case {case.id}",
+                fix=f"go on with it: `kept rights object --case {case.id}`",
+            )
+        entries = [
+            Entry(
+                "case.moved",
+                now,
+                {
+                    "case": case.id,
+                    "state": name(outcome),
+                    "reason": hashlib.sha256(grounds.encode()).hexdigest(),
+                    "actor": name(role),
+                },
+            )
+        ]
+        rows = [tuple(map(str, key)) for _, key in pending[_PENDING].rows]
+        with controller.database.connection() as connection:
+            if outcome == "refused":
+                for purpose, kind, value in rows:
+                    fact = f"objection:{purpose}"
+                    if kind:
+                        one = Identifier(kind, value)
+                        controller.suppressions.lift(
+                            one, channel=channel_of(fact), connection=connection
+                        )
+                    else:
+                        controller.consents.record(
+                            int(value), [(fact, False)], now, source="weighed",
+                            connection=connection,
+                        )  # fmt: skip
+                for purpose in dict.fromkeys(row[0] for row in rows):
+                    body = {"purpose": name(purpose), "case": case.id, "actor": name(role)}
+                    entries.append(Entry("objection.lifted", now, body))
+            controller.ledger.append_in(connection, entries)
+            _closed(controller, case, now, connection, complete=True)
+            return controller.cases.close(case, grounds, who, now, connection=connection)
+
+
+def _record(
+    controller: Controller, case: Case, her: Whom, purposes: Sequence[str], actor: Actor,
+    now: dt.datetime,
+) -> Case:  # fmt: skip
+    """All of it in one transaction, with its entries."""
+    words = controller.bundle.vocabulary
+    channels = controller.suppressions.channels_of(her.identifiers)
+    known = controller.consents.facts_of(her.subjects, now)
+    before = controller.cases.sealed_keys(case, _PENDING)
+    pending: list[tuple[int, tuple[Any, ...]]] = [*before[_PENDING].rows] if before else []
+    todo = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
+    with controller.database.connection() as connection:
+        for state in todo[2:] if case.state is State.CHECKED else todo:
+            case = controller.cases.move(case, state, actor, now, connection=connection)
+        for purpose in purposes:
+            fact = f"objection:{purpose}"
+            new: list[tuple[str, str]] = []
+            for subject, facts in zip(her.subjects, known, strict=True):
+                if fact not in facts.held:
+                    controller.consents.object_to(
+                        subject, purpose, now, source="request", connection=connection
+                    )
+                    new.append(("", str(subject)))
+            controller.suppressions.add(
+                her.identifiers, now, channel=channel_of(fact), source="objection",
+                connection=connection,
+            )  # fmt: skip
+            new += [
+                (i.kind, i.value)
+                for i, there in zip(her.identifiers, channels, strict=True)
+                if channel_of(fact) not in there
+            ]
+            if new and not absolute(words, purpose):
+                # What an earlier objection had stopped, a refusal of this one does not allow.
+                pending += [(0, (purpose, *one)) for one in new]
+        if pending:
+            table = KeyTable(("purpose", "kind", "value"), tuple(pending))
+            controller.cases.seal_keys(
+                case, _PENDING, KeySet({_PENDING: table}), connection=connection
+            )
+        controller.ledger.append_in(
+            connection,
+            [
+                Entry(
+                    "objection.made",
+                    now,
+                    {"purpose": name(p), "case": case.id, "source": "request",
+                     "actor": name(actor.role)},
+                )
+                for p in purposes
+            ],
+        )  # fmt: skip
+    return case
+
+
+def _closed(
+    controller: Controller, case: Case, now: dt.datetime, connection: Any, *, complete: bool
+) -> None:
+    body = {"case": case.id, "right": "objection", "complete": complete}
+    controller.ledger.append_in(connection, [Entry("case.closed", now, body)])
+
+
+def _objectable(
+    controller: Controller, purposes: Sequence[str], region: str
+) -> tuple[tuple[str, ...], dict[str, list[Effect]]]:
+    """The purposes of which an objection stops anything, and what each of them concerns."""
+    words = controller.bundle.vocabulary
+    concerned: dict[str, list[Effect]] = {}
+    for purpose in purposes:
+        near = words.above("purposes", purpose) | words.below("purposes", purpose)
+        met = judged(controller, [f"objection:{purpose}"], region)
+        concerned[purpose] = [e for e in met if e.activity.purpose in near]
+    stopping = tuple(p for p, met in concerned.items() if any(e.stops for e in met))
+    return stopping, concerned
+
+
+def _answer(
+    controller: Controller, case: Case, her: Whom, purposes: Sequence[str], region: str,
+    *, executed: bool, complete: bool = False, weighed: set[str] | None = None,
+) -> ChoiceAnswer:  # fmt: skip
+    words = controller.bundle.vocabulary
+    reached, concerned = _objectable(controller, purposes, region)
+    stops: dict[str, Told] = {}
+    waits: dict[str, Told] = {}
+    rests: dict[str, Told] = {}
+    for purpose, met in concerned.items():
+        # Before it is recorded what would be weighed is known by the purpose alone.
+        later = not absolute(words, purpose) if weighed is None else purpose in weighed
+        for e in met:
+            if not e.stops:
+                why = "an objection does not reach it: it rests on a ground of another kind"
+                rests[e.activity.id] = told(controller, e, why)
+            elif later and not absolute(words, e.activity.purpose):
+                waits[e.activity.id] = told(controller, e, _WEIGHED)
+            else:
+                stops[e.activity.id] = told(controller, e, _AT_ONCE)
+    all_of_it = judged(controller, [f"objection:{p}" for p in reached], region)
+    for activity, one in going_on(controller, all_of_it, her.rows).items():
+        rests.setdefault(activity, one)
+    return ChoiceAnswer(
+        case.id, "objection", executed, complete, case.state.value,
+        tuple(stops.values()), tuple(t for a, t in waits.items() if a not in stops),
+        tuple(t for a, t in rests.items() if a not in stops and a not in waits),
+        (), her.unreached, her.warnings,
+    )  # fmt: skip

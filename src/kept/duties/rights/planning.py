@@ -1,0 +1,357 @@
+"""What an erasure means to do: found, held against laws and holds, planned; sealed; asked again.
+
+`draw_up` reads only. `keep` seals beside the plan by what she is looked for once more;
+`ask_again` and `met_again` look, by the same search.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kept.controller import Controller, Place
+from kept.datamap.reach import shape
+from kept.decide import due, mentions, ties
+from kept.decide.plan import plan as make_plan
+from kept.duties.rights import anonymity, free_text
+from kept.duties.rights.doubt import doubts, refuse_several
+from kept.duties.rights.request import refilled, refuse_mixed
+from kept.ledger.entry import Entry, name
+from kept.model.codec import encode_plan
+from kept.model.plan import Action, Plan, Step
+from kept.model.select import KeySet, KeyTable
+from kept.records.actor import Actor
+from kept.records.case import NEEDLES, Case
+from kept.terms.identifiers import Identifier
+
+#: Under these names is sealed by what she is looked for again, at the end and in a system that
+#: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
+_NAMES, _VALUES = NEEDLES, "values"
+#: And by what rows named her that were made anonymous: none of it may be met in them again.
+_FORMER = "former"
+_BETWEEN = "\n"  # a system and its dataset, as one name
+
+
+def draw_up(
+    controller: Controller,
+    case: Case,
+    people: Sequence[Sequence[Identifier]],
+    now: dt.datetime,
+    values: Mapping[Place, KeyTable] | None = None,
+    *,
+    about: Sequence[Sequence[Identifier]] | None = None,
+    shown: bool = False,
+) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
+    """Find, hold against laws and holds, plan: the plan, everybody with all identifiers, and the
+    values by which rows lead to others. Reads only. `values` are those that were found
+    before; by `about` she is looked for in texts of others, beside what her rows say.
+    `shown`: only to be shown, so what would be refused is a warning.
+    """
+    bundle = controller.bundle
+    located = controller.locate(people, values=values)
+    found = controller.keys(located)
+    doubtful: tuple[str, ...] = ()
+    if shown:
+        doubtful = tuple(
+            f"{one.words}; with --yes it is refused without --same-person REASON"
+            for one in doubts(controller, people, found)
+            if not controller.cases.is_same_person(case)
+        )
+    else:
+        refuse_several(controller, case, people, found)
+    stayed = controller.retained(case, people)
+    refuse_mixed(controller, case, people, found, stayed.held)
+    located.unreached.update(stayed.unread)
+    located.warnings += () if stayed.held else refilled(located)
+    for place, table in stayed.tables.items():
+        if place[0] not in located.unreached:
+            rows = found[place].rows if place in found else ()
+            found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
+    laws = due.laws(bundle.retention)
+    known = known_by(people, controller, found)
+    subjects = subjects_of(controller, case, known)
+    holds = controller.holds.applying(list(subjects), now)
+    datamap = controller.realised({system for system, _ in found})
+    foreign = controller.foreign_keys()
+    # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
+    standing = {h.id for h in controller.holds.all(now)}
+    before = due.standing(stayed.held, standing)
+    places = [(h.system, h.dataset) for h in holds] + list(before)
+    asked = ties.questions(datamap, found, laws, places, foreign)
+    dates, tied = controller.answer(asked)
+    today = now.astimezone(dt.UTC).date()
+    scopes = [
+        due.HoldScope(h.reason(), subjects[h.subject] if h.subject else None, h.system, h.dataset)
+        for h in holds
+    ]
+    held = due.merge(
+        due.statutory(datamap, found, laws, dates, tied, today),
+        due.explicit(found, scopes, today),
+        {place: kept for place, kept in before.items() if place in found},
+    )
+    abilities = controller.abilities
+    made = make_plan(
+        "erasure", datamap, found, held, tied,
+        {s: a for s, a in abilities.items() if s not in located.unreached},
+        people=len(people), foreign_keys=foreign, unreached=located.unreached,
+        warnings=(*doubtful, *located.warnings, *stayed.words), clause=_erasure_clause(controller),
+    )  # fmt: skip
+    made = controller.anonymity.settled(_once(controller, made, stayed.tables))
+    made = free_text.redacted(controller, made, about or people, found, now)
+    return made, known, located.values
+
+
+def subjects_of(
+    controller: Controller, case: Case, known: Sequence[Sequence[Identifier]]
+) -> dict[int, int]:
+    """Subject → who of the case: those of its opening, and those by all that names her now.
+
+    A hold may have made her a subject since, or have named her by something else.
+    """
+    found = controller.subjects.find_many(known)
+    pairs = (*enumerate(found), *enumerate(case.subjects))
+    return {subject: person for person, those in pairs for subject in those}
+
+
+def _once(controller: Controller, made: Plan, stayed: Mapping[Place, KeyTable]) -> Plan:
+    """The plan without writing over what an earlier case has written over: it was counted there,
+    and now it only stays.
+    """
+    steps: list[Step] = []
+    for s in made.steps:
+        before = stayed.get((s.system, s.dataset))
+        if s.action is Action.OVERWRITE and s.reason is not None and before is not None:
+            old = {ties.norm(key) for key in before.values}
+            of_old = [row for row in s.keys.rows if ties.norm(row[1]) in old]
+            asked = replace(s, keys=KeyTable(s.keys.fields, tuple(of_old)))
+            done = controller.written_before(asked) if of_old else frozenset()
+            stays = tuple(row for row in of_old if ties.norm(row[1]) in done)
+            left = tuple(row for row in s.keys.rows if row not in stays)
+            if stays:
+                table = KeyTable(s.keys.fields, stays)
+                steps.append(replace(s, action=Action.RETAIN, keys=table, assign={}))
+            if not left:
+                continue
+            s = replace(s, keys=KeyTable(s.keys.fields, left))
+        steps.append(s)
+    return replace(made, steps=tuple(replace(s, number=n) for n, s in enumerate(steps, 1)))
+
+
+def _erasure_clause(controller: Controller) -> str:
+    """The clause that promises erasure: the first of kind right whose activity is `rights`."""
+    for activity in controller.bundle.activities.values():
+        if activity.purpose == "rights" and activity.clauses:
+            return activity.clauses[0]
+    return next(iter(controller.bundle.clauses))
+
+
+def known_by(
+    people: Sequence[Sequence[Identifier]],
+    controller: Controller,
+    found: Mapping[Place, KeyTable],
+) -> list[list[Identifier]]:
+    """Everybody with all identifiers: those given and those that her own rows hold."""
+    known = [{(i.kind, i.normalised): i for i in one} for one in people]
+    for who, identifier in controller.identifiers(found):
+        known[who].setdefault((identifier.kind, identifier.normalised), identifier)
+    return [list(one.values()) for one in known]
+
+
+def keep(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    known: list[list[Identifier]],
+    values: Mapping[Place, KeyTable],
+    actor: Actor,
+    now: dt.datetime,
+    connection: Any,
+) -> None:
+    """Beside the sealed plan: the suppression, the way back to what stays, and by what she is
+    looked for once more when all is done; with the entries of the plan.
+    """
+    retained = [
+        (s.system, s.dataset, s.keys, s.reason)
+        for s in made.steps
+        if s.reason is not None and s.action is not Action.DELETE
+    ]
+    flat = [i for one in known for i in one]
+    controller.suppressions.add(flat, now, source="erasure", connection=connection)
+    controller.locator.store(case, known, retained, now, connection=connection)
+    named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)
+    names = KeySet({_NAMES: KeyTable(("kind", "value"), named)})
+    controller.cases.seal_keys(case, _NAMES, names, connection=connection)
+    tables = KeySet({_BETWEEN.join(place): table for place, table in values.items()})
+    controller.cases.seal_keys(case, _VALUES, tables, connection=connection)
+    once = controller.cases.sealed_keys(case, _FORMER) or KeySet()
+    former = [row for table in once.values() for row in table.rows]
+    former += controller.anonymity.former(made.steps)
+    if former:
+        table = KeyTable(("value",), tuple(dict.fromkeys(former)))
+        controller.cases.seal_keys(case, _FORMER, KeySet({_FORMER: table}), connection=connection)
+    digest = controller.digest(encode_plan(made))
+    planned = {
+        "case": case.id,
+        "right": "erasure",
+        "plan": digest,
+        "steps": len(made.steps),
+        "people": made.people,
+        "rows": sum(s.rows for s in made.steps),
+        "systems": [name(p.system) for p in made.systems],
+        "unreached": [name(s) for s, _ in made.unreached],
+    }
+    approved = {"case": case.id, "plan": digest, "actor": name(actor.role)}
+    controller.ledger.append_in(
+        connection,
+        [
+            Entry("plan.made", now, planned),
+            Entry("plan.approved", now, approved),
+            Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
+        ],
+    )
+
+
+def sought(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]
+) -> list[list[Identifier]]:
+    """Everybody with the identifiers given and those that were sealed with the plan."""
+    known = [list(one) for one in people]
+    for table in (controller.cases.sealed_keys(case, _NAMES) or KeySet()).values():
+        for who, (kind, value) in table.rows:
+            known[who].append(Identifier(str(kind), str(value)))
+    return known
+
+
+def ask_again(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    people: Sequence[Sequence[Identifier]],
+    actor: Actor,
+    now: dt.datetime,
+    among: frozenset[Place] = frozenset(),
+) -> Plan:
+    """The sealed plan with steps for systems that could not be asked before and now can, and for
+    rows elsewhere that only they lead to: what the plan would have been, had they been there.
+    In the places of `among` also with steps for her rows that came since all was done.
+
+    Steps that were planned before stay as they are; what is still away stays named.
+    """
+    known = sought(controller, case, people)
+    before = values_of(controller, case)
+    about = searched_by(known, made)
+    again, _, values = draw_up(controller, case, people, now, before, about=about)
+    away = {system for system, _ in made.unreached}
+    back = away - {system for system, _ in again.unreached}
+    if not back and not among:
+        return made
+    hanging = shape(controller.datamap).hanging(back) | among
+    # What cannot be planned there now is as far away as what cannot be asked.
+    stopped = dict(again.unreached)
+    for system, obstacle in again.obstacles:
+        stopped.setdefault(system, f"`{obstacle.dataset}`: {obstacle.words}. {obstacle.fix}")
+    concerned = away | {system for system, _ in hanging}
+    planned: dict[Place, set[ties.Key]] = {}
+    for s in made.steps:
+        if s.action is Action.REDACT:
+            continue  # named in the same text again, or not at all
+        # A row that went and is there again has to go again.
+        if s.action is not Action.DELETE or (s.system, s.dataset) not in among:
+            keys = planned.setdefault((s.system, s.dataset), set())
+            keys |= {ties.norm(key) for key in s.keys.values}
+    first = 1 + max((s.number for s in made.steps), default=0)
+    added: list[Step] = []
+    for s in again.steps:
+        place = (s.system, s.dataset)
+        if place in hanging and s.system not in stopped:
+            old = planned.get(place, set())
+            rows = tuple(row for row in s.keys.rows if ties.norm(row[1]) not in old)
+            if rows:
+                table = KeyTable(s.keys.fields, rows)
+                added.append(replace(s, number=first + len(added), keys=table))
+    if not back and not added:
+        return made
+    had = {p.system for p in made.systems}
+    extended = replace(
+        made,
+        steps=(*made.steps, *added),
+        systems=(*made.systems, *(p for p in again.systems if p.system not in had)),
+        unreached=tuple((s, why) for s, why in sorted(stopped.items()) if s in concerned),
+    )
+    hers: dict[Place, KeyTable] = {}
+    for s in added:
+        if s.action is Action.REDACT:
+            continue  # rows of others
+        place = (s.system, s.dataset)
+        rows = hers[place].rows if place in hers else ()
+        hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
+    known = known_by(known, controller, hers)
+    with controller.database.connection() as connection:
+        controller.cases.extend_plan(case, extended, added, now, connection=connection)
+        keep(controller, case, extended, known, values, actor, now, connection)
+    return extended
+
+
+def values_of(controller: Controller, case: Case) -> dict[Place, KeyTable]:
+    """The values by which her rows led to others when the case was planned, unsealed."""
+    found: dict[Place, KeyTable] = {}
+    for at, table in (controller.cases.sealed_keys(case, _VALUES) or KeySet()).items():
+        system, _, dataset = at.partition(_BETWEEN)
+        found[system, dataset] = table
+    return found
+
+
+def met_again(
+    controller: Controller,
+    case: Case,
+    made: Plan,
+    people: Sequence[Sequence[Identifier]],
+    among: frozenset[Place],
+    now: dt.datetime,
+) -> tuple[dict[Place, int], dict[str, str]]:
+    """Rows of hers, and texts that name her, although all steps are done; systems not asked.
+
+    The same search as in the beginning, by the same identifiers and by the values that led from
+    her rows to others: what a trigger, an import or another program wrote meanwhile is met.
+    """
+    located = controller.locate(people, values=values_of(controller, case))
+    there = controller.keys(located)
+    staying: dict[Place, set[ties.Key]] = {}
+    for s in made.steps:
+        if s.action not in (Action.DELETE, Action.REDACT):
+            keys = staying.setdefault((s.system, s.dataset), set())
+            keys |= {ties.norm(key) for key in s.keys.values}
+    met: dict[Place, int] = {}
+    for place, table in there.items():
+        old = staying.get(place, set())
+        rows = sum(ties.norm(key) not in old for key in table.values)
+        # Of what people answer for, only their word is known.
+        if rows and place in among and not controller.abilities[place[0]].word:
+            met[place] = rows
+    about = searched_by(sought(controller, case, people), made)
+    named, away = free_text.left(controller, about, there, now)
+    for place, rows in named.items():
+        if place in among:
+            met[place] = met.get(place, 0) + rows
+    return met, {**away, **located.unreached}
+
+
+def searched_by(known: Sequence[Sequence[Identifier]], made: Plan) -> list[list[Identifier]]:
+    """By what texts of others are searched once more: also by what they were searched by before."""
+    more = mentions.needles(made)
+    return [
+        [*one, *(Identifier(kind, value) for kind, value in more.get(who, ()))]
+        for who, one in enumerate(known)
+    ]
+
+
+def still_known(
+    controller: Controller, case: Case, made: Plan, people: Sequence[Sequence[Identifier]]
+) -> anonymity.Tested:
+    """A result as it is after the test whether rows that were made anonymous lead to anybody."""
+    names = [one for person in sought(controller, case, people) for one in person]
+    former = controller.cases.sealed_keys(case, _FORMER) or KeySet()
+    values = [str(key[0]) for table in former.values() for _, key in table.rows]
+    return anonymity.proven(controller, made, names, values)

@@ -1,0 +1,448 @@
+"""Rectification (GDPR Art. 16): put right at the source and in its copies, and kept right.
+
+The source is a field of the map. A copy is a field of the same category (or naming the person by
+the same kind of identifier) in her rows, in whatever system, that holds the same wrong value.
+What a law keeps stays as it was. Each correction is remembered, the wrong value as a keyed hash:
+an import that brings it back is found, and `correct_again` puts it right once more.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kept.controller import Controller, Located, Place
+from kept.database import Connection
+from kept.datamap.map import Dataset, Field
+from kept.decide import correct, due, ties
+from kept.duties.rights import carry
+from kept.duties.rights.doubt import refuse_several
+from kept.duties.rights.planning import known_by, subjects_of
+from kept.duties.rights.request import (
+    Request,
+    open_case,
+    require_known_asker,
+    searched,
+    step_document,
+)
+from kept.errors import IdentifierError, UsageError
+from kept.model.plan import Plan, StepResult
+from kept.model.select import KeyRow, KeySet, KeyTable, by_key
+from kept.model.values import Value, coerce, fold, normal
+from kept.records.actor import Actor
+from kept.records.case import Case, State
+from kept.records.declared import SYSTEM
+from kept.records.subject import LINKING
+from kept.terms.identifiers import Identifier
+
+_BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
+#: Under this name is sealed what is put right, until it is.
+_WANTED: Final = "wanted"
+
+
+@dataclass(frozen=True, slots=True)
+class RectifyAnswer:
+    """What was planned and, once executed, what happened.
+
+    `executed` False: nothing was written. `complete` False while a system could not be asked, a
+    step was not read back, or nothing was found to put right.
+    """
+
+    case: str
+    executed: bool
+    complete: bool
+    steps: tuple[StepResult, ...]
+    unreached: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """The answer as JSON; no value, neither the wrong one nor the right."""
+        return {
+            "case": self.case,
+            "right": "rectification",
+            "executed": self.executed,
+            "complete": self.complete,
+            "steps": [step_document(s) for s in self.steps],
+            "unreached": [{"store": s, "why": why} for s, why in self.unreached],
+            "warnings": list(self.warnings),
+            "statements": {s: list(lines) for s, lines in self.statements.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be put right: the field at the source, what stands there, what is right."""
+
+    place: Place
+    field: str
+    wrong: Value
+    right: Value
+
+
+def preview_rectification(
+    controller: Controller, request: Request, at: str, value: str, now: dt.datetime,
+    *, was: str | None = None,
+) -> RectifyAnswer:  # fmt: skip
+    """Open a case and show where the value would be put right; nothing is written."""
+    place, item = _source(controller, at)
+    right = _right(item, value)
+    case, _, people = open_case(controller, "rectification", request, now)
+    if case.state in _BEGUN or case.state is State.CLOSED:
+        raise _ended(case)
+    found, located = _find(controller, case, people)
+    wanted = _wanted(controller, located, found, place, item, right, was)
+    made = _plan(controller, case, located, found, wanted, now)
+    return RectifyAnswer(case.id, False, False, carry.shown(made), made.unreached, made.warnings)
+
+
+def rectify(
+    controller: Controller, request: Request, at: str | None, value: str | None, now: dt.datetime,
+    *, was: str | None = None,
+) -> RectifyAnswer:  # fmt: skip
+    """Put `value` at the field `at` (system.dataset.field) and its copies, and remember it.
+
+    `was` names the wrong value where her rows hold several. Given a case that was begun, `at`
+    and `value` are known and not asked again. Raises UsageError for a field that cannot be put
+    right so, or where nothing says which value is the wrong one.
+    """
+    if request.case is None or at is not None or value is not None:
+        if at is None or value is None:
+            raise UsageError(
+                "it is not said what is to be put right", expected="the field and its right value"
+            )
+        place, item = _source(controller, at)
+        right = _right(item, value)
+    case, actor, people = open_case(controller, "rectification", request, now)
+    require_known_asker(case)
+    with controller.cases.alone(case) as case:
+        if case.state is State.CLOSED:
+            raise _ended(case)
+        found, located = _find(controller, case, people)
+        if case.state in _BEGUN:
+            wanted = _unsealed(controller, case)
+            made = carry.sealed(controller, case)
+            if made.unreached:
+                again = _plan(controller, case, located, found, wanted, now)
+                made = carry.asked_again(controller, case, made, again, now)
+                with controller.database.connection() as connection:
+                    _remember(controller, case, people, wanted, made, now, connection)
+        else:
+            if at is None:
+                raise UsageError(
+                    "it is not said what is to be put right", expected="the field and its value"
+                )
+            wanted = _wanted(controller, located, found, place, item, right, was)
+            made = _plan(controller, case, located, found, wanted, now)
+            carry.refuse_obstacles(made)
+            case = _commit(controller, case, people, wanted, made, actor, now)
+        carried = carry.carry_out(controller, case, made, actor, now)
+        complete = carried.done and not made.unreached and bool(made.steps)
+        complete = complete and searched(controller, people)
+        case = controller.cases.get(case.id)
+        with controller.database.connection() as connection:
+            if complete:
+                entry = carry.closed(case, made, carried, now, complete=True)
+                controller.ledger.append_in(connection, [entry])
+            controller.cases.finish(case, complete, actor, now, connection=connection)
+        return RectifyAnswer(
+            case.id, True, complete, carried.steps, made.unreached, made.warnings,
+            carried.statements,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A correction whose wrong value stands there again, in `rows` rows of the person."""
+
+    subject: int
+    where: str
+    rows: int
+
+
+def undone(controller: Controller) -> Iterator[Undone]:
+    """The corrections that something undid. Counts only; systems that are away are left out."""
+    inspector = controller.inspect()
+    for subject, keys, hashes in _remembered(controller):
+        for (system, dataset, name), wrong in hashes.items():
+            table = keys.get((system, dataset))
+            if table is None:
+                continue
+
+            def meant(value: Value, wrong: frozenset[bytes] = wrong, of: int = subject) -> bool:
+                return controller.corrections.hash_of(of, value) in wrong
+
+            rows = inspector.holding(system, dataset, table, name, meant)
+            if rows:
+                yield Undone(subject, ".".join((system, dataset, name)), rows)
+
+
+def correct_again(
+    controller: Controller, now: dt.datetime, *, actor: str, role: str
+) -> list[RectifyAnswer]:
+    """Put right once more what something undid, each in a case of its own."""
+    answers = []
+    for correction in controller.corrections.all():
+        people = (tuple(i for i, _ in controller.subjects.identifiers(correction.subject)),)
+        place = (correction.system, correction.dataset)
+        located = controller.locate(people)
+        table = controller.keys(located).get(place)
+        if table is None:
+            continue
+        again = None
+        for _, said in _values(controller, located, place, table, correction.field):
+            if controller.corrections.hash_of(correction.subject, said) == correction.wrong:
+                again = said
+        if again is None or correction.right is None:
+            continue
+        request = Request(
+            people, actor, role, override="a correction that was asked for before was undone"
+        )
+        answers.append(
+            rectify(
+                controller, request, correction.where, str(correction.right), now, was=str(again)
+            )
+        )
+    return answers
+
+
+def _remembered(
+    controller: Controller,
+) -> Iterator[tuple[int, Mapping[Place, KeyTable], dict[tuple[str, str, str], frozenset[bytes]]]]:
+    """By person: her rows, and the hashes of what is wrong, field by field."""
+    by: dict[int, dict[tuple[str, str, str], set[bytes]]] = {}
+    for one in controller.corrections.all():
+        fields = by.setdefault(one.subject, {})
+        fields.setdefault((one.system, one.dataset, one.field), set()).add(one.wrong)
+    for subject, fields in by.items():
+        named = [i for i, _ in controller.subjects.identifiers(subject)]
+        keys = controller.keys(controller.locate([named]))
+        yield subject, keys, {f: frozenset(h) for f, h in fields.items()}
+
+
+def _source(controller: Controller, at: str) -> tuple[Place, Field]:
+    """The field that a name `system.dataset.field` means, if it can be put right."""
+    system, _, rest = at.partition(".")
+    name, _, last = rest.rpartition(".")
+    there = controller.datamap.systems.get(system)
+    dataset = there.datasets.get(name) if there else None
+    item = dataset.fields.get(last) if dataset else None
+    if dataset is None or item is None or system == SYSTEM.name:
+        raise UsageError(
+            "there is no such field in the map",
+            expected="system.dataset.field, as the map names them",
+            fix="see `kept map show`",
+        )
+    why = _unfit(dataset, item)
+    if why:
+        raise UsageError(f"`{at}` cannot be put right: {why}", fix="name the field it comes from")
+    return (system, name), item
+
+
+def _unfit(dataset: Dataset, item: Field) -> str | None:
+    if item.category is None:
+        return "the map does not say that it is personal data"
+    if item.name in dataset.key:
+        return "it is the key of its row"
+    if item.origin == "derived":
+        return "it is made of other data"
+    return None
+
+
+def _right(item: Field, value: str) -> Value:
+    """The value as its column holds it; it is never repeated in an error."""
+    if item.identifies is not None:
+        try:
+            _ = Identifier(item.identifies, value).normalised
+        except IdentifierError:
+            raise UsageError(
+                "the value is not one that this field can hold", expected=str(item.identifies)
+            ) from None
+    if not value.strip():
+        raise UsageError("the right value is empty", expected="a value")
+    right = coerce(value, item.type)
+    if right is None and item.type == "boolean" and value in ("true", "false"):
+        right = value == "true"
+    if right is None:
+        raise UsageError("the value is not one that this field can hold", expected=item.type)
+    return right
+
+
+def _find(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]
+) -> tuple[dict[Place, KeyTable], Located]:
+    located = controller.locate(people)
+    found = controller.keys(located)
+    refuse_several(controller, case, people, found)
+    return {p: table for p, table in found.items() if p[0] != SYSTEM.name}, located
+
+
+def _values(
+    controller: Controller, located: Located, place: Place, table: KeyTable, name: str
+) -> Iterator[tuple[KeyRow, Value]]:
+    """Her rows of a dataset, each with what one field of it says. For her own case only."""
+    select = by_key(place[1], table, tuple(dict.fromkeys((*table.fields, name))))
+    asked = Located(located.people, {place[0]: (select,)})
+    for _, batch in controller.read(asked):
+        at = [batch.columns.index(k) for k in table.fields]
+        value = batch.columns.index(name)
+        for who, row in zip(batch.persons, batch.rows, strict=True):
+            yield (who, tuple(row[i] for i in at)), row[value]
+    located.unreached.update(asked.unreached)
+
+
+def _same(item: Field, one: Value, other: Value) -> bool:
+    """Whether two values are the same, however spelt where spelling does not count."""
+    if one is None or other is None:
+        return one is other
+    if isinstance(one, str) and isinstance(other, str) and (item.folded or item.identifies):
+        return fold(one) == fold(other)
+    return normal(one) == normal(other)
+
+
+def _wanted(
+    controller: Controller, located: Located, found: Mapping[Place, KeyTable], place: Place,
+    item: Field, right: Value, was: str | None,
+) -> _Wanted:  # fmt: skip
+    """What stands at the source, which has to be one value."""
+    table = found.get(place)
+    if table is None:
+        away = located.unreached.get(place[0])
+        raise UsageError(
+            f"`{place[0]}.{place[1]}` holds nothing of hers"
+            if away is None
+            else f"`{place[0]}` could not be asked: {away}",
+            fix="name the field at which her value stands",
+        )
+    said = [v for _, v in _values(controller, located, place, table, item.name)]
+    if was is not None:
+        given = coerce(was, item.type)
+        said = [v for v in said if v is not None and _same(item, v, given)]
+    other = [v for v in said if not _same(item, v, right)]
+    distinct: list[Value] = []
+    for value in other:
+        if not any(_same(item, value, known) for known in distinct):
+            distinct.append(value)
+    if len(distinct) > 1:
+        raise UsageError(
+            f"her rows of `{place[0]}.{place[1]}` hold {len(distinct)} values in `{item.name}`",
+            expected="one that is wrong",
+            fix="say which is wrong with --was",
+        )
+    if not distinct and not said:
+        raise UsageError(
+            "what was said to be wrong stands nowhere in her rows", fix="see what is held first"
+        )
+    # Right at the source already: it may still be wrong in a copy.
+    wrong = distinct[0] if distinct else coerce(was, item.type) if was is not None else said[0]
+    return _Wanted(place, item.name, wrong, right)
+
+
+def _plan(
+    controller: Controller, case: Case, located: Located, found: Mapping[Place, KeyTable],
+    wanted: _Wanted, now: dt.datetime,
+) -> Plan:  # fmt: skip
+    """Where the wrong value stands in her rows, and the steps that put it right. Reads only."""
+    datamap = controller.realised({system for system, _ in found})
+    source = datamap.dataset(*wanted.place).fields[wanted.field]
+    wrong: list[correct.Wrong] = []
+    warnings: list[str] = [*located.warnings]
+    for place, table in found.items():
+        dataset = datamap.dataset(*place)
+        for item in correct.copies(dataset, source):
+            here = place == wanted.place and item.name == wanted.field
+            if item.name in dataset.key or (wanted.wrong is None and not here):
+                continue
+            rows, differing = [], 0
+            for row, said in _values(controller, located, place, table, item.name):
+                if _same(source, said, wanted.wrong):
+                    rows.append(row)
+                elif said is not None and not _same(source, said, wanted.right):
+                    differing += 1
+            where = ".".join((*place, item.name))
+            right = coerce(wanted.right, item.type)
+            if rows and right is not None:
+                wrong.append(
+                    correct.Wrong(place, item.name, KeyTable(table.fields, tuple(rows)), right)
+                )
+            elif rows:
+                warnings.append(f"`{where}` holds a copy in another form; it was left as it is")
+            if differing and not here:
+                warnings.append(
+                    f"`{where}` says something else in {differing} of her rows; they were left as"
+                    " they are"
+                )
+    for place in sorted(found):
+        made_of = [f.name for f in datamap.dataset(*place).fields.values() if f.origin == "derived"]
+        if made_of and any(one.place == place for one in wrong):
+            warnings.append(
+                f"{', '.join(f'`{n}`' for n in made_of)} of `{'.'.join(place)}` is made of other"
+                " data; have it made anew"
+            )
+    hit = {one.place: one.rows for one in wrong}
+    laws = due.laws(controller.bundle.retention)
+    known = known_by(located.people, controller, found)
+    holds = controller.holds.applying(list(subjects_of(controller, case, known)), now)
+    asked = ties.questions(
+        datamap, hit, laws, [(h.system, h.dataset) for h in holds], controller.foreign_keys()
+    )
+    dates, tied = controller.answer(asked)
+    today = now.astimezone(dt.UTC).date()
+    held = due.statutory(datamap, hit, laws, dates, tied, today)
+    abilities = {s: a for s, a in controller.abilities.items() if s not in located.unreached}
+    return correct.plan(
+        datamap, wrong, held, abilities, unreached=located.unreached, warnings=warnings
+    )
+
+
+def _commit(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], wanted: _Wanted,
+    made: Plan, actor: Actor, now: dt.datetime,
+) -> Case:  # fmt: skip
+    """The plan, what is put right, and the memory of it, before the first write."""
+    with controller.database.connection() as connection:
+        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
+        for state in (State.APPROVED, State.EXECUTING):
+            case = controller.cases.move(case, state, actor, now, connection=connection)
+        row = (*wanted.place, wanted.field, wanted.wrong, wanted.right)
+        table = KeyTable(("system", "dataset", "field", "wrong", "right"), ((0, row),))
+        controller.cases.seal_keys(case, _WANTED, KeySet({_WANTED: table}), connection=connection)
+        entries = carry.planned(case, "rectification", made, actor, now)
+        controller.ledger.append_in(connection, entries)
+        _remember(controller, case, people, wanted, made, now, connection)
+    return case
+
+
+def _remember(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], wanted: _Wanted,
+    made: Plan, now: dt.datetime, connection: Connection,
+) -> None:  # fmt: skip
+    """Remember the correction, and by a new identifier also her."""
+    fields = [(s.system, s.dataset, name) for s in made.steps for name in s.assign]
+    evidence = "verified" if case.evidence else "asserted"
+    subject = controller.subjects.of(people[0], now, evidence=evidence, connection=connection)
+    controller.corrections.add(
+        subject, fields, wanted.wrong, wanted.right, now, connection=connection
+    )
+    kind = controller.datamap.dataset(*wanted.place).fields[wanted.field].identifies
+    if kind in LINKING:
+        one = Identifier(str(kind), str(wanted.right))
+        if set(controller.subjects.find([one], connection=connection)) <= {subject}:
+            controller.subjects.link(subject, [one], "used", now, connection=connection)
+
+
+def _unsealed(controller: Controller, case: Case) -> _Wanted:
+    sealed = controller.cases.sealed_keys(case, _WANTED)
+    if sealed is None:
+        raise _ended(case)
+    ((_, (system, dataset, name, wrong, right)),) = sealed[_WANTED].rows
+    return _Wanted((str(system), str(dataset)), str(name), wrong, right)
+
+
+def _ended(case: Case) -> UsageError:
+    return UsageError(
+        f"case {case.id} is {case.state}; it cannot be planned any more",
+        fix="open a new case for the same person, or go on with --yes",
+    )

@@ -1,0 +1,261 @@
+"""Restriction (GDPR Art. 18): what is held stays and is not used, until she was told otherwise.
+
+Storing, legal claims, the protection of others and an important public interest are left, and
+what she agrees to. The case stands open as long as the restriction does. Lifting it takes two
+steps: that she was told is recorded, and after that it is lifted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from kept.controller import Controller
+from kept.duties.rights.choice import (
+    ChoiceAnswer,
+    Whom,
+    channel_of,
+    held_at_the_door,
+    judged,
+    known_purposes,
+    known_region,
+    refuse_ended,
+    told,
+    whom,
+)
+from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case, require_known_asker
+from kept.errors import Denied, UsageError
+from kept.ledger.entry import Entry, name
+from kept.model.select import KeySet, KeyTable
+from kept.records.actor import Actor
+from kept.records.case import Case, State
+from kept.terms.identifiers import Identifier
+
+#: Why she asks, as the law lists it (GDPR Art. 18(1)), in words for people.
+GROUNDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "accuracy": "whether the data is right is being checked",
+        "unlawful": "its use is unlawful, and she wants it restricted rather than erased",
+        "claims": "she needs it for legal claims",
+        "objection": "an objection is being weighed",
+    }
+)
+
+_FRESH: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED)
+#: While a case is in one of these its restriction is in force.
+IN_FORCE: Final = (State.EXECUTED, State.CHECKED, State.NOTIFIED)
+_FACT: Final = "restricted"
+#: Under this name is sealed whom the restriction was recorded for.
+_BOUND: Final = "restricted"
+_STOPS: Final = "not used while it is restricted"
+_LEFT: Final = "the law leaves this although it is restricted (GDPR Art. 18(2))"
+_AGREED: Final = "she agreed to it although it is restricted"
+
+
+def preview_restriction(
+    controller: Controller, request: Request, ground: str, now: dt.datetime,
+    *, but: Sequence[str] = (), region: str = "unknown",
+) -> ChoiceAnswer:  # fmt: skip
+    """Open a case and show what a restriction would stop; nothing is recorded."""
+    _known_ground(ground)
+    region = known_region(region)
+    but = known_purposes(controller.bundle, but) if but else ()
+    case, _, people = open_case(controller, "restriction", request, now)
+    refuse_ended(case, *_FRESH)
+    return _answer(controller, case, whom(controller, case, people), but, region, executed=False)
+
+
+def restrict(
+    controller: Controller, request: Request, ground: str, now: dt.datetime,
+    *, but: Sequence[str] = (), region: str = "unknown",
+) -> ChoiceAnswer:  # fmt: skip
+    """Record the restriction, for one of GROUNDS; what is in `but` she agrees to all the same.
+
+    Given a case whose restriction is in force: what is in `but` is added, and identifiers found
+    in a system that was away. `complete` says that it is in force, for all that leads to her.
+    """
+    _known_ground(ground)
+    region = known_region(region)
+    but = known_purposes(controller.bundle, but) if but else ()
+    case, actor, people = open_case(controller, "restriction", request, now)
+    require_known_asker(case)
+    with controller.cases.alone(case) as case:
+        refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
+        her = whom(controller, case, people)
+        case = _record(controller, case, her, people, ground, but, actor, now)
+        held = held_at_the_door(controller, people, [_FACT], now)
+        # Not complete as a case: it ends when the restriction does.
+        case = controller.cases.finish(case, False, actor, now)
+        return _answer(
+            controller, case, her, but, region, executed=True,
+            complete=held and not her.unreached,
+        )  # fmt: skip
+
+
+def notify(
+    controller: Controller, case_id: str, words: str, *, actor: str, role: str, now: dt.datetime
+) -> Case:
+    """Record that she was told that the restriction is to be lifted: how and when, in `words`.
+
+    Raises UsageError without words, or where no restriction is in force in this case.
+    """
+    if not words.strip():
+        raise UsageError("nothing says how she was told", fix="say in words how and when")
+    case, who = _restriction(controller, case_id, actor, role, now)
+    with controller.cases.alone(case) as case, controller.database.connection() as connection:
+        refuse_ended(case, State.CHECKED)
+        case = controller.cases.move(
+            case, State.NOTIFIED, who, now, words=words, connection=connection
+        )
+        controller.ledger.append_in(connection, [_moved(case, "notified", words, role, now)])
+    return case
+
+
+def lift(
+    controller: Controller, case_id: str, reason: str, *, actor: str, role: str, now: dt.datetime
+) -> tuple[Case, bool]:
+    """Lift the restriction of a case, after she was told; the case, closed.
+
+    Also whether data may be used again: False while another case restricts it. Raises Denied
+    before she was told.
+    """
+    if not reason.strip():
+        raise UsageError("no reason is given", fix="say in words why it is lifted")
+    case, who = _restriction(controller, case_id, actor, role, now)
+    with controller.cases.alone(case) as case:
+        refuse_ended(case, State.CHECKED, State.NOTIFIED)
+        when = [e.at for e in controller.cases.events(case) if e.state is State.NOTIFIED]
+        if case.state is not State.NOTIFIED or not when or when[-1] >= now:
+            raise Denied(
+                f"the restriction of case {case.id} cannot be lifted before she was told of it",
+                fix=f'tell her, then record it: `kept rights lift --case {case.id} --told "…"`',
+            )
+        bound = controller.cases.sealed_keys(case, _BOUND)
+        rows = [tuple(map(str, key)) for _, key in bound[_BOUND].rows] if bound else []
+        named = [Identifier(kind, value) for kind, value in rows if kind]
+        others = _others(controller, case, named)
+        with controller.database.connection() as connection:
+            for kind, value in () if others else rows:
+                if kind:
+                    controller.suppressions.lift(
+                        Identifier(kind, value), channel=channel_of(_FACT), connection=connection
+                    )
+                else:
+                    subject = int(value)
+                    held = controller.consents.facts(subject, now, connection=connection).held
+                    agreed = [(f, False) for f in sorted(held) if f.startswith("agreed:")]
+                    controller.consents.record(
+                        subject, [(_FACT, False), *agreed], now, source="lifted",
+                        connection=connection,
+                    )  # fmt: skip
+            lifted = Entry("restriction.lifted", now, {"case": case.id, "actor": name(role)})
+            closed = {"case": case.id, "right": "restriction", "complete": True}
+            controller.ledger.append_in(
+                connection,
+                [
+                    _moved(case, "closed", reason, role, now),
+                    *([] if others else [lifted]),
+                    Entry("case.closed", now, closed),
+                ],
+            )
+            case = controller.cases.close(case, reason, who, now, connection=connection)
+        return case, not others
+
+
+def _known_ground(ground: str) -> None:
+    if ground not in GROUNDS:
+        words = "; ".join(f"{key}: {why}" for key, why in GROUNDS.items())
+        raise UsageError("there is no such ground for a restriction", expected=words)
+
+
+def _restriction(
+    controller: Controller, case_id: str, actor: str, role: str, now: dt.datetime
+) -> tuple[Case, Actor]:
+    if role not in MAY_OVERRIDE:
+        raise Denied(
+            f"the role `{role}` may not lift a restriction",
+            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
+        )
+    case = controller.cases.get(case_id)
+    if case.right != "restriction":
+        raise UsageError("the case is about another right", expected="a case about `restriction`")
+    return case, controller.actors.of(actor, role, now)
+
+
+def _moved(case: Case, state: str, words: str, role: str, now: dt.datetime) -> Entry:
+    digest = hashlib.sha256(words.encode()).hexdigest()
+    body = {"case": case.id, "state": state, "reason": digest, "actor": name(role)}
+    return Entry("case.moved", now, body)
+
+
+def _others(controller: Controller, case: Case, named: Sequence[Identifier]) -> bool:
+    """Whether another case restricts what this one did."""
+    return any(
+        one.id != case.id and one.right == "restriction" and one.state in IN_FORCE
+        for i in named
+        for one in controller.cases.naming(i)
+    )
+
+
+def _record(
+    controller: Controller, case: Case, her: Whom, people: Sequence[Sequence[Identifier]],
+    ground: str, but: Sequence[str], actor: Actor, now: dt.datetime,
+) -> Case:  # fmt: skip
+    """All of it in one transaction, with its entry."""
+    first = case.state in _FRESH
+    todo = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
+    subjects = her.subjects
+    with controller.database.connection() as connection:
+        if case.state is not State.EXECUTED:
+            for state in todo if first else todo[2:]:
+                case = controller.cases.move(case, state, actor, now, connection=connection)
+        if but and not subjects:
+            # A consent is that of somebody; a restriction holds for whoever is met.
+            evidence = "verified" if case.evidence else "asserted"
+            subjects = (
+                controller.subjects.of(people[0], now, evidence=evidence, connection=connection),
+            )
+        for subject in subjects:
+            facts = [(_FACT, True), *((f"agreed:{p}", True) for p in but)]
+            controller.consents.record(subject, facts, now, source="request", connection=connection)
+        controller.suppressions.add(
+            her.identifiers, now, channel=channel_of(_FACT), source="restriction",
+            connection=connection,
+        )  # fmt: skip
+        before = controller.cases.sealed_keys(case, _BOUND)
+        rows = [
+            *(before[_BOUND].rows if before else ()),
+            *((0, (i.kind, i.value)) for i in her.identifiers),
+            *((0, ("", str(subject))) for subject in subjects),
+        ]
+        table = KeyTable(("kind", "value"), tuple(dict.fromkeys(rows)))
+        controller.cases.seal_keys(case, _BOUND, KeySet({_BOUND: table}), connection=connection)
+        if first:
+            body = {"case": case.id, "ground": name(ground), "source": "request",
+                    "actor": name(actor.role)}  # fmt: skip
+            controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
+    return case
+
+
+def _answer(
+    controller: Controller, case: Case, her: Whom, but: Sequence[str], region: str,
+    *, executed: bool, complete: bool = False,
+) -> ChoiceAnswer:  # fmt: skip
+    words = controller.bundle.vocabulary
+    agreed = {q for p in but for q in words.below("purposes", p)}
+    met = judged(controller, [_FACT], region)
+    going = tuple(
+        told(controller, e, _AGREED if e.stops else _LEFT)
+        for e in met
+        if not e.stops or e.activity.purpose in agreed
+    )
+    stops = tuple(
+        told(controller, e, _STOPS) for e in met if e.stops and e.activity.purpose not in agreed
+    )
+    return ChoiceAnswer(
+        case.id, "restriction", executed, complete, case.state.value, stops, (), going, (),
+        her.unreached, her.warnings,
+    )  # fmt: skip

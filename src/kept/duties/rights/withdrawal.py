@@ -1,0 +1,311 @@
+"""Withdrawal of consent (GDPR Art. 7(3)): forward only, and nothing but what rests on it.
+
+What was done before stays as lawful as it was: the history of her consents is added to, never
+changed. What rests on other grounds goes on, and the answer lists it. Data that nothing else
+may be done with any more is due: it goes with `erase`, in the same case.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from kept.controller import Controller, Located, Place
+from kept.decide import due, ties
+from kept.decide.effects import Effect
+from kept.decide.facts import known_basis
+from kept.decide.plan import plan as make_plan
+from kept.duties.rights import carry
+from kept.duties.rights.choice import (
+    ChoiceAnswer,
+    Told,
+    Whom,
+    going_on,
+    held_at_the_door,
+    judged,
+    known_purposes,
+    known_region,
+    refuse_ended,
+    told,
+    whom,
+)
+from kept.duties.rights.request import Request, open_case, require_known_asker
+from kept.ledger.entry import Entry, name
+from kept.model.plan import Action, Plan, Reason, StepResult
+from kept.model.select import KeyTable, by_key
+from kept.records.actor import Actor
+from kept.records.case import Case, State
+from kept.terms.identifiers import Identifier
+
+_FRESH: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED)
+_BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
+#: A row stamped with one of these does not rest on consent, whatever its table is for.
+_OTHER_GROUNDS: Final = ("contract", "legal-obligation")
+
+_FROZEN: Final = "restricted"
+
+
+def preview_withdrawal(
+    controller: Controller, request: Request, purposes: Sequence[str], now: dt.datetime,
+    *, region: str = "unknown",
+) -> ChoiceAnswer:  # fmt: skip
+    """Open a case and show what a withdrawal would stop, leave and make due; nothing is done."""
+    purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
+    case, _, people = open_case(controller, "withdrawal", request, now)
+    refuse_ended(case, *_FRESH)
+    her = whom(controller, case, people)
+    made = _due(controller, case, people, her, _parts(controller, her, purposes, now), region, now)
+    return _answer(controller, case, her, purposes, region, carry.shown(made), made, executed=False)
+
+
+def withdraw(
+    controller: Controller, request: Request, purposes: Sequence[str], now: dt.datetime,
+    *, region: str = "unknown", erase: bool = False,
+) -> ChoiceAnswer:  # fmt: skip
+    """Record the withdrawal; with `erase`, also erase what is due because of it.
+
+    Given a case that was begun, go on with what is left of it; its purposes are known then.
+    `complete` False while data is due, or a system could not be asked.
+    """
+    region = known_region(region)
+    if request.case is None:
+        purposes = known_purposes(controller.bundle, purposes)
+    case, actor, people = open_case(controller, "withdrawal", request, now)
+    require_known_asker(case)
+    with controller.cases.alone(case) as case:
+        refuse_ended(case, *_FRESH, *_BEGUN)
+        her = whom(controller, case, people)
+        if case.state in _BEGUN:
+            parts = purposes = _recorded(controller, case)
+            made = carry.sealed(controller, case)
+            if made.unreached:
+                again = _due(controller, case, people, her, parts, region, now)
+                made = carry.asked_again(controller, case, made, again, now)
+        else:
+            purposes = known_purposes(controller.bundle, purposes)
+            parts = _parts(controller, her, purposes, now)
+            made = _due(controller, case, people, her, parts, region, now)
+            case = _record(controller, case, her, people, parts, made, actor, now)
+        steps, statements = carry.shown(made), {}
+        done = not made.steps
+        if erase and made.steps:
+            carry.refuse_obstacles(made)
+            carried = carry.carry_out(controller, case, made, actor, now, her.identifiers)
+            case = controller.cases.get(case.id)
+            steps, statements, done = carried.steps, dict(carried.statements), carried.done
+        else:
+            carried = carry.Carried((), {})
+            if case.state is not State.EXECUTED:
+                for state in (State.EXECUTING, State.EXECUTED):
+                    if case.state is not state:
+                        case = controller.cases.move(case, state, actor, now)
+        held = held_at_the_door(controller, people, [f"withdrawn:{p}" for p in parts], now)
+        complete = held and done and not made.unreached and not her.unreached
+        with controller.database.connection() as connection:
+            if complete:
+                entry = carry.closed(case, made, carried, now, complete=True)
+                controller.ledger.append_in(connection, [entry])
+            case = controller.cases.finish(case, complete, actor, now, connection=connection)
+        return _answer(
+            controller, case, her, purposes, region, steps, made, executed=True,
+            complete=complete, statements=statements,
+        )  # fmt: skip
+
+
+def _parts(
+    controller: Controller, her: Whom, purposes: Sequence[str], now: dt.datetime
+) -> tuple[str, ...]:
+    """The purposes for each of which it is recorded: those that activities serve or that she
+    agreed to, at or below what she named. So a later consent to one of them is one.
+    """
+    words = controller.bundle.vocabulary
+    agreed = {
+        fact.partition(":")[2]
+        for facts in controller.consents.facts_of(her.subjects, now)
+        for fact in facts.held
+        if fact.startswith("consent:")
+    }
+    served = {a.purpose for a in controller.bundle.activities.values()} | agreed
+    found: dict[str, None] = {}
+    for purpose in purposes:
+        below = served & words.below("purposes", purpose)
+        found.update(dict.fromkeys(sorted(below) or [purpose]))
+    return tuple(found)
+
+
+def _record(
+    controller: Controller, case: Case, her: Whom, people: Sequence[Sequence[Identifier]],
+    parts: Sequence[str], made: Plan, actor: Actor, now: dt.datetime,
+) -> Case:  # fmt: skip
+    """The plan, her choice and its entries, in one transaction."""
+    layout = controller.rules.layout
+    facts = [
+        (f"{kind}:{p}", kind == "withdrawn") for p in parts for kind in ("consent", "withdrawn")
+    ]
+    with controller.database.connection() as connection:
+        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
+        for state in (State.APPROVED, State.EXECUTING):
+            case = controller.cases.move(case, state, actor, now, connection=connection)
+        subjects = her.subjects
+        evidence = "verified" if case.evidence else "asserted"
+        if not subjects:
+            # A choice that nobody is known for yet would be met by nobody's next decision.
+            new = controller.subjects.of(people[0], now, evidence=evidence, connection=connection)
+            subjects = (new,)
+        words = [
+            layout.word(f)
+            for f in controller.consents.facts_of(subjects, now, connection=connection)
+        ]
+        if len(subjects) == 1:
+            controller.subjects.link(
+                subjects[0], her.identifiers, "used", now, connection=connection
+            )
+        for subject in subjects:
+            controller.consents.record(subject, facts, now, source="request", connection=connection)
+        entries = [
+            Entry(
+                "consent.withdrawn",
+                now,
+                {
+                    "purpose": name(p),
+                    "case": case.id,
+                    "source": "request",
+                    "actor": name(actor.role),
+                    "had": any(word & layout.place.get(f"consent:{p}", 0) for word in words),
+                },
+            )
+            for p in parts
+        ]
+        if made.steps:
+            entries += carry.planned(case, "withdrawal", made, actor, now)
+        controller.ledger.append_in(connection, entries)
+    return case
+
+
+def _recorded(controller: Controller, case: Case) -> tuple[str, ...]:
+    """The purposes of a case that was begun, from its entries."""
+    return tuple(
+        str(e.body["purpose"])
+        for _, e in controller.ledger.entries(kind="consent.withdrawn")
+        if e.body.get("case") == case.id
+    )
+
+
+def _due(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], her: Whom,
+    parts: Sequence[str], region: str, now: dt.datetime,
+) -> Plan:  # fmt: skip
+    """The plan for her rows that nothing may be done with any more. Reads only."""
+    facts = {f for i in her.identifiers for f in controller.facts(i, now).held}
+    kinds = {f.partition(":")[0] for f in facts}
+    taken = {f"withdrawn:{p}" for p in parts}
+    taken |= {f for f in facts if f.partition(":")[0] in ("withdrawn", "objection")}
+    going = {e.activity.id for e in judged(controller, taken, region) if not e.stops}
+    over = {e.activity.id for e in judged(controller, [f"withdrawn:{p}" for p in parts], region)
+            if e.stops}  # fmt: skip
+    found = {}
+    for place, table in her.rows.items():
+        activities = controller.datamap.dataset(*place).activities
+        if over.intersection(activities) and going.isdisjoint(activities):
+            found[place] = table
+    unreached = dict(her.unreached)
+    found = _on_consent(controller, people, found, unreached)
+    laws = due.laws(controller.bundle.retention)
+    subjects = dict.fromkeys(her.subjects, 0)
+    holds = controller.holds.applying(list(subjects), now)
+    datamap = controller.realised({system for system, _ in found})
+    foreign = controller.foreign_keys()
+    asked = ties.questions(datamap, found, laws, [(h.system, h.dataset) for h in holds], foreign)
+    dates, tied = controller.answer(asked)
+    today = now.astimezone(dt.UTC).date()
+    scopes = [due.HoldScope(_restricted(controller), 0)] if _FROZEN in kinds else []
+    scopes += [due.HoldScope(h.reason(), 0 if h.subject else None, h.system, h.dataset)
+              for h in holds]  # fmt: skip
+    held = due.merge(
+        due.statutory(datamap, found, laws, dates, tied, today),
+        due.explicit(found, scopes, today),
+    )
+    abilities = {s: a for s, a in controller.abilities.items() if s not in unreached}
+    made = make_plan(
+        "withdrawal", datamap, found, held, tied, abilities, people=len(people),
+        foreign_keys=foreign, unreached=unreached, clause=_clause(controller),
+    )  # fmt: skip
+    # What a law keeps stays where it is: it is hers to ask for its erasure, which isolates it.
+    steps = tuple(
+        replace(s, action=Action.RETAIN, assign={}) if s.action is Action.ISOLATE else s
+        for s in made.steps
+    )
+    return controller.anonymity.settled(replace(made, steps=steps))
+
+
+def _restricted(controller: Controller) -> Reason:
+    """Why nothing of hers goes by itself while its use is restricted."""
+    words = "Its use is restricted at her wish, so it stays until that is lifted."
+    return Reason(words, "GDPR Art. 18", None, _clause(controller))
+
+
+def _clause(controller: Controller) -> str:
+    """The first clause of the activity that carries out rights."""
+    for activity in controller.bundle.activities.values():
+        if activity.purpose == "rights" and activity.clauses:
+            return activity.clauses[0]
+    return next(iter(controller.bundle.clauses))
+
+
+def _on_consent(
+    controller: Controller, people: Sequence[Sequence[Identifier]],
+    found: Mapping[Place, KeyTable], unreached: dict[str, str],
+) -> dict[Place, KeyTable]:  # fmt: skip
+    """Without rows on which it is stamped that they rest on a contract or a law."""
+    words = controller.bundle.vocabulary
+    kept = dict(found)
+    for place, table in found.items():
+        dataset = controller.datamap.dataset(*place)
+        stamp = next((f.name for f in dataset.fields.values() if f.stamp == "basis"), None)
+        if stamp is None:
+            continue
+        select = by_key(place[1], table, (*dataset.key, stamp))
+        asked = Located(tuple(map(tuple, people)), {place[0]: (select,)})
+        rows = []
+        for _, batch in controller.read(asked):
+            at = [batch.columns.index(f) for f in dataset.key]
+            basis = batch.columns.index(stamp)
+            rows += [
+                (who, tuple(row[i] for i in at))
+                for who, row in zip(batch.persons, batch.rows, strict=True)
+                if known_basis(words, str(row[basis])) not in _OTHER_GROUNDS
+            ]
+        unreached.update(asked.unreached)
+        kept[place] = KeyTable(table.fields, tuple(rows))
+    return {place: table for place, table in kept.items() if table.rows}
+
+
+def _answer(
+    controller: Controller, case: Case, her: Whom, purposes: Sequence[str], region: str,
+    steps: tuple[StepResult, ...], made: Plan, *, executed: bool, complete: bool = False,
+    statements: Mapping[str, tuple[str, ...]] | None = None,
+) -> ChoiceAnswer:  # fmt: skip
+    words = controller.bundle.vocabulary
+    parts = {q for p in purposes for q in words.below("purposes", p)}
+    met = judged(controller, [f"withdrawn:{p}" for p in purposes], region)
+    stops: dict[str, Told] = {}
+    rests: dict[str, Told] = going_on(controller, met, her.rows)
+    for e in met:
+        if e.stops:
+            stops[e.activity.id] = told(controller, e, _why(e))
+        elif e.activity.purpose in parts:
+            rests[e.activity.id] = told(controller, e, "it does not rest on consent")
+    unreached = dict(her.unreached) | dict(made.unreached)
+    return ChoiceAnswer(
+        case.id, "withdrawal", executed, complete, case.state.value, tuple(stops.values()), (),
+        tuple(rests.values()), steps, tuple(sorted(unreached.items())),
+        tuple(dict.fromkeys((*her.warnings, *made.warnings))), statements or {},
+    )  # fmt: skip
+
+
+def _why(effect: Effect) -> str:
+    if effect.basis == "consent":
+        return "it rests on the consent that is withdrawn"
+    return "a withdrawal ends it as an objection would"

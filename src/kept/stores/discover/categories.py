@@ -1,0 +1,191 @@
+"""What columns hold: words and values together, each with its evidence, judged in context.
+
+`raw` looks at a column alone; `verdicts` knows whose rows the table holds: a name in a table
+of products is nobody's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from kept.stores.columns import Column
+from kept.stores.discover import names, words
+from kept.stores.discover.shapes import Profile, Verdict
+from kept.stores.discover.values import Look
+
+#: Shape of values → category, identifier kind, detail, share that is enough, confidence.
+_SHAPES: Final[tuple[tuple[str, str, str | None, str | None, float, float], ...]] = (
+    ("email", "contact.email", "email", None, 0.6, 0.95),
+    ("iban", "transaction.paid", None, "means of payment", 0.6, 0.95),
+    ("card", "transaction.paid", None, "means of payment", 0.8, 0.85),
+    ("agent", "navigation.browser", None, None, 0.6, 0.95),
+    ("hash", "account", None, words.LOG_IN, 0.8, 0.9),
+    ("ip", "navigation.ip", "ip", None, 0.8, 0.9),
+    ("national", "identifier", None, "number given by a state", 0.9, 0.7),
+    ("phone", "contact.phone", "phone", None, 0.8, 0.7),
+    ("coordinate", "navigation.location", None, None, 0.8, 0.8),
+)
+_SAID: Final = {
+    "email": "an e-mail address", "iban": "an IBAN with right check digits",
+    "card": "a card number with a right check digit", "agent": "a browser's name",
+    "hash": "a hashed password", "ip": "an IP address", "phone": "a telephone number",
+    "national": "a state's number with right check digits", "coordinate": "a place on the map",
+    "past-life": "a year in which people alive were born", "name": "a name by its letters",
+    "url": "a web address", "uuid": "a UUID",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a column says by itself. `always`: personal wherever it stands."""
+
+    verdict: Verdict
+    always: bool
+
+
+def raw(profile: Profile, column: Column) -> Raw | None:
+    """The likeliest meaning of a column, without regard to whose rows these are."""
+    look = profile.look(column.name)
+    found = [r for r in (_named(column, look), _shaped(column, look)) if r is not None]
+    if not found:
+        return None
+    if len(found) == 2 and found[0].verdict.category == found[1].verdict.category:
+        return found[0]
+    return max(found, key=lambda r: r.verdict.confidence + 0.1 * r.always)
+
+
+def _named(column: Column, look: Look) -> Raw | None:
+    best: Raw | None = None
+    for meaning, share, said in words.meanings(column.name):
+        if column.type not in meaning.types:
+            continue
+        confidence = (0.55 if meaning.weak else 0.8) * (0.6 + 0.4 * share)
+        why = [f"called `{said}`"]
+        if meaning.shape is not None and look.tried >= 3:
+            part = look.share(meaning.shape)
+            if meaning.shape == "iban":
+                part = max(part, look.share("card"))
+            seen = round(part * look.tried)
+            said_of = _SAID.get(meaning.shape, meaning.shape)
+            if part >= 0.6:
+                confidence = max(confidence, 0.9) + 0.07 * part
+                why.append(f"{seen} of {look.tried} values: {said_of}")
+            elif part < 0.1 and meaning.shape in ("email", "ip", "agent", "phone"):
+                confidence *= 0.5
+                why.append(f"but {seen} of {look.tried} values: {said_of}")
+        if meaning.free_text and look.prose:
+            confidence = max(confidence, 0.85)
+            why.append(f"{look.words:.0f} words a value, most of them different")
+        elif meaning.free_text and look.tried >= 5 and look.words < 2:
+            confidence *= 0.4
+            why.append("single words")
+        verdict = Verdict(
+            meaning.category, min(confidence, 0.98), tuple(why), meaning.identifies,
+            meaning.free_text, meaning.detail,
+        )  # fmt: skip
+        if best is None or verdict.confidence > best.verdict.confidence + 0.01:
+            best = Raw(verdict, meaning.always)
+    return best
+
+
+def _shaped(column: Column, look: Look) -> Raw | None:
+    if column.type not in ("text", "other", "integer") or look.tried < 3:
+        return None
+    for shape, category, identifies, detail, enough, confidence in _SHAPES:
+        part = look.share(shape)
+        if part >= enough and (shape != "phone" or look.share("number") < 0.5):
+            sure = confidence * (0.7 + 0.3 * min(1.0, look.tried / 10)) * part
+            why = (f"{round(part * look.tried)} of {look.tried} values: {_SAID[shape]}",)
+            return Raw(Verdict(category, sure, why, identifies, False, detail), True)
+    if look.prose and column.type != "integer":
+        why = (f"{look.words:.0f} words a value, most of them different",)
+        return Raw(Verdict("free-text", 0.6, why, None, True), False)
+    if look.opaque and {"cookie", "session", "visitor", "tracking"} & set(names.words(column.name)):
+        why = (f"drawn at random: {look.entropy:.1f} bits a character",)
+        return Raw(Verdict("identifier.cookie", 0.75, why, "cookie"), True)
+    return None
+
+
+def verdicts(
+    profile: Profile,
+    person: str | None,
+    raws: dict[str, Raw | None],
+    keys: dict[str, Verdict],
+    money: bool,
+) -> dict[str, Verdict]:
+    """Every column's verdict; `person` is how the table takes part, `keys` those of links.
+
+    `money`: the table is of orders, invoices or payments.
+    """
+    found: dict[str, Verdict] = {}
+    for name, column in profile.table.columns.items():
+        if name in keys:
+            found[name] = keys[name]
+            continue
+        one = raws.get(name)
+        if one is None:
+            found[name] = _nothing(profile, name, person)
+            continue
+        found[name] = _judged(profile, column, one, person, money)
+    return found
+
+
+def _nothing(profile: Profile, name: str, person: str | None) -> Verdict:
+    look = profile.look(name)
+    column = profile.table.columns[name]
+    born = look.share("past-life") > 0.9 and look.share("recent") < 0.05 and look.tried >= 10
+    if born and person is not None and look.distinct > look.seen / 2:
+        return Verdict(
+            "contact", 0.4, ("dates at which people alive may have been born",),
+            detail="date of birth", ask="is this a date of birth?",
+        )  # fmt: skip
+    if look.shapes.get("mentions", 0) and column.type in ("text", "other"):
+        count = look.shapes["mentions"]
+        return Verdict(
+            "free-text", 0.5, (f"{count} of {look.tried} values: text with an address in it",),
+            free_text=True, ask="may people be named in this text?",
+        )  # fmt: skip
+    mails = sum(c.get("email", 0) for c in look.paths.values())
+    if mails:
+        return Verdict(
+            "free-text", 0.7, (f"documents with {mails} e-mail addresses in them",), free_text=True,
+            ask="which places of the document hold personal data?",
+        )  # fmt: skip
+    if person in ("person", "staff") and column.type in ("text", "other", "json", "bytes"):
+        return Verdict(
+            None, 0.5, ("nothing says what it holds, and the row is a person",),
+            ask="does it say something about her?",
+        )  # fmt: skip
+    sure = 0.9 if person is None else 0.7
+    return Verdict(None, sure, ("neither its name nor its values say otherwise",))
+
+
+def _judged(profile: Profile, column: Column, one: Raw, person: str | None, money: bool) -> Verdict:
+    verdict = one.verdict
+    beside = any(
+        names.person_word(w) in ("person", "staff") or w in ("billing", "shipping", "ship", "home")
+        for w in names.words(column.name)
+    )
+    if verdict.category == "transaction.paid" and verdict.detail is None:
+        if not (person and money):
+            return Verdict(None, 0.75, ("an amount, but no row of a purchase of somebody",))
+        return replace(verdict, confidence=0.8)
+    if not one.always and person is None and not beside:
+        return Verdict(
+            None, 0.85, (*verdict.evidence, "but the rows are nobody's"),
+        )  # fmt: skip
+    confidence = verdict.confidence
+    if person in ("person", "staff"):
+        confidence = min(0.97, confidence + 0.3 * (1 - confidence) + 0.1)
+    elif person is not None:
+        confidence = min(0.97, confidence + 0.15 * (1 - confidence))
+        if verdict.category == "contact.name" and not one.always and not beside:
+            # the name of a playlist, of a project: not that of its owner
+            return Verdict(None, 0.65, (*verdict.evidence, "but rows of this kind are no people"))
+    ask = None
+    if verdict.detail is not None and verdict.detail.startswith("special"):
+        ask = "the vocabulary has no word of its own for this: which law and which clause cover it?"
+    elif confidence < 0.6:
+        ask = f"does this hold {verdict.category}?"
+    return replace(verdict, confidence=confidence, ask=ask)

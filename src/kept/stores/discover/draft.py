@@ -1,0 +1,205 @@
+"""A first map from what was found: YAML that `kept map check` reads, with questions as comments.
+
+The map says only what its format can say and what was found to be likely; everything else
+stands in a comment where somebody has to decide. Retention classes and activities belong to
+the bundle and are never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from kept.datamap.map import Owner
+from kept.stores.discover.shapes import Discovered, Discovery, Found, Verdict
+from kept.stores.discover.words import LOG_IN
+from kept.terms.vocabulary import SHIPPED
+
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_WORDS: Final = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
+#: What stands in a column that may not be null when the person in it is gone.
+_ERASED: Final = {
+    "text": "erased", "other": "erased", "integer": '"0"', "decimal": '"0"', "real": '"0"',
+    "boolean": '"false"', "date": '"1900-01-01"', "datetime": '"1900-01-01T00:00:00"',
+    "uuid": '"00000000-0000-0000-0000-000000000000"',
+}  # fmt: skip
+
+
+def draft(found: Discovery, system: str, classes: Mapping[str, str] | None = None) -> str:
+    """The YAML of a map of `system`.
+
+    `classes` are the retention classes to choose from, each with the category that it is for
+    (empty: any); each choice is marked as a question. Without them a comment asks, and `kept map
+    check` reports what is missing.
+    """
+    return "\n".join(_lines(found, system, classes or {})) + "\n"
+
+
+def _lines(found: Discovery, system: str, classes: Mapping[str, str]) -> Iterator[str]:
+    looked = "all rows" if found.sample is None else f"up to {found.sample:,} rows of each table"
+    yield f"# A draft by `kept map discover`, which looked at {looked}."
+    yield "# A question mark in a comment marks what is not sure: decide, then remove the comment."
+    yield f"system: {_word(system)}"
+    yield f"title: {_word(system)}"
+    yield "datasets:"
+    for name, one in found.datasets.items():
+        if not one.profile.table.columns:
+            continue
+        yield from _dataset(found, name, one, classes)
+
+
+def _dataset(
+    found: Discovery, name: str, one: Discovered, classes: Mapping[str, str]
+) -> Iterator[str]:
+    table = one.profile.table
+    view = table.view
+    personal = [n for n, v in one.fields.items() if v.category is not None and not view]
+    links = [link for link in one.links if _sayable(found, link)]
+    shared = any(link.kind is Owner.SHARED for link in links)
+    if name in found.unseen:
+        yield f"  # ? {_word(name)} could not be read: only the names of its columns were judged"
+    for question in one.questions:
+        yield f"  # ? {_comment(question)}"
+    if one.outcome:
+        yield f"  # for several people: {_comment(one.outcome)}"
+    yield f"  {_word(name)}:"
+    if view:
+        yield "    title: a view; its rows are those of the tables behind it"
+    key = table.key or _whole(one)
+    unsure = "" if table.key else "  # ? nothing promises that this names one row"
+    yield f"    key: [{', '.join(map(_word, key))}]{unsure}"
+    if personal:
+        retention = _retention(one, classes)
+        if retention is None:
+            yield "    # ? retention: name a class of retention.yml"
+        else:
+            yield f"    retention: {_word(retention)}  # ? is this the right class?"
+        yield "    # ? activities: name what it is used for, of activities.yml"
+    if shared:
+        yield "    erase: overwrite"
+    elif not personal and not any(link.kind is not Owner.ACCESSED for link in links):
+        yield "    erase: never"
+    yield "    fields:"
+    for column in table.columns.values():
+        verdict = one.fields.get(column.name) or Verdict(None, 0.5)
+        stays = shared or _referred(found, name)
+        yield from _field(column.name, column.type, column.nullable, verdict, key, view, stays)
+    if links:
+        yield "    links:"
+        for link in links:
+            yield from _link(link)
+    for link in one.links:
+        if not _sayable(found, link):
+            yield f"    # ? {_unsayable(link)}"
+
+
+def _field(
+    name: str,
+    kind: str,
+    nullable: bool,
+    verdict: Verdict,
+    key: tuple[str, ...],
+    view: bool,
+    stays: bool,
+) -> Iterator[str]:
+    category = None if view else verdict.category
+    parts = {"type": kind}
+    if category is not None:
+        parts["category"] = category
+        if verdict.identifies:
+            parts["identifies"] = verdict.identifies
+        if verdict.free_text:
+            parts["free_text"] = "true"
+        if verdict.detail == LOG_IN and name not in key and not verdict.identifies:
+            parts |= dict.fromkeys(("secret",), "true")
+    if not nullable:
+        parts["nullable"] = "false"
+        if category is not None and stays and name not in key and kind in _ERASED:
+            parts["overwrite"] = _erased(verdict, key, kind)
+    said = "; ".join(verdict.evidence)
+    mark = "? " if verdict.ask else ""
+    comment = f"  # {mark}{_comment(said)}" if category is not None or verdict.ask else ""
+    if view and verdict.category is not None:
+        comment = f"  # {_comment(said)}: {verdict.category}"
+    if list(parts) == ["type"]:
+        yield f"      {_word(name)}: {kind}{comment}"
+        return
+    inner = ", ".join(f"{k}: {v}" for k, v in parts.items())
+    yield f"      {_word(name)}: {{{inner}}}{comment}"
+
+
+def _retention(one: Discovered, classes: Mapping[str, str]) -> str | None:
+    """The class whose category covers most of the personal columns."""
+    held = [v.category for v in one.fields.values() if v.category is not None]
+
+    def covers(name: str) -> int:
+        return sum(SHIPPED.within("categories", c, classes[name]) for c in held)
+
+    return max(classes, key=covers, default=None)
+
+
+def _erased(verdict: Verdict, key: tuple[str, ...], kind: str) -> str:
+    if verdict.identifies == "email" and kind in ("text", "other"):
+        return json.dumps("erased-" + "-".join("{" + k + "}" for k in key) + "@erased.invalid")
+    return _ERASED[kind]
+
+
+def _link(link: Found) -> Iterator[str]:
+    mark = f"? {_comment(link.ask)} " if link.ask else ""
+    said = _comment("; ".join(link.evidence))
+    yield (
+        f"      - {{fields: [{', '.join(map(_word, link.columns))}], to: {_word(link.to)}, "
+        f"on: [{', '.join(map(_word, link.on))}], kind: {link.kind.value}}}"
+        f"  # {mark}{link.confidence:.2f}: {said}"
+    )
+
+
+def _sayable(found: Discovery, link: Found) -> bool:
+    """Whether the map's format has words for the link, and people may be at its end."""
+    if link.basis in ("polymorphic", "json", "email"):
+        return False
+    target = found.datasets[link.to]
+    personal = any(v.category is not None for v in target.fields.values())
+    return target.person is not None or personal
+
+
+def _unsayable(link: Found) -> str:
+    at = ".".join((*link.columns, *link.path))
+    to = f"{link.to}.{', '.join(link.on)}"
+    if link.basis == "polymorphic":
+        return f"{_comment(at)} leads to {to} where {link.when} says so: {link.kind.value}"
+    if link.basis == "json":
+        return f"{_comment(at)}, inside a document, leads to {to}: {link.kind.value}"
+    if link.basis == "email":
+        return f"{_comment(at)} holds addresses of {to}; `identifies: email` finds the rows"
+    return f"{_comment(at)} leads to {to}, whose rows are nobody's"
+
+
+def _referred(found: Discovery, name: str) -> bool:
+    """Whether rows may have to stay because others refer to them."""
+    return any(
+        link.to == name and link.basis in ("declared", "inferred")
+        for one in found.datasets.values()
+        for link in one.links
+    )
+
+
+def _whole(one: Discovered) -> tuple[str, ...]:
+    """A stand-in for a key that nobody declared: what was unique in the sample, else all."""
+    columns: Mapping[str, object] = one.profile.table.columns
+    for name in columns:
+        if one.profile.look(name).seen >= 20 and one.profile.look(name).unique:
+            return (name,)
+    return tuple(columns)
+
+
+def _word(text: str) -> str:
+    plain = _PLAIN.match(text) and text.lower() not in _WORDS
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _comment(text: str) -> str:
+    """One line; names of columns may hold anything."""
+    return " ".join(text.split())

@@ -1,0 +1,194 @@
+"""Do the values here stand there? Compared inside the engine, one statement per table.
+
+The distinct values of each column (of a sample, or all) are a set; a hash or index join counts
+how many of them are met at the other end. Only the two counts leave the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from kept.errors import StoreError, StoreUnreachable
+from kept.stores.columns import Column, Element
+from kept.stores.discover.idioms import Idiom
+from kept.stores.discover.shapes import Profile
+from kept.stores.relational import SqlSession
+
+#: Distinct values compared for each column of a sample, and rows they are taken from.
+DISTINCT: Final = 1000
+_ROWS: Final = 20_000
+#: Tables below this size are counted where the engine has no statistics.
+_COUNTED: Final = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Fields of a dataset; `path` leads into a document, `when` is (column, its value)."""
+
+    dataset: str
+    fields: tuple[str, ...]
+    path: tuple[str, ...] = ()
+    when: tuple[str, str] | None = None
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """`values` distinct values here, of which `hits` stand there (None: could not be asked)."""
+
+    values: int
+    hits: int
+
+
+class Overlap:
+    """Compares columns of one store; remembers the spans of keys."""
+
+    def __init__(
+        self,
+        session: SqlSession,
+        idiom: Idiom,
+        profiles: Mapping[str, Profile],
+        sample: int | None,
+    ) -> None:
+        self.session, self.idiom, self.profiles, self.sample = session, idiom, profiles, sample
+        self._spans: dict[tuple[str, str], float] = {}
+
+    def compare(self, pairs: Sequence[tuple[Side, Side]]) -> list[Met | None]:
+        """One statement for all pairs of one dataset; one for each where that is refused."""
+        if not pairs:
+            return []
+        try:
+            return self._ask(pairs)
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            if len(pairs) == 1:
+                return [None]
+        return [one for pair in pairs for one in self.compare([pair])]
+
+    def _ask(self, pairs: Sequence[tuple[Side, Side]]) -> list[Met | None]:
+        sets: dict[tuple[Side, tuple[bool, ...]], tuple[sa.CTE, int]] = {}
+        places: list[tuple[int, int]] = []
+        asked: list[Element] = []
+        for here, there in pairs:
+            cast = self._cast(here, there)
+            known = sets.get((here, cast))
+            if known is None:
+                made = self._distinct(here, cast, f"d{len(sets)}")
+                known = sets[here, cast] = made, len(asked)
+                asked.append(sa.select(sa.func.count()).select_from(made).scalar_subquery())
+            places.append((known[1], len(asked)))
+            asked.append(self._hits(known[0], there, cast))
+        statement = sa.select(*(a.label(f"n{i}") for i, a in enumerate(asked)))
+        row = self.session.ask(pairs[0][0].dataset, statement)[0]
+        return [Met(int(row[a]), int(row[b])) for a, b in places]
+
+    def _column(self, side: Side, field: str) -> Column:
+        return self.profiles[side.dataset].table.columns[field]
+
+    def _cast(self, here: Side, there: Side) -> tuple[bool, ...]:
+        """Which fields have to be compared as text."""
+        if here.path:
+            return (True,)
+        kinds = [
+            (self._column(here, a), self._column(there, b))
+            for a, b in zip(here.fields, there.fields, strict=True)
+        ]
+        return tuple(
+            not (
+                a.type == b.type
+                or {a.type, b.type} <= {"integer", "decimal"}
+            )
+            or a.type == "other"
+            or not (a.plain and b.plain)
+            for a, b in kinds
+        )  # fmt: skip
+
+    def _element(self, column: Column, element: Element, cast: bool, folded: bool) -> Element:
+        if folded:
+            return sa.func.lower(sa.func.trim(self.idiom.text(element)))
+        return self.idiom.text(element) if cast else element
+
+    def _distinct(self, side: Side, cast: tuple[bool, ...], name: str) -> sa.CTE:
+        profile = self.profiles[side.dataset]
+        wanted = None if self.sample is None else max(_ROWS, self.sample)
+        source = self.idiom.rows(profile.table, wanted, profile.size)
+        elements: list[Element] = []
+        where: list[Element] = []
+        for field, as_text in zip(side.fields, cast, strict=True):
+            element: Any = source.c[field]
+            if side.path:
+                leaf = self.idiom.leaf(element, side.path)
+                assert leaf is not None
+                element = leaf
+            else:
+                column = self._column(side, field)
+                if column.type == "integer":
+                    # programs write 0 and -1 for "nobody"
+                    where.append(element > sa.literal_column("0"))
+                element = self._element(column, element, as_text, side.folded)
+            where.append(element.is_not(None))
+            elements.append(element.label(f"v{len(elements)}"))
+        if side.when is not None:
+            where.append(source.c[side.when[0]] == sa.literal(side.when[1]))
+        taken = sa.select(*elements).select_from(source).where(*where)
+        if wanted is not None:
+            taken = taken.limit(sa.literal_column(str(wanted)))
+            inner = taken.subquery(f"{name}s")
+            taken = sa.select(*inner.c).distinct().limit(sa.literal_column(str(DISTINCT)))
+        else:
+            taken = taken.distinct()
+        return taken.cte(name)
+
+    def _hits(self, made: sa.CTE, there: Side, cast: tuple[bool, ...]) -> Element:
+        table = self.profiles[there.dataset].table.clause.alias()
+        ends = [
+            self._element(self._column(there, field), table.c[field], as_text, there.folded)
+            for field, as_text in zip(there.fields, cast, strict=True)
+        ]
+        if len(ends) == 1:
+            # not correlated, so that an engine without hash joins makes the set only once
+            found: Element = made.c.v0.in_(sa.select(ends[0]))
+        else:
+            same = [end == made.c[f"v{i}"] for i, end in enumerate(ends)]
+            one: Element = sa.literal_column("1")
+            found = sa.select(one).select_from(table).where(*same).correlate(made).exists()
+        return sa.select(sa.func.count()).select_from(made).where(found).scalar_subquery()
+
+    def values(self, dataset: str, column: str, most: int) -> list[str]:
+        """The distinct values of a column that names kinds of things; none where many."""
+        table = self.profiles[dataset].table.clause
+        element = self.idiom.text(table.c[column])
+        limit: Element = sa.literal_column(str(most + 1))
+        rows = self.session.ask(
+            dataset, sa.select(element).where(element.is_not(None)).distinct().limit(limit)
+        )
+        return [row[0] for row in rows] if len(rows) <= most else []
+
+    def density(self, dataset: str, column: str) -> float:
+        """How full the span of a whole-number key is: 1 means that any small number is met."""
+        known = self._spans.get((dataset, column))
+        if known is None:
+            known = self._spans[dataset, column] = self._density(dataset, column)
+        return known
+
+    def _density(self, dataset: str, column: str) -> float:
+        profile = self.profiles[dataset]
+        element = profile.table.clause.c[column]
+        counted = (profile.size or 0) < _COUNTED
+        count = sa.func.count() if counted else sa.literal_column(str(profile.size))
+        try:
+            low, high, rows = self.session.ask(
+                dataset, sa.select(sa.func.min(element), sa.func.max(element), count)
+            )[0]
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            return 1.0
+        if low is None or rows == 0:
+            return 1.0
+        return min(1.0, float(rows if counted else 1.2 * rows) / (int(high) - int(low) + 1))

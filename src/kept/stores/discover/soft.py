@@ -1,0 +1,162 @@
+"""Links that no foreign key could be: owners of several kinds, documents, e-mail addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from kept.errors import StoreError, StoreUnreachable
+from kept.stores.discover import names
+from kept.stores.discover.links import Candidate, Linker, found
+from kept.stores.discover.overlap import Side
+from kept.stores.discover.shapes import Found, Profile
+from kept.stores.discover.tables import SHORT
+
+_TYPES: Final = ("type", "class", "kind", "model", "table", "entity", "typ", "tipo")
+#: Kinds of things that one column may name, and links of a document that are followed.
+_KINDS: Final = 60
+_PATHS: Final = 12
+
+
+def polymorphic(linker: Linker, profile: Profile) -> list[Found]:
+    """`owner_type` and `owner_id`: a link for each kind of thing that is named there."""
+    made: list[Found] = []
+    for kind, key in _pairs(profile):
+        try:
+            said = linker.overlap.values(profile.name, kind, _KINDS)
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            continue
+        candidates = []
+        for value in said:
+            target = _table(linker, value)
+            if target is None:
+                continue
+            other = linker.profiles[target].table
+            if len(other.key) != 1:
+                continue
+            candidates.append(
+                Candidate(
+                    Side(profile.name, (key,), when=(kind, value)),
+                    Side(target, other.key),
+                    1.5,
+                    [f"where `{kind}` names `{target}`"],
+                    names.part(names.base(key)[0]),
+                    basis="polymorphic",
+                )
+            )
+        if not candidates:
+            continue
+        pairs = [(c.here, c.there) for c in candidates]
+        for candidate, met in zip(candidates, linker.overlap.compare(pairs), strict=True):
+            candidate.met = met
+            linker.judge(candidate)
+            if candidate.confidence >= 0.5:
+                made.append(found(candidate, candidate.confidence, None))
+    return made
+
+
+def _pairs(profile: Profile) -> Iterator[tuple[str, str]]:
+    by_words = {names.words(c): c for c in profile.table.columns}
+    for parts, column in by_words.items():
+        if len(parts) < 2 or parts[-1] not in _TYPES:
+            continue
+        if profile.table.columns[column].type not in ("text", "other"):
+            continue
+        for end in ("id", "uuid", "key", "pk"):
+            key = by_words.get((*parts[:-1], end))
+            if key is not None:
+                yield column, key
+                break
+
+
+def _table(linker: Linker, value: str) -> str | None:
+    """The table that a word such as `App\\Models\\User` or `shop.customer` names."""
+    last = re.split(r"[.:\\/ ]+", value.strip())[-1]
+    parts = names.words(last)
+    if not parts or len(last) > 80:
+        return None
+    met = [
+        (weight, target)
+        for target, handle, weight in linker.called.called(parts[-1])
+        if weight >= SHORT and names.alike(parts, handle)
+    ]
+    return max(met)[1] if met else None
+
+
+def documents(linker: Linker, profile: Profile) -> list[Found]:
+    """Keys of people and things inside JSON."""
+    candidates: list[Candidate] = []
+    for column, look in profile.looks.items():
+        often = sorted(look.paths.items(), key=lambda p: -p[1]["seen"])
+        for path, counts in often:
+            if len(candidates) >= _PATHS * 4 or any('"' in step for step in path):
+                break
+            here = Side(profile.name, (column,), path)
+            seen = counts["seen"]
+            if linker.overlap.idiom.leaf(profile.table.clause.c[column], path) is None:
+                continue
+            if counts.get("email", 0) > 0.6 * seen:
+                candidates += _mailed(linker, here)
+                continue
+            kind = (
+                "integer" if counts.get("whole", 0) > 0.8 * seen
+                else "uuid" if counts.get("uuid", 0) > 0.8 * seen else None
+            )  # fmt: skip
+            if kind is None:
+                continue
+            for one in linker.named(profile, path[-1], kind, here)[:3]:
+                one.why.insert(0, "inside a document")
+                one.score -= 0.5
+                candidates.append(one)
+    return _judged(linker, candidates, "json")
+
+
+def addresses(linker: Linker, profile: Profile, mails: dict[str, list[str]]) -> list[Found]:
+    """Columns of e-mail addresses that are also those of people: the only tie of some tables."""
+    if profile.name in linker.people:
+        return []
+    candidates = [
+        one
+        for column in mails.get(profile.name, ())
+        for one in _mailed(linker, Side(profile.name, (column,), folded=True), mails)
+    ]
+    return _judged(linker, candidates, "email")
+
+
+def _mailed(
+    linker: Linker, here: Side, mails: dict[str, list[str]] | None = None
+) -> list[Candidate]:
+    made = []
+    for target in linker.people:
+        columns = (mails or {}).get(target) or [
+            c for c in linker.profiles[target].table.columns
+            if linker.profiles[target].look(c).share("email") > 0.6
+        ]  # fmt: skip
+        for column in columns:
+            there = Side(target, (column,), folded=True)
+            made.append(Candidate(here, there, -1.0, ["e-mail addresses"], None, must=True))
+    return made
+
+
+def _judged(linker: Linker, candidates: list[Candidate], basis: str) -> list[Found]:
+    for start in range(0, len(candidates), 40):
+        some = candidates[start : start + 40]
+        answers = linker.overlap.compare([(c.here, c.there) for c in some])
+        for candidate, met in zip(some, answers, strict=True):
+            candidate.met, candidate.basis = met, basis
+            share = met.hits / met.values if met and met.values else 0.0
+            if basis == "email" and met and 0.05 <= share < 0.9 and met.hits >= 3:
+                # who subscribes need not be a customer: some in common is what one expects
+                candidate.score += 2.0
+                candidate.why.append(f"{met.hits:,} of {met.values:,} distinct values are there")
+            else:
+                linker.judge(candidate)
+    best: dict[tuple[tuple[str, ...], tuple[str, ...]], Candidate] = {}
+    for candidate in candidates:
+        at = (candidate.here.fields, candidate.here.path)
+        if at not in best or candidate.score > best[at].score:
+            best[at] = candidate
+    return [found(c, c.confidence, None) for c in best.values() if c.confidence >= 0.5]

@@ -1,0 +1,52 @@
+"""Looking for byte strings in files, as they lie on the disk."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+#: Bytes of files times values to look for, in one layer: about a minute of work.
+MOST: Final = 2**36
+#: Places of one value in one file that are looked at more closely.
+_PLACES: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A value met in a file: its number among the needles, and where it begins."""
+
+    needle: int
+    offset: int
+
+
+def affordable(files: Iterable[Path], needles: Sequence[bytes], also: int = 0) -> bool:
+    """Whether looking for all of them, in `also` so many bytes, takes about a minute at most."""
+    return (sum(size_of(file) for file in files) + also) * len(needles) <= MOST
+
+
+def size_of(file: Path) -> int:
+    """Its bytes; 0 where it has gone."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def hits(file: Path, needles: Sequence[bytes]) -> Iterator[Hit]:
+    """Where the needles begin in a file; up to a thousand places of each."""
+    try:
+        handle = file.open("rb")
+    except FileNotFoundError:
+        return
+    with handle:
+        if not size_of(file):
+            return
+        with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for number, needle in enumerate(needles):
+                at, seen = data.find(needle), 0
+                while at >= 0 and seen < _PLACES:
+                    yield Hit(number, at)
+                    at, seen = data.find(needle, at + 1), seen + 1

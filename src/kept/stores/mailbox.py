@@ -1,0 +1,434 @@
+"""A system that people serve: a vendor without a programming interface, a paper archive.
+
+    [systems.agency]
+    store = "mailbox"
+    url = "smtp://mail.example:587"     # or smtps://, or a folder in which letters are laid
+    to = "privacy@agency.example"
+    from = "privacy@company.example"
+    user = "kept"
+    password = "env:MAIL_PASSWORD"
+    days = 14                           # for an answer; then a reminder every `remind` days
+    mode = "act"
+
+Each step becomes a task with a letter: what is to be done, for whom, by when. `apply` and
+`read` only write the task down; `deliver` sends, at a moment that is given to it. A step stays
+pending until somebody records an answer, and then rests on that person's word: it is never
+called read back, because nothing was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import smtplib
+import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from email.message import EmailMessage
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from kept.datamap.map import Dataset
+from kept.errors import ConfigError, NotAble, Pending, StoreError, StoreUnreachable
+from kept.model.abilities import Abilities
+from kept.model.change import Change
+from kept.model.plan import Action, Counts, Obstacle, Word
+from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
+from kept.model.values import Value, coerce
+from kept.stores.base import Session
+from kept.stores.tasks import (
+    Answered,
+    Outcome,
+    Served,
+    Task,
+    TaskFolder,
+    people_of,
+    refused,
+    spoken,
+    task_id,
+)
+
+_TIMEOUT: Final = 30.0
+_ASKS: Final[Mapping[Action, tuple[str, str]]] = {
+    Action.READ: (
+        "Access",
+        "Please send us a copy of everything that you hold about the following in",
+    ),
+    Action.DELETE: (
+        "Erasure",
+        "Please erase everything that you hold about the following, copies too, in",
+    ),
+    Action.OVERWRITE: (
+        "Erasure",
+        "Please empty every field that tells who is meant, and leave the rest, in",
+    ),
+}
+
+
+class MailboxStore(Served):
+    """The people behind an address. Each dataset is keyed by one text field of Kept's own."""
+
+    abilities = Abilities(grain="item", reads_back=False, word=True)
+    settings = frozenset(("to", "from", "user", "password", "days", "remind", "ca"))
+
+    def __init__(
+        self,
+        system: str,
+        mapped: Iterable[Dataset] = (),
+        url: str = "",
+        *,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(system, mapped)
+        given = {"directory": Path(), "days": 14, "remind": 7, **(options or {})}
+        for name in ("days", "remind"):
+            if type(given[name]) is not int or given[name] < 1:
+                raise ConfigError(f"`{name}` of [systems.{system}] is a number of days")
+        self._days, self._remind = int(given["days"]), int(given["remind"])
+        self._post = _Post(system, url, given) if "://" in url else None
+        directory = Path(given["directory"])
+        self.folder = TaskFolder(directory / (f"state/{system}" if self._post else url))
+        for dataset in self.mapped.values():
+            _fitting(system, dataset)
+
+    def datasets(self) -> Iterable[Dataset]:
+        """As mapped: nobody can look."""
+        return self.mapped.values()
+
+    def session(self, *, write: bool = False) -> MailboxSession:
+        """A handle; nobody is asked yet."""
+        return MailboxSession(self, write)
+
+    def statements(self, changes: Sequence[Change]) -> list[str]:
+        """The letters, for a person to send."""
+        tasks = [self.task(change, "") for change in changes]
+        return [line for task in tasks for line in letter(task, None)]
+
+    def task(self, change: Change, case: str) -> Task:
+        """The task that a change makes."""
+        known = self.mapped[change.select.dataset]
+        action = Action.DELETE if change.deletes else Action.OVERWRITE
+        keys = [str(key[0]) for route in change.select.routes for key in route.keys.values]
+        id_ = task_id(case, known.name, action)
+        fields = tuple(n for n in change.assign or () if n not in known.key)
+        return Task(id_, case, self.system, known.name, action, people_of(keys), fields)
+
+    # ------------------------------------------------------------ tasks
+
+    def tasks(self) -> list[Task]:
+        """All tasks, oldest first."""
+        return self.folder.all()
+
+    def deliver(self, now: dt.datetime) -> list[Task]:
+        """Send the letters that wait and reminders; a letter that went is never sent again.
+
+        Should the machine stop between the two, it goes twice, under the same Message-ID.
+        """
+        sent = []
+        for task in self.folder.all():
+            if not task.open or (task.answer is not None and task.asked is not None):
+                continue
+            last = task.reminded[-1] if task.reminded else task.due
+            if task.asked is None:
+                due = now + dt.timedelta(days=self._days)
+                went = replace(task, asked=now, due=due)
+            elif last is not None and now >= last + dt.timedelta(
+                days=self._remind if task.reminded else 0
+            ):
+                went = replace(task, reminded=(*task.reminded, now))
+            else:
+                continue
+            lines = letter(went, now)
+            if self._post is not None:
+                self._post.send(went, lines)
+            else:
+                self.folder.write(f"{task.id}.txt", "\n".join(lines) + "\n")
+            self.folder.put(went)
+            sent.append(went)
+        return sent
+
+    def answer(self, id_: str, answer: Answered) -> Task:
+        """Record what a person says became of a task."""
+        task = self.folder.get(id_)
+        refused(task, answer)
+        assert task is not None
+        return self.folder.settle(task, answer)
+
+    def settle(self, mark: str) -> None:
+        """The case is complete: what was handed in for it goes."""
+        self.folder.forget(mark)
+
+
+class MailboxSession(Session):
+    """Writes tasks down; each is durable as it was written."""
+
+    def __init__(self, store: MailboxStore, write: bool) -> None:
+        self._store, self._write = store, write
+        self._closed = False
+
+    def keys(self, selects: Sequence[Select]) -> KeySet:
+        """One row per person who can be asked about: the identifiers by which she is named."""
+        tables: dict[str, tuple[tuple[str, ...], list[KeyRow]]] = {}
+        for select in selects:
+            known = self._known(select.dataset)
+            _, into = tables.setdefault(select.dataset, (select.key, []))
+            if select.key != known.key:
+                continue  # what they hold is not known, so it leads nowhere
+            people: dict[int, dict[tuple[str, str], None]] = {}
+            for route in select.routes:
+                for who, key in route.keys.rows:
+                    if route.fields == known.key:
+                        into.append((who, key))
+                        continue
+                    pairs = zip(route.fields, key, strict=True)
+                    named = [(n, spoken(v)) for n, v in pairs if v is not None]
+                    people.setdefault(who, {}).update(dict.fromkeys(named))
+            for who, names in people.items():
+                text = json.dumps(sorted(names), ensure_ascii=False)
+                into.append((who, (text,)))
+        return KeySet(
+            {n: KeyTable(key, tuple(dict.fromkeys(rows))) for n, (key, rows) in tables.items()}
+        )
+
+    def read(self, selects: Sequence[Select]) -> Iterator[tuple[int, Batch]]:
+        """What people handed in for this case. Raises Pending until they answer.
+
+        Outside a case nobody is asked, and nothing is given.
+        """
+        if not self.mark:
+            return
+        waiting: list[str] = []
+        seen: set[str] = set()
+        for index, select in enumerate(selects):
+            table = self.keys([select])[select.dataset]
+            if not table.rows or select.dataset in seen:
+                continue
+            seen.add(select.dataset)
+            known = self._known(select.dataset)
+            task = self._asked(known, table)
+            word = said(task)
+            if word.done is None:
+                waiting.append(select.dataset)
+            elif not word.done:
+                raise StoreError(f"`{self._store.system}`: {word.words}")
+            else:
+                columns = select.fields or tuple(known.fields)
+                rows = [
+                    tuple(_value(row.get(name), known, name) for name in columns)
+                    for row in self._store.folder.rows(task)
+                ]
+                # Who of several people a row is about, only the letter could say.
+                yield index, Batch(columns, rows, [table.rows[0][0]] * len(rows))
+        if waiting:
+            raise Pending(
+                f"`{self._store.system}` is served by people, who have not answered yet",
+                frozenset(waiting),
+                fix="record their answer with `kept task done`, then run the case again",
+            )
+
+    def _asked(self, known: Dataset, table: KeyTable) -> Task:
+        id_ = task_id(self.mark, known.name, Action.READ)
+        task = self._store.folder.get(id_)
+        if task is None:
+            people = people_of([str(key[0]) for key in table.values])
+            fields = tuple(n for n in known.fields if n not in known.key)
+            task = Task(id_, self.mark, self._store.system, known.name, Action.READ, people, fields)
+            self._store.folder.put(task)
+        return task
+
+    def count(self, selects: Sequence[Select]) -> list[int]:
+        """Nobody can count what other people hold."""
+        raise NotAble(f"`{self._store.system}` is served by people and cannot be counted")
+
+    def rehearse(self, changes: Sequence[Change]) -> list[Obstacle]:
+        """People cannot be tried and undone."""
+        raise NotAble(f"`{self._store.system}` cannot rehearse")
+
+    def apply(self, changes: Sequence[Change], step: str) -> list[Counts]:
+        """Write down a task for each change, once for a step; nothing has changed yet."""
+        if self._closed or not self._write:
+            raise StoreError(
+                f"a closed or reading session of `{self._store.system}` was asked to write",
+                fix="open it with write=True",
+            )
+        counts = []
+        for change in changes:
+            task = self._store.task(change, step)
+            if self._store.folder.get(task.id) is None:
+                self._store.folder.put(task)
+            counts.append(Counts(found=len(task.people)))
+        return counts
+
+    def word(self, dataset: str, action: Action, mark: str) -> Word:
+        """What people said of the task of a step."""
+        return said(self._store.folder.get(task_id(mark, dataset, action)))
+
+    def commit(self) -> None:
+        """Each task was durable as it was written."""
+
+    def rollback(self) -> None:
+        """What was written stays: the grain is the item."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+        self._closed = True
+
+    def _known(self, dataset: str) -> Dataset:
+        if self._closed:
+            raise StoreError(f"a closed session of `{self._store.system}` was used again")
+        known = self._store.mapped.get(dataset)
+        if known is None:
+            raise StoreError(f"`{self._store.system}` has no dataset `{dataset}`")
+        return known
+
+
+def said(task: Task | None) -> Word:
+    """How a task stands, in words that name nobody."""
+    if task is None:
+        return Word(None, "nobody was asked yet")
+    if task.answer is None:
+        if task.asked is None or task.due is None:
+            return Word(None, "the letter waits to be sent: `kept task send`")
+        day = f"asked on {task.asked:%Y-%m-%d}, an answer is due by {task.due:%Y-%m-%d}"
+        return Word(None, f"{day}; task {task.id}")
+    when = f"{task.answer.at:%Y-%m-%d}"
+    match task.answer.outcome:
+        case Outcome.DONE:
+            rows = task.found if task.action is Action.READ else None
+            return Word(True, f"done, by a person's word of {when}", rows)
+        case Outcome.NOTHING:
+            return Word(True, f"nothing was found, by a person's word of {when}", 0)
+        case _:
+            return Word(
+                False, f"they say that they cannot; why stands with the task {task.id} of {when}"
+            )
+
+
+def letter(task: Task, now: dt.datetime | None) -> list[str]:
+    """The letter of a task, or its reminder, line by line."""
+    _, please = _ASKS[task.action]
+    lines = []
+    if task.reminded and task.asked is not None:
+        lines += [f"We asked you on {task.asked:%Y-%m-%d} and have no answer yet.", ""]
+    lines += [f"{please} `{task.dataset}`:", ""]
+    for number, person in enumerate(task.people, 1):
+        lines.append(f"  Person {number}")
+        lines += [f"    {spoken(field)}: {spoken(value)}" for field, value in person]
+    if task.action is Action.OVERWRITE and task.fields:
+        lines += ["", f"The fields are: {', '.join(task.fields)}."]
+    if task.action is Action.READ:
+        fields = ", ".join(task.fields)
+        lines += ["", f"As far as you hold it: {fields}. A JSON list of rows is easiest for us."]
+    lines += ["", "Please answer with the number below, and say one of:", ""]
+    lines += ["  done", "  nothing found", "  cannot, because ...", ""]
+    if task.due is not None:
+        lines.append(f"Please answer by {task.due:%Y-%m-%d}. Keep this letter no longer than that.")
+    lines.append(f"Number: {task.id}")
+    return lines
+
+
+class _Post:
+    """The way out by SMTP: encrypted, or to this very machine."""
+
+    def __init__(self, system: str, url: str, given: Mapping[str, Any]) -> None:
+        parts = urlsplit(url)
+        self._system = system
+        try:
+            port = parts.port
+        except ValueError:
+            port = None
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.password:
+            raise ConfigError(
+                f"the `url` of [systems.{system}] is no mail server",
+                expected="smtp://host:587 (STARTTLS), smtps://host, or a folder for the letters",
+                fix='mend it in kept.toml; a password is written as `password = "env:NAME"`',
+            )
+        for name in ("to", "from"):
+            address = given.get(name)
+            if not isinstance(address, str) or "@" not in address or not address.isprintable():
+                raise ConfigError(
+                    f"[systems.{system}] does not say whose address stands under `{name}`",
+                    expected=f'{name} = "name@example.org"',
+                )
+        self._secure = parts.scheme == "smtps"
+        self._host, self._port = parts.hostname, port or (465 if self._secure else 587)
+        self._to, self._from = str(given["to"]), str(given["from"])
+        self._user, self._password = given.get("user"), given.get("password")
+        ca = given.get("ca")
+        self._ca = str(Path(given["directory"]) / ca) if ca else None
+
+    def send(self, task: Task, lines: Sequence[str]) -> None:
+        """Hand one letter to the mail server. StoreUnreachable, without its words."""
+        message = EmailMessage()
+        again = "Reminder: " if task.reminded else ""
+        # No identifier in the subject: it travels and is shown in more places than the letter.
+        message["Subject"] = f"{again}{_ASKS[task.action][0]} request {task.id}"
+        message["From"], message["To"] = self._from, self._to
+        turn = len(task.reminded)
+        message["Message-ID"] = f"<{task.id}.{turn}@{self._from.rpartition('@')[2]}>"
+        message["Auto-Submitted"] = "auto-generated"
+        if task.asked is not None:
+            message["Date"] = task.reminded[-1] if task.reminded else task.asked
+        message.set_content("\n".join(lines) + "\n", cte="base64")
+        try:
+            with self._open() as server:
+                if self._user:
+                    server.login(str(self._user), str(self._password or ""))
+                server.send_message(message)
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            raise StoreUnreachable(
+                f"the letters of `{self._system}` could not be sent",
+                met=type(error).__name__,
+                fix="see the mail server and the settings of the system, then `kept task send`",
+            ) from None
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[smtplib.SMTP]:
+        context = ssl.create_default_context(cafile=self._ca)
+        if self._secure:
+            with smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT, context=context) as s:
+                yield s
+            return
+        with smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT) as s:
+            s.ehlo()
+            if s.has_extn("starttls") or not _here(self._host):
+                s.starttls(context=context)  # raises where the server cannot
+                s.ehlo()
+            yield s
+
+
+def _here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _fitting(system: str, dataset: Dataset) -> None:
+    """Refuse a map that people could not serve."""
+    key = dataset.key[0] if len(dataset.key) == 1 else ""
+    item = dataset.fields.get(key)
+    if item is None or item.type != "text" or item.identifies:
+        raise ConfigError(
+            f"`{system}.{dataset.name}` is served by people, so its rows have no keys of their own",
+            expected="`key: [who]`, with `who` a text field of that name that identifies nobody",
+            fix="mend the map: Kept writes there by which identifiers it asks",
+        )
+    if any(link.system is None for link in dataset.links):
+        raise ConfigError(
+            f"`{system}.{dataset.name}` is linked to a dataset that only people can look into",
+            fix="name her in each dataset by `identifies:`, or by a link to another system",
+        )
+
+
+def _value(raw: Any, known: Dataset, name: str) -> Value:
+    if raw is None:
+        return None
+    if isinstance(raw, (list, dict)):
+        return json.dumps(raw, ensure_ascii=False)
+    kind = known.fields[name].type
+    value = coerce(raw, kind)
+    return raw if value is None else value

@@ -1,0 +1,253 @@
+"""Tasks: steps that only people can carry out, kept in a directory that only its owner reads.
+
+One file per task. Whom a task is about stands in it, because whoever does it has to know; as
+soon as it is answered that is struck out, and what was handed in goes when its case is complete.
+"""
+
+from __future__ import annotations
+
+import abc
+import datetime as dt
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from kept.errors import StoreError, UsageError
+from kept.model.plan import Action
+from kept.stores.base import Store
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+
+class Outcome(StrEnum):
+    """What people say became of a task."""
+
+    DONE = "done"
+    NOTHING = "nothing-found"
+    CANNOT = "cannot"
+
+    @property
+    def settles(self) -> bool:
+        """Whether nothing is left to do."""
+        return self is not Outcome.CANNOT
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer: who recorded it, when, on what evidence (or: because of what they cannot).
+
+    `rows` are what was handed in, for a request to read: field → value.
+    """
+
+    outcome: Outcome
+    by: str
+    at: dt.datetime
+    evidence: str
+    rows: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What people were asked to do: one step of one case. `asked` None: the letter waits.
+
+    `people` are those it is about, each as (field, value) pairs; empty once it is answered.
+    `found` counts the rows that were handed in.
+    """
+
+    id: str
+    case: str
+    system: str
+    dataset: str
+    action: Action
+    people: tuple[tuple[tuple[str, str], ...], ...]
+    fields: tuple[str, ...] = ()
+    asked: dt.datetime | None = None
+    due: dt.datetime | None = None
+    reminded: tuple[dt.datetime, ...] = ()
+    answer: Answered | None = None
+    found: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether it still has to be done."""
+        return self.answer is None or not self.answer.outcome.settles
+
+    def late(self, now: dt.datetime) -> bool:
+        """Whether an answer should have come."""
+        return self.answer is None and self.due is not None and now > self.due
+
+
+class Served(Store):
+    """A store that people serve."""
+
+    @abc.abstractmethod
+    def tasks(self) -> list[Task]:
+        """All tasks, oldest first."""
+
+    @abc.abstractmethod
+    def deliver(self, now: dt.datetime) -> list[Task]:
+        """Send what waits, and remind where an answer is late. StoreError where that fails."""
+
+    @abc.abstractmethod
+    def answer(self, id_: str, answer: Answered) -> Task:
+        """Record an answer. UsageError where there is no such task, or it is answered."""
+
+
+class TaskFolder:
+    """The tasks of one system as files of mode 0600, written whole or not at all."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def all(self) -> list[Task]:
+        """All tasks, oldest first; those whose letter waits come last."""
+        found = [self._read(path) for path in self.directory.glob("*.task.json")]
+        none = dt.datetime.max.replace(tzinfo=dt.UTC)
+        return sorted(found, key=lambda t: (t.asked or none, t.id))
+
+    def get(self, id_: str) -> Task | None:
+        """The task of that id."""
+        path = self.directory / f"{id_}.task.json"
+        return self._read(path) if _NAME.match(id_) and path.exists() else None
+
+    def put(self, task: Task) -> None:
+        """Write a task down; on the disk before this returns."""
+        body = {
+            "id": task.id,
+            "case": task.case,
+            "system": task.system,
+            "dataset": task.dataset,
+            "action": task.action,
+            "people": task.people,
+            "fields": task.fields,
+            "asked": _told(task.asked),
+            "due": _told(task.due),
+            "reminded": [_told(at) for at in task.reminded],
+            "found": task.found,
+            "answer": None
+            if task.answer is None
+            else {
+                "outcome": task.answer.outcome,
+                "by": task.answer.by,
+                "at": _told(task.answer.at),
+                "evidence": task.answer.evidence,
+            },
+        }
+        self.write(f"{task.id}.task.json", json.dumps(body, ensure_ascii=False, indent=1) + "\n")
+
+    def rows(self, task: Task) -> list[Mapping[str, Any]]:
+        """What was handed in for a task."""
+        try:
+            text = (self.directory / f"{task.id}.rows.json").read_text("utf-8")
+        except FileNotFoundError:
+            return []
+        rows: list[Mapping[str, Any]] = json.loads(text)
+        return rows
+
+    def settle(self, task: Task, answer: Answered) -> Task:
+        """Write down the answer, then strike out whom the task is about where it is done."""
+        if answer.rows:
+            self.write(f"{task.id}.rows.json", json.dumps(answer.rows, ensure_ascii=False))
+        done = replace(
+            task, answer=replace(answer, rows=()), found=len(answer.rows),
+            people=() if answer.outcome.settles else task.people,
+        )  # fmt: skip
+        self.put(done)
+        if answer.outcome.settles:
+            self.remove(f"{task.id}.txt")
+        return done
+
+    def forget(self, case: str) -> None:
+        """Give up what was handed in for a case that is complete."""
+        for task in self.all():
+            if task.case == case:
+                self.remove(f"{task.id}.rows.json")
+
+    def write(self, name: str, text: str) -> None:
+        """A file of mode 0600, whole or not at all."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self.directory / f".{name}.draft"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with open(os.open(draft, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.directory / name)
+
+    def remove(self, name: str) -> None:
+        """Remove a file that may not be there."""
+        (self.directory / name).unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> Task:
+        try:
+            raw = json.loads(path.read_text("utf-8"))
+            answer = raw["answer"]
+            return Task(
+                id=raw["id"], case=raw["case"], system=raw["system"], dataset=raw["dataset"],
+                action=Action(raw["action"]),
+                people=tuple(tuple((k, v) for k, v in person) for person in raw["people"]),
+                fields=tuple(raw["fields"]), asked=_moment(raw["asked"]), due=_moment(raw["due"]),
+                reminded=tuple(dt.datetime.fromisoformat(at) for at in raw["reminded"]),
+                found=raw["found"],
+                answer=answer and Answered(
+                    Outcome(answer["outcome"]), answer["by"],
+                    dt.datetime.fromisoformat(answer["at"]), answer["evidence"],
+                ),
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError):
+            raise StoreError(
+                "the file of a task cannot be read",
+                where=path.name,
+                fix="bring it back from a copy, or remove it and run its case again",
+            ) from None
+
+
+def refused(task: Task | None, answer: Answered) -> None:
+    """Refuse an answer that does not fit. UsageError."""
+    if task is None:
+        raise UsageError("there is no such task", fix="see `kept task list`")
+    if task.answer is not None and task.answer.outcome.settles:
+        raise UsageError("this task is answered already", fix="see `kept task list --all`")
+    if not answer.evidence.strip():
+        raise UsageError(
+            "an answer needs its evidence, or the reason why it cannot be done",
+            fix="add --evidence WORDS: who said so, in which letter",
+        )
+    if answer.rows and (task.action is not Action.READ or answer.outcome is not Outcome.DONE):
+        raise UsageError("rows are handed in only where a task asked to read, and it was done")
+    unknown = sorted({name for row in answer.rows for name in row} - set(task.fields))
+    if unknown:
+        raise UsageError(
+            f"{len(unknown)} members of what was handed in are not fields of `{task.dataset}`",
+            expected=f"rows with {', '.join(task.fields)}",
+            fix="add them to the map of the system, or rename them in the file",
+        )
+
+
+def task_id(case: str, dataset: str, action: Action) -> str:
+    """The one id of a step's task: a case has one task per dataset and action."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", dataset)
+    return f"{case or 'no-case'}.{safe}.{action.value}"
+
+
+def spoken(value: object) -> str:
+    """A value on one line: nothing in it can pass for the words of the letter."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+
+
+def people_of(keys: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Keys of a mailbox's datasets back as people."""
+    return tuple(tuple((str(k), str(v)) for k, v in json.loads(key)) for key in dict.fromkeys(keys))
+
+
+def _told(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    return None if text is None else dt.datetime.fromisoformat(text)

@@ -1,0 +1,344 @@
+"""One request over a database, a service over HTTP and a system that people serve."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kept.app.cli import main
+from tests.stores.vendor import TOKEN, Vendor, vendor
+from tests.world import NOW, ROOT, make, sql
+
+EMAIL = "email=ana@example.org"
+
+CRM = """
+system: crm
+title: Customer relations
+country: US
+datasets:
+  contact:
+    key: [id]
+    retention: contact
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      email: {category: contact.email, identifies: email}
+      name: {category: contact.name}
+  ticket:
+    key: [id]
+    retention: support-cases
+    activities: [support]
+    fields:
+      id: {type: integer, nullable: false}
+      contact_id: {type: integer, category: identifier.account}
+      words: {category: free-text, free_text: true}
+    links:
+      - {fields: [contact_id], to: contact, kind: owned-by}
+"""
+CRM_HTTP = """
+auth: {header: Authorization, value: "Bearer {secret}"}
+idempotency: Idempotency-Key
+limits: {rate: 100000, timeout: 5, retries: 1, wait: 2}
+datasets:
+  contact:
+    read:
+      - {by: id, path: "/contacts/{id}", records: /data, none: [404]}
+      - {by: email, folded: true, path: /contacts, query: {email: "{email}"}, records: /items,
+         paging: {kind: cursor, at: /next, query: cursor}}
+      - {path: /contacts, records: /items, paging: {kind: cursor, at: /next, query: cursor}}
+    erase:
+      path: "/contacts/{id}"
+      gone: [404]
+      pending: {state: /job/state, done: [done], failed: [failed]}
+  ticket:
+    read:
+      - {by: id, path: "/tickets/{id}", records: /data, none: [404]}
+      - {by: contact_id, path: /tickets, query: {contact_id: "{contact_id}"}, records: /items,
+         paging: {kind: cursor, at: /next, query: cursor}}
+      - {path: /tickets, records: /items, paging: {kind: cursor, at: /next, query: cursor}}
+    erase: {path: "/tickets/{id}", gone: [404]}
+"""
+AGENCY = """
+system: agency
+title: Newsletter agency
+country: US
+datasets:
+  subscribers:
+    key: [who]
+    retention: contact
+    activities: [communicate]
+    fields:
+      who: {category: contact, nullable: false}
+      email: {category: contact.email, identifies: email}
+      list: {category: contact}
+"""
+
+
+@pytest.fixture
+def crm() -> Iterator[Vendor]:
+    with vendor() as server:
+        server.fill(
+            {
+                "contact": [
+                    {"id": 1, "email": "Ana@Example.org", "name": "Ana"},
+                    {"id": 2, "email": "ben@example.org", "name": "Ben"},
+                ],
+                "ticket": [
+                    {"id": 10, "contact_id": 1, "words": "help"},
+                    {"id": 11, "contact_id": 2, "words": "hi"},
+                    {"id": 12, "contact_id": 1, "words": "thanks"},
+                ],
+            }
+        )
+        yield server
+
+
+@pytest.fixture
+def three(kept_url: str, tmp_path: Path, crm: Vendor, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small world with a service and an agency beside the shop."""
+    world = make(
+        tmp_path / "three",
+        kept_url,
+        extra=f"""
+[systems.crm]
+store = "http"
+url = "{crm.url}"
+mode = "act"
+map = "crm.yml"
+[systems.crm.options]
+describe = "crm.http.yml"
+secret = "env:CRM_TOKEN"
+
+[systems.agency]
+store = "mailbox"
+url = "letters"
+mode = "act"
+map = "agency.yml"
+[systems.agency.options]
+days = 10
+remind = 3
+""",
+    )
+    for name, text in (("crm.yml", CRM), ("crm.http.yml", CRM_HTTP), ("agency.yml", AGENCY)):
+        (world / name).write_text(text, "utf-8")
+    monkeypatch.setenv("CRM_TOKEN", TOKEN)
+    return world
+
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def run(three: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    def command(*words: str, now: dt.datetime = NOW) -> tuple[int, dict[str, Any]]:
+        acting = ["--now", now.isoformat()] if words[0] in ("rights", "task") else []
+        with pytest.raises(SystemExit) as ended:
+            main([*words, *acting, "--dir", str(three), "--json"])
+        said = capsys.readouterr()
+        assert "ana@" not in (said.out + said.err).lower()
+        return int(str(ended.value.code)), json.loads(said.out or said.err)
+
+    return command
+
+
+def steps(document: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    return {
+        f"{s['store']}.{s['dataset']}": (s["found"], s["changed"], s["verified"], s["word"])
+        for s in document["steps"]
+        if s["store"] != "kept"
+    }
+
+
+def task_of(run: Run) -> str:
+    _, document = run("task", "list")
+    (one,) = document["tasks"]
+    return str(one["task"])
+
+
+def test_access_waits_for_the_agency(run: Run, three: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answer.zip"
+    asked = ("rights", "access", "--identity", EMAIL, "--override", "test", "--out", str(out))
+    status, first = run(*asked)
+    assert (status, first["complete"]) == (1, False)
+    assert [u["store"] for u in first["unreached"]] == ["agency"]
+    met = steps(first)
+    assert met["crm.contact"] == (1, 0, True, False)
+    assert met["crm.ticket"] == (2, 0, True, False)
+    assert met["agency.subscribers"] == (0, 0, False, False)
+    (letter,) = (three / "letters").glob("*.txt")
+    assert letter.stat().st_mode & 0o777 == 0o600
+    assert (three / "letters").stat().st_mode & 0o777 == 0o700
+    assert "email: ana@example.org" in letter.read_text("utf-8")
+    rows = tmp_path / "rows.json"
+    rows.write_text(json.dumps([{"email": "ana@example.org", "list": "weekly"}]), "utf-8")
+    done = ("task", "done", task_of(run), "--evidence", "mail of the agency", "--rows", str(rows))
+    assert run(*done)[0] == 0
+    assert run(*done)[0] == 2  # answered already
+    out = tmp_path / "again.zip"
+    status, second = run("rights", "access", "--case", first["case"], "--out", str(out))
+    assert (status, second["complete"], second["unreached"]) == (0, True, [])
+    assert steps(second)["agency.subscribers"] == (1, 0, False, True)
+    with zipfile.ZipFile(out) as package:
+        answer = json.loads(package.read("data/agency.subscribers.json"))
+    assert [(r["email"], r["list"]) for r in answer] == [("ana@example.org", "weekly")]
+    kept = "".join(f.read_text("utf-8") for f in (three / "letters").iterdir())
+    assert "ana@" not in kept  # neither whom it was about nor what was handed in
+    # the next request asks anew
+    asked = (*asked[:-1], str(tmp_path / "third.zip"))
+    _, third = run(*asked)
+    assert not third["complete"]
+    assert len(list((three / "letters").glob("*.txt"))) == 1
+
+
+def test_erasure_is_complete_when_all_three_are_done(run: Run, three: Path, crm: Vendor) -> None:
+    crm.later = True
+    status, first = run("rights", "erase", "--identity", EMAIL, "--yes", "--override", "test")
+    assert (status, first["complete"]) == (1, False)
+    met = steps(first)
+    assert met["shop.customer"][2]
+    assert met["crm.contact"] == (1, 0, False, False)  # taken, not done
+    assert met["agency.subscribers"] == (1, 0, False, False)
+    assert len(crm.jobs) == 1
+    go_on = ("rights", "erase", "--case", first["case"], "--yes")
+    crm.work()
+    status, second = run(*go_on)
+    met = steps(second)
+    assert not second["complete"]
+    assert met["crm.contact"] == (1, 1, True, False)
+    assert met["crm.ticket"] == (2, 2, True, False)
+    assert not met["agency.subscribers"][2]
+    assert [r["id"] for r in crm.rows["contact"]] == [2]
+    assert [r["id"] for r in crm.rows["ticket"]] == [11]
+    task = task_of(run)
+    run("task", "done", task, "--outcome", "cannot", "--evidence", "their disk is broken")
+    status, third = run(*go_on)
+    assert not third["complete"]
+    assert "disk" not in json.dumps(third)
+    run("task", "done", task, "--evidence", "letter of the agency")
+    status, fourth = run(*go_on)
+    assert (status, fourth["complete"]) == (0, True)
+    assert steps(fourth)["agency.subscribers"] == (1, 1, False, True)
+    status, case = run("case", "show", first["case"])
+    assert case["complete"]
+    assert {s["state"] for s in case["steps"]} == {"done"}
+    kept = "".join(f.read_text("utf-8") for f in (three / "letters").iterdir())
+    assert "ana@" not in kept
+    entries = subprocess.run(  # what the ledger knows of it
+        [sys.executable, "-m", "kept.app", "ledger", "verify", "--dir", str(three)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert entries.returncode == 0, entries.stdout + entries.stderr
+
+
+def test_a_job_that_hides_its_rows_is_not_done(run: Run, crm: Vendor) -> None:
+    """The service shows her no more, but says itself that it is still at work."""
+    crm.later = crm.hidden = True
+    _, first = run("rights", "erase", "--identity", EMAIL, "--yes", "--override", "test")
+    assert steps(first)["crm.contact"] == (1, 0, False, False)
+    _, second = run("rights", "erase", "--case", first["case"], "--yes")
+    assert steps(second)["crm.contact"] == (1, 0, False, False)
+    assert len(crm.jobs) == 1
+    crm.work()
+    _, third = run("rights", "erase", "--case", first["case"], "--yes")
+    assert steps(third)["crm.contact"] == (1, 1, True, False)
+
+
+def test_reminders_come_on_their_days(run: Run, three: Path) -> None:
+    run("rights", "erase", "--identity", EMAIL, "--yes", "--override", "test")
+    counts = []
+    for day in range(18):
+        _, sent = run("task", "send", now=NOW + dt.timedelta(days=day))
+        counts.append(sum(t["reminders"] > 0 for t in sent["sent"]))
+    assert [day for day, n in enumerate(counts) if n] == [10, 13, 16]
+    (letter,) = (three / "letters").glob("*.txt")
+    assert letter.read_text("utf-8").startswith("We asked you on 2026-11-23")
+
+
+def test_in_mode_observe_nobody_is_asked(run: Run, three: Path, tmp_path: Path) -> None:
+    toml = three / "kept.toml"
+    text = toml.read_text("utf-8")
+    toml.write_text(text.replace('mode = "act"\nmap = "agency', 'mode = "observe"\nmap = "agency'))
+    out = str(tmp_path / "x.zip")
+    run("rights", "erase", "--identity", EMAIL, "--override", "test")
+    _, met = run("rights", "access", "--identity", EMAIL, "--override", "test", "--out", out)
+    assert {u["store"]: u["why"] for u in met["unreached"]}["agency"].startswith("mode observe")
+    assert not (three / "letters").exists()
+
+
+_DRIVER = """
+import os, signal, sys
+from pathlib import Path
+from kept.stores import http, http_client, mailbox, tasks
+owner, method, when, which = sys.argv[2:6]
+cls = {"Client": http_client.Client, "Journal": http.Journal, "TaskFolder": tasks.TaskFolder}[owner]
+whole, calls = getattr(cls, method), 0
+def killed(self, *args, **kwargs):
+    global calls
+    calls += 1
+    if when == "before" and calls == int(which):
+        os.kill(os.getpid(), signal.SIGKILL)
+    result = whole(self, *args, **kwargs)
+    if when == "after" and calls == int(which):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+setattr(cls, method, killed)
+from kept.app.cli import main
+main(["rights", "erase", "--identity", sys.argv[6], "--yes", "--override", "test",
+      "--dir", sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "when", "which", "later"),
+    [
+        ("Client", "_send", "before", 6, False),
+        ("Client", "_send", "after", 6, False),
+        ("Journal", "put", "after", 1, True),  # noted, not sent
+        ("Journal", "put", "before", 2, True),  # taken by the service, its address not noted
+        ("Journal", "put", "after", 2, True),
+        ("Journal", "remove", "before", 1, False),
+        ("TaskFolder", "put", "before", 1, False),
+        ("TaskFolder", "put", "after", 1, False),
+    ],
+)
+def test_killed_anywhere_it_goes_on(
+    owner: str, method: str, when: str, which: int, later: bool,
+    three: Path, crm: Vendor, run: Run,
+) -> None:  # fmt: skip
+    crm.later = crm.hidden = later
+    killed = subprocess.run(
+        [sys.executable, "-c", _DRIVER, str(three), owner, method, when, str(which), EMAIL],
+        cwd=ROOT, env={**os.environ}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    if which == 2 and when == "before":
+        # Nothing is known of the order but that it was sent: it is asked for again.
+        run("rights", "erase", "--case", run("case", "list")[1]["cases"][0]["case"], "--yes")
+        assert len(crm.jobs) == 1
+    crm.work()
+    _, listed = run("case", "list")
+    case = listed["cases"][0]["case"]
+    for _ in range(3):
+        status, met = run("rights", "erase", "--case", case, "--yes")
+        crm.work()
+    assert [r["id"] for r in crm.rows["contact"]] == [2]
+    assert [r["id"] for r in crm.rows["ticket"]] == [11]
+    assert sql(three, "SELECT email FROM customer ORDER BY id")[1:] == [
+        ("Ben@Example.org",), ("cleo@example.org",),
+    ]  # fmt: skip
+    assert not met["complete"]
+    run("task", "done", task_of(run), "--evidence", "letter")
+    status, met = run("rights", "erase", "--case", case, "--yes")
+    assert (status, met["complete"]) == (0, True)
+    left = [f.name for f in (three / "state").rglob("*") if f.is_file()]
+    assert not [name for name in left if not name.startswith(".")]

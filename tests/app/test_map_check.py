@@ -1,0 +1,104 @@
+"""`kept map check` names every table and column that no map names, on real engines."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.app.conftest import Kept
+from tests.stores.discover import worlds
+from tests.world import REFERENCE
+
+#: Shapes of tables that could be overlooked; none of them is in the map.
+NEW = (
+    'CREATE TABLE "Leads 2026" (mail text)',
+    "CREATE TABLE empty_one (id integer primary key)",
+    "CREATE VIEW shown AS SELECT imie FROM klienci",
+    'ALTER TABLE klienci ADD COLUMN "Notes on her" text',
+    "ALTER TABLE klienci ADD COLUMN telefon text",
+    "ALTER TABLE zamowienia ADD COLUMN dostawa text",
+)
+#: What only PostgreSQL has.
+POSTGRESQL = (
+    "CREATE SCHEMA archive",
+    "CREATE TABLE archive.klienci (id integer primary key, imie text)",
+    "CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM klienci",
+    "CREATE TABLE log (at date) PARTITION BY RANGE (at)",
+    "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
+)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_every_table_and_column_without_a_map_is_named(
+    engine: str, kept: Kept, tmp_path: Path, fresh_pg_url: str
+) -> None:
+    file = tmp_path / "shop.sqlite"
+    if engine == "sqlite":
+        url = worlds.into_sqlite(file, worlds.POLISH)
+    else:
+        url = fresh_pg_url
+        worlds.into_postgresql(url, worlds.POLISH)
+    (tmp_path / "kept.toml").write_text(
+        f'bundle = "{REFERENCE}"\ndatabase = "{fresh_pg_url}"\n\n[systems.shop]\n'
+        f'store = "{engine}"\nurl = "{url}"\nmode = "observe"\nmap = "shop.yml"\n',
+        "utf-8",
+    )
+    made = kept("map", "discover", url, "--write", tmp_path / "shop.yml", "--dir", tmp_path)
+    assert made.status == 0, made.err
+    draft = kept("map", "check", "--json", "--dir", tmp_path)
+    assert draft.document["problems"] == []
+    assert draft.status == 0
+    # What a draft leaves open is no error of form, and is said all the same, with its lines.
+    left = [n["words"] for n in draft.document["notes"] if "still to decide" in n["words"]]
+    assert len(left) == 2
+    lines = (tmp_path / "shop.yml").read_text("utf-8").splitlines()
+    first = int(left[1].partition("shop.yml:")[2].partition(",")[0])
+    assert "# ?" in lines[first - 1]
+    if engine == "sqlite":  # the database of the other one is to hold what the world made, only
+        doctor = kept("doctor", "--dir", tmp_path)
+        assert "used for; name it under `activities:`" in doctor.out
+
+    more = [*NEW, *(POSTGRESQL if engine == "postgresql" else ())]
+    if engine == "sqlite":
+        with sqlite3.connect(file) as connection:
+            for statement in more:
+                connection.execute(statement)
+        connection.close()
+    else:
+        with psycopg.connect(url) as there:
+            for statement in more:
+                there.execute(statement)
+    checked = kept("map", "check", "--json", "--dir", tmp_path)
+    assert checked.status == 1
+    said = {p["what"] for p in checked.document["problems"]}
+    tables = {"Leads 2026", "empty_one", "shown"}
+    if engine == "postgresql":
+        tables |= {"archive.klienci", "counted", "log"}
+    columns = {
+        "klienci": ("Notes on her", "telefon"),
+        "zamowienia": ("dostawa",),
+    }
+    assert said == {f"`{t}` is there, but no map names it" for t in tables} | {
+        f"{t}: the field `{c}` is there, but no map names it"
+        for t, several in columns.items()
+        for c in several
+    }
+    words = kept("map", "check", "--dir", tmp_path)
+    assert all(name in words.out for name in (*tables, "Notes on her", "telefon", "dostawa"))
+
+
+def test_what_proves_who_logs_in_is_drafted_as_secret(kept: Kept, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.sqlite") as connection:
+        connection.execute(
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, username TEXT,"
+            " password_hash TEXT)"
+        )
+    connection.close()
+    url = f"sqlite:///{tmp_path / 'shop.sqlite'}"
+    made = kept("map", "discover", url, "--write", tmp_path / "shop.yml", "--dir", tmp_path)
+    assert made.status == 0, made.said
+    lines = (tmp_path / "shop.yml").read_text("utf-8").splitlines()
+    secret = [line.split(":")[0].strip() for line in lines if "secret: true" in line]
+    assert secret == ["password_hash"]

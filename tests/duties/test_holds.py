@@ -1,0 +1,110 @@
+"""A hold and an erasure that meet: what is held stays, or nobody is told that it is held."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import holds
+from kept.duties.rights import Request
+from kept.errors import UsageError
+from kept.records import case as cases
+from kept.records.hold import Hold
+from kept.terms.identifiers import parse
+from tests.world import NOW, sql
+
+#: The module; in its package the function of the same name stands in its place.
+erasing = importlib.import_module("kept.duties.rights.erase")
+ANA = (parse("email=ana@example.org"),)
+LATER = NOW + dt.timedelta(hours=1)
+
+
+@pytest.fixture
+def controller(world: Path) -> Iterator[Controller]:
+    with Controller.open(deployment.read(world)) as opened:
+        yield opened
+
+
+def place(controller: Controller, now: dt.datetime = NOW) -> Hold:
+    actor = controller.actors.of("Kim", "operator", now)
+    return holds.place(
+        controller, ground="a dispute", clause="RET-10", actor=actor, now=now, person=ANA
+    )
+
+
+def test_no_hold_is_placed_while_she_is_being_erased(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "_PATIENCE", 1)
+    with (
+        controller.cases.person_alone([ANA]),
+        pytest.raises(UsageError, match="is being carried out right now"),
+    ):
+        place(controller)
+    assert controller.holds.all(NOW) == []
+    assert place(controller).released_at is None
+
+
+def test_a_hold_placed_between_plan_and_first_write_is_kept(
+    controller: Controller, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = erasing._drawn
+    placed: list[Hold] = []
+
+    def drawn(*given: object) -> object:
+        made = real(*given)
+        if not placed:
+            placed.append(place(controller))
+        return made
+
+    monkeypatch.setattr(erasing, "_drawn", drawn)
+    answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
+    assert answer.complete
+    kept = {s.dataset for s in answer.steps if s.reason and s.reason.hold == placed[0].id}
+    assert "note" in kept
+    assert sql(world, "SELECT count(*) FROM note WHERE id = 1") == [(1,)]
+
+
+def test_what_is_left_of_an_erasure_waits_for_a_hold_placed_since(
+    controller: Controller, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasing, "_to_the_end", stop)
+        with pytest.raises(Stopped):
+            erasing.erase(controller, Request((ANA,), override="test"), NOW)
+    (case,) = controller.cases.all()
+    before = sql(world, "SELECT * FROM note"), sql(world, "SELECT * FROM customer")
+    hold = place(controller, LATER)
+    again = Request((), case=case.id)
+    with pytest.raises(UsageError, match="nothing more was written"):
+        erasing.erase(controller, again, LATER)
+    assert (sql(world, "SELECT * FROM note"), sql(world, "SELECT * FROM customer")) == before
+    actor = controller.actors.of("Kim", "operator", LATER)
+    holds.release(controller, hold.id, "settled", actor, LATER)
+    assert erasing.erase(controller, again, LATER).complete
+    assert sql(world, "SELECT count(*) FROM note WHERE id = 1") == [(0,)]
+
+
+def test_a_hold_by_her_number_holds_what_is_asked_for_by_her_address(
+    controller: Controller, world: Path
+) -> None:
+    actor = controller.actors.of("Kim", "operator", NOW)
+    hold = holds.place(
+        controller, ground="a dispute", clause="RET-10", actor=actor, now=NOW,
+        person=(parse("account=1"),),
+    )  # fmt: skip
+    answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
+    assert "note" in {s.dataset for s in answer.steps if s.reason and s.reason.hold == hold.id}
+    assert sql(world, "SELECT count(*) FROM note WHERE id = 1") == [(1,)]

@@ -1,0 +1,208 @@
+"""Objection: at once at the door, absolute for marketing, weighed for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import rights
+from kept.duties.rights import ChoiceAnswer, Request
+from kept.errors import Denied, UsageError
+from kept.model.decision import Ask
+from kept.records.case import State
+from kept.terms.identifiers import parse
+from tests.world import NOW, sql
+
+ANA, PHONE, NEW = (
+    parse("email=ana@example.org"),
+    parse("phone=+49 30 123456"),
+    parse("email=new@example.net"),
+)
+MAIL = Ask("marketing.email", "contact.email", "site-form", region="EEA")
+IMPROVE = Ask("site.improve", "navigation", "site-visit", region="EEA")
+ARISING = ("consent:marketing.email", "preference:email", "consent:site.improve")
+
+
+@pytest.fixture
+def controller(world: Path) -> Iterator[Controller]:
+    with Controller.open(deployment.read(world)) as opened:
+        yield opened
+
+
+def _object(controller: Controller, who: Any, *purposes: str, **more: Any) -> ChoiceAnswer:
+    request = Request(((who,),), override="test")
+    return rights.object_to(controller, request, purposes, NOW, **{"region": "EEA", **more})
+
+
+def _allowed(controller: Controller, ask: Ask, who: Any = ANA) -> bool:
+    return controller.decide(ask, who, NOW, arising=ARISING).allow
+
+
+def _bodies(controller: Controller, kind: str) -> list[dict[str, Any]]:
+    return [dict(e.body) for _, e in controller.ledger.entries(kind=kind)]
+
+
+def test_against_marketing_it_is_absolute_and_at_once(controller: Controller) -> None:
+    subject = controller.subjects.of([ANA], NOW)
+    controller.consents.grant(subject, "marketing.email", NOW, source="form")
+    controller.consents.prefer(subject, "email", True, NOW, source="form")
+    assert _allowed(controller, MAIL)
+    assert controller.audience(MAIL, NOW) == [subject]
+    answer = _object(controller, ANA, "marketing")
+    assert (answer.executed, answer.complete, answer.state) == (True, True, "closed")
+    assert not _allowed(controller, MAIL)
+    assert controller.audience(MAIL, NOW) == []
+    assert _allowed(controller, IMPROVE)
+    stopped = {t.purpose for t in answer.stops}
+    assert {"marketing.email", "marketing.post", "marketing.phone"} <= stopped
+    assert all(p.startswith("marketing") for p in stopped)
+    assert answer.weighed == ()
+    # What goes on is told: what for, on which ground, by which clauses.
+    rests = {t.purpose: t for t in answer.goes_on}
+    assert rests["service.payment"].ground == "Contract"
+    assert rests["service.payment"].clauses
+    # New consent does not lift it, and neither does asking a second time.
+    controller.consents.grant(subject, "marketing.email", NOW, source="form")
+    assert not _allowed(controller, MAIL)
+    assert _object(controller, ANA, "marketing").complete
+
+
+def test_it_holds_for_whoever_is_met_under_the_identifiers_later(controller: Controller) -> None:
+    """Nobody is known under the address yet; the telephone number stands in her row."""
+    answer = _object(controller, NEW, "marketing", "site.improve")
+    assert answer.goes_on == ()
+    assert controller.subjects.find([NEW]) == ()
+    assert not _allowed(controller, MAIL, NEW)
+    assert not _allowed(controller, IMPROVE, NEW)
+    subject = controller.subjects.of([NEW, parse("account=77")], NOW)
+    for purpose in ("marketing.email", "site.improve"):
+        controller.consents.grant(subject, purpose, NOW, source="form")
+    controller.consents.prefer(subject, "email", True, NOW, source="form")
+    for who in (NEW, parse("account=77")):
+        assert not _allowed(controller, MAIL, who)
+        assert not _allowed(controller, IMPROVE, who)
+    assert controller.audience(MAIL, NOW) == []
+    _object(controller, ANA, "marketing")
+    assert not _allowed(controller, MAIL, PHONE)
+
+
+def test_a_shared_address_binds_itself_and_nobody_else(controller: Controller, world: Path) -> None:
+    """Ana's and Cleo's rows carry one telephone number."""
+    sql(world, "UPDATE customer SET phone = '+49 30 123456' WHERE id = 3")
+    cleo = parse("email=cleo@example.org")
+    answer = _object(controller, ANA, "marketing")
+    assert any("leads to others" in w for w in answer.warnings)
+    assert not _allowed(controller, MAIL)
+    assert _allowed(controller, MAIL, cleo)
+    both = _object(controller, PHONE, "marketing")
+    assert any("several people" in w for w in both.warnings)
+    assert not _allowed(controller, MAIL, PHONE)
+    assert _allowed(controller, MAIL, cleo)
+
+
+@pytest.mark.parametrize("outcome", ["refused", "upheld"])
+def test_another_purpose_stops_while_it_is_weighed(controller: Controller, outcome: Any) -> None:
+    answer = _object(controller, NEW, "site.improve", "marketing")
+    assert (answer.complete, answer.state) == (False, "checked")
+    assert [t.purpose for t in answer.weighed] == ["site.improve"]
+    assert "marketing.email" in {t.purpose for t in answer.stops}
+    assert not _allowed(controller, IMPROVE, NEW)
+    for role, grounds, problem in (("marketer", "x", Denied), ("operator", " ", UsageError)):
+        with pytest.raises(problem):
+            rights.weigh(
+                controller, answer.case, outcome, grounds, actor="x", role=role, now=NOW
+            )  # fmt: skip
+    assert not _allowed(controller, IMPROVE, NEW)
+    said = "She is one of new@example.net's two users, and the site is under attack."
+    done = rights.weigh(
+        controller, answer.case, outcome, said, actor="Pia", role="privacy-officer", now=NOW
+    )
+    assert (done.state, done.complete) == (State.CLOSED, True)
+    assert controller.cases.events(done)[-1].words == said
+    assert _allowed(controller, IMPROVE, NEW) is (outcome == "refused")
+    assert not _allowed(controller, MAIL, NEW)  # nothing to weigh there
+    assert len(_bodies(controller, "objection.lifted")) == (outcome == "refused")
+    (moved,) = _bodies(controller, "case.moved")
+    assert (moved["state"], moved["actor"]) == (outcome, "privacy-officer")
+    with pytest.raises(UsageError, match="cannot be done"):
+        rights.weigh(controller, answer.case, outcome, "x", actor="x", role="operator", now=NOW)
+
+
+def test_a_refusal_takes_back_nothing_that_an_earlier_objection_had_stopped(
+    controller: Controller,
+) -> None:
+    first = _object(controller, NEW, "site.improve")
+    rights.weigh(
+        controller, first.case, "upheld", "hers", actor="x", role="operator", now=NOW
+    )  # fmt: skip
+    second = _object(controller, NEW, "site.improve")
+    assert second.complete
+    assert not _allowed(controller, IMPROVE, NEW)
+
+
+def test_what_rests_on_a_contract_goes_on_and_she_is_told(controller: Controller) -> None:
+    answer = _object(controller, ANA, "service.payment")
+    assert answer.complete
+    assert (answer.stops, answer.weighed) == ((), ())
+    (told,) = [t for t in answer.goes_on if t.purpose == "service.payment"]
+    assert "does not reach it" in told.why
+    assert _bodies(controller, "objection.made") == []
+
+
+def test_nothing_happens_before_it_is_known_who_asks_and_what_for(controller: Controller) -> None:
+    shown = rights.preview_objection(
+        controller, Request(((NEW,),)), ["marketing"], NOW, region="EEA"
+    )  # fmt: skip
+    assert not shown.executed
+    assert shown.stops
+    with pytest.raises(Denied, match="no evidence"):
+        rights.object_to(controller, Request((), case=shown.case), ["marketing"], NOW)
+    assert _allowed(controller, MAIL, NEW)
+    for purposes, who in (([], NEW), (["made-up"], NEW), (["marketing"], parse("name=Ana"))):
+        with pytest.raises(UsageError):
+            _object(controller, who, *purposes)
+    with pytest.raises(UsageError, match="no such region"):
+        _object(controller, NEW, "marketing", region="Mars")
+    assert _bodies(controller, "objection.made") == []
+    done = rights.object_to(
+        controller, Request((), case=shown.case, evidence="she called"), ["marketing"], NOW
+    )
+    assert (done.case, done.complete) == (shown.case, True)
+    with pytest.raises(UsageError, match="closed"):
+        rights.object_to(controller, Request((), case=shown.case), ["marketing"], NOW)
+
+
+def test_a_system_that_is_away_is_named_and_the_objection_holds(
+    controller: Controller, world: Path
+) -> None:
+    (world / "shop.sqlite").rename(world / "away.sqlite")
+    answer = _object(controller, ANA, "marketing")
+    assert (answer.complete, [s for s, _ in answer.unreached]) == (False, ["shop"])
+    assert not _allowed(controller, MAIL)
+    assert _allowed(controller, MAIL, PHONE)
+    # Once it is back, what else leads to her is bound as well.
+    (world / "away.sqlite").rename(world / "shop.sqlite")
+    again = rights.object_to(controller, Request((), case=answer.case), ["marketing"], NOW)
+    assert (again.complete, again.state) == (True, "closed")
+    assert not _allowed(controller, MAIL, PHONE)
+
+
+def test_the_ledger_names_no_person(controller: Controller) -> None:
+    _object(controller, ANA, "marketing", "site.improve")
+    text = str([e for _, e in controller.ledger.entries()]).lower()
+    assert "objection.made" in text
+    for word in ("ana@", "example.org", "30123456", "o'neill"):
+        assert word not in text
+
+
+def test_it_outlives_her_erasure(controller: Controller) -> None:
+    _object(controller, ANA, "marketing")
+    assert rights.erase(controller, Request(((ANA,),), override="test"), NOW).complete
+    subject = controller.subjects.of([ANA], NOW)
+    facts = controller.consents.facts(subject, NOW).held
+    assert "objection:marketing" in facts

@@ -1,0 +1,217 @@
+"""Portability: what she provided, under consent or contract, loaded by its schema elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import sqlite3
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import rights
+from kept.duties.rights import Request
+from kept.duties.rights.portability import NULL
+from kept.errors import Denied, UsageError
+from kept.terms.identifiers import parse
+from kept.terms.origins import origin_of
+from kept.terms.vocabulary import SHIPPED, Term
+from tests.world import NOW, edit, sql
+
+ANA, BEN = parse("email=ana@example.org"), parse("email=ben@example.org")
+#: Table Schema type → SQLite type, for a system that knows nothing but the schema.
+_SQL = {"string": "TEXT", "integer": "INTEGER", "number": "NUMERIC", "datetime": "TEXT",
+        "boolean": "TEXT", "date": "TEXT", "any": "TEXT"}  # fmt: skip
+SCORES = """
+  score:
+    title: Scores
+    key: [id]
+    retention: account
+    activities: [service]
+    fields:
+      id: {type: integer, nullable: false}
+      customer: {type: integer, category: identifier.account, nullable: false}
+      says: {category: contact.company}
+      worth: {category: enrichment}
+      group: {category: contact.job, origin: derived}
+      words: {category: free-text, free_text: true}
+      clerk: {type: integer}
+    links:
+      - {fields: [customer], to: customer, on: [id], kind: owned-by}
+      - {fields: [clerk], to: customer, on: [id], kind: accessed-by}
+"""
+
+
+@pytest.fixture
+def scores(world: Path) -> Path:
+    sql(
+        world,
+        "CREATE TABLE score (id INTEGER PRIMARY KEY, customer INTEGER, says TEXT, worth TEXT,"
+        ' "group" TEXT, words TEXT, clerk INTEGER)',
+    )
+    rows: list[tuple[object, ...]] = [
+        (1, 1, 'Acme, "Ltd"\nNorth', "rich", "A", "hers", None),
+        (2, 1, None, "poor", "B", "of a clerk", 2),
+        (3, 1, "", "poor", "B", None, None),
+        (4, 2, "Ben's", "poor", "B", "his", None),
+    ]
+    for row in rows:
+        sql(world, "INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+    edit(world / "shop.yml", "datasets:\n", f"datasets:{SCORES}")
+    return world
+
+
+@pytest.fixture
+def controller(scores: Path) -> Iterator[Controller]:
+    with Controller.open(deployment.read(scores)) as opened:
+        yield opened
+
+
+def _port(controller: Controller, path: Path, who: Any = ANA, **more: Any) -> Any:
+    return rights.port(controller, Request(((who,),), override="test"), NOW, out=path, **more)
+
+
+def _files(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _load(files: dict[str, bytes]) -> sqlite3.Connection:
+    """Another system: it makes its tables by the schema alone and reads the CSV into them."""
+    described = json.loads(files["datapackage.json"])
+    database = sqlite3.connect(":memory:")
+    for one in described["resources"]:
+        schema = one["schema"]
+        columns = [f'"{f["name"]}" {_SQL[f["type"]]}' for f in schema["fields"]]
+        columns.append("PRIMARY KEY ({})".format(", ".join(schema["primaryKey"])))
+        columns += [
+            'FOREIGN KEY ({}) REFERENCES "{}" ({})'.format(
+                ", ".join(k["fields"]), k["reference"]["resource"],
+                ", ".join(k["reference"]["fields"]),
+            )
+            for k in schema["foreignKeys"]
+        ]  # fmt: skip
+        database.execute(f'CREATE TABLE "{one["name"]}" ({", ".join(columns)})')
+    for one in described["resources"]:
+        schema = one["schema"]
+        table = csv.reader(io.StringIO(files[one["path"]].decode(), newline=""))
+        assert next(table) == [f["name"] for f in schema["fields"]]
+        marks = ", ".join("?" * len(schema["fields"]))
+        for row in table:
+            values = [None if cell in schema["missingValues"] else cell for cell in row]
+            database.execute(f'INSERT INTO "{one["name"]}" VALUES ({marks})', values)
+    assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+    return database
+
+
+def test_another_system_loads_it_by_its_schema(controller: Controller, tmp_path: Path) -> None:
+    answer = _port(controller, tmp_path / "along.zip")
+    assert answer.complete
+    files = _files(tmp_path / "along.zip")
+    loaded = _load(files)
+    assert loaded.execute('SELECT id, email, name, phone FROM "shop.customer"').fetchall() == [
+        (1, "ana@example.org", "Ana O'Neill", "+49 30 123456")
+    ]
+    assert loaded.execute('SELECT * FROM "shop.score" ORDER BY id').fetchall() == [
+        (1, 1, 'Acme, "Ltd"\nNorth', "hers"),
+        (2, 1, None, None),  # the words of a clerk are his as well
+        (3, 1, "", None),  # an empty text is no null
+    ]
+    assert loaded.execute('SELECT id, total FROM "shop.invoice" ORDER BY id').fetchall() == [
+        (1, "10.00"), (2, "12.00"),
+    ]  # fmt: skip
+    # The JSON beside it holds the same, exactly.
+    for one in json.loads(files["datapackage.json"])["resources"]:
+        exact = json.loads(files[one["exact"]])
+        table = list(csv.DictReader(io.StringIO(files[one["path"]].decode(), newline="")))
+        assert [
+            {k: NULL if v is None else str(v) for k, v in row.items()} for row in exact
+        ] == table
+        assert all(f.get("rdfType", "https://w3id.org/").startswith("https://w3id.org/")
+                   for f in one["schema"]["fields"])  # fmt: skip
+    told = json.loads(files["manifest.json"])["files"]
+    assert told.keys() == files.keys() - {"manifest.json"}
+    assert all(hashlib.sha256(files[n]).hexdigest() == t["sha256"] for n, t in told.items())
+
+
+def test_nothing_inferred_bought_or_of_another_ground(
+    controller: Controller, tmp_path: Path
+) -> None:
+    answer = _port(controller, tmp_path / "along.zip")
+    text = str(_files(tmp_path / "along.zip"))
+    for word in ("rich", "poor", "'B'", "of a clerk", "Ben", "called"):
+        assert word not in text, word
+    left = {(one.where, one.fields, one.rows): one.why for one in answer.left_out}
+    assert left["shop.score", ("group",), 0] == "made of other data"
+    assert left["shop.score", ("worth",), 0] == "given by others"
+    assert "others of the organisation" in left["shop.score", ("words",), 1]
+    # Her notes are there to answer her: an interest, neither consent nor contract.
+    assert "neither consent nor contract" in left["shop.note", (), 1]
+
+
+def test_what_the_row_says_of_its_ground_counts(
+    controller: Controller, scores: Path, tmp_path: Path
+) -> None:
+    sql(scores, "INSERT INTO signup VALUES (7, 1, 'talk', '2025-01-01', 'legitimate-interest')")
+    sql(scores, "INSERT INTO signup VALUES (8, 1, 'visit', '2025-01-02', 'consent')")
+    answer = _port(controller, tmp_path / "along.zip")
+    assert answer.complete
+    files = _files(tmp_path / "along.zip")
+    assert [r["id"] for r in json.loads(files["data/shop.signup.json"])] == [1, 8]
+    tables = {t["where"]: t for t in json.loads(files["answer.json"])["tables"]}
+    assert tables["shop.signup"]["grounds"] == {"contract": 1, "consent": 1}
+    assert any(one.where == "shop.signup" and one.rows == 1 for one in answer.left_out)
+
+
+def test_everybody_is_served_and_nothing_before_it_is_known_who_asks(
+    controller: Controller, tmp_path: Path
+) -> None:
+    for region in ("EEA", "US", "other"):
+        path = tmp_path / f"{region}.zip"
+        assert _port(controller, path, BEN, region=region).complete
+        assert "Ben@Example.org" in str(_files(path))
+    with pytest.raises(Denied, match="no evidence"):
+        rights.port(controller, Request(((ANA,),)), NOW, out=tmp_path / "no.zip")
+    assert not (tmp_path / "no.zip").exists()
+    with pytest.raises(UsageError, match="already"):
+        _port(controller, tmp_path / "US.zip")
+    with pytest.raises(UsageError, match="no such region"):
+        _port(controller, tmp_path / "x.zip", region="Mars")
+    bodies = [e.body for _, e in controller.ledger.entries(kind="access.given")]
+    assert [b["right"] for b in bodies] == ["portability"] * 3
+
+
+def test_a_system_that_is_away_is_named(
+    controller: Controller, scores: Path, tmp_path: Path
+) -> None:
+    (scores / "shop.sqlite").rename(scores / "away.sqlite")
+    answer = _port(controller, tmp_path / "one.zip")
+    assert (answer.complete, [s for s, _ in answer.unreached]) == (False, ["shop"])
+    (scores / "away.sqlite").rename(scores / "shop.sqlite")
+    again = rights.port(
+        controller, Request((), case=answer.case), NOW, out=tmp_path / "two.zip"
+    )  # fmt: skip
+    assert again.complete
+    with pytest.raises(UsageError, match="closed"):
+        rights.port(controller, Request((), case=answer.case), NOW, out=tmp_path / "three.zip")
+
+
+def test_the_origin_of_a_field() -> None:
+    assert origin_of(SHIPPED, "contact.email", None) == "provided"
+    assert origin_of(SHIPPED, "navigation.ip", None) == "observed"
+    assert origin_of(SHIPPED, "enrichment", None) == "others"
+    assert origin_of(SHIPPED, "contact.email", "derived") == "derived"
+    assert origin_of(SHIPPED, None, None) is None
+    words = SHIPPED.with_terms(
+        {"categories": [Term("shoe-size", None, "Shoes"), Term("job.title", "contact", "Job")]}
+    )
+    assert origin_of(words, "shoe-size", None) is None
+    assert origin_of(words, "job.title", None) == "provided"
+    assert all(origin_of(SHIPPED, c, None) for c in SHIPPED.categories)

@@ -1,0 +1,163 @@
+"""Restriction: everything stops but what the law leaves; lifted only after word."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.decide.use import use
+from kept.duties import rights
+from kept.duties.rights import ChoiceAnswer, Request
+from kept.errors import Denied, UsageError
+from kept.model.decision import Ask, Facts
+from kept.records.case import State
+from kept.terms.identifiers import parse
+from tests.world import NOW, sql
+
+ANA, PHONE, NEW = (
+    parse("email=ana@example.org"),
+    parse("phone=+49 30 123456"),
+    parse("email=new@example.net"),
+)
+LATER = NOW + dt.timedelta(days=7)
+PAY = Ask("service.payment", "transaction.paid", "order", region="EEA")
+IMPROVE = Ask("site.improve", "navigation", "site-visit", region="EEA")
+BY = {"actor": "Pia", "role": "privacy-officer"}
+
+
+@pytest.fixture
+def controller(world: Path) -> Iterator[Controller]:
+    with Controller.open(deployment.read(world)) as opened:
+        yield opened
+
+
+def _restrict(controller: Controller, who: Any = ANA, **more: Any) -> ChoiceAnswer:
+    request = Request(((who,),), override="test")
+    given = {"ground": "claims", "now": NOW, "region": "EEA", **more}
+    return rights.restrict(controller, request, **given)
+
+
+def _allowed(controller: Controller, ask: Ask, who: Any = ANA, at: dt.datetime = NOW) -> bool:
+    arising = ("contract", "consent:site.improve")
+    return controller.decide(ask, who, at, arising=arising).allow
+
+
+def test_nothing_is_used_but_what_the_law_leaves(controller: Controller) -> None:
+    assert _allowed(controller, PAY)
+    answer = _restrict(controller)
+    assert (answer.complete, answer.state) == (True, "checked")
+    for who in (ANA, PHONE):
+        assert not _allowed(controller, PAY, who)
+        assert not _allowed(controller, IMPROVE, who)
+    left = {t.purpose for t in answer.goes_on}
+    assert left == {"rights", "storage", "dispute", "disclosure.protection"}
+    assert {"service.payment", "legal-requirement", "disclosure.compelled"} <= {
+        t.purpose for t in answer.stops
+    }
+    # The door lets through for them whom their own ground allows, and nobody else.
+    facts = controller.facts(ANA, NOW)
+    for purpose, allow in (("dispute", True), ("corporate-event", False)):
+        (activity,) = (a for a in controller.bundle.activities.values() if a.purpose == purpose)
+        ground = frozenset({f"assessment:{activity.id}"})
+        ask = Ask(purpose, "contact", region="EEA")
+        assert use(controller.rules, ask, Facts(facts.held | ground)).allow is allow
+    # Her rights are carried out all the same.
+    assert rights.erase(controller, Request(((ANA,),), override="test"), NOW).complete
+
+
+def test_it_is_lifted_only_after_she_was_told(controller: Controller) -> None:
+    case = _restrict(controller).case
+    with pytest.raises(Denied, match="before she was told"):
+        rights.lift(controller, case, "checked", now=LATER, **BY)
+    assert not _allowed(controller, PAY, at=LATER)
+    said = "A letter to ana@example.org of 30 November."
+    told = rights.notify(controller, case, said, now=LATER, **BY)
+    assert told.state is State.NOTIFIED
+    assert controller.cases.events(told)[-1].words == said
+    # Told and lifted in one breath is not told before.
+    with pytest.raises(Denied, match="before she was told"):
+        rights.lift(controller, case, "checked", now=LATER, **BY)
+    assert not _allowed(controller, PAY, at=LATER)
+    after = LATER + dt.timedelta(days=3)
+    done, again = rights.lift(controller, case, "it was right", now=after, **BY)
+    assert (done.state, done.complete, again) == (State.CLOSED, True, True)
+    assert _allowed(controller, PAY, at=after)
+    assert _allowed(controller, IMPROVE, PHONE, at=after)
+    text = str([e for _, e in controller.ledger.entries()])
+    for word in ("ana@", "letter to", "it was right"):
+        assert word not in text
+
+
+def test_what_another_case_restricts_stays_restricted(controller: Controller) -> None:
+    cases = [_restrict(controller, NEW, ground=ground).case for ground in ("claims", "accuracy")]
+    for case, free in zip(cases, (False, True), strict=True):
+        rights.notify(controller, case, "told", now=NOW, **BY)
+        assert rights.lift(controller, case, "over", now=LATER, **BY)[1] is free
+        assert _allowed(controller, PAY, NEW, at=LATER) is free
+
+
+def test_it_holds_for_whoever_is_first_met_later(controller: Controller) -> None:
+    _restrict(controller, NEW)
+    assert controller.subjects.find([NEW]) == ()
+    assert not _allowed(controller, PAY, NEW)
+    subject = controller.subjects.of([NEW, parse("account=77")], LATER)
+    controller.consents.grant(subject, "site.improve", LATER, source="form")
+    assert not _allowed(controller, IMPROVE, parse("account=77"), at=LATER)
+    assert controller.audience(IMPROVE, LATER) == []
+
+
+def test_what_she_agrees_to_goes_on_until_it_is_lifted(controller: Controller) -> None:
+    first = _restrict(controller, NEW, but=["site.improve"])
+    assert _allowed(controller, IMPROVE, NEW)
+    assert not _allowed(controller, PAY, NEW)
+    assert any("she agreed" in t.why for t in first.goes_on if t.purpose == "site.improve")
+    more = rights.restrict(
+        controller, Request((), case=first.case), "claims", NOW, but=["service.payment"]
+    )
+    assert more.complete
+    assert _allowed(controller, PAY, NEW)
+    rights.notify(controller, first.case, "told", now=NOW, **BY)
+    rights.lift(controller, first.case, "over", now=LATER, **BY)
+    (subject,) = controller.subjects.find([NEW])
+    held = controller.consents.facts(subject, LATER).held
+    assert not {f for f in held if f.startswith("agreed") or f == "restricted"}
+
+
+def test_nothing_goes_by_itself_while_it_stands(controller: Controller, world: Path) -> None:
+    _restrict(controller, ANA, but=["communicate"])
+    notes = sql(world, "SELECT * FROM note")
+    answer = rights.withdraw(
+        controller, Request(((ANA,),), override="test"), ["communicate"], NOW, region="EEA",
+        erase=True,
+    )  # fmt: skip
+    assert [(s.dataset, s.action.value) for s in answer.due] == [("note", "retain")]
+    assert answer.due[0].reason is not None
+    assert answer.due[0].reason.law == "GDPR Art. 18"
+    assert sql(world, "SELECT * FROM note") == notes
+
+
+def test_wrong_use(controller: Controller, world: Path) -> None:
+    with pytest.raises(UsageError, match="no such ground"):
+        _restrict(controller, ground="because")
+    shown = rights.preview_restriction(controller, Request(((NEW,),)), "claims", NOW)
+    assert shown.stops
+    with pytest.raises(Denied, match="no evidence"):
+        rights.restrict(controller, Request((), case=shown.case), "claims", NOW)
+    assert _allowed(controller, PAY, NEW)
+    case = _restrict(controller, NEW).case
+    for words, role, error in ((" ", "operator", UsageError), ("told", "marketer", Denied)):
+        with pytest.raises(error):
+            rights.notify(controller, case, words, actor="x", role=role, now=NOW)
+    other = rights.preview_objection(controller, Request(((NEW,),)), ["marketing"], NOW).case
+    with pytest.raises(UsageError, match="another right"):
+        rights.notify(controller, other, "told", now=NOW, **BY)
+    (world / "shop.sqlite").rename(world / "away.sqlite")
+    away = _restrict(controller, ANA)
+    assert (away.complete, [s for s, _ in away.unreached]) == (False, ["shop"])
+    assert not _allowed(controller, PAY, ANA)

@@ -1,0 +1,268 @@
+"""Whose rows they are: shared mailboxes, spellings over links, two cases of one person."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import rights
+from kept.duties.rights import EraseAnswer, Request
+from kept.duties.rights.doubt import Ambiguous
+from kept.errors import Denied, Obstructed
+from kept.terms.identifiers import parse
+from tests.world import NOW, edit, sql
+
+ANA = "email=ana@example.org"
+FAMILY = "email=family@example.org"
+
+
+def _request(*people: str, same: str | None = None, case: str | None = None) -> Request:
+    who = (tuple(parse(p) for p in people),) if people else ()
+    return Request(who, override="she called about the dog", case=case, same_person=same)
+
+
+def _erase(world: Path, *people: str, same: str | None = None) -> EraseAnswer:
+    with Controller.open(deployment.read(world)) as controller:
+        return rights.erase(controller, _request(*people, same=same), NOW)
+
+
+def _script(world: Path, text: str) -> None:
+    shop = sqlite3.connect(world / "shop.sqlite")
+    shop.executescript(text)
+    shop.close()
+
+
+@pytest.fixture
+def family(world: Path) -> Path:
+    """Two customers behind one address; the number of a customer is no identifier there."""
+    _script(
+        world,
+        "PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_master SET sql = replace(sql, 'NULL UNIQUE', 'NULL')"
+        " WHERE name = 'customer';"
+        "DELETE FROM sqlite_master WHERE name = 'sqlite_autoindex_customer_1';"
+        "PRAGMA writable_schema = OFF;",
+    )
+    edit(world / "shop.yml", "category: identifier.account, identifies: account,", "")
+    _script(
+        world,
+        "INSERT INTO customer VALUES (8, 'family@example.org', 'Eve Two', NULL, '2026-01-01'),"
+        " (9, 'Family@example.org', 'Adam One', '+49 30 9', '2026-01-01');"
+        "INSERT INTO signup VALUES (8, 8, 'trial', '2026-01-02', 'contract'),"
+        " (9, 9, 'trial', '2026-01-02', 'contract'), (10, 9, 'more', '2026-01-02', 'contract');",
+    )
+    return world
+
+
+def test_RIGHT_1_two_people_behind_one_address_wait_for_a_human(family: Path) -> None:
+    """RIGHT-1, RIGHT-15: nothing is shown or erased while it is not known who is meant."""
+    out = family / "out.zip"
+    with Controller.open(deployment.read(family)) as controller:
+        with pytest.raises(Ambiguous, match=r"2 records in `shop.customer`") as refused:
+            rights.access(controller, _request(FAMILY), NOW, out=out)
+        assert not out.exists()
+        for word in ("family", "Eve", "Adam"):
+            assert word.lower() not in str(refused.value).lower()
+        shown = rights.preview(controller, _request(FAMILY), NOW)
+        assert any("2 records in `shop.customer`" in w for w in shown.warnings)
+        with pytest.raises(Ambiguous):
+            rights.erase(controller, _request(case=shown.case), NOW)
+        assert sql(family, "SELECT count(*) FROM customer WHERE id > 7") == [(2,)]
+        # Who is named more narrowly is one person.
+        only = rights.access(controller, _request("phone=+49 30 9"), NOW, out=out)
+        assert only.complete
+
+
+def test_RIGHT_15_somebody_answers_for_two_records_being_one_person(family: Path) -> None:
+    """RIGHT-15: the reason is sealed in the case, its keyed hash stands in the ledger."""
+    with Controller.open(deployment.read(family)) as controller:
+        answer = rights.erase(controller, _request(FAMILY, same="maiden name"), NOW)
+        assert answer.complete
+        case = controller.cases.get(answer.case)
+        assert "maiden name" in [e.words for e in controller.cases.events(case)]
+        verbs = [e.body["verb"] for _, e in controller.ledger.entries(kind="override.used")]
+        assert "same-person" in verbs
+        asked = Request(((parse(FAMILY),),), role="support", evidence="x", same_person="no")
+        with pytest.raises(Denied):
+            rights.erase(controller, asked, NOW)
+    assert sql(family, "SELECT count(*) FROM customer WHERE email LIKE 'family%'") == [(0,)]
+
+
+def test_RIGHT_15_one_person_entered_twice_is_no_doubt(family: Path) -> None:
+    """RIGHT-15: records that agree are hers, and rows that hang on them never are a doubt."""
+    sql(family, "UPDATE customer SET name = ' eve TWO', phone = NULL WHERE id = 9")
+    assert _erase(family, FAMILY).complete
+    assert sql(family, "SELECT count(*) FROM signup WHERE customer > 7") == [(0,)]
+
+
+@pytest.mark.parametrize("identity", [ANA, "account=1"])
+def test_RIGHT_15_a_link_by_address_folds(world: Path, identity: str) -> None:
+    """RIGHT-15: an address in another spelling leads on, at home and into the next system."""
+    links = "    links:\n      - {fields: [to_whom], to: customer, on: [email], kind: owned-by}\n"
+    fields = (
+        "    key: [id]\n    retention: messages\n    clock: at\n    activities: [communicate]\n"
+        "    fields:\n      id: {type: integer, nullable: false}\n"
+        "      to_whom: {category: contact.email}\n      at: {type: datetime}\n"
+    )
+    text = (world / "shop.yml").read_text("utf-8")
+    (world / "shop.yml").write_text(f"{text}  letter:\n{fields}{links}", "utf-8")
+    abroad = links.replace("to: customer", "to: customer, system: shop")
+    (world / "news.yml").write_text(
+        f"system: news\ntitle: News\ncountry: US\ndatasets:\n  letter:\n{fields}{abroad}", "utf-8"
+    )
+    with (world / "kept.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            '\n[systems.news]\nstore = "sqlite"\nmode = "act"\nmap = "news.yml"\n'
+            f'url = "sqlite:///{world / "news.sqlite"}"\n'
+        )
+    rows = (
+        "CREATE TABLE letter (id INTEGER PRIMARY KEY, to_whom TEXT, at TEXT);"
+        "INSERT INTO letter VALUES (1, ' ANA@Example.ORG ', '2026-01-01 00:00:00'),"
+        " (2, 'ben@example.org', '2026-01-01 00:00:00');"
+    )
+    _script(world, rows)
+    news = sqlite3.connect(world / "news.sqlite")
+    news.executescript(rows)
+    assert _erase(world, identity).complete
+    assert sql(world, "SELECT id FROM letter") == [(2,)]
+    assert news.execute("SELECT id FROM letter").fetchall() == [(2,)]
+    news.close()
+
+
+def test_LEGAL_1_the_ledger_holds_no_hash_that_can_be_guessed(world: Path) -> None:
+    """Two deployments that do the same write different hashes: each has a key of its own."""
+    import hashlib
+
+    _erase(world, ANA)
+    with Controller.open(deployment.read(world)) as controller:
+        bodies = json.dumps([e.body for _, e in controller.ledger.entries()])
+        cases = controller.cases.all()
+        with controller.database.connection() as c:
+            plans = c.execute("SELECT plan_sha256 FROM rights_case").fetchall()
+    assert cases
+    assert plans
+    assert hashlib.sha256(b"she called about the dog").hexdigest() not in bodies
+    assert re.search(r'"reason": "[0-9a-f]{64}"', bodies)
+
+
+def test_RIGHT_15_two_cases_of_one_person_count_each_row_once(world: Path) -> None:
+    """RIGHT-15: under two identifiers, at the same time."""
+    answers: dict[str, EraseAnswer] = {}
+    with Controller.open(deployment.read(world)) as controller:
+        ready = threading.Barrier(2)
+
+        def run(identity: str) -> None:
+            ready.wait()
+            answers[identity] = rights.erase(controller, _request(identity), NOW)
+
+        both = [threading.Thread(target=run, args=(i,)) for i in (ANA, "account=1")]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+        entries = [e.body for _, e in controller.ledger.entries(kind="step.done")]
+    assert len(answers) == 2
+    gone = [
+        (e["system"], e["dataset"]) for e in entries if e["action"] == "delete" and e["changed"]
+    ]
+    assert gone
+    assert len(gone) == len(set(gone))
+    over = [e for e in entries if e["action"] == "overwrite" and e["changed"]]
+    assert len(over) == 1
+
+
+def test_RIGHT_15_a_computed_field_follows_or_is_an_obstacle(world: Path) -> None:
+    """RIGHT-15: what the engine computes from what goes is gone; else the preview says so."""
+    _script(
+        world,
+        "ALTER TABLE customer ADD COLUMN hello TEXT GENERATED ALWAYS AS ('Dear ' || name) VIRTUAL",
+    )
+    edit(
+        world / "shop.yml",
+        "      phone: {",
+        "      hello: {category: contact.name}\n      phone: {",
+    )
+    assert _erase(world, ANA).complete
+    assert sql(world, "SELECT hello FROM customer WHERE id = 1") == [("Dear erased",)]
+
+
+def test_RIGHT_15_a_computed_field_that_would_stay_is_an_obstacle(world: Path) -> None:
+    """RIGHT-15: it is computed from what no map calls personal."""
+    _script(
+        world,
+        "ALTER TABLE customer ADD COLUMN raw TEXT;"
+        "ALTER TABLE customer ADD COLUMN hello TEXT GENERATED ALWAYS AS"
+        " (json_extract(raw, '$.n')) VIRTUAL",
+    )
+    edit(
+        world / "shop.yml",
+        "      phone: {",
+        "      raw: {type: text}\n      hello: {category: contact.name}\n      phone: {",
+    )
+    with Controller.open(deployment.read(world)) as controller:
+        shown = rights.preview(controller, _request(ANA), NOW)
+        assert any(s.problem and "computes `hello` from `raw`" in s.problem for s in shown.steps)
+        with pytest.raises(Obstructed, match="computes"):
+            rights.erase(controller, _request(ANA), NOW)
+
+
+def test_RIGHT_15_a_view_is_an_obstacle(world: Path) -> None:
+    """RIGHT-15: rows cannot be erased through it, and the preview says what to do."""
+    _script(world, "ALTER TABLE note RENAME TO notes; CREATE VIEW note AS SELECT * FROM notes")
+    with Controller.open(deployment.read(world)) as controller:
+        shown = rights.preview(controller, _request(ANA), NOW)
+        assert any(s.problem and "view" in s.problem for s in shown.steps)
+        with pytest.raises(Obstructed, match="erase: never"):
+            rights.erase(controller, _request(ANA), NOW)
+    assert sql(world, "SELECT email FROM customer WHERE id = 1") == [("ana@example.org",)]
+
+
+@pytest.mark.parametrize("rule", ["", "ON DELETE CASCADE", "ON DELETE SET NULL"])
+def test_RIGHT_15_a_reference_compared_loosely_is_an_obstacle(world: Path, rule: str) -> None:
+    """RIGHT-15: the engine would take along rows that no search by the key has met."""
+    _script(
+        world,
+        "DROP TABLE note; CREATE TABLE note (id TEXT COLLATE NOCASE PRIMARY KEY NOT NULL,"
+        " about TEXT NOT NULL, words TEXT NOT NULL, at TEXT NOT NULL);"
+        f"CREATE TABLE tag (id INTEGER PRIMARY KEY, note TEXT REFERENCES note {rule}, t TEXT);"
+        "INSERT INTO note VALUES ('C1', 'ana@example.org', 'a', '2024-06-01 00:00:00');"
+        "INSERT INTO tag VALUES (1, 'c1', 'somebody');",
+    )
+    edit(
+        world / "shop.yml",
+        "      id: {type: integer, nullable: false}\n      about",
+        "      id: {nullable: false}\n      about",
+    )
+    with pytest.raises(Obstructed, match="key"):
+        _erase(world, ANA)
+    assert sql(world, "SELECT note FROM tag") == [("c1",)]
+
+
+def test_RIGHT_15_rows_whose_keys_differ_only_in_case_are_two_rows(world: Path) -> None:
+    """RIGHT-15: a column of another collation, and a key that is told apart exactly (SQLite)."""
+    _script(
+        world,
+        "DROP TABLE note; CREATE TABLE note (id TEXT COLLATE NOCASE NOT NULL,"
+        " about TEXT NOT NULL, words TEXT NOT NULL, at TEXT NOT NULL);"
+        "CREATE UNIQUE INDEX note_id ON note (id COLLATE BINARY);"
+        "INSERT INTO note VALUES ('C1', 'ana@example.org', 'a', '2024-06-01 00:00:00'),"
+        " ('c1', 'ben@example.org', 'b', '2024-06-01 00:00:00'),"
+        " ('d1', 'ana@example.org', 'c', '2024-06-01 00:00:00'),"
+        " ('D1', 'ANA@example.org', 'd', '2024-06-01 00:00:00');",
+    )
+    edit(
+        world / "shop.yml",
+        "      id: {type: integer, nullable: false}\n      about",
+        "      id: {nullable: false}\n      about",
+    )
+    answer = _erase(world, ANA)
+    assert answer.complete
+    assert [s.counts.changed for s in answer.steps if s.dataset == "note"] == [3]
+    assert sql(world, "SELECT id FROM note") == [("c1",)]

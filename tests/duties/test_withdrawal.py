@@ -1,0 +1,194 @@
+"""Withdrawal: forward only, nothing but what rests on consent; what is due goes with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import holds, rights
+from kept.duties.rights import ChoiceAnswer, Request
+from kept.errors import Denied, UsageError
+from kept.model.decision import Ask
+from kept.terms.identifiers import parse
+from tests.world import NOW, edit, sql
+
+ANA, BEN, PHONE = (
+    parse("email=ana@example.org"),
+    parse("email=ben@example.org"),
+    parse("phone=+49 30 123456"),
+)
+BEFORE = NOW - dt.timedelta(days=90)
+LATER = NOW + dt.timedelta(days=1)
+MAIL = Ask("marketing.email", "contact.email", "site-form", region="EEA")
+PAY = Ask("service.payment", "transaction.paid", "order", region="EEA")
+IMPROVE = Ask("site.improve", "navigation", "site-visit", region="EEA")
+LETTERS = """
+  letters:
+    title: Newsletter
+    key: [id]
+    retention: marketing-preferences
+    activities: [newsletter]
+    fields:
+      id: {type: integer, nullable: false}
+      email: {category: contact.email, identifies: email, nullable: false}
+      basis: {stamp: basis}
+"""
+
+
+@pytest.fixture
+def letters(world: Path) -> Path:
+    """The shop with a table that serves the newsletter and nothing else."""
+    sql(world, "CREATE TABLE letters (id INTEGER PRIMARY KEY, email TEXT NOT NULL, basis TEXT)")
+    for number, email, basis in (
+        (1, "ANA@example.org", "consent"),
+        (2, "ben@example.org", "consent"),
+        (3, "ana@example.org", "contract"),
+        (4, "ana@example.org", None),
+    ):
+        sql(world, "INSERT INTO letters VALUES (?, ?, ?)", number, email, basis)
+    edit(world / "shop.yml", "datasets:\n", f"datasets:{LETTERS}")
+    return world
+
+
+@pytest.fixture
+def controller(letters: Path) -> Iterator[Controller]:
+    with Controller.open(deployment.read(letters)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def agreed(controller: Controller) -> int:
+    """Ana, who agreed to mail three months ago."""
+    subject = controller.subjects.of([ANA], BEFORE)
+    controller.consents.grant(subject, "marketing.email", BEFORE, source="form")
+    controller.consents.grant(subject, "site.improve", BEFORE, source="form")
+    controller.consents.prefer(subject, "email", True, BEFORE, source="form")
+    return subject
+
+
+def _withdraw(controller: Controller, who: Any, *purposes: str, **more: Any) -> ChoiceAnswer:
+    request = Request(((who,),), override="test")
+    return rights.withdraw(controller, request, purposes, NOW, **{"region": "EEA", **more})
+
+
+def _allowed(controller: Controller, ask: Ask, who: Any = ANA, at: Any = NOW) -> bool:
+    arising = ("contract",) if ask is PAY else ()
+    return controller.decide(ask, who, at, arising=arising).allow
+
+
+def _ids(world: Path) -> list[object]:
+    return [row[0] for row in sql(world, "SELECT id FROM letters ORDER BY id")]
+
+
+def test_what_rests_on_consent_stops_and_the_rest_goes_on_and_is_listed(
+    controller: Controller, agreed: int, letters: Path
+) -> None:
+    assert _allowed(controller, MAIL)
+    answer = _withdraw(controller, ANA, "marketing")
+    assert not _allowed(controller, MAIL)
+    assert _allowed(controller, PAY)
+    assert _allowed(controller, IMPROVE)
+    assert "marketing.email" in {t.purpose for t in answer.stops}
+    rests = {t.purpose: t for t in answer.goes_on}
+    assert rests["service.payment"].ground == "Contract"
+    assert all(t.clauses and t.why for t in answer.goes_on)
+    # Forward only: what was done before stays covered by the consent of that day.
+    assert controller.audience(MAIL, NOW - dt.timedelta(days=1)) == [agreed]
+    assert controller.audience(MAIL, NOW) == []
+    # Due: her rows of the newsletter that are not stamped with another ground; not erased yet.
+    assert (answer.complete, answer.state) == (False, "checked")
+    assert [(s.dataset, s.counts.found, s.verified) for s in answer.due] == [("letters", 2, False)]
+    assert _ids(letters) == [1, 2, 3, 4]
+    done = rights.withdraw(controller, Request((), case=answer.case), (), NOW, erase=True)
+    assert (done.complete, done.state) == (True, "closed")
+    assert [(s.dataset, s.counts.changed, s.verified) for s in done.due] == [("letters", 2, True)]
+    assert _ids(letters) == [2, 3]
+    assert len(sql(letters, "SELECT * FROM invoice")) == 3
+
+
+def test_a_new_consent_counts_again(controller: Controller, agreed: int) -> None:
+    _withdraw(controller, ANA, "marketing", "site.improve", erase=True)
+    assert not _allowed(controller, MAIL, at=LATER)
+    controller.consents.grant(agreed, "marketing.email", LATER, source="form")
+    assert _allowed(controller, MAIL, at=LATER)
+    assert not _allowed(controller, IMPROVE, at=LATER)
+
+
+def test_with_a_purpose_left_the_data_stays(letters: Path) -> None:
+    edit(letters / "shop.yml", "activities: [newsletter]", "activities: [newsletter, support]")
+    with Controller.open(deployment.read(letters)) as controller:
+        answer = _withdraw(controller, ANA, "marketing")
+        assert (answer.due, answer.complete) == ((), True)
+
+
+def test_a_hold_keeps_what_is_due(controller: Controller, agreed: int, letters: Path) -> None:
+    officer = controller.actors.of("Pia", "privacy-officer", NOW)
+    holds.place(
+        controller, ground="A claim is open.", clause="RET-10", actor=officer, now=NOW, person=[ANA]
+    )
+    answer = _withdraw(controller, ANA, "marketing", erase=True)
+    assert [(s.action.value, s.counts.retained) for s in answer.due] == [("retain", 2)]
+    assert answer.due[0].reason is not None
+    assert _ids(letters) == [1, 2, 3, 4]
+    assert answer.complete
+
+
+def test_who_is_not_known_yet_is_so_from_then_on(controller: Controller) -> None:
+    assert controller.subjects.find([BEN]) == ()
+    answer = _withdraw(controller, ANA, "marketing", erase=True)
+    assert answer.complete
+    (subject,) = controller.subjects.find([ANA])
+    # Also by the number that stands in her row.
+    assert controller.subjects.find([PHONE]) == (subject,)
+    assert "withdrawn:marketing.email" in controller.facts(PHONE, NOW).held
+    (entry,) = [
+        e.body
+        for _, e in controller.ledger.entries(kind="consent.withdrawn")
+        if e.body["purpose"] == "marketing.email"
+    ]
+    assert entry["had"] is False
+
+
+def test_what_never_rested_on_consent_is_said(controller: Controller, agreed: int) -> None:
+    answer = _withdraw(controller, ANA, "service.payment")
+    assert answer.complete
+    assert answer.stops == ()
+    (told,) = [t for t in answer.goes_on if t.purpose == "service.payment"]
+    assert "not rest on consent" in told.why
+    assert _allowed(controller, PAY)
+
+
+def test_shown_first_and_nothing_done_before_it_is_known_who_asks(
+    controller: Controller, agreed: int, letters: Path
+) -> None:
+    shown = rights.preview_withdrawal(
+        controller, Request(((ANA,),)), ["marketing.email"], NOW, region="EEA"
+    )
+    assert [(s.dataset, s.counts.found) for s in shown.due] == [("letters", 2)]
+    with pytest.raises(Denied, match="no evidence"):
+        rights.withdraw(controller, Request((), case=shown.case), ["marketing.email"], NOW)
+    with pytest.raises(UsageError, match="no purpose"):
+        rights.withdraw(controller, Request((), case=shown.case, override="x"), [], NOW)
+    assert _allowed(controller, MAIL)
+    assert list(controller.ledger.entries(kind="consent.withdrawn")) == []
+
+
+def test_a_system_that_was_away_is_asked_when_it_is_back(
+    controller: Controller, agreed: int, letters: Path
+) -> None:
+    (letters / "shop.sqlite").rename(letters / "away.sqlite")
+    answer = _withdraw(controller, ANA, "marketing", erase=True)
+    assert (answer.complete, [s for s, _ in answer.unreached]) == (False, ["shop"])
+    assert not _allowed(controller, MAIL)
+    (letters / "away.sqlite").rename(letters / "shop.sqlite")
+    again = rights.withdraw(controller, Request((), case=answer.case), (), NOW, erase=True)
+    assert (again.complete, again.unreached) == (True, ())
+    assert _ids(letters) == [2, 3]
+    text = str([e for _, e in controller.ledger.entries()]).lower()
+    assert "ana@" not in text

@@ -1,0 +1,209 @@
+"""`kept map discover`: what it prints, what it never prints, how it ends."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.stores.discover import worlds
+from tests.stores.discover.test_discover import ENGINES, VIEW, open_world
+
+from kept.embedded import SUPERUSER, Server
+from kept.stores.discover import discover, document, draft
+from kept.stores.sql import PostgreSQLStore
+
+COMMAND = [sys.executable, "-m", "kept.app", "map", "discover"]
+
+
+# ------------------------------------------------------------ nothing personal comes out
+
+CANARY = "Zquixotic"
+#: The server's message repeats the value that it could not convert.
+BROKEN = 'CREATE VIEW "Broken" AS SELECT "UserName"::integer AS "Number" FROM "Users"'
+
+
+def canaries(world: list[worlds.Table]) -> list[str]:
+    """A canary in every text column and, as a number, in every whole-number column but keys."""
+    made = []
+    for table, columns, _ in world:
+        for name, (kind, what) in columns.items():
+            if kind == "text":
+                value = f"'{CANARY}@example.org'" if what == "email" else f"'{CANARY} 77{name}'"
+                made.append(f'UPDATE "{table}" SET "{name}" = {value}')
+            elif kind == "json":
+                value = f'\'{{"{CANARY}": "{CANARY}", "user_id": 7715131771}}\''
+                made.append(f'UPDATE "{table}" SET "{name}" = {value}')
+            elif kind == "integer" and what == "small":
+                made.append(f'UPDATE "{table}" SET "{name}" = 1771513177')
+    return made
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_value_ever_comes_out(
+    engine: str,
+    fresh_pg_url: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    more = [*canaries(worlds.ENGLISH), VIEW]
+    if engine == "postgresql":
+        more.append(BROKEN)
+    store = open_world(engine, worlds.ENGLISH, fresh_pg_url, tmp_path, *more)
+    url = fresh_pg_url if engine == "postgresql" else f"sqlite:///{tmp_path / 's.sqlite'}"
+    found = discover(store, year=2026)
+    texts = [json.dumps(document(found)), draft(found, "s"), repr(found), caplog.text]
+    out = tmp_path / "out"
+    for more in ([], ["--json"], ["--full", "--write", str(out / "s.yml")]):
+        command = [*COMMAND, url, *more]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert ran.returncode == (1 if engine == "postgresql" else 0), ran.stderr
+        texts += [ran.stdout, ran.stderr]
+    texts += [
+        p.read_text("utf-8") for p in tmp_path.rglob("*") if p.suffix != ".sqlite" and p.is_file()
+    ]
+    texts += list(capfd.readouterr())
+    for text in texts:
+        assert CANARY.lower() not in text.lower()
+        assert "177151317" not in text
+    assert any("contact.email" in text for text in texts)
+
+
+def test_the_command_speaks_json(tmp_path: Path) -> None:
+    url = worlds.into_sqlite(tmp_path / "s.sqlite", worlds.POLISH)
+    command = [*COMMAND, url, "--json"]
+    made = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    (orders,) = (d for d in made["datasets"] if d["name"] == "zamowienia")
+    (link,) = orders["links"]
+    assert link["column"] == "klient_id"
+    assert link["to"] == "klienci.id"
+    assert link["kind"] == "owned-by"
+    assert 0 <= link["confidence"] <= 1
+    assert link["evidence"]
+
+
+def shape(value: object) -> object:
+    """Keys and kinds of a document; of a list, those of all its members."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return sorted({json.dumps(shape(inner)) for inner in value})
+    return "number" if isinstance(value, (int, float)) else type(value).__name__
+
+
+def test_the_document_has_these_keys_and_no_other(tmp_path: Path) -> None:
+    url = worlds.into_sqlite(tmp_path / "s.sqlite", worlds.ENGLISH, (VIEW,))
+    ran = subprocess.run([*COMMAND, url, "--json"], capture_output=True, text=True, check=True)
+    made = json.loads(ran.stdout)
+    assert set(made) == {"datasets"}
+    fields, links = [], []
+    for dataset in made["datasets"]:
+        assert set(dataset) == {"name", "fields", "links"}
+        fields += dataset["fields"]
+        links += dataset["links"]
+    told = {"confidence": "number", "evidence": ['"str"']}
+    kinds = [{"name": "str", "category": what, **told} for what in ("NoneType", "str")]
+    assert shape(fields) == sorted(map(json.dumps, kinds))
+    assert shape(links) == [json.dumps({"column": "str", "to": "str", "kind": "str", **told})]
+    assert {k["kind"] for k in links} == {"owned-by", "accessed-by", "shared"}
+    assert all(k["evidence"] for k in (*fields, *links))
+    (tied,) = (d["links"] for d in made["datasets"] if d["name"] == "Followers")
+    for link in tied:
+        assert any(e.startswith("outcome: delete when either person") for e in link["evidence"])
+    assert len(tied) == 2
+
+
+def test_a_role_that_may_only_select_is_enough(pg_server: Server, fresh_pg_url: str) -> None:
+    worlds.into_postgresql(fresh_pg_url, worlds.ENGLISH, (VIEW,))
+    name = psycopg.conninfo.conninfo_to_dict(fresh_pg_url)["dbname"]
+    with psycopg.connect(pg_server.url(name, SUPERUSER), autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS kept_looks")
+        connection.execute("CREATE ROLE kept_looks LOGIN")
+        connection.execute(f'GRANT CONNECT ON DATABASE "{name}" TO kept_looks')
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO kept_looks")
+        found = discover(PostgreSQLStore("s", (), pg_server.url(name, "kept_looks")), year=2026)
+        whole = discover(PostgreSQLStore("s", (), fresh_pg_url), year=2026)
+        connection.execute("DROP OWNED BY kept_looks")
+    assert document(found) == document(whole)
+    assert found.unseen == {}
+
+
+def test_it_can_be_stopped(pg_server: Server, fresh_pg_url: str, tmp_path: Path) -> None:
+    slow = 'CREATE VIEW "Slow" AS SELECT pg_sleep(30)::text AS "Long" FROM "Users"'
+    worlds.into_postgresql(fresh_pg_url, worlds.ENGLISH[:1], (slow,))
+    file = tmp_path / "s.yml"
+    running = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = %s AND state = 'active' AND query LIKE '%%"Slow"%%'
+    """
+    name = psycopg.conninfo.conninfo_to_dict(fresh_pg_url)["dbname"]
+    with psycopg.connect(pg_server.url("postgres", SUPERUSER), autocommit=True) as connection:
+
+        def until(wanted: int) -> None:
+            deadline = time.monotonic() + 20
+            while connection.execute(running, [name]).fetchone() != (wanted,):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+        process = subprocess.Popen(
+            [*COMMAND, fresh_pg_url, "--write", str(file)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            # Whoever runs the tests may ignore it (a job in the background).
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+        until(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+        until(0)  # the server does not go on with it either
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert not file.exists()
+
+
+def test_without_the_extra_it_says_what_is_missing(tmp_path: Path) -> None:
+    url = worlds.into_sqlite(tmp_path / "s.sqlite", worlds.ENGLISH, (VIEW,))
+    absent = (
+        "import sys; sys.modules.update(dict.fromkeys(('sqlglot', 'stdnum')));"
+        "from kept.app.cli import main; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", absent, "map", "discover", url, "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    made = {d["name"]: d for d in json.loads(ran.stdout)["datasets"]}
+    assert [k["to"] for k in made["Orders"]["links"]] == ["Users.Id", "Users.Id"]
+    (reach,) = (f for f in made["Mailing"]["fields"] if f["name"] == "Reach")
+    assert reach["category"] == "contact.email"
+    assert "views were not traced" in ran.stderr
+    assert "install `kept[discover]`" in ran.stderr
+    whole = subprocess.run([*COMMAND, url, "--json"], capture_output=True, text=True, check=True)
+    assert whole.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nowhere"], ["sqlite:///no/such/file"], ["oracle://x/y"], ["env:KEPT_NO_SUCH"],
+     ["sqlite:///x", "--sample", "0"]],
+)  # fmt: skip
+def test_wrong_use_is_said(arguments: list[str], tmp_path: Path) -> None:
+    command = [*COMMAND, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert ran.returncode in (1, 2)
+    assert ran.stderr.startswith("kept: ")
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_map_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    url = worlds.into_sqlite(tmp_path / "s.sqlite", worlds.POLISH)
+    file = tmp_path / "map.yml"
+    file.write_text("mine")
+    command = [*COMMAND, url, "--write", str(file)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 2
+    assert file.read_text() == "mine"
