@@ -80,6 +80,16 @@ def test_RIGHT_1_the_package_holds_what_is_known_to_be_there_and_nothing_else(
     ran, pack = world.access(person.email)
     assert (ran.status, ran.document["complete"]) == (0, True)
     company = {p: rows for p, rows in pack.rows.items() if p.startswith(("customers.", "support."))}
+    # Where somebody else names her by her address, the passage is shown; known by hand.
+    named = [
+        row["message"]
+        for (table, at), row in world.rows().items()
+        if table == "customers.form_submission" and (table, at) not in known
+        and person.email.lower() in (row["message"] or "").lower()
+    ]  # fmt: skip
+    passages = company.pop("customers.form_submission.mentions", [])
+    assert len(passages) == len(named)
+    assert all(person.email.lower() in row["passage"].lower() for row in passages)
     wanted: dict[str, list[dict[str, Any]]] = {}
     for (table, _), row in known.items():
         wanted.setdefault(table, []).append(row)

@@ -228,6 +228,14 @@ def _then(*steps: Prepare) -> Prepare:
     return all_of_them
 
 
+def _anonymous(world: Path) -> None:
+    """Notes are not deleted but made anonymous."""
+    file, erased = world / "shop.yml", "free_text: true, nullable: false, overwrite: erased}\n"
+    at = "      at: {type: datetime, nullable: false"
+    edit(file, "    title: Notes\n", "    title: Notes\n    erase: anonymise\n    k: 2\n")
+    edit(file, f"{erased}{at}}}", f'{erased}{at}, anonymise: year, overwrite: "1970-01-01"}}')
+
+
 def _prove(world: Path) -> None:
     with _opened(world) as controller:
         run(controller, registered(), NOW)
@@ -273,6 +281,18 @@ CASES: dict[str, Case] = {
         passes=_erase,
         fails=_then(_text("shop.yml", "    stays: in-place\n", ""), _erase),
         vacuous=_nothing,
+    ),
+    "rights.anonymised-is-nobodys": Case(
+        passes=_then(_anonymous, _erase),
+        fails=_then(
+            _anonymous, _erase, _statement("UPDATE note SET at = '2024-01-01' WHERE id = 1")
+        ),
+        vacuous=_anonymous,
+    ),
+    "rights.texts-name-nobody-unfound": Case(
+        passes=_text("shop.yml", "free_text: true", "free_text: redact"),
+        fails=_nothing,
+        vacuous=_text("shop.yml", ", free_text: true", ""),
     ),
     "rights.what-is-kept-ends": Case(
         passes=_erase,

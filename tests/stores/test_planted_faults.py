@@ -15,8 +15,10 @@ from tests.stores.engines import Cupboard, drawers, fill_sqlite
 
 from kept.errors import StoreError
 from kept.model.change import Assignment, Change, Const
+from kept.model.generalise import Generalise
 from kept.model.plan import Counts, Obstacle
 from kept.model.predicate import Predicate
+from kept.model.redact import Redact
 from kept.model.select import Batch, KeySet, KeyTable, Route, Select
 from kept.model.values import Value
 from kept.stores.base import Store
@@ -181,6 +183,20 @@ class NullLinksMatch(Faulty):
         return re.sub(
             r"(ON \S+ COLLATE \"BINARY\"\)|ON \(\S+ COLLATE \"BINARY\"\)) =", r"\1 IS", text
         )
+
+
+@fault
+class HoldsWhatLooksAlike(Faulty):
+    def twist(self, text: str) -> str:
+        return re.sub(r"instr\((lower\(.*?\)), \?\) > 0", r"\1 LIKE '%' || ? || '%'", text)
+
+
+@fault
+class CoarseForAllAlike(Faulty):
+    def computed(self, change: Change) -> Iterator[tuple[int, Any]]:
+        one = {n: Const(None) if isinstance(a, (Generalise, Redact)) else a
+               for n, a in (change.assign or {}).items()}  # fmt: skip
+        return super().computed(replace(change, assign=one))
 
 
 @fault

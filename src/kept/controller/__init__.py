@@ -18,26 +18,28 @@ from types import TracebackType
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
-from kept.controller import passage
+from kept.controller import naming, passage, reading
 from kept.controller import retained as retaining
 from kept.controller import serve as serving
+from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
+from kept.controller.mentions import Texts
 from kept.controller.retained import Retained
 from kept.controller.serve import Delivery
 from kept.custodian import FileCustodian
 from kept.database import Connection, Database
 from kept.datamap.check import realised
 from kept.datamap.map import DataMap, Link, System
-from kept.datamap.reach import WEAK, Place
+from kept.datamap.reach import Place
 from kept.decide import compile as compiling
 from kept.decide.facts import GROUNDS
-from kept.decide.ties import Questions, Ties
+from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
 from kept.deployment import Deployment, Document
-from kept.errors import Denied, IdentifierError, StoreError, UsageError
+from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
 from kept.ledger.log import Ledger
@@ -56,7 +58,7 @@ from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
 from kept.records.hold import Holds
 from kept.records.isolated import Opened
-from kept.records.locator import Held, Locator, Veil
+from kept.records.locator import Held, Locator
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.stores.base import Store
@@ -262,30 +264,7 @@ class Controller:
 
     def keys(self, found: Located) -> dict[Place, KeyTable]:
         """The keys of the rows found, without those that are retained (the locator has them)."""
-        shown, met, refilled = {}, set[Place](), dict[Place, int]()
-        veil = self.locator.veil()
-        for place, table in locating.keys(self._stores, found).items():
-            if not veil.covers(*place):
-                if table.rows:
-                    shown[place] = table
-                continue
-            keys = [key for _, key in table.rows]
-            try:
-                hidden = retaining.hidden(veil, self._stores, place, table.fields, keys)
-            except StoreError as problem:
-                hidden = veil.hidden(*place, keys)
-                found.unreached.setdefault(place[0], str(problem))
-            rows = tuple(r for r, hide in zip(table.rows, hidden, strict=True) if not hide)
-            if len(rows) < len(table.rows):
-                met.add(place)
-            again = sum(veil.hidden(*place, [key for _, key in rows]))
-            if again:
-                refilled[place] = again
-            if rows:
-                shown[place] = KeyTable(table.fields, rows)
-        # A key given away again leads to rows of its own only: then there is nothing to look at.
-        found.refilled, found.hidden = refilled if met else {}, frozenset(met)
-        return shown
+        return locating.shown(self.locator.veil(), self._stores, found)
 
     def retained(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Retained:
         """What is retained of the people of a case, by the locator; Denied for people of others."""
@@ -301,6 +280,16 @@ class Controller:
         number = case.number if case else None
         steps = [s for s in steps if self.datamap.systems[s.system].mode is not Mode.OBSERVE]
         isolating.seal(self.locator, self.datamap, self._stores, number, steps, now)
+
+    @property
+    def anonymity(self) -> Anonymity:
+        """What is done to make rows nobody's, and the proof that they are."""
+        return Anonymity(self.datamap, self._stores, self.realised)
+
+    @property
+    def texts(self) -> Texts:
+        """Texts of others, in which people may be named."""
+        return Texts(self.datamap, self._stores, self.locator.veil)
 
     def isolation(self) -> Iterator[isolating.Sealing]:
         """For every dataset with retained rows: what of them can be read, and by whom; counts."""
@@ -337,38 +326,9 @@ class Controller:
         Batches of one dataset come in turn. A system that fails moves to `found.unreached`,
         and what came of it before is not complete.
         """
-        extra = dict(retained or {})
-        veil = self.locator.veil()
-        for system in list(dict.fromkeys((*found.selects, *(s for s, _ in extra)))):
-            if system in found.unreached:
-                continue
-            served = self._stores[system].abilities.word
-            if served and self.datamap.systems[system].mode is Mode.OBSERVE:
-                found.unreached[system] = "mode observe: nobody is asked"
-                continue
-            # What is retained of a dataset comes right after the rest of it: one turn for both.
-            asked: list[tuple[Select, bool]] = []
-            for select in found.selects.get(system, ()):
-                asked.append((select, False))
-                table = extra.pop((system, select.dataset), None)
-                if table is not None:
-                    asked.append((by_key(select.dataset, table), True))
-            asked += [(by_key(p[1], t), True) for p, t in extra.items() if p[0] == system]
-            selects = [select for select, _ in asked]
-            try:
-                with self._stores[system].session() as session:
-                    session.mark = mark
-                    for index, batch in session.read(selects):
-                        place = (system, selects[index].dataset)
-                        if not asked[index][1]:
-                            batch = self._visible(veil, place, batch)
-                        elif opened is not None:
-                            key = self.datamap.dataset(*place).key
-                            batch = opened.overlaid(place, key, batch)
-                        if batch.rows:
-                            yield place, batch
-            except StoreError as problem:
-                found.unreached[system] = str(problem)
+        return reading.rows(
+            self.datamap, self._stores, self.locator.veil(), found, retained or {}, opened, mark
+        )
 
     def count(self, found: Located) -> dict[Place, int]:
         """Distinct rows per dataset, counted by the stores (retained ones included)."""
@@ -420,35 +380,13 @@ class Controller:
 
         For the person's own case only: by these she is found again, and not written to again.
         """
-        known: list[tuple[int, Identifier]] = []
-        for (system, dataset_name), table in found.items():
-            dataset = self.datamap.dataset(system, dataset_name)
-            naming = [
-                f for f in dataset.fields.values() if f.identifies and f.identifies not in WEAK
-            ]
-            if not naming or not table.rows:
-                continue
-            wanted = tuple(f.name for f in naming)
-            with self._stores[system].session() as session:
-                for _, batch in session.read([by_key(dataset_name, table, wanted)]):
-                    at = {name_: i for i, name_ in enumerate(batch.columns)}
-                    for who, row in zip(batch.persons, batch.rows, strict=True):
-                        for item in naming:
-                            value = row[at[item.name]]
-                            one = _identifier(str(item.identifies), value)
-                            if one is not None:
-                                known.append((who, one))
-        return known
+        return naming.identifiers(self.datamap, self._stores, found)
 
     def naming(
         self, place: Place, keys: KeyTable, fields: tuple[str, ...]
     ) -> Iterator[tuple[str, Value]]:
         """(field, value) of these rows. To see whether they name one person; never shown."""
-        with self._stores[place[0]].session() as session:
-            for _, batch in session.read([by_key(place[1], keys, fields)]):
-                at = [batch.columns.index(name_) for name_ in fields]
-                for row in batch.rows:
-                    yield from zip(fields, (row[i] for i in at), strict=True)
+        return naming.values(self._stores, place, keys, fields)
 
     @property
     def abilities(self) -> dict[str, Abilities]:
@@ -520,29 +458,15 @@ class Controller:
             {name: one for name, one in self._stores.items() if not one.abilities.word},
             lambda people: self.keys(self.locate(people)),
             self.locator.veil().hidden,
+            lambda people, own, place: {
+                norm(m.key) for m in self.texts.mentions(people, own).found if m.place == place
+            },
         )
 
     @property
     def beneath(self) -> Beneath:
         """What stores find beneath their rows."""
         return Beneath(self.datamap, self._stores)
-
-    def _visible(self, veil: Veil, place: Place, batch: Batch) -> Batch:
-        if not veil.covers(*place):
-            return batch
-        key = self.datamap.dataset(*place).key
-        at = [batch.columns.index(f) for f in key]
-        hidden = veil.hidden(
-            *place,
-            [tuple(row[j] for j in at) for row in batch.rows],
-            [dict(zip(batch.columns, row, strict=True)) for row in batch.rows],
-        )
-        if not any(hidden):
-            return batch
-        shown = [i for i, hide in enumerate(hidden) if not hide]
-        return Batch(
-            batch.columns, [batch.rows[i] for i in shown], [batch.persons[i] for i in shown]
-        )
 
     def _serving(
         self, system: str, select: Select, activity: str, allowed: Container[str]
@@ -567,18 +491,6 @@ def _own(bundle: Bundle) -> System:
     rights = tuple(a.id for a in bundle.activities.values() if a.purpose == "rights")
     datasets = {n: replace(d, activities=rights) for n, d in SYSTEM.datasets.items()}
     return replace(SYSTEM, datasets=datasets)
-
-
-def _identifier(kind: str, value: Value) -> Identifier | None:
-    """A value of a row as an identifier; None for what is not of its kind."""
-    if value is None or not str(value).strip():
-        return None
-    one = Identifier(kind, str(value))
-    try:
-        _ = one.normalised
-    except IdentifierError:
-        return None
-    return one
 
 
 def _grounds(facts: Facts) -> frozenset[str]:

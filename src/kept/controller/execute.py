@@ -19,13 +19,15 @@ from kept.datamap.map import DataMap, Dataset
 from kept.decide.ties import norm
 from kept.errors import KeptError, NotAble, Obstructed, Pending, StoreError
 from kept.model.change import Assignment, Change, Const, Template
+from kept.model.generalise import Generalise, generalise
 from kept.model.plan import Action, Counts, Mode, Plan, Step, StepResult, SystemPlan, Word
+from kept.model.redact import Redact, redact
 from kept.model.select import by_key
 from kept.model.values import Value, coerce
 from kept.stores.base import Session, Store
 from kept.stores.rows import fill
 
-_EMPTYING = (Action.OVERWRITE, Action.ISOLATE)
+_EMPTYING = (Action.OVERWRITE, Action.ISOLATE, Action.ANONYMISE, Action.REDACT)
 _WRITES = (Action.DELETE, *_EMPTYING)
 
 
@@ -257,7 +259,7 @@ def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
         counts, verified = Counts(found=rows), False
     elif s.action is Action.DELETE:
         counts, verified = Counts(found=rows, changed=rows - met), met == 0
-    elif s.action is Action.OVERWRITE:
+    elif s.action in (Action.OVERWRITE, Action.ANONYMISE, Action.REDACT):
         counts, verified = Counts(found=rows, changed=met), met == rows
     elif s.action is Action.ISOLATE:
         counts, verified = Counts(found=rows, isolated=met), met == rows
@@ -298,17 +300,21 @@ def _compared(
 def as_wanted(step: Step, dataset: Dataset, row: Mapping[str, Value]) -> bool:
     """Whether a row holds what the step assigns."""
     return all(
-        row[name] == coerce(_expected(assigned, row), dataset.fields[name].type)
+        row[name] == coerce(_expected(name, assigned, row), dataset.fields[name].type)
         for name, assigned in step.assign.items()
     )
 
 
-def _expected(assigned: Assignment, row: Mapping[str, Value]) -> Value:
+def _expected(name: str, assigned: Assignment, row: Mapping[str, Value]) -> Value:
     match assigned:
         case Const(value):
             return value
         case Template(text):
             return fill(text, row)
+        case Redact():
+            return redact(assigned, row[name])
+        case Generalise(how):
+            return generalise(how, row[name])
         case _:
             raise NotAble(
                 "a per-row function cannot be read back",

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
-from kept.datamap.map import DataMap, Dataset, Link
+from kept.datamap.map import DataMap, Dataset, Link, OnErase
 from kept.datamap.reach import Place
 from kept.errors import StoreUnreachable
 from kept.model.predicate import And, In, IsNull, Not, Predicate
@@ -30,6 +31,13 @@ Find: TypeAlias = Callable[[Sequence[Sequence[Identifier]]], Mapping[Place, KeyT
 #: (system, dataset, keys) → whether each names a row that is retained.
 Hidden: TypeAlias = Callable[
     [str, str, Sequence[Sequence[Value]], Sequence[Mapping[str, Value]]], Sequence[bool]
+]
+
+#: People, their rows, a place → the keys (`normal`) of texts there that name them, as the door
+#: finds them.
+Mentioned: TypeAlias = Callable[
+    [Sequence[Sequence[Identifier]], Mapping[Place, KeyTable], Place],
+    AbstractSet[tuple[Value, ...]],
 ]
 
 
@@ -84,9 +92,15 @@ class Inspector:
     """The read side that gives no values away. Every call opens a fresh handle."""
 
     def __init__(
-        self, datamap: DataMap, stores: Mapping[str, Store], find: Find, hidden: Hidden
+        self,
+        datamap: DataMap,
+        stores: Mapping[str, Store],
+        find: Find,
+        hidden: Hidden,
+        mentions: Mentioned,
     ) -> None:
         self._datamap, self._stores, self._find, self._hidden = datamap, stores, find, hidden
+        self._mentions = mentions
         self._salt = secrets.token_bytes(32)
 
     @property
@@ -178,6 +192,57 @@ class Inspector:
             (system, name): Rows(system, name, t.fields, t.fields, t.values, self._salt)
             for (system, name), t in self._find(people).items()
         }
+
+    def mentioned(self, place: Place, most: int) -> tuple[int, int]:
+        """(texts looked at, those that name somebody and were not found for her), for up to `most`
+        people of each dataset that knows them by e-mail.
+
+        Letter by letter, text by text: the slow road, which shares nothing with the search.
+        """
+        dataset = self._datamap.dataset(*place)
+        fields = [f.name for f in dataset.fields.values() if f.mentions]
+        people = sorted(set(self._addresses(most)))
+        answers = {}
+        for address in people:
+            who = [[Identifier("email", address)]]
+            own = self._find(who)
+            hers = {tuple(map(normal, key)) for key in own[place].values} if place in own else set()
+            answers[address.strip().lower()] = hers | self._mentions(who, own, place)
+        looked = missed = 0
+        select = Select(dataset.name, dataset.key, only=Not(IsNull(dataset.key[0])))
+        with self._store(place[0]).session() as session:
+            for _, batch in session.read([select]):
+                at = {name: i for i, name in enumerate(batch.columns)}
+                keys = [tuple(row[at[name]] for name in dataset.key) for row in batch.rows]
+                hidden = self._hidden(*place, keys, [
+                    dict(zip(batch.columns, row, strict=True)) for row in batch.rows
+                ])  # fmt: skip
+                for key, row, hide in zip(keys, batch.rows, hidden, strict=True):
+                    words = {
+                        word.strip(".,;:!?'\"<>()[]").lower()
+                        for name in fields
+                        for word in str(row[at[name]] or "").split()
+                    }
+                    looked += 1
+                    name_ = tuple(map(normal, key))
+                    missed += not hide and any(
+                        word in answers and name_ not in answers[word] for word in words
+                    )
+        return looked, missed
+
+    def _addresses(self, most: int) -> Iterator[str]:
+        for system in self._stores:
+            for dataset in self._datamap.systems[system].datasets.values():
+                naming = [f.name for f in dataset.fields.values() if f.identifies == "email"]
+                if not naming or dataset.on_erase is OnErase.NEVER:
+                    continue
+                rows = self.some(system, dataset, most)
+                for name in naming:
+                    at = rows.columns.index(name)
+                    for row in rows._rows:
+                        value = row[at]
+                        if isinstance(value, str) and "@" in value and ".invalid" not in value:
+                            yield value
 
     def _store(self, system: str) -> Store:
         store = self._stores.get(system)

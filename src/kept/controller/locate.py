@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kept.controller.retained import hidden
 from kept.datamap.map import DataMap
 from kept.datamap.reach import Place, reach
 from kept.errors import StoreError
 from kept.model.select import KeyTable, Select
 from kept.records.declared import SYSTEM
+from kept.records.locator import Veil
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
 
@@ -81,3 +83,31 @@ def keys(stores: Mapping[str, Store], found: Located) -> dict[Place, KeyTable]:
             found.unreached[system] = str(problem)
             del found.selects[system]
     return tables
+
+
+def shown(veil: Veil, stores: Mapping[str, Store], found: Located) -> dict[Place, KeyTable]:
+    """The keys of the rows found, without those retained; sets `found.refilled` and `.hidden`."""
+    left: dict[Place, KeyTable] = {}
+    met, refilled = set[Place](), dict[Place, int]()
+    for place, table in keys(stores, found).items():
+        if not veil.covers(*place):
+            if table.rows:
+                left[place] = table
+            continue
+        all_ = [key for _, key in table.rows]
+        try:
+            away = hidden(veil, stores, place, table.fields, all_)
+        except StoreError as problem:
+            away = veil.hidden(*place, all_)
+            found.unreached.setdefault(place[0], str(problem))
+        rows = tuple(r for r, hide in zip(table.rows, away, strict=True) if not hide)
+        if len(rows) < len(table.rows):
+            met.add(place)
+        again = sum(veil.hidden(*place, [key for _, key in rows]))
+        if again:
+            refilled[place] = again
+        if rows:
+            left[place] = KeyTable(table.fields, rows)
+    # A key given away again leads to rows of its own only: then there is nothing to look at.
+    found.refilled, found.hidden = refilled if met else {}, frozenset(met)
+    return left

@@ -16,11 +16,13 @@ from typing import Final, cast, get_args
 
 import yaml
 
+from kept.datamap.anonymise import wrong
 from kept.datamap.check import Problem, check, close, compare
 from kept.datamap.ends import accounts, circles, ends
 from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, Stays, System
 from kept.datamap.overwrite import assignment
-from kept.errors import MapError
+from kept.errors import MapError, UsageError
+from kept.model.generalise import method
 from kept.model.plan import Mode
 from kept.model.values import Type
 from kept.terms.identifiers import KINDS
@@ -35,12 +37,14 @@ _NULL: Final = {"", "~", "null"}
 _TYPES: Final = get_args(Type)
 _SYSTEM: Final = ("system", "title", "country", "datasets")
 _DATASET: Final = (
-    "key", "title", "retention", "clock", "activities", "erase", "stays", "fields", "links",
+    "key", "title", "retention", "clock", "activities", "erase", "stays", "k", "fields", "links",
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
-    "free_text", "stamp", "origin", "secret",
+    "free_text", "stamp", "origin", "secret", "anonymise",
 )  # fmt: skip
+#: What may become of a passage in a free text that names somebody.
+_MENTIONS: Final = ("redact", "delete")
 _LINK: Final = ("fields", "to", "on", "kind", "system")
 #: Kinds whose values are the same in another case, unless the map says otherwise.
 _FOLDED: Final = ("email", "name")
@@ -177,6 +181,7 @@ class _Reader:
             self._text(keys.get("title"), "title"),
             line,
             stays=Stays(stays) if stays else None,
+            k=self._number(keys.get("k"), "k"),
         )
         for at, names in (("key", dataset.key), ("clock", (dataset.clock,) * bool(dataset.clock))):
             for wanted in names:
@@ -207,6 +212,9 @@ class _Reader:
                 "write `erase: overwrite`, and under `overwrite:` what shall stand in her fields",
             )
         self._overwrites(dataset, keys.get("fields", node))
+        if dataset.on_erase is OnErase.ANONYMISE:
+            for _, what, fix in wrong(dataset):
+                self._wrong(keys["erase"], f"{dataset.name}: {what}", fix)
         return dataset
 
     def _overwrites(self, dataset: Dataset, at: yaml.Node) -> None:
@@ -259,7 +267,11 @@ class _Reader:
         keys = self._mapping(node, f"{dataset}.{name}", _FIELD, ())
         identifies = self._choice(keys.get("identifies"), "identifies", tuple(KINDS))
         category = self._text(keys.get("category"), "category")
-        free_text = self._flag(keys.get("free_text"), "free_text", False)
+        word = keys.get("free_text")
+        mentions = (
+            word.value if word is not None and _plain(word) and word.value in _MENTIONS else None
+        )
+        free_text = bool(mentions) or self._flag(word, "free_text", False)
         for told, key in ((identifies is not None, "identifies"), (free_text, "free_text")):
             if told and category is None:
                 self._wrong(
@@ -281,7 +293,29 @@ class _Reader:
             self._choice(keys.get("stamp"), "stamp", ("basis",)),
             origin=next((o for o in ORIGINS if o == origin), None),
             secret=self._flag(keys.get("secret"), "secret", False),
+            anonymise=self._method(keys.get("anonymise")),
+            mentions=mentions,
         )
+
+    def _method(self, node: yaml.Node | None) -> str | None:
+        how = self._text(node, "anonymise")
+        if how is None or node is None:
+            return None
+        try:
+            method(how)
+        except UsageError as error:
+            self._wrong(node, f"`anonymise`: {error.what}", f"write {error.expected}")
+            return None
+        return how
+
+    def _number(self, node: yaml.Node | None, name: str) -> int | None:
+        text = self._text(node, name)
+        if text is None or node is None:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 7):
+            self._wrong(node, f"`{name}` is no number", "write a whole number, such as 5")
+            return None
+        return int(text)
 
     def _links(self, system: str, dataset: str, node: yaml.Node | None) -> tuple[Link, ...]:
         if node is None:

@@ -28,6 +28,7 @@ class OnErase(StrEnum):
 
     DELETE = "delete"
     OVERWRITE = "overwrite"  # the row must stay for others; its personal fields go
+    ANONYMISE = "anonymise"  # the row stays and is nobody's
     NEVER = "never"  # no personal data of hers (reference data)
 
 
@@ -45,6 +46,9 @@ class Field:
     `identifies` names the identifier kind the values are of (terms.identifiers).
     `folded` says that spelling in another case is the same (e-mail). `indexed_exact` promises
     that values are stored folded already, so plain equality finds them.
+    `mentions`: people are found in this text who are named in it, and when one of them goes the
+    passage does (`redact`) or the text (`delete`).
+    `anonymise` is the method (model.generalise) where rows are made anonymous.
     `overwrite` is what stands there instead after an erasure that must keep the row: None sets
     a null, text is a model.change.Template. `stamp` "basis": the legal basis on which the row
     was collected stands here. Only a store knows, no map says: `computed`, from which fields the
@@ -68,6 +72,8 @@ class Field:
     loose: bool = False
     origin: Origin | None = None
     secret: bool = False
+    anonymise: str | None = None
+    mentions: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class Dataset:
     `readonly`: it was seen to be a view, whose rows cannot be changed through it.
     `retention` names a class of the bundle's retention.yml,
     `clock` the field from which that class counts, `activities` the activities it serves.
+    `k`: how many people have to be alike where rows are made anonymous.
     `stays` None: the map does not say, and rows that must stay do so in place.
     """
 
@@ -105,6 +112,7 @@ class Dataset:
     unique: bool = True
     readonly: bool = False
     stays: Stays | None = None
+    k: int | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -11,16 +11,17 @@ anything is tried.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from kept.datamap.check import READONLY
+from kept.datamap import anonymise
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Stays, System
 from kept.datamap.overwrite import stuck, written
 from kept.datamap.reach import Place
 from kept.decide.due import Held, strength
+from kept.decide.obstacles import EMPTYING, amiss, loose
 from kept.decide.ties import Key, Row, Ties, norm, references, wanted
 from kept.errors import UsageError
 from kept.model.abilities import Abilities
@@ -28,10 +29,8 @@ from kept.model.change import Assignment
 from kept.model.plan import Action, Obstacle, Plan, Reason, Step, SystemPlan
 from kept.model.select import KeyRow, KeyTable, Select
 
-_ORDER = (Action.READ, Action.RETAIN, Action.ISOLATE, Action.OVERWRITE, Action.DELETE)
-#: Actions that leave the row and write over fields of it.
-_EMPTYING = (Action.ISOLATE, Action.OVERWRITE)
-_WRITES = (Action.DELETE, *_EMPTYING)
+_ORDER = (Action.READ, Action.RETAIN, Action.ISOLATE, Action.OVERWRITE, Action.ANONYMISE,
+          Action.DELETE)  # fmt: skip
 
 
 def reads(
@@ -112,9 +111,8 @@ def plan(
             )
             steps += made
             obstacles += [(name, one) for one in wrong]
-            obstacles += [(name, one) for one in _unable(dataset, made, abilities[name])]
-            obstacles += [(name, one) for one in _unnamed(dataset, made, abilities[name])]
-            obstacles += [(name, one) for one in _loose(name, dataset, made, foreign_keys)]
+            obstacles += [(name, one) for one in amiss(dataset, made, abilities[name])]
+            obstacles += [(name, one) for one in loose(name, dataset, made, foreign_keys)]
     said += _torn(datamap, full, whole) + _unmapped(datamap, full, foreign_keys)
     said += _renamed(steps, foreign_keys)
     return _finished(right, datamap, steps, abilities, people, unreached, said, obstacles)
@@ -239,8 +237,12 @@ def _steps(
     clause: str,
 ) -> tuple[list[Step], list[Obstacle]]:
     """The steps of one dataset: retain or isolate, one per reason; overwrite; delete, at once."""
+    end = Action.ANONYMISE if dataset.on_erase is OnErase.ANONYMISE else Action.DELETE
+    bare = anonymise.assigned(dataset) if end is Action.ANONYMISE else {}
     if not whole and not emptied:
-        return [Step(0, system.name, dataset.name, Action.DELETE, rows.table(rows.keys))], []
+        table = rows.table(rows.keys)
+        made = [Step(0, system.name, dataset.name, end, table, assign=bare)]
+        return made, _bare(dataset) if bare else []
     retained: dict[Reason, list[Key]] = {}
     for key, why in whole.items():
         retained.setdefault(why, []).append(key)
@@ -250,35 +252,39 @@ def _steps(
     if assign:
         # One statement per dataset and kind of reason, not one per date: the latest end counts.
         latest: dict[Reason, Reason] = {}
-        for end in emptied.values():
-            if end is not None:
-                kind = replace(end, until=None)
-                latest[kind] = max(latest.get(kind, end), end, key=strength)
-        for key, end in emptied.items():
-            shown = None if end is None else latest[replace(end, until=None)]
+        for one in emptied.values():
+            if one is not None:
+                kind = replace(one, until=None)
+                latest[kind] = max(latest.get(kind, one), one, key=strength)
+        for key, end_ in emptied.items():
+            shown = None if end_ is None else latest[replace(end_, until=None)]
             overwritten.setdefault(shown, []).append(key)
     else:
         # Nothing personal is in the row but what names it: it stays as it is.
-        for key, end in emptied.items():
+        for key, end_ in emptied.items():
             words = "The row is kept for others, and nothing in it names the person."
-            retained.setdefault(end or Reason(words, None, None, clause), []).append(key)
+            retained.setdefault(end_ or Reason(words, None, None, clause), []).append(key)
     gone = [key for key in rows.keys if key not in whole and key not in emptied]
 
     def step(action: Action, keys: Iterable[Key], why: Reason | None = None) -> Step:
         table = rows.table(keys)
-        what = assign if action in _EMPTYING else {}
+        what = bare if action is Action.ANONYMISE else assign if action in EMPTYING else {}
         return Step(0, system.name, dataset.name, action, table, assign=what, reason=why)
 
     # Rows that stay for others, with nothing personal in them, are never sealed.
     whole_as = Action.ISOLATE if sealing and assign else Action.RETAIN
     made = [step(whole_as, keys, why) for why, keys in retained.items()]
     made += [step(Action.OVERWRITE, keys, shown) for shown, keys in overwritten.items()]
-    made += [step(Action.DELETE, gone)] if gone else []
+    made += [step(end, gone)] if gone else []
     made.sort(key=lambda s: (_ORDER.index(s.action), _when(s.reason)))
     wrong = []
     if emptied or sealing:
         wrong = [Obstacle(dataset.name, *one) for one in stuck(system, dataset)]
-    return made, wrong
+    return made, [*wrong, *(_bare(dataset) if bare and gone else [])]
+
+
+def _bare(dataset: Dataset) -> list[Obstacle]:
+    return [Obstacle(dataset.name, *one) for one in anonymise.stuck(dataset)]
 
 
 def _when(reason: Reason | None) -> tuple[bool, dt.date, str]:
@@ -330,74 +336,6 @@ def _order(
     return order, warnings
 
 
-def _unable(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> Iterator[Obstacle]:
-    if dataset.readonly and any(step.action in _WRITES for step in steps):
-        what = "it is a view, or kept so that nothing of it can be deleted or overwritten"
-        yield Obstacle(dataset.name, "other", what, READONLY)
-        return
-    for action, able, verb in (
-        (Action.DELETE, abilities.delete, "delete rows"),
-        (Action.OVERWRITE, abilities.update, "change rows"),
-        (Action.ISOLATE, abilities.update, "change rows"),
-    ):
-        if not able and any(step.action is action for step in steps):
-            yield Obstacle(
-                dataset.name,
-                "other",
-                f"the store cannot {verb}",
-                "set the system's mode to `assisted`, so that a person does it",
-            )
-
-
-def _unnamed(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> Iterator[Obstacle]:
-    """Rows that their key does not name: another row could go for them, or none at all."""
-    written_to = [s for s in steps if s.action in _WRITES and not dataset.readonly]
-    fields = ", ".join(dataset.key)
-    if written_to and not dataset.unique:
-        yield Obstacle(
-            dataset.name,
-            "key",
-            f"nothing promises that `{fields}` names one row",
-            "give the table a primary key or a unique constraint, and map it as `key`",
-        )
-    elif any(
-        None in key and not (abilities.null_keys and any(v is not None for v in key))
-        for s in written_to
-        for key in s.keys.values
-    ):
-        yield Obstacle(
-            dataset.name,
-            "key",
-            f"a row that would have to go has a null in its key (`{fields}`)",
-            "fill the key of that row, and declare its fields NOT NULL",
-        )
-
-
-def _loose(
-    system: str,
-    dataset: Dataset,
-    steps: Iterable[Step],
-    foreign_keys: Mapping[Place, Iterable[Link]] | None,
-) -> Iterator[Obstacle]:
-    """Rows that the engine would take along because it compares their reference loosely: rows
-    that no search by the key itself has met, and that may be somebody else's.
-    """
-    if not any(step.action is Action.DELETE for step in steps):
-        return
-    for place, links in sorted((foreign_keys or {}).items()):
-        for link in links:
-            fields = [n for n in link.on if n in dataset.fields and dataset.fields[n].loose]
-            if place[0] == system and link.to == dataset.name and fields:
-                yield Obstacle(
-                    dataset.name,
-                    "key",
-                    f"`{place[1]}` refers to `{fields[0]}`, and the engine takes texts that differ"
-                    " (in case) for the same there: rows of others could go",
-                    f"give `{fields[0]}` an exact collation (BINARY, or a deterministic one)",
-                )
-                return
-
-
 def _torn(
     datamap: DataMap,
     full: Mapping[Place, KeyTable],
@@ -440,7 +378,7 @@ def _renamed(
     steps: Iterable[Step], foreign_keys: Mapping[Place, Iterable[Link]] | None
 ) -> list[str]:
     """Fields that are written over although real foreign keys point at them (not at the key)."""
-    written_over = {(s.system, s.dataset): s.assign for s in steps if s.action in _EMPTYING}
+    written_over = {(s.system, s.dataset): s.assign for s in steps if s.action in EMPTYING}
     found = {
         f"`{name}` of `{link.to}` is written over, and `{place[1]}` refers to it by a foreign key; "
         "the rehearsal shows whether the store lets it"

@@ -7,6 +7,9 @@ from typing import Literal
 
 #: What fails or succeeds as one: the whole plan of the store, one dataset, one file, one item.
 Grain = Literal["store", "dataset", "file", "item"]
+#: What may be missing in one dataset: rows cannot be deleted, or changed; a value cannot be made
+#: of what the row says and be read back; texts cannot be searched.
+Verb = Literal["delete", "update", "compute", "search"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,18 @@ class Abilities:
     null_keys: bool = False  # names a row by a key of several fields that holds a null
     word: bool = False  # people carry it out; what they say is all that can be known
     physical: bool = False  # can overwrite what deletion leaves behind
+    lacks: frozenset[tuple[str, Verb]] = frozenset()  # what single datasets do not offer
+
+    def able(self, dataset: str, verb: Verb) -> bool:
+        """Whether a dataset offers it."""
+        if (dataset, verb) in self.lacks:
+            return False
+        match verb:
+            case "delete":
+                return self.delete
+            case "update":
+                return self.update
+            case "compute":
+                return self.reads_back and self.able(dataset, "update")
+            case "search":
+                return not self.word

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from kept.errors import UsageError
+from kept.model.generalise import Generalise
+from kept.model.redact import Redact
 from kept.model.select import Select
 from kept.model.values import Value
 
@@ -36,7 +38,7 @@ class PerRow:
     function: Callable[[Mapping[str, Value]], Value]
 
 
-Assignment: TypeAlias = Const | Template | PerRow
+Assignment: TypeAlias = Const | Template | PerRow | Generalise | Redact
 
 
 @dataclass(frozen=True, slots=True)

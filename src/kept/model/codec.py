@@ -16,7 +16,9 @@ from typing import Any
 
 from kept.errors import UsageError
 from kept.model.change import Assignment, Const, Template
+from kept.model.generalise import Generalise
 from kept.model.plan import Action, Mode, Plan, Reason, Step, SystemPlan
+from kept.model.redact import Redact
 from kept.model.select import KeyTable
 from kept.model.values import Value
 
@@ -102,6 +104,10 @@ def _assignment(value: Assignment) -> list[Any]:
             return ["const", encode_value(constant)]
         case Template(text):
             return ["template", text]
+        case Redact(needles):
+            return ["redact", [list(one) for one in needles]]
+        case Generalise(how):
+            return ["generalise", how]
         case _:
             raise UsageError(
                 "a per-row function cannot be sealed",
@@ -111,6 +117,10 @@ def _assignment(value: Assignment) -> list[Any]:
 
 
 def _assigned(data: list[Any]) -> Assignment:
+    if data[0] == "redact":
+        return Redact(tuple((kind, value) for kind, value in data[1]))
+    if data[0] == "generalise":
+        return Generalise(data[1])
     return Const(decode_value(data[1])) if data[0] == "const" else Template(data[1])
 
 

@@ -18,6 +18,8 @@ class Action(StrEnum):
     READ = "read"
     DELETE = "delete"
     OVERWRITE = "overwrite"  # the row stays, its personal fields go
+    ANONYMISE = "anonymise"  # the row stays, and nothing in it leads to anybody
+    REDACT = "redact"  # somebody else's row stays, the passages that name her go
     RETAIN = "retain"  # the row stays whole, for a named reason
     ISOLATE = "isolate"  # the row stays, what it says of the person lies sealed in Kept
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from kept.model.values import Value, fold
 
@@ -58,6 +58,18 @@ class Bits:
 
 
 @dataclass(frozen=True, slots=True)
+class Contains:
+    """The text `field` holds one of `texts`, letters A-Z in either case. No text: never.
+
+    `texts` are in lower case. With `bare`, blanks and the signs - . / ( ) do not count.
+    """
+
+    field: str
+    texts: tuple[str, ...]
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """All of `parts` hold; with none, everything."""
 
@@ -78,9 +90,13 @@ class Not:
     part: Predicate
 
 
-Predicate: TypeAlias = Eq | In | Before | IsNull | Bits | And | Or | Not
+Predicate: TypeAlias = Eq | In | Before | IsNull | Bits | Contains | And | Or | Not
 
 EVERYTHING = And()
+_LOWER: Final = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
+#: What does not count in a bare comparison.
+BARE: Final = " \t\r\n-./()"
+_BARE: Final = {**_LOWER, **dict.fromkeys(map(ord, BARE))}
 NOTHING = Or()
 
 
@@ -99,6 +115,12 @@ def matches(predicate: Predicate, row: Mapping[str, Value]) -> bool:
         case Bits(field, mask, value):
             word = row.get(field)
             return isinstance(word, int) and word & mask == value
+        case Contains(field, texts, bare):
+            met = row.get(field)
+            if not isinstance(met, str):
+                return False
+            text = met.translate(_BARE if bare else _LOWER)
+            return any(one in text for one in texts)
         case And(parts):
             return all(matches(part, row) for part in parts)
         case Or(parts):

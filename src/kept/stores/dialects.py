@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect as EngineDialect
 
 from kept.errors import StoreError, UsageError
-from kept.model.predicate import And, Before, Bits, Eq, In, IsNull, Not, Or, Predicate
+from kept.model.predicate import And, Before, Bits, Contains, Eq, In, IsNull, Not, Or, Predicate
 from kept.model.values import Type, Value
-from kept.stores.columns import BIG, Column, Element, Param
+from kept.stores.columns import BIG, Column, Element, Param, storable
 from kept.stores.engine_mariadb import MARIADB
 from kept.stores.engine_postgresql import POSTGRESQL
 from kept.stores.engine_sqlite import SQLITE, install
@@ -129,6 +129,15 @@ def clause(
                 return dialect.before(column, element, binder.bind(dialect.moment(moment, column)))
             case IsNull(name):
                 return dialect.absent(*at(name))
+            case Contains(name, texts, bare):
+                column, element = at(name)
+                if column.type not in ("text", "other", "json"):
+                    return sa.false()
+                text = dialect.lowered(column, element)
+                text = dialect.bared(text) if bare else text
+                # A null character is in no text of PostgreSQL, and ends one for SQLite's functions.
+                wanted = [one for one in texts if storable(one)]
+                return sa.or_(sa.false(), *(dialect.holds(text, binder.bind(w)) for w in wanted))
             case Bits(name, mask, value):
                 if not (0 <= mask < BIG and 0 <= value < BIG):
                     return sa.false()
@@ -204,6 +213,8 @@ def _guessed(predicate: Predicate) -> dict[str, Column]:
             return {name: _guess(name, moment)}
         case IsNull(name):
             return {name: Column(name)}
+        case Contains(name):
+            return {name: _guess(name, "")}
 
 
 def _guess(name: str, value: Value) -> Column:

@@ -241,9 +241,23 @@ class MariaDB(Dialect):
         trimmed = sa.func.regexp_replace(
             sa.collate(text, _EXACT), sa.literal_column(_BLANKS), sa.literal_column("''")
         )
+        return self._lower(trimmed)
+
+    @staticmethod
+    def _lower(text: Element) -> Element:
         # byte by byte: beyond ASCII nothing has two cases in tis620, so only A-Z change
-        lower = sa.func.lower(_Using(_Cast(trimmed, "BINARY"), "tis620"))
+        lower = sa.func.lower(_Using(_Cast(text, "BINARY"), "tis620"))
         return sa.collate(_Using(_Cast(lower, "BINARY"), "utf8mb4"), _EXACT)
+
+    @override
+    def lowered(self, column: Column, element: Element) -> Element:
+        other = column.type == "other"
+        text = self._spoken(column, element) if other else _Using(element, "utf8mb4")
+        return self._lower(text)
+
+    @override
+    def sign(self, sign: str) -> Element:
+        return sa.literal_column(f"_utf8mb4 x'{ord(sign):02x}'")
 
     @override
     def joined(self, a: Column, left: Element, b: Column, right: Element) -> Element:

@@ -76,6 +76,20 @@ class PostgreSQL(Dialect):
         return sa.func.lower(sa.collate(sa.func.btrim(text, blanks), "C"))
 
     @override
+    def lowered(self, column: Column, element: Element) -> Element:
+        text = self._spoken(element) if column.type == "other" else sa.cast(element, Named("text"))
+        return sa.func.lower(sa.collate(text, "C"))
+
+    @override
+    def bared(self, text: Element) -> Element:
+        signs: Element = sa.literal_column("E' \\t\\r\\n-./()'")
+        return sa.func.translate(text, signs, self._nothing)
+
+    @override
+    def holds(self, text: Element, bind: Element) -> Element:
+        return sa.func.strpos(text, sa.cast(bind, Named("text"))) > sa.literal_column("0")
+
+    @override
     def shown_as(self, column: Column, element: Element) -> Element:
         # a blank-padded text is read as it is compared: without its padding
         if column.type == "other":

@@ -84,6 +84,10 @@ class SQLite(Dialect):
         return sa.collate(sa.func.lower(sa.func.trim(element, blanks)), "BINARY")
 
     @override
+    def lowered(self, column: Column, element: Element) -> Element:
+        return sa.func.lower(sa.collate(element, "BINARY"))
+
+    @override
     def shown_as(self, column: Column, element: Element) -> Element:
         return element
 

@@ -21,6 +21,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.types import UserDefinedType
 
+from kept.model.predicate import BARE
 from kept.model.values import Type, Value, coerce
 from kept.stores.columns import (
     Column,
@@ -88,6 +89,26 @@ class Dialect(abc.ABC):
     @abc.abstractmethod
     def folded(self, column: Column, element: Element) -> Element:
         """`model.values.fold` of the column, by the engine."""
+
+    def lowered(self, column: Column, element: Element) -> Element:
+        """The text of the column with A-Z in lower case, for `holds`."""
+        return sa.func.lower(element)
+
+    def bared(self, text: Element) -> Element:
+        """The text without the signs that a bare comparison leaves out."""
+        for sign in BARE:
+            text = sa.func.replace(text, self.sign(sign), self._nothing)
+        return text
+
+    def sign(self, sign: str) -> Element:
+        """A sign below 128 as the engine writes it, whatever quoting means to it."""
+        return sa.literal_column(f"char({ord(sign)})")
+
+    def holds(self, text: Element, bind: Element) -> Element:
+        """The text has the parameter in it, by code points."""
+        return sa.func.instr(text, bind) > sa.literal_column("0")
+
+    _nothing: Element = sa.literal_column("''")
 
     @abc.abstractmethod
     def shown_as(self, column: Column, element: Element) -> Element:

@@ -70,6 +70,7 @@ class HttpStore(RowStore):
             grain="item",
             delete=any(d.erase is not None for d in described),
             update=any(d.update is not None for d in described),
+            lacks=frozenset(describe.lacks(self.described)),
         )
         ca = given.get("ca")
         self.client = Client(

@@ -25,6 +25,7 @@ import yaml
 from kept.datamap.check import close
 from kept.datamap.map import Dataset
 from kept.errors import ConfigError, KeptError, StoreError
+from kept.model.abilities import Verb
 from kept.model.values import Type, Value
 from kept.stores.rows import Row, decode, template_parts
 
@@ -258,6 +259,19 @@ def _amiss(
             if write is not None:
                 allowed = set(known.key) | ({"*"} if verb == "update" else set())
                 yield from _uses(write, allowed, allowed, [*at, verb])
+
+
+def lacks(made: Description) -> Iterator[tuple[str, Verb]]:
+    """What the planner has to know that single datasets do not offer."""
+    for name, one in made.datasets.items():
+        if one.erase is None:
+            yield name, "delete"
+        if one.update is None:
+            yield name, "update"
+        elif one.update.body is not None and CHANGED not in _leaves(one.update.body):
+            yield name, "compute"  # the service decides what is put there
+        if all(each.fields for each in one.read):
+            yield name, "search"
 
 
 def _uses(

@@ -16,7 +16,9 @@ from typing import TypeAlias
 
 from kept.errors import StoreError, UsageError
 from kept.model.change import Assignment, Const, Template
+from kept.model.generalise import Generalise, generalise
 from kept.model.predicate import fields_of, matches
+from kept.model.redact import Redact, redact
 from kept.model.select import Batch, Route, Select
 from kept.model.values import Type, Value, coerce, fold, normal
 
@@ -68,6 +70,10 @@ def assigned(assign: Mapping[str, Assignment], row: Row) -> dict[str, Value]:
             new[name] = how.value
         elif isinstance(how, Template):
             new[name] = fill(how.text, row)
+        elif isinstance(how, Redact):
+            new[name] = redact(how, row.get(name))
+        elif isinstance(how, Generalise):
+            new[name] = generalise(how.how, row.get(name))
         else:
             new[name] = how.function(row)
     return new

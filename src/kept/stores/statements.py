@@ -14,6 +14,8 @@ import sqlalchemy as sa
 
 from kept.errors import NotAble, StoreError, UsageError
 from kept.model.change import Assignment, Change, Const, PerRow, Template
+from kept.model.generalise import Generalise
+from kept.model.redact import Redact
 from kept.model.values import Value
 from kept.stores.columns import Column, Element, Param, Table
 from kept.stores.dialects import Binder
@@ -87,7 +89,7 @@ class Statements(Reading):
         """Whether the new values must be computed outside the engine."""
         table = self.table(change.select.dataset)
         for how in (change.assign or {}).values():
-            if isinstance(how, PerRow):
+            if isinstance(how, (PerRow, Generalise, Redact)):
                 return True
             if isinstance(how, Template):
                 for name in template_fields(how.text):

@@ -179,7 +179,7 @@ datasets:
     fields:
       message_id: {{type: integer, nullable: false}}
       customer_id: {{type: integer, category: identifier.account}}
-      words: {{category: free-text, free_text: true}}
+      words: {{category: free-text, free_text: redact}}
       sent_at: datetime
     links:
       - {{fields: [customer_id], to: customer, on: [customer_id], kind: owned-by}}

@@ -59,7 +59,8 @@ CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was op
 _FEW: Final = 3
 _DONE: Final[Mapping[str, str]] = {
     "read": "read", "delete": "deleted", "overwrite": "overwritten", "retain": "kept",
-    "isolate": "isolated",
+    "isolate": "isolated", "anonymise": "anonymised",
+    "redact": "redacted",
 }  # fmt: skip
 #: What a step that is not read back is, by the mode of its system.
 _NOT_DONE: Final[Mapping[Mode, str]] = {
@@ -335,7 +336,7 @@ def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:
 
 def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> list[str]:
     """What the mode of each system means for what it has to do."""
-    writes = (Action.DELETE, Action.OVERWRITE, Action.ISOLATE)
+    writes = (Action.DELETE, Action.OVERWRITE, Action.ISOLATE, Action.ANONYMISE, Action.REDACT)
     todo = dict.fromkeys(s.store for s in steps if s.action in writes and not s.verified)
     lines = [
         f"{system}: {_MODES[modes[system], planned]}."

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from kept.controller import Controller, Located, Place
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
+from kept.duties.rights import free_text
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.request import (
@@ -125,6 +126,11 @@ def _serve(
             dataset = controller.datamap.dataset(*place)
             labelled = _labelled(group, dataset.key, stays.reasons(place))
             shown[place] = package.data(place[0], place[1], _without(dataset.secrets, labelled))
+        met = controller.texts.mentions(
+            controller.texts.known_by(people, {**keys, **stayed.tables}), keys
+        )
+        found.unreached.update({**free_text.unsearched(met), **met.unreached})
+        told_of, named = free_text.write(controller, package, met)
         steps = _verified(controller, case, found, keys, stays, shown, opened.met)
         unreached = tuple(sorted(found.unreached.items()))
         search = words.Search.of(controller, people, found)
@@ -135,7 +141,9 @@ def _serve(
             controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,
             complete=complete, verified=verification(controller, case),
         )  # fmt: skip
-        manifest = package.finish(told, words.page(controller, shown, stays, opened.met, now))
+        told["mentions"] = told_of
+        page = {**words.page(controller, shown, stays, opened.met, now), "named": named}
+        manifest = package.finish(told, page)
         read = {place: data.count for place, data in shown.items()}
         body: dict[str, Any] = {
             "case": case.id,

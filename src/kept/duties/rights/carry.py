@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kept.controller import Controller
 from kept.controller.execute import Outcome
+from kept.duties.rights.anonymity import proven
 from kept.errors import DatabaseError, Obstructed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
 from kept.model.plan import Action, Counts, Plan, StepResult
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
+from kept.terms.identifiers import Identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,11 @@ def asked_again(
 
 
 def carry_out(
-    controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime
-) -> Carried:
+    controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime,
+    identifiers: Iterable[Identifier] = (),
+) -> Carried:  # fmt: skip
     """Write, read back, record; the case is executed afterwards. Steps that are done stay so.
+    By `identifiers` nobody may be recognised in rows that were made anonymous.
 
     Raises Obstructed, with nothing written anywhere, when a store refuses; the same case goes
     on once that is mended.
@@ -112,10 +116,14 @@ def carry_out(
     left = [s.number for s in made.steps if s.number not in done]
     controller.cases.begin_steps(case, left, now)
 
+    former = controller.anonymity.former(s for s in made.steps if s.number in left)
+    tested = proven(controller, made, identifiers, [str(key[0]) for _, key in former])
+
     def record(outcome: Outcome) -> None:
+        found = [(number, tested(number, result)) for number, result in outcome.results]
         with controller.database.connection() as connection:
             entries = []
-            for number, result in outcome.results:
+            for number, result in found:
                 results[number] = result
                 controller.cases.record_step(case, number, result, now, connection=connection)
                 attempt = records[number].attempts + 1

@@ -138,7 +138,7 @@ def _plan(
         rows = tuple(row for row in s.keys.rows if row[0] in going)
         if rows:
             steps.append(replace(s, keys=KeyTable(s.keys.fields, rows)))
-    return replace(made, steps=tuple(steps)), stayed
+    return controller.anonymity.settled(replace(made, steps=tuple(steps))), stayed
 
 
 def _scopes(holds: Sequence[Hold], entries: Sequence[Ended]) -> list[due.HoldScope]:

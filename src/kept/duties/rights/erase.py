@@ -16,7 +16,15 @@ from typing import Any
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import shape
-from kept.duties.rights.planning import ask_again, draw_up, keep, met_again, sought, subjects_of
+from kept.duties.rights.planning import (
+    ask_again,
+    draw_up,
+    keep,
+    met_again,
+    sought,
+    still_known,
+    subjects_of,
+)
 from kept.duties.rights.request import (
     Request,
     open_case,
@@ -250,10 +258,13 @@ def _carry_out(
     controller.cases.begin_steps(case, left, now)
     attempts = {n: r.attempts + 1 for n, r in records.items()}
 
+    tested = still_known(controller, case, made, people)
+
     def record(outcome: Outcome) -> None:
+        found = [(number, tested(number, result)) for number, result in outcome.results]
         with controller.database.connection() as connection:
             entries = []
-            for number, result in outcome.results:
+            for number, result in found:
                 results[number] = result
                 controller.cases.record_step(case, number, result, now, connection=connection)
                 entries.append(_entry(case, number, result, attempts[number], now))
@@ -287,7 +298,7 @@ def _carry_out(
     if complete and not searched(controller, people):
         complete = False
     elif complete:
-        met, away = met_again(controller, case, made, people, among)
+        met, away = met_again(controller, case, made, people, among, now)
         unreached = tuple(sorted(away.items()))
         warnings += tuple(
             f"{rows} of her rows came into `{place[1]}` of `{place[0]}` while she was erased;"

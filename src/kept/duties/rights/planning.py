@@ -13,8 +13,9 @@ from typing import Any
 
 from kept.controller import Controller, Place
 from kept.datamap.reach import shape
-from kept.decide import due, ties
+from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
+from kept.duties.rights import anonymity, free_text
 from kept.duties.rights.doubt import doubts, refuse_several
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -28,6 +29,8 @@ from kept.terms.identifiers import Identifier
 #: Under these names is sealed by what she is looked for again, at the end and in a system that
 #: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
 _NAMES, _VALUES = NEEDLES, "values"
+#: And by what rows named her that were made anonymous: none of it may be met in them again.
+_FORMER = "former"
 _BETWEEN = "\n"  # a system and its dataset, as one name
 
 
@@ -38,11 +41,13 @@ def draw_up(
     now: dt.datetime,
     values: Mapping[Place, KeyTable] | None = None,
     *,
+    about: Sequence[Sequence[Identifier]] | None = None,
     shown: bool = False,
 ) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
     """Find, hold against laws and holds, plan: the plan, everybody with all identifiers, and the
     values by which rows lead to others. Reads only. `values` are those that were found
-    before. `shown`: only to be shown, so what would be refused is a warning.
+    before; by `about` she is looked for in texts of others, beside what her rows say.
+    `shown`: only to be shown, so what would be refused is a warning.
     """
     bundle = controller.bundle
     located = controller.locate(people, values=values)
@@ -93,7 +98,9 @@ def draw_up(
         people=len(people), foreign_keys=foreign, unreached=located.unreached,
         warnings=(*doubtful, *located.warnings, *stayed.words), clause=_erasure_clause(controller),
     )  # fmt: skip
-    return _once(controller, made, stayed.tables), known, located.values
+    made = controller.anonymity.settled(_once(controller, made, stayed.tables))
+    made = free_text.redacted(controller, made, about or people, found, now)
+    return made, known, located.values
 
 
 def subjects_of(
@@ -178,6 +185,12 @@ def keep(
     controller.cases.seal_keys(case, _NAMES, names, connection=connection)
     tables = KeySet({_BETWEEN.join(place): table for place, table in values.items()})
     controller.cases.seal_keys(case, _VALUES, tables, connection=connection)
+    once = controller.cases.sealed_keys(case, _FORMER) or KeySet()
+    former = [row for table in once.values() for row in table.rows]
+    former += controller.anonymity.former(made.steps)
+    if former:
+        table = KeyTable(("value",), tuple(dict.fromkeys(former)))
+        controller.cases.seal_keys(case, _FORMER, KeySet({_FORMER: table}), connection=connection)
     digest = controller.digest(encode_plan(made))
     planned = {
         "case": case.id,
@@ -228,7 +241,8 @@ def ask_again(
     """
     known = sought(controller, case, people)
     before = values_of(controller, case)
-    again, _, values = draw_up(controller, case, people, now, before)
+    about = searched_by(known, made)
+    again, _, values = draw_up(controller, case, people, now, before, about=about)
     away = {system for system, _ in made.unreached}
     back = away - {system for system, _ in again.unreached}
     if not back and not among:
@@ -241,6 +255,8 @@ def ask_again(
     concerned = away | {system for system, _ in hanging}
     planned: dict[Place, set[ties.Key]] = {}
     for s in made.steps:
+        if s.action is Action.REDACT:
+            continue  # named in the same text again, or not at all
         # A row that went and is there again has to go again.
         if s.action is not Action.DELETE or (s.system, s.dataset) not in among:
             keys = planned.setdefault((s.system, s.dataset), set())
@@ -266,6 +282,8 @@ def ask_again(
     )
     hers: dict[Place, KeyTable] = {}
     for s in added:
+        if s.action is Action.REDACT:
+            continue  # rows of others
         place = (s.system, s.dataset)
         rows = hers[place].rows if place in hers else ()
         hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
@@ -291,8 +309,9 @@ def met_again(
     made: Plan,
     people: Sequence[Sequence[Identifier]],
     among: frozenset[Place],
+    now: dt.datetime,
 ) -> tuple[dict[Place, int], dict[str, str]]:
-    """Rows of hers that are there although all steps are done, and systems not asked.
+    """Rows of hers, and texts that name her, although all steps are done; systems not asked.
 
     The same search as in the beginning, by the same identifiers and by the values that led from
     her rows to others: what a trigger, an import or another program wrote meanwhile is met.
@@ -301,7 +320,7 @@ def met_again(
     there = controller.keys(located)
     staying: dict[Place, set[ties.Key]] = {}
     for s in made.steps:
-        if s.action is not Action.DELETE:
+        if s.action not in (Action.DELETE, Action.REDACT):
             keys = staying.setdefault((s.system, s.dataset), set())
             keys |= {ties.norm(key) for key in s.keys.values}
     met: dict[Place, int] = {}
@@ -311,4 +330,28 @@ def met_again(
         # Of what people answer for, only their word is known.
         if rows and place in among and not controller.abilities[place[0]].word:
             met[place] = rows
-    return met, located.unreached
+    about = searched_by(sought(controller, case, people), made)
+    named, away = free_text.left(controller, about, there, now)
+    for place, rows in named.items():
+        if place in among:
+            met[place] = met.get(place, 0) + rows
+    return met, {**away, **located.unreached}
+
+
+def searched_by(known: Sequence[Sequence[Identifier]], made: Plan) -> list[list[Identifier]]:
+    """By what texts of others are searched once more: also by what they were searched by before."""
+    more = mentions.needles(made)
+    return [
+        [*one, *(Identifier(kind, value) for kind, value in more.get(who, ()))]
+        for who, one in enumerate(known)
+    ]
+
+
+def still_known(
+    controller: Controller, case: Case, made: Plan, people: Sequence[Sequence[Identifier]]
+) -> anonymity.Tested:
+    """A result as it is after the test whether rows that were made anonymous lead to anybody."""
+    names = [one for person in sought(controller, case, people) for one in person]
+    former = controller.cases.sealed_keys(case, _FORMER) or KeySet()
+    values = [str(key[0]) for table in former.values() for _, key in table.rows]
+    return anonymity.proven(controller, made, names, values)

@@ -134,7 +134,7 @@ def _systems(controller: Controller, case: Case) -> list[str]:
     wrote = {
         step.system
         for step in controller.cases.steps(case)
-        if step.action in (Action.DELETE, Action.OVERWRITE, Action.ISOLATE)
+        if step.action not in (Action.READ, Action.RETAIN)
     }
     return sorted({*wrote, SYSTEM.name} & set(controller.datamap.systems))
 

@@ -92,7 +92,7 @@ def withdraw(
         done = not made.steps
         if erase and made.steps:
             carry.refuse_obstacles(made)
-            carried = carry.carry_out(controller, case, made, actor, now)
+            carried = carry.carry_out(controller, case, made, actor, now, her.identifiers)
             case = controller.cases.get(case.id)
             steps, statements, done = carried.steps, dict(carried.statements), carried.done
         else:
@@ -237,7 +237,7 @@ def _due(
         replace(s, action=Action.RETAIN, assign={}) if s.action is Action.ISOLATE else s
         for s in made.steps
     )
-    return replace(made, steps=steps)
+    return controller.anonymity.settled(replace(made, steps=steps))
 
 
 def _restricted(controller: Controller) -> Reason:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import datetime as dt
 import itertools
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -21,10 +22,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kept.model.predicate import (
+    BARE,
     EVERYTHING,
     And,
     Before,
     Bits,
+    Contains,
     Eq,
     In,
     IsNull,
@@ -36,6 +39,7 @@ from kept.model.predicate import (
 )  # fmt: skip
 from kept.model.select import Route
 from kept.model.values import Type, Value, coerce, fold, normal
+from kept.stores.columns import encodable
 from kept.stores.lake.columns import View, native, values, view
 from kept.stores.lake.files import File, Footer, opened
 from kept.stores.lake.sets import arrow_set
@@ -459,6 +463,8 @@ def _quick(predicate: Predicate, there: View) -> Callable[[Any], Any] | None:
         return _is_in(arrow_set(some, there, loose=False), predicate.folded)
     if isinstance(predicate, Before) and pa.types.is_timestamp(kind):
         return _before(predicate.moment, kind)
+    if isinstance(predicate, Contains) and there.kind == "text":
+        return partial(_contains, predicate)
     if isinstance(predicate, Bits) and pa.types.is_signed_integer(kind):
         word, wanted = predicate.mask, predicate.value
         if 0 <= word < 2**63 and 0 <= wanted < 2**63:
@@ -466,6 +472,20 @@ def _quick(predicate: Predicate, there: View) -> Callable[[Any], Any] | None:
                 pc.bit_wise_and(array.cast(pa.int64()), pa.scalar(word, pa.int64())), wanted
             )
     return None
+
+
+def _contains(wanted: Contains, array: Any) -> Any:
+    if pa.types.is_string_view(array.type):
+        array = array.cast(pa.large_string())
+    array = pc.ascii_lower(array)
+    if wanted.bare:
+        array = pc.replace_substring_regex(array, f"[{re.escape(BARE)}]+", "")
+    # what has no UTF-8 form is in no text of a file
+    texts = [one for one in wanted.texts if encodable(one)]
+    made = pa.repeat(pa.scalar(False), len(array))
+    for text in texts:
+        made = pc.or_(made, pc.match_substring(array, text))
+    return made
 
 
 def _before(moment: dt.datetime | dt.date, kind: Any) -> Callable[[Any], Any] | None:

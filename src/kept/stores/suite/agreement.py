@@ -12,6 +12,7 @@ from kept.model.predicate import (
     And,
     Before,
     Bits,
+    Contains,
     Eq,
     In,
     IsNull,
@@ -139,6 +140,8 @@ def _predicates(st: Any, rows: Sequence[Mapping[str, Value]], without: frozenset
         if field in ("email", "name"):
             texts = st.sampled_from(["ana@x.de", "ana", "a%", "àé@x.de", "o'hara \"\\"])
             options.append(st.builds(Eq, st.just(field), texts, st.just(True)))
+            parts = st.lists(st.sampled_from(["ana", "a%", "_a", "àé", "", "xde", "@x.d", '"']))
+            options.append(st.builds(Contains, st.just(field), parts.map(tuple), st.booleans()))
         return st.one_of(options)
 
     leaves = st.sampled_from(fields).flatmap(leaf)

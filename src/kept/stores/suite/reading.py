@@ -11,6 +11,7 @@ from kept.model.predicate import (
     And,
     Before,
     Bits,
+    Contains,
     Eq,
     In,
     IsNull,
@@ -151,6 +152,18 @@ class ReadingLaws(Laws):
         assert self.ids(store, Bits("bits", 1, 0)) == [2, 3]
         assert self.ids(store, Bits("bits", 2**62, 2**62)) == [4]
         assert self.ids(store, Bits("bits", 0, 0)) == [1, 2, 3, 4, 6]
+
+    def test_it_finds_what_a_text_holds(self) -> None:
+        """Letter by letter, A-Z in either case and no other; bare: without blanks and signs."""
+        store = self.fresh()
+        assert self.ids(store, Contains("email", ("ana@x",))) == [1, 2, 8]
+        assert self.ids(store, Contains("email", ("a_a", "%"))) == [3]
+        assert self.ids(store, Contains("email", ("àé",))) == [7]
+        assert self.ids(store, Contains("email", ("anax",))) == []
+        assert self.ids(store, Contains("email", ("@xde",), bare=True)) == [1, 2, 3, 4, 6, 7, 8]
+        assert self.ids(store, Contains("name", ("o'hara \"\\",))) == [4]
+        assert self.ids(store, Contains("name", ())) == []
+        assert 5 in self.ids(store, Not(Contains("name", ("a",))))
 
     def test_great_numbers_are_exact(self) -> None:
         """One more is another number, alone and in a list."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from kept.errors import KeptError, NotAble, UsageError
 from kept.model.change import Assignment, Change, Const, PerRow, Template
+from kept.model.generalise import Generalise
 from kept.model.plan import Counts
 from kept.model.predicate import (
     And,
@@ -18,6 +19,7 @@ from kept.model.predicate import (
     IsNull,
     Not,
 )
+from kept.model.redact import Redact
 from kept.model.select import Route, Select
 from kept.model.values import Value
 from kept.stores.base import Session
@@ -169,6 +171,31 @@ class WritingLaws(Laws):
                     **row, "name": say("was ", row["name"], " of ", row["email"]),
                     "email": say(number, "-", row["name"]),
                 }  # fmt: skip
+            assert after[number] == row
+
+    def test_it_makes_values_coarse_and_takes_passages_out(self) -> None:
+        """Each by its own row; done twice it is done once."""
+        store = self.fresh()
+        assign: dict[str, Assignment] = {
+            "name": Generalise("prefix-1"), "bits": Generalise("band-4"),
+        }  # fmt: skip
+        if "born" not in self.without:
+            assign["born"] = Generalise("year")
+        text = {"name": Const("of ANA@x.de, not of diana@x.de; ana@x.de. ana@x.de.evil")}
+        before = {r["id"]: r for r in self.content()["person"]}
+        assert self.do(store, Change(of("person", 1, 4), assign)) == [Counts(2, 2)]
+        assert self.do(store, Change(of("person", 1, 4), assign)) == [Counts(2, 0)]
+        redact = Change(of("person", 2, 6), {"name": Redact((("email", "ana@x.de"),))})
+        assert self.do(store, Change(of("person", 2), text), redact) == [Counts(1, 1), Counts(2, 1)]
+        assert self.do(store, redact) == [Counts(2, 0)]
+        after = {r["id"]: r for r in self.content()["person"]}
+        years = {1: dt.date(1990, 1, 1), 4: dt.date(2000, 1, 1)}
+        for number, row in before.items():
+            if number in years:
+                row = {**row, "name": str(row["name"])[:1], "bits": int(str(row["bits"])) // 4 * 4}
+                row = {**row, "born": years[int(str(number))]} if "born" in assign else row
+            elif number == 2:
+                row = {**row, "name": "of [-], not of diana@x.de; [-]. ana@x.de.evil"}
             assert after[number] == row
 
     def test_it_writes_every_type(self) -> None:

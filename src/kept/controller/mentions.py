@@ -1,0 +1,161 @@
+"""Where a person is named in texts of others: notes, messages, whatever people write.
+
+The engine is asked for texts that may hold one of her identifiers, one statement per dataset for
+all people; what really does is decided here (`model.redact`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kept.controller import naming
+from kept.controller.retained import hidden
+from kept.datamap.map import DataMap, Dataset
+from kept.datamap.reach import Place
+from kept.decide.ties import Key, norm
+from kept.errors import StoreError
+from kept.model.predicate import NOTHING, Or
+from kept.model.redact import found, may_hold, passages
+from kept.model.select import KeyTable, Select
+from kept.records.locator import Veil
+from kept.stores.base import Store
+from kept.terms.identifiers import Identifier
+
+#: (kind, value), as `model.redact` takes them.
+Needle = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A text that names a person of the request: whose row it is does not matter."""
+
+    person: int
+    place: Place
+    key: Key
+    field: str
+    passages: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Mentions:
+    """What was found. `spared` counts rows that are retained for somebody and so left alone;
+    `unreached` says of which systems nothing is known; in `unable` nobody can search.
+    """
+
+    found: list[Mention] = field(default_factory=list)
+    spared: dict[Place, int] = field(default_factory=dict)
+    unreached: dict[str, str] = field(default_factory=dict)
+    unable: list[Place] = field(default_factory=list)
+
+    def rows(self) -> dict[Place, int]:
+        """Rows by place."""
+        by: dict[Place, set[Key]] = {}
+        for one in self.found:
+            by.setdefault(one.place, set()).add(norm(one.key))
+        return {place: len(keys) for place, keys in by.items()}
+
+
+class Texts:
+    """The stores, as far as people may be named in texts that are not theirs."""
+
+    def __init__(
+        self, datamap: DataMap, stores: Mapping[str, Store], veil: Callable[[], Veil]
+    ) -> None:
+        self._datamap, self._stores, self._veil = datamap, stores, veil
+
+    def mentions(
+        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
+    ) -> Mentions:
+        """Where texts of others name the people, in the fields that the map wants searched."""
+        return search(self._datamap, self._stores, self._veil(), people, own)
+
+    def known_by(
+        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
+    ) -> list[list[Identifier]]:
+        """By what texts are searched for the people: what was given, and what their rows say.
+
+        Only what was given where the map wants no text searched.
+        """
+        known = [{(i.kind, i.normalised): i for i in one} for one in people]
+        if searched(self._datamap):
+            said = naming.identifiers(self._datamap, self._stores, own)
+            for who, one in (*said, *naming.names(self._datamap, self._stores, own)):
+                known[who].setdefault((one.kind, one.value), one)
+        return [list(one.values()) for one in known]
+
+
+def searched(datamap: DataMap) -> dict[Place, tuple[str, ...]]:
+    """Place → the fields in which the map wants people found."""
+    return {
+        (system.name, dataset.name): names
+        for system in datamap.systems.values()
+        if system.store is not None
+        for dataset in system.datasets.values()
+        if (names := tuple(f.name for f in dataset.fields.values() if f.mentions))
+    }
+
+
+def search(
+    datamap: DataMap,
+    stores: Mapping[str, Store],
+    veil: Veil,
+    people: Sequence[Sequence[Identifier]],
+    own: Mapping[Place, KeyTable],
+) -> Mentions:
+    """Find the people in texts of rows that are not `own` (rows of theirs, which go or stay)."""
+    mentions = Mentions()
+    needles = [tuple(dict.fromkeys((i.kind, i.value) for i in one)) for one in people]
+    every = tuple(dict.fromkeys(needle for one in needles for needle in one))
+    for place, fields in searched(datamap).items():
+        if place[0] not in stores:
+            continue  # the search for her rows says so already
+        if not stores[place[0]].abilities.able(place[1], "search"):
+            mentions.unable.append(place)
+            continue
+        only = Or(tuple(p for name in fields if (p := may_hold(name, every)) != NOTHING))
+        if only == NOTHING or place[0] in mentions.unreached:
+            continue
+        dataset = datamap.dataset(*place)
+        try:
+            _one(mentions, stores, veil, place, dataset, fields, needles, own, only)
+        except StoreError as problem:
+            mentions.unreached[place[0]] = str(problem)
+    return mentions
+
+
+def _one(
+    mentions: Mentions,
+    stores: Mapping[str, Store],
+    veil: Veil,
+    place: Place,
+    dataset: Dataset,
+    fields: tuple[str, ...],
+    needles: Sequence[tuple[Needle, ...]],
+    own: Mapping[Place, KeyTable],
+    only: Or,
+) -> None:
+    mine = {norm(key) for key in own[place].values} if place in own else set()
+    met: list[Mention] = []
+    select = Select(dataset.name, dataset.key, only=only,
+                    fields=tuple(dict.fromkeys((*dataset.key, *fields))))  # fmt: skip
+    with stores[place[0]].session() as session:
+        for _, batch in session.read([select]):
+            at = {name: i for i, name in enumerate(batch.columns)}
+            for row in batch.rows:
+                key = tuple(row[at[name]] for name in dataset.key)
+                if norm(key) in mine:
+                    continue
+                for name in fields:
+                    text = row[at[name]]
+                    met += [
+                        Mention(who, place, key, name, tuple(passages(theirs, text)))
+                        for who, theirs in enumerate(needles)
+                        if isinstance(text, str) and found(theirs, text)
+                    ]
+    keys = list(dict.fromkeys(one.key for one in met))
+    veiled = hidden(veil, stores, place, dataset.key, keys)
+    away = {key for key, hide in zip(keys, veiled, strict=True) if hide}
+    if away:
+        mentions.spared[place] = len(away)
+    mentions.found += [one for one in met if one.key not in away]

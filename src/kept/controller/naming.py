@@ -1,0 +1,82 @@
+"""What rows themselves say of whose they are: identifiers, names, values of fields that name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from kept.datamap.map import DataMap
+from kept.datamap.reach import WEAK, Place
+from kept.errors import IdentifierError
+from kept.model.select import KeyTable, by_key
+from kept.model.values import Value
+from kept.stores.base import Store
+from kept.terms.identifiers import Identifier
+from kept.terms.vocabulary import SHIPPED
+
+
+def identifiers(
+    datamap: DataMap, stores: Mapping[str, Store], found: Mapping[Place, KeyTable]
+) -> list[tuple[int, Identifier]]:
+    """(person, identifier) of all that the rows say, as far as it can lead to somebody."""
+    known: list[tuple[int, Identifier]] = []
+    for place, table in found.items():
+        fields = datamap.dataset(*place).fields.values()
+        kinds = {f.name: f.identifies for f in fields if f.identifies and f.identifies not in WEAK}
+        for who, name, value in _said(stores, place, table, tuple(kinds)):
+            one = _identifier(str(kinds[name]), value)
+            if one is not None:
+                known.append((who, one))
+    return known
+
+
+def names(
+    datamap: DataMap, stores: Mapping[str, Store], own: Mapping[Place, KeyTable]
+) -> list[tuple[int, Identifier]]:
+    """(person, name) as her own rows say it."""
+    told: dict[tuple[int, str], None] = {}
+    for place, table in own.items():
+        fields = datamap.dataset(*place).fields.values()
+        named = tuple(f.name for f in fields if _name(f.category, f.identifies))
+        for who, _, value in _said(stores, place, table, named):
+            if isinstance(value, str) and value.strip():
+                told[who, value.strip()] = None
+    return [(who, Identifier("name", value)) for who, value in told]
+
+
+def values(
+    stores: Mapping[str, Store], place: Place, keys: KeyTable, fields: tuple[str, ...]
+) -> Iterator[tuple[str, Value]]:
+    """(field, value) of these rows."""
+    for _, name, value in _said(stores, place, keys, fields):
+        yield name, value
+
+
+def _said(
+    stores: Mapping[str, Store], place: Place, table: KeyTable, fields: tuple[str, ...]
+) -> Iterator[tuple[int, str, Value]]:
+    if not fields or not table.rows:
+        return
+    with stores[place[0]].session() as session:
+        for _, batch in session.read([by_key(place[1], table, fields)]):
+            at = [batch.columns.index(name) for name in fields]
+            for who, row in zip(batch.persons, batch.rows, strict=True):
+                for name, i in zip(fields, at, strict=True):
+                    yield who, name, row[i]
+
+
+def _name(category: str | None, identifies: str | None) -> bool:
+    return identifies == "name" or (
+        category is not None and SHIPPED.within("categories", category, "contact.name")
+    )
+
+
+def _identifier(kind: str, value: Value) -> Identifier | None:
+    """A value of a row as an identifier; None for what is not of its kind."""
+    if value is None or not str(value).strip():
+        return None
+    one = Identifier(kind, str(value))
+    try:
+        _ = one.normalised
+    except IdentifierError:
+        return None
+    return one
