@@ -159,28 +159,26 @@ def test_who_is_in_doubt_or_in_the_way_stops_nobody_else(shop: Path) -> None:
     assert left(shop) == []
 
 
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("email=person.99.example.org", "this is not an e-mail address"),
-        ("person.99@example.org", "an identifier has no kind"),
-        ('{"email": "person.99@example.org"', "the line is not JSON"),
-        ('{"email": {"is": "person.99"}}', "the line does not name a person"),
-        ("email=person.11@example.org,account=11", "more than once"),
-        ("shoe=person.99", "kind"),
-    ],
-)
-def test_an_error_names_the_line_and_never_the_value(shop: Path, line: str, says: str) -> None:
-    ran = kept(shop, "rights", "erase", "--people", listed(shop, line), "--yes", *SURE)
-    assert ran.status == 2
-    assert says in ran.said
-    assert "line 31" in ran.said
-    assert "person.99" not in ran.said
-    assert "person.11" not in ran.said
+WRONG = {
+    "email=person.99.example.org": "this is not an e-mail address",
+    "person.99@example.org": "an identifier has no kind",
+    '{"email": "person.99@example.org"': "the line is not JSON",
+    '{"email": {"is": "person.99"}}': "the line does not name a person",
+    "email=person.11@example.org,account=11": "more than once",
+    "shoe=person.99": "kind",
+}
+
+
+def test_an_error_names_the_line_and_never_the_value(shop: Path) -> None:
+    for line, says in WRONG.items():
+        ran = kept(shop, "rights", "erase", "--people", listed(shop, line), "--yes", *SURE)
+        assert ran.status == 2, line
+        assert says in ran.said, line
+        assert "line 31" in ran.said, line
+        assert not re.search(r"person\.\d", ran.said), line
     # All of the list or nothing.
     assert len(left(shop)) == 30
-    listed_ = kept(shop, "case", "list").document
-    assert listed_ == {"cases": [], "runs": []}
+    assert kept(shop, "case", "list").document == {"cases": [], "runs": []}
 
 
 def test_no_list_and_a_person_too_and_nobody_is_wrong_use(shop: Path) -> None:
@@ -312,7 +310,7 @@ def test_nothing_of_the_list_lies_open(shop: Path, kept_url: str) -> None:
     assert not re.search(r"person\.\d|Person No", said)
     for path in shop.rglob("*"):
         if path.is_file() and path.name != "shop.sqlite":
-            assert b"person." not in path.read_bytes(), path
+            assert not re.search(rb"person\.\d", path.read_bytes()), path
 
 
 def test_everybody_of_a_list_gets_a_package_with_her_rows_only(shop: Path) -> None:

@@ -18,7 +18,7 @@ from kept.controller import Controller
 from kept.duties.rights.doubt import Ambiguous
 from kept.duties.rights.ends import NOWHERE
 from kept.duties.rights.request import VERBS, Request, begun, refuse_role, searched
-from kept.errors import Busy, Denied, KeptError, Obstructed, UsageError
+from kept.errors import Busy, Denied, KeptError, Obstructed, StoreError, UsageError
 from kept.records.actor import Actor
 from kept.records.bulk import AGAIN, End, Ended, Run, batches
 from kept.records.case import Case, State
@@ -119,9 +119,11 @@ def carry_out(
             id_ = todo.popleft()
             try:
                 todo.extendleft(reversed(going.batch(id_, clock())))
-            except Busy as problem:
+            except (Busy, StoreError) as problem:
+                # Of two that wait for each other an engine lets one go: it is asked once more.
                 busy.append(id_)
-                going.all(id_, End(Ended.WAITS, why=problem.what), clock())
+                waits = Ended.WAITS if isinstance(problem, Busy) else Ended.INCOMPLETE
+                going.all(id_, End(waits, why=problem.what), clock())
             tell(controller.bulks.tally(run))
         return controller.bulks.stop(run, clock(), paused=paused)
 
@@ -151,7 +153,9 @@ class _Going:
     halved: Counter[str] = field(default_factory=Counter)
 
     def batch(self, id_: str, now: dt.datetime) -> list[str]:
-        """Carry out one case; which come next because people were set apart. Raises Busy."""
+        """Carry out one case; which come next because people were set apart. Raises Busy, and what
+        a store says.
+        """
         case = self.controller.cases.get(id_)
         people = self.controller.cases.identifiers(case)
         nowhere = [n for n, one in enumerate(people) if not searched(self.controller, [one])]
@@ -163,13 +167,13 @@ class _Going:
         one = Request((), r.actor, r.role, r.override, r.evidence, id_)
         try:
             end = self.carry(one, now)
-        except Busy:
-            raise
         except Ambiguous as doubt:
             stays = self._apart(case, doubt.who, End(Ended.DOUBTFUL, why=doubt.what), now)
             return [id_] if stays else []
         except Obstructed as problem:
             return self._halve(id_, problem, now)
+        except (Busy, StoreError):
+            raise
         except KeptError as problem:
             self.all(id_, End(Ended.INCOMPLETE, why=problem.what), now)
         else:

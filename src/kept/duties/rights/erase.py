@@ -117,9 +117,9 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
         before = controller.ledger.size()
         drawn = _drawn(controller, case, people, now)
         with controller.cases.person_alone(drawn[1]):
-            # What somebody else planned for her meanwhile is done by now and counted there; and
-            # a hold that was placed meanwhile keeps what it names.
-            kinds = ("plan.made", "hold.added")
+            # What somebody else did for her meanwhile is counted there, also where it was planned
+            # before; and a hold that was placed meanwhile keeps what it names.
+            kinds = ("plan.made", "step.done", "hold.added")
             if any(next(controller.ledger.entries(before, kind=k), None) for k in kinds):
                 drawn = _drawn(controller, case, people, now)
             case = _commit(controller, case, *drawn, actor, now)
