@@ -331,3 +331,18 @@ def test_everybody_of_a_list_gets_a_package_with_her_rows_only(shop: Path) -> No
         assert not any(mail(m) in said for m in range(FIRST, LAST) if m != n)
     assert len(list(out.iterdir())) == 4
     assert os.stat(next(out.iterdir())).st_mode & 0o077 == 0
+
+
+def test_a_choice_holds_for_everybody_of_a_list(shop: Path) -> None:
+    file = shop / "list.csv"
+    file.write_text("".join(f"email={mail(n)}\n" for n in (10, 11)), "utf-8")
+    asked = ("rights", "restrict", "--ground", "accuracy", "--people", file)
+    shown = kept(shop, *asked)
+    assert shown.status == 0
+    assert shown.document["outcomes"]["waits"] == 2
+    ran = kept(shop, *asked, "--yes", *SURE)
+    assert ran.status == 0, ran.said
+    assert ran.document["outcomes"]["done"] == 2
+    cases = kept(shop, "case", "list").document["cases"]
+    in_force = [c for c in cases if (c["right"], c["state"]) == ("restriction", "checked")]
+    assert [c["people"] for c in in_force] == [1, 1]

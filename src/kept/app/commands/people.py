@@ -37,7 +37,7 @@ People = Annotated[
     Parameter(
         allow_leading_hyphen=True,
         help="a file (- for standard input) with one person a line, as KIND=VALUE,KIND=VALUE or"
-        ' {"KIND": "VALUE"}: one run over all of them, in batches'
+        ' {"KIND": "VALUE"}: one run over all of them, in batches',
     ),
 ]
 Batch = Annotated[
