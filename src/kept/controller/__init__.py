@@ -18,7 +18,7 @@ from types import TracebackType
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
-from kept.controller import naming, passage, reading
+from kept.controller import naming, others, passage, reading
 from kept.controller import retained as retaining
 from kept.controller import serve as serving
 from kept.controller.anonymise import Anonymity
@@ -290,6 +290,15 @@ class Controller:
     def texts(self) -> Texts:
         """Texts of others, in which people may be named."""
         return Texts(self.datamap, self._stores, self.locator.veil)
+
+    def covering(
+        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
+    ) -> others.Covering:
+        """What covers other people in her rows, for one answer; `own` are all rows of hers."""
+        organisation = self.bundle.organisation
+        return others.covering(
+            self.datamap, self._stores, people, own, (organisation.email,), organisation.country
+        )
 
     def isolation(self) -> Iterator[isolating.Sealing]:
         """For every dataset with retained rows: what of them can be read, and by whom; counts."""

@@ -31,6 +31,7 @@ from kept.app.output import Output, many, table
 from kept.controller import Controller
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
+from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.request import also_open
 from kept.duties.rights.shown import gathered, problems, stays, summed
@@ -154,6 +155,7 @@ def access_command(
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
+        *([hidden] if (hidden := covered_words(answer.covered)) else []),
     ]
     if answer.complete:
         words.append(f"Complete. {many(rows, 'row')} written.")
