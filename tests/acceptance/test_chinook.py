@@ -130,7 +130,7 @@ def _packed(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _as_packed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    from kept.duties.rights.package import plain
+    from kept.duties.rights.tables import plain
 
     return [{k: plain(v) for k, v in row.items()} for row in rows]
 

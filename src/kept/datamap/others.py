@@ -90,7 +90,7 @@ def _owning(dataset: Dataset) -> frozenset[str]:
 
 
 def staff(datamap: DataMap) -> Mapping[Place, tuple[tuple[str, ...], ...]]:
-    """Datasets of people who handle what is other people's → the fields by which links name them."""
+    """Datasets of people who handle what is others' → the fields by which links name them."""
     found: dict[Place, dict[tuple[str, ...], None]] = {}
     for system in datamap.systems.values():
         for dataset in system.datasets.values():

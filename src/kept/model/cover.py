@@ -7,6 +7,7 @@ of at least two words, whole. What is hers is never covered, however it is spelt
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -72,7 +73,7 @@ class Cover:
                 for form in (words, (words[-1], *words[:-1])):
                     names.setdefault(form[0], {})[form] = None
         return cls(
-            frozenset(known), frozenset(theirs), frozenset(signs((("email", p) for p in public))),
+            frozenset(known), frozenset(theirs), frozenset(signs(("email", p) for p in public)),
             places, {first: tuple(forms) for first, forms in names.items()},
         )  # fmt: skip
 
@@ -142,7 +143,7 @@ class Cover:
                 run = words[i : i + len(form)]
                 if tuple(_plain(w) for w, _, _ in run) != form:
                     continue
-                between = zip(run, run[1:], strict=False)
+                between = itertools.pairwise(run)
                 if all(_BETWEEN.match(text[a[2] : b[1]]) for a, b in between):
                     end = run[-1][2] - text[run[-1][1] : run[-1][2]].endswith(".")
                     yield start, end, "staff", f"[{ROLES['staff']}]"

@@ -126,13 +126,13 @@ def _serve(
     hers = _together(keys, stayed.tables)
     covering = controller.covering(people, hers)
     shown: dict[Place, Data] = {}
-    with Package(out, now) as package:
+    with Package(out, now, controller.bundle.vocabulary) as package:
         batches = controller.read(found, stays.rows(), opened, mark=case.id)
         for place, group in itertools.groupby(batches, key=itemgetter(0)):
             dataset = controller.datamap.dataset(*place)
             labelled = _labelled(group, dataset.key, stays.reasons(place))
             runs = _covered(covering, place, _without(dataset.secrets, labelled))
-            shown[place] = package.data(place[0], place[1], runs)
+            shown[place] = package.data(place[0], place[1], runs, dataset)
         met = controller.texts.mentions(controller.texts.known_by(people, hers), keys)
         found.unreached.update({**free_text.unsearched(met), **met.unreached})
         found.unreached.update(covering.unreached)
@@ -148,8 +148,9 @@ def _serve(
             complete=complete, verified=verification(controller, case),
         )  # fmt: skip
         told["mentions"] = told_of
-        told["covered"] = [one.document() for one in covered_of(controller, covering)]
-        page = {**words.page(controller, shown, stays, opened.met, now), "named": named}
+        covered = covered_of(controller, covering)
+        told["covered"] = [one.document() for one in covered]
+        page = {**words.page(controller, shown, stays, opened.met, covered, now), "named": named}
         manifest = package.finish(told, page)
         read = {place: data.count for place, data in shown.items()}
         body: dict[str, Any] = {
@@ -194,7 +195,7 @@ def _serve(
         controller.settle(case.id)
     return AccessAnswer(
         case.id, complete, steps, unreached, found.warnings, out, manifest, told["summary"],
-        search.left_out, covered_of(controller, covering),
+        search.left_out, covered,
     )  # fmt: skip
 
 

@@ -135,7 +135,9 @@ def write(
             "title": title,
             "system": system.title or place[0],
             "file": data.file,
+            "table": data.table,
             "secrets": (),
+            "covered": 0,
         }
         shown.append(
             {**where, "columns": list(data.columns), "rows": part.rows, "count": part.count}
