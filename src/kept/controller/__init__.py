@@ -470,7 +470,21 @@ class Controller:
             lambda people, own, place: {
                 norm(m.key) for m in self.texts.mentions(people, own).found if m.place == place
             },
+            self._rehearsed,
         )
+
+    def _rehearsed(
+        self, people: Sequence[Sequence[Identifier]]
+    ) -> Iterator[tuple[Place, Sequence[str], Sequence[Sequence[Value]]]]:
+        """What an answer would hand out, to look into: (place, columns, rows)."""
+        found = self.locate(people)
+        own = self.keys(found)
+        covering = self.covering(people, own)
+        for place, batch in self.read(found):
+            yield place, batch.columns, covering.rows(place, batch.columns, batch.rows)
+        for one in self.texts.mentions(self.texts.known_by(people, own), own).found:
+            texts = [(covering.text(one.place, text, masked),) for text, masked in one.passages]
+            yield one.place, ("passage",), texts
 
     @property
     def beneath(self) -> Beneath:

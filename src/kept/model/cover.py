@@ -125,7 +125,9 @@ class Cover:
                 number = phonenumbers.format_number(
                     match.number, phonenumbers.PhoneNumberFormat.E164
                 )
-                spans.setdefault((match.start, match.end), set()).add(("phone", number))
+                # A bracket around the whole number is not part of it.
+                start = match.start + (match.raw_string[0] == "(" and ")" not in match.raw_string)
+                spans.setdefault((start, match.end), set()).add(("phone", number))
         for (start, end), ones in spans.items():
             digits = re.sub(r"\D", "", text[start:end])
             # A number of hers that is no telephone number may look like one.

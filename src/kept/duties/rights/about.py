@@ -84,7 +84,7 @@ def profiling(bundle: Bundle, activities: Iterable[Activity]) -> bool:
     return any(within("purposes", a.purpose, "profiling") for a in activities)
 
 
-def _sources(bundle: Bundle, dataset: Dataset) -> list[dict[str, Any]]:
+def _sources(bundle: Bundle, dataset: Dataset) -> list[str]:
     """Where the fields came from; which ones is said only where they differ."""
     found: dict[Origin | None, list[str]] = {}
     for item in dataset.personal:
@@ -93,7 +93,7 @@ def _sources(bundle: Bundle, dataset: Dataset) -> list[dict[str, Any]]:
             found.setdefault(origin, []).append(readable(item.name))
     order = (*ORIGINS, None)
     return [
-        {"words": _FROM[origin], "fields": found[origin] if len(found) > 1 else []}
+        _FROM[origin] + (f": {', '.join(found[origin])}" if len(found) > 1 else "")
         for origin in sorted(found, key=order.index)
     ]
 
@@ -110,7 +110,11 @@ def _recipient(bundle: Bundle, name: str) -> str:
         if words.within("recipients", one.lane, name)
     ]
     label = words.recipients[name].label
-    return f"{label}: {', '.join(named)}" if named else f"{label}; the policy names none of them"
+    return (
+        f"{label}: {', '.join(named)}"
+        if named
+        else f"{label} (our policy names none of them; ask us who)"
+    )
 
 
 def _keep(bundle: Bundle, retention: str | None) -> tuple[str, ...]:

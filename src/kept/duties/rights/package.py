@@ -60,7 +60,8 @@ _LONGEST: Final = 60
 _FILES: Final = """\
 data/*.csv        your records as tables, for a spreadsheet. Nothing is written \\N. A text that
                   a spreadsheet could take for a formula has a ' in front; it is not part of it.
-data/*.json       the same records for programs, exactly as they were read.
+data/*.json       the same records for programs, as they were read. In these and in the tables
+                  other people are covered, as the page says.
 schema/*.json     what the JSON files hold, field by field (JSON Schema).
 datapackage.json  what the tables hold (Frictionless Data Package, Table Schema).
 answer.json       what was asked, where was looked, what was found and why, for programs.
