@@ -125,7 +125,7 @@ def _packed(path: Path) -> dict[str, list[dict[str, Any]]]:
         return {
             name.removeprefix("data/").split(".")[1]: json.loads(package.read(name))
             for name in package.namelist()
-            if name.startswith("data/")
+            if name.startswith("data/") and name.endswith(".json")
         }
 
 

@@ -33,7 +33,8 @@ _DOMAIN: Final = re.compile(r"[\w\-]+(?:\.[\w\-]+)+")
 #: The longest local part and domain that are looked at, in characters (RFC 5321, 4.5.3.1).
 _LOCAL_MOST, _DOMAIN_MOST = 64, 255
 _DIGITS: Final = re.compile(r"\d(?:[\s\-./()]{0,3}\d){6}")
-_WORD: Final = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*\.?")
+_LETTER: Final = r"(?:[^\W\d_]|[\u0300-\u036f])"
+_WORD: Final = re.compile(rf"{_LETTER}+(?:['’\-]{_LETTER}+)*\.?")
 _BETWEEN: Final = re.compile(r",?\s{1,3}\Z")
 
 _Span: TypeAlias = tuple[int, int, Role, str]
@@ -86,8 +87,11 @@ class Cover:
         """The text with others covered, and how many places that were, by role."""
         met: Counter[Role] = Counter()
         taken: list[_Span] = []
+        there = bytearray(len(text))
         for span in (*self._addresses(text), *self._numbers(text), *self._named(text)):
-            if not any(a < span[1] and span[0] < b for a, b, _, _ in taken):
+            start, end, _, _ = span
+            if not any(there[start:end]):
+                there[start:end] = b"x" * (end - start)
                 taken.append(span)
         parts, at = [], 0
         for start, end, role, words in sorted(taken):
@@ -139,16 +143,18 @@ class Cover:
     def _named(self, text: str) -> Iterator[_Span]:
         if not self._names:
             return
-        words = [(m[0].rstrip(".").casefold(), m.start(), m.end()) for m in _WORD.finditer(text)]
+        words = []
+        for m in _WORD.finditer(text):
+            word = _plain(m[0].rstrip(".")).casefold()
+            # A full stop belongs to an initial; after a word it ends what was said.
+            words.append((word, m.start(), m.end() - (m[0].endswith(".") and len(word) > 1)))
         for i, (word, start, _) in enumerate(words):
-            for form in self._names.get(_plain(word), ()):
+            for form in self._names.get(word, ()):
                 run = words[i : i + len(form)]
-                if tuple(_plain(w) for w, _, _ in run) != form:
-                    continue
-                between = itertools.pairwise(run)
-                if all(_BETWEEN.match(text[a[2] : b[1]]) for a, b in between):
-                    end = run[-1][2] - text[run[-1][1] : run[-1][2]].endswith(".")
-                    yield start, end, "staff", f"[{ROLES['staff']}]"
+                if tuple(w for w, _, _ in run) == form and all(
+                    _BETWEEN.match(text[a[2] : b[1]]) for a, b in itertools.pairwise(run)
+                ):
+                    yield start, run[-1][2], "staff", f"[{ROLES['staff']}]"
                     break
 
 
