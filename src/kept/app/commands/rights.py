@@ -132,7 +132,7 @@ def access_command(
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
-    """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
+    """Everything held of a person, as a package (HTML, CSV and JSON); a case is recorded."""
     now = acting.moment
     request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
