@@ -243,3 +243,13 @@ def test_PREAM_10_contact_points_come_from_the_bundle(shop: Path, tmp_path: Path
     assert "mailto:privacy@elsewhere.example" in page
     assert "1 Other Street" in page
     assert not re.search(r"info@interop\.io|609 East", page)
+
+
+def test_PI_1_fields_that_look_like_others_and_have_no_rule_are_named(shop: Path) -> None:
+    ran = kept(shop, "map", "check")
+    assert not [n for n in ran.document["notes"] if "somebody else" in n["words"]]
+    edit(shop / "shop.yml", "handled_by: {others: staff}", "handled_by: text")
+    ran = kept(shop, "map", "check")
+    (note,) = [n for n in ran.document["notes"] if "somebody else" in n["words"]]
+    assert "`ticket.handled_by`: its name speaks of somebody else" in note["words"]
+    assert re.search(r"shop\.yml:\d+\)", note["words"])
