@@ -108,8 +108,9 @@ def test_the_engine_is_asked_for_every_text_that_names_her(text: str) -> None:
 def test_passages_hold_what_names_her(text: str) -> None:
     shown = passages(NEEDLES, text, around=10)
     assert bool(shown) == bool(found(NEEDLES, text))
-    for one in shown:
+    for one, masked in shown:
         assert len(one) <= len(text) + 2
+        assert one.count(MARK) >= masked
 
 
 @given(st.none() | st.integers() | st.binary() | st.booleans())

@@ -97,9 +97,11 @@ def _whole(text: str, start: int, end: int) -> tuple[int, int]:
     return (start - 1 if open_ and start and text[start - 1] == "(" else start), end
 
 
-def passages(needles: Sequence[tuple[str, str]], text: str, around: int = 60) -> list[str]:
+def passages(
+    needles: Sequence[tuple[str, str]], text: str, around: int = 60
+) -> list[tuple[str, int]]:
     """What stands about her: each place with a few words before and after, in which the addresses
-    and numbers of others are masked.
+    and numbers of others are masked; and how many these are.
     """
     shown: list[tuple[int, int]] = []
     hers = found(needles, text)
@@ -117,13 +119,14 @@ def passages(needles: Sequence[tuple[str, str]], text: str, around: int = 60) ->
     return [_masked(text, first, last, others) for first, last in shown]
 
 
-def _masked(text: str, first: int, last: int, others: Iterable[tuple[int, int]]) -> str:
-    parts, at = ["…" if first else ""], first
+def _masked(text: str, first: int, last: int, others: Iterable[tuple[int, int]]) -> tuple[str, int]:
+    parts, at, masked = ["…" if first else ""], first, 0
     for start, end in others:
         if start < last and end > first:
             parts += [text[at : max(at, start)], MARK]
             at = min(end, last)
-    return "".join([*parts, text[at:last], "…" if last < len(text) else ""])
+            masked += 1
+    return "".join([*parts, text[at:last], "…" if last < len(text) else ""]), masked
 
 
 def may_hold(field_: str, needles: Sequence[tuple[str, str]]) -> Predicate:

@@ -40,6 +40,7 @@ from kept.app.output import Output, many, table
 from kept.controller import Controller
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
+from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.request import also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
@@ -150,7 +151,7 @@ def access_command(
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
-    """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
+    """Everything held of a person, as a package (HTML, CSV and JSON); a case is recorded."""
     now = acting.moment
     request = request_of(
         identity, identity_file, override, evidence, case, acting, same_person, people
@@ -179,6 +180,7 @@ def access_command(
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
+        *([hidden] if (hidden := covered_words(answer.covered)) else []),
     ]
     if answer.complete:
         words.append(f"Complete. {many(rows, 'row')} written.")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from kept.controller import Controller, Place
 from kept.controller.mentions import Mentions, searched
+from kept.controller.others import Covering
 from kept.controls.registry import Finding, Looked, control
 from kept.datamap.map import OnErase
 from kept.decide import due, mentions
@@ -115,12 +116,17 @@ def unsearched(met: Mentions) -> dict[str, str]:
 
 
 def write(
-    controller: Controller, package: Package, met: Mentions
+    controller: Controller, package: Package, met: Mentions, covering: Covering
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What others wrote about her, into the package: (for programs, for the page)."""
     told, shown = [], []
     for place in dict.fromkeys(one.place for one in met.found):
-        rows = [(m.field, text) for m in met.found if m.place == place for text in m.passages]
+        rows = [
+            (m.field, covering.text(place, text, masked))
+            for m in met.found
+            if m.place == place
+            for text, masked in m.passages
+        ]
         data = package.data(place[0], f"{place[1]}.mentions", [(None, ("field", "passage"), rows)])
         system = controller.datamap.systems[place[0]]
         title = system.datasets[place[1]].title or place[1]
@@ -131,7 +137,9 @@ def write(
             "title": title,
             "system": system.title or place[0],
             "file": data.file,
+            "table": data.table,
             "secrets": (),
+            "covered": 0,
         }
         shown.append(
             {**where, "columns": list(data.columns), "rows": part.rows, "count": part.count}
