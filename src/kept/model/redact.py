@@ -36,8 +36,7 @@ _WORD: Final = r"[\w.+\-%]"
 #: Before an address: no part of a longer one, but up to three signs of a list or of emphasis.
 _HEAD: Final = "(?:{})".format(
     "|".join(
-        [rf"(?<!{_WORD})"]
-        + [rf"(?<=[-_.]{{{n}}})(?<!{_WORD}[-_.]{{{n}}})" for n in (1, 2, 3)]
+        [rf"(?<!{_WORD})"] + [rf"(?<=[-_.]{{{n}}})(?<!{_WORD}[-_.]{{{n}}})" for n in (1, 2, 3)]
     )
 )
 #: After it: a full stop may end the sentence; more letters are another domain.
