@@ -1,4 +1,4 @@
-"""Corrections are remembered, so that no import undoes them."""
+"""A list of people is a run of ordinary cases, and each of its lines has an end of her own."""
 
 from kept.migrations import run
 
