@@ -65,9 +65,7 @@ def _said(
 
 
 def _name(category: str | None, identifies: str | None) -> bool:
-    return identifies == "name" or (
-        category is not None and SHIPPED.within("categories", category, "contact.name")
-    )
+    return identifies == "name" or SHIPPED.is_name(category)
 
 
 def _identifier(kind: str, value: Value) -> Identifier | None:

@@ -28,6 +28,7 @@ from kept.controller import Controller, Place
 from kept.datamap.map import Dataset, Field, Owner
 from kept.decide.facts import known_basis
 from kept.duties.rights.choice import known_region
+from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Package, plain, refuse_target
 from kept.duties.rights.request import (
@@ -203,6 +204,7 @@ def _serve(
     found = controller.locate(people)
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
+    found.warnings += coverage(controller, case, keys, now).words
     left: list[LeftOut] = []
     wanted: dict[Place, Portable] = {}
     for place, table in keys.items():
