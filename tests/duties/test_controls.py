@@ -358,9 +358,7 @@ CASES: dict[str, Case] = {
         fails=_then(_withdrew, _tampered("DELETE FROM fact WHERE fact LIKE 'consent:%' AND holds")),
         vacuous=_nothing,
     ),
-    "rights.proven-addresses-are-covered": Case(
-        passes=_linked, breaks=_narrow, vacuous=_nothing
-    ),
+    "rights.proven-addresses-are-covered": Case(passes=_linked, breaks=_narrow, vacuous=_nothing),
     "rights.nobody-is-merged": Case(
         passes=_linked,
         fails=_then(_linked, _tampered("UPDATE identity SET evidence = 'verified'")),

@@ -221,9 +221,7 @@ def _record(
                 case = controller.cases.move(case, state, actor, now, connection=connection)
         if but and not subjects:
             # A consent is that of somebody; a restriction holds for whoever is met.
-            subjects = (
-                of_case(controller, case, people, actor, now, connection),
-            )
+            subjects = (of_case(controller, case, people, actor, now, connection),)
         for subject in subjects:
             facts = [(_FACT, True), *((f"agreed:{p}", True) for p in but)]
             controller.consents.record(subject, facts, now, source="request", connection=connection)
