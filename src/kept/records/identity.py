@@ -303,6 +303,19 @@ class Identities:
         ).fetchall()
         return tuple(int(row[0]) for row in rows)
 
+    def latest(
+        self, identifier: Identifier, subjects: Sequence[int], *, connection: Connection
+    ) -> int | None:
+        """To whom of these people an identifier was linked last, by somebody; None: by nobody."""
+        row = connection.execute(
+            "SELECT subject FROM identity_event WHERE mac = %s AND subject = ANY(%s)"
+            " GROUP BY subject HAVING count(*) FILTER (WHERE act = 'link')"
+            " > count(*) FILTER (WHERE act = 'unlink')"
+            " ORDER BY max(turn) FILTER (WHERE act = 'link') DESC LIMIT 1",
+            (identity_mac(self._vault, identifier), list(subjects)),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
     def left(self, subject: int, *, connection: Connection) -> int:
         """How many identifiers lead to a person still."""
         row = connection.execute(

@@ -69,16 +69,17 @@ def unlink(
     _may(actor)
     with controller.database.connection() as connection:
         hers = controller.subjects.find([of], connection=connection)
-        linked = set(controller.identities.direct(identifier, connection=connection)) & set(hers)
-        if len(linked) != 1:
+        linked = sorted(
+            {*controller.identities.direct(identifier, connection=connection)} & {*hers}
+        )
+        if not linked:
             raise UsageError(
-                "this identifier is not linked to that person"
-                if not linked
-                else "this identifier is linked to several numbers of that person",
+                "this identifier is not linked to that person",
                 expected="one that `kept identity show` lists",
-                fix="name her with --from by another of her identifiers",
             )
-        subject = linked.pop()
+        # Two numbers that are tied may both have it: what was done last is undone.
+        last = controller.identities.latest(identifier, linked, connection=connection)
+        subject = linked[0] if last is None else last
         done = _unlink(controller, subject, identifier, reason, actor, now, connection)
         if not controller.identities.left(subject, connection=connection):
             raise UsageError(
