@@ -6,11 +6,13 @@ company's data. The datasets come from the caller: each record declares its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Final
 
 from kept.database import Database
 from kept.datamap.map import Dataset
+from kept.stores.columns import Table
 from kept.stores.postgresql import PostgreSQLStore
 
 #: The name of the system in maps, plans and receipts.
@@ -25,6 +27,12 @@ class OwnStore(PostgreSQLStore):
     def __init__(self, database: Database, mapped: Iterable[Dataset], system: str = NAME) -> None:
         files = {} if database.files is None else {"data_directory": str(database.files)}
         super().__init__(system, mapped, database.url, options=files)
+
+    def reflect(self, names: Collection[str] | None) -> dict[str, Table]:
+        """The tables. What goes along with a person here is hers: it was written between the plan
+        and the deletion (that she is suppressed, say), and goes with her by its foreign key.
+        """
+        return {name: replace(t, along=()) for name, t in super().reflect(names).items()}
 
     def datasets(self) -> Iterable[Dataset]:
         """All tables there really are but the record of migrations."""
