@@ -7,7 +7,7 @@ import unicodedata
 
 import phonenumbers
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kept.errors import IdentifierError, UsageError
@@ -53,6 +53,7 @@ def _read(kind: str, value: str) -> str:
         raise
 
 
+@settings(deadline=None)
 @given(LOCALS, DOMAINS, FORMS, st.booleans(), st.booleans())
 def test_an_address_is_one_however_it_is_spelt(
     local: str, domain: str, form: str, capital: bool, ascii_: bool
@@ -69,6 +70,7 @@ def test_an_address_is_one_however_it_is_spelt(
     assert values.fold(one) in spellings(Identifier("email", text))
 
 
+@settings(deadline=None)
 @given(LOCALS, DOMAINS, LOCALS, DOMAINS)
 def test_two_addresses_that_differ_by_more_than_spelling_stay_two(
     local: str, domain: str, other: str, elsewhere: str
@@ -80,6 +82,7 @@ def test_two_addresses_that_differ_by_more_than_spelling_stay_two(
     assert not set(spellings(Identifier("email", one))) & set(spellings(Identifier("email", two)))
 
 
+@settings(deadline=None)
 @given(LOCALS, DOMAINS, st.text(alphabet="abc", min_size=1, max_size=4))
 def test_a_tag_makes_a_candidate_and_never_the_same(local: str, domain: str, tag: str) -> None:
     base = local.partition("+")[0]
@@ -96,6 +99,7 @@ def test_a_tag_makes_a_candidate_and_never_the_same(local: str, domain: str, tag
     assert not dict(variants(plain))
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS)
 def test_a_number_is_one_with_its_country_and_a_candidate_without(one: str, other: str) -> None:
     """E.164; the national form is no spelling: in the next country it is somebody else's."""
@@ -111,6 +115,7 @@ def test_a_number_is_one_with_its_country_and_a_candidate_without(one: str, othe
         assert not set(spellings(mine)) & set(spellings(Identifier("phone", other)))
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=10**9), st.integers(min_value=0, max_value=3))
 def test_a_key_with_other_zeros_is_a_candidate(number: int, zeros: int) -> None:
     text = "0" * zeros + str(number)
@@ -120,6 +125,7 @@ def test_a_key_with_other_zeros_is_a_candidate(number: int, zeros: int) -> None:
     assert normalise("account", text) == text
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=4), st.randoms())
 def test_a_name_is_the_same_in_any_order_and_case(words: list[str], chance: random.Random) -> None:
     other = list(words)
