@@ -1,9 +1,9 @@
 """Who was there before: a small cast whose identities are hard on purpose, and ordinary people.
 
 Hard are: two namesakes, one of whom shares a mailbox with a third person; one person under
-several spellings, in letters and in a domain written both ways; addresses that a pattern would
-mix up (`a_b` and `axb`); quotes, blanks and signs in names; the customer's number as an integer
-here and as a text there, or missing; links that lead nowhere yet.
+several spellings, in letters and in a domain written both ways; one with three addresses;
+addresses that a pattern would mix up (`a_b` and `axb`); quotes, blanks and signs in names; the
+customer's number as an integer here and as a text there, or missing; links that lead nowhere yet.
 """
 
 from __future__ import annotations
@@ -87,6 +87,11 @@ CAST = (
     Person(1009, "Robert'); DROP TABLE customer;--", "a_b@example.org", "SE", trial=True),
     Person(1010, "100% 李 ", "axb@example.org", "SE", trial=True,
            writes=(("axb@example.org", "Not a_b@example.org, please."),)),
+    Person(
+        1011, "Teresa Ångström", "teresa@angstrom.example", "SE", account=True,
+        writes=(("t.angstrom@work.example", "Is it for two screens?"),),
+        tickets=((None, "Teresa+io@ANGSTROM.example", "My trial is over."),),
+    ),
 )  # fmt: skip
 
 FIRST = ("Maja", "Jonas", "Ida", "Luc", "Sofia", "Ben", "Elif", "Marek", "Nora", "Tom")

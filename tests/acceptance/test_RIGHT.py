@@ -16,7 +16,9 @@ from examples.company.seed import CAST, Person
 from tests.acceptance.conftest import World, kept
 
 Key = tuple[str, str]
-HARD = {p.number: p for p in CAST}
+#: She whose addresses are only hers once that is proven: see test_identity.
+TERESA = 1011
+HARD = {p.number: p for p in CAST if p.number != TERESA}
 
 
 def _known(world: World, person: Person) -> dict[Key, dict[str, Any]]:

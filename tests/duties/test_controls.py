@@ -76,6 +76,23 @@ def _erase(world: Path) -> None:
         assert rights.erase(controller, request, NOW).complete
 
 
+def _linked(world: Path) -> None:
+    """Ana, with an address proven hers under which a note was left, and one that is not."""
+    sql(world, "INSERT INTO note VALUES (50, 'Ana.Work@example.org', 'x', '2026-01-01 00:00:00')")
+    with _opened(world) as controller:
+        ana, *others = (parse(f"email={m}@example.org") for m in ("ana", "ana.work", "ana.old"))
+        who = controller.actors.of("Jo", "verifier", NOW)
+        for one, level in zip((ana, *others), ("verified", "verified", "asserted"), strict=True):
+            rights.identity.link(controller, one, ana, level, "she typed a code", who, NOW)
+
+
+def _narrow(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches that know of nothing but what was given."""
+    monkeypatch.setattr(
+        controller.identities, "widen", lambda people: tuple(tuple(one) for one in people)
+    )
+
+
 def _taken_back(world: Path) -> None:
     with _opened(world) as controller:
         who = controller.subjects.of([parse("email=ben@example.org")], NOW)
@@ -357,6 +374,12 @@ CASES: dict[str, Case] = {
     "rights.withdrawals-are-forward-only": Case(
         passes=_withdrew,
         fails=_then(_withdrew, _tampered("DELETE FROM fact WHERE fact LIKE 'consent:%' AND holds")),
+        vacuous=_nothing,
+    ),
+    "rights.proven-addresses-are-covered": Case(passes=_linked, breaks=_narrow, vacuous=_nothing),
+    "rights.nobody-is-merged": Case(
+        passes=_linked,
+        fails=_then(_linked, _tampered("UPDATE identity SET evidence = 'verified'")),
         vacuous=_nothing,
     ),
     "collect.basis-is-stamped": Case(

@@ -34,6 +34,7 @@ from kept.app.commands import (
     demo,
     doctor,
     hold,
+    identity,
     ledger,
     mapping,
     new,
@@ -50,7 +51,7 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case, task,
-    hold, prove, ledger, bench,
+    identity, hold, prove, ledger, bench,
 )  # fmt: skip
 
 

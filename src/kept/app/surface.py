@@ -16,6 +16,7 @@ _ANYONE: Final[frozenset[str]] = frozenset()
 _PROGRAM: Final = frozenset({"program"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
+_LINKS: Final = _ANSWERS | {"verifier"}
 _DISCLOSES: Final = _ANSWERS | {"support"}
 
 
@@ -72,6 +73,11 @@ COMMANDS: Final = (
     _cli("task list"),
     _cli("task send", _ANSWERS, changes=True),
     _cli("task done", _ANSWERS, changes=True),
+    _cli("identity show", _LINKS),
+    _cli("identity link", _LINKS, changes=True),
+    _cli("identity unlink", _LINKS, changes=True),
+    _cli("identity doubts", _LINKS),
+    _cli("identity settle", _LINKS, changes=True),
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),
     _cli("hold list"),

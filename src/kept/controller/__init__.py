@@ -21,6 +21,8 @@ from kept.controller import locate as locating
 from kept.controller import naming, others, passage, reading
 from kept.controller import retained as retaining
 from kept.controller import serve as serving
+from kept.controller.alike import Alike
+from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
 from kept.controller.inspect import Inspector
@@ -57,7 +59,9 @@ from kept.records.case import Case, Cases
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
+from kept.records.doubt import Doubts
 from kept.records.hold import Holds
+from kept.records.identity import Identities
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
 from kept.records.subject import Subjects
@@ -104,6 +108,8 @@ class Controller:
         self._foreign_keys: Mapping[Place, tuple[Link, ...]] = {}
         self.rules = Rules.of(bundle)
         self.subjects = Subjects(database, vault)
+        self.identities = Identities(database, vault, self.subjects)
+        self.doubts = Doubts(database, vault)
         self.actors = Actors(database)
         self.cases = Cases(database, vault, self.subjects)
         self.bulks = Bulks(database, self.cases)
@@ -398,6 +404,13 @@ class Controller:
     ) -> Iterator[tuple[str, Value]]:
         """(field, value) of these rows. To see whether they name one person; never shown."""
         return naming.values(self._stores, place, keys, fields)
+
+    def alike(self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]) -> Alike:
+        """Rows that may be the people's and were not found for them: places, never values."""
+        return look_alike(
+            self.datamap, self._stores, self.locator.veil(), self.bundle.vocabulary.is_name,
+            people, own,
+        )  # fmt: skip
 
     @property
     def abilities(self) -> dict[str, Abilities]:

@@ -220,6 +220,40 @@ class Inspector:
             for row in person._rows
         ]
 
+    def found(self, people: Sequence[Sequence[Identifier]]) -> dict[Place, Rows]:
+        """The rows that the door finds for people named by their identifiers."""
+        return {
+            (system, name): Rows(system, name, t.fields, t.fields, t.values, self._salt)
+            for (system, name), t in self._find(people).items()
+        }
+
+    def naming(
+        self, system: str, dataset: Dataset, kinds: Mapping[str, str | None],
+        hers: Sequence[Identifier],
+    ) -> Rows:  # fmt: skip
+        """Rows of which a field (name → kind) says one of the identifiers, spelt as it is or in
+        small letters; none that is retained. Value by value, without the ways of the map.
+        """
+        rows: dict[tuple[Value, ...], None] = {}
+        with self._store(system).session() as session:
+            for name, kind in kinds.items():
+                item = dataset.fields[name]
+                texts = {t for i in hers if i.kind == kind for t in (i.value, i.normalised)}
+                texts |= {t.lower() for t in texts} if item.folded else set()
+                values = tuple(v for t in sorted(texts) if (v := coerce(t, item.type)) is not None)
+                if not values:
+                    continue
+                only = In(name, values, folded=item.folded and item.type == "text")
+                asked = [Select(dataset.name, dataset.key, only=only)]
+                for _, batch in session.read(asked):
+                    at = [batch.columns.index(field) for field in dataset.key]
+                    keys = [tuple(row[i] for i in at) for row in batch.rows]
+                    hidden = self._hidden(system, dataset.name, keys, [
+                        dict(zip(batch.columns, row, strict=True)) for row in batch.rows
+                    ])  # fmt: skip
+                    rows |= {k: None for k, hide in zip(keys, hidden, strict=True) if not hide}
+        return Rows(system, dataset.name, dataset.key, dataset.key, list(rows), self._salt)
+
     def mentioned(self, place: Place, most: int) -> tuple[int, int]:
         """(texts looked at, those that name somebody and were not found for her), for up to `most`
         people of each dataset that knows them by e-mail.

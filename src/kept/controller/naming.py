@@ -93,9 +93,7 @@ def kind_of(item: Field) -> str | None:
 
 
 def _name(item: Field) -> bool:
-    return item.identifies == "name" or (
-        item.category is not None and SHIPPED.within("categories", item.category, "contact.name")
-    )
+    return item.identifies == "name" or SHIPPED.is_name(item.category)
 
 
 def _identifier(kind: str, value: Value) -> Identifier | None:

@@ -108,7 +108,7 @@ def place(
 def covered(controller: Controller, hold: Hold, person: Sequence[Identifier]) -> int:
     """How many rows of the company's systems the hold keeps today: of that person, as far as
     the systems answer."""
-    keys = controller.keys(controller.locate([person]))
+    keys = controller.keys(controller.locate(controller.identities.widen([person])))
     return sum(
         len(table.rows)
         for (system, dataset), table in keys.items()

@@ -50,6 +50,8 @@ _CLASS: Final = "case"
 _WORDS: Final = b"words"
 #: Under this name is sealed why records that name different people are one person's.
 _SAME: Final = "same-person"
+#: And under this one what is proven hers beside what the case names.
+_COVERED: Final = "covered"
 #: Seconds for which a second process waits for a case that is being carried out.
 _PATIENCE: Final = 5
 #: The lock that everybody who writes rows of people shares ("kepe" in ASCII).
@@ -194,6 +196,41 @@ class Cases(Steps):
             assert row is not None
             plain = self._vault.unseal(case.key_subject, _CLASS, row[0], b"people", connection=c)
         return [[Identifier(kind, value) for kind, value in one] for one in json.loads(plain)]
+
+    def cover(
+        self, case: Case, people: Sequence[Sequence[Identifier]],
+        *, connection: Connection | None = None,
+    ) -> None:  # fmt: skip
+        """Let the case reach what is proven its people's too: what `covered` gives from now on."""
+        packed = json.dumps([[[i.kind, i.value] for i in one] for one in people]).encode()
+        rows = [
+            (who, i.kind, case_mac(self._vault, i)) for who, one in enumerate(people) for i in one
+        ]
+        with self._database.within(connection) as c:
+            named = self.identifiers(case)
+            rows += [
+                (who, i.kind, case_mac(self._vault, i))
+                for who, one in enumerate(named)
+                for i in one
+            ]
+            c.execute(
+                "DELETE FROM case_person WHERE number = %s AND mac <> ALL(%s)",
+                (case.number, [mac for _, _, mac in rows]),
+            )
+            c.execute(
+                "INSERT INTO case_person (number, person, kind, mac)"
+                " SELECT %s, * FROM unnest(%s::int[], %s::text[], %s::bytea[])"
+                " ON CONFLICT DO NOTHING",
+                (case.number, *([r[n] for r in rows] for n in range(3))),
+            )
+            self._seal(c, case, _COVERED, packed)
+
+    def covered(self, case: Case) -> list[list[Identifier]] | None:
+        """What `cover` was given last, person by person; None where nothing is sealed."""
+        data = self._unseal(case, _COVERED)
+        if data is None:
+            return None
+        return [[Identifier(kind, value) for kind, value in one] for one in json.loads(data)]
 
     def events(self, case: Case) -> list[Event]:
         """The states through which the case has come, in order."""
@@ -509,7 +546,8 @@ class Cases(Steps):
                 )
             c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
             c.execute(
-                "DELETE FROM case_sealed WHERE number = %s AND name <> %s", (case.number, _SAME)
+                "DELETE FROM case_sealed WHERE number = %s AND name <> ALL(%s)",
+                (case.number, [_SAME, _COVERED]),
             )
             c.execute(
                 "UPDATE rights_case SET state = %s, changed_at = %s WHERE number = %s",

@@ -20,7 +20,9 @@ from kept.records import (
     case,
     consent,
     correction,
+    doubt,
     hold,
+    identity,
     isolated,
     locator,
     residue,
@@ -51,6 +53,8 @@ _TYPES: Final[dict[str, Type]] = {
 
 DATASETS: Final[tuple[Dataset, ...]] = (
     *subject.DATASETS,
+    *identity.DATASETS,
+    *doubt.DATASETS,
     *consent.DATASETS,
     *correction.DATASETS,
     *case.DATASETS,
@@ -142,6 +146,17 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "person": "place in the request",
         "wrong": "keyed hash of what was wrong",
         "dataset": "place",
+        "turn": "number in order",
+        "act": "what was done",
+        "before": "how sure it was before",
+        "after": "how sure it was then",
+        "words": "reason, sealed, as bytes",
+        "pair": "keyed hash of both",
+        "reason": "why it may be yours",
+        "other": "kind of what may be yours",
+        "met_at": "met on",
+        "outcome": "what was decided",
+        "settled_at": "decided on",
     }
 )
 #: What that system is, for people who never heard of Kept.

@@ -15,12 +15,20 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link
 from kept.errors import UsageError
 from kept.keys import PERSON, Vault
+from kept.terms.evidence import COUNTED, LINKED, linkable
 from kept.terms.identifiers import Identifier
 
 #: Kinds that name one person well enough to be linked, the strongest first.
 LINKING: Final = ("account", "email", "phone", "cookie")
-#: How sure it is that an identifier is the person's, the weakest first.
-EVIDENCE: Final = ("asserted", "used", "verified")
+
+#: People whom identifiers lead to, and those of whom it was settled that they are the same.
+_FIND: Final = (
+    "WITH RECURSIVE met (who, subject) AS ("
+    " SELECT w.who, i.subject FROM unnest(%s::bytea[], %s::int[]) AS w (mac, who)"
+    " JOIN identity i ON i.mac = w.mac"
+    " UNION SELECT m.who, t.other FROM met m JOIN identity_tie t ON t.subject = m.subject)"
+    " SELECT who, subject FROM met ORDER BY 1, 2"
+)
 
 DATASETS: Final = (
     Dataset(
@@ -79,15 +87,7 @@ class Subjects:
         self, identifiers: Sequence[Identifier], *, connection: Connection | None = None
     ) -> tuple[int, ...]:
         """Everybody whom any of the identifiers leads to, in order of number. Makes nobody."""
-        macs = [identity_mac(self._vault, i) for i in identifiers if i.kind in LINKING]
-        if not macs:
-            return ()
-        with self._database.within(connection) as c:
-            rows = c.execute(
-                "SELECT DISTINCT subject FROM identity WHERE mac = ANY(%s) ORDER BY subject",
-                (macs,),
-            ).fetchall()
-        return tuple(int(row[0]) for row in rows)
+        return self.find_many([identifiers], connection=connection)[0]
 
     def find_many(
         self, people: Sequence[Sequence[Identifier]], *, connection: Connection | None = None
@@ -103,11 +103,7 @@ class Subjects:
         found: list[dict[int, None]] = [{} for _ in people]
         if asked:
             with self._database.within(connection) as c:
-                for person, subject in c.execute(
-                    "SELECT w.who, i.subject FROM unnest(%s::bytea[], %s::int[]) AS w (mac, who)"
-                    " JOIN identity i ON i.mac = w.mac ORDER BY 1, 2",
-                    (asked, who),
-                ):
+                for person, subject in c.execute(_FIND, (asked, who)):
                     found[person][int(subject)] = None
         return [tuple(one) for one in found]
 
@@ -171,6 +167,13 @@ class Subjects:
         with self._database.within(connection) as c:
             self._link(c, subject, [i for i in identifiers if i.kind in LINKING], evidence, now)
 
+    def sure(self, subject: int) -> tuple[Identifier, ...]:
+        """The identifiers by which a person is searched for again: those whose evidence counts,
+        and all of hers only where none does.
+        """
+        every = self.identifiers(subject)
+        return tuple(i for i, word in every if word in COUNTED) or tuple(i for i, _ in every)
+
     def identifiers(self, subject: int) -> list[tuple[Identifier, str]]:
         """(identifier, evidence) of a person, unsealed. Raises Shredded after an erasure."""
         with self._database.connection() as c:
@@ -184,7 +187,7 @@ class Subjects:
                     Identifier(
                         kind,
                         self._vault.unseal(
-                            subject, PERSON, sealed, _label(kind), connection=c
+                            subject, PERSON, sealed, label(kind), connection=c
                         ).decode(),
                     ),
                     evidence,
@@ -211,14 +214,11 @@ class Subjects:
         evidence: str,
         now: dt.datetime,
     ) -> None:
-        if evidence not in EVIDENCE:
-            raise UsageError(
-                "there is no such evidence of identity", expected=f"one of {', '.join(EVIDENCE)}"
-            )
+        linkable(evidence)
         if not identifiers:
             return
         sealed = self._vault.seal_many(
-            [(subject, PERSON, i.normalised.encode(), _label(i.kind)) for i in identifiers],
+            [(subject, PERSON, i.normalised.encode(), label(i.kind)) for i in identifiers],
             connection=c,
         )
         for identifier, value in zip(identifiers, sealed, strict=True):
@@ -230,12 +230,20 @@ class Subjects:
                 (
                     identity_mac(self._vault, identifier), subject, identifier.kind, value,
                     suppression_mac(self._vault, identifier), evidence, now,
-                    list(EVIDENCE), list(EVIDENCE),
+                    list(LINKED), list(LINKED),
                 ),
             )  # fmt: skip
+        macs = [identity_mac(self._vault, i) for i in identifiers]
+        # Whoever was not known yet when a doubtful match was met is known now.
+        c.execute(
+            "UPDATE identity_doubt d SET subject = %s FROM rights_case r WHERE d.mac = ANY(%s)"
+            " AND d.subject IS NULL AND r.number = d.number AND r.\"right\" <> 'erasure'",
+            (subject, macs),
+        )
         # The identifier may be suppressed: what was worked out about her without it is stale.
         c.execute("DELETE FROM subject_facts WHERE subject = %s", (subject,))
 
 
-def _label(kind: str) -> bytes:
+def label(kind: str) -> bytes:
+    """Under which label an identifier of that kind is sealed."""
     return b"identity:" + kind.encode()

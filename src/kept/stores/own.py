@@ -29,9 +29,10 @@ class OwnStore(PostgreSQLStore):
         super().__init__(system, mapped, database.url, options=files)
 
     def reflect(self, names: Collection[str] | None) -> dict[str, Table]:
-        """What the catalogue says. What goes along with a row is meant to: the schema is ours."""
-        found = super().reflect(names)
-        return {name: replace(table, along=()) for name, table in found.items()}
+        """The tables. What goes along with a person here is hers: it was written between the plan
+        and the deletion (that she is suppressed, say), and goes with her by its foreign key.
+        """
+        return {name: replace(t, along=()) for name, t in super().reflect(names).items()}
 
     def datasets(self) -> Iterable[Dataset]:
         """All tables there really are but the record of migrations."""

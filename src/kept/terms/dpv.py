@@ -16,6 +16,8 @@ Row: TypeAlias = (
 
 _D: Final = "https://w3id.org/dpv#"
 _P: Final = "https://w3id.org/dpv/pd#"
+#: The concept of a person's name.
+NAME: Final = _P + "Name"
 
 # Marketing does not lie under communication, nor analytics under operating the site:
 # a purpose that people can refuse must never be carried by one that they cannot.
@@ -129,7 +131,7 @@ _PURPOSES: Final[tuple[Row, ...]] = (
 
 _CATEGORIES: Final[tuple[Row, ...]] = (
     ("contact", None, "Contact details", _P + "Contact"),
-    ("contact.name", "contact", "Name", _P + "Name"),
+    ("contact.name", "contact", "Name", NAME),
     ("contact.email", "contact", "E-mail address", _P + "EmailAddress"),
     ("contact.phone", "contact", "Telephone number", _P + "TelephoneNumber"),
     ("contact.address", "contact", "Postal address", _P + "PhysicalAddress"),

@@ -101,6 +101,11 @@ class Vocabulary:
         """The term and everything below it; nothing for an unknown term."""
         return self._below[kind].get(term, _EMPTY)
 
+    def is_name(self, category: str | None) -> bool:
+        """Whether a category is a person's name: it or one above stands for that concept of DPV."""
+        above = self.above("categories", category) if category is not None else ()
+        return any(self.categories[one].iri == dpv.NAME for one in above)
+
     def channel_of(self, purpose: str) -> str | None:
         """The channel of the purpose, or of the nearest purpose above that has one."""
         term = self.purposes.get(purpose)

@@ -172,6 +172,7 @@ def access_command(
         others = also_open(controller, answer.case)
         lost = astray(controller, common, answer.case)
         unsaid = [".".join(place) for place in not_stated(controller, answer.steps)]
+        waits = _waits(common, bool(answer.covers.doubts))
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
         f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}",
@@ -183,7 +184,8 @@ def access_command(
         *([hidden] if (hidden := covered_words(answer.covered)) else []),
     ]
     if answer.complete:
-        words.append(f"Complete. {many(rows, 'row')} written.")
+        known = " as far as it is known whose they are" if waits else ""
+        words.append(f"Complete{known}. {many(rows, 'row')} written.")
         if unsaid:
             words.append(
                 f"It does not say what {', '.join(unsaid)} {'is' if len(unsaid) == 1 else 'are'}"
@@ -195,6 +197,7 @@ def access_command(
             "Mend what is named above, then go on with:"
             f" {common.next('rights', 'access', '--case', answer.case)}"
         ]
+    words += waits
     words.append(f"The package, which only its owner can read (mode 0600): {path}")
     say.result(answer.document(), [words[0], *_others(others), *words[1:]])
     return 0 if answer.complete else 1
@@ -251,6 +254,7 @@ def erase_command(
         modes = modes_of(controller, answer.steps)
         others = also_open(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
+        waits = _waits(common, bool(controller.doubts.all(case=answer.case)))
     document = {**answer.document(), **below.document()}
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
@@ -290,6 +294,7 @@ def erase_command(
         words += below.words()
     else:
         words += ["Not complete.", *to_do]
+    words += waits
     say.result(document, [words[0], *_others(others), *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
@@ -372,6 +377,12 @@ def _to_do(
         "To carry it out, say how it was checked who asks (or why not: --override):",
         named(case, again),
     ]
+
+
+def _waits(common: Common, met: bool) -> list[str]:
+    """How to decide what may be hers and was left out."""
+    again = common.next("identity", "doubts", "--show")
+    return [f"To decide what may be the same person's: {again}"] if met else []
 
 
 def _others(cases: Sequence[Case]) -> list[str]:

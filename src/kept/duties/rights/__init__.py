@@ -7,7 +7,15 @@ GDPR Art. 7(3) (withdrawal), 15 (access), 16 (rectification), 17 (erasure), 18 (
 Controls stand in `checks` and `choice_checks`, the package a person gets in `package`.
 """
 
-from kept.duties.rights import anonymity, checks, choice_checks, free_text, isolation
+from kept.duties.rights import (
+    anonymity,
+    checks,
+    choice_checks,
+    free_text,
+    identity,
+    identity_checks,
+    isolation,
+)
 from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.choice import ChoiceAnswer
 from kept.duties.rights.ending import EndAnswer, expire
@@ -28,8 +36,9 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "RectifyAnswer",
     "Request", "access", "anonymity", "checks", "choice_checks", "close_case", "correct_again",
-    "erase", "expire", "free_text", "isolation", "lift", "lines", "notify", "object_to", "port",
-    "preview", "preview_objection", "preview_rectification", "preview_restriction",
-    "preview_withdrawal", "rectify", "residue", "restrict", "scrub", "scrubbing", "weigh",
-    "withdraw",
+    "erase", "expire", "free_text", "identity", "identity_checks", "isolation", "lift", "lines",
+    "notify",
+    "object_to", "port", "preview", "preview_objection", "preview_rectification",
+    "preview_restriction", "preview_withdrawal", "rectify", "residue", "restrict", "scrub",
+    "scrubbing", "weigh", "withdraw",
 ]  # fmt: skip

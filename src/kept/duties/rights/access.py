@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -16,6 +16,7 @@ from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
 from kept.duties.rights import free_text
 from kept.duties.rights.covered import Covered, covered_of
+from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.request import (
@@ -67,6 +68,7 @@ class AccessAnswer:
     summary: str
     not_searched: tuple[tuple[str, str], ...] = ()
     covered: tuple[Covered, ...] = ()
+    covers: Coverage = field(default_factory=Coverage)
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no values of rows."""
@@ -80,6 +82,7 @@ class AccessAnswer:
             "not_searched": [{"what": what, "why": why} for what, why in self.not_searched],
             "warnings": list(self.warnings),
             "covered": [one.document() for one in self.covered],
+            "identity": self.covers.document(),
             "package": str(self.package) if self.package else None,
             "manifest_sha256": self.manifest,
         }
@@ -120,11 +123,12 @@ def _serve(
     found.warnings += stayed.words
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
-    refuse_mixed(controller, case, people, keys, held)
+    refuse_mixed(controller, case, keys, held)
     again = () if held else refilled(found)
-    found.warnings += again
     hers = _together(keys, stayed.tables)
     covering = controller.covering(people, hers)
+    covers = coverage(controller, case, keys, now)
+    found.warnings += (*again, *covers.words)
     shown: dict[Place, Data] = {}
     with Package(out, now, controller.bundle.vocabulary) as package:
         batches = controller.read(found, stays.rows(), opened, mark=case.id)
@@ -195,7 +199,7 @@ def _serve(
         controller.settle(case.id)
     return AccessAnswer(
         case.id, complete, steps, unreached, found.warnings, out, manifest, told["summary"],
-        search.left_out, covered,
+        search.left_out, covered, covers,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from kept.controller import Controller, Place
 from kept.decide.effects import Effect, effects
+from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import Ambiguous, doubts, refuse_several
 from kept.duties.rights.request import searched, step_document
 from kept.errors import UsageError
@@ -126,7 +127,7 @@ def one_person(people: Sequence[Sequence[Identifier]], case: Case) -> tuple[Iden
 
 def whom(
     controller: Controller, case: Case, people: Sequence[Sequence[Identifier]],
-    *, several: bool = False,
+    now: dt.datetime, *, several: bool = False,
 ) -> Whom:  # fmt: skip
     """Find her, in every mapped system. Makes nobody.
 
@@ -157,6 +158,8 @@ def whom(
         else:
             warnings += (f"an identifier of kind {one.kind} in her rows leads to others as well;"
                          " it was left out",)  # fmt: skip
+    if rows:
+        warnings += coverage(controller, case, rows, now).words
     if not searched(controller, people):
         warnings += ("nothing in a mapped system can be searched by what was given",)
     return Whom(

@@ -23,7 +23,6 @@ from kept.terms.identifiers import Identifier
 
 #: Kinds that are one person's: rows in which one of them differs name different people.
 _STRONG: Final = frozenset(("account", "email", "phone"))
-_NAME: Final = "contact.name"
 
 
 class Ambiguous(KeptError):
@@ -112,15 +111,31 @@ def doubts(
                 continue
             given = people[who]
             most = _unlike(controller, place, table.fields, list(rows), own=own)
-            if most and len(given) > 1 and not own:
-                # Two addresses of hers may lead to two rows; one address should not.
-                alone = (controller.keys(controller.locate([[one]])).get(place) for one in given)
-                most = max(
-                    _unlike(controller, place, one.fields, one.values, own=own) if one else 0
-                    for one in alone
-                )
+            if most and len(given) > 1:
+                most = _apart(controller, place, given, own=own)
             if most:
                 yield Doubt(who, *place, most, _narrower(dataset, {i.kind for i in given}))
+
+
+def _apart(controller: Controller, place: Place, given: Sequence[Identifier], *, own: bool) -> int:
+    """How many rows there are of which no single identifier, and no proof, says one person.
+
+    Two addresses of hers may lead to two rows; one address should not. Where a row is a person
+    (`own`), several need proof that they are hers, identifier by identifier.
+    """
+
+    def rows(one: Identifier) -> KeyTable:
+        found = controller.keys(controller.locate([[one]])).get(place)
+        return found or KeyTable(controller.datamap.dataset(*place).key, ())
+
+    tied = set(controller.identities.tied(given)) if own else set(given)
+    most, hers, loose = 0, set[tuple[Value, ...]](), set[tuple[Value, ...]]()
+    for one in given:
+        alone = rows(one)
+        most = max(most, _unlike(controller, place, alone.fields, alone.values, own=own))
+        (hers if one in tied else loose).update(alone.values)
+    strange = loose - hers
+    return max(most, len(hers | loose) if strange and len(hers | loose) > 1 else 0)
 
 
 def _narrower(dataset: Dataset, given: set[str]) -> tuple[str, ...]:
@@ -142,13 +157,11 @@ def _unlike(
     if own:
         return len(rows)
     dataset = controller.datamap.dataset(*place)
-    within = controller.bundle.vocabulary.within
+    is_name = controller.bundle.vocabulary.is_name
     naming = {
         f.name: f.identifies if f.identifies in _STRONG else None
         for f in dataset.fields.values()
-        if f.identifies in _STRONG
-        or f.identifies == "name"
-        or (f.category is not None and within("categories", f.category, _NAME))
+        if f.identifies in _STRONG or f.identifies == "name" or is_name(f.category)
     }
     if not naming:
         return 0

@@ -51,7 +51,7 @@ def preview_objection(
     purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
     case, _, people = open_case(controller, "objection", request, now)
     refuse_ended(case, *_FRESH)
-    her = whom(controller, case, people, several=True)
+    her = whom(controller, case, people, now, several=True)
     return _answer(controller, case, her, purposes, region, executed=False)
 
 
@@ -70,7 +70,7 @@ def object_to(
     require_known_asker(case)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
-        her = whom(controller, case, people, several=True)
+        her = whom(controller, case, people, now, several=True)
         reached, _ = _objectable(controller, purposes, region)
         facts = [f"objection:{p}" for p in reached]
         if case.state is not State.EXECUTED:

@@ -16,6 +16,7 @@ from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights import anonymity, free_text
+from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import doubts, refuse_several
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -45,7 +46,8 @@ def draw_up(
     shown: bool = False,
 ) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
     """Find, hold against laws and holds, plan: the plan, everybody with all identifiers, and the
-    values by which rows lead to others. Reads only. `values` are those that were found
+    values by which rows lead to others. Reads only; new doubtful matches are put in the
+    queue. `values` are those that were found
     before; by `about` she is looked for in texts of others, beside what her rows say.
     `shown`: only to be shown, so what would be refused is a warning.
     """
@@ -62,9 +64,11 @@ def draw_up(
     else:
         refuse_several(controller, case, people, found)
     stayed = controller.retained(case, people)
-    refuse_mixed(controller, case, people, found, stayed.held)
+    refuse_mixed(controller, case, found, stayed.held)
     located.unreached.update(stayed.unread)
     located.warnings += () if stayed.held else refilled(located)
+    if values is None:
+        located.warnings += coverage(controller, case, found, now).words
     for place, table in stayed.tables.items():
         if place[0] not in located.unreached:
             rows = found[place].rows if place in found else ()
@@ -179,6 +183,7 @@ def keep(
     ]
     flat = [i for one in known for i in one]
     controller.suppressions.add(flat, now, source="erasure", connection=connection)
+    controller.doubts.forget(case, flat, connection=connection)
     controller.locator.store(case, known, retained, now, connection=connection)
     named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)
     names = KeySet({_NAMES: KeyTable(("kind", "value"), named)})

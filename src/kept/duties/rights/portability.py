@@ -24,6 +24,7 @@ from kept.datamap.map import Dataset, Field, Owner
 from kept.decide.facts import known_basis
 from kept.duties.rights.choice import known_region
 from kept.duties.rights.covered import Covered, covered_of
+from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Package, refuse_target
 from kept.duties.rights.request import (
@@ -192,6 +193,7 @@ def _serve(
     refuse_several(controller, case, people, keys)
     covering = controller.covering(people, keys)
     found.unreached.update(covering.unreached)
+    found.warnings += coverage(controller, case, keys, now).words
     left: list[LeftOut] = []
     wanted: dict[Place, Portable] = {}
     for place, table in keys.items():

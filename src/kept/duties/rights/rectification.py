@@ -18,7 +18,9 @@ from kept.database import Connection
 from kept.datamap.map import Dataset, Field
 from kept.decide import correct, due, ties
 from kept.duties.rights import carry
+from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
+from kept.duties.rights.identity import of_case
 from kept.duties.rights.planning import known_by, subjects_of
 from kept.duties.rights.request import (
     Request,
@@ -93,6 +95,7 @@ def preview_rectification(
     if case.state in _BEGUN or case.state is State.CLOSED:
         raise _ended(case)
     found, located = _find(controller, case, people)
+    located.warnings += coverage(controller, case, found, now).words
     wanted = _wanted(controller, located, found, place, item, right, was)
     made = _plan(controller, case, located, found, wanted, now)
     return RectifyAnswer(case.id, False, False, carry.shown(made), made.unreached, made.warnings)
@@ -128,12 +131,13 @@ def rectify(
                 again = _plan(controller, case, located, found, wanted, now)
                 made = carry.asked_again(controller, case, made, again, now)
                 with controller.database.connection() as connection:
-                    _remember(controller, case, people, wanted, made, now, connection)
+                    _remember(controller, case, people, wanted, made, actor, now, connection)
         else:
             if at is None:
                 raise UsageError(
                     "it is not said what is to be put right", expected="the field and its value"
                 )
+            located.warnings += coverage(controller, case, found, now).words
             wanted = _wanted(controller, located, found, place, item, right, was)
             made = _plan(controller, case, located, found, wanted, now)
             carry.refuse_obstacles(made)
@@ -185,7 +189,7 @@ def correct_again(
     """Put right once more what something undid, each in a case of its own."""
     answers = []
     for correction in controller.corrections.all():
-        people = (tuple(i for i, _ in controller.subjects.identifiers(correction.subject)),)
+        people = (controller.subjects.sure(correction.subject),)
         place = (correction.system, correction.dataset)
         located = controller.locate(people)
         table = controller.keys(located).get(place)
@@ -217,8 +221,7 @@ def _remembered(
         fields = by.setdefault(one.subject, {})
         fields.setdefault((one.system, one.dataset, one.field), set()).add(one.wrong)
     for subject, fields in by.items():
-        named = [i for i, _ in controller.subjects.identifiers(subject)]
-        keys = controller.keys(controller.locate([named]))
+        keys = controller.keys(controller.locate([controller.subjects.sure(subject)]))
         yield subject, keys, {f: frozenset(h) for f, h in fields.items()}
 
 
@@ -411,18 +414,17 @@ def _commit(
         controller.cases.seal_keys(case, _WANTED, KeySet({_WANTED: table}), connection=connection)
         entries = carry.planned(case, "rectification", made, actor, now)
         controller.ledger.append_in(connection, entries)
-        _remember(controller, case, people, wanted, made, now, connection)
+        _remember(controller, case, people, wanted, made, actor, now, connection)
     return case
 
 
 def _remember(
     controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], wanted: _Wanted,
-    made: Plan, now: dt.datetime, connection: Connection,
+    made: Plan, actor: Actor, now: dt.datetime, connection: Connection,
 ) -> None:  # fmt: skip
     """Remember the correction, and by a new identifier also her."""
     fields = [(s.system, s.dataset, name) for s in made.steps for name in s.assign]
-    evidence = "verified" if case.evidence else "asserted"
-    subject = controller.subjects.of(people[0], now, evidence=evidence, connection=connection)
+    subject = of_case(controller, case, people, actor, now, connection)
     controller.corrections.add(
         subject, fields, wanted.wrong, wanted.right, now, connection=connection
     )

@@ -24,6 +24,8 @@ from kept.terms.rights import RIGHTS
 
 #: Roles that may let a request pass without evidence of who asks; recorded, with the reason.
 MAY_OVERRIDE = frozenset({"privacy-officer", "approver", "operator"})
+#: From here on a case was begun.
+_BEGUN: Final = frozenset((State.EXECUTING, State.EXECUTED, State.CHECKED))
 #: The verb of `kept rights` that carries a right out.
 VERBS: Final = {right.id: right.verb for right in RIGHTS.values() if right.verb is not None}
 #: How a case ends that is not carried out: the organisation refuses, or the person withdraws.
@@ -89,7 +91,7 @@ def open_case(
                     [_overridden(controller, case.id, right, request.override, actor, now)],
                 )
             _settled(controller, case, request, actor, now, connection)
-        return case, actor, tuple(tuple(one) for one in named)
+        return case, actor, covering(controller, case, named)
     if not request.people or not all(request.people):
         raise UsageError(
             "nobody is named",
@@ -106,7 +108,22 @@ def open_case(
             connection, begun(controller, case, actor, now, override=request.override)
         )
         _settled(controller, case, request, actor, now, connection)
-    return case, actor, request.people
+    return case, actor, covering(controller, case, request.people)
+
+
+def covering(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]
+) -> tuple[tuple[Identifier, ...], ...]:
+    """Everybody with all that is proven hers, beside what was given: what the case is about.
+
+    A case that was begun keeps to what it began with, so that a resumed one means the same rows.
+    """
+    if case.state in ENDS or case.state in _BEGUN:
+        return tuple(tuple(one) for one in controller.cases.covered(case) or people)
+    wide = controller.identities.widen(people)
+    if wide != tuple(tuple(one) for one in people) or controller.cases.covered(case) is not None:
+        controller.cases.cover(case, wide)
+    return wide
 
 
 def refuse_role(request: Request) -> None:
@@ -257,7 +274,6 @@ def searched(controller: Controller, people: Sequence[Sequence[Identifier]]) -> 
 def refuse_mixed(
     controller: Controller,
     case: Case,
-    people: Sequence[Sequence[Identifier]],
     live: Mapping[Place, KeyTable],
     held: Held,
 ) -> None:
@@ -272,7 +288,8 @@ def refuse_mixed(
         return
     both: list[int] = []
     theirs = {who for groups in held.values() for table, _ in groups for who, _ in table.rows}
-    for who, one in enumerate(people):
+    # What is proven hers may lead anywhere; what was merely given may be two people's.
+    for who, one in enumerate(controller.cases.identifiers(case)):
         if len(one) < 2 or who not in theirs:
             continue
         living = {

@@ -26,7 +26,13 @@ from kept.duties.rights.choice import (
     told,
     whom,
 )
-from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case, require_known_asker
+from kept.duties.rights.identity import of_case
+from kept.duties.rights.request import (
+    MAY_OVERRIDE,
+    Request,
+    open_case,
+    require_known_asker,
+)
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.select import KeySet, KeyTable
@@ -65,7 +71,8 @@ def preview_restriction(
     but = known_purposes(controller.bundle, but) if but else ()
     case, _, people = open_case(controller, "restriction", request, now)
     refuse_ended(case, *_FRESH)
-    return _answer(controller, case, whom(controller, case, people), but, region, executed=False)
+    her = whom(controller, case, people, now)
+    return _answer(controller, case, her, but, region, executed=False)
 
 
 def restrict(
@@ -84,7 +91,7 @@ def restrict(
     require_known_asker(case)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
-        her = whom(controller, case, people)
+        her = whom(controller, case, people, now)
         case = _record(controller, case, her, people, ground, but, actor, now)
         held = held_at_the_door(controller, people, [_FACT], now)
         # Not complete as a case: it ends when the restriction does.
@@ -214,10 +221,7 @@ def _record(
                 case = controller.cases.move(case, state, actor, now, connection=connection)
         if but and not subjects:
             # A consent is that of somebody; a restriction holds for whoever is met.
-            evidence = "verified" if case.evidence else "asserted"
-            subjects = (
-                controller.subjects.of(people[0], now, evidence=evidence, connection=connection),
-            )
+            subjects = (of_case(controller, case, people, actor, now, connection),)
         for subject in subjects:
             facts = [(_FACT, True), *((f"agreed:{p}", True) for p in but)]
             controller.consents.record(subject, facts, now, source="request", connection=connection)

@@ -31,6 +31,7 @@ from kept.duties.rights.choice import (
     told,
     whom,
 )
+from kept.duties.rights.identity import of_case
 from kept.duties.rights.request import Request, open_case, require_known_asker
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan, Reason, StepResult
@@ -55,7 +56,7 @@ def preview_withdrawal(
     purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
     case, _, people = open_case(controller, "withdrawal", request, now)
     refuse_ended(case, *_FRESH)
-    her = whom(controller, case, people)
+    her = whom(controller, case, people, now)
     made = _due(controller, case, people, her, _parts(controller, her, purposes, now), region, now)
     return _answer(controller, case, her, purposes, region, carry.shown(made), made, executed=False)
 
@@ -76,7 +77,7 @@ def withdraw(
     require_known_asker(case)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, *_BEGUN)
-        her = whom(controller, case, people)
+        her = whom(controller, case, people, now)
         if case.state in _BEGUN:
             parts = purposes = _recorded(controller, case)
             made = carry.sealed(controller, case)
@@ -149,10 +150,9 @@ def _record(
         for state in (State.APPROVED, State.EXECUTING):
             case = controller.cases.move(case, state, actor, now, connection=connection)
         subjects = her.subjects
-        evidence = "verified" if case.evidence else "asserted"
         if not subjects:
             # A choice that nobody is known for yet would be met by nobody's next decision.
-            new = controller.subjects.of(people[0], now, evidence=evidence, connection=connection)
+            new = of_case(controller, case, people, actor, now, connection)
             subjects = (new,)
         words = [
             layout.word(f)

@@ -1,0 +1,280 @@
+"""Rows that may be a person's and were not found for her: by what looks alike, never shown.
+
+One statement per dataset for all people. What is found here is counted and put before a human;
+it is neither read out nor changed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kept.controller.retained import hidden
+from kept.datamap.map import DataMap, Dataset, Field, OnErase
+from kept.datamap.reach import Place
+from kept.decide.ties import norm
+from kept.errors import IdentifierError, StoreError
+from kept.model.predicate import Contains
+from kept.model.select import Batch, KeyRow, KeyTable, Route, Select, by_key
+from kept.model.values import Value, coerce, fold
+from kept.records.declared import SYSTEM
+from kept.records.locator import Veil
+from kept.records.subject import LINKING
+from kept.stores.base import Store
+from kept.terms.identifiers import Identifier, spellings
+from kept.terms.likeness import same_name, tagged, variants
+
+#: A name that more others carry tells nobody apart ("not given").
+COMMON = 10
+#: Names of so many words are looked for in every order of them.
+FEW = 3
+
+#: Whether a category of the vocabulary is a person's name.
+IsName = Callable[[str | None], bool]
+#: The words of a name, in the form in which two names are the same.
+_Name = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Rows that may be a person's. `other`: by what they are somebody's, the strongest of it."""
+
+    who: int
+    reason: str
+    place: Place
+    key: tuple[Value, ...]
+    other: Identifier | None
+
+
+@dataclass(slots=True)
+class Alike:
+    """What was met; `hers` are the identifiers that each one's own rows say."""
+
+    met: list[Met] = field(default_factory=list)
+    hers: list[list[Identifier]] = field(default_factory=list)
+    unreached: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Texts of a kind (or a name) under which something may be somebody's."""
+
+    who: int
+    reason: str
+    kind: str
+    texts: tuple[str, ...]
+    by: Identifier | None = None
+
+
+@dataclass(slots=True)
+class _Said:
+    """What somebody's own rows say of her."""
+
+    ids: dict[tuple[str, str], Identifier] = field(default_factory=dict)
+    names: set[_Name] = field(default_factory=set)
+    parts: dict[str, None] = field(default_factory=dict)
+
+
+def look(
+    datamap: DataMap,
+    stores: Mapping[str, Store],
+    veil: Veil,
+    is_name: IsName,
+    people: Sequence[Sequence[Identifier]],
+    own: Mapping[Place, KeyTable],
+) -> Alike:
+    """Look for what may be the people's, given by what they were searched and what was found."""
+    places = {
+        (system.name, dataset.name): dataset
+        for system in datamap.systems.values()
+        if system.name in stores and system.name != SYSTEM.name
+        and not stores[system.name].abilities.word
+        for dataset in system.datasets.values()
+        if dataset.on_erase is not OnErase.NEVER and _strong(dataset)
+    }  # fmt: skip
+    found = Alike()
+    said = [_Said() for _ in people]
+    for place, dataset in places.items():
+        if place in own and place[0] not in found.unreached:
+            try:
+                _listen(said, stores[place[0]], dataset, is_name, own[place])
+            except StoreError as problem:
+                found.unreached[place[0]] = str(problem)
+    found.hers = [list(one.ids.values()) for one in said]
+    given = [{(i.kind, i.normalised): i for i in one} for one in people]
+    wanted = list(_wanted(given, said))
+    for place, dataset in places.items():
+        if place[0] in found.unreached:
+            continue
+        mine = {norm(key) for key in own[place].values} if place in own else set()
+        try:
+            met = _search(stores[place[0]], place, dataset, is_name, wanted, given, said, mine)
+            keys = list(dict.fromkeys(one.key for one in met))
+            veiled = hidden(veil, stores, place, dataset.key, keys)
+        except StoreError as problem:
+            found.unreached[place[0]] = str(problem)
+            continue
+        away = {key for key, hide in zip(keys, veiled, strict=True) if hide}
+        found.met += [one for one in met if one.key not in away]
+    found.met = _without_common(found.met)
+    return found
+
+
+def _strong(dataset: Dataset) -> list[Field]:
+    return [f for f in dataset.fields.values() if f.identifies in LINKING]
+
+
+def _naming(dataset: Dataset, is_name: IsName) -> list[Field]:
+    return [
+        f for f in dataset.fields.values()
+        if f.type == "text" and (f.identifies == "name" or is_name(f.category))
+    ]  # fmt: skip
+
+
+def _listen(
+    said: list[_Said], store: Store, dataset: Dataset, is_name: IsName, table: KeyTable
+) -> None:
+    strong, naming = _strong(dataset), _naming(dataset, is_name)
+    fields = tuple(dict.fromkeys(f.name for f in (*strong, *naming)))
+    with store.session() as session:
+        for _, batch in session.read([by_key(dataset.name, table, fields)]):
+            for who, row in _rows(batch):
+                for one in _identifiers(strong, row):
+                    said[who].ids.setdefault((one.kind, one.normalised), one)
+                name, parts = _name(naming, row)
+                if name:
+                    said[who].names.add(name)
+                    said[who].parts.update(dict.fromkeys(parts))
+
+
+def _wanted(
+    given: Sequence[Mapping[tuple[str, str], Identifier]], said: Sequence[_Said]
+) -> Iterator[_Wanted]:
+    for who, (known, own) in enumerate(zip(given, said, strict=True)):
+        every = {**known, **{k: i for k, i in own.ids.items() if i.kind != "account"}}
+        for key, one in every.items():
+            if key not in known:
+                cased = one.kind not in ("email", "phone")
+                texts = (one.value, one.normalised) if cased else spellings(one)
+                yield _Wanted(who, "unproven", one.kind, texts, one)
+            for reason, texts in variants(one):
+                yield _Wanted(who, reason, one.kind, texts)
+        if own.names:
+            whole = (" ".join(one) for words in own.names for one in _orders(words))
+            texts = tuple(dict.fromkeys((*own.parts, *map(fold, whole))))
+            yield _Wanted(who, "namesake", "name", texts)
+
+
+def _orders(words: _Name) -> Iterator[_Name]:
+    """The words of a name in every order, where they are few; else as they are."""
+    return itertools.permutations(words) if len(words) <= FEW else iter((words,))
+
+
+def _search(
+    store: Store, place: Place, dataset: Dataset, is_name: IsName, wanted: Sequence[_Wanted],
+    given: Sequence[Mapping[tuple[str, str], Identifier]], said: Sequence[_Said],
+    mine: set[tuple[Value, ...]],
+) -> list[Met]:  # fmt: skip
+    strong, naming = _strong(dataset), _naming(dataset, is_name)
+    fields = tuple(dict.fromkeys((*dataset.key, *(f.name for f in (*strong, *naming)))))
+    routes = [
+        route
+        for f in (*strong, *naming)
+        if (route := _route(f, "name" if f in naming else str(f.identifies), wanted))
+    ]
+    met: dict[tuple[int, str, tuple[Value, ...]], Met] = {}
+
+    def add(who: int, reason: str, row: Mapping[str, Value], by: Identifier | None) -> None:
+        key = tuple(row[name] for name in dataset.key)
+        if norm(key) in mine:
+            return
+        hers = {**said[who].ids, **given[who]}
+        others = [i for i in _identifiers(strong, row) if (i.kind, i.normalised) not in hers]
+        name, _ = _name(naming, row)
+        if reason == "unproven" and (others or name) and name not in said[who].names and name:
+            reason = "shared"
+        others.sort(key=lambda i: LINKING.index(i.kind))
+        other = by if reason in ("unproven", "shared") else next(iter(others), None)
+        met.setdefault((who, reason, key), Met(who, reason, place, key, other))
+
+    with store.session() as session:
+        if routes:
+            select = Select(dataset.name, dataset.key, tuple(routes), fields=fields)
+            for _, batch in session.read([select]):
+                for number, row in _rows(batch):
+                    one = wanted[number]
+                    if one.kind == "name" and _name(naming, row)[0] not in said[one.who].names:
+                        continue  # a part of the name is the same, not the name
+                    add(one.who, one.reason, row, one.by)
+        mails = [f for f in strong if f.identifies == "email" and f.type == "text"]
+        heads = [
+            (who, i)
+            for who, known in enumerate(given)
+            for i in known.values()
+            if i.kind == "email" and "+" not in i.normalised
+        ]
+        if mails and heads and store.abilities.able(dataset.name, "search"):
+            texts = tuple({f"{i.normalised.rpartition('@')[0]}+" for _, i in heads})
+            for f in mails:
+                only = Contains(f.name, texts)
+                asked = [Select(dataset.name, dataset.key, only=only, fields=fields)]
+                for _, batch in session.read(asked):
+                    for _, row in _rows(batch):
+                        for there in _identifiers([f], row):
+                            for who, i in heads:
+                                if tagged(i, there):
+                                    add(who, "plus-tag", row, None)
+    return list(met.values())
+
+
+def _route(item: Field, kind: str, wanted: Sequence[_Wanted]) -> Route | None:
+    exact = kind in ("account", "cookie") or item.indexed_exact or item.type != "text"
+    rows: list[KeyRow] = []
+    for number, one in enumerate(wanted):
+        if one.kind != kind:
+            continue
+        for text in one.texts:
+            value = coerce(text, item.type)
+            if value is not None:
+                rows.append((number, (value,)))
+    if not rows:
+        return None
+    return Route(KeyTable((item.name,), tuple(dict.fromkeys(rows))), folded=not exact)
+
+
+def _rows(batch: Batch) -> Iterator[tuple[int, dict[str, Value]]]:
+    for who, row in zip(batch.persons, batch.rows, strict=True):
+        yield who, dict(zip(batch.columns, row, strict=True))
+
+
+def _identifiers(fields: Sequence[Field], row: Mapping[str, Value]) -> list[Identifier]:
+    found = []
+    for f in fields:
+        value = row.get(f.name)
+        if value is None or not str(value).strip():
+            continue
+        one = Identifier(str(f.identifies), str(value))
+        try:
+            _ = one.normalised
+        except IdentifierError:
+            continue  # not of its kind: it leads to nobody
+        found.append(one)
+    return found
+
+
+def _name(fields: Sequence[Field], row: Mapping[str, Value]) -> tuple[_Name, list[str]]:
+    """The name that a row gives, over all its fields; and its parts, folded, as they stand."""
+    parts = [str(row[f.name]) for f in fields if row.get(f.name) is not None]
+    return same_name(" ".join(parts)), [fold(part) for part in parts if part.strip()]
+
+
+def _without_common(met: Sequence[Met]) -> list[Met]:
+    """Namesakes only where they are few."""
+    carried: dict[int, set[object]] = {}
+    for one in met:
+        if one.reason == "namesake":
+            by = one.other
+            named: object = (by.kind, by.normalised) if by else (one.place, one.key)
+            carried.setdefault(one.who, set()).add(named)
+    return [one for one in met if one.reason != "namesake" or len(carried[one.who]) <= COMMON]

@@ -1,0 +1,202 @@
+"""Doubtful matches: two identifiers that may be one person's, until a human has decided.
+
+The identifiers themselves are sealed under the key of the case that met them; a pair is known
+again by a keyed hash, whichever of the two people asks.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kept.database import Connection, Database
+from kept.datamap.map import Dataset, Field, Link, Owner
+from kept.errors import UsageError
+from kept.keys import Vault
+from kept.records.actor import Actor
+from kept.records.case import Case
+from kept.records.ids import new_id
+from kept.records.subject import identity_mac
+from kept.terms.identifiers import Identifier
+
+_CLASS: Final = "case"
+_LABEL: Final = b"doubt"
+SAME: Final = "same"
+DIFFERENT: Final = "different"
+OUTCOMES: Final = (SAME, DIFFERENT)
+
+DATASETS: Final = (
+    Dataset(
+        "identity_doubt",
+        ("pair",),
+        {
+            "pair": Field("pair", "bytes", category="identity-link", nullable=False),
+            "id": Field("id", nullable=False),
+            "number": Field("number", "integer", nullable=False),
+            "subject": Field("subject", "integer", category="identity-link"),
+            "mac": Field("mac", "bytes", category="identity-link", nullable=False),
+            "other_mac": Field("other_mac", "bytes", category="identity-link", nullable=False),
+            "reason": Field("reason", category="identity-link", nullable=False),
+            "kind": Field("kind", nullable=False),
+            "other": Field("other", nullable=False),
+            "sealed": Field("sealed", "bytes", category="identity-link", nullable=False),
+            "met_at": Field("met_at", "datetime", category="identity-link", nullable=False),
+            "outcome": Field("outcome", category="identity-link"),
+            "words": Field("words", "bytes", category="identity-link"),
+            "actor": Field("actor", "integer"),
+            "settled_at": Field("settled_at", "datetime"),
+        },
+        links=(
+            Link(("subject",), "subject", ("subject",)),
+            Link(("actor",), "actor", ("actor",), Owner.ACCESSED),
+        ),
+        retention="person",
+        clock="met_at",
+        title="Records that may be the person’s, for somebody to decide",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two identifiers that may be one person's, and why (terms.likeness.REASONS)."""
+
+    one: Identifier
+    other: Identifier
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A pair in the queue. `outcome` None: it waits for somebody."""
+
+    id: str
+    case: str
+    number: int
+    reason: str
+    kind: str
+    other: str
+    met_at: dt.datetime
+    outcome: str | None
+    settled_at: dt.datetime | None
+
+
+_COLUMNS: Final = (
+    "d.id, r.id, d.number, d.reason, d.kind, d.other, d.met_at, d.outcome, d.settled_at"
+)
+
+
+class Doubts:
+    """The queue."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
+
+    def outcomes(
+        self, ones: Sequence[Identifier], others: Sequence[Identifier]
+    ) -> dict[tuple[str, str], str]:
+        """(kind, normalised) of those of `others` that were settled with one of `ones`."""
+        named = {
+            self._pair(one, other): (other.kind, other.normalised)
+            for one in ones
+            for other in others
+        }
+        if not named:
+            return {}
+        with self._database.connection() as c:
+            rows = c.execute(
+                "SELECT pair, outcome FROM identity_doubt"
+                " WHERE pair = ANY(%s) AND outcome IS NOT NULL",
+                (list(named),),
+            ).fetchall()
+        return {named[bytes(pair)]: str(outcome) for pair, outcome in rows}
+
+    def add(
+        self, case: Case, pairs: Sequence[Pair], now: dt.datetime, *, connection: Connection
+    ) -> int:
+        """Put pairs into the queue that were never in it; how many are new.
+
+        Those that an erasure met stay with its case until they are settled: what it may have
+        missed has to be decided when she is gone, too.
+        """
+        new = 0
+        hers = case.right != "erasure"
+        for pair in pairs:
+            said = json.dumps([[i.kind, i.value] for i in (pair.one, pair.other)]).encode()
+            sealed = self._vault.seal(case.key_subject, _CLASS, said, _LABEL, connection=connection)
+            new += connection.execute(
+                "INSERT INTO identity_doubt (pair, id, number, subject, mac, other_mac, reason,"
+                " kind, other, sealed, met_at) VALUES (%s, %s, %s, (SELECT subject FROM identity"
+                " WHERE mac = %s AND %s ORDER BY subject LIMIT 1), %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                (
+                    self._pair(pair.one, pair.other), new_id(now), case.number,
+                    mac := identity_mac(self._vault, pair.one), hers, mac,
+                    identity_mac(self._vault, pair.other), pair.reason, pair.one.kind,
+                    pair.other.kind, sealed, now,
+                ),
+            ).rowcount  # fmt: skip
+        return new
+
+    def forget(
+        self, case: Case, identifiers: Sequence[Identifier], *, connection: Connection
+    ) -> None:
+        """Somebody is erased: other cases keep no doubtful match that names her."""
+        macs = [identity_mac(self._vault, i) for i in identifiers]
+        connection.execute(
+            "DELETE FROM identity_doubt WHERE (mac = ANY(%s) OR other_mac = ANY(%s))"
+            " AND number <> %s",
+            (macs, macs, case.number),
+        )
+
+    def all(self, *, settled: bool = False, case: str | None = None) -> list[Doubt]:
+        """Those that wait, oldest first; with `settled` also those that were decided."""
+        with self._database.connection() as c:
+            rows = c.execute(
+                f"SELECT {_COLUMNS} FROM identity_doubt d JOIN rights_case r USING (number)"
+                " WHERE (%s OR d.outcome IS NULL) AND (%s::text IS NULL OR r.id = %s)"
+                " ORDER BY d.met_at, d.id",
+                (settled, case, case),
+            ).fetchall()
+        return [Doubt(*row) for row in rows]
+
+    def get(self, id_: str) -> Doubt:
+        """The one of that id. UsageError where there is none."""
+        for one in self.all(settled=True):
+            if one.id == id_:
+                return one
+        raise UsageError("there is no such doubtful match", fix="see `kept identity doubts`")
+
+    def pair(self, doubt: Doubt) -> Pair:
+        """The identifiers, unsealed."""
+        with self._database.connection() as c:
+            row = c.execute(
+                "SELECT sealed FROM identity_doubt WHERE id = %s", (doubt.id,)
+            ).fetchone()
+            assert row is not None
+            plain: list[list[Any]] = json.loads(
+                self._vault.unseal(-doubt.number, _CLASS, row[0], _LABEL, connection=c)
+            )
+        one, other = (Identifier(kind, value) for kind, value in plain)
+        return Pair(one, other, doubt.reason)
+
+    def settle(
+        self, doubt: Doubt, outcome: str | None, reason: str, actor: Actor, now: dt.datetime,
+        *, connection: Connection,
+    ) -> None:  # fmt: skip
+        """Record what somebody decided, and why; None asks it again."""
+        sealed = self._vault.seal(
+            -doubt.number, _CLASS, reason.encode(), _LABEL, connection=connection
+        )
+        connection.execute(
+            "UPDATE identity_doubt SET outcome = %s, words = %s, actor = %s, settled_at = %s"
+            " WHERE id = %s",
+            (outcome, sealed, actor.id, None if outcome is None else now, doubt.id),
+        )
+
+    def _pair(self, one: Identifier, other: Identifier) -> bytes:
+        both = sorted((identity_mac(self._vault, one), identity_mac(self._vault, other)))
+        return self._vault.mac("doubt", b"".join(both))

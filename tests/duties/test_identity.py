@@ -1,0 +1,296 @@
+"""Who is who: what is proven covers, what is weak does not, what is doubtful waits for a human."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import holds, rights
+from kept.duties.rights import Request, identity
+from kept.duties.rights.doubt import Ambiguous
+from kept.errors import Denied, UsageError
+from kept.records.actor import Actor
+from kept.terms.identifiers import Identifier, parse
+from tests.world import NOW, sql
+
+ANA, WORK, OLD = (parse(f"email={m}@example.org") for m in ("ana", "ana.work", "ana.old"))
+WHY = "she typed the codes that were sent there"
+
+
+@pytest.fixture
+def desk(world: Path) -> Iterator[Controller]:
+    """The shop, in which three notes were left under three addresses."""
+    sql(
+        world,
+        "INSERT INTO note VALUES (11, 'Ana.Work@example.org', 'at work', '2026-01-01 00:00:00'),"
+        " (12, 'ana.old@EXAMPLE.org', 'long ago', '2026-01-01 00:00:00')",
+    )
+    with Controller.open(deployment.read(world)) as controller:
+        yield controller
+
+
+def _who(controller: Controller, role: str = "verifier") -> Actor:
+    return controller.actors.of("Jo", role, NOW)
+
+
+def _prove(controller: Controller, *identifiers: Identifier, to: Identifier = ANA) -> None:
+    for one in (to, *identifiers):
+        identity.link(controller, one, to, "verified", WHY, _who(controller), NOW)
+
+
+def _request(*people: Identifier, case: str | None = None) -> Request:
+    return Request((people,) if people else (), override="she called", case=case)
+
+
+def _notes(world: Path) -> list[int]:
+    return [int(str(row[0])) for row in sql(world, "SELECT id FROM note ORDER BY id")]
+
+
+def _found(controller: Controller, world: Path, *who: Identifier, name: str) -> dict[str, int]:
+    answer = rights.access(controller, _request(*who), NOW, out=world / f"{name}.zip")
+    steps = (s for s in answer.steps if s.store == "shop" and s.counts.found)
+    return {s.dataset: s.counts.found for s in steps}
+
+
+def test_RIGHT_19_all_proven_addresses_are_covered_by_a_request_under_any(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: given one person with three addresses proven theirs, all three are covered."""
+    assert _found(desk, world, ANA, name="before")["note"] == 1
+    _prove(desk, WORK, OLD)
+    by_old = _found(desk, world, OLD, name="old")
+    assert by_old == _found(desk, world, ANA, name="ana")
+    assert (by_old["note"], by_old["customer"], by_old["signup"]) == (3, 1, 1)
+    shown = rights.preview(desk, _request(WORK), NOW)
+    assert any("2 further e-mail addresses, proven" in w for w in shown.warnings)
+    assert not any("example" in w for w in shown.warnings)
+    done = rights.erase(desk, _request(case=shown.case), NOW)
+    assert done.complete
+    assert _notes(world) == [2]
+    assert "ana@example.org" not in str(sql(world, "SELECT * FROM customer"))
+    # What is kept under any of them is found by any of them, and none is written to again.
+    assert desk.suppressions.channels(OLD) == desk.suppressions.channels(ANA) != frozenset()
+    # Her links, with what was said of them, went with her.
+    with desk.database.connection() as c:
+        for table in ("identity", "identity_event", "identity_tie", "identity_doubt"):
+            assert c.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+@pytest.mark.parametrize("level", ["asserted", "seen", "used"])
+def test_RIGHT_19_weak_evidence_widens_nothing_and_is_named(
+    desk: Controller, world: Path, level: str
+) -> None:
+    """RIGHT-19: a weak level never widens a search by itself; what is left out is said."""
+    _prove(desk)
+    identity.link(desk, OLD, ANA, level, WHY, _who(desk), NOW)
+    answer = rights.access(desk, _request(ANA), NOW, out=world / "out.zip")
+    assert [s.counts.found for s in answer.steps if s.dataset == "note"] == [1]
+    assert answer.covers.unproven == {"email": 1}
+    assert any("weak evidence was not covered" in w for w in answer.warnings)
+    # Nor does it lead back from what is weak to what is proven.
+    assert _found(desk, world, OLD, name="old") == {"note": 1}
+    assert rights.erase(desk, _request(ANA), NOW).complete
+    assert _notes(world) == [2, 11, 12]
+
+
+def test_RIGHT_19_an_unlink_restores_what_stood_before(desk: Controller) -> None:
+    """RIGHT-19: links are reversible; what was linked since keeps its own; each is an entry."""
+    _prove(desk, WORK)
+    identity.link(desk, OLD, ANA, "asserted", WHY, _who(desk), NOW)
+    identity.link(desk, OLD, ANA, "verified", WHY, _who(desk), NOW)
+    assert set(desk.identities.widen([[ANA]])[0]) == {ANA, WORK, OLD}
+    assert identity.unlink(desk, OLD, ANA, "mistaken", _who(desk), NOW) == ("verified", "asserted")
+    assert desk.identities.widen([[ANA]])[0] == (ANA, WORK)
+    assert identity.unlink(desk, OLD, WORK, "mistaken", _who(desk), NOW) == ("asserted", None)
+    identity.link(desk, OLD, ANA, "verified", WHY, _who(desk), NOW)
+    assert set(desk.identities.widen([[WORK]])[0]) == {ANA, WORK, OLD}
+    history = desk.identities.history([ANA])
+    assert [h.act for h in history].count("unlink") == 2
+    assert {h.reason for h in history} == {WHY, "mistaken"}
+    entries = [e for kind in ("identity.linked", "identity.unlinked")
+               for _, e in desk.ledger.entries(kind=kind)]  # fmt: skip
+    assert len(entries) == len(history)
+    assert all(e.body["actor"] == "verifier" for e in entries)
+    assert "ana" not in str([e.body for e in entries]).lower()
+    with desk.database.connection() as c:
+        stored = str(c.execute("SELECT identity_event::text FROM identity_event").fetchall())
+    assert "mistaken" not in stored
+
+
+def test_RIGHT_19_who_is_who_is_not_for_everybody_to_say(desk: Controller) -> None:
+    """RIGHT-19: separation of roles, closed levels, and nobody is merged without a word."""
+    for role in ("support", "intake", "marketer", "auditor"):
+        with pytest.raises(Denied, match="who is who"):
+            identity.link(desk, WORK, ANA, "verified", WHY, _who(desk, role), NOW)
+    _prove(desk)
+    for level in ("name", "certain"):
+        with pytest.raises(UsageError, match="evidence"):
+            identity.link(desk, WORK, ANA, level, WHY, _who(desk), NOW)
+    with pytest.raises(UsageError, match="known by a name"):
+        identity.link(desk, parse("name=Ana O'Neill"), ANA, "verified", WHY, _who(desk), NOW)
+    assert identity.unlink(desk, ANA, ANA, WHY, _who(desk), NOW) == ("verified", "asserted")
+    with pytest.raises(UsageError, match="all by which"):
+        identity.unlink(desk, ANA, ANA, WHY, _who(desk), NOW)
+    _prove(desk)
+    ben = parse("email=ben@example.org")
+    _prove(desk, to=ben)
+    with pytest.raises(UsageError, match="nobody was merged"):
+        identity.link(desk, ben, ANA, "verified", WHY, _who(desk), NOW)
+    assert desk.identities.widen([[ANA], [ben]]) == ((ANA,), (ben,))
+
+
+def test_RIGHT_19_what_two_people_share_widens_nobody(desk: Controller, world: Path) -> None:
+    """RIGHT-19: an office mailbox proven for both leads from neither to the other."""
+    office, ben = parse("email=office@example.org"), parse("email=ben@example.org")
+    sql(world, "INSERT INTO note VALUES (20, 'office@example.org', 'us', '2026-01-01 00:00:00')")
+    _prove(desk, office)
+    _prove(desk, to=ben)
+    actor = _who(desk)
+    identity.link(desk, office, ben, "verified", WHY, actor, NOW, shared=True)
+    assert desk.identities.widen([[ANA], [ben], [office]]) == ((ANA,), (ben,), (office,))
+    known = desk.identities.known([[ANA], [office]])
+    assert known[0].shared == (office,)
+    assert known[1].several
+    assert _found(desk, world, ANA, name="ana")["note"] == 1
+    assert _found(desk, world, ben, name="ben")["note"] == 1
+
+
+def test_RIGHT_19_two_numbers_of_one_person_are_tied_and_untied(desk: Controller) -> None:
+    """RIGHT-19: tied they are one, with the impediments of both; untied what they were."""
+    _prove(desk)
+    _prove(desk, to=WORK)
+    (work,) = desk.subjects.find([WORK])
+    desk.consents.withdraw(work, "marketing.email", NOW, source="page")
+    assert "withdrawn:marketing.email" not in desk.facts(ANA, NOW).held
+    identity.link(desk, WORK, ANA, "verified", WHY, _who(desk), NOW, same=True)
+    assert desk.identities.widen([[ANA], [WORK]]) == ((ANA, WORK), (WORK, ANA))
+    assert "withdrawn:marketing.email" in desk.facts(ANA, NOW).held
+    # What was done last is undone, and nothing of what stood before.
+    assert identity.unlink(desk, WORK, ANA, WHY, _who(desk), NOW) == ("verified", None)
+    assert desk.identities.widen([[ANA], [WORK]]) == ((ANA,), (WORK,))
+    assert "withdrawn:marketing.email" not in desk.facts(ANA, NOW).held
+
+
+def test_RIGHT_19_a_hold_on_one_address_keeps_what_another_leads_to(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: holds, restriction and objection use the same widened set."""
+    _prove(desk, WORK, OLD)
+    actor = desk.actors.of("Jo", "privacy-officer", NOW)
+    clause = holds.allowing(desk.bundle)[0]
+    hold = holds.place(
+        desk, ground="a court case", clause=clause, actor=actor, now=NOW, person=[OLD],
+        system="shop", dataset="note",
+    )  # fmt: skip
+    assert holds.covered(desk, hold, [ANA]) == 3
+    done = rights.erase(desk, _request(WORK), NOW)
+    kept = [s for s in done.steps if s.dataset == "note"]
+    assert sum(s.counts.retained + s.counts.isolated for s in kept) == 3
+
+
+def test_RIGHT_19_an_objection_under_one_address_holds_under_all(desk: Controller) -> None:
+    """RIGHT-19: at the next decision, whichever address is asked about."""
+    _prove(desk, WORK, OLD)
+    assert rights.object_to(desk, _request(OLD), ["marketing"], NOW).stops
+    held = desk.facts(ANA, NOW).held
+    assert held == desk.facts(WORK, NOW).held == desk.facts(OLD, NOW).held
+    assert "objection:marketing" in held
+
+
+def test_RIGHT_19_one_address_of_two_customers_is_refused_although_proven(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: three addresses may lead to three accounts; one that leads to two may not."""
+    sql(
+        world,
+        "INSERT INTO customer VALUES (21, 'ana.work@example.org', 'Ana Other', NULL, '2026-01-01')",
+    )
+    with pytest.raises(Ambiguous):
+        rights.erase(desk, _request(ANA, WORK), NOW)
+    _prove(desk, WORK, OLD)
+    shown = rights.preview(desk, _request(ANA), NOW)
+    assert not any("name different people" in w for w in shown.warnings)
+    assert _found(desk, world, ANA, name="ana")["customer"] == 2
+    with pytest.raises(Ambiguous):
+        rights.erase(desk, _request(ANA, WORK, parse("email=ben@example.org")), NOW)
+
+
+_NEW = "INSERT INTO customer VALUES (31, 'other@example.org', {}, '2026-01-01')"
+CANDIDATES = {
+    "namesake": _NEW.format("'O''Neill ANA', NULL"),
+    "plus-tag": "INSERT INTO note VALUES (31, 'ana+shop@example.org', 'x', '2026-01-01')",
+    "national": _NEW.format("'Zed', '030 123456'"),
+    "unproven": _NEW.format("'Ana O''Neill', '+4930123456'"),
+    "shared": _NEW.format("'Somebody Else', '004930123456'"),
+}
+
+
+@pytest.mark.parametrize("reason", CANDIDATES)
+def test_RIGHT_19_a_doubtful_match_waits_for_a_human(
+    desk: Controller, world: Path, reason: str
+) -> None:
+    """RIGHT-19: it is counted, named as not covered, queued once, not read and not changed."""
+    sql(world, CANDIDATES[reason])
+    answer = rights.access(desk, _request(ANA), NOW, out=world / "out.zip")
+    assert answer.covers.doubts.get(reason) == 1
+    assert any("a person has to decide" in w for w in answer.warnings)
+    assert b"other@example.org" not in (world / "out.zip").read_bytes()
+    assert [s.counts.found for s in answer.steps if s.dataset == "customer"] == [1]
+    waiting = desk.doubts.all()
+    assert reason in {d.reason for d in waiting}
+    count = len(waiting)
+    rights.preview(desk, _request(ANA), NOW)
+    assert len(desk.doubts.all()) == count
+    with desk.database.connection() as c:
+        stored = str(c.execute("SELECT identity_doubt::text FROM identity_doubt").fetchall())
+    assert "example.org" not in stored
+    for doubt in waiting:
+        identity.settle(desk, doubt.id, "different", "two people", _who(desk), NOW)
+    again = rights.access(desk, _request(ANA), NOW, out=world / "again.zip")
+    assert again.covers.doubts == {}
+    assert desk.doubts.all() == []
+    settled = [e.body for _, e in desk.ledger.entries(kind="identity.settled")]
+    assert [e["outcome"] for e in settled] == ["different"] * count
+
+
+def test_RIGHT_19_a_match_that_is_settled_covers_and_can_be_settled_anew(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: same: both are one person's from now on; different: as if it had not been."""
+    sql(world, CANDIDATES["plus-tag"])
+    assert _found(desk, world, ANA, name="a")["note"] == 1
+    (doubt,) = desk.doubts.all()
+    with pytest.raises(Denied):
+        identity.settle(desk, doubt.id, "same", "hers", _who(desk, "support"), NOW)
+    identity.settle(desk, doubt.id, "same", "she typed the code", _who(desk), NOW)
+    assert _found(desk, world, ANA, name="b")["note"] == 2
+    assert _found(desk, world, parse("email=ana+shop@example.org"), name="c")["note"] == 2
+    identity.settle(desk, doubt.id, "different", "it was not she", _who(desk), NOW)
+    assert _found(desk, world, ANA, name="d")["note"] == 1
+    assert desk.doubts.all() == []
+
+
+def test_RIGHT_19_what_so_many_carry_is_no_name(desk: Controller, world: Path) -> None:
+    """RIGHT-19: a placeholder tells nobody apart and fills no queue."""
+    shop = sqlite3.connect(world / "shop.sqlite")
+    shop.executemany(
+        "INSERT INTO customer VALUES (?, ?, 'Ana O''Neill', NULL, '2026-01-01')",
+        [(n, f"p{n}@example.org") for n in range(100, 130)],
+    )
+    shop.commit()
+    shop.close()
+    answer = rights.access(desk, _request(ANA), NOW, out=world / "out.zip")
+    assert answer.covers.doubts == {}
+
+
+def test_RIGHT_19_an_unverified_request_makes_nobody(desk: Controller, world: Path) -> None:
+    """RIGHT-19: a preview with doubtful matches knows of a case, of no person."""
+    sql(world, CANDIDATES["namesake"])
+    rights.preview(desk, Request(((ANA,),)), NOW)
+    with desk.database.connection() as c:
+        assert c.execute("SELECT count(*) FROM subject").fetchone() == (0,)
