@@ -371,17 +371,21 @@ def _unmapped(
         for place in foreign_keys or {}
         if place[0] in datamap.systems and place[1] not in datamap.systems[place[0]].datasets
     ]
-    found = {
-        f"`{place[1]}` of `{place[0]}` refers to `{link.to}` and is not mapped; it may hold rows "
-        "that are to go"
+    referring = {
+        (place, link.to)
         for place in strange
         for link in (foreign_keys or {})[place]
         if (place[0], link.to) in full
     }
-    return sorted(found) + [
+    others = [place for place in strange if place not in {place for place, _ in referring}]
+    return [
+        f"`{name}` of `{system}` refers to `{to}` and is not mapped; it may hold rows that are to"
+        " go"
+        for (system, name), to in sorted(referring)
+    ] + [
         f"{count} table{'s' if count > 1 else ''} of `{system}` {'are' if count > 1 else 'is'} not"
-        " mapped, so not looked into; `kept map check` names what is not mapped"
-        for system, count in sorted(Counter(system for system, _ in strange).items())
+        " mapped, so not searched; `kept map check` names what is not mapped"
+        for system, count in sorted(Counter(system for system, _ in others).items())
     ]
 
 

@@ -118,7 +118,8 @@ def covered(controller: Controller, hold: Hold, person: Sequence[Identifier]) ->
 
 
 def release(controller: Controller, hold: str, why: str, actor: Actor, now: dt.datetime) -> Hold:
-    """Release a hold, once. What it kept is not erased by that.
+    """Release a hold, once. What an erasure left because of it goes with the next run of
+    `duties.rights.ending`.
 
     Raises UsageError where there is no such open hold.
     """
