@@ -11,7 +11,7 @@ from kept.model.select import KeyTable, by_key
 from kept.model.values import Value
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
-from kept.terms.vocabulary import SHIPPED
+from kept.terms.vocabulary import Vocabulary
 
 
 def identifiers(
@@ -30,13 +30,16 @@ def identifiers(
 
 
 def names(
-    datamap: DataMap, stores: Mapping[str, Store], own: Mapping[Place, KeyTable]
+    datamap: DataMap,
+    stores: Mapping[str, Store],
+    own: Mapping[Place, KeyTable],
+    words: Vocabulary,
 ) -> list[tuple[int, Identifier]]:
-    """(person, name) as her own rows say it."""
+    """(person, name) as her own rows say it; `words` are those of the policy."""
     told: dict[tuple[int, str], None] = {}
     for place, table in own.items():
         fields = datamap.dataset(*place).fields.values()
-        named = tuple(f.name for f in fields if _name(f.category, f.identifies))
+        named = tuple(f.name for f in fields if _name(f.category, f.identifies, words))
         for who, _, value in _said(stores, place, table, named):
             if isinstance(value, str) and value.strip():
                 told[who, value.strip()] = None
@@ -64,9 +67,9 @@ def _said(
                     yield who, name, row[i]
 
 
-def _name(category: str | None, identifies: str | None) -> bool:
+def _name(category: str | None, identifies: str | None, words: Vocabulary) -> bool:
     return identifies == "name" or (
-        category is not None and SHIPPED.within("categories", category, "contact.name")
+        category is not None and words.within("categories", category, "contact.name")
     )
 
 

@@ -115,6 +115,13 @@ class Bundle:
         named = (*(r.keep_choice for r in self.retention.values()), *(x.keep_choice for x in laws))
         return frozenset(name for name in named if name is not None)
 
+    def serving(self, purpose: str) -> tuple[Activity, ...]:
+        """The activities for a purpose or one below it, in the order of the file."""
+        within = self.vocabulary.within
+        return tuple(
+            a for a in self.activities.values() if within("purposes", a.purpose, purpose)
+        )
+
     def status(self, clause: str) -> Status:
         """The status that counts: `open` as long as a choice it depends on is not made."""
         return "open" if clause in self.waiting else self.clauses[clause].status
