@@ -86,14 +86,18 @@ def new(
 
 
 def _reference() -> Path:
+    """The bundle that policies/.default names."""
     root = clone()
-    if root is None or not (root / "policies" / "interop.io").is_dir():
-        raise UsageError(
-            "there is no reference bundle here",
-            expected="the folder policies/ of a clone, beside src/",
-            fix="name a bundle with --bundle DIR",
-        )
-    return root / "policies" / "interop.io"
+    try:
+        if root is not None:
+            return root / "policies" / (root / "policies" / ".default").read_text("utf-8").strip()
+    except OSError:
+        pass
+    raise UsageError(
+        "there is no reference bundle here",
+        expected="the folder policies/ of a clone, beside src/",
+        fix="name a bundle with --bundle DIR",
+    )
 
 
 _IGNORED: Final = """\
