@@ -23,7 +23,7 @@ CREATE TABLE mitglied (nr varchar(12) PRIMARY KEY, name text NOT NULL, rufname t
 CREATE TABLE spende (id bigint PRIMARY KEY, mitglied varchar(12) NOT NULL REFERENCES mitglied, betrag numeric(10,2) NOT NULL, am timestamp NOT NULL);
 CREATE TABLE heft (mitglied varchar(12) REFERENCES mitglied, nummer int, PRIMARY KEY (mitglied, nummer));
 INSERT INTO mitglied VALUES
- ('CH-0017', 'Seraina Caflisch', 'Serli', 'seraina.caflisch@example.org', '+41 79 555 01 01', '1981-04-09', 'Prättigau', NULL),
+ ('CH-0017', 'Seraina Caflisch', 'Serli vom Grat', 'seraina.caflisch@example.org', '+41 79 555 01 01', '1981-04-09', 'Prättigau', NULL),
  ('AT-0002', 'Severin Öhe', NULL, 'S.Oehe@example.org', NULL, '2012-02-29', 'Montafon', NULL),
  ('CH-0099', 'Beat Ronner', NULL, 'beat@example.org', NULL, NULL, 'Prättigau', '2020-01-31 00:00:00');
 INSERT INTO spende VALUES (1, 'CH-0017', 50.00, '2025-12-06 00:00:00'), (2, 'CH-0017', 20.00, '2009-12-06 00:00:00'), (3, 'CH-0099', 5.00, '2026-01-01 00:00:00');
@@ -82,7 +82,7 @@ CREATE TABLE huettenbuch (id INTEGER PRIMARY KEY, seite TEXT NOT NULL);
 INSERT INTO buchung VALUES (1, 'Seraina.Caflisch@Example.org', 'S. Caflisch', '2026-07-11', 'contract'), (2, 's.oehe@example.org', 'Öhe', '2026-07-11', 'contract');
 INSERT INTO meldeblatt VALUES ('G-1', 'seraina.caflisch@example.org', 'X0481516', '2026-07-11 18:00:00'), ('G-2', 'nobody@example.org', 'P9', '2026-07-12 17:00:00');
 INSERT INTO kurs VALUES (1, 'CH-0017', NULL, '+41 79 555 09 09', 'asthma, has a spray'), (2, 'AT-0002', 'Ida Öhe', '+43 664 5550101', NULL);
-INSERT INTO huettenbuch VALUES (1, 'Fog. Whoever finds a red glove: Serli, seraina.caflisch@example.org, +41 79 555 01 01.'), (2, 'Clear. Nobody came.');
+INSERT INTO huettenbuch VALUES (1, 'Fog. Whoever finds a red glove: Serli vom Grat, seraina.caflisch@example.org, +41 79 555 01 01.'), (2, 'Clear. Nobody came.');
 """
 HUTS_MAP = """
 system: huetten

@@ -78,7 +78,10 @@ COMPANIES = {
             "huetten.sqlite": ("buchung", "meldeblatt", "kurs", "huettenbuch"),
         },
         who="email=seraina.caflisch@example.org",
-        words=("Seraina Caflisch", "seraina.caflisch@example.org", "X0481516", "asthma", "Serli"),
+        words=(
+            "Seraina Caflisch", "seraina.caflisch@example.org", "X0481516", "asthma",
+            "Serli vom Grat",
+        ),
         others=("Severin Öhe", "s.oehe@example.org", "Ida Öhe", "Beat Ronner"),
         hers={
             "mitglied": {"CH-0017"}, "spende": {1, 2}, "heft": {"CH-0017"}, "buchung": {1},
@@ -143,7 +146,9 @@ class Life:
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
             ).fetchall()
             return {
-                str(t): sorted(str(r[0]) for r in connection.execute(f'SELECT t::text FROM "{t}" t'))
+                str(t): sorted(
+                    str(r[0]) for r in connection.execute(f'SELECT t::text FROM "{t}" t')
+                )
                 for (t,) in tables
             }
 
@@ -193,7 +198,9 @@ def test_one_life(life: Life, tmp_path: Path) -> None:
     assert is_.words[0] in text
     assert not any(words in text for words in is_.others)
     # Consent taken back, objection, restriction; each stops at once.
-    stops = {t["purpose"] for t in life.asks("withdraw", "--purpose", is_.consent, "--yes")["stops"]}
+    stops = {
+        t["purpose"] for t in life.asks("withdraw", "--purpose", is_.consent, "--yes")["stops"]
+    }
     assert is_.consent in stops
     assert life.rows() == before
     told = life.asks("object", "--purpose", is_.interest, "--yes")
@@ -211,7 +218,9 @@ def test_one_life(life: Life, tmp_path: Path) -> None:
     # Erasure: what a law keeps stays, all else of hers goes, nothing of others is touched.
     shown = life.asks("erase")
     assert life.rows() == before
-    told = life.kept("rights", "erase", "--case", shown["case"], "--yes", "--now", life.now).document
+    told = life.kept(
+        "rights", "erase", "--case", shown["case"], "--yes", "--now", life.now
+    ).document
     assert told["complete"], told
     after = life.rows()
     for table, rows in before.items():

@@ -20,9 +20,7 @@ from kept.decide.facts import GROUNDS, IMPEDIMENTS, UNJUDGED
 from kept.decide.use import Rules, use
 from kept.model.decision import Ask, Decision, Facts
 from kept.policy.bundle import Bundle
-from kept.policy.shapes import Activity
 from kept.terms import regimes
-from kept.terms.vocabulary import Vocabulary
 
 LAW = settings(
     max_examples=300,

@@ -118,9 +118,7 @@ class Bundle:
     def serving(self, purpose: str) -> tuple[Activity, ...]:
         """The activities for a purpose or one below it, in the order of the file."""
         within = self.vocabulary.within
-        return tuple(
-            a for a in self.activities.values() if within("purposes", a.purpose, purpose)
-        )
+        return tuple(a for a in self.activities.values() if within("purposes", a.purpose, purpose))
 
     def status(self, clause: str) -> Status:
         """The status that counts: `open` as long as a choice it depends on is not made."""
