@@ -52,6 +52,7 @@ from kept.model.surface import Surface
 from kept.model.values import Value
 from kept.policy.bundle import Bundle
 from kept.records.actor import Actors
+from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
@@ -105,6 +106,7 @@ class Controller:
         self.subjects = Subjects(database, vault)
         self.actors = Actors(database)
         self.cases = Cases(database, vault, self.subjects)
+        self.bulks = Bulks(database, self.cases)
         self.consents = Consents(database)
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -63,12 +62,15 @@ def left(
     about: Sequence[Sequence[Identifier]],
     own: Mapping[Place, KeyTable],
     now: dt.datetime,
-) -> tuple[dict[Place, int], dict[str, str]]:
-    """Place → texts that still name her although all steps are done; systems not asked."""
+) -> tuple[dict[tuple[Place, Key], set[int]], dict[str, str]]:
+    """Texts that still name people although all steps are done, whom; systems not asked."""
     met = controller.texts.mentions(about, own)
     spared = _spared(controller, met, now)
-    rows = {(m.place, norm(m.key)) for m in met.found if spared(m.place, norm(m.key)) is None}
-    return dict(Counter(place for place, _ in rows)), met.unreached
+    rows: dict[tuple[Place, Key], set[int]] = {}
+    for m in met.found:
+        if spared(m.place, norm(m.key)) is None:
+            rows.setdefault((m.place, norm(m.key)), set()).add(m.person)
+    return rows, met.unreached
 
 
 def _spared(controller: Controller, met: Mentions, now: dt.datetime) -> Callable[
