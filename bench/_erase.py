@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 import _shop
-from _ratio import Result, bench, interleave, row
+from _ratio import Result, interleave, row
 from kept.model.change import Change
 from kept.model.select import by_key
 
@@ -142,14 +142,14 @@ def others(connection: psycopg.Connection[Any], numbers: Sequence[int]) -> list[
     return found
 
 
-def run(args: argparse.Namespace) -> Result:
-    with _shop.shop(args) as (url, heavy), psycopg.connect(url, autocommit=True) as connection:
-        reference, ours = Reference(url), Ours(url)
-        there = _shop.present(connection, heavy)
+def measure(args: argparse.Namespace, shop: _shop.Shop) -> Result:
+    with psycopg.connect(shop.url, autocommit=True) as connection:
+        reference, ours = Reference(shop.url), Ours(shop.url)
+        there = shop.present(connection)
         draw = random.Random(args.seed)
         draw.shuffle(there)
         people: Iterator[int] = iter(there)
-        spared = [next(people) for _ in range(2_000)]
+        spared = [next(people) for _ in range(min(2_000, len(there) // 5))]
         before = others(connection, spared)
         rows_of: dict[str, int] = {"reference": 0, "ours": 0}
 
@@ -163,13 +163,13 @@ def run(args: argparse.Namespace) -> Result:
         def methods(single: bool) -> Any:
             return {name: (lambda case, n=name: erase(n, case[n], single)) for name in rows_of}
 
-        singles = [part(1) for _ in range(args.people + 20)]
+        singles = [part(1) for _ in range(args.people + args.warm)]
         batches = [part(args.batch) for _ in range(args.rounds + 1)]
         asked = {name: [n for case in (*singles, *batches) for n in case[name]] for name in rows_of}
         for numbers in asked.values():
             _shop.identifiers(numbers)
         expected = {name: owned(connection, numbers) for name, numbers in asked.items()}
-        one = interleave(methods(True), singles, warm=20)
+        one = interleave(methods(True), singles, warm=args.warm)
         many = interleave(methods(False), batches, warm=1)
         if rows_of != expected:
             raise SystemExit(f"deleted {rows_of}, expected {expected}")
@@ -180,20 +180,8 @@ def run(args: argparse.Namespace) -> Result:
             raise SystemExit("rows are left")
         return Result(
             (
-                row("one person, 30 tables", one, goal=1.5),
-                row(f"{args.batch:,} people in a batch", many, goal=1.3),
+                row("erase: one person, 30 tables", one, goal=1.5),
+                row(f"erase: {args.batch:,} people in a batch", many, goal=1.3),
             ),
             {"rows deleted by hand": rows_of["reference"], "by ours": rows_of["ours"]},
         )
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    _shop.arguments(parser)
-    parser.add_argument("--people", type=int, default=300, help="single erasures per method")
-    parser.add_argument("--batch", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=5, help="batches per method")
-    parser.add_argument("--seed", type=int, default=20230627)
-
-
-if __name__ == "__main__":
-    bench("erase", run, arguments=arguments)
