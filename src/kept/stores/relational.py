@@ -218,6 +218,12 @@ class SqlSession(Session):
         call = Call(dataset or "", str(made), params)
         return [row for _, rows in self._stream([call]) for row in rows]
 
+    def explain(self, how: str, call: Call) -> list[Any]:
+        """What the engine says, after the words `how`, of the way in which it would run a call."""
+        self._open()
+        asked = Call(call.dataset, how + call.sql, call.params)
+        return [row for _, rows in self._stream([asked]) for row in rows]
+
     def read(self, selects: Sequence[Select]) -> Iterator[tuple[int, Batch]]:
         """Stream the rows; all statements are under way at once where the engine allows it."""
         self._open()

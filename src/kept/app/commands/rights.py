@@ -26,6 +26,7 @@ from kept.app.commands.common import (
     person,
     said,
 )
+from kept.app.commands.slow import briefly
 from kept.app.fit import Exact
 from kept.app.output import Output, many, table
 from kept.controller import Controller
@@ -217,7 +218,10 @@ def erase_command(
         modes = modes_of(controller, answer.steps)
         others = also_open(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
+        slow = [] if answer.executed else controller.inspect().unindexed()
     document = {**answer.document(), **below.document()}
+    if not answer.executed:
+        document["unindexed"] = [one.document() for one in slow]
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
         statements = {s: len(lines) for s, lines in answer.statements.items()}
@@ -240,7 +244,7 @@ def erase_command(
                 " to print them (they hold row keys)."
             )
     if not answer.executed:
-        words += [*to_do, *below.words()]
+        words += [*briefly(slow), *to_do, *below.words()]
     elif answer.complete:
         said = sum(s.word for s in answer.steps)
         words.append(
