@@ -50,6 +50,7 @@ class SQLite(Dialect):
     """
 
     name = "sqlite"
+    turns = True
     compiled = engine("sqlite", "qmark")
     shown = engine("sqlite", "qmark")
     written = engine("sqlite", "format")
@@ -148,6 +149,32 @@ class SQLite(Dialect):
         if persons is not None:
             rows = [[*row, person] for row, person in zip(rows, persons, strict=True)]
         return [json_list(rows)]
+
+    @override
+    def turned(
+        self,
+        last: sa.FromClause,
+        keys: sa.FromClause,
+        columns: Sequence[Column],
+        sides: Sequence[Element],
+        values: Sequence[Element],
+        person: Element | None,
+    ) -> tuple[sa.FromClause, Element | None]:
+        # Keys that are kept SQLite indexes by itself, where both sides are of one affinity. The
+        # cast may take more for equal than the law does, so both are compared.
+        kinds: dict[str, sa.types.TypeEngine[Any]] = {"text": sa.TEXT(), "integer": sa.INTEGER()}
+        shown: list[Element] = []
+        for i, (column, value) in enumerate(zip(columns, values, strict=True)):
+            kind = kinds.get(column.type)
+            shown.append((value if kind is None else sa.cast(value, kind)).label(f"c{i}"))
+            shown.append(value.label(f"k{i}"))
+        if person is not None:
+            shown.append(person.label("person"))
+        kept = sa.select(*shown).select_from(keys).cte(f"{keys.description}held")
+        kept = kept.prefix_with("MATERIALIZED")
+        on = [s == kept.c[f"{n}{i}"] for i, s in enumerate(sides) for n in ("c", "k")]
+        source = self.ordered(last, kept, sa.and_(*on))
+        return source, None if person is None else kept.c["person"]
 
     @override
     def ordered(self, left: sa.FromClause, right: sa.FromClause, on: Element) -> sa.FromClause:

@@ -8,10 +8,6 @@ written down. Nothing is ever created here.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-import decimal
-import json
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,22 +16,15 @@ import sqlalchemy as sa
 
 from kept.datamap.searches import Search
 from kept.errors import StoreError, StoreUnreachable
-from kept.model.select import KeyTable, Route, Select
-from kept.model.values import Type, Value
 from kept.stores.base import Store
 from kept.stores.columns import Column, Table
 from kept.stores.discover.idioms import idiom
-from kept.stores.reading import Call
+from kept.stores.explain import SAMPLES, served
 from kept.stores.relational import SqlSession, SqlStore
 
 #: Rows below which reading the whole table costs next to nothing.
 FEW: Final = 10_000
 
-#: A value of each type that an engine can compare through an index; it need not be there.
-_SAMPLES: Final[Mapping[Type, Value]] = {
-    "integer": 1, "decimal": decimal.Decimal(1), "real": 1.0, "text": "nobody",
-    "uuid": uuid.UUID(int=1), "date": dt.date(2000, 1, 1), "bytes": b"nobody",
-}  # fmt: skip
 #: Characters of a text that MariaDB can index whole, in any of its character sets.
 _WHOLE: Final = 191
 _LENGTHS: Final = """
@@ -93,7 +82,7 @@ def unindexed(store: Store, searches: Iterable[Search]) -> list[Unindexed]:
         tables = {search.dataset: store.table(search.dataset) for search in wanted}
         sizes = {**_counted(session, tables), **idiom(store.dialect.name).sizes(session, tables)}
         large = [s for s in wanted if sizes.get(s.dataset, 0) >= FEW]
-        missing = [s for s in large if not _served(session, s)]
+        missing = [s for s in large if not served(session, s)]
         ddl = _Ddl(session) if missing else None
         for search in missing:
             # What begins another proposal is served by that one.
@@ -124,7 +113,7 @@ def _able(store: SqlStore, search: Search) -> bool:
 
 
 def _keepable(engine: str, column: Column) -> bool:
-    if column.type not in _SAMPLES:
+    if column.type not in SAMPLES:
         return False
     if engine == "postgresql":
         # The text of an enumeration, say, is not immutable to PostgreSQL.
@@ -145,49 +134,6 @@ def _counted(session: SqlSession, tables: Mapping[str, Table]) -> dict[str, int]
             counted = sa.select(sa.func.count()).select_from(some.subquery("some"))
             found[name] = int(session.ask(name, counted)[0][0])
     return found
-
-
-def _served(session: SqlSession, search: Search) -> bool:
-    """Whether the engine, asked for one value, goes through an index."""
-    table = session.store.table(search.dataset)
-    values = tuple(_SAMPLES[table.column(name).type] for name in search.fields)
-    route = Route(KeyTable(search.fields, ((0, values),)), (), search.folded)
-    select = Select(search.dataset, search.fields, (route,))
-    call = session.store.statements_of.read(select, search.fields, {})
-    if call is None:
-        return True  # no value of this type can be in it
-    engine = session.store.dialect.name
-    rows = session.explain(_EXPLAIN[engine], Call(call.dataset, call.sql, call.params))
-    return _THROUGH[engine](rows)
-
-
-def _postgresql(rows: list[Any]) -> bool:
-    told = json.loads(rows[0][0]) if isinstance(rows[0][0], str) else rows[0][0]
-    waiting = [told[0]["Plan"]]
-    while waiting:
-        node = waiting.pop()
-        if "Index Cond" in node:
-            return True
-        waiting += node.get("Plans", [])
-    return False
-
-
-def _sqlite(rows: list[Any]) -> bool:
-    steps = [str(row[3]) for row in rows]
-    return not any(step.startswith("SCAN ") for step in steps)
-
-
-def _mariadb(rows: list[Any]) -> bool:
-    # No kind of access at all: the row was looked up while it was planned.
-    return all(row[3] not in ("ALL", "index") for row in rows)
-
-
-_EXPLAIN: Final = {
-    "postgresql": "EXPLAIN (FORMAT JSON) ",
-    "sqlite": "EXPLAIN QUERY PLAN ",
-    "mariadb": "EXPLAIN ",
-}
-_THROUGH: Final = {"postgresql": _postgresql, "sqlite": _sqlite, "mariadb": _mariadb}
 
 
 class _Ddl:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kept.datamap.map import Dataset
+from kept.datamap.searches import Search
 from kept.errors import ConfigError, NotAble, StoreError
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
@@ -108,7 +109,7 @@ class SqlStore(Store):
         self.options = options if isinstance(options, Options) else Options.of(options or {})
         self._lock = threading.RLock()
         self._tables: dict[str, Table] = {}
-        self.statements_of = Statements(self.dialect, self.table)
+        self.statements_of = Statements(self.dialect, self.table, self.served)
 
     @abc.abstractmethod
     def reflect(self, names: Collection[str] | None) -> dict[str, Table]:
@@ -141,11 +142,15 @@ class SqlStore(Store):
             )
         return found
 
+    def served(self, search: Search) -> bool:
+        """Whether an index finds the rows of a search; asked once for each statement written."""
+        return True
+
     def forget(self) -> None:
         """Reflect again at the next use: the database has changed under us."""
         with self._lock:
             self._tables.clear()
-            self.statements_of = Statements(self.dialect, self.table)
+            self.statements_of = Statements(self.dialect, self.table, self.served)
 
     def statements(self, changes: Sequence[Change]) -> list[str]:
         """The changes as SQL for a person to run, in one transaction, literals quoted.
