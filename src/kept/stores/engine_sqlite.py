@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Join
 from typing_extensions import override
 
@@ -158,22 +160,28 @@ class SQLite(Dialect):
         columns: Sequence[Column],
         sides: Sequence[Element],
         values: Sequence[Element],
+        binds: Sequence[Element],
         person: Element | None,
     ) -> tuple[sa.FromClause, Element | None]:
-        # Keys that are kept SQLite indexes by itself, where both sides are of one affinity. The
-        # cast may take more for equal than the law does, so both are compared.
+        # Keys that are kept SQLite indexes by itself, where both sides are of one affinity; what
+        # a function makes has none. A cast may take more for equal than the law does, so a
+        # column is compared with and without it.
         kinds: dict[str, sa.types.TypeEngine[Any]] = {"text": sa.TEXT(), "integer": sa.INTEGER()}
         shown: list[Element] = []
-        for i, (column, value) in enumerate(zip(columns, values, strict=True)):
-            kind = kinds.get(column.type)
-            shown.append((value if kind is None else sa.cast(value, kind)).label(f"c{i}"))
+        compared: list[tuple[Element, str]] = []
+        for i, (column, side, value) in enumerate(zip(columns, sides, values, strict=True)):
             shown.append(value.label(f"k{i}"))
+            kind = kinds.get(column.type)
+            if kind is not None and not _made(side):
+                shown.append(sa.cast(value, kind).label(f"c{i}"))
+                compared.append((side, f"c{i}"))
+            compared.append((side, f"k{i}"))
         if person is not None:
             shown.append(person.label("person"))
         kept = sa.select(*shown).select_from(keys).cte(f"{keys.description}held")
         kept = kept.prefix_with("MATERIALIZED")
-        on = [s == kept.c[f"{n}{i}"] for i, s in enumerate(sides) for n in ("c", "k")]
-        source = self.ordered(last, kept, sa.and_(*on))
+        on = sa.and_(*(side == kept.c[name] for side, name in compared))
+        source = self.ordered(last, kept, on)
         return source, None if person is None else kept.c["person"]
 
     @override
@@ -257,6 +265,11 @@ class SQLite(Dialect):
         if isinstance(value, str) and not encodable(value):
             return None
         return value
+
+
+def _made(side: Element) -> bool:
+    """Whether a function makes it; else it is a column."""
+    return any(isinstance(part, FunctionElement) for part in visitors.iterate(side))
 
 
 def _tagged(param: Param) -> Param:

@@ -166,9 +166,13 @@ class Dialect(abc.ABC):
         columns: Sequence[Column],
         sides: Sequence[Element],
         values: Sequence[Element],
+        binds: Sequence[Element],
         person: Element | None,
     ) -> tuple[sa.FromClause, Element | None]:
-        """A join that reads all rows of `last` once and looks each up among the keys."""
+        """A join that reads all rows of `last` once and looks each up among the keys.
+
+        `values` are the columns of `keys`, `binds` the parameters that they are made of.
+        """
         on = sa.and_(*(s == v for s, v in zip(sides, values, strict=True)))
         return self.ordered(last, keys, on), person
 

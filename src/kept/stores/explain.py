@@ -6,14 +6,13 @@ import datetime as dt
 import decimal
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kept.datamap.searches import Search
 from kept.model.select import KeyTable, Route, Select
 from kept.model.values import Type, Value
-from kept.stores.reading import Call
-from kept.stores.relational import SqlSession
+from kept.stores.reading import Call, Reading
 
 #: A value of each type that an engine can compare through an index; it need not be there.
 SAMPLES: Final[Mapping[Type, Value]] = {
@@ -22,18 +21,19 @@ SAMPLES: Final[Mapping[Type, Value]] = {
 }  # fmt: skip
 
 
-def served(session: SqlSession, search: Search) -> bool:
-    """Whether the engine, asked for one value of a type in SAMPLES, goes through an index."""
-    table = session.store.table(search.dataset)
+def served(statements: Reading, search: Search, explain: Callable[[str, Call], list[Any]]) -> bool:
+    """Whether the engine, asked for one value of a type in SAMPLES, goes through an index.
+
+    `explain` runs a call with words of the engine before it (SqlSession.explain).
+    """
+    table = statements.table(search.dataset)
     values = tuple(SAMPLES[table.column(name).type] for name in search.fields)
     route = Route(KeyTable(search.fields, ((0, values),)), (), search.folded)
-    select = Select(search.dataset, search.fields, (route,))
-    call = session.store.statements_of.read(select, search.fields, {})
+    call = statements.read(Select(search.dataset, search.fields, (route,)), search.fields, {})
     if call is None:
         return True  # no value of this type can be in it
-    engine = session.store.dialect.name
-    rows = session.explain(_EXPLAIN[engine], Call(call.dataset, call.sql, call.params))
-    return _THROUGH[engine](rows)
+    engine = statements.dialect.name
+    return _THROUGH[engine](explain(_EXPLAIN[engine], call))
 
 
 def _postgresql(rows: list[Any]) -> bool:

@@ -82,7 +82,7 @@ def unindexed(store: Store, searches: Iterable[Search]) -> list[Unindexed]:
         tables = {search.dataset: store.table(search.dataset) for search in wanted}
         sizes = {**_counted(session, tables), **idiom(store.dialect.name).sizes(session, tables)}
         large = [s for s in wanted if sizes.get(s.dataset, 0) >= FEW]
-        missing = [s for s in large if not served(session, s)]
+        missing = [s for s in large if not served(store.statements_of, s, session.explain)]
         ddl = _Ddl(session) if missing else None
         for search in missing:
             # What begins another proposal is served by that one.

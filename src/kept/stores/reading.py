@@ -339,7 +339,9 @@ class Reading:
             search = Search(end.dataset, fields, folded)
             if self.dialect.turns and not self._served(search):
                 # Key by key, each would cost a look at all rows; so the rows are read once.
-                source, person = self.dialect.turned(last, keys, columns, sides, values, person)
+                source, person = self.dialect.turned(
+                    last, keys, columns, sides, values, binds, person
+                )
             else:
                 on = sa.and_(*(s == v for s, v in zip(sides, values, strict=True)))
                 source = self.dialect.ordered(keys, last, on)

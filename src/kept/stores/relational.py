@@ -25,6 +25,7 @@ from kept.stores.base import Session, Store
 from kept.stores.columns import Table
 from kept.stores.dialects import Dialect
 from kept.stores.engine_sqlite import OURS
+from kept.stores.explain import SAMPLES, served
 from kept.stores.rows import assigned
 from kept.stores.statements import Call, Memo, ReadCall, Statements, Written
 
@@ -143,8 +144,16 @@ class SqlStore(Store):
         return found
 
     def served(self, search: Search) -> bool:
-        """Whether an index finds the rows of a search; asked once for each statement written."""
-        return True
+        """Whether an index finds the rows of a search, as far as can be told.
+
+        Asked once for each statement that is written, and only where the dialect turns joins.
+        """
+        table = self.table(search.dataset)
+        if any(table.column(name).type not in SAMPLES for name in search.fields):
+            return True
+        session = self.session()
+        with session:
+            return served(self.statements_of, search, session.explain)
 
     def forget(self) -> None:
         """Reflect again at the next use: the database has changed under us."""

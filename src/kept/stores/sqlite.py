@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from kept.datamap.map import Dataset
-from kept.datamap.searches import Search
 from kept.errors import StoreError, StoreUnreachable
 from kept.model.abilities import Abilities
 from kept.model.change import Change
@@ -28,7 +27,6 @@ from kept.model.values import Type
 from kept.stores import introspect, residue_sqlite
 from kept.stores.columns import Table
 from kept.stores.dialects import SQLITE, install
-from kept.stores.explain import SAMPLES, served
 from kept.stores.obstacles import Refused, named, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
 from kept.stores.rows import decode
@@ -137,15 +135,6 @@ class SQLiteStore(SqlStore):
             if mapped is not None and name in mapped.fields
         }
         return table.typed({n: k for n, k in kinds.items() if k not in ("text", "other")})
-
-    def served(self, search: Search) -> bool:
-        """Whether the file has an index for a search."""
-        table = self.table(search.dataset)
-        if any(table.column(name).type not in SAMPLES for name in search.fields):
-            return True  # as far as this can be told
-        session = self.session()
-        with session:
-            return served(session, search)
 
     def session(self, *, write: bool = False) -> SQLiteSession:
         """A connection of its own; StoreUnreachable."""
