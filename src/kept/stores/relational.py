@@ -110,6 +110,7 @@ class SqlStore(Store):
         self.options = options if isinstance(options, Options) else Options.of(options or {})
         self._lock = threading.RLock()
         self._tables: dict[str, Table] = {}
+        self._served: dict[Search, bool] = {}
         self.statements_of = Statements(self.dialect, self.table, self.served)
 
     @abc.abstractmethod
@@ -146,19 +147,25 @@ class SqlStore(Store):
     def served(self, search: Search) -> bool:
         """Whether an index finds the rows of a search, as far as can be told.
 
-        Asked once for each statement that is written, and only where the dialect turns joins.
+        Asked once, until `forget`, and only where the dialect turns joins.
         """
-        table = self.table(search.dataset)
-        if any(table.column(name).type not in SAMPLES for name in search.fields):
-            return True
-        session = self.session()
-        with session:
-            return served(self.statements_of, search, session.explain)
+        known = self._served.get(search)
+        if known is None:
+            # What is explained may itself hold a list (the spellings of one key): as it comes.
+            known = self._served[search] = True
+            table = self.table(search.dataset)
+            if all(table.column(name).type in SAMPLES for name in search.fields):
+                session = self.session()
+                with session:
+                    known = served(self.statements_of, search, session.explain)
+                self._served[search] = known
+        return known
 
     def forget(self) -> None:
         """Reflect again at the next use: the database has changed under us."""
         with self._lock:
             self._tables.clear()
+            self._served.clear()
             self.statements_of = Statements(self.dialect, self.table, self.served)
 
     def statements(self, changes: Sequence[Change]) -> list[str]:
