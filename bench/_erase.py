@@ -3,19 +3,23 @@
 By hand: a pipeline of deletes, deepest table first, and a count of the deleted keys through a
 second connection; for a batch the people in a temporary table. Ours: from the e-mail address
 through the map, the keys (which a plan seals before the first write), the changes by key, the
-commit, and the count by key through a second connection. Distinct people per method; what was
-not theirs is compared afterwards.
+commit, and the count by key through a second connection. Two rows more show the whole duty
+against the same reference: `_duty`. Distinct people per method; what was not theirs is compared
+afterwards.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
+import _duty
 import _shop
 from _ratio import Result, interleave, row
 from kept.model.change import Change
@@ -143,18 +147,24 @@ def others(connection: psycopg.Connection[Any], numbers: Sequence[int]) -> list[
 
 
 def measure(args: argparse.Namespace, shop: _shop.Shop) -> Result:
-    with psycopg.connect(shop.url, autocommit=True) as connection:
-        reference, ours = Reference(shop.url), Ours(shop.url)
+    with (
+        psycopg.connect(shop.url, autocommit=True) as connection,
+        tempfile.TemporaryDirectory() as directory,
+        _duty.duty(shop.url, Path(directory)) as whole,
+    ):
+        ways: dict[str, Reference | Ours | _duty.Duty] = {
+            "reference": Reference(shop.url), "ours": Ours(shop.url), "duty": whole,
+        }  # fmt: skip
         there = shop.present(connection)
         draw = random.Random(args.seed)
         draw.shuffle(there)
         people: Iterator[int] = iter(there)
         spared = [next(people) for _ in range(min(2_000, len(there) // 5))]
         before = others(connection, spared)
-        rows_of: dict[str, int] = {"reference": 0, "ours": 0}
+        rows_of: dict[str, int] = dict.fromkeys(ways, 0)
 
         def erase(name: str, who: Sequence[int], single: bool) -> None:
-            method = reference if name == "reference" else ours
+            method = ways[name]
             rows_of[name] += method.one(who[0]) if single else method.many(who)
 
         def part(size: int) -> dict[str, list[int]]:
@@ -182,6 +192,12 @@ def measure(args: argparse.Namespace, shop: _shop.Shop) -> Result:
             (
                 row("erase: one person, 30 tables", one, goal=1.5),
                 row(f"erase: {args.batch:,} people in a batch", many, goal=1.3),
+                row("erase: one person, with case, ledger, keys", one, ours="duty"),
+                row(f"erase: {args.batch:,} people, with case, ledger, keys", many, ours="duty"),
             ),
-            {"rows deleted by hand": rows_of["reference"], "by ours": rows_of["ours"]},
+            {
+                "rows deleted by hand": rows_of["reference"],
+                "by ours": rows_of["ours"],
+                "by the duty": rows_of["duty"],
+            },
         )
