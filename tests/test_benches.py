@@ -11,8 +11,8 @@ import pytest
 
 BENCH = Path(__file__).parents[1] / "bench"
 TINY = {
-    "audience": "--subjects 2000 --rounds 1",
-    "decide": "--subjects 2000 --rounds 1",
+    "audience": "--subjects 20000 --rounds 3",
+    "decide": "--subjects 2000 --rounds 3",
     "discover": "--tables 12 --rows 60 --rounds 1",
     "lake": "--files 4 --rows 2000 --people 5 --group 2 --rounds 1",
     "ledger": "--entries 12000 --batches 12 --rounds 1",
