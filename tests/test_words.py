@@ -79,6 +79,50 @@ def test_no_clause_id_in_the_code() -> None:
     assert not met, f"cite the article or the control instead: {met}"
 
 
+# Nor anything else of a bundle: another one has to run through the same code.
+
+
+def words_of_bundles() -> re.Pattern[str]:
+    """What only one organisation would say: its name, addresses, streets, sections, recipients."""
+    found: set[str] = set()
+    for file in sorted((ROOT / "policies").glob("*/policy.yml")):
+        policy = yaml.safe_load(file.read_text(encoding="utf-8"))
+        contacts = policy["organisation"]["contacts"]
+        found |= {policy["id"], policy["title"], policy["organisation"]["name"], contacts["email"]}
+        found |= {line for line in contacts["post"] if len(line) > 8}
+        found |= {site.partition("://")[2] for site in policy["sites"]}
+    assert len(found) > 10
+    shipped = "|".join(sorted(map(re.escape, found)))
+    return re.compile(rf"(?<![\w.])({shipped})(?!\w)", re.IGNORECASE)
+
+
+def own_terms() -> set[str]:
+    """Terms that a bundle adds to the vocabulary; those that are plain words say nothing."""
+    found: set[str] = set()
+    for file in sorted((ROOT / "policies").glob("*/vocabulary.yml")):
+        words = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for kind in ("purposes", "categories", "recipients", "channels"):
+            found |= {name for name, term in words.get(kind, {}).items() if term}
+    found = {name for name in found if "-" in name or "." in name}
+    assert len(found) > 20
+    return found
+
+
+def test_no_word_of_a_bundle_in_the_code() -> None:
+    words, terms = words_of_bundles(), own_terms()
+    for planted in ("Welcome to interop.io.", "write to DATENSCHUTZ@huettenbund.example"):
+        assert words.search(planted)
+    quoted = re.compile(rf"[\"']({'|'.join(sorted(map(re.escape, terms)))})[\"']")
+    assert quoted.search('if purpose == "partner-contact":')
+    met = [
+        f"{name_of(path)}: {found[0]}"
+        for path in SHIPPED
+        for pattern in (words, quoted)
+        if (found := pattern.search(path.read_text(encoding="utf-8")))
+    ]
+    assert not met, f"take it from the bundle: {met}"
+
+
 # Messages hold no person: an f-string of a raised error may not show what could name one.
 
 #: Last part of a name whose value can be personal, in rooms that handle people.

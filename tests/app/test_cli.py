@@ -14,10 +14,12 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 from tests.app.conftest import ROOT, Kept, put
 
 from kept import deployment
 from kept.model.plan import Mode
+from kept.policy.bundle import load
 
 #: What the example database holds about its people; no output may.
 PEOPLE = ("ana@example.org", "ANA@EXAMPLE.ORG", "Ana Example", "Ben", "ben@", "run on my machine")
@@ -72,6 +74,22 @@ def test_a_new_deployment_writes_nothing_and_shows_the_text_alone(
     assert ran.status == 2
     assert "kept.toml:" in ran.err
     assert '"P30D"' in ran.err
+
+
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in ROOT.glob("policies/*/policy.yml")))
+def test_new_speaks_the_words_of_every_bundle(kept: Kept, tmp_path: Path, name: str) -> None:
+    ran = kept("new", tmp_path / "made", "--bundle", ROOT / "policies" / name)
+    assert ran.status == 0, ran.err
+    bundle = load(ROOT / "policies" / name)
+    datamap = yaml.safe_load((tmp_path / "made" / "datamap" / "example.yml").read_text("utf-8"))
+    assert datamap["country"] == bundle.organisation.country
+    for dataset in datamap["datasets"].values():
+        (activity,) = dataset["activities"]
+        uses = bundle.activities[activity].categories
+        labels = [f["category"] for f in dataset["fields"].values() if "category" in f]
+        within = bundle.vocabulary.within
+        assert any(within("categories", c, use) for c in labels for use in uses), dataset["title"]
+        assert dataset["retention"] in bundle.retention
 
 
 def test_new_leaves_alone_what_is_there(kept: Kept, tmp_path: Path) -> None:

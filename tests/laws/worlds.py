@@ -282,6 +282,15 @@ def bundles() -> dict[str, policy_bundle.Bundle]:
     return {path.name: policy_bundle.load(path) for path in found}
 
 
+def regions_of(bundle: policy_bundle.Bundle, a: Activity) -> tuple[str, ...]:
+    """Regions in which an activity has a basis, one for each basis; those that the bundle names."""
+    found: dict[str | None, str] = {}
+    for region in bundle.regions:
+        found.setdefault(basis_in(bundle.vocabulary, a, region), region)
+    found.pop(None, None)
+    return tuple(found.values())
+
+
 # The oracle.
 
 

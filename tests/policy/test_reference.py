@@ -1,13 +1,16 @@
-"""The reference bundle, and its anchors against the original where that is at hand."""
+"""The bundles of policies/, and their anchors against the original where that is at hand."""
 
 from __future__ import annotations
 
 import functools
 import json
+from pathlib import Path
 
 from tests._skips import SHARED, needs_shared
 from tests.policy.conftest import REFERENCE
 
+from kept.decide.use import Rules, use
+from kept.model.decision import Ask, Facts
 from kept.policy import anchors, clauses, render, textfile, yamlfile
 from kept.policy.bundle import Bundle
 
@@ -119,3 +122,50 @@ def test_the_text_is_in_our_own_words() -> None:
     units = anchors.units(original, reference().splitter_exceptions).values()
     copied = [unit for unit in units if len(unit.split()) > 6 and unit in ours]
     assert copied == []
+
+
+# The second bundle: its original is ours, and in another language.
+
+HUTS = REFERENCE.parent / "huettenbund"
+HUTS_ORIGINAL = Path(__file__).parent / "huettenbund.txt"
+
+
+@functools.cache
+def huts() -> Bundle:
+    rows = yamlfile.read(HUTS / "clauses.yml").value
+    names = {name for row in rows.values() for name in row.get("controls", ())}
+    bundle, problems = clauses.check_directory(HUTS, names)
+    assert problems == []
+    assert bundle is not None
+    return bundle
+
+
+def test_the_second_bundle_is_unlike_the_first() -> None:
+    mine, other = huts(), reference()
+    assert 45 <= len(mine.clauses) <= 70
+    for what in ("clauses", "activities", "retention", "recipients", "links", "forms", "choices"):
+        assert not set(getattr(mine, what)) & set(getattr(other, what)) - {"contact"}, what
+    assert {s.id for s in mine.sections}.isdisjoint(s.id for s in other.sections)
+    assert mine.languages != other.languages
+    assert mine.regions != other.regions
+    assert {r.keep for r in mine.retention.values()} > {"P30D", "P3Y", "P6M", "P7Y"}
+
+
+def test_every_anchor_of_the_second_bundle_matches_its_original() -> None:
+    original = HUTS_ORIGINAL.read_text(encoding="utf-8")
+    assert anchors.check(huts(), original) == []
+    problems = anchors.check(huts(), original.replace("Kurznachricht", "Nachricht"))
+    assert [p.what for p in problems if "is not the one that was hashed" in p.what]
+
+
+def test_a_recipient_may_be_named_instead_of_its_lane() -> None:
+    bundle = huts()
+    assert bundle.activities["magazine"].recipients == ("druckerei",)
+    assert bundle.vocabulary.within("recipients", "druckerei", "provider")
+    # Its place in the tree stands once among the rules: with the recipient itself.
+    assert "druckerei" not in bundle.rules()["terms"]["recipients"]
+    rules = Rules.of(bundle)
+    known = Facts(frozenset(("contract",)))
+    for recipient, allow in (("druckerei", True), ("rechenwerk", False), ("provider", False)):
+        ask = Ask("magazine", "contact.address", "office", recipient, "CH")
+        assert use(rules, ask, known).allow is allow

@@ -297,7 +297,7 @@ class Controller:
     @property
     def texts(self) -> Texts:
         """Texts of others, in which people may be named."""
-        return Texts(self.datamap, self._stores, self.locator.veil)
+        return Texts(self.datamap, self._stores, self.locator.veil, self.bundle.vocabulary)
 
     def covering(
         self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
@@ -305,8 +305,9 @@ class Controller:
         """What covers other people in her rows, for one answer; `own` are all rows of hers."""
         organisation = self.bundle.organisation
         return others.covering(
-            self.datamap, self._stores, people, own, (organisation.email,), organisation.country
-        )
+            self.datamap, self._stores, people, own, (organisation.email,), organisation.country,
+            self.bundle.vocabulary,
+        )  # fmt: skip
 
     def isolation(self) -> Iterator[isolating.Sealing]:
         """For every dataset with retained rows: what of them can be read, and by whom; counts."""
@@ -526,7 +527,7 @@ class Controller:
 
 def _own(bundle: Bundle) -> System:
     """Kept itself as a system of the map; its tables serve the activities that carry out rights."""
-    rights = tuple(a.id for a in bundle.activities.values() if a.purpose == "rights")
+    rights = tuple(a.id for a in bundle.serving("rights"))
     datasets = {n: replace(d, activities=rights) for n, d in SYSTEM.datasets.items()}
     return replace(SYSTEM, datasets=datasets)
 

@@ -21,6 +21,7 @@ from kept.model.select import KeyTable, Select
 from kept.records.locator import Veil
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
+from kept.terms.vocabulary import Vocabulary
 
 #: (kind, value), as `model.redact` takes them.
 Needle = tuple[str, str]
@@ -63,9 +64,13 @@ class Texts:
     """The stores, as far as people may be named in texts that are not theirs."""
 
     def __init__(
-        self, datamap: DataMap, stores: Mapping[str, Store], veil: Callable[[], Veil]
+        self,
+        datamap: DataMap,
+        stores: Mapping[str, Store],
+        veil: Callable[[], Veil],
+        words: Vocabulary,
     ) -> None:
-        self._datamap, self._stores, self._veil = datamap, stores, veil
+        self._datamap, self._stores, self._veil, self._words = datamap, stores, veil, words
 
     def mentions(
         self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
@@ -83,7 +88,8 @@ class Texts:
         known = [{(i.kind, i.normalised): i for i in one} for one in people]
         if searched(self._datamap):
             said = naming.identifiers(self._datamap, self._stores, own)
-            for who, one in (*said, *naming.names(self._datamap, self._stores, own)):
+            named = naming.names(self._datamap, self._stores, own, self._words)
+            for who, one in (*said, *named):
                 known[who].setdefault((one.kind, one.value), one)
         return [list(one.values()) for one in known]
 

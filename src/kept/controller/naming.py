@@ -12,7 +12,7 @@ from kept.model.select import KeyTable, by_key
 from kept.model.values import Value
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
-from kept.terms.vocabulary import SHIPPED
+from kept.terms.vocabulary import Vocabulary
 
 #: What the map says of a field that names somebody else.
 THEIRS: Final = ("staff", "person")
@@ -39,13 +39,16 @@ def identifiers(
 
 
 def names(
-    datamap: DataMap, stores: Mapping[str, Store], own: Mapping[Place, KeyTable]
+    datamap: DataMap,
+    stores: Mapping[str, Store],
+    own: Mapping[Place, KeyTable],
+    words: Vocabulary,
 ) -> list[tuple[int, Identifier]]:
-    """(person, name) as her own rows say it."""
+    """(person, name) as her own rows say it; `words` are those of the policy."""
     told: dict[tuple[int, str], None] = {}
     for place, table in own.items():
         fields = datamap.dataset(*place).fields.values()
-        named = tuple(f.name for f in fields if _name(f) and f.others not in THEIRS)
+        named = tuple(f.name for f in fields if _name(f, words) and f.others not in THEIRS)
         for who, _, value in _said(stores, place, table, named):
             if isinstance(value, str) and value.strip():
                 told[who, value.strip()] = None
@@ -85,15 +88,15 @@ def _said(
                     yield who, name, row[i]
 
 
-def kind_of(item: Field) -> str | None:
+def kind_of(item: Field, words: Vocabulary) -> str | None:
     """By which kind of identifier a field names somebody: an address, a number, a name."""
     if item.identifies in ("email", "phone", "name"):
         return item.identifies
-    return "name" if _name(item) else None
+    return "name" if _name(item, words) else None
 
 
-def _name(item: Field) -> bool:
-    return item.identifies == "name" or SHIPPED.is_name(item.category)
+def _name(item: Field, words: Vocabulary) -> bool:
+    return item.identifies == "name" or words.is_name(item.category)
 
 
 def _identifier(kind: str, value: Value) -> Identifier | None:

@@ -21,6 +21,7 @@ from kept.model.select import KeyTable, Select
 from kept.model.values import Value, normal
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
+from kept.terms.vocabulary import Vocabulary
 
 
 @dataclass(slots=True)
@@ -104,9 +105,10 @@ def covering(
     own: Mapping[Place, KeyTable],
     public: Iterable[str],
     country: str,
+    words: Vocabulary,
 ) -> Covering:
     """For one answer. `own` are all rows of hers, those that stay among them; `public` the
-    addresses of the organisation, `country` (ISO 3166) where it sits.
+    addresses of the organisation, `country` (ISO 3166) where it sits, `words` those of its policy.
     """
     ruled = {place: rules(datamap, place) for place in own}
     written = [place for place in own if texts(datamap.dataset(*place))]
@@ -125,11 +127,11 @@ def covering(
         ends[rule] = frozenset(_values(stores, rule, own))
     hers = [(one.kind, one.value) for person in people for one in person]
     hers += [(one.kind, one.value) for _, one in naming.identifiers(datamap, stores, own)]
-    hers += [(one.kind, one.value) for _, one in naming.names(datamap, stores, own)]
+    hers += [(one.kind, one.value) for _, one in naming.names(datamap, stores, own, words)]
     theirs: list[tuple[str, str]] = []
     for place, _ in staff(datamap).items() if written or searched else ():
         try:
-            theirs += _staff(datamap, stores, place)
+            theirs += _staff(datamap, stores, place, words)
         except StoreError as problem:
             made.unreached[place[0]] = f"whose names are those of staff is not known: {problem}"
     numbers = [datamap.systems[place[0]].country for place in own]
@@ -154,13 +156,13 @@ def _values(
 
 
 def _staff(
-    datamap: DataMap, stores: Mapping[str, Store], place: Place
+    datamap: DataMap, stores: Mapping[str, Store], place: Place, words: Vocabulary
 ) -> Iterator[tuple[str, str]]:
     """(kind, value) of what names the people of a dataset."""
     dataset, store = datamap.dataset(*place), stores.get(place[0])
     if store is None or store.abilities.word or not store.abilities.able(place[1], "search"):
         return
-    kinds = {f.name: kind for f in dataset.fields.values() if (kind := naming.kind_of(f))}
+    kinds = {f.name: kind for f in dataset.fields.values() if (kind := naming.kind_of(f, words))}
     if not kinds:
         return
     select = Select(

@@ -237,7 +237,8 @@ class Rules:
         checks += dict.fromkeys(self._ground(ask.purpose, *row) for row in strictest)
         for fact in dict.fromkeys(fact for a, _ in rows for fact in sorted(a.requires)):
             place = self.layout.place[fact]
-            checks.append(Check("requires", f"`{fact}` is missing", needs=place))
+            if all(check.needs != place for check in checks):  # the basis itself may ask for it
+                checks.append(Check("requires", f"`{fact}` is missing", needs=place))
         activity, basis = rows[0]
         reason = f"allowed by `{activity.id}` on {basis.replace('-', ' ')}"
         clauses = self._named(a for a, _ in rows)

@@ -146,7 +146,7 @@ def contact_points_held_once(
 def references_resolve(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """Every cross-reference of the shown text leads to a part of it."""
     text = (controller.bundle_directory / "text.md").read_text("utf-8")
-    codes = set(re.findall(r"\{section=([A-Z]+)\}", text))
+    codes = set(re.findall(r"\{section=([A-Z][A-Z0-9]*)\}", text))
     named = {words: r.section for words, r in controller.bundle.references.items()}
     count = 0
     for target in [*re.findall(r"\{ref:([^}]+)\}", text), *named]:

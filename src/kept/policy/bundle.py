@@ -115,6 +115,11 @@ class Bundle:
         named = (*(r.keep_choice for r in self.retention.values()), *(x.keep_choice for x in laws))
         return frozenset(name for name in named if name is not None)
 
+    def serving(self, purpose: str) -> tuple[Activity, ...]:
+        """The activities for a purpose or one below it, in the order of the file."""
+        within = self.vocabulary.within
+        return tuple(a for a in self.activities.values() if within("purposes", a.purpose, purpose))
+
     def status(self, clause: str) -> Status:
         """The status that counts: `open` as long as a choice it depends on is not made."""
         return "open" if clause in self.waiting else self.clauses[clause].status
@@ -149,7 +154,14 @@ class Bundle:
             "modes": {clause.id: clause.mode for clause in self.clauses.values()},
             "choices": {choice.name: _json(choice.value) for choice in self.choices.values()},
             # Where a term of the bundle's own stands in its tree decides what lies within what.
-            "terms": {kind: _own_terms(self.vocabulary, kind) for kind in KINDS},
+            "terms": {
+                kind: {
+                    term: parent
+                    for term, parent in _own_terms(self.vocabulary, kind).items()
+                    if kind != "recipients" or term not in self.recipients
+                }
+                for kind in KINDS
+            },
             "sites": list(self.sites),
             "regions": list(self.regions),
             "activities": _json(self.activities),
@@ -235,6 +247,7 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
     problems += neither
     if problems or vocabulary is None:
         return None, sorted(problems, key=lambda p: p.place)
+    vocabulary = parts.with_recipients(vocabulary, recipients)
     policy = files["policy"]
     top = policy.value
     bundle = Bundle(

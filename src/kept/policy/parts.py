@@ -209,6 +209,17 @@ def recipients(file: File) -> tuple[dict[str, Recipient], list[Problem]]:
     return found, problems
 
 
+def with_recipients(words: Vocabulary, found: Mapping[str, Recipient]) -> Vocabulary:
+    """The vocabulary in which each recipient is a word below its lane.
+
+    So an activity may name one of them instead of the whole lane. One whose lane is not there
+    is left out; so is one that has the name of a lane.
+    """
+    lanes = words.recipients
+    own = [Term(r.id, r.lane, r.name) for r in found.values() if r.lane in lanes]
+    return words.with_terms({"recipients": [term for term in own if term.id not in lanes]})
+
+
 def links(file: File) -> dict[str, Link]:
     """The links, by id."""
     return {

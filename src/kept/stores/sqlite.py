@@ -295,6 +295,8 @@ class SQLiteSession(SqlSession):
                 raise refusal(self.store.system, made, one)
         text, params = statements.compiled("change", made, lambda built: built[1])
         changed = self._execute(dataset, text, params).rowcount
+        if changed < 0:  # the driver does not count after WITH
+            changed = int(self._execute(dataset, "SELECT changes()").fetchone()[0])
         return Counts(found if made.counts else 0, found - counted() if hidden else changed)
 
     def _mark(self, step: str) -> bool:

@@ -16,6 +16,7 @@ from kept.app import jobs
 from kept.app.commands.common import COMMON, Common, as_called, moment, shipped
 from kept.app.commands.demo import stopped
 from kept.app.commands.mapping import look
+from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.custodian import FileCustodian
 from kept.database import Database
@@ -67,8 +68,9 @@ def doctor(*, common: Common = COMMON) -> int:
         )
     ]
     for check in checks:
-        fixes = [as_called(fix, common.dir) for fix in check.fixes]
-        words += [f"{check.name}: {fix}" for fix in fixes]
+        for fix in check.fixes:
+            exact = isinstance(fix, Exact)
+            words.append(fix if exact else f"{check.name}: {as_called(fix, common.dir)}")
     bad = [c for c in checks if c.ok is False]
     waiting = [c.name for c in checks if c.ok is None]
     if bad:
@@ -216,7 +218,7 @@ def _jobs(config: Deployment, database: Database) -> _Check:
 
 def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
     try:
-        datamap, problems, unreached, notes = look(config)
+        datamap, problems, unreached, notes, slow = look(config)
     except KeptError as problem:
         yield _failed("map", problem)
         return
@@ -230,6 +232,10 @@ def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
             words = f"answers; mode {system.mode.value}, {len(system.datasets)} datasets mapped"
             said = [one for where, one in notes if where == name]
             yield _Check(f"system {name}", True, "; ".join((words, *said)))
+    if slow:
+        helps = [part for one in slow for part in (one.words, Exact(f"  {one.statement}"))]
+        words = f"searches for a person that read a whole large table: {len(slow):,}"
+        yield _Check("indexes", None, words, helps)
     if problems:
         yield _Check("map", False, many(len(problems), "problem"), [str(p) for p in problems])
     else:

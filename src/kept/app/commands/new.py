@@ -16,6 +16,7 @@ from kept.deployment import FILE
 from kept.errors import UsageError
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
+from kept.policy.shapes import Activity
 
 _EXAMPLE: Final = "example.sqlite3"
 _NEXT: Final = (
@@ -85,14 +86,18 @@ def new(
 
 
 def _reference() -> Path:
+    """The bundle that policies/.default names."""
     root = clone()
-    if root is None or not (root / "policies" / "interop.io").is_dir():
-        raise UsageError(
-            "there is no reference bundle here",
-            expected="the folder policies/ of a clone, beside src/",
-            fix="name a bundle with --bundle DIR",
-        )
-    return root / "policies" / "interop.io"
+    try:
+        if root is not None:
+            return root / "policies" / (root / "policies" / ".default").read_text("utf-8").strip()
+    except OSError:
+        pass
+    raise UsageError(
+        "there is no reference bundle here",
+        expected="the folder policies/ of a clone, beside src/",
+        fix="name a bundle with --bundle DIR",
+    )
 
 
 _IGNORED: Final = """\
@@ -153,7 +158,9 @@ map = "datamap/example.yml"
 
 
 def _map(bundle: Bundle) -> str:
-    person, message, purchase = ("contact", "free-text", "transaction.paid")
+    person, message, purchase = (
+        _word(bundle, word) for word in ("contact", "free-text", "transaction.paid")
+    )
     return f"""\
 system: example
 title: Example database
@@ -179,7 +186,7 @@ datasets:
     fields:
       message_id: {{type: integer, nullable: false}}
       customer_id: {{type: integer, category: identifier.account}}
-      words: {{category: free-text, free_text: redact}}
+      words: {{category: {message}, free_text: redact}}
       sent_at: datetime
     links:
       - {{fields: [customer_id], to: customer, on: [customer_id], kind: owned-by}}
@@ -192,12 +199,21 @@ datasets:
     fields:
       purchase_id: {{type: integer, nullable: false}}
       customer_id: {{type: integer, category: identifier.account, nullable: false}}
-      title: {{category: transaction.paid}}
-      price: {{type: decimal, category: transaction.paid}}
+      title: {{category: {purchase}}}
+      price: {{type: decimal, category: {purchase}}}
       made_at: datetime
     links:
       - {{fields: [customer_id], to: customer, on: [customer_id], kind: owned-by}}
 """
+
+
+def _word(bundle: Bundle, category: str) -> str:
+    """A category as the activities of the bundle name it: itself, or the first below it."""
+    named = [c for a in _serving(bundle) for c in a.categories]
+    within = bundle.vocabulary.within
+    if any(within("categories", category, c) for c in named):
+        return category
+    return next((c for c in named if within("categories", c, category)), category)
 
 
 def _class(bundle: Bundle, category: str) -> str:
@@ -214,10 +230,16 @@ def _activities(bundle: Bundle, category: str) -> str:
     within = bundle.vocabulary.within
     names = [
         a.id
-        for a in bundle.activities.values()
+        for a in _serving(bundle)
         if any(within("categories", category, c) for c in a.categories)
     ]
     return f"[{', '.join(names[:1])}]"
+
+
+def _serving(bundle: Bundle) -> list[Activity]:
+    """Activities for which data is collected: not those that touch whatever is held."""
+    touching = {a.id for purpose in ("rights", "storage") for a in bundle.serving(purpose)}
+    return [a for a in bundle.activities.values() if a.id not in touching]
 
 
 _TABLES: Final = """\

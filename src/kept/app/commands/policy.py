@@ -159,7 +159,7 @@ def _bundle(directory: Path | None, common: Common) -> Bundle:
         raise UsageError(
             "no bundle is named",
             expected="the directory of a bundle, or a deployment (--dir)",
-            fix="name one, for example policies/interop.io",
+            fix="name one, for example of the folder policies/ of a clone",
         )
     return deployment.read(common.directory).read_bundle()
 

@@ -35,6 +35,7 @@ from kept.app.commands.people import (
     packages,
     total,
 )
+from kept.app.commands.slow import briefly
 from kept.app.fit import Exact
 from kept.app.output import Output, many, table
 from kept.controller import Controller
@@ -255,7 +256,10 @@ def erase_command(
         others = also_open(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
         waits = _waits(common, bool(controller.doubts.all(case=answer.case)))
+        slow = [] if answer.executed else controller.inspect().unindexed()
     document = {**answer.document(), **below.document()}
+    if not answer.executed:
+        document["unindexed"] = [one.document() for one in slow]
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
         statements = {s: len(lines) for s, lines in answer.statements.items()}
@@ -278,7 +282,7 @@ def erase_command(
                 " to print them (they hold row keys)."
             )
     if not answer.executed:
-        words += [*to_do, *below.words()]
+        words += [*briefly(slow), *to_do, *below.words()]
     elif answer.complete:
         said = sum(s.word for s in answer.steps)
         words.append(

@@ -89,7 +89,9 @@ def withdrawals_stop_consent_only(
             if _since(controller, identifier, purpose, at):
                 continue
             looked += 1
-            if any(_allows(controller, ask, identifier, now) for ask in asks):
+            # Once she was erased her consent is gone as well: none is made up for nobody.
+            but = None if controller.subjects.find([identifier]) else "consent"
+            if any(_allows(controller, ask, identifier, now, but=but) for ask in asks):
                 yield Finding("the door", f"`{purpose}` is allowed although consent was withdrawn")
             for ask in others:
                 if not _allows(controller, ask, identifier, now) and _allows(

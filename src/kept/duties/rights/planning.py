@@ -145,8 +145,8 @@ def _once(controller: Controller, made: Plan, stayed: Mapping[Place, KeyTable]) 
 
 def _erasure_clause(controller: Controller) -> str:
     """The clause that promises erasure: the first of kind right whose activity is `rights`."""
-    for activity in controller.bundle.activities.values():
-        if activity.purpose == "rights" and activity.clauses:
+    for activity in controller.bundle.serving("rights"):
+        if activity.clauses:
             return activity.clauses[0]
     return next(iter(controller.bundle.clauses))
 

@@ -248,8 +248,8 @@ def _restricted(controller: Controller) -> Reason:
 
 def _clause(controller: Controller) -> str:
     """The first clause of the activity that carries out rights."""
-    for activity in controller.bundle.activities.values():
-        if activity.purpose == "rights" and activity.clauses:
+    for activity in controller.bundle.serving("rights"):
+        if activity.clauses:
             return activity.clauses[0]
     return next(iter(controller.bundle.clauses))
 
