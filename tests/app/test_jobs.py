@@ -119,6 +119,20 @@ def test_a_job_runs_once_a_day_and_says_so(world: Path) -> None:
     assert ran(world, NOW + 2 * DAY) == [("retain", "done")]
 
 
+def test_shredded_keys_go_for_good_on_the_day_that_was_named(world: Path) -> None:
+    ran(world, NOW + DAY)
+    with psycopg.connect(deployment.read(world).database) as c:
+        ends = "SELECT epoch, ends_on, destroyed_at IS NULL FROM key_epoch ORDER BY epoch"
+        ((first, day, there),) = c.execute(ends).fetchall()
+        assert there
+        at = dt.datetime.combine(day, dt.time(1), dt.UTC)
+        assert ran(world, at)[0] == ("retain", "done")
+        assert [(e, t) for e, _, t in c.execute(ends)] == [(first, False), (first + 1, True)]
+    # What is not shredded can be read as before.
+    with Controller.open(deployment.read(world)) as controller:
+        assert controller.cases.identifiers(controller.cases.all()[0]) == [[parse(EMAIL)]]
+
+
 def test_what_fails_is_shown_and_tried_again(world: Path, kept: Kept) -> None:
     (world / "shop.sqlite").rename(world / "away")
     (world / "shop.sqlite").write_bytes(b"no database")

@@ -88,6 +88,18 @@ def test_a_hold_placed_between_plan_and_first_write_is_kept(
     assert sql(world, "SELECT count(*) FROM note WHERE id = 1") == [(1,)]
 
 
+def test_tables_that_no_map_names_are_counted_in_the_answer(world: Path) -> None:
+    with Controller.open(deployment.read(world)) as controller:
+        seen = erasing.preview(controller, Request((ANA,), override="test"), NOW)
+        assert not [words for words in seen.warnings if "mapped" in words]
+    sql(world, "CREATE TABLE note_log (id INTEGER PRIMARY KEY, words TEXT)")
+    with Controller.open(deployment.read(world)) as controller:
+        answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
+    assert [words for words in answer.warnings if "mapped" in words] == [
+        "1 table of `shop` is not mapped, so not searched; `kept map check` names what is not mapped"
+    ]
+
+
 def _named_by_ben(world: Path) -> None:
     edit(world / "shop.yml", "free_text: true", "free_text: redact")
     sql(world, "UPDATE note SET words = 'ask ana@example.org' WHERE id = 2")

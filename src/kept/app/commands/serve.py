@@ -85,12 +85,13 @@ def serve(
 
 async def _serve(app: Any, address: str, port: int, ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM. One process: nothing is left when it is gone."""
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
     server: Any = Server(
         app, address=address, port=port, interface=Interfaces.ASGINL, websockets=False,
+        http=HTTPModes.http1,
         log_enabled=False,
         backlog=_BACKLOG, backpressure=_CONNECTIONS,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000),

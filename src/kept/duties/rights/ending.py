@@ -63,11 +63,14 @@ class EndAnswer:
 def expire(controller: Controller, now: dt.datetime) -> EndAnswer:
     """Let go what nothing keeps any more, as of `now`; the daily run, repeatable at any time.
 
+    Keys that were shredded go for good with the epoch whose planned end has come.
     UsageError where somebody's case is being carried out right now.
     """
     # No hold is placed between the judgement and the writing (`holds.place`).
     with controller.cases.everybody_alone():
-        return _expire(controller, now)
+        answer = _expire(controller, now)
+    controller.vault.turn(now)
+    return answer
 
 
 def due_today(controller: Controller, now: dt.datetime) -> EndAnswer:
