@@ -291,8 +291,11 @@ _SLOW_BODY = (
 
 @pytest.mark.parametrize(
     ("half", "answer"),
-    [("", b""), ("GET /privacy HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b""),
-     (_SLOW_BODY, b"408")],
+    [
+        ("", b""),
+        ("GET /privacy HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b""),
+        (_SLOW_BODY, b"408"),
+    ],
     ids=["nothing", "head", "body"],
 )
 def test_those_who_send_slowly_shut_nobody_out(

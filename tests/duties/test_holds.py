@@ -96,7 +96,8 @@ def test_tables_that_no_map_names_are_counted_in_the_answer(world: Path) -> None
     with Controller.open(deployment.read(world)) as controller:
         answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
     assert [words for words in answer.warnings if "mapped" in words] == [
-        "1 table of `shop` is not mapped, so not searched; `kept map check` names what is not mapped"
+        "1 table of `shop` is not mapped, so not searched;"
+        " `kept map check` names what is not mapped"
     ]
 
 
