@@ -46,6 +46,7 @@ class _Plan:
         if (self.spec.get("place"), self.spec.get("number")) != (place, number):
             return
         if self.spec["when"] == when:
+            Path(self.spec["fired"]).touch()
             if self.spec["how"] == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise error()

@@ -154,12 +154,17 @@ class Matrix:
         twin = self.twin(fault.right)
         self.anew(fault.right)
         before = self.town.actual()
-        spec = {"place": fault.place, "number": fault.number, "when": fault.when, "how": fault.how}
+        fired = self.town.directory / "fired"
+        spec = {
+            "place": fault.place, "number": fault.number, "when": fault.when, "how": fault.how,
+            "fired": str(fired),
+        }  # fmt: skip
         worker = self.nursery.run(*self.argv(fault.right, None), fault=spec)
         status = worker.wait()
         assert status == -signal.SIGKILL if fault.how == "kill" else status in (0, 1), (
             status, worker.out, worker.err,
         )  # fmt: skip
+        assert fired.exists(), "there is no such write"
         assert "Traceback" not in worker.err
         assert town.email(HER) not in worker.err.lower()
         assert not town.differing(
