@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from axe_playwright_python.base import AXE_FILE_PATH
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests import world as small
 
 from kept import deployment
@@ -84,6 +85,40 @@ def browser() -> Iterator[Browser]:
 
 def opened(browser: Browser, **settings: Any) -> BrowserContext:
     return browser.new_context(bypass_csp=False, **settings)
+
+
+def axe(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe-core finds amiss on the page as it stands: rule, and where."""
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.evaluate(AXE_FILE_PATH.read_text())
+    found = page.evaluate("axe.run().then(r => [r.violations, r.passes.length])")
+    assert found[1] > 3  # looked at nothing is not a pass
+    return [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found[0]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_axe_finds_nothing(
+    width: int, scheme: Any, browser: Browser, served: tuple[str, Path], packs: dict[str, str]
+) -> None:
+    context = opened(browser, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    amiss = {}
+    for address in (*(served[0] + path for path in PAGES), *packs.values()):
+        page.goto(address)
+        if found := axe(page):
+            amiss[address] = found
+    assert amiss == {}
+    context.close()
+
+
+def test_axe_finds_what_is_amiss(browser: Browser) -> None:
+    context = opened(browser)
+    page = context.new_page()
+    page.set_content("<html><body><img src=''><p style='color: #ccc'>Faint</p></body></html>")
+    rules = {rule for rule, _ in axe(page)}
+    assert {"image-alt", "color-contrast", "html-has-lang"} <= rules
+    context.close()
 
 
 def test_no_cookie_no_script_no_stranger(browser: Browser, served: tuple[str, Path]) -> None:

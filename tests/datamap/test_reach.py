@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import uuid
 
@@ -98,6 +99,16 @@ def test_one_look_up_by_email_then_every_table_by_its_number() -> None:
     assert orders.routes[0].keys == KeyTable(("user_id",), ((0, (7,)),))
     assert [join.to for join in lines.routes[0].path] == ["orders"]
     assert lines.routes[0].keys == KeyTable(("user_id",), ((0, (7,)),))
+
+
+def test_a_number_is_looked_for_in_texts_as_both_write_it() -> None:
+    users = Dataset("users", ("id",), {"id": Field("id", "decimal"), "email": email()})
+    orders = table("orders", Field("user_id", "text"), links=(owned("user_id", "users"),))
+    look = reach(one_system(users, orders), [[ANA]])
+    met = KeyTable(("id",), ((0, (decimal.Decimal("10.00"),)), (0, (decimal.Decimal("2.5"),))))
+    look = look.next({"shop": {"users": met}})
+    found = look.selects["shop"][1].routes[0].keys.rows
+    assert found == ((0, ("10.00",)), (0, ("10",)), (0, ("2.5",)))
 
 
 def test_a_number_that_the_link_holds_itself_needs_no_look_up() -> None:

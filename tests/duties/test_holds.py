@@ -6,6 +6,7 @@ import datetime as dt
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.world import NOW, sql
 #: The module; in its package the function of the same name stands in its place.
 erasing = importlib.import_module("kept.duties.rights.erase")
 ANA = (parse("email=ana@example.org"),)
+BEN = (parse("email=ben@example.org"),)
 LATER = NOW + dt.timedelta(hours=1)
 
 
@@ -31,28 +33,43 @@ def controller(world: Path) -> Iterator[Controller]:
         yield opened
 
 
-def place(controller: Controller, now: dt.datetime = NOW) -> Hold:
+def place(controller: Controller, now: dt.datetime = NOW, **what: Any) -> Hold:
     actor = controller.actors.of("Kim", "operator", now)
     return holds.place(
-        controller, ground="a dispute", clause="RET-10", actor=actor, now=now, person=ANA
-    )
+        controller, ground="a dispute", clause="RET-10", actor=actor, now=now,
+        **(what or {"person": ANA}),
+    )  # fmt: skip
 
 
+#: Holds that would keep rows of Ana.
+HOLDS = [{"person": ANA}, {"system": "shop"}, {"system": "shop", "dataset": "note"}]
+
+
+@pytest.mark.parametrize("what", HOLDS)
 def test_no_hold_is_placed_while_she_is_being_erased(
-    controller: Controller, monkeypatch: pytest.MonkeyPatch
+    what: dict[str, Any], controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cases, "_PATIENCE", 1)
     with (
         controller.cases.person_alone([ANA]),
-        pytest.raises(UsageError, match="is being carried out right now"),
+        pytest.raises(UsageError, match="being carried out right now"),
     ):
-        place(controller)
+        place(controller, **what)
     assert controller.holds.all(NOW) == []
-    assert place(controller).released_at is None
+    assert place(controller, **what).released_at is None
 
 
+def test_a_hold_on_a_table_waits_for_nobody_who_only_holds(controller: Controller) -> None:
+    place(controller)
+    place(controller, system="shop")
+    with controller.cases.person_alone([ANA]), controller.cases.person_alone([BEN]):
+        pass  # two erasures hold up neither each other nor later ones
+    assert len(controller.holds.all(NOW)) == 2
+
+
+@pytest.mark.parametrize("what", HOLDS)
 def test_a_hold_placed_between_plan_and_first_write_is_kept(
-    controller: Controller, world: Path, monkeypatch: pytest.MonkeyPatch
+    what: dict[str, Any], controller: Controller, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = erasing._drawn
     placed: list[Hold] = []
@@ -60,7 +77,7 @@ def test_a_hold_placed_between_plan_and_first_write_is_kept(
     def drawn(*given: object) -> object:
         made = real(*given)
         if not placed:
-            placed.append(place(controller))
+            placed.append(place(controller, **what))
         return made
 
     monkeypatch.setattr(erasing, "_drawn", drawn)

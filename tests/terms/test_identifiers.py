@@ -123,6 +123,39 @@ def test_no_spelling_is_somebody_elses_number() -> None:
     assert {"4930123456", "+4930123456", "004930123456", "+49 30 123456"} <= set(found)
 
 
+#: An address, and one of somebody else that careless changes of case make of it (UTR 36).
+LOOKALIKES = [
+    ("d\u0131lek@example.org", "dilek@example.org"),
+    ("D\u0130LEK@example.org", "dilek@example.org"),
+    ("stra\u00dfe@example.org", "strasse@example.org"),
+    ("\u017fue@example.org", "sue@example.org"),
+    ("\ufb01na@example.org", "fina@example.org"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), LOOKALIKES)
+def test_no_change_of_case_leads_to_somebody_elses_address(one: str, other: str) -> None:
+    assert normalise("email", one) != normalise("email", other)
+    assert not set(spellings(Identifier("email", one))) & set(spellings(Identifier("email", other)))
+
+
+def test_a_sign_that_becomes_a_letter_is_refused() -> None:
+    for text in ("mi\u212ae@example.org", "a\u037eb@example.org"):
+        with pytest.raises(IdentifierError):
+            normalise("email", text)
+
+
+@given(st.text(min_size=1, max_size=8).filter(lambda t: not t.isascii()))
+def test_letters_beyond_ascii_never_become_ascii(local: str) -> None:
+    try:
+        one = normalise("email", f"{local}@example.org")
+    except IdentifierError:
+        return
+    ascii_only = [t for t in spellings(Identifier("email", f"{local}@example.org")) if t.isascii()]
+    assert not one.isascii()
+    assert ascii_only == []
+
+
 def test_the_keyed_hash_is_hmac_sha256_over_kind_and_value() -> None:
     expected = hmac.new(b"key", b"email\x00ana@x.de", hashlib.sha256).digest()
     assert keyed_hash(b"key", Identifier("email", "ANA@X.DE")) == expected

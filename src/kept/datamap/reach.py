@@ -19,6 +19,7 @@ their own dataset (answers to an answer) are followed round by round until nothi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,7 +28,7 @@ from typing import Any, Final, TypeAlias
 from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner
 from kept.errors import MapError
 from kept.model.select import Join, KeyRow, KeyTable, Route, Select
-from kept.model.values import Type, Value, coerce, fold
+from kept.model.values import Type, Value, coerce, fold, forms
 from kept.terms.identifiers import Identifier, spellings
 
 #: (system, dataset).
@@ -515,14 +516,16 @@ class _Binder:
     def _values(self, way: _Way) -> Iterator[KeyRow]:
         assert way.need is not None
         for who, values in self._found.get(way.need, ()):
-            row = tuple(
-                coerce(values[column], to)
-                for column, to in zip(way.columns, way.types, strict=True)
-            )
-            if way.folded or way.exact:
-                row = tuple(fold(value) if isinstance(value, str) else value for value in row)
-            if None not in row:
-                yield who, row
+            if "text" not in way.types:
+                row = tuple(map(coerce, (values[c] for c in way.columns), way.types))
+                if None not in row:
+                    yield who, row
+                continue
+            held = [forms(values[c], to) for c, to in zip(way.columns, way.types, strict=True)]
+            for spelt in itertools.product(*held):
+                if way.folded or way.exact:
+                    spelt = tuple(fold(v) if isinstance(v, str) else v for v in spelt)
+                yield who, spelt
 
     def _identifiers(self, way: _Way) -> Iterator[KeyRow]:
         assert way.kind is not None

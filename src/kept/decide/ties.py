@@ -9,6 +9,7 @@ values and whatever the fields of the reference are.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -17,7 +18,7 @@ from kept.datamap.check import heirs
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner
 from kept.datamap.reach import Place
 from kept.model.select import Batch, Join, KeyTable, Route, Select, by_key
-from kept.model.values import Value, coerce, normal
+from kept.model.values import Value, forms, normal
 
 #: A key in the form in which equal keys are equal (model.values.normal).
 Key: TypeAlias = tuple[Value, ...]
@@ -251,10 +252,9 @@ def _route(dataset: Dataset, target: Dataset, link: Link, rows: Iterable[tuple[i
     at = [target.key.index(name) for name in link.on]
     keys = []
     for number, key in rows:
-        values = tuple(
-            coerce(key[i], dataset.fields[name].type) if name in dataset.fields else key[i]
+        held = [
+            forms(key[i], dataset.fields[name].type) if name in dataset.fields else (key[i],)
             for i, name in zip(at, link.fields, strict=True)
-        )
-        if None not in values:
-            keys.append((number, values))
+        ]
+        keys += [(number, values) for values in itertools.product(*held) if None not in values]
     return Route(KeyTable(link.fields, tuple(keys)))

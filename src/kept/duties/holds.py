@@ -49,7 +49,7 @@ def place(
     `ground` are words that she may read, `clause` the one of the policy that allows it, `until`
     the first day on which it holds no more. Raises UsageError for a clause, system or dataset
     that is not there, a clause by which nothing may stay, a hold on everything, or one without a
-    ground, and where an erasure of her is being carried out.
+    ground, and where an erasure of rows that it may keep is being carried out.
     """
     clauses, allowed = controller.bundle.clauses, allowing(controller.bundle)
     expected = f"one by which data may stay: {', '.join(allowed)}" if allowed else None
@@ -73,10 +73,11 @@ def place(
             f"`{system}` has no such dataset",
             expected=f"one of {', '.join(sorted(systems[system].datasets))}",
         )
-    # An erasure of her that is under way has counted what is held: either it is over before the
-    # hold begins, or it sees it. Nobody is told of a hold that came too late to keep anything.
+    # An erasure that is under way has counted what is held: either it is over before the hold
+    # begins, or it sees it. Nobody is told of a hold that came too late to keep anything.
+    cases = controller.cases
     with (
-        controller.cases.person_alone([person]),
+        cases.person_alone([person]) if person else cases.everybody_alone(),
         controller.database.connection() as connection,
     ):
         subject = controller.subjects.of(person, now, connection=connection) if person else None

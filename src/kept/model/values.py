@@ -72,6 +72,19 @@ def normal(value: Value) -> Value:
     return value
 
 
+def forms(value: Value, to: Type) -> tuple[Value, ...]:
+    """Every form in which a column of type `to` may hold a key: `coerce`, the likeliest first.
+
+    A number written down as text stands with or without the places behind its point: 1, 1.0.
+    """
+    found = [coerce(value, to)]
+    if to == "text" and isinstance(value, (decimal.Decimal, float)):
+        number = decimal.Decimal(str(value))
+        if number.is_finite():
+            found.append(format(number.normalize(), "f"))
+    return tuple(dict.fromkeys(v for v in found if v is not None))
+
+
 def coerce(value: Value, to: Type) -> Value:
     """The value as a column of type `to` would hold it; None where it cannot hold it.
 

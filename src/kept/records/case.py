@@ -12,7 +12,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 
@@ -52,6 +52,8 @@ _WORDS: Final = b"words"
 _SAME: Final = "same-person"
 #: Seconds for which a second process waits for a case that is being carried out.
 _PATIENCE: Final = 5
+#: The lock that everybody who writes rows of people shares ("kepe" in ASCII).
+_EVERYBODY: Final = 0x6B657065
 #: What sealed data begins with; words of cases from before they were sealed begin otherwise.
 _SEAL: Final = b"\x01"
 
@@ -229,24 +231,45 @@ class Cases(Steps):
         macs = {case_mac(self._vault, i)[:8] for one in people for i in one}
         # In one order everywhere, so that two never wait for each other.
         at = sorted(int.from_bytes(mac, "big", signed=True) for mac in macs)
+        with self._locked(
+            "SELECT pg_advisory_lock_shared(%s) UNION ALL"
+            " SELECT pg_advisory_lock(n) FROM unnest(%s::bigint[]) n",
+            (_EVERYBODY, at),
+            "another case of the same person, or a hold on a whole system, is being carried out"
+            " right now",
+        ):
+            yield
+
+    @contextmanager
+    def everybody_alone(self) -> Iterator[None]:
+        """All people for this process only: nobody's rows are being written meanwhile. Who waits
+        too long gets UsageError.
+        """
+        with self._locked(
+            "SELECT pg_advisory_lock(%s)",
+            (_EVERYBODY,),
+            "somebody's case is being carried out right now",
+        ):
+            yield
+
+    @contextmanager
+    def _locked(self, text: LiteralString, at: Sequence[Any], met: str) -> Iterator[None]:
         with self._database.connection() as c:
             try:
                 c.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
-                c.execute("SELECT pg_advisory_lock(n) FROM unnest(%s::bigint[]) n", (at,))
+                c.execute(text, at)
+                # Of the session, so that no transaction stays open as long as stores work.
                 c.commit()
             except psycopg.errors.LockNotAvailable:
                 c.rollback()
                 c.execute("SELECT pg_advisory_unlock_all()")
                 c.commit()
-                raise UsageError(
-                    "another case of the same person is being carried out right now",
-                    fix="wait until that is done, then run this again",
-                ) from None
+                raise UsageError(met, fix="wait until that is done, then run this again") from None
             try:
                 yield
             finally:
-                with suppress(psycopg.Error):
-                    c.execute("SELECT pg_advisory_unlock(n) FROM unnest(%s::bigint[]) n", (at,))
+                with suppress(psycopg.Error):  # a lost connection has given it back already
+                    c.execute("SELECT pg_advisory_unlock_all()")
                     c.commit()
 
     def identify(

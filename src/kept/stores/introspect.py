@@ -67,6 +67,34 @@ _COLLATED: Final = sa.text(
     """
 )
 
+#: Foreign keys by which an engine changes the referring rows itself when others go.
+_ALONG: Final = sa.text(
+    """
+    SELECT tn.nspname, t.relname, fn.nspname, f.relname,
+           (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(c.conkey)
+              WITH ORDINALITY AS k (attnum, n) JOIN pg_catalog.pg_attribute a
+              ON a.attrelid = c.conrelid AND a.attnum = k.attnum),
+           (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(c.confkey)
+              WITH ORDINALITY AS k (attnum, n) JOIN pg_catalog.pg_attribute a
+              ON a.attrelid = c.confrelid AND a.attnum = k.attnum)
+    FROM pg_catalog.pg_constraint c
+    JOIN pg_catalog.pg_class t ON t.oid = c.confrelid
+    JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
+    JOIN pg_catalog.pg_class f ON f.oid = c.conrelid
+    JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace
+    WHERE c.contype = 'f' AND c.confdeltype IN ('c', 'n', 'd')
+    ORDER BY c.conrelid, c.conname
+    """
+)
+_SQLITE_ALONG: Final = sa.text(
+    """
+    SELECT lower(f."table"), m.name, f.id, f."from", f."to"
+    FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f
+    WHERE m.type = 'table' AND upper(f.on_delete) IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+    ORDER BY m.name, f.id, f.seq
+    """
+)
+
 _POSTGRESQL_TYPES: Final[Mapping[str, Type]] = {
     "int2": "integer", "int4": "integer", "int8": "integer", "numeric": "decimal",
     "float4": "real", "float8": "real", "bool": "boolean", "date": "date",
@@ -109,6 +137,10 @@ def postgresql(connection: sa.Connection, names: Collection[str] | None = None) 
     asked = {"schemas": schemas, "everything": wanted is None, "names": sorted(wanted or ())}
     for row in connection.execute(_FACTS, asked):
         facts.setdefault((row[0], row[1]), []).append(row[2:])
+    along: dict[tuple[str, str], list[Along]] = {}
+    for to_schema, to, own_schema, own, fields, on in connection.execute(_ALONG):
+        one = Along(own_schema, own, tuple(fields), tuple(on))
+        along.setdefault((to_schema, to), []).append(one)
     tables: dict[str, Table] = {}
     for schema in schemas:
         here = {table: rows for (s, table), rows in facts.items() if s == schema}
@@ -139,7 +171,7 @@ def postgresql(connection: sa.Connection, names: Collection[str] | None = None) 
                 physical=("tableoid", "ctid") if rows[0][0] in ("r", "p") else (),
                 default_schema="public",
             )  # fmt: skip
-            tables[table.dataset] = table
+            tables[table.dataset] = replace(table, along=tuple(along.get(at, ())))
     return tables
 
 
@@ -189,6 +221,9 @@ def sqlite(connection: sa.Connection, names: Collection[str] | None = None) -> d
     rowless = {
         row[1] for row in connection.exec_driver_sql("PRAGMA main.table_list") if row[4] == 1
     }
+    along: dict[str, dict[tuple[str, int], list[tuple[str, str | None]]]] = {}
+    for to, table_name, number, own, on in connection.execute(_SQLITE_ALONG):
+        along.setdefault(to, {}).setdefault((table_name, number), []).append((own, on))
     tables: dict[str, Table] = {}
     for name in sorted(there):
         if names is not None and name not in names:
@@ -223,7 +258,13 @@ def sqlite(connection: sa.Connection, names: Collection[str] | None = None) -> d
             physical=tuple(free[:1]) if name not in views and name not in rowless else (),
             default_schema=None,
         )  # fmt: skip
-        tables[name] = table
+        # A reference that names no columns is to the primary key.
+        reached = tuple(
+            Along(None, at, tuple(own for own, _ in pairs),
+                  tuple(on or keyed[i] for i, (_, on) in enumerate(pairs)))
+            for (at, _), pairs in along.get(name.lower(), {}).items()
+        )  # fmt: skip
+        tables[name] = replace(table, along=reached)
     return tables
 
 

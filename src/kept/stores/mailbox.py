@@ -337,10 +337,11 @@ class _Post:
         parts = urlsplit(url)
         self._system = system
         try:
-            port = parts.port
+            port: int | None = parts.port or 0
         except ValueError:
             port = None
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.password:
+        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and not parts.password
+        if not usable or parts.hostname is None or port is None:
             raise ConfigError(
                 f"the `url` of [systems.{system}] is no mail server",
                 expected="smtp://host:587 (STARTTLS), smtps://host, or a folder for the letters",

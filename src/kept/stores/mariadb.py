@@ -22,7 +22,8 @@ from kept.model.plan import Counts, Obstacle
 from kept.model.residue import Needles, Residue, Scrub
 from kept.stores import introspect, residue_mariadb
 from kept.stores import link_mariadb as link
-from kept.stores.columns import Along, Table
+from kept.stores.along import looks, refusal
+from kept.stores.columns import Table
 from kept.stores.dialects import MARIADB
 from kept.stores.link_mariadb import Connection, Cursor, InUse, SSCursor, pymysql, shut
 from kept.stores.obstacles import Refused, obstacle
@@ -342,32 +343,12 @@ class MariaDBSession(SqlSession):
         if made.counts:
             rows, _ = self._execute(dataset, *statements.compiled("count", made, count))
             found = rows[0][0]
-        if made.deletes:
-            self._nothing_along(made)
+        for one, look in looks(statements, made):
+            if self._execute(dataset, *look)[0][0][0]:
+                self._abandon()
+                raise refusal(self.store.system, made, one)
         _, changed = self._execute(dataset, *statements.compiled("change", made, change))
         return Counts(found=found, changed=changed)
-
-    def _nothing_along(self, made: Written) -> None:
-        """Refuse a deletion by which the engine would delete or empty rows of other tables."""
-        for along in made.table.along:
-
-            def any_(built: Built, along: Along = along) -> sa.ClauseElement:
-                return sa.select(sa.exists(_reached(made.table, along, built[0])))
-
-            use = f"along {along}"
-            rows, _ = self._execute(
-                made.table.dataset, *self.store.statements_of.compiled(use, made, any_)
-            )
-            if rows[0][0]:
-                problem = Refused(
-                    f"`{self.store.system}.{made.table.dataset}`",
-                    made.table.dataset,
-                    "foreign-key",
-                    f"rows of `{along.table}` refer to rows that would go, and the engine would"
-                    " delete or empty them by itself",
-                )
-                self._abandon()
-                raise problem
 
     def _mark(self, step: str) -> bool:
         self.store.make_marker()
@@ -419,26 +400,3 @@ class MariaDBSession(SqlSession):
         elif self._begun and self._connection.open:
             self._abandon()
         self.store.give_back(self._connection, self.write)
-
-
-def _reached(table: Table, along: Along, where: Sequence[Any]) -> sa.Select[Any]:
-    """Rows of another table (or others of the same) that refer to rows that would go."""
-    names = {*along.fields, *(table.key if along.table == table.name else ())}
-    other = sa.table(
-        sa.quoted_name(along.table, quote=True),
-        *(sa.column(sa.quoted_name(n, quote=True)) for n in sorted(names)),
-        schema=None if along.schema is None else sa.quoted_name(along.schema, quote=True),
-    ).alias("other")
-
-    def going(names: Sequence[str]) -> sa.Select[Any]:
-        return sa.select(*(table.clause.c[n] for n in names)).where(*where)
-
-    def among(mine: Sequence[str], theirs: Sequence[str]) -> sa.ColumnElement[bool]:
-        sides = [other.c[n] for n in mine]
-        left = sides[0] if len(sides) == 1 else sa.tuple_(*sides)
-        return left.in_(going(theirs).correlate(None))
-
-    one: sa.ColumnElement[Any] = sa.literal_column("1")
-    met = sa.select(one).select_from(other).where(among(along.fields, along.on))
-    own = along.schema is None and along.table == table.name and table.key
-    return met.where(sa.not_(among(table.key, table.key))) if own else met

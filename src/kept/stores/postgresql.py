@@ -26,7 +26,8 @@ from kept.model.plan import Counts, Obstacle
 from kept.model.residue import Needles, Residue, Scrub
 from kept.stores import introspect
 from kept.stores import residue_postgresql as left
-from kept.stores.columns import Table
+from kept.stores.along import looks, refusal
+from kept.stores.columns import Along, Table
 from kept.stores.dialects import POSTGRESQL
 from kept.stores.obstacles import Refused, named, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
@@ -446,10 +447,23 @@ class PostgreSQLSession(SqlSession):
 
     def _change(self, changes: Sequence[Written]) -> list[Counts]:
         counts = [Counts()] * len(changes)
-        statements = [self._counting(made) for made in changes]
-        for index, rows, _ in self._run(statements, lambda i: changes[i].table.dataset):
-            if rows:
+        # What a deletion would take along is asked in the same round trip, right before it.
+        calls: list[tuple[int, Along | None, Statement]] = []
+        for index, made in enumerate(changes):
+            calls += [(index, one, look) for one, look in looks(self.store.statements_of, made)]
+            calls.append((index, None, self._counting(made)))
+        taken: tuple[int, Along] | None = None
+        statements = [statement for _, _, statement in calls]
+        answers = self._run(statements, lambda i: changes[calls[i][0]].table.dataset)
+        for number, rows, _ in answers:
+            index, one, _ = calls[number]
+            if one is None and rows:
                 counts[index] = Counts(found=rows[0][0], changed=rows[0][1])
+            elif one is not None and rows and rows[0][0]:
+                taken = taken or (index, one)
+        if taken is not None:
+            self._abandon()
+            raise refusal(self.store.system, changes[taken[0]], taken[1])
         return counts
 
     def _chunks(self, call: Call) -> Iterator[list[Any]]:

@@ -25,6 +25,7 @@ from kept.model.plan import Counts, Obstacle
 from kept.model.residue import Needles, Residue, Scrub
 from kept.model.values import Type
 from kept.stores import introspect, residue_sqlite
+from kept.stores.along import looks, refusal
 from kept.stores.columns import Table
 from kept.stores.dialects import SQLITE, install
 from kept.stores.obstacles import Refused, named, obstacle
@@ -280,13 +281,21 @@ class SQLiteSession(SqlSession):
         def count(built: Built) -> sa.ClauseElement:
             return sa.select(sa.func.count()).select_from(made.table.clause).where(*built[0])
 
-        statements, dataset = self.store.statements_of, made.table.dataset
-        found = 0
-        if made.counts:
+        def counted() -> int:
             text, params = statements.compiled("count", made, count)
-            found = self._execute(dataset, text, params).fetchone()[0]
+            return int(self._execute(dataset, text, params).fetchone()[0])
+
+        statements, dataset = self.store.statements_of, made.table.dataset
+        # Rows that go by a reference to others of them, the engine does not count.
+        hidden = made.deletes and any(one.table == made.table.name for one in made.table.along)
+        found = counted() if made.counts or hidden else 0
+        for one, (look, values) in looks(statements, made):
+            if self._execute(dataset, look, values).fetchone()[0]:
+                self._abandon()
+                raise refusal(self.store.system, made, one)
         text, params = statements.compiled("change", made, lambda built: built[1])
-        return Counts(found=found, changed=self._execute(dataset, text, params).rowcount)
+        changed = self._execute(dataset, text, params).rowcount
+        return Counts(found if made.counts else 0, found - counted() if hidden else changed)
 
     def _mark(self, step: str) -> bool:
         self._execute(None, "CREATE TABLE IF NOT EXISTS kept_step (step TEXT PRIMARY KEY, at TEXT)")

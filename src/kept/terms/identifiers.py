@@ -78,15 +78,25 @@ def normalise(kind: str, value: str, *, region: str | None = None) -> str:
     """The one spelling of a value.
 
     E-mail: syntax checked (RFC 5321, 5322, 6531; no look-up), the domain lower-case and in
-    ASCII (IDNA 2008), the local part lower-case: servers may tell `Ana` from `ana`, people do
-    not, and missing a person is the worse mistake. Telephone: E.164. IP address: its shortest
-    form (RFC 5952). Names, accounts, cookies, devices: NFC, runs of blanks to one space,
-    trimmed; case stays.
+    ASCII (IDNA 2008), the local part lower-case as far as a letter has one capital and one small
+    form: servers may tell `Ana` from `ana`, people do not, and missing a person is the worse
+    mistake; `ı`, `ß` and `ſ` are no forms of i, ss and s. Telephone: E.164. IP address: its
+    shortest form (RFC 5952). Names, accounts, cookies, devices: NFC, runs of blanks to one
+    space, trimmed; case stays.
 
     Raises IdentifierError, without the value, where it is not of its kind.
     """
     _known(kind)
     text = unicodedata.normalize("NFC", value).strip()
+    # K of a unit (U+212A) and its like become A to Z: another sign, another address.
+    if kind != "name" and any(
+        not c.isascii() and unicodedata.normalize("NFC", c).isascii() for c in value
+    ):
+        raise IdentifierError(
+            "the value holds signs that only look like letters or marks of ASCII",
+            expected="the letters and marks of a keyboard",
+            fix="type it by hand instead of copying it",
+        )
     # Names may need them to join letters; elsewhere they only hide that two spellings differ.
     if kind != "name" and any(unicodedata.category(c) == "Cf" for c in text):
         raise IdentifierError(
@@ -139,7 +149,7 @@ def spellings(identifier: Identifier) -> tuple[str, ...]:
         found.update(dict.fromkeys((digits, "00" + digits, fold(international))))
     if identifier.kind in ("email", "name"):
         for text in tuple(found):
-            found.update(dict.fromkeys(map(fold, _cases(text))))
+            found.update(dict.fromkeys(map(fold, _cases(text, identifier.kind))))
     # Stores written on other machines hold accents as separate signs (NFD).
     for text in tuple(found):
         found[fold(unicodedata.normalize("NFD", text))] = None
@@ -163,20 +173,40 @@ def fold(text: str) -> str:
     return text.strip(" \t\r\n\f\v").translate(_LOWER)
 
 
-def _cases(text: str) -> Iterator[str]:
+def _cases(text: str, kind: str) -> Iterator[str]:
     """The text with its letters beyond A to Z in every mixture of cases, which no store folds.
 
     Where these are more than CASES letters, only all small, all capital and capitals first.
     """
-    letters = [(c,) if c.isascii() else (c.lower(), c.upper()) for c in text]
-    pairs = [pair for pair in letters if len(pair) == 2 and pair[0] != pair[1]]
-    if not pairs:
+    forms = [_forms(c, kind) for c in text]
+    if all(small == capital for small, capital in forms):
         return
-    if len(pairs) > CASES:
-        yield from (text.lower(), text.upper(), text.title())
+    if sum(small != capital for small, capital in forms) > CASES:
+        first = (i == 0 or not text[i - 1].isalpha() for i in range(len(text)))
+        yield "".join(small for small, _ in forms)
+        yield "".join(capital for _, capital in forms)
+        yield "".join(one[begins] for one, begins in zip(forms, first, strict=True))
         return
-    for mixture in itertools.product(*(dict.fromkeys(one) for one in letters)):
+    for mixture in itertools.product(*(dict.fromkeys(one) for one in forms)):
         yield "".join(mixture)
+
+
+def _forms(letter: str, kind: str) -> tuple[str, str]:
+    """A letter small and capital; an address, which is a secret of one person, only by pairs.
+
+    `ı`, `ſ` and `ß` become I, S and SS in capitals, and these other letters in small ones again:
+    whoever holds the one address must not be given what belongs to the other. Names are never
+    enough alone, so there the wider reading misses nobody.
+    """
+    if letter.isascii():
+        return letter, letter
+    small, capital = letter.lower(), letter.upper()
+    if kind == "name":
+        return small, capital
+    return (
+        small if len(small) == 1 and small.upper() == letter else letter,
+        capital if len(capital) == 1 and capital.lower() == letter else letter,
+    )
 
 
 def _known(kind: str) -> None:
@@ -202,7 +232,8 @@ def _email(text: str) -> str:
             "this is not an e-mail address",
             expected="one address such as name@example.org, without a display name",
         ) from None
-    return f"{local.lower()}@{domain.lower()}"
+    small = "".join(_forms(c, "email")[0] for c in local)
+    return f"{fold(small)}@{domain.lower()}"
 
 
 def _phone(text: str, region: str | None) -> str:

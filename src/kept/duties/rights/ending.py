@@ -59,7 +59,16 @@ class EndAnswer:
 
 
 def expire(controller: Controller, now: dt.datetime) -> EndAnswer:
-    """Let go what nothing keeps any more, as of `now`; the daily run, repeatable at any time."""
+    """Let go what nothing keeps any more, as of `now`; the daily run, repeatable at any time.
+
+    UsageError where somebody's case is being carried out right now.
+    """
+    # No hold is placed between the judgement and the writing (`holds.place`).
+    with controller.cases.everybody_alone():
+        return _expire(controller, now)
+
+
+def _expire(controller: Controller, now: dt.datetime) -> EndAnswer:
     entries = controller.locator.ended(now)
     ended = sum(e.ended for e in entries)
     unreached: dict[str, str] = {}
