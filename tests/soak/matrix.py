@@ -19,10 +19,11 @@ import psycopg
 
 from kept import deployment
 from kept.controller import Controller
+from kept.terms.identifiers import parse
 from tests.soak import town
 from tests.soak.kills import ASKED, CHOICES, FRESH, ONCE
 from tests.soak.nursery import Nursery, Worker
-from tests.world import edit
+from tests.world import NOW, edit
 
 HER: Final = 1
 PEOPLE: Final = (1, 2, 3)
@@ -86,6 +87,10 @@ class Matrix:
         self.url = self._kept()
         edit(directory / "kept.toml", "TO-BE-SET", self.url)
         self.town.fill(PEOPLE)
+        # Kept itself knows her: she agreed to something, and has keys that an erasure shreds.
+        with Controller.open(deployment.read(directory)) as controller:
+            who = controller.subjects.of([parse(f"email={town.email(HER)}")], NOW)
+            controller.consents.grant(who, "marketing.email", NOW, source="form")
         before = BEFORE.get(right)
         if before == "erasure":
             self.case = self._fine("rights", *self._first("erasure"))["case"]
