@@ -3,19 +3,23 @@
 By hand: a pipeline of deletes, deepest table first, and a count of the deleted keys through a
 second connection; for a batch the people in a temporary table. Ours: from the e-mail address
 through the map, the keys (which a plan seals before the first write), the changes by key, the
-commit, and the count by key through a second connection. Distinct people per method; what was
-not theirs is compared afterwards.
+commit, and the count by key through a second connection. Two rows more show the whole duty
+against the same reference: `_duty`. Distinct people per method; what was not theirs is compared
+afterwards.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
+import _duty
 import _shop
 from _ratio import Result, bench, interleave, row
 from kept.model.change import Change
@@ -143,18 +147,25 @@ def others(connection: psycopg.Connection[Any], numbers: Sequence[int]) -> list[
 
 
 def run(args: argparse.Namespace) -> Result:
-    with _shop.shop(args) as (url, heavy), psycopg.connect(url, autocommit=True) as connection:
-        reference, ours = Reference(url), Ours(url)
+    with (
+        _shop.shop(args) as (url, heavy),
+        psycopg.connect(url, autocommit=True) as connection,
+        tempfile.TemporaryDirectory() as directory,
+        _duty.duty(url, Path(directory)) as whole,
+    ):
+        ways: dict[str, Reference | Ours | _duty.Duty] = {
+            "reference": Reference(url), "ours": Ours(url), "duty": whole,
+        }  # fmt: skip
         there = _shop.present(connection, heavy)
         draw = random.Random(args.seed)
         draw.shuffle(there)
         people: Iterator[int] = iter(there)
         spared = [next(people) for _ in range(2_000)]
         before = others(connection, spared)
-        rows_of: dict[str, int] = {"reference": 0, "ours": 0}
+        rows_of: dict[str, int] = dict.fromkeys(ways, 0)
 
         def erase(name: str, who: Sequence[int], single: bool) -> None:
-            method = reference if name == "reference" else ours
+            method = ways[name]
             rows_of[name] += method.one(who[0]) if single else method.many(who)
 
         def part(size: int) -> dict[str, list[int]]:
@@ -182,8 +193,14 @@ def run(args: argparse.Namespace) -> Result:
             (
                 row("one person, 30 tables", one, goal=1.5),
                 row(f"{args.batch:,} people in a batch", many, goal=1.3),
+                row("one person, with case, ledger, keys", one, ours="duty"),
+                row(f"{args.batch:,} people, with case, ledger, keys", many, ours="duty"),
             ),
-            {"rows deleted by hand": rows_of["reference"], "by ours": rows_of["ours"]},
+            {
+                "rows deleted by hand": rows_of["reference"],
+                "by ours": rows_of["ours"],
+                "by the duty": rows_of["duty"],
+            },
         )
 
 

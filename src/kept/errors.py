@@ -8,6 +8,7 @@ carries personal data: no identifier, no row value, no statement with parameters
     │   ├── ConfigError        kept.toml or an environment variable it names
     │   ├── BundleError        a file of the policy bundle
     │   ├── MapError           a file of the data map, or the map against reality
+    │   ├── Busy               somebody else is at it right now: ask again
     │   └── IdentifierError    an identifier that is not of its kind
     ├── Denied                 the door said no; carries the Decision
     ├── StoreError             a company's store (carries system and dataset, never a value)
@@ -75,6 +76,10 @@ class BundleError(UsageError):
 
 class MapError(UsageError):
     """A file of the data map (`where` is file:line), or the map against reality."""
+
+
+class Busy(UsageError):
+    """Somebody else is at it right now; nothing was changed, and asking again is all to do."""
 
 
 class IdentifierError(UsageError):

@@ -183,7 +183,7 @@ class Pack:
         rows = {
             name.removeprefix("data/").removesuffix(".json"): json.loads(data)
             for name, data in files.items()
-            if name.startswith("data/")
+            if name.startswith("data/") and name.endswith(".json")
         }
         answer = json.loads(files["answer.json"])
         return cls(

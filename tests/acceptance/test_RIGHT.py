@@ -56,6 +56,20 @@ def _spellings(person: Person) -> set[str]:
     return {person.email, *(a for a, _ in person.writes), *(a for _, a, _ in person.tickets)}
 
 
+def _shown(person: Person, row: dict[str, Any]) -> dict[str, Any]:
+    """The row as she is to see it: who handled it is a member of staff, others are others."""
+    hers = {a.strip().casefold() for a in _spellings(person)}
+    row = dict(row)
+    for field in ("agent_id", "sales_rep_id"):
+        if row.get(field) is not None:
+            row[field] = "a member of staff"
+    for other in CAST:
+        for field in ("message", "body"):
+            if other.email.casefold() not in hers and row.get(field):
+                row[field] = row[field].replace(other.email, "[another person's e-mail address]")
+    return row
+
+
 def _plain(row: dict[str, Any]) -> dict[str, str]:
     """A row as comparable text, whatever engine it came from."""
     return {k: str(v).replace("T", " ").replace("+00:00", "") for k, v in row.items()}
@@ -92,7 +106,7 @@ def test_RIGHT_1_the_package_holds_what_is_known_to_be_there_and_nothing_else(
     assert all(person.email.lower() in row["passage"].lower() for row in passages)
     wanted: dict[str, list[dict[str, Any]]] = {}
     for (table, _), row in known.items():
-        wanted.setdefault(table, []).append(row)
+        wanted.setdefault(table, []).append(_shown(person, row))
     assert company.keys() == wanted.keys()
     for place, rows in wanted.items():
         assert _sorted(company[place]) == _sorted(rows), place
@@ -110,9 +124,14 @@ def test_RIGHT_1_the_package_holds_what_is_known_to_be_there_and_nothing_else(
     others = [p for p in CAST if p.number != number and p.email != person.email]
     text = pack.page + json.dumps(pack.rows, ensure_ascii=False)
     for other in others:
-        # The one who says whose address she is not, says it herself.
-        if not any(other.email in words for _, words in person.writes):
-            assert other.email not in text
+        assert other.email not in text
+    # How many others were covered is said everywhere alike.
+    told = sum(one["staff"] + one["people"] for one in ran.document["covered"])
+    assert told == sum(
+        v == "a member of staff" or "[another person's" in str(v)
+        for rows in wanted.values() for row in rows for v in row.values()
+    )  # fmt: skip
+    assert ran.document["covered"] == pack.answer["covered"]
 
 
 def test_RIGHT_1_spelling_does_not_matter(world: World) -> None:

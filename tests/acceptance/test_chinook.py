@@ -125,12 +125,12 @@ def _packed(path: Path) -> dict[str, list[dict[str, Any]]]:
         return {
             name.removeprefix("data/").split(".")[1]: json.loads(package.read(name))
             for name in package.namelist()
-            if name.startswith("data/")
+            if name.startswith("data/") and name.endswith(".json")
         }
 
 
 def _as_packed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    from kept.duties.rights.package import plain
+    from kept.duties.rights.tables import plain
 
     return [{k: plain(v) for k, v in row.items()} for row in rows]
 

@@ -99,7 +99,9 @@ def _access(desk: Desk, who: str) -> tuple[rights.AccessAnswer, dict[str, Any], 
         answer = rights.access(controller, request, NOW, out=out)
     with zipfile.ZipFile(out) as archive:
         data = {
-            n[5:-5]: json.loads(archive.read(n)) for n in archive.namelist() if n[:5] == "data/"
+            n[5:-5]: json.loads(archive.read(n))
+            for n in archive.namelist()
+            if n.startswith("data/") and n.endswith(".json")
         }
         told = json.loads(archive.read("answer.json"))
         return answer, {**data, "answer": told}, archive.read("index.html").decode()

@@ -150,7 +150,7 @@ def _access(desk: Desk, now: dt.datetime = NOW) -> tuple[rights.AccessAnswer, di
         request = Request(people=((parse(EMAIL),),), override="test")
         answer = rights.access(controller, request, now, out=out)
     with zipfile.ZipFile(out) as archive:
-        names = [n for n in archive.namelist() if n.startswith("data/")]
+        names = [n for n in archive.namelist() if n.startswith("data/") and n[-5:] == ".json"]
         rows = {n[5:-5]: json.loads(archive.read(n)) for n in names}
         return answer, rows, archive.read("index.html").decode()
 

@@ -57,6 +57,19 @@ def _decide(world: Path) -> None:
         controller.decide(Ask("marketing.email", "contact.email"), None, NOW)
 
 
+def _handled(field: str) -> Prepare:
+    """A colleague's address stands in Ana's notes, in a field that the map has like this."""
+
+    def prepare(world: Path) -> None:
+        sql(world, "ALTER TABLE note ADD COLUMN handled_by TEXT")
+        sql(world, "UPDATE note SET handled_by = 'cleo@example.org'")
+        # Where people write what they like, she is found by the patterns.
+        sql(world, "UPDATE note SET words = 'Ask Cleo@example.org, not me (+49 30 123456)'")
+        edit(world / "shop.yml", "      words:", f"      handled_by: {field}\n      words:")
+
+    return prepare
+
+
 def _erase(world: Path) -> None:
     with _opened(world) as controller:
         request = Request(people=((parse("email=ana@example.org"),),), override="test")
@@ -267,6 +280,11 @@ CASES: dict[str, Case] = {
     ),
     "rights.access-is-complete": Case(
         breaks=_loses_a_row, vacuous=_empty("signup", "invoice", "customer")
+    ),
+    "rights.packages-hold-nobody-else": Case(
+        passes=_handled("{others: staff}"),
+        fails=_handled("text"),
+        vacuous=_empty("customer"),
     ),
     "rights.transactions-are-mapped": Case(
         fails=_text("shop.yml", "category: transaction.free", "category: free-text"),

@@ -19,8 +19,8 @@ from kept import deployment
 from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import AccessAnswer, Request
+from kept.duties.rights.cells import words as as_words
 from kept.duties.rights.package import Package, refuse_target
-from kept.duties.rights.package import words as as_words
 from kept.errors import UsageError
 from kept.terms.identifiers import parse
 from tests.world import NOW, edit, make, sql
@@ -122,8 +122,9 @@ def test_nothing_that_exists_is_written_over_and_no_case_is_opened(
 EMPTY: tuple[dict[str, Any], dict[str, Any]] = (
     {"case": "", "complete": True, "nothing_held": True, "not_searched": [], "searched_by": [],
      "summary": "", "systems": [], "unreached": [], "verification": ""},
-    {"address": "", "asked_words": "", "held": [], "kept": [], "language": "en",
-     "organisation": {"name": "", "email": ""}, "policy_words": ""},
+    {"address": "", "asked_words": "", "by_law": [], "choices": [], "covered": [], "held": [],
+     "kept": [], "language": "en", "named": [], "organisation": {"name": "", "email": ""},
+     "policy_words": "", "site": None, "title": ""},
 )  # fmt: skip
 
 
@@ -342,15 +343,15 @@ def test_times_and_fields_are_shown_in_one_way_and_raw_for_programs(
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (dt.datetime.fromisoformat("2026-03-04 05:06:07"), "2026-03-04 05:06"),
-        (dt.datetime(2026, 3, 4, 5, 6, tzinfo=dt.UTC), "2026-03-04 05:06"),
+        (dt.datetime.fromisoformat("2026-03-04 05:06:07"), "4 March 2026, 05:06"),
+        (dt.datetime(2026, 3, 4, 5, 6, tzinfo=dt.UTC), "4 March 2026, 05:06"),
         (
             dt.datetime(2026, 3, 4, 1, tzinfo=dt.timezone(dt.timedelta(hours=2))),
-            "2026-03-03 23:00",
+            "3 March 2026, 23:00",
         ),
         (
             dt.datetime(1, 1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=2))),
-            "0001-01-01 01:00",
+            "1 January 1, 01:00",
         ),
     ],
 )

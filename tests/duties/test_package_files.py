@@ -41,7 +41,7 @@ def test_each_dataset_has_a_file_of_its_own_whatever_it_is_called(tmp_path: Path
         package.finish(*EMPTY)
         package.place()
     with zipfile.ZipFile(tmp_path / "p.zip") as archive:
-        data = [n for n in archive.namelist() if n.startswith("data/")]
+        data = [n for n in archive.namelist() if n.startswith("data/") and n[-5:] == ".json"]
         assert len({n.casefold() for n in data}) == len(NAMES)
         assert all(len(n) < 200 for n in data)
         assert [json.loads(archive.read(n)) for n in data] == [[{"n": i}] for i in range(10)]

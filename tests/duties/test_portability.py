@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import sqlite3
 import zipfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from kept import deployment
 from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import Request
-from kept.duties.rights.portability import NULL
+from kept.duties.rights.tables import NULL
 from kept.errors import Denied, UsageError
 from kept.terms.identifiers import parse
 from kept.terms.origins import origin_of
@@ -83,6 +84,12 @@ def _files(path: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def _bare(described: dict[str, Any], cell: str) -> str:
+    """As the description says: where its pattern matches, the first character goes."""
+    guard = described["guarded"]
+    return cell.removeprefix(guard["prefix"]) if re.match(guard["pattern"], cell) else cell
+
+
 def _load(files: dict[str, bytes]) -> sqlite3.Connection:
     """Another system: it makes its tables by the schema alone and reads the CSV into them."""
     described = json.loads(files["datapackage.json"])
@@ -105,7 +112,7 @@ def _load(files: dict[str, bytes]) -> sqlite3.Connection:
         assert next(table) == [f["name"] for f in schema["fields"]]
         marks = ", ".join("?" * len(schema["fields"]))
         for row in table:
-            values = [None if cell in schema["missingValues"] else cell for cell in row]
+            values = [None if cell in schema["missingValues"] else _bare(one, cell) for cell in row]
             database.execute(f'INSERT INTO "{one["name"]}" VALUES ({marks})', values)
     assert database.execute("PRAGMA foreign_key_check").fetchall() == []
     return database
@@ -130,7 +137,10 @@ def test_another_system_loads_it_by_its_schema(controller: Controller, tmp_path:
     # The JSON beside it holds the same, exactly.
     for one in json.loads(files["datapackage.json"])["resources"]:
         exact = json.loads(files[one["exact"]])
-        table = list(csv.DictReader(io.StringIO(files[one["path"]].decode(), newline="")))
+        table = [
+            {k: _bare(one, v) for k, v in row.items()}
+            for row in csv.DictReader(io.StringIO(files[one["path"]].decode(), newline=""))
+        ]
         assert [
             {k: NULL if v is None else str(v) for k, v in row.items()} for row in exact
         ] == table

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 from kept.app.fit import Table, fitted, width_of
 from kept.errors import KeptError
+
+#: Seconds between two lines of progress where there is no terminal.
+_NOW_AND_THEN: Final = 2.0
 
 
 class Output:
@@ -94,6 +105,35 @@ class Output:
                 display.update(task, description=what, advance=1)
 
             yield begin, step
+
+    @contextmanager
+    def running(self, people: int, before: int) -> Iterator[Callable[[int], None]]:
+        """How far a run over many people has come, on stderr: call what it gives with how many
+        are through (`before`: were so at the beginning). On a terminal a bar with the rate;
+        elsewhere a line now and then, from two seconds on. Silent with --json.
+        """
+        columns = [
+            SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("people"),
+            TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
+        ]  # fmt: skip
+        terminal = self._err.is_terminal and not self.as_json
+        begun = said = time.monotonic()
+        batch = 0
+        with Progress(*columns, console=self._err, transient=True, disable=not terminal) as display:
+            task = display.add_task("", total=people, rate="")
+
+            def tell(done: int) -> None:
+                nonlocal said, batch
+                now = time.monotonic()
+                batch += 1
+                pace = max(done - before, 0) / max(now - begun, 1e-3)
+                rate = f"batch {batch}, {pace:,.0f} a second"
+                display.update(task, completed=done, rate=rate)
+                if not terminal and not self.as_json and now - said >= _NOW_AND_THEN:
+                    said = now
+                    self.warn(f"{done:,} of {people:,} people, {rate}")
+
+            yield tell
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

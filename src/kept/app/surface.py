@@ -57,6 +57,7 @@ COMMANDS: Final = (
     _cli("map import-fides", changes=True),
     _cli("rights access", _DISCLOSES, changes=True),
     _cli("rights erase", _ANSWERS, changes=True),
+    _cli("rights pause", _ANSWERS, changes=True),
     _cli("rights port", _DISCLOSES, changes=True),
     _cli("rights rectify", _ANSWERS, changes=True),
     _cli("rights object", _DISCLOSES, changes=True),

@@ -18,7 +18,7 @@ from types import TracebackType
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
-from kept.controller import naming, passage, reading
+from kept.controller import naming, others, passage, reading
 from kept.controller import retained as retaining
 from kept.controller import serve as serving
 from kept.controller.anonymise import Anonymity
@@ -52,6 +52,7 @@ from kept.model.surface import Surface
 from kept.model.values import Value
 from kept.policy.bundle import Bundle
 from kept.records.actor import Actors
+from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
@@ -105,6 +106,7 @@ class Controller:
         self.subjects = Subjects(database, vault)
         self.actors = Actors(database)
         self.cases = Cases(database, vault, self.subjects)
+        self.bulks = Bulks(database, self.cases)
         self.consents = Consents(database)
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
@@ -291,6 +293,15 @@ class Controller:
         """Texts of others, in which people may be named."""
         return Texts(self.datamap, self._stores, self.locator.veil)
 
+    def covering(
+        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
+    ) -> others.Covering:
+        """What covers other people in her rows, for one answer; `own` are all rows of hers."""
+        organisation = self.bundle.organisation
+        return others.covering(
+            self.datamap, self._stores, people, own, (organisation.email,), organisation.country
+        )
+
     def isolation(self) -> Iterator[isolating.Sealing]:
         """For every dataset with retained rows: what of them can be read, and by whom; counts."""
 
@@ -461,7 +472,21 @@ class Controller:
             lambda people, own, place: {
                 norm(m.key) for m in self.texts.mentions(people, own).found if m.place == place
             },
+            self._rehearsed,
         )
+
+    def _rehearsed(
+        self, people: Sequence[Sequence[Identifier]]
+    ) -> Iterator[tuple[Place, Sequence[str], Sequence[Sequence[Value]]]]:
+        """What an answer would hand out, to look into: (place, columns, rows)."""
+        found = self.locate(people)
+        own = self.keys(found)
+        covering = self.covering(people, own)
+        for place, batch in self.read(found):
+            yield place, batch.columns, covering.rows(place, batch.columns, batch.rows)
+        for one in self.texts.mentions(self.texts.known_by(people, own), own).found:
+            texts = [(covering.text(one.place, text, masked),) for text, masked in one.passages]
+            yield one.place, ("passage",), texts
 
     @property
     def beneath(self) -> Beneath:

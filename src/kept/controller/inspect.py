@@ -11,11 +11,12 @@ import hmac
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from kept.datamap.map import DataMap, Dataset, Link, OnErase
+from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner
 from kept.datamap.reach import Place
-from kept.errors import StoreUnreachable
+from kept.errors import IdentifierError, StoreUnreachable
 from kept.model.predicate import And, In, IsNull, Not, Predicate
 from kept.model.select import KeyTable, Select, by_key
 from kept.model.values import Value, coerce, normal
@@ -39,6 +40,29 @@ Mentioned: TypeAlias = Callable[
     [Sequence[Sequence[Identifier]], Mapping[Place, KeyTable], Place],
     AbstractSet[tuple[Value, ...]],
 ]
+
+
+#: People → their rows as a package would show them: (place, columns, rows).
+Rehearse: TypeAlias = Callable[
+    [Sequence[Sequence[Identifier]]],
+    Iterator[tuple[Place, Sequence[str], Sequence[Sequence[Value]]]],
+]
+
+
+#: The longest name that is looked for, in words, and the shortest number, in digits.
+_MOST_WORDS, _LEAST_DIGITS = 4, 7
+_AROUND = ".,;:!?'\"<>()[]*_"
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What a package says, by place, as hashes that live as long as the Inspector; how many rows
+    were `looked` at; `known` is what names her herself.
+    """
+
+    looked: int
+    said: Mapping[Place, AbstractSet[bytes]]
+    known: AbstractSet[bytes]
 
 
 class Rows:
@@ -98,9 +122,10 @@ class Inspector:
         find: Find,
         hidden: Hidden,
         mentions: Mentioned,
+        rehearse: Rehearse,
     ) -> None:
         self._datamap, self._stores, self._find, self._hidden = datamap, stores, find, hidden
-        self._mentions = mentions
+        self._mentions, self._rehearse = mentions, rehearse
         self._salt = secrets.token_bytes(32)
 
     @property
@@ -179,19 +204,21 @@ class Inspector:
 
     def reach(self, person: Rows) -> dict[Place, Rows]:
         """The rows that the door finds for one person, named by the key of her own row."""
+        return {
+            (system, name): Rows(system, name, t.fields, t.fields, t.values, self._salt)
+            for (system, name), t in self._find(self._identified(person)).items()
+        }
+
+    def _identified(self, person: Rows) -> list[list[Identifier]]:
         dataset = self._datamap.dataset(person.system, person.dataset)
         at = [person.columns.index(name) for name in person.key]
-        people = [
+        return [
             [
                 Identifier(str(dataset.fields[name].identifies), str(row[i]))
                 for name, i in zip(person.key, at, strict=True)
             ]
             for row in person._rows
         ]
-        return {
-            (system, name): Rows(system, name, t.fields, t.fields, t.values, self._salt)
-            for (system, name), t in self._find(people).items()
-        }
 
     def mentioned(self, place: Place, most: int) -> tuple[int, int]:
         """(texts looked at, those that name somebody and were not found for her), for up to `most`
@@ -230,6 +257,118 @@ class Inspector:
                     )
         return looked, missed
 
+    def package(self, person: Rows) -> Packed:
+        """What a package for one person says, named by all that her own row says; hashed."""
+        dataset = self._datamap.dataset(person.system, person.dataset)
+        kinds = {f.name: f.identifies for f in dataset.fields.values() if f.identifies}
+        people = [
+            [
+                one
+                for column, value in zip(person.columns, row, strict=True)
+                if (kind := kinds.get(column)) and value is not None and kind != "name"
+                if _is_one(one := Identifier(kind, str(value)))
+            ]
+            for row in person._rows
+        ]
+        known: set[bytes] = set()
+        for place, keys in self._find(people).items():
+            dataset = self._datamap.dataset(*place)
+            naming = _naming(dataset)
+            if not naming or not all(dataset.fields[name].identifies for name in dataset.key):
+                continue
+            with self._store(place[0]).session() as session:
+                for _, batch in session.read([by_key(place[1], keys)]):
+                    for row in batch.rows:
+                        known |= self._called(naming, batch.columns, row)
+        said: dict[Place, set[bytes]] = {}
+        looked = 0
+        for place, columns, rows in self._rehearse(people):
+            hashes = said.setdefault(place, set())
+            links = [
+                (columns.index(link.fields[0]), (link.system or place[0], link.to, link.on[0]))
+                for link in self._datamap.dataset(*place).links
+                if link.kind is Owner.ACCESSED and link.fields[0] in columns
+            ]
+            for given in rows:
+                looked += 1
+                for text in given:
+                    if isinstance(text, str):
+                        hashes.update(self._words(text))
+                hashes |= {self._number(to, given[i]) for i, to in links if given[i] is not None}
+        return Packed(looked, said, known)
+
+    def named(self, system: str, dataset: Dataset, packages: Sequence[Packed]) -> dict[Place, int]:
+        """Place → how often people of this dataset are named there in packages of others.
+
+        Every row is looked at, one after the other, and letters are compared by their hashes.
+        """
+        naming = _naming(dataset)
+        ends = {
+            (link.system or other.name, link.to, link.on[0])
+            for other in self._datamap.systems.values()
+            for child in other.datasets.values()
+            for link in child.links
+            if link.kind is Owner.ACCESSED
+            and (link.system or other.name, link.to) == (system, dataset.name)
+        }
+        found: set[tuple[int, Place, bytes]] = set()
+        select = Select(dataset.name, dataset.key, only=Not(IsNull(dataset.key[0])))
+        with self._store(system).session() as session:
+            for _, batch in session.read([select]):
+                for row in batch.rows:
+                    words = self._called(naming, batch.columns, row)
+                    words |= {self._number(to, row[batch.columns.index(to[2])]) for to in ends}
+                    found |= {
+                        (number, place, word)
+                        for number, package in enumerate(packages)
+                        for place, said in package.said.items()
+                        for word in (words & said) - package.known
+                    }
+        counted: dict[Place, int] = {}
+        for _, place, _ in found:
+            counted[place] = counted.get(place, 0) + 1
+        return counted
+
+    def _called(
+        self, naming: Sequence[str], columns: Sequence[str], row: Sequence[Value]
+    ) -> set[bytes]:
+        values = [row[columns.index(name)] for name in naming]
+        return {w for v in values if isinstance(v, str) and (w := self._whole(v)) is not None}
+
+    def _number(self, to: tuple[str, str, str], value: Value) -> bytes:
+        return self._hash("\x00".join((*to, repr(normal(value)))))
+
+    def _whole(self, value: str) -> bytes | None:
+        """The hash of an address, a number or a name, as `_words` finds it; None for one word."""
+        words = [w.strip(_AROUND).lower() for w in value.split()]
+        if len(words) == 1 and "@" in words[0]:
+            return self._hash(words[0])
+        digits = "".join(c for c in value if c.isdigit())
+        if len(digits) >= _LEAST_DIGITS and not any(c.isalpha() for c in value):
+            return self._hash(digits)
+        return self._hash(" ".join(words)) if 1 < len(words) <= _MOST_WORDS else None
+
+    def _words(self, text: str) -> Iterator[bytes]:
+        """Hashes of all that could name somebody: addresses, runs of digits, words in a row."""
+        words = [w.strip(_AROUND).lower() for w in text.split()]
+        for i, word in enumerate(words):
+            if "@" in word:
+                yield self._hash(word)
+            for most in range(2, _MOST_WORDS + 1):
+                if i + most <= len(words):
+                    yield self._hash(" ".join(words[i : i + most]))
+        run = ""
+        for sign in f"{text}x":
+            if sign.isdigit():
+                run += sign
+            elif sign not in " -./()+" or (sign == "+" and run):
+                if len(run) >= _LEAST_DIGITS:
+                    yield self._hash(run)
+                run = ""
+
+    def _hash(self, text: str) -> bytes:
+        return hmac.new(self._salt, text.encode(), hashlib.sha256).digest()
+
     def _addresses(self, most: int) -> Iterator[str]:
         for system in self._stores:
             for dataset in self._datamap.systems[system].datasets.values():
@@ -252,3 +391,20 @@ class Inspector:
                 fix=f"give [systems.{system}] a store and a url in kept.toml",
             )
         return store
+
+
+def _naming(dataset: Dataset) -> list[str]:
+    """Fields that hold an address, a telephone number or a name."""
+    return [
+        f.name
+        for f in dataset.fields.values()
+        if f.identifies in ("email", "phone", "name")
+        or (f.category or "").startswith("contact.name")
+    ]
+
+
+def _is_one(identifier: Identifier) -> bool:
+    try:
+        return bool(identifier.normalised)
+    except IdentifierError:
+        return False

@@ -28,13 +28,16 @@ Needle = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A text that names a person of the request: whose row it is does not matter."""
+    """A text that names a person of the request: whose row it is does not matter.
+
+    `passages`: each with how many addresses and numbers of others are masked in it.
+    """
 
     person: int
     place: Place
     key: Key
     field: str
-    passages: tuple[str, ...]
+    passages: tuple[tuple[str, int], ...]
 
 
 @dataclass(slots=True)

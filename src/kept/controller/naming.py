@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
-from kept.datamap.map import DataMap
+from kept.datamap.map import DataMap, Field
 from kept.datamap.reach import WEAK, Place
 from kept.errors import IdentifierError
 from kept.model.select import KeyTable, by_key
@@ -12,6 +13,9 @@ from kept.model.values import Value
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
 from kept.terms.vocabulary import SHIPPED
+
+#: What the map says of a field that names somebody else.
+THEIRS: Final = ("staff", "person")
 
 
 def identifiers(
@@ -21,7 +25,12 @@ def identifiers(
     known: list[tuple[int, Identifier]] = []
     for place, table in found.items():
         fields = datamap.dataset(*place).fields.values()
-        kinds = {f.name: f.identifies for f in fields if f.identifies and f.identifies not in WEAK}
+        kinds = {
+            f.name: f.identifies
+            for f in fields
+            # What the map calls somebody else's says nothing of whose the row is.
+            if f.identifies and f.identifies not in WEAK and f.others not in THEIRS
+        }
         for who, name, value in _said(stores, place, table, tuple(kinds)):
             one = _identifier(str(kinds[name]), value)
             if one is not None:
@@ -36,7 +45,7 @@ def names(
     told: dict[tuple[int, str], None] = {}
     for place, table in own.items():
         fields = datamap.dataset(*place).fields.values()
-        named = tuple(f.name for f in fields if _name(f.category, f.identifies))
+        named = tuple(f.name for f in fields if _name(f) and f.others not in THEIRS)
         for who, _, value in _said(stores, place, table, named):
             if isinstance(value, str) and value.strip():
                 told[who, value.strip()] = None
@@ -49,6 +58,18 @@ def values(
     """(field, value) of these rows."""
     for _, name, value in _said(stores, place, keys, fields):
         yield name, value
+
+
+def together(
+    stores: Mapping[str, Store], place: Place, keys: KeyTable, fields: tuple[str, ...]
+) -> Iterator[tuple[Value, ...]]:
+    """The values of these fields, row by row."""
+    if not fields or not keys.rows:
+        return
+    with stores[place[0]].session() as session:
+        for _, batch in session.read([by_key(place[1], keys, fields)]):
+            at = [batch.columns.index(name) for name in fields]
+            yield from (tuple(row[i] for i in at) for row in batch.rows)
 
 
 def _said(
@@ -64,9 +85,16 @@ def _said(
                     yield who, name, row[i]
 
 
-def _name(category: str | None, identifies: str | None) -> bool:
-    return identifies == "name" or (
-        category is not None and SHIPPED.within("categories", category, "contact.name")
+def kind_of(item: Field) -> str | None:
+    """By which kind of identifier a field names somebody: an address, a number, a name."""
+    if item.identifies in ("email", "phone", "name"):
+        return item.identifies
+    return "name" if _name(item) else None
+
+
+def _name(item: Field) -> bool:
+    return item.identifies == "name" or (
+        item.category is not None and SHIPPED.within("categories", item.category, "contact.name")
     )
 
 

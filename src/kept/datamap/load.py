@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, cast, get_args
 
 import yaml
 
+from kept.datamap import others
 from kept.datamap.anonymise import wrong
 from kept.datamap.check import Problem, check, close, compare
 from kept.datamap.ends import accounts, circles, ends
@@ -41,10 +42,12 @@ _DATASET: Final = (
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
-    "free_text", "stamp", "origin", "secret", "anonymise",
+    "free_text", "stamp", "origin", "secret", "anonymise", "others",
 )  # fmt: skip
 #: What may become of a passage in a free text that names somebody.
 _MENTIONS: Final = ("redact", "delete")
+#: Whose a value is that is not the person's: who handles it, anybody; or nobody else's.
+_OTHERS: Final = ("staff", "person", "no")
 _LINK: Final = ("fields", "to", "on", "kind", "system")
 #: Kinds whose values are the same in another case, unless the map says otherwise.
 _FOLDED: Final = ("email", "name")
@@ -212,13 +215,19 @@ class _Reader:
                 "write `erase: overwrite`, and under `overwrite:` what shall stand in her fields",
             )
         self._overwrites(dataset, keys.get("fields", node))
+        self._told(keys.get("fields", node), dataset.name, others.wrong(dataset))
         if dataset.on_erase is OnErase.ANONYMISE:
             for _, what, fix in wrong(dataset):
                 self._wrong(keys["erase"], f"{dataset.name}: {what}", fix)
         return dataset
 
+    def _told(self, at: yaml.Node, dataset: str, amiss: Iterable[tuple[str, str, str]]) -> None:
+        nodes = _keys(at)
+        for name, what, fix in amiss:
+            self._wrong(nodes.get(name, at), f"{dataset}: {what}", fix)
+
     def _overwrites(self, dataset: Dataset, at: yaml.Node) -> None:
-        nodes = {k.value: k for k, _ in at.value} if isinstance(at, yaml.MappingNode) else {}
+        nodes = _keys(at)
         for item in dataset.fields.values():
             node = nodes.get(item.name, at)
             if item.overwrite is None:
@@ -295,6 +304,7 @@ class _Reader:
             secret=self._flag(keys.get("secret"), "secret", False),
             anonymise=self._method(keys.get("anonymise")),
             mentions=mentions,
+            others=self._choice(keys.get("others"), "others", _OTHERS),
         )
 
     def _method(self, node: yaml.Node | None) -> str | None:
@@ -416,6 +426,10 @@ class _Reader:
             return bool(node.value == "true")
         self._wrong(node, f"`{name}` is neither true nor false", "write true or false")
         return default
+
+
+def _keys(at: yaml.Node) -> dict[str, yaml.Node]:
+    return {k.value: k for k, _ in at.value} if isinstance(at, yaml.MappingNode) else {}
 
 
 def _plain(node: yaml.Node) -> bool:

@@ -33,6 +33,16 @@ _SHORTEST: Final = 8
 #: A number as dialled at home, without its zero, is looked for from so many digits on.
 _HOME: Final = 7
 _WORD: Final = r"[\w.+\-%]"
+#: Before an address: no part of a longer one, but up to three signs of a list or of emphasis.
+_HEAD: Final = "(?:{})".format(
+    "|".join(
+        [rf"(?<!{_WORD})"] + [rf"(?<=[-_.]{{{n}}})(?<!{_WORD}[-_.]{{{n}}})" for n in (1, 2, 3)]
+    )
+)
+#: After it: a full stop may end the sentence; more letters are another domain.
+_TAIL: Final = r"(?![\-_]*[^\W_]|@|\.\w)"
+#: How @ is written where a program has written it.
+_AT: Final = ("@", "%40", "&#64;")
 _OTHERS: Final = re.compile(r"[\w.+\-%]+@[\w\-]+(?:\.[\w\-]+)+|\+?\d[\d\s\-./()]{5,}\d")
 
 
@@ -86,9 +96,11 @@ def _whole(text: str, start: int, end: int) -> tuple[int, int]:
     return (start - 1 if open_ and start and text[start - 1] == "(" else start), end
 
 
-def passages(needles: Sequence[tuple[str, str]], text: str, around: int = 60) -> list[str]:
+def passages(
+    needles: Sequence[tuple[str, str]], text: str, around: int = 60
+) -> list[tuple[str, int]]:
     """What stands about her: each place with a few words before and after, in which the addresses
-    and numbers of others are masked.
+    and numbers of others are masked; and how many these are.
     """
     shown: list[tuple[int, int]] = []
     hers = found(needles, text)
@@ -106,13 +118,14 @@ def passages(needles: Sequence[tuple[str, str]], text: str, around: int = 60) ->
     return [_masked(text, first, last, others) for first, last in shown]
 
 
-def _masked(text: str, first: int, last: int, others: Iterable[tuple[int, int]]) -> str:
-    parts, at = ["…" if first else ""], first
+def _masked(text: str, first: int, last: int, others: Iterable[tuple[int, int]]) -> tuple[str, int]:
+    parts, at, masked = ["…" if first else ""], first, 0
     for start, end in others:
         if start < last and end > first:
             parts += [text[at : max(at, start)], MARK]
             at = min(end, last)
-    return "".join([*parts, text[at:last], "…" if last < len(text) else ""])
+            masked += 1
+    return "".join([*parts, text[at:last], "…" if last < len(text) else ""]), masked
 
 
 def may_hold(field_: str, needles: Sequence[tuple[str, str]]) -> Predicate:
@@ -125,7 +138,7 @@ def may_hold(field_: str, needles: Sequence[tuple[str, str]]) -> Predicate:
             digits[phonenumbers.national_significant_number(number)] = None
         elif one.kind == "email":
             # The domain may be spelt in two ways, the local part in any case.
-            plain.update(dict.fromkeys(spellings(one)))
+            plain.update(dict.fromkeys(t.replace("@", at) for t in spellings(one) for at in _AT))
         elif one.kind != "name" and len(one.normalised) >= _SHORTEST:
             plain.update(dict.fromkeys(spellings(one)))
     parts: list[Predicate] = []
@@ -161,9 +174,8 @@ def _patterns(
                 names.update(dict.fromkeys(_forms(one.normalised)))
         elif one.kind == "email" or len(one.normalised) >= _SHORTEST:
             for text in spellings(one):
-                # A full stop may end the sentence; more letters after it are another domain.
-                tail = r"(?![\w\-@]|\.\w)"
-                strong[rf"(?<!{_WORD}){re.escape(text)}{tail}"] = None
+                at = f"(?:{'|'.join(_AT)})" if one.kind == "email" else "@"
+                strong[_HEAD + at.join(map(re.escape, text.split("@"))) + _TAIL] = None
     return _one_of(strong), _one_of(names)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 
 from kept.database import Connection, Database
-from kept.errors import Denied, UsageError
+from kept.errors import Busy, Denied, UsageError
 from kept.keys import Vault
 from kept.model.codec import decode_keys, decode_plan, encode_keys, encode_plan
 from kept.model.plan import Plan, Step
@@ -117,33 +117,51 @@ class Cases(Steps):
             ).fetchone()
             assert row is not None
             number = int(row[0])
-            named = json.dumps([[[i.kind, i.value] for i in one] for one in people]).encode()
-            sealed = self._vault.seal(-number, _CLASS, named, b"people", connection=c)
             c.execute(
-                "UPDATE rights_case SET sealed = %s, override = %s, evidence = %s"
-                " WHERE number = %s",
-                (sealed, self._said(c, number, override), self._said(c, number, evidence), number),
+                "UPDATE rights_case SET override = %s, evidence = %s WHERE number = %s",
+                (self._said(c, number, override), self._said(c, number, evidence), number),
             )
-            known = self._subjects.find_many(people, connection=c)
-            rows = [
-                (person, i.kind, case_mac(self._vault, i))
-                for person, identifiers in enumerate(people)
-                for i in identifiers
-            ]
-            c.execute(
-                "INSERT INTO case_person (number, person, kind, mac)"
-                " SELECT %s, * FROM unnest(%s::int[], %s::text[], %s::bytea[])"
-                " ON CONFLICT DO NOTHING",
-                (number, *([r[n] for r in rows] for n in range(3))),
-            )
-            pairs = [(person, s) for person, those in enumerate(known) for s in those]
-            c.execute(
-                "INSERT INTO case_subject (number, person, subject)"
-                " SELECT %s, * FROM unnest(%s::int[], %s::bigint[])",
-                (number, [p for p, _ in pairs], [s for _, s in pairs]),
-            )
+            self._name(c, number, people)
             self._event(c, number, state, actor, override or evidence, now)
             return self._get(c, "r.number = %s", (number,))[0]
+
+    def name_only(
+        self, case: Case, people: Sequence[Sequence[Identifier]], *, connection: Connection
+    ) -> None:
+        """Let the case name only these of its people, in this order; nothing is planned yet."""
+        for table in ("case_person", "case_subject"):
+            connection.execute(f"DELETE FROM {table} WHERE number = %s", (case.number,))
+        self._name(connection, case.number, people)
+
+    def _name(self, c: Connection, number: int, people: Sequence[Sequence[Identifier]]) -> None:
+        """Seal whom a case names, and make it found by that."""
+        named = json.dumps([[[i.kind, i.value] for i in one] for one in people]).encode()
+        c.execute(
+            "UPDATE rights_case SET sealed = %s, people = %s WHERE number = %s",
+            (
+                self._vault.seal(-number, _CLASS, named, b"people", connection=c),
+                len(people),
+                number,
+            ),
+        )
+        known = self._subjects.find_many(people, connection=c)
+        rows = [
+            (person, i.kind, case_mac(self._vault, i))
+            for person, identifiers in enumerate(people)
+            for i in identifiers
+        ]
+        c.execute(
+            "INSERT INTO case_person (number, person, kind, mac)"
+            " SELECT %s, * FROM unnest(%s::int[], %s::text[], %s::bytea[])"
+            " ON CONFLICT DO NOTHING",
+            (number, *([r[n] for r in rows] for n in range(3))),
+        )
+        pairs = [(person, s) for person, those in enumerate(known) for s in those]
+        c.execute(
+            "INSERT INTO case_subject (number, person, subject)"
+            " SELECT %s, * FROM unnest(%s::int[], %s::bigint[])",
+            (number, [p for p, _ in pairs], [s for _, s in pairs]),
+        )
 
     def get(self, id_: str) -> Case:
         """The case of that id. UsageError where there is none."""
@@ -212,7 +230,7 @@ class Cases(Steps):
                 # Of the session, so that no transaction stays open as long as stores work.
                 c.commit()
             except psycopg.errors.LockNotAvailable:
-                raise UsageError(
+                raise Busy(
                     f"case {case.id} is being carried out by somebody else right now",
                     fix="wait until that is done, then see `kept case show`",
                 ) from None
@@ -264,7 +282,7 @@ class Cases(Steps):
                 c.rollback()
                 c.execute("SELECT pg_advisory_unlock_all()")
                 c.commit()
-                raise UsageError(met, fix="wait until that is done, then run this again") from None
+                raise Busy(met, fix="wait until that is done, then run this again") from None
             try:
                 yield
             finally:

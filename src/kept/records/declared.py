@@ -16,6 +16,7 @@ from kept.model.plan import Mode
 from kept.model.values import Type
 from kept.records import (
     actor,
+    bulk,
     case,
     consent,
     correction,
@@ -53,6 +54,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *consent.DATASETS,
     *correction.DATASETS,
     *case.DATASETS,
+    *bulk.DATASETS,
     *residue.DATASETS,
     *hold.DATASETS,
     *suppression.DATASETS,

@@ -5,13 +5,14 @@ No message of this module repeats a value; `repr` hides it too.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
 import itertools
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import phonenumbers
@@ -43,6 +44,8 @@ class Identifier:
 
     kind: str
     value: str
+    #: `normalised`, once it was worked out: of thousands of people it is asked many times.
+    _one: str | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         _known(self.kind)
@@ -53,7 +56,10 @@ class Identifier:
     @property
     def normalised(self) -> str:
         """`normalise` of the value; raises IdentifierError where it is not of its kind."""
-        return normalise(self.kind, self.value)
+        if self._one is None:
+            object.__setattr__(self, "_one", normalise(self.kind, self.value))
+        assert self._one is not None
+        return self._one
 
 
 def parse(text: str, *, region: str | None = None) -> Identifier:
@@ -71,7 +77,9 @@ def parse(text: str, *, region: str | None = None) -> Identifier:
         )
     one = normalise(kind, value, region=region)
     # A number read with the help of a region must not need it again.
-    return Identifier(kind, one if kind == "phone" and region else value.strip())
+    made = Identifier(kind, one if kind == "phone" and region else value.strip())
+    object.__setattr__(made, "_one", one)
+    return made
 
 
 def normalise(kind: str, value: str, *, region: str | None = None) -> str:
@@ -139,7 +147,7 @@ def spellings(identifier: Identifier) -> tuple[str, ...]:
     found = dict.fromkeys((fold(given), fold(one)))
     if identifier.kind == "email":
         local, _, domain = one.rpartition("@")
-        found[fold(f"{local}@{_checked(f'a@{domain}')[1]}")] = None
+        found[fold(f"{local}@{_own_letters(domain)}")] = None
     elif identifier.kind == "phone":
         # The national form is left out: without a country it is somebody else's number too.
         digits = one.removeprefix("+")
@@ -222,6 +230,12 @@ def _checked(text: str) -> tuple[str, str, str]:
     met = validate_email(text + suffix, check_deliverability=False, allow_quoted_local=True)
     domain = met.domain.removesuffix(suffix)
     return met.local_part, domain, (met.ascii_domain or met.domain).removesuffix(suffix)
+
+
+@functools.lru_cache(1024)
+def _own_letters(domain: str) -> str:
+    """A domain in its own letters; many people share one."""
+    return _checked(f"a@{domain}")[1]
 
 
 def _email(text: str) -> str:

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from kept.app.commands.after import astray, ends
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
+from kept.app.commands.people import shown
 from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
@@ -16,6 +17,7 @@ from kept.duties.rights import close_case
 from kept.duties.rights.request import VERBS, follows
 from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import UsageError
+from kept.records.bulk import OVER
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS
 
@@ -46,6 +48,9 @@ def list_command(
         ) from None
     with opened(common) as (controller, _):
         cases = controller.cases.all(wanted)
+        runs = [] if wanted else controller.bulks.all()
+        through = {r.id: sum(n for one, n in controller.bulks.tally(r).items() if one in OVER)
+                   for r in runs}  # fmt: skip
     rows = [(c.id, c.right, c.state, c.people, _complete(c), f"{c.opened_at:%Y-%m-%d %H:%M}")
             for c in cases]  # fmt: skip
     words: list[str] = (
@@ -53,7 +58,17 @@ def list_command(
         if rows
         else ["No cases."]
     )
-    common.out.result({"cases": [_document(c) for c in cases]}, words)
+    if runs:
+        lists = [(r.id, r.right, r.state, through[r.id], r.people,
+                  f"{r.opened_at:%Y-%m-%d %H:%M}") for r in runs]  # fmt: skip
+        head = ("run over a list", "right", "state", "#done", "#people", "opened")
+        words = [table(head, lists), "", *words]
+    documents = [
+        {"run": r.id, "right": r.right, "state": r.state.value, "people": r.people,
+         "done": through[r.id], "opened_at": r.opened_at.isoformat()}
+        for r in runs
+    ]  # fmt: skip
+    common.out.result({"cases": [_document(c) for c in cases], "runs": documents}, words)
     return 0
 
 
@@ -63,12 +78,19 @@ def show(
     /,
     *,
     show: Annotated[
-        bool, Parameter(help="also the identifiers that the case names", negative="")
+        bool,
+        Parameter(
+            help="also the identifiers that the case names; of a run all its lines", negative=""
+        ),
     ] = False,
     common: Common = COMMON,
 ) -> int:
     """One case: who carried it out, what became of each step, what is left to do."""
     with opened(common) as (controller, _):
+        run = controller.bulks.find(case)
+        if run is not None:
+            common.out.result(*shown(controller, common, run, every=show))
+            return 0
         one = controller.cases.get(case)
         after = _next(controller, one, common)
         steps = controller.cases.steps(one)
@@ -120,8 +142,8 @@ def show(
             table(
                 ("where", "action", "state", "#planned", "#changed", "#retained", "#isolated"),
                 [
-                    (*shown, c.found, c.changed, c.retained, c.isolated)
-                    for shown, c in summed(
+                    (*row, c.found, c.changed, c.retained, c.isolated)
+                    for row, c in summed(
                         steps,
                         lambda s: (gathered(s.system, s.dataset), s.action.value, s.state.value),
                         lambda s: replace(s.counts, found=s.planned),

@@ -18,6 +18,7 @@ from kept.app.commands.common import (
     opened,
     said,
 )
+from kept.app.commands.people import SIZE, People, Several, choosing
 from kept.app.commands.rights import (
     CaseId,
     Evidence,
@@ -152,6 +153,7 @@ def restrict_command(
     region: Region = "unknown",
     identity: Identity = None,
     identity_file: IdentityFile = None,
+    people: People = None,
     yes: Yes = False,
     override: Override = None,
     evidence: Evidence = None,
@@ -161,9 +163,19 @@ def restrict_command(
     common: Common = COMMON,
 ) -> int:
     """A person has the use of her data restricted: it stays, and is not used until lifted."""
-    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(
+        identity, identity_file, override, evidence, case, acting, same_person, people
+    )
     say, act = common.out, restrict if yes else preview_restriction
     with opened(common, "rights restrict", acting.role) as (controller, _):
+        several = Several.of(controller, common, acting, "restriction", request, people, SIZE)
+        if several is not None:
+            carry = choosing(
+                lambda one, now: restrict(
+                    controller, one, ground, now, but=but or (), region=region
+                )
+            )
+            return several.carry(carry) if yes else several.only_opened()
         answer = act(controller, request, ground, acting.moment, but=but or (), region=region)
         controller.ledger.checkpoint(acting.moment)
         given = ("--ground", ground, *asked("--but", but))
@@ -230,6 +242,7 @@ def withdraw_command(
     region: Region = "unknown",
     identity: Identity = None,
     identity_file: IdentityFile = None,
+    people: People = None,
     yes: Yes = False,
     erase: Annotated[
         bool,
@@ -244,12 +257,22 @@ def withdraw_command(
     common: Common = COMMON,
 ) -> int:
     """A person takes consent back: what rests on it stops, all else goes on and is listed."""
-    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(
+        identity, identity_file, override, evidence, case, acting, same_person, people
+    )
     say, now = common.out, acting.moment
     if erase:
         # Erasing is for those who may erase, whatever it is for.
         require("rights erase", acting.role)
     with opened(common, "rights withdraw", acting.role) as (controller, _):
+        several = Several.of(controller, common, acting, "withdrawal", request, people, SIZE)
+        if several is not None:
+            carry = choosing(
+                lambda one, now: withdraw(
+                    controller, one, purpose or (), now, region=region, erase=erase
+                )
+            )
+            return several.carry(carry) if yes else several.only_opened()
         if yes:
             answer = withdraw(controller, request, purpose or (), now, region=region, erase=erase)
         else:

@@ -16,7 +16,7 @@ from kept.app.commands.common import COMMON, Common
 from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.datamap import check as checking
-from kept.datamap import fides, load
+from kept.datamap import fides, load, others
 from kept.datamap.map import DataMap
 from kept.deployment import Deployment
 from kept.errors import KeptError, UsageError
@@ -312,6 +312,21 @@ def _undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
                 name,
                 f"still to decide: what {many(len(missing), 'dataset')} about people"
                 f" {'is' if len(missing) == 1 else 'are'} used for; name it under `activities:`"
+                f" ({system.file}:{lines})",
+            )
+        unsaid = {
+            f"{dataset.name}.{item}": (why, dataset.line)
+            for dataset in system.datasets.values()
+            for item, why in others.unsaid(datamap, (name, dataset.name))
+        }
+        if unsaid:
+            where = ", ".join(f"`{item}`: {why}" for item, (why, _) in unsaid.items())
+            lines = ", ".join(map(str, sorted({line for _, line in unsaid.values()})))
+            yield (
+                name,
+                f"still to decide: whether {many(len(unsaid), 'field')} of people's rows"
+                f" {'names' if len(unsaid) == 1 else 'name'} somebody else ({where}); write"
+                " `others: staff` there, `others: person`, or `others: no`"
                 f" ({system.file}:{lines})",
             )
         try:

@@ -26,13 +26,23 @@ from kept.app.commands.common import (
     person,
     said,
 )
+from kept.app.commands.people import (
+    SIZE,
+    Batch,
+    People,
+    Several,
+    erasing,
+    packages,
+    total,
+)
 from kept.app.fit import Exact
 from kept.app.output import Output, many, table
 from kept.controller import Controller
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
+from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
-from kept.duties.rights.request import also_open
+from kept.duties.rights.request import also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
@@ -86,14 +96,20 @@ def register(app: App) -> None:
 
 def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
-    case: str | None, acting: Acting, same_person: str | None = None,
+    case: str | None, acting: Acting, same_person: str | None = None, people: Path | None = None,
 ) -> Request:  # fmt: skip
     """The request that the options of a command of this group make."""
     named = person(identity, file)
-    if not named and case is None:
+    if people is not None and (named or case is not None):
+        raise UsageError(
+            "more is named than a list of people",
+            expected="--people alone, or no --people",
+            fix="leave --identity and --case out; a run that was begun goes on by --case alone",
+        )
+    if not named and case is None and people is None:
         raise UsageError(
             "nobody is named",
-            expected="--identity KIND=VALUE, --identity-file FILE or --case ID",
+            expected="--identity KIND=VALUE, --identity-file FILE, --people FILE or --case ID",
             fix="add for example --identity email=name@example.org",
         )
     if evidence is not None and len(evidence.split()) < _FEW and said(evidence, "--evidence"):
@@ -122,8 +138,12 @@ def access_command(
     identity_file: IdentityFile = None,
     out: Annotated[
         Path | None,
-        Parameter(help="the package to write, as a new file (default: access-<moment>.zip, here)"),
+        Parameter(
+            help="the package to write, as a new file (default: access-<moment>.zip, here); with"
+            " --people the directory for the packages (default: here)"
+        ),
     ] = None,
+    people: People = None,
     override: Override = None,
     evidence: Evidence = None,
     case: CaseId = None,
@@ -131,14 +151,20 @@ def access_command(
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
-    """Everything held of a person, as a package (HTML and JSON); a case is recorded."""
+    """Everything held of a person, as a package (HTML, CSV and JSON); a case is recorded."""
     now = acting.moment
-    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(
+        identity, identity_file, override, evidence, case, acting, same_person, people
+    )
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
-    refuse_target(path)
     say = common.out
-    say_where(common, out, path)
+    if people is None and not (case and path.is_dir()):
+        refuse_target(path)
     with opened(common, "rights access", acting.role) as (controller, _):
+        several = Several.of(controller, common, acting, "access", request, people, SIZE)
+        if several is not None:
+            return several.carry(packages(controller, out or Path()))
+        say_where(common, out, path)
         with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
             controller.deliver(now)
@@ -154,6 +180,7 @@ def access_command(
         *_notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
+        *([hidden] if (hidden := covered_words(answer.covered)) else []),
     ]
     if answer.complete:
         words.append(f"Complete. {many(rows, 'row')} written.")
@@ -185,6 +212,8 @@ def erase_command(
     evidence: Evidence = None,
     case: CaseId = None,
     same_person: SamePerson = None,
+    people: People = None,
+    batch: Batch = SIZE,
     show: Annotated[
         bool,
         Parameter(help="print statements for systems in mode assisted: they hold row keys",
@@ -205,9 +234,14 @@ def erase_command(
 ) -> int:  # fmt: skip
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
-    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(
+        identity, identity_file, override, evidence, case, acting, same_person, people
+    )
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
+        several = Several.of(controller, common, acting, "erasure", request, people, batch)
+        if several is not None:
+            return several.carry(erasing(controller)) if yes else _all_planned(several)
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
             answer = (erase if yes else preview)(controller, request, now)
             controller.deliver(now)
@@ -261,6 +295,56 @@ def erase_command(
     if answer.executed:
         return 0 if answer.complete and not below.failed else 1
     return 1 if blocked else 0
+
+
+def _all_planned(several: Several) -> int:
+    """The plans of all batches of a run together; nothing is written."""
+    steps: list[StepResult] = []
+    unreached: dict[str, str] = {}
+    warnings: dict[str, int] = {}
+    controller, now = several.controller, several.acting.moment
+    title = "planning; nothing is written"
+    with several.common.out.counting(title) as (begin, step):
+        cases = controller.bulks.cases(several.run)
+        begin(len(cases))
+        for id_ in cases:
+            request = Request((), several.acting.actor, several.acting.role, case=id_)
+            answer = preview(controller, request, now)
+            steps = total((*steps, *answer.steps))
+            unreached.update(answer.unreached)
+            for warning in answer.warnings:
+                warnings[warning] = warnings.get(warning, 0) + 1
+            step(title)
+    modes = modes_of(controller, steps)
+    said = [w if n == 1 else f"{w} ({n} times)" for w, n in warnings.items()]
+    words = [
+        "",
+        step_table(steps, modes, planned=True),
+        "",
+        *_notes(list(unreached.items()), said),
+        *_means(steps, modes, planned=True),
+    ]
+    return several.only_opened(words, [step_document(s) for s in steps])
+
+
+@group.command(name="pause")
+def pause_command(
+    *,
+    case: Annotated[str, Parameter(name="--case", help="the run, by the id that it was opened by")],
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Have a run over a list of people pause when its batch is done; `--case` goes on with it."""
+    with opened(common, "rights pause", acting.role) as (controller, _):
+        run = controller.bulks.get(case)
+        asked = controller.bulks.ask_pause(run, acting.moment)
+    told = (
+        "pauses when the batch that is under way is done"
+        if asked
+        else f"is not being carried out: it is {run.state}"
+    )
+    common.out.result({"run": run.id, "pausing": asked}, [f"Run {run.id} {told}."])
+    return 0 if asked else 1
 
 
 def _to_do(

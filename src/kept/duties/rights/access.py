@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from kept.controller import Controller, Located, Place
+from kept.controller.others import Covering
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
 from kept.duties.rights import free_text
+from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.request import (
@@ -52,7 +54,7 @@ class AccessAnswer:
     `steps` hold what is read, one for the rows in use of a dataset and one more for each reason
     (`StepResult.reason`) for which rows of it stay after an erasure. `complete` False where
     nothing that was given could be searched by. `summary` says it in a sentence or two;
-    `not_searched` what was left out, each with why.
+    `not_searched` what was left out, each with why; `covered` how much of other people was.
     """
 
     case: str
@@ -64,6 +66,7 @@ class AccessAnswer:
     manifest: str | None
     summary: str
     not_searched: tuple[tuple[str, str], ...] = ()
+    covered: tuple[Covered, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no values of rows."""
@@ -76,6 +79,7 @@ class AccessAnswer:
             "unreached": [{"store": s, "why": why} for s, why in self.unreached],
             "not_searched": [{"what": what, "why": why} for what, why in self.not_searched],
             "warnings": list(self.warnings),
+            "covered": [one.document() for one in self.covered],
             "package": str(self.package) if self.package else None,
             "manifest_sha256": self.manifest,
         }
@@ -119,18 +123,20 @@ def _serve(
     refuse_mixed(controller, case, people, keys, held)
     again = () if held else refilled(found)
     found.warnings += again
+    hers = _together(keys, stayed.tables)
+    covering = controller.covering(people, hers)
     shown: dict[Place, Data] = {}
-    with Package(out, now) as package:
+    with Package(out, now, controller.bundle.vocabulary) as package:
         batches = controller.read(found, stays.rows(), opened, mark=case.id)
         for place, group in itertools.groupby(batches, key=itemgetter(0)):
             dataset = controller.datamap.dataset(*place)
             labelled = _labelled(group, dataset.key, stays.reasons(place))
-            shown[place] = package.data(place[0], place[1], _without(dataset.secrets, labelled))
-        met = controller.texts.mentions(
-            controller.texts.known_by(people, {**keys, **stayed.tables}), keys
-        )
+            runs = _covered(covering, place, _without(dataset.secrets, labelled))
+            shown[place] = package.data(place[0], place[1], runs, dataset)
+        met = controller.texts.mentions(controller.texts.known_by(people, hers), keys)
         found.unreached.update({**free_text.unsearched(met), **met.unreached})
-        told_of, named = free_text.write(controller, package, met)
+        found.unreached.update(covering.unreached)
+        told_of, named = free_text.write(controller, package, met, covering)
         steps = _verified(controller, case, found, keys, stays, shown, opened.met)
         unreached = tuple(sorted(found.unreached.items()))
         search = words.Search.of(controller, people, found)
@@ -142,7 +148,9 @@ def _serve(
             complete=complete, verified=verification(controller, case),
         )  # fmt: skip
         told["mentions"] = told_of
-        page = {**words.page(controller, shown, stays, opened.met, now), "named": named}
+        covered = covered_of(controller, covering)
+        told["covered"] = [one.document() for one in covered]
+        page = {**words.page(controller, shown, stays, opened.met, covered, now), "named": named}
         manifest = package.finish(told, page)
         read = {place: data.count for place, data in shown.items()}
         body: dict[str, Any] = {
@@ -187,7 +195,7 @@ def _serve(
         controller.settle(case.id)
     return AccessAnswer(
         case.id, complete, steps, unreached, found.warnings, out, manifest, told["summary"],
-        search.left_out,
+        search.left_out, covered,
     )  # fmt: skip
 
 
@@ -202,6 +210,22 @@ def _without(secrets: tuple[str, ...], runs: Iterator[_Run]) -> Iterator[_Run]:
             yield why, columns, rows
         else:
             yield why, tuple(columns[i] for i in at), [tuple(r[i] for i in at) for r in rows]
+
+
+def _covered(covering: Covering, place: Place, runs: Iterator[_Run]) -> Iterator[_Run]:
+    """The runs with other people in them covered (Art. 15(4))."""
+    for why, columns, rows in runs:
+        yield why, columns, covering.rows(place, columns, rows)
+
+
+def _together(*tables: Mapping[Place, KeyTable]) -> dict[Place, KeyTable]:
+    """Keys from several searches, place by place."""
+    found: dict[Place, KeyTable] = {}
+    for one in tables:
+        for place, table in one.items():
+            before = found[place].rows if place in found else ()
+            found[place] = KeyTable(table.fields, (*before, *table.rows))
+    return found
 
 
 def _labelled(

@@ -7,7 +7,6 @@ and nothing that was not done.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,10 @@ from kept.datamap.map import Dataset
 from kept.datamap.reach import WEAK, reach
 from kept.decide.due import strength
 from kept.decide.ties import Key, norm
+from kept.duties.rights.about import choices, living, many, profiling, readable
+from kept.duties.rights.cells import Cell
+from kept.duties.rights.covered import WHY, Covered
+from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import SHOWN, Data, Part
 from kept.duties.rights.request import capital, sentence, step_document
 from kept.duties.rights.shown import alike
@@ -25,23 +28,14 @@ from kept.model.plan import Counts, Reason, StepResult
 from kept.model.select import KeyRow, KeyTable
 from kept.policy.bundle import Bundle
 from kept.policy.render import day, render
-from kept.policy.shapes import Clock, Organisation
+from kept.policy.shapes import Organisation
 from kept.records.declared import ABOUT, SYSTEM, WORDS
 from kept.records.locator import Held
 from kept.records.subject import LINKING
 from kept.terms.identifiers import KINDS, Identifier
+from kept.terms.rights import RIGHTS
 
-_CLOCKS: Final[Mapping[Clock, str]] = {
-    "creation": "it was made",
-    "last_interest": "your last sign of interest",
-    "need_closed": "it was last needed",
-    "contract_end": "the contract ended",
-    "closed": "the matter was closed",
-}
-#: Where the next word of a name in camel case begins.
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WITHHELD: Final = "It proves who you are: whoever reads it could pass for you."
-_UNITS: Final = {"Y": "year", "M": "month", "D": "day"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +173,8 @@ def answer(
             complete=complete,
         ),
         "found": rows,
+        "places": len(places),
+        "kept": sum(s.counts.retained + s.counts.isolated for s in steps),
         "nothing_held": complete and not rows,
         "searched_by": list(search.by),
         "systems": systems,
@@ -242,11 +238,13 @@ def page(
     shown: Mapping[Place, Data],
     stays: Stays,
     isolated: Collection[Place],
+    covered: Sequence[Covered],
     now: dt.datetime,
 ) -> dict[str, Any]:
     """What index.html is made of: living rows by system, and rows that stay, each with why."""
     bundle = controller.bundle
     language = bundle.languages[0]
+    by_place = {(one.system, one.dataset): one.count for one in covered}
     held: dict[str, dict[str, Any]] = {}
     for place, data in shown.items():
         if None not in data.parts:
@@ -264,7 +262,14 @@ def page(
         dataset = system.datasets[place[1]]
         shows = {**_part(system.name, dataset, data, data.parts[None]), "title": _title(dataset)}
         shows["secrets"] = _columns(system.name, dataset, dataset.secrets)
-        group["datasets"].append({**shows, "about": _living(controller, dataset)})
+        group["datasets"].append(
+            {
+                **shows,
+                "id": f"d-{place[0]}-{place[1]}",
+                "about": living(controller, dataset),
+                "covered": by_place.get(place, 0),
+            }
+        )
     for group in held.values():
         # What is the same for all of a system is said once.
         first, *others = (d["about"] for d in group["datasets"])
@@ -292,18 +297,31 @@ def page(
                     "isolated": place in isolated,
                     "law": capital(reason.law or ""),
                     "until_words": _until(reasons, language),
+                    "covered": by_place.get(place, 0),
                     "promise": sentences.get(reason.clause),
                 }
             )
+    datasets = [d for group in held.values() for d in group["datasets"]]
+    used = {a for place in shown for a in controller.datamap.dataset(*place).activities}
     return {
         "language": language,
+        "title": f"Your data at {bundle.organisation.name}",
         "organisation": bundle.organisation,
         "address": _address(bundle.organisation),
+        "site": controller.site_url,
         "asked_words": day(now.astimezone(dt.UTC).date(), language),
         "policy_words": day(bundle.version, language),
         "held": list(held.values()),
         "kept": kept,
-    }
+        # What a law keeps of the rows in use, before anybody asks for their deletion.
+        "by_law": [d for d in datasets if d["about"]["law"]],
+        "covered": list(covered),
+        "covered_words": covered_words(covered),
+        "covered_why": WHY,
+        "profiling": profiling(bundle, [bundle.activities[a] for a in sorted(used)
+                                        if a in bundle.activities]),
+        "choices": choices(RIGHTS),
+    }  # fmt: skip
 
 
 def _summary(rows: Counts, places: int, search: Search, known: int, *, complete: bool) -> str:
@@ -311,7 +329,7 @@ def _summary(rows: Counts, places: int, search: Search, known: int, *, complete:
         return "Nothing was searched: what was given does not lead to one person."
     theirs, connected = len(search.asked - {SYSTEM.name}), known - 1
     if theirs < connected:
-        looked = f"{theirs} of the {_many(connected, 'system')} that we know of"
+        looked = f"{theirs} of the {many(connected, 'system')} that we know of"
     elif connected == 1:
         looked = "the one system that we know of"
     else:
@@ -319,17 +337,13 @@ def _summary(rows: Counts, places: int, search: Search, known: int, *, complete:
     own = " and in our own record of requests and choices" if SYSTEM.name in search.asked else ""
     systems = f"{looked}{own}, by {' and '.join(search.by)}"
     if rows.found:
-        found = f"{_many(rows.found, 'record')} in {_many(places, 'place')}"
+        found = f"{many(rows.found, 'record')} in {many(places, 'place')}"
         if rows.retained == rows.found:
             found += "; an erasure was carried out before, and what is left has to stay for a time"
         return f"We looked in {systems}, and found {found}."
     if complete:
         return f"Nothing is held under what was given. We looked in {systems}."
     return f"We looked in {systems}, and found nothing there."
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count:,} {thing}" + ("" if count == 1 else "s")
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
@@ -344,6 +358,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
 def _part(system: str, dataset: Dataset, data: Data, part: Part) -> dict[str, Any]:
     return {
         "file": data.file,
+        "table": data.table,
         "columns": _columns(system, dataset, data.columns),
         "rows": part.rows,
         "count": part.count,
@@ -359,7 +374,7 @@ def _parts(
         return one
     ordered = sorted(reasons, key=strength)
     rows = [
-        [*row, day(reason.until, language) if reason.until else "–"]
+        [*row, Cell(day(reason.until, language), "short") if reason.until else Cell("–", "none")]
         for reason in ordered
         for row in data.parts[reason].rows
     ]
@@ -386,57 +401,8 @@ def _columns(system: str, dataset: Dataset, columns: Iterable[str]) -> list[str]
         field = dataset.fields.get(name)
         kind = field.identifies if field else None
         own = WORDS.get(name) if system == SYSTEM.name else None
-        made.append(own or (KINDS[kind] if kind and kinds[kind] == 1 else _readable(name)))
+        made.append(own or (KINDS[kind] if kind and kinds[kind] == 1 else readable(name)))
     return made
-
-
-def _readable(name: str) -> str:
-    """A name of a column as words: `made_at` and `madeAt` are "made at"."""
-    words = _HUMP.sub(" ", name).replace("_", " ").split()
-    return " ".join(w.lower() if w.istitle() else w for w in words) or name
-
-
-def _living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
-    """What for, on which ground, who receives it and how long: of rows that are in use."""
-    bundle = controller.bundle
-    activities = [bundle.activities[a] for a in dataset.activities if a in bundle.activities]
-    names, words = bundle.recipients, bundle.vocabulary
-    recipients = (
-        names[r].name if r in names else words.recipients[r].label
-        for a in activities
-        for r in a.recipients
-    )
-    bases = (words.bases[b].label for a in activities for b in a.bases.values())
-    return {
-        "why": _once(a.title for a in activities),
-        "bases": _once(bases),
-        "recipients": _once(recipients),
-        "keep": _keep(bundle, dataset.retention),
-        # What Kept holds to answer people is explained where its system is named.
-        "stated": bool(activities) or dataset.name in SYSTEM.datasets,
-    }
-
-
-def _keep(bundle: Bundle, retention: str | None) -> tuple[str, ...]:
-    """How long, in sentences: for the organisation's own use, and where a law asks for more."""
-    rule = bundle.retention.get(retention or "")
-    if rule is None:
-        return ("No period has been set for this yet.",)
-    own = _period(rule.keep, rule.clock)
-    if rule.law is None:
-        return (f"{own or 'No period has been set for this yet'}.",)
-    by_law = _period(rule.law.keep, rule.clock)
-    return (
-        f"For our own use: {own or 'no period has been set yet'}.",
-        f"Because a law asks for it ({rule.law.citation}): "
-        f"{by_law or 'no period has been set yet'}.",
-    )
-
-
-def _period(keep: str | None, clock: Clock) -> str | None:
-    if keep is None:
-        return None
-    return f"{_many(int(keep[1:-1]), _UNITS[keep[-1]])} after {_CLOCKS[clock]}"
 
 
 def _sentences(bundle: Bundle) -> dict[str, str]:
@@ -457,7 +423,3 @@ def _address(organisation: Organisation) -> str:
 
 def _title(dataset: Dataset) -> str:
     return dataset.title or dataset.name
-
-
-def _once(words: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(words))

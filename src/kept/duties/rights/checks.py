@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from typing import Final
 
 from kept.controller import Controller, Place
-from kept.controller.inspect import Inspector, Rows
+from kept.controller.inspect import Inspector, Packed, Rows
 from kept.controls.registry import Finding, Looked, control
 from kept.datamap.map import Dataset, Link, Owner
 from kept.errors import StoreError
 from kept.records.case import State
+from kept.records.declared import SYSTEM
 
 _TRANSACTIONS: Final = ("transaction.free", "transaction.paid")
 #: People of each dataset that are looked up both ways.
 SAMPLE: Final = 25
+#: People of each dataset for whom a package is rehearsed.
+FEW: Final = 10
 
 
 @control("rights.access-is-complete")
@@ -55,6 +58,61 @@ def access_is_complete(controller: Controller, now: dt.datetime) -> Iterator[Loo
                 yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
                 continue
             yield Looked(looked, where, system)
+
+
+@control("rights.packages-hold-nobody-else")
+def packages_hold_nobody_else(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """What a package would hand out names nobody of those whom the systems know but its person.
+
+    For people drawn from the data. The oracle goes through every person and every member of staff
+    whom the systems know, and compares addresses, numbers and names by their hashes; what is
+    covered follows from rules and patterns.
+    """
+    inspector = controller.inspect()
+    packages: list[Packed] = []
+    for system in inspector.systems:
+        for dataset in controller.datamap.systems[system].datasets.values():
+            if dataset.on_erase == "never" or not _names_people(dataset) or system == SYSTEM.name:
+                continue
+            where = f"{system}.{dataset.name}"
+            try:
+                made = [
+                    inspector.package(person)
+                    for person in inspector.some(system, dataset, FEW).singles()
+                ]
+            except StoreError as problem:
+                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                continue
+            packages += made
+            yield Looked(sum(one.looked for one in made), where, system)
+    handling = {
+        (link.system or system.name, link.to)
+        for system in controller.datamap.systems.values()
+        for dataset in system.datasets.values()
+        for link in dataset.links
+        if link.kind is Owner.ACCESSED
+    }
+    for system in inspector.systems if packages else []:
+        for dataset in controller.datamap.systems[system].datasets.values():
+            if system == SYSTEM.name or not (
+                _names_people(dataset) or (system, dataset.name) in handling
+            ):
+                continue
+            try:
+                named = inspector.named(system, dataset, packages)
+            except StoreError as problem:
+                yield Finding(system, f"it could not be asked: {problem.what}", problem.fix or "")
+                continue
+            for place, times in sorted(named.items()):
+                yield Finding(
+                    ".".join(place),
+                    f"packages name people of `{system}.{dataset.name}` whose they are not,"
+                    f" {times} times",
+                    "say of the field who stands there: `others: staff`, `others: person`; or"
+                    " `free_text: true` where people write what they like",
+                )
 
 
 @control("rights.transactions-are-mapped")

@@ -27,16 +27,24 @@ _NAME: Final = "contact.name"
 
 
 class Ambiguous(KeptError):
-    """An identifier that leads to several people; nothing was read or changed."""
+    """An identifier that leads to several people; nothing was read or changed.
+
+    `who` are those of the case of whom that is so, by their place in it.
+    """
+
+    who: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """One identifier leads to `rows` rows of an owning dataset, which name different people.
+    """What one person was named by leads to `rows` rows of an owning dataset, which name
+    different people.
 
-    `by`: the kinds of identifiers by which one of them can be named instead.
+    `who`: her place in the case; `by`: the kinds of identifiers by which one of them can be named
+    instead.
     """
 
+    who: int
     system: str
     dataset: str
     rows: int
@@ -61,16 +69,18 @@ def refuse_several(
 
     Raises Ambiguous, before anything is shown, unless the case records why they are the same.
     """
-    for doubt in doubts(controller, people, keys):
-        if controller.cases.is_same_person(case):
-            return
+    met = list(doubts(controller, people, keys))
+    if met and not controller.cases.is_same_person(case):
+        doubt = met[0]
         instead = f"name her by {' or '.join(doubt.by)} instead" if doubt.by else "ask her"
-        raise Ambiguous(
+        problem = Ambiguous(
             f"{doubt.words}; nothing was shown or changed",
             expected="identifiers of one person",
             fix=f"{instead}, after a person has looked; or, where they are one person, say why"
             f" with --same-person REASON (case {case.id})",
         )
+        problem.who = tuple(dict.fromkeys(one.who for one in met))
+        raise problem
 
 
 def doubts(
@@ -110,7 +120,7 @@ def doubts(
                     for one in alone
                 )
             if most:
-                yield Doubt(*place, most, _narrower(dataset, {i.kind for i in given}))
+                yield Doubt(who, *place, most, _narrower(dataset, {i.kind for i in given}))
 
 
 def _narrower(dataset: Dataset, given: set[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import shape
+from kept.duties.rights.ends import ends
 from kept.duties.rights.planning import (
     ask_again,
     draw_up,
@@ -116,9 +117,9 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
         before = controller.ledger.size()
         drawn = _drawn(controller, case, people, now)
         with controller.cases.person_alone(drawn[1]):
-            # What somebody else planned for her meanwhile is done by now and counted there; and
-            # a hold that was placed meanwhile keeps what it names.
-            kinds = ("plan.made", "hold.added")
+            # What somebody else did for her meanwhile is counted there, also where it was planned
+            # before; and a hold that was placed meanwhile keeps what it names.
+            kinds = ("plan.made", "step.done", "hold.added")
             if any(next(controller.ledger.entries(before, kind=k), None) for k in kinds):
                 drawn = _drawn(controller, case, people, now)
             case = _commit(controller, case, *drawn, actor, now)
@@ -295,10 +296,11 @@ def _carry_out(
     complete = not unreached and all(r.settled for r in results.values())
     warnings = made.warnings
     met: dict[Place, int] = {}
+    came: set[int] = set()
     if complete and not searched(controller, people):
         complete = False
     elif complete:
-        met, away = met_again(controller, case, made, people, among, now)
+        met, came, away = met_again(controller, case, made, people, among, now)
         unreached = tuple(sorted(away.items()))
         warnings += tuple(
             f"{rows} of her rows came into `{place[1]}` of `{place[0]}` while she was erased;"
@@ -306,6 +308,8 @@ def _carry_out(
             for place, rows in sorted(met.items())
         )
         complete = not met and not away
+    nowhere = not searched(controller, people)
+    ended = ends(controller, made, results, unreached=bool(unreached), nowhere=nowhere, came=came)
     physical = None
     with controller.database.connection() as connection:
         case = controller.cases.move(case, State.EXECUTED, actor, now, connection=connection)
@@ -314,6 +318,7 @@ def _carry_out(
             physical, shredded = _shred(controller, case, made, now, connection)
             entries += shredded
         case = controller.cases.finish(case, complete, actor, now, connection=connection)
+        controller.bulks.record(case, ended, now, connection=connection)
         total = [results[n].counts for n in sorted(results)]
         entries.append(
             Entry(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from kept.controller import Controller, Place
 from kept.controller.mentions import Mentions, searched
+from kept.controller.others import Covering
 from kept.controls.registry import Finding, Looked, control
 from kept.datamap.map import OnErase
 from kept.decide import due, mentions
@@ -63,12 +63,15 @@ def left(
     about: Sequence[Sequence[Identifier]],
     own: Mapping[Place, KeyTable],
     now: dt.datetime,
-) -> tuple[dict[Place, int], dict[str, str]]:
-    """Place → texts that still name her although all steps are done; systems not asked."""
+) -> tuple[dict[tuple[Place, Key], set[int]], dict[str, str]]:
+    """Texts that still name people although all steps are done, whom; systems not asked."""
     met = controller.texts.mentions(about, own)
     spared = _spared(controller, met, now)
-    rows = {(m.place, norm(m.key)) for m in met.found if spared(m.place, norm(m.key)) is None}
-    return dict(Counter(place for place, _ in rows)), met.unreached
+    rows: dict[tuple[Place, Key], set[int]] = {}
+    for m in met.found:
+        if spared(m.place, norm(m.key)) is None:
+            rows.setdefault((m.place, norm(m.key)), set()).add(m.person)
+    return rows, met.unreached
 
 
 def _spared(controller: Controller, met: Mentions, now: dt.datetime) -> Callable[
@@ -113,12 +116,17 @@ def unsearched(met: Mentions) -> dict[str, str]:
 
 
 def write(
-    controller: Controller, package: Package, met: Mentions
+    controller: Controller, package: Package, met: Mentions, covering: Covering
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What others wrote about her, into the package: (for programs, for the page)."""
     told, shown = [], []
     for place in dict.fromkeys(one.place for one in met.found):
-        rows = [(m.field, text) for m in met.found if m.place == place for text in m.passages]
+        rows = [
+            (m.field, covering.text(place, text, masked))
+            for m in met.found
+            if m.place == place
+            for text, masked in m.passages
+        ]
         data = package.data(place[0], f"{place[1]}.mentions", [(None, ("field", "passage"), rows)])
         system = controller.datamap.systems[place[0]]
         title = system.datasets[place[1]].title or place[1]
@@ -129,7 +137,9 @@ def write(
             "title": title,
             "system": system.title or place[0],
             "file": data.file,
+            "table": data.table,
             "secrets": (),
+            "covered": 0,
         }
         shown.append(
             {**where, "columns": list(data.columns), "rows": part.rows, "count": part.count}

@@ -68,7 +68,7 @@ def object_to(
     purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
     case, actor, people = open_case(controller, "objection", request, now)
     require_known_asker(case)
-    with controller.cases.alone(case) as case:
+    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, several=True)
         reached, _ = _objectable(controller, purposes, region)

@@ -1,9 +1,13 @@
-"""The package a person gets: what is held, why, from whom, to whom, until when; as HTML and JSON.
+"""The package a person gets: what is held, why, from whom, to whom, until when.
 
-    index.html      to read
-    answer.json     the same answer for a program, without the rows
-    data/*.json     the rows, one file per dataset, every column that was read
-    manifest.json   SHA-256 of every other file, and a salt
+    index.html         to read
+    README.txt         what each file is for
+    data/*.csv         the rows, one file per dataset, for spreadsheets (duties.rights.tables)
+    data/*.json        the same rows, exact
+    schema/*.json      JSON Schema of each of these
+    datapackage.json   the CSV described: Frictionless Data Package, Table Schema
+    answer.json        what index.html says, for a program, without the rows
+    manifest.json      SHA-256 of every other file, and a salt
 
 Rows are streamed into the files; the package appears under its name only when it is whole and
 `place` is called, and never in the place of anything that is there already.
@@ -11,42 +15,61 @@ Rows are streamed into the files; the package appears under its name only when i
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import datetime as dt
-import decimal
 import fcntl
 import hashlib
+import heapq
+import itertools
 import json
-import math
 import os
 import re
 import secrets
 import stat
 import tempfile
 import unicodedata
-import uuid
 import zipfile
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
 import jinja2
 
+from kept.datamap.map import Dataset
+from kept.duties.rights import tables
+from kept.duties.rights.cells import Cell, cell
+from kept.duties.rights.tables import Columns
 from kept.errors import UsageError
 from kept.model.values import Value
+from kept.terms.vocabulary import SHIPPED, Vocabulary
 
-#: Rows of one part shown on the page; all of them are in the data file.
-SHOWN: Final = 100
-FORMAT: Final = 1
+#: Rows of one part shown on the page, the newest; all of them are in the data file.
+SHOWN: Final = 50
+FORMAT: Final = 2
 #: A package being written, as `tempfile` names it.
 _TEMPORARY: Final = re.compile(r"\.kept-[a-z0-9_]{8}\.zip")
 #: Seconds after which one that nobody is writing is taken for left behind.
 _STALE: Final = 60
 #: The longest part of a file name in the package, in characters.
 _LONGEST: Final = 60
+
+#: What README.txt says of the files, in plain words.
+_FILES: Final = """\
+data/*.csv        your records as tables, for a spreadsheet. Nothing is written \\N. A text that
+                  a spreadsheet could take for a formula has a ' in front; it is not part of it.
+data/*.json       the same records for programs, as they were read. In these and in the tables
+                  other people are covered, as the page says.
+schema/*.json     what the JSON files hold, field by field (JSON Schema).
+datapackage.json  what the tables hold (Frictionless Data Package, Table Schema).
+answer.json       what was asked, where was looked, what was found and why, for programs.
+manifest.json     the SHA-256 of every file here. If one does not match, the file was changed.
+
+Records stand in the tables in the order in which the system gave them; the page shows the
+newest first. Whoever has this package can read what is in it: keep it where only you can.
+"""
 
 _page = jinja2.Environment(
     loader=jinja2.PackageLoader("kept.duties.rights", "."),
@@ -55,24 +78,6 @@ _page = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-
-
-def plain(value: Value) -> Any:
-    """A value as JSON: numbers stay exact (decimals as text), bytes as base64, times ISO 8601.
-
-    JSON has no word for what is not a finite number: it stands as text, `NaN` or `Infinity`.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, (dt.datetime, dt.date, dt.time)):
-        return value.isoformat()
-    if isinstance(value, (decimal.Decimal, uuid.UUID, dt.timedelta)):
-        return str(value)
-    raise AssertionError(type(value).__name__)
 
 
 def refuse_target(path: Path) -> None:
@@ -116,17 +121,38 @@ def _taken(met: int) -> UsageError:
 
 @dataclass(slots=True)
 class Part:
-    """Rows of one dataset that belong together: how many, and the first of them as text."""
+    """Rows of one dataset that belong together: how many, and the newest of them as people read
+    them.
+    """
 
     count: int = 0
-    rows: list[list[str]] = field(default_factory=list)
+    _newest: list[tuple[int, int, list[Cell]]] = field(default_factory=list)
+
+    def add(self, when: int, row: Sequence[Value], types: Sequence[str]) -> None:
+        """Count a row; keep it where it is among the newest."""
+        self.count += 1
+        # Of rows of the same moment, or of none, the first that came is the first to be shown.
+        order = (when, -self.count)
+        if len(self._newest) == SHOWN and order < self._newest[0][:2]:
+            return
+        kept = (*order, [cell(value, type_) for value, type_ in zip(row, types, strict=True)])
+        if len(self._newest) < SHOWN:
+            heapq.heappush(self._newest, kept)
+        else:
+            heapq.heapreplace(self._newest, kept)
+
+    @property
+    def rows(self) -> list[list[Cell]]:
+        """The newest first."""
+        return [cells for _, _, cells in sorted(self._newest, key=itemgetter(0, 1), reverse=True)]
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What was written of one dataset: its file, its columns, its rows by their labels."""
+    """What was written of one dataset: its files, its columns, its rows by their labels."""
 
     file: str
+    table: str
     columns: tuple[str, ...]
     parts: Mapping[Hashable, Part]
 
@@ -154,9 +180,11 @@ class _Hashing:
 class Package:
     """A package being written to `path` (mode 0600); a context manager."""
 
-    def __init__(self, path: Path, at: dt.datetime) -> None:
+    def __init__(self, path: Path, at: dt.datetime, words: Vocabulary = SHIPPED) -> None:
+        """`at` is the moment of the answer, `words` the vocabulary that names categories."""
         refuse_target(path)
-        self.path = path
+        self.path, self._at, self._words = path, at, words
+        self._described: list[dict[str, Any]] = []
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kept-", suffix=".zip")
         self._temporary = Path(name)
         self._file = os.fdopen(handle, "w+b")
@@ -193,39 +221,102 @@ class Package:
         system: str,
         dataset: str,
         batches: Iterable[tuple[Hashable, Sequence[str], Sequence[Sequence[Value]]]],
+        known: Dataset | None = None,
     ) -> Data:
-        """Stream (label, columns, rows) into the file of a dataset; what the page needs of it."""
-        name = self._name(f"{_safe(system)}.{_safe(dataset)}")
-        columns: Sequence[str] = ()
+        """Stream (label, columns, rows) into the files of a dataset; what the page needs of it.
+
+        `known` is the dataset as the map has it, where the rows are its own.
+        """
+        runs = iter(batches)
+        first = next(runs, None)
+        columns = Columns(first[1] if first else (), known)
         parts: dict[Hashable, Part] = {}
-        before = ""
-        with self._open(name) as out:
-            out.write("[")
-            for label, columns_of_batch, rows in batches:
-                columns = columns_of_batch
+        dates = [i for i, type_ in enumerate(columns.types) if type_ in ("datetime", "date")]
+
+        def rows() -> Iterator[Sequence[Value]]:
+            for label, names, batch in itertools.chain((first,) if first else (), runs):
                 part = parts.setdefault(label, Part())
-                for row in rows:
-                    record = {c: plain(v) for c, v in zip(columns, row, strict=True)}
-                    out.write(
-                        f"{before}\n{json.dumps(record, ensure_ascii=False, allow_nan=False)}"
-                    )
-                    before = ","
-                    if part.count < SHOWN:
-                        part.rows.append([words(v) for v in row])
-                    part.count += 1
-            out.write("\n]\n")
-        return Data(name, tuple(columns), parts)
+                at = [names.index(name) for name in columns.names]
+                same = tuple(names) == columns.names
+                for given in batch:
+                    row = given if same else [given[i] for i in at]
+                    part.add(_when(row, dates), row, columns.types)
+                    yield row
+
+        title = (known.title if known else None) or dataset
+        file, table = self._table(system, dataset, title, columns, rows(), known)
+        return Data(file, table, columns.names, parts)
+
+    def _table(
+        self,
+        system: str,
+        dataset: str,
+        title: str,
+        columns: Columns,
+        rows: Iterable[Sequence[Value]],
+        known: Dataset | None,
+    ) -> tuple[str, str]:
+        """Stream rows into their files, and remember their description; (JSON, CSV)."""
+        base = self._name(f"{_safe(system)}.{_safe(dataset)}")
+        file, table = f"data/{base}.json", f"data/{base}.csv"
+        here = self.path.parent
+        with tempfile.TemporaryFile("w+", encoding="utf-8", newline="", dir=here) as copy:
+            with self._open(file) as out:
+                tables.write(out.write, copy, columns, rows)
+            copy.seek(0)
+            with self._open(table) as out:
+                while part := copy.read(1 << 16):
+                    out.write(part)
+        self._described.append(
+            tables.resource(
+                columns, known, self._words, name=tables.named(system, dataset), title=title,
+                path=table, exact=file,
+                links=tables.links(system, known, columns.names) if known else (),
+            )
+        )  # fmt: skip
+        self._write(f"schema/{base}.json", columns.schema(title, self._words))
+        return file, table
+
+    def describe(self, name: str, title: str) -> None:
+        """Write `datapackage.json`: what the tables hold."""
+        there = {one["name"] for one in self._described}
+        for one in self._described:
+            # A reference to a table that is not here could not be followed.
+            one["schema"]["foreignKeys"] = [
+                key for key in one["schema"]["foreignKeys"] if key["reference"]["resource"] in there
+            ]
+        described = {
+            "profile": "tabular-data-package",
+            "name": name,
+            "title": title,
+            "created": self._at.isoformat(),
+            "resources": self._described,
+        }
+        self._write("datapackage.json", described)
 
     def finish(self, answer: Mapping[str, Any], page: Mapping[str, Any]) -> str:
         """Write the answer, the page and the manifest; SHA-256 (hex) of the manifest.
 
         The package is then whole and on the disk, but has no name yet: see `place`.
         """
-        with self._open("answer.json") as out:
-            out.write(json.dumps(answer, ensure_ascii=False, indent=1) + "\n")
+        title = page["title"]
+        self.describe("access", title)
+        self._write("answer.json", answer)
+        self.read_me(
+            f"{title}\n\nOpen index.html in any browser. It needs no network and sends nothing."
+        )
         with self._open("index.html") as out:
             out.write(_page.get_template("package.html.j2").render(**page, answer=answer))
         return self.seal()
+
+    def read_me(self, head: str) -> None:
+        """Write README.txt: what each file is for."""
+        with self._open("README.txt") as out:
+            out.write(f"{head}\n\n{_FILES}")
+
+    def _write(self, name: str, content: object) -> None:
+        with self._open(name) as out:
+            out.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
     def seal(self) -> str:
         """Write the manifest, and make the package whole; SHA-256 (hex) of the manifest."""
@@ -259,7 +350,7 @@ class Package:
             number += 1
             name = f"{wanted}-{number}"
         self._taken.add(folded)
-        return f"data/{name}.json"
+        return name
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Any:
@@ -292,28 +383,22 @@ def _sweep(directory: Path, own: Path) -> None:
                 os.close(handle)
 
 
+def _when(row: Sequence[Value], dates: Sequence[int]) -> int:
+    """Seconds in the calendar of the first date of a row that is known, to put the newest first;
+    0 for none.
+    """
+    for i in dates:
+        value = row[i]
+        if isinstance(value, dt.date):
+            seconds = value.toordinal() * 86_400
+            if isinstance(value, dt.datetime):
+                away = value.utcoffset() or dt.timedelta()
+                seconds += value.hour * 3600 + value.minute * 60 + value.second
+                seconds -= int(away.total_seconds())
+            return seconds
+    return 0
+
+
 def _safe(name: str) -> str:
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).lstrip(".")
     return safe[:_LONGEST] or "_"
-
-
-def words(value: Value) -> str:
-    """A value as people read it; bytes only by their number."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, bytes):
-        return f"{len(value):,} bytes that are no text"
-    if isinstance(value, dt.datetime):
-        return _moment(value)
-    return str(plain(value))
-
-
-def _moment(value: dt.datetime) -> str:
-    """To the minute, in UTC where the zone is known; that it is UTC the page says once."""
-    if value.utcoffset():
-        # The first and the last hours of the calendar may have no time in UTC.
-        with contextlib.suppress(OverflowError):
-            value = value.astimezone(dt.UTC)
-    return value.replace(tzinfo=None).isoformat(" ", "minutes")

@@ -310,8 +310,9 @@ def met_again(
     people: Sequence[Sequence[Identifier]],
     among: frozenset[Place],
     now: dt.datetime,
-) -> tuple[dict[Place, int], dict[str, str]]:
-    """Rows of hers, and texts that name her, although all steps are done; systems not asked.
+) -> tuple[dict[Place, int], set[int], dict[str, str]]:
+    """Rows of hers, and texts that name her, although all steps are done; of whom; systems not
+    asked.
 
     The same search as in the beginning, by the same identifiers and by the values that led from
     her rows to others: what a trigger, an import or another program wrote meanwhile is met.
@@ -324,18 +325,21 @@ def met_again(
             keys = staying.setdefault((s.system, s.dataset), set())
             keys |= {ties.norm(key) for key in s.keys.values}
     met: dict[Place, int] = {}
+    whose: set[int] = set()
     for place, table in there.items():
         old = staying.get(place, set())
-        rows = sum(ties.norm(key) not in old for key in table.values)
+        new = [(who, key) for who, key in table.rows if ties.norm(key) not in old]
         # Of what people answer for, only their word is known.
-        if rows and place in among and not controller.abilities[place[0]].word:
-            met[place] = rows
+        if new and place in among and not controller.abilities[place[0]].word:
+            met[place] = len({key for _, key in new})
+            whose |= {who for who, _ in new}
     about = searched_by(sought(controller, case, people), made)
     named, away = free_text.left(controller, about, there, now)
-    for place, rows in named.items():
+    for (place, _), people_ in named.items():
         if place in among:
-            met[place] = met.get(place, 0) + rows
-    return met, {**away, **located.unreached}
+            met[place] = met.get(place, 0) + 1
+            whose |= people_
+    return met, whose, {**away, **located.unreached}
 
 
 def searched_by(known: Sequence[Sequence[Identifier]], made: Plan) -> list[list[Identifier]]:

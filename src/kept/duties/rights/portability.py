@@ -1,10 +1,7 @@
 """Portability (GDPR Art. 20): what a person provided, in a form that another system can load.
 
-    datapackage.json   what is here: Frictionless Data Package, a Table Schema for each table
-    data/*.csv         the rows (RFC 4180, UTF-8); a null is written \\N
-    data/*.json        the same rows, exact
-    answer.json        what is in it, on which ground, what was left out and why
-    manifest.json      SHA-256 of every other file, and a salt
+The files are those of `package`, without a page: datapackage.json describes the tables, and
+answer.json says what is in it, on which ground, what was left out and why.
 
 In it is what she gave and what was observed of her, where it is processed on consent or a
 contract; nothing that was inferred, bought or written about her.
@@ -12,12 +9,8 @@ contract; nothing that was inferred, bought or written about her.
 
 from __future__ import annotations
 
-import base64
-import csv
 import datetime as dt
 import itertools
-import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -25,11 +18,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from kept.controller import Controller, Place
+from kept.controller.naming import THEIRS
+from kept.controller.others import Covering
 from kept.datamap.map import Dataset, Field, Owner
 from kept.decide.facts import known_basis
 from kept.duties.rights.choice import known_region
+from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.doubt import refuse_several
-from kept.duties.rights.package import Package, plain, refuse_target
+from kept.duties.rights.package import Package, refuse_target
 from kept.duties.rights.request import (
     Request,
     open_case,
@@ -37,6 +33,7 @@ from kept.duties.rights.request import (
     searched,
     step_document,
 )
+from kept.duties.rights.tables import Columns
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, StepResult
@@ -49,24 +46,8 @@ from kept.terms.identifiers import Identifier
 from kept.terms.origins import PORTABLE, origin_of
 from kept.terms.vocabulary import Vocabulary
 
-#: A null in CSV, where an empty text is another thing.
-NULL: Final = "\\N"
 #: Bases whose data is hers to take along.
 _GROUNDS: Final = ("consent", "contract")
-#: Type of the map → (type, format) of Table Schema.
-_TYPES: Final[Mapping[str, tuple[str, str]]] = {
-    "text": ("string", "default"),
-    "integer": ("integer", "default"),
-    "decimal": ("number", "default"),
-    "real": ("number", "default"),
-    "boolean": ("boolean", "default"),
-    "date": ("date", "default"),
-    "datetime": ("datetime", "any"),
-    "uuid": ("string", "uuid"),
-    "bytes": ("string", "binary"),
-    "json": ("any", "default"),
-    "other": ("any", "default"),
-}
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
 
@@ -101,6 +82,7 @@ class PortAnswer:
     warnings: tuple[str, ...]
     package: Path
     manifest: str
+    covered: tuple[Covered, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no values of rows."""
@@ -112,6 +94,7 @@ class PortAnswer:
             "left_out": [one.document() for one in self.left_out],
             "unreached": [{"store": s, "why": why} for s, why in self.unreached],
             "warnings": list(self.warnings),
+            "covered": [one.document() for one in self.covered],
             "package": str(self.package),
             "manifest_sha256": self.manifest,
         }
@@ -138,7 +121,7 @@ class Portable:
 class _Table:
     """What became of one dataset while it was written."""
 
-    resource: dict[str, Any]
+    file: str = ""
     read: int = 0
     given: int = 0
     grounds: dict[str, int] = field(default_factory=dict)
@@ -149,7 +132,11 @@ class _Table:
 def portable(controller: Controller, dataset: Dataset, region: str) -> Portable | None:
     """What of the rows of a dataset is hers to take along in a region; None where nothing is."""
     words = controller.bundle.vocabulary
-    hers = [f for f in dataset.fields.values() if _origin(words, f) in PORTABLE and not f.secret]
+    hers = [
+        f
+        for f in dataset.fields.values()
+        if _origin(words, f) in PORTABLE and not f.secret and f.others not in THEIRS
+    ]
     links = {
         name_ for link in dataset.links if link.kind is not Owner.ACCESSED for name_ in link.fields
     }
@@ -203,6 +190,8 @@ def _serve(
     found = controller.locate(people)
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
+    covering = controller.covering(people, keys)
+    found.unreached.update(covering.unreached)
     left: list[LeftOut] = []
     wanted: dict[Place, Portable] = {}
     for place, table in keys.items():
@@ -222,10 +211,10 @@ def _serve(
     }
     found.selects = {system: selects for system, selects in found.selects.items() if selects}
     tables: dict[Place, _Table] = {}
-    with _PortPackage(out, now) as package:
+    with _PortPackage(out, now, controller.bundle.vocabulary) as package:
         for place, group in itertools.groupby(controller.read(found), key=itemgetter(0)):
-            tables[place] = package.table(
-                controller, place, wanted[place], (batch for _, batch in group)
+            tables[place] = package.along(
+                controller, covering, place, wanted[place], (batch for _, batch in group)
             )
         steps = tuple(_step(place, wanted, tables, keys[place]) for place in wanted)
         unreached = tuple(sorted(found.unreached.items()))
@@ -248,14 +237,15 @@ def _serve(
             "policy": {"id": bundle.id, "version": bundle.version.isoformat()},
             "region": region,
             "tables": [
-                {"where": ".".join(place), "file": t.resource["path"], "rows": t.given,
+                {"where": ".".join(place), "file": t.file, "rows": t.given,
                  "grounds": t.grounds}
                 for place, t in tables.items()
             ],
             "left_out": [one.document() for one in left],
+            "covered": [one.document() for one in covered_of(controller, covering)],
             "unreached": [{"system": s, "why": why} for s, why in unreached],
         }  # fmt: skip
-        manifest = package.describe(answer, controller, [t.resource for t in tables.values()])
+        manifest = package.ended(answer, bundle.organisation.name)
         body: dict[str, Any] = {
             "case": case.id,
             "package": manifest,
@@ -289,8 +279,9 @@ def _serve(
             controller.cases.finish(case, complete, actor, now, connection=connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     return PortAnswer(
-        case.id, complete, steps, tuple(left), unreached, found.warnings, out, manifest
-    )
+        case.id, complete, steps, tuple(left), unreached, found.warnings, out, manifest,
+        covered_of(controller, covering),
+    )  # fmt: skip
 
 
 def _origin(words: Vocabulary, item: Field) -> str | None:
@@ -308,10 +299,15 @@ def _fields_left(controller: Controller, place: Place, dataset: Dataset) -> Iter
     }
     for origin, reason in why.items():
         names = tuple(
-            f.name for f in dataset.personal if _origin(words, f) == origin and not f.secret
+            f.name
+            for f in dataset.personal
+            if _origin(words, f) == origin and not f.secret and f.others not in THEIRS
         )
         if names:
             yield LeftOut(".".join(place), names, 0, reason)
+    named = tuple(f.name for f in dataset.fields.values() if f.others in THEIRS)
+    if named:
+        yield LeftOut(".".join(place), named, 0, "it names somebody else")
     if dataset.secrets:
         reason = "it proves who she is: whoever reads it could pass for her"
         yield LeftOut(".".join(place), dataset.secrets, 0, reason)
@@ -331,58 +327,32 @@ def _step(
 class _PortPackage(Package):
     """A package of tables, each as CSV and as JSON, with their schema."""
 
-    def table(
-        self, controller: Controller, place: Place, what: Portable, batches: Iterator[Batch]
-    ) -> _Table:
+    def along(
+        self, controller: Controller, covering: Covering, place: Place, what: Portable,
+        batches: Iterator[Batch],
+    ) -> _Table:  # fmt: skip
         """Stream the rows of one dataset into its two files."""
         dataset = controller.datamap.dataset(*place)
-        made = _Table({})
-        path = self._name(_name(*place))  # of the JSON; the CSV has the same but for its end
-        here = self.path.parent
-        with tempfile.TemporaryFile("w+", encoding="utf-8", newline="", dir=here) as copy:
-            writer = csv.writer(copy)
-            writer.writerow(what.fields)
-            before = ""
-            with self._open(path) as out:
-                out.write("[")
-                for row in _rows(controller, what, made, batches):
-                    record = dict(zip(what.fields, map(plain, row), strict=True))
-                    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-                    out.write(f"{before}\n{text}")
-                    before = ","
-                    writer.writerow([_cell(value) for value in row])
-                    made.given += 1
-                out.write("\n]\n")
-            copy.seek(0)
-            target = path.removesuffix(".json") + ".csv"
-            with self._open(target) as out:
-                while part := copy.read(1 << 16):
-                    out.write(part)
-        made.resource = _resource(controller, place, dataset, what, target, path)
+        made = _Table()
+
+        def rows() -> Iterator[Sequence[Value]]:
+            for row in _rows(controller, what, made, batches):
+                made.given += 1
+                yield from covering.rows(place, what.fields, [row])
+
+        columns = Columns(what.fields, dataset)
+        title = dataset.title or dataset.name
+        _, made.file = self._table(*place, title, columns, rows(), dataset)
         return made
 
-    def describe(
-        self, answer: Mapping[str, Any], controller: Controller, tables: Sequence[Mapping[str, Any]]
-    ) -> str:
+    def ended(self, answer: Mapping[str, Any], organisation: str) -> str:
         """Write what is in it and seal it; SHA-256 (hex) of the manifest."""
-        names = {table["name"] for table in tables}
-        for table in tables:
-            schema = table["schema"]
-            # A reference to a table that is not here could not be followed.
-            schema["foreignKeys"] = [
-                key for key in schema["foreignKeys"] if key["reference"]["resource"] in names
-            ]
-        bundle = controller.bundle
-        described = {
-            "profile": "tabular-data-package",
-            "name": "portability",
-            "title": f"What you provided to {bundle.organisation.name}",
-            "created": answer["made_at"],
-            "resources": list(tables),
-        }
-        for file, content in (("answer.json", answer), ("datapackage.json", described)):
-            with self._open(file) as out:
-                out.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        title = f"What you provided to {organisation}"
+        self.describe("portability", title)
+        self._write("answer.json", answer)
+        self.read_me(
+            f"{title}\n\nTo take along: another service can load these tables by their schema."
+        )
         return self.seal()
 
 
@@ -410,67 +380,3 @@ def _rows(
                     for field, value in zip(what.fields, values, strict=True)
                 ]
             yield values
-
-
-def _cell(value: Value) -> str:
-    """A value in CSV: as in JSON, but for nulls, truth values and what is no text."""
-    if value is None:
-        return NULL
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    return str(plain(value))
-
-
-def _resource(
-    controller: Controller, place: Place, dataset: Dataset, what: Portable, path: str, exact: str
-) -> dict[str, Any]:
-    """The description of one table (Tabular Data Resource, Table Schema)."""
-    words = controller.bundle.vocabulary
-    fields = []
-    for name_ in what.fields:
-        item = dataset.fields[name_]
-        type_, format_ = _TYPES[item.type]
-        one: dict[str, Any] = {"name": name_, "type": type_, "format": format_}
-        term = words.categories.get(item.category or "")
-        if term is not None:
-            one["title"] = term.label
-            if term.iri:
-                one["rdfType"] = term.iri
-        if name_ in dataset.key:
-            one["constraints"] = {"required": True}
-        fields.append(one)
-    links = [
-        {
-            "fields": list(link.fields),
-            "reference": {
-                "resource": _name(link.system or place[0], link.to), "fields": list(link.on),
-            },
-        }
-        for link in dataset.links
-        if link.kind is not Owner.ACCESSED
-    ]  # fmt: skip
-    return {
-        "name": _name(*place),
-        "title": dataset.title or dataset.name,
-        "profile": "tabular-data-resource",
-        "path": path,
-        "exact": exact,
-        "format": "csv",
-        "mediatype": "text/csv",
-        "encoding": "utf-8",
-        "dialect": {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "header": True},
-        "schema": {
-            "fields": fields,
-            "primaryKey": list(dataset.key),
-            "foreignKeys": links,
-            "missingValues": [NULL],
-        },
-    }
-
-
-def _name(system: str, dataset: str) -> str:
-    """A name of a resource: lower case, digits and ._- only."""
-    text = f"{system}.{dataset}".lower()
-    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in text)

@@ -118,7 +118,7 @@ def rectify(
         right = _right(item, value)
     case, actor, people = open_case(controller, "rectification", request, now)
     require_known_asker(case)
-    with controller.cases.alone(case) as case:
+    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         if case.state is State.CLOSED:
             return _closed(controller, case)
         found, located = _find(controller, case, people)

@@ -18,6 +18,7 @@ from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS, TRANSITIONS
+from kept.records.locator import Held
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import RIGHTS
 
@@ -55,13 +56,7 @@ def open_case(
 ) -> tuple[Case, Actor, tuple[tuple[Identifier, ...], ...]]:
     """The case of a request: opened, or the one it names. Every request has one."""
     actor = controller.actors.of(request.actor, request.role, now)
-    answered = (request.override, request.same_person)
-    if answered != (None, None) and request.role not in MAY_OVERRIDE:
-        raise Denied(
-            f"the role `{request.role}` may not "
-            + ("leave out the check of who asks" if request.override else "settle who is meant"),
-            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
-        )
+    refuse_role(request)
     if request.case is not None:
         case = controller.cases.get(request.case)
         if case.right != right:
@@ -110,25 +105,40 @@ def open_case(
             right, request.people, actor, request.override, now,
             evidence=request.evidence, connection=connection,
         )  # fmt: skip
-        entries = [
-            Entry(
-                "case.opened",
-                now,
-                {
-                    "case": case.id,
-                    "right": right,
-                    "people": case.people,
-                    "actor": name(actor.role),
-                    # That there is evidence; what it says stays in the case.
-                    **({"verified": "evidence"} if request.evidence else {}),
-                },
-            )
-        ]
-        if request.override:
-            entries.append(_overridden(controller, case.id, right, request.override, actor, now))
-        controller.ledger.append_in(connection, entries)
+        controller.ledger.append_in(
+            connection, begun(controller, case, actor, now, override=request.override)
+        )
         _settled(controller, case, request, actor, now, connection)
     return case, actor, request.people
+
+
+def refuse_role(request: Request) -> None:
+    """Denied where the role may not answer for what the request leaves out or settles."""
+    answered = (request.override, request.same_person)
+    if answered != (None, None) and request.role not in MAY_OVERRIDE:
+        raise Denied(
+            f"the role `{request.role}` may not "
+            + ("leave out the check of who asks" if request.override else "settle who is meant"),
+            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
+        )
+
+
+def begun(
+    controller: Controller, case: Case, actor: Actor, now: dt.datetime, *, override: str | None
+) -> list[Entry]:
+    """The entries of a case that was opened; `override` are the words, kept as a hash."""
+    body = {
+        "case": case.id,
+        "right": case.right,
+        "people": case.people,
+        "actor": name(actor.role),
+        # That there is evidence; what it says stays in the case.
+        **({"verified": "evidence"} if case.evidence else {}),
+    }
+    opened = Entry("case.opened", now, body)
+    if not override:
+        return [opened]
+    return [opened, _overridden(controller, case.id, case.right, override, actor, now)]
 
 
 def close_case(
@@ -252,7 +262,7 @@ def refuse_mixed(
     case: Case,
     people: Sequence[Sequence[Identifier]],
     live: Mapping[Place, KeyTable],
-    held: Mapping[Place, object],
+    held: Held,
 ) -> None:
     """Refuse identifiers of which some lead to living rows only, others to retained ones only.
 
@@ -263,8 +273,10 @@ def refuse_mixed(
     abilities = controller.abilities
     if not held or all(abilities[system].word for system, _ in live):
         return
-    for one in people:
-        if len(one) < 2:
+    both: list[int] = []
+    theirs = {who for groups in held.values() for table, _ in groups for who, _ in table.rows}
+    for who, one in enumerate(people):
+        if len(one) < 2 or who not in theirs:
             continue
         living = {
             i
@@ -273,12 +285,16 @@ def refuse_mixed(
         }
         retained = {i for i in one if controller.locator.find(case, [[i]])}
         if living and retained and living.isdisjoint(retained):
-            raise Ambiguous(
-                "some of what was given leads to one person, some to another whose data is"
-                " retained; nothing was shown or changed",
-                expected="identifiers of one person",
-                fix="ask for each of them in a request of its own",
-            )
+            both.append(who)
+    if both:
+        problem = Ambiguous(
+            "some of what was given leads to one person, some to another whose data is"
+            " retained; nothing was shown or changed",
+            expected="identifiers of one person",
+            fix="ask for each of them in a request of its own",
+        )
+        problem.who = tuple(both)
+        raise problem
 
 
 def also_open(controller: Controller, case: str) -> tuple[Case, ...]:

@@ -82,7 +82,7 @@ def restrict(
     but = known_purposes(controller.bundle, but) if but else ()
     case, actor, people = open_case(controller, "restriction", request, now)
     require_known_asker(case)
-    with controller.cases.alone(case) as case:
+    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people)
         case = _record(controller, case, her, people, ground, but, actor, now)

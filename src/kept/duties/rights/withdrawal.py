@@ -74,7 +74,7 @@ def withdraw(
         purposes = known_purposes(controller.bundle, purposes)
     case, actor, people = open_case(controller, "withdrawal", request, now)
     require_known_asker(case)
-    with controller.cases.alone(case) as case:
+    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, *_BEGUN)
         her = whom(controller, case, people)
         if case.state in _BEGUN:

@@ -1,0 +1,170 @@
+"""What a person is told of each dataset (GDPR Art. 15(1), 12(1)), in words of everyday.
+
+What for and on which ground (a), which categories (b), who receives it (c), how long (d), where
+it came from (g), whether it is used to judge her by machine (h); and what follows for her. What
+the organisation has not said is said to be so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from kept.controller import Controller
+from kept.controller.naming import THEIRS
+from kept.datamap.map import Dataset
+from kept.policy.bundle import Bundle
+from kept.policy.shapes import Activity, Clock
+from kept.records.declared import SYSTEM
+from kept.terms.origins import ORIGINS, Origin, origin_of
+
+_CLOCKS: Final[Mapping[Clock, str]] = {
+    "creation": "it was made",
+    "last_interest": "your last sign of interest",
+    "need_closed": "it was last needed",
+    "contract_end": "the contract ended",
+    "closed": "the matter was closed",
+}
+_UNITS: Final = {"Y": "year", "M": "month", "D": "day"}
+#: Where the next word of a name in camel case begins.
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_FROM: Final[Mapping[Origin | None, str]] = {
+    "provided": "From you",
+    "observed": "Noted while you used our services",
+    "derived": "Worked out from other data",
+    "others": "From others, not from you",
+    "own": "Written by us",
+    None: "Where it came from is not written down",
+}
+#: Legal basis → what follows for her.
+_FOLLOWS: Final[Mapping[str, str]] = {
+    "consent": "You said yes to it. You can take that back at any time; then it stops, and what"
+    " was done before stays lawful.",
+    "contract": "It is needed for a contract with you, or to prepare one. We cannot carry the"
+    " contract out without it.",
+    "legitimate-interest": "We need it for a purpose of ours that we hold to be fair. You can"
+    " object to it; against advertising you need no reason.",
+    "legal-obligation": "A law tells us to do it. We cannot leave it out when somebody asks.",
+}  # fmt: skip
+
+
+def living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
+    """What is told of rows that are in use."""
+    bundle = controller.bundle
+    activities = [bundle.activities[a] for a in dataset.activities if a in bundle.activities]
+    words = bundle.vocabulary
+    bases = once(b for a in activities for b in a.bases.values())
+    law = bundle.retention.get(dataset.retention or "")
+    return {
+        "why": once(a.title for a in activities),
+        "categories": once(
+            words.categories[category].label
+            for f in dataset.personal
+            if (category := f.category or "") in words.categories and f.others not in THEIRS
+        ),
+        "sources": _sources(bundle, dataset),
+        "bases": [words.bases[b].label for b in bases],
+        "stamped": any(f.stamp == "basis" for f in dataset.fields.values()) and len(bases) > 1,
+        "follows": [_FOLLOWS[b] for b in bases if b in _FOLLOWS],
+        "recipients": [
+            _recipient(bundle, r) for r in once(r for a in activities for r in a.recipients)
+        ],
+        "keep": _keep(bundle, dataset.retention),
+        "law": law.law.words if law is not None and law.law is not None else None,
+        "profiling": profiling(bundle, activities),
+        # What Kept holds to answer people is explained where its system is named.
+        "stated": bool(activities) or dataset.name in SYSTEM.datasets,
+    }  # fmt: skip
+
+
+def profiling(bundle: Bundle, activities: Iterable[Activity]) -> bool:
+    """Whether one of the activities makes a profile of the person."""
+    within = bundle.vocabulary.within
+    return any(within("purposes", a.purpose, "profiling") for a in activities)
+
+
+def _sources(bundle: Bundle, dataset: Dataset) -> list[str]:
+    """Where the fields came from; which ones is said only where they differ."""
+    found: dict[Origin | None, list[str]] = {}
+    for item in dataset.personal:
+        if item.others not in THEIRS:
+            origin = origin_of(bundle.vocabulary, item.category, item.origin)
+            found.setdefault(origin, []).append(readable(item.name))
+    order = (*ORIGINS, None)
+    return [
+        _FROM[origin] + (f": {', '.join(found[origin])}" if len(found) > 1 else "")
+        for origin in sorted(found, key=order.index)
+    ]
+
+
+def _recipient(bundle: Bundle, name: str) -> str:
+    """A recipient by name, or a lane with those of it that the policy names."""
+    if name in bundle.recipients:
+        one = bundle.recipients[name]
+        return one.name + (f" ({one.country})" if one.country else "")
+    words = bundle.vocabulary
+    named = [
+        one.name + (f" ({one.country})" if one.country else "")
+        for one in bundle.recipients.values()
+        if words.within("recipients", one.lane, name)
+    ]
+    label = words.recipients[name].label
+    return (
+        f"{label}: {', '.join(named)}"
+        if named
+        else f"{label} (our policy names none of them; ask us who)"
+    )
+
+
+def _keep(bundle: Bundle, retention: str | None) -> tuple[str, ...]:
+    """How long, in sentences: for the organisation's own use, and where a law asks for more."""
+    rule = bundle.retention.get(retention or "")
+    if rule is None:
+        return ("No period has been set for this yet.",)
+    own = _period(rule.keep, rule.clock)
+    if rule.law is None:
+        return (f"{own or 'No period has been set for this yet'}.",)
+    by_law = _period(rule.law.keep, rule.clock)
+    return (
+        f"For our own use: {own or 'no period has been set yet'}.",
+        f"Because a law asks for it ({rule.law.citation}): "
+        f"{by_law or 'no period has been set yet'}.",
+    )
+
+
+def _period(keep: str | None, clock: Clock) -> str | None:
+    if keep is None:
+        return None
+    return f"{many(int(keep[1:-1]), _UNITS[keep[-1]])} after {_CLOCKS[clock]}"
+
+
+def many(count: int, thing: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
+
+
+def readable(name: str) -> str:
+    """A name of a column as words: `made_at` and `madeAt` are "made at"."""
+    words = _HUMP.sub(" ", name).replace("_", " ").split()
+    return " ".join(w.lower() if w.istitle() else w for w in words) or name
+
+
+def once(words: Iterable[str]) -> list[str]:
+    """Each word where it comes first."""
+    return list(dict.fromkeys(words))
+
+
+def choices(rights: Iterable[str]) -> list[tuple[str, str]]:
+    """(what she can ask for, what that means), of the rights named."""
+    said = {
+        "rectification": ("Have it corrected", "Tell us what is wrong and what is right."),
+        "erasure": ("Have it deleted", "What a law makes us keep stays, and we say which."),
+        "restriction": ("Have its use stopped", "We keep it and do nothing else with it, for"
+                        " instance while you and we disagree about it."),
+        "objection": ("Object to a use", "Against advertising and profiles you need no reason."),
+        "withdrawal": ("Take back a consent", "As easily as you gave it, from now on."),
+        "portability": ("Take it along", "What you gave us, as files that another service can"
+                        " load."),
+    }  # fmt: skip
+    return [said[right] for right in rights if right in said]

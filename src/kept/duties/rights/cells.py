@@ -1,0 +1,105 @@
+"""Values as the person reads them: dates in words, long texts folded, pictures by their size."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import decimal
+import json
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from kept.duties.rights.tables import plain
+from kept.model.cover import ROLES
+from kept.model.values import Value
+from kept.policy.render import day
+
+#: Characters from which a text is folded, and how many of it are shown then.
+_LONG: Final = 320
+_LEAD: Final = 180
+_COVERED: Final = frozenset(ROLES.values())
+#: How files begin → what people call them.
+_KINDS: Final = (
+    (b"\x89PNG\r\n", "picture (PNG)"), (b"\xff\xd8\xff", "picture (JPEG)"),
+    (b"GIF8", "picture (GIF)"), (b"%PDF", "document (PDF)"), (b"PK\x03\x04", "archive or document"),
+)  # fmt: skip
+
+Kind: TypeAlias = Literal["", "none", "short", "covered", "long", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value as text, and how it is set. `lead`: what is seen of it before it is unfolded."""
+
+    text: str
+    kind: Kind = ""
+    lead: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is stored there."""
+        return self.kind == "none"
+
+
+def cell(value: Value, type_: str = "text", language: str = "en") -> Cell:
+    """A value of a column of that type (of the map) for the page."""
+    if value is None or value == "":
+        return Cell("–", "none")
+    if isinstance(value, str):
+        if value in _COVERED:
+            return Cell(value, "covered")
+        return _structured(value) if type_ == "json" else _text(value)
+    text = words(value, language)
+    return Cell(text, "short" if len(text) < 20 else "")
+
+
+def words(value: Value, language: str = "en") -> str:
+    """A value as people read it; bytes only by what and how many they are."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, bytes):
+        what = next((name for head, name in _KINDS if value.startswith(head)), "data, not text")
+        return f"{what}, {_size(len(value))}"
+    if isinstance(value, dt.datetime):
+        return _moment(value, language)
+    if isinstance(value, dt.date):
+        return day(value, language)
+    if isinstance(value, decimal.Decimal) and value.is_finite():
+        return f"{value:,}"
+    return str(plain(value))
+
+
+def _moment(value: dt.datetime, language: str) -> str:
+    """To the minute, in UTC where the zone is known; that it is UTC the page says once."""
+    if value.utcoffset():
+        # The first and the last hours of the calendar may have no time in UTC.
+        with contextlib.suppress(OverflowError):
+            value = value.astimezone(dt.UTC)
+    return f"{day(value.date(), language)}, {value:%H:%M}"
+
+
+def _text(value: str) -> Cell:
+    if len(value) <= _LONG:
+        return Cell(value, "short" if len(value) < 20 else "")
+    head = value[:_LEAD]
+    cut = head.rfind(" ")
+    return Cell(value, "long", f"{head[: cut if cut > _LEAD // 2 else _LEAD].rstrip()} …")
+
+
+def _structured(value: str) -> Cell:
+    try:
+        known = json.loads(value)
+    except ValueError:
+        return _text(value)
+    if not isinstance(known, (dict, list)):
+        return _text(str(known))
+    lead = f"{len(known)} {'entry' if len(known) == 1 else 'entries'}"
+    return Cell(json.dumps(known, ensure_ascii=False, indent=2), "code", lead)
+
+
+def _size(count: int) -> str:
+    if count < 1000:
+        return f"{count} byte{'' if count == 1 else 's'}"
+    return f"{count / 1000:,.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:,.1f} MB"
