@@ -159,10 +159,11 @@ def _refuse_silence(
     for s in short:
         result = _result(s, seen[s.number], None)
         if not result.verified:
+            keys, done = s.rows, result.counts.changed + result.counts.isolated
             raise Obstructed(
                 f"`{system}.{s.dataset}` refuses the plan: it takes the change without an error,"
-                f" and leaves {s.rows - result.counts.changed - result.counts.isolated} of"
-                f" {s.rows} rows as they were; nothing was written in any system",
+                f" and leaves {keys - done} of {keys} rows as they were;"
+                " nothing was written in any system",
                 expected="a plan that every store takes",
                 met="silence",
                 fix="look for row security, a rule or a trigger on this table, and let the role"
