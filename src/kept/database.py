@@ -175,7 +175,9 @@ def without_values(error: psycopg.Error) -> DatabaseError:
         )
         if name
     ]
-    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+    # Without a state the connection broke; 57P and 08 are a server that goes, or is gone.
+    lost = error.sqlstate is None or error.sqlstate.startswith(("57P", "08"))
+    if lost and isinstance(error, psycopg.OperationalError):
         return DatabaseError(
             "the connection to Kept's database was lost",
             fix="see whether PostgreSQL runs; what was not committed is undone, so run it again",

@@ -523,6 +523,15 @@ class PostgreSQLSession(SqlSession):
             self._abandon()
             self._savepoint = None
 
+    def apply(self, changes: Sequence[Change], step: str) -> list[Counts]:
+        """As of every SQL store; what waits for the commit is looked at now, so that it refuses
+        before another store is committed.
+        """
+        counts = super().apply(changes, step)
+        if changes:
+            self._plain("SET CONSTRAINTS ALL IMMEDIATE")
+        return counts
+
     def _tried(
         self, changes: Sequence[Change], savepoint: str, *, constraints: bool = False
     ) -> StoreError | None:

@@ -29,6 +29,7 @@ from kept.duties.rights.planning import (
     subjects_of,
 )
 from kept.duties.rights.request import (
+    REPEATED,
     Request,
     open_case,
     require_known_asker,
@@ -44,7 +45,6 @@ from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
 from kept.terms.identifiers import Identifier
 
-_REPEATED = "this happened when the case was executed before"
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
@@ -467,4 +467,4 @@ def _closed(controller: Controller, case: Case) -> EraseAnswer:
         if entry.body.get("case") == case.id
     ]
     day = days[0] if days else None
-    return EraseAnswer(case.id, True, bool(case.complete), steps, (), (_REPEATED,), physical=day)
+    return EraseAnswer(case.id, True, bool(case.complete), steps, (), (REPEATED,), physical=day)
