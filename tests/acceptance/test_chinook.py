@@ -129,6 +129,9 @@ def _packed(path: Path) -> dict[str, list[dict[str, Any]]]:
         }
 
 
+STAFF = "a member of staff"
+
+
 def _as_packed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from kept.duties.rights.tables import plain
 
@@ -167,6 +170,9 @@ def test_RIGHT_1_access_equals_hand_written_sql(
     for table in TABLES:
         wanted = _as_packed(shop.sql(_OWN[table].format(id=customer)))
         assert wanted
+        for row in wanted:
+            # Who looks after her is said by what they are to her, never by their number.
+            row.update({n: STAFF for n in row if n.replace("_", "").lower() == "supportrepid"})
         assert _same(packed[shop.name(table)], wanted), table
     assert shop.name("Employee") not in packed
 
