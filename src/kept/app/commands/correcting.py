@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.after import astray, ends
+from kept.app.commands.after import astray, ends, named
 from kept.app.commands.choices import Region, Show, Yes, statements
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, Identity, IdentityFile, opened
 from kept.app.commands.rights import (
@@ -144,7 +144,7 @@ def rectify_command(
         f"Case {answer.case}: rectification"
         + ("" if answer.executed else " (a plan, nothing was done)"),
         "",
-        step_table(answer.steps, modes, planned=not answer.executed),
+        step_table(answer.steps, modes, planned=not answer.executed, fields=answer.fields),
         "",
         *(f"Could not be asked: {system}: {why}" for system, why in answer.unreached),
         *(f"Note: {w}" for w in answer.warnings),
@@ -152,12 +152,13 @@ def rectify_command(
         *statements(answer.statements, show=show),
     ]
     go_on = common.next("rights", "rectify", "--case", answer.case, "--yes")
+    planned = common.next("rights", "rectify", "--case", answer.case, "--at", at or "")
     if not answer.executed:
         if writes:
-            words.append("To carry it out: the same again, with --yes")
+            words.append(f"To carry it out, with the same value: {named(one, planned)}")
         else:
             words.append("Nothing would change: no row of hers holds another value there.")
-            words += ["To record it all the same: the same again, with --yes", *idle]
+            words += [f"To record it all the same: {named(one, planned)}", *idle]
     elif answer.complete:
         words.append("Complete: put right, read back, and remembered.")
     else:
