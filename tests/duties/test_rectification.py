@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from kept import deployment
+from kept.app.commands.prove import broken
 from kept.controller import Controller
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
-from kept.controls.runner import run
+from kept.controls.runner import report, run
 from kept.duties import rights
 from kept.duties.rights import RectifyAnswer, Request
 from kept.errors import Denied, Obstructed, UsageError
@@ -158,6 +159,10 @@ def test_an_import_that_undoes_it_is_found_and_mended(controller: Controller, le
     sql(leads, "DELETE FROM lead WHERE id = 1")
     sql(leads, "INSERT INTO lead VALUES (9, 'ana@example.org', 'Ana O''Neill', NULL, '')")
     assert _outcome(controller) is Outcome.FAIL
+    # The clause is open for another reason; what its control found is told beside that.
+    evidence = run(controller, registered(), NOW, names=["rights.corrections-hold"])
+    told = [r for r in report(controller.bundle, evidence, NOW) if r.evidence]
+    assert [(r.outcome, r.word, broken(r)) for r in told] == [("open", "open (fail)", True)]
     answers = rights.correct_again(controller, NOW, actor="nightly", role="operator")
     assert answers
     assert all(a.complete for a in answers)
