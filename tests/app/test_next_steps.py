@@ -228,3 +228,5 @@ def test_every_right_names_other_open_cases_and_goes_on_in_its_own(kept: Kept, p
         mine = ran.out.split()[1].rstrip(":")
         assert more[0] == "port" or f"--case {mine}" in ran.out
         assert "the same again" not in ran.out
+        # What a law asks to be kept is kept: a restriction stops the other uses alone.
+        assert ("stays stored, also where a law asks" in ran.out) == (more[0] == "restrict")

@@ -185,6 +185,10 @@ def restrict_command(
         to_do = _go_on(controller, answer, common, given)
         others = also_open(controller, answer.case)
     words = _words(answer, "restriction", others)
+    words += [
+        "What is stored stays stored, also where a law asks for it; what stops is every other use"
+        " of it (GDPR Art. 18(2))."
+    ]
     if not answer.executed:
         words += to_do
     else:
