@@ -312,12 +312,18 @@ def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
     elif problem is None:
         left = rows - (counts.changed + counts.retained + counts.isolated)
         problem = f"{left} of {rows} rows are not as the step wants them"
+        if s.action is Action.ISOLATE:
+            problem = f"{left} of {rows} rows that have to stay are gone, or not emptied"
     return StepResult(s.system, s.dataset, s.action, counts, verified, s.reason, problem)
 
 
 def _overwritten(session: Session, datamap: DataMap, step: Step) -> int:
-    """How many rows of the step now hold what it assigned; a row that is gone counts as done."""
+    """How many rows of the step now hold what it assigned. A row that is gone counts as done, but
+    not where rows have to stay: it may have gone before anything of it was sealed.
+    """
     met = list(_compared(session, datamap, step))
+    if step.action is Action.ISOLATE:
+        return sum(as_wanted for _, as_wanted in met)
     return step.rows - sum(not as_wanted for _, as_wanted in met) if met else step.rows
 
 
