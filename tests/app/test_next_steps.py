@@ -209,3 +209,24 @@ def test_a_package_says_where_it_goes(
     assert again.status == 2
     assert "nothing was written over" in again.err
     assert made.read_bytes() == whole
+
+
+def test_every_right_names_other_open_cases_and_goes_on_in_its_own(kept: Kept, place: Path) -> None:
+    who = ("--identity", "email=ana@example.org", "--dir", place)
+    kept("rights", "erase", *who)
+    case = kept("case", "list", "--json", "--dir", place).document["cases"][0]["case"]
+    for more in (
+        ("object", "--purpose", "marketing"),
+        ("withdraw", "--purpose", "marketing.email"),
+        ("restrict", "--ground", "claims"),
+        ("port", "--override", "test", "--out", place.parent / "along.zip"),
+        ("rectify", "--at", "example.customer.name", "--value", "Ana Nova"),
+    ):
+        ran = kept("rights", *more, *who)
+        assert f"Also open for the same person: {case} (erasure" in ran.out, ran.said
+        # A plan goes on in its own case, and opens no second one.
+        mine = ran.out.split()[1].rstrip(":")
+        assert more[0] == "port" or f"--case {mine}" in ran.out
+        assert "the same again" not in ran.out
+        # What a law asks to be kept is kept: a restriction stops the other uses alone.
+        assert ("stays stored, also where a law asks" in ran.out) == (more[0] == "restrict")

@@ -25,13 +25,24 @@ MOST_FINDINGS = 50
 class ClauseReport:
     """One clause as it stands: its status and, where controls ran, what they came to.
 
-    `outcome` is an Outcome's value, or the status itself where nothing is run (open,
-    statement).
+    `outcome` is an Outcome's value, or the status itself of a clause that is open or a statement:
+    what its controls came to, where it names any, is `measured` and makes it no better.
     """
 
     clause: Clause
     outcome: str
     evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def measured(self) -> str | None:
+        """What the controls came to that ran; None where none did."""
+        return worst([e.outcome for e in self.evidence]).value if self.evidence else None
+
+    @property
+    def word(self) -> str:
+        """The outcome, and beside an open clause what its controls came to."""
+        beside = self.measured if self.outcome == "open" else None
+        return f"{self.outcome} ({beside})" if beside else self.outcome
 
     @property
     def looked_at(self) -> int:
@@ -111,9 +122,9 @@ def _named(controller: Controller) -> set[str]:
 def _clause(
     clause: Clause, status: str, newest: Mapping[str, Evidence], now: dt.datetime
 ) -> ClauseReport:
-    if status in ("open", "statement"):
-        return ClauseReport(clause, status)
     ran = tuple(newest[name] for name in clause.controls if name in newest)
+    if status in ("open", "statement"):
+        return ClauseReport(clause, status, ran)
     outcomes = [e.outcome for e in ran]
     outcomes += [Outcome.VACUOUS] * (len(clause.controls) - len(ran))
     if status in ("gated", "attested"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from kept.datamap.map import DataMap, Dataset, Field
 from kept.datamap.reach import Place
@@ -14,6 +16,9 @@ from kept.model.change import Const
 from kept.model.plan import Action, Obstacle, Plan, Reason, Step, SystemPlan
 from kept.model.select import KeyRow, KeyTable
 from kept.model.values import Value
+
+#: Words of a name: BillingCity, billing_city, billingCity.
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +31,15 @@ class Wrong:
     right: Value
 
 
-def copies(dataset: Dataset, source: Field) -> list[Field]:
-    """The fields that can hold a copy of `source`: of its very category, or naming a person by
-    the same kind of identifier; none that is made of other data.
+def copies(dataset: Dataset, source: Field, beside: Sequence[Field]) -> list[Field]:
+    """The fields of another dataset that can hold a copy of `source`: of its very category, or
+    naming a person by the same kind of identifier; none that is made of other data.
+
+    `beside` are the fields of the source's own row. None of them is a copy, and a field whose
+    name is more like one of theirs than like the source's (a billing state, not a billing city)
+    is a copy of that one, whatever value it happens to hold.
     """
+    rivals = [f for f in beside if f.name != source.name and f.category == source.category]
     return [
         f
         for f in dataset.fields.values()
@@ -37,10 +47,20 @@ def copies(dataset: Dataset, source: Field) -> list[Field]:
         and f.computed is None
         and (
             f.category == source.category
+            and all(_alike(f, source) >= _alike(f, rival) for rival in rivals)
             if source.identifies is None
             else f.identifies == source.identifies
         )
     ]
+
+
+def _alike(one: Field, other: Field) -> int:
+    """How many words the names of two fields have in common."""
+    return len(_words(one.name) & _words(other.name))
+
+
+def _words(name: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(name)}
 
 
 def plan(
@@ -69,7 +89,8 @@ def plan(
                 stays.setdefault(why, []).append(row)
         for why, rows in stays.items():
             table = KeyTable(one.rows.fields, tuple(rows))
-            steps.append(Step(0, system, name, Action.RETAIN, table, reason=why))
+            assign = {one.field: Const(one.right)}
+            steps.append(Step(0, system, name, Action.RETAIN, table, None, assign, why))
         if not free:
             continue
         table = KeyTable(one.rows.fields, tuple(free))

@@ -25,6 +25,7 @@ from kept.app.commands.rights import (
     Override,
     SamePerson,
     group,
+    others_open,
     request_of,
     step_table,
 )
@@ -45,9 +46,10 @@ from kept.duties.rights import (
     withdraw,
 )
 from kept.duties.rights.choice import Told
-from kept.duties.rights.request import VERBS
+from kept.duties.rights.request import VERBS, also_open
 from kept.duties.rights.restriction import GROUNDS
 from kept.errors import UsageError
+from kept.records.case import Case
 
 Purposes = Annotated[
     list[str] | None,
@@ -94,7 +96,8 @@ def object_command(
         answer = act(controller, request, purpose or (), acting.moment, region=region)
         controller.ledger.checkpoint(acting.moment)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
-    words = _words(answer, "objection")
+        others = also_open(controller, answer.case)
+    words = _words(answer, "objection", others)
     if not answer.executed:
         words += to_do
     elif answer.weighed:
@@ -180,7 +183,12 @@ def restrict_command(
         controller.ledger.checkpoint(acting.moment)
         given = ("--ground", ground, *asked("--but", but))
         to_do = _go_on(controller, answer, common, given)
-    words = _words(answer, "restriction")
+        others = also_open(controller, answer.case)
+    words = _words(answer, "restriction", others)
+    words += [
+        "What is stored stays stored, also where a law asks for it; what stops is every other use"
+        " of it (GDPR Art. 18(2))."
+    ]
     if not answer.executed:
         words += to_do
     else:
@@ -279,7 +287,11 @@ def withdraw_command(
             answer = preview_withdrawal(controller, request, purpose or (), now, region=region)
         controller.ledger.checkpoint(now)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
-    words = [*_words(answer, "withdrawal of consent"), *statements(answer.statements, show=show)]
+        others = also_open(controller, answer.case)
+    words = [
+        *_words(answer, "withdrawal of consent", others),
+        *statements(answer.statements, show=show),
+    ]
     if not answer.executed:
         words += to_do
     elif not answer.complete and answer.due:
@@ -313,10 +325,11 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
     return words
 
 
-def _words(answer: ChoiceAnswer, what: str) -> list[str]:
+def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case]) -> list[str]:
     """The answer for people, without what comes next."""
     title = f"Case {answer.case}: {what}"
-    words = [title + ("" if answer.executed else " (nothing was recorded yet)"), ""]
+    words = [title + ("" if answer.executed else " (nothing was recorded yet)")]
+    words += [*others_open(others), ""]
     for head, told in (
         ("Stops", answer.stops),
         ("Stops while it is weighed", answer.weighed),

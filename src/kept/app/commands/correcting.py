@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.after import astray, ends
+from kept.app.commands.after import astray, ends, named
 from kept.app.commands.choices import Region, Show, Yes, statements
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, Identity, IdentityFile, opened
 from kept.app.commands.rights import (
@@ -19,6 +19,7 @@ from kept.app.commands.rights import (
     SamePerson,
     group,
     modes_of,
+    others_open,
     request_of,
     say_where,
     step_table,
@@ -27,6 +28,7 @@ from kept.app.output import many
 from kept.duties.rights import correct_again, port, preview_rectification, rectify
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.rectification import undone
+from kept.duties.rights.request import also_open
 from kept.duties.rights.shown import called, problems
 from kept.errors import UsageError
 
@@ -66,8 +68,9 @@ def port_command(
             answer = port(controller, request, now, out=path, region=region)
         controller.ledger.checkpoint(now)
         lost = astray(controller, common, answer.case)
+        others = also_open(controller, answer.case)
     rows = many(sum(s.counts.found for s in answer.steps), "row")
-    words = [f"Case {answer.case}: portability", ""]
+    words = [f"Case {answer.case}: portability", *others_open(others), ""]
     words += [step_table(answer.steps, {}, planned=False), ""] if answer.steps else []
     for one in answer.left_out:
         what = ", ".join(one.fields) if one.fields else many(one.rows, "row")
@@ -136,6 +139,7 @@ def rectify_command(
                     controller, request, at or "", right or "", now, was=was
                 )
         controller.ledger.checkpoint(now)
+        others = also_open(controller, answer.case)
         one = controller.cases.get(answer.case)
         modes = modes_of(controller, answer.steps)
         writes = any(s.counts.changed for s in answer.steps) or bool(answer.unreached)
@@ -143,8 +147,9 @@ def rectify_command(
     words = [
         f"Case {answer.case}: rectification"
         + ("" if answer.executed else " (a plan, nothing was done)"),
+        *others_open(others),
         "",
-        step_table(answer.steps, modes, planned=not answer.executed),
+        step_table(answer.steps, modes, planned=not answer.executed, fields=answer.fields),
         "",
         *(f"Could not be asked: {system}: {why}" for system, why in answer.unreached),
         *(f"Note: {w}" for w in answer.warnings),
@@ -152,12 +157,13 @@ def rectify_command(
         *statements(answer.statements, show=show),
     ]
     go_on = common.next("rights", "rectify", "--case", answer.case, "--yes")
+    planned = common.next("rights", "rectify", "--case", answer.case, "--at", at or "")
     if not answer.executed:
         if writes:
-            words.append("To carry it out: the same again, with --yes")
+            words.append(f"To carry it out, with the same value: {named(one, planned)}")
         else:
             words.append("Nothing would change: no row of hers holds another value there.")
-            words += ["To record it all the same: the same again, with --yes", *idle]
+            words += [f"To record it all the same: {named(one, planned)}", *idle]
     elif answer.complete:
         words.append("Complete: put right, read back, and remembered.")
     else:

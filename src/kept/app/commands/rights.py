@@ -200,7 +200,7 @@ def access_command(
         ]
     words += waits
     words.append(f"The package, which only its owner can read (mode 0600): {path}")
-    say.result(answer.document(), [words[0], *_others(others), *words[1:]])
+    say.result(answer.document(), [words[0], *others_open(others), *words[1:]])
     return 0 if answer.complete else 1
 
 
@@ -299,7 +299,7 @@ def erase_command(
     else:
         words += ["Not complete.", *to_do]
     words += waits
-    say.result(document, [words[0], *_others(others), *words[1:]])
+    say.result(document, [words[0], *others_open(others), *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
         return 0 if answer.complete and not below.failed else 1
@@ -389,7 +389,7 @@ def _waits(common: Common, met: bool) -> list[str]:
     return [f"To decide what may be the same person's: {again}"] if met else []
 
 
-def _others(cases: Sequence[Case]) -> list[str]:
+def others_open(cases: Sequence[Case]) -> list[str]:
     """That more than one case of the same person waits is easily overlooked."""
     if not cases:
         return []
@@ -404,10 +404,15 @@ def modes_of(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str
     return {s.store: systems[s.store].mode for s in steps if s.store in systems}
 
 
-def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> str:
-    """The steps of an answer as a table for people."""
+def step_table(
+    steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool,
+    fields: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """The steps of an answer as a table for people; with `fields`, each step's field is named."""
     if not steps:
         return "Nothing is held under what was given, in any system that answered."
+
+    of = {id(s): f".{name}" for s, name in zip(steps, fields, strict=False)}
 
     def shown(s: StepResult) -> tuple[str, ...]:
         mode = modes.get(s.store, Mode.ACT)
@@ -419,7 +424,7 @@ def step_table(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planne
             state = "read back"
         else:
             state = "by a person's word" if s.word else _NOT_DONE[mode]
-        return gathered(s.store, s.dataset), action, state
+        return gathered(s.store, s.dataset) + of.get(id(s), ""), action, state
 
     rows = [
         (where, action, c.found, c.changed, c.retained, c.isolated, state)

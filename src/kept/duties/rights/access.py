@@ -14,7 +14,7 @@ from kept.controller import Controller, Located, Place
 from kept.controller.others import Covering
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
-from kept.duties.rights import free_text
+from kept.duties.rights import free_text, own
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
@@ -152,6 +152,7 @@ def _serve(
             complete=complete, verified=verification(controller, case),
         )  # fmt: skip
         told["mentions"] = told_of
+        told["own"] = own.holds(controller, people, stays)
         covered = covered_of(controller, covering)
         told["covered"] = [one.document() for one in covered]
         page = {**words.page(controller, shown, stays, opened.met, covered, now), "named": named}

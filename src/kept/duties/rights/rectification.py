@@ -1,7 +1,8 @@
 """Rectification (GDPR Art. 16): put right at the source and in its copies, and kept right.
 
 The source is a field of the map. A copy is a field of the same category (or naming the person by
-the same kind of identifier) in her rows, in whatever system, that holds the same wrong value.
+the same kind of identifier) in her rows of another dataset, in whatever system, that holds the
+same wrong value; another field of the same row is none, though it may hold the same word.
 What a law keeps stays as it was. Each correction is remembered, the wrong value as a keyed hash:
 an import that brings it back is found, and `correct_again` puts it right once more.
 """
@@ -31,7 +32,7 @@ from kept.duties.rights.request import (
     step_document,
 )
 from kept.errors import IdentifierError, UsageError
-from kept.model.plan import Plan, StepResult
+from kept.model.plan import Action, Plan, StepResult
 from kept.model.select import KeyRow, KeySet, KeyTable, by_key
 from kept.model.values import Value, coerce, fold, normal
 from kept.records.actor import Actor
@@ -50,7 +51,8 @@ class RectifyAnswer:
     """What was planned and, once executed, what happened.
 
     `executed` False: nothing was written. `complete` False while a system could not be asked, a
-    step was not read back, or nothing was found to put right.
+    step was not read back, or nothing was found to put right. `fields` are those that the steps
+    are about, in their order; empty where that is not known any more (the case was closed before).
     """
 
     case: str
@@ -60,6 +62,7 @@ class RectifyAnswer:
     unreached: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no value, neither the wrong one nor the right."""
@@ -68,7 +71,10 @@ class RectifyAnswer:
             "right": "rectification",
             "executed": self.executed,
             "complete": self.complete,
-            "steps": [step_document(s) for s in self.steps],
+            "steps": [
+                step_document(s) | ({"field": self.fields[n]} if self.fields else {})
+                for n, s in enumerate(self.steps)
+            ],
             "unreached": [{"store": s, "why": why} for s, why in self.unreached],
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
@@ -99,7 +105,10 @@ def preview_rectification(
     located.warnings += coverage(controller, case, found, now).words
     wanted = _wanted(controller, located, found, place, item, right, was)
     made = _plan(controller, case, located, found, wanted, now)
-    return RectifyAnswer(case.id, False, False, carry.shown(made), made.unreached, made.warnings)
+    return RectifyAnswer(
+            case.id, False, False, carry.shown(made), made.unreached, made.warnings,
+            fields=_fields(made),
+        )  # fmt: skip
 
 
 def rectify(
@@ -154,7 +163,7 @@ def rectify(
             controller.cases.finish(case, complete, actor, now, connection=connection)
         return RectifyAnswer(
             case.id, True, complete, carried.steps, made.unreached, made.warnings,
-            carried.statements,
+            carried.statements, _fields(made),
         )  # fmt: skip
 
 
@@ -355,8 +364,9 @@ def _plan(
     warnings: list[str] = [*located.warnings]
     for place, table in found.items():
         dataset = datamap.dataset(*place)
-        for item in correct.copies(dataset, source):
-            here = place == wanted.place and item.name == wanted.field
+        here = place == wanted.place
+        beside = tuple(datamap.dataset(*wanted.place).fields.values())
+        for item in [source] if here else correct.copies(dataset, source, beside):
             if item.name in dataset.key or (wanted.wrong is None and not here):
                 continue
             rows, differing = [], 0
@@ -401,6 +411,11 @@ def _plan(
     )
 
 
+def _fields(made: Plan) -> tuple[str, ...]:
+    """The field that each step is about, in the order of their numbers."""
+    return tuple(", ".join(s.assign) for s in sorted(made.steps, key=lambda s: s.number))
+
+
 def _commit(
     controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], wanted: _Wanted,
     made: Plan, actor: Actor, now: dt.datetime,
@@ -424,7 +439,12 @@ def _remember(
     made: Plan, actor: Actor, now: dt.datetime, connection: Connection,
 ) -> None:  # fmt: skip
     """Remember the correction, and by a new identifier also her."""
-    fields = [(s.system, s.dataset, name) for s in made.steps for name in s.assign]
+    fields = [
+        (s.system, s.dataset, name)
+        for s in made.steps
+        if s.action is not Action.RETAIN
+        for name in s.assign
+    ]
     subject = of_case(controller, case, people, actor, now, connection)
     controller.corrections.add(
         subject, fields, wanted.wrong, wanted.right, now, connection=connection

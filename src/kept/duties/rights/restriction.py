@@ -56,7 +56,7 @@ IN_FORCE: Final = (State.EXECUTED, State.CHECKED, State.NOTIFIED)
 _FACT: Final = "restricted"
 #: Under this name is sealed whom the restriction was recorded for.
 _BOUND: Final = "restricted"
-_STOPS: Final = "not used while it is restricted"
+_STOPS: Final = "it stays stored, and is not used in any other way while it is restricted"
 _LEFT: Final = "the law leaves this although it is restricted (GDPR Art. 18(2))"
 _AGREED: Final = "she agreed to it although it is restricted"
 

@@ -1,0 +1,44 @@
+"""What Kept itself holds of a person is said to her in words, and never as nothing."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import rights
+from kept.duties.rights import Request
+from kept.terms.identifiers import Identifier, parse
+from tests.world import NOW
+
+ANA, NOBODY = parse("email=ana@example.org"), parse("email=nobody@example.org")
+
+
+def _own(controller: Controller, out: Path, who: Identifier = ANA) -> tuple[list[str], str]:
+    rights.access(controller, Request(((who,),), override="test"), NOW, out=out)
+    with zipfile.ZipFile(out) as archive:
+        answer = json.loads(archive.read("answer.json"))
+        return answer["own"], archive.read("index.html").decode()
+
+
+def test_requests_what_is_remembered_and_what_stays_are_told(world: Path, tmp_path: Path) -> None:
+    with Controller.open(deployment.read(world)) as controller:
+        first = rights.preview(controller, Request(((ANA,),)), NOW)
+        said, page = _own(controller, tmp_path / "1.zip")
+        assert f"erasure of {NOW.day} " in said[0]
+        assert first.case in said[0]
+        assert first.case in page
+        assert "nothing" not in page.partition("Where we looked")[2].partition("</ul>")[0]
+        assert not any("hash" in line for line in said)
+        rights.erase(controller, Request((), override="test", case=first.case), NOW)
+        said, _ = _own(controller, tmp_path / "2.zip")
+        assert "3 requests" in said[0]
+        assert f"(case {first.case}, ended)" in said[0]
+        assert any("not to be used again" in line for line in said)
+        assert any("had to stay can be found" in line for line in said)
+        # Of somebody else nothing of this is told.
+        other, page = _own(controller, tmp_path / "3.zip", NOBODY)
+        assert len(other) == 1
+        assert first.case not in page
