@@ -333,6 +333,21 @@ class SQLiteSession(SqlSession):
             self._savepoint = None
         return list(dict.fromkeys(obstacles))
 
+    def apply(self, changes: Sequence[Change], step: str) -> list[Counts]:
+        """As of every SQL store; foreign keys that wait for the commit are looked at now, so
+        that they refuse before another store is committed.
+        """
+        self._open(writes=True)
+        deferred = self._deferred()
+        before = self._violations() if deferred else frozenset()
+        counts = super().apply(changes, step)
+        if deferred and (broken := self._violations() - before):
+            self._abandon()
+            table = min(broken)[0]
+            words = named("foreign-key", table, None, None)
+            raise Refused(f"`{self.store.system}.{table}`", table, "foreign-key", words)
+        return counts
+
     def _deferred(self) -> bool:
         """Whether any foreign key is checked only at the commit."""
         asked = "SELECT 1 FROM sqlite_master WHERE sql LIKE '%INITIALLY%DEFERRED%' LIMIT 1"

@@ -180,7 +180,7 @@ def access_command(
         f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}",
         "",
         *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
-        *_notes(answer.unreached, answer.warnings),
+        *notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
         *([hidden] if (hidden := covered_words(answer.covered)) else []),
@@ -278,7 +278,7 @@ def erase_command(
         "",
         step_table(answer.steps, modes, planned=not answer.executed),
         "",
-        *_notes(answer.unreached, [*guessed, *answer.warnings]),
+        *notes(answer.unreached, [*guessed, *answer.warnings]),
         *_kept(answer.steps),
         *_means(answer.steps, modes, planned=not answer.executed),
     ]
@@ -339,7 +339,7 @@ def _all_planned(several: Several) -> int:
         "",
         step_table(steps, modes, planned=True),
         "",
-        *_notes(list(unreached.items()), [*drafts(controller.datamap), *said]),
+        *notes(list(unreached.items()), [*drafts(controller.datamap), *said]),
         *_means(steps, modes, planned=True),
     ]
     return several.only_opened(words, [step_document(s) for s in steps])
@@ -468,7 +468,8 @@ def _kept(steps: Sequence[StepResult]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _notes(unreached: Sequence[tuple[str, str]], warnings: Sequence[str]) -> list[str]:
+def notes(unreached: Sequence[tuple[str, str]], warnings: Sequence[str]) -> list[str]:
+    """What could not be asked, and what is worth knowing."""
     lines = [f"Could not be asked: {system}: {why}" for system, why in unreached]
     lines += [f"Note: {w}" for w in warnings]
     return [*lines, ""] if lines else []

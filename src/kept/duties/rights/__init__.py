@@ -18,7 +18,7 @@ from kept.duties.rights import (
 )
 from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.choice import ChoiceAnswer
-from kept.duties.rights.ending import EndAnswer, expire
+from kept.duties.rights.ending import EndAnswer, due_today, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
 from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.portability import PortAnswer, port
@@ -36,9 +36,8 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "RectifyAnswer",
     "Request", "access", "anonymity", "checks", "choice_checks", "close_case", "correct_again",
-    "erase", "expire", "free_text", "identity", "identity_checks", "isolation", "lift", "lines",
-    "notify",
-    "object_to", "port", "preview", "preview_objection", "preview_rectification",
+    "due_today", "erase", "expire", "free_text", "identity", "identity_checks", "isolation", "lift",
+    "lines", "notify", "object_to", "port", "preview", "preview_objection", "preview_rectification",
     "preview_restriction", "preview_withdrawal", "rectify", "residue", "restrict", "scrub",
     "scrubbing", "weigh", "withdraw",
 ]  # fmt: skip
