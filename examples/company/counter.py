@@ -159,7 +159,8 @@ def onboard(
             account_id=account, terms_version=TERMS_VERSION, accepted_at=now,
         )  # fmt: skip
         connection.execute(
-            "INSERT INTO login_session VALUES (%s, %s, %s)", (_hash(token), account, now)
+            "INSERT INTO login_session (token_hash, account_id, created_at) VALUES (%s, %s, %s)",
+            (_hash(token), account, now),
         )
     return _stored("account", answer, customer=found[0], terms=TERMS_VERSION), token
 

@@ -45,8 +45,8 @@ CREATE TABLE account (
 );
 
 CREATE TABLE login_session (
-    token_hash text PRIMARY KEY, account_id uuid NOT NULL REFERENCES account,
-    created_at timestamptz NOT NULL
+    session_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, token_hash text NOT NULL UNIQUE,
+    account_id uuid NOT NULL REFERENCES account, created_at timestamptz NOT NULL
 );
 
 CREATE TABLE terms_acceptance (

@@ -54,6 +54,15 @@ def test_a_new_deployment_works_at_once(kept: Kept, place: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_to_decide_before_a_version_is_published_is_said_first(
+    kept: Kept, tmp_path: Path
+) -> None:
+    said = kept("new", tmp_path / "made").out
+    order = [said.index(w) for w in ("`organisation:`", "[choices] in kept.toml", "policy publish")]
+    assert order == sorted(order)
+    assert "*.zip" in (tmp_path / "made" / ".gitignore").read_text("utf-8").splitlines()
+
+
 def test_a_new_deployment_writes_nothing_and_shows_the_text_alone(
     kept: Kept, tmp_path: Path
 ) -> None:

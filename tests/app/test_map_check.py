@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.app.conftest import Kept
+import yaml
+from tests.app.conftest import ROOT, Kept
 from tests.stores.discover import worlds
 from tests.world import REFERENCE
 
@@ -102,3 +103,64 @@ def test_what_proves_who_logs_in_is_drafted_as_secret(kept: Kept, tmp_path: Path
     lines = (tmp_path / "shop.yml").read_text("utf-8").splitlines()
     secret = [line.split(":")[0].strip() for line in lines if "secret: true" in line]
     assert secret == ["password_hash"]
+
+
+def test_what_is_named_like_a_secret_is_asked_about_until_the_map_says(
+    kept: Kept, place: Path
+) -> None:
+    file = place / "datamap" / "example.yml"
+    with sqlite3.connect(place / "example.sqlite3") as connection:
+        for column in ("senha", "resetToken", "pwd_hash", "token_count"):
+            connection.execute(f"ALTER TABLE customer ADD COLUMN {column} TEXT")
+    bare = file.read_text("utf-8")
+
+    def notes(said: str) -> list[str]:
+        names = ("senha", "resetToken", "pwd_hash")
+        fields = "".join(f"      {name}: {{category: contact{said}}}\n" for name in names)
+        fields += "      token_count: text\n"
+        file.write_text(bare.replace("      country: text\n", f"      country: text\n{fields}"))
+        ran = kept("map", "check", "--json", "--dir", place)
+        assert ran.document["problems"] == [], ran.said
+        return [n["words"] for n in ran.document["notes"] if "log-in" in n["words"]]
+
+    (asked,) = notes("")
+    assert "`customer.senha`, `customer.resetToken`, `customer.pwd_hash`)" in asked
+    assert "secret: true" in asked
+    assert "secret: false" in asked
+    assert "example.yml:5)" in asked
+    assert notes(", secret: true") == notes(", secret: false") == []
+
+
+def test_the_showcase_hands_out_no_secret() -> None:
+    """Every column of the example company that proves a log-in is said to be secret."""
+    datasets = yaml.safe_load((ROOT / "examples/company/datamap/customers.yml").read_text("utf-8"))
+    said = {
+        (name, field)
+        for name, dataset in datasets["datasets"].items()
+        for field, words in dataset["fields"].items()
+        if isinstance(words, dict) and words.get("secret") is True
+    }
+    assert said == {("account", "password_hash"), ("login_session", "token_hash")}
+
+
+def test_a_map_that_is_a_draft_erases_nothing(kept: Kept, place: Path) -> None:
+    file = place / "datamap" / "example.yml"
+    decided = file.read_text("utf-8")
+    file.write_text(decided.replace("datetime\n", "datetime  # ? is this so\n", 1), "utf-8")
+    line = next(n for n, words in enumerate(file.read_text().splitlines(), 1) if "# ?" in words)
+    asked = ("rights", "erase", "--identity", "email=ana@example.org", "--override", "a test")
+    plan = kept(*asked, "--dir", place)
+    assert "1 question of the map of example is undecided" in plan.out.replace("\n", " ")
+    refused = kept(*asked, "--yes", "--dir", place)
+    assert refused.status == 2
+    assert f"example.yml:{line}" in refused.err
+
+    def left() -> int:
+        with sqlite3.connect(place / "example.sqlite3") as connection:
+            (count,) = connection.execute("SELECT count(*) FROM message").fetchone()
+        return int(count)
+
+    assert left() == 3
+    file.write_text(decided, "utf-8")
+    assert kept(*asked, "--yes", "--dir", place).status == 0
+    assert left() == 1

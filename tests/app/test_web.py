@@ -18,11 +18,14 @@ import psycopg
 import pytest
 from litestar import Litestar
 from tests.app.conftest import TOKEN, Kept, serve
+from tests.world import REFERENCE
 
 from kept import deployment
 from kept.app import api, pages, web
 from kept.app.surface import ROUTES
 from kept.app.web import HEADERS, UNREADABLE
+from kept.controls.runner import ClauseReport
+from kept.policy.bundle import load
 
 SECRET = "zoe.secret@example.fr"
 
@@ -459,3 +462,22 @@ def test_a_page_is_quick(served: tuple[str, Path]) -> None:
     for _ in range(5):
         ask(served[0], "/privacy")
     assert (time.monotonic() - begun) / 5 < 1
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "mark"),
+    [
+        (("vacuous", "open"), "open"),
+        (("pass", "open"), "open"),
+        (("attested", "vacuous"), "vacuous"),
+        (("open", "expired"), "expired"),
+        (("open", "fail"), "fail"),
+    ],
+)
+def test_a_sentence_is_marked_as_its_weakest_clause(outcomes: tuple[str, ...], mark: str) -> None:
+    clauses = list(load(REFERENCE).clauses.values())
+    reports = {c.id: ClauseReport(c, o) for c, o in zip(clauses, outcomes, strict=False)}
+    assert pages._outcome(tuple(reports), reports) == mark
+    standing = pages._standing([{"outcome": mark}, {"outcome": None}], "")
+    assert standing is not None
+    assert [r["outcome"] for r in standing["rows"]] == [mark]

@@ -9,6 +9,7 @@ import errno
 import itertools
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -63,6 +64,8 @@ _ASKED_WRONG: Final = frozenset(
     (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
      errno.EEXIST, errno.EROFS, errno.ELOOP, errno.EINVAL)
 )  # fmt: skip
+#: An option that has no value yet.
+_OPTION: Final = re.compile(r"--[a-z][a-z-]*")
 
 
 def make() -> App:
@@ -86,9 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("psycopg").addHandler(logging.NullHandler())
     try:
         _refuse_bytes(given)
-        status = make()(given, exit_on_error=False, print_error=False)
+        status = make()(_joined(given), exit_on_error=False, print_error=False)
     except CycloptsError as problem:
-        wrong = _wrong_use(problem)
+        wrong = _wrong_use(problem, given)
         Output(as_json="--json" in given).error(wrong)
         sys.exit(wrong.exit_status)
     except KeptError as problem:
@@ -107,6 +110,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print("".join(traceback.format_tb(problem.__traceback__)), file=sys.stderr)
         sys.exit(told.exit_status)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _joined(given: Sequence[str]) -> list[str]:
+    """The arguments, with a lone dash and words that begin with one joined to their option.
+
+    The parser takes whatever begins with a dash for an option; none is called `-` (standard
+    input) or has a blank in its name, so these are the value of what stands before them.
+    """
+    made: list[str] = []
+    for word in given:
+        value = word == "-" or (word.startswith("-") and any(c.isspace() for c in word))
+        named = made and "--" not in made and _OPTION.fullmatch(made[-1])
+        if value and named:
+            made[-1] += f"={word}"
+        else:
+            made.append(word)
+    return made
 
 
 def _refuse_bytes(given: Sequence[str]) -> None:
@@ -148,7 +168,7 @@ def _directory(given: Sequence[str]) -> Path | None:
     return None
 
 
-def _wrong_use(problem: CycloptsError) -> UsageError:
+def _wrong_use(problem: CycloptsError, given: Sequence[str]) -> UsageError:
     """The error in Kept's words. It repeats no value that was given: it could name a person."""
     chain = " ".join((program(), *(problem.command_chain or ())))
     fix = f"see `{chain} --help`"
@@ -161,6 +181,8 @@ def _wrong_use(problem: CycloptsError) -> UsageError:
             keyword = problem.token.keyword or ""
             return UsageError(f"`{chain}` has no option `{keyword.partition('=')[0]}`", fix=fix)
         case MissingArgumentError():
+            if option in given:
+                fix = f"a value that begins with a dash is written {option}=-…; {fix}"
             return UsageError(f"`{option}` of `{chain}` is missing", fix=fix)
         case CoercionError():
             return UsageError(f"the value of `{option}` is not of its kind", fix=fix)

@@ -74,7 +74,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 #: The order in which the standing is shown, and the mark of a sentence with several clauses:
 #: the first of these that occurs among them.
 ORDER: Final = (
-    "fail", "error", "expired", "vacuous", "open", "attested", "gated", "pass", "statement",
+    "fail", "error", "expired", "open", "vacuous", "attested", "gated", "pass", "statement",
 )  # fmt: skip
 _SHOWN: Final = (
     "pass",

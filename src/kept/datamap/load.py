@@ -301,7 +301,7 @@ class _Reader:
             free_text,
             self._choice(keys.get("stamp"), "stamp", ("basis",)),
             origin=next((o for o in ORIGINS if o == origin), None),
-            secret=self._flag(keys.get("secret"), "secret", False),
+            secret=self._flag(keys["secret"], "secret", False) if "secret" in keys else None,
             anonymise=self._method(keys.get("anonymise")),
             mentions=mentions,
             others=self._choice(keys.get("others"), "others", _OTHERS),

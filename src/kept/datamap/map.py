@@ -55,7 +55,8 @@ class Field:
     engine itself makes the value (None: it does not); `loose`, that the engine takes unlike
     texts for equal. `origin`: whether she gave it, it was observed, or made of other data
     (terms.origins); None: its category says. `secret`: what proves who somebody is (a hash of a
-    password, a token); it goes with an erasure and is handed out to nobody. `others`: it names
+    password, a token); it goes with an erasure and is handed out to nobody; None: the map does
+    not say. `others`: it names
     somebody else, a member of `staff` or another `person`, and answers say only that; `no`: it
     names nobody else although it may look so (datamap.others).
     """
@@ -73,7 +74,7 @@ class Field:
     computed: tuple[str, ...] | None = None
     loose: bool = False
     origin: Origin | None = None
-    secret: bool = False
+    secret: bool | None = None
     anonymise: str | None = None
     mentions: str | None = None
     others: str | None = None

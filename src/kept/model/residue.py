@@ -65,7 +65,12 @@ class Scrub:
 
 def gone(layer: str, looked: int) -> Residue:
     """A layer in which nothing was met."""
-    return Residue(layer, Fate.GONE, "looked at; none of her values is there", looked=looked)
+    return Residue(
+        layer,
+        Fate.GONE,
+        "looked at; none of what named her (addresses, numbers) is there",
+        looked=looked,
+    )
 
 
 def met(layer: str, looked: int, found: int, why: str, until: dt.date | None = None) -> Residue:

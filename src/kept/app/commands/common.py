@@ -42,7 +42,6 @@ IdentityFile = Annotated[
     Path | None,
     Parameter(
         name="--identity-file",
-        allow_leading_hyphen=True,
         help="a file (- for standard input) with one KIND=VALUE a line, all of the same person;"
         " unlike --identity it shows in no list of processes",
     ),

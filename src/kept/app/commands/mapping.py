@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,10 +12,11 @@ from cyclopts import App, Parameter
 from kept import deployment
 from kept.app.commands.common import COMMON, Common
 from kept.app.commands.slow import slowly
+from kept.app.commands.undecided import undecided
 from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.datamap import check as checking
-from kept.datamap import fides, load, others
+from kept.datamap import fides, load
 from kept.datamap.map import DataMap
 from kept.datamap.searches import searches
 from kept.deployment import Deployment
@@ -303,52 +302,6 @@ def _file_name(system: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in system) or "_"
 
 
-#: A draft's question: a comment that begins with a question mark.
-_MARK: Final = re.compile(r"#\s*\?\s")
-
-
-def _undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
-    """What a map leaves to decide: (system, in words). A map with it can be read all the same."""
-    for name, system in datamap.systems.items():
-        missing = checking.unused(system)
-        if missing:
-            lines = ", ".join(str(d.line) for d in missing)
-            yield (
-                name,
-                f"still to decide: what {many(len(missing), 'dataset')} about people"
-                f" {'is' if len(missing) == 1 else 'are'} used for; name it under `activities:`"
-                f" ({system.file}:{lines})",
-            )
-        unsaid = {
-            f"{dataset.name}.{item}": (why, dataset.line)
-            for dataset in system.datasets.values()
-            for item, why in others.unsaid(datamap, (name, dataset.name))
-        }
-        if unsaid:
-            where = ", ".join(f"`{item}`: {why}" for item, (why, _) in unsaid.items())
-            lines = ", ".join(map(str, sorted({line for _, line in unsaid.values()})))
-            yield (
-                name,
-                f"still to decide: whether {many(len(unsaid), 'field')} of people's rows"
-                f" {'names' if len(unsaid) == 1 else 'name'} somebody else ({where}); write"
-                " `others: staff` there, `others: person`, or `others: no`"
-                f" ({system.file}:{lines})",
-            )
-        try:
-            text = Path(system.file).read_text("utf-8") if system.file else ""
-        except (OSError, UnicodeDecodeError):
-            continue
-        marks = [str(n) for n, line in enumerate(text.splitlines(), 1) if _MARK.search(line)]
-        # The head of a draft explains the mark; it is none.
-        if marks:
-            yield (
-                name,
-                f"still to decide: {many(len(marks), 'question')} marked `# ?`"
-                f" ({system.file}:{', '.join(marks[:12])}{', …' if len(marks) > 12 else ''});"
-                " decide, then remove the mark",
-            )
-
-
 def look(
     config: Deployment,
 ) -> tuple[DataMap, list[checking.Problem], dict[str, str], list[tuple[str, str]], list[Unindexed]]:
@@ -368,7 +321,7 @@ def look(
         set(loaded.activities),
         laws,
     )
-    notes, slow = list(_undecided(datamap)), list[Unindexed]()
+    notes, slow = list(undecided(datamap)), list[Unindexed]()
     wanted = searches(datamap)
     stores, unreached = config.open_stores(datamap)
     try:

@@ -77,12 +77,24 @@ def new(
         f"  {_EXAMPLE}       an example database with two made-up customers",
         "",
         "Next:",
+        *_first(made),
         *(f"  {next_command(words, directory)}" for words in _NEXT),
         "",
         "Nothing is written into a system yet: its mode is observe. kept.toml says how to go on.",
     ]
     common.out.result({"directory": str(directory.absolute()), "files": files}, words)
     return 0
+
+
+def _first(bundle: Bundle) -> list[str]:
+    """What is to be decided before a version is published, since each change makes another."""
+    lines = [
+        f"  put your organisation in the place of {bundle.organisation.name}: `organisation:` in"
+        " policy/policy.yml",
+    ]
+    if any(choice.value is None for choice in bundle.choices.values()):
+        lines.append("  decide what the policy leaves open: [choices] in kept.toml")
+    return lines
 
 
 def _reference() -> Path:
@@ -101,9 +113,10 @@ def _reference() -> Path:
 
 
 _IGNORED: Final = """\
-# Kept's own database and keys stay on this machine.
+# Kept's own database and keys stay on this machine, and so does what was packed for a person.
 /postgres/
 /keys/
+*.zip
 """
 
 

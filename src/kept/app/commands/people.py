@@ -35,7 +35,6 @@ from kept.terms.identifiers import Identifier, parse
 People = Annotated[
     Path | None,
     Parameter(
-        allow_leading_hyphen=True,
         help="a file (- for standard input) with one person a line, as KIND=VALUE,KIND=VALUE or"
         ' {"KIND": "VALUE"}: one run over all of them, in batches',
     ),

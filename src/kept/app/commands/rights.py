@@ -36,6 +36,7 @@ from kept.app.commands.people import (
     total,
 )
 from kept.app.commands.slow import briefly
+from kept.app.commands.undecided import drafts
 from kept.app.fit import Exact
 from kept.app.output import Output, many, table
 from kept.controller import Controller
@@ -243,6 +244,14 @@ def erase_command(
     )
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
+        guessed = drafts(controller.datamap)
+        if guessed and yes:
+            raise UsageError(
+                "the map is still a draft, so nothing is erased by it",
+                met="; ".join(guessed),
+                fix="decide each line marked `# ?` and remove the mark; or set the mode of that"
+                " system to observe",
+            )
         several = Several.of(controller, common, acting, "erasure", request, people, batch)
         if several is not None:
             return several.carry(erasing(controller)) if yes else _all_planned(several)
@@ -269,7 +278,7 @@ def erase_command(
         "",
         step_table(answer.steps, modes, planned=not answer.executed),
         "",
-        *notes(answer.unreached, answer.warnings),
+        *notes(answer.unreached, [*guessed, *answer.warnings]),
         *_kept(answer.steps),
         *_means(answer.steps, modes, planned=not answer.executed),
     ]
@@ -330,7 +339,7 @@ def _all_planned(several: Several) -> int:
         "",
         step_table(steps, modes, planned=True),
         "",
-        *notes(list(unreached.items()), said),
+        *notes(list(unreached.items()), [*drafts(controller.datamap), *said]),
         *_means(steps, modes, planned=True),
     ]
     return several.only_opened(words, [step_document(s) for s in steps])

@@ -14,7 +14,7 @@ from typing import Final
 
 from kept.datamap.map import Owner
 from kept.stores.discover.shapes import Discovered, Discovery, Found, Verdict
-from kept.stores.discover.words import LOG_IN
+from kept.stores.discover.words import LOG_IN, SECRET_TYPES, secretive
 from kept.terms.vocabulary import SHIPPED
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -120,6 +120,9 @@ def _field(
             parts["overwrite"] = _erased(verdict, key, kind)
     said = "; ".join(verdict.evidence)
     mark = "? " if verdict.ask else ""
+    unsaid = category is not None and "secret" not in parts and kind in SECRET_TYPES
+    if unsaid and secretive(name):
+        mark, said = "? ", f"{said}; named like a secret: say `secret: true` or `secret: false`"
     comment = f"  # {mark}{_comment(said)}" if category is not None or verdict.ask else ""
     if view and verdict.category is not None:
         comment = f"  # {_comment(said)}: {verdict.category}"

@@ -265,6 +265,25 @@ _ABOUT: Final = listed(
 _BEFORE: Final = listed("is has num can allow allows enable use show hide max min nb")
 
 
+#: Words of columns that hold what proves a log-in, by themselves or with others.
+_SECRET: Final = listed(
+    "password passwd passwort kennwort contrasena senha wachtwoord haslo pwd pass hash salt token "
+    "secret otp session apikey privatekey passphrase"
+)
+#: Types that such a value can have.
+SECRET_TYPES: Final = ("text", "other", "uuid", "bytes", "json")
+
+
+def secretive(column: str) -> bool:
+    """Whether a column is named as one that proves who logs in, whatever else it may be."""
+    parts = names.words(column)
+    if len(parts) > 1 and (parts[-1] in _ABOUT - {"hash"} or parts[0] in _BEFORE):
+        return False
+    return any(names.singular(p) in _SECRET or p in _SECRET for p in parts) or any(
+        meaning.detail == LOG_IN for meaning, _, _ in meanings(column)
+    )
+
+
 @lru_cache(maxsize=1)
 def _index() -> dict[str, list[tuple[Words, int]]]:
     found: dict[str, list[tuple[Words, int]]] = {}
