@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,11 +23,13 @@ from kept import deployment
 from kept.app import web
 from kept.controller import Controller, Located, Place
 from kept.controls.evidence import Evidence, Outcome
+from kept.controls.history import latest
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.decide.use import Rules
 from kept.duties import publication, rights
 from kept.duties.rights import Request
+from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.select import KeyTable
 from kept.policy import bundle
@@ -271,6 +274,21 @@ def _prove(world: Path) -> None:
         run(controller, registered(), NOW)
 
 
+def _lost(world: Path) -> None:
+    """Runs that failed; and the records of those that are newest, taken away."""
+    _prove(world)
+    edit(world / "shop.yml", "category: transaction.free", "category: free-text")
+    _prove(world)
+    _own(
+        world,
+        "DELETE FROM control_run r WHERE EXISTS (SELECT FROM control_run o"
+        " WHERE o.control = r.control AND o.entry < r.entry)",
+    )
+
+
+#: The archive says what was never published.
+_FORGED = "UPDATE policy_version SET units = '[[\"text\", \"We sell all your data\"]]'"
+
 CASES: dict[str, Case] = {
     "publication.version-is-dated": Case(
         passes=_publish,
@@ -279,7 +297,7 @@ CASES: dict[str, Case] = {
     ),
     "publication.archive-is-complete": Case(
         passes=_publish,
-        fails=_then(_publish, _tampered("UPDATE policy_version SET text_sha256 = 'x'")),
+        fails=_then(_publish, _tampered(_FORGED)),
         vacuous=_nothing,
     ),
     "publication.contact-points-held-once": Case(
@@ -486,6 +504,8 @@ _BAD = {
     ),
     "a script": (lambda page: page.replace("</body>", "<script>1</script></body>"), {}),
     "a section is missing": (lambda page: page.replace('id="RET"', 'id="gone"'), {}),
+    "other words": (lambda page: page.replace("When that time is over", "Some day"), {}),
+    "an old page": (lambda page: re.sub('(name="kept" content="[0-9a-f]+ )', r"\1f", page), {}),
 }  # fmt: skip
 
 
@@ -503,6 +523,84 @@ def test_policy_page_is_clean(world: Path, fault: str | None) -> None:
         gone = run(controller, registered(), NOW, names=[SERVED])[0]
     assert met.outcome is (Outcome.FAIL if fault else Outcome.PASS), met.findings
     assert gone.outcome is Outcome.VACUOUS
+
+
+def test_a_page_of_another_deployment_is_not_looked_at(world: Path) -> None:
+    with _opened(world) as controller:
+        with TestClient(web.make(controller, token=None, shows="live", clock=lambda: NOW)) as one:
+            page = one.get("/privacy").text
+        mark = publication.marks(controller)[0]
+        for other in (page.replace(mark, mark[::-1]), page.replace('name="kept"', 'name="x"')):
+            with _serving(other, {"Set-Cookie": "id=1"}) as controller.site_url:
+                met = run(controller, registered(), NOW, names=[SERVED])[0]
+            assert (met.outcome, met.looked_at) == (Outcome.VACUOUS, 0)
+
+
+@pytest.mark.parametrize("of_old", [False, True])
+@pytest.mark.parametrize(
+    "forged",
+    [
+        _FORGED,
+        "UPDATE policy_version SET rules_sha256 = text_sha256",
+        "UPDATE policy_version SET at = at - interval '1 day'",
+        "INSERT INTO policy_version SELECT entry + 1000, policy, version, text_sha256,"
+        " rules_sha256, units, at FROM policy_version",
+        "DELETE FROM policy_version",
+    ],
+)
+def test_nothing_in_the_archive_is_forged(
+    world: Path, forged: str, of_old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a version from before its entry held a hash of the archive, the bundle tells."""
+    if of_old:
+        _published_before_there_was_a_hash(monkeypatch)
+    _publish(world)
+    name = "publication.archive-is-complete"
+    assert _run(world, name).outcome is Outcome.PASS
+    _own(world, forged)
+    assert _run(world, name).outcome is Outcome.FAIL
+
+
+def test_an_old_version_that_cannot_be_told_from_a_forged_one_does_not_pass(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _published_before_there_was_a_hash(monkeypatch)
+    _publish(world)
+    monkeypatch.undo()
+    edit(world / "policy/policy.yml", "version: 2023-06-27", "version: 2023-06-28")
+    _publish(world)
+    met = _run(world, "publication.archive-is-complete")
+    assert met.outcome is Outcome.FAIL
+    assert "cannot be told" in met.findings[0].words
+
+
+def _published_before_there_was_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def old(kind: str, at: dt.datetime, body: dict[str, str]) -> Entry:
+        return Entry(kind, at, {k: v for k, v in body.items() if k != "archive"})
+
+    monkeypatch.setattr(publication, "Entry", old)
+
+
+@pytest.mark.parametrize("left", ["older", "none"])
+def test_an_older_run_does_not_stand_in_for_one_that_was_taken_away(
+    world: Path, left: str
+) -> None:
+    _lost(world)
+    if left == "none":
+        _own(world, "DELETE FROM control_run")
+    with _opened(world) as controller:
+        shown = {e.control: e for e in latest(controller)}
+        assert all(e.outcome is Outcome.ERROR for e in shown.values())
+        assert bool(shown) is (left == "older")
+        with TestClient(web.make(controller, token=None, shows="live", clock=lambda: NOW)) as one:
+            page = one.get("/privacy").text
+        assert 'href="#m-pass"' not in page
+    met = _run(world, "evidence.every-clause-has-a-trail")
+    assert met.outcome is Outcome.FAIL
+    words = "newest run of `rights" if left == "none" else "was altered or broke off"
+    assert any(words in f.words for f in met.findings)
+    _prove(world)
+    assert _run(world, "evidence.every-clause-has-a-trail").outcome is Outcome.PASS
 
 
 @contextlib.contextmanager
