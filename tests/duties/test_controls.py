@@ -287,7 +287,7 @@ def _lost(world: Path) -> None:
 
 
 #: The archive says what was never published.
-_FORGED = "UPDATE policy_version SET units = '[[\"text\", \"We sell all your data\"]]'"
+_FORGED = 'UPDATE policy_version SET units = \'[["text", "We sell all your data"]]\''
 
 CASES: dict[str, Case] = {
     "publication.version-is-dated": Case(
@@ -582,9 +582,7 @@ def _published_before_there_was_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("left", ["older", "none"])
-def test_an_older_run_does_not_stand_in_for_one_that_was_taken_away(
-    world: Path, left: str
-) -> None:
+def test_an_older_run_does_not_stand_in_for_one_that_was_taken_away(world: Path, left: str) -> None:
     _lost(world)
     if left == "none":
         _own(world, "DELETE FROM control_run")

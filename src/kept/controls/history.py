@@ -62,7 +62,9 @@ def latest(controller: Controller) -> list[Evidence]:
     """
     named = {name for c in controller.bundle.clauses.values() for name in c.controls}
     size = controller.ledger.size()  # read first: runs come to both meanwhile
-    newest = [(at, doc) for at, doc in Runs(controller.database).newest() if doc["control"] in named]
+    newest = [
+        (at, doc) for at, doc in Runs(controller.database).newest() if doc["control"] in named
+    ]
     start = min((at for at, _ in newest), default=0)
     written = dict(controller.ledger.entries(start, kind="control.ran"))
     last = {str(e.body["control"]): at for at, e in written.items() if at < size}

@@ -75,7 +75,9 @@ def problems(controller: Controller, control_names: set[str]) -> list[Problem]:
 def marks(controller: Controller) -> tuple[str, str]:
     """What only a page of this deployment can carry, and what only one with today's text can."""
     text = controller.bundle.text_digest
-    return controller.vault.mac("page", b"").hex(), controller.vault.mac("page", text.encode()).hex()
+    return controller.vault.mac("page", b"").hex(), controller.vault.mac(
+        "page", text.encode()
+    ).hex()
 
 
 @control("publication.version-is-dated")
