@@ -27,7 +27,7 @@ from kept.controls.history import latest
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.decide.use import Rules
-from kept.duties import publication, rights
+from kept.duties import holds, publication, rights
 from kept.duties.rights import Request
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
@@ -286,6 +286,8 @@ def _lost(world: Path) -> None:
     )
 
 
+#: A row of Ana is put into the shop, with a time of its own.
+_AGAIN = "INSERT INTO note VALUES (77, ' Ana@Example.org', 'again', '{}')"
 #: The archive says what was never published.
 _FORGED = 'UPDATE policy_version SET units = \'[["text", "We sell all your data"]]\''
 
@@ -328,6 +330,11 @@ CASES: dict[str, Case] = {
     "rights.answers-tell-what-was-done": Case(
         passes=_erase,
         fails=_then(_erase, _tampered("UPDATE case_step SET verified = false")),
+        vacuous=_nothing,
+    ),
+    "rights.erased-stay-erased": Case(
+        passes=_then(_erase, _statement(_AGAIN.format("2026-12-01 00:00:00"))),
+        fails=_then(_erase, _statement(_AGAIN.format("2024-06-01 00:00:00"))),
         vacuous=_nothing,
     ),
     "rights.isolated-is-unreadable": Case(
@@ -579,6 +586,174 @@ def _published_before_there_was_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
         return Entry(kind, at, {k: v for k, v in body.items() if k != "archive"})
 
     monkeypatch.setattr(publication, "Entry", old)
+
+
+def _isolated(world: Path) -> None:
+    """Ana's rows that a law keeps are out of sight, Ben's stay by a hold on him."""
+    file = world / "shop.yml"
+    edit(file, "stays: in-place", "stays: isolated")
+    for title in ("Customers", "Trials", "Notes"):
+        edit(file, f"title: {title}", f"title: {title}\n    stays: isolated")
+    _erase(world)
+    with _opened(world) as controller:
+        ben = parse("email=ben@example.org")
+        who = controller.actors.of("Jo", "privacy-officer", NOW)
+        holds.place(controller, ground="a claim", clause="RET-10", actor=who, now=NOW, person=[ben])
+        request = Request(people=((ben,),), override="test")
+        assert rights.erase(controller, request, NOW).complete
+
+
+_KEPT, _SEEN = "rights.what-is-kept-ends", "rights.isolated-is-unreadable"
+_ANSWERS = "rights.answers-tell-what-was-done"
+#: What somebody does by hand, in Kept's database or in the shop, and the control that tells.
+BY_HAND: dict[str, tuple[str, Prepare, Prepare]] = {
+    "copies gone": (_SEEN, _isolated, _tampered("DELETE FROM isolated")),
+    "a row gone": (_SEEN, _isolated, _statement("DELETE FROM invoice WHERE id = 1")),
+    "a held row gone": (_SEEN, _isolated, _statement("DELETE FROM note WHERE id = 2")),
+    "one copy gone": (
+        _SEEN,
+        _isolated,
+        _tampered("DELETE FROM isolated WHERE entry = (SELECT min(entry) FROM isolated)"),
+    ),
+    "no way back": (_KEPT, _isolated, _tampered("DELETE FROM locator")),
+    "one way back less": (
+        _KEPT,
+        _isolated,
+        _tampered("DELETE FROM locator WHERE entry = (SELECT max(entry) FROM locator)"),
+    ),
+    "kept longer": (
+        _KEPT,
+        _isolated,
+        _tampered("UPDATE locator SET until = '2099-01-01' WHERE until IS NOT NULL"),
+    ),
+    "a hold gone": (_KEPT, _isolated, _tampered("DELETE FROM hold")),
+    "a hold released": (_KEPT, _isolated, _tampered("UPDATE hold SET released_at = now()")),
+    "a hold on less": (_KEPT, _isolated, _tampered("UPDATE hold SET system = 'shop'")),
+    "a hold on somebody else": (
+        _KEPT,
+        _isolated,
+        _tampered("UPDATE hold SET subject = subject + 1000"),
+    ),
+    "one case of two": (
+        _ANSWERS,
+        _isolated,
+        _tampered("DELETE FROM rights_case WHERE number = (SELECT min(number) FROM rights_case)"),
+    ),
+    "a case opened again": (
+        _ANSWERS,
+        _isolated,
+        _tampered(
+            "UPDATE rights_case SET closed_at = NULL, state = 'checked'"
+            " WHERE number = (SELECT min(number) FROM rights_case)"
+        ),
+    ),
+    **{
+        f"one case of two: {control}": (
+            control,
+            prepare,
+            _tampered(
+                "DELETE FROM rights_case WHERE number = (SELECT max(number) FROM rights_case)"
+            ),
+        )
+        for control, prepare in {
+            "rights.objections-stop-the-purpose": _objected,
+            "rights.restrictions-stop-every-use": _restricted,
+            "rights.withdrawals-stop-consent-only": _withdrew,
+            "rights.withdrawals-are-forward-only": _withdrew,
+            "rights.what-is-portable-is-known": _ported,
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("what", sorted(BY_HAND))
+def test_what_somebody_does_by_hand_is_noticed(world: Path, what: str) -> None:
+    control, prepare, by_hand = BY_HAND[what]
+    prepare(world)
+    assert _run(world, control).outcome is Outcome.PASS
+    by_hand(world)
+    assert _run(world, control).outcome is Outcome.FAIL
+
+
+_STAY = "rights.erased-stay-erased"
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "INSERT INTO note VALUES (77, 'ANA@example.org', 'again', '2024-06-01 00:00:00')",
+        # Her number is known from her own row, her telephone as well.
+        "INSERT INTO customer VALUES (9, 'n@example.net', 'Ana', '+49 (30) 123456', '2024-01-01')",
+        "UPDATE customer SET name = 'Ana O''Neill', email = 'x@example.net' WHERE id = 1",
+    ],
+)
+def test_rows_put_back_by_an_import_are_found_long_after(world: Path, back: str) -> None:
+    _erase(world)
+    later = NOW.replace(year=2028)
+    with _opened(world) as controller:
+        met = run(controller, registered(), later, names=[_STAY])[0]
+        assert (met.outcome, met.findings) == (Outcome.PASS, ())
+        sql(world, back)
+        met = run(controller, registered(), later, names=[_STAY])[0]
+        assert met.outcome is Outcome.FAIL
+        assert "ana" not in repr(met.findings).lower()
+
+
+def test_who_came_back_is_not_found_again(world: Path) -> None:
+    """She agreed to something since; whoever asks only what is left of her did not come back."""
+    _erase(world)
+    sql(world, _AGAIN.format("2024-06-01 00:00:00"))
+    later, ana = NOW + dt.timedelta(days=9), parse("email=ana@example.org")
+    with _opened(world) as controller:
+        who = controller.subjects.of([ana], later)
+        assert run(controller, registered(), later, names=[_STAY])[0].outcome is Outcome.FAIL
+        controller.consents.grant(who, "marketing.email", later, source="form")
+        later += dt.timedelta(days=1)
+        assert run(controller, registered(), later, names=[_STAY])[0].outcome is Outcome.PASS
+
+
+def test_rows_without_a_time_are_hers_again_only_with_younger_ones(world: Path) -> None:
+    edit(
+        world / "shop.yml",
+        "    clock: at\n    activities: [communicate]",
+        "    activities: [communicate]",
+    )
+    _erase(world)
+    sql(world, _AGAIN.format("2024-06-01 00:00:00"))
+    assert _run(world, _STAY).outcome is Outcome.FAIL
+    sql(world, "INSERT INTO customer VALUES (9, 'ana@example.org', 'Ana', NULL, '2026-12-01')")
+    assert _run(world, _STAY).outcome is Outcome.PASS
+
+
+def test_nobody_whose_erasure_is_not_over_is_missed(world: Path) -> None:
+    with _opened(world) as controller:
+        request = Request(people=((parse("email=ana@example.org"),),), override="test")
+        rights.preview(controller, request, NOW)
+        assert run(controller, registered(), NOW, names=[_STAY])[0].outcome is Outcome.VACUOUS
+
+
+def test_what_was_isolated_or_held_is_not_found_again(world: Path) -> None:
+    _isolated(world)
+    met = _run(world, _STAY)
+    assert (met.outcome, met.findings) == (Outcome.PASS, ())
+
+
+def test_what_has_ended_is_not_missed(world: Path) -> None:
+    """A hold that was released and a law whose day came let rows go: that is as promised."""
+    _isolated(world)
+    with _opened(world) as controller:
+        who = controller.actors.of("Jo", "privacy-officer", NOW)
+        [hold] = controller.holds.all(NOW)
+        holds.release(controller, hold.id, "settled", who, NOW)
+        for later in (NOW + dt.timedelta(days=1), NOW.replace(year=2036)):
+            if later.year == NOW.year:
+                assert run(controller, registered(), later, names=[_KEPT])[0].outcome == "pass"
+            answer = rights.expire(controller, later)
+            assert answer.complete
+            assert answer.gone
+            for name in (_KEPT, _SEEN):
+                met = run(controller, registered(), later, names=[name])[0]
+                assert met.outcome in ("pass", "vacuous"), met.findings
 
 
 @pytest.mark.parametrize("left", ["older", "none"])
