@@ -38,7 +38,8 @@ fix: $(DEV) ## let the formatter and the linter mend what they can
 bench: $(DEV) ## every benchmark as a ratio (`kept bench NAME` runs one)
 	@for each in bench/[a-z]*.py; do $(BIN)/python "$$each" || exit 1; done
 
-soak: $(DEV) ## the tests that run for long
+soak: $(DEV) ## the tests that run for hours; stopped, they go on (KEPT_SOAK_ROUNDS, KEPT_SOAK_SEED)
+	@tools/setup system
 	@exec $(BIN)/pytest -m soak
 
 # Versions and hashes of everything installed; no address of any index is written down.

@@ -4,14 +4,15 @@
     a0..a9 → users    b0..b9 → a0..a9    c0..c5 → b0..b5    d0..d2 → c0..c2
 
 Each child has `parent_id` (indexed, a foreign key), v1, v2, ip, ts. Parents are drawn by a
-hash, so rows are spread evenly: about twenty per person. One more user, the heavy one, owns
-as many rows as asked for.
+hash, so rows are spread evenly: about twenty per person. A few more users, the heavy ones, own
+as many rows as asked for. At scale 1 that is 1,000,000 people and 20 million rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -30,13 +31,15 @@ from kept.stores.sql import PostgreSQLStore
 from kept.terms.identifiers import Identifier, parse
 
 SETTINGS = {
-    "shared_buffers": "1GB",
-    "work_mem": "64MB",
+    "shared_buffers": "2GB",
+    "work_mem": "128MB",
     "maintenance_work_mem": "512MB",
     "max_wal_size": "8GB",
     "checkpoint_timeout": "30min",
     "effective_cache_size": "8GB",
     "synchronous_commit": "on",
+    "wal_level": "minimal",  # filling writes each row once, not twice
+    "max_wal_senders": "0",
     "autovacuum": "off",  # it would run in one method's time and not in the other's
 }
 PARENTS: dict[str, str] = {
@@ -49,6 +52,10 @@ TABLES = ("users", *PARENTS)
 DEEPEST_FIRST = tuple(reversed(TABLES))
 COLUMNS = ("id", "parent_id", "v1", "v2", "ip", "ts")
 USER_COLUMNS = ("id", "email", "full_name", "phone", "created")
+
+
+def settings() -> str:
+    return ", ".join(f"{name}={value}" for name, value in SETTINGS.items())
 
 
 def columns(table: str) -> tuple[str, ...]:
@@ -115,9 +122,31 @@ def find(the_map: DataMap, session: Session, numbers: Sequence[int]) -> tuple[Se
     return look.selects["shop"]
 
 
+@dataclasses.dataclass(frozen=True)
+class Shop:
+    """A filled database. `heavy`: number of each heavy user and the rows that hang on him."""
+
+    url: str
+    users: int
+    rows: int
+    heavy: tuple[tuple[int, int], ...]
+
+    @property
+    def rows_in_all(self) -> int:
+        own = sum(count // 4 * 4 for _, count in self.heavy)
+        return self.users + len(self.heavy) + len(PARENTS) * self.rows + own
+
+    def present(self, connection: psycopg.Connection[Any]) -> list[int]:
+        """The numbers of all users but the heavy ones."""
+        rows = connection.execute("SELECT id FROM users WHERE id <= %s ORDER BY id", (self.users,))
+        return [number for (number,) in rows.fetchall()]
+
+
 @contextlib.contextmanager
-def shop(args: argparse.Namespace) -> Iterator[tuple[str, int]]:
-    """The URL of the filled database, and the number of the heavy user."""
+def shop(args: argparse.Namespace) -> Iterator[Shop]:
+    """The database, made and filled, or the one of an earlier run."""
+    users, rows = round(1_000_000 * args.scale), round(650_000 * args.scale)
+    heavy = tuple((users + 1 + n, count) for n, count in enumerate(args.heavy))
     with contextlib.ExitStack() as stack:
         if args.url:
             url = args.url
@@ -127,58 +156,63 @@ def shop(args: argparse.Namespace) -> Iterator[tuple[str, int]]:
             server.acquire()
             stack.callback(server.release)
             url = server.make_database("shop")
+        made = Shop(url, users, rows, heavy)
         with psycopg.connect(url, autocommit=True) as connection:
-            fill(connection, args.users, args.rows, args.heavy)
-        yield url, args.users + 1
+            fill(connection, made)
+        yield made
 
 
-def fill(connection: psycopg.Connection[Any], users: int, rows: int, heavy: int) -> None:
+def fill(connection: psycopg.Connection[Any], shop: Shop) -> None:
     """Made once per database; one that holds it already is used, less who was erased in it."""
+    size = f"{shop.users} users, {shop.rows} rows, heavy {[count for _, count in shop.heavy]}"
     made = connection.execute("SELECT to_regclass('users')").fetchone()
     if made != (None,):
-        found = connection.execute("SELECT max(id) FROM users").fetchone()
-        if found != (users + 1,):
-            raise SystemExit("this database holds a shop of another size; give an empty one")
+        found = connection.execute("SELECT obj_description('users'::regclass)").fetchone()
+        if found != (size,):
+            raise SystemExit(f"this database holds another shop than {size}; give an empty one")
         return
-    connection.execute(
-        "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, full_name text,"
-        " phone text, created timestamp)"
-    )
-    connection.execute(
-        "INSERT INTO users SELECT i, 'user' || i || '@example.org', 'Name ' || i, '+4930' || i,"
-        f" timestamp '2020-01-01' + i * interval '1 minute' FROM generate_series(1, {users + 1}) i"
-    )
-    connection.execute("CREATE UNIQUE INDEX ON users (email)")
-    connection.execute("ANALYZE users")
-    for seed, (table, parent) in enumerate(PARENTS.items()):
-        many = users if parent == "users" else rows
-        line = chain(table)
-        base = {1: "a", 2: "b", 3: "c", 4: "d"}[len(line)]
-        own = heavy // 4 if table == f"{base}0" else 0  # of the heavy one: a0, b0, c0, d0
-        above = f"{users + 1}" if parent == "users" else f"{rows} + i"
+    with connection.transaction():
         connection.execute(
-            f"CREATE TABLE {table} (id bigint NOT NULL, parent_id bigint NOT NULL, v1 text,"
-            " v2 int, ip text, ts timestamp)"
+            "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, full_name text,"
+            " phone text, created timestamp)"
         )
-        spread = f"1 + abs(hashint8(i * 7919 + {seed})::bigint) % {many}"
-        for count, number, to in ((rows, "i", spread), (own, f"{rows} + i", above)):
-            connection.execute(
-                f"INSERT INTO {table} SELECT {number}, {to}, md5(i::text), i % 1000,"
-                " '10.' || i % 256 || '.0.1', timestamp '2024-01-01' + i * interval '1 second'"
-                f" FROM generate_series(1, {count}) i"
-            )
-        connection.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (id)")
-        connection.execute(f"CREATE INDEX ON {table} (parent_id)")
         connection.execute(
-            f"ALTER TABLE {table} ADD FOREIGN KEY (parent_id) REFERENCES {parent} (id)"
+            "INSERT INTO users SELECT i, 'user' || i || '@example.org', 'Name ' || i, '+4930' || i,"
+            " timestamp '2020-01-01' + i * interval '1 minute'"
+            f" FROM generate_series(1, {shop.users + len(shop.heavy)}) i"
         )
+        connection.execute("CREATE UNIQUE INDEX ON users (email)")
+        connection.execute("ANALYZE users")
+        for seed, (table, parent) in enumerate(PARENTS.items()):
+            _child(connection, shop, seed, table, parent)
+        connection.execute(f"COMMENT ON TABLE users IS '{size}'")
     connection.execute("VACUUM (FREEZE, ANALYZE)")
 
 
-def present(connection: psycopg.Connection[Any], heavy: int) -> list[int]:
-    """The numbers of all users but the heavy one."""
-    rows = connection.execute("SELECT id FROM users WHERE id <> %s ORDER BY id", (heavy,))
-    return [number for (number,) in rows.fetchall()]
+def _child(
+    connection: psycopg.Connection[Any], shop: Shop, seed: int, table: str, parent: str
+) -> None:
+    rows = shop.rows
+    many = shop.users if parent == "users" else rows
+    connection.execute(
+        f"CREATE TABLE {table} (id bigint NOT NULL, parent_id bigint NOT NULL, v1 text,"
+        " v2 int, ip text, ts timestamp)"
+    )
+    parts = [(rows, "i", f"1 + abs(hashint8(i::bigint * 7919 + {seed})::bigint) % {many}")]
+    first = rows
+    for number, count in shop.heavy if table in ("a0", "b0", "c0", "d0") else ():
+        own = count // 4
+        parts.append((own, f"{first} + i", f"{number}" if parent == "users" else f"{first} + i"))
+        first += own
+    for count, number_of, to in parts:
+        connection.execute(
+            f"INSERT INTO {table} SELECT {number_of}, {to}, md5(i::text), i % 1000,"
+            " '10.' || i % 256 || '.0.1', timestamp '2024-01-01' + i * interval '1 second'"
+            f" FROM generate_series(1, {count}) i"
+        )
+    connection.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (id)")
+    connection.execute(f"CREATE INDEX ON {table} (parent_id)")
+    connection.execute(f"ALTER TABLE {table} ADD FOREIGN KEY (parent_id) REFERENCES {parent} (id)")
 
 
 def open_store(url: str, the_map: DataMap) -> PostgreSQLStore:
@@ -186,8 +220,11 @@ def open_store(url: str, the_map: DataMap) -> PostgreSQLStore:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--rows", type=int, default=68_000, help="of each of the 29 child tables")
-    parser.add_argument("--heavy", type=int, default=40_000, help="rows of the heavy person")
+    parser.add_argument(
+        "--scale", type=float, default=0.1, help="1: 1,000,000 people and 20 million rows"
+    )
+    parser.add_argument(
+        "--heavy", type=int, nargs="*", default=[40_000, 200_000], help="rows of the heavy people"
+    )
     parser.add_argument("--url", help="a PostgreSQL to use instead of an embedded one")
     parser.add_argument("--directory", help="keep the embedded one here, for another run")

@@ -81,9 +81,14 @@ def by_hand(rules: Rules, names: tuple[str, ...]) -> str:
     """The condition as written by somebody who read the policy."""
     must = ("consent:marketing.email", "preference:email")
     must_not = (
-        "erased", "child", "isolated", "restricted", "unjudged", "suppressed:email",
+        "erased", "child", "isolated", "unjudged", "suppressed:email",
         "objection:marketing.email", "withdrawn:marketing.email",
     )  # fmt: skip
+
+    def bit(fact: str) -> str:
+        number, place = divmod(rules.facts.index(fact), WORD_BITS)
+        return f"{names[number]} & {1 << place}"
+
     parts = []
     for i, name in enumerate(names):
         here = rules.facts[WORD_BITS * i : WORD_BITS * (i + 1)]
@@ -91,6 +96,8 @@ def by_hand(rules: Rules, names: tuple[str, ...]) -> str:
         mask = value | sum(1 << here.index(fact) for fact in must_not if fact in here)
         if mask:
             parts.append(f"{name} & {mask} = {value}")
+    # Whoever asked for restriction may still have agreed to this one purpose (Art. 18(2)).
+    parts.append(f"({bit('restricted')} = 0 OR {bit('agreed:marketing.email')} <> 0)")
     return " AND ".join(parts)
 
 

@@ -39,7 +39,7 @@ from typing import Any, Final, NoReturn
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-HASH, WIDTH, LONGEST_NOTE = 32, 256, 1 << 16
+HASH, WIDTH, LONGEST_NOTE, LONGEST_LINE = 32, 256, 1 << 16, 400
 EMPTY_ROOT = sha256(b"").digest()
 DASH = "— "
 
@@ -263,18 +263,24 @@ def check_beginning(root: Path, path: str, later: str, width: int, report: Repor
 
 def walk(root: Path, below: str) -> Iterator[tuple[str, bool]]:
     """(path, whether it is a plain file) of all files; also of links, sockets, empty folders."""
-    empty = True
-    with os.scandir(f"{root}/{below}") as listing:
-        for item in listing:
-            empty = False
-            path = below + item.name
-            mode = item.stat(follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
-                yield from walk(root, path + "/")
-            else:
-                yield path, stat.S_ISREG(mode)
-    if empty and below:
-        yield below, False
+    left = [below]
+    while left:
+        below, empty = left.pop(), True
+        try:
+            with os.scandir(f"{root}/{below}") as listing:
+                for item in listing:
+                    empty = False
+                    path = below + item.name
+                    mode = item.stat(follow_symlinks=False).st_mode
+                    if stat.S_ISDIR(mode):
+                        left.append(path + "/")
+                    else:
+                        yield path, stat.S_ISREG(mode)
+        except OSError:  # deeper than a path may be long, or closed: no directory of ours
+            yield below, False
+            continue
+        if empty and below:
+            yield below, False
 
 
 # ---- entries -------------------------------------------------------------------------------
@@ -636,17 +642,23 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if report.problems else 0
 
 
+def printable(words: str) -> str:
+    """The words on one line, in ASCII: a file's name may hold what moves a terminal's cursor."""
+    shown = words if words.isascii() and words.isprintable() else ascii(words)[1:-1]
+    return shown if len(shown) <= LONGEST_LINE else shown[:LONGEST_LINE] + "..."
+
+
 def _print(report: Report, as_json: bool) -> None:
     ok = not report.problems
     if as_json:
         fields = {name: value for name, value in vars(report).items() if name != "more"}
         print(json.dumps({"ok": ok, **fields}, indent=1))
         return
-    print(f"{'OK' if ok else 'BROKEN'}  {report.entries} entries  {report.origin}")
+    print(f"{'OK' if ok else 'BROKEN'}  {report.entries} entries  {printable(report.origin)}")
     if report.signed_at is not None:
         print(f"    root    {report.root}\n    key     {report.key}")
     for words in report.problems:
-        print(f"  ! {words}")
+        print(f"  ! {printable(words)}")
     if report.unchecked:
         print("not checked:")
     for words in report.unchecked:

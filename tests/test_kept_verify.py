@@ -237,6 +237,35 @@ def test_unknown_files_are_refused(log: Path, name: str) -> None:
     assert any(name in words for words in problems(log))
 
 
+def test_the_name_of_a_file_forges_no_line(log: Path) -> None:
+    (log / "x\nOK  9999 entries\x1b[2J\r\u202e").write_bytes(b"")
+    ran = run(log)
+    assert ran.returncode == 1
+    assert not [line for line in ran.stdout.splitlines() if line.startswith("OK")]
+    assert all(c.isascii() and (c.isprintable() or c == "\n") for c in ran.stdout)
+    assert "does not belong in a ledger" in ran.stdout
+
+
+def test_folders_in_folders_without_end_are_unknown_files(log: Path) -> None:
+    here = os.open(log, os.O_RDONLY)
+    try:
+        for _ in range(3_000):
+            os.mkdir("d", dir_fd=here)
+            deeper = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = deeper
+    finally:
+        os.close(here)
+    try:
+        ran = run(log)
+    finally:  # what Python removes it would remove by recursion
+        subprocess.run(["rm", "-rf", "--", str(log / "d")], check=True)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    (line,) = [line for line in ran.stdout.splitlines() if line.startswith("  ! ")]
+    assert line.startswith("  ! d/d/d/")
+    assert len(line) < 500
+
+
 def test_a_partial_tile_left_behind_must_be_the_beginning_of_the_full_one(log: Path) -> None:
     hashes = (log / "tile/0/002").read_bytes()
     leaves = kept_verify.split((log / "tile/entries/002").read_bytes())

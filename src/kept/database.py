@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,11 @@ _SESSION: Final[dict[str, Any]] = {
     "options": "-c timezone=UTC -c client_min_messages=warning"
     " -c idle_in_transaction_session_timeout=600000",
 }
+#: Said of a server whose name cannot be told from a part of a password.
+UNNAMED: Final = (
+    "a server that cannot be named here: in the URL an `@` stands where a part of the password"
+    " could be (write it as %40)"
+)
 _PASSWORD_FILE: Final = "database.password"  # noqa: S105 — the name of a file, not a password
 
 
@@ -169,7 +175,9 @@ def without_values(error: psycopg.Error) -> DatabaseError:
         )
         if name
     ]
-    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+    # Without a state the connection broke; 57P and 08 are a server that goes, or is gone.
+    lost = error.sqlstate is None or error.sqlstate.startswith(("57P", "08"))
+    if lost and isinstance(error, psycopg.OperationalError):
         return DatabaseError(
             "the connection to Kept's database was lost",
             fix="see whether PostgreSQL runs; what was not committed is undone, so run it again",
@@ -182,8 +190,21 @@ def without_values(error: psycopg.Error) -> DatabaseError:
     )
 
 
+def names_its_host(url: str) -> bool:
+    """Whether what a URL names as host and port is surely no part of its password.
+
+    A password whose `@`, `/`, `?` or `#` is not written as %40 and so on is cut there, and the
+    rest of it is taken for the host (RFC 3986, section 3.2).
+    """
+    _, found, rest = url.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    return bool(found) and "@" not in rest.replace(authority, "", 1) and authority.count("@") < 2
+
+
 def place(url: str) -> str:
-    """Host and database of a URL in words; never the password."""
+    """Host and database of a URL in words; never the password, nor a part of it."""
+    if not names_its_host(url):
+        return UNNAMED
     try:
         parts = conninfo_to_dict(url)
     except psycopg.Error:

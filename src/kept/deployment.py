@@ -34,9 +34,12 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
     "site": frozenset({"host", "port", "url", "shows"}),
+    "jobs": frozenset({"retain", "letters"}),
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
+#: Seconds between two runs of a job, at most: a month of 31 days.
+_LONGEST_PACE = 31 * 24 * 3600
 #: Ports that a server can listen on; 0 takes a free one.
 PORTS = range(2**16)
 _DOCUMENT = frozenset({"signer", "date", "expires", "file"})
@@ -96,6 +99,7 @@ class Deployment:
     port: int
     url: str | None
     shows: str
+    jobs: Mapping[str, int]
 
     @property
     def site_url(self) -> str:
@@ -239,7 +243,19 @@ def read(directory: Path) -> Deployment:
         port=_port(path, site.get("port", 8790)),
         url=site.get("url"),
         shows=_one_of(path, str(site.get("shows", "text")), SHOWS, "shows"),
+        jobs={name: _pace(path, name, value) for name, value in raw.get("jobs", {}).items()},
     )
+
+
+def _pace(path: Path, name: str, value: Any) -> int:
+    """Seconds between two runs of a job; 0: it does not run by itself."""
+    if type(value) is not int or not 0 <= value <= _LONGEST_PACE:
+        raise ConfigError(
+            f"`{name}` of [jobs] is not a number of seconds",
+            where=_where(path, name),
+            expected=f"a whole number up to {_LONGEST_PACE:,}; 0: not by itself",
+        )
+    return value
 
 
 def _document(path: Path, fact: str, table: Any) -> Document:

@@ -197,6 +197,26 @@ def _own(desk: Desk) -> str:
     return deployment.read(desk.world).database
 
 
+def test_RET_3_a_row_that_is_gone_before_it_is_sealed_is_not_called_isolated(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _hold(desk)
+    real = Controller.isolate
+
+    def gone(self: Controller, *given: Any, **named: Any) -> None:
+        desk.do("DELETE FROM ticket WHERE id = 7")
+        real(self, *given, **named)
+
+    monkeypatch.setattr(Controller, "isolate", gone)
+    answer = _erase(desk)
+    (step,) = [s for s in answer.steps if s.store == "desk"]
+    assert (step.action, step.counts.isolated, step.verified) == (Action.ISOLATE, 0, False)
+    assert step.problem == "1 of 1 rows that have to stay are gone, or not emptied"
+    assert not answer.complete
+    with psycopg.connect(_own(desk)) as c:
+        assert c.execute("SELECT count(*) FROM isolated").fetchone() == (0,)
+
+
 def test_RET_3_no_purpose_reads_it_and_the_control_looks(desk: Desk) -> None:
     hold = _hold(desk)
     before = _run(desk, UNREADABLE)

@@ -267,6 +267,56 @@ def test_bytes_that_are_no_json(body: bytes, served: tuple[str, Path]) -> None:
     assert "content-security-policy" in answer.lower()
 
 
+def test_the_scheme_of_the_token_is_the_same_in_all_letters(served: tuple[str, Path]) -> None:
+    body = b'{"purpose": "communicate", "category": "contact", "context": "any"}'
+    met = {}
+    for said in (f"bearer {TOKEN}", f"BEARER {TOKEN}", f"Bearer {TOKEN.upper()}", f"Basic {TOKEN}",
+                 f"Bearer  {TOKEN}", TOKEN, "bearer"):  # fmt: skip
+        head = (
+            "POST /api/v1/decide HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            f"Authorization: {said}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        met[said] = sent(served[0], head.encode() + body)[0]
+    assert [said for said, status in met.items() if status == 401] == [
+        f"Bearer {TOKEN.upper()}", f"Basic {TOKEN}", f"Bearer  {TOKEN}", TOKEN, "bearer",
+    ]  # fmt: skip
+
+
+_SLOW_BODY = (
+    "POST /api/v1/decide HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    f"Authorization: Bearer {TOKEN}\r\nContent-Length: 500\r\n\r\n{{"
+)
+
+
+@pytest.mark.parametrize(
+    ("half", "answer"),
+    [
+        ("", b""),
+        ("GET /privacy HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b""),
+        (_SLOW_BODY, b"408"),
+    ],
+    ids=["nothing", "head", "body"],
+)
+def test_those_who_send_slowly_shut_nobody_out(
+    half: str, answer: bytes, served: tuple[str, Path]
+) -> None:
+    place = urllib.parse.urlsplit(served[0])
+    slow: list[socket.socket] = []
+    try:
+        for _ in range(300):
+            slow.append(socket.create_connection((place.hostname, place.port), 30))
+            slow[-1].sendall(half.encode())
+        assert ask(served[0], "/privacy")[0] == 200
+        # And they are not waited for without end.
+        for one in (slow[0], slow[-1]):
+            one.settimeout(60)
+            assert answer in one.recv(65536)
+    finally:
+        for one in slow:
+            one.close()
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [

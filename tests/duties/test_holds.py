@@ -18,7 +18,7 @@ from kept.errors import UsageError
 from kept.records import case as cases
 from kept.records.hold import Hold
 from kept.terms.identifiers import parse
-from tests.world import NOW, sql
+from tests.world import NOW, edit, sql
 
 #: The module; in its package the function of the same name stands in its place.
 erasing = importlib.import_module("kept.duties.rights.erase")
@@ -86,6 +86,80 @@ def test_a_hold_placed_between_plan_and_first_write_is_kept(
     kept = {s.dataset for s in answer.steps if s.reason and s.reason.hold == placed[0].id}
     assert "note" in kept
     assert sql(world, "SELECT count(*) FROM note WHERE id = 1") == [(1,)]
+
+
+def test_tables_that_no_map_names_are_counted_in_the_answer(world: Path) -> None:
+    with Controller.open(deployment.read(world)) as controller:
+        seen = erasing.preview(controller, Request((ANA,), override="test"), NOW)
+        assert not [words for words in seen.warnings if "mapped" in words]
+    sql(world, "CREATE TABLE note_log (id INTEGER PRIMARY KEY, words TEXT)")
+    with Controller.open(deployment.read(world)) as controller:
+        answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
+    assert [words for words in answer.warnings if "mapped" in words] == [
+        "1 table of `shop` is not mapped, so not searched;"
+        " `kept map check` names what is not mapped"
+    ]
+
+
+def _named_by_ben(world: Path) -> None:
+    edit(world / "shop.yml", "free_text: true", "free_text: redact")
+    sql(world, "UPDATE note SET words = 'ask ana@example.org' WHERE id = 2")
+
+
+def test_a_hold_on_somebody_else_waits_for_her_erasure_too(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Ben wrote of Ana is changed in her case, so a hold on him waits for it."""
+    monkeypatch.setattr(cases, "_PATIENCE", 1)
+    _named_by_ben(world)
+    tried: list[str] = []
+    real = Controller.execute
+
+    def executing(self: Controller, *given: Any, **named: Any) -> Any:
+        with Controller.open(deployment.read(world)) as other:
+            try:
+                place(other, person=BEN)
+                tried.append("placed")
+            except UsageError:
+                tried.append("waits")
+        return real(self, *given, **named)
+
+    monkeypatch.setattr(Controller, "execute", executing)
+    with Controller.open(deployment.read(world)) as controller:
+        answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
+        assert answer.complete
+        assert set(tried) == {"waits"}
+        assert controller.holds.all(NOW) == []
+        # Afterwards it is placed, and before the erasure it keeps his words as they are.
+        assert place(controller, LATER, person=BEN).released_at is None
+    assert "ana@" not in str(sql(world, "SELECT words FROM note WHERE id = 2"))
+
+
+def test_what_is_left_of_an_erasure_keeps_the_texts_of_who_is_held_since(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    _named_by_ben(world)
+    with Controller.open(deployment.read(world)) as controller:
+        with monkeypatch.context() as patched:
+            patched.setattr(erasing, "_to_the_end", stop)
+            with pytest.raises(Stopped):
+                erasing.erase(controller, Request((ANA,), override="test"), NOW)
+        (case,) = controller.cases.all()
+        hold = place(controller, LATER, person=BEN)
+        again = Request((), case=case.id)
+        with pytest.raises(UsageError, match="nothing more was written"):
+            erasing.erase(controller, again, LATER)
+        assert sql(world, "SELECT words FROM note WHERE id = 2") == [("ask ana@example.org",)]
+        actor = controller.actors.of("Kim", "operator", LATER)
+        holds.release(controller, hold.id, "settled", actor, LATER)
+        assert erasing.erase(controller, again, LATER).complete
+    assert "ana@" not in str(sql(world, "SELECT words FROM note WHERE id = 2"))
 
 
 def test_what_is_left_of_an_erasure_waits_for_a_hold_placed_since(

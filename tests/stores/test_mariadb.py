@@ -260,6 +260,8 @@ def test_least_privilege(maria_server: Mariadb, maria_shop_url: str) -> None:
         "mariadb://ana:geheim-77@/shop?unix_socket=/no/such/socket",
         "mariadb://ana:geheim-77@[broken/shop",
         "mariadb://ana:geheim-77@host:port/shop",
+        "mariadb://ana:secret@geheim-77@127.0.0.1:1/shop",
+        "mariadb://geheim-77:1/x@127.0.0.1:1/shop",
         "mariadb://ana:geheim-77@host/",
         "mariadb://ana:geheim-77@host/shop?geheim-77=1",
         "mysql://ana:geheim-77@host/shop",

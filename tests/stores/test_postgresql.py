@@ -269,6 +269,17 @@ def test_a_trigger_that_keeps_a_row_is_seen(store: PostgreSQLStore) -> None:
         assert session.apply([Change(keys("guarded", "id", 1))], "s") == [Counts(1, 0)]
 
 
+def test_a_rule_in_the_place_of_a_statement_is_named(url: str, store: PostgreSQLStore) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE RULE kept_back AS ON DELETE TO guarded DO INSTEAD NOTHING")
+    with store.session(write=True) as session:
+        (met,) = session.rehearse([Change(keys("guarded", "id", 1))])
+    assert met.kind == "trigger"
+    assert "CREATE RULE" in met.words
+    assert "rule guards" in met.fix
+    assert "map check" not in met.fix
+
+
 def test_a_privilege_that_is_missing(pg_server: object, url: str, store: PostgreSQLStore) -> None:
     from kept.embedded import SUPERUSER, Server
 
@@ -331,6 +342,10 @@ def test_row_security_leaves_nothing_out_in_silence(
         "postgresql://ana:geheim-77@no-such-host.invalid/shop",
         "postgresql://ana:geheim-77@[broken/shop",
         "host=/no/such/directory password=geheim-77",
+        "postgresql://ana:secret@geheim-77@127.0.0.1:1/shop",
+        "postgresql://ana:1/geheim-77@127.0.0.1:1/shop",
+        "postgresql://geheim-77:1/x@127.0.0.1:1/shop",
+        "postgresql://geheim-77:2?x@127.0.0.1:1/shop",
     ],
 )
 def test_a_wrong_url_is_told_without_its_password(url: str) -> None:

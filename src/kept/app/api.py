@@ -74,7 +74,10 @@ def bearer(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) 
         raise PermissionDeniedException("the API is closed: no token is set in kept.toml [api]")
     # Latin-1 gives back the bytes that came; a token itself is ASCII.
     given = connection.headers.get("authorization", "").encode("latin-1")
-    if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+    # The name of a scheme is the same in all letters (RFC 9110, section 11.1); the token is not.
+    scheme, _gap, said = given.partition(b" ")
+    right = hmac.compare_digest(said, token.encode())
+    if scheme.lower() != b"bearer" or not right:
         raise NotAuthorizedException("expected `Authorization: Bearer` with the API token")
 
 

@@ -40,6 +40,7 @@ from kept.app.commands import (
     new,
     policy,
     prove,
+    retain,
     rights,
     serve,
     task,
@@ -51,7 +52,7 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case, task,
-    identity, hold, prove, ledger, bench,
+    identity, hold, retain, prove, ledger, bench,
 )  # fmt: skip
 
 

@@ -81,6 +81,8 @@ COMMANDS: Final = (
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),
     _cli("hold list"),
+    _cli("retain plan", _ANSWERS),
+    _cli("retain run", _ANSWERS, changes=True),
     _cli("prove", changes=True),
     _cli("ledger verify"),
     _cli("ledger export", changes=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 import sys
@@ -39,6 +40,8 @@ HEADERS: Final = {
 }
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _ELSEWHERE: Final = "This server does not answer under that name; kept.toml [site] url gives it.\n"
+#: Seconds within which a body has to arrive.
+BODY_SECONDS: Final = 15.0
 #: Said of a body that is no JSON.
 UNREADABLE: Final = "the body is not JSON that can be read"
 #: Names the deployment of a server process.
@@ -114,6 +117,32 @@ def _answering_head(app: ASGIApp) -> ASGIApp:
     return answer
 
 
+def _in_time(app: ASGIApp, seconds: float) -> ASGIApp:
+    """Give up on a body that does not arrive in time: who sends it slowly keeps nothing open."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        end, whole = asyncio.get_running_loop().time() + seconds, False
+
+        async def receive_in_time() -> Any:
+            nonlocal whole
+            if whole:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException("the body did not arrive in time", status_code=408) from None
+            whole = not message.get("more_body", False)
+            return message
+
+        await app(scope, receive_in_time, send)
+
+    return answer
+
+
 def hosts(config: Deployment, address: str) -> frozenset[str] | None:
     """The names under which people may ask a server on `address`; None: under any.
 
@@ -181,7 +210,7 @@ def make(
         logging_config=None,
         request_max_body_size=64 * 1024,
     )
-    app.asgi_handler = _answering_head(app.asgi_handler)
+    app.asgi_handler = _in_time(_answering_head(app.asgi_handler), BODY_SECONDS)
     if names is not None:
         app.asgi_handler = _named(app.asgi_handler, names)
     controller.surfaces = SURFACES

@@ -2,7 +2,8 @@
 
 Stores whose grain is the whole store are written inside one open transaction each, and none
 is committed before all of them took their changes: that is the rehearsal, and rolling back
-all of them is what happens when one refuses. Stores of a finer grain come after.
+all of them is what happens when one refuses, or leaves rows as they were without a word. Stores
+of a finer grain come after.
 
 What is reported never rests on what a write claimed: it is found by key, afterwards, through
 a handle that did not write.
@@ -87,8 +88,7 @@ def changes(steps: Iterable[Step]) -> list[Change]:
     """The writing steps as changes by key, in their order."""
     return [
         Change(by_key(s.dataset, s.keys), dict(s.assign) if s.action in _EMPTYING else None)
-        for s in steps
-        if s.action in _WRITES and len(s.keys)
+        for s in _writing(steps)
     ]
 
 
@@ -116,7 +116,8 @@ def _write_together(
                 continue
             try:
                 session = stack.enter_context(stores[p.system].session(write=True))
-                session.apply(todo, mark)
+                counts = session.apply(todo, mark)
+                _refuse_silence(p.system, left[p.system], counts, session, datamap)
             except StoreError as problem:
                 stack.close()  # every open transaction is rolled back
                 _explain(stores[p.system], todo, problem)
@@ -141,11 +142,45 @@ def _write_together(
                     return
 
 
+def _refuse_silence(
+    system: str,
+    steps: Sequence[Step],
+    counts: Sequence[Counts],
+    session: Session,
+    datamap: DataMap,
+) -> None:
+    """Refuse where the store took a change and left rows as they were: row security, a rule or
+    a trigger may do so without an error. Only where fewer rows changed than there are keys.
+
+    Raises Obstructed; nothing is committed yet.
+    """
+    short = [s for s, c in zip(_writing(steps), counts, strict=True) if c.changed < s.rows]
+    seen = _seen(short, datamap, session) if short else {}
+    for s in short:
+        result = _result(s, seen[s.number], None)
+        if not result.verified:
+            keys, done = s.rows, result.counts.changed + result.counts.isolated
+            raise Obstructed(
+                f"`{system}.{s.dataset}` refuses the plan: it takes the change without an error,"
+                f" and leaves {keys - done} of {keys} rows as they were;"
+                " nothing was written in any system",
+                expected="a plan that every store takes",
+                met="silence",
+                fix="look for row security, a rule or a trigger on this table, and let the role"
+                " of the system's `url` change its rows",
+            )
+
+
+def _writing(steps: Iterable[Step]) -> list[Step]:
+    """The steps that `changes` makes a change of, in the same order."""
+    return [s for s in steps if s.action in _WRITES and len(s.keys)]
+
+
 def _landed(steps: Sequence[Step], datamap: DataMap, store: Store) -> bool | None:
     """Whether the writing steps are done, all of them; None where that cannot be found out."""
-    todo = [s for s in steps if s.action in _WRITES and len(s.keys)]
+    todo = _writing(steps)
     try:
-        seen = _seen(todo, datamap, store)
+        seen = _seen_after(todo, datamap, store)
     except KeptError:
         return None
     return all(_result(s, seen[s.number], None).verified for s in todo)
@@ -159,8 +194,10 @@ def _explain(store: Store, todo: Sequence[Change], problem: StoreError) -> None:
         if obstacles:
             first = obstacles[0]
             more = f" (and {len(obstacles) - 1} more)" if len(obstacles) > 1 else ""
+            # What an engine says only of the whole transaction has no dataset.
+            where = f"{store.system}.{first.dataset}" if first.dataset else store.system
             raise Obstructed(
-                f"`{store.system}.{first.dataset}` refuses the plan: {first.words}{more};"
+                f"`{where}` refuses the plan: {first.words}{more};"
                 " nothing was written in any system",
                 expected="a plan that every store takes",
                 met=first.kind,
@@ -209,7 +246,7 @@ def _read_back(
         return [(s.number, _said(s, store, mark, problem)) for s in steps]
     seen: dict[int, int] = {}
     try:
-        seen = _seen([s for s in steps if len(s.keys)], datamap, store)
+        seen = _seen_after([s for s in steps if len(s.keys)], datamap, store)
     except KeptError as unread:
         problem = problem or str(unread)
     results = []
@@ -221,17 +258,22 @@ def _read_back(
     return results
 
 
-def _seen(steps: Sequence[Step], datamap: DataMap, store: Store) -> dict[int, int]:
-    """Step → its rows that are there now, or, of an overwriting step, that are as it wants."""
+def _seen_after(steps: Sequence[Step], datamap: DataMap, store: Store) -> dict[int, int]:
+    """As `_seen`, through a handle that did not write."""
     if not store.abilities.reads_back:
         raise NotAble("the store cannot be read back, so nothing it did is known")
     with store.session() as session:
-        counted = [s for s in steps if s.action not in _EMPTYING]
-        counts = session.count([by_key(s.dataset, s.keys) for s in counted])
-        seen = {s.number: n for s, n in zip(counted, counts, strict=True)}
-        for s in steps:
-            if s.action in _EMPTYING:
-                seen[s.number] = _overwritten(session, datamap, s)
+        return _seen(steps, datamap, session)
+
+
+def _seen(steps: Sequence[Step], datamap: DataMap, session: Session) -> dict[int, int]:
+    """Step → its rows that are there now, or, of an overwriting step, that are as it wants."""
+    counted = [s for s in steps if s.action not in _EMPTYING]
+    counts = session.count([by_key(s.dataset, s.keys) for s in counted])
+    seen = {s.number: n for s, n in zip(counted, counts, strict=True)}
+    for s in steps:
+        if s.action in _EMPTYING:
+            seen[s.number] = _overwritten(session, datamap, s)
     return seen
 
 
@@ -270,12 +312,18 @@ def _result(s: Step, met: int | None, problem: str | None) -> StepResult:
     elif problem is None:
         left = rows - (counts.changed + counts.retained + counts.isolated)
         problem = f"{left} of {rows} rows are not as the step wants them"
+        if s.action is Action.ISOLATE:
+            problem = f"{left} of {rows} rows that have to stay are gone, or not emptied"
     return StepResult(s.system, s.dataset, s.action, counts, verified, s.reason, problem)
 
 
 def _overwritten(session: Session, datamap: DataMap, step: Step) -> int:
-    """How many rows of the step now hold what it assigned; a row that is gone counts as done."""
+    """How many rows of the step now hold what it assigned. A row that is gone counts as done, but
+    not where rows have to stay: it may have gone before anything of it was sealed.
+    """
     met = list(_compared(session, datamap, step))
+    if step.action is Action.ISOLATE:
+        return sum(as_wanted for _, as_wanted in met)
     return step.rows - sum(not as_wanted for _, as_wanted in met) if met else step.rows
 
 

@@ -11,17 +11,21 @@ import hmac
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from kept.controller import returned
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner
 from kept.datamap.reach import Place
-from kept.errors import IdentifierError, StoreUnreachable
+from kept.datamap.searches import searches
+from kept.errors import IdentifierError, StoreError, StoreUnreachable
 from kept.model.predicate import And, In, IsNull, Not, Predicate
 from kept.model.select import KeyTable, Select, by_key
 from kept.model.values import Value, coerce, normal
+from kept.records.declared import SYSTEM
 from kept.stores.base import Store
+from kept.stores.indexes import Unindexed, unindexed
 from kept.terms.identifiers import Identifier
 
 #: Key values asked for in one statement by the walk.
@@ -137,6 +141,18 @@ class Inspector:
     def reality(self, system: str) -> list[Dataset]:
         """What is really there: names, types, keys and links, no rows."""
         return list(self._store(system).datasets())
+
+    def unindexed(self) -> list[Unindexed]:
+        """Searches of the mapped systems that read whole large tables.
+
+        Of a system that cannot be asked nothing is said; of Kept's own tables there is nothing.
+        """
+        found: list[Unindexed] = []
+        for system, wanted in searches(self._datamap).items():
+            if system in self._stores and system != SYSTEM.name:
+                with suppress(StoreError):
+                    found += unindexed(self._stores[system], wanted)
+        return found
 
     def count(self, system: str, dataset: Dataset, only: Predicate | None = None) -> int:
         """How many rows of a mapped dataset match `only` (all rows without it)."""

@@ -11,6 +11,7 @@ anything is tried.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
@@ -362,16 +363,30 @@ def _unmapped(
     full: Mapping[Place, KeyTable],
     foreign_keys: Mapping[Place, Iterable[Link]] | None,
 ) -> list[str]:
-    """References from tables that no map names: what they hold is not known."""
-    found = {
-        f"`{place[1]}` of `{place[0]}` refers to `{link.to}` and is not mapped; it may hold rows "
-        "that are to go"
-        for place, links in (foreign_keys or {}).items()
+    """References from tables that no map names, and how many such tables there are: what they
+    hold is not known.
+    """
+    strange = [
+        place
+        for place in foreign_keys or {}
         if place[0] in datamap.systems and place[1] not in datamap.systems[place[0]].datasets
-        for link in links
+    ]
+    referring = {
+        (place, link.to)
+        for place in strange
+        for link in (foreign_keys or {})[place]
         if (place[0], link.to) in full
     }
-    return sorted(found)
+    others = [place for place in strange if place not in {place for place, _ in referring}]
+    return [
+        f"`{name}` of `{system}` refers to `{to}` and is not mapped; it may hold rows that are to"
+        " go"
+        for (system, name), to in sorted(referring)
+    ] + [
+        f"{count} table{'s' if count > 1 else ''} of `{system}` {'are' if count > 1 else 'is'} not"
+        " mapped, so not searched; `kept map check` names what is not mapped"
+        for system, count in sorted(Counter(system for system, _ in others).items())
+    ]
 
 
 def _renamed(

@@ -74,10 +74,11 @@ def place(
             expected=f"one of {', '.join(sorted(systems[system].datasets))}",
         )
     # An erasure that is under way has counted what is held: either it is over before the hold
-    # begins, or it sees it. Nobody is told of a hold that came too late to keep anything.
-    cases = controller.cases
+    # begins, or it sees it. Nobody is told of a hold that came too late to keep anything. Whose
+    # rows are being written is not known by her name alone: what others wrote of somebody is
+    # changed in her case. So every hold waits for every case.
     with (
-        cases.person_alone([person]) if person else cases.everybody_alone(),
+        controller.cases.everybody_alone(),
         controller.database.connection() as connection,
     ):
         subject = controller.subjects.of(person, now, connection=connection) if person else None
@@ -117,7 +118,8 @@ def covered(controller: Controller, hold: Hold, person: Sequence[Identifier]) ->
 
 
 def release(controller: Controller, hold: str, why: str, actor: Actor, now: dt.datetime) -> Hold:
-    """Release a hold, once. What it kept is not erased by that.
+    """Release a hold, once. What an erasure left because of it goes with the next run of
+    `duties.rights.ending`.
 
     Raises UsageError where there is no such open hold.
     """

@@ -116,6 +116,12 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "Runs of controls",
         "entry integer, control text, at datetime, document json",
     ),
+    _plain(
+        "job",
+        "job",
+        "Last runs of what runs by itself",
+        "job text, began_at datetime, ended_at datetime?, outcome text?, failures integer",
+    ),
 )
 
 #: Kept itself, as it stands in the data map beside the company's systems.

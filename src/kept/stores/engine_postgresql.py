@@ -29,6 +29,7 @@ class PostgreSQL(Dialect):
     """PostgreSQL 13 to 18. Parameters are text, cast by the statement."""
 
     name = "postgresql"
+    turns = True
     compiled = engine("postgresql", "numeric_dollar")
     shown = engine("postgresql", "format")
     written = shown
@@ -145,6 +146,27 @@ class PostgreSQL(Dialect):
         source = sa.func.unnest(*arrays).table_valued(*names).render_derived(name)
         found: list[Element] = [source.c[n] for n in names[: len(columns)]]
         return source, found, None if persons is None else source.c.person
+
+    @override
+    def turned(
+        self,
+        last: sa.FromClause,
+        keys: sa.FromClause,
+        columns: Sequence[Column],
+        sides: Sequence[Element],
+        values: Sequence[Element],
+        binds: Sequence[Element],
+        person: Element | None,
+    ) -> tuple[sa.FromClause, Element | None]:
+        # Of a list the planner knows nothing, so it would hash or sort the large table instead,
+        # on one core. A condition that it cannot make a join of is looked up row by row in a
+        # hash of the list, by all workers, and leaves few rows to join.
+        on = [side == value for side, value in zip(sides, values, strict=True)]
+        for i, (column, side, bind) in enumerate(zip(columns, sides, binds, strict=False)):
+            listed = sa.func.unnest(sa.cast(bind, Named(self.type_of(column) + "[]")))
+            one = listed.table_valued("k").render_derived(f"{keys.description}in{i}")
+            on.append(sa.func.coalesce(side.in_(sa.select(one.c.k)), sa.false()))
+        return self.ordered(last, keys, sa.and_(*on)), person
 
     @override
     def key_params(

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Join
 from typing_extensions import override
 
@@ -50,6 +52,7 @@ class SQLite(Dialect):
     """
 
     name = "sqlite"
+    turns = True
     compiled = engine("sqlite", "qmark")
     shown = engine("sqlite", "qmark")
     written = engine("sqlite", "format")
@@ -150,6 +153,38 @@ class SQLite(Dialect):
         return [json_list(rows)]
 
     @override
+    def turned(
+        self,
+        last: sa.FromClause,
+        keys: sa.FromClause,
+        columns: Sequence[Column],
+        sides: Sequence[Element],
+        values: Sequence[Element],
+        binds: Sequence[Element],
+        person: Element | None,
+    ) -> tuple[sa.FromClause, Element | None]:
+        # Keys that are kept SQLite indexes by itself, where both sides are of one affinity; what
+        # a function makes has none. A cast may take more for equal than the law does, so a
+        # column is compared with and without it.
+        kinds: dict[str, sa.types.TypeEngine[Any]] = {"text": sa.TEXT(), "integer": sa.INTEGER()}
+        shown: list[Element] = []
+        compared: list[tuple[Element, str]] = []
+        for i, (column, side, value) in enumerate(zip(columns, sides, values, strict=True)):
+            shown.append(value.label(f"k{i}"))
+            kind = kinds.get(column.type)
+            if kind is not None and not _made(side):
+                shown.append(sa.cast(value, kind).label(f"c{i}"))
+                compared.append((side, f"c{i}"))
+            compared.append((side, f"k{i}"))
+        if person is not None:
+            shown.append(person.label("person"))
+        kept = sa.select(*shown).select_from(keys).cte(f"{keys.description}held")
+        kept = kept.prefix_with("MATERIALIZED")
+        on = sa.and_(*(side == kept.c[name] for side, name in compared))
+        source = self.ordered(last, kept, on)
+        return source, None if person is None else kept.c["person"]
+
+    @override
     def ordered(self, left: sa.FromClause, right: sa.FromClause, on: Element) -> sa.FromClause:
         return CrossJoin(left, right, on)
 
@@ -230,6 +265,11 @@ class SQLite(Dialect):
         if isinstance(value, str) and not encodable(value):
             return None
         return value
+
+
+def _made(side: Element) -> bool:
+    """Whether a function makes it; else it is a column."""
+    return any(isinstance(part, FunctionElement) for part in visitors.iterate(side))
 
 
 def _tagged(param: Param) -> Param:

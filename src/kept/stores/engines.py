@@ -64,6 +64,9 @@ class Dialect(abc.ABC):
     #: whether a row without a proven key has an address of the engine's own (Table.physical)
     addressed: bool = True
 
+    #: whether a join from keys to rows that no index finds is turned round
+    turns: bool = False
+
     @abc.abstractmethod
     def side(self, column: Column, element: Element) -> Element:
         """The row's side of a comparison, exact by code points."""
@@ -155,6 +158,23 @@ class Dialect(abc.ABC):
         persons: Sequence[int] | None,
     ) -> list[Param]:
         """The list parameters for `key_list`; `persons[i]` owns `keys[i]`."""
+
+    def turned(
+        self,
+        last: sa.FromClause,
+        keys: sa.FromClause,
+        columns: Sequence[Column],
+        sides: Sequence[Element],
+        values: Sequence[Element],
+        binds: Sequence[Element],
+        person: Element | None,
+    ) -> tuple[sa.FromClause, Element | None]:
+        """A join that reads all rows of `last` once and looks each up among the keys.
+
+        `values` are the columns of `keys`, `binds` the parameters that they are made of.
+        """
+        on = sa.and_(*(s == v for s, v in zip(sides, values, strict=True)))
+        return self.ordered(last, keys, on), person
 
     def ordered(self, left: sa.FromClause, right: sa.FromClause, on: Element) -> sa.FromClause:
         """A join that starts from `left`."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from kept.database import UNNAMED, names_its_host
 from kept.errors import ConfigError, StoreError, StoreUnreachable
 from kept.stores.obstacles import Refused, named
 from kept.stores.relational import Options
@@ -153,7 +154,7 @@ def connect(url: str, system: str, options: Options) -> Connection[Any]:
             local_infile=False,
         )
     except (pymysql.Error, OSError) as error:
-        problem = _unreachable(error, place, system)
+        problem = _unreachable(error, url, place, system)
     else:
         try:
             with connection.cursor() as cursor:
@@ -165,7 +166,7 @@ def connect(url: str, system: str, options: Options) -> Connection[Any]:
             return connection
         except (pymysql.Error, OSError) as error:
             shut(connection)
-            problem = _unreachable(error, place, system)
+            problem = _unreachable(error, url, place, system)
     raise problem
 
 
@@ -200,9 +201,11 @@ def shut(connection: Connection[Any]) -> None:
             connection.close()
 
 
-def _unreachable(error: BaseException, place: Mapping[str, Any], system: str) -> StoreUnreachable:
+def _unreachable(
+    error: BaseException, url: str, place: Mapping[str, Any], system: str
+) -> StoreUnreachable:
     """Never the driver's message: it can repeat what the URL holds."""
-    met = f"server {place['host']}, port {place['port']}"
+    met = f"server {place['host']}, port {place['port']}" if names_its_host(url) else UNNAMED
     if "unix_socket" in place:
         met = "a socket of this machine"
     code = number(error)

@@ -13,7 +13,7 @@ FIXES: Final[Mapping[str, str]] = {
     "foreign-key": "delete or overwrite the rows that refer to it first: map their link",
     "unique": "let `overwrite` make every row different, such as erased-{key}",
     "check": "choose an `overwrite` that the rule allows",
-    "trigger": "ask the owner of the database what the trigger guards",
+    "trigger": "ask the owner of the database what the trigger or rule guards",
     "privilege": "let the role of the system's `url` change this table",
     "other": "mend what the words name, then plan again",
 }

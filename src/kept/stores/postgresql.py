@@ -18,6 +18,7 @@ from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoade
 from psycopg.types.string import TextLoader
 from sqlalchemy.pool import NullPool
 
+from kept.database import UNNAMED, names_its_host
 from kept.datamap.map import Dataset
 from kept.errors import StoreError, StoreUnreachable
 from kept.model.abilities import Abilities
@@ -49,6 +50,8 @@ _STALE: Final = frozenset(("42P01", "42703", "42883", "0A000"))
 
 #: Where the server says so of row security; its words are in its own language.
 _ROW_SECURITY: Final = "check_enable_rls"
+#: And where of a rule that does something else instead of what was asked.
+_RULES: Final = "RewriteQuery"
 #: Of the tables named by schema and table: those of which the role would see a part only.
 _HIDING: Final = """
     SELECT s, t FROM unnest(%s::text[], %s::text[]) AS asked(s, t)
@@ -177,6 +180,8 @@ class PostgreSQLStore(SqlStore):
         try:
             given = conninfo.conninfo_to_dict(self._url)
             met = f"server {given.get('host') or 'local'}, port {given.get('port') or 5432}"
+            if "://" in self._url and not names_its_host(self._url):
+                met = UNNAMED
         except psycopg.Error:
             met = "a connection string that is not well formed"
         state = error.sqlstate or ""
@@ -343,6 +348,9 @@ class PostgreSQLStore(SqlStore):
                 met=f"SQLSTATE {state}",
                 fix="run it again",
             )
+        if isinstance(error, psycopg.Error) and error.diag.source_function == _RULES:
+            words = "a rule of the database (CREATE RULE) stands in for the statement"
+            return Refused(where, dataset or "", "trigger", words)
         if state in _STALE:
             self.forget()
             return StoreError(
@@ -514,6 +522,15 @@ class PostgreSQLSession(SqlSession):
             self._savepoint = None if alone else "kept_rehearsal"
             self._abandon()
             self._savepoint = None
+
+    def apply(self, changes: Sequence[Change], step: str) -> list[Counts]:
+        """As of every SQL store; what waits for the commit is looked at now, so that it refuses
+        before another store is committed.
+        """
+        counts = super().apply(changes, step)
+        if changes:
+            self._plain("SET CONSTRAINTS ALL IMMEDIATE")
+        return counts
 
     def _tried(
         self, changes: Sequence[Change], savepoint: str, *, constraints: bool = False

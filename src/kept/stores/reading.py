@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 import sqlalchemy as sa
 
+from kept.datamap.searches import Search
 from kept.model.predicate import EVERYTHING
 from kept.model.select import Join, KeyRow, Route, Select
 from kept.stores.columns import BIG, Column, Element, Param, Table
@@ -62,8 +63,13 @@ Text: TypeAlias = tuple[str, tuple[str, ...]]
 class Reading:
     """Writes the reading statements of one store. `tables` finds what a dataset really is."""
 
-    def __init__(self, dialect: Dialect, tables: Callable[[str], Table]) -> None:
-        self.dialect, self.table = dialect, tables
+    def __init__(
+        self,
+        dialect: Dialect,
+        tables: Callable[[str], Table],
+        served: Callable[[Search], bool] = lambda _: True,
+    ) -> None:
+        self.dialect, self.table, self._served = dialect, tables, served
         self.texts: dict[Any, Text] = {}
         self._ends: dict[tuple[str, tuple[str, ...], bool], tuple[Column, ...]] = {}
         self._alike: dict[tuple[Column, ...], tuple[Column, ...]] = {}
@@ -330,8 +336,15 @@ class Reading:
             keys, values, person = self.dialect.key_list(
                 f"k{number}", columns, binds[: len(fields)], binds[-1] if several else None
             )
-            on = sa.and_(*(s == v for s, v in zip(sides, values, strict=True)))
-            source = self.dialect.ordered(keys, last, on)
+            search = Search(end.dataset, fields, folded)
+            if self.dialect.turns and not self._served(search):
+                # Key by key, each would cost a look at all rows; so the rows are read once.
+                source, person = self.dialect.turned(
+                    last, keys, columns, sides, values, binds, person
+                )
+            else:
+                on = sa.and_(*(s == v for s, v in zip(sides, values, strict=True)))
+                source = self.dialect.ordered(keys, last, on)
         else:
             where = [
                 side == self.dialect.parameter(column, bind)

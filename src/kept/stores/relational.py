@@ -14,6 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kept.datamap.map import Dataset
+from kept.datamap.searches import Search
 from kept.errors import ConfigError, NotAble, StoreError
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
@@ -24,6 +25,7 @@ from kept.stores.base import Session, Store
 from kept.stores.columns import Table
 from kept.stores.dialects import Dialect
 from kept.stores.engine_sqlite import OURS
+from kept.stores.explain import SAMPLES, served
 from kept.stores.rows import assigned
 from kept.stores.statements import Call, Memo, ReadCall, Statements, Written
 
@@ -108,7 +110,8 @@ class SqlStore(Store):
         self.options = options if isinstance(options, Options) else Options.of(options or {})
         self._lock = threading.RLock()
         self._tables: dict[str, Table] = {}
-        self.statements_of = Statements(self.dialect, self.table)
+        self._served: dict[Search, bool] = {}
+        self.statements_of = Statements(self.dialect, self.table, self.served)
 
     @abc.abstractmethod
     def reflect(self, names: Collection[str] | None) -> dict[str, Table]:
@@ -141,11 +144,29 @@ class SqlStore(Store):
             )
         return found
 
+    def served(self, search: Search) -> bool:
+        """Whether an index finds the rows of a search, as far as can be told.
+
+        Asked once, until `forget`, and only where the dialect turns joins.
+        """
+        known = self._served.get(search)
+        if known is None:
+            # What is explained may itself hold a list (the spellings of one key): as it comes.
+            known = self._served[search] = True
+            table = self.table(search.dataset)
+            if all(table.column(name).type in SAMPLES for name in search.fields):
+                session = self.session()
+                with session:
+                    known = served(self.statements_of, search, session.explain)
+                self._served[search] = known
+        return known
+
     def forget(self) -> None:
         """Reflect again at the next use: the database has changed under us."""
         with self._lock:
             self._tables.clear()
-            self.statements_of = Statements(self.dialect, self.table)
+            self._served.clear()
+            self.statements_of = Statements(self.dialect, self.table, self.served)
 
     def statements(self, changes: Sequence[Change]) -> list[str]:
         """The changes as SQL for a person to run, in one transaction, literals quoted.
@@ -217,6 +238,12 @@ class SqlSession(Session):
         params = [made.params[name] for name in getattr(made, "positiontup", None) or ()]
         call = Call(dataset or "", str(made), params)
         return [row for _, rows in self._stream([call]) for row in rows]
+
+    def explain(self, how: str, call: Call) -> list[Any]:
+        """What the engine says, after the words `how`, of the way in which it would run a call."""
+        self._open()
+        asked = Call(call.dataset, how + call.sql, call.params)
+        return [row for _, rows in self._stream([asked]) for row in rows]
 
     def read(self, selects: Sequence[Select]) -> Iterator[tuple[int, Batch]]:
         """Stream the rows; all statements are under way at once where the engine allows it."""

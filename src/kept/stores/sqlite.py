@@ -295,6 +295,8 @@ class SQLiteSession(SqlSession):
                 raise refusal(self.store.system, made, one)
         text, params = statements.compiled("change", made, lambda built: built[1])
         changed = self._execute(dataset, text, params).rowcount
+        if changed < 0:  # the driver does not count after WITH
+            changed = int(self._execute(dataset, "SELECT changes()").fetchone()[0])
         return Counts(found if made.counts else 0, found - counted() if hidden else changed)
 
     def _mark(self, step: str) -> bool:
@@ -330,6 +332,21 @@ class SQLiteSession(SqlSession):
             self._abandon()
             self._savepoint = None
         return list(dict.fromkeys(obstacles))
+
+    def apply(self, changes: Sequence[Change], step: str) -> list[Counts]:
+        """As of every SQL store; foreign keys that wait for the commit are looked at now, so
+        that they refuse before another store is committed.
+        """
+        self._open(writes=True)
+        deferred = self._deferred()
+        before = self._violations() if deferred else frozenset()
+        counts = super().apply(changes, step)
+        if deferred and (broken := self._violations() - before):
+            self._abandon()
+            table = min(broken)[0]
+            words = named("foreign-key", table, None, None)
+            raise Refused(f"`{self.store.system}.{table}`", table, "foreign-key", words)
+        return counts
 
     def _deferred(self) -> bool:
         """Whether any foreign key is checked only at the commit."""

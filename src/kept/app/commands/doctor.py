@@ -12,9 +12,11 @@ from typing import Any, Final
 from cyclopts import App
 
 from kept import deployment
-from kept.app.commands.common import COMMON, Common, as_called, shipped
+from kept.app import jobs
+from kept.app.commands.common import COMMON, Common, as_called, moment, shipped
 from kept.app.commands.demo import stopped
 from kept.app.commands.mapping import look
+from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.custodian import FileCustodian
 from kept.database import Database
@@ -25,6 +27,7 @@ from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.policy import clauses
 from kept.records import wholeness
+from kept.records.job import Jobs
 from kept.records.version import Versions
 
 #: Ledgers of more entries are looked at by their tree only: a glance takes no minutes.
@@ -65,8 +68,9 @@ def doctor(*, common: Common = COMMON) -> int:
         )
     ]
     for check in checks:
-        fixes = [as_called(fix, common.dir) for fix in check.fixes]
-        words += [f"{check.name}: {fix}" for fix in fixes]
+        for fix in check.fixes:
+            exact = isinstance(fix, Exact)
+            words.append(fix if exact else f"{check.name}: {as_called(fix, common.dir)}")
     bad = [c for c in checks if c.ok is False]
     waiting = [c.name for c in checks if c.ok is None]
     if bad:
@@ -133,6 +137,7 @@ def _inside(config: Deployment, common: Common) -> Iterator[_Check]:
             yield _try("keys", lambda: _keys(config, database))
             yield _ledger(config, database)
             yield _published(config, database)
+            yield _jobs(config, database)
     finally:
         if database is not None:
             database.close()
@@ -186,9 +191,34 @@ def _published(config: Deployment, database: Database) -> _Check:
     return _Check("published", True, f"version {newest.published.version}")
 
 
+def _jobs(config: Deployment, database: Database) -> _Check:
+    """What runs by itself: what fails, and what should have run long ago."""
+    last = {one.job: one for one in Jobs(database).all()}
+    now, bad, late, words, fixes = moment(None), False, False, [], []
+    for job in jobs.JOBS:
+        every, one = jobs.pace(config, job), last.get(job.name)
+        if every is None or one is None:
+            continue
+        if one.failures:
+            bad = True
+            words.append(
+                f"{job.name}: {one.outcome or 'runs again'}, {many(one.failures, 'time')},"
+                f" last {one.began_at:%Y-%m-%d %H:%M} UTC"
+            )
+            fixes.append(f"it is tried again; to see why: `kept {job.command}`")
+        else:
+            late = late or one.began_at + 3 * every < now
+            words.append(f"{job.name}: ran {one.began_at:%Y-%m-%d %H:%M} UTC")
+    if late and not bad:
+        fixes.append("they run while `kept serve` does: start it")
+    if not words:
+        return _Check("jobs", True, "none ran yet: they run while `kept serve` does")
+    return _Check("jobs", False if bad else None if late else True, "; ".join(words), fixes)
+
+
 def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
     try:
-        datamap, problems, unreached, notes = look(config)
+        datamap, problems, unreached, notes, slow = look(config)
     except KeptError as problem:
         yield _failed("map", problem)
         return
@@ -202,6 +232,10 @@ def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
             words = f"answers; mode {system.mode.value}, {len(system.datasets)} datasets mapped"
             said = [one for where, one in notes if where == name]
             yield _Check(f"system {name}", True, "; ".join((words, *said)))
+    if slow:
+        helps = [part for one in slow for part in (one.words, Exact(f"  {one.statement}"))]
+        words = f"searches for a person that read a whole large table: {len(slow):,}"
+        yield _Check("indexes", None, words, helps)
     if problems:
         yield _Check("map", False, many(len(problems), "problem"), [str(p) for p in problems])
     else:

@@ -89,12 +89,12 @@ def release(
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
-    """Release a hold, once. What it kept is not erased by that: ask for the erasure again."""
+    """Release a hold, once. What an erasure left because of it goes with the next `retain run`."""
     now = acting.moment
     with opened(common, "hold release", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
         done = holds.release(controller, hold, said(why, "--why"), actor, now)
-    common.out.result(_document(done), [f"Hold {done.id} released."])
+    common.out.result(_document(done), [f"Hold {done.id} released.", *_then(common)])
     return 0
 
 
@@ -136,6 +136,14 @@ def _scope(hold: Hold) -> str:
 def _next(hold: Hold, common: Common) -> list[str]:
     end = f"It ends on {hold.until}." if hold.until else "It has no end: release it one day."
     return [end, f"To release it: {common.next('hold', 'release', hold.id, '--why', '…')}"]
+
+
+def _then(common: Common) -> list[str]:
+    return [
+        "What an erasure left because of it goes within a day while `kept serve` runs, unless"
+        " something else keeps it.",
+        f"To let it go now: {common.next('retain', 'run')}",
+    ]
 
 
 def _document(hold: Hold) -> dict[str, Any]:

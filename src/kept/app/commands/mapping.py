@@ -13,16 +13,19 @@ from cyclopts import App, Parameter
 
 from kept import deployment
 from kept.app.commands.common import COMMON, Common
+from kept.app.commands.slow import slowly
 from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.datamap import check as checking
 from kept.datamap import fides, load, others
 from kept.datamap.map import DataMap
+from kept.datamap.searches import searches
 from kept.deployment import Deployment
 from kept.errors import KeptError, UsageError
 from kept.policy import bundle as policy_bundle
 from kept.stores import open_store
 from kept.stores.discover import SAMPLE, Discovery, discover, document, draft
+from kept.stores.indexes import Unindexed, unindexed
 from kept.stores.relational import SqlStore
 
 group = App(name="map", help="Where personal data lies, and whether that is still true.")
@@ -38,7 +41,7 @@ def check(*, common: Common = COMMON) -> int:
     """The map against its own words, against the policy, and against what is really there."""
     config = deployment.read(common.directory)
     with common.out.progress("looking into the systems"):
-        datamap, problems, unreached, notes = look(config)
+        datamap, problems, unreached, notes, slow = look(config)
     datasets = sum(len(s.datasets) for s in datamap.systems.values())
     document = {
         "systems": len(datamap.systems),
@@ -46,10 +49,12 @@ def check(*, common: Common = COMMON) -> int:
         "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
         "unreached": [{"store": s, "why": why} for s, why in unreached.items()],
         "notes": [{"store": s, "words": one} for s, one in notes],
+        "unindexed": [one.document() for one in slow],
     }
     words: list[str] = [str(p) for p in problems]
     words += [f"{system}: {one}" for system, one in notes]
     words += [f"{system} could not be looked into: {why}" for system, why in unreached.items()]
+    words += slowly(slow)
     if words:
         words.append("")
     words.append(
@@ -346,9 +351,9 @@ def _undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
 
 def look(
     config: Deployment,
-) -> tuple[DataMap, list[checking.Problem], dict[str, str], list[tuple[str, str]]]:
-    """The map, what is amiss with it, the systems that could not be looked into, and notes:
-    (system, what its store wants known)."""
+) -> tuple[DataMap, list[checking.Problem], dict[str, str], list[tuple[str, str]], list[Unindexed]]:
+    """The map, what is amiss with it, the systems that could not be looked into, notes:
+    (system, what its store wants known), and the searches that no index serves."""
     loaded = policy_bundle.load(config.bundle)
     datamap, problems = load.read(
         {s.name: s.map for s in config.systems.values()},
@@ -363,16 +368,18 @@ def look(
         set(loaded.activities),
         laws,
     )
-    notes = list(_undecided(datamap))
+    notes, slow = list(_undecided(datamap)), list[Unindexed]()
+    wanted = searches(datamap)
     stores, unreached = config.open_stores(datamap)
     try:
         for name, store in stores.items():
             try:
                 problems += checking.compare(datamap.systems[name], store.datasets())
                 notes += [(name, words) for words in store.notes()]
+                slow += unindexed(store, wanted.get(name, ()))
             except KeptError as problem:
                 unreached[name] = str(problem)
     finally:
         for store in stores.values():
             store.close()
-    return datamap, sorted(set(problems)), unreached, notes
+    return datamap, sorted(set(problems)), unreached, notes, slow

@@ -35,6 +35,7 @@ from kept.app.commands.people import (
     packages,
     total,
 )
+from kept.app.commands.slow import briefly
 from kept.app.fit import Exact
 from kept.app.output import Output, many, table
 from kept.controller import Controller
@@ -178,7 +179,7 @@ def access_command(
         f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}",
         "",
         *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
-        *_notes(answer.unreached, answer.warnings),
+        *notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         answer.summary,
         *([hidden] if (hidden := covered_words(answer.covered)) else []),
@@ -255,7 +256,10 @@ def erase_command(
         others = also_open(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
         waits = _waits(common, bool(controller.doubts.all(case=answer.case)))
+        slow = [] if answer.executed else controller.inspect().unindexed()
     document = {**answer.document(), **below.document()}
+    if not answer.executed:
+        document["unindexed"] = [one.document() for one in slow]
     if not show:
         # Statements name rows by key; only a person who asks for them gets them.
         statements = {s: len(lines) for s, lines in answer.statements.items()}
@@ -265,7 +269,7 @@ def erase_command(
         "",
         step_table(answer.steps, modes, planned=not answer.executed),
         "",
-        *_notes(answer.unreached, answer.warnings),
+        *notes(answer.unreached, answer.warnings),
         *_kept(answer.steps),
         *_means(answer.steps, modes, planned=not answer.executed),
     ]
@@ -278,7 +282,7 @@ def erase_command(
                 " to print them (they hold row keys)."
             )
     if not answer.executed:
-        words += [*to_do, *below.words()]
+        words += [*briefly(slow), *to_do, *below.words()]
     elif answer.complete:
         said = sum(s.word for s in answer.steps)
         words.append(
@@ -326,7 +330,7 @@ def _all_planned(several: Several) -> int:
         "",
         step_table(steps, modes, planned=True),
         "",
-        *_notes(list(unreached.items()), said),
+        *notes(list(unreached.items()), said),
         *_means(steps, modes, planned=True),
     ]
     return several.only_opened(words, [step_document(s) for s in steps])
@@ -455,7 +459,8 @@ def _kept(steps: Sequence[StepResult]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _notes(unreached: Sequence[tuple[str, str]], warnings: Sequence[str]) -> list[str]:
+def notes(unreached: Sequence[tuple[str, str]], warnings: Sequence[str]) -> list[str]:
+    """What could not be asked, and what is worth knowing."""
     lines = [f"Could not be asked: {system}: {why}" for system, why in unreached]
     lines += [f"Note: {w}" for w in warnings]
     return [*lines, ""] if lines else []

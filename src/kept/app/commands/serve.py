@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from kept import deployment
+from kept.app import jobs
 from kept.app.commands.common import COMMON, Common, moment
 from kept.app.output import table
 from kept.controller import Controller
@@ -23,6 +24,12 @@ from kept.deployment import PORTS
 from kept.errors import UsageError
 
 _READY_SECONDS: Final = 30
+#: Connections that may wait to be taken, and that may be open at once. An open connection that
+#: says nothing costs some memory; with the server's own 128, as many of them shut all others out.
+_BACKLOG: Final = 1024
+_CONNECTIONS: Final = 4096
+#: Seconds within which the head of a request has to arrive, the next one's too.
+_HEADER_SECONDS: Final = 10
 
 
 def register(app: App) -> None:
@@ -67,7 +74,8 @@ def serve(
             controller, token=config.token, shows=config.shows, clock=lambda: moment(None),
             names=web.hosts(config, address),
         )  # fmt: skip
-        asyncio.run(_serve(app, address, number, ready))
+        with jobs.running(config, controller.database, lambda: moment(None)):
+            asyncio.run(_serve(app, address, number, ready))
     # The server's own threads outlive it by a moment, and the interpreter coming down under
     # them can abort the process. Everything is closed by now: leave at once.
     sys.stdout.flush()
@@ -77,12 +85,16 @@ def serve(
 
 async def _serve(app: Any, address: str, port: int, ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM. One process: nothing is left when it is gone."""
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
     server: Any = Server(
         app, address=address, port=port, interface=Interfaces.ASGINL, websockets=False,
+        http=HTTPModes.http1,
         log_enabled=False,
+        backlog=_BACKLOG, backpressure=_CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000),
     )  # fmt: skip
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()

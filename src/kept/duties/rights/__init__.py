@@ -19,7 +19,7 @@ from kept.duties.rights import (
 )
 from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.choice import ChoiceAnswer
-from kept.duties.rights.ending import EndAnswer, expire
+from kept.duties.rights.ending import EndAnswer, due_today, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
 from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.portability import PortAnswer, port
@@ -37,8 +37,9 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "RectifyAnswer",
     "Request", "access", "anonymity", "checks", "choice_checks", "close_case", "correct_again",
-    "erase", "erased", "expire", "free_text", "identity", "identity_checks", "isolation", "lift",
-    "lines", "notify", "object_to", "port", "preview", "preview_objection", "preview_rectification",
+    "due_today", "erase", "erased", "expire", "free_text", "identity", "identity_checks", "isolation",
+    "lift", "lines", "notify", "object_to", "port", "preview", "preview_objection",
+    "preview_rectification",
     "preview_restriction", "preview_withdrawal", "rectify", "residue", "restrict", "scrub",
     "scrubbing", "weigh", "withdraw",
 ]  # fmt: skip

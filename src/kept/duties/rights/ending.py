@@ -18,8 +18,9 @@ from kept.controller.execute import Outcome
 from kept.controller.retained import Retained
 from kept.decide import due, ties
 from kept.decide.plan import plan as make_plan
+from kept.duties.rights.request import step_document
 from kept.ledger.entry import Entry, name
-from kept.model.plan import Plan, Reason, StepResult
+from kept.model.plan import Action, Counts, Plan, Reason, StepResult
 from kept.model.select import KeyTable
 from kept.records.hold import Hold
 from kept.records.ids import new_id
@@ -52,6 +53,7 @@ class EndAnswer:
             "gone": self.gone,
             "renewed": self.renewed,
             "complete": self.complete,
+            "steps": [step_document(s) for s in self.steps],
             "unreached": [{"store": s, "why": why} for s, why in self.unreached],
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
@@ -61,27 +63,53 @@ class EndAnswer:
 def expire(controller: Controller, now: dt.datetime) -> EndAnswer:
     """Let go what nothing keeps any more, as of `now`; the daily run, repeatable at any time.
 
+    Keys that were shredded go for good with the epoch whose planned end has come.
     UsageError where somebody's case is being carried out right now.
     """
     # No hold is placed between the judgement and the writing (`holds.place`).
     with controller.cases.everybody_alone():
-        return _expire(controller, now)
+        answer = _expire(controller, now)
+    controller.vault.turn(now)
+    return answer
 
 
-def _expire(controller: Controller, now: dt.datetime) -> EndAnswer:
+def due_today(controller: Controller, now: dt.datetime) -> EndAnswer:
+    """What `expire` would let go as of `now`; writes nothing, and asks every system."""
+    ended, _, made, stayed, unreached = _judged(controller, now)
+    steps = []
+    for s in made.steps:
+        stays, isolated = s.action is Action.RETAIN, s.action is Action.ISOLATE
+        changed = 0 if stays or isolated else s.rows
+        counts = Counts(s.rows, changed, s.rows * stays, s.rows * isolated)
+        steps.append(StepResult(s.system, s.dataset, s.action, counts, False, s.reason, None))
+    return EndAnswer(
+        ended, 0, 0, tuple(steps), tuple(sorted(unreached.items())),
+        (*stayed.words, *made.warnings), {},
+    )  # fmt: skip
+
+
+def _judged(
+    controller: Controller, now: dt.datetime
+) -> tuple[int, list[Ended], Plan, Retained, dict[str, str]]:
+    """How many groups of rows lost their ground; those that nothing stands in the way of, what
+    becomes of their rows, and the systems that have to be asked again.
+    """
     entries = controller.locator.ended(now)
     ended = sum(e.ended for e in entries)
     unreached: dict[str, str] = {}
-    warnings: list[str] = []
     while True:
         made, stayed = _plan(controller, entries, now)
         unreached.update(stayed.unread)
         if not made.obstacles:
-            break
+            return ended, entries, made, stayed, unreached
         # What stands in the way in one system keeps nothing waiting in the others.
         system, first = made.obstacles[0]
         unreached[system] = f"`{first.dataset}` stands in the way: {first.words}. {first.fix}"
         entries = [e for e in entries if e.place[0] != system]
+
+
+def _expire(controller: Controller, now: dt.datetime) -> EndAnswer:
+    ended, entries, made, stayed, unreached = _judged(controller, now)
     results: dict[int, StepResult] = {}
 
     def record(outcome: Outcome) -> None:
@@ -96,7 +124,7 @@ def _expire(controller: Controller, now: dt.datetime) -> EndAnswer:
     gone, renewed = _settle(controller, entries, made, results, stayed, now)
     return EndAnswer(
         ended, gone, renewed, tuple(results[n] for n in sorted(results)),
-        tuple(sorted(unreached.items())), (*stayed.words, *warnings, *made.warnings),
+        tuple(sorted(unreached.items())), (*stayed.words, *made.warnings),
         {o.system: o.statements for o in outcomes if o.statements},
     )  # fmt: skip
 

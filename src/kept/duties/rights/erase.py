@@ -16,7 +16,9 @@ from typing import Any
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import shape
+from kept.decide.ties import norm
 from kept.duties.rights.ends import ends
+from kept.duties.rights.free_text import theirs
 from kept.duties.rights.planning import (
     ask_again,
     draw_up,
@@ -27,6 +29,7 @@ from kept.duties.rights.planning import (
     subjects_of,
 )
 from kept.duties.rights.request import (
+    REPEATED,
     Request,
     open_case,
     require_known_asker,
@@ -42,7 +45,6 @@ from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
 from kept.terms.identifiers import Identifier
 
-_REPEATED = "this happened when the case was executed before"
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
@@ -191,9 +193,21 @@ def _refuse_held(
     done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
     left = [s for s in made.steps if s.number not in done and s.action is not Action.RETAIN]
     hers = list(subjects_of(controller, case, known))
-    for hold in controller.holds.applying(hers, now):
-        late = hold.placed_at >= sealed and hold.id not in counted
-        if late and any(hold.covers(s.system, s.dataset) for s in left):
+    texts = [s for s in left if s.action is Action.REDACT]
+    for hold in controller.holds.all(now):
+        if hold.placed_at < sealed or hold.id in counted:
+            continue
+        if hold.subject is None or hold.subject in hers:
+            late = any(hold.covers(s.system, s.dataset) for s in left)
+        else:
+            # What others wrote of her is changed in her case: it may be a person's who is held.
+            kept = theirs(controller, [hold]) if texts else {}
+            late = any(
+                norm(key) in kept.get((s.system, s.dataset), ())
+                for s in texts
+                for key in s.keys.values
+            )
+        if late:
             raise UsageError(
                 "a hold was placed after the erasure had begun, on what is left of it;"
                 " nothing more was written",
@@ -455,4 +469,4 @@ def _closed(controller: Controller, case: Case) -> EraseAnswer:
         if entry.body.get("case") == case.id
     ]
     day = days[0] if days else None
-    return EraseAnswer(case.id, True, bool(case.complete), steps, (), (_REPEATED,), physical=day)
+    return EraseAnswer(case.id, True, bool(case.complete), steps, (), (REPEATED,), physical=day)

@@ -90,11 +90,11 @@ def _spared(controller: Controller, met: Mentions, now: dt.datetime) -> Callable
             every[place] = _HELD
     met_in = list(met.rows())
     named = [h for h in holds if h.subject is not None and any(h.covers(*p) for p in met_in)]
-    theirs = _theirs(controller, named) if named else {}
-    return lambda place, key: every.get(place) or (_HELD if key in theirs.get(place, ()) else None)
+    kept = theirs(controller, named) if named else {}
+    return lambda place, key: every.get(place) or (_HELD if key in kept.get(place, ()) else None)
 
 
-def _theirs(controller: Controller, holds: Sequence[Hold]) -> dict[Place, set[Key]]:
+def theirs(controller: Controller, holds: Sequence[Hold]) -> dict[Place, set[Key]]:
     """Rows of people on whom somebody placed a hold that covers them."""
     people = [
         [one for one, _ in controller.subjects.identifiers(h.subject)] if h.subject else []

@@ -72,7 +72,7 @@ def what_is_kept_ends(controller: Controller, now: dt.datetime) -> Iterator[Look
             yield Finding(
                 where,
                 f"{late} groups of rows are still there although nothing keeps them any more",
-                "let the daily run go; see why it stops",
+                "run `kept retain run`, which says why it stops; `kept serve` runs it every day",
             )
         yield Looked(groups, where, system)
     yield from _as_told(controller, now)

@@ -23,6 +23,7 @@ from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.planning import known_by, subjects_of
 from kept.duties.rights.request import (
+    REPEATED,
     Request,
     open_case,
     require_known_asker,
@@ -122,7 +123,7 @@ def rectify(
     require_known_asker(case)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         if case.state is State.CLOSED:
-            raise _ended(case)
+            return _closed(controller, case)
         found, located = _find(controller, case, people)
         if case.state in _BEGUN:
             wanted = _unsealed(controller, case)
@@ -441,6 +442,14 @@ def _unsealed(controller: Controller, case: Case) -> _Wanted:
         raise _ended(case)
     ((_, (system, dataset, name, wrong, right)),) = sealed[_WANTED].rows
     return _Wanted((str(system), str(dataset)), str(name), wrong, right)
+
+
+def _closed(controller: Controller, case: Case) -> RectifyAnswer:
+    """A case that is done already, from its record: whoever lost the answer gets it again."""
+    if not case.complete:
+        raise _ended(case)
+    steps = tuple(r.result() for r in controller.cases.steps(case))
+    return RectifyAnswer(case.id, True, True, steps, (), (REPEATED,))
 
 
 def _ended(case: Case) -> UsageError:

@@ -31,6 +31,9 @@ VERBS: Final = {right.id: right.verb for right in RIGHTS.values() if right.verb 
 #: How a case ends that is not carried out: the organisation refuses, or the person withdraws.
 WITHOUT: Final = {"refused": State.REFUSED, "withdrawn": State.WITHDRAWN}
 
+#: What is said beside the record of a case that was carried out before.
+REPEATED: Final = "this happened when the case was executed before"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 import _shop
-from _ratio import Result, Row, bench, interleave, row
+from _ratio import Result, Row, interleave, row
 
 
 class Rows:
@@ -151,74 +151,53 @@ def peak() -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 
-def alone(args: argparse.Namespace) -> None:
-    """One method in a process of its own: {rows, bytes more than before}."""
-    method = (Reference if args.alone == "reference" else Ours)(args.url)
-    method.streamed(1)
-    before = peak()
-    found = method.streamed(args.users + 1)
-    print(json.dumps({"rows": found, "bytes": peak() - before}))
-
-
-def run(args: argparse.Namespace) -> Result:
-    with _shop.shop(args) as (url, heavy):
-        reference, ours = Reference(url), Ours(url)
-        draw = random.Random(args.seed)
-        there = _shop.present(reference.connection, heavy)
-        people = draw.sample(there, args.people + 20)
-        for number in (*there, heavy):
-            _shop.identifier(number)
-        ones = interleave({"reference": reference.one, "ours": ours.one}, people, warm=20)
-        heavies = interleave(
+def measure(args: argparse.Namespace, shop: _shop.Shop) -> Result:
+    reference, ours = Reference(shop.url), Ours(shop.url)
+    draw = random.Random(args.seed)
+    there = shop.present(reference.connection)
+    people = draw.sample(there, args.people + args.warm)
+    batches = [draw.sample(there, min(args.batch, len(there))) for _ in range(args.rounds + 1)]
+    heavy = [number for number, _ in shop.heavy]
+    _shop.identifiers([*people, *heavy, *(n for batch in batches for n in batch)])
+    ones = interleave({"reference": reference.one, "ours": ours.one}, people, warm=args.warm)
+    rows = [row("access: one person, 30 tables", ones, goal=1.5)]
+    notes: dict[str, object] = {}
+    for number in heavy:
+        streamed = interleave(
             {"reference": reference.streamed, "ours": ours.streamed},
-            [heavy] * (args.rounds + 1), warm=1,
+            [number] * (args.rounds + 1), warm=1,
         )  # fmt: skip
-        batches = [draw.sample(there, args.batch) for _ in range(args.rounds + 1)]
-        many = interleave({"reference": reference.many, "ours": ours.many}, batches, warm=1)
-        memory = {}
-        for who in ("reference", "ours"):
-            command = [sys.executable, __file__, "--alone", who, "--url", url]
-            out = subprocess.run(
-                [*command, "--users", str(args.users)], check=True, capture_output=True
-            )
-            memory[who] = json.loads(out.stdout)
-        if memory["reference"]["rows"] != memory["ours"]["rows"]:
+        memory = {who: alone(who, shop.url, number) for who in ("reference", "ours")}
+        found = memory["ours"]["rows"]
+        if memory["reference"]["rows"] != found:
             raise SystemExit("the streamed rows differ")
-        found = [len(ours.one(number)) for number in people[:200]]
-        total = args.users + 1 + 29 * args.rows + args.heavy // 4 * 4
-        rows = memory["ours"]["rows"]
         more = memory["ours"]["bytes"] / 1e6
-        return Result(
-            (
-                row("one person, 30 tables", ones, goal=1.5),
-                row(f"one person, {rows:,} rows, streamed", heavies, goal=2.0),
-                row(f"{args.batch:,} people at once", many, goal=1.3),
-                Row(
-                    f"memory for {rows:,} rows (goal: 100 MB)",
-                    100, more, "MB", goal=1.0,
-                ),
-            ),
-            {
-                "rows in all": total,
-                "rows of a person, mean": sum(found) / len(found),
-                "memory of the streamed cursor, MB": round(memory["reference"]["bytes"] / 1e6, 1),
-            },
-        )  # fmt: skip
+        rows += [
+            row(f"access: one person, {found:,} rows, streamed", streamed, goal=2.0),
+            Row(f"more memory for {found:,} rows (goal: 100 MB)", 100, more, "MB", goal=1.0),
+        ]
+        notes[f"memory of the streamed cursor for {found:,} rows, MB"] = round(
+            memory["reference"]["bytes"] / 1e6, 1
+        )
+    many = interleave({"reference": reference.many, "ours": ours.many}, batches, warm=1)
+    rows.append(row(f"access: {len(batches[0]):,} people at once", many, goal=1.3))
+    found_of = [len(ours.one(number)) for number in people[:200]]
+    notes["rows of a person, mean"] = sum(found_of) / len(found_of)
+    return Result(tuple(rows), notes)
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    _shop.arguments(parser)
-    parser.add_argument("--people", type=int, default=400)
-    parser.add_argument("--batch", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seed", type=int, default=20230627)
-    parser.add_argument("--alone", choices=["reference", "ours"], help=argparse.SUPPRESS)
+def alone(who: str, url: str, number: int) -> dict[str, int]:
+    """One method in a process of its own: {rows, bytes more than before}."""
+    command = [sys.executable, __file__, who, url, str(number)]
+    out = subprocess.run(command, check=True, capture_output=True)
+    found: dict[str, int] = json.loads(out.stdout)
+    return found
 
 
 if __name__ == "__main__":
-    if "--alone" in sys.argv:
-        known = argparse.ArgumentParser()
-        arguments(known)
-        alone(known.parse_args())
-    else:
-        bench("access", run, arguments=arguments)
+    _, who, url, number = sys.argv
+    method = (Reference if who == "reference" else Ours)(url)
+    method.streamed(1)
+    before = peak()
+    found = method.streamed(int(number))
+    print(json.dumps({"rows": found, "bytes": peak() - before}))

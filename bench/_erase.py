@@ -21,7 +21,7 @@ import psycopg
 
 import _duty
 import _shop
-from _ratio import Result, bench, interleave, row
+from _ratio import Result, interleave, row
 from kept.model.change import Change
 from kept.model.select import by_key
 
@@ -146,21 +146,20 @@ def others(connection: psycopg.Connection[Any], numbers: Sequence[int]) -> list[
     return found
 
 
-def run(args: argparse.Namespace) -> Result:
+def measure(args: argparse.Namespace, shop: _shop.Shop) -> Result:
     with (
-        _shop.shop(args) as (url, heavy),
-        psycopg.connect(url, autocommit=True) as connection,
+        psycopg.connect(shop.url, autocommit=True) as connection,
         tempfile.TemporaryDirectory() as directory,
-        _duty.duty(url, Path(directory)) as whole,
+        _duty.duty(shop.url, Path(directory)) as whole,
     ):
         ways: dict[str, Reference | Ours | _duty.Duty] = {
-            "reference": Reference(url), "ours": Ours(url), "duty": whole,
+            "reference": Reference(shop.url), "ours": Ours(shop.url), "duty": whole,
         }  # fmt: skip
-        there = _shop.present(connection, heavy)
+        there = shop.present(connection)
         draw = random.Random(args.seed)
         draw.shuffle(there)
         people: Iterator[int] = iter(there)
-        spared = [next(people) for _ in range(2_000)]
+        spared = [next(people) for _ in range(min(2_000, len(there) // 5))]
         before = others(connection, spared)
         rows_of: dict[str, int] = dict.fromkeys(ways, 0)
 
@@ -174,13 +173,13 @@ def run(args: argparse.Namespace) -> Result:
         def methods(single: bool) -> Any:
             return {name: (lambda case, n=name: erase(n, case[n], single)) for name in rows_of}
 
-        singles = [part(1) for _ in range(args.people + 20)]
+        singles = [part(1) for _ in range(args.people + args.warm)]
         batches = [part(args.batch) for _ in range(args.rounds + 1)]
         asked = {name: [n for case in (*singles, *batches) for n in case[name]] for name in rows_of}
         for numbers in asked.values():
             _shop.identifiers(numbers)
         expected = {name: owned(connection, numbers) for name, numbers in asked.items()}
-        one = interleave(methods(True), singles, warm=20)
+        one = interleave(methods(True), singles, warm=args.warm)
         many = interleave(methods(False), batches, warm=1)
         if rows_of != expected:
             raise SystemExit(f"deleted {rows_of}, expected {expected}")
@@ -191,10 +190,10 @@ def run(args: argparse.Namespace) -> Result:
             raise SystemExit("rows are left")
         return Result(
             (
-                row("one person, 30 tables", one, goal=1.5),
-                row(f"{args.batch:,} people in a batch", many, goal=1.3),
-                row("one person, with case, ledger, keys", one, ours="duty"),
-                row(f"{args.batch:,} people, with case, ledger, keys", many, ours="duty"),
+                row("erase: one person, 30 tables", one, goal=1.5),
+                row(f"erase: {args.batch:,} people in a batch", many, goal=1.3),
+                row("erase: one person, with case, ledger, keys", one, ours="duty"),
+                row(f"erase: {args.batch:,} people, with case, ledger, keys", many, ours="duty"),
             ),
             {
                 "rows deleted by hand": rows_of["reference"],
@@ -202,15 +201,3 @@ def run(args: argparse.Namespace) -> Result:
                 "by the duty": rows_of["duty"],
             },
         )
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    _shop.arguments(parser)
-    parser.add_argument("--people", type=int, default=300, help="single erasures per method")
-    parser.add_argument("--batch", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=5, help="batches per method")
-    parser.add_argument("--seed", type=int, default=20230627)
-
-
-if __name__ == "__main__":
-    bench("erase", run, arguments=arguments)

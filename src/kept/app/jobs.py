@@ -1,0 +1,121 @@
+"""What runs by itself while `kept serve` does: one table of schedules, and who keeps to it.
+
+Every job may be repeated without harm and takes nothing but the moment. What was cut off or
+failed runs again; of several servers one runs it. Runs over lists of people are not among them:
+a person begins those and goes on with them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from kept.controller import Controller
+from kept.database import Database
+from kept.deployment import Deployment
+from kept.duties import rights
+from kept.records.job import DONE, Jobs
+
+#: How a run ended after which something is left to do.
+INCOMPLETE: Final = "incomplete"
+#: Seconds between two looks at the table.
+_LOOK: Final = 20.0
+#: Seconds that a server waits, when it is stopped, for a run that is under way.
+_PATIENCE: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One line of the table. `run` says whether all was done that there was to do."""
+
+    name: str
+    every: dt.timedelta
+    command: str
+    run: Callable[[Controller, dt.datetime], bool]
+
+
+def _retain(controller: Controller, now: dt.datetime) -> bool:
+    done = rights.expire(controller, now)
+    if done.ended:
+        controller.ledger.checkpoint(now)
+    return done.complete
+
+
+def _letters(controller: Controller, now: dt.datetime) -> bool:
+    return not controller.deliver(now).problems
+
+
+#: kept.toml [jobs] may set another pace for each, by name.
+JOBS: Final = (
+    Job("retain", dt.timedelta(days=1), "retain run", _retain),
+    Job("letters", dt.timedelta(hours=1), "task send", _letters),
+)
+
+
+def pace(config: Deployment, job: Job) -> dt.timedelta | None:
+    """How often a job runs in this deployment; None: never by itself."""
+    seconds = config.jobs.get(job.name)
+    if seconds is None:
+        return job.every
+    return dt.timedelta(seconds=seconds) if seconds else None
+
+
+def run_due(
+    config: Deployment, database: Database, clock: Callable[[], dt.datetime]
+) -> list[tuple[str, str]]:
+    """Run what is due and nobody else is running, once; (job, how it ended) of each."""
+    jobs, ran = Jobs(database), []
+    for job in JOBS:
+        every = pace(config, job)
+        if every is None:
+            continue
+        now = clock()
+        with jobs.taken(job.name, every, now) as mine:
+            if mine:
+                outcome = _outcome(job, config, now)
+                jobs.ended(job.name, outcome, clock())
+                ran.append((job.name, outcome))
+    return ran
+
+
+def _outcome(job: Job, config: Deployment, now: dt.datetime) -> str:
+    try:
+        # Opened anew: a run of minutes takes no connection from who reads a page.
+        with Controller.open(config) as controller:
+            return DONE if job.run(controller, now) else INCOMPLETE
+    except Exception as problem:
+        # The class alone: the words of an error nobody foresaw may hold a person's data.
+        return type(problem).__name__
+
+
+@contextmanager
+def running(
+    config: Deployment, database: Database, clock: Callable[[], dt.datetime]
+) -> Iterator[None]:
+    """Keep to the table for as long as the block lasts, beside it."""
+    stop = threading.Event()
+    paces = [p.total_seconds() for p in (pace(config, job) for job in JOBS) if p is not None]
+    look = min([_LOOK, *paces])
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                for name, outcome in run_due(config, database, clock):
+                    if outcome != DONE:
+                        print(f"kept: the job `{name}` ended: {outcome}", file=sys.stderr)
+            except Exception as problem:
+                print(f"kept: no job could be run: {type(problem).__name__}", file=sys.stderr)
+            stop.wait(look)
+
+    thread = threading.Thread(target=work, name="kept jobs", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(_PATIENCE)

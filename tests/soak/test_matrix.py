@@ -1,0 +1,99 @@
+"""RIGHT, SEC: every write of every right failed before and after; see tests/soak/matrix.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from kept.embedded import SUPERUSER, Server
+from tests.mariadb import Mariadb
+from tests.soak import town
+from tests.soak.matrix import RIGHTS, Fault, Matrix
+from tests.soak.nursery import Nursery
+from tests.stores.vendor import TOKEN, vendor
+from tests.world import ROOT
+
+
+@pytest.fixture(scope="module")
+def kept_anew(pg_server: Server, _kept_template: str) -> Iterator[Callable[[], str]]:
+    """Makes a migrated, empty database of Kept's own; the one before goes."""
+    name = f"kept_matrix_{os.getpid()}"
+
+    def drop() -> None:
+        with psycopg.connect(pg_server.url("postgres", SUPERUSER), autocommit=True) as c:
+            c.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+    def anew() -> str:
+        drop()
+        return pg_server.make_database(name, template=_kept_template)
+
+    yield anew
+    drop()
+
+
+@pytest.fixture(scope="module")
+def matrix(
+    tmp_path_factory: pytest.TempPathFactory, pg_url: str, maria_url: str,
+    maria_server: Mariadb, kept_anew: Callable[[], str],
+) -> Iterator[Matrix]:  # fmt: skip
+    base = tmp_path_factory.mktemp("matrix")
+    nursery = Nursery(ROOT, base / "workers", {"CRM_TOKEN": TOKEN})
+    os.environ["CRM_TOKEN"] = TOKEN
+    try:
+        with vendor() as crm:
+            yield Matrix(town.Town(base / "town", pg_url, maria_url, crm), nursery, kept_anew)
+    finally:
+        nursery.close()
+        del os.environ["CRM_TOKEN"]
+
+
+#: One fault of each kind, and at each store at least one; of the rights with writes of their own
+#: each at least one. `make soak` runs all.
+SOME = (
+    "erasure-archive.commit-1-after-error", "erasure-desk.commit-1-after-kill",
+    "erasure-shop.commit-1-before-error", "erasure-own.commit-1-after-kill",
+    "erasure-lake.file-1-after-kill", "erasure-lake.file-2-before-error",
+    "erasure-crm.send-1-after-error", "erasure-journal-1-after-kill",
+    "erasure-kept-3-before-kill", "rectification-shop.commit-1-after-error",
+    "withdrawal-kept-2-after-kill", "restriction-kept-2-after-error",
+    "objection-kept-2-before-kill", "lifting-kept-1-before-kill",
+    "ending-shop.commit-1-after-kill", "scrubbing-kept-1-after-error",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", SOME)
+def test_RIGHT_3_some_faults_are_survived(matrix: Matrix, words: str) -> None:
+    """RIGHT-3: of the matrix below, one fault of each kind at each store."""
+    matrix.survive(Fault.of(words))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("right", RIGHTS)
+def test_RIGHT_3_every_write_may_fail_before_and_after(
+    matrix: Matrix, right: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RIGHT-3, SEC-2: the whole matrix of one right."""
+    faults = list(matrix.faults(right))
+    broken: list[str] = []
+    for number, fault in enumerate(faults, 1):
+        try:
+            matrix.survive(fault)
+        except AssertionError as wrong:
+            broken.append(f"{fault}: {str(wrong)[:2000]}")
+        if number % 10 == 0 or number == len(faults):
+            with capsys.disabled():
+                print(f"  {right}: {number} of {len(faults)} faults, {len(broken)} broken",
+                      flush=True)  # fmt: skip
+    assert faults
+    assert not broken, "\n".join(broken)
+
+
+def test_world_of_the_matrix_is_the_one_written_down(matrix: Matrix) -> None:
+    """The twin itself is held against what was written down by hand."""
+    for right, meant in (("erasure", town.erased(1)), ("withdrawal", town.withdrawn(1))):
+        end = matrix.twin(right)
+        whole = town.replaced(town.everybody((1, 2, 3)), 1, meant[0])
+        assert not town.differing(end.rows, whole)
