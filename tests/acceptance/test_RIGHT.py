@@ -196,6 +196,50 @@ def test_RIGHT_15_the_answer_does_not_claim_what_was_not_done(world: World) -> N
     world.proven("RIGHT-15")
 
 
+def test_RIGHT_3_who_was_erased_is_found_in_no_store_long_after(
+    world: World, person: tuple[str, Browser]
+) -> None:
+    """What the preview shows is what is done; an import that brings her back is seen.
+
+    Not yet: she is not looked for by her name, nor in texts that are not searched.
+    """
+    email, _ = person
+    who = ("--identity", f"email={email}", "--override", "acceptance")
+    shown = world.kept("rights", "erase", *who)
+    assert (shown.status, shown.document["executed"]) == (0, False)
+    done = world.kept("rights", "erase", "--case", shown.document["case"], "--yes")
+    assert (done.status, done.document["complete"]) == (0, True)
+    what = ("store", "dataset", "action", "found", "changed", "retained", "isolated")
+    company = [
+        [tuple(s[k] for k in what) for s in ran.document["steps"] if s["store"] != "own"]
+        for ran in (shown, done)
+    ]
+    assert company[0] == company[1] != []
+    # Every row of every store, looked at without Kept: her address stands in none.
+    assert email not in repr(world.rows()).lower()
+    world.proven("RIGHT-3")
+    row = (
+        "INSERT INTO subscription (email, topic, wanted, last_interest_at, legal_basis, activity,"
+        " policy_version) VALUES (%s, 'product-news', true, %s, 'consent', 'newsletter',"
+        " '2023-06-27')"
+    )
+    with world.company.database() as connection:
+        connection.execute(row, (email.upper(), "2024-01-01T00:00:00Z"))
+    try:
+        proof = world.proof("RIGHT-3")
+    finally:
+        with world.company.database() as connection:
+            connection.execute("DELETE FROM subscription WHERE email = %s", (email.upper(),))
+    assert proof["outcome"] == "fail"
+    found = [f for e in proof["evidence"] for f in e["findings"]]
+    assert [f["where"] for f in found] == ["customers.subscription"]
+    assert email not in json.dumps(proof).lower()
+    # She comes back by herself: that is no fault of anybody's.
+    with world.company.database() as connection:
+        connection.execute(row, (email, "2099-01-01T00:00:00Z"))
+    world.proven("RIGHT-3")
+
+
 def test_RIGHT_15_an_answer_altered_afterwards_is_found(
     world: World, person: tuple[str, Browser]
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,11 +23,13 @@ from kept import deployment
 from kept.app import web
 from kept.controller import Controller, Located, Place
 from kept.controls.evidence import Evidence, Outcome
+from kept.controls.history import latest
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.decide.use import Rules
-from kept.duties import publication, rights
+from kept.duties import holds, publication, rights
 from kept.duties.rights import Request
+from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.select import KeyTable
 from kept.policy import bundle
@@ -271,6 +274,23 @@ def _prove(world: Path) -> None:
         run(controller, registered(), NOW)
 
 
+def _lost(world: Path) -> None:
+    """Runs that failed; and the records of those that are newest, taken away."""
+    _prove(world)
+    edit(world / "shop.yml", "category: transaction.free", "category: free-text")
+    _prove(world)
+    _own(
+        world,
+        "DELETE FROM control_run r WHERE EXISTS (SELECT FROM control_run o"
+        " WHERE o.control = r.control AND o.entry < r.entry)",
+    )
+
+
+#: A row of Ana is put into the shop, with a time of its own.
+_AGAIN = "INSERT INTO note VALUES (77, ' Ana@Example.org', 'again', '{}')"
+#: The archive says what was never published.
+_FORGED = 'UPDATE policy_version SET units = \'[["text", "We sell all your data"]]\''
+
 CASES: dict[str, Case] = {
     "publication.version-is-dated": Case(
         passes=_publish,
@@ -279,7 +299,7 @@ CASES: dict[str, Case] = {
     ),
     "publication.archive-is-complete": Case(
         passes=_publish,
-        fails=_then(_publish, _tampered("UPDATE policy_version SET text_sha256 = 'x'")),
+        fails=_then(_publish, _tampered(_FORGED)),
         vacuous=_nothing,
     ),
     "publication.contact-points-held-once": Case(
@@ -310,6 +330,11 @@ CASES: dict[str, Case] = {
     "rights.answers-tell-what-was-done": Case(
         passes=_erase,
         fails=_then(_erase, _tampered("UPDATE case_step SET verified = false")),
+        vacuous=_nothing,
+    ),
+    "rights.erased-stay-erased": Case(
+        passes=_then(_erase, _statement(_AGAIN.format("2026-12-01 00:00:00"))),
+        fails=_then(_erase, _statement(_AGAIN.format("2024-06-01 00:00:00"))),
         vacuous=_nothing,
     ),
     "rights.isolated-is-unreadable": Case(
@@ -486,6 +511,8 @@ _BAD = {
     ),
     "a script": (lambda page: page.replace("</body>", "<script>1</script></body>"), {}),
     "a section is missing": (lambda page: page.replace('id="RET"', 'id="gone"'), {}),
+    "other words": (lambda page: page.replace("When that time is over", "Some day"), {}),
+    "an old page": (lambda page: re.sub('(name="kept" content="[0-9a-f]+ )', r"\1f", page), {}),
 }  # fmt: skip
 
 
@@ -503,6 +530,250 @@ def test_policy_page_is_clean(world: Path, fault: str | None) -> None:
         gone = run(controller, registered(), NOW, names=[SERVED])[0]
     assert met.outcome is (Outcome.FAIL if fault else Outcome.PASS), met.findings
     assert gone.outcome is Outcome.VACUOUS
+
+
+def test_a_page_of_another_deployment_is_not_looked_at(world: Path) -> None:
+    with _opened(world) as controller:
+        with TestClient(web.make(controller, token=None, shows="live", clock=lambda: NOW)) as one:
+            page = one.get("/privacy").text
+        mark = publication.marks(controller)[0]
+        for other in (page.replace(mark, mark[::-1]), page.replace('name="kept"', 'name="x"')):
+            with _serving(other, {"Set-Cookie": "id=1"}) as controller.site_url:
+                met = run(controller, registered(), NOW, names=[SERVED])[0]
+            assert (met.outcome, met.looked_at) == (Outcome.VACUOUS, 0)
+
+
+@pytest.mark.parametrize("of_old", [False, True])
+@pytest.mark.parametrize(
+    "forged",
+    [
+        _FORGED,
+        "UPDATE policy_version SET rules_sha256 = text_sha256",
+        "UPDATE policy_version SET at = at - interval '1 day'",
+        "INSERT INTO policy_version SELECT entry + 1000, policy, version, text_sha256,"
+        " rules_sha256, units, at FROM policy_version",
+        "DELETE FROM policy_version",
+    ],
+)
+def test_nothing_in_the_archive_is_forged(
+    world: Path, forged: str, of_old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a version from before its entry held a hash of the archive, the bundle tells."""
+    if of_old:
+        _published_before_there_was_a_hash(monkeypatch)
+    _publish(world)
+    name = "publication.archive-is-complete"
+    assert _run(world, name).outcome is Outcome.PASS
+    _own(world, forged)
+    assert _run(world, name).outcome is Outcome.FAIL
+
+
+def test_an_old_version_that_cannot_be_told_from_a_forged_one_does_not_pass(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _published_before_there_was_a_hash(monkeypatch)
+    _publish(world)
+    monkeypatch.undo()
+    edit(world / "policy/policy.yml", "version: 2023-06-27", "version: 2023-06-28")
+    _publish(world)
+    met = _run(world, "publication.archive-is-complete")
+    assert met.outcome is Outcome.FAIL
+    assert "cannot be told" in met.findings[0].words
+
+
+def _published_before_there_was_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def old(kind: str, at: dt.datetime, body: dict[str, str]) -> Entry:
+        return Entry(kind, at, {k: v for k, v in body.items() if k != "archive"})
+
+    monkeypatch.setattr(publication, "Entry", old)
+
+
+def _isolated(world: Path) -> None:
+    """Ana's rows that a law keeps are out of sight, Ben's stay by a hold on him."""
+    file = world / "shop.yml"
+    edit(file, "stays: in-place", "stays: isolated")
+    for title in ("Customers", "Trials", "Notes"):
+        edit(file, f"title: {title}", f"title: {title}\n    stays: isolated")
+    _erase(world)
+    with _opened(world) as controller:
+        ben = parse("email=ben@example.org")
+        who = controller.actors.of("Jo", "privacy-officer", NOW)
+        holds.place(controller, ground="a claim", clause="RET-10", actor=who, now=NOW, person=[ben])
+        request = Request(people=((ben,),), override="test")
+        assert rights.erase(controller, request, NOW).complete
+
+
+_KEPT, _SEEN = "rights.what-is-kept-ends", "rights.isolated-is-unreadable"
+_ANSWERS = "rights.answers-tell-what-was-done"
+#: What somebody does by hand, in Kept's database or in the shop, and the control that tells.
+BY_HAND: dict[str, tuple[str, Prepare, Prepare]] = {
+    "copies gone": (_SEEN, _isolated, _tampered("DELETE FROM isolated")),
+    "a row gone": (_SEEN, _isolated, _statement("DELETE FROM invoice WHERE id = 1")),
+    "a held row gone": (_SEEN, _isolated, _statement("DELETE FROM note WHERE id = 2")),
+    "one copy gone": (
+        _SEEN,
+        _isolated,
+        _tampered("DELETE FROM isolated WHERE entry = (SELECT min(entry) FROM isolated)"),
+    ),
+    "no way back": (_KEPT, _isolated, _tampered("DELETE FROM locator")),
+    "one way back less": (
+        _KEPT,
+        _isolated,
+        _tampered("DELETE FROM locator WHERE entry = (SELECT max(entry) FROM locator)"),
+    ),
+    "kept longer": (
+        _KEPT,
+        _isolated,
+        _tampered("UPDATE locator SET until = '2099-01-01' WHERE until IS NOT NULL"),
+    ),
+    "a hold gone": (_KEPT, _isolated, _tampered("DELETE FROM hold")),
+    "a hold released": (_KEPT, _isolated, _tampered("UPDATE hold SET released_at = now()")),
+    "a hold on less": (_KEPT, _isolated, _tampered("UPDATE hold SET system = 'shop'")),
+    "a hold on somebody else": (
+        _KEPT,
+        _isolated,
+        _tampered("UPDATE hold SET subject = subject + 1000"),
+    ),
+    "one case of two": (
+        _ANSWERS,
+        _isolated,
+        _tampered("DELETE FROM rights_case WHERE number = (SELECT min(number) FROM rights_case)"),
+    ),
+    "a case opened again": (
+        _ANSWERS,
+        _isolated,
+        _tampered(
+            "UPDATE rights_case SET closed_at = NULL, state = 'checked'"
+            " WHERE number = (SELECT min(number) FROM rights_case)"
+        ),
+    ),
+    **{
+        f"one case of two: {control}": (
+            control,
+            prepare,
+            _tampered(
+                "DELETE FROM rights_case WHERE number = (SELECT max(number) FROM rights_case)"
+            ),
+        )
+        for control, prepare in {
+            "rights.objections-stop-the-purpose": _objected,
+            "rights.restrictions-stop-every-use": _restricted,
+            "rights.withdrawals-stop-consent-only": _withdrew,
+            "rights.withdrawals-are-forward-only": _withdrew,
+            "rights.what-is-portable-is-known": _ported,
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("what", sorted(BY_HAND))
+def test_what_somebody_does_by_hand_is_noticed(world: Path, what: str) -> None:
+    control, prepare, by_hand = BY_HAND[what]
+    prepare(world)
+    assert _run(world, control).outcome is Outcome.PASS
+    by_hand(world)
+    assert _run(world, control).outcome is Outcome.FAIL
+
+
+_STAY = "rights.erased-stay-erased"
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "INSERT INTO note VALUES (77, 'ANA@example.org', 'again', '2024-06-01 00:00:00')",
+        # Her number is known from her own row, her telephone as well.
+        "INSERT INTO customer VALUES (9, 'n@example.net', 'Ana', '+49 (30) 123456', '2024-01-01')",
+        "UPDATE customer SET name = 'Ana O''Neill', email = 'x@example.net' WHERE id = 1",
+    ],
+)
+def test_rows_put_back_by_an_import_are_found_long_after(world: Path, back: str) -> None:
+    _erase(world)
+    later = NOW.replace(year=2028)
+    with _opened(world) as controller:
+        met = run(controller, registered(), later, names=[_STAY])[0]
+        assert (met.outcome, met.findings) == (Outcome.PASS, ())
+        sql(world, back)
+        met = run(controller, registered(), later, names=[_STAY])[0]
+        assert met.outcome is Outcome.FAIL
+        assert "ana" not in repr(met.findings).lower()
+
+
+def test_who_came_back_is_not_found_again(world: Path) -> None:
+    """She agreed to something since; whoever asks only what is left of her did not come back."""
+    _erase(world)
+    sql(world, _AGAIN.format("2024-06-01 00:00:00"))
+    later, ana = NOW + dt.timedelta(days=9), parse("email=ana@example.org")
+    with _opened(world) as controller:
+        who = controller.subjects.of([ana], later)
+        assert run(controller, registered(), later, names=[_STAY])[0].outcome is Outcome.FAIL
+        controller.consents.grant(who, "marketing.email", later, source="form")
+        later += dt.timedelta(days=1)
+        assert run(controller, registered(), later, names=[_STAY])[0].outcome is Outcome.PASS
+
+
+def test_rows_without_a_time_are_hers_again_only_with_younger_ones(world: Path) -> None:
+    edit(
+        world / "shop.yml",
+        "    clock: at\n    activities: [communicate]",
+        "    activities: [communicate]",
+    )
+    _erase(world)
+    sql(world, _AGAIN.format("2024-06-01 00:00:00"))
+    assert _run(world, _STAY).outcome is Outcome.FAIL
+    sql(world, "INSERT INTO customer VALUES (9, 'ana@example.org', 'Ana', NULL, '2026-12-01')")
+    assert _run(world, _STAY).outcome is Outcome.PASS
+
+
+def test_nobody_whose_erasure_is_not_over_is_missed(world: Path) -> None:
+    with _opened(world) as controller:
+        request = Request(people=((parse("email=ana@example.org"),),), override="test")
+        rights.preview(controller, request, NOW)
+        assert run(controller, registered(), NOW, names=[_STAY])[0].outcome is Outcome.VACUOUS
+
+
+def test_what_was_isolated_or_held_is_not_found_again(world: Path) -> None:
+    _isolated(world)
+    met = _run(world, _STAY)
+    assert (met.outcome, met.findings) == (Outcome.PASS, ())
+
+
+def test_what_has_ended_is_not_missed(world: Path) -> None:
+    """A hold that was released and a law whose day came let rows go: that is as promised."""
+    _isolated(world)
+    with _opened(world) as controller:
+        who = controller.actors.of("Jo", "privacy-officer", NOW)
+        [hold] = controller.holds.all(NOW)
+        holds.release(controller, hold.id, "settled", who, NOW)
+        for later in (NOW + dt.timedelta(days=1), NOW.replace(year=2036)):
+            if later.year == NOW.year:
+                assert run(controller, registered(), later, names=[_KEPT])[0].outcome == "pass"
+            answer = rights.expire(controller, later)
+            assert answer.complete
+            assert answer.gone
+            for name in (_KEPT, _SEEN):
+                met = run(controller, registered(), later, names=[name])[0]
+                assert met.outcome in ("pass", "vacuous"), met.findings
+
+
+@pytest.mark.parametrize("left", ["older", "none"])
+def test_an_older_run_does_not_stand_in_for_one_that_was_taken_away(world: Path, left: str) -> None:
+    _lost(world)
+    if left == "none":
+        _own(world, "DELETE FROM control_run")
+    with _opened(world) as controller:
+        shown = {e.control: e for e in latest(controller)}
+        assert all(e.outcome is Outcome.ERROR for e in shown.values())
+        assert bool(shown) is (left == "older")
+        with TestClient(web.make(controller, token=None, shows="live", clock=lambda: NOW)) as one:
+            page = one.get("/privacy").text
+        assert 'href="#m-pass"' not in page
+    met = _run(world, "evidence.every-clause-has-a-trail")
+    assert met.outcome is Outcome.FAIL
+    words = "newest run of `rights" if left == "none" else "was altered or broke off"
+    assert any(words in f.words for f in met.findings)
+    _prove(world)
+    assert _run(world, "evidence.every-clause-has-a-trail").outcome is Outcome.PASS
 
 
 @contextlib.contextmanager

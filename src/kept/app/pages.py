@@ -20,6 +20,7 @@ from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome
 from kept.controls.history import latest
 from kept.controls.runner import ClauseReport, report
+from kept.duties import publication
 from kept.policy import render
 from kept.records.version import Version, Versions
 
@@ -119,6 +120,7 @@ def _page(name: str, controller: Controller, status: int = 200, **values: Any) -
         email=bundle.organisation.email,
         post=", ".join(p for p in bundle.organisation.post if p != bundle.organisation.name),
         words=WORDS,
+        marks=" ".join(publication.marks(controller)),
         **values,
     )
     return Response(body, media_type=MediaType.HTML, status_code=status)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from kept.controller import returned
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner
 from kept.datamap.reach import Place
 from kept.datamap.searches import searches
@@ -269,6 +270,13 @@ class Inspector:
                     ])  # fmt: skip
                     rows |= {k: None for k, hide in zip(keys, hidden, strict=True) if not hide}
         return Rows(system, dataset.name, dataset.key, dataset.key, list(rows), self._salt)
+
+    def again(
+        self, system: str, dataset: Dataset, known: returned.Known
+    ) -> tuple[int, list[returned.Again]]:
+        """(rows looked at, those that name somebody who was erased), as `returned.look`."""
+        of = self._datamap.systems[system]
+        return returned.look(self._store(system), of, dataset, self._hidden, known)
 
     def mentioned(self, place: Place, most: int) -> tuple[int, int]:
         """(texts looked at, those that name somebody and were not found for her), for up to `most`

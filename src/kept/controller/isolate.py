@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kept.controller.execute import as_wanted
-from kept.controller.retained import Row, read
+from kept.controller.retained import Row, named, read
 from kept.datamap.map import DataMap, Stays
 from kept.datamap.overwrite import written
 from kept.datamap.reach import Place
 from kept.errors import StoreError, VaultError
 from kept.model.plan import Action, Step
 from kept.model.select import KeyTable
+from kept.records.declared import SYSTEM
 from kept.records.isolated import Copy
 from kept.records.locator import Locator
 from kept.stores.base import Store
@@ -65,14 +66,15 @@ def seal(
 class Sealing:
     """What a look at the retained rows of one dataset found, in rows.
 
-    `sealed` have a copy that can be opened, `readable` still say something of the person in the
-    company's table, `in_place` of these because the map wants them there, `shown` came out by
-    the door that serves purposes.
+    `gone` are not in the table any more, `sealed` have a copy that can be opened, `readable`
+    still say something of the person in the company's table, `in_place` of these because the map
+    wants them there, `shown` came out by the door that serves purposes.
     """
 
     system: str
     dataset: str
     rows: int = 0
+    gone: int = 0
     sealed: int = 0
     readable: int = 0
     in_place: int = 0
@@ -107,4 +109,9 @@ def look(
         empty = Step(0, *place, Action.ISOLATE, table, assign=written(system, dataset))
         readable = {mac for mac, row in of.items() if not as_wanted(empty, dataset, row)}
         in_place = readable - copies.keys() if dataset.stays is Stays.IN_PLACE else set()
-        yield Sealing(*place, len(of), len(copies), len(readable), len(in_place), shown)
+        # Kept's own records of her go with her, whatever keeps the company's rows.
+        missing = {named(key) for key in table.values} - rows.keys()
+        gone = len(missing) if place[0] != SYSTEM.name else 0
+        yield Sealing(
+            *place, len(of) + gone, gone, len(copies), len(readable), len(in_place), shown
+        )

@@ -54,17 +54,32 @@ def evidence(entry: int, doc: dict[str, Any]) -> Evidence:
 
 
 def latest(controller: Controller) -> list[Evidence]:
-    """The newest evidence per control; a document that is not what the ledger holds is an error.
+    """The newest evidence of each control that a clause names, as the ledger has it.
 
-    Controls that never ran are absent.
+    A document that is not what the ledger holds is an error, and so is one of which the ledger
+    holds a newer run: an older outcome does not stand in for one that was taken away. Controls
+    that never ran are absent.
     """
+    named = {name for c in controller.bundle.clauses.values() for name in c.controls}
+    size = controller.ledger.size()  # read first: runs come to both meanwhile
+    newest = [
+        (at, doc) for at, doc in Runs(controller.database).newest() if doc["control"] in named
+    ]
+    start = min((at for at, _ in newest), default=0)
+    written = dict(controller.ledger.entries(start, kind="control.ran"))
+    last = {str(e.body["control"]): at for at, e in written.items() if at < size}
     found = []
-    for entry, doc in Runs(controller.database).newest():
-        one = evidence(entry, doc)
-        written = next((e for _, e in controller.ledger.entries(entry, entry + 1)), None)
-        recorded = written is not None and written.kind == "control.ran"
-        if written is None or not recorded or written.body.get("evidence") != digest(doc):
+    for at, doc in newest:
+        one = evidence(at, doc)
+        if at not in written or written[at].body.get("evidence") != digest(doc):
             changed = Finding("control_run", "the record of this run was altered afterwards")
             one = dataclasses.replace(one, outcome=Outcome.ERROR, findings=(changed,))
+        elif last.get(one.control, at) > at:
+            gone = Finding(
+                "control_run",
+                f"the record of a newer run, entry {last[one.control]} of the ledger, is gone",
+                "run `kept prove` again",
+            )
+            one = dataclasses.replace(one, outcome=Outcome.ERROR, findings=(gone,))
         found.append(one)
     return found

@@ -7,18 +7,20 @@ import html.parser
 import http.client
 import re
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.errors import UsageError
-from kept.ledger.entry import Entry, name
+from kept.ledger.entry import Entry, moment, name
 from kept.policy import clauses, render, versions
 from kept.policy.problem import Problem
-from kept.records.version import Version, Versions
+from kept.records.version import Version, Versions, archived
 
 _PAGE: Final = "/privacy"
+#: The name under which the page says whose it is and which text it shows.
+MARK: Final = "kept"
 
 
 def publish(controller: Controller, now: dt.datetime, control_names: set[str]) -> Version:
@@ -48,6 +50,7 @@ def publish(controller: Controller, now: dt.datetime, control_names: set[str]) -
             "version": str(published.version),
             "text": published.text_sha256,
             "rules": published.rules_sha256,
+            "archive": archived([(u.kind, u.words) for u in units]),
         },
     )
     with controller.database.connection() as connection:
@@ -67,6 +70,14 @@ def problems(controller: Controller, control_names: set[str]) -> list[Problem]:
     """What `kept policy check` finds, the published version taken into account."""
     newest = Versions(controller.database).newest(controller.bundle.id)
     return clauses.check(controller.bundle, control_names, newest.published if newest else None)
+
+
+def marks(controller: Controller) -> tuple[str, str]:
+    """What only a page of this deployment can carry, and what only one with today's text can."""
+    text = controller.bundle.text_digest
+    return controller.vault.mac("page", b"").hex(), controller.vault.mac(
+        "page", text.encode()
+    ).hex()
 
 
 @control("publication.version-is-dated")
@@ -99,25 +110,52 @@ def version_is_dated(controller: Controller, now: dt.datetime) -> Iterator[Looke
 
 @control("publication.archive-is-complete")
 def archive_is_complete(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
-    """Every version that was ever published can still be read, unaltered."""
+    """Every version that was ever published can still be read, unaltered.
+
+    The ledger holds a hash over the archived sentences. For a version from before it did, they
+    are held against the bundle, while that is still the one whose hash was published; otherwise
+    nobody can tell, and this says so.
+    """
+    bundle = controller.bundle
     with controller.database.connection() as connection:
         rows = connection.execute(
-            "SELECT version, text_sha256, units, entry FROM policy_version WHERE policy = %s",
-            (controller.bundle.id,),
+            "SELECT entry, version, text_sha256, rules_sha256, at, units FROM policy_version"
+            " WHERE policy = %s ORDER BY entry",
+            (bundle.id,),
         ).fetchall()
-    kept = {row[3]: row for row in rows}
+    kept = {row[0]: row[1:] for row in rows}
     count = 0
     for index, entry in controller.ledger.entries(kind="policy.published"):
-        if entry.body["policy"] != name(controller.bundle.id):
+        said = entry.body
+        if said["policy"] != name(bundle.id):
             continue
         count += 1
-        row = kept.get(index)
-        if row is None:
-            yield Finding("the archive", f"version {entry.body['version']} is not in the archive")
-        elif (row[0], row[1]) != (entry.body["version"], entry.body["text"]):
-            yield Finding("the archive", f"version {row[0]} is not what was published")
-        elif not row[2]:
-            yield Finding("the archive", f"version {row[0]} has no text")
+        if index not in kept:
+            yield Finding("the archive", f"version {said['version']} is not in the archive")
+            continue
+        version, text, rules, at, units = kept.pop(index)
+        if (version, text, rules, moment(at)) != (
+            said["version"], said["text"], said["rules"], moment(entry.at),
+        ):  # fmt: skip
+            yield Finding("the archive", f"version {said['version']} is not what was published")
+            continue
+        published = said.get("archive")
+        if published is None and bundle.text_digest == said["text"]:
+            shown = [u for s in render.render(bundle) for u in s.units]
+            published = archived([(u.kind, u.words) for u in shown])
+        if not units:
+            yield Finding("the archive", f"version {version} has no text")
+        elif published is None:
+            yield Finding(
+                "the archive",
+                f"whether the text of version {version} was altered cannot be told: it was"
+                " published before the ledger held a hash of what is archived",
+                "compare it with a copy of that bundle, and keep that copy",
+            )
+        elif archived(units) != published:
+            yield Finding("the archive", f"the text of version {version} was altered")
+    if kept:
+        yield Finding("the archive", f"{len(kept)} versions in the archive were never published")
     yield Looked(count, "the archive")
 
 
@@ -178,13 +216,31 @@ class _Page(html.parser.HTMLParser):
         super().__init__()
         self.fetches: list[str] = []
         self.scripts = 0
+        self.marks: tuple[str, ...] = ()
         self.ids: list[str] = []
+        self.words: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        """Note the words, without the blanks between them."""
+        self.words += data.split()
+
+    def holds(self, pieces: Iterable[str]) -> bool:
+        """Whether all of the pieces stand there, one after the other."""
+        text, at = "".join(self.words), 0
+        for piece in ("".join(p.split()) for p in pieces):
+            found = text.find(piece, at)
+            if found < 0:
+                return False
+            at = found + len(piece)
+        return True
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what the tag would fetch."""
         values = dict(attrs)
         if values.get("id"):
             self.ids.append(str(values["id"]))
+        if tag == "meta" and values.get("name") == MARK:
+            self.marks = tuple(str(values.get("content")).split())
         if tag == "script":
             self.scripts += 1
         source = values.get("src") or values.get("data") or values.get("srcset")
@@ -196,7 +252,10 @@ class _Page(html.parser.HTMLParser):
 
 @control("publication.policy-page-is-clean")
 def policy_page_is_clean(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
-    """The policy page shows every section in order, sets no cookie, asks no other host."""
+    """The policy page shows every section in order, sets no cookie, asks no other host.
+
+    Where another program answers in the place of this deployment, nothing was looked at.
+    """
     if controller.site_url is None:
         return
     base = urllib.parse.urlsplit(controller.site_url)
@@ -208,14 +267,21 @@ def policy_page_is_clean(controller: Controller, now: dt.datetime) -> Iterator[L
         body = response.read().decode("utf-8", "replace")
     except OSError:
         return  # nothing is served now: nothing was looked at
+    page = _Page()
+    page.feed(body)
+    ours, text = marks(controller)
+    if page.marks[:1] != (ours,):
+        return  # whoever answers there, it is no page of ours
     yield Looked(1, _PAGE)
     if response.status != 200:
         yield Finding(_PAGE, f"the page answers {response.status}")
         return
+    if page.marks != (ours, text):
+        yield Finding(
+            _PAGE, "the page shows another text than the bundle holds", "restart the server"
+        )
     if response.headers.get_all("Set-Cookie"):
         yield Finding(_PAGE, "the page sets a cookie")
-    page = _Page()
-    page.feed(body)
     for source in page.fetches:
         host = urllib.parse.urlsplit(urllib.parse.urljoin(controller.site_url, source)).netloc
         if host != base.netloc:
@@ -227,3 +293,6 @@ def policy_page_is_clean(controller: Controller, now: dt.datetime) -> Iterator[L
     yield Looked(len(shown), f"{_PAGE} sections")
     if shown != wanted:
         yield Finding(_PAGE, "sections are missing or out of order")
+    units = [u for s in render.render(controller.bundle) for u in s.units if u.kind != "title"]
+    if not page.holds(segment.words for unit in units for segment in unit.segments):
+        yield Finding(_PAGE, "the page does not show the words of the text")

@@ -152,6 +152,7 @@ def every_clause_has_a_trail(
     bundle = controller.bundle
     known = registered()
     newest = {e.control: e for e in latest(controller)}
+    size = controller.ledger.size()  # read before the records are: runs come to both meanwhile
     # What is running right now has no evidence yet the first time; it gets it from this run.
     running = {"evidence.every-clause-has-a-trail", "ledger.is-whole"}
     count = 0
@@ -168,13 +169,19 @@ def every_clause_has_a_trail(
                 yield Finding(clause.id, f"its control `{name}` never ran", "run `kept prove`")
     with controller.database.connection() as connection:
         rows = connection.execute("SELECT entry, document FROM control_run").fetchall()
-    written = {
-        index: entry.body.get("evidence")
-        for index, entry in controller.ledger.entries(kind="control.ran")
-    }
+    written = dict(controller.ledger.entries(kind="control.ran"))
     for entry, document in rows:
-        if written.get(entry) != digest(document):
+        if entry not in written or written[entry].body.get("evidence") != digest(document):
             yield Finding("control_run", "a run of a control is not what the ledger holds")
+    recorded = {entry for entry, _ in rows}
+    last = {str(e.body["control"]): at for at, e in written.items() if at < size}
+    for name, at in sorted(last.items()):
+        if at not in recorded:
+            yield Finding(
+                "control_run",
+                f"the record of the newest run of `{name}`, entry {at} of the ledger, is gone",
+                "find out who took it away, then run `kept prove` again",
+            )
     yield Looked(count + len(rows), "checked clauses and runs")
 
 

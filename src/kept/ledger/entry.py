@@ -116,7 +116,8 @@ def _kind(number: int, name: str, keys: str) -> Kind:
 # Numbers are stored: never reuse one, never change a shape; new keys are optional. Kinds below
 # 1000 are rare and indexed in the database; those from 1000 come in bulk and are not.
 _TABLE: Final = (
-    _kind(1, "policy.published", "policy:name version:name text:sha256 rules:sha256"),
+    _kind(1, "policy.published",
+          "policy:name version:name text:sha256 rules:sha256 archive?:sha256"),
     _kind(2, "deployment.changed", "what:name digest:sha256 system?:name mode?:mode version?:name"),
     _kind(3, "control.ran",
           "control:name code:sha256 outcome:outcome looked_at:count findings:findings"

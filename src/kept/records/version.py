@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import rfc8785
 from psycopg.types.json import Jsonb
 
 from kept.database import Connection, Database
@@ -24,6 +26,11 @@ class Version:
     kinds: tuple[str, ...]
     at: dt.datetime
     entry: int
+
+
+def archived(units: Sequence[Sequence[str]]) -> str:
+    """SHA-256 (hex) of exactly what the archive keeps of a text: its [kind, words], in order."""
+    return hashlib.sha256(rfc8785.dumps([list(unit) for unit in units])).hexdigest()
 
 
 class Versions:

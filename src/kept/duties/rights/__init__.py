@@ -11,6 +11,7 @@ from kept.duties.rights import (
     anonymity,
     checks,
     choice_checks,
+    erased,
     free_text,
     identity,
     identity_checks,
@@ -36,8 +37,9 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "RectifyAnswer",
     "Request", "access", "anonymity", "checks", "choice_checks", "close_case", "correct_again",
-    "due_today", "erase", "expire", "free_text", "identity", "identity_checks", "isolation", "lift",
-    "lines", "notify", "object_to", "port", "preview", "preview_objection", "preview_rectification",
+    "due_today", "erase", "erased", "expire", "free_text", "identity", "identity_checks",
+    "isolation", "lift", "lines", "notify", "object_to", "port", "preview", "preview_objection",
+    "preview_rectification",
     "preview_restriction", "preview_withdrawal", "rectify", "residue", "restrict", "scrub",
     "scrubbing", "weigh", "withdraw",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from kept.controller import Controller, Place
 from kept.controller.inspect import Inspector, Packed, Rows
 from kept.controls.registry import Finding, Looked, control
 from kept.datamap.map import Dataset, Link, Owner
+from kept.duties.rights import lost
 from kept.errors import StoreError
 from kept.records.case import State
 from kept.records.declared import SYSTEM
@@ -162,7 +163,8 @@ def answers_tell_what_was_done(
 ) -> Iterator[Looked | Finding]:
     """No answer says complete unless every step was read back; it says what the record says.
 
-    A case that was refused or withdrawn says so, and changed nothing.
+    A case that was refused or withdrawn says so, and changed nothing. Every case that the ledger
+    says was opened is on record, and every erasure that it says is complete is closed there.
     """
     with controller.database.connection() as connection:
         rows = connection.execute(
@@ -199,6 +201,12 @@ def answers_tell_what_was_done(
             complete, int(changed), int(retained),
         ):  # fmt: skip
             yield Finding("a case", "the answer is not what the record of its steps says")
+    closed = {row[0] for row in rows if row[1] == State.CLOSED}
+    opened = {str(e.body["case"]) for _, e in controller.ledger.entries(kind="case.opened")}
+    yield from lost.cases(controller, {*opened, *told})
+    for case, answer in told.items():
+        if answer["complete"] and case not in closed:
+            yield Finding("a case", "an answer says complete, and its case is not closed")
     yield Looked(len(rows), "closed cases")
 
 

@@ -10,6 +10,7 @@ from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.decide.facts import GROUNDS, known_basis
 from kept.decide.use import use
+from kept.duties.rights import lost
 from kept.duties.rights.portability import portable
 from kept.duties.rights.rectification import undone
 from kept.errors import UsageError
@@ -51,6 +52,7 @@ def objections_stop_the_purpose(
     for case, _ in sorted(lifted):
         if case not in decided:
             yield Finding("a case", "an objection was lifted without grounds on record")
+    yield from lost.cases(controller, (case for case, _ in made))
     looked = 0
     for case, purpose in made:
         if (case, purpose) in lifted:
@@ -83,7 +85,9 @@ def withdrawals_stop_consent_only(
         for a in bundle.activities.values()
         if a.purpose not in refusable and "EEA" in a.bases
     ]
-    for case, purpose, at, _ in _withdrawals(controller, now):
+    withdrawn = list(_withdrawals(controller, now))
+    yield from lost.cases(controller, (case for case, *_ in withdrawn))
+    for case, purpose, at, _ in withdrawn:
         asks = _asks(controller, purpose)
         for identifier in _named(controller, case):
             if _since(controller, identifier, purpose, at):
@@ -112,7 +116,9 @@ def withdrawals_are_forward_only(
     The ledger says of each withdrawal whether there was a consent; the records have to know it.
     """
     looked = 0
-    for case, purpose, at, had in _withdrawals(controller, now):
+    withdrawn = list(_withdrawals(controller, now))
+    yield from lost.cases(controller, (case for case, *_ in withdrawn))
+    for case, purpose, at, had in withdrawn:
         before = at - dt.timedelta(milliseconds=1)
         for subject in {s for i in _named(controller, case) for s in controller.subjects.find([i])}:
             if not had or not _made_before(controller, subject, at):
@@ -158,11 +164,17 @@ def restrictions_stop_every_use(
         if e.at <= now and str(e.body.get("case")) not in told:
             yield Finding("a case", "a restriction was lifted before the person was told")
     yield Looked(len(closed), "restrictions that were lifted")
+    restricted = [
+        str(e.body["case"])
+        for _, e in controller.ledger.entries(kind="restriction.set")
+        if e.at <= now and "case" in e.body
+    ]
+    yield from lost.cases(controller, restricted)
     looked = 0
-    for _, e in controller.ledger.entries(kind="restriction.set"):
-        if e.at > now or "case" not in e.body or e.body["case"] in closed:
+    for case in restricted:
+        if case in closed:
             continue
-        for identifier in _named(controller, str(e.body["case"])):
+        for identifier in _named(controller, case):
             looked += 1
             agreed = [
                 f.partition(":")[2]
@@ -250,6 +262,9 @@ def what_is_portable_is_known(
     closed = [
         c for c in controller.cases.all() if c.right == "portability" and c.complete is not None
     ]
+    yield from lost.cases(controller, {*told, *given})
+    if {case for case, complete in told.items() if complete} - {case.id for case in closed}:
+        yield Finding("a case", "packages that the ledger says were given are not on record")
     for case in closed:
         if told.get(case.id) != case.complete or case.id not in given:
             yield Finding("a case", "the ledger does not say what was given along")

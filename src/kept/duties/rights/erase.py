@@ -421,6 +421,8 @@ def _entry(case: Case, number: int, r: StepResult, attempt: int, now: dt.datetim
     if r.reason is not None:
         if r.reason.until is not None:
             body["until"] = r.reason.until.isoformat()
+        if r.reason.hold:
+            body["hold"] = name(r.reason.hold)
         if r.reason.law:
             body["law"] = name(r.reason.law)
         body["clauses"] = [r.reason.clause]

@@ -1,0 +1,120 @@
+"""What proves that who was erased stays erased, long after: in every store, by what is left."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Final
+
+from kept.controller import Controller
+from kept.controls.registry import Finding, Looked, control
+from kept.datamap.map import OnErase
+from kept.duties.rights import lost
+from kept.errors import StoreError
+from kept.ledger.entry import moment
+from kept.records.case import case_mac
+from kept.records.declared import SYSTEM
+from kept.records.subject import LINKING, suppression_mac
+from kept.terms.identifiers import Identifier
+
+_FIX: Final = (
+    "find what brought them back (an import, a backup, a program that writes), stop it, and erase"
+    " them again"
+)
+
+
+@control("rights.erased-stay-erased")
+def erased_stay_erased(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Nobody who was erased is found again in any store, but in what had to stay.
+
+    Every identifying value there is, and every address in texts that are searched, is hashed and
+    held against the hashes that are left of closed erasures. Who came back is another matter:
+    rows that are younger than the erasure by their own clock, all rows of who has agreed to
+    something since, and rows without a time of who has younger ones.
+    """
+    erased = {
+        str(e.body["case"]): e.at
+        for _, e in controller.ledger.entries(kind="case.closed")
+        if e.body["right"] == "erasure" and e.body["complete"] and e.at <= now
+    }
+    yield from lost.cases(controller, erased)
+    gone = _hashes(controller, erased)
+    if not gone:
+        return
+    agreed: dict[bytes, bool] = {}
+
+    def known(one: Identifier) -> bytes | None:
+        macs = (suppression_mac(controller.vault, one), case_mac(controller.vault, one))
+        # Whoever was erased twice is known by the later time.
+        mac = max((m for m in macs if m in gone), key=gone.__getitem__, default=None)
+        if mac is not None and mac not in agreed:
+            agreed[mac] = _agreed(controller, one, gone[mac], now)
+        return mac
+
+    old: dict[str, int] = {}
+    undated: list[tuple[str, bytes]] = []
+    back: set[bytes] = set()
+    inspector = controller.inspect()
+    for system in inspector.systems:
+        for dataset in controller.datamap.systems[system].datasets.values():
+            if system == SYSTEM.name or dataset.on_erase is OnErase.NEVER:
+                continue
+            where = f"{system}.{dataset.name}"
+            try:
+                looked, met = inspector.again(system, dataset, known)
+            except StoreError as problem:
+                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                continue
+            yield Looked(looked, where, system)
+            for one in met:
+                if agreed[one.who]:
+                    continue
+                if one.at is None:
+                    undated.append((where, one.who))
+                elif one.at < gone[one.who]:
+                    old[where] = old.get(where, 0) + 1
+                else:
+                    back.add(one.who)
+    for where, who in undated:
+        if who not in back:
+            old[where] = old.get(where, 0) + 1
+    for where, rows in sorted(old.items()):
+        yield Finding(where, f"{rows} rows of people who were erased are there again", _FIX)
+
+
+def _hashes(controller: Controller, erased: dict[str, dt.datetime]) -> dict[bytes, dt.datetime]:
+    """Every hash that is left of the people of these cases, with the last time she was erased.
+
+    Whom a case names is known by the case. What her own rows said beside it was suppressed when
+    the plan was approved; where cases share that moment, all of them have to be closed.
+    """
+    planned: dict[str, list[str]] = {}
+    for _, e in controller.ledger.entries(kind="suppression.added"):
+        if e.body.get("reason") == "erasure" and "case" in e.body:
+            planned.setdefault(moment(e.at), []).append(str(e.body["case"]))
+    found: dict[bytes, dt.datetime] = {}
+    with controller.database.connection() as connection:
+        for mac, case in connection.execute(
+            "SELECT p.mac, c.id FROM case_person p JOIN rights_case c USING (number)"
+            " WHERE c.id = ANY(%s) AND p.kind = ANY(%s)",
+            (list(erased), list(LINKING)),
+        ):
+            found[bytes(mac)] = max(erased[case], found.get(bytes(mac), erased[case]))
+        for mac, since in connection.execute(
+            "SELECT mac, since FROM suppression WHERE source = 'erasure'"
+        ):
+            cases = planned.get(moment(since), [])
+            if cases and all(case in erased for case in cases):
+                found[bytes(mac)] = max(erased[case] for case in cases)
+    return found
+
+
+def _agreed(controller: Controller, who: Identifier, since: dt.datetime, now: dt.datetime) -> bool:
+    """Whether she has given a consent since, straight from the records."""
+    with controller.database.connection() as connection:
+        row = connection.execute(
+            "SELECT EXISTS (SELECT FROM fact WHERE subject = ANY(%s) AND fact LIKE 'consent:%%'"
+            " AND holds AND known_from > %s AND known_from <= %s)",
+            (list(controller.subjects.find([who])), since, now),
+        ).fetchone()
+    return bool(row and row[0])
