@@ -39,7 +39,8 @@ def test_a_new_deployment_works_at_once(kept: Kept, place: Path) -> None:
     ran = kept("doctor", "--json", "--dir", place)
     assert ran.status == 0, ran.said
     checks = {c["name"]: c["ok"] for c in ran.document["checks"]}
-    names = ("python", "kept.toml", "bundle", "database", "keys", "system example", "map", "ledger")
+    names = ("python", "kept.toml", "bundle", "database", "keys", "system example", "map", "ledger",
+             "jobs")  # fmt: skip
     assert checks == {**dict.fromkeys(names, True), "published": None}
     assert "still to do: published" in kept("doctor", "--dir", place).out
     assert kept("policy", "publish", "--dir", place).out.startswith("Published.")

@@ -166,33 +166,6 @@ def test_nothing_inferred_bought_or_of_another_ground(
     assert "neither consent nor contract" in left["shop.note", (), 1]
 
 
-def test_a_row_goes_along_whole_or_says_what_is_missing(
-    controller: Controller, scores: Path, tmp_path: Path
-) -> None:
-    """A day and a number are no personal data by themselves, and make the row worth taking."""
-    sql(scores, "ALTER TABLE score ADD COLUMN played TEXT")
-    sql(scores, "ALTER TABLE score ADD COLUMN pieces INTEGER")
-    sql(scores, "UPDATE score SET played = '2025-03-04', pieces = 77 + id")
-    edit(scores / "shop.yml", "      clerk: {type: integer}\n", "      clerk: {type: integer}\n"
-         "      played: {type: date}\n      pieces: {type: integer}\n")  # fmt: skip
-    with Controller.open(deployment.read(scores)) as again:
-        answer = _port(again, tmp_path / "along.zip")
-    files = _files(tmp_path / "along.zip")
-    rows = json.loads(files["data/shop.score.json"])
-    assert [(r["played"], r["pieces"]) for r in rows] == [
-        ("2025-03-04", 78), ("2025-03-04", 79), ("2025-03-04", 80),
-    ]  # fmt: skip
-    left = {(one.where, one.fields): one.why for one in answer.left_out}
-    assert left["shop.score", ("clerk",)] == "it leads to somebody else's row"
-    assert all("clerk" not in r for r in rows)
-    # Each column of the table is in the file or among what was left out, and never in both.
-    named = {f for one in answer.left_out if one.where == "shop.score" and not one.rows
-             for f in one.fields}  # fmt: skip
-    columns = {r[1] for r in sql(scores, "PRAGMA table_info(score)")}
-    assert set(rows[0]) | named == columns
-    assert not set(rows[0]) & named
-
-
 def test_what_the_row_says_of_its_ground_counts(
     controller: Controller, scores: Path, tmp_path: Path
 ) -> None:

@@ -163,9 +163,10 @@ def _refuse_silence(
         else:
             left = session.count([by_key(s.dataset, s.keys)])[0]
         if left:
+            keys = s.rows
             raise Obstructed(
                 f"`{system}.{s.dataset}` refuses the plan: it takes the change without an error,"
-                f" and leaves {left} of {s.rows} rows as they were;"
+                f" and leaves {left} of {keys} rows as they were;"
                 " nothing was written in any system",
                 expected="a plan that every store takes",
                 met="silence",

@@ -4,8 +4,7 @@ The files are those of `package`, without a page: datapackage.json describes the
 answer.json says what is in it, on which ground, what was left out and why.
 
 In it is what she gave and what was observed of her, where it is processed on consent or a
-contract, with what else stands in those rows (a day, a number of pieces); nothing that was
-inferred, bought or written about her, and nothing that leads to somebody else.
+contract; nothing that was inferred, bought or written about her.
 """
 
 from __future__ import annotations
@@ -155,27 +154,12 @@ def portable(controller: Controller, dataset: Dataset, region: str) -> Portable 
     stamp = next((f.name for f in dataset.fields.values() if f.stamp == "basis"), None)
     if ground is None and stamp is None:
         return None
-    staff = _others(dataset)
-    beside = {f.name for f in dataset.fields.values() if _beside(f)} - set(staff)
-    chosen = {f.name for f in hers} | set(dataset.key) | links | beside
+    chosen = {f.name for f in hers} | set(dataset.key) | links
+    staff = [n for li in dataset.links if li.kind is Owner.ACCESSED for n in li.fields]
     return Portable(
         tuple(f for f in dataset.fields if f in chosen), stamp, ground,
-        tuple(f.name for f in dataset.fields.values() if f.free_text and f.name in chosen),
-        staff,
+        tuple(f.name for f in hers if f.free_text), tuple(staff),
     )  # fmt: skip
-
-
-def _beside(item: Field) -> bool:
-    """Whether a field that is no personal data by itself goes along in a row of hers: what
-    makes the row a record of her, such as the day of an order or how many.
-    """
-    origin = item.origin is None or item.origin in PORTABLE
-    return item.category is None and origin and not item.secret and item.others not in THEIRS
-
-
-def _others(dataset: Dataset) -> tuple[str, ...]:
-    """The fields of a row that lead to somebody else: who worked on it."""
-    return tuple(n for li in dataset.links if li.kind is Owner.ACCESSED for n in li.fields)
 
 
 def port(
@@ -217,7 +201,7 @@ def _serve(
             continue  # what Kept holds, it holds to carry out the law
         dataset = controller.datamap.dataset(*place)
         what = portable(controller, dataset, region)
-        left += _fields_left(controller, place, dataset, what.fields if what else ())
+        left += _fields_left(controller, place, dataset)
         if what is None:
             why = "nothing she provided is in it, or it rests on neither consent nor contract"
             left.append(LeftOut(".".join(place), (), len(table.values), why))
@@ -306,34 +290,29 @@ def _origin(words: Vocabulary, item: Field) -> str | None:
     return origin_of(words, item.category, item.origin)
 
 
-def _fields_left(
-    controller: Controller, place: Place, dataset: Dataset, given: Sequence[str]
-) -> Iterator[LeftOut]:
-    """Every field that is not among those `given`, once, by why."""
+def _fields_left(controller: Controller, place: Place, dataset: Dataset) -> Iterator[LeftOut]:
+    """Her fields that are not provided or observed, by why."""
     words = controller.bundle.vocabulary
     why = {
         "derived": "made of other data",
         "others": "given by others",
         "own": "written by the organisation for itself",
+        None: "the map does not say where it comes from",
     }
-    staff = _others(dataset)
-    found: dict[str, list[str]] = {}
-    for f in dataset.fields.values():
-        if f.name in given:
-            continue
-        if f.secret:
-            reason = "it proves who she is: whoever reads it could pass for her"
-        elif f.others in THEIRS:
-            reason = "it names somebody else"
-        elif f.name in staff:
-            reason = "it leads to somebody else's row"
-        elif not given and (f.category is None or _origin(words, f) in PORTABLE):
-            continue  # the whole dataset stays out, and is named with its reason
-        else:
-            reason = why.get(_origin(words, f) or "", "the map does not say where it comes from")
-        found.setdefault(reason, []).append(f.name)
-    for reason, names in found.items():
-        yield LeftOut(".".join(place), tuple(names), 0, reason)
+    for origin, reason in why.items():
+        names = tuple(
+            f.name
+            for f in dataset.personal
+            if _origin(words, f) == origin and not f.secret and f.others not in THEIRS
+        )
+        if names:
+            yield LeftOut(".".join(place), names, 0, reason)
+    named = tuple(f.name for f in dataset.fields.values() if f.others in THEIRS)
+    if named:
+        yield LeftOut(".".join(place), named, 0, "it names somebody else")
+    if dataset.secrets:
+        reason = "it proves who she is: whoever reads it could pass for her"
+        yield LeftOut(".".join(place), dataset.secrets, 0, reason)
 
 
 def _step(
