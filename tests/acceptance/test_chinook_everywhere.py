@@ -26,7 +26,7 @@ from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import parse
 from tests.acceptance import chinook
 from tests.acceptance.chinook import needs_chinook, snake, sqlite_rows
-from tests.acceptance.test_chinook import _OWN, TABLES, Shop, _as_packed, _same
+from tests.acceptance.test_chinook import _OWN, TABLES, Shop, _as_handed_out, _same
 from tests.acceptance.test_services import AGENCY, CRM, CRM_HTTP
 from tests.stores.vendor import TOKEN, Vendor, vendor
 from tests.world import NOW
@@ -175,7 +175,7 @@ def test_RIGHT_1_RIGHT_18_one_request_over_six_stores(
     }
     for system, shop in world.copies.items():
         for table in TABLES:
-            rows = _as_packed(shop.sql(_OWN[table].format(id=customer)))
+            rows = _as_handed_out(shop.sql(_OWN[table].format(id=customer)))
             hers[f"{system}.{shop.name(table)}"] = rows
     assert {name for name in packed if not name.startswith("kept.")} == set(hers)
     told = {f"{s.store}.{s.dataset}": s.counts.found for s in whole.steps if s.store != "own"}
