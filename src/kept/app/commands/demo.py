@@ -196,7 +196,7 @@ class _Play:
             "Try next",
             "  Press the mark beside a sentence: what was checked, where, when, by which code.",
             f"  Write to the company at {site}/contact, then ask what it knows of you:",
-            f"    {next_command((*ask, 'mine.zip'), at)}",
+            f"    {next_command((*ask, at / 'mine.zip'), at)}",
             "  See each check with its figures:",
             f"    {next_command(('prove',), at)}",
             "",
