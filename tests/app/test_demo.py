@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.app.conftest import ROOT, Kept
@@ -71,8 +74,8 @@ def interrupted(
 
 
 def beside(directory: Path) -> None:
-    """What one that runs already says to a second one, of all kinds."""
-    for options in ((), ("--fresh",), ("--port", "0")):
+    """What one that runs already says to a second one."""
+    for options in (("--fresh",), ("--port", "0")):
         second = subprocess.run(
             [*COMMAND[:-1], *options, "--dir", str(directory)], capture_output=True, text=True,
             check=False,
@@ -81,6 +84,27 @@ def beside(directory: Path) -> None:
         assert "the demonstration runs already" in second.stderr
         assert "name another folder" in second.stderr
         assert (directory / "company" / "company.json").exists()
+
+
+@contextlib.contextmanager
+def answering(port: int) -> Iterator[None]:
+    """A server that answers as Kept does when it is asked whether it is there."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            self.end_headers()
+            self.wfile.write(b"ok" if self.path == "/health" else b"")
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_interrupted_and_gone_on_with_and_made_anew(tmp_path: Path) -> None:
@@ -99,7 +123,15 @@ def test_interrupted_and_gone_on_with_and_made_anew(tmp_path: Path) -> None:
     earlier.write_text("the answer of an earlier run")
     (directory / "company" / "lives").write_text("1")
     settings = deployment.read(directory)
-    with socket.create_server(("127.0.0.1", settings.port)):  # a stranger has taken the port
+    with answering(settings.port):
+        running = directory / "postgres" / "data" / "postmaster.pid"
+        running.touch()
+        second = subprocess.run(
+            [*COMMAND[:-1], "--dir", str(directory)], capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 2
+        assert "is being served already" in second.stderr
+        running.unlink()  # then it is the Kept of somebody else, and the port another one
         status, said = interrupted(directory, "Ctrl-C stops all of it", stop=signal.SIGHUP)
     assert status == 0, said  # being interrupted is how it ends
     assert deployment.read(directory).port != settings.port

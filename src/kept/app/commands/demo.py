@@ -289,7 +289,8 @@ class _Play:
         if not settings.exists():
             return _free(_KEPT_PORT) if self._asked is None else free_port(_HOST, self._asked)
         before = deployment.read(self._directory).port
-        if _kept_answers(before):
+        # Another deployment's Kept may have that port; this one's has this folder's database.
+        if (self._directory / _OWN_DATABASE).exists() and _kept_answers(before):
             raise UsageError(
                 "this company's Kept is being served already",
                 where=f"{_HOST}:{before}",
@@ -389,6 +390,8 @@ class _Play:
 
 #: Held by the demonstration that runs in a folder; the system lets go of it when that one ends.
 _CLAIM: Final = ".demo"
+#: There while the database of Kept itself runs.
+_OWN_DATABASE: Final = "postgres/data/postmaster.pid"
 #: What a demonstration puts into its folder.
 _MADE: Final = ("kept.toml", "company", "datamap", "documents", "keys", "postgres")
 
