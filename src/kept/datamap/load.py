@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast, get_args
 
@@ -54,42 +54,58 @@ _FOLDED: Final = ("email", "name")
 
 
 def load(
-    files: Mapping[str, Path],
+    files: Mapping[str, Path | None],
     modes: Mapping[str, Mode] | None = None,
     stores: Mapping[str, str | None] | None = None,
 ) -> DataMap:
     """The map made of `files` (system → its file), each with its mode and kind of store.
 
-    A system without a mode observes; without a store it is known but cannot be asked.
-    Raises MapError: its place is the first problem's, its text names them all.
+    A system without a mode observes; without a store it is known but cannot be asked, and may
+    be without a file. Raises MapError: its place is the first problem's, its text names them
+    all.
     """
     datamap, problems = read(files, modes, stores)
-    if not problems:
-        return datamap
-    first, *others = problems
-    also = "".join(f"\n{other}" for other in others)
-    raise MapError(first.what, where=first.where, fix=first.fix + also)
+    refuse(problems)
+    return datamap
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """MapError where there are problems: the place of the first, the words of all."""
+    if problems:
+        first, *others = problems
+        also = "".join(f"\n{other}" for other in others)
+        raise MapError(first.what, where=first.where, fix=first.fix + also)
 
 
 def read(
-    files: Mapping[str, Path],
+    files: Mapping[str, Path | None],
     modes: Mapping[str, Mode] | None = None,
     stores: Mapping[str, str | None] | None = None,
 ) -> tuple[DataMap, list[Problem]]:
-    """As `load`, but with all that is amiss beside the map as far as it could be read."""
+    """As `load`, but with all that is amiss beside the map as far as it could be read.
+
+    While one file is no YAML at all, how the systems hang together is not judged: that would
+    name as missing what only could not be read.
+    """
     systems: dict[str, System] = {}
+    whole = True
     problems: list[Problem] = []
     lines: dict[tuple[str, str, int], str] = {}
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
-        reader = _Reader(path, problems, lines)
-        systems[name] = reader.system(
-            name, (modes or {}).get(name, Mode.OBSERVE), (stores or {}).get(name)
-        )
-        digest.update(f"{name}\0{len(reader.content)}\0".encode() + reader.content)
-    systems = ends(systems, problems, lines)
-    problems += circles(systems)
-    problems += accounts(systems)
+        mode, store = (modes or {}).get(name, Mode.OBSERVE), (stores or {}).get(name)
+        content = b""
+        if path is None:
+            systems[name] = System(name, mode, {}, store)
+        else:
+            reader = _Reader(path, problems, lines)
+            systems[name] = reader.system(name, mode, store)
+            whole, content = whole and reader.whole, reader.content
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    if whole:
+        systems = ends(systems, problems, lines)
+        problems += circles(systems)
+        problems += accounts(systems)
     return DataMap(systems, digest.hexdigest()), sorted(set(problems), key=_place)
 
 
@@ -106,6 +122,7 @@ class _Reader:
     ) -> None:
         self._path, self._problems, self._lines = path, problems, lines
         self.content = b""
+        self.whole = True
 
     def _wrong(self, at: yaml.Node | int, what: str, fix: str) -> None:
         line = at if isinstance(at, int) else at.start_mark.line + 1
@@ -141,6 +158,7 @@ class _Reader:
         file = str(self._path)
         root = self._root()
         if root is None:
+            self.whole = False
             return System(name, mode, {}, store, file=file)
         keys = self._mapping(root, "the file", _SYSTEM, ("system", "datasets"))
         met = self._text(keys.get("system"), "system")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -27,6 +28,11 @@ from kept.stores.discover import SAMPLE, Discovery, discover, document, draft
 from kept.stores.indexes import Unindexed, unindexed
 from kept.stores.relational import SqlStore
 
+#: What makes a known system one that can be asked.
+TO_CONNECT: Final = (
+    "to connect it, write `store`, `url` and `map` under [systems.{}] in kept.toml"
+    " (docs/how-to/connect-a-database.md)"
+)
 group = App(name="map", help="Where personal data lies, and whether that is still true.")
 
 
@@ -37,32 +43,44 @@ def register(app: App) -> None:
 
 @group.command
 def check(*, common: Common = COMMON) -> int:
-    """The map against its own words, against the policy, and against what is really there."""
+    """The map against its own words, against the policy, and against what is really there.
+
+    A system without a store is named; exit status 1 is for what is amiss, and for a system that
+    does not answer.
+    """
     config = deployment.read(common.directory)
     with common.out.progress("looking into the systems"):
-        datamap, problems, unreached, notes, slow = look(config)
-    datasets = sum(len(s.datasets) for s in datamap.systems.values())
+        met = look(config)
+    systems, problems = met.datamap.systems, met.problems
+    datasets = sum(len(s.datasets) for s in systems.values())
     document = {
-        "systems": len(datamap.systems),
+        "systems": len(systems),
         "datasets": datasets,
         "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
-        "unreached": [{"store": s, "why": why} for s, why in unreached.items()],
-        "notes": [{"store": s, "words": one} for s, one in notes],
-        "unindexed": [one.document() for one in slow],
+        "unreached": [{"store": s, "why": why} for s, why in met.unreached.items()],
+        "unconnected": [{"store": s, "why": why} for s, why in met.unconnected.items()],
+        "notes": [{"store": s, "words": one} for s, one in (*met.undecided, *met.notes)],
+        "unindexed": [one.document() for one in met.slow],
     }
     words: list[str] = [str(p) for p in problems]
-    words += [f"{system}: {one}" for system, one in notes]
-    words += [f"{system} could not be looked into: {why}" for system, why in unreached.items()]
-    words += slowly(slow)
+    words += [f"{system}: {one}" for system, one in (*met.undecided, *met.notes)]
+    words += [f"{system} could not be looked into: {why}" for system, why in met.unreached.items()]
+    words += [
+        f"{system} cannot be asked, and every answer says so: {why}; {TO_CONNECT.format(system)}"
+        for system, why in met.unconnected.items()
+    ]
+    words += slowly(met.slow)
     if words:
         words.append("")
     words.append(
-        f"{many(datasets, 'dataset')} in {many(len(datamap.systems), 'system')}, "
+        f"{many(datasets, 'dataset')} in {many(len(systems), 'system')}, "
         + (many(len(problems), "problem") if problems else "no problems")
-        + (f", {many(len(unreached), 'system')} not looked into." if unreached else ".")
+        + (f", {many(len(met.unreached), 'system')} not looked into" if met.unreached else "")
+        + (f", {many(len(met.unconnected), 'system')} not connected" if met.unconnected else "")
+        + "."
     )
     common.out.result(document, words)
-    return 1 if problems or unreached else 0
+    return 1 if problems or met.unreached else 0
 
 
 @group.command
@@ -302,17 +320,27 @@ def _file_name(system: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in system) or "_"
 
 
-def look(
-    config: Deployment,
-) -> tuple[DataMap, list[checking.Problem], dict[str, str], list[tuple[str, str]], list[Unindexed]]:
-    """The map, what is amiss with it, the systems that could not be looked into, notes:
-    (system, what its store wants known), and the searches that no index serves."""
+@dataclass
+class Look:
+    """What was met. `unread`: systems whose map cannot be read; `unreached`: those that do not
+    answer; `unconnected`: those without a store (both: why). `undecided`: (system, what is left
+    to decide); `notes`: (system, what its store wants known). `slow`: searches that no index
+    serves."""
+
+    datamap: DataMap
+    problems: list[checking.Problem]
+    unread: set[str]
+    unreached: dict[str, str]
+    unconnected: dict[str, str]
+    undecided: list[tuple[str, str]]
+    notes: list[tuple[str, str]]
+    slow: list[Unindexed]
+
+
+def look(config: Deployment) -> Look:
+    """The map, what is amiss with it, and what the systems say to it."""
     loaded = policy_bundle.load(config.bundle)
-    datamap, problems = load.read(
-        {s.name: s.map for s in config.systems.values()},
-        {s.name: s.mode for s in config.systems.values()},
-        {s.name: s.store for s in config.systems.values()},
-    )
+    datamap, problems = config.look_at_map()
     laws = {r.id for r in loaded.retention.values() if r.law is not None}
     problems += checking.check(
         datamap,
@@ -321,18 +349,23 @@ def look(
         set(loaded.activities),
         laws,
     )
-    notes, slow = list(undecided(datamap)), list[Unindexed]()
+    # Of a map that cannot be read nothing else is said: all of it would be missing.
+    unread = {name for name, s in datamap.systems.items() if s.file and not s.datasets}
+    stores, unconnected = config.open_stores(datamap)
+    met = Look(datamap, problems, unread, {}, unconnected, list(undecided(datamap)), [], [])
     wanted = searches(datamap)
-    stores, unreached = config.open_stores(datamap)
     try:
         for name, store in stores.items():
+            if name in unread:
+                continue
             try:
-                problems += checking.compare(datamap.systems[name], store.datasets())
-                notes += [(name, words) for words in store.notes()]
-                slow += unindexed(store, wanted.get(name, ()))
+                met.problems += checking.compare(datamap.systems[name], store.datasets())
+                met.notes += [(name, words) for words in store.notes()]
+                met.slow += unindexed(store, wanted.get(name, ()))
             except KeptError as problem:
-                unreached[name] = str(problem)
+                met.unreached[name] = str(problem)
     finally:
         for store in stores.values():
             store.close()
-    return datamap, sorted(set(problems)), unreached, notes, slow
+    met.problems = sorted(set(met.problems))
+    return met

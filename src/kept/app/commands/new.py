@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import COMMON, Common, clone, next_command
-from kept.deployment import FILE
+from kept.deployment import FILE, Deployment
 from kept.errors import UsageError
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
@@ -84,6 +84,11 @@ def new(
     ]
     common.out.result({"directory": str(directory.absolute()), "files": files}, words)
     return 0
+
+
+def only_example(config: Deployment) -> bool:
+    """Whether a deployment has no system but the example database, or none."""
+    return all(s.url == str(config.directory / _EXAMPLE) for s in config.systems.values())
 
 
 def _first(bundle: Bundle) -> list[str]:
