@@ -237,9 +237,20 @@ def read(directory: Path) -> Deployment:
             expected="a kept.toml",
             fix="make one with `kept new DIR`, or name the directory with `--dir DIR`",
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except UnicodeDecodeError as problem:
+        line = problem.object[: problem.start].count(b"\n") + 1
         raise ConfigError(
-            f"kept.toml cannot be read: {problem}", where=str(path), expected="TOML in UTF-8"
+            "kept.toml is not UTF-8", where=f"{path}:{line}", fix="save the file as UTF-8"
+        ) from None
+    except tomllib.TOMLDecodeError as problem:
+        words, _, at = str(problem).partition(" (at ")
+        line_met = re.match(r"line (\d+)", at)
+        raise ConfigError(
+            f"kept.toml cannot be read: {words[:1].lower()}{words[1:]}",
+            where=f"{path}:{line_met[1]}" if line_met else str(path),
+            expected="TOML in UTF-8",
+            fix="a text stands in quotes, a date without (2026-01-31), and a day has to exist;"
+            " each table and each key stands once",
         ) from None
     known = {"bundle", "database", *_TABLES}
     for key in raw:
@@ -264,9 +275,9 @@ def read(directory: Path) -> Deployment:
         documents=tuple(_document(path, k, v) for k, v in raw.get("documents", {}).items()),
         passphrase=_secret(path, raw.get("keys", {}).get("passphrase"), "passphrase"),
         token=_token(path, raw.get("api", {}).get("token")),
-        host=str(site.get("host", "127.0.0.1")),
+        host=_perhaps(path, site, "host") or "127.0.0.1",
         port=_port(path, site.get("port", 8790)),
-        url=site.get("url"),
+        url=_perhaps(path, site, "url"),
         shows=_one_of(path, str(site.get("shows", "text")), SHOWS, "shows"),
         jobs={name: _pace(path, name, value) for name, value in raw.get("jobs", {}).items()},
     )
@@ -295,14 +306,32 @@ def _document(path: Path, fact: str, table: Any) -> Document:
         if key not in _DOCUMENT:
             raise _unknown(path, key, _DOCUMENT)
     signer, date, expires = table.get("signer"), table.get("date"), table.get("expires")
-    if not isinstance(signer, str) or type(date) is not dt.date:
+    if not isinstance(signer, str) or not signer.strip():
         raise ConfigError(
-            f"the document `{fact}` is not signed",
+            f"the document `{fact}` does not say who signed it",
             where=_where(path, fact),
-            expected='signer = "name" and date = 2026-01-31',
+            expected='signer = "name"',
+            met="nothing" if signer is None else _kind(signer),
+            fix="write it under the document's head",
         )
-    if expires is not None and type(expires) is not dt.date:
-        raise ConfigError("`expires` is a date", where=_where(path, fact), expected="2027-01-31")
+    for key, value in (("date", date), ("expires", expires)):
+        if type(value) is not dt.date and (key == "date" or value is not None):
+            raise ConfigError(
+                f"`{key}` of the document `{fact}` is not a date",
+                where=_where(path, fact),
+                expected=f"{key} = 2026-01-31, without quotes and without a time",
+                met="nothing" if value is None else _kind(value),
+                fix="write it so",
+            )
+    assert type(date) is dt.date
+    if expires is not None and expires < date:
+        raise ConfigError(
+            f"the document `{fact}` expires before it was signed",
+            where=_where(path, fact),
+            expected="`expires` after `date`",
+            met=f"{expires} and {date}",
+            fix="mend the one that is wrong",
+        )
     sha256 = None
     if table.get("file"):
         file = path.parent / str(table["file"])
@@ -434,7 +463,7 @@ def _perhaps(path: Path, table: Mapping[str, Any], key: str) -> str | None:
 
 def _kind(value: Any) -> str:
     """What kind of value stands there, in words; never the value, which may be a secret."""
-    if value == "":
+    if isinstance(value, str) and not value.strip():
         return "nothing between the quotes"
     kinds: tuple[tuple[type, str], ...] = (
         (bool, "true or false"), (int, "a number"), (float, "a number"), (str, "a text"),

@@ -44,6 +44,8 @@ _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
     "free_text", "stamp", "origin", "secret", "anonymise", "others",
 )  # fmt: skip
+#: Types in which engines without dates hold them.
+_SPELT: Final = ("text", "other")
 #: What may become of a passage in a free text that names somebody.
 _MENTIONS: Final = ("redact", "delete")
 #: Whose a value is that is not the person's: who handles it, anybody; or nobody else's.
@@ -107,6 +109,11 @@ def read(
         problems += circles(systems)
         problems += accounts(systems)
     return DataMap(systems, digest.hexdigest()), sorted(set(problems), key=_place)
+
+
+def _tells_time(field: Field) -> bool:
+    """Whether a class can count from a field: a date, or a text that may spell one."""
+    return field.type in ("date", "datetime") or (field.type in _SPELT and field.category is None)
 
 
 def _place(problem: Problem) -> tuple[str, int, str]:
@@ -209,6 +216,15 @@ class _Reader:
                 if wanted is not None and fields and wanted not in fields:
                     what = f"{name}: no field `{wanted}`, as `{at}` says"
                     self._wrong(keys[at], what, close(wanted, fields))
+        clock = fields.get(dataset.clock or "")
+        if clock is not None and not _tells_time(clock):
+            self._wrong(
+                keys["clock"],
+                f"{name}: `{clock.name}` is no date, as `clock` needs: it is {clock.type}"
+                + (f" with the category `{clock.category}`" if clock.type in _SPELT else ""),
+                "name the field with the date from which the retention class counts, of type date"
+                " or datetime (a text without a category also serves)",
+            )
         tied = {*dataset.key, *(name for link in dataset.links for name in link.fields)}
         for item in dataset.fields.values():
             if item.secret and (item.category is None or item.identifies or item.name in tied):
