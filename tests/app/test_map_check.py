@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import yaml
 from tests.app.conftest import ROOT, Kept
 from tests.stores.discover import worlds
 from tests.world import REFERENCE
+
+from kept.stores import refusals
 
 #: Shapes of tables that could be overlooked; none of them is in the map.
 NEW = (
@@ -164,3 +168,43 @@ def test_a_map_that_is_a_draft_erases_nothing(kept: Kept, place: Path) -> None:
     file.write_text(decided, "utf-8")
     assert kept(*asked, "--yes", "--dir", place).status == 0
     assert left() == 1
+
+
+def test_a_database_that_cannot_be_asked_is_told_with_what_to_mend(
+    kept: Kept, tmp_path: Path, fresh_pg_url: str
+) -> None:
+    (tmp_path / "text.sqlite").write_text("no database at all")
+    closed = "postgresql://kept:geheim-77@127.0.0.1:1/shop"
+    role = re.sub(r"user=\w+", "user=nobody_77", fresh_pg_url)
+    base = re.sub(r"///\w+", "///nothing_77", fresh_pg_url)
+    assert len({fresh_pg_url, role, base}) == 3
+    for url, met, mend in (
+        (closed, "port 1; nothing answers there", "Check host and port in the URL"),
+        (role, "it refused the login", "Check user and password of the URL"),
+        (base, "it has no such database", "Check the name of the database in the URL"),
+        (f"sqlite:///{tmp_path / 'none.sqlite'}", "met no file there", "Check the URL"),
+        (f"sqlite:///{tmp_path}", "met a directory", "Check the URL"),
+        (f"sqlite:///{tmp_path / 'text.sqlite'}", "a file of another kind", "Check the URL"),
+        ("mysql://kept:geheim-77@host/shop", "met mysql://…", "MariaDB is mariadb://"),
+        ("geheim-77@host://shop", "met no URL", "keep it in the environment as env:NAME"),
+        (str(tmp_path / "text.sqlite"), "met no URL", "sqlite:/// before the path of the file"),
+        ("env:KEPT_NO_SUCH", "no `KEPT_NO_SUCH`", "export KEPT_NO_SUCH=…"),
+    ):
+        ran = kept("map", "discover", url)
+        assert ran.status in (1, 2)
+        assert met in ran.err, ran.err
+        assert mend in ran.err, ran.err
+        assert "kept.toml" not in ran.err
+        assert "geheim" not in ran.said
+
+
+def test_what_the_network_met_is_told_in_words() -> None:
+    assert refusals.of_socket(socket.gaierror(-2, "x")) == refusals.NO_HOST
+    assert refusals.of_socket(ConnectionRefusedError()) == refusals.NOBODY
+    assert refusals.of_socket(TimeoutError()) == refusals.LATE
+    assert refusals.of_socket(None) == ""
+    named = psycopg.OperationalError(
+        "failed to resolve host 'a.invalid': Name or service not known"
+    )
+    assert refusals.of_libpq(named) == refusals.NO_HOST
+    assert "the host in" in refusals.fix(refusals.NO_HOST)

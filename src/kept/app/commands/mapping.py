@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,7 +22,7 @@ from kept.datamap import fides, load
 from kept.datamap.map import DataMap
 from kept.datamap.searches import searches
 from kept.deployment import Deployment
-from kept.errors import KeptError, UsageError
+from kept.errors import ConfigError, KeptError, StoreUnreachable, UsageError
 from kept.policy import bundle as policy_bundle
 from kept.stores import open_store
 from kept.stores.discover import SAMPLE, Discovery, discover, document, draft
@@ -183,6 +184,13 @@ def find(
                 begin=begin,
                 step=step,
             )
+    except (StoreUnreachable, ConfigError) as problem:
+        # The URL was given here, and no kept.toml need exist.
+        what = problem.what.replace(f"`url` of `{name}`", "URL")
+        problem.what = what.replace(f"of `{name}`", "of the URL")
+        in_file = "the system's `url` in kept.toml"
+        problem.fix = (problem.fix or "").replace(in_file, "the URL").replace(" in kept.toml", "")
+        raise
     finally:
         store.close()
     if write is not None:
@@ -214,24 +222,38 @@ def _classes(common: Common, given: str | None) -> dict[str, str]:
     return {c.id: c.category for c in loaded.retention.values() if c.law is None}
 
 
+_URLS: Final = "postgresql://…, mariadb://… or sqlite:///path/to/file"
+_SQL: Final = ("postgresql", "mariadb", "sqlite")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
 def _open(url: str, system: str) -> SqlStore:
     if url.startswith("env:"):
-        given = os.environ.get(url.removeprefix("env:"))
+        variable = url.removeprefix("env:")
+        given = os.environ.get(variable)
         if given is None:
-            raise UsageError("the environment variable of the URL is not set")
+            known = _NAME.fullmatch(variable) is not None
+            raise UsageError(
+                "the environment variable of the URL is not set",
+                expected=f"env:NAME, with {_URLS} in it",
+                met=f"no `{variable}`" if known else "no name of a variable",
+                fix=f"set it first: export {variable if known else 'NAME'}=…",
+            )
         url = given
-    kind = "sqlite" if url.startswith("sqlite:") else url.partition("://")[0].partition("+")[0]
+    kind = url.partition("://")[0].partition("+")[0] if "://" in url else ""
     kind = {"postgres": "postgresql"}.get(kind, kind)
-    if "://" not in url:
+    if kind not in _SQL:
+        plain = not kind and (Path(url).exists() or url.endswith((".db", ".sqlite", ".sqlite3")))
         raise UsageError(
-            "the database is not a URL",
-            expected="postgresql://…, mariadb://… or sqlite:///path/to/file",
-        )
+            "this is no URL of a database that discovery can read",
+            expected=_URLS,
+            met=f"{kind}://…" if _NAME.fullmatch(kind) else "no URL",
+            fix="write sqlite:/// before the path of the file" if plain
+            else "MariaDB is mariadb://; MySQL is not read" if kind == "mysql"
+            else "write it in one of these ways, or keep it in the environment as env:NAME",
+        )  # fmt: skip
     store = open_store(kind, system, (), url, {"statement_timeout": _PATIENCE})
-    if not isinstance(store, SqlStore):
-        raise UsageError(
-            "discovery reads SQL databases", expected="postgresql://…, mariadb://… or sqlite:///…"
-        )
+    assert isinstance(store, SqlStore)
     return store
 
 
