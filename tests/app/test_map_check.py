@@ -61,6 +61,11 @@ def test_every_table_and_column_without_a_map_is_named(
     lines = (tmp_path / "shop.yml").read_text("utf-8").splitlines()
     first = int(left[1].partition("shop.yml:")[2].partition(",")[0])
     assert "# ?" in lines[first - 1]
+    # As many are to be decided as the draft asks, each said once; and each of them asks.
+    asked = [question for line in lines for question in line.split("# ? ")[1:]]
+    assert draft.document["undecided"] == len(asked)
+    assert f"{len(asked)} questions marked `# ?`" in made.out
+    assert all("?" in question for question in asked)
     if engine == "sqlite":  # the database of the other one is to hold what the world made, only
         doctor = kept("doctor", "--dir", tmp_path)
         assert "used for; name it under `activities:`" in doctor.out
@@ -98,13 +103,15 @@ def test_what_proves_who_logs_in_is_drafted_as_secret(kept: Kept, tmp_path: Path
     with sqlite3.connect(tmp_path / "shop.sqlite") as connection:
         connection.execute(
             "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, username TEXT,"
-            " password_hash TEXT)"
+            " password_hash TEXT, agent TEXT)"
         )
     connection.close()
     url = f"sqlite:///{tmp_path / 'shop.sqlite'}"
     made = kept("map", "discover", url, "--write", tmp_path / "shop.yml", "--dir", tmp_path)
     assert made.status == 0, made.said
     lines = (tmp_path / "shop.yml").read_text("utf-8").splitlines()
+    (agent,) = (line for line in lines if line.strip().startswith("agent:"))
+    assert "# ? does it name somebody else? say `others: staff`" in agent
     secret = [line.split(":")[0].strip() for line in lines if "secret: true" in line]
     assert secret == ["password_hash"]
 

@@ -305,8 +305,9 @@ def _map(met: Look) -> _Check:
         return _Check("map", False, words, [str(p) for p in met.problems])
     words = "as it is in the systems" if not met.unreached else "as far as the systems answered"
     if met.undecided:
-        fixes = [f"{system}: {one}" for system, one in met.undecided]
-        return _Check("map", None, f"{words}; but it leaves something to decide", fixes)
+        fixes = [f"{system}: {one}" for system, one, _ in met.undecided]
+        count = sum(count for *_, count in met.undecided)
+        return _Check("map", None, f"{words}, as far as it is decided: {count:,} to decide", fixes)
     return _Check("map", True, words)
 
 

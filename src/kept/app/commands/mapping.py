@@ -25,7 +25,7 @@ from kept.deployment import Deployment
 from kept.errors import ConfigError, KeptError, StoreUnreachable, UsageError
 from kept.policy import bundle as policy_bundle
 from kept.stores import open_store
-from kept.stores.discover import SAMPLE, Discovery, discover, document, draft
+from kept.stores.discover import SAMPLE, Discovery, discover, document, draft, questions
 from kept.stores.indexes import Unindexed, unindexed
 from kept.stores.relational import SqlStore
 
@@ -53,6 +53,8 @@ def check(*, common: Common = COMMON) -> int:
     with common.out.progress("looking into the systems"):
         met = look(config)
     systems, problems = met.datamap.systems, met.problems
+    notes = [*((system, one) for system, one, _ in met.undecided), *met.notes]
+    to_decide = sum(count for *_, count in met.undecided)
     datasets = sum(len(s.datasets) for s in systems.values())
     document = {
         "systems": len(systems),
@@ -60,11 +62,12 @@ def check(*, common: Common = COMMON) -> int:
         "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
         "unreached": [{"store": s, "why": why} for s, why in met.unreached.items()],
         "unconnected": [{"store": s, "why": why} for s, why in met.unconnected.items()],
-        "notes": [{"store": s, "words": one} for s, one in (*met.undecided, *met.notes)],
+        "undecided": to_decide,
+        "notes": [{"store": s, "words": one} for s, one in notes],
         "unindexed": [one.document() for one in met.slow],
     }
     words: list[str] = [str(p) for p in problems]
-    words += [f"{system}: {one}" for system, one in (*met.undecided, *met.notes)]
+    words += [f"{system}: {one}" for system, one in notes]
     words += [f"{system} could not be looked into: {why}" for system, why in met.unreached.items()]
     words += [
         f"{system} cannot be asked, and every answer says so: {why}; {TO_CONNECT.format(system)}"
@@ -76,6 +79,7 @@ def check(*, common: Common = COMMON) -> int:
     words.append(
         f"{many(datasets, 'dataset')} in {many(len(systems), 'system')}, "
         + (many(len(problems), "problem") if problems else "no problems")
+        + (f", {to_decide:,} to decide" if to_decide else "")
         + (f", {many(len(met.unreached), 'system')} not looked into" if met.unreached else "")
         + (f", {many(len(met.unconnected), 'system')} not connected" if met.unconnected else "")
         + "."
@@ -198,7 +202,8 @@ def find(
         write.write_text(draft(found, name, classes), "utf-8")
     words = _summary(found)
     if write is not None:
-        words.append(f"A draft of the map is in {write}. Decide what is marked `?`.")
+        left = sum(questions(found, one) for one in found.datasets)
+        words.append(f"A draft of the map is in {write}. {many(left, 'question')} marked `# ?`.")
     else:
         words.append("`--json` tells the evidence; `--write FILE` drafts a map.")
     out.result(document(found), words)
@@ -261,8 +266,7 @@ def _summary(found: Discovery) -> list[str]:
     rows: list[tuple[object, ...]] = []
     for one in found.datasets.values():
         personal = {v.category: None for v in one.fields.values() if v.category is not None}
-        asked = len(one.questions) + sum(bool(v.ask) for v in one.fields.values())
-        asked += sum(bool(link.ask) for link in one.links)
+        asked = questions(found, one.profile.name)
         to = [
             f"{link.kind.value} {link.to}"
             for link in one.links
@@ -346,15 +350,15 @@ def _file_name(system: str) -> str:
 class Look:
     """What was met. `unread`: systems whose map cannot be read; `unreached`: those that do not
     answer; `unconnected`: those without a store (both: why). `undecided`: (system, what is left
-    to decide); `notes`: (system, what its store wants known). `slow`: searches that no index
-    serves."""
+    to decide, how many); `notes`: (system, what its store wants known).
+    `slow`: searches that no index serves."""
 
     datamap: DataMap
     problems: list[checking.Problem]
     unread: set[str]
     unreached: dict[str, str]
     unconnected: dict[str, str]
-    undecided: list[tuple[str, str]]
+    undecided: list[tuple[str, str, int]]
     notes: list[tuple[str, str]]
     slow: list[Unindexed]
 
