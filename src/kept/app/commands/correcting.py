@@ -21,7 +21,6 @@ from kept.app.commands.rights import (
     modes_of,
     others_open,
     request_of,
-    say_where,
     step_table,
 )
 from kept.app.output import many
@@ -60,9 +59,8 @@ def port_command(
     """What a person provided, to take along: CSV and JSON with a schema, in a package."""
     now, say = acting.moment, common.out
     request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
-    path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
+    path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     refuse_target(path)
-    say_where(common, out, path)
     with opened(common, "rights port", acting.role) as (controller, _):
         with say.progress("asking every mapped system"):
             answer = port(controller, request, now, out=path, region=region)

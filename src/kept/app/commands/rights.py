@@ -75,7 +75,7 @@ _DONE: Final[Mapping[str, str]] = {
     "redact": "redacted",
 }  # fmt: skip
 #: What a step that is not read back is, by the mode of its system.
-_NOT_DONE: Final[Mapping[Mode, str]] = {
+NOT_DONE: Final[Mapping[Mode, str]] = {
     Mode.OBSERVE: "nothing written", Mode.ASSISTED: "for a person to do", Mode.ACT: "NOT verified",
 }  # fmt: skip
 #: What the mode of a system means for a plan (True) and for an answer that is not complete.
@@ -127,12 +127,6 @@ def request_of(
     )  # fmt: skip
 
 
-def say_where(common: Common, out: Path | None, path: Path) -> None:
-    """Where a package goes for which no place was named, before anything is written."""
-    if out is None:
-        common.out.say(f"No --out was given: the package goes to {path}, for its owner alone.")
-
-
 @group.command(name="access")
 def access_command(
     *,
@@ -158,7 +152,7 @@ def access_command(
     request = request_of(
         identity, identity_file, override, evidence, case, acting, same_person, people
     )
-    path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
+    path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     say = common.out
     if people is None and not (case and path.is_dir()):
         refuse_target(path)
@@ -166,7 +160,6 @@ def access_command(
         several = Several.of(controller, common, acting, "access", request, people, SIZE)
         if several is not None:
             return several.carry(packages(controller, out or Path()))
-        say_where(common, out, path)
         with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
             controller.deliver(now)
@@ -432,7 +425,7 @@ def step_table(
         elif s.verified:
             state = "read back"
         else:
-            state = "by a person's word" if s.word else _NOT_DONE[mode]
+            state = "by a person's word" if s.word else NOT_DONE[mode]
         return gathered(s.store, s.dataset) + of.get(id(s), ""), action, state
 
     rows = [

@@ -329,11 +329,11 @@ def _summary(rows: Counts, places: int, search: Search, known: int, *, complete:
         return "Nothing was searched: what was given does not lead to one person."
     theirs, connected = len(search.asked - {SYSTEM.name}), known - 1
     if theirs < connected:
-        looked = f"{theirs} of the {many(connected, 'system')} that we know of"
+        looked = f"{theirs} of the {many(connected, 'system')} on our list"
     elif connected == 1:
-        looked = "the one system that we know of"
+        looked = "the one system on our list"
     else:
-        looked = f"all {connected} systems that we know of"
+        looked = f"all {connected} systems on our list"
     own = " and in our own record of requests and choices" if SYSTEM.name in search.asked else ""
     systems = f"{looked}{own}, by {' and '.join(search.by)}"
     if rows.found:
