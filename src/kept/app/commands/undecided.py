@@ -57,6 +57,18 @@ def undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
                 f" handed out ({where}); write `secret: true` there, or `secret: false`"
                 f" ({system.file}:{lines})",
             )
+        silent = [(d, n) for d in system.datasets.values() for n in checking.unsaid(d)]
+        if silent:
+            count = len(silent)
+            where = ", ".join(f"`{d.name}.{n}`" for d, n in silent)
+            lines = ", ".join(map(str, sorted({d.line for d, _ in silent})))
+            yield (
+                name,
+                f"still to decide: whether {many(count, 'field')} of people's rows"
+                f" {'is' if count == 1 else 'are'} theirs to take along ({where}); write"
+                " `origin: provided`, `observed`, `derived`, `others` or `own` there or at the"
+                f" dataset ({system.file}:{lines})",
+            )
         marks = _marks(system)
         # The head of a draft explains the mark; it is none.
         if marks:

@@ -77,6 +77,13 @@ def _dataset(
         else:
             yield f"    retention: {_word(retention)}  # ? is this the right class?"
         yield "    # ? activities: name what it is used for, of activities.yml"
+    tied = {*key, *(c for link in links for c in link.columns)}
+    bare = [n for n, v in one.fields.items() if v.category is None and n not in tied]
+    if bare and not view and (personal or any(li.kind is not Owner.ACCESSED for li in links)):
+        yield (
+            "    # ? origin: provided, observed, derived, others or own: where what has no category"
+            " comes from"
+        )
     if shared:
         yield "    erase: overwrite"
     elif not personal and not any(link.kind is not Owner.ACCESSED for link in links):
