@@ -65,6 +65,10 @@ def packs(
             rights.access(controller, ask(*who), small.NOW, out=out)
             shutil.unpack_archive(out, base / name)
             found[name] = (base / name / "index.html").as_uri()
+        out = base / "portable.zip"
+        rights.port(controller, ask("email=ben@example.org"), small.NOW, out=out)
+        shutil.unpack_archive(out, base / "portable")
+        found["portable"] = (base / "portable" / "index.html").as_uri()
     return found
 
 
@@ -314,7 +318,7 @@ def test_print(browser: Browser, served: tuple[str, Path]) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 360, 1280])
-@pytest.mark.parametrize("name", PACKS)
+@pytest.mark.parametrize("name", (*PACKS, "portable"))
 def test_a_package_reads_well_everywhere(
     name: str, width: int, scheme: Any, browser: Browser, packs: dict[str, str]
 ) -> None:
