@@ -318,7 +318,7 @@ def test_print(browser: Browser, served: tuple[str, Path]) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 360, 1280])
-@pytest.mark.parametrize("name", (*PACKS, "portable"))
+@pytest.mark.parametrize("name", [*PACKS, "portable"])
 def test_a_package_reads_well_everywhere(
     name: str, width: int, scheme: Any, browser: Browser, packs: dict[str, str]
 ) -> None:
