@@ -66,6 +66,10 @@ def packs(
             rights.access(controller, ask(*who), small.NOW, out=out)
             shutil.unpack_archive(out, base / name)
             found[name] = (base / name / "index.html").as_uri()
+        out = base / "portable.zip"
+        rights.port(controller, ask("email=ben@example.org"), small.NOW, out=out)
+        shutil.unpack_archive(out, base / "portable")
+        found["portable"] = (base / "portable" / "index.html").as_uri()
     return found
 
 
@@ -293,7 +297,7 @@ def test_each_sentence_has_a_page_with_a_name_of_its_own(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 360, 1280])
-@pytest.mark.parametrize("name", PACKS)
+@pytest.mark.parametrize("name", [*PACKS, "portable"])
 def test_a_package_reads_well_everywhere(
     name: str, width: int, scheme: Any, browser: Browser, packs: dict[str, str]
 ) -> None:

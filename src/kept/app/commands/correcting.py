@@ -71,8 +71,8 @@ def port_command(
     words = [f"Case {answer.case}: portability", *others_open(others), ""]
     words += [step_table(answer.steps, {}, planned=False), ""] if answer.steps else []
     for one in answer.left_out:
-        what = ", ".join(one.fields) if one.fields else many(one.rows, "row")
-        what += f" ({many(one.rows, 'row')})" if one.fields and one.rows else ""
+        what = many(one.rows, "row") if one.whole else ", ".join(one.fields)
+        what += f" ({many(one.rows, 'row')})" if one.rows and not one.whole else ""
         system, _, dataset = one.where.partition(".")
         words.append(f"Left out of {called(system, dataset)}: {what}: {one.why}.")
     words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]

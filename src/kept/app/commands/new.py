@@ -200,6 +200,7 @@ datasets:
   customer:
     title: Customers
     key: [customer_id]
+    origin: provided
     retention: {_class(bundle, person)}
     activities: {_activities(bundle, person)}
     fields:
@@ -212,6 +213,7 @@ datasets:
   message:
     title: Messages from customers
     key: [message_id]
+    origin: provided
     retention: {_class(bundle, message)}
     activities: {_activities(bundle, message)}
     fields:
@@ -224,6 +226,7 @@ datasets:
   purchase:
     title: What customers bought
     key: [purchase_id]
+    origin: provided
     retention: {_class(bundle, purchase)}
     clock: made_at
     activities: {_activities(bundle, purchase)}

@@ -6,6 +6,7 @@ The other rights stand beside it, in `choices` and `correcting`.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -300,12 +301,27 @@ def erase_command(
         words += below.words()
     else:
         words += ["Not complete.", *to_do]
+    words += _handed(answer.packages)
     words += waits
     say.result(document, [words[0], *others_open(others), *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
         return 0 if answer.complete and not below.failed else 1
     return 1 if blocked else 0
+
+
+def _handed(days: Sequence[dt.date]) -> list[str]:
+    """That packages are in the world already, which no erasure reaches."""
+    if not days:
+        return []
+    counted = Counter(days)
+    when = ", ".join(f"{day} ({n})" if n > 1 else f"{day}" for day, n in sorted(counted.items()))
+    was = "package was" if len(days) == 1 else "packages were"
+    return [
+        f"{len(days)} {was} handed out to her before, on {when}. The organisation cannot fetch"
+        f" {'it' if len(days) == 1 else 'them'} back; whoever has"
+        f" {'it' if len(days) == 1 else 'one'} keeps what is in it. Say so in the answer to her."
+    ]
 
 
 def _all_planned(several: Several) -> int:

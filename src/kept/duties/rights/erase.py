@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
-from kept.datamap.reach import shape
+from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
 from kept.duties.rights.ends import ends
 from kept.duties.rights.free_text import theirs
@@ -43,6 +43,7 @@ from kept.model.plan import Action, Counts, Plan, StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
+from kept.records.handed import handed
 from kept.terms.identifiers import Identifier
 
 #: From here on the stores may have been written: only finishing is left.
@@ -57,7 +58,8 @@ class EraseAnswer:
     person to carry out, by system, in mode assisted. `physical` is the day on which the last
     copy of her shredded keys is of no use any more; None before the case is complete, and
     where Kept had no key of hers (`keys` says which). `appeared`: rows of hers were met again
-    after all steps were done.
+    after all steps were done. `packages`: the days on which packages were handed out to her
+    before; what is in them no erasure reaches.
     """
 
     case: str
@@ -69,6 +71,7 @@ class EraseAnswer:
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     physical: dt.date | None = None
     appeared: bool = False
+    packages: tuple[dt.date, ...] = ()
 
     @property
     def keys(self) -> str | None:
@@ -92,6 +95,7 @@ class EraseAnswer:
             "statements": {s: list(lines) for s, lines in self.statements.items()},
             "keys": self.keys,
             "keys_gone_for_good_on": self.physical.isoformat() if self.physical else None,
+            "packages_handed_out": [day.isoformat() for day in self.packages],
         }
 
 
@@ -99,11 +103,13 @@ def preview(controller: Controller, request: Request, now: dt.datetime) -> Erase
     """Open a case and show what would happen; nothing is written into any system."""
     case, _, people = open_case(controller, "erasure", request, now)
     if case.state is State.CLOSED:
-        return _closed(controller, case)
+        return _reminded(controller, people, _closed(controller, case))
     if case.state in _BEGUN:
-        return _shown(controller, case, _sealed(controller, case), executed=True)
-    made, _, _ = draw_up(controller, case, people, now, shown=True)
-    return _shown(controller, case, made, executed=False)
+        known = sought(controller, case, people)
+        answer = _shown(controller, case, _sealed(controller, case), executed=True)
+        return _reminded(controller, known, answer)
+    made, known, _ = draw_up(controller, case, people, now, shown=True)
+    return _reminded(controller, known, _shown(controller, case, made, executed=False))
 
 
 def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAnswer:
@@ -112,10 +118,12 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
     require_known_asker(case)
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
-            return _closed(controller, case)
+            return _reminded(controller, people, _closed(controller, case))
         if case.state in _BEGUN:
-            with controller.cases.person_alone(sought(controller, case, people)):
-                return _go_on(controller, case, people, actor, now)
+            known = sought(controller, case, people)
+            with controller.cases.person_alone(known):
+                answer = _go_on(controller, case, people, actor, now)
+            return _reminded(controller, known, answer)
         before = controller.ledger.size()
         drawn = _drawn(controller, case, people, now)
         with controller.cases.person_alone(drawn[1]):
@@ -125,9 +133,18 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
             if any(next(controller.ledger.entries(before, kind=k), None) for k in kinds):
                 drawn = _drawn(controller, case, people, now)
             case = _commit(controller, case, *drawn, actor, now)
-            return _to_the_end(
+            answer = _to_the_end(
                 controller, case, drawn[0], people, _everywhere(controller), actor, now
             )
+        return _reminded(controller, drawn[1], answer)
+
+
+def _reminded(
+    controller: Controller, known: Sequence[Sequence[Identifier]], answer: EraseAnswer
+) -> EraseAnswer:
+    """The answer, with when packages were handed out to the same people."""
+    strong = [i for one in known for i in one if i.kind not in WEAK]
+    return replace(answer, packages=handed(controller.database, controller.vault, strong))
 
 
 def _drawn(
