@@ -21,7 +21,7 @@ class Steps:
 
     def steps(self, case: Case) -> list[StepRecord]:
         """The steps of the case with what became of them, in order."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT step, s.system, s.dataset, action, planned, state, found, changed,"
                 " retained, isolated, verified, words, s.law, s.until, s.clause, hold, problem,"
@@ -62,7 +62,6 @@ class Steps:
                 " AND s.name = 'plan') FROM rights_case r WHERE number = %s FOR UPDATE",
                 (case.number,),
             ).fetchone()
-            assert row is not None
             if row != (State.EXECUTING, True):
                 raise Denied(
                     "a step cannot begin before the case executes a sealed plan",
