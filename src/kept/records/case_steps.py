@@ -56,7 +56,7 @@ class Steps:
 
         Denied where the case is not executing, or its plan is not sealed.
         """
-        with self._database.within(connection) as c:
+        with self._database.within(connection) as c, c.pipeline():
             row = c.execute(
                 "SELECT state, EXISTS (SELECT FROM case_sealed s WHERE s.number = r.number"
                 " AND s.name = 'plan') FROM rights_case r WHERE number = %s FOR UPDATE",
