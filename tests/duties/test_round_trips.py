@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def trips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
             for number in traced:
                 lines = (tmp_path / str(number)).read_text("utf-8", "replace").splitlines()
                 ways = [p[1] for line in lines if len(p := line.split("\t")) > 2 and p[1] in "FB"]
-                turns = sum(a + b == "FB" for a, b in zip(ways, ways[1:], strict=False))
+                turns = sum(a + b == "FB" for a, b in itertools.pairwise(ways))
                 found += turns - read.get(number, 0)
                 read[number] = turns
             return found
