@@ -156,6 +156,7 @@ class MariaDB(Dialect):
     """MariaDB 10.6 and later, on a connection with the settings that the store gives it."""
 
     name = "mariadb"
+    turns = True
     compiled: EngineDialect = MariaDBDialect(paramstyle="format")
     shown = compiled
     written = compiled
@@ -369,6 +370,36 @@ class MariaDB(Dialect):
         if persons is not None:
             rows = [[*row, person] for row, person in zip(rows, persons, strict=True)]
         return [json_list(rows)]
+
+    @override
+    def turned(
+        self,
+        last: sa.FromClause,
+        keys: sa.FromClause,
+        columns: Sequence[Column],
+        sides: Sequence[Element],
+        values: Sequence[Element],
+        binds: Sequence[Element],
+        person: Element | None,
+    ) -> tuple[sa.FromClause, Element | None]:
+        # MariaDB compares each row with every key of a list; only a table that it makes itself
+        # gets an index, and a fast one only where it holds no long text. So a table of checksums
+        # comes first, which few rows pass, and then the keys.
+        words = [c.type in ("text", "json", "other") for c in columns]
+        at = words.index(True) if any(words) else 0
+        brief = [sa.func.crc32(e) if any(words) else e for e in (sides[at], values[at])]
+        name = keys.description
+        sums = sa.select(brief[1].label("h")).select_from(keys).distinct().subquery(f"{name}sums")
+        shown: list[Element] = [value.label(f"k{i}") for i, value in enumerate(values)]
+        shown += [brief[1].label("h"), *([] if person is None else [person.label("person")])]
+        # The limit, which cuts nothing off, keeps it a table of its own.
+        whole: Element = sa.literal_column(str(2**64 - 1))
+        held = sa.select(*shown).select_from(keys).limit(whole).subquery(f"{name}held")
+        # Not by `==`, which would ask for the column's own comparison too: no index serves here.
+        same = [side.op("=", is_comparison=True)(held.c[f"k{i}"]) for i, side in enumerate(sides)]
+        passed = self.ordered(last, sums, sums.c.h == brief[0])
+        source = self.ordered(passed, held, sa.and_(held.c.h == sums.c.h, *same))
+        return source, None if person is None else held.c["person"]
 
     @override
     def ordered(self, left: sa.FromClause, right: sa.FromClause, on: Element) -> sa.FromClause:
