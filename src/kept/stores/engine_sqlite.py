@@ -306,6 +306,7 @@ def install(connection: sqlite3.Connection) -> None:
     pure("kept_same", 2, lambda value, kind: canonical(decode(value, kind)))
     pure("kept_instant", 2, lambda value, kind: instant(decode(value, kind)))
     pure("kept_bytes", 1, _untagged)
+    install_met(connection, set())
 
 
 def install_met(connection: sqlite3.Connection, met: set[bytes]) -> None:
