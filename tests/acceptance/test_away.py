@@ -276,7 +276,7 @@ with Controller.open(deployment.read(Path(sys.argv[1]))) as controller:
     [
         ("kept.records.case:Cases", "extend_plan", "before", 1),
         ("kept.records.case:Cases", "extend_plan", "after", 1),
-        ("kept.records.case:Cases", "seal_keys", "after", 2),
+        ("kept.records.case:Cases", "seal_keys", "after", 1),
         ("kept.records.case:Cases", "begin_steps", "after", 1),
         ("kept.stores.sqlite:SQLiteSession", "commit", "after", 1),
         ("kept.records.case:Cases", "record_step", "after", 1),

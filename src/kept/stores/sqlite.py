@@ -28,6 +28,7 @@ from kept.stores import introspect, residue_sqlite
 from kept.stores.along import looks, refusal
 from kept.stores.columns import Table
 from kept.stores.dialects import SQLITE, install
+from kept.stores.engine_sqlite import install_met, listed_in
 from kept.stores.obstacles import Refused, named, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
 from kept.stores.rows import decode
@@ -224,6 +225,9 @@ class SQLiteSession(SqlSession):
     def __init__(self, store: SQLiteStore, connection: sqlite3.Connection, *, write: bool) -> None:
         super().__init__(store, write=write)
         self._connection = connection
+        #: The texts that statements of this session look for (`kept_met`).
+        self._met: set[bytes] = set()
+        install_met(connection, self._met)
         self._savepoint: str | None = None
 
     def _guarded(self, dataset: str | None, work: Callable[[], _T]) -> _T:
@@ -253,6 +257,7 @@ class SQLiteSession(SqlSession):
                 self._connection.execute(f"ROLLBACK TO {self._savepoint}")
 
     def _execute(self, dataset: str | None, text: str, params: Sequence[Any] = ()) -> Any:
+        self._met.update(listed_in(text, params))
         return self._guarded(dataset, lambda: self._connection.execute(text, params))
 
     def _stream(self, calls: Sequence[Call]) -> Iterator[tuple[int, list[Any]]]:

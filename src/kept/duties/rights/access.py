@@ -174,8 +174,9 @@ def _serve(
             entries.insert(0, Entry("locator.used", now, {"case": case.id, "found": rows}))
         # Nothing leaves before it is recorded: first the entry, then the name, then the end.
         with controller.database.connection() as connection:
-            for state in _WAY[case.state in _BEGUN]:
-                case = controller.cases.move(case, state, actor, now, connection=connection)
+            way = _WAY[case.state in _BEGUN]
+            with connection.pipeline():
+                case = controller.cases.move(case, way, actor, now, connection=connection)
             controller.ledger.append_in(connection, entries)
         try:
             package.place()
@@ -194,7 +195,8 @@ def _serve(
             "unreached": [name(s) for s, _ in unreached],
         }
         with controller.database.connection() as connection:
-            controller.cases.finish(case, complete, actor, now, connection=connection)
+            with connection.pipeline():
+                controller.cases.finish(case, complete, actor, now, connection=connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     if complete:
         controller.settle(case.id)

@@ -105,7 +105,7 @@ def preview(controller: Controller, request: Request, now: dt.datetime) -> Erase
     if case.state is State.CLOSED:
         return _reminded(controller, people, _closed(controller, case))
     if case.state in _BEGUN:
-        known = sought(controller, case, people)
+        known = sought(controller, case, people).known
         answer = _shown(controller, case, _sealed(controller, case), executed=True)
         return _reminded(controller, known, answer)
     made, known, _ = draw_up(controller, case, people, now, shown=True)
@@ -120,7 +120,7 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
         if case.state is State.CLOSED:
             return _reminded(controller, people, _closed(controller, case))
         if case.state in _BEGUN:
-            known = sought(controller, case, people)
+            known = sought(controller, case, people).known
             with controller.cases.person_alone(known):
                 answer = _go_on(controller, case, people, actor, now)
             return _reminded(controller, known, answer)
@@ -130,7 +130,7 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
             # What somebody else did for her meanwhile is counted there, also where it was planned
             # before; and a hold that was placed meanwhile keeps what it names.
             kinds = ("plan.made", "step.done", "hold.added")
-            if any(next(controller.ledger.entries(before, kind=k), None) for k in kinds):
+            if next(controller.ledger.entries(before, kind=kinds), None):
                 drawn = _drawn(controller, case, people, now)
             case = _commit(controller, case, *drawn, actor, now)
             answer = _to_the_end(
@@ -182,7 +182,7 @@ def _go_on(
     """A case that was begun, from where it stopped."""
     among = _everywhere(controller)
     made = _sealed(controller, case)
-    _refuse_held(controller, case, made, sought(controller, case, people), now)
+    _refuse_held(controller, case, made, sought(controller, case, people).known, now)
     away = {system for system, _ in made.unreached}
     if away:
         made = ask_again(controller, case, made, people, actor, now)
@@ -265,10 +265,13 @@ def _commit(
 ) -> Case:
     """All that has to be safe before the first write, in one transaction with its entries."""
     with controller.database.connection() as connection:
-        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
-        case = controller.cases.move(case, State.APPROVED, actor, now, connection=connection)
-        case = controller.cases.move(case, State.EXECUTING, actor, now, connection=connection)
-        keep(controller, case, made, known, values, actor, now, connection)
+        with connection.pipeline():
+            then = (State.APPROVED, State.EXECUTING)
+            case = controller.cases.seal_plan(
+                case, made, actor, now, then=then, connection=connection
+            )
+            entries = keep(controller, case, made, known, values, actor, now, connection)
+        controller.ledger.append_in(connection, entries)
     return case
 
 
@@ -290,16 +293,17 @@ def _carry_out(
     controller.cases.begin_steps(case, left, now)
     attempts = {n: r.attempts + 1 for n, r in records.items()}
 
-    tested = still_known(controller, case, made, people)
+    before = sought(controller, case, people)
+    tested = still_known(controller, before, made)
 
     def record(outcome: Outcome) -> None:
         found = [(number, tested(number, result)) for number, result in outcome.results]
         with controller.database.connection() as connection:
-            entries = []
-            for number, result in found:
-                results[number] = result
-                controller.cases.record_step(case, number, result, now, connection=connection)
-                entries.append(_entry(case, number, result, attempts[number], now))
+            with connection.pipeline():
+                for number, result in found:
+                    results[number] = result
+                    controller.cases.record_step(case, number, result, now, connection=connection)
+            entries = [_entry(case, n, result, attempts[n], now) for n, result in found]
             controller.ledger.append_in(connection, entries)
 
     controller.isolate(case, (s for s in made.steps if s.number in left), now)
@@ -331,7 +335,7 @@ def _carry_out(
     if complete and not searched(controller, people):
         complete = False
     elif complete:
-        met, came, away = met_again(controller, case, made, people, among, now)
+        met, came, away = met_again(controller, before, made, people, among, now)
         unreached = tuple(sorted(away.items()))
         warnings += tuple(
             f"{rows} of her rows came into `{place[1]}` of `{place[0]}` while she was erased;"
@@ -343,13 +347,14 @@ def _carry_out(
     ended = ends(controller, made, results, unreached=bool(unreached), nowhere=nowhere, came=came)
     physical = None
     with controller.database.connection() as connection:
-        case = controller.cases.move(case, State.EXECUTED, actor, now, connection=connection)
-        entries = []
-        if complete:
-            physical, shredded = _shred(controller, case, made, now, connection)
-            entries += shredded
-        case = controller.cases.finish(case, complete, actor, now, connection=connection)
-        controller.bulks.record(case, ended, now, connection=connection)
+        entries: list[Entry] = []
+        with connection.pipeline():
+            if complete:
+                physical, entries = _shred(controller, case, made, now, connection)
+            case = controller.cases.finish(
+                case, complete, actor, now, through=(State.EXECUTED,), connection=connection
+            )
+            controller.bulks.record(case, ended, now, connection=connection)
         total = [results[n].counts for n in sorted(results)]
         entries.append(
             Entry(

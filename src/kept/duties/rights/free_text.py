@@ -80,6 +80,8 @@ def _spared(controller: Controller, met: Mentions, now: dt.datetime) -> Callable
     """Why no passage is taken out of a row: a law keeps its dataset, or a hold does, or keeps
     whose row it is.
     """
+    if not met.found:
+        return lambda place, key: None
     laws = due.laws(controller.bundle.retention)
     holds = controller.holds.all(now)
     every: dict[Place, str] = {}

@@ -228,8 +228,8 @@ def _serve(
         }
         states = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
         with controller.database.connection() as connection:
-            for state in states[2:] if case.state in _BEGUN else states:
-                case = controller.cases.move(case, state, actor, now, connection=connection)
+            way = states[2:] if case.state in _BEGUN else states
+            case = controller.cases.move(case, way, actor, now, connection=connection)
             controller.ledger.append_in(connection, [Entry("access.given", now, body)])
         try:
             package.place()

@@ -423,12 +423,12 @@ def _commit(
 ) -> Case:  # fmt: skip
     """The plan, what is put right, and the memory of it, before the first write."""
     with controller.database.connection() as connection:
-        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
-        for state in (State.APPROVED, State.EXECUTING):
-            case = controller.cases.move(case, state, actor, now, connection=connection)
+        then = (State.APPROVED, State.EXECUTING)
+        case = controller.cases.seal_plan(case, made, actor, now, then=then, connection=connection)
         row = (*wanted.place, wanted.field, wanted.wrong, wanted.right)
         table = KeyTable(("system", "dataset", "field", "wrong", "right"), ((0, row),))
-        controller.cases.seal_keys(case, _WANTED, KeySet({_WANTED: table}), connection=connection)
+        wish = {_WANTED: KeySet({_WANTED: table})}
+        controller.cases.seal_keys(case, wish, connection=connection)
         entries = carry.planned(case, "rectification", made, actor, now)
         controller.ledger.append_in(connection, entries)
         _remember(controller, case, people, wanted, made, actor, now, connection)

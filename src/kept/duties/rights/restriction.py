@@ -217,8 +217,8 @@ def _record(
     subjects = her.subjects
     with controller.database.connection() as connection:
         if case.state is not State.EXECUTED:
-            for state in todo if first else todo[2:]:
-                case = controller.cases.move(case, state, actor, now, connection=connection)
+            way = todo if first else todo[2:]
+            case = controller.cases.move(case, way, actor, now, connection=connection)
         if but and not subjects:
             # A consent is that of somebody; a restriction holds for whoever is met.
             subjects = (of_case(controller, case, people, actor, now, connection),)
@@ -236,7 +236,8 @@ def _record(
             *((0, ("", str(subject))) for subject in subjects),
         ]
         table = KeyTable(("kind", "value"), tuple(dict.fromkeys(rows)))
-        controller.cases.seal_keys(case, _BOUND, KeySet({_BOUND: table}), connection=connection)
+        bound = {_BOUND: KeySet({_BOUND: table})}
+        controller.cases.seal_keys(case, bound, connection=connection)
         if first:
             body = {"case": case.id, "ground": name(ground), "source": "request",
                     "actor": name(actor.role)}  # fmt: skip

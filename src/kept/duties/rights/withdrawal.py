@@ -146,9 +146,8 @@ def _record(
         (f"{kind}:{p}", kind == "withdrawn") for p in parts for kind in ("consent", "withdrawn")
     ]
     with controller.database.connection() as connection:
-        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
-        for state in (State.APPROVED, State.EXECUTING):
-            case = controller.cases.move(case, state, actor, now, connection=connection)
+        then = (State.APPROVED, State.EXECUTING)
+        case = controller.cases.seal_plan(case, made, actor, now, then=then, connection=connection)
         subjects = her.subjects
         if not subjects:
             # A choice that nobody is known for yet would be met by nobody's next decision.
