@@ -20,7 +20,8 @@ from typing import Any, Final
 from kept.errors import StoreError, UsageError
 from kept.model.plan import Action
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+#: Names that can stand in the name of a file as they are.
+SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
 class Outcome(StrEnum):
@@ -108,6 +109,10 @@ class Served(abc.ABC):
     def answer(self, id_: str, answer: Answered) -> Task:
         """Record an answer. UsageError where there is no such task, or it is answered."""
 
+    @abc.abstractmethod
+    def forget(self, case: str) -> None:
+        """Give up all tasks of a case, with their letters and answers."""
+
 
 class TaskFolder:
     """The tasks of one system as files of mode 0600, written whole or not at all."""
@@ -124,7 +129,7 @@ class TaskFolder:
     def get(self, id_: str) -> Task | None:
         """The task of that id."""
         path = self.directory / f"{id_}.task.json"
-        return self._read(path) if _NAME.match(id_) and path.exists() else None
+        return self._read(path) if SAFE.match(id_) and path.exists() else None
 
     def put(self, task: Task) -> None:
         """Write a task down; on the disk before this returns."""

@@ -20,6 +20,7 @@ from kept.app.commands.rights import (
     group,
     modes_of,
     others_open,
+    recipients_told,
     request_of,
     say_where,
     step_table,
@@ -138,6 +139,7 @@ def rectify_command(
                 answer = preview_rectification(
                     controller, request, at or "", right or "", now, was=was
                 )
+            controller.deliver(now)
         controller.ledger.checkpoint(now)
         others = also_open(controller, answer.case)
         one = controller.cases.get(answer.case)
@@ -155,6 +157,7 @@ def rectify_command(
         *(f"Note: {w}" for w in answer.warnings),
         *problems(answer.steps),
         *statements(answer.statements, show=show),
+        *recipients_told(answer.told),
     ]
     go_on = common.next("rights", "rectify", "--case", answer.case, "--yes")
     planned = common.next("rights", "rectify", "--case", answer.case, "--at", at or "")
@@ -182,6 +185,7 @@ def _again(yes: bool, acting: Acting, common: Common) -> int:
         answers = []
         if yes and met:
             answers = correct_again(controller, now, actor=acting.actor, role=acting.role)
+            controller.deliver(now)
             controller.ledger.checkpoint(now)
         left = list(undone(controller)) if yes else met
     document = {
