@@ -95,7 +95,7 @@ def test_CHILD_4_everything_goes_and_when_the_case_closes_nothing_names_the_chil
     # Her rows are gone; the case is not over before whoever had them has answered.
     assert (ran.status, ran.document["complete"]) == (1, False)
     assert kept(shop, "case", "show", case).document["state"] == "checked"
-    (letter,) = (shop / "letters" / "provider").glob("*.txt")
+    (letter,) = (shop / "notices" / "provider").glob("*.txt")
     assert "email: ana@example.org" in letter.read_text("utf-8")
     assert "Please erase it as well" in letter.read_text("utf-8")
     assert _named(shop, kept_url)

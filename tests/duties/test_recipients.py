@@ -70,7 +70,7 @@ def _task(controller: Controller, recipient: str) -> Task:
 
 
 def _letter(shop: Path, recipient: str) -> str:
-    (path,) = (shop / "letters" / recipient).glob("*.txt")
+    (path,) = (shop / "notices" / recipient).glob("*.txt")
     return path.read_text("utf-8")
 
 
@@ -105,7 +105,7 @@ def test_each_gets_one_notice_of_an_erasure_and_its_answer_is_awaited(
     assert (late.dataset, len(late.reminded)) == ("mailer", 1)
     assert _proof(controller).outcome is Outcome.PASS
     record(controller, late.id, _say(Said.NOTHING), "operator")
-    assert list((shop / "letters" / "mailer").glob("*.txt")) == []
+    assert list((shop / "notices" / "mailer").glob("*.txt")) == []
     case = controller.cases.get(answer.case)
     assert _states(informed(controller, case)) == {"provider": "waits", "mailer": "told"}
     # Nobody waits for ever.
@@ -221,8 +221,8 @@ def test_nobody_is_told_before_it_is_done(shop: Path) -> None:
         ("provider]", 'provider]\nlane = "partner"', "has its lane in the policy"),
         ("provider]", "provider]\nfax = 7", "`fax` is not a setting"),
         ("[recipients.provider]", '[recipients."../x"]', "cannot be the name"),
-        ('url = "letters"', "", "how letters to `provider` go"),
-        ('url = "letters"', 'url = "smtp://mail.example"', "whose address stands under `to`"),
+        ('url = "notices"', "", "how letters to `provider` go"),
+        ('url = "notices"', 'url = "smtp://mail.example"', "whose address stands under `to`"),
     ],
 )
 def test_what_cannot_be_a_recipient_is_refused(
