@@ -83,6 +83,10 @@ def test_each_gets_one_notice_of_an_erasure_and_its_answer_is_awaited(
 ) -> None:
     shown = rights.preview(controller, _ask(), NOW)
     assert _states(shown.told) == {"provider": "waits", "mailer": "waits"}
+    assert {one.said for one in shown.told} == {
+        "The hosting house: it is told by letter when all is done",
+        "The mailing house: it is told by letter when all is done",
+    }
     assert controller.tasks() == []
     answer = rights.erase(controller, Request((), case=shown.case), NOW)
     assert answer.complete
@@ -147,7 +151,7 @@ def test_whom_nobody_can_reach_is_named_and_told_once_there_is_a_way(shop: Path)
     assert told["partner"]["state"] == "no way to tell"
     assert "[recipients.partner]" in told["partner"]["fix"]
     shown = kept(shop, "case", "show", ran.document["case"], json=False).out
-    assert "it was NOT told" in shown
+    assert "it is NOT told" in shown
     with Controller.open(deployment.read(shop)) as controller:
         (finding,) = _proof(controller).findings
         assert finding.where == "recipient partner"

@@ -288,12 +288,14 @@ def withdraw_command(
             answer = withdraw(controller, request, purpose or (), now, region=region, erase=erase)
         else:
             answer = preview_withdrawal(controller, request, purpose or (), now, region=region)
+        controller.deliver(now)
         controller.ledger.checkpoint(now)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
         others = also_open(controller, answer.case)
     words = [
         *_words(answer, "withdrawal of consent", others),
         *statements(answer.statements, show=show),
+        *recipients_told(answer.told),
     ]
     if not answer.executed:
         words += to_do

@@ -36,24 +36,28 @@ _WORDS: Final[Mapping[str, str]] = {
     "waits": "it is told by letter; the answer is waited for",
     "cannot": "it says that it cannot",
     "left out": "to tell it is impossible or out of all proportion, as somebody recorded",
-    "no way to tell": "it was NOT told: no way to reach it is set up",
+    "no way to tell": "it is NOT told: no way to reach it is set up",
 }
-#: States after which nothing is left to do.
-OVER: Final = frozenset(("told", "left out"))
 
 
 @dataclass(frozen=True, slots=True)
 class Informed:
-    """A recipient and how it stands: told, waits, cannot, left out, or no way to tell."""
+    """A recipient and how it stands: told, waits, cannot, left out, or no way to tell.
+
+    `noted` False: the case is not complete, and nothing was recorded for it yet.
+    """
 
     recipient: str
     title: str
     state: str
     fix: str | None = None
+    noted: bool = True
 
     @property
     def said(self) -> str:
         """In words for the person."""
+        if self.state == "waits" and not self.noted:
+            return f"{self.title}: it is told by letter when all is done"
         return f"{self.title}: {_WORDS[self.state]}"
 
     @property
@@ -173,11 +177,11 @@ def note(
 def informed(controller: Controller, case: Case, more: Iterable[str] = ()) -> tuple[Informed, ...]:
     """Everybody who is recorded for a case, and how it stands; `more`: who is to be told yet."""
     outcomes = {n.recipient: n.outcome for n in controller.recipients.of([case.number])}
-    outcomes = {**dict.fromkeys(more), **outcomes}
-    return tuple(_stands(controller, one, outcomes[one]) for one in sorted(outcomes))
+    every = sorted({*more, *outcomes})
+    return tuple(_stands(controller, one, outcomes.get(one), one in outcomes) for one in every)
 
 
-def _stands(controller: Controller, recipient: str, outcome: str | None) -> Informed:
+def _stands(controller: Controller, recipient: str, outcome: str | None, noted: bool) -> Informed:
     bundle, way = controller.bundle, controller.reach.ways.get(recipient)
     known = bundle.recipients.get(recipient)
     term = bundle.vocabulary.recipients.get(recipient)
@@ -191,12 +195,12 @@ def _stands(controller: Controller, recipient: str, outcome: str | None) -> Info
             fix = "Settle it with them, then `kept task done`."
             return Informed(recipient, title, "cannot", fix)
     if way is not None:
-        return Informed(recipient, title, "waits")
+        return Informed(recipient, title, "waits", noted=noted)
     fix = (
         f"Write [recipients.{recipient}] with its address into kept.toml, then `kept task send`;"
         " or tell it another way and record that with `kept task done`."
     )
-    return Informed(recipient, title, "no way to tell", fix)
+    return Informed(recipient, title, "no way to tell", fix, noted)
 
 
 def record(controller: Controller, task: str, answer: Answered, role: str) -> Task:

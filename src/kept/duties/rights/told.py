@@ -22,7 +22,8 @@ _TELL: Final = "tell it, then record that with `kept task done`"
 def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """Whoever had data that was put right, erased or restricted was told, and has answered.
 
-    Looked at are complete erasures and corrections and restrictions in force. The oracle goes
+    Looked at are complete erasures (also those that followed a withdrawal), corrections, and
+    restrictions in force. The oracle goes
     from the steps on record to the register, activity by activity, and holds what was answered
     against the ledger; who is told follows from the plan.
     """
@@ -39,7 +40,7 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
             noted.setdefault(number, {})[recipient] = (outcome, at)
         cases = connection.execute(
             'SELECT number, id, "right", state FROM rights_case WHERE opened_at <= %s AND'
-            " (\"right\" IN ('erasure', 'rectification') AND state = %s AND complete"
+            " (\"right\" IN ('erasure', 'rectification', 'withdrawal') AND state = %s AND complete"
             " OR \"right\" = 'restriction' AND state = ANY(%s)) ORDER BY number",
             (now, State.CLOSED, [State.EXECUTED, State.CHECKED, State.NOTIFIED]),
         ).fetchall()
