@@ -136,7 +136,11 @@ def test_CHILD_4_a_recipient_whom_no_letter_reaches_keeps_the_case_open(shop: Pa
     assert "[recipients.provider]" in told["fix"]
     (proof,) = kept(shop, "prove", "--clause", "CHILD-4", *WHEN).document["clauses"]
     assert proof["outcome"] != "pass"
+    go_on = ("rights", "erase", "--case", ran.document["case"], "--yes", *WHEN)
+    again = kept(shop, *go_on, json=False)
+    assert again.status == 1
+    assert "is over when everybody named above has answered" in " ".join(again.out.split())
     (task,) = kept(shop, "task", "list").document["tasks"]
     kept(shop, "task", "done", task["task"], "--evidence", "on the phone, Monday", *WHEN)
-    over = kept(shop, "rights", "erase", "--case", ran.document["case"], "--yes", *WHEN)
+    over = kept(shop, *go_on)
     assert (over.status, over.document["complete"]) == (0, True)

@@ -317,7 +317,7 @@ def erase_command(
         words.append(f"Her keys: {answer.keys}.")
         words += below.words()
     else:
-        words += ["Not complete.", *(to_do or _waiting(answer))]
+        words += ["Not complete.", *(_waiting(common, answer) or to_do)]
     words += waits
     say.result(document, [words[0], *others_open(others), *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
@@ -333,12 +333,15 @@ def recipients_told(told: Sequence[Informed]) -> list[str]:
     return ["Who had her data from us:", *(f"  {one.words}" for one in told), ""]
 
 
-def _waiting(answer: EraseAnswer) -> list[str]:
-    """Why the case of a child is not over although all rows are gone."""
-    if not all(s.settled for s in answer.steps) or answer.unreached:
+def _waiting(common: Common, answer: EraseAnswer) -> list[str]:
+    """How the case of a child goes on of which all rows are gone; [] for any other."""
+    noted = any(one.noted for one in answer.told)
+    if not noted or answer.unreached or not all(s.settled for s in answer.steps):
         return []
+    again = common.next("rights", "erase", "--case", answer.case, "--yes")
     return [
-        "All rows are gone. The case of a child is over when everybody named above has answered."
+        "All rows are gone. The case of a child is over when everybody named above has answered;"
+        f" then: {again}"
     ]
 
 
