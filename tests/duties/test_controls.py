@@ -33,6 +33,8 @@ from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.select import KeyTable
 from kept.policy import bundle
+from kept.stores.tasks import Answered
+from kept.stores.tasks import Outcome as Outcome_
 from kept.terms.identifiers import parse
 from tests.world import NOW, ROOT, edit, sql
 
@@ -77,6 +79,26 @@ def _erase(world: Path) -> None:
     with _opened(world) as controller:
         request = Request(people=((parse("email=ana@example.org"),),), override="test")
         assert rights.erase(controller, request, NOW).complete
+
+
+def _answered(world: Path) -> None:
+    """Every letter is answered."""
+    with _opened(world) as controller:
+        controller.deliver(NOW)
+        for task in controller.tasks():
+            answer = Answered(Outcome_.DONE, "Jo", NOW, "their letter")
+            rights.recipients.record(controller, task.id, answer, "operator")
+
+
+def _child(world: Path) -> None:
+    with _opened(world) as controller:
+        request = Request(((parse("email=ana@example.org"),),), override="test", ground="child")
+        case = rights.erase(controller, request, NOW)
+        assert not case.complete
+    _answered(world)
+    with _opened(world) as controller:
+        again = Request((), case=case.case)
+        assert rights.erase(controller, again, NOW).complete
 
 
 def _linked(world: Path) -> None:
@@ -336,6 +358,21 @@ CASES: dict[str, Case] = {
         passes=_then(_erase, _statement(_AGAIN.format("2026-12-01 00:00:00"))),
         fails=_then(_erase, _statement(_AGAIN.format("2024-06-01 00:00:00"))),
         vacuous=_nothing,
+    ),
+    "rights.recipients-are-told": Case(
+        passes=_then(_corrected, _restricted, _erase, _answered),
+        fails=_then(_text("kept.toml", "[recipients.provider]", "[recipients.public]"), _erase),
+        vacuous=_nothing,
+    ),
+    "rights.child-cases-name-nobody": Case(
+        passes=_child,
+        fails=_then(
+            _child,
+            _tampered(
+                "INSERT INTO case_person SELECT number, 0, 'email', '\\x00' FROM rights_case"
+            ),
+        ),
+        vacuous=_erase,
     ),
     "rights.isolated-is-unreadable": Case(
         passes=_erase,

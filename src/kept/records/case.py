@@ -41,7 +41,7 @@ from kept.records.case_steps import Steps, add_steps
 from kept.records.ids import new_id
 from kept.records.subject import Subjects
 from kept.terms.identifiers import Identifier
-from kept.terms.rights import RIGHTS
+from kept.terms.rights import ERASURE_GROUNDS, RIGHTS
 
 __all__ = [
     "DATASETS", "Case", "Cases", "Event", "State", "StepRecord", "StepState", "Words", "case_mac",
@@ -68,7 +68,7 @@ _SEAL: Final = b"\x01"
 _COLUMNS: Final = (
     'r.id, r.number, r."right", r.state, a.actor, a.name, a.role, r.override IS NOT NULL,'
     " r.evidence IS NOT NULL,"
-    " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete,"
+    " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete, r.ground,"
     " (SELECT json_agg(json_build_array(p.person, p.subject)) FROM case_subject p"
     " WHERE p.number = r.number)"
 )
@@ -210,6 +210,8 @@ class Cases(Steps):
                 "SELECT sealed FROM rights_case WHERE number = %s", (case.number,)
             ).fetchone()
             assert row is not None
+            if row[0] is None:  # struck out
+                return [[] for _ in range(case.people)]
             plain = self._vault.unseal(case.key_subject, _CLASS, row[0], b"people", connection=c)
         return [[Identifier(kind, value) for kind, value in one] for one in json.loads(plain)]
 
@@ -372,6 +374,27 @@ class Cases(Steps):
                 c, case.number, [case.state], actor, self._said(c, case.number, reason), now
             )
             return self._get(c, "r.number = %s", (case.number,))[0]
+
+    def on_ground(self, case: Case, ground: str, *, connection: Connection) -> Case:
+        """Record on which ground an erasure is asked for. UsageError for another than before."""
+        if ground not in ERASURE_GROUNDS:
+            words = "; ".join(f"{key}: {why}" for key, why in ERASURE_GROUNDS.items())
+            raise UsageError("there is no such ground for an erasure", expected=words)
+        if case.right != "erasure":
+            raise UsageError("only an erasure is asked for on a ground", met=case.right)
+        done = connection.execute(
+            "UPDATE rights_case SET ground = %s WHERE number = %s AND coalesce(ground, %s) = %s"
+            " AND (ground IS NOT NULL OR state = ANY(%s))",
+            (ground, case.number, ground, ground, [State.RECEIVED, State.ACKNOWLEDGED,
+             State.IDENTIFIED, State.PLANNED]),
+        ).rowcount  # fmt: skip
+        if not done:
+            raise UsageError(
+                f"case {case.id} was opened or begun on another ground",
+                expected=case.ground or "none",
+                fix="leave --ground out, or open a new case",
+            )
+        return self._get(connection, "r.number = %s", (case.number,))[0]
 
     def same_person(
         self,
@@ -718,11 +741,12 @@ def _named(number: int, people: Sequence[Sequence[Identifier]]) -> tuple[int, st
 
 def _case(row: tuple[Any, ...]) -> Case:
     subjects: list[set[int]] = [set() for _ in range(row[9])]
-    for person, subject in row[14] or ():
+    for person, subject in row[15] or ():
         subjects[person].add(subject)
     return Case(
         id=row[0], number=row[1], right=row[2], state=State(row[3]), actor=Actor(*row[4:7]),
         override=row[7], evidence=row[8], people=row[9],
         subjects=tuple(tuple(sorted(one)) for one in subjects),
         opened_at=row[10], changed_at=row[11], closed_at=row[12], complete=row[13],
+        ground=row[14],
     )  # fmt: skip

@@ -19,61 +19,28 @@ called read back, because nothing was.
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
 import json
-import smtplib
-import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from email.message import EmailMessage
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
 from kept.datamap.map import Dataset
-from kept.errors import ConfigError, NotAble, Pending, StoreError, StoreUnreachable
+from kept.errors import ConfigError, NotAble, Pending, StoreError
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Action, Counts, Obstacle, Word
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
 from kept.model.values import Value, coerce
-from kept.stores.base import Session
-from kept.stores.tasks import (
-    Answered,
-    Outcome,
-    Served,
-    Task,
-    TaskFolder,
-    people_of,
-    refused,
-    spoken,
-    task_id,
-)
-
-_TIMEOUT: Final = 30.0
-_ASKS: Final[Mapping[Action, tuple[str, str]]] = {
-    Action.READ: (
-        "Access",
-        "Please send us a copy of everything that you hold about the following in",
-    ),
-    Action.DELETE: (
-        "Erasure",
-        "Please erase everything that you hold about the following, copies too, in",
-    ),
-    Action.OVERWRITE: (
-        "Erasure",
-        "Please empty every field that tells who is meant, and leave the rest, in",
-    ),
-}
+from kept.stores.base import Session, Store
+from kept.stores.letters import SETTINGS, Mailbox, letter
+from kept.stores.tasks import Outcome, Task, people_of, spoken, task_id
 
 
-class MailboxStore(Served):
+class MailboxStore(Mailbox, Store):
     """The people behind an address. Each dataset is keyed by one text field of Kept's own."""
 
     abilities = Abilities(grain="item", reads_back=False, word=True)
-    settings = frozenset(("to", "from", "user", "password", "days", "remind", "ca"))
+    settings = SETTINGS
 
     def __init__(
         self,
@@ -83,15 +50,10 @@ class MailboxStore(Served):
         *,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(system, mapped)
-        given = {"directory": Path(), "days": 14, "remind": 7, **(options or {})}
-        for name in ("days", "remind"):
-            if type(given[name]) is not int or given[name] < 1:
-                raise ConfigError(f"`{name}` of [systems.{system}] is a number of days")
-        self._days, self._remind = int(given["days"]), int(given["remind"])
-        self._post = _Post(system, url, given) if "://" in url else None
-        directory = Path(given["directory"])
-        self.folder = TaskFolder(directory / (f"state/{system}" if self._post else url))
+        Store.__init__(self, system, mapped)
+        given = dict(options or {})
+        tasks = Path(given.get("directory", "")) / (f"state/{system}" if "://" in url else url)
+        Mailbox.__init__(self, system, f"systems.{system}", url or ".", given, tasks)
         for dataset in self.mapped.values():
             _fitting(system, dataset)
 
@@ -116,47 +78,6 @@ class MailboxStore(Served):
         id_ = task_id(case, known.name, action)
         fields = tuple(n for n in change.assign or () if n not in known.key)
         return Task(id_, case, self.system, known.name, action, people_of(keys), fields)
-
-    # ------------------------------------------------------------ tasks
-
-    def tasks(self) -> list[Task]:
-        """All tasks, oldest first."""
-        return self.folder.all()
-
-    def deliver(self, now: dt.datetime) -> list[Task]:
-        """Send the letters that wait and reminders; a letter that went is never sent again.
-
-        Should the machine stop between the two, it goes twice, under the same Message-ID.
-        """
-        sent = []
-        for task in self.folder.all():
-            if not task.open or (task.answer is not None and task.asked is not None):
-                continue
-            last = task.reminded[-1] if task.reminded else task.due
-            if task.asked is None:
-                due = now + dt.timedelta(days=self._days)
-                went = replace(task, asked=now, due=due)
-            elif last is not None and now >= last + dt.timedelta(
-                days=self._remind if task.reminded else 0
-            ):
-                went = replace(task, reminded=(*task.reminded, now))
-            else:
-                continue
-            lines = letter(went, now)
-            if self._post is not None:
-                self._post.send(went, lines)
-            else:
-                self.folder.write(f"{task.id}.txt", "\n".join(lines) + "\n")
-            self.folder.put(went)
-            sent.append(went)
-        return sent
-
-    def answer(self, id_: str, answer: Answered) -> Task:
-        """Record what a person says became of a task."""
-        task = self.folder.get(id_)
-        refused(task, answer)
-        assert task is not None
-        return self.folder.settle(task, answer)
 
     def settle(self, mark: str) -> None:
         """The case is complete: what was handed in for it goes."""
@@ -306,107 +227,6 @@ def said(task: Task | None) -> Word:
             return Word(
                 False, f"they say that they cannot; why stands with the task {task.id} of {when}"
             )
-
-
-def letter(task: Task, now: dt.datetime | None) -> list[str]:
-    """The letter of a task, or its reminder, line by line."""
-    _, please = _ASKS[task.action]
-    lines = []
-    if task.reminded and task.asked is not None:
-        lines += [f"We asked you on {task.asked:%Y-%m-%d} and have no answer yet.", ""]
-    lines += [f"{please} `{task.dataset}`:", ""]
-    for number, person in enumerate(task.people, 1):
-        lines.append(f"  Person {number}")
-        lines += [f"    {spoken(field)}: {spoken(value)}" for field, value in person]
-    if task.action is Action.OVERWRITE and task.fields:
-        lines += ["", f"The fields are: {', '.join(task.fields)}."]
-    if task.action is Action.READ:
-        fields = ", ".join(task.fields)
-        lines += ["", f"As far as you hold it: {fields}. A JSON list of rows is easiest for us."]
-    lines += ["", "Please answer with the number below, and say one of:", ""]
-    lines += ["  done", "  nothing found", "  cannot, because ...", ""]
-    if task.due is not None:
-        lines.append(f"Please answer by {task.due:%Y-%m-%d}. Keep this letter no longer than that.")
-    lines.append(f"Number: {task.id}")
-    return lines
-
-
-class _Post:
-    """The way out by SMTP: encrypted, or to this very machine."""
-
-    def __init__(self, system: str, url: str, given: Mapping[str, Any]) -> None:
-        parts = urlsplit(url)
-        self._system = system
-        try:
-            port: int | None = parts.port or 0
-        except ValueError:
-            port = None
-        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and not parts.password
-        if not usable or parts.hostname is None or port is None:
-            raise ConfigError(
-                f"the `url` of [systems.{system}] is no mail server",
-                expected="smtp://host:587 (STARTTLS), smtps://host, or a folder for the letters",
-                fix='mend it in kept.toml; a password is written as `password = "env:NAME"`',
-            )
-        for name in ("to", "from"):
-            address = given.get(name)
-            if not isinstance(address, str) or "@" not in address or not address.isprintable():
-                raise ConfigError(
-                    f"[systems.{system}] does not say whose address stands under `{name}`",
-                    expected=f'{name} = "name@example.org"',
-                )
-        self._secure = parts.scheme == "smtps"
-        self._host, self._port = parts.hostname, port or (465 if self._secure else 587)
-        self._to, self._from = str(given["to"]), str(given["from"])
-        self._user, self._password = given.get("user"), given.get("password")
-        ca = given.get("ca")
-        self._ca = str(Path(given["directory"]) / ca) if ca else None
-
-    def send(self, task: Task, lines: Sequence[str]) -> None:
-        """Hand one letter to the mail server. StoreUnreachable, without its words."""
-        message = EmailMessage()
-        again = "Reminder: " if task.reminded else ""
-        # No identifier in the subject: it travels and is shown in more places than the letter.
-        message["Subject"] = f"{again}{_ASKS[task.action][0]} request {task.id}"
-        message["From"], message["To"] = self._from, self._to
-        turn = len(task.reminded)
-        message["Message-ID"] = f"<{task.id}.{turn}@{self._from.rpartition('@')[2]}>"
-        message["Auto-Submitted"] = "auto-generated"
-        if task.asked is not None:
-            message["Date"] = task.reminded[-1] if task.reminded else task.asked
-        message.set_content("\n".join(lines) + "\n", cte="base64")
-        try:
-            with self._open() as server:
-                if self._user:
-                    server.login(str(self._user), str(self._password or ""))
-                server.send_message(message)
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            raise StoreUnreachable(
-                f"the letters of `{self._system}` could not be sent",
-                met=type(error).__name__,
-                fix="see the mail server and the settings of the system, then `kept task send`",
-            ) from None
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[smtplib.SMTP]:
-        context = ssl.create_default_context(cafile=self._ca)
-        if self._secure:
-            with smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT, context=context) as s:
-                yield s
-            return
-        with smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT) as s:
-            s.ehlo()
-            if s.has_extn("starttls") or not _here(self._host):
-                s.starttls(context=context)  # raises where the server cannot
-                s.ehlo()
-            yield s
-
-
-def _here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _fitting(system: str, dataset: Dataset) -> None:

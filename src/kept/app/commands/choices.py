@@ -26,6 +26,7 @@ from kept.app.commands.rights import (
     SamePerson,
     group,
     others_open,
+    recipients_told,
     request_of,
     step_table,
 )
@@ -180,6 +181,7 @@ def restrict_command(
             )
             return several.carry(carry) if yes else several.only_opened()
         answer = act(controller, request, ground, acting.moment, but=but or (), region=region)
+        controller.deliver(acting.moment)
         controller.ledger.checkpoint(acting.moment)
         given = ("--ground", ground, *asked("--but", but))
         to_do = _go_on(controller, answer, common, given)
@@ -187,7 +189,8 @@ def restrict_command(
     words = _words(answer, "restriction", others)
     words += [
         "What is stored stays stored, also where a law asks for it; what stops is every other use"
-        " of it (GDPR Art. 18(2))."
+        " of it (GDPR Art. 18(2)).",
+        *recipients_told(answer.told),
     ]
     if not answer.executed:
         words += to_do
@@ -285,12 +288,14 @@ def withdraw_command(
             answer = withdraw(controller, request, purpose or (), now, region=region, erase=erase)
         else:
             answer = preview_withdrawal(controller, request, purpose or (), now, region=region)
+        controller.deliver(now)
         controller.ledger.checkpoint(now)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
         others = also_open(controller, answer.case)
     words = [
         *_words(answer, "withdrawal of consent", others),
         *statements(answer.statements, show=show),
+        *recipients_told(answer.told),
     ]
     if not answer.executed:
         words += to_do

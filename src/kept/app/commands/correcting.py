@@ -20,6 +20,7 @@ from kept.app.commands.rights import (
     group,
     modes_of,
     others_open,
+    recipients_told,
     request_of,
     step_table,
 )
@@ -136,6 +137,7 @@ def rectify_command(
                 answer = preview_rectification(
                     controller, request, at or "", right or "", now, was=was
                 )
+            controller.deliver(now)
         controller.ledger.checkpoint(now)
         others = also_open(controller, answer.case)
         one = controller.cases.get(answer.case)
@@ -153,6 +155,7 @@ def rectify_command(
         *(f"Note: {w}" for w in answer.warnings),
         *problems(answer.steps),
         *statements(answer.statements, show=show),
+        *recipients_told(answer.told),
     ]
     go_on = common.next("rights", "rectify", "--case", answer.case, "--yes")
     planned = common.next("rights", "rectify", "--case", answer.case, "--at", at or "")
@@ -180,6 +183,7 @@ def _again(yes: bool, acting: Acting, common: Common) -> int:
         answers = []
         if yes and met:
             answers = correct_again(controller, now, actor=acting.actor, role=acting.role)
+            controller.deliver(now)
             controller.ledger.checkpoint(now)
         left = list(undone(controller)) if yes else met
     document = {

@@ -45,11 +45,13 @@ from kept.duties.rights import EraseAnswer, Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
+from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
 from kept.records.case import Case
+from kept.terms.rights import ERASURE_GROUNDS
 
 group = App(
     name="rights", help="Answer a person: what is held of her, and what she decides about it."
@@ -100,6 +102,7 @@ def register(app: App) -> None:
 def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting, same_person: str | None = None, people: Path | None = None,
+    ground: str | None = None,
 ) -> Request:  # fmt: skip
     """The request that the options of a command of this group make."""
     named = person(identity, file)
@@ -124,7 +127,7 @@ def request_of(
     return Request(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
-        said(same_person, "--same-person"),
+        said(same_person, "--same-person"), ground,
     )  # fmt: skip
 
 
@@ -211,6 +214,11 @@ def erase_command(
     evidence: Evidence = None,
     case: CaseId = None,
     same_person: SamePerson = None,
+    ground: Annotated[
+        str | None,
+        Parameter(help=f"why it is asked for: {', '.join(ERASURE_GROUNDS)} (GDPR Art. 17(1));"
+                  " child: only a law keeps anything, and the case forgets whom it was about"),
+    ] = None,
     people: People = None,
     batch: Batch = SIZE,
     show: Annotated[
@@ -234,8 +242,10 @@ def erase_command(
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people
+        identity, identity_file, override, evidence, case, acting, same_person, people, ground
     )
+    if ground is not None and people is not None:
+        raise UsageError("a ground is that of one person", fix="leave out --ground or --people")
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
         guessed = drafts(controller.datamap)
@@ -284,6 +294,7 @@ def erase_command(
                 f"{system}: {many(len(lines), 'statement')} for a person to carry out; add --show"
                 " to print them (they hold row keys)."
             )
+    words += recipients_told(answer.told)
     if not answer.executed:
         words += [*briefly(slow), *to_do, *below.words()]
     elif answer.complete:
@@ -300,7 +311,7 @@ def erase_command(
         words.append(f"Her keys: {answer.keys}.")
         words += below.words()
     else:
-        words += ["Not complete.", *to_do]
+        words += ["Not complete.", *(_waiting(common, answer) or to_do)]
     words += _handed(answer.packages)
     words += waits
     say.result(document, [words[0], *others_open(others), *words[1:]])
@@ -321,6 +332,25 @@ def _handed(days: Sequence[dt.date]) -> list[str]:
         f"{len(days)} {was} handed out to her before, on {when}. The organisation cannot fetch"
         f" {'it' if len(days) == 1 else 'them'} back; whoever has"
         f" {'it' if len(days) == 1 else 'one'} keeps what is in it. Say so in the answer to her."
+    ]
+
+
+def recipients_told(told: Sequence[Informed]) -> list[str]:
+    """Who had her data, and how each stands (GDPR Art. 19)."""
+    if not told:
+        return []
+    return ["Who had her data from us:", *(f"  {one.words}" for one in told), ""]
+
+
+def _waiting(common: Common, answer: EraseAnswer) -> list[str]:
+    """How the case of a child goes on of which all rows are gone; [] for any other."""
+    noted = any(one.noted for one in answer.told)
+    if not noted or answer.unreached or not all(s.settled for s in answer.steps):
+        return []
+    again = common.next("rights", "erase", "--case", answer.case, "--yes")
+    return [
+        "All rows are gone. The case of a child is over when everybody named above has answered;"
+        f" then: {again}"
     ]
 
 

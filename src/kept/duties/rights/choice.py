@@ -14,6 +14,7 @@ from kept.controller import Controller, Place
 from kept.decide.effects import Effect, effects
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import Ambiguous, doubts, refuse_several
+from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import searched, step_document
 from kept.errors import UsageError
 from kept.model.plan import StepResult
@@ -76,7 +77,8 @@ class ChoiceAnswer:
     `stops` and `goes_on` hold activities of the register; `weighed` those that stopped until it
     is decided whose interest prevails. `goes_on` names what is done with data that she has in
     the mapped systems. `due` are steps for data that nothing may be done with any more.
-    `complete` False while something is left to do, with this case or with a system.
+    `complete` False while something is left to do, with this case or with a system. `told`: who
+    had data that is restricted now, and how each stands.
     """
 
     case: str
@@ -91,6 +93,7 @@ class ChoiceAnswer:
     unreached: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    told: tuple[Informed, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no identifier and no value of a row."""
@@ -107,6 +110,7 @@ class ChoiceAnswer:
             "unreached": [{"store": s, "why": why} for s, why in self.unreached],
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
+            "told": [one.document() for one in self.told],
         }
 
 

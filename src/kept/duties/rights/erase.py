@@ -17,10 +17,13 @@ from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
+from kept.duties.rights import recipients
+from kept.duties.rights.child import forget
 from kept.duties.rights.ends import ends
 from kept.duties.rights.free_text import theirs
 from kept.duties.rights.planning import (
     ask_again,
+    binding,
     draw_up,
     keep,
     met_again,
@@ -28,6 +31,7 @@ from kept.duties.rights.planning import (
     still_known,
     subjects_of,
 )
+from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import (
     REPEATED,
     Request,
@@ -44,7 +48,9 @@ from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
 from kept.records.handed import handed
+from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
+from kept.terms.rights import CHILD
 
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
@@ -59,7 +65,7 @@ class EraseAnswer:
     copy of her shredded keys is of no use any more; None before the case is complete, and
     where Kept had no key of hers (`keys` says which). `appeared`: rows of hers were met again
     after all steps were done. `packages`: the days on which packages were handed out to her
-    before; what is in them no erasure reaches.
+    before; what is in them no erasure reaches. `told`: who had her data, and how each stands.
     """
 
     case: str
@@ -72,6 +78,7 @@ class EraseAnswer:
     physical: dt.date | None = None
     appeared: bool = False
     packages: tuple[dt.date, ...] = ()
+    told: tuple[Informed, ...] = ()
 
     @property
     def keys(self) -> str | None:
@@ -96,6 +103,7 @@ class EraseAnswer:
             "keys": self.keys,
             "keys_gone_for_good_on": self.physical.isoformat() if self.physical else None,
             "packages_handed_out": [day.isoformat() for day in self.packages],
+            "told": [one.document() for one in self.told],
         }
 
 
@@ -103,7 +111,7 @@ def preview(controller: Controller, request: Request, now: dt.datetime) -> Erase
     """Open a case and show what would happen; nothing is written into any system."""
     case, _, people = open_case(controller, "erasure", request, now)
     if case.state is State.CLOSED:
-        return _reminded(controller, people, _closed(controller, case))
+        return _reminded(controller, people, _closed(controller, case, now))
     if case.state in _BEGUN:
         known = sought(controller, case, people).known
         answer = _shown(controller, case, _sealed(controller, case), executed=True)
@@ -118,7 +126,7 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
     require_known_asker(case)
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
-            return _reminded(controller, people, _closed(controller, case))
+            return _reminded(controller, people, _closed(controller, case, now))
         if case.state in _BEGUN:
             known = sought(controller, case, people).known
             with controller.cases.person_alone(known):
@@ -212,7 +220,7 @@ def _refuse_held(
     hers = list(subjects_of(controller, case, known))
     texts = [s for s in left if s.action is Action.REDACT]
     for hold in controller.holds.all(now):
-        if hold.placed_at < sealed or hold.id in counted:
+        if hold.placed_at < sealed or hold.id in counted or not binding(case, hold):
             continue
         if hold.subject is None or hold.subject in hers:
             late = any(hold.covers(s.system, s.dataset) for s in left)
@@ -343,12 +351,20 @@ def _carry_out(
             for place, rows in sorted(met.items())
         )
         complete = not met and not away
+    gone = recipients.given(controller, recipients.went(made, results) if complete else {})
+    known = sought(controller, case, people).known if gone or case.ground == CHILD else []
+    to_tell = recipients.messages(gone, known)
+    later = recipients.given(controller, recipients.meant(made)) if not complete else {}
     nowhere = not searched(controller, people)
     ended = ends(controller, made, results, unreached=bool(unreached), nowhere=nowhere, came=came)
     physical = None
     with controller.database.connection() as connection:
         entries: list[Entry] = []
         with connection.pipeline():
+            recipients.note(controller, case, Notice.ERASED, to_tell, now, connection)
+            if complete and case.ground == CHILD:
+                # A child's case is not over before everybody who had the data has answered.
+                complete = not controller.recipients.waiting(case, connection=connection)
             if complete:
                 physical, entries = _shred(controller, case, made, now, connection)
             case = controller.cases.finish(
@@ -376,6 +392,8 @@ def _carry_out(
         controller.ledger.append_in(connection, entries)
     if complete:
         controller.settle(case.id)
+        if case.ground == CHILD:
+            forget(controller, case, known, now)
     return EraseAnswer(
         case.id,
         True,
@@ -386,6 +404,7 @@ def _carry_out(
         {o.system: o.statements for o in outcomes if o.statements},
         physical,
         bool(met),
+        told=recipients.informed(controller, case, later),
     )
 
 
@@ -479,11 +498,20 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
             None,
         )
         steps.append(StepResult(s.system, s.dataset, s.action, counts, False, s.reason, problem))
-    return EraseAnswer(case.id, executed, False, tuple(steps), made.unreached, made.warnings)
+    later = recipients.given(controller, recipients.meant(made))
+    return EraseAnswer(
+        case.id, executed, False, tuple(steps), made.unreached, made.warnings,
+        told=recipients.informed(controller, case, later),
+    )  # fmt: skip
 
 
-def _closed(controller: Controller, case: Case) -> EraseAnswer:
+def _closed(controller: Controller, case: Case, now: dt.datetime) -> EraseAnswer:
     """A case that is done already, from its record."""
+    if case.complete and case.ground == CHILD:
+        # Where a machine stopped between the end and this: there is still somebody to forget.
+        known = sought(controller, case, controller.cases.identifiers(case)).known
+        if any(known):
+            forget(controller, case, known, now)
     steps = tuple(r.result() for r in controller.cases.steps(case))
     days = [
         dt.date.fromisoformat(entry.body["dies"])
@@ -491,4 +519,7 @@ def _closed(controller: Controller, case: Case) -> EraseAnswer:
         if entry.body.get("case") == case.id
     ]
     day = days[0] if days else None
-    return EraseAnswer(case.id, True, bool(case.complete), steps, (), (REPEATED,), physical=day)
+    return EraseAnswer(
+        case.id, True, bool(case.complete), steps, (), (REPEATED,), physical=day,
+        told=recipients.informed(controller, case),
+    )  # fmt: skip

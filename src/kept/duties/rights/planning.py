@@ -16,6 +16,7 @@ from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights import anonymity, free_text
+from kept.duties.rights.child import sealing
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import doubts, refuse_several
 from kept.duties.rights.request import refilled, refuse_mixed
@@ -25,7 +26,9 @@ from kept.model.plan import Action, Plan, Step
 from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case
+from kept.records.hold import Hold
 from kept.terms.identifiers import Identifier
+from kept.terms.rights import CHILD
 
 #: Under these names is sealed by what she is looked for again, at the end and in a system that
 #: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
@@ -76,12 +79,14 @@ def draw_up(
     laws = due.laws(bundle.retention)
     known = known_by(people, controller, found)
     subjects = subjects_of(controller, case, known)
-    every = controller.holds.all(now)
-    holds = [h for h in every if h.subject is None or h.subject in subjects]
+    standing = [h for h in controller.holds.all(now) if binding(case, h)]
+    holds = [h for h in standing if h.subject is None or h.subject in subjects]
     datamap = controller.realised({system for system, _ in found})
+    if case.ground == CHILD:
+        datamap = sealing(datamap)
     foreign = controller.foreign_keys()
     # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
-    before = due.standing(stayed.held, {h.id for h in every})
+    before = due.standing(stayed.held, {h.id for h in standing})
     places = [(h.system, h.dataset) for h in holds] + list(before)
     asked = ties.questions(datamap, found, laws, places, foreign, located.hidden)
     dates, tied = controller.answer(asked)
@@ -105,6 +110,11 @@ def draw_up(
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))
     made = free_text.redacted(controller, made, about or people, found, now)
     return made, known, located.values
+
+
+def binding(case: Case, hold: Hold) -> bool:
+    """Whether a hold keeps rows from this erasure. From that of a child only a law does."""
+    return case.ground != CHILD or hold.law is not None
 
 
 def subjects_of(

@@ -18,11 +18,12 @@ from kept.controller import Controller, Located, Place
 from kept.database import Connection
 from kept.datamap.map import Dataset, Field
 from kept.decide import correct, due, ties
-from kept.duties.rights import carry
+from kept.duties.rights import carry, recipients
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.planning import known_by, subjects_of
+from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import (
     REPEATED,
     Request,
@@ -38,7 +39,9 @@ from kept.model.values import Value, coerce, fold, normal
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
+from kept.records.recipient import Message
 from kept.records.subject import LINKING
+from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
@@ -53,6 +56,7 @@ class RectifyAnswer:
     `executed` False: nothing was written. `complete` False while a system could not be asked, a
     step was not read back, or nothing was found to put right. `fields` are those that the steps
     are about, in their order; empty where that is not known any more (the case was closed before).
+    `told`: who had the value, and how each stands.
     """
 
     case: str
@@ -63,6 +67,7 @@ class RectifyAnswer:
     warnings: tuple[str, ...]
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
+    told: tuple[Informed, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no value, neither the wrong one nor the right."""
@@ -78,6 +83,7 @@ class RectifyAnswer:
             "unreached": [{"store": s, "why": why} for s, why in self.unreached],
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
+            "told": [one.document() for one in self.told],
         }
 
 
@@ -108,6 +114,7 @@ def preview_rectification(
     return RectifyAnswer(
             case.id, False, False, carry.shown(made), made.unreached, made.warnings,
             fields=_fields(made),
+            told=recipients.informed(controller, case, _had(controller, made, wanted)),
         )  # fmt: skip
 
 
@@ -156,15 +163,39 @@ def rectify(
         complete = carried.done and not made.unreached and bool(made.steps)
         complete = complete and searched(controller, people)
         case = controller.cases.get(case.id)
+        whom = _had(controller, made, wanted)
+        messages = _messages(controller, people, found, wanted, whom) if complete else {}
         with controller.database.connection() as connection:
+            recipients.note(controller, case, Notice.CORRECTED, messages, now, connection)
             if complete:
                 entry = carry.closed(case, made, carried, now, complete=True)
                 controller.ledger.append_in(connection, [entry])
             controller.cases.finish(case, complete, actor, now, connection=connection)
         return RectifyAnswer(
             case.id, True, complete, carried.steps, made.unreached, made.warnings,
-            carried.statements, _fields(made),
+            carried.statements, _fields(made), recipients.informed(controller, case, whom),
         )  # fmt: skip
+
+
+def _had(controller: Controller, made: Plan, wanted: _Wanted) -> dict[str, recipients.Given]:
+    """Who had the value that is put right."""
+    item = controller.datamap.dataset(*wanted.place).fields[wanted.field]
+    return recipients.given(controller, recipients.meant(made), item.category)
+
+
+def _messages(
+    controller: Controller, people: Sequence[Sequence[Identifier]],
+    found: Mapping[Place, KeyTable], wanted: _Wanted, whom: Mapping[str, recipients.Given],
+) -> dict[str, Message]:  # fmt: skip
+    """What they are told: by what they know her, and what is right."""
+    item = controller.datamap.dataset(*wanted.place).fields[wanted.field]
+    label = controller.bundle.vocabulary.categories[str(item.category)].label
+    known = known_by(people, controller, found)
+    if item.identifies and wanted.wrong is not None:
+        # They know her by what was wrong; what is right they are told beside it.
+        before = Identifier(item.identifies, str(wanted.wrong))
+        known = [[before, *(i for i in one if i.value != str(wanted.right))] for one in known]
+    return recipients.messages(whom, known, (f"right: {label}", str(wanted.right)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,7 +501,8 @@ def _closed(controller: Controller, case: Case) -> RectifyAnswer:
     if not case.complete:
         raise _ended(case)
     steps = tuple(r.result() for r in controller.cases.steps(case))
-    return RectifyAnswer(case.id, True, True, steps, (), (REPEATED,))
+    told = recipients.informed(controller, case)
+    return RectifyAnswer(case.id, True, True, steps, (), (REPEATED,), told=told)
 
 
 def _ended(case: Case) -> UsageError:

@@ -41,7 +41,7 @@ class Request:
 
     `override` is the reason for which evidence of who asks was left out; `case` names a
     case that was opened before. `same_person` is the reason why records that name different
-    people are held to be hers all the same.
+    people are held to be hers all the same. `ground` is why an erasure is asked for.
     """
 
     people: tuple[tuple[Identifier, ...], ...]
@@ -51,6 +51,7 @@ class Request:
     evidence: str | None = None
     case: str | None = None
     same_person: str | None = None
+    ground: str | None = None
 
 
 def open_case(
@@ -94,6 +95,8 @@ def open_case(
                     [_overridden(controller, case.id, right, request.override, actor, now)],
                 )
             _settled(controller, case, request, actor, now, connection)
+            if request.ground is not None:
+                case = controller.cases.on_ground(case, request.ground, connection=connection)
         return case, actor, covering(controller, case, named)
     if not request.people or not all(request.people):
         raise UsageError(
@@ -107,6 +110,8 @@ def open_case(
             right, request.people, actor, request.override, now,
             evidence=request.evidence, connection=connection,
         )  # fmt: skip
+        if request.ground is not None:
+            case = controller.cases.on_ground(case, request.ground, connection=connection)
         controller.ledger.append_in(
             connection, begun(controller, case, actor, now, override=request.override)
         )
@@ -151,6 +156,7 @@ def begun(
         "actor": name(actor.role),
         # That there is evidence; what it says stays in the case.
         **({"verified": "evidence"} if case.evidence else {}),
+        **({"ground": name(case.ground)} if case.ground else {}),
     }
     opened = Entry("case.opened", now, body)
     if not override:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from kept.controller import Controller
+from kept.duties.rights import recipients
 from kept.duties.rights.choice import (
     ChoiceAnswer,
     Whom,
@@ -38,6 +39,7 @@ from kept.ledger.entry import Entry, name
 from kept.model.select import KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
+from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
 #: Why she asks, as the law lists it (GDPR Art. 18(1)), in words for people.
@@ -93,6 +95,9 @@ def restrict(
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now)
         case = _record(controller, case, her, people, ground, but, actor, now)
+        messages = recipients.messages(_had(controller, her), [her.identifiers])
+        with controller.database.connection() as connection:
+            recipients.note(controller, case, Notice.RESTRICTED, messages, now, connection)
         held = held_at_the_door(controller, people, [_FACT], now)
         # Not complete as a case: it ends when the restriction does.
         case = controller.cases.finish(case, False, actor, now)
@@ -264,4 +269,10 @@ def _answer(
         case.id, "restriction", executed, complete, case.state.value,
         tuple(sorted(stops)), (), tuple(sorted(going)), (),
         her.unreached, her.warnings,
+        told=recipients.informed(controller, case, _had(controller, her)),
     )  # fmt: skip
+
+
+def _had(controller: Controller, her: Whom) -> dict[str, recipients.Given]:
+    """Who had her data: a choice is that of one person."""
+    return recipients.given(controller, {place: {0} for place in her.rows})
