@@ -10,6 +10,8 @@ import contextlib
 import datetime as dt
 import http.server
 import re
+import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -291,6 +293,28 @@ _AGAIN = "INSERT INTO note VALUES (77, ' Ana@Example.org', 'again', '{}')"
 #: The archive says what was never published.
 _FORGED = 'UPDATE policy_version SET units = \'[["text", "We sell all your data"]]\''
 
+#: What nobody can measure of a place on a drive, and how a person vouches for it.
+_VOUCHED = 'encryption = {by = "Jo", date = 2026-01-31, expires = 2026-12-31, how = "LUKS"}'
+
+
+def _safe(world: Path) -> None:
+    """Everything that the register of places asks for is there, and the files are closed."""
+    world.chmod(0o700)
+    edit(
+        world / "kept.toml",
+        "[systems.shop]\n",
+        f'[own]\ncountry = "DE"\nowner = "Jo"\ndeclared = {{{_VOUCHED}}}\n\n'
+        f'[systems.shop]\nowner = "Sales"\ndeclared = {{{_VOUCHED}}}\n',
+    )
+
+
+def _without_systems(world: Path) -> None:
+    _safe(world)
+    text = (world / "kept.toml").read_text("utf-8")
+    (world / "kept.toml").write_text(text.partition("[systems.shop]")[0], "utf-8")
+    (world / "shop.sqlite").unlink()
+
+
 CASES: dict[str, Case] = {
     "publication.version-is-dated": Case(
         passes=_publish,
@@ -427,6 +451,11 @@ CASES: dict[str, Case] = {
                 " || '{\"looked_at\": 999}'"
             ),
         ),
+    ),
+    "security.stores-are-closed": Case(
+        passes=_safe,
+        fails=_then(_safe, lambda world: (world / "shop.sqlite").rename(world / "gone")),
+        vacuous=_without_systems,
     ),
     "ledger.is-whole": Case(
         passes=_decide,
@@ -774,6 +803,63 @@ def test_an_older_run_does_not_stand_in_for_one_that_was_taken_away(world: Path,
     assert any(words in f.words for f in met.findings)
     _prove(world)
     assert _run(world, "evidence.every-clause-has-a-trail").outcome is Outcome.PASS
+
+
+def _copied(name: str) -> Prepare:
+    def copy(world: Path) -> None:
+        shutil.copy(world / "shop.sqlite", world / name)
+
+    return copy
+
+
+def _open_to_all(world: Path) -> None:
+    """Everybody finds the way to the directory, and may read the shop."""
+    (world / "shop.sqlite").chmod(0o644)
+    for directory in (world, *world.parents):
+        mode = stat.S_IMODE(directory.stat().st_mode)
+        if not mode & stat.S_IXOTH:
+            directory.chmod(mode | stat.S_IXOTH)
+
+
+#: What is amiss with a place, and what is said of it.
+PLACES: dict[str, tuple[Prepare, str, str]] = {
+    "no owner": (_text("kept.toml", 'owner = "Sales"\n', ""), "shop", "nothing says its owner"),
+    "no country": (_text("shop.yml", "country: US\n", ""), "shop", "nothing says its country"),
+    "no country of Kept": (
+        _text("kept.toml", 'country = "DE"\n', ""), "own", "nothing says its country",
+    ),
+    "no word": (
+        _text("kept.toml", f"declared = {{{_VOUCHED}}}\n\n", "\n"), "own",
+        "nobody vouches for it",
+    ),
+    "a word of old": (
+        _text("kept.toml", "expires = 2026-12-31", "expires = 2026-11-22"),
+        "own", "nobody vouches for it any more, or yet",
+    ),
+    "a word from tomorrow": (
+        _text("kept.toml", "date = 2026-01-31", "date = 2026-11-24"),
+        "own", "nobody vouches for it any more, or yet",
+    ),
+    "a copy beside it": (_copied("shop.bak"), "own", "`shop.bak`, which no system of the map is"),
+    "open to all": (_open_to_all, "shop", "every account of this machine can read"),
+    "the settings open to all": (_open_to_all, "own", "every account of this machine can read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(PLACES))
+def test_a_place_that_is_not_closed_is_named(world: Path, what: str) -> None:
+    amiss, system, words = PLACES[what]
+    _safe(world)
+    before = {p: stat.S_IMODE(p.stat().st_mode) for p in world.parents}
+    amiss(world)
+    try:
+        met = _run(world, "security.stores-are-closed")
+    finally:
+        for directory, mode in before.items():
+            if stat.S_IMODE(directory.stat().st_mode) != mode:
+                directory.chmod(mode)
+    assert met.outcome is Outcome.FAIL
+    assert any(f.where == system and words in f.words for f in met.findings), met.findings
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kept.model.plan import Mode
+from kept.model.safety import Declared
 from kept.model.values import Type
 from kept.terms.origins import Origin
 
@@ -131,7 +132,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A place where personal data lies. Without a store it is known but cannot be asked."""
+    """A place where personal data lies. Without a store it is known but cannot be asked.
+
+    `owner` answers for it; `declared` is what people vouch for of how safe it is.
+    """
 
     name: str
     mode: Mode = Mode.OBSERVE
@@ -140,6 +144,8 @@ class System:
     title: str | None = None
     country: str | None = None
     file: str = ""
+    owner: str | None = None
+    declared: tuple[Declared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,10 @@ from kept.errors import ConfigError, NotAble, Pending, StoreError, StoreUnreacha
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Action, Counts, Obstacle, Word
+from kept.model.safety import Measured, Safety
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
 from kept.model.values import Value, coerce
+from kept.stores import guarded
 from kept.stores.base import Session
 from kept.stores.tasks import (
     Answered,
@@ -102,6 +104,19 @@ class MailboxStore(Served):
     def session(self, *, write: bool = False) -> MailboxSession:
         """A handle; nobody is asked yet."""
         return MailboxSession(self, write)
+
+    def safety(self) -> Safety:
+        """The letters and the way they go; what the people have at home cannot be looked at."""
+        letters = [self.folder.directory, *self.folder.directory.glob("*")]
+        files = guarded.exposure(letters)
+        words = "the letters are Kept's alone; who reads their answers elsewhere cannot be told"
+        way = "encrypted mail, or to this machine" if self._post else "letters in a folder"
+        return Safety(
+            (
+                files if files.holds is False else Measured("exposure", None, words),
+                Measured("transport", True if self._post else None, way),
+            )
+        )
 
     def statements(self, changes: Sequence[Change]) -> list[str]:
         """The letters, for a person to send."""
