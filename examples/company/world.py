@@ -106,6 +106,7 @@ def prepare(directory: Path, port: int) -> tuple[World, bool]:
     """Make the databases and the deployment, or find them; whether they are new (and empty)."""
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
+    os.umask(0o077)  # what it writes is nobody else's to read
     admin = start(directory)
     with contextlib.suppress(FileNotFoundError):
         return load(directory), False

@@ -308,6 +308,31 @@ def _safe(world: Path) -> None:
     )
 
 
+_VISIT = """  visit:
+    title: Visits
+    key: [id]
+    retention: navigation
+    clock: at
+    activities: [improve-site]
+    fields:
+      id: {type: integer, nullable: false}
+      who: {category: identifier.cookie, identifies: cookie}
+      place: {category: navigation.ip, identifies: ip}
+      page: {category: navigation.pages}
+      at: {type: datetime}
+"""
+
+
+def _visits(world: Path) -> None:
+    """Visits by cookie and IP address, under names that say nothing."""
+    sql(world, "CREATE TABLE visit (id INTEGER PRIMARY KEY, who TEXT, place TEXT, page TEXT,"
+               " at TEXT)")  # fmt: skip
+    sql(world, "INSERT INTO visit VALUES (1, 'c0ffee-1', '192.0.2.7', '/', '2026-11-01 00:00:00'),"
+               " (2, 'c0ffee-2', '2001:db8::1', '/', '2026-11-01 00:00:00')")  # fmt: skip
+    with (world / "shop.yml").open("a", encoding="utf-8") as file:
+        file.write(_VISIT)
+
+
 def _without_systems(world: Path) -> None:
     _safe(world)
     text = (world / "kept.toml").read_text("utf-8")
@@ -456,6 +481,11 @@ CASES: dict[str, Case] = {
         passes=_safe,
         fails=_then(_safe, lambda world: (world / "shop.sqlite").rename(world / "gone")),
         vacuous=_without_systems,
+    ),
+    "navigation.traces-are-personal": Case(
+        passes=_visits,
+        fails=_then(_visits, _text("shop.yml", ", identifies: ip}", "}")),
+        vacuous=_nothing,
     ),
     "ledger.is-whole": Case(
         passes=_decide,
@@ -803,6 +833,64 @@ def test_an_older_run_does_not_stand_in_for_one_that_was_taken_away(world: Path,
     assert any(words in f.words for f in met.findings)
     _prove(world)
     assert _run(world, "evidence.every-clause-has-a-trail").outcome is Outcome.PASS
+
+
+_TRACES = "navigation.traces-are-personal"
+
+
+def _known_by(cookie: str) -> Prepare:
+    def link(world: Path) -> None:
+        with _opened(world) as controller:
+            ana = parse("email=ana@example.org")
+            who = controller.actors.of("Jo", "verifier", NOW)
+            one = parse(f"cookie={cookie}")
+            rights.identity.link(controller, one, ana, "verified", "she showed it", who, NOW)
+
+    return link
+
+
+#: What is amiss with a column of traces, and what is said of it.
+TRACES: dict[str, tuple[Prepare, str]] = {
+    "not personal": (
+        _text("shop.yml", "place: {category: navigation.ip, identifies: ip}", "place: text"),
+        "`place` holds IP addresses (by what it holds), and the map says that it is not personal",
+    ),
+    "a table that no map names": (
+        _then(_statement("CREATE TABLE raw (line INTEGER, at_host TEXT)"),
+              _statement("INSERT INTO raw VALUES (1, '198.51.100.9')")),
+        "`at_host` holds IP addresses (by what it holds), and no map names it",
+    ),
+    "by its name": (
+        _statement("ALTER TABLE customer ADD COLUMN lastDeviceId TEXT"),
+        "`lastDeviceId` holds device ids (by its name), and no map names it",
+    ),
+    "a known cookie": (
+        _then(_known_by("c0ffee-1"),
+              _text("shop.yml", "who: {category: identifier.cookie, identifies: cookie}",
+                    "who: {category: free-text}")),
+        "`who` holds ids of cookies or visitors (by what it holds), and nobody is found by it",
+    ),
+    "by its category": (
+        _text("shop.yml", "identifier.cookie, identifies: cookie", "cookie"),
+        "`who` holds ids of cookies or visitors (by its category), and nobody is found by it",
+    ),
+    "no activity": (
+        _text("shop.yml", "    activities: [improve-site]\n", ""), "serves no activity",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(TRACES))
+def test_a_trace_outside_the_rules_is_named(world: Path, what: str) -> None:
+    amiss, words = TRACES[what]
+    _visits(world)
+    assert _run(world, _TRACES).outcome is Outcome.PASS
+    amiss(world)
+    met = _run(world, _TRACES)
+    assert met.outcome is Outcome.FAIL
+    assert any(words in f.words for f in met.findings), met.findings
+    said = repr(met.findings)
+    assert not any(one in said for one in ("192.0.2", "198.51", "2001:db8", "c0ffee"))
 
 
 def _copied(name: str) -> Prepare:

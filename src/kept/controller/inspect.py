@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -20,7 +21,7 @@ from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner
 from kept.datamap.reach import Place
 from kept.datamap.searches import searches
 from kept.errors import IdentifierError, StoreError, StoreUnreachable
-from kept.model.predicate import And, In, IsNull, Not, Predicate
+from kept.model.predicate import And, In, IsNull, Not, Or, Predicate
 from kept.model.select import KeyTable, Select, by_key
 from kept.model.values import Value, coerce, normal
 from kept.records.declared import SYSTEM
@@ -172,6 +173,31 @@ class Inspector:
                 at, key = batch.columns.index(field), [batch.columns.index(k) for k in keys.fields]
                 found |= {tuple(r[i] for i in key) for r in batch.rows if meant(r[at])}
         return len(found)
+
+    def judged(
+        self, system: str, dataset: Dataset, most: int,
+        judge: Callable[[Sequence[str]], str | None],
+    ) -> dict[str, str]:  # fmt: skip
+        """Column → what `judge` says of its texts, where it says something; of up to `most` rows
+        of a dataset, mapped or not.
+        """
+        key = dataset.key or tuple(dataset.fields)[:1]
+        # A row of which nothing stands in any column says nothing.
+        something = Or(tuple(Not(IsNull(name)) for name in dataset.fields))
+        select = Select(dataset.name, key, only=something)
+        texts: dict[str, list[str]] = {}
+        left = most
+        with self._store(system).session() as session:
+            for _, batch in session.read([select]):
+                for row in batch.rows[:left]:
+                    for name, value in zip(batch.columns, row, strict=True):
+                        if isinstance(value, (str, uuid.UUID)) and str(value).strip():
+                            texts.setdefault(name, []).append(str(value).strip())
+                left -= len(batch.rows)
+                if left <= 0:
+                    break
+        said = {name: judge(values) for name, values in texts.items()}
+        return {name: word for name, word in said.items() if word is not None}
 
     def some(self, system: str, dataset: Dataset, most: int) -> Rows:
         """Up to `most` rows of a dataset, as they come; none that is retained."""

@@ -3,6 +3,6 @@
 This is the one table of duties: importing it makes the shipped controls known.
 """
 
-from kept.duties import choices, collect, publication, rights, security, verification
+from kept.duties import choices, collect, navigation, publication, rights, security, verification
 
-__all__ = ["choices", "collect", "publication", "rights", "security", "verification"]
+__all__ = ["choices", "collect", "navigation", "publication", "rights", "security", "verification"]
