@@ -112,8 +112,7 @@ def prepare(directory: Path, port: int) -> tuple[World, bool]:
         return load(directory), False
     support, kept = directory / "company" / "support.sqlite3", f"http://127.0.0.1:{port}"
     urls = _url(admin, "kept_privacy"), _url(admin, "company")
-    token = secrets.token_urlsafe(24)
-    world = World(str(directory), *urls, str(support), str(BUNDLE), kept, token)
+    world = World(str(directory), *urls, str(support), str(BUNDLE), kept, secrets.token_urlsafe(24))
     _databases(world, admin)
     _deployment(world, port)
     return world, True
@@ -160,7 +159,6 @@ def _deployment(world: World, port: int) -> None:
         bundle=bundle, port=port, token=world.token, customers=world.customers, support=support
     )
     settings = directory / "kept.toml"
-    settings.touch(mode=0o600)
     settings.write_text(text.partition("\n\n")[2], "utf-8")
 
 

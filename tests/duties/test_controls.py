@@ -11,6 +11,7 @@ import datetime as dt
 import http.server
 import re
 import shutil
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -333,6 +334,28 @@ def _visits(world: Path) -> None:
         file.write(_VISIT)
 
 
+def _abroad(world: Path, statement: str) -> None:
+    """A statement by hand on the copy."""
+    with contextlib.closing(sqlite3.connect(world / "cyprus.sqlite")) as connection, connection:
+        connection.executescript(statement)
+
+
+def _copied_abroad(world: Path) -> None:
+    """Customers and notes lie in another country as well, copied row by row."""
+    shutil.copy(world / "shop.sqlite", world / "cyprus.sqlite")
+    _abroad(world, "DROP TABLE signup; DROP TABLE invoice")
+    text = (world / "shop.yml").read_text("utf-8").replace("system: shop", "system: cyprus")
+    text = text.replace("country: US", "country: CY")
+    head, _, rest = text.partition("  signup:\n")
+    text = head + "  note:\n" + rest.partition("  note:\n")[2]
+    for name in ("customer", "note"):
+        text = text.replace(f"  {name}:\n", f"  {name}:\n    copy_of: shop.{name}\n", 1)
+    (world / "cyprus.yml").write_text(text, "utf-8")
+    with (world / "kept.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[systems.cyprus]\nstore = "sqlite"\nurl = "cyprus.sqlite"\nmode = "act"\n'
+                   'map = "cyprus.yml"\n')  # fmt: skip
+
+
 def _without_systems(world: Path) -> None:
     _safe(world)
     text = (world / "kept.toml").read_text("utf-8")
@@ -485,6 +508,11 @@ CASES: dict[str, Case] = {
     "navigation.traces-are-personal": Case(
         passes=_visits,
         fails=_then(_visits, _text("shop.yml", ", identifies: ip}", "}")),
+        vacuous=_nothing,
+    ),
+    "sharing.copies-keep-the-rules": Case(
+        passes=_then(_copied_abroad, _erase),
+        fails=_then(_copied_abroad, lambda world: _abroad(world, "UPDATE customer SET name = 'x'")),
         vacuous=_nothing,
     ),
     "ledger.is-whole": Case(
@@ -833,6 +861,63 @@ def test_an_older_run_does_not_stand_in_for_one_that_was_taken_away(world: Path,
     assert any(words in f.words for f in met.findings)
     _prove(world)
     assert _run(world, "evidence.every-clause-has-a-trail").outcome is Outcome.PASS
+
+
+_COPIES = "sharing.copies-keep-the-rules"
+_ANA_IS_GONE = "DELETE FROM note WHERE about = 'ANA@example.org'"
+
+#: What is amiss with a copy, and what is said of it.
+ABROAD: dict[str, tuple[Prepare, str]] = {
+    "somebody gone at the source only": (
+        _statement(_ANA_IS_GONE), "1 rows of the copy are not at their source any more",
+    ),
+    "put right at the source only": (
+        _statement("UPDATE customer SET name = 'Ana Neill' WHERE id = 1"),
+        "1 rows say something else than at their source",
+    ),
+    "another day": (
+        lambda world: _abroad(world, "UPDATE note SET at = '2026-06-01 00:00:00' WHERE id = 1"),
+        "1 rows say something else than at their source",
+    ),
+    "kept longer": (
+        _text("cyprus.yml", "retention: messages", "retention: account"),
+        "it may be kept longer than at its source, `shop.note`",
+    ),
+    "for more": (
+        _text("cyprus.yml", "[communicate]", "[communicate, newsletter]"),
+        "it serves `newsletter`, unlike its source",
+    ),
+    "another label": (
+        _text("cyprus.yml", "words: {category: free-text, free_text: true", "words: {type: text"),
+        "`words` is labelled otherwise than at its source",
+    ),
+    "not written to": (
+        _text("kept.toml", 'url = "cyprus.sqlite"\nmode = "act"', 'url = "cyprus.sqlite"'),
+        "it is in mode observe",
+    ),
+    "not connected": (
+        _text("kept.toml", 'store = "sqlite"\nurl = "cyprus.sqlite"\n', ""),
+        "the copy and its source cannot both be asked",
+    ),
+    "nowhere": (
+        _text("cyprus.yml", "country: CY\n", ""), "nothing says in which country the copy lies",
+    ),
+    "not declared": (
+        _text("cyprus.yml", "    copy_of: shop.note\n", ""),
+        "2 rows are the same as in `shop.note`, and nothing says that one is a copy",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(ABROAD))
+def test_a_copy_with_rules_of_its_own_is_named(world: Path, what: str) -> None:
+    amiss, words = ABROAD[what]
+    _copied_abroad(world)
+    amiss(world)
+    met = _run(world, _COPIES)
+    assert met.outcome is Outcome.FAIL
+    assert any(words in f.words for f in met.findings), met.findings
+    assert "ana" not in repr(met.findings).lower()
 
 
 _TRACES = "navigation.traces-are-personal"

@@ -6,6 +6,8 @@ compared and followed along a link, and nothing of it can be printed.
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
 import hashlib
 import hmac
 import secrets
@@ -173,6 +175,27 @@ class Inspector:
                 at, key = batch.columns.index(field), [batch.columns.index(k) for k in keys.fields]
                 found |= {tuple(r[i] for i in key) for r in batch.rows if meant(r[at])}
         return len(found)
+
+    def prints(self, system: str, dataset: Dataset, fields: Sequence[str]) -> dict[bytes, bytes]:
+        """Keyed hash of the key → that of what `fields` say, of every row of a mapped dataset.
+
+        The same row gives the same hashes in whatever system: places are left out, and types of
+        engines are brought together.
+        """
+        everything = Not(IsNull(dataset.key[0]))
+        select = Select(dataset.name, dataset.key, only=everything)
+        found: dict[bytes, bytes] = {}
+        with self._store(system).session() as session:
+            for _, batch in session.read([select]):
+                keys = [batch.columns.index(name) for name in dataset.key]
+                said = [batch.columns.index(name) for name in fields]
+                for row in batch.rows:
+                    key, words = (
+                        self._hash("\x00".join(repr(_plain(row[i])) for i in at))
+                        for at in (keys, said)
+                    )
+                    found[key] = words
+        return found
 
     def judged(
         self, system: str, dataset: Dataset, most: int,
@@ -485,6 +508,18 @@ def _naming(dataset: Dataset) -> list[str]:
         if f.identifies in ("email", "phone", "name")
         or (f.category or "").startswith("contact.name")
     ]
+
+
+def _plain(value: Value) -> Value:
+    """A value in the one form in which engines agree: moments in UTC, numbers without zeros."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
+    whole = normal(value)
+    if isinstance(whole, (float, decimal.Decimal)):
+        return str(decimal.Decimal(str(whole)).normalize())
+    return whole
 
 
 def _is_one(identifier: Identifier) -> bool:

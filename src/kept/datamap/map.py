@@ -102,6 +102,7 @@ class Dataset:
     `clock` the field from which that class counts, `activities` the activities it serves.
     `k`: how many people have to be alike where rows are made anonymous.
     `stays` None: the map does not say, and rows that must stay do so in place.
+    `copy_of` (system, dataset): its rows are those of that dataset, under the same keys.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Dataset:
     readonly: bool = False
     stays: Stays | None = None
     k: int | None = None
+    copy_of: tuple[str, str] | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:

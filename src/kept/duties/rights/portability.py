@@ -22,6 +22,7 @@ from kept.controller.naming import THEIRS
 from kept.controller.others import Covering
 from kept.datamap.map import Dataset, Field, Owner
 from kept.decide.facts import known_basis
+from kept.duties.rights import travelling
 from kept.duties.rights.choice import known_region
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import coverage
@@ -247,6 +248,7 @@ def _serve(
             "covered": [one.document() for one in covered_of(controller, covering)],
             "unreached": [{"system": s, "why": why} for s, why in unreached],
         }  # fmt: skip
+        package.rules = travelling.rules(controller, people, tables, now)
         manifest = package.ended(answer, bundle.organisation.name)
         body: dict[str, Any] = {
             "case": case.id,
