@@ -106,13 +106,13 @@ def prepare(directory: Path, port: int) -> tuple[World, bool]:
     """Make the databases and the deployment, or find them; whether they are new (and empty)."""
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
+    os.umask(0o077)  # what it writes is nobody else's to read
     admin = start(directory)
     with contextlib.suppress(FileNotFoundError):
         return load(directory), False
     support, kept = directory / "company" / "support.sqlite3", f"http://127.0.0.1:{port}"
     urls = _url(admin, "kept_privacy"), _url(admin, "company")
-    token = secrets.token_urlsafe(24)
-    world = World(str(directory), *urls, str(support), str(BUNDLE), kept, token)
+    world = World(str(directory), *urls, str(support), str(BUNDLE), kept, secrets.token_urlsafe(24))
     _databases(world, admin)
     _deployment(world, port)
     return world, True
@@ -159,7 +159,6 @@ def _deployment(world: World, port: int) -> None:
         bundle=bundle, port=port, token=world.token, customers=world.customers, support=support
     )
     settings = directory / "kept.toml"
-    settings.touch(mode=0o600)
     settings.write_text(text.partition("\n\n")[2], "utf-8")
 
 

@@ -20,6 +20,7 @@ from kept.datamap import load as datamap_load
 from kept.datamap.map import DataMap
 from kept.errors import BundleError, ConfigError, KeptError, MapError
 from kept.model.plan import Mode
+from kept.model.safety import ASPECTS, Declared, aspect
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import PERIOD
@@ -40,6 +41,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "api": frozenset({"token"}),
     "site": frozenset({"host", "port", "url", "shows"}),
     "jobs": frozenset({"retain", "letters"}),
+    "own": frozenset({"country", "owner", "declared"}),
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
@@ -48,7 +50,10 @@ _LONGEST_PACE = 31 * 24 * 3600
 #: Ports that a server can listen on; 0 takes a free one.
 PORTS = range(2**16)
 _DOCUMENT = frozenset({"signer", "date", "expires", "file"})
-_SYSTEM = frozenset({"store", "url", "mode", "map", "title", "country", "options"})
+_DECLARED = frozenset({"by", "date", "expires", "how"})
+_SYSTEM = frozenset(
+    {"store", "url", "mode", "map", "title", "country", "options", "owner", "declared"}
+)
 #: What a bearer token is made of (RFC 6750, section 2.1: b64token).
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
@@ -70,6 +75,8 @@ class SystemConfig:
     options: Mapping[str, Any]
     title: str | None = None
     country: str | None = None
+    owner: str | None = None
+    declared: tuple[Declared, ...] = ()
 
     @property
     def lacking(self) -> str | None:
@@ -77,6 +84,15 @@ class SystemConfig:
         if self.store is None:
             return "no store is configured for it yet"
         return "no `url` is configured for it yet" if self.url is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """`[own]`: what is said of the place of Kept's own tables, as of any system's."""
+
+    country: str | None = None
+    owner: str | None = None
+    declared: tuple[Declared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +133,7 @@ class Deployment:
     shows: str
     jobs: Mapping[str, int]
     recipients: Mapping[str, Way]
+    own: Own
 
     @property
     def site_url(self) -> str:
@@ -208,6 +225,8 @@ class Deployment:
                 system,
                 title=system.title or self.systems[name].title,
                 country=system.country or self.systems[name].country,
+                owner=self.systems[name].owner,
+                declared=self.systems[name].declared,
             )
             for name, system in datamap.systems.items()
         }
@@ -298,6 +317,7 @@ def read(directory: Path) -> Deployment:
         shows=_one_of(path, str(site.get("shows", "text")), SHOWS, "shows"),
         jobs={name: _pace(path, name, value) for name, value in raw.get("jobs", {}).items()},
         recipients=_ways(path, raw.get("recipients", {})),
+        own=_own(path, raw.get("own", {})),
     )
 
 
@@ -334,6 +354,48 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
         title, lane = (table.get(k) and str(table[k]) for k in ("title", "lane"))
         ways[name] = Way(name, title, lane, url, options)
     return ways
+
+
+def _own(path: Path, table: Mapping[str, Any]) -> Own:
+    return Own(
+        _perhaps(path, table, "country"), _perhaps(path, table, "owner"),
+        _declared(path, "own", table.get("declared", {})),
+    )  # fmt: skip
+
+
+def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:
+    """What people vouch for of a place: aspect → by, date, how and perhaps expires."""
+    found = []
+    whole = isinstance(table, dict) and all(isinstance(one, dict) for one in table.values())
+    for word, one in table.items() if whole else ((str(table), None),):
+        named = aspect(word)
+        if named is None or one is None:
+            raise ConfigError(
+                f"`declared` of [{of}] does not say what is declared",
+                where=_where(path, "declared"),
+                expected=f"one or several of {', '.join(ASPECTS)}, each a table",
+                fix='write for example encryption = {by = "NAME", date = 2026-01-31, how = "…"}',
+            )
+        for key in one:
+            if key not in _DECLARED:
+                raise _unknown(path, key, _DECLARED)
+        for key in ("by", "how"):
+            if not isinstance(one.get(key), str) or not one[key].strip():
+                raise ConfigError(
+                    f"`{word}` of [{of}] is declared without `{key}`",
+                    where=_where(path, word),
+                    expected="who vouches for it (`by`), since when (`date`), and how it is so"
+                    " (`how`)",
+                )
+        for key in ("date", "expires"):
+            if type(one.get(key)) is not dt.date and (key == "date" or key in one):
+                raise ConfigError(
+                    f"`{key}` of `{word}` of [{of}] is not a date",
+                    where=_where(path, word),
+                    expected=f"{key} = 2026-01-31, without quotes and without a time",
+                )
+        found.append(Declared(named, one["by"], one["date"], one["how"], one.get("expires")))
+    return tuple(found)
 
 
 def _pace(path: Path, name: str, value: Any) -> int:
@@ -441,6 +503,8 @@ def _system(path: Path, name: str, table: Any) -> SystemConfig:
         options={**options, "directory": path.parent} if further else options,
         title=_perhaps(path, table, "title"),
         country=_perhaps(path, table, "country"),
+        owner=_perhaps(path, table, "owner"),
+        declared=_declared(path, place, table.get("declared", {})),
     )
 
 

@@ -407,3 +407,36 @@ def test_of_a_map_that_is_no_yaml_nothing_else_is_said(tmp_path: Path) -> None:
     (one,) = problems(tmp_path, "system: shop\nfoo: [\n", other=other)
     assert "shop.yml:" in one
     assert "this is not YAML" in one
+
+
+_COPY = (
+    "system: far\ndatasets:\n  people:\n    key: [id]\n    copy_of: {}\n"
+    "    fields: {{id: integer}}\n"
+)
+_HERE = (
+    "    fields:\n      id: {type: integer, category: identifier.account, identifies: account}\n"
+)
+
+
+def test_a_copy_is_owned_by_the_rows_that_it_is_a_copy_of(tmp_path: Path) -> None:
+    files = {"shop": tmp_path / "shop.yml", "far": tmp_path / "far.yml"}
+    files["shop"].write_text(small(_HERE))
+    files["far"].write_text(_COPY.format("shop.people"))
+    far = load(files).systems["far"].datasets["people"]
+    assert far.copy_of == ("shop", "people")
+    assert far.links == (Link(("id",), "people", ("id",), Owner.OWNED, "shop"),)
+
+
+@pytest.mark.parametrize(
+    ("of", "what"),
+    [
+        ("shop.peeple", "far.yml:3: people: a copy of `shop.peeple`, which no map has"),
+        ("shop", "far.yml:3: people: a copy of `shop.`, which no map has"),
+        ("far.people", "far.yml:3: people: a copy of `far.people`, which is one itself"),
+        ("shop.lines", "far.yml:3: people: its key is not that of `shop.lines`, its source"),
+    ],
+)
+def test_a_copy_of_nothing_is_refused(tmp_path: Path, of: str, what: str) -> None:
+    lines = "  lines: {key: [a, b], fields: {a: integer, b: integer}}\n"
+    (found,) = problems(tmp_path, small(_HERE) + lines, far=_COPY.format(of))
+    assert found.startswith(what)

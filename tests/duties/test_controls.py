@@ -10,6 +10,9 @@ import contextlib
 import datetime as dt
 import http.server
 import re
+import shutil
+import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -313,6 +316,75 @@ _AGAIN = "INSERT INTO note VALUES (77, ' Ana@Example.org', 'again', '{}')"
 #: The archive says what was never published.
 _FORGED = 'UPDATE policy_version SET units = \'[["text", "We sell all your data"]]\''
 
+#: What nobody can measure of a place on a drive, and how a person vouches for it.
+_VOUCHED = 'encryption = {by = "Jo", date = 2026-01-31, expires = 2026-12-31, how = "LUKS"}'
+
+
+def _safe(world: Path) -> None:
+    """Everything that the register of places asks for is there, and the files are closed."""
+    world.chmod(0o700)
+    edit(
+        world / "kept.toml",
+        "[systems.shop]\n",
+        f'[own]\ncountry = "DE"\nowner = "Jo"\ndeclared = {{{_VOUCHED}}}\n\n'
+        f'[systems.shop]\nowner = "Sales"\ndeclared = {{{_VOUCHED}}}\n',
+    )
+
+
+_VISIT = """  visit:
+    title: Visits
+    key: [id]
+    retention: navigation
+    clock: at
+    activities: [improve-site]
+    fields:
+      id: {type: integer, nullable: false}
+      who: {category: identifier.cookie, identifies: cookie}
+      place: {category: navigation.ip, identifies: ip}
+      page: {category: navigation.pages}
+      at: {type: datetime}
+"""
+
+
+def _visits(world: Path) -> None:
+    """Visits by cookie and IP address, under names that say nothing."""
+    sql(world, "CREATE TABLE visit (id INTEGER PRIMARY KEY, who TEXT, place TEXT, page TEXT,"
+               " at TEXT)")  # fmt: skip
+    sql(world, "INSERT INTO visit VALUES (1, 'c0ffee-1', '192.0.2.7', '/', '2026-11-01 00:00:00'),"
+               " (2, 'c0ffee-2', '2001:db8::1', '/', '2026-11-01 00:00:00')")  # fmt: skip
+    with (world / "shop.yml").open("a", encoding="utf-8") as file:
+        file.write(_VISIT)
+
+
+def _abroad(world: Path, statement: str) -> None:
+    """A statement by hand on the copy."""
+    with contextlib.closing(sqlite3.connect(world / "cyprus.sqlite")) as connection, connection:
+        connection.executescript(statement)
+
+
+def _copied_abroad(world: Path) -> None:
+    """Customers and notes lie in another country as well, copied row by row."""
+    shutil.copy(world / "shop.sqlite", world / "cyprus.sqlite")
+    _abroad(world, "DROP TABLE signup; DROP TABLE invoice")
+    text = (world / "shop.yml").read_text("utf-8").replace("system: shop", "system: cyprus")
+    text = text.replace("country: US", "country: CY")
+    head, _, rest = text.partition("  signup:\n")
+    text = head + "  note:\n" + rest.partition("  note:\n")[2]
+    for name in ("customer", "note"):
+        text = text.replace(f"  {name}:\n", f"  {name}:\n    copy_of: shop.{name}\n", 1)
+    (world / "cyprus.yml").write_text(text, "utf-8")
+    with (world / "kept.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[systems.cyprus]\nstore = "sqlite"\nurl = "cyprus.sqlite"\nmode = "act"\n'
+                   'map = "cyprus.yml"\n')  # fmt: skip
+
+
+def _without_systems(world: Path) -> None:
+    _safe(world)
+    text = (world / "kept.toml").read_text("utf-8")
+    (world / "kept.toml").write_text(text.partition("[systems.shop]")[0], "utf-8")
+    (world / "shop.sqlite").unlink()
+
+
 CASES: dict[str, Case] = {
     "publication.version-is-dated": Case(
         passes=_publish,
@@ -466,6 +538,21 @@ CASES: dict[str, Case] = {
                 " || '{\"looked_at\": 999}'"
             ),
         ),
+    ),
+    "security.stores-are-closed": Case(
+        passes=_safe,
+        fails=_then(_safe, lambda world: (world / "shop.sqlite").rename(world / "gone")),
+        vacuous=_without_systems,
+    ),
+    "navigation.traces-are-personal": Case(
+        passes=_visits,
+        fails=_then(_visits, _text("shop.yml", ", identifies: ip}", "}")),
+        vacuous=_nothing,
+    ),
+    "sharing.copies-keep-the-rules": Case(
+        passes=_then(_copied_abroad, _erase),
+        fails=_then(_copied_abroad, lambda world: _abroad(world, "UPDATE customer SET name = 'x'")),
+        vacuous=_nothing,
     ),
     "ledger.is-whole": Case(
         passes=_decide,
@@ -823,6 +910,178 @@ def test_an_older_run_does_not_stand_in_for_one_that_was_taken_away(world: Path,
     assert any(words in f.words for f in met.findings)
     _prove(world)
     assert _run(world, "evidence.every-clause-has-a-trail").outcome is Outcome.PASS
+
+
+_COPIES = "sharing.copies-keep-the-rules"
+_ANA_IS_GONE = "DELETE FROM note WHERE about = 'ANA@example.org'"
+
+#: What is amiss with a copy, and what is said of it.
+ABROAD: dict[str, tuple[Prepare, str]] = {
+    "somebody gone at the source only": (
+        _statement(_ANA_IS_GONE), "1 rows of the copy are not at their source any more",
+    ),
+    "put right at the source only": (
+        _statement("UPDATE customer SET name = 'Ana Neill' WHERE id = 1"),
+        "1 rows say something else than at their source",
+    ),
+    "another day": (
+        lambda world: _abroad(world, "UPDATE note SET at = '2026-06-01 00:00:00' WHERE id = 1"),
+        "1 rows say something else than at their source",
+    ),
+    "kept longer": (
+        _text("cyprus.yml", "retention: messages", "retention: account"),
+        "it may be kept longer than at its source, `shop.note`",
+    ),
+    "for more": (
+        _text("cyprus.yml", "[communicate]", "[communicate, newsletter]"),
+        "it serves `newsletter`, unlike its source",
+    ),
+    "another label": (
+        _text("cyprus.yml", "words: {category: free-text, free_text: true", "words: {type: text"),
+        "`words` is labelled otherwise than at its source",
+    ),
+    "not written to": (
+        _text("kept.toml", 'url = "cyprus.sqlite"\nmode = "act"', 'url = "cyprus.sqlite"'),
+        "it is in mode observe",
+    ),
+    "not connected": (
+        _text("kept.toml", 'store = "sqlite"\nurl = "cyprus.sqlite"\n', ""),
+        "the copy and its source cannot both be asked",
+    ),
+    "nowhere": (
+        _text("cyprus.yml", "country: CY\n", ""), "nothing says in which country the copy lies",
+    ),
+    "not declared": (
+        _text("cyprus.yml", "    copy_of: shop.note\n", ""),
+        "2 rows are the same as in `shop.note`, and nothing says that one is a copy",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(ABROAD))
+def test_a_copy_with_rules_of_its_own_is_named(world: Path, what: str) -> None:
+    amiss, words = ABROAD[what]
+    _copied_abroad(world)
+    amiss(world)
+    met = _run(world, _COPIES)
+    assert met.outcome is Outcome.FAIL
+    assert any(words in f.words for f in met.findings), met.findings
+    assert "ana" not in repr(met.findings).lower()
+
+
+_TRACES = "navigation.traces-are-personal"
+
+
+def _known_by(cookie: str) -> Prepare:
+    def link(world: Path) -> None:
+        with _opened(world) as controller:
+            ana = parse("email=ana@example.org")
+            who = controller.actors.of("Jo", "verifier", NOW)
+            one = parse(f"cookie={cookie}")
+            rights.identity.link(controller, one, ana, "verified", "she showed it", who, NOW)
+
+    return link
+
+
+#: What is amiss with a column of traces, and what is said of it.
+TRACES: dict[str, tuple[Prepare, str]] = {
+    "not personal": (
+        _text("shop.yml", "place: {category: navigation.ip, identifies: ip}", "place: text"),
+        "`place` holds IP addresses (by what it holds), and the map says that it is not personal",
+    ),
+    "a table that no map names": (
+        _then(_statement("CREATE TABLE raw (line INTEGER, at_host TEXT)"),
+              _statement("INSERT INTO raw VALUES (1, '198.51.100.9')")),
+        "`at_host` holds IP addresses (by what it holds), and no map names it",
+    ),
+    "by its name": (
+        _statement("ALTER TABLE customer ADD COLUMN lastDeviceId TEXT"),
+        "`lastDeviceId` holds device ids (by its name), and no map names it",
+    ),
+    "a known cookie": (
+        _then(_known_by("c0ffee-1"),
+              _text("shop.yml", "who: {category: identifier.cookie, identifies: cookie}",
+                    "who: {category: free-text}")),
+        "`who` holds ids of cookies or visitors (by what it holds), and nobody is found by it",
+    ),
+    "by its category": (
+        _text("shop.yml", "identifier.cookie, identifies: cookie", "cookie"),
+        "`who` holds ids of cookies or visitors (by its category), and nobody is found by it",
+    ),
+    "no activity": (
+        _text("shop.yml", "    activities: [improve-site]\n", ""), "serves no activity",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(TRACES))
+def test_a_trace_outside_the_rules_is_named(world: Path, what: str) -> None:
+    amiss, words = TRACES[what]
+    _visits(world)
+    assert _run(world, _TRACES).outcome is Outcome.PASS
+    amiss(world)
+    met = _run(world, _TRACES)
+    assert met.outcome is Outcome.FAIL
+    assert any(words in f.words for f in met.findings), met.findings
+    said = repr(met.findings)
+    assert not any(one in said for one in ("192.0.2", "198.51", "2001:db8", "c0ffee"))
+
+
+def _copied(name: str) -> Prepare:
+    def copy(world: Path) -> None:
+        shutil.copy(world / "shop.sqlite", world / name)
+
+    return copy
+
+
+def _open_to_all(world: Path) -> None:
+    """Everybody finds the way to the directory, and may read the shop."""
+    (world / "shop.sqlite").chmod(0o644)
+    for directory in (world, *world.parents):
+        mode = stat.S_IMODE(directory.stat().st_mode)
+        if not mode & stat.S_IXOTH:
+            directory.chmod(mode | stat.S_IXOTH)
+
+
+#: What is amiss with a place, and what is said of it.
+PLACES: dict[str, tuple[Prepare, str, str]] = {
+    "no owner": (_text("kept.toml", 'owner = "Sales"\n', ""), "shop", "nothing says its owner"),
+    "no country": (_text("shop.yml", "country: US\n", ""), "shop", "nothing says its country"),
+    "no country of Kept": (
+        _text("kept.toml", 'country = "DE"\n', ""), "own", "nothing says its country",
+    ),
+    "no word": (
+        _text("kept.toml", f"declared = {{{_VOUCHED}}}\n\n", "\n"), "own",
+        "nobody vouches for it",
+    ),
+    "a word of old": (
+        _text("kept.toml", "expires = 2026-12-31", "expires = 2026-11-22"),
+        "own", "nobody vouches for it any more, or yet",
+    ),
+    "a word from tomorrow": (
+        _text("kept.toml", "date = 2026-01-31", "date = 2026-11-24"),
+        "own", "nobody vouches for it any more, or yet",
+    ),
+    "a copy beside it": (_copied("shop.bak"), "own", "`shop.bak`, which no system of the map is"),
+    "open to all": (_open_to_all, "shop", "every account of this machine can read"),
+    "the settings open to all": (_open_to_all, "own", "every account of this machine can read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(PLACES))
+def test_a_place_that_is_not_closed_is_named(world: Path, what: str) -> None:
+    amiss, system, words = PLACES[what]
+    _safe(world)
+    before = {p: stat.S_IMODE(p.stat().st_mode) for p in world.parents}
+    amiss(world)
+    try:
+        met = _run(world, "security.stores-are-closed")
+    finally:
+        for directory, mode in before.items():
+            if stat.S_IMODE(directory.stat().st_mode) != mode:
+                directory.chmod(mode)
+    assert met.outcome is Outcome.FAIL
+    assert any(f.where == system and words in f.words for f in met.findings), met.findings
 
 
 @contextlib.contextmanager

@@ -235,7 +235,7 @@ def test_on_a_no_nothing_is_stored(company: Company) -> None:
     """Without the assessment of its interest the company may not answer a message."""
     settings = company.directory / "kept.toml"
     text = settings.read_text()
-    settings.write_text(text.partition("# Where a use rests")[0])
+    settings.write_text(text.partition("[documents")[0])
     before = world.everything(company.here)
     try:
         with company.kept():

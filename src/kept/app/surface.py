@@ -55,6 +55,7 @@ COMMANDS: Final = (
     _cli("map discover"),
     _cli("map check"),
     _cli("map show"),
+    _cli("map places"),
     _cli("map import-fides", changes=True),
     _cli("rights access", _DISCLOSES, changes=True),
     _cli("rights erase", _ANSWERS, changes=True),

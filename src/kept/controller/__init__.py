@@ -49,6 +49,7 @@ from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
 from kept.model.decision import Ask, Decision, Facts
 from kept.model.plan import Action, Mode, Plan, Step, StepResult, Word
+from kept.model.safety import Safety
 from kept.model.select import Batch, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
@@ -134,9 +135,14 @@ class Controller:
             vault = Vault(database, custodian)
             ledger = Ledger(database, KeySigner(vault.signing_key()), f"kept/{bundle.id}")
             stores, without = deployment.open_stores(datamap)
-            own = _own(bundle)
+            own = replace(
+                _own(bundle), country=deployment.own.country, owner=deployment.own.owner,
+                declared=deployment.own.declared,
+            )  # fmt: skip
             datamap = DataMap({**datamap.systems, own.name: own}, datamap.digest)
-            stores[own.name] = OwnStore(database, own.datasets.values())
+            stores[own.name] = OwnStore(
+                database, own.datasets.values(), directory=deployment.directory
+            )
         except BaseException:
             database.close()
             raise
@@ -518,6 +524,17 @@ class Controller:
         for one in self.texts.mentions(self.texts.known_by(people, own), own).found:
             texts = [(covering.text(one.place, text, masked),) for text, masked in one.passages]
             yield one.place, ("passage",), texts
+
+    def safety(self) -> dict[str, Safety | str]:
+        """System → what its store says of its place; words where it has none or does not answer."""
+        found: dict[str, Safety | str] = {}
+        for system in self.datamap.systems:
+            try:
+                store = self._stores.get(system)
+                found[system] = store.safety() if store is not None else Safety()
+            except StoreError as problem:
+                found[system] = str(problem)
+        return found
 
     @property
     def beneath(self) -> Beneath:

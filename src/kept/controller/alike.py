@@ -20,7 +20,7 @@ from kept.model.select import Batch, KeyRow, KeyTable, Route, Select, by_key
 from kept.model.values import Value, coerce, fold
 from kept.records.declared import SYSTEM
 from kept.records.locator import Veil
-from kept.records.subject import LINKING
+from kept.records.subject import LINKING, PROVABLE
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier, spellings
 from kept.terms.likeness import same_name, tagged, untagged, variants
@@ -31,6 +31,9 @@ COMMON = 10
 MANY = 25
 #: Names of so many words are looked for in every order of them.
 FEW = 3
+
+#: Kinds that several people may share, one after the other or at once.
+_MACHINES = tuple(kind for kind in PROVABLE if kind not in LINKING)
 
 #: Whether a category of the vocabulary is a person's name.
 IsName = Callable[[str | None], bool]
@@ -74,6 +77,7 @@ class _Said:
     """What somebody's own rows say of her."""
 
     ids: dict[tuple[str, str], Identifier] = field(default_factory=dict)
+    machines: dict[tuple[str, str], Identifier] = field(default_factory=dict)
     names: set[_Name] = field(default_factory=set)
     parts: dict[str, None] = field(default_factory=dict)
 
@@ -93,7 +97,7 @@ def look(
         if system.name in stores and system.name != SYSTEM.name
         and not stores[system.name].abilities.word
         for dataset in system.datasets.values()
-        if dataset.on_erase is not OnErase.NEVER and _strong(dataset)
+        if dataset.on_erase is not OnErase.NEVER and (_strong(dataset) or _weak(dataset))
     }  # fmt: skip
     found = Alike()
     said = [_Said() for _ in people]
@@ -127,6 +131,11 @@ def _strong(dataset: Dataset) -> list[Field]:
     return [f for f in dataset.fields.values() if f.identifies in LINKING]
 
 
+def _weak(dataset: Dataset) -> list[Field]:
+    """What says which machine it was, and so perhaps who."""
+    return [f for f in dataset.fields.values() if f.identifies in _MACHINES]
+
+
 def _naming(dataset: Dataset, is_name: IsName) -> list[Field]:
     return [
         f for f in dataset.fields.values()
@@ -137,13 +146,15 @@ def _naming(dataset: Dataset, is_name: IsName) -> list[Field]:
 def _listen(
     said: list[_Said], store: Store, dataset: Dataset, is_name: IsName, table: KeyTable
 ) -> None:
-    strong, naming = _strong(dataset), _naming(dataset, is_name)
-    fields = tuple(dict.fromkeys(f.name for f in (*strong, *naming)))
+    strong, naming, weak = _strong(dataset), _naming(dataset, is_name), _weak(dataset)
+    fields = tuple(dict.fromkeys(f.name for f in (*strong, *naming, *weak)))
     with store.session() as session:
         for _, batch in session.read([by_key(dataset.name, table, fields)]):
             for who, row in _rows(batch):
                 for one in _identifiers(strong, row):
                     said[who].ids.setdefault((one.kind, one.normalised), one)
+                for one in _identifiers(weak, row):
+                    said[who].machines.setdefault((one.kind, one.normalised), one)
                 name, parts = _name(naming, row)
                 if name:
                     said[who].names.add(name)
@@ -154,6 +165,10 @@ def _wanted(
     given: Sequence[Mapping[tuple[str, str], Identifier]], said: Sequence[_Said]
 ) -> Iterator[_Wanted]:
     for who, (known, own) in enumerate(zip(given, said, strict=True)):
+        for key, one in own.machines.items():
+            if key not in known:
+                texts = spellings(one) if one.kind == "ip" else (one.value, one.normalised)
+                yield _Wanted(who, "same-machine", one.kind, texts, one)
         every = {**known, **{k: i for k, i in own.ids.items() if i.kind != "account"}}
         for key, one in every.items():
             if key not in known:
@@ -178,11 +193,12 @@ def _search(
     given: Sequence[Mapping[tuple[str, str], Identifier]], said: Sequence[_Said],
     mine: set[tuple[Value, ...]],
 ) -> list[Met]:  # fmt: skip
-    strong, naming = _strong(dataset), _naming(dataset, is_name)
-    fields = tuple(dict.fromkeys((*dataset.key, *(f.name for f in (*strong, *naming)))))
+    strong, naming, weak = _strong(dataset), _naming(dataset, is_name), _weak(dataset)
+    told = (*strong, *naming, *weak)
+    fields = tuple(dict.fromkeys((*dataset.key, *(f.name for f in told))))
     routes = [
         route
-        for f in (*strong, *naming)
+        for f in told
         if (route := _route(f, "name" if f in naming else str(f.identifies), wanted))
     ]
     met: dict[tuple[int, str, tuple[Value, ...]], Met] = {}
@@ -194,6 +210,8 @@ def _search(
         hers = {**said[who].ids, **given[who]}
         others = [i for i in _identifiers(strong, row) if (i.kind, i.normalised) not in hers]
         name, _ = _name(naming, row)
+        if reason == "same-machine" and (others or name):
+            return  # that says whose it is: somebody else's at the same machine
         if reason == "unproven" and (others or name) and name not in said[who].names and name:
             reason = "shared"
         others.sort(key=lambda i: LINKING.index(i.kind))
@@ -234,7 +252,7 @@ def _search(
 
 
 def _route(item: Field, kind: str, wanted: Sequence[_Wanted]) -> Route | None:
-    exact = kind in ("account", "cookie") or item.indexed_exact or item.type != "text"
+    exact = kind in ("account", "cookie", "device") or item.indexed_exact or item.type != "text"
     rows: list[KeyRow] = []
     for number, one in enumerate(wanted):
         if one.kind != kind:

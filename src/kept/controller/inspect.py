@@ -6,9 +6,12 @@ compared and followed along a link, and nothing of it can be printed.
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
 import hashlib
 import hmac
 import secrets
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -20,7 +23,7 @@ from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner
 from kept.datamap.reach import Place
 from kept.datamap.searches import searches
 from kept.errors import IdentifierError, StoreError, StoreUnreachable
-from kept.model.predicate import And, In, IsNull, Not, Predicate
+from kept.model.predicate import And, In, IsNull, Not, Or, Predicate
 from kept.model.select import KeyTable, Select, by_key
 from kept.model.values import Value, coerce, normal
 from kept.records.declared import SYSTEM
@@ -172,6 +175,52 @@ class Inspector:
                 at, key = batch.columns.index(field), [batch.columns.index(k) for k in keys.fields]
                 found |= {tuple(r[i] for i in key) for r in batch.rows if meant(r[at])}
         return len(found)
+
+    def prints(self, system: str, dataset: Dataset, fields: Sequence[str]) -> dict[bytes, bytes]:
+        """Keyed hash of the key → that of what `fields` say, of every row of a mapped dataset.
+
+        The same row gives the same hashes in whatever system: places are left out, and types of
+        engines are brought together.
+        """
+        everything = Not(IsNull(dataset.key[0]))
+        select = Select(dataset.name, dataset.key, only=everything)
+        found: dict[bytes, bytes] = {}
+        with self._store(system).session() as session:
+            for _, batch in session.read([select]):
+                keys = [batch.columns.index(name) for name in dataset.key]
+                said = [batch.columns.index(name) for name in fields]
+                for row in batch.rows:
+                    key, words = (
+                        self._hash("\x00".join(repr(_plain(row[i])) for i in at))
+                        for at in (keys, said)
+                    )
+                    found[key] = words
+        return found
+
+    def judged(
+        self, system: str, dataset: Dataset, most: int,
+        judge: Callable[[Sequence[str]], str | None],
+    ) -> dict[str, str]:  # fmt: skip
+        """Column → what `judge` says of its texts, where it says something; of up to `most` rows
+        of a dataset, mapped or not.
+        """
+        key = dataset.key or tuple(dataset.fields)[:1]
+        # A row of which nothing stands in any column says nothing.
+        something = Or(tuple(Not(IsNull(name)) for name in dataset.fields))
+        select = Select(dataset.name, key, only=something)
+        texts: dict[str, list[str]] = {}
+        left = most
+        with self._store(system).session() as session:
+            for _, batch in session.read([select]):
+                for row in batch.rows[:left]:
+                    for name, value in zip(batch.columns, row, strict=True):
+                        if isinstance(value, (str, uuid.UUID)) and str(value).strip():
+                            texts.setdefault(name, []).append(str(value).strip())
+                left -= len(batch.rows)
+                if left <= 0:
+                    break
+        said = {name: judge(values) for name, values in texts.items()}
+        return {name: word for name, word in said.items() if word is not None}
 
     def some(self, system: str, dataset: Dataset, most: int) -> Rows:
         """Up to `most` rows of a dataset, as they come; none that is retained."""
@@ -459,6 +508,18 @@ def _naming(dataset: Dataset) -> list[str]:
         if f.identifies in ("email", "phone", "name")
         or (f.category or "").startswith("contact.name")
     ]
+
+
+def _plain(value: Value) -> Value:
+    """A value in the one form in which engines agree: moments in UTC, numbers without zeros."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
+    whole = normal(value)
+    if isinstance(whole, (float, decimal.Decimal)):
+        return str(decimal.Decimal(str(whole)).normalize())
+    return whole
 
 
 def _is_one(identifier: Identifier) -> bool:

@@ -16,7 +16,7 @@ from typing import Final, cast, get_args
 
 import yaml
 
-from kept.datamap import others
+from kept.datamap import copies, others
 from kept.datamap.anonymise import wrong
 from kept.datamap.check import Problem, check, close, compare
 from kept.datamap.ends import accounts, circles, ends
@@ -39,7 +39,7 @@ _TYPES: Final = get_args(Type)
 _SYSTEM: Final = ("system", "title", "country", "datasets")
 _DATASET: Final = (
     "key", "title", "retention", "clock", "activities", "erase", "stays", "k", "origin", "fields",
-    "links",
+    "links", "copy_of",
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
@@ -106,9 +106,10 @@ def read(
             whole, content = whole and reader.whole, reader.content
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     if whole:
-        systems = ends(systems, problems, lines)
+        systems = copies.linked(ends(systems, problems, lines))
         problems += circles(systems)
         problems += accounts(systems)
+        problems += copies.wrong(systems)
     return DataMap(systems, digest.hexdigest()), sorted(set(problems), key=_place)
 
 
@@ -212,6 +213,7 @@ class _Reader:
             stays=Stays(stays) if stays else None,
             k=self._number(keys.get("k"), "k"),
             origin=self._origin(keys.get("origin")),
+            copy_of=copies.place(self._text(keys.get("copy_of"), "copy_of")),
         )
         for at, names in (("key", dataset.key), ("clock", (dataset.clock,) * bool(dataset.clock))):
             for wanted in names:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kept.model.plan import Mode
+from kept.model.safety import Declared
 from kept.model.values import Type
 from kept.terms.origins import PORTABLE, Origin, origin_of
 from kept.terms.vocabulary import Vocabulary
@@ -103,6 +104,7 @@ class Dataset:
     `k`: how many people have to be alike where rows are made anonymous.
     `stays` None: the map does not say, and rows that must stay do so in place.
     `origin`: where the fields come from that do not say it themselves (`whence`).
+    `copy_of` (system, dataset): its rows are those of that dataset, under the same keys.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Dataset:
     stays: Stays | None = None
     k: int | None = None
     origin: Origin | None = None
+    copy_of: tuple[str, str] | None = None
 
     def said(self, item: Field) -> Origin | None:
         """Where a field comes from, as the map itself says; None: its category may know.
@@ -151,7 +154,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A place where personal data lies. Without a store it is known but cannot be asked."""
+    """A place where personal data lies. Without a store it is known but cannot be asked.
+
+    `owner` answers for it; `declared` is what people vouch for of how safe it is.
+    """
 
     name: str
     mode: Mode = Mode.OBSERVE
@@ -160,6 +166,8 @@ class System:
     title: str | None = None
     country: str | None = None
     file: str = ""
+    owner: str | None = None
+    declared: tuple[Declared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

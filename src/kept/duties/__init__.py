@@ -3,6 +3,24 @@
 This is the one table of duties: importing it makes the shipped controls known.
 """
 
-from kept.duties import choices, collect, publication, rights, verification
+from kept.duties import (
+    choices,
+    collect,
+    navigation,
+    publication,
+    rights,
+    security,
+    sharing,
+    verification,
+)
 
-__all__ = ["choices", "collect", "publication", "rights", "verification"]
+__all__ = [
+    "choices",
+    "collect",
+    "navigation",
+    "publication",
+    "rights",
+    "security",
+    "sharing",
+    "verification",
+]

@@ -15,11 +15,14 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link
 from kept.errors import UsageError
 from kept.keys import PERSON, Vault
-from kept.terms.evidence import COUNTED, LINKED, linkable
+from kept.terms.evidence import COUNTED, LINKED, PROVEN, linkable
 from kept.terms.identifiers import Identifier
 
 #: Kinds that name one person well enough to be linked, the strongest first.
 LINKING: Final = ("account", "email", "phone", "cookie")
+#: Kinds that somebody can prove to be hers: a search for her goes by these too, but by an address
+#: of a machine or a device alone nobody is found.
+PROVABLE: Final = (*LINKING, "device", "ip")
 
 #: People whom identifiers lead to, and those of whom it was settled that they are the same.
 _FIND: Final = (
@@ -165,7 +168,8 @@ class Subjects:
     ) -> None:
         """Link identifiers to a person; stronger evidence takes the place of weaker."""
         with self._database.within(connection) as c:
-            self._link(c, subject, [i for i in identifiers if i.kind in LINKING], evidence, now)
+            kinds = PROVABLE if evidence in PROVEN else LINKING
+            self._link(c, subject, [i for i in identifiers if i.kind in kinds], evidence, now)
 
     def sure(self, subject: int) -> tuple[Identifier, ...]:
         """The identifiers by which a person is searched for again: those whose evidence counts,

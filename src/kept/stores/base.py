@@ -24,6 +24,7 @@ from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Action, Counts, Obstacle, Word
 from kept.model.residue import Needles, Residue, Scrub, unseen
+from kept.model.safety import Safety
 from kept.model.select import Batch, KeySet, Select
 
 
@@ -101,6 +102,13 @@ class Store(abc.ABC):
     def notes(self) -> Iterable[str]:
         """What an operator should know and no Dataset can say, in words without a value."""
         return ()
+
+    def safety(self) -> Safety:
+        """How safe the place is where the data lies, as far as it shows; StoreError.
+
+        An aspect that is not measured, as here all of them, has to be declared by a person.
+        """
+        return Safety()
 
     def statements(self, changes: Sequence[Change]) -> list[str]:
         """The changes as text for a person to carry out (mode assisted); NotAble by default."""

@@ -34,6 +34,7 @@ from kept.model.change import Change
 from kept.model.codec import encode_value
 from kept.model.plan import Counts
 from kept.model.predicate import And, Eq, In, Or, Predicate
+from kept.model.safety import Safety
 from kept.model.values import Value, coerce
 from kept.stores import http_describe as describe
 from kept.stores.adapter import RowSession, RowStore
@@ -99,6 +100,10 @@ class HttpStore(RowStore):
                         extra = pointer[1:].replace("/", ".")
                         fields.setdefault(extra, Field(extra, "other"))
             yield Dataset(name, known.key, fields)
+
+    def safety(self) -> Safety:
+        """The way there; what the service does at home it does not show."""
+        return Safety((self.client.way,))
 
     def session(self, *, write: bool = False) -> HttpSession:
         """A handle; nothing is asked yet."""

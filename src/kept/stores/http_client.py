@@ -23,6 +23,7 @@ from typing import Any, Final
 import httpx
 
 from kept.errors import ConfigError, StoreError, StoreUnreachable
+from kept.model.safety import Measured
 from kept.stores.http_describe import Limits
 
 #: Methods that do no more the second time (RFC 9110, 9.2.2).
@@ -71,6 +72,13 @@ class Client:
         self._lock = threading.Lock()
         self._free = 0.0
         self._made: httpx.Client | None = None
+
+    @property
+    def way(self) -> Measured:
+        """How the way to the service is guarded: `_base` lets in nothing but these."""
+        secure = self._base.scheme == "https"
+        words = "https, with its certificate checked" if secure else "on this machine"
+        return Measured("transport", True, words)
 
     def url(self, path: str, query: Sequence[tuple[str, str]] = ()) -> httpx.URL:
         """The address of a described path, below the base."""

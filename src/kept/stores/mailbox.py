@@ -29,8 +29,10 @@ from kept.errors import ConfigError, NotAble, Pending, StoreError
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Action, Counts, Obstacle, Word
+from kept.model.safety import Measured, Safety
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
 from kept.model.values import Value, coerce
+from kept.stores import guarded
 from kept.stores.base import Session, Store
 from kept.stores.letters import SETTINGS, Mailbox, letter
 from kept.stores.tasks import Outcome, Task, people_of, spoken, task_id
@@ -64,6 +66,23 @@ class MailboxStore(Mailbox, Store):
     def session(self, *, write: bool = False) -> MailboxSession:
         """A handle; nobody is asked yet."""
         return MailboxSession(self, write)
+
+    def safety(self) -> Safety:
+        """The letters and the way they go; what the people have at home cannot be looked at."""
+        letters = [self.folder.directory, *self.folder.directory.glob("*")]
+        files = guarded.exposure(letters)
+        words = "the letters are Kept's alone; who reads their answers elsewhere cannot be told"
+        way = (
+            "encrypted mail, or to this machine"
+            if self._post is not None
+            else "letters in a folder"
+        )
+        return Safety(
+            (
+                files if files.holds is False else Measured("exposure", None, words),
+                Measured("transport", True if self._post is not None else None, way),
+            )
+        )
 
     def statements(self, changes: Sequence[Change]) -> list[str]:
         """The letters, for a person to send."""

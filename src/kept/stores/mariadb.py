@@ -20,6 +20,8 @@ from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
 from kept.model.residue import Needles, Residue, Scrub
+from kept.model.safety import Safety
+from kept.stores import guarded_servers as servers
 from kept.stores import introspect, residue_mariadb
 from kept.stores import link_mariadb as link
 from kept.stores.along import looks, refusal
@@ -105,6 +107,10 @@ class MariaDBStore(SqlStore):
     def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
         """What the server says of its logs; it shows none of its bytes."""
         return self._asked(lambda ask: list(residue_mariadb.residue(ask, now)))
+
+    def safety(self) -> Safety:
+        """What the server says of its own doors and of its files."""
+        return self._asked(servers.mariadb)
 
     def scrubbing(self, *, full: bool = False) -> Iterable[Scrub]:
         """OPTIMIZE TABLE of the mapped tables, where `full`."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from kept.database import Database
 from kept.datamap.map import Dataset
+from kept.model.safety import Safety
+from kept.stores import guarded
 from kept.stores.columns import Table
 from kept.stores.postgresql import PostgreSQLStore
 
@@ -24,7 +27,16 @@ _LEFT_OUT: Final = frozenset(("alembic_version",))
 class OwnStore(PostgreSQLStore):
     """Kept's own PostgreSQL, through connections of its own: none of the pool's."""
 
-    def __init__(self, database: Database, mapped: Iterable[Dataset], system: str = NAME) -> None:
+    def __init__(
+        self,
+        database: Database,
+        mapped: Iterable[Dataset],
+        system: str = NAME,
+        *,
+        directory: Path | None = None,
+    ) -> None:
+        """`directory` is the deployment's: keys, settings and papers lie there."""
+        self._directory = directory
         files = {} if database.files is None else {"data_directory": str(database.files)}
         super().__init__(system, mapped, database.url, options=files)
 
@@ -33,6 +45,18 @@ class OwnStore(PostgreSQLStore):
         and the deletion (that she is suppressed, say), and goes with her by its foreign key.
         """
         return {name: replace(t, along=()) for name, t in super().reflect(names).items()}
+
+    def safety(self) -> Safety:
+        """As of any PostgreSQL, with the keys and settings; other databases are no part of it."""
+        met = super().safety()
+        directory = self._directory
+        if directory is None:
+            return replace(met, seen={})
+        secret = [directory / "kept.toml", *(directory / "keys").rglob("*")]
+        files = guarded.exposure(p for p in secret if p.is_file())
+        beside = [*directory.iterdir(), *directory.glob("*/*")]
+        near = guarded.safety(directory, (), beside)
+        return Safety((*met.measured, files), met.names, near.seen)
 
     def datasets(self) -> Iterable[Dataset]:
         """All tables there really are but the record of migrations."""

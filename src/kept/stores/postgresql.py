@@ -25,6 +25,8 @@ from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
 from kept.model.residue import Needles, Residue, Scrub
+from kept.model.safety import Safety
+from kept.stores import guarded_servers as servers
 from kept.stores import introspect, refusals
 from kept.stores import residue_postgresql as left
 from kept.stores.along import looks, refusal
@@ -262,6 +264,12 @@ class PostgreSQLStore(SqlStore):
         place = self.options.data_directory
         with self._asking() as ask:
             return list(left.residue(ask, Path(place) if place else None, needles))
+
+    def safety(self) -> Safety:
+        """What the server says of its own doors, and its drive where this machine may see it."""
+        place = self.options.data_directory
+        with self._asking() as ask:
+            return servers.postgresql(ask, Path(place) if place else None)
 
     def scrubbing(self, *, full: bool = False) -> Iterable[Scrub]:
         """VACUUM of the mapped tables; `full`: written anew."""

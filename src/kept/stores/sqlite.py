@@ -7,6 +7,7 @@ file's own program does; after a commit the write-ahead log is emptied where nob
 from __future__ import annotations
 
 import datetime as dt
+import glob
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,8 +24,9 @@ from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
 from kept.model.residue import Needles, Residue, Scrub
+from kept.model.safety import Safety
 from kept.model.values import Type
-from kept.stores import introspect, residue_sqlite
+from kept.stores import guarded, introspect, residue_sqlite
 from kept.stores.along import looks, refusal
 from kept.stores.columns import Table
 from kept.stores.dialects import SQLITE, install
@@ -79,6 +81,17 @@ class SQLiteStore(SqlStore):
             physical=True,
             marker=self.options.marker,
         )
+
+    def safety(self) -> Safety:
+        """The file with its logs, its drive, and the files of data beside it."""
+        if not self.path.is_file():
+            raise StoreUnreachable(
+                f"the file of `{self.system}` is not there",
+                fix="mend the system's `url` in kept.toml",
+            )
+        ours = [self.path, *self.path.parent.glob(f"{glob.escape(self.path.name)}-*")]
+        beside = (one for one in self.path.parent.iterdir() if one not in ours)
+        return guarded.safety(self.path, ours, beside)
 
     def connect(self, *, write: bool) -> sqlite3.Connection:
         """A connection with Kept's settings; StoreUnreachable where there is no such file."""

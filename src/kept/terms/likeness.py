@@ -22,6 +22,7 @@ REASONS: Final[dict[str, str]] = {
     "plus-tag": "carry her address with or without a tag after +",
     "national": "carry a telephone number written without its country",
     "typed-key": "carry her number written with other zeros",
+    "same-machine": "carry an IP address or a device of hers, and nothing else that says whose",
 }
 #: Digits up to which a key is looked for with zeros before it.
 _WIDEST: Final = 12

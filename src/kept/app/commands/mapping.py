@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from kept import deployment
-from kept.app.commands.common import COMMON, Common
+from kept.app.commands.common import COMMON, Common, moment, opened
 from kept.app.commands.slow import slowly
 from kept.app.commands.undecided import undecided
 from kept.app.fit import Exact
@@ -22,7 +22,9 @@ from kept.datamap import fides, load
 from kept.datamap.map import DataMap
 from kept.datamap.searches import searches
 from kept.deployment import Deployment
+from kept.duties import security
 from kept.errors import ConfigError, KeptError, StoreUnreachable, UsageError
+from kept.model.safety import ASPECTS
 from kept.policy import bundle as policy_bundle
 from kept.stores import open_store
 from kept.stores.discover import SAMPLE, Discovery, discover, document, draft, questions
@@ -137,6 +139,43 @@ def show(*, common: Common = COMMON) -> int:
     ]
     common.out.result({"systems": systems, "digest": datamap.digest}, words)
     return 0
+
+
+@group.command
+def places(
+    *,
+    now: Annotated[str | None, Parameter(help="the moment to judge at (for tests)")] = None,
+    common: Common = COMMON,
+) -> int:
+    """The register of places where data lies: country, owner, and how safe each is.
+
+    Encryption, the way there and who can reach it are measured where that can be done; else a
+    person vouches for it in kept.toml. Exit status 1: a place is not safe, or nobody knows.
+    """
+    at = moment(now)
+    with opened(common) as (controller, _), common.out.progress("looking at the places"):
+        rows = security.register(controller.datamap.systems, controller.safety(), at)
+    words: list[str] = []
+    for row in rows:
+        head = f"{row.system}: {row.title or 'no title'}"
+        words += [
+            head,
+            f"  country    {row.country or 'not said'}",
+            f"  owner      {row.owner or 'not said'}",
+        ]
+        for one in row.standing:
+            mark = {True: "", False: "NOT SAFE: ", None: "NOT KNOWN: "}[one.safe]
+            words.append(f"  {ASPECTS[one.aspect]:<18} {mark}{one.words}")
+            if one.fix:
+                words.append(f"    {one.fix}")
+        words.append("")
+    bad = sum(not one.safe for row in rows for one in row.standing)
+    bad += sum(not said for row in rows for said in (row.country, row.owner))
+    words.append(
+        f"{many(len(rows), 'place')}, " + (f"{bad} to mend." if bad else "all known safe.")
+    )
+    common.out.result({"places": [row.document() for row in rows]}, words)
+    return 1 if bad else 0
 
 
 #: Seconds that one statement of a discovery may take.

@@ -160,6 +160,8 @@ token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is close
 # Where personal data lies. A system that has no store yet belongs here too: it is known, and
 # every answer says that it could not be asked.
 # store and url: "postgresql" and "postgresql://…", "mariadb" and "mariadb://…", "sqlite" and a file
+# owner: who answers for the place. declared: what nobody can measure of it, on a person's word;
+# `kept map places` shows what is missing, of Kept's own place as well (under [own]).
 # mode: "observe" (nothing is written), "assisted" (a person carries the statements out), "act"
 # (Kept writes, and reads back). Stay in observe until access finds what you find by hand.
 [systems.example]

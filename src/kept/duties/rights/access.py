@@ -14,7 +14,7 @@ from kept.controller import Controller, Located, Place
 from kept.controller.others import Covering
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
-from kept.duties.rights import free_text, own
+from kept.duties.rights import free_text, own, travelling
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
@@ -156,6 +156,7 @@ def _serve(
         covered = covered_of(controller, covering)
         told["covered"] = [one.document() for one in covered]
         page = {**words.page(controller, shown, stays, opened.met, covered, now), "named": named}
+        package.rules = travelling.rules(controller, people, shown, now)
         manifest = package.finish(told, page)
         read = {place: data.count for place, data in shown.items()}
         body: dict[str, Any] = {

@@ -18,8 +18,8 @@ from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
 from kept.records.case import Case
 from kept.records.doubt import DIFFERENT, OUTCOMES, SAME, Doubt
-from kept.records.subject import LINKING, identity_mac
-from kept.terms.evidence import COUNTED, LEVELS, linkable
+from kept.records.subject import LINKING, PROVABLE, identity_mac
+from kept.terms.evidence import COUNTED, LEVELS, PROVEN, linkable
 from kept.terms.identifiers import Identifier
 
 #: Roles that may say who is who. Whoever only takes requests in or serves them may not.
@@ -39,8 +39,8 @@ def link(
     """
     _may(actor)
     linkable(evidence)
-    _refuse_kind(identifier)
-    _refuse_kind(to)
+    _refuse_kind(identifier, PROVABLE if evidence in PROVEN else LINKING)
+    _refuse_kind(to, LINKING)
     if (identifier.kind, identifier.normalised) == (to.kind, to.normalised) and same:
         raise UsageError(
             "an identifier cannot be tied to itself", expected="two identifiers of one person"
@@ -217,13 +217,16 @@ def _the_one(
     return found[0] if found else controller.subjects.of([to], now, connection=connection)
 
 
-def _refuse_kind(identifier: Identifier) -> None:
-    if identifier.kind not in LINKING:
+def _refuse_kind(identifier: Identifier, kinds: Sequence[str]) -> None:
+    if identifier.kind not in kinds:
         raise UsageError(
             f"nobody can be known by a {identifier.kind}: {LEVELS['name'].means}"
             if identifier.kind == "name"
             else f"nobody can be known by an identifier of kind {identifier.kind}",
-            expected=f"one of {', '.join(LINKING)}",
+            expected=f"one of {', '.join(kinds)}",
+            fix="an IP address or a device has to be proven hers: --evidence verified"
+            if identifier.kind in PROVABLE
+            else None,
         )
 
 

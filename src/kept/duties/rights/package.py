@@ -7,7 +7,7 @@
     schema/*.json      JSON Schema of each of these
     datapackage.json   the CSV described: Frictionless Data Package, Table Schema
     answer.json        what index.html says, for a program, without the rows
-    manifest.json      SHA-256 of every other file, and a salt
+    manifest.json      SHA-256 of every other file, the rules of the data, and a salt
 
 Rows are streamed into the files; the package appears under its name only when it is whole and
 `place` is called, and never in the place of anything that is there already.
@@ -66,6 +66,7 @@ schema/*.json     what the JSON files hold, field by field (JSON Schema).
 datapackage.json  what the tables hold (Frictionless Data Package, Table Schema).
 answer.json       what was asked, where was looked, what was found and why, for programs.
 manifest.json     the SHA-256 of every file here. If one does not match, the file was changed.
+                  Also under which rules the records were held: for what, how long, which policy.
 
 Records stand in the tables in the order in which the system gave them; the page shows the
 newest first. Whoever has this package can read what is in it: keep it where only you can.
@@ -197,6 +198,8 @@ class Package:
         self._stamp = at.astimezone(dt.UTC).timetuple()[:6]
         self._files: dict[str, dict[str, Any]] = {}
         self._taken: set[str] = set()
+        #: What goes with the data wherever it goes (rights.travelling).
+        self.rules: Mapping[str, Any] = {}
         self.sha256 = ""
 
     def __enter__(self) -> Self:
@@ -326,7 +329,8 @@ class Package:
     def seal(self) -> str:
         """Write the manifest, and make the package whole; SHA-256 (hex) of the manifest."""
         # Its hash stands in the ledger: with chance in it, what is held cannot be guessed from it.
-        manifest = {"format": FORMAT, "files": self._files, "salt": secrets.token_hex(32)}
+        salt = secrets.token_hex(32)
+        manifest = {"format": FORMAT, "files": self._files, "rules": self.rules, "salt": salt}
         text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
         with self._open("manifest.json") as out:
             out.write(text)

@@ -19,6 +19,7 @@ from typing import Any, Final
 from kept.controller import Controller, Place
 from kept.controller.others import Covering
 from kept.decide.facts import known_basis
+from kept.duties.rights import travelling
 from kept.duties.rights.about import fielded, readable, sources, titled
 from kept.duties.rights.choice import known_region
 from kept.duties.rights.covered import Covered, covered_of
@@ -216,6 +217,7 @@ def _serve(
             "covered": [one.document() for one in covered_of(controller, covering)],
             "unreached": [{"system": s, "why": why} for s, why in unreached],
         }  # fmt: skip
+        package.rules = travelling.rules(controller, people, tables, now)
         manifest = package.ended(answer, _page(controller, wanted, tables, left, answer, now))
         body: dict[str, Any] = {
             "case": case.id,

@@ -29,8 +29,10 @@ from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
 from kept.model.predicate import EVERYTHING, NOTHING, Not, fields_of
 from kept.model.residue import Needles, Residue
+from kept.model.safety import Safety
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Route, Select
 from kept.model.values import Type, Value, normal
+from kept.stores import guarded
 from kept.stores.base import Session, Store
 from kept.stores.lake import files as lake
 from kept.stores.lake import residue as lake_residue
@@ -99,6 +101,12 @@ class ParquetStore(Store):
         files = [(file.path, self.footers.of(file)) for file in every]
         told = lake_residue.residue(self.root, files, needles, self.each)
         return self.guarded(None, lambda: list(told))
+
+    def safety(self) -> Safety:
+        """Every file below the folder, and the folder's drive."""
+        self.session().close()  # says where there is no such folder
+        files = self.guarded(None, lambda: [p for p in self.root.rglob("*") if p.is_file()])
+        return guarded.safety(self.root, files, ())
 
     def session(self, *, write: bool = False) -> ParquetSession:
         """One listing of the files; StoreUnreachable where there is no such folder."""
