@@ -129,9 +129,10 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
             return _reminded(controller, people, _closed(controller, case, now))
         if case.state in _BEGUN:
             known = sought(controller, case, people).known
+            packages = _packages(controller, known)  # a child's case forgets whose they were
             with controller.cases.person_alone(known):
                 answer = _go_on(controller, case, people, actor, now)
-            return _reminded(controller, known, answer)
+            return replace(answer, packages=packages)
         before = controller.ledger.size()
         drawn = _drawn(controller, case, people, now)
         with controller.cases.person_alone(drawn[1]):
@@ -141,18 +142,24 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
             if next(controller.ledger.entries(before, kind=kinds), None):
                 drawn = _drawn(controller, case, people, now)
             case = _commit(controller, case, *drawn, actor, now)
+            packages = _packages(controller, drawn[1])
             answer = _to_the_end(
                 controller, case, drawn[0], people, _everywhere(controller), actor, now
             )
-        return _reminded(controller, drawn[1], answer)
+        return replace(answer, packages=packages)
+
+
+def _packages(controller: Controller, known: Sequence[Sequence[Identifier]]) -> tuple[dt.date, ...]:
+    """When packages were handed out to these people."""
+    strong = [i for one in known for i in one if i.kind not in WEAK]
+    return handed(controller.database, controller.vault, strong)
 
 
 def _reminded(
     controller: Controller, known: Sequence[Sequence[Identifier]], answer: EraseAnswer
 ) -> EraseAnswer:
     """The answer, with when packages were handed out to the same people."""
-    strong = [i for one in known for i in one if i.kind not in WEAK]
-    return replace(answer, packages=handed(controller.database, controller.vault, strong))
+    return replace(answer, packages=_packages(controller, known))
 
 
 def _drawn(
