@@ -22,7 +22,7 @@ from kept.policy.bundle import load
 from tests import huts, world
 from tests.acceptance.conftest import Page, Ran, crawl, free_port, get, kept, serving
 from tests.acceptance.test_laws import spellings
-from tests.world import ROOT
+from tests.world import ROOT, vouch
 
 NOW, LATER = "2026-11-23T12:00:00Z", "2026-11-24T12:00:00Z"
 Rows = dict[str, set[tuple[Any, ...]]]
@@ -111,6 +111,7 @@ class Life:
         self.now = NOW
         self.log = place.parent / "served.log"
         self.url = ""
+        vouch(self.place)
         # A port of our own: another deployment of this machine may be served on the usual one.
         with (self.place / "kept.toml").open("a", encoding="utf-8") as settings:
             settings.write(f'\n[site]\nport = {free_port()}\nshows = "live"\n')

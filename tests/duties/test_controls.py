@@ -39,7 +39,7 @@ from kept.policy import bundle
 from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as Outcome_
 from kept.terms.identifiers import parse
-from tests.world import NOW, ROOT, edit, sql
+from tests.world import NOW, ROOT, edit, sql, vouch
 
 Prepare: TypeAlias = Callable[[Path], None]
 
@@ -322,13 +322,7 @@ _VOUCHED = 'encryption = {by = "Jo", date = 2026-01-31, expires = 2026-12-31, ho
 
 def _safe(world: Path) -> None:
     """Everything that the register of places asks for is there, and the files are closed."""
-    world.chmod(0o700)
-    edit(
-        world / "kept.toml",
-        "[systems.shop]\n",
-        f'[own]\ncountry = "DE"\nowner = "Jo"\ndeclared = {{{_VOUCHED}}}\n\n'
-        f'[systems.shop]\nowner = "Sales"\ndeclared = {{{_VOUCHED}}}\n',
-    )
+    vouch(world, _VOUCHED)
 
 
 _VISIT = """  visit:
