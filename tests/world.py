@@ -53,6 +53,7 @@ datasets:
   customer:
     title: Customers
     key: [id]
+    origin: provided
     retention: account
     clock: since
     activities: [account, service]
@@ -65,6 +66,7 @@ datasets:
   signup:
     title: Trials
     key: [id]
+    origin: provided
     retention: transactions-free
     clock: at
     activities: [trial]
@@ -79,6 +81,7 @@ datasets:
   invoice:
     title: Invoices
     key: [id]
+    origin: provided
     retention: transactions-paid
     clock: at
     activities: [payment]
@@ -93,6 +96,7 @@ datasets:
   note:
     title: Notes
     key: [id]
+    origin: provided
     retention: messages
     clock: at
     activities: [communicate]

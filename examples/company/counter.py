@@ -36,13 +36,9 @@ def forms(bundle: Path) -> dict[str, dict[str, Any]]:
 
 def _stored(what: str, answer: Answer, **more: Any) -> dict[str, Any]:
     return {
-        "stored": what,
-        "basis": answer.basis,
-        "activity": answer.activity,
-        "because": list(answer.because),
-        "policy": answer.policy_version,
-        **more,
-    }
+        "stored": what, "basis": answer.basis, "activity": answer.activity,
+        "because": list(answer.because), "policy": answer.policy_version, **more,
+    }  # fmt: skip
 
 
 def insert(
@@ -234,15 +230,9 @@ def ticket(
 
 
 def open_ticket(
-    desk: sqlite3.Connection,
-    customer: str | None,
-    email: str,
-    name: str | None,
-    subject: str,
-    now: dt.datetime,
-    stamps: tuple[str, str, str],
-    closed: dt.datetime | None = None,
-) -> int:
+    desk: sqlite3.Connection, customer: str | None, email: str, name: str | None, subject: str,
+    now: dt.datetime, stamps: tuple[str, str, str], closed: dt.datetime | None = None,
+) -> int:  # fmt: skip
     """Insert a ticket; its number. The desk writes addresses in capitals, as it always has."""
     cursor = desk.execute(
         "INSERT INTO ticket (customer_ref, requester_email, requester_name, subject, agent_id,"

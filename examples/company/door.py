@@ -10,19 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 #: States of the European Economic Area; for all other countries see `region_of`.
-EEA = frozenset(
-    (
-        "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT",
-        "LV", "LT", "LU", "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE", "IS", "LI", "NO",
-    )
-)  # fmt: skip
+EEA = "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE IS LI NO"
 
 
 def region_of(country: str | None, state: str | None = None) -> str:
     """The region whose rules apply; where the country is not known, `unknown` (the strictest)."""
     if not country:
         return "unknown"
-    if country in EEA:
+    if country in EEA.split():
         return "EEA"
     if country == "US":
         return f"US-{state}" if state in ("CA", "VA") else "US"
@@ -87,11 +82,8 @@ class Door:
         }  # fmt: skip
         if use.grounds:
             body["grounds"] = list(use.grounds)
-        request = urllib.request.Request(
-            self._url,
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"},
-        )
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+        request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)
         try:
             with urllib.request.urlopen(request, timeout=10) as reply:
                 said = json.load(reply)

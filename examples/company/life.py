@@ -36,6 +36,7 @@ class Story:
     """What happened, told as it happens; `wrong` collects what should not have."""
 
     quiet: bool
+    number: int  # which life this is
     steps: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
@@ -68,11 +69,9 @@ class Browser:
 
     def _request(self, method: str, path: str, body: str | None) -> tuple[int, str]:
         headers = {
-            "Accept": "application/json" if body else "text/html",
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Origin": f"http://{self._host}",
-            "Cookie": self.cookie,
-        }
+            "Accept": "application/json" if body else "text/html", "Cookie": self.cookie,
+            "Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{self._host}",
+        }  # fmt: skip
         connection = http.client.HTTPConnection(self._host, timeout=30)
         with contextlib.closing(connection):
             connection.request(method, path, body, headers)
@@ -89,12 +88,9 @@ def kept(world: World, *arguments: str) -> tuple[int, dict[str, Any]]:
     reason = ("--override", "demonstration") if arguments[0] == "rights" else ()
     run = subprocess.run(
         [command, *arguments, *reason, "--dir", world.directory, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=120,
+        capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, "KEPT_ACTOR": "officer"},
-        check=False,
-    )
+    )  # fmt: skip
     try:
         return run.returncode, json.loads(run.stdout)
     except json.JSONDecodeError:
@@ -117,17 +113,19 @@ def _listed(rows: Mapping[str, int]) -> str:
     return "".join(f"\n{place:<28}{count:>4}" for place, count in sorted(rows.items()))
 
 
-def _email(world: World) -> str:
-    """A new mailbox in each run: who was erased is not known any more, and stays erased."""
+def _life(world: World) -> int:
+    """How many lives there were, with this one: each has a mailbox and answers of its own."""
     count = Path(world.directory) / "company" / "lives"
     number = int(count.read_text("utf-8")) + 1 if count.exists() else 1
     count.write_text(str(number), "utf-8")
-    return f"zoe.d'arcy{f'+{number}' if number > 1 else ''}@example.fr"
+    return number
 
 
 def live(world: World, site: str, *, quiet: bool = False) -> Story:
     """Live it once. `site` is the address of the company's site; Kept serves at `world.kept`."""
-    story, browser, email = Story(quiet), Browser(site), _email(world)
+    number, browser = _life(world), Browser(site)
+    story = Story(quiet, number)
+    email = f"zoe.d'arcy{f'+{number}' if number > 1 else ''}@example.fr"
     _arrive(story, browser, world, email)
     _deal(story, browser, email)
     _leave(story, world, email)
@@ -238,8 +236,8 @@ def _complete(answer: Mapping[str, Any]) -> str:
 def _access(
     story: Story, world: World, email: str, step: str, expected: Mapping[str, int]
 ) -> dict[str, int]:
-    package = Path(world.directory) / "company" / f"access-{1 if step == 'access' else 2}.zip"
-    package.unlink(missing_ok=True)  # of an earlier run: Kept writes nothing over
+    name = f"access-{story.number}{'-again' * (step != 'access')}.zip"
+    package = Path(world.directory) / "company" / name
     status, answer = kept(
         world, "rights", "access", "--identity", f"email={email}", "--out", str(package)
     )
@@ -249,7 +247,7 @@ def _access(
     files = len(zipfile.ZipFile(package).namelist()) if package.exists() else 0
     story.tell(
         step,
-        f"{_complete(answer)}; {sum(found.values())} rows in a package of {files} files."
+        f"{_complete(answer)}; {sum(found.values())} rows in {name}, of {files} files."
         + _listed(found),
         answer,
     )

@@ -11,7 +11,6 @@ import html
 import json
 import signal
 import sys
-import threading
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,21 +29,29 @@ POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-STYLE = """
-:root { color-scheme: light dark; font: 1.05rem/1.6 system-ui, sans-serif }
-body { max-width: 42rem; margin: 0 auto; padding: 1rem }
-nav a { margin-right: 1rem } label { display: block; margin-top: 1rem }
-input, textarea { font: inherit; width: 100%; box-sizing: border-box; padding: .5rem }
-input[type=checkbox] { width: auto }
-button { font: inherit; margin-top: 1.5rem; padding: .6rem 1.2rem }
-small { display: block } dt { font-weight: 600 }
-footer { margin-top: 3rem; border-top: 1px solid }
-"""
 PAGES = {
-    "/": ("Windows that work together", "One desktop for all the programs of a trading floor."),
+    "/": ("Windows that work together", "One desktop for all the programs of a trading floor.</p>"
+          '<p>This company is invented. Its forms work: <a href="/contact">write to it</a> or <a '
+          'href="/trial">start a trial</a>. Before it stores a word of yours, it asks Kept.'),
     "/product": ("The product", "Arrange, link and restore windows. A seat costs 240 EUR a year."),
     "/about": ("About us", "We are a small company. This one exists to show how Kept works."),
-}
+}  # fmt: skip
+LINKS = {
+    "/": "Home", "/product": "Product", "/trial": "Trial", "/onboarding": "Account",
+    "/order": "Order", "/support": "Support", "/contact": "Contact", "/about": "About us",
+}  # fmt: skip
+#: What a browser may fill in by itself (WCAG 1.3.5), by the name of the field.
+FILL = {
+    "email": "email", "name": "name", "company": "organization", "job_title": "organization-title",
+    "address": "street-address", "phone": "tel", "country": "country", "state": "address-level1",
+    "password": "new-password",
+}  # fmt: skip
+#: What an answer says to a person.
+TOLD = {
+    "reason": "Why", "invoice": "Invoice", "ticket": "Ticket", "basis": "Legal basis",
+    "activity": "Used for", "policy": "Policy of", "because": "Decided by the clauses",
+    "dropped": "Fields left out", "newsletter_basis": "News, asked for apart",
+}  # fmt: skip
 ONBOARDING = """
 <p>The fields are needed for the contract: without them there is no account and no invoice.</p>
 <label>E-mail address of your trial <input name="email" type="email" required></label>
@@ -53,8 +60,8 @@ ONBOARDING = """
 <label>Country, two letters <input name="country" pattern="[A-Za-z]{2}" required></label>
 <label>State, for the USA <input name="state"></label>
 <label>Password <input name="password" type="password" minlength="10" required></label>
-<label><input type="checkbox" name="terms" value="yes" required>
-I accept the Terms of Service</label>"""
+<label class="box"><input type="checkbox" name="terms" value="yes" required>
+<span>I accept the Terms of Service</span></label>"""
 ORDER = """
 <label>Seats for a year <input name="quantity" type="number" min="1" max="500" value="1"></label>
 <p>Name and address of your account go onto the invoice: the law asks for them.</p>"""
@@ -67,17 +74,17 @@ OWN_FORMS = {
 }  # fmt: skip
 
 
-def page(title: str, body: str) -> str:
-    """A whole page."""
-    links = {"/": "Home", "/product": "Product", "/trial": "Trial", "/contact": "Contact"}
-    nav = "".join(f'<a href="{path}">{text}</a>' for path, text in links.items())
+def page(title: str, body: str, here: str = "") -> str:
+    """A whole page; `here` is its path."""
+    mark = ("", ' aria-current="page"')
+    nav = "".join(f'<a href="{to}"{mark[to == here]}>{text}</a>' for to, text in LINKS.items())
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" '
-        f'href="/style.css"></head><body><nav>{nav}</nav><main><h1>{title}</h1>{body}</main>'
-        '<footer><a href="/privacy">Privacy policy, and what is checked of it</a></footer>'
-        "</body></html>"
-    )
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} · Example '
+        'company</title><meta name="viewport" content="width=device-width, initial-scale=1"><link '
+        'rel="stylesheet" href="/style.css"></head><body><header><b>Example company</b><nav>'
+        f"{nav}</nav></header><main><h1>{title}</h1>{body}</main><footer><a href="
+        '"/privacy">Privacy policy, and what is checked of it</a></footer></body></html>'
+    ).replace("e-mail", '<span class="whole">e-mail</span>')
 
 
 def declared(fields: Mapping[str, Mapping[str, Any]]) -> str:
@@ -86,8 +93,8 @@ def declared(fields: Mapping[str, Mapping[str, Any]]) -> str:
     for name, field in fields.items():
         name, label, need = html.escape(name), html.escape(field["label"]), field["required"]
         if field["type"] == "checkbox":
-            box = f'<input type="checkbox" name="{name}" value="yes"> {label}'
-            parts.append(f"<label>{box}</label>")
+            box = f'<input type="checkbox" name="{name}" value="yes"> <span>{label}</span>'
+            parts.append(f'<label class="box">{box}</label>')
             continue
         note = html.escape(f"needed {field.get('why', '')}" if need else "may stay empty")
         required = " required" if need else ""
@@ -132,17 +139,18 @@ class Handler(BaseHTTPRequestHandler):
         """A page or a form. Changes nothing."""
         path = urlsplit(self.path).path
         if path == "/style.css":
-            self._send(200, STYLE, kind="text/css")
+            style = Path(__file__).with_name("site.css").read_text("utf-8")
+            self._send(200, style, kind="text/css")
         elif path == "/privacy":
             self._send(302, "", {"Location": f"{self.server.world.kept}/privacy"})
         elif path in PAGES:
             title, text = PAGES[path]
-            self._send(200, page(title, f"<p>{text}</p>"))
+            self._send(200, page(title, f"<p>{text}</p>", path))
         elif path in self.server.forms:
             form = self.server.forms[path]
-            self._form(form["title"], declared(form["fields"]))
+            self._form(form["title"], declared(form["fields"]), path)
         elif path in OWN_FORMS:
-            self._form(*OWN_FORMS[path])
+            self._form(*OWN_FORMS[path], path)
         else:
             self._say(404, "There is no such page", {})
 
@@ -162,7 +170,8 @@ class Handler(BaseHTTPRequestHandler):
             elif path in ("/order", "/support"):
                 who = counter.customer_of(world, self._token())
                 if who is None:
-                    self._say(403, "Please open an account first", {"stored": None})
+                    reason = "an order and a question of support belong to an account"
+                    self._say(403, "Please open an account first", {"reason": reason})
                     return
                 act = counter.order if path == "/order" else counter.ticket
                 done = act(world, door, who, sent, now)
@@ -200,9 +209,11 @@ class Handler(BaseHTTPRequestHandler):
             morsel = None
         return morsel.value if morsel else ""
 
-    def _form(self, title: str, fields: str) -> None:
+    def _form(self, title: str, fields: str, path: str) -> None:
+        for name, what in FILL.items():
+            fields = fields.replace(f'name="{name}"', f'name="{name}" autocomplete="{what}"')
         body = f'<form method="post">{fields}<button>Send</button></form>'
-        self._send(200, page(html.escape(title), body))
+        self._send(200, page(html.escape(title), body, path))
 
     def _say(
         self, status: int, title: str, told: Mapping[str, Any], extra: Mapping[str, str] = NOTHING
@@ -211,20 +222,17 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Accept") == "application/json":
             self._send(status, json.dumps({"title": title, **told}), extra, "application/json")
             return
-        words = {"reason": "Why", "basis": "Legal basis", "activity": "For", "invoice": "Invoice"}
+        told = {n: ", ".join(t) if isinstance(t, list) else t for n, t in told.items()}
         rows = "".join(
             f"<dt>{label}</dt><dd>{html.escape(str(told[name]))}</dd>"
-            for name, label in words.items()
+            for name, label in TOLD.items()
             if told.get(name)
         )
-        self._send(status, page(title, f"<dl>{rows}</dl>"), extra)
+        asked = "<p>Before it was stored, Kept was asked. It said yes:</p>" * (status == 201)
+        self._send(status, page(title, f"{asked}<dl>{rows}</dl>" if rows else asked), extra)
 
     def _send(
-        self,
-        status: int,
-        text: str,
-        extra: Mapping[str, str] = NOTHING,
-        kind: str = "text/html",
+        self, status: int, text: str, extra: Mapping[str, str] = NOTHING, kind: str = "text/html"
     ) -> None:
         body = text.encode()
         self.send_response_only(status)
@@ -232,7 +240,7 @@ class Handler(BaseHTTPRequestHandler):
             "Content-Type": f"{kind}; charset=utf-8",
             "Content-Length": str(len(body)),
             "Content-Security-Policy": POLICY,
-            "Referrer-Policy": "no-referrer",
+            "Referrer-Policy": "same-origin",  # with none, browsers send forms with no origin
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
             **extra,
@@ -247,11 +255,9 @@ def serve(world: World, port: int) -> None:
     site = Site(world, port)
 
     def leave(*_: object) -> None:
-        threading.Thread(target=site.shutdown).start()
+        sys.exit(0)
 
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
     print(json.dumps({"site": site.url}), flush=True)
     site.serve_forever(poll_interval=0.1)
-    site.server_close()
-    sys.stdout.flush()

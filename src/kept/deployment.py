@@ -6,12 +6,13 @@ Secrets never stand in the file: a value `env:NAME` is read from the environment
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import hashlib
 import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,26 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 class SystemConfig:
     """One `[systems.NAME]` table. `url` may be None: the system is known, not yet connected.
 
-    `options` are those of the kind of store (of SQL: stores.relational.Options).
+    Only a system without a store may be without a map. `title` and `country` stand where the
+    map says neither. `options` are those of the kind of store (of SQL:
+    stores.relational.Options).
     """
 
     name: str
     store: str | None
     url: str | None
     mode: Mode
-    map: Path
+    map: Path | None
     options: Mapping[str, Any]
+    title: str | None = None
+    country: str | None = None
+
+    @property
+    def lacking(self) -> str | None:
+        """Why it cannot be asked; None where it can."""
+        if self.store is None:
+            return "no store is configured for it yet"
+        return "no `url` is configured for it yet" if self.url is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +154,18 @@ class Deployment:
             set(bundle.activities),
             {r.id for r in bundle.retention.values() if r.law is not None},
         )
-        if problems:
-            first, *others = problems
-            also = "".join(f"\n{other}" for other in others)
-            raise MapError(first.what, where=first.where, fix=first.fix + also)
+        datamap_load.refuse(problems)
 
     def read_bundle(self) -> Bundle:
         """The policy bundle with the operator's choices filled in."""
         loaded = policy_bundle.load(self.bundle)
         unknown = sorted(set(self.choices) - set(loaded.choices))
         if unknown:
+            near = difflib.get_close_matches(unknown[0], loaded.choices, n=1, cutoff=0.6)
             raise ConfigError(
                 f"the choice `{unknown[0]}` is not one that the bundle leaves open",
                 where=self._line(unknown[0]),
-                expected=f"one of {', '.join(f'`{name}`' for name in loaded.choices)}",
+                expected=f"one of {', '.join(f'`{name}`' for name in near or loaded.choices)}",
                 fix="correct its name in [choices], or remove it",
             )
         for name, value in self.choices.items():
@@ -181,12 +191,27 @@ class Deployment:
             ) from None
 
     def read_map(self) -> DataMap:
-        """The data map of all systems of the deployment."""
-        return datamap_load.load(
+        """The data map of all systems of the deployment. MapError names all that is amiss."""
+        datamap, problems = self.look_at_map()
+        datamap_load.refuse(problems)
+        return datamap
+
+    def look_at_map(self) -> tuple[DataMap, list[datamap_load.Problem]]:
+        """As `read_map`, as far as it can be read, with what is amiss."""
+        datamap, problems = datamap_load.read(
             {s.name: s.map for s in self.systems.values()},
             {s.name: s.mode for s in self.systems.values()},
             {s.name: s.store for s in self.systems.values()},
         )
+        systems = {
+            name: replace(
+                system,
+                title=system.title or self.systems[name].title,
+                country=system.country or self.systems[name].country,
+            )
+            for name, system in datamap.systems.items()
+        }
+        return replace(datamap, systems=systems), problems
 
     def open_stores(self, datamap: DataMap) -> tuple[dict[str, Store], dict[str, str]]:
         """Stores by system, and for each system that has none the reason in words.
@@ -197,7 +222,7 @@ class Deployment:
         without: dict[str, str] = {}
         for config in self.systems.values():
             if config.store is None or config.url is None:
-                without[config.name] = "no store is configured for it yet"
+                without[config.name] = config.lacking or ""
                 continue
             mapped = datamap.systems[config.name].datasets.values()
             try:
@@ -229,9 +254,20 @@ def read(directory: Path) -> Deployment:
             expected="a kept.toml",
             fix="make one with `kept new DIR`, or name the directory with `--dir DIR`",
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except UnicodeDecodeError as problem:
+        line = problem.object[: problem.start].count(b"\n") + 1
         raise ConfigError(
-            f"kept.toml cannot be read: {problem}", where=str(path), expected="TOML in UTF-8"
+            "kept.toml is not UTF-8", where=f"{path}:{line}", fix="save the file as UTF-8"
+        ) from None
+    except tomllib.TOMLDecodeError as problem:
+        words, _, at = str(problem).partition(" (at ")
+        line_met = re.match(r"line (\d+)", at)
+        raise ConfigError(
+            f"kept.toml cannot be read: {words[:1].lower()}{words[1:]}",
+            where=f"{path}:{line_met[1]}" if line_met else str(path),
+            expected="TOML in UTF-8",
+            fix="a text stands in quotes, a date without (2026-01-31), and a day has to exist;"
+            " each table and each key stands once",
         ) from None
     known = {"bundle", "database", *_TABLES}
     for key in raw:
@@ -256,9 +292,9 @@ def read(directory: Path) -> Deployment:
         documents=tuple(_document(path, k, v) for k, v in raw.get("documents", {}).items()),
         passphrase=_secret(path, raw.get("keys", {}).get("passphrase"), "passphrase"),
         token=_token(path, raw.get("api", {}).get("token")),
-        host=str(site.get("host", "127.0.0.1")),
+        host=_perhaps(path, site, "host") or "127.0.0.1",
         port=_port(path, site.get("port", 8790)),
-        url=site.get("url"),
+        url=_perhaps(path, site, "url"),
         shows=_one_of(path, str(site.get("shows", "text")), SHOWS, "shows"),
         jobs={name: _pace(path, name, value) for name, value in raw.get("jobs", {}).items()},
         recipients=_ways(path, raw.get("recipients", {})),
@@ -323,14 +359,32 @@ def _document(path: Path, fact: str, table: Any) -> Document:
         if key not in _DOCUMENT:
             raise _unknown(path, key, _DOCUMENT)
     signer, date, expires = table.get("signer"), table.get("date"), table.get("expires")
-    if not isinstance(signer, str) or type(date) is not dt.date:
+    if not isinstance(signer, str) or not signer.strip():
         raise ConfigError(
-            f"the document `{fact}` is not signed",
+            f"the document `{fact}` does not say who signed it",
             where=_where(path, fact),
-            expected='signer = "name" and date = 2026-01-31',
+            expected='signer = "name"',
+            met="nothing" if signer is None else _kind(signer),
+            fix="write it under the document's head",
         )
-    if expires is not None and type(expires) is not dt.date:
-        raise ConfigError("`expires` is a date", where=_where(path, fact), expected="2027-01-31")
+    for key, value in (("date", date), ("expires", expires)):
+        if type(value) is not dt.date and (key == "date" or value is not None):
+            raise ConfigError(
+                f"`{key}` of the document `{fact}` is not a date",
+                where=_where(path, fact),
+                expected=f"{key} = 2026-01-31, without quotes and without a time",
+                met="nothing" if value is None else _kind(value),
+                fix="write it so",
+            )
+    assert type(date) is dt.date
+    if expires is not None and expires < date:
+        raise ConfigError(
+            f"the document `{fact}` expires before it was signed",
+            where=_where(path, fact),
+            expected="`expires` after `date`",
+            met=f"{expires} and {date}",
+            fix="mend the one that is wrong",
+        )
     sha256 = None
     if table.get("file"):
         file = path.parent / str(table["file"])
@@ -374,13 +428,19 @@ def _system(path: Path, name: str, table: Any) -> SystemConfig:
     options = {key: _option(path, value, key) for key, value in options.items()}
     modes = tuple(m.value for m in Mode)
     mode = _one_of(path, str(table.get("mode", Mode.OBSERVE.value)), modes, "mode")
+    store = _perhaps(path, table, "store")
+    place = f"systems.{name}"
     return SystemConfig(
         name=name,
-        store=table.get("store"),
-        url=_beside(path, table.get("store"), _secret(path, table.get("url"), "url")),
+        store=store,
+        url=_beside(path, store, _secret(path, table.get("url"), "url")),
         mode=Mode(mode),
-        map=(path.parent / _text(path, table, "map", f"systems.{name}")).resolve(),
+        map=None
+        if store is None and "map" not in table
+        else (path.parent / _text(path, table, "map", place)).resolve(),
         options={**options, "directory": path.parent} if further else options,
+        title=_perhaps(path, table, "title"),
+        country=_perhaps(path, table, "country"),
     )
 
 
@@ -438,6 +498,32 @@ def _text(path: Path, table: Mapping[str, Any], key: str, inside: str = "") -> s
             fix=f'add `{key} = "…"`{place}',
         )
     return value
+
+
+def _perhaps(path: Path, table: Mapping[str, Any], key: str) -> str | None:
+    """A text that may be missing."""
+    value = table.get(key)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ConfigError(
+            f"`{key}` is not text",
+            where=_where(path, key),
+            expected=f'`{key} = "…"`',
+            met=_kind(value),
+            fix="put it in quotes, or leave the line out",
+        )
+    return value
+
+
+def _kind(value: Any) -> str:
+    """What kind of value stands there, in words; never the value, which may be a secret."""
+    if isinstance(value, str) and not value.strip():
+        return "nothing between the quotes"
+    kinds: tuple[tuple[type, str], ...] = (
+        (bool, "true or false"), (int, "a number"), (float, "a number"), (str, "a text"),
+        (dt.datetime, "a moment"), (dt.date, "a date"), (dt.time, "a time"), (list, "a list"),
+        (dict, "a table"),
+    )  # fmt: skip
+    return next(words for kind, words in kinds if isinstance(value, kind))
 
 
 def _is_choice(value: Any, *, period: bool) -> bool:

@@ -105,6 +105,7 @@ def test_CHILD_4_everything_goes_and_when_the_case_closes_nothing_names_the_chil
     assert kept(shop, *answer).status == 0
     over = kept(shop, "rights", "erase", "--case", case, "--yes", *WHEN)
     assert (over.status, over.document["complete"]) == (0, True)
+    assert len(over.document["packages_handed_out"]) == 1
     assert [(t["recipient"], t["state"]) for t in over.document["told"]] == [("provider", "told")]
     assert kept(shop, "case", "show", case, "--show").document["identifiers"] == [[]]
     assert _named(shop, kept_url) == []

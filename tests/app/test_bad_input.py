@@ -290,6 +290,30 @@ def test_values_that_a_choice_takes(value: str, kept: Kept, place: Path) -> None
     assert kept("policy", "check", "--dir", place).status == (2 if value in ("yes", "P30D") else 0)
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('signer = "K"\ndate = 2026-13-01', "kept.toml:LAST: kept.toml cannot be read"),
+        ('signer = "K"\ndate = "2026-01-01"', "is not a date; expected date = 2026-01-31, without"
+         " quotes and without a time; met a text"),
+        ('signer = "K"\ndate = 2026-01-01T10:00:00', "met a moment"),
+        ('signer = "K"\ndate = 20', "met a number"),
+        ('signer = "K"', "`date` of the document `assessment:x` is not a date"),
+        ("date = 2026-01-01", "does not say who signed it"),
+        ('signer = "K"\ndate = 2026-01-01\nexpires = "soon"', "`expires` of the document"),
+        ('signer = "K"\ndate = 2026-01-01\nexpires = 2025-01-01', "before it was signed"),
+    ],
+)  # fmt: skip
+def test_a_date_of_kept_toml_that_is_none(lines: str, said: str, kept: Kept, place: Path) -> None:
+    file = place / "kept.toml"
+    text = f'{file.read_text("utf-8")}\n[documents."assessment:x"]\n{lines}\n'
+    file.write_text(text, "utf-8")
+    ran = kept("map", "show", "--dir", place)
+    assert ran.status == 2
+    assert "kept.toml:" in ran.err
+    assert said.replace("LAST", str(len(text.splitlines()))) in ran.err
+
+
 def test_a_store_of_an_unknown_kind(kept: Kept, place: Path) -> None:
     put(place, store="sqllite")
     ran = kept("doctor", "--dir", place)

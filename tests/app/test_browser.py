@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_FILE_PATH
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser
 from tests import world as small
+from tests.browser import COLOURS, NEEDS_CHROMIUM, axe, browser, contrast, opened, weak
 
 from kept import deployment
+from kept.app import pages
 from kept.controller import Controller
 from kept.duties import rights
 from kept.embedded import Server
 from kept.terms.identifiers import parse
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+pytestmark = NEEDS_CHROMIUM
+__all__ = ["browser"]  # the fixture
 PAGES = (
     "/privacy", "/privacy/sentences/2", "/privacy/sentences/5", "/privacy/versions",
     "/privacy/versions/2023-06-27", "/nothing-here",
@@ -65,35 +66,11 @@ def packs(
             rights.access(controller, ask(*who), small.NOW, out=out)
             shutil.unpack_archive(out, base / name)
             found[name] = (base / name / "index.html").as_uri()
+        out = base / "portable.zip"
+        rights.port(controller, ask("email=ben@example.org"), small.NOW, out=out)
+        shutil.unpack_archive(out, base / "portable")
+        found["portable"] = (base / "portable" / "index.html").as_uri()
     return found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    arguments = [
-        "--disable-dev-shm-usage",
-        "--disable-gpu",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    ]
-    if os.geteuid() == 0:
-        arguments.append("--no-sandbox")
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield made
-        made.close()
-
-
-def opened(browser: Browser, **settings: Any) -> BrowserContext:
-    return browser.new_context(bypass_csp=False, **settings)
-
-
-def axe(page: Page) -> list[tuple[str, list[str]]]:
-    """What axe-core finds amiss on the page as it stands: rule, and where."""
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    page.evaluate(AXE_FILE_PATH.read_text())
-    found = page.evaluate("axe.run().then(r => [r.violations, r.passes.length])")
-    assert found[1] > 3  # looked at nothing is not a pass
-    return [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found[0]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -170,53 +147,6 @@ def test_nothing_runs_off_the_side(
     context.close()
 
 
-# Contrast of every piece of text against what really lies behind it (WCAG 1.4.3), icons 1.4.11.
-COLOURS = """() => {
-  const numbers = c => c.match(/[\\d.]+/g).map(Number);
-  const parse = c => numbers(c).length < 4 ? [...numbers(c), 1] : numbers(c);
-  const behind = el => {
-    for (; el; el = el.parentElement) {
-      const b = parse(getComputedStyle(el).backgroundColor);
-      if (b[3] === 1) return b;
-    }
-    return parse(getComputedStyle(document.documentElement).backgroundColor);
-  };
-  const found = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const el = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || !el.getClientRects().length) continue;
-    const s = getComputedStyle(el);
-    if (s.opacity !== '1') found.push([el.className, [0,0,0,1], [0,0,0,1], 16]);
-    const where = el.tagName + '.' + el.className;
-    found.push([where, parse(s.color), behind(el), parseFloat(s.fontSize)]);
-  }
-  for (const el of document.querySelectorAll('a.mark svg'))
-    found.push(['icon', parse(getComputedStyle(el).color), behind(el), 24]);
-  return found;
-}"""
-
-
-def weak(found: list[tuple[str, list[float], list[float], float]]) -> set[tuple[str, float]]:
-    """What has less contrast than WCAG 1.4.3 asks for."""
-    return {
-        (where, round(contrast(fore, back), 2))
-        for where, fore, back, size in found
-        if contrast(fore, back) < (3 if size >= 24 else 4.5)
-    }
-
-
-def luminance(colour: list[float]) -> float:
-    parts = [c / 255 for c in colour[:3]]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a: list[float], b: list[float]) -> float:
-    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
 def test_the_measure_of_contrast() -> None:
     assert contrast([0, 0, 0], [255, 255, 255]) == pytest.approx(21)
     assert contrast([118, 118, 118], [255, 255, 255]) == pytest.approx(4.54, abs=0.01)
@@ -279,6 +209,17 @@ def test_marks_have_names_of_their_own_and_can_be_pressed(
         "a.mark", "all => all.map(a => { const r = a.getBoundingClientRect();"
         " return [r.width, r.height, r.left] })"
     )  # fmt: skip
+    # What is drawn of the smallest one can be seen, and no two outcomes are drawn alike.
+    drawn = page.eval_on_selector_all(
+        "symbol", "all => all.map(s => { const u = document.createElementNS(s.namespaceURI, 'svg');"
+        " u.setAttribute('viewBox', '0 0 16 16'); u.setAttribute('width', 16);"
+        " u.setAttribute('height', 16); u.innerHTML = s.innerHTML; document.body.append(u);"
+        " const box = u.getBBox({stroke: true}); u.remove();"
+        " return [s.id, box.width, box.height, s.innerHTML] })"
+    )  # fmt: skip
+    assert {name.removeprefix("m-") for name, *_ in drawn} == set(pages.WORDS)
+    assert all(max(w, h) >= 7 for _, w, h, _ in drawn), drawn
+    assert len({shape for *_, shape in drawn}) == len(drawn)
     # WCAG 2.5.8: at least 24 by 24.
     assert all(w >= 24 and h >= 24 and left >= 0 for w, h, left in sizes)
     page.keyboard.press("Tab")
@@ -309,12 +250,54 @@ def test_print(browser: Browser, served: tuple[str, Path]) -> None:
     assert page.locator("a.mark").first.is_visible()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
     assert len(page.pdf(format="A4")) > 20_000
+    page.goto(served[0] + "/privacy/sentences/2")
+    assert not page.locator(".around").is_visible()
+    context.close()
+
+
+def test_no_line_ends_within_a_word_such_as_e_mail(
+    browser: Browser, served: tuple[str, Path]
+) -> None:
+    context = opened(browser)
+    page = context.new_page()
+    page.goto(served[0] + "/privacy")
+    met = 0
+    for width in range(320, 500, 12):
+        page.set_viewport_size({"width": width, "height": 800})
+        lines = page.eval_on_selector_all(
+            ".whole", "all => all.filter(e => e.getClientRects().length > 0)"
+            ".map(e => [e.textContent, e.getClientRects().length])"
+        )  # fmt: skip
+        met += len(lines)
+        assert not [word for word, count in lines if count != 1]
+    assert met > 50
+    text = page.locator("main").inner_text()
+    held = page.eval_on_selector_all("main .whole", "all => all.map(e => e.textContent)")
+    assert sum(word.startswith("e-mail") for word in held) == len(re.findall(r"\be-mail", text))
+    context.close()
+
+
+def test_each_sentence_has_a_page_with_a_name_of_its_own(
+    browser: Browser, served: tuple[str, Path]
+) -> None:
+    context = opened(browser)
+    page = context.new_page()
+    names = []
+    page.goto(served[0] + "/privacy/sentences/2")
+    for _ in range(4):
+        heading = page.get_by_role("heading", level=1).inner_text()
+        assert page.title().startswith(heading.rpartition(": ")[2][:30])
+        names.append(page.title())
+        page.get_by_role("link", name="The next one").click()
+    assert len(set(names)) == len(names)
+    page.get_by_role("link", name="The one before").click()
+    assert page.title() == names[-1]
     context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 360, 1280])
-@pytest.mark.parametrize("name", PACKS)
+@pytest.mark.parametrize("name", [*PACKS, "portable"])
 def test_a_package_reads_well_everywhere(
     name: str, width: int, scheme: Any, browser: Browser, packs: dict[str, str]
 ) -> None:

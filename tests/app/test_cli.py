@@ -39,10 +39,10 @@ def test_a_new_deployment_works_at_once(kept: Kept, place: Path) -> None:
     ran = kept("doctor", "--json", "--dir", place)
     assert ran.status == 0, ran.said
     checks = {c["name"]: c["ok"] for c in ran.document["checks"]}
-    names = ("python", "kept.toml", "bundle", "database", "keys", "system example", "map", "ledger",
-             "jobs")  # fmt: skip
-    assert checks == {**dict.fromkeys(names, True), "published": None}
-    assert "still to do: published" in kept("doctor", "--dir", place).out
+    names = ("python", "kept.toml", "bundle", "choices", "database", "keys",
+             "system example", "map", "ledger", "jobs")  # fmt: skip
+    assert checks == {**dict.fromkeys(names, True), "organisation": None, "published": None}
+    assert "still to do: organisation, published" in kept("doctor", "--dir", place).out
     assert kept("policy", "publish", "--dir", place).out.startswith("Published.")
     assert "Everything is there." in kept("doctor", "--dir", place).out
     again = kept("policy", "publish", "--dir", place)

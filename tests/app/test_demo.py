@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.app.conftest import ROOT, Kept
+
+from kept import deployment
 
 COMMAND = [sys.executable, "-m", "kept.app", "demo", "--once"]
 
@@ -35,10 +41,13 @@ def test_once(tmp_path: Path) -> None:
     assert document["totals"]["pass"] >= 10
     assert document["ledger"]["ok"] is True
     assert not Path(document["directory"]).exists()
+    assert not Path(document["package"]).exists()
     assert processes(document["directory"]) == []
 
 
-def interrupted(directory: Path, until: str, *options: str) -> tuple[int, str]:
+def interrupted(
+    directory: Path, until: str, *options: str, stop: signal.Signals = signal.SIGINT
+) -> tuple[int, str]:
     """(exit status, all that was said) of `kept demo`, interrupted once it said `until`."""
     process = subprocess.Popen(
         [*COMMAND[:-1], *options, "--dir", str(directory)],
@@ -51,8 +60,10 @@ def interrupted(directory: Path, until: str, *options: str) -> tuple[int, str]:
         said.append(line)
         if line.startswith(until):
             break
+    if until.startswith("Ctrl-C"):
+        beside(directory)
     assert len(processes(str(directory))) > 3, said
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     out, _ = process.communicate(timeout=60)
     for _ in range(50):
         if not processes(str(directory)):
@@ -60,6 +71,40 @@ def interrupted(directory: Path, until: str, *options: str) -> tuple[int, str]:
         time.sleep(0.1)
     assert processes(str(directory)) == []
     return process.returncode, "".join((*said, out))
+
+
+def beside(directory: Path) -> None:
+    """What one that runs already says to a second one."""
+    for options in (("--fresh",), ("--port", "0")):
+        second = subprocess.run(
+            [*COMMAND[:-1], *options, "--dir", str(directory)], capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert second.returncode == 2, second.stdout
+        assert "the demonstration runs already" in second.stderr
+        assert "name another folder" in second.stderr
+        assert (directory / "company" / "company.json").exists()
+
+
+@contextlib.contextmanager
+def answering(port: int) -> Iterator[None]:
+    """A server that answers as Kept does when it is asked whether it is there."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            self.end_headers()
+            self.wfile.write(b"ok" if self.path == "/health" else b"")
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_interrupted_and_gone_on_with_and_made_anew(tmp_path: Path) -> None:
@@ -74,8 +119,28 @@ def test_interrupted_and_gone_on_with_and_made_anew(tmp_path: Path) -> None:
     )  # fmt: skip
     assert doctor.returncode == 1
     assert "the demonstration is stopped; start it again: " in doctor.stdout
-    status, said = interrupted(directory, "Ctrl-C stops all of it", "--port", "0")
+    earlier = directory / "company" / "access-1.zip"
+    earlier.write_text("the answer of an earlier run")
+    (directory / "company" / "lives").write_text("1")
+    settings = deployment.read(directory)
+    with answering(settings.port):
+        running = directory / "postgres" / "data" / "postmaster.pid"
+        running.touch()
+        second = subprocess.run(
+            [*COMMAND[:-1], "--dir", str(directory)], capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 2
+        assert "is being served already" in second.stderr
+        running.unlink()  # then it is the Kept of somebody else, and the port another one
+        status, said = interrupted(directory, "Ctrl-C stops all of it", stop=signal.SIGHUP)
     assert status == 0, said  # being interrupted is how it ends
+    assert deployment.read(directory).port != settings.port
+    assert earlier.read_text() == "the answer of an earlier run"
+    assert f"{directory}/company/access-2.zip" in said
+    assert (directory / "company" / "access-2.zip").exists()
+    for address in ("/privacy", "/privacy/versions", "/contact"):
+        assert f"{address}" in said
+    assert "Stopped. Go on with this company: " in said
     assert "Going on with the company that was made on " in said
     assert f"demo --fresh --dir {directory} removes it" in said
     (directory / "mine").write_text("stays")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import yaml
 from tests.app.conftest import ROOT, Kept
 from tests.stores.discover import worlds
 from tests.world import REFERENCE
+
+from kept.stores import refusals
 
 #: Shapes of tables that could be overlooked; none of them is in the map.
 NEW = (
@@ -57,6 +61,11 @@ def test_every_table_and_column_without_a_map_is_named(
     lines = (tmp_path / "shop.yml").read_text("utf-8").splitlines()
     first = int(left[1].partition("shop.yml:")[2].partition(",")[0])
     assert "# ?" in lines[first - 1]
+    # As many are to be decided as the draft asks, each said once; and each of them asks.
+    asked = [question for line in lines for question in line.split("# ? ")[1:]]
+    assert draft.document["undecided"] == len(asked)
+    assert f"{len(asked)} questions marked `# ?`" in made.out
+    assert all("?" in question for question in asked)
     if engine == "sqlite":  # the database of the other one is to hold what the world made, only
         doctor = kept("doctor", "--dir", tmp_path)
         assert "used for; name it under `activities:`" in doctor.out
@@ -94,13 +103,15 @@ def test_what_proves_who_logs_in_is_drafted_as_secret(kept: Kept, tmp_path: Path
     with sqlite3.connect(tmp_path / "shop.sqlite") as connection:
         connection.execute(
             "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, username TEXT,"
-            " password_hash TEXT)"
+            " password_hash TEXT, agent TEXT)"
         )
     connection.close()
     url = f"sqlite:///{tmp_path / 'shop.sqlite'}"
     made = kept("map", "discover", url, "--write", tmp_path / "shop.yml", "--dir", tmp_path)
     assert made.status == 0, made.said
     lines = (tmp_path / "shop.yml").read_text("utf-8").splitlines()
+    (agent,) = (line for line in lines if line.strip().startswith("agent:"))
+    assert "# ? does it name somebody else? say `others: staff`" in agent
     secret = [line.split(":")[0].strip() for line in lines if "secret: true" in line]
     assert secret == ["password_hash"]
 
@@ -164,3 +175,43 @@ def test_a_map_that_is_a_draft_erases_nothing(kept: Kept, place: Path) -> None:
     file.write_text(decided, "utf-8")
     assert kept(*asked, "--yes", "--dir", place).status == 0
     assert left() == 1
+
+
+def test_a_database_that_cannot_be_asked_is_told_with_what_to_mend(
+    kept: Kept, tmp_path: Path, fresh_pg_url: str
+) -> None:
+    (tmp_path / "text.sqlite").write_text("no database at all")
+    closed = "postgresql://kept:geheim-77@127.0.0.1:1/shop"
+    role = re.sub(r"user=\w+", "user=nobody_77", fresh_pg_url)
+    base = re.sub(r"///\w+", "///nothing_77", fresh_pg_url)
+    assert len({fresh_pg_url, role, base}) == 3
+    for url, met, mend in (
+        (closed, "port 1; nothing answers there", "Check host and port in the URL"),
+        (role, "it refused the login", "Check user and password of the URL"),
+        (base, "it has no such database", "Check the name of the database in the URL"),
+        (f"sqlite:///{tmp_path / 'none.sqlite'}", "met no file there", "Check the URL"),
+        (f"sqlite:///{tmp_path}", "met a directory", "Check the URL"),
+        (f"sqlite:///{tmp_path / 'text.sqlite'}", "a file of another kind", "Check the URL"),
+        ("mysql://kept:geheim-77@host/shop", "met mysql://…", "MariaDB is mariadb://"),
+        ("geheim-77@host://shop", "met no URL", "keep it in the environment as env:NAME"),
+        (str(tmp_path / "text.sqlite"), "met no URL", "sqlite:/// before the path of the file"),
+        ("env:KEPT_NO_SUCH", "no `KEPT_NO_SUCH`", "export KEPT_NO_SUCH=…"),
+    ):
+        ran = kept("map", "discover", url)
+        assert ran.status in (1, 2)
+        assert met in ran.err, ran.err
+        assert mend in ran.err, ran.err
+        assert "kept.toml" not in ran.err
+        assert "geheim" not in ran.said
+
+
+def test_what_the_network_met_is_told_in_words() -> None:
+    assert refusals.of_socket(socket.gaierror(-2, "x")) == refusals.NO_HOST
+    assert refusals.of_socket(ConnectionRefusedError()) == refusals.NOBODY
+    assert refusals.of_socket(TimeoutError()) == refusals.LATE
+    assert refusals.of_socket(None) == ""
+    named = psycopg.OperationalError(
+        "failed to resolve host 'a.invalid': Name or service not known"
+    )
+    assert refusals.of_libpq(named) == refusals.NO_HOST
+    assert "the host in" in refusals.fix(refusals.NO_HOST)

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.app.conftest import Kept, Ran
+from tests.app.conftest import Kept, Ran, put
 
 from kept.app.commands.common import program
 
@@ -200,8 +200,8 @@ def test_a_package_says_where_it_goes(
     monkeypatch.chdir(place.parent)
     ran = kept("rights", "access", *ANA, *OVERRIDE, "--now", "2026-11-24T10:00:00Z", "--dir", place)
     (made,) = place.parent.glob("access-*.zip")
-    first, *_, last = ran.out.splitlines()
-    assert str(made) in first
+    *before, last = ran.out.splitlines()
+    assert str(made) not in "".join(before)
     assert last == f"The package, which only its owner can read (mode 0600): {made}"
     assert made.stat().st_mode & 0o777 == 0o600
     whole = made.read_bytes()
@@ -210,6 +210,7 @@ def test_a_package_says_where_it_goes(
     )
     assert again.status == 2
     assert "nothing was written over" in again.err
+    assert str(made) not in again.out
     assert made.read_bytes() == whole
 
 
@@ -232,3 +233,55 @@ def test_every_right_names_other_open_cases_and_goes_on_in_its_own(kept: Kept, p
         assert "the same again" not in ran.out
         # What a law asks to be kept is kept: a restriction stops the other uses alone.
         assert ("stays stored, also where a law asks" in ran.out) == (more[0] == "restrict")
+
+
+def test_what_a_mode_leaves_to_a_person_has_not_failed(kept: Kept, place: Path) -> None:
+    put(place, mode="assisted")
+    case = kept("rights", "erase", *ANA, *OVERRIDE, "--yes", "--json", "--dir", place).document
+    said = kept("case", "show", case["case"], "--dir", place).out
+    assert "for a person to do" in said
+    assert "failed" not in said
+
+
+def test_wrong_words_are_told_which_are_right(kept: Kept, place: Path) -> None:
+    ran = kept("rights", "object", *ANA, *OVERRIDE, "--purpose", "marketting", "--dir", place)
+    assert ran.status == 2
+    assert re.search(r"expected one of .*\bmarketing\b", ran.err), ran.err
+    ran = kept(
+        "rights", "weigh", "--case", "1", "--outcome", "no", "--grounds", "g", "--dir", place
+    )
+    assert ran.status == 2
+    assert "expected `upheld` or `refused`" in ran.err
+
+
+def test_like_errors_end_alike(kept: Kept, place: Path, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "a").touch()
+    for command in (("new", full), ("ledger", "export", full, "--dir", place)):
+        ran = kept(*command)
+        assert ran.status == 2
+        assert "a directory of its own" in ran.err
+        assert "met one with files in it" in ran.err
+
+
+def test_an_export_says_where_key_and_checker_are(
+    kept: Kept, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    said = kept("ledger", "export", "../copy", "--json", "--dir", place).document
+    assert said["directory"] == str(tmp_path / "copy")
+    ran = kept("ledger", "export", "../copy2", "--dir", place)
+    assert str(Path("../copy2/key")) in ran.out
+    (line,) = (line for line in ran.out.splitlines() if line.startswith("kept-verify is one file"))
+    assert Path(line.rpartition(": ")[2]).read_text("utf-8").startswith("#!")
+
+
+def test_a_new_deployment_may_be_named_by_dir(kept: Kept, tmp_path: Path) -> None:
+    ran = kept("new", "--dir", tmp_path / "one" / ".." / "two")
+    assert ran.status == 0, ran.err
+    assert ran.out.startswith(f"A deployment was written to {tmp_path / 'two'}\n")
+    assert (tmp_path / "two" / "kept.toml").is_file()
+    assert kept("new", tmp_path / "a", "--dir", tmp_path / "b").status == 2
+    assert kept("new").status == 2

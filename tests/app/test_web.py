@@ -163,7 +163,7 @@ def test_a_point_of_a_list_stands_with_what_leads_to_it(served: tuple[str, Path]
     point = re.search(r'<li class="unit" id="s(\d+)"', policy)
     assert point
     _, _, text = ask(served[0], f"/privacy/sentences/{point[1]}")
-    quote = text.partition("<blockquote>")[2].partition("</blockquote>")[0]
+    quote = text.partition('<h1 class="sentence">')[2].partition("</h1>")[0]
     assert re.search(r'<span class="lead">[^<]*\w.*</span> \w', quote), quote
     _, _, first = ask(served[0], "/privacy/sentences/2")
     assert 'class="lead"' not in first

@@ -377,3 +377,33 @@ def test_a_key_that_is_personal_cannot_be_emptied() -> None:
 )
 def test_what_is_written_over_has_the_type_of_the_field(item: Field, expected: Const) -> None:
     assert assignment(item) == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "met"),
+    [
+        ("integer", "it is integer"),
+        ("{category: contact.name}", "it is text with the category `contact.name`"),
+        ("date", None),
+        ("datetime", None),
+        ("text", None),
+    ],
+)
+def test_a_clock_is_a_date(field: str, met: str | None, tmp_path: Path) -> None:
+    fields = f"    clock: since\n    fields: {{id: integer, since: {field}}}\n"
+    found = problems(tmp_path, small(fields))
+    if met is None:
+        assert found == []
+    else:
+        (one,) = found
+        assert one.startswith(f"shop.yml:5: people: `since` is no date, as `clock` needs: {met}.")
+
+
+def test_of_a_map_that_is_no_yaml_nothing_else_is_said(tmp_path: Path) -> None:
+    other = (
+        "system: other\ndatasets:\n  note:\n    key: [id]\n    fields: {id: integer}\n    links:\n"
+        "      - {fields: [id], system: shop, to: people, kind: owned-by}\n"
+    )
+    (one,) = problems(tmp_path, "system: shop\nfoo: [\n", other=other)
+    assert "shop.yml:" in one
+    assert "this is not YAML" in one

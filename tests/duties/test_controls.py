@@ -418,6 +418,8 @@ CASES: dict[str, Case] = {
                 "categories:\n",
                 "categories:\n  shoe-size: {parent: null, label: Size of shoes}\n",
             ),
+            _text("shop.yml", "    origin: provided\n", ""),
+            _text("shop.yml", "since: {", "since: {origin: observed, "),
             _text("shop.yml", "category: contact.phone", "category: shoe-size"),
         ),
     ),
@@ -683,6 +685,16 @@ BY_HAND: dict[str, tuple[str, Prepare, Prepare]] = {
             "UPDATE rights_case SET closed_at = NULL, state = 'checked'"
             " WHERE number = (SELECT min(number) FROM rights_case)"
         ),
+    ),
+    "a column of which nobody says whose it is": (
+        "rights.what-is-portable-is-known",
+        _ported,
+        _text("shop.yml", "    origin: provided\n", ""),
+    ),
+    "a note of the organisation given along": (
+        "rights.what-is-portable-is-known",
+        _ported,
+        _text("shop.yml", "stamp: basis", "stamp: basis, origin: provided"),
     ),
     **{
         f"one case of two: {control}": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import io
 import json
 import re
@@ -163,7 +164,71 @@ def test_nothing_inferred_bought_or_of_another_ground(
     assert left["shop.score", ("worth",), 0] == "given by others"
     assert "others of the organisation" in left["shop.score", ("words",), 1]
     # Her notes are there to answer her: an interest, neither consent nor contract.
-    assert "neither consent nor contract" in left["shop.note", (), 1]
+    (note,) = (one for one in answer.left_out if one.where == "shop.note")
+    assert (note.whole, note.rows, note.reason) == (True, 1, "ground")
+    assert note.fields == ("id", "about", "words", "at")
+
+
+def test_every_column_goes_along_or_is_named_with_why(
+    controller: Controller, scores: Path, tmp_path: Path
+) -> None:
+    """Nothing is dropped in silence: not what has no category, not what no map names."""
+    for column in ("played", "pieces", "batch", "strange", "extra"):
+        sql(scores, f"ALTER TABLE score ADD COLUMN {column} TEXT DEFAULT '{column} here'")
+    edit(scores / "shop.yml", "      clerk: {type: integer}\n", "      clerk: {type: integer}\n"
+         "      played: {origin: provided}\n      pieces: {origin: observed}\n"
+         "      batch: {origin: own}\n      strange: text\n")  # fmt: skip
+    with Controller.open(deployment.read(scores)) as again:
+        answer = _port(again, tmp_path / "along.zip")
+    files = _files(tmp_path / "along.zip")
+    rows = json.loads(files["data/shop.score.json"])
+    assert {(r["played"], r["pieces"]) for r in rows} == {("played here", "pieces here")}
+    left = {f: one.reason for one in answer.left_out
+            if one.where == "shop.score" and not one.rows for f in one.fields}  # fmt: skip
+    assert left == {
+        "worth": "others", "group": "derived", "clerk": "staff", "batch": "own",
+        "strange": "undecided", "extra": "unmapped",
+    }  # fmt: skip
+    (described,) = (one for one in json.loads(files["datapackage.json"])["resources"]
+                    if one["name"] == "shop.score")  # fmt: skip
+    origins = {f["name"]: f.get("origin") for f in described["schema"]["fields"]}
+    assert origins == {"id": None, "customer": "observed", "says": "provided",
+                       "words": "provided", "played": "provided", "pieces": "observed"}  # fmt: skip
+    # Each column of the table is in the file or among what was left out, and never in both.
+    columns = {str(r[1]) for r in sql(scores, "PRAGMA table_info(score)")}
+    assert rows[0].keys() | left.keys() == columns
+    assert not rows[0].keys() & left.keys()
+    # What the command says is what the package says, to programs and to her.
+    told = json.loads(files["answer.json"])["left_out"]
+    assert told == answer.document()["left_out"]
+    page = html.unescape(files["index.html"].decode())
+    out = page.partition("What is not in here</h2>")[2]
+    for name in (*left, "Nobody has written down yet"):
+        assert name in out, name
+    inside = page.partition("What is in here</h2>")[2].partition("What is not in here")[0]
+    assert all(f"<code>{name}</code>" in inside for name in rows[0])
+    assert set(re.findall(r'href="([^"#:]+)"', page)) <= files.keys()
+
+
+def test_a_dataset_may_say_it_for_its_fields(
+    controller: Controller, scores: Path, tmp_path: Path
+) -> None:
+    """What the map says of a field counts first; a bought list is bought, whatever is in it."""
+    sql(scores, "ALTER TABLE score ADD COLUMN played TEXT DEFAULT 'played here'")
+    edit(scores / "shop.yml", "    title: Scores\n", "    title: Scores\n    origin: observed\n")
+    edit(scores / "shop.yml", "      clerk: {type: integer}\n",
+         "      clerk: {type: integer}\n      played: text\n")  # fmt: skip
+    with Controller.open(deployment.read(scores)) as again:
+        _port(again, tmp_path / "seen.zip")
+    rows = json.loads(_files(tmp_path / "seen.zip")["data/shop.score.json"])
+    # The category still knows better: `worth` was bought.
+    assert rows[0].keys() == {"id", "customer", "says", "words", "played"}
+    edit(scores / "shop.yml", "    origin: observed\n", "    origin: others\n")
+    with Controller.open(deployment.read(scores)) as again:
+        answer = _port(again, tmp_path / "bought.zip")
+    assert "data/shop.score.json" not in _files(tmp_path / "bought.zip")
+    (score,) = (one for one in answer.left_out if one.where == "shop.score")
+    assert (score.whole, score.reason) == (True, "nothing")
 
 
 def test_what_the_row_says_of_its_ground_counts(

@@ -18,6 +18,10 @@ import pytest
 from examples.company import world
 from examples.company.door import region_of
 from examples.company.seed import CAST
+from playwright.sync_api import Browser
+from tests.browser import NEEDS_CHROMIUM, axe, browser, opened
+
+__all__ = ["browser"]  # the fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELDS = {"email": "new.person@example.org", "message": "Hello?"}
@@ -179,6 +183,37 @@ def test_what_is_not_complete_is_refused(
 
 def test_a_form_from_another_site_is_refused(company: Company) -> None:
     assert send(company.site, "/contact", FIELDS, Origin="http://evil.example")[0] == 403
+
+
+@NEEDS_CHROMIUM
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
+def test_in_a_browser(company: Company, browser: Browser, width: int, scheme: Any) -> None:
+    context = opened(browser, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    amiss = {}
+    for path in ("/", "/product", "/contact", "/trial", "/onboarding", "/order", "/support"):
+        page.goto(company.site + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if found := axe(page):
+            amiss[path] = found
+    page.goto(company.site + "/contact")
+    with company.kept():
+        page.get_by_label("E-mail address").fill(f"reader{width}@example.org")
+        page.get_by_label("Your message").fill("Hello?")
+        page.get_by_role("button").click()
+        assert page.get_by_role("heading", level=1).inner_text() == "Thank you, we have it"
+        assert "Legal basis" in page.locator("dl").inner_text()
+    if found := axe(page):
+        amiss["sent"] = found
+    page.goto(company.site + "/order")
+    page.get_by_role("button").click()
+    assert "belong to an account" in page.locator("dl").inner_text()
+    assert amiss == {}
+    assert context.cookies() == []
+    assert [url for url in asked if not url.startswith(company.site)] == []
+    context.close()
 
 
 def test_a_life_goes_as_it_should(company: Company) -> None:

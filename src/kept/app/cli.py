@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args, get_origin
 
 from cyclopts import App, CycloptsError
 from cyclopts.exceptions import (
@@ -168,6 +168,13 @@ def _directory(given: Sequence[str]) -> Path | None:
     return None
 
 
+def _kind(hint: object) -> str | None:
+    """What an option takes, in words: its choices, or a number."""
+    if get_origin(hint) is Literal:
+        return " or ".join(f"`{one}`" for one in get_args(hint))
+    return "a whole number" if hint is int else "a number" if hint is float else None
+
+
 def _wrong_use(problem: CycloptsError, given: Sequence[str]) -> UsageError:
     """The error in Kept's words. It repeats no value that was given: it could name a person."""
     chain = " ".join((program(), *(problem.command_chain or ())))
@@ -185,7 +192,8 @@ def _wrong_use(problem: CycloptsError, given: Sequence[str]) -> UsageError:
                 fix = f"a value that begins with a dash is written {option}=-…; {fix}"
             return UsageError(f"`{option}` of `{chain}` is missing", fix=fix)
         case CoercionError():
-            return UsageError(f"the value of `{option}` is not of its kind", fix=fix)
+            kind = _kind(argument.hint) if argument is not None else None
+            return UsageError(f"the value of `{option}` is not of its kind", expected=kind, fix=fix)
         case RepeatArgumentError():
             return UsageError(f"`{option}` was given twice", fix=fix)
         case UnusedCliTokensError():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
@@ -88,10 +89,22 @@ _SHOWN: Final = (
     "error",
     "fail",
 )
-_COLOURS: Final = {
-    "pass": "good", "gated": "word", "attested": "word", "statement": "line", "vacuous": "wait",
-    "open": "soft", "expired": "wait", "error": "bad", "fail": "bad",
+#: What a clause is, by its mode, for everybody.
+_MODES: Final[Mapping[str, str]] = {
+    "never": "something we never do", "must": "something we must do", "right": "a right of yours",
+    "fact": "a fact", "may": "something we may do", "limit": "a limit",
+    "implied": "something that follows from the sentence",
 }  # fmt: skip
+#: Words that would look torn if a line ended at their hyphen: e-mail, opt-out.
+_TOGETHER: Final = re.compile(r"((?<![\w/.:-])\w{1,3}-\w+)")
+
+
+def _whole(text: str) -> Markup:
+    """Text as HTML, escaped; words such as e-mail stay on one line."""
+    whole = Markup('<span class="whole">{}</span>')
+    parts = enumerate(_TOGETHER.split(text))
+    return Markup("").join(whole.format(p) if n % 2 else Markup.escape(p) for n, p in parts)
+
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("kept.app", "templates"),
@@ -100,6 +113,7 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+_templates.filters["whole"] = _whole
 
 
 def _day(moment: dt.date, controller: Controller) -> str:
@@ -160,6 +174,7 @@ def _sections(state: State, base: str = "") -> tuple[list[dict[str, Any]], list[
                     {
                         "number": len(units) + len(made) + 1,
                         "html": _markup(shown, base),
+                        "words": shown.words,
                         "kind": shown.kind,
                         "clauses": shown.clauses,
                         "outcome": _outcome(shown.clauses, reports),
@@ -181,21 +196,25 @@ def _markup(shown: render.Shown, base: str) -> Markup:
     parts = []
     for piece in shown.segments:
         if piece.kind == "term":
-            parts.append(Markup('<abbr title="{}">{}</abbr>').format(piece.note, piece.words))
+            parts.append(
+                Markup('<abbr title="{}">{}</abbr>').format(piece.note, _whole(piece.words))
+            )
         elif piece.target and piece.kind in ("link", "reference", "email"):
             outside = Markup(' rel="external noreferrer"') if piece.kind == "link" else ""
             target = f"{base}{piece.target}" if piece.kind == "reference" else piece.target
-            parts.append(Markup('<a href="{}"{}>{}</a>').format(target, outside, piece.words))
+            parts.append(
+                Markup('<a href="{}"{}>{}</a>').format(target, outside, _whole(piece.words))
+            )
         elif piece.kind == "link":
             parts.append(
                 Markup('{} <span class="missing">({})</span>').format(
-                    piece.words, "the address is still missing"
+                    _whole(piece.words), "the address is still missing"
                 )
             )
         elif piece.kind == "date":
             parts.append(Markup('<time datetime="{}">{}</time>').format(piece.note, piece.words))
         else:
-            parts.append(Markup.escape(piece.words))
+            parts.append(_whole(piece.words))
     return Markup("").join(parts)
 
 
@@ -207,27 +226,25 @@ def _standing(units: Sequence[Mapping[str, Any]], at: str) -> dict[str, Any] | N
     if not counted:
         return None
     total = sum(counted.values())
-    rows: list[dict[str, Any]] = [
-        {"outcome": o, "count": counted[o], "words": WORDS[o]["one" if counted[o] == 1 else "many"]}
-        for o in _SHOWN
-        if o in counted
-    ]
-    parts, x = [], 0.0
-    for row in rows:
-        width = 1000 * row["count"] / total
-        rectangle = Markup('<rect class="f-{}" x="{}" width="{}" height="10"/>')
-        colour = _COLOURS[row["outcome"]]
-        parts.append(rectangle.format(colour, f"{x:.2f}", f"{max(width - 3, 1.5):.2f}"))
-        x += width
-    bar = Markup('<svg viewBox="0 0 1000 10" preserveAspectRatio="none">{}</svg>')
+    bar = Markup(
+        '<svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
+        '<rect class="all" width="100" height="1"/><rect width="{}" height="1"/></svg>'
+    )
     words = (
         f"{total} sentences, each with a mark. Open a mark to see what was checked, where and when."
     )
     return {
         "words": words + (f" Last checked on {at}." if at else ""),
-        "alt": ", ".join(f"{r['count']} {r['words']}" for r in rows),
-        "bar": bar.format(Markup("").join(parts)),
-        "rows": rows,
+        "rows": [
+            {
+                "outcome": o,
+                "count": counted[o],
+                "words": WORDS[o]["one" if counted[o] == 1 else "many"],
+                "bar": bar.format(f"{max(100 * counted[o] / total, 1):.1f}"),
+            }
+            for o in _SHOWN
+            if o in counted
+        ],
     }
 
 
@@ -269,6 +286,8 @@ def sentence_page(number: FromPath[int], state: State) -> Response[str]:
     if not 1 <= number <= len(units) or units[number - 1]["outcome"] is None:
         raise NotFoundException
     unit = units[number - 1]
+    open_ones = [u["number"] for u in units if u["outcome"]]
+    at = open_ones.index(number)
     shown = []
     for clause_id in unit["clauses"]:
         one = reports[clause_id]
@@ -277,8 +296,7 @@ def sentence_page(number: FromPath[int], state: State) -> Response[str]:
         shown.append(
             {
                 "id": clause_id,
-                "mode": one.clause.mode,
-                "status": one.clause.status,
+                "mode": _MODES[one.clause.mode],
                 "outcome": one.outcome,
                 "notes": one.clause.notes,
                 "word": word,
@@ -291,6 +309,9 @@ def sentence_page(number: FromPath[int], state: State) -> Response[str]:
         controller,
         here="sentence",
         unit=unit,
+        last=len(units),
+        before=open_ones[at - 1] if at else None,
+        after=open_ones[at + 1] if at + 1 < len(open_ones) else None,
         clauses=shown,
         repeat=[clause["id"] for clause in shown if clause["evidence"]],
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from kept.datamap.map import DataMap, Dataset
 from kept.decide.ties import norm
@@ -30,6 +30,11 @@ from kept.stores.rows import fill
 
 _EMPTYING = (Action.OVERWRITE, Action.ISOLATE, Action.ANONYMISE, Action.REDACT)
 _WRITES = (Action.DELETE, *_EMPTYING)
+#: What is said of a step that the mode of its system leaves undone: not a failure.
+BY_MODE: Final[Mapping[Mode, str]] = {
+    Mode.OBSERVE: "mode observe: nothing was written",
+    Mode.ASSISTED: "mode assisted: a person carries the statements out, then run this again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +247,8 @@ def _read_back(
     # What a system has taken and not done is not done, even if it no longer shows it.
     waits = problem.datasets if isinstance(problem, Pending) else frozenset()
     problem = str(problem) if isinstance(problem, Pending) else problem
-    if p.mode is Mode.OBSERVE:
-        problem = "mode observe: nothing was written"
-    elif p.mode is Mode.ASSISTED:
-        problem = "mode assisted: a person carries the statements out, then run this again"
+    if p.mode in BY_MODE:
+        problem = BY_MODE[p.mode]
     elif store.abilities.word:
         return [(s.number, _said(s, store, mark, problem)) for s in steps]
     seen: dict[int, int] = {}

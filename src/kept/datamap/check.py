@@ -97,6 +97,26 @@ def unused(system: System) -> list[Dataset]:
     ]
 
 
+def unsaid(dataset: Dataset) -> list[str]:
+    """Fields of people's rows of which nobody can say whether they are hers to take along.
+
+    They have no category, and neither they nor their dataset say where they come from
+    (`origin`). What names or ties rows goes along by itself.
+    """
+    ties = [link for link in dataset.links if link.kind is not Owner.ACCESSED]
+    if dataset.on_erase is OnErase.NEVER or not (dataset.personal or ties):
+        return []
+    tied = {*dataset.key, *(name for link in dataset.links for name in link.fields)}
+    return [
+        item.name
+        for item in dataset.fields.values()
+        if item.category is None
+        and item.name not in tied
+        and item.others is None
+        and (dataset.said(item) or dataset.origin) is None
+    ]
+
+
 def heirs(system: System, dataset: Dataset) -> tuple[Link, ...]:
     """Links along which a hold travels down to `dataset`.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast, get_args
 
@@ -27,7 +27,7 @@ from kept.model.generalise import method
 from kept.model.plan import Mode
 from kept.model.values import Type
 from kept.terms.identifiers import KINDS
-from kept.terms.origins import ORIGINS
+from kept.terms.origins import ORIGINS, Origin
 
 __all__ = ["Problem", "check", "compare", "load", "read"]
 
@@ -38,12 +38,15 @@ _NULL: Final = {"", "~", "null"}
 _TYPES: Final = get_args(Type)
 _SYSTEM: Final = ("system", "title", "country", "datasets")
 _DATASET: Final = (
-    "key", "title", "retention", "clock", "activities", "erase", "stays", "k", "fields", "links",
+    "key", "title", "retention", "clock", "activities", "erase", "stays", "k", "origin", "fields",
+    "links",
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
     "free_text", "stamp", "origin", "secret", "anonymise", "others",
 )  # fmt: skip
+#: Types in which engines without dates hold them.
+_SPELT: Final = ("text", "other")
 #: What may become of a passage in a free text that names somebody.
 _MENTIONS: Final = ("redact", "delete")
 #: Whose a value is that is not the person's: who handles it, anybody; or nobody else's.
@@ -54,43 +57,64 @@ _FOLDED: Final = ("email", "name")
 
 
 def load(
-    files: Mapping[str, Path],
+    files: Mapping[str, Path | None],
     modes: Mapping[str, Mode] | None = None,
     stores: Mapping[str, str | None] | None = None,
 ) -> DataMap:
     """The map made of `files` (system → its file), each with its mode and kind of store.
 
-    A system without a mode observes; without a store it is known but cannot be asked.
-    Raises MapError: its place is the first problem's, its text names them all.
+    A system without a mode observes; without a store it is known but cannot be asked, and may
+    be without a file. Raises MapError: its place is the first problem's, its text names them
+    all.
     """
     datamap, problems = read(files, modes, stores)
-    if not problems:
-        return datamap
-    first, *others = problems
-    also = "".join(f"\n{other}" for other in others)
-    raise MapError(first.what, where=first.where, fix=first.fix + also)
+    refuse(problems)
+    return datamap
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """MapError where there are problems: the place of the first, the words of all."""
+    if problems:
+        first, *others = problems
+        also = "".join(f"\n{other}" for other in others)
+        raise MapError(first.what, where=first.where, fix=first.fix + also)
 
 
 def read(
-    files: Mapping[str, Path],
+    files: Mapping[str, Path | None],
     modes: Mapping[str, Mode] | None = None,
     stores: Mapping[str, str | None] | None = None,
 ) -> tuple[DataMap, list[Problem]]:
-    """As `load`, but with all that is amiss beside the map as far as it could be read."""
+    """As `load`, but with all that is amiss beside the map as far as it could be read.
+
+    While one file is no YAML at all, how the systems hang together is not judged: that would
+    name as missing what only could not be read.
+    """
     systems: dict[str, System] = {}
+    whole = True
     problems: list[Problem] = []
     lines: dict[tuple[str, str, int], str] = {}
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
-        reader = _Reader(path, problems, lines)
-        systems[name] = reader.system(
-            name, (modes or {}).get(name, Mode.OBSERVE), (stores or {}).get(name)
-        )
-        digest.update(f"{name}\0{len(reader.content)}\0".encode() + reader.content)
-    systems = ends(systems, problems, lines)
-    problems += circles(systems)
-    problems += accounts(systems)
+        mode, store = (modes or {}).get(name, Mode.OBSERVE), (stores or {}).get(name)
+        content = b""
+        if path is None:
+            systems[name] = System(name, mode, {}, store)
+        else:
+            reader = _Reader(path, problems, lines)
+            systems[name] = reader.system(name, mode, store)
+            whole, content = whole and reader.whole, reader.content
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    if whole:
+        systems = ends(systems, problems, lines)
+        problems += circles(systems)
+        problems += accounts(systems)
     return DataMap(systems, digest.hexdigest()), sorted(set(problems), key=_place)
+
+
+def _tells_time(field: Field) -> bool:
+    """Whether a class can count from a field: a date, or a text that may spell one."""
+    return field.type in ("date", "datetime") or (field.type in _SPELT and field.category is None)
 
 
 def _place(problem: Problem) -> tuple[str, int, str]:
@@ -106,6 +130,7 @@ class _Reader:
     ) -> None:
         self._path, self._problems, self._lines = path, problems, lines
         self.content = b""
+        self.whole = True
 
     def _wrong(self, at: yaml.Node | int, what: str, fix: str) -> None:
         line = at if isinstance(at, int) else at.start_mark.line + 1
@@ -141,6 +166,7 @@ class _Reader:
         file = str(self._path)
         root = self._root()
         if root is None:
+            self.whole = False
             return System(name, mode, {}, store, file=file)
         keys = self._mapping(root, "the file", _SYSTEM, ("system", "datasets"))
         met = self._text(keys.get("system"), "system")
@@ -185,12 +211,22 @@ class _Reader:
             line,
             stays=Stays(stays) if stays else None,
             k=self._number(keys.get("k"), "k"),
+            origin=self._origin(keys.get("origin")),
         )
         for at, names in (("key", dataset.key), ("clock", (dataset.clock,) * bool(dataset.clock))):
             for wanted in names:
                 if wanted is not None and fields and wanted not in fields:
                     what = f"{name}: no field `{wanted}`, as `{at}` says"
                     self._wrong(keys[at], what, close(wanted, fields))
+        clock = fields.get(dataset.clock or "")
+        if clock is not None and not _tells_time(clock):
+            self._wrong(
+                keys["clock"],
+                f"{name}: `{clock.name}` is no date, as `clock` needs: it is {clock.type}"
+                + (f" with the category `{clock.category}`" if clock.type in _SPELT else ""),
+                "name the field with the date from which the retention class counts, of type date"
+                " or datetime (a text without a category also serves)",
+            )
         tied = {*dataset.key, *(name for link in dataset.links for name in link.fields)}
         for item in dataset.fields.values():
             if item.secret and (item.category is None or item.identifies or item.name in tied):
@@ -288,7 +324,6 @@ class _Reader:
                     f"{dataset}: `{name}` can name a person, but has no category",
                     "add its `category:`; otherwise no erasure would empty it",
                 )
-        origin = self._choice(keys.get("origin"), "origin", ORIGINS)
         return Field(
             name,
             self._type(keys["type"]) if "type" in keys else "text",
@@ -300,12 +335,16 @@ class _Reader:
             self._text(keys.get("overwrite"), "overwrite", empty=True),
             free_text,
             self._choice(keys.get("stamp"), "stamp", ("basis",)),
-            origin=next((o for o in ORIGINS if o == origin), None),
+            origin=self._origin(keys.get("origin")),
             secret=self._flag(keys["secret"], "secret", False) if "secret" in keys else None,
             anonymise=self._method(keys.get("anonymise")),
             mentions=mentions,
             others=self._choice(keys.get("others"), "others", _OTHERS),
         )
+
+    def _origin(self, node: yaml.Node | None) -> Origin | None:
+        word = self._choice(node, "origin", ORIGINS)
+        return next((o for o in ORIGINS if o == word), None)
 
     def _method(self, node: yaml.Node | None) -> str | None:
         how = self._text(node, "anonymise")

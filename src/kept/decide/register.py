@@ -13,6 +13,8 @@ from kept.terms.vocabulary import Kind, Vocabulary
 
 #: The parts of an Ask, in the order in which they are compared.
 PARTS: Final = ("purpose", "category", "recipient", "context")
+#: How many terms are remembered with what covers them.
+_MANY: Final = 4096
 
 
 class Register:
@@ -27,6 +29,7 @@ class Register:
         """`clauses` are those of the policy; None: not known, whatever is named may be one."""
         self.vocabulary = vocabulary
         self.activities = _distinct(activities)
+        self._covering: dict[tuple[str, str], int] = {}
         self._flaws = {id(a): flaw(a, vocabulary, clauses) for a in self.activities}
 
     @property
@@ -38,38 +41,50 @@ class Register:
         """Why one of `activities` cannot be judged, or None where it can."""
         return self._flaws[id(activity)]
 
-    def covers(self, part: str, activity: Activity, ask: Ask) -> bool:
-        """Whether the activity covers that part of the Ask.
+    def covering(self, part: str, ask: Ask) -> int:
+        """The activities that cover that part of the Ask: a bit each, in their order.
 
         A word that is not in the vocabulary may mean anything: its activity covers all, so
         that it forbids all that it may have been about.
         """
+        term: str = getattr(ask, part)
+        found = self._covering.get((part, term))
+        if found is None:
+            found = sum(
+                1 << n for n, a in enumerate(self.activities) if self._covers(part, a, term)
+            )
+            if len(self._covering) < _MANY:
+                self._covering[part, term] = found
+        return found
+
+    def _covers(self, part: str, activity: Activity, term: str) -> bool:
         words = self.vocabulary
         if part == "purpose":
-            return _reaches(words, "purposes", ask.purpose, (activity.purpose,))
+            return _reaches(words, "purposes", term, (activity.purpose,))
         if part == "category":
             return not activity.categories or _reaches(
-                words, "categories", ask.category, activity.categories
+                words, "categories", term, activity.categories
             )
         if part == "recipient":
             # The organisation that keeps the register is no recipient of its own data.
-            return ask.recipient == "controller" or _reaches(
-                words, "recipients", ask.recipient, activity.recipients
-            )
-        return _anywhere(activity) or ask.context in activity.contexts
+            return term == "controller" or _reaches(words, "recipients", term, activity.recipients)
+        return _anywhere(activity) or term in activity.contexts
 
     def missing(self, ask: Ask) -> str | None:
         """The first part of the Ask that no activity covers, or None where one covers all."""
-        left = self.activities
+        left = -1
         for part in PARTS:
-            left = tuple(a for a in left if self.covers(part, a, ask))
+            left &= self.covering(part, ask)
             if not left:
                 return part
         return None
 
     def speaking(self, ask: Ask) -> tuple[Activity, ...]:
         """The activities whose rules an Ask has to meet."""
-        left = [a for a in self.activities if all(self.covers(p, a, ask) for p in PARTS[:3])]
+        bits = -1
+        for part in PARTS[:3]:
+            bits &= self.covering(part, ask)
+        left = [a for n, a in enumerate(self.activities) if bits >> n & 1]
         general = [a for a in left if _anywhere(a)]
         if ask.context != "any":
             return tuple([a for a in left if ask.context in a.contexts] or general)

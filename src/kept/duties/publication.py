@@ -37,7 +37,8 @@ def publish(controller: Controller, now: dt.datetime, control_names: set[str]) -
     problems = clauses.check(controller.bundle, control_names, newest.published if newest else None)
     if problems:
         raise UsageError(
-            f"the bundle has {len(problems)} problems and was not published; first: {problems[0]}",
+            f"the bundle has {len(problems)} problem{'s' * (len(problems) > 1)} and was not"
+            f" published; first: {problems[0]}",
             expected="a bundle without problems",
             fix="run `kept policy check` and mend what it lists",
         )

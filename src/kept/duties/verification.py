@@ -88,7 +88,9 @@ def outside_is_denied(controller: Controller, now: dt.datetime) -> Iterator[Look
         kind: _parents(controller.bundle.vocabulary, kind) for kind in ("purposes", "categories")
     }
     named = [(a["purpose"], c) for a in raw for c in a["categories"]]
-    everything = Facts(frozenset(f for f in controller.rules.facts if not _impedes(f)))
+    everything = controller.rules.word(
+        Facts(frozenset(f for f in controller.rules.facts if not _impedes(f)))
+    )
     contexts = sorted({c for a in raw for c in a["contexts"]} | {"any"})
     count = 0
     for purpose, category in itertools.product(parents["purposes"], parents["categories"]):
@@ -99,9 +101,8 @@ def outside_is_denied(controller: Controller, now: dt.datetime) -> Iterator[Look
             continue
         for context in contexts:
             count += 1
-            if use(
-                controller.rules, Ask(purpose, category, context, region="US"), everything
-            ).allow:
+            ask = Ask(purpose, category, context, region="US")
+            if use(controller.rules, ask, everything).allow:
                 where = f"`{purpose}` with `{category}` collected in `{context}`"
                 yield Finding("the door", f"{where} was allowed, which no activity names")
     yield Looked(count, "uses outside the register, tried at the door")

@@ -20,7 +20,7 @@ from typing import Final
 from psycopg.rows import tuple_row
 
 from kept.database import Connection
-from kept.errors import LedgerError, Tampered
+from kept.errors import LedgerError, Tampered, UsageError
 from kept.ledger import proof
 from kept.ledger.entry import kind_of, number_of
 from kept.ledger.proof import HASH, WIDTH, Checkpoint, Edge, VerifierKey
@@ -262,10 +262,10 @@ def export(database: Connects, key: VerifierKey, directory: Path) -> Exported:
     under which the database files an entry: Tampered where it is not that of the entry.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise LedgerError(
+        raise UsageError(
             "the export needs a directory of its own",
             expected="a new or empty directory",
-            met="one with files in it",
+            met="one with files in it" if directory.is_dir() else "a file",
             fix="name another directory",
         )
     directory.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
     [systems.crm]
     store = "http"
     url = "https://crm.example/api"
+    [systems.crm.options]
     describe = "datamap/crm.http.yml"      # stores.http_describe
     secret = "env:CRM_TOKEN"
 

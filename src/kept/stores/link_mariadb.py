@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kept.database import UNNAMED, names_its_host
 from kept.errors import ConfigError, StoreError, StoreUnreachable
+from kept.stores import refusals
 from kept.stores.obstacles import Refused, named
 from kept.stores.relational import Options
 
@@ -209,18 +210,17 @@ def _unreachable(
     if "unix_socket" in place:
         met = "a socket of this machine"
     code = number(error)
+    why = refusals.of_socket(getattr(error, "original_exception", error))
     if code in (ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR):
-        met += "; it refused the login"
+        why = refusals.LOGIN
     elif code == ER.BAD_DB_ERROR:
-        met += "; it has no such database"
-    elif code:
-        met += f"; error {code}"
+        why = refusals.DATABASE
+    more = why or (f"error {code}" if code else "")
     return StoreUnreachable(
         f"the database of `{system}` could not be asked",
         expected="a MariaDB server (10.6 or later) that answers",
-        met=met,
-        fix="check the system's `url` in kept.toml (host, port, database, user, password)"
-        " and that the server runs",
+        met=f"{met}; {more}" if more else met,
+        fix=refusals.fix(why),
     )
 
 

@@ -3,12 +3,13 @@
     [systems.agency]
     store = "mailbox"
     url = "smtp://mail.example:587"     # or smtps://, or a folder in which letters are laid
+    mode = "act"
+    [systems.agency.options]
     to = "privacy@agency.example"
     from = "privacy@company.example"
     user = "kept"
     password = "env:MAIL_PASSWORD"
     days = 14                           # for an answer; then a reminder every `remind` days
-    mode = "act"
 
 Each step becomes a task with a letter: what is to be done, for whom, by when. `apply` and
 `read` only write the task down; `deliver` sends, at a moment that is given to it. A step stays

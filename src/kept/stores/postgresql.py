@@ -25,7 +25,7 @@ from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Counts, Obstacle
 from kept.model.residue import Needles, Residue, Scrub
-from kept.stores import introspect
+from kept.stores import introspect, refusals
 from kept.stores import residue_postgresql as left
 from kept.stores.along import looks, refusal
 from kept.stores.columns import Along, Table
@@ -184,19 +184,13 @@ class PostgreSQLStore(SqlStore):
                 met = UNNAMED
         except psycopg.Error:
             met = "a connection string that is not well formed"
-        state = error.sqlstate or ""
-        if state.startswith("28"):
-            met += "; it refused the login"
-        elif state == "3D000":
-            met += "; it has no such database"
-        elif state:
-            met += f"; SQLSTATE {state}"
+        why = refusals.of_libpq(error)
+        more = why or (f"SQLSTATE {error.sqlstate}" if error.sqlstate else "")
         return StoreUnreachable(
             f"the database of `{self.system}` could not be asked",
             expected="a PostgreSQL server that answers",
-            met=met,
-            fix="check the system's `url` in kept.toml (host, port, database, user, password)"
-            " and that the server runs",
+            met=f"{met}; {more}" if more else met,
+            fix=refusals.fix(why),
         )
 
     def reflect(self, names: Collection[str] | None) -> dict[str, Table]:

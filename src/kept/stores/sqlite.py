@@ -180,7 +180,7 @@ class SQLiteStore(SqlStore):
                 f"the database file of `{self.system}` could not be "
                 + ("used: another program holds it" if busy else "used"),
                 expected="a SQLite file that can be opened",
-                met=getattr(error, "sqlite_errorname", type(error).__name__),
+                met=self._met() or getattr(error, "sqlite_errorname", type(error).__name__),
                 fix="run it again when the other program is done"
                 if busy
                 else "check the system's `url` in kept.toml, and the file's permissions",
@@ -194,6 +194,19 @@ class SQLiteStore(SqlStore):
             met=getattr(error, "sqlite_errorname", type(error).__name__),
             fix="compare the map with the database: `kept map check`",
         )
+
+    def _met(self) -> str:
+        """What lies where the file should, without its name; empty where it is a database."""
+        try:
+            if not self.path.exists():
+                return "no file there"
+            if self.path.is_dir():
+                return "a directory"
+            with self.path.open("rb") as file:
+                head = file.read(16)
+        except OSError:
+            return "a file that may not be read"
+        return "" if head in (b"", b"SQLite format 3\0") else "a file of another kind"
 
 
 def _text(raw: bytes) -> Any:

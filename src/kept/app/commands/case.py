@@ -10,10 +10,11 @@ from cyclopts import App, Parameter
 from kept.app.commands.after import astray, ends
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
 from kept.app.commands.people import shown
-from kept.app.commands.rights import recipients_told
+from kept.app.commands.rights import NOT_DONE, recipients_told
 from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
+from kept.controller.execute import BY_MODE
 from kept.duties.rights import close_case
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, follows
@@ -21,7 +22,7 @@ from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import UsageError
 from kept.records.bulk import OVER
 from kept.records.case import Case, State
-from kept.records.case_state import ENDS
+from kept.records.case_state import ENDS, StepRecord, StepState
 
 Reason = Annotated[
     str, Parameter(help="in words that the person may be told; kept in the case, sealed")
@@ -149,7 +150,7 @@ def show(
                     (*row, c.found, c.changed, c.retained, c.isolated)
                     for row, c in summed(
                         steps,
-                        lambda s: (gathered(s.system, s.dataset), s.action.value, s.state.value),
+                        lambda s: (gathered(s.system, s.dataset), s.action.value, _state(s)),
                         lambda s: replace(s.counts, found=s.planned),
                     )
                 ],
@@ -207,6 +208,15 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
         lines = [f"To go on: {again}"]
     lines += ends(controller, common, case)
     return ["", *lines]
+
+
+def _state(step: StepRecord) -> str:
+    """How a step stands; what its system's mode left to a person has not failed."""
+    if step.state is StepState.FAILED:
+        for mode, words in BY_MODE.items():
+            if step.problem == words:
+                return NOT_DONE[mode]
+    return step.state.value
 
 
 def _complete(case: Case) -> str:

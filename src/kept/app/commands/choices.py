@@ -121,7 +121,7 @@ def weigh_command(
     case: Annotated[str, Parameter(help="the case of the objection")],
     outcome: Annotated[
         Literal["upheld", "refused"],
-        Parameter(help="whether the purpose has stopped for good, or goes on"),
+        Parameter(help="upheld (the purpose has stopped for good) or refused (it goes on)"),
     ],
     grounds: Annotated[
         str,

@@ -22,7 +22,6 @@ from kept.app.commands.rights import (
     others_open,
     recipients_told,
     request_of,
-    say_where,
     step_table,
 )
 from kept.app.output import many
@@ -61,9 +60,8 @@ def port_command(
     """What a person provided, to take along: CSV and JSON with a schema, in a package."""
     now, say = acting.moment, common.out
     request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
-    path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
+    path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     refuse_target(path)
-    say_where(common, out, path)
     with opened(common, "rights port", acting.role) as (controller, _):
         with say.progress("asking every mapped system"):
             answer = port(controller, request, now, out=path, region=region)
@@ -74,8 +72,8 @@ def port_command(
     words = [f"Case {answer.case}: portability", *others_open(others), ""]
     words += [step_table(answer.steps, {}, planned=False), ""] if answer.steps else []
     for one in answer.left_out:
-        what = ", ".join(one.fields) if one.fields else many(one.rows, "row")
-        what += f" ({many(one.rows, 'row')})" if one.fields and one.rows else ""
+        what = many(one.rows, "row") if one.whole else ", ".join(one.fields)
+        what += f" ({many(one.rows, 'row')})" if one.rows and not one.whole else ""
         system, _, dataset = one.where.partition(".")
         words.append(f"Left out of {called(system, dataset)}: {what}: {one.why}.")
     words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]

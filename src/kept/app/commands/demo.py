@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import fcntl
+import http.client
 import json
 import os
 import select
@@ -18,13 +20,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TextIO
 
 from cyclopts import App, Parameter
 
 from kept import deployment
 from kept.app.commands.common import COMMON, Common, clone, next_command
 from kept.app.commands.serve import free_port
+from kept.app.fit import width_of, wrapped
 from kept.app.output import table
 from kept.deployment import FILE
 from kept.errors import KeptError, UsageError
@@ -34,6 +37,8 @@ _KEPT_PORT: Final = 8790
 _SITE_PORT: Final = 8780
 _READY_SECONDS: Final = 90
 _STOP_SECONDS: Final = 20
+#: The columns in which her story names its steps.
+_STEP: Final = 16
 
 
 def register(app: App) -> None:
@@ -89,6 +94,8 @@ def demo(
             with contextlib.suppress(KeyboardInterrupt):
                 play.wait()
             say.say("Stopping all of it …")
+            play.stop()
+            say.say(f"Stopped. Go on with this company: {play.command()}")
     return 0 if document["ok"] else 1
 
 
@@ -100,42 +107,51 @@ class _Play:
         self._say, self._asked = common.out, port
         self._running: list[subprocess.Popen[str]] = []
         self._prepared = False
+        self._claim: TextIO | None = None
         self.begun = time.monotonic()
+
+    def command(self, *words: str) -> str:
+        """The command line that starts this demonstration again."""
+        return self._common.next("demo", *words)
 
     def run(self) -> dict[str, Any]:
         """All of it in order; the result as JSON."""
         say = self._say.say
+        self._take()
         port = self._port()
         since = _made_on(self._directory)
         if since is None:
             say(f"Preparing the company in {self._directory} …")
         else:
             say(f"Going on with the company that was made on {since}, in {self._directory};")
-            say(f"{self._common.next('demo', '--fresh')} removes it and makes a new one.")
+            say(f"{self.command('--fresh')} removes it and makes a new one.")
         self._prepared = True
-        self._company("prepare", str(self._directory), "--port", str(port))
-        version = self._kept("policy", "publish")
-        kept = self._serve(
-            (*_KEPT, "serve", "--port", str(port), "--dir", str(self._directory), "--json")
-        )["url"]
-        site_port = _free(_SITE_PORT)
-        site = self._serve(
-            (*_COMPANY, "site", str(self._directory), "--port", str(site_port), "--kept", kept)
-        )["site"]
+        with self._doing("  its databases, with the people who were there before"):
+            self._company("prepare", str(self._directory), "--port", str(port))
+        with self._doing("  Kept's own database, and the policy, published"):
+            version = self._kept("policy", "publish")
+        with self._doing("  the pages of Kept, and the company's web site"):
+            serving = ("serve", "--port", str(port), "--dir", str(self._directory), "--json")
+            kept = self._serve((*_KEPT, *serving))["url"]
+            at = ("--port", str(_free(_SITE_PORT)), "--kept", kept)
+            site = self._serve((*_COMPANY, "site", str(self._directory), *at))["site"]
         ready = time.monotonic() - self.begun
-        say(f"Ready after {ready:.0f} seconds. One person's life with it:")
+        say(f"Ready after {ready:.0f} seconds: {kept}/privacy and {site}")
         say()
+        say("One person's life with this company:")
         life = self._life(site, kept)
         say()
-        say("Checking the policy on this company's real data …")
-        proof = self._kept("prove", broken=True)
-        ledger = self._kept("ledger", "verify", broken=True)
+        with self._doing("Checking the policy on this company's real data"):
+            proof = self._kept("prove", broken=True)
+            ledger = self._kept("ledger", "verify", broken=True)
         broken = [c["id"] for c in proof["clauses"] if c["outcome"] in ("fail", "error", "expired")]
+        number = (self._directory / "company" / "lives").read_text("utf-8")
         return {
             "ok": not life["wrong"] and not broken and bool(ledger["ok"]),
             "policy": f"{kept}/privacy",
             "site": site,
             "directory": str(self._directory),
+            "package": str(self._directory / "company" / f"access-{number}.zip"),
             "version": version["version"],
             "ready_seconds": round(ready, 1),
             "life": life,
@@ -150,7 +166,45 @@ class _Play:
         }
 
     def summary(self, document: dict[str, Any]) -> list[str]:
-        """The result in words."""
+        """The result in words; while it serves, also what to look at."""
+        ledger = document["ledger"]
+        holds = "holds" if ledger["ok"] else "does NOT hold"
+        words = [
+            "Clauses by outcome: " + ", ".join(f"{n} {o}" for o, n in document["totals"].items()),
+            f"The ledger {holds}: {ledger['entries']:,} entries, root {ledger['root']}",
+        ]
+        if document["life"]["wrong"]:
+            words.append("Not as it should be: " + "; ".join(document["life"]["wrong"]))
+        if not document.get("serving"):
+            return [self._checked(document), "", *words]
+        at, site = self._directory, document["site"]
+        ask = ("rights", "access", "--identity", "email=YOURS", "--override", "trying", "--out")
+        return [
+            *words,
+            "",
+            "Look at",
+            table(
+                ("", ""),
+                [
+                    ("  the policy, sentence by sentence", document["policy"]),
+                    ("  its versions", f"{document['policy']}/versions"),
+                    ("  the company's web site", site),
+                    ("  the answer she got: open index.html in", document["package"]),
+                ],
+            ),
+            "",
+            "Try next",
+            "  Press the mark beside a sentence: what was checked, where, when, by which code.",
+            f"  Write to the company at {site}/contact, then ask what it knows of you:",
+            f"    {next_command((*ask, at / 'mine.zip'), at)}",
+            "  See each check with its figures:",
+            f"    {next_command(('prove',), at)}",
+            "",
+            "Ctrl-C stops all of it.",
+        ]
+
+    @staticmethod
+    def _checked(document: dict[str, Any]) -> str:
         rows = [
             (
                 c["id"],
@@ -161,35 +215,7 @@ class _Play:
             )
             for c in document["clauses"]
         ]
-        ledger = document["ledger"]
-        holds = "holds" if ledger["ok"] else "does NOT hold"
-        words = [
-            table(("clause", "outcome", "#looked at", "scope", "control"), rows),
-            "",
-            "Clauses by outcome: " + ", ".join(f"{n} {o}" for o, n in document["totals"].items()),
-            f"The ledger {holds}: {ledger['entries']:,} entries, root {ledger['root']}",
-        ]
-        if document["life"]["wrong"]:
-            words.append("Not as it should be: " + "; ".join(document["life"]["wrong"]))
-        if not document.get("serving"):
-            return words
-        at = self._directory
-        return [
-            *words,
-            "",
-            table(
-                ("", ""),
-                [
-                    ("the policy, sentence by sentence", document["policy"]),
-                    ("its versions", f"{document['policy']}/versions"),
-                    ("the company's web site", document["site"]),
-                    ("the answer she got (a package)", at / "company" / "access-1.zip"),
-                ],
-            ),
-            "",
-            f"Look around with the command line: {next_command(('case', 'list'), at)}",
-            "Ctrl-C stops all of it.",
-        ]
+        return table(("clause", "outcome", "#looked at", "scope", "control"), rows)
 
     def wait(self) -> None:
         """Stay until somebody interrupts, or one of the servers is gone."""
@@ -215,6 +241,9 @@ class _Play:
             self._prepared = False
             with contextlib.suppress(KeptError):
                 self._company("stop", str(self._directory))
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     def remove(self) -> None:
         """Remove the company that was made before, and nothing else that lies beside it."""
@@ -226,7 +255,8 @@ class _Play:
                 expected="the folder of a demonstration",
                 fix="name another folder with --dir",
             )
-        self._port()  # refuses while it is being served
+        self._take()
+        self._port()  # refuses while something else serves it
         self._company("stop", str(self._directory))
         for name in _MADE:
             path = self._directory / name
@@ -235,17 +265,49 @@ class _Play:
             else:
                 path.unlink(missing_ok=True)
 
+    def _take(self) -> None:
+        """Take the folder for this run; UsageError where another demonstration has it."""
+        if self._claim is not None:
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        claim = (self._directory / _CLAIM).open("a", encoding="utf-8")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            claim.close()
+            raise UsageError(
+                "the demonstration runs already",
+                where=str(self._directory),
+                fix="look at it where it was started, or stop it there with Ctrl-C; for one more"
+                " beside it, name another folder: `kept demo --dir DIR`",
+            ) from None
+        self._claim = claim
+
     def _port(self) -> int:
         """Where Kept will serve: as asked, else as before, else the usual port or a free one."""
         settings = self._directory / FILE
         if not settings.exists():
             return _free(_KEPT_PORT) if self._asked is None else free_port(_HOST, self._asked)
         before = deployment.read(self._directory).port
-        port = free_port(_HOST, before if self._asked is None else self._asked)
+        # Another deployment's Kept may have that port; this one's has this folder's database.
+        if (self._directory / _OWN_DATABASE).exists() and _kept_answers(before):
+            raise UsageError(
+                "this company's Kept is being served already",
+                where=f"{_HOST}:{before}",
+                fix="stop that `kept serve` first, then start this again",
+            )
+        port = _free(before) if self._asked is None else free_port(_HOST, self._asked)
         if port != before:
             text = settings.read_text("utf-8").replace(f"port = {before}\n", f"port = {port}\n", 1)
             settings.write_text(text, "utf-8")
         return port
+
+    @contextlib.contextmanager
+    def _doing(self, what: str) -> Iterator[None]:
+        """Say what begins, and show that it goes on."""
+        self._say.say(f"{what} …")
+        with self._say.progress("a few seconds"):
+            yield
 
     def _company(self, *arguments: str) -> str:
         return self._run((*_COMPANY, *arguments))
@@ -279,8 +341,12 @@ class _Play:
         with self._start(command, stderr=None) as process:
             assert process.stdout is not None
             wrong = []
-            for line in process.stdout:
-                self._say.say(line.rstrip("\n"))
+            while True:
+                with self._say.progress("her story goes on"):
+                    line = process.stdout.readline()
+                if not line:
+                    break
+                self._say.say(_beside(line.rstrip("\n")))
                 if "NOT AS IT SHOULD BE:" in line:
                     wrong.append(line.partition(":")[2].strip())
             status = process.wait()
@@ -322,6 +388,10 @@ class _Play:
         )
 
 
+#: Held by the demonstration that runs in a folder; the system lets go of it when that one ends.
+_CLAIM: Final = ".demo"
+#: There while the database of Kept itself runs.
+_OWN_DATABASE: Final = "postgres/data/postmaster.pid"
 #: What a demonstration puts into its folder.
 _MADE: Final = ("kept.toml", "company", "datamap", "documents", "keys", "postgres")
 
@@ -346,6 +416,24 @@ _KEPT: Final = (sys.executable, "-m", "kept.app")
 _COMPANY: Final = (sys.executable, "-m", "examples.company")
 
 
+def _kept_answers(port: int) -> bool:
+    """Whether a Kept serves there; anything else that listens does not count."""
+    connection = http.client.HTTPConnection(_HOST, port, timeout=2)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/health")
+        return connection.getresponse().read(8) == b"ok"
+    return False
+
+
+def _beside(line: str) -> str:
+    """A line of her story on this terminal: what is too long goes on beside the step's name."""
+    width = width_of(sys.stdout)
+    if width is None or width < 2 * _STEP or line[_STEP - 1 : _STEP] != " ":
+        return line
+    words = wrapped(line[_STEP:], width - _STEP)
+    return line[:_STEP] + ("\n" + " " * _STEP).join(words)
+
+
 def _free(port: int) -> int:
     try:
         return free_port(_HOST, port)
@@ -355,9 +443,9 @@ def _free(port: int) -> int:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does, also where the caller had it ignore Ctrl-C."""
+    """SIGTERM and a closed terminal end it as Ctrl-C does, also where Ctrl-C was ignored."""
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def leave(_: int, __: FrameType | None) -> None:
         for number in numbers:  # stopping the others is not interrupted a second time

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from cyclopts import App
 
@@ -15,23 +15,31 @@ from kept import deployment
 from kept.app import jobs
 from kept.app.commands.common import COMMON, Common, as_called, moment, shipped
 from kept.app.commands.demo import stopped
-from kept.app.commands.mapping import look
+from kept.app.commands.mapping import TO_CONNECT, Look, look
+from kept.app.commands.new import only_example
 from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.custodian import FileCustodian
 from kept.database import Database
 from kept.deployment import Deployment
-from kept.errors import KeptError, UsageError
+from kept.errors import BundleError, KeptError, UsageError
 from kept.keys import Vault
 from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
-from kept.policy import clauses
+from kept.policy import bundle as policy_bundle
+from kept.policy import clauses, versions
+from kept.policy.bundle import Bundle
 from kept.records import wholeness
 from kept.records.job import Jobs
 from kept.records.version import Versions
 
 #: Ledgers of more entries are looked at by their tree only: a glance takes no minutes.
 _DEEP: Final = 50_000
+_DASH: Final = (
+    "A row with – is yours to do or to decide, or could not be looked at because of another row."
+)
+_NO_BUNDLE: Final = "not looked at: the bundle cannot be read"
+_HOW: Final = "docs/how-to/connect-a-database.md"
 _RESTORE: Final = (
     "see `kept ledger verify`, and restore Kept's database from a backup before the change"
 )
@@ -46,7 +54,7 @@ def register(app: App) -> None:
 class _Check:
     """One thing looked at.
 
-    `ok` None: still to do, or not looked at because of something before it.
+    `ok` None: for the organisation to do or decide, or not looked at because of another thing.
     """
 
     name: str
@@ -71,6 +79,8 @@ def doctor(*, common: Common = COMMON) -> int:
         for fix in check.fixes:
             exact = isinstance(fix, Exact)
             words.append(fix if exact else f"{check.name}: {as_called(fix, common.dir)}")
+    if any(c.ok is None for c in checks):
+        words.append(_DASH)
     bad = [c for c in checks if c.ok is False]
     waiting = [c.name for c in checks if c.ok is None]
     if bad:
@@ -80,6 +90,13 @@ def doctor(*, common: Common = COMMON) -> int:
     else:
         said = "Everything is there."
     words += ["", said]
+    with suppress(KeptError):
+        if only_example(deployment.read(common.directory)):
+            discover = common.next("map", "discover", "URL", "--write", "datamap/NAME.yml")
+            words.append(
+                f"To connect a database of yours: {discover}, then name it in {deployment.FILE}"
+                f" ({_HOW})"
+            )
     document = {
         "ok": not bad,
         "checks": [
@@ -105,21 +122,29 @@ def _checks(common: Common) -> Iterator[_Check]:
 
     yield _try("kept.toml", read)
     if config is None:
-        for name in ("bundle", "database", "keys", "ledger", "published", "systems", "map"):
+        names = ("bundle", "choices", "database", "keys", "ledger", "published", "systems", "map")
+        for name in names:
             yield _Check(name, None, "not looked at: there is no configuration")
         return
     yield from _inside(config, common)
 
 
 def _inside(config: Deployment, common: Common) -> Iterator[_Check]:
-    def bundle() -> str:
-        made = config.read_bundle()
-        problems = clauses.check(made, set(shipped()))
-        if problems:
-            raise KeptError(many(len(problems), "problem"), fix="run `kept policy check`")
-        return f"{made.id} of {made.version}, {len(made.clauses)} clauses"
+    made: Bundle | None = None
+    with suppress(KeptError):
+        made = policy_bundle.load(config.bundle)
+    filled: Bundle | None = None
 
-    yield _try("bundle", bundle)
+    def choices() -> str:
+        nonlocal filled
+        filled = config.read_bundle()
+        left = sum(one.value is None for one in filled.choices.values())
+        return f"{len(config.choices):,} made in {deployment.FILE}, {left:,} left open"
+
+    chosen = None if made is None else _try("choices", choices)
+    # A wrong choice is a fault of kept.toml; the bundle is then looked at without any.
+    yield _try("bundle", lambda: _bundle(config, filled or made))
+    yield chosen or _Check("choices", None, _NO_BUNDLE)
     database: Database | None = None
 
     def connect() -> str:
@@ -135,13 +160,24 @@ def _inside(config: Deployment, common: Common) -> Iterator[_Check]:
             yield _Check("published", None, "not looked at: there is no database")
         else:
             yield _try("keys", lambda: _keys(config, database))
-            yield _ledger(config, database)
-            yield _published(config, database)
+            yield _ledger(config, database, made)
+            yield from _published(config, database, filled or made)
             yield _jobs(config, database)
     finally:
         if database is not None:
             database.close()
     yield from _systems(config, common)
+
+
+def _bundle(config: Deployment, made: Bundle | None) -> str:
+    made = made or policy_bundle.load(config.bundle)
+    problems = clauses.check(made, set(shipped()))
+    if problems:
+        raise KeptError(
+            f"{many(len(problems), 'problem')}, the first: {problems[0]}",
+            fix="see all with `kept policy check`",
+        )
+    return f"{made.id} of {made.version}, {len(made.clauses)} clauses"
 
 
 def _keys(config: Deployment, database: Database | None) -> str:
@@ -152,12 +188,14 @@ def _keys(config: Deployment, database: Database | None) -> str:
     return f"open, under {how}"
 
 
-def _ledger(config: Deployment, database: Database) -> _Check:
+def _ledger(config: Deployment, database: Database, made: Bundle | None) -> _Check:
     """The whole record as `kept ledger verify` looks at it; of a long one the tree alone."""
+    if made is None:
+        return _Check("ledger", None, _NO_BUNDLE)
     try:
         vault = Vault(database, FileCustodian(config.directory / "keys", config.passphrase))
         signer = KeySigner(vault.signing_key())
-        ledger = Ledger(database, signer, f"kept/{config.read_bundle().id}")
+        ledger = Ledger(database, signer, f"kept/{made.id}")
         deep = ledger.size() <= _DEEP
         report = wholeness.look(database, ledger, deep=deep)
     except KeptError as problem:
@@ -174,21 +212,31 @@ def _ledger(config: Deployment, database: Database) -> _Check:
     return _Check("ledger", True, words + ("" if deep else "; only the tree over them was checked"))
 
 
-def _published(config: Deployment, database: Database) -> _Check:
-    made: Any = None
-    with suppress(KeptError):
-        made = config.read_bundle()
+def _published(config: Deployment, database: Database, made: Bundle | None) -> Iterator[_Check]:
+    """For whom the policy speaks, and whether what was published is what the bundle holds."""
     if made is None:
-        return _Check("published", None, "not looked at: the bundle cannot be read")
+        yield _Check("published", None, _NO_BUNDLE)
+        return
     newest = Versions(database).newest(made.id)
     if newest is None:
+        mine = f"if that is not you, change `organisation:` in {config.bundle / 'policy.yml'}"
+        words = f"the policy speaks for {made.organisation.name}"
+        yield _Check("organisation", None, words, [f"{mine} before you publish"])
         words = "a draft: no version was published yet"
-        return _Check("published", None, words, ["publish it with `kept policy publish`"])
-    if newest.published.version != made.version:
+        yield _Check("published", None, words, ["publish it with `kept policy publish`"])
+        return
+    yield _Check("organisation", True, made.organisation.name)
+    changed = versions.changed(made, newest.published)
+    if changed:
+        fixes = [str(one) for one in changed]
+        words = f"not what was published as version {newest.published.version}"
+        yield _Check("published", False, words, fixes)
+    elif newest.published.version != made.version:
         words = f"version {newest.published.version}; the bundle holds {made.version}"
         fix = "publish what the bundle holds with `kept policy publish`"
-        return _Check("published", None, words, [fix])
-    return _Check("published", True, f"version {newest.published.version}")
+        yield _Check("published", None, words, [fix])
+    else:
+        yield _Check("published", True, f"version {newest.published.version}")
 
 
 def _jobs(config: Deployment, database: Database) -> _Check:
@@ -218,29 +266,49 @@ def _jobs(config: Deployment, database: Database) -> _Check:
 
 def _systems(config: Deployment, common: Common) -> Iterator[_Check]:
     try:
-        datamap, problems, unreached, notes, slow = look(config)
+        met = look(config)
+    except BundleError:
+        yield _Check("map", None, _NO_BUNDLE)
+        return
     except KeptError as problem:
         yield _failed("map", problem)
         return
-    fixes = []
+    away = []
     if stopped(config.directory):
-        fixes = [f"the demonstration is stopped; start it again: {common.next('demo')}"]
-    for name, system in datamap.systems.items():
-        if name in unreached:
-            yield _Check(f"system {name}", False, unreached[name], fixes)
+        away = [f"the demonstration is stopped; start it again: {common.next('demo')}"]
+    for name, system in met.datamap.systems.items():
+        row = f"system {name}"
+        if name in met.unconnected:
+            words = f"{met.unconnected[name]}; every answer says so"
+            yield _Check(row, None, words, [TO_CONNECT.format(name)])
+        elif name in met.unread:
+            yield _Check(row, None, "not looked into: its map cannot be read")
+        elif name in met.unreached:
+            yield _Check(row, False, met.unreached[name], away)
         else:
-            words = f"answers; mode {system.mode.value}, {len(system.datasets)} datasets mapped"
-            said = [one for where, one in notes if where == name]
-            yield _Check(f"system {name}", True, "; ".join((words, *said)))
-    if slow:
-        helps = [part for one in slow for part in (one.words, Exact(f"  {one.statement}"))]
-        words = f"searches for a person that read a whole large table: {len(slow):,}"
+            mapped = many(len(system.datasets), "dataset")
+            words = f"answers; mode {system.mode.value}, {mapped} mapped"
+            said = [one for where, one in met.notes if where == name]
+            yield _Check(row, True, "; ".join((words, *said)))
+    if not config.systems:
+        yield _Check("systems", None, "none is named: nothing can be found or erased")
+    if met.slow:
+        helps = [part for one in met.slow for part in (one.words, Exact(f"  {one.statement}"))]
+        words = f"searches for a person that read a whole large table: {len(met.slow):,}"
         yield _Check("indexes", None, words, helps)
-    if problems:
-        yield _Check("map", False, many(len(problems), "problem"), [str(p) for p in problems])
-    else:
-        words = "as it is in the systems" if not unreached else "as far as the systems answered"
-        yield _Check("map", True, words)
+    yield _map(met)
+
+
+def _map(met: Look) -> _Check:
+    if met.problems:
+        words = many(len(met.problems), "problem")
+        return _Check("map", False, words, [str(p) for p in met.problems])
+    words = "as it is in the systems" if not met.unreached else "as far as the systems answered"
+    if met.undecided:
+        fixes = [f"{system}: {one}" for system, one, _ in met.undecided]
+        count = sum(count for *_, count in met.undecided)
+        return _Check("map", None, f"{words}, as far as it is decided: {count:,} to decide", fixes)
+    return _Check("map", True, words)
 
 
 def _try(name: str, look: Callable[[], str]) -> _Check:

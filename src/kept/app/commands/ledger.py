@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
+import kept_verify
 from kept.app.commands.common import COMMON, Common, moment, opened, program
 from kept.app.output import table
 from kept.controller import Controller
@@ -15,6 +16,8 @@ from kept.ledger.audit import Report
 from kept.ledger.proof import is_note
 from kept.records import wholeness
 
+#: The program that checks an export without Kept, to be given along.
+_VERIFY: Final = Path(kept_verify.__file__).resolve()
 group = App(name="ledger", help="The record of what happened, which cannot be altered unseen.")
 
 
@@ -83,7 +86,7 @@ def export(directory: Path, /, *, common: Common = COMMON) -> int:
         elif controller.ledger.newest() is None:
             raise _tampered(report, "there is no signed head to copy")
         try:
-            done = controller.ledger.export(directory.absolute())
+            done = controller.ledger.export(directory.resolve())
         except OSError as problem:
             raise UsageError(
                 "the copy cannot be written there",
@@ -96,7 +99,7 @@ def export(directory: Path, /, *, common: Common = COMMON) -> int:
         "root": done.root,
         "files": done.files,
         "key": done.key,
-        "directory": str(directory.absolute()),
+        "directory": str(directory.resolve()),
     }
     words = _altered(report)
     if words:
@@ -108,7 +111,9 @@ def export(directory: Path, /, *, common: Common = COMMON) -> int:
             f"{done.entries:,} entries in {done.files:,} files, root {done.root}",
             f"Key: {done.key}",
             f"To check it, here or anywhere else: {program('kept-verify')} {directory}",
-            "Give the key by another way than the copy, so that nobody can swap both.",
+            f"kept-verify is one file that needs Python and `cryptography` alone: {_VERIFY}",
+            f"The public key stands above and in {directory / 'key'}. Give it by another way than"
+            " the copy, so that nobody can swap both.",
         ],
     )
     return 0 if report.ok else 1

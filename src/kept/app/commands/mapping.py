@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,13 +22,18 @@ from kept.datamap import fides, load
 from kept.datamap.map import DataMap
 from kept.datamap.searches import searches
 from kept.deployment import Deployment
-from kept.errors import KeptError, UsageError
+from kept.errors import ConfigError, KeptError, StoreUnreachable, UsageError
 from kept.policy import bundle as policy_bundle
 from kept.stores import open_store
-from kept.stores.discover import SAMPLE, Discovery, discover, document, draft
+from kept.stores.discover import SAMPLE, Discovery, discover, document, draft, questions
 from kept.stores.indexes import Unindexed, unindexed
 from kept.stores.relational import SqlStore
 
+#: What makes a known system one that can be asked.
+TO_CONNECT: Final = (
+    "to connect it, write `store`, `url` and `map` under [systems.{}] in kept.toml"
+    " (docs/how-to/connect-a-database.md)"
+)
 group = App(name="map", help="Where personal data lies, and whether that is still true.")
 
 
@@ -37,32 +44,48 @@ def register(app: App) -> None:
 
 @group.command
 def check(*, common: Common = COMMON) -> int:
-    """The map against its own words, against the policy, and against what is really there."""
+    """The map against its own words, against the policy, and against what is really there.
+
+    A system without a store is named; exit status 1 is for what is amiss, and for a system that
+    does not answer.
+    """
     config = deployment.read(common.directory)
     with common.out.progress("looking into the systems"):
-        datamap, problems, unreached, notes, slow = look(config)
-    datasets = sum(len(s.datasets) for s in datamap.systems.values())
+        met = look(config)
+    systems, problems = met.datamap.systems, met.problems
+    notes = [*((system, one) for system, one, _ in met.undecided), *met.notes]
+    to_decide = sum(count for *_, count in met.undecided)
+    datasets = sum(len(s.datasets) for s in systems.values())
     document = {
-        "systems": len(datamap.systems),
+        "systems": len(systems),
         "datasets": datasets,
         "problems": [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems],
-        "unreached": [{"store": s, "why": why} for s, why in unreached.items()],
+        "unreached": [{"store": s, "why": why} for s, why in met.unreached.items()],
+        "unconnected": [{"store": s, "why": why} for s, why in met.unconnected.items()],
+        "undecided": to_decide,
         "notes": [{"store": s, "words": one} for s, one in notes],
-        "unindexed": [one.document() for one in slow],
+        "unindexed": [one.document() for one in met.slow],
     }
     words: list[str] = [str(p) for p in problems]
     words += [f"{system}: {one}" for system, one in notes]
-    words += [f"{system} could not be looked into: {why}" for system, why in unreached.items()]
-    words += slowly(slow)
+    words += [f"{system} could not be looked into: {why}" for system, why in met.unreached.items()]
+    words += [
+        f"{system} cannot be asked, and every answer says so: {why}; {TO_CONNECT.format(system)}"
+        for system, why in met.unconnected.items()
+    ]
+    words += slowly(met.slow)
     if words:
         words.append("")
     words.append(
-        f"{many(datasets, 'dataset')} in {many(len(datamap.systems), 'system')}, "
+        f"{many(datasets, 'dataset')} in {many(len(systems), 'system')}, "
         + (many(len(problems), "problem") if problems else "no problems")
-        + (f", {many(len(unreached), 'system')} not looked into." if unreached else ".")
+        + (f", {to_decide:,} to decide" if to_decide else "")
+        + (f", {many(len(met.unreached), 'system')} not looked into" if met.unreached else "")
+        + (f", {many(len(met.unconnected), 'system')} not connected" if met.unconnected else "")
+        + "."
     )
     common.out.result(document, words)
-    return 1 if problems or unreached else 0
+    return 1 if problems or met.unreached else 0
 
 
 @group.command
@@ -165,6 +188,13 @@ def find(
                 begin=begin,
                 step=step,
             )
+    except (StoreUnreachable, ConfigError) as problem:
+        # The URL was given here, and no kept.toml need exist.
+        what = problem.what.replace(f"`url` of `{name}`", "URL")
+        problem.what = what.replace(f"of `{name}`", "of the URL")
+        in_file = "the system's `url` in kept.toml"
+        problem.fix = (problem.fix or "").replace(in_file, "the URL").replace(" in kept.toml", "")
+        raise
     finally:
         store.close()
     if write is not None:
@@ -172,7 +202,8 @@ def find(
         write.write_text(draft(found, name, classes), "utf-8")
     words = _summary(found)
     if write is not None:
-        words.append(f"A draft of the map is in {write}. Decide what is marked `?`.")
+        left = sum(questions(found, one) for one in found.datasets)
+        words.append(f"A draft of the map is in {write}. {many(left, 'question')} marked `# ?`.")
     else:
         words.append("`--json` tells the evidence; `--write FILE` drafts a map.")
     out.result(document(found), words)
@@ -196,24 +227,38 @@ def _classes(common: Common, given: str | None) -> dict[str, str]:
     return {c.id: c.category for c in loaded.retention.values() if c.law is None}
 
 
+_URLS: Final = "postgresql://…, mariadb://… or sqlite:///path/to/file"
+_SQL: Final = ("postgresql", "mariadb", "sqlite")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
 def _open(url: str, system: str) -> SqlStore:
     if url.startswith("env:"):
-        given = os.environ.get(url.removeprefix("env:"))
+        variable = url.removeprefix("env:")
+        given = os.environ.get(variable)
         if given is None:
-            raise UsageError("the environment variable of the URL is not set")
+            known = _NAME.fullmatch(variable) is not None
+            raise UsageError(
+                "the environment variable of the URL is not set",
+                expected=f"env:NAME, with {_URLS} in it",
+                met=f"no `{variable}`" if known else "no name of a variable",
+                fix=f"set it first: export {variable if known else 'NAME'}=…",
+            )
         url = given
-    kind = "sqlite" if url.startswith("sqlite:") else url.partition("://")[0].partition("+")[0]
+    kind = url.partition("://")[0].partition("+")[0] if "://" in url else ""
     kind = {"postgres": "postgresql"}.get(kind, kind)
-    if "://" not in url:
+    if kind not in _SQL:
+        plain = not kind and (Path(url).exists() or url.endswith((".db", ".sqlite", ".sqlite3")))
         raise UsageError(
-            "the database is not a URL",
-            expected="postgresql://…, mariadb://… or sqlite:///path/to/file",
-        )
+            "this is no URL of a database that discovery can read",
+            expected=_URLS,
+            met=f"{kind}://…" if _NAME.fullmatch(kind) else "no URL",
+            fix="write sqlite:/// before the path of the file" if plain
+            else "MariaDB is mariadb://; MySQL is not read" if kind == "mysql"
+            else "write it in one of these ways, or keep it in the environment as env:NAME",
+        )  # fmt: skip
     store = open_store(kind, system, (), url, {"statement_timeout": _PATIENCE})
-    if not isinstance(store, SqlStore):
-        raise UsageError(
-            "discovery reads SQL databases", expected="postgresql://…, mariadb://… or sqlite:///…"
-        )
+    assert isinstance(store, SqlStore)
     return store
 
 
@@ -221,8 +266,7 @@ def _summary(found: Discovery) -> list[str]:
     rows: list[tuple[object, ...]] = []
     for one in found.datasets.values():
         personal = {v.category: None for v in one.fields.values() if v.category is not None}
-        asked = len(one.questions) + sum(bool(v.ask) for v in one.fields.values())
-        asked += sum(bool(link.ask) for link in one.links)
+        asked = questions(found, one.profile.name)
         to = [
             f"{link.kind.value} {link.to}"
             for link in one.links
@@ -302,17 +346,27 @@ def _file_name(system: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in system) or "_"
 
 
-def look(
-    config: Deployment,
-) -> tuple[DataMap, list[checking.Problem], dict[str, str], list[tuple[str, str]], list[Unindexed]]:
-    """The map, what is amiss with it, the systems that could not be looked into, notes:
-    (system, what its store wants known), and the searches that no index serves."""
+@dataclass
+class Look:
+    """What was met. `unread`: systems whose map cannot be read; `unreached`: those that do not
+    answer; `unconnected`: those without a store (both: why). `undecided`: (system, what is left
+    to decide, how many); `notes`: (system, what its store wants known).
+    `slow`: searches that no index serves."""
+
+    datamap: DataMap
+    problems: list[checking.Problem]
+    unread: set[str]
+    unreached: dict[str, str]
+    unconnected: dict[str, str]
+    undecided: list[tuple[str, str, int]]
+    notes: list[tuple[str, str]]
+    slow: list[Unindexed]
+
+
+def look(config: Deployment) -> Look:
+    """The map, what is amiss with it, and what the systems say to it."""
     loaded = policy_bundle.load(config.bundle)
-    datamap, problems = load.read(
-        {s.name: s.map for s in config.systems.values()},
-        {s.name: s.mode for s in config.systems.values()},
-        {s.name: s.store for s in config.systems.values()},
-    )
+    datamap, problems = config.look_at_map()
     laws = {r.id for r in loaded.retention.values() if r.law is not None}
     problems += checking.check(
         datamap,
@@ -321,18 +375,23 @@ def look(
         set(loaded.activities),
         laws,
     )
-    notes, slow = list(undecided(datamap)), list[Unindexed]()
+    # Of a map that cannot be read nothing else is said: all of it would be missing.
+    unread = {name for name, s in datamap.systems.items() if s.file and not s.datasets}
+    stores, unconnected = config.open_stores(datamap)
+    met = Look(datamap, problems, unread, {}, unconnected, list(undecided(datamap)), [], [])
     wanted = searches(datamap)
-    stores, unreached = config.open_stores(datamap)
     try:
         for name, store in stores.items():
+            if name in unread:
+                continue
             try:
-                problems += checking.compare(datamap.systems[name], store.datasets())
-                notes += [(name, words) for words in store.notes()]
-                slow += unindexed(store, wanted.get(name, ()))
+                met.problems += checking.compare(datamap.systems[name], store.datasets())
+                met.notes += [(name, words) for words in store.notes()]
+                met.slow += unindexed(store, wanted.get(name, ()))
             except KeptError as problem:
-                unreached[name] = str(problem)
+                met.unreached[name] = str(problem)
     finally:
         for store in stores.values():
             store.close()
-    return datamap, sorted(set(problems)), unreached, notes, slow
+    met.problems = sorted(set(met.problems))
+    return met

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import COMMON, Common, clone, next_command
-from kept.deployment import FILE
+from kept.deployment import FILE, Deployment
 from kept.errors import UsageError
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
@@ -33,7 +33,9 @@ def register(app: App) -> None:
 
 
 def new(
-    directory: Path,
+    directory: Annotated[
+        Path | None, Parameter(help="a new or empty one; --dir names it as well")
+    ] = None,
     /,
     *,
     bundle: Annotated[
@@ -43,6 +45,17 @@ def new(
     common: Common = COMMON,
 ) -> int:
     """Write a small working deployment into a new or empty directory, with example data."""
+    if directory is not None and common.dir is not None:
+        raise UsageError(
+            "two directories are named", expected="one", fix="name it alone, without --dir"
+        )
+    directory = directory or common.dir
+    if directory is None:
+        raise UsageError(
+            "no directory is named",
+            expected="a new or empty directory",
+            fix="name one: `kept new DIR`",
+        )
     source = bundle or _reference()
     made = policy_bundle.load(source)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -69,7 +82,7 @@ def new(
         ) from None
     files = sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
     words = [
-        f"A deployment was written to {directory}",
+        f"A deployment was written to {directory.resolve()}",
         "",
         "  kept.toml             which policy, which database, which systems",
         "  policy/               the policy bundle, yours to change",
@@ -82,8 +95,13 @@ def new(
         "",
         "Nothing is written into a system yet: its mode is observe. kept.toml says how to go on.",
     ]
-    common.out.result({"directory": str(directory.absolute()), "files": files}, words)
+    common.out.result({"directory": str(directory.resolve()), "files": files}, words)
     return 0
+
+
+def only_example(config: Deployment) -> bool:
+    """Whether a deployment has no system but the example database, or none."""
+    return all(s.url == str(config.directory / _EXAMPLE) for s in config.systems.values())
 
 
 def _first(bundle: Bundle) -> list[str]:
@@ -182,6 +200,7 @@ datasets:
   customer:
     title: Customers
     key: [customer_id]
+    origin: provided
     retention: {_class(bundle, person)}
     activities: {_activities(bundle, person)}
     fields:
@@ -194,6 +213,7 @@ datasets:
   message:
     title: Messages from customers
     key: [message_id]
+    origin: provided
     retention: {_class(bundle, message)}
     activities: {_activities(bundle, message)}
     fields:
@@ -206,6 +226,7 @@ datasets:
   purchase:
     title: What customers bought
     key: [purchase_id]
+    origin: provided
     retention: {_class(bundle, purchase)}
     clock: made_at
     activities: {_activities(bundle, purchase)}

@@ -210,7 +210,7 @@ def packages(controller: Controller, out: Path) -> Carry:
     def carry(request: Request, now: dt.datetime) -> End:
         names = (f"access-{request.case}{n}.zip" for n in ("", *(f"-{n}" for n in range(2, 100))))
         # Where an earlier attempt was killed its package may lie there already.
-        path = next(one for name in names if not (one := out.absolute() / name).exists())
+        path = next(one for name in names if not (one := out.resolve() / name).exists())
         answer = access(controller, request, now, out=path)
         counts = Counts(
             sum(s.counts.found for s in answer.steps), 0,

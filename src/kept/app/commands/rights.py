@@ -6,6 +6,7 @@ The other rights stand beside it, in `choices` and `correcting`.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -77,7 +78,7 @@ _DONE: Final[Mapping[str, str]] = {
     "redact": "redacted",
 }  # fmt: skip
 #: What a step that is not read back is, by the mode of its system.
-_NOT_DONE: Final[Mapping[Mode, str]] = {
+NOT_DONE: Final[Mapping[Mode, str]] = {
     Mode.OBSERVE: "nothing written", Mode.ASSISTED: "for a person to do", Mode.ACT: "NOT verified",
 }  # fmt: skip
 #: What the mode of a system means for a plan (True) and for an answer that is not complete.
@@ -130,12 +131,6 @@ def request_of(
     )  # fmt: skip
 
 
-def say_where(common: Common, out: Path | None, path: Path) -> None:
-    """Where a package goes for which no place was named, before anything is written."""
-    if out is None:
-        common.out.say(f"No --out was given: the package goes to {path}, for its owner alone.")
-
-
 @group.command(name="access")
 def access_command(
     *,
@@ -161,7 +156,7 @@ def access_command(
     request = request_of(
         identity, identity_file, override, evidence, case, acting, same_person, people
     )
-    path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).absolute()
+    path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     say = common.out
     if people is None and not (case and path.is_dir()):
         refuse_target(path)
@@ -169,7 +164,6 @@ def access_command(
         several = Several.of(controller, common, acting, "access", request, people, SIZE)
         if several is not None:
             return several.carry(packages(controller, out or Path()))
-        say_where(common, out, path)
         with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
             controller.deliver(now)
@@ -318,6 +312,7 @@ def erase_command(
         words += below.words()
     else:
         words += ["Not complete.", *(_waiting(common, answer) or to_do)]
+    words += _handed(answer.packages)
     words += waits
     say.result(document, [words[0], *others_open(others), *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
@@ -342,6 +337,20 @@ def _waiting(common: Common, answer: EraseAnswer) -> list[str]:
     return [
         "All rows are gone. The case of a child is over when everybody named above has answered;"
         f" then: {again}"
+    ]
+
+
+def _handed(days: Sequence[dt.date]) -> list[str]:
+    """That packages are in the world already, which no erasure reaches."""
+    if not days:
+        return []
+    counted = Counter(days)
+    when = ", ".join(f"{day} ({n})" if n > 1 else f"{day}" for day, n in sorted(counted.items()))
+    was = "package was" if len(days) == 1 else "packages were"
+    return [
+        f"{len(days)} {was} handed out to her before, on {when}. The organisation cannot fetch"
+        f" {'it' if len(days) == 1 else 'them'} back; whoever has"
+        f" {'it' if len(days) == 1 else 'one'} keeps what is in it. Say so in the answer to her."
     ]
 
 
@@ -462,7 +471,7 @@ def step_table(
         elif s.verified:
             state = "read back"
         else:
-            state = "by a person's word" if s.word else _NOT_DONE[mode]
+            state = "by a person's word" if s.word else NOT_DONE[mode]
         return gathered(s.store, s.dataset) + of.get(id(s), ""), action, state
 
     rows = [

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
-from typing import Final
 
 from kept.app.output import many
 from kept.datamap import check as checking
 from kept.datamap import others
 from kept.datamap.map import DataMap, Dataset, Owner, System
 from kept.model.plan import Mode
+from kept.stores.discover import MARK
 from kept.stores.discover.words import SECRET_TYPES as TYPES
 from kept.stores.discover.words import secretive
 
-#: A draft's question: a comment that begins with a question mark.
-_MARK: Final = re.compile(r"#\s*\?\s")
 
-
-def undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
-    """What a map leaves to decide: (system, in words). A map with it can be read all the same."""
+def undecided(datamap: DataMap) -> Iterator[tuple[str, str, int]]:
+    """What a map leaves to decide: (system, in words, how many). It can be read all the same."""
     for name, system in datamap.systems.items():
+        told = set[tuple[str, str]]()  # (dataset, words): marks that ask what is said anyway
         missing = checking.unused(system)
+        told |= {(d.name, "`activities:`") for d in missing}
+        told |= {(d.name, "`retention:`") for d in system.datasets.values() if not d.retention}
         if missing:
             lines = ", ".join(str(d.line) for d in missing)
             yield (
@@ -30,12 +29,14 @@ def undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
                 f"still to decide: what {many(len(missing), 'dataset')} about people"
                 f" {'is' if len(missing) == 1 else 'are'} used for; name it under `activities:`"
                 f" ({system.file}:{lines})",
+                len(missing),
             )
         unsaid = {
             f"{dataset.name}.{item}": (why, dataset.line)
             for dataset in system.datasets.values()
             for item, why in others.unsaid(datamap, (name, dataset.name))
         }
+        told |= {(of, "`others: ") for of, _, _ in (n.partition(".") for n in unsaid)}
         if unsaid:
             where = ", ".join(f"`{item}`: {why}" for item, (why, _) in unsaid.items())
             lines = ", ".join(map(str, sorted({line for _, line in unsaid.values()})))
@@ -45,8 +46,10 @@ def undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
                 f" {'names' if len(unsaid) == 1 else 'name'} somebody else ({where}); write"
                 " `others: staff` there, `others: person`, or `others: no`"
                 f" ({system.file}:{lines})",
+                len(unsaid),
             )
         bare = list(_unsaid_secrets(system))
+        told |= {(d.name, "`secret: ") for d, _ in bare}
         if bare:
             where = ", ".join(f"`{d.name}.{item}`" for d, item in bare)
             lines = ", ".join(map(str, sorted({d.line for d, _ in bare})))
@@ -56,25 +59,50 @@ def undecided(datamap: DataMap) -> Iterator[tuple[str, str]]:
                 f" {'is' if len(bare) == 1 else 'are'} named like what proves a log-in may be"
                 f" handed out ({where}); write `secret: true` there, or `secret: false`"
                 f" ({system.file}:{lines})",
+                len(bare),
             )
-        marks = _marks(system)
-        # The head of a draft explains the mark; it is none.
+        silent = [(d, u) for d in system.datasets.values() if (u := checking.unsaid(d))]
+        told |= {(d.name, "`origin: ") for d, _ in silent}
+        if silent:
+            where = ", ".join(f"`{d.name}.{item}`" for d, u in silent for item in u)
+            yield (
+                name,
+                f"still to decide: where what {many(len(silent), 'dataset')} of people's rows"
+                f" {'says' if len(silent) == 1 else 'say'} without a category comes from ({where});"
+                " write `origin: provided`, `observed`, `derived`, `others` or `own` at the"
+                f" dataset or there ({system.file}:{', '.join(str(d.line) for d, _ in silent)})",
+                len(silent),
+            )
+        marks = _marks(system, told)
         if marks:
             yield (
                 name,
                 f"still to decide: {many(len(marks), 'question')} marked `# ?`"
-                f" ({system.file}:{', '.join(marks[:12])}{', …' if len(marks) > 12 else ''});"
-                " decide, then remove the mark",
+                f" ({_at(system, marks)}); decide, then remove the mark",
+                len(marks),
             )
 
 
-def _marks(system: System) -> list[str]:
-    """The lines of a map that are marked as questions."""
+def _marks(system: System, told: Set[tuple[str, str]] = frozenset()) -> list[int]:
+    """The line of each question in a map; without those that ask what is `told` anyway."""
     try:
         text = Path(system.file).read_text("utf-8") if system.file else ""
     except (OSError, UnicodeDecodeError):
         return []
-    return [str(n) for n, line in enumerate(text.splitlines(), 1) if _MARK.search(line)]
+    begun = {d.line: d.name for d in system.datasets.values()}
+    found, dataset = [], ""
+    for number, line in enumerate(text.splitlines(), 1):
+        dataset = begun.get(number, dataset)
+        for question in MARK.split(line)[1:]:
+            if not any(of == dataset and word in question for of, word in told):
+                found.append(number)
+    return found
+
+
+def _at(system: System, marks: list[int]) -> str:
+    """The first lines of them, by file."""
+    lines = [str(n) for n in dict.fromkeys(marks)]
+    return f"{system.file}:{', '.join(lines[:12])}{', …' if len(lines) > 12 else ''}"
 
 
 def drafts(datamap: DataMap) -> list[str]:
@@ -82,7 +110,7 @@ def drafts(datamap: DataMap) -> list[str]:
     return [
         f"{many(len(marks), 'question')} of the map of {name} "
         f"{'is' if len(marks) == 1 else 'are'} undecided"
-        f" ({system.file}:{', '.join(marks[:12])}{', …' if len(marks) > 12 else ''})"
+        f" ({_at(system, marks)})"
         for name, system in datamap.systems.items()
         if system.mode is Mode.ACT and (marks := _marks(system))
     ]

@@ -184,17 +184,23 @@ def _named(controller: Controller, rows: Mapping[Place, KeyTable]) -> set[tuple[
 
 def known_purposes(bundle: Bundle, purposes: Sequence[str]) -> tuple[str, ...]:
     """The purposes, each once; UsageError for one that the policy does not have, or for none."""
-    served = sorted({a.purpose for a in bundle.activities.values()})
+    served = {a.purpose for a in bundle.activities.values()}
+    within = bundle.vocabulary.within
+    # One above them stands for all below it: marketing for its letters and its analyses.
+    known = [p for p in sorted(bundle.vocabulary.purposes)
+             if any(within("purposes", one, p) for one in served)]  # fmt: skip
     if not purposes:
         raise UsageError(
             "no purpose is named",
-            expected=f"at least one of {', '.join(served)}, or one above them",
+            expected=f"at least one of {', '.join(known)}",
             fix="add --purpose PURPOSE",
         )
     for purpose in purposes:
         if purpose not in bundle.vocabulary.purposes:
             raise UsageError(
-                "there is no such purpose in this policy", expected=f"one of {', '.join(served)}"
+                "there is no such purpose in this policy",
+                expected=f"one of {', '.join(known)}",
+                fix="name one of these after --purpose",
             )
     return tuple(dict.fromkeys(purposes))
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
-from kept.datamap.reach import shape
+from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
 from kept.duties.rights import recipients
 from kept.duties.rights.child import forget
@@ -47,6 +47,7 @@ from kept.model.plan import Action, Counts, Plan, StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
+from kept.records.handed import handed
 from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
@@ -63,7 +64,8 @@ class EraseAnswer:
     person to carry out, by system, in mode assisted. `physical` is the day on which the last
     copy of her shredded keys is of no use any more; None before the case is complete, and
     where Kept had no key of hers (`keys` says which). `appeared`: rows of hers were met again
-    after all steps were done. `told`: who had her data, and how each stands.
+    after all steps were done. `told`: who had her data, and how each stands. `packages`: the days
+    on which packages were handed out to her before; what is in them no erasure reaches.
     """
 
     case: str
@@ -76,6 +78,7 @@ class EraseAnswer:
     physical: dt.date | None = None
     appeared: bool = False
     told: tuple[Informed, ...] = ()
+    packages: tuple[dt.date, ...] = ()
 
     @property
     def keys(self) -> str | None:
@@ -100,6 +103,7 @@ class EraseAnswer:
             "keys": self.keys,
             "keys_gone_for_good_on": self.physical.isoformat() if self.physical else None,
             "told": [one.document() for one in self.told],
+            "packages_handed_out": [day.isoformat() for day in self.packages],
         }
 
 
@@ -107,11 +111,13 @@ def preview(controller: Controller, request: Request, now: dt.datetime) -> Erase
     """Open a case and show what would happen; nothing is written into any system."""
     case, _, people = open_case(controller, "erasure", request, now)
     if case.state is State.CLOSED:
-        return _closed(controller, case, now)
+        return _reminded(controller, people, _closed(controller, case, now))
     if case.state in _BEGUN:
-        return _shown(controller, case, _sealed(controller, case), executed=True)
-    made, _, _ = draw_up(controller, case, people, now, shown=True)
-    return _shown(controller, case, made, executed=False)
+        known = sought(controller, case, people)
+        answer = _shown(controller, case, _sealed(controller, case), executed=True)
+        return _reminded(controller, known, answer)
+    made, known, _ = draw_up(controller, case, people, now, shown=True)
+    return _reminded(controller, known, _shown(controller, case, made, executed=False))
 
 
 def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAnswer:
@@ -120,10 +126,13 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
     require_known_asker(case)
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
-            return _closed(controller, case, now)
+            return _reminded(controller, people, _closed(controller, case, now))
         if case.state in _BEGUN:
-            with controller.cases.person_alone(sought(controller, case, people)):
-                return _go_on(controller, case, people, actor, now)
+            known = sought(controller, case, people)
+            packages = _packages(controller, known)  # a child's case forgets whose they were
+            with controller.cases.person_alone(known):
+                answer = _go_on(controller, case, people, actor, now)
+            return replace(answer, packages=packages)
         before = controller.ledger.size()
         drawn = _drawn(controller, case, people, now)
         with controller.cases.person_alone(drawn[1]):
@@ -133,9 +142,24 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
             if any(next(controller.ledger.entries(before, kind=k), None) for k in kinds):
                 drawn = _drawn(controller, case, people, now)
             case = _commit(controller, case, *drawn, actor, now)
-            return _to_the_end(
+            packages = _packages(controller, drawn[1])
+            answer = _to_the_end(
                 controller, case, drawn[0], people, _everywhere(controller), actor, now
             )
+        return replace(answer, packages=packages)
+
+
+def _packages(controller: Controller, known: Sequence[Sequence[Identifier]]) -> tuple[dt.date, ...]:
+    """When packages were handed out to these people."""
+    strong = [i for one in known for i in one if i.kind not in WEAK]
+    return handed(controller.database, controller.vault, strong)
+
+
+def _reminded(
+    controller: Controller, known: Sequence[Sequence[Identifier]], answer: EraseAnswer
+) -> EraseAnswer:
+    """The answer, with when packages were handed out to the same people."""
+    return replace(answer, packages=_packages(controller, known))
 
 
 def _drawn(

@@ -290,7 +290,7 @@ def _unfit(dataset: Dataset, item: Field) -> str | None:
         return "the map does not say that it is personal data"
     if item.name in dataset.key:
         return "it is the key of its row"
-    if item.origin == "derived":
+    if dataset.said(item) == "derived":
         return "it is made of other data"
     return None
 
@@ -420,7 +420,8 @@ def _plan(
                     " they are"
                 )
     for place in sorted(found):
-        made_of = [f.name for f in datamap.dataset(*place).fields.values() if f.origin == "derived"]
+        there = datamap.dataset(*place)
+        made_of = [f.name for f in there.fields.values() if there.said(f) == "derived"]
         if made_of and any(one.place == place for one in wrong):
             warnings.append(
                 f"{', '.join(f'`{n}`' for n in made_of)} of `{'.'.join(place)}` is made of other"

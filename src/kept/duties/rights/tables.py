@@ -149,10 +149,16 @@ class Columns:
 
     def _named(self, name: str, words: Vocabulary) -> dict[str, Any]:
         item = self._dataset.fields.get(name) if self._dataset is not None else None
-        term = words.categories.get(item.category or "") if item is not None else None
-        if term is None:
+        if item is None or self._dataset is None:
             return {}
-        return {"title": term.label, **({"rdfType": term.iri} if term.iri else {})}
+        term = words.categories.get(item.category or "")
+        origin = self._dataset.whence(item, words)
+        return {
+            **({"title": term.label} if term else {}),
+            **({"rdfType": term.iri} if term and term.iri else {}),
+            # Whether she gave it, it was observed of her, made of other data, or of others.
+            **({"origin": origin} if origin else {}),
+        }
 
 
 def write(

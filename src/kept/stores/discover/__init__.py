@@ -4,9 +4,12 @@ introspect (stores.introspect) → profile (one statement a table; values are co
 → infer (links by names, types and overlap; owners; categories) → explain (evidence, questions).
 """
 
-from kept.stores.discover.draft import draft
+from kept.stores.discover.draft import MARK, draft, questions
 from kept.stores.discover.report import document
 from kept.stores.discover.run import SAMPLE, discover
 from kept.stores.discover.shapes import Discovered, Discovery, Found, Verdict
 
-__all__ = ["SAMPLE", "Discovered", "Discovery", "Found", "Verdict", "discover", "document", "draft"]
+__all__ = [
+    "MARK", "SAMPLE", "Discovered", "Discovery", "Found", "Verdict", "discover", "document",
+    "draft", "questions",
+]  # fmt: skip

@@ -2,7 +2,8 @@
 
 The map says only what its format can say and what was found to be likely; everything else
 stands in a comment where somebody has to decide. Retention classes and activities belong to
-the bundle and are never guessed.
+the bundle and are never guessed. Every `# ?` asks something, and how many do is what `questions`
+counts.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kept.datamap.map import Owner
+from kept.datamap import others
+from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, System
 from kept.stores.discover.shapes import Discovered, Discovery, Found, Verdict
 from kept.stores.discover.words import LOG_IN, SECRET_TYPES, secretive
 from kept.terms.vocabulary import SHIPPED
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WORDS: Final = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
+#: A question of a draft: a comment that begins with a question mark.
+MARK: Final = re.compile(r"#\s*\?\s")
+_OTHERS: Final = "does it name somebody else? say `others: staff`, `others: person` or `others: no`"
 #: What stands in a column that may not be null when the person in it is gone.
 _ERASED: Final = {
     "text": "erased", "other": "erased", "integer": '"0"', "decimal": '"0"', "real": '"0"',
@@ -35,6 +40,14 @@ def draft(found: Discovery, system: str, classes: Mapping[str, str] | None = Non
     check` reports what is missing.
     """
     return "\n".join(_lines(found, system, classes or {})) + "\n"
+
+
+def questions(found: Discovery, name: str) -> int:
+    """How many questions the draft asks of one dataset, whatever the retention classes are."""
+    one = found.datasets[name]
+    if not one.profile.table.columns:
+        return 0
+    return sum(len(MARK.findall(line)) for line in _dataset(found, name, one, {}))
 
 
 def _lines(found: Discovery, system: str, classes: Mapping[str, str]) -> Iterator[str]:
@@ -59,7 +72,7 @@ def _dataset(
     links = [link for link in one.links if _sayable(found, link)]
     shared = any(link.kind is Owner.SHARED for link in links)
     if name in found.unseen:
-        yield f"  # ? {_word(name)} could not be read: only the names of its columns were judged"
+        yield f"  # ? what does {_word(name)} hold? It could not be read; only names were judged"
     for question in one.questions:
         yield f"  # ? {_comment(question)}"
     if one.outcome:
@@ -68,31 +81,65 @@ def _dataset(
     if view:
         yield "    title: a view; its rows are those of the tables behind it"
     key = table.key or _whole(one)
-    unsure = "" if table.key else "  # ? nothing promises that this names one row"
+    unsure = "" if table.key else "  # ? does this name one row? Nothing promises it"
     yield f"    key: [{', '.join(map(_word, key))}]{unsure}"
     if personal:
         retention = _retention(one, classes)
         if retention is None:
-            yield "    # ? retention: name a class of retention.yml"
+            yield "    # ? how long is it kept? Name a class of retention.yml under `retention:`"
         else:
             yield f"    retention: {_word(retention)}  # ? is this the right class?"
-        yield "    # ? activities: name what it is used for, of activities.yml"
+        yield "    # ? what is it used for? Name it, of activities.yml, under `activities:`"
+    tied = {*key, *(c for link in links for c in link.columns)}
+    bare = [n for n, v in one.fields.items() if v.category is None and n not in tied]
+    if bare and not view and (personal or any(li.kind is not Owner.ACCESSED for li in links)):
+        yield (
+            "    # ? where does what has no category come from? Say `origin: provided`, `observed`,"
+            " `derived`, `others` or `own`"
+        )
     if shared:
         yield "    erase: overwrite"
     elif not personal and not any(link.kind is not Owner.ACCESSED for link in links):
         yield "    erase: never"
+    mapped = _mapped(one, links, key)
+    whole = DataMap({"": System("", datasets={name: mapped})})
+    theirs = {} if view else dict(others.unsaid(whole, ("", name)))
     yield "    fields:"
     for column in table.columns.values():
         verdict = one.fields.get(column.name) or Verdict(None, 0.5)
         stays = shared or _referred(found, name)
-        yield from _field(column.name, column.type, column.nullable, verdict, key, view, stays)
+        yield from _field(
+            column.name, column.type, column.nullable, verdict, key, view, stays,
+            theirs.get(column.name),
+        )  # fmt: skip
     if links:
         yield "    links:"
         for link in links:
             yield from _link(link)
     for link in one.links:
         if not _sayable(found, link):
-            yield f"    # ? {_unsayable(link)}"
+            yield f"    # {_unsayable(link)}"
+
+
+def _mapped(one: Discovered, links: list[Found], key: tuple[str, ...]) -> Dataset:
+    """The dataset as the draft maps it, as far as whose data stands in it goes."""
+    fields = {}
+    for column in one.profile.table.columns.values():
+        verdict = one.fields.get(column.name) or Verdict(None, 0.5)
+        fields[column.name] = Field(
+            column.name, column.type, verdict.category, verdict.identifies,
+            secret=True if _secret(column.name, verdict, key) else None,
+        )  # fmt: skip
+    tied = tuple(Link(link.columns, link.to, link.on, link.kind) for link in links)
+    personal = any(field.category is not None for field in fields.values())
+    about = personal or any(link.kind is not Owner.ACCESSED for link in links)
+    erase = OnErase.DELETE if about else OnErase.NEVER
+    return Dataset(one.profile.name, key, fields, tied, on_erase=erase)
+
+
+def _secret(name: str, verdict: Verdict, key: tuple[str, ...]) -> bool:
+    """Whether a column proves who logs in, and names neither a row nor a person."""
+    return verdict.detail == LOG_IN and name not in key and not verdict.identifies
 
 
 def _field(
@@ -103,6 +150,7 @@ def _field(
     key: tuple[str, ...],
     view: bool,
     stays: bool,
+    theirs: str | None,
 ) -> Iterator[str]:
     category = None if view else verdict.category
     parts = {"type": kind}
@@ -112,18 +160,25 @@ def _field(
             parts["identifies"] = verdict.identifies
         if verdict.free_text:
             parts["free_text"] = "true"
-        if verdict.detail == LOG_IN and name not in key and not verdict.identifies:
+        if _secret(name, verdict, key):
             parts |= dict.fromkeys(("secret",), "true")
     if not nullable:
         parts["nullable"] = "false"
         if category is not None and stays and name not in key and kind in _ERASED:
             parts["overwrite"] = _erased(verdict, key, kind)
     said = "; ".join(verdict.evidence)
-    mark = "? " if verdict.ask else ""
+    asked = [verdict.ask] if verdict.ask else []
     unsaid = category is not None and "secret" not in parts and kind in SECRET_TYPES
     if unsaid and secretive(name):
-        mark, said = "? ", f"{said}; named like a secret: say `secret: true` or `secret: false`"
-    comment = f"  # {mark}{_comment(said)}" if category is not None or verdict.ask else ""
+        asked.append("is it a secret? It is named like one: say `secret: true` or `secret: false`")
+    if theirs is not None:
+        asked.append(f"{_OTHERS}: {theirs}")
+    comment = ""
+    if asked:
+        marks = "".join(f"  # ? {_comment(one)}" for one in asked)
+        comment = f"{marks} ({_comment(said)})" if said else marks
+    elif category is not None:
+        comment = f"  # {_comment(said)}"
     if view and verdict.category is not None:
         comment = f"  # {_comment(said)}: {verdict.category}"
     if list(parts) == ["type"]:
@@ -169,12 +224,15 @@ def _sayable(found: Discovery, link: Found) -> bool:
 
 
 def _unsayable(link: Found) -> str:
+    """A link that the map's format has no words for; a question where rows may be overlooked."""
     at = ".".join((*link.columns, *link.path))
     to = f"{link.to}.{', '.join(link.on)}"
+    by_hand = "the map cannot say it, so who finds these rows, and erases them?"
     if link.basis == "polymorphic":
-        return f"{_comment(at)} leads to {to} where {link.when} says so: {link.kind.value}"
+        said = f"{_comment(at)} leads to {to} where {link.when} says so ({link.kind.value})"
+        return f"? {by_hand} {said}"
     if link.basis == "json":
-        return f"{_comment(at)}, inside a document, leads to {to}: {link.kind.value}"
+        return f"? {by_hand} {_comment(at)}, inside a document, leads to {to} ({link.kind.value})"
     if link.basis == "email":
         return f"{_comment(at)} holds addresses of {to}; `identifies: email` finds the rows"
     return f"{_comment(at)} leads to {to}, whose rows are nobody's"
