@@ -521,6 +521,31 @@ def test_fails(world: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert met.outcome is Outcome.FAIL, met.findings
 
 
+def test_every_right_once_and_no_control_fails(world: Path) -> None:
+    """Whatever one right leaves in the records is no fault to a control of another."""
+    edit(world / "shop.yml", "free_text: true", "free_text: delete")
+    _publish(world)
+    _withdrew(world)
+    who = Request(((parse("email=ana@example.org"),),), override="test")
+    with _opened(world) as controller:
+        by = rights.rectify(controller, who, "shop.invoice.total", "11.00", NOW, was="10.00")
+        assert by.steps[0].counts.retained == 1  # a law keeps the invoice as it was written
+        assert rights.access(controller, who, NOW, out=world / "all.zip").complete
+        assert rights.port(controller, who, NOW, out=world / "along.zip").complete
+        assert rights.restrict(controller, who, "claims", NOW).complete
+    _objected(world)
+
+    def amiss() -> list[tuple[str, Outcome, str]]:
+        with _opened(world) as controller:
+            done = run(controller, registered(), NOW)
+        bad = (Outcome.FAIL, Outcome.ERROR)
+        return [(e.control, e.outcome, e.findings[0].words) for e in done if e.outcome in bad]
+
+    assert amiss() == []
+    _erase(world)
+    assert amiss() == []
+
+
 def test_an_entry_that_is_not_found_by_its_kind_is_no_whole_ledger(world: Path) -> None:
     _then(
         _prove,

@@ -141,8 +141,14 @@ def _told(
     holding = lost.holding(controller, now)
     days: dict[tuple[str, ...], set[dt.date]] = {}
     last: dict[tuple[str, str], Mapping[str, Any]] = {}
+    # Other rights leave rows alone that a law keeps, and make no way back: these are still shown.
+    erasures = {
+        str(e.body["case"])
+        for _, e in controller.ledger.entries(kind="plan.made")
+        if e.body["right"] == "erasure"
+    }
     for _, e in controller.ledger.entries(kind="step.done"):
-        if e.at <= now and "case" in e.body:
+        if e.at <= now and e.body.get("case") in erasures:
             last[str(e.body["case"]), str(e.body["step"])] = e.body
     for _, e in controller.ledger.entries(kind="retention.ran"):
         if "until" in e.body:
