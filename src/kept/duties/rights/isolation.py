@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from kept.controller import Controller, Located, Place
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.duties.rights import lost
 from kept.errors import Denied
 from kept.ledger.entry import Entry, name
@@ -29,6 +29,9 @@ def isolated_is_unreadable(controller: Controller, now: dt.datetime) -> Iterator
     yield from _copies(controller, now)
     for one in controller.isolation():
         where = f"{one.system}.{one.dataset}"
+        if one.unasked is not None:
+            yield unasked(where, one.unasked)
+            continue
         if one.problem is not None:
             yield Finding(where, f"{one.rows} retained rows could not be looked at: {one.problem}")
             continue
