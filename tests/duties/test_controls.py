@@ -602,6 +602,89 @@ def test_fails(world: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert met.outcome is Outcome.FAIL, met.findings
 
 
+def test_every_right_once_and_no_control_fails(world: Path) -> None:
+    """Whatever one right leaves in the records is no fault to a control of another."""
+    edit(world / "shop.yml", "free_text: true", "free_text: delete")
+    _publish(world)
+    _withdrew(world)
+    who = Request(((parse("email=ana@example.org"),),), override="test")
+    with _opened(world) as controller:
+        by = rights.rectify(controller, who, "shop.invoice.total", "11.00", NOW, was="10.00")
+        assert by.steps[0].counts.retained == 1  # a law keeps the invoice as it was written
+        assert rights.access(controller, who, NOW, out=world / "all.zip").complete
+        assert rights.port(controller, who, NOW, out=world / "along.zip").complete
+        assert rights.restrict(controller, who, "claims", NOW).complete
+    _objected(world)
+
+    def amiss() -> list[tuple[str, Outcome, str]]:
+        with _opened(world) as controller:
+            done = run(controller, registered(), NOW)
+        bad = (Outcome.FAIL, Outcome.ERROR)
+        return [(e.control, e.outcome, e.findings[0].words) for e in done if e.outcome in bad]
+
+    assert amiss() == []
+    _erase(world)
+    assert amiss() == []
+
+
+def test_a_store_that_cannot_be_asked_is_no_broken_promise(world: Path) -> None:
+    """Not a pass either; and what is found amiss elsewhere is still amiss."""
+    edit(world / "shop.yml", "free_text: true", "free_text: delete")
+    _publish(world)
+    with _opened(world) as controller:
+        ben = Request(((parse("email=ben@example.org"),),), override="test")
+        assert rights.rectify(controller, ben, "shop.customer.name", "Ben Unal", NOW).complete
+    _linked(world)
+    _erase(world)
+    (world / "other.yml").write_text(_OTHER, "utf-8")
+    with contextlib.closing(sqlite3.connect(world / "other.sqlite")) as c:
+        c.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, mail TEXT, strange TEXT)")
+    with (world / "kept.toml").open("a") as file:
+        file.write(
+            '\n[systems.other]\nstore = "sqlite"\nmode = "act"\nmap = "other.yml"\n'
+            f'url = "sqlite:///{world / "other.sqlite"}"\n'
+        )
+    (world / "shop.sqlite").rename(world / "away.sqlite")
+
+    def found() -> dict[str, Evidence]:
+        with _opened(world) as controller:
+            return {e.control: e for e in run(controller, registered(), NOW)}
+
+    met = found()
+    unasked = {name for name, e in met.items() if any(f.unasked for f in e.findings)}
+    assert unasked >= {
+        "collect.basis-is-stamped", "map.every-column-is-labelled", "rights.access-is-complete",
+        "rights.corrections-hold", "rights.erased-stay-erased", "rights.packages-hold-nobody-else",
+        "rights.isolated-is-unreadable", "rights.texts-name-nobody-unfound",
+        "rights.transactions-are-mapped",
+    }  # fmt: skip
+    assert {n for n, e in met.items() if e.outcome is Outcome.ERROR} == unasked - {_LABELLED}
+    # A column that no map names is seen in the other system.
+    assert {n for n, e in met.items() if e.outcome is Outcome.FAIL} == {_LABELLED}
+    # The trail of what could not be asked is no altered trail.
+    assert found()["evidence.every-clause-has-a-trail"].outcome is Outcome.PASS
+    edit(world / "other.yml", "mail: {", "strange: {type: text}\n      mail: {")
+    assert found()[_LABELLED].outcome is Outcome.ERROR
+    (world / "away.sqlite").rename(world / "shop.sqlite")
+    assert {e.outcome for e in found().values()} <= {Outcome.PASS, Outcome.VACUOUS}
+
+
+_LABELLED = "map.every-column-is-labelled"
+_OTHER = """
+system: other
+title: Another
+country: US
+datasets:
+  person:
+    key: [id]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email}
+"""
+
+
 def test_an_entry_that_is_not_found_by_its_kind_is_no_whole_ledger(world: Path) -> None:
     _then(
         _prove,

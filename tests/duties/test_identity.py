@@ -100,6 +100,19 @@ def test_RIGHT_19_weak_evidence_widens_nothing_and_is_named(
     assert _notes(world) == [2, 11, 12]
 
 
+def test_RIGHT_19_what_her_own_rows_say_is_not_called_left_out(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: her row that was found holds the number, so it is shown, and goes, with it."""
+    phone = parse("phone=+49 30 123456")
+    _prove(desk)
+    for one in (phone, OLD):
+        identity.link(desk, one, ANA, "asserted", WHY, _who(desk), NOW)
+    answer = rights.access(desk, _request(ANA), NOW, out=world / "out.zip")
+    assert answer.covers.unproven == {"email": 1}
+    assert not any("telephone" in w for w in rights.erase(desk, _request(ANA), NOW).warnings)
+
+
 def test_RIGHT_19_an_unlink_restores_what_stood_before(desk: Controller) -> None:
     """RIGHT-19: links are reversible; what was linked since keeps its own; each is an entry."""
     _prove(desk, WORK)

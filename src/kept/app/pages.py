@@ -40,7 +40,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "error": {
         "one": "could not be checked",
         "many": "could not be checked",
-        "long": "The check broke off, so nothing can be said about this now.",
+        "long": "The check broke off, or could not look everywhere; so it says nothing now.",
     },
     "vacuous": {
         "one": "nothing to check yet",

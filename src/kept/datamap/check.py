@@ -239,8 +239,8 @@ def _may_stay(system: System, dataset: Dataset, there: Mapping[str, Dataset]) ->
 
 
 def realised(system: System, real: Iterable[Dataset]) -> System:
-    """The mapped system with what only the store knows: which fields may not be null, and
-    whether the key names one row.
+    """The mapped system with what only the store knows: which fields may not be null, whether
+    the key names one row, and which columns the map does not name.
 
     Plans made from it know before anything is tried where a null cannot be written, and where
     a row of somebody else could go with hers.
@@ -258,9 +258,11 @@ def realised(system: System, real: Iterable[Dataset]) -> System:
                     loose=seen.loose,
                 )  # fmt: skip
         unique = met is None or (bool(met.key) and set(met.key) <= set(dataset.key))
+        unmapped = tuple(n for n in met.fields if n not in dataset.fields) if met else ()
         datasets[name] = replace(
-            dataset, fields=fields, unique=unique, readonly=met is not None and met.readonly
-        )
+            dataset, fields=fields, unique=unique, readonly=met is not None and met.readonly,
+            unmapped=unmapped,
+        )  # fmt: skip
     return replace(system, datasets=datasets)
 
 

@@ -98,7 +98,8 @@ class Dataset:
     """A table, collection or folder of files.
 
     `key` identifies one row; `unique` False: the store was seen not to promise that;
-    `readonly`: it was seen to be a view, whose rows cannot be changed through it.
+    `readonly`: it was seen to be a view, whose rows cannot be changed through it; `unmapped`:
+    columns that were seen there and that the map does not name.
     `retention` names a class of the bundle's retention.yml,
     `clock` the field from which that class counts, `activities` the activities it serves.
     `k`: how many people have to be alike where rows are made anonymous.
@@ -119,6 +120,7 @@ class Dataset:
     line: int = 0
     unique: bool = True
     readonly: bool = False
+    unmapped: tuple[str, ...] = ()
     stays: Stays | None = None
     k: int | None = None
     origin: Origin | None = None

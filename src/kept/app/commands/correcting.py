@@ -179,21 +179,25 @@ def rectify_command(
 def _again(yes: bool, acting: Acting, common: Common) -> int:
     now = acting.moment
     with opened(common, "rights rectify", acting.role) as (controller, _):
-        met = list(undone(controller))
+        away: dict[str, str] = {}
+        met = list(undone(controller, away))
         answers = []
         if yes and met:
             answers = correct_again(controller, now, actor=acting.actor, role=acting.role)
             controller.deliver(now)
             controller.ledger.checkpoint(now)
-        left = list(undone(controller)) if yes else met
+        left = list(undone(controller, away)) if yes and met else met
     document = {
         "undone": [{"where": one.where, "rows": one.rows} for one in met],
         "cases": [a.document() for a in answers],
         "left": sum(one.rows for one in left),
+        "unreached": [{"store": system, "why": why} for system, why in sorted(away.items())],
     }
     words = [f"{one.where}: the wrong value is back in {many(one.rows, 'row')}" for one in met]
+    words += [f"Could not be asked: {system}: {why}" for system, why in sorted(away.items())]
     if not met:
-        words.append("Every correction still stands.")
+        still = "Every correction still stands"
+        words.append(f"{still}, where it could be looked at." if away else f"{still}.")
     elif not yes:
         words.append(f"To put it right: {common.next('rights', 'rectify', '--again', '--yes')}")
     else:
@@ -201,7 +205,7 @@ def _again(yes: bool, acting: Acting, common: Common) -> int:
         words.append("Put right once more." if not left else "Not complete.")
         words.append(f"Cases: {done}")
     common.out.result(document, words)
-    return 1 if left else 0
+    return 1 if left or away else 0
 
 
 def _read(value: str | None, file: Path | None) -> str | None:

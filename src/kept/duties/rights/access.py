@@ -121,11 +121,14 @@ def _serve(
     opened = controller.locator.opened(case, people)
     found = controller.locate(people)
     found.warnings += stayed.words
+    # What cannot be read now is named, like every system that is away.
+    found.unreached.update(stayed.unread)
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
     refuse_mixed(controller, case, keys, held)
     again = () if held else refilled(found)
-    hers = _together(keys, stayed.tables)
+    staying = {p: t for p, t in stayed.tables.items() if p[0] not in found.unreached}
+    hers = _together({p: t for p, t in keys.items() if p[0] not in found.unreached}, staying)
     covering = controller.covering(people, hers)
     covers = coverage(controller, case, keys, now)
     found.warnings += (*again, *covers.words)

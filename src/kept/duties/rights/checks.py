@@ -8,7 +8,7 @@ from typing import Final
 
 from kept.controller import Controller, Place
 from kept.controller.inspect import Inspector, Packed, Rows
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import Dataset, Link, Owner
 from kept.duties.rights import lost
 from kept.errors import StoreError
@@ -56,7 +56,7 @@ def access_is_complete(controller: Controller, now: dt.datetime) -> Iterator[Loo
                                 ".".join(place), f"an answer holds {foreign} rows of somebody else"
                             )
             except StoreError as problem:
-                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                yield unasked(where, problem)
                 continue
             yield Looked(looked, where, system)
 
@@ -84,7 +84,7 @@ def packages_hold_nobody_else(
                     for person in inspector.some(system, dataset, FEW).singles()
                 ]
             except StoreError as problem:
-                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                yield unasked(where, problem)
                 continue
             packages += made
             yield Looked(sum(one.looked for one in made), where, system)
@@ -104,7 +104,7 @@ def packages_hold_nobody_else(
             try:
                 named = inspector.named(system, dataset, packages)
             except StoreError as problem:
-                yield Finding(system, f"it could not be asked: {problem.what}", problem.fix or "")
+                yield unasked(system, problem)
                 continue
             for place, times in sorted(named.items()):
                 yield Finding(
@@ -139,7 +139,10 @@ def transactions_are_mapped(controller: Controller, now: dt.datetime) -> Iterato
             owned = any(link.kind is not Owner.ACCESSED for link in dataset.links)
             if not owned and not any(f.identifies for f in dataset.fields.values()):
                 yield Finding(where, "transactions that no link ties to a person")
-            yield Looked(inspector.count(system, dataset), where, system)
+            try:
+                yield Looked(inspector.count(system, dataset), where, system)
+            except StoreError as problem:
+                yield unasked(where, problem)
     # What an activity says it uses has to be found somewhere in the map under that label.
     served = {
         activity

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from kept.controller import Controller
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import Dataset
 from kept.decide.facts import GROUNDS, known_basis
 from kept.decide.use import use
 from kept.duties.rights import lost
 from kept.duties.rights.portable import Portable, Why, portable
 from kept.duties.rights.rectification import undone
-from kept.errors import UsageError
+from kept.errors import StoreError, UsageError
 from kept.model.decision import Ask, Facts
 from kept.records.declared import SYSTEM
 from kept.records.subject import LINKING
@@ -274,12 +274,15 @@ def what_is_portable_is_known(
 @control("rights.corrections-hold")
 def corrections_hold(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """What was corrected at a person's wish is not wrong again, by an import or by hand."""
-    for one in undone(controller):
+    away: dict[str, str] = {}
+    for one in undone(controller, away):
         yield Finding(
             one.where,
             f"a correction was undone in {one.rows} rows",
             "run `kept rights rectify --again`, and mend what brings the wrong value back",
         )
+    for system, why in away.items():
+        yield unasked(system, StoreError(why))
     yield Looked(len(controller.corrections.all()), "corrections that are remembered")
 
 

@@ -207,11 +207,16 @@ class Undone:
     rows: int
 
 
-def undone(controller: Controller) -> Iterator[Undone]:
-    """The corrections that something undid. Counts only; systems that are away are left out."""
+def undone(controller: Controller, away: dict[str, str]) -> Iterator[Undone]:
+    """The corrections that something undid. Counts only; a system of theirs that could not be
+    asked goes into `away`, with the reason.
+    """
     inspector = controller.inspect()
-    for subject, keys, hashes in _remembered(controller):
+    for subject, keys, unreached, hashes in _remembered(controller):
         for (system, dataset, name), wrong in hashes.items():
+            if system in unreached:
+                away[system] = unreached[system]
+                continue
             table = keys.get((system, dataset))
             if table is None:
                 continue
@@ -255,15 +260,23 @@ def correct_again(
 
 def _remembered(
     controller: Controller,
-) -> Iterator[tuple[int, Mapping[Place, KeyTable], dict[tuple[str, str, str], frozenset[bytes]]]]:
-    """By person: her rows, and the hashes of what is wrong, field by field."""
+) -> Iterator[
+    tuple[
+        int, Mapping[Place, KeyTable], Mapping[str, str],
+        dict[tuple[str, str, str], frozenset[bytes]],
+    ]
+]:  # fmt: skip
+    """By person: her rows, the systems that could not be asked for them and why, and the hashes
+    of what is wrong, field by field.
+    """
     by: dict[int, dict[tuple[str, str, str], set[bytes]]] = {}
     for one in controller.corrections.all():
         fields = by.setdefault(one.subject, {})
         fields.setdefault((one.system, one.dataset, one.field), set()).add(one.wrong)
     for subject, fields in by.items():
-        keys = controller.keys(controller.locate([controller.subjects.sure(subject)]))
-        yield subject, keys, {f: frozenset(h) for f, h in fields.items()}
+        located = controller.locate([controller.subjects.sure(subject)])
+        keys = controller.keys(located)
+        yield subject, keys, located.unreached, {f: frozenset(h) for f, h in fields.items()}
 
 
 def _source(controller: Controller, at: str) -> tuple[Place, Field]:
