@@ -348,6 +348,11 @@ def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case]) -> list[str]
         ]
     words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]
     words += [f"Note: {w}" for w in answer.warnings]
+    if not answer.held:
+        words.append(
+            "Nothing is held under what was given; it holds for that address all the same. Check"
+            " its spelling."
+        )
     return [*words, ""] if words[-1] else words
 
 
