@@ -69,7 +69,8 @@ def port_command(
         lost = astray(controller, common, answer.case)
         others = also_open(controller, answer.case)
     rows = many(sum(s.counts.found for s in answer.steps), "row")
-    words = [f"Case {answer.case}: portability", *others_open(others), ""]
+    beside = others_open(common, "portability", answer.case, others)
+    words = [f"Case {answer.case}: portability", *beside, ""]
     words += [step_table(answer.steps, {}, planned=False), ""] if answer.steps else []
     for one in answer.left_out:
         what = many(one.rows, "row") if one.whole else ", ".join(one.fields)
@@ -147,7 +148,7 @@ def rectify_command(
     words = [
         f"Case {answer.case}: rectification"
         + ("" if answer.executed else " (a plan, nothing was done)"),
-        *others_open(others),
+        *others_open(common, "rectification", answer.case, others),
         "",
         step_table(answer.steps, modes, planned=not answer.executed, fields=answer.fields),
         "",
