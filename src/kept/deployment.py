@@ -117,6 +117,7 @@ class Deployment:
     shows: str
     jobs: Mapping[str, int]
     recipients: Mapping[str, Way]
+    organisation: str | None = None  # for whom the policy speaks, by the operator's own word
 
     @property
     def site_url(self) -> str:
@@ -269,7 +270,7 @@ def read(directory: Path) -> Deployment:
             fix="a text stands in quotes, a date without (2026-01-31), and a day has to exist;"
             " each table and each key stands once",
         ) from None
-    known = {"bundle", "database", *_TABLES}
+    known = {"bundle", "database", "organisation", *_TABLES}
     for key in raw:
         if key not in known:
             raise _unknown(path, key, known)
@@ -298,6 +299,7 @@ def read(directory: Path) -> Deployment:
         shows=_one_of(path, str(site.get("shows", "text")), SHOWS, "shows"),
         jobs={name: _pace(path, name, value) for name, value in raw.get("jobs", {}).items()},
         recipients=_ways(path, raw.get("recipients", {})),
+        organisation=_perhaps(path, raw, "organisation"),
     )
 
 

@@ -11,7 +11,16 @@ from cyclopts import App, Parameter
 
 from kept.app.commands.after import astray, ends, named
 from kept.app.commands.choices import Region, Show, Yes, statements
-from kept.app.commands.common import ACTING, COMMON, Acting, Common, Identity, IdentityFile, opened
+from kept.app.commands.common import (
+    ACTING,
+    COMMON,
+    Acting,
+    Common,
+    Identity,
+    IdentityFile,
+    opened,
+    warn_of_stranger,
+)
 from kept.app.commands.rights import (
     CaseId,
     Evidence,
@@ -62,7 +71,8 @@ def port_command(
     request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     refuse_target(path)
-    with opened(common, "rights port", acting.role) as (controller, _):
+    with opened(common, "rights port", acting.role) as (controller, config):
+        warn_of_stranger(common, config, controller.bundle)
         with say.progress("asking every mapped system"):
             answer = port(controller, request, now, out=path, region=region)
         controller.ledger.checkpoint(now)

@@ -26,6 +26,7 @@ from kept.app.commands.common import (
     opened,
     person,
     said,
+    warn_of_stranger,
 )
 from kept.app.commands.people import (
     SIZE,
@@ -161,7 +162,8 @@ def access_command(
     say = common.out
     if people is None and not (case and path.is_dir()):
         refuse_target(path)
-    with opened(common, "rights access", acting.role) as (controller, _):
+    with opened(common, "rights access", acting.role) as (controller, config):
+        warn_of_stranger(common, config, controller.bundle)
         several = Several.of(controller, common, acting, "access", request, people, SIZE)
         if several is not None:
             return several.carry(packages(controller, out or Path()))
