@@ -134,6 +134,7 @@ class Deployment:
     jobs: Mapping[str, int]
     recipients: Mapping[str, Way]
     own: Own
+    organisation: str | None = None  # for whom the policy speaks, by the operator's own word
 
     @property
     def site_url(self) -> str:
@@ -288,7 +289,7 @@ def read(directory: Path) -> Deployment:
             fix="a text stands in quotes, a date without (2026-01-31), and a day has to exist;"
             " each table and each key stands once",
         ) from None
-    known = {"bundle", "database", *_TABLES}
+    known = {"bundle", "database", "organisation", *_TABLES}
     for key in raw:
         if key not in known:
             raise _unknown(path, key, known)
@@ -318,6 +319,7 @@ def read(directory: Path) -> Deployment:
         jobs={name: _pace(path, name, value) for name, value in raw.get("jobs", {}).items()},
         recipients=_ways(path, raw.get("recipients", {})),
         own=_own(path, raw.get("own", {})),
+        organisation=_perhaps(path, raw, "organisation"),
     )
 
 

@@ -18,6 +18,9 @@ import pytest
 
 from kept import deployment
 from kept.controller import Controller
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import Request
 from kept.duties.rights.tables import NULL
@@ -213,7 +216,7 @@ def test_every_column_goes_along_or_is_named_with_why(
 def test_a_dataset_may_say_it_for_its_fields(
     controller: Controller, scores: Path, tmp_path: Path
 ) -> None:
-    """What the map says of a field counts first; a bought list is bought, whatever is in it."""
+    """The field's own word counts first, then its category's, then its dataset's."""
     sql(scores, "ALTER TABLE score ADD COLUMN played TEXT DEFAULT 'played here'")
     edit(scores / "shop.yml", "    title: Scores\n", "    title: Scores\n    origin: observed\n")
     edit(scores / "shop.yml", "      clerk: {type: integer}\n",
@@ -223,7 +226,20 @@ def test_a_dataset_may_say_it_for_its_fields(
     rows = json.loads(_files(tmp_path / "seen.zip")["data/shop.score.json"])
     # The category still knows better: `worth` was bought.
     assert rows[0].keys() == {"id", "customer", "says", "words", "played"}
-    edit(scores / "shop.yml", "    origin: observed\n", "    origin: others\n")
+    # A dataset's word, whichever it is, is for what has no category.
+    edit(scores / "shop.yml", "    origin: observed\n", "    origin: own\n")
+    with Controller.open(deployment.read(scores)) as again:
+        answer = _port(again, tmp_path / "noted.zip")
+        rows = json.loads(_files(tmp_path / "noted.zip")["data/shop.score.json"])
+        assert rows[0].keys() == {"id", "customer", "says", "words"}
+        left = {f: one.reason for one in answer.left_out
+                if one.where == "shop.score" and not one.rows for f in one.fields}  # fmt: skip
+        assert left == {"played": "own", "worth": "others", "group": "derived", "clerk": "staff"}
+        (known,) = run(again, registered(), NOW, names=["rights.what-is-portable-is-known"])
+        assert known.outcome is Outcome.PASS, known.findings
+    # A list that was bought says so at its fields.
+    for before in ("{category: contact.company}", "{category: free-text, free_text: true}"):
+        edit(scores / "shop.yml", before, before.replace("}", ", origin: others}"))
     with Controller.open(deployment.read(scores)) as again:
         answer = _port(again, tmp_path / "bought.zip")
     assert "data/shop.score.json" not in _files(tmp_path / "bought.zip")

@@ -113,7 +113,7 @@ def unsaid(dataset: Dataset) -> list[str]:
         if item.category is None
         and item.name not in tied
         and item.others is None
-        and (dataset.said(item) or dataset.origin) is None
+        and dataset.said(item) is None
     ]
 
 

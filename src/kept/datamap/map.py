@@ -13,7 +13,7 @@ from enum import StrEnum
 from kept.model.plan import Mode
 from kept.model.safety import Declared
 from kept.model.values import Type
-from kept.terms.origins import PORTABLE, Origin, origin_of
+from kept.terms.origins import Origin, origin_of
 from kept.terms.vocabulary import Vocabulary
 
 
@@ -56,7 +56,7 @@ class Field:
     was collected stands here. Only a store knows, no map says: `computed`, from which fields the
     engine itself makes the value (None: it does not); `loose`, that the engine takes unlike
     texts for equal. `origin`: whether she gave it, it was observed, or made of other data
-    (terms.origins); None: its dataset or its category says (`Dataset.whence`). `secret`: what
+    (terms.origins); None: its category or its dataset says (`Dataset.whence`). `secret`: what
     proves who somebody is (a hash of a password, a token); it goes with an erasure and is handed
     out to nobody; None: the map does not say. `others`: it names somebody else, a member of
     `staff` or another `person`, and answers say only that; `no`: it names nobody else although it
@@ -104,8 +104,9 @@ class Dataset:
     `clock` the field from which that class counts, `activities` the activities it serves.
     `k`: how many people have to be alike where rows are made anonymous.
     `stays` None: the map does not say, and rows that must stay do so in place.
-    `origin`: where the fields come from that do not say it themselves (`whence`).
     `copy_of` (system, dataset): its rows are those of that dataset, under the same keys.
+    `origin`: where the fields come from of which neither they nor their category say it
+    (`whence`).
     """
 
     name: str
@@ -129,16 +130,16 @@ class Dataset:
     def said(self, item: Field) -> Origin | None:
         """Where a field comes from, as the map itself says; None: its category may know.
 
-        On which basis a row rests is the organisation's own note. A dataset that she did not
-        give (bought, worked out) says so of every field that does not speak for itself.
+        On which basis a row rests is the organisation's own note. The dataset speaks only for
+        fields without a category.
         """
         own: Origin | None = "own" if item.stamp else None
-        dataset = None if self.origin in PORTABLE else self.origin
-        return item.origin or own or dataset
+        return item.origin or own or (self.origin if item.category is None else None)
 
     def whence(self, item: Field, words: Vocabulary) -> Origin | None:
-        """Where a field comes from: what `said` says, else its category, else its dataset.
+        """Where a field comes from: its own word, else its category's, else its dataset's.
 
+        The dataset's also counts for a category that does not know (one of the bundle's own).
         None: nobody said, so nobody can say that it is hers to take along.
         """
         return self.said(item) or origin_of(words, item.category, None) or self.origin

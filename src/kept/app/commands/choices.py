@@ -98,7 +98,7 @@ def object_command(
         controller.ledger.checkpoint(acting.moment)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
         others = also_open(controller, answer.case)
-    words = _words(answer, "objection", others)
+    words = _words(answer, "objection", others, common)
     if not answer.executed:
         words += to_do
     elif answer.weighed:
@@ -186,7 +186,7 @@ def restrict_command(
         given = ("--ground", ground, *asked("--but", but))
         to_do = _go_on(controller, answer, common, given)
         others = also_open(controller, answer.case)
-    words = _words(answer, "restriction", others)
+    words = _words(answer, "restriction", others, common)
     words += [
         "What is stored stays stored, also where a law asks for it; what stops is every other use"
         " of it (GDPR Art. 18(2)).",
@@ -293,7 +293,7 @@ def withdraw_command(
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
         others = also_open(controller, answer.case)
     words = [
-        *_words(answer, "withdrawal of consent", others),
+        *_words(answer, "withdrawal of consent", others, common),
         *statements(answer.statements, show=show),
         *recipients_told(answer.told),
     ]
@@ -330,11 +330,11 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
     return words
 
 
-def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case]) -> list[str]:
+def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Common) -> list[str]:
     """The answer for people, without what comes next."""
     title = f"Case {answer.case}: {what}"
     words = [title + ("" if answer.executed else " (nothing was recorded yet)")]
-    words += [*others_open(others), ""]
+    words += [*others_open(common, answer.right, answer.case, others), ""]
     for head, told in (
         ("Stops", answer.stops),
         ("Stops while it is weighed", answer.weighed),
@@ -348,6 +348,11 @@ def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case]) -> list[str]
         ]
     words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]
     words += [f"Note: {w}" for w in answer.warnings]
+    if not answer.held:
+        words.append(
+            "Nothing is held under what was given; it holds for that address all the same. Check"
+            " its spelling."
+        )
     return [*words, ""] if words[-1] else words
 
 

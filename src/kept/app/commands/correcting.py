@@ -11,7 +11,16 @@ from cyclopts import App, Parameter
 
 from kept.app.commands.after import astray, ends, named
 from kept.app.commands.choices import Region, Show, Yes, statements
-from kept.app.commands.common import ACTING, COMMON, Acting, Common, Identity, IdentityFile, opened
+from kept.app.commands.common import (
+    ACTING,
+    COMMON,
+    Acting,
+    Common,
+    Identity,
+    IdentityFile,
+    opened,
+    warn_of_stranger,
+)
 from kept.app.commands.rights import (
     CaseId,
     Evidence,
@@ -62,14 +71,16 @@ def port_command(
     request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     refuse_target(path)
-    with opened(common, "rights port", acting.role) as (controller, _):
+    with opened(common, "rights port", acting.role) as (controller, config):
+        warn_of_stranger(common, config, controller.bundle)
         with say.progress("asking every mapped system"):
             answer = port(controller, request, now, out=path, region=region)
         controller.ledger.checkpoint(now)
         lost = astray(controller, common, answer.case)
         others = also_open(controller, answer.case)
     rows = many(sum(s.counts.found for s in answer.steps), "row")
-    words = [f"Case {answer.case}: portability", *others_open(others), ""]
+    beside = others_open(common, "portability", answer.case, others)
+    words = [f"Case {answer.case}: portability", *beside, ""]
     words += [step_table(answer.steps, {}, planned=False), ""] if answer.steps else []
     for one in answer.left_out:
         what = many(one.rows, "row") if one.whole else ", ".join(one.fields)
@@ -147,7 +158,7 @@ def rectify_command(
     words = [
         f"Case {answer.case}: rectification"
         + ("" if answer.executed else " (a plan, nothing was done)"),
-        *others_open(others),
+        *others_open(common, "rectification", answer.case, others),
         "",
         step_table(answer.steps, modes, planned=not answer.executed, fields=answer.fields),
         "",

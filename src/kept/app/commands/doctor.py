@@ -13,7 +13,7 @@ from cyclopts import App
 
 from kept import deployment
 from kept.app import jobs
-from kept.app.commands.common import COMMON, Common, as_called, moment, shipped
+from kept.app.commands.common import COMMON, Common, as_called, moment, shipped, stranger, whose
 from kept.app.commands.demo import stopped
 from kept.app.commands.mapping import TO_CONNECT, Look, look
 from kept.app.commands.new import only_example
@@ -218,14 +218,15 @@ def _published(config: Deployment, database: Database, made: Bundle | None) -> I
         yield _Check("published", None, _NO_BUNDLE)
         return
     newest = Versions(database).newest(made.id)
+    if stranger(config, made):
+        words = f"the policy speaks for {made.organisation.name}, and nobody said that this is you"
+        yield _Check("organisation", None, words, [whose(config, made)])
+    else:
+        yield _Check("organisation", True, made.organisation.name)
     if newest is None:
-        mine = f"if that is not you, change `organisation:` in {config.bundle / 'policy.yml'}"
-        words = f"the policy speaks for {made.organisation.name}"
-        yield _Check("organisation", None, words, [f"{mine} before you publish"])
         words = "a draft: no version was published yet"
         yield _Check("published", None, words, ["publish it with `kept policy publish`"])
         return
-    yield _Check("organisation", True, made.organisation.name)
     changed = versions.changed(made, newest.published)
     if changed:
         fixes = [str(one) for one in changed]

@@ -26,6 +26,7 @@ from kept.app.commands.common import (
     opened,
     person,
     said,
+    warn_of_stranger,
 )
 from kept.app.commands.people import (
     SIZE,
@@ -50,7 +51,8 @@ from kept.duties.rights.request import also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
-from kept.records.case import Case
+from kept.records.case import Case, State
+from kept.records.case_state import TRANSITIONS
 from kept.terms.rights import ERASURE_GROUNDS
 
 group = App(
@@ -160,7 +162,8 @@ def access_command(
     say = common.out
     if people is None and not (case and path.is_dir()):
         refuse_target(path)
-    with opened(common, "rights access", acting.role) as (controller, _):
+    with opened(common, "rights access", acting.role) as (controller, config):
+        warn_of_stranger(common, config, controller.bundle)
         several = Several.of(controller, common, acting, "access", request, people, SIZE)
         if several is not None:
             return several.carry(packages(controller, out or Path()))
@@ -198,7 +201,8 @@ def access_command(
         ]
     words += waits
     words.append(f"The package, which only its owner can read (mode 0600): {path}")
-    say.result(answer.document(), [words[0], *others_open(others), *words[1:]])
+    beside = others_open(common, "access", answer.case, others)
+    say.result(answer.document(), [words[0], *beside, *words[1:]])
     return 0 if answer.complete else 1
 
 
@@ -314,7 +318,8 @@ def erase_command(
         words += ["Not complete.", *(_waiting(common, answer) or to_do)]
     words += _handed(answer.packages)
     words += waits
-    say.result(document, [words[0], *others_open(others), *words[1:]])
+    beside = others_open(common, "erasure", answer.case, others)
+    say.result(document, [words[0], *beside, *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
         return 0 if answer.complete and not below.failed else 1
@@ -437,13 +442,23 @@ def _waits(common: Common, met: bool) -> list[str]:
     return [f"To decide what may be the same person's: {again}"] if met else []
 
 
-def others_open(cases: Sequence[Case]) -> list[str]:
-    """That more than one case of the same person waits is easily overlooked."""
+def others_open(common: Common, right: str, case: str, cases: Sequence[Case]) -> list[str]:
+    """That more than one case of the same person waits is easily overlooked.
+
+    One of the same right of which nothing was carried out is often the look before this `case`:
+    how it ends is said.
+    """
     if not cases:
         return []
     shown = ", ".join(f"{c.id} ({c.right}, {c.state})" for c in cases[:5])
     more = f" and {len(cases) - 5} more" if len(cases) > 5 else ""
-    return [f"Also open for the same person: {shown}{more}."]
+    lines = [f"Also open for the same person: {shown}{more}."]
+    for one in cases[:5]:
+        if one.right == right and State.WITHDRAWN in TRANSITIONS[one.state]:
+            why = f"the same request as case {case}"
+            end = common.next("case", "withdraw", one.id, "--reason", why)
+            lines.append(f"If {one.id} is this same request, end it: {end}")
+    return lines
 
 
 def modes_of(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:

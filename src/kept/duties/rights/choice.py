@@ -37,7 +37,8 @@ class Whom:
     """Whom a choice reaches: by which identifiers, known under which numbers, with which rows.
 
     `identifiers` are those given and those that her own rows hold, as far as they lead to
-    nobody else.
+    nobody else. `held`: whether anything is held under what was given, or may be, where a system
+    could not be asked.
     """
 
     subjects: tuple[int, ...]
@@ -45,6 +46,7 @@ class Whom:
     rows: Mapping[Place, KeyTable]
     unreached: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    held: bool
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,7 +80,8 @@ class ChoiceAnswer:
     is decided whose interest prevails. `goes_on` names what is done with data that she has in
     the mapped systems. `due` are steps for data that nothing may be done with any more.
     `complete` False while something is left to do, with this case or with a system. `told`: who
-    had data that is restricted now, and how each stands.
+    had data that is restricted now, and how each stands. `held` False: nothing is held under what
+    was given; the choice holds all the same.
     """
 
     case: str
@@ -94,6 +97,7 @@ class ChoiceAnswer:
     warnings: tuple[str, ...] = ()
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     told: tuple[Informed, ...] = ()
+    held: bool = True
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no identifier and no value of a row."""
@@ -111,6 +115,7 @@ class ChoiceAnswer:
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
             "told": [one.document() for one in self.told],
+            "held": self.held,
         }
 
 
@@ -141,6 +146,7 @@ def whom(
     given = one_person(people, case)
     located = controller.locate(people)
     rows = controller.keys(located)
+    held = bool(rows or located.unreached)
     warnings = located.warnings
     known = {(i.kind, i.normalised): i for i in given if i.kind in LINKING}
     subjects = controller.subjects.find(given)
@@ -168,7 +174,7 @@ def whom(
         warnings += ("nothing in a mapped system can be searched by what was given",)
     return Whom(
         subjects, tuple(known.values()), rows, tuple(sorted(located.unreached.items())),
-        tuple(dict.fromkeys(warnings)),
+        tuple(dict.fromkeys(warnings)), held,
     )  # fmt: skip
 
 

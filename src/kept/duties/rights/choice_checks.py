@@ -296,7 +296,8 @@ def _along(
         item = dataset.fields[name]
         foreign = any(item.category and within("categories", item.category, c) for c in _FOREIGN)
         silent = item.category is None and item.origin is None and dataset.origin is None
-        stranger = (item.origin or dataset.origin) in _STRANGE
+        # A dataset's word is for what has no category.
+        stranger = (item.origin or (item.category is None and dataset.origin)) in _STRANGE
         if silent or stranger or item.stamp or (foreign and item.origin is None):
             yield Finding(where, f"`{name}` is given along, and is not of the person")
     if what.why is Why.UNDECIDED:

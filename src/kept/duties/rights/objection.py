@@ -257,5 +257,5 @@ def _answer(
         tuple(sorted(stops.values())),
         tuple(sorted(t for a, t in waits.items() if a not in stops)),
         tuple(sorted(t for a, t in rests.items() if a not in stops and a not in waits)),
-        (), her.unreached, her.warnings,
+        (), her.unreached, her.warnings, held=her.held,
     )  # fmt: skip

@@ -270,6 +270,7 @@ def _answer(
         tuple(sorted(stops)), (), tuple(sorted(going)), (),
         her.unreached, her.warnings,
         told=recipients.informed(controller, case, _had(controller, her)),
+        held=her.held,
     )  # fmt: skip
 
 

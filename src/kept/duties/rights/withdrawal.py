@@ -306,7 +306,7 @@ def _answer(
         tuple(sorted(stops.values())), (), tuple(sorted(rests.values())), steps,
         tuple(sorted(unreached.items())),
         tuple(dict.fromkeys((*her.warnings, *made.warnings))), statements or {},
-        recipients.informed(controller, case, had),
+        recipients.informed(controller, case, had), her.held,
     )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def _dataset(
     if bare and not view and (personal or any(li.kind is not Owner.ACCESSED for li in links)):
         yield (
             "    # ? where does what has no category come from? Say `origin: provided`, `observed`,"
-            " `derived`, `others` or `own`"
+            " `derived`, `others` or `own`; a field with a category needs its own"
         )
     if shared:
         yield "    erase: overwrite"
