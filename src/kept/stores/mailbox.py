@@ -171,9 +171,9 @@ class MailboxSession(Session):
             )
 
     def _asked(self, known: Dataset, table: KeyTable) -> Task:
-        id_ = task_id(self.mark, known.name, Action.READ)
-        task = self._store.folder.get(id_)
+        task = self._store.folder.of(self.mark, known.name, Action.READ)
         if task is None:
+            id_ = task_id(self.mark, known.name, Action.READ)
             people = people_of([str(key[0]) for key in table.values])
             fields = tuple(n for n in known.fields if n not in known.key)
             task = Task(id_, self.mark, self._store.system, known.name, Action.READ, people, fields)
@@ -198,14 +198,14 @@ class MailboxSession(Session):
         counts = []
         for change in changes:
             task = self._store.task(change, step)
-            if self._store.folder.get(task.id) is None:
+            if self._store.folder.of(task.case, task.dataset, task.action) is None:
                 self._store.folder.put(task)
             counts.append(Counts(found=len(task.people)))
         return counts
 
     def word(self, dataset: str, action: Action, mark: str) -> Word:
         """What people said of the task of a step."""
-        return said(self._store.folder.get(task_id(mark, dataset, action)))
+        return said(self._store.folder.of(mark, dataset, action))
 
     def commit(self) -> None:
         """Each task was durable as it was written."""
