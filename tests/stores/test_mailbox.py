@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kept.datamap.map import Dataset, Field
-from kept.errors import ConfigError, StoreError, StoreUnreachable
+from kept.errors import ConfigError, Pending, StoreError, StoreUnreachable, UsageError
 from kept.model.change import Change
 from kept.model.plan import Action
 from kept.model.select import KeyTable, Route, Select, by_key
@@ -159,6 +160,9 @@ def test_names_that_look_alike_have_a_task_each(tmp_path: Path) -> None:
     assert tasks["news.list"] == old
     mailbox.answer(old.id, Answered(Outcome.DONE, "officer", NOW, "their mail"))
     mailbox.answer(tasks["客户"].id, Answered(Outcome.DONE, "officer", NOW, "their mail"))
+    os.mkfifo(mailbox.folder.directory / "pipe.task.json")
+    with pytest.raises(StoreError, match="cannot be read"):
+        mailbox.tasks()
     with mailbox.session() as session:
         done = [session.word(name, Action.DELETE, "case-1").done for name in names]
         assert done == [True, None, True, None]
@@ -167,6 +171,43 @@ def test_names_that_look_alike_have_a_task_each(tmp_path: Path) -> None:
         mailbox.folder.put(stolen)
         with pytest.raises(StoreError, match="another step"):
             session.word("订单", Action.DELETE, "case-1")
+
+
+def test_rows_go_to_whom_they_name(tmp_path: Path) -> None:
+    """Never all to the first of several; of one person, what names somebody else is refused."""
+    mailbox = MailboxStore("agency", [SUBSCRIBERS], "letters", options={"directory": tmp_path})
+    people = KeyTable(
+        ("who",),
+        ((0, ('[["email", "ana@example.org"]]',)), (7, ('[["email", "ben@example.org"]]',))),
+    )
+
+    def asked(mark: str, keys: KeyTable) -> list[int]:
+        with mailbox.session() as session:
+            session.mark = mark
+            met = session.read([by_key("subscribers", keys)])
+            return [who for _, batch in met for who in batch.persons]
+
+    def hand_in(mark: str, *rows: dict[str, str], same: bool = False) -> None:
+        task = mailbox.folder.of(mark, "subscribers", Action.READ)
+        assert task is not None
+        mailbox.answer(task.id, Answered(Outcome.DONE, "officer", NOW, "mail", rows, same))
+
+    with pytest.raises(Pending):
+        asked("two", people)
+    hers, his = {"email": "ANA@example.org "}, {"email": "ben@example.org"}
+    for wrong in ({"email": "cleo@example.org"}, {}):
+        with pytest.raises(UsageError, match="1 of 3 rows") as refused:
+            hand_in("two", his, hers, wrong)
+        assert "@" not in str(refused.value)
+    hand_in("two", his, hers)
+    assert asked("two", people) == [7, 0]
+    ana = KeyTable(("who",), people.rows[:1])
+    with pytest.raises(Pending):
+        asked("one", ana)
+    with pytest.raises(UsageError, match="not about"):
+        hand_in("one", hers, his)
+    hand_in("one", hers, his, {}, same=True)
+    assert asked("one", ana) == [0, 0, 0]
 
 
 def test_a_letter_goes_out_encrypted_once_and_is_reminded_of(

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from kept.errors import StoreError, UsageError
 from kept.model.plan import Action
+from kept.stores.looking import regular
 
 #: Names that can stand in the name of a file as they are.
 SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -51,7 +52,8 @@ class Notice(StrEnum):
 class Answered:
     """An answer: who recorded it, when, on what evidence (or: because of what they cannot).
 
-    `rows` are what was handed in, for a request to read: field → value.
+    `rows` are what was handed in, for a request to read: field → value. `same`: whoever records
+    it answers for rows that name the person by what was not known of her.
     """
 
     outcome: Outcome
@@ -59,6 +61,7 @@ class Answered:
     at: dt.datetime
     evidence: str
     rows: tuple[Mapping[str, Any], ...] = ()
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +182,10 @@ class TaskFolder:
 
     def rows(self, task: Task) -> list[Mapping[str, Any]]:
         """What was handed in for a task."""
-        try:
-            text = (self.directory / f"{task.id}.rows.json").read_text("utf-8")
-        except FileNotFoundError:
+        path = self.directory / f"{task.id}.rows.json"
+        if not regular(path):
             return []
+        text = path.read_text("utf-8")
         rows: list[Mapping[str, Any]] = json.loads(text)
         return rows
 
@@ -224,6 +227,8 @@ class TaskFolder:
 
     def _read(self, path: Path) -> Task:
         try:
+            if not regular(path):  # a pipe would hold up everybody
+                raise OSError
             raw = json.loads(path.read_text("utf-8"))
             answer = raw["answer"]
             return Task(
