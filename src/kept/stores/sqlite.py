@@ -101,10 +101,10 @@ class SQLiteStore(SqlStore):
         problem: StoreError
         for suffix in ("", "-journal", "-wal", "-shm"):
             beside = self.path.with_name(self.path.name + suffix)
-            if beside.exists() and not regular(beside):
+            if beside.exists() and not regular(beside) and not beside.is_dir():
                 raise StoreUnreachable(
-                    f"the file of `{self.system}`, or a log beside it, is a pipe, socket, device or"
-                    " folder; it was not opened",
+                    f"the file of `{self.system}`, or a log beside it, is a pipe, socket or device;"
+                    " it was not opened",
                     expected="files of SQLite",
                     fix="check the system's `url` in kept.toml, and what lies beside the file",
                 )
