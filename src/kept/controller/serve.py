@@ -50,8 +50,8 @@ def write_down(recipients: Recipients, reach: Reach) -> None:
     """Make a task of each notice that is recorded and has none."""
     for noted, message in recipients.unwritten():
         mailbox, notice = reach.mailbox(noted.recipient), Notice(noted.notice)
-        id_ = task_id(noted.case, noted.recipient, notice)
-        if mailbox.folder.get(id_) is None:
+        if mailbox.folder.of(noted.case, noted.recipient, notice) is None:
+            id_ = task_id(noted.case, noted.recipient, notice)
             mailbox.folder.put(
                 Task(id_, noted.case, NAME, noted.recipient, notice, message.people,
                      message.given_for)

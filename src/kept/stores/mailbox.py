@@ -21,21 +21,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kept.datamap.map import Dataset
-from kept.errors import ConfigError, NotAble, Pending, StoreError
+from kept.datamap.reach import WEAK
+from kept.errors import ConfigError, KeptError, NotAble, Pending, StoreError, UsageError
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Action, Counts, Obstacle, Word
 from kept.model.safety import Measured, Safety
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
-from kept.model.values import Value, coerce
+from kept.model.values import Value, coerce, fold
 from kept.stores import guarded
 from kept.stores.base import Session, Store
 from kept.stores.letters import SETTINGS, Mailbox, letter
-from kept.stores.tasks import Outcome, Task, people_of, spoken, task_id
+from kept.stores.tasks import Answered, Outcome, Task, people_of, spoken, task_id
+from kept.terms.identifiers import normalise
 
 
 class MailboxStore(Mailbox, Store):
@@ -88,6 +91,14 @@ class MailboxStore(Mailbox, Store):
         """The letters, for a person to send."""
         tasks = [self.task(change, "") for change in changes]
         return [line for task in tasks for line in letter(task, None)]
+
+    def answer(self, id_: str, answer: Answered) -> Task:
+        """Record an answer; UsageError where rows are handed in that name somebody else."""
+        task = self.folder.get(id_)
+        known = self.mapped.get(task.dataset) if task is not None else None
+        if task is not None and known is not None and task.people:
+            _refuse_strangers(task, known, answer)
+        return super().answer(id_, answer)
 
     def task(self, change: Change, case: str) -> Task:
         """The task that a change makes."""
@@ -157,12 +168,11 @@ class MailboxSession(Session):
                 raise StoreError(f"`{self._store.system}`: {word.words}")
             else:
                 columns = select.fields or tuple(known.fields)
+                handed = self._store.folder.rows(task)
                 rows = [
-                    tuple(_value(row.get(name), known, name) for name in columns)
-                    for row in self._store.folder.rows(task)
+                    tuple(_value(row.get(name), known, name) for name in columns) for row in handed
                 ]
-                # Who of several people a row is about, only the letter could say.
-                yield index, Batch(columns, rows, [table.rows[0][0]] * len(rows))
+                yield index, Batch(columns, rows, self._owners(known, table, handed))
         if waiting:
             raise Pending(
                 f"`{self._store.system}` is served by people, who have not answered yet",
@@ -170,10 +180,30 @@ class MailboxSession(Session):
                 fix="record their answer with `kept task done`, then run the case again",
             )
 
+    def _owners(
+        self, known: Dataset, table: KeyTable, handed: Sequence[Mapping[str, Any]]
+    ) -> list[int]:
+        """Whom each row that was handed in is about. Of one person all are, as was answered."""
+        asked: dict[int, list[str]] = {}
+        for who, key in table.rows:
+            asked.setdefault(who, []).append(str(key[0]))
+        everybody = list(asked)
+        if len(everybody) == 1:
+            return everybody * len(handed)
+        people = [tuple(p for one in people_of(keys) for p in one) for keys in asked.values()]
+        found = [_whose(row, people, known) for row in handed]
+        if any(len(match.hers) != 1 or match.foreign for match in found):
+            raise StoreError(
+                f"rows that were handed in for `{self._store.system}.{known.name}` do not say"
+                " which of several people they are about",
+                fix="ask for each person in a case of her own",
+            )
+        return [everybody[match.hers[0]] for match in found]
+
     def _asked(self, known: Dataset, table: KeyTable) -> Task:
-        id_ = task_id(self.mark, known.name, Action.READ)
-        task = self._store.folder.get(id_)
+        task = self._store.folder.of(self.mark, known.name, Action.READ)
         if task is None:
+            id_ = task_id(self.mark, known.name, Action.READ)
             people = people_of([str(key[0]) for key in table.values])
             fields = tuple(n for n in known.fields if n not in known.key)
             task = Task(id_, self.mark, self._store.system, known.name, Action.READ, people, fields)
@@ -198,14 +228,14 @@ class MailboxSession(Session):
         counts = []
         for change in changes:
             task = self._store.task(change, step)
-            if self._store.folder.get(task.id) is None:
+            if self._store.folder.of(task.case, task.dataset, task.action) is None:
                 self._store.folder.put(task)
             counts.append(Counts(found=len(task.people)))
         return counts
 
     def word(self, dataset: str, action: Action, mark: str) -> Word:
         """What people said of the task of a step."""
-        return said(self._store.folder.get(task_id(mark, dataset, action)))
+        return said(self._store.folder.of(mark, dataset, action))
 
     def commit(self) -> None:
         """Each task was durable as it was written."""
@@ -246,6 +276,80 @@ def said(task: Task | None) -> Word:
             return Word(
                 False, f"they say that they cannot; why stands with the task {task.id} of {when}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """The numbers of the people whom a row names; whether it also names somebody else.
+
+    `named`: it holds a value that tells people apart at all.
+    """
+
+    hers: tuple[int, ...]
+    foreign: bool
+    named: bool
+
+
+def _whose(
+    row: Mapping[str, Any], people: Sequence[tuple[tuple[str, str], ...]], known: Dataset
+) -> _Match:
+    """Whom a row is about, by the values that the letter named people by, however spelt."""
+
+    def kind(name: str) -> str:
+        field = known.fields.get(name)
+        return (field and field.identifies) or f"field {name}"
+
+    asked = {kind(name) for person in people for name, _ in person}
+    own: list[dict[str, set[str]]] = []
+    for person in people:
+        own.append({})
+        for name, value in person:
+            own[-1].setdefault(kind(name), set()).update(_spelt(kind(name), value))
+    hers: set[int] = set()
+    foreign = named = False
+    for name, value in row.items():
+        field = known.fields.get(name)
+        of = kind(name)
+        tells = of in asked or (field is not None and field.identifies is not None)
+        if not tells or of in WEAK or value is None or not spoken(value):
+            continue
+        named = True
+        spelt = _spelt(of, spoken(value))
+        met = {number for number, mine in enumerate(own) if spelt & mine.get(of, set())}
+        hers |= met
+        foreign = foreign or (of in asked and not met)
+    return _Match(tuple(sorted(hers)), foreign, named)
+
+
+def _spelt(kind: str, text: str) -> set[str]:
+    try:
+        return {fold(text), normalise(kind, text)}
+    except KeptError:
+        return {fold(text)}
+
+
+def _refuse_strangers(task: Task, known: Dataset, answer: Answered) -> None:
+    """UsageError where a row that is handed in names nobody of the task, or somebody else too."""
+    found = [_whose(row, task.people, known) for row in answer.rows]
+    several = len(task.people) > 1
+    if several:
+        wrong = sum(len(match.hers) != 1 or match.foreign for match in found)
+        fix = "hand in only rows that name the one person whom they are about"
+    elif answer.same:
+        return
+    else:
+        wrong = sum(match.named and (not match.hers or match.foreign) for match in found)
+        fix = "take them out; where they are hers all the same, add --same-person"
+    if wrong:
+        raise UsageError(
+            f"{wrong} of {len(found)} rows that were handed in name somebody whom the task is not"
+            " about, or do not say who of several it is"
+            if several
+            else f"{wrong} of {len(found)} rows that were handed in name somebody whom the task is"
+            " not about",
+            expected="rows that hold what the letter named the person by",
+            fix=fix,
+        )
 
 
 def _fitting(system: str, dataset: Dataset) -> None:

@@ -31,6 +31,7 @@ from kept.stores.along import looks, refusal
 from kept.stores.columns import Table
 from kept.stores.dialects import SQLITE, install
 from kept.stores.engine_sqlite import install_met, listed_in
+from kept.stores.looking import regular
 from kept.stores.obstacles import Refused, named, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
 from kept.stores.rows import decode
@@ -98,6 +99,15 @@ class SQLiteStore(SqlStore):
         # rw for readers too: only so can SQLite undo what a killed writer left half-done
         where = f"file:{quote(str(self.path.absolute()))}?mode=rw"
         problem: StoreError
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            beside = self.path.with_name(self.path.name + suffix)
+            if beside.exists() and not regular(beside) and not beside.is_dir():
+                raise StoreUnreachable(
+                    f"the file of `{self.system}`, or a log beside it, is a pipe, socket or device;"
+                    " it was not opened",
+                    expected="files of SQLite",
+                    fix="check the system's `url` in kept.toml, and what lies beside the file",
+                )
         try:
             connection = sqlite3.connect(
                 where,

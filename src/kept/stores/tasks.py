@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import datetime as dt
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from kept.errors import StoreError, UsageError
 from kept.model.plan import Action
+from kept.stores.looking import regular
 
 #: Names that can stand in the name of a file as they are.
 SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -50,7 +52,8 @@ class Notice(StrEnum):
 class Answered:
     """An answer: who recorded it, when, on what evidence (or: because of what they cannot).
 
-    `rows` are what was handed in, for a request to read: field → value.
+    `rows` are what was handed in, for a request to read: field → value. `same`: whoever records
+    it answers for rows that name the person by what was not known of her.
     """
 
     outcome: Outcome
@@ -58,6 +61,7 @@ class Answered:
     at: dt.datetime
     evidence: str
     rows: tuple[Mapping[str, Any], ...] = ()
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,26 @@ class TaskFolder:
         path = self.directory / f"{id_}.task.json"
         return self._read(path) if SAFE.match(id_) and path.exists() else None
 
+    def of(self, case: str, dataset: str, action: Action | Notice) -> Task | None:
+        """The task of a step, also under the id that it had in older versions.
+
+        StoreError where another step's task lies in its place.
+        """
+        asked = (case, dataset, action)
+        id_ = task_id(*asked)
+        task = self.get(id_)
+        if task is None:
+            older = self.get(_older_id(*asked))
+            # Two datasets could share that one: it is the task of the one that it names.
+            return older if older is not None and asked == _step(older) else None
+        if asked != _step(task):
+            raise StoreError(
+                "the file of a task is that of another step",
+                where=f"{id_}.task.json",
+                fix="bring it back from a copy, or remove it and run its case again",
+            )
+        return task
+
     def put(self, task: Task) -> None:
         """Write a task down; on the disk before this returns."""
         body = {
@@ -158,10 +182,10 @@ class TaskFolder:
 
     def rows(self, task: Task) -> list[Mapping[str, Any]]:
         """What was handed in for a task."""
-        try:
-            text = (self.directory / f"{task.id}.rows.json").read_text("utf-8")
-        except FileNotFoundError:
+        path = self.directory / f"{task.id}.rows.json"
+        if not regular(path):
             return []
+        text = path.read_text("utf-8")
         rows: list[Mapping[str, Any]] = json.loads(text)
         return rows
 
@@ -203,6 +227,8 @@ class TaskFolder:
 
     def _read(self, path: Path) -> Task:
         try:
+            if not regular(path):  # a pipe would hold up everybody
+                raise OSError
             raw = json.loads(path.read_text("utf-8"))
             answer = raw["answer"]
             return Task(
@@ -252,7 +278,18 @@ def refused(task: Task | None, answer: Answered) -> None:
 
 
 def task_id(case: str, dataset: str, action: Action | Notice) -> str:
-    """The one id of a step's task: a case has one task per dataset and action."""
+    """The one id of a step's task: a case has one task per dataset and action.
+
+    What stands in it of the names is for people; the hash at its end tells apart those that
+    look alike once they are spelt for a file (`news.list`, `news_list`).
+    """
+    named = "\0".join((case, dataset, action.value)).encode("utf-8", "surrogatepass")
+    older = _older_id(case, dataset[:60], action)
+    return f"{older}.{hashlib.sha256(named).hexdigest()[:12]}"
+
+
+def _older_id(case: str, dataset: str, action: Action | Notice) -> str:
+    """The id that tasks had before 2026-12; two datasets could share it."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", dataset)
     return f"{case or 'no-case'}.{safe}.{action.value}"
 
@@ -265,6 +302,10 @@ def spoken(value: object) -> str:
 def people_of(keys: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], ...]:
     """Keys of a mailbox's datasets back as people."""
     return tuple(tuple((str(k), str(v)) for k, v in json.loads(key)) for key in dict.fromkeys(keys))
+
+
+def _step(task: Task) -> tuple[str, str, Action | Notice]:
+    return task.case, task.dataset, task.action
 
 
 def _action(text: str) -> Action | Notice:

@@ -78,6 +78,14 @@ def done(
     rows: Annotated[
         Path | None, Parameter(help="what was handed in: a JSON list of rows by field name")
     ] = None,
+    same_person: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="rows that name her by what was not known of her are hers; the evidence says how"
+            " that is known",
+        ),
+    ] = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -87,7 +95,7 @@ def done(
     except ValueError:
         words_ = ", ".join(o.value for o in Outcome)
         raise UsageError("there is no such outcome", expected=f"one of {words_}") from None
-    answer = Answered(said, acting.actor, acting.moment, evidence, _rows(rows))
+    answer = Answered(said, acting.actor, acting.moment, evidence, _rows(rows), same_person)
     with opened(common, "task done", acting.role) as (controller, _):
         one = record(controller, task, answer, acting.role)
         controller.ledger.checkpoint(acting.moment)

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from kept.duties.rights.tables import plain
 from kept.model.cover import ROLES
-from kept.model.values import Value
+from kept.model.values import Value, sizable
 from kept.policy.render import day
 
 #: Characters from which a text is folded, and how many of it are shown then.
@@ -76,7 +76,7 @@ def words(value: Value, language: str = "en") -> str:
         return _moment(value, language)
     if isinstance(value, dt.date):
         return day(value, language)
-    if isinstance(value, decimal.Decimal) and value.is_finite():
+    if isinstance(value, decimal.Decimal) and sizable(value):
         return f"{value:,}"
     return str(plain(value))
 
