@@ -29,6 +29,7 @@ from kept.controls.evidence import Evidence, Outcome
 from kept.controls.history import latest
 from kept.controls.registry import registered
 from kept.controls.runner import run
+from kept.datamap import reach
 from kept.decide.use import Rules
 from kept.duties import holds, publication, rights
 from kept.duties.rights import Request
@@ -410,7 +411,7 @@ CASES: dict[str, Case] = {
         fails=_statement("ALTER TABLE customer ADD COLUMN mobile TEXT")
     ),
     "rights.access-is-complete": Case(
-        breaks=_loses_a_row, vacuous=_empty("signup", "invoice", "customer")
+        breaks=_loses_a_row, vacuous=_empty("signup", "invoice", "note", "customer")
     ),
     "rights.packages-hold-nobody-else": Case(
         passes=_handled("{others: staff}"),
@@ -619,6 +620,30 @@ def test_an_entry_that_is_not_found_by_its_kind_is_no_whole_ledger(world: Path) 
     met = _run(world, "ledger.is-whole")
     assert met.outcome is Outcome.FAIL
     assert "entry 0 is filed under another kind" in [f.words for f in met.findings]
+
+
+@pytest.mark.parametrize("kind", ["email", "phone", "account"])
+def test_who_is_not_found_by_what_names_her_is_missed(
+    world: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = reach._identifying
+    with _opened(world) as controller:
+        monkeypatch.setattr(
+            reach,
+            "_identifying",
+            lambda dataset: [f for f in whole(dataset) if f.identifies != kind],
+        )
+        monkeypatch.setattr(reach, "_SHAPES", [])
+        met = run(controller, registered(), NOW, names=["rights.access-is-complete"])[0]
+    assert met.outcome is Outcome.FAIL
+    assert any(f"found by {kind} lacks" in finding.words for finding in met.findings)
+
+
+def test_a_promise_of_small_letters_that_is_not_kept_is_seen(world: Path) -> None:
+    """The map says that addresses are stored folded; Ben's is not, so nobody finds him by it."""
+    line = "email: {category: contact.email, identifies: email"
+    edit(world / "shop.yml", line, f"{line}, indexed_exact: true")
+    assert _run(world, "rights.access-is-complete").outcome is Outcome.FAIL
 
 
 @pytest.mark.parametrize("name", sorted(n for n, c in CASES.items() if c.vacuous))
