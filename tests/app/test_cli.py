@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -507,3 +509,22 @@ def test_the_terminal_says_why_rows_stay_and_what_was_not_searched(kept: Kept, p
                 "--out", place.parent / "name.zip", "--dir", place)  # fmt: skip
     assert name.status == 1
     assert "Nothing was searched" in name.out
+
+
+def test_it_can_be_stopped_while_it_reads_its_own_code(tmp_path: Path) -> None:
+    """A library that never ends to load stands in the place of the first that is needed."""
+    (tmp_path / "cyclopts.py").write_text("print('begun', flush=True)\ninput()\n", "utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "kept.app", "--version"], cwd=tmp_path, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_the_command_begins_where_it_can_be_stopped() -> None:
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="kept")
+    assert entry.value == "kept.app.__main__:main"
