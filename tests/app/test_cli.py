@@ -528,3 +528,12 @@ def test_it_can_be_stopped_while_it_reads_its_own_code(tmp_path: Path) -> None:
 def test_the_command_begins_where_it_can_be_stopped() -> None:
     (entry,) = importlib.metadata.entry_points(group="console_scripts", name="kept")
     assert entry.value == "kept.app.__main__:main"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_deployment_is_for_its_owner_alone(kept: Kept, tmp_path: Path, there: bool) -> None:
+    place = tmp_path / "place"
+    if there:
+        place.mkdir(mode=0o755)
+    assert kept("new", place).status == 0
+    assert [f"{p.stat().st_mode & 0o777:o}" for p in (place, place / "kept.toml")] == ["700", "600"]

@@ -67,9 +67,13 @@ def new(
             fix="name another directory",
         )
     try:
-        (directory / "datamap").mkdir(parents=True)
+        # A password may come to stand in it, and personal data beside it.
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        (directory / "datamap").mkdir()
         shutil.copytree(source, directory / "policy")
         (directory / "datamap" / "example.yml").write_text(_map(made), "utf-8")
+        (directory / FILE).touch(0o600)
         (directory / FILE).write_text(_toml(made), "utf-8")
         (directory / ".gitignore").write_text(_IGNORED, "utf-8")
         _database(directory / _EXAMPLE)
