@@ -32,6 +32,7 @@ from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
 from kept.duties import holds, publication, rights
+from kept.duties import page as policy_page
 from kept.duties.rights import Request
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
@@ -757,7 +758,7 @@ def test_a_page_of_another_deployment_is_not_looked_at(world: Path) -> None:
     with _opened(world) as controller:
         with TestClient(web.make(controller, token=None, shows="live", clock=lambda: NOW)) as one:
             page = one.get("/privacy").text
-        mark = publication.marks(controller)[0]
+        mark = policy_page.marks(controller)[0]
         for other in (page.replace(mark, mark[::-1]), page.replace('name="kept"', 'name="x"')):
             with _serving(other, {"Set-Cookie": "id=1"}) as controller.site_url:
                 met = run(controller, registered(), NOW, names=[SERVED])[0]

@@ -22,7 +22,7 @@ from kept.controls.evidence import Evidence, Outcome
 from kept.controls.history import latest
 from kept.controls.runner import ClauseReport, report
 from kept.controls.words import WORDS
-from kept.duties import publication
+from kept.duties.page import marks
 from kept.policy import render
 from kept.records.version import Version, Versions
 
@@ -87,7 +87,7 @@ def _page(name: str, controller: Controller, status: int = 200, **values: Any) -
         email=bundle.organisation.email,
         post=", ".join(p for p in bundle.organisation.post if p != bundle.organisation.name),
         words=WORDS,
-        marks=" ".join(publication.marks(controller)),
+        marks=" ".join(marks(controller)),
         **values,
     )
     return Response(body, media_type=MediaType.HTML, status_code=status)

@@ -19,11 +19,12 @@ from typing import Final
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.controls.words import WORDS
-from kept.duties.publication import MARK, marks
 from kept.policy import render
 from kept.policy.bundle import Bundle
 
 _PAGE: Final = "/privacy"
+#: The name under which the page says whose it is and which text it shows.
+MARK: Final = "kept"
 _STYLE: Final = "/assets/kept.css"
 #: Sent with every answer: no script is allowed, nothing comes from elsewhere.
 POLICY: Final = (
@@ -88,6 +89,14 @@ _SAID: Final[tuple[Mapping[str, str], ...]] = (
     {"rel": "stylesheet", "href": _STYLE},
     {"rel": "icon", "href": "/assets/kept.svg", "type": "image/svg+xml"},
 )
+
+
+def marks(controller: Controller) -> tuple[str, str]:
+    """What only a page of this deployment can carry, and what only one with today's text can."""
+    text = controller.bundle.text_digest
+    return controller.vault.mac("page", b"").hex(), controller.vault.mac(
+        "page", text.encode()
+    ).hex()
 
 
 class _Page(html.parser.HTMLParser):

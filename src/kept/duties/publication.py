@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
@@ -14,9 +13,6 @@ from kept.ledger.entry import Entry, moment, name
 from kept.policy import clauses, render, versions
 from kept.policy.problem import Problem
 from kept.records.version import Version, Versions, archived
-
-#: The name under which the page says whose it is and which text it shows.
-MARK: Final = "kept"
 
 
 def publish(controller: Controller, now: dt.datetime, control_names: set[str]) -> Version:
@@ -67,14 +63,6 @@ def problems(controller: Controller, control_names: set[str]) -> list[Problem]:
     """What `kept policy check` finds, the published version taken into account."""
     newest = Versions(controller.database).newest(controller.bundle.id)
     return clauses.check(controller.bundle, control_names, newest.published if newest else None)
-
-
-def marks(controller: Controller) -> tuple[str, str]:
-    """What only a page of this deployment can carry, and what only one with today's text can."""
-    text = controller.bundle.text_digest
-    return controller.vault.mac("page", b"").hex(), controller.vault.mac(
-        "page", text.encode()
-    ).hex()
 
 
 @control("publication.version-is-dated")
