@@ -124,5 +124,5 @@ def test_a_configuration_that_everybody_may_open_is_named(kept: Kept, place: Pat
     ran = kept("doctor", "--json", "--dir", place)
     ok, words = rows(ran)["kept.toml"]
     assert (ran.status, ok) == (0, None)
-    assert "everybody here may open" in words
+    assert "everybody on this machine may open" in words
     assert f"chmod 600 {place / 'kept.toml'}" in kept("doctor", "--dir", place).out
