@@ -537,3 +537,21 @@ def test_a_new_deployment_is_for_its_owner_alone(kept: Kept, tmp_path: Path, the
         place.mkdir(mode=0o755)
     assert kept("new", place).status == 0
     assert [f"{p.stat().st_mode & 0o777:o}" for p in (place, place / "kept.toml")] == ["700", "600"]
+
+
+def test_the_first_line_says_that_not_all_was_searched(kept: Kept, place: Path) -> None:
+    """Messages are known by nothing that leads to them any more."""
+    limited = "not all was searched, see the notes"
+    who = ("--identity", "account=1", *OVERRIDE, "--dir", place)
+    whole = kept("rights", "access", *who, "--out", place.parent / "whole.zip")
+    assert (whole.status, limited in whole.out) == (0, False), whole.said
+    file = place / "datamap" / "example.yml"
+    text = re.sub(r"    links:\n      - .*\n", "", file.read_text("utf-8"), count=1)
+    file.write_text(text, "utf-8")
+    put(place, mode="act")
+    access = kept("rights", "access", *who, "--out", place.parent / "part.zip")
+    planned = kept("rights", "erase", *who)
+    for ran in (access, planned, kept("rights", "erase", *who, "--yes")):
+        assert ran.out.splitlines()[0].endswith(limited), ran.out
+        assert "`message` of `example` was not searched" in ran.out
+    assert "Not everything can be searched by that" in access.out
