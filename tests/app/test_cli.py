@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
 import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -531,3 +533,49 @@ def test_the_terminal_says_why_rows_stay_and_what_was_not_searched(kept: Kept, p
                 "--out", place.parent / "name.zip", "--dir", place)  # fmt: skip
     assert name.status == 1
     assert "Nothing was searched" in name.out
+
+
+def test_it_can_be_stopped_while_it_reads_its_own_code(tmp_path: Path) -> None:
+    """A library that never ends to load stands in the place of the first that is needed."""
+    (tmp_path / "cyclopts.py").write_text("print('begun', flush=True)\ninput()\n", "utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "kept.app", "--version"], cwd=tmp_path, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_the_command_begins_where_it_can_be_stopped() -> None:
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="kept")
+    assert entry.value == "kept.app.__main__:main"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_deployment_is_for_its_owner_alone(kept: Kept, tmp_path: Path, there: bool) -> None:
+    place = tmp_path / "place"
+    if there:
+        place.mkdir(mode=0o755)
+    assert kept("new", place).status == 0
+    assert [f"{p.stat().st_mode & 0o777:o}" for p in (place, place / "kept.toml")] == ["700", "600"]
+
+
+def test_the_first_line_says_that_not_all_was_searched(kept: Kept, place: Path) -> None:
+    """Messages are known by nothing that leads to them any more."""
+    limited = "not all was searched, see the notes"
+    who = ("--identity", "account=1", *OVERRIDE, "--dir", place)
+    whole = kept("rights", "access", *who, "--out", place.parent / "whole.zip")
+    assert (whole.status, limited in whole.out) == (0, False), whole.said
+    file = place / "datamap" / "example.yml"
+    text = re.sub(r"    links:\n      - .*\n", "", file.read_text("utf-8"), count=1)
+    file.write_text(text, "utf-8")
+    put(place, mode="act")
+    access = kept("rights", "access", *who, "--out", place.parent / "part.zip")
+    planned = kept("rights", "erase", *who)
+    for ran in (access, planned, kept("rights", "erase", *who, "--yes")):
+        assert ran.out.splitlines()[0].endswith(limited), ran.out
+        assert "`message` of `example` was not searched" in ran.out
+    assert "Not everything can be searched by that" in access.out

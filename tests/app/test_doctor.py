@@ -117,3 +117,13 @@ def test_a_known_system_needs_neither_store_nor_map(kept: Kept, place: Path) -> 
     ran = kept("map", "show", "--dir", place)
     assert ran.status == 2
     assert "`map` is missing in [systems.archive]" in ran.err
+
+
+def test_a_configuration_that_everybody_may_open_is_named(kept: Kept, place: Path) -> None:
+    assert rows(kept("doctor", "--json", "--dir", place))["kept.toml"][0] is True
+    (place / "kept.toml").chmod(0o644)
+    ran = kept("doctor", "--json", "--dir", place)
+    ok, words = rows(ran)["kept.toml"]
+    assert (ran.status, ok) == (0, None)
+    assert "everybody on this machine may open" in words
+    assert f"chmod 600 {place / 'kept.toml'}" in kept("doctor", "--dir", place).out

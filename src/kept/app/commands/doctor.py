@@ -120,7 +120,7 @@ def _checks(common: Common) -> Iterator[_Check]:
         config = deployment.read(common.directory)
         return str(config.directory / deployment.FILE)
 
-    yield _try("kept.toml", read)
+    yield _closed(_try("kept.toml", read), common)
     if config is None:
         names = ("bundle", "choices", "database", "keys", "ledger", "published", "systems", "map")
         for name in names:
@@ -310,6 +310,17 @@ def _map(met: Look) -> _Check:
         count = sum(count for *_, count in met.undecided)
         return _Check("map", None, f"{words}, as far as it is decided: {count:,} to decide", fixes)
     return _Check("map", True, words)
+
+
+def _closed(check: _Check, common: Common) -> _Check:
+    """Of a configuration that can be read: whether by everybody on the machine."""
+    file = common.directory / deployment.FILE
+    if check.ok and file.stat().st_mode & 0o007:
+        words = (
+            f"{check.words}, which everybody on this machine may open; a password may stand in it"
+        )
+        return _Check(check.name, None, words, [f"close it: chmod 600 {file}"])
+    return check
 
 
 def _try(name: str, look: Callable[[], str]) -> _Check:

@@ -71,11 +71,15 @@ def new(
             fix="name another directory",
         )
     try:
-        (directory / "datamap").mkdir(parents=True)
+        # A password may come to stand in it, and personal data beside it.
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        (directory / "datamap").mkdir()
         shutil.copytree(source, directory / "policy")
         (directory / "datamap" / "example.yml").write_text(_map(made), "utf-8")
         if organisation is not None:
             _named(directory / "policy" / "policy.yml", made.organisation.name, organisation)
+        (directory / FILE).touch(0o600)
         (directory / FILE).write_text(_toml(made, organisation), "utf-8")
         (directory / ".gitignore").write_text(_IGNORED, "utf-8")
         _database(directory / _EXAMPLE)

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.after import astray, named, unchanged
+from kept.app.commands.after import astray, limits, named, unchanged
 from kept.app.commands.below import Below
 from kept.app.commands.common import (
     ACTING,
@@ -172,12 +172,12 @@ def access_command(
             controller.deliver(now)
         controller.ledger.checkpoint(now)
         others = also_open(controller, answer.case)
-        lost = astray(controller, common, answer.case)
+        lost, limited = astray(controller, common, answer.case), limits(controller, answer.case)
         unsaid = [".".join(place) for place in not_stated(controller, answer.steps)]
         waits = _waits(common, bool(answer.covers.doubts))
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
-        f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}",
+        f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}{limited}",
         "",
         *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
         *notes(answer.unreached, answer.warnings),
@@ -270,7 +270,7 @@ def erase_command(
             below = Below.of(controller, answer, acting, physical=physical, full=full, yes=yes)
         controller.ledger.checkpoint(now)
         modes = modes_of(controller, answer.steps)
-        others = also_open(controller, answer.case)
+        others, limited = also_open(controller, answer.case), limits(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
         waits = _waits(common, bool(controller.doubts.all(case=answer.case)))
         slow = [] if answer.executed else controller.inspect().unindexed()
@@ -282,7 +282,9 @@ def erase_command(
         statements = {s: len(lines) for s, lines in answer.statements.items()}
         document = {**document, "statements": statements}
     words: list[str] = [
-        f"Case {answer.case}: erasure" + ("" if answer.executed else " (a plan, nothing was done)"),
+        f"Case {answer.case}: erasure"
+        + ("" if answer.executed else " (a plan, nothing was done)")
+        + limited,
         "",
         step_table(answer.steps, modes, planned=not answer.executed),
         "",

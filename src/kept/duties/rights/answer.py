@@ -340,14 +340,16 @@ def _summary(rows: Counts, places: int, search: Search, known: int, *, complete:
         looked = f"all {connected} systems on our list"
     own = " and in our own record of requests and choices" if SYSTEM.name in search.asked else ""
     systems = f"{looked}{own}, by {' and '.join(search.by)}"
+    left = " Not everything can be searched by that; the answer names what was left out."
+    left = left if search.left_out else ""
     if rows.found:
         found = f"{many(rows.found, 'record')} in {many(places, 'place')}"
         if rows.retained == rows.found:
             found += "; an erasure was carried out before, and what is left has to stay for a time"
-        return f"We looked in {systems}, and found {found}."
+        return f"We looked in {systems}, and found {found}.{left}"
     if complete:
-        return f"Nothing is held under what was given. We looked in {systems}."
-    return f"We looked in {systems}, and found nothing there."
+        return f"Nothing is held under what was given. We looked in {systems}.{left}"
+    return f"We looked in {systems}, and found nothing there.{left}"
 
 
 def _reason(reason: Reason) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kept.controller import Controller, Place
@@ -14,11 +14,12 @@ from kept.duties.rights import lost
 from kept.errors import StoreError
 from kept.records.case import State
 from kept.records.declared import SYSTEM
+from kept.terms.identifiers import Identifier
 
 _TRANSACTIONS: Final = ("transaction.free", "transaction.paid")
 #: People of each dataset that are looked up both ways.
 SAMPLE: Final = 25
-#: People of each dataset for whom a package is rehearsed.
+#: People of each dataset for whom a package is rehearsed, or who are asked for by what they say.
 FEW: Final = 10
 
 
@@ -26,35 +27,41 @@ FEW: Final = 10
 def access_is_complete(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """For people drawn from the data, the answer holds all their rows and nobody else's.
 
-    The oracle walks from the person's own row along the links of the map, one plain comparison
-    after the other; the answer is found by routes and joins.
+    Each is asked for by the key of her row, and by every value in it that names her: address,
+    number, whatever the map says. The oracle looks for that value field by field, and walks from
+    the rows along the links of the map, one plain comparison after the other; the answer is found
+    by routes and joins.
     """
     inspector = controller.inspect()
+    asked: set[tuple[str, str]] = set()
     for system in inspector.systems:
         for dataset in controller.datamap.systems[system].datasets.values():
-            if dataset.on_erase == "never" or not _names_people(dataset):
+            if dataset.on_erase == "never" or not _kinds(dataset):
                 continue
             where = f"{system}.{dataset.name}"
+            looked = 0
             try:
                 people = inspector.some(system, dataset, SAMPLE).singles()
-                looked = 0
-                for person in people:
+                for person in people if _names_people(dataset) else ():
                     answer = inspector.reach(person)
                     walked = _walk(controller, inspector, person)
-                    places = {p for p in (*answer, *walked) if p[0] == system}
-                    for place in sorted(places):
-                        got = answer[place].hashes() if place in answer else frozenset()
+                    here = {p for p in (*answer, *walked) if p[0] == system}
+                    looked += sum(len(walked[p].hashes()) for p in here if p in walked)
+                    yield from _lacking(answer, walked)
+                    for place in sorted(here):
                         meant = walked[place].hashes() if place in walked else frozenset()
-                        looked += len(meant)
-                        missing, foreign = len(meant - got), len(got - meant)
-                        if missing:
-                            yield Finding(
-                                ".".join(place), f"an answer lacks {missing} of a person's rows"
-                            )
-                        if foreign:
+                        got = answer[place].hashes() if place in answer else frozenset()
+                        if foreign := len(got - meant):
                             yield Finding(
                                 ".".join(place), f"an answer holds {foreign} rows of somebody else"
                             )
+                for one in (i for p in people[:FEW] for said in inspector.says(p) for i in said):
+                    if (one.kind, one.normalised) in asked:
+                        continue
+                    asked.add((one.kind, one.normalised))
+                    named = _named(controller, inspector, one)
+                    looked += sum(len(rows) for rows in named.values())
+                    yield from _lacking(inspector.found([[one]]), named, f" found by {one.kind}")
             except StoreError as problem:
                 yield unasked(where, problem)
                 continue
@@ -217,8 +224,37 @@ def _names_people(dataset: Dataset) -> bool:
     return all(dataset.fields[f].identifies for f in dataset.key)
 
 
+def _kinds(dataset: Dataset) -> dict[str, str | None]:
+    """Field → kind, of the fields by which somebody is found; namesakes are not."""
+    fields = dataset.fields.values()
+    return {f.name: f.identifies for f in fields if f.identifies and f.identifies != "name"}
+
+
+def _lacking(
+    answer: Mapping[Place, Rows], meant: Mapping[Place, Rows], how: str = ""
+) -> Iterator[Finding]:
+    for place, rows in sorted(meant.items()):
+        got = answer[place].hashes() if place in answer else frozenset()
+        if missing := len(rows.hashes() - got):
+            yield Finding(".".join(place), f"an answer{how} lacks {missing} of a person's rows")
+
+
+def _named(controller: Controller, inspector: Inspector, one: Identifier) -> dict[Place, Rows]:
+    """The rows that say this, wherever they are, and all that belong to them."""
+    found: dict[Place, Rows] = {}
+    for system in inspector.systems:
+        for dataset in controller.datamap.systems[system].datasets.values():
+            kinds = _kinds(dataset)
+            if dataset.on_erase == "never" or one.kind not in kinds.values():
+                continue
+            rows = inspector.naming(system, dataset, kinds, [one])
+            for place, more in _walk(controller, inspector, rows).items() if len(rows) else ():
+                found[place] = found[place].plus(more) if place in found else more
+    return found
+
+
 def _walk(controller: Controller, inspector: Inspector, person: Rows) -> dict[Place, Rows]:
-    """From one row to all that belong to it, in its own system: breadth first, link by link."""
+    """From rows to all that belong to them, in their own system: breadth first, link by link."""
     system = controller.datamap.systems[person.system]
     found: dict[Place, Rows] = {(system.name, person.dataset): person}
     frontier = [person]

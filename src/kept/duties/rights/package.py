@@ -58,8 +58,9 @@ _LONGEST: Final = 60
 
 #: What README.txt says of the files, in plain words.
 _FILES: Final = """\
-data/*.csv        your records as tables, for a spreadsheet. Nothing is written \\N. A text that
-                  a spreadsheet could take for a formula has a ' in front; it is not part of it.
+data/*.csv        your records as tables, for a spreadsheet. Nothing is written \\N. Where a
+                  spreadsheet could begin a formula a ' stands in front, which is not part of the
+                  text: `guarded` in datapackage.json says how a program takes it away again.
 data/*.json       the same records for programs, as they were read. In these and in the tables
                   other people are covered, as the page says.
 schema/*.json     what the JSON files hold, field by field (JSON Schema).

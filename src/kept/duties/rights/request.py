@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from kept.controller import Controller, Located, Place
 from kept.database import Connection
-from kept.datamap.reach import WEAK, shape
+from kept.datamap.reach import WEAK, reach, shape
 from kept.duties.rights.doubt import Ambiguous
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -18,6 +18,7 @@ from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS, TRANSITIONS
+from kept.records.declared import SYSTEM
 from kept.records.locator import Held
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import RIGHTS
@@ -278,6 +279,11 @@ def searched(controller: Controller, people: Sequence[Sequence[Identifier]]) -> 
     """
     held = shape(controller.datamap).held
     return all(any(i.kind in held for i in one) for one in people)
+
+
+def everywhere(controller: Controller, people: Sequence[Sequence[Identifier]]) -> bool:
+    """Whether what was given leads into every dataset of the company that knows people."""
+    return not reach(controller.datamap, people).told({SYSTEM.name})
 
 
 def refuse_mixed(
