@@ -538,6 +538,8 @@ def test_the_terminal_says_why_rows_stay_and_what_was_not_searched(kept: Kept, p
 def test_it_can_be_stopped_while_it_reads_its_own_code(tmp_path: Path) -> None:
     """A library that never ends to load stands in the place of the first that is needed."""
     (tmp_path / "cyclopts.py").write_text("print('begun', flush=True)\ninput()\n", "utf-8")
+    # What a shell put into the background ignores it, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "kept.app", "--version"], cwd=tmp_path, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -546,6 +548,7 @@ def test_it_can_be_stopped_while_it_reads_its_own_code(tmp_path: Path) -> None:
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
+    signal.signal(signal.SIGINT, before)
     assert (process.returncode, out, err) == (130, "", "")
 
 

@@ -607,6 +607,7 @@ def test_fails(world: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_right_once_and_no_control_fails(world: Path) -> None:
     """Whatever one right leaves in the records is no fault to a control of another."""
     edit(world / "shop.yml", "free_text: true", "free_text: delete")
+    vouch(world)
     _publish(world)
     _withdrew(world)
     who = Request(((parse("email=ana@example.org"),),), override="test")
@@ -646,6 +647,7 @@ def test_a_store_that_cannot_be_asked_is_no_broken_promise(world: Path) -> None:
             '\n[systems.other]\nstore = "sqlite"\nmode = "act"\nmap = "other.yml"\n'
             f'url = "sqlite:///{world / "other.sqlite"}"\n'
         )
+    vouch(world)
     (world / "shop.sqlite").rename(world / "away.sqlite")
 
     def found() -> dict[str, Evidence]:
