@@ -656,7 +656,7 @@ def _print(report: Report, as_json: bool) -> None:
         return
     print(f"{'OK' if ok else 'BROKEN'}  {report.entries} entries  {printable(report.origin)}")
     if report.signed_at is not None:
-        print(f"    root    {report.root}\n    key     {report.key}")
+        print(f"    root    {report.root}\n    key     {printable(report.key)}")
     for words in report.problems:
         print(f"  ! {printable(words)}")
     if report.unchecked:

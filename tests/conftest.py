@@ -159,16 +159,21 @@ def kept_db(pg_server: Server, _kept_template: str, tmp_path: Path) -> Iterator[
 
 
 @pytest.fixture(scope="module")
+def kept_module_url(pg_server: Server, _kept_template: str) -> Iterator[str]:
+    """Like `kept_url`, but one per test module."""
+    name = _name("kept")
+    yield pg_server.make_database(name, template=_kept_template)
+    _drop(pg_server, name)
+
+
+@pytest.fixture(scope="module")
 def kept_module_db(
-    pg_server: Server, _kept_template: str, tmp_path_factory: pytest.TempPathFactory
+    kept_module_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
     """Like `kept_db`, but one per test module: for generated examples that add up."""
-    name = _name("kept")
-    url = pg_server.make_database(name, template=_kept_template)
-    database = Database.open(url, tmp_path_factory.mktemp("kept"))
+    database = Database.open(kept_module_url, tmp_path_factory.mktemp("kept"))
     yield database
     database.close()
-    _drop(pg_server, name)
 
 
 @pytest.fixture(scope="session")

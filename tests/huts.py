@@ -37,6 +37,7 @@ datasets:
   mitglied:
     title: Members
     key: [nr]
+    origin: provided
     retention: list-of-members
     activities: [members, magazine]
     fields:
@@ -51,6 +52,7 @@ datasets:
   spende:
     title: Gifts
     key: [id]
+    origin: provided
     retention: books
     clock: am
     activities: [gifts, books-of-gifts]
@@ -65,6 +67,7 @@ datasets:
   heft:
     title: Magazines sent
     key: [mitglied, nummer]
+    origin: provided
     retention: list-of-members
     activities: [magazine]
     fields:
@@ -92,6 +95,7 @@ datasets:
   buchung:
     title: Bookings
     key: [id]
+    origin: provided
     retention: bookings
     activities: [let-beds]
     fields:
@@ -103,6 +107,7 @@ datasets:
   meldeblatt:
     title: Register of guests
     key: [blatt]
+    origin: provided
     retention: register-austria
     clock: ankunft
     activities: [register-of-guests]
@@ -115,6 +120,7 @@ datasets:
   kurs:
     title: Courses about avalanches
     key: [id]
+    origin: provided
     retention: health-notes
     activities: [teach-courses, notes-about-health]
     fields:
@@ -128,6 +134,7 @@ datasets:
   huettenbuch:
     title: Book of the hut
     key: [id]
+    origin: provided
     retention: letters
     activities: [let-beds]
     fields:

@@ -415,6 +415,32 @@ def test_a_connection_is_one_transaction(kept_db: Database) -> None:
         assert c.execute("SELECT count(*) FROM subject").fetchone() == (0,)
 
 
+def test_a_connection_that_the_server_ended_is_not_handed_out(kept_db: Database) -> None:
+    """Also where it was used a moment ago, so that nobody asks whether it is still there."""
+    with kept_db.connection() as one, kept_db.connection() as other:
+        gone = {c.info.backend_pid for c in (one, other)}
+    with psycopg.connect(kept_db.url, autocommit=True) as killer:
+        killer.execute("SELECT pg_terminate_backend(n, 5000) FROM unnest(%s) n", (list(gone),))
+    with kept_db.connection() as one, kept_db.connection() as other:
+        assert gone.isdisjoint(c.info.backend_pid for c in (one, other))
+        assert one.execute("SELECT 1").fetchone() == other.execute("SELECT 1").fetchone()
+
+
+def test_by_statement_each_stands_by_itself(kept_db: Database) -> None:
+    with kept_db.by_statement() as connection:
+        connection.execute("CREATE TABLE probe_alone (n int)")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute("SELECT FROM probe_nothing")
+        # The error undid nothing, and left nothing to undo.
+        connection.execute("INSERT INTO probe_alone VALUES (1)")
+    with kept_db.connection() as connection:
+        assert connection.execute("SELECT n FROM probe_alone").fetchall() == [(1,)]
+        with kept_db.by_statement(connection) as same:
+            assert same is connection
+            same.execute("DROP TABLE probe_alone")
+        assert not connection.autocommit
+
+
 def test_errors_name_tables_and_no_values(kept_db: Database) -> None:
     twice = "INSERT INTO key_check VALUES (%(n)s, ''), (%(n)s, '')"
     with pytest.raises(DatabaseError) as caught, kept_db.connection() as c:

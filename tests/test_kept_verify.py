@@ -246,6 +246,26 @@ def test_the_name_of_a_file_forges_no_line(log: Path) -> None:
     assert "does not belong in a ledger" in ran.stdout
 
 
+def test_the_name_of_a_key_moves_no_cursor(tmp_path: Path) -> None:
+    """An empty ledger that says it is signed by a key of this name; so it is."""
+    name = "x\u009b2J\u202eKO"
+    key = kept_verify.Key(name, SIGNER.public_bytes)
+    body = f"{name}\n0\n{base64.b64encode(kept_verify.EMPTY_ROOT).decode()}\n"
+    lines = ""
+    for kind, extra, message in (
+        (1, b"", body.encode()),
+        (4, bytes(8), b"cosignature/v1\ntime 0\n" + body.encode()),
+    ):
+        raw = key.key_id(kind) + extra + SIGNER.sign(message)
+        lines += f"— {name} {base64.b64encode(raw).decode()}\n"
+    (tmp_path / "checkpoint").write_text(f"{body}\n{lines}", "utf-8")
+    (tmp_path / "key").write_text(f"{key}\n", "utf-8")
+    ran = run(tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "key     x\\x9b2J\\u202eKO+" in ran.stdout
+    assert all(c.isascii() and (c.isprintable() or c == "\n") for c in ran.stdout)
+
+
 def test_folders_in_folders_without_end_are_unknown_files(log: Path) -> None:
     here = os.open(log, os.O_RDONLY)
     try:

@@ -57,6 +57,7 @@ datasets:
   customer:
     title: Customers
     key: [id]
+    origin: provided
     retention: account
     clock: since
     activities: [account, service]
@@ -69,6 +70,7 @@ datasets:
   signup:
     title: Trials
     key: [id]
+    origin: provided
     retention: transactions-free
     clock: at
     activities: [trial]
@@ -83,6 +85,7 @@ datasets:
   invoice:
     title: Invoices
     key: [id]
+    origin: provided
     retention: transactions-paid
     clock: at
     activities: [payment]
@@ -97,6 +100,7 @@ datasets:
   note:
     title: Notes
     key: [id]
+    origin: provided
     retention: messages
     clock: at
     activities: [communicate]
@@ -119,6 +123,7 @@ def make(directory: Path, database: str, *, mode: str = "act", extra: str = "") 
     (directory / "kept.toml").write_text(
         f'bundle = "policy"\ndatabase = "{database}"\n\n'
         '[choices]\n"retention.invoices" = "P10Y"\n\n'
+        '[recipients]\nurl = "notices"\n[recipients.provider]\ntitle = "The hosting house"\n\n'
         '[systems.shop]\nstore = "sqlite"\n'
         f'url = "sqlite:///{directory / "shop.sqlite"}"\nmode = "{mode}"\nmap = "shop.yml"\n'
         f"{extra}",

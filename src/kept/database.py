@@ -15,6 +15,9 @@ import contextlib
 import os
 import re
 import secrets
+import select
+import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -22,6 +25,7 @@ from typing import Any, Final, TypeAlias
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from kept import migrations
@@ -34,6 +38,10 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 OLDEST: Final = 15
 #: Seconds until a database that does not answer counts as not there.
 PATIENCE: Final = 10
+#: Seconds after which a connection of the pool is asked whether it is still there.
+IDLE: Final = 10
+#: When each was taken from the pool last.
+_ASKED: Final[weakref.WeakKeyDictionary[Connection, float]] = weakref.WeakKeyDictionary()
 #: Set on every connection. Times come back in UTC; a lost client gives its locks back.
 _SESSION: Final[dict[str, Any]] = {
     "application_name": "kept",
@@ -66,7 +74,7 @@ class Database:
             max_size=size,
             open=False,
             timeout=30,
-            check=ConnectionPool.check_connection,
+            check=_alive,
             name="kept",
         )
 
@@ -126,6 +134,27 @@ class Database:
             raise failure from None
 
     @contextlib.contextmanager
+    def by_statement(self, connection: Connection | None = None) -> Iterator[Connection]:
+        """A connection on which every statement stands by itself, or the caller's transaction.
+
+        For reading: in READ COMMITTED every statement sees what is committed when it begins,
+        so the two messages of a transaction around it would buy nothing.
+        """
+        if connection is not None:
+            yield connection
+            return
+        with self.connection() as own:
+            own.autocommit = True
+            try:
+                yield own
+            finally:
+                # One that broke, or stopped in the middle, the pool throws away.
+                if own.info.transaction_status is TransactionStatus.IDLE:
+                    own.autocommit = False
+                else:
+                    own.close()
+
+    @contextlib.contextmanager
     def within(self, connection: Connection | None) -> Iterator[Connection]:
         """The caller's transaction where there is one, else one of its own."""
         if connection is not None:
@@ -156,6 +185,18 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _alive(connection: Connection) -> None:
+    """Ask the server only where there is a reason to: a server that went has left word in the
+    socket, and one that a network swallowed has been silent for a while.
+    """
+    now = time.monotonic()
+    last, _ASKED[connection] = _ASKED.get(connection, 0.0), now
+    met = select.poll()
+    met.register(connection, select.POLLIN)
+    if met.poll(0) or now - last > IDLE:
+        ConnectionPool.check_connection(connection)
 
 
 def without_values(error: psycopg.Error) -> DatabaseError:

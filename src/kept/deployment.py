@@ -26,13 +26,17 @@ from kept.policy.bundle import Bundle
 from kept.policy.shapes import PERIOD
 from kept.stores import open_store, settings
 from kept.stores.base import Store
+from kept.stores.letters import SETTINGS as LETTERS
 from kept.stores.own import NAME as OWN
+from kept.stores.recipients import Way
+from kept.stores.tasks import SAFE
 
 FILE = "kept.toml"
 _TABLES: Mapping[str, frozenset[str]] = {
     "choices": frozenset(),  # names come from the bundle
     "systems": frozenset(),  # names are the operator's
     "documents": frozenset(),  # names are facts
+    "recipients": frozenset(),  # names are the bundle's or the operator's; settings for all
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
     "site": frozenset({"host", "port", "url", "shows"}),
@@ -128,7 +132,9 @@ class Deployment:
     url: str | None
     shows: str
     jobs: Mapping[str, int]
+    recipients: Mapping[str, Way]
     own: Own
+    organisation: str | None = None  # for whom the policy speaks, by the operator's own word
 
     @property
     def site_url(self) -> str:
@@ -138,8 +144,20 @@ class Deployment:
     def check(self, bundle: Bundle, datamap: DataMap) -> None:
         """Refuse a map that names what the bundle does not have. MapError with file:line.
 
-        Nor may a system have the name of Kept's own, which would stand in its place.
+        Nor may a system have the name of Kept's own, which would stand in its place; nor may
+        recipients be set up whom the policy has no place for (ConfigError).
         """
+        known = bundle.vocabulary.recipients
+        for way in self.recipients.values():
+            if (way.lane or way.name) not in known or (way.lane and way.name in known):
+                raise ConfigError(
+                    f"`{way.name}` is not a recipient of this policy"
+                    if way.name not in known
+                    else f"`{way.name}` has its lane in the policy",
+                    where=self._line(f"[recipients.{way.name}"),
+                    expected=f"one of {', '.join(known)}; or another name, with one of them as"
+                    " its `lane`",
+                )
         if OWN in datamap.systems:
             raise MapError(
                 f"the name `{OWN}` is that of Kept's own tables",
@@ -271,7 +289,7 @@ def read(directory: Path) -> Deployment:
             fix="a text stands in quotes, a date without (2026-01-31), and a day has to exist;"
             " each table and each key stands once",
         ) from None
-    known = {"bundle", "database", *_TABLES}
+    known = {"bundle", "database", "organisation", *_TABLES}
     for key in raw:
         if key not in known:
             raise _unknown(path, key, known)
@@ -299,8 +317,45 @@ def read(directory: Path) -> Deployment:
         url=_perhaps(path, site, "url"),
         shows=_one_of(path, str(site.get("shows", "text")), SHOWS, "shows"),
         jobs={name: _pace(path, name, value) for name, value in raw.get("jobs", {}).items()},
+        recipients=_ways(path, raw.get("recipients", {})),
         own=_own(path, raw.get("own", {})),
+        organisation=_perhaps(path, raw, "organisation"),
     )
+
+
+def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
+    """`[recipients]` holds settings for all, `[recipients.NAME]` those of one."""
+    mail = LETTERS | {"url"}
+    common = {key: value for key, value in section.items() if not isinstance(value, dict)}
+    for key in common:
+        if key not in mail:
+            raise _unknown(path, key, mail)
+    ways = {}
+    for name, own in section.items():
+        if not isinstance(own, dict):
+            continue
+        if not SAFE.match(name):
+            raise ConfigError(
+                f"`{name}` cannot be the name of a recipient",
+                where=_where(path, name),
+                expected="letters, digits and . _ -",
+            )
+        for key in own:
+            if key not in mail | {"title", "lane"}:
+                raise _unknown(path, key, mail | {"title", "lane"})
+        table = {**common, **own}
+        url = _secret(path, table.get("url"), "url")
+        if not url:
+            raise ConfigError(
+                f"it is not said how letters to `{name}` go",
+                where=_where(path, f"[recipients.{name}"),
+                expected='url = "smtp://host:587", "smtps://host" or a folder',
+                fix="write it in [recipients], for all, or in the table of this one",
+            )
+        options = {k: _option(path, v, k) for k, v in table.items() if k in LETTERS}
+        title, lane = (table.get(k) and str(table[k]) for k in ("title", "lane"))
+        ways[name] = Way(name, title, lane, url, options)
+    return ways
 
 
 def _own(path: Path, table: Mapping[str, Any]) -> Own:

@@ -96,20 +96,39 @@ class Vault:
         connection: Connection | None = None,
     ) -> bytes:
         """Decrypt what `seal` gave. Raises Shredded, or VaultError where it was altered."""
-        if len(sealed) < 33 or sealed[:1] != _SEAL:
-            raise VaultError("sealed data has a form that the vault does not know")
-        generation = int.from_bytes(sealed[1:5], "big")
-        with self._database.within(connection) as c:
-            key = self._opened(c, subject, cls, generation, *_one(c, subject, cls, generation))
-        try:
-            return AESGCM(_use(key, b"seal")).decrypt(
-                sealed[5:17], sealed[17:], _bound(subject, cls, generation, label)
-            )
-        except InvalidTag:
-            raise VaultError(
-                "sealed data was altered, or belongs elsewhere",
-                fix="restore that record from a backup of the database",
-            ) from None
+        return self.unseal_many([(subject, cls, sealed, label)], connection=connection)[0]
+
+    def unseal_many(
+        self,
+        parts: Sequence[tuple[int, str, bytes, bytes]],
+        *,
+        connection: Connection | None = None,
+    ) -> list[bytes]:
+        """Unseal (subject, class, sealed, label) each; the keys are fetched with one statement."""
+        named = []
+        for subject, cls, sealed, _ in parts:
+            if len(sealed) < 33 or sealed[:1] != _SEAL:
+                raise VaultError("sealed data has a form that the vault does not know")
+            named.append((subject, cls, int.from_bytes(sealed[1:5], "big")))
+        if not parts:
+            return []
+        with self._database.by_statement(connection) as c:
+            rows = _those(c, sorted(set(named)))
+            keys = {one: self._opened(c, *one, *rows.get(one, (None, None))) for one in set(named)}
+        plain = []
+        for one, (_, _, sealed, label) in zip(named, parts, strict=True):
+            try:
+                plain.append(
+                    AESGCM(_use(keys[one], b"seal")).decrypt(
+                        sealed[5:17], sealed[17:], _bound(*one, label)
+                    )
+                )
+            except InvalidTag:
+                raise VaultError(
+                    "sealed data was altered, or belongs elsewhere",
+                    fix="restore that record from a backup of the database",
+                ) from None
+        return plain
 
     def pseudonym(
         self, subject: int, cls: str, at: dt.datetime, *, connection: Connection | None = None
@@ -268,13 +287,17 @@ class Vault:
                     (s, k, g, epoch, self._wrap(s, k, g, epoch, secrets.token_bytes(32)))
                     for s, k, g in missing
                 ]
-                c.execute(
+                there = c.execute(
                     "INSERT INTO subject_key (subject, class, generation, epoch, wrapped)"
                     " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::int[],"
-                    " %s::bytea[]) ON CONFLICT DO NOTHING",
+                    " %s::bytea[]) ON CONFLICT DO NOTHING RETURNING subject, class",
                     [list(column) for column in zip(*made, strict=True)],
-                )
-                rows = _rows(c, wanted)
+                ).fetchall()
+                if len(there) < len(made):  # somebody else made some of them meanwhile
+                    rows = _rows(c, wanted)
+                else:
+                    new = {(s, k): (s, k, g, e, w, False) for s, k, g, e, w in made}
+                    rows = [new.get((row[0], row[1]), row) for row in rows]
             found: dict[tuple[int, str], tuple[int, bytes]] = {}
             for subject, cls, generation, epoch, wrapped, _ in rows:
                 key = self._opened(c, subject, cls, generation, epoch, wrapped)
@@ -298,7 +321,8 @@ class Vault:
                 return self._unwrap(subject, cls, generation, epoch, wrapped)
             except VaultError:
                 before = epoch
-                epoch, wrapped = _one(c, subject, cls, generation)
+                one = (subject, cls, generation)
+                epoch, wrapped = _those(c, [one]).get(one, (None, None))
                 if epoch == before:
                     raise
         raise _shredded(cls)
@@ -391,14 +415,17 @@ def _rows(
     ).fetchall()
 
 
-def _one(c: Connection, subject: int, cls: str, generation: int) -> tuple[int | None, bytes | None]:
-    """(epoch, wrapped) of one key; None twice where it was shredded."""
-    row = c.execute(
-        "SELECT epoch, wrapped FROM subject_key"
-        " WHERE subject = %s AND class = %s AND generation = %s",
-        (subject, cls, generation),
-    ).fetchone()
-    return (None, None) if row is None else (row[0], row[1])
+def _those(
+    c: Connection, named: Sequence[tuple[int, str, int]]
+) -> dict[tuple[int, str, int], tuple[int | None, bytes | None]]:
+    """(epoch, wrapped) of each key (subject, class, generation); None twice where shredded."""
+    rows = c.execute(
+        "SELECT k.subject, k.class, k.generation, k.epoch, k.wrapped"
+        " FROM unnest(%s::bigint[], %s::text[], %s::int[]) AS w (subject, class, generation)"
+        " JOIN subject_key k USING (subject, class, generation)",
+        [[one[n] for one in named] for n in range(3)],
+    ).fetchall()
+    return {(s, k, g): (epoch, wrapped) for s, k, g, epoch, wrapped in rows}
 
 
 def _current(c: Connection, lock: str) -> int:

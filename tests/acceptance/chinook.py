@@ -33,6 +33,7 @@ datasets:
   {Customer}:
     title: Customers
     key: [{CustomerId}]
+    origin: provided
     retention: account
     activities: [service, account]
     fields:
@@ -78,6 +79,7 @@ datasets:
   {Invoice}:
     title: Invoices
     key: [{InvoiceId}]
+    origin: provided
     retention: transactions-paid
     clock: {InvoiceDate}
     activities: [payment]
@@ -96,6 +98,7 @@ datasets:
   {InvoiceLine}:
     title: Lines of invoices
     key: [{InvoiceLineId}]
+    origin: provided
     retention: transactions-paid
     activities: [payment]
     fields:

@@ -290,7 +290,7 @@ def test_RIGHT_18_an_objection_counts_the_same_in_the_USA(world: World) -> None:
 def test_RIGHT_2_a_correction_reaches_the_copies_and_no_import_undoes_it(
     world: World, person: tuple[str, Browser]
 ) -> None:
-    """Not yet: recipients are not told of it."""
+    """Not yet: what was made of the corrected value is named, and made anew by its own system."""
     email, _ = person
     right = world.new("right").with_suffix(".txt")
     right.write_text("Noa Łuc-O'Brien\n", "utf-8")
@@ -328,5 +328,16 @@ def test_RIGHT_2_a_correction_reaches_the_copies_and_no_import_undoes_it(
     assert (mended.status, mended.document["left"]) == (0, 0), mended.said
     assert world.rows() == after
     assert world.kept("rights", "rectify", "--again").status == 0
-    # The clause stays open while recipients are not told.
-    assert world.proof("RIGHT-2")["outcome"] == "open"
+    # Who had her name is told what is right, and not what was wrong.
+    (told,) = ran.document["told"]
+    assert (told["recipient"], told["state"]) == ("provider", "waits")
+    case = ran.document["case"]
+    tasks = world.kept("task", "list").document["tasks"]
+    (task,) = (t["task"] for t in tasks if t["case"] == case)
+    letter = (world.directory / "letters" / "provider" / f"{task}.txt").read_text("utf-8")
+    assert f"email: {email}" in letter
+    assert "Name: Noa Łuc-O'Brien" in letter
+    assert "O'Brien-Łuc" not in letter
+    assert world.kept("task", "done", task, "--evidence", "their letter").status == 0
+    assert world.kept("case", "show", case).document["told"][0]["state"] == "told"
+    world.proven("RIGHT-2")

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,25 @@ def test_RIGHT_15_what_hangs_on_rows_that_are_gone_is_found_when_its_system_is_b
     assert approved == plans
 
 
+def test_RIGHT_15_who_was_erased_is_answered_although_a_system_is_away(three: Path) -> None:
+    """RIGHT-15: what stays of her there is named as not asked; the package holds the rest."""
+    assert _erase(three).complete
+    edit(three / "shop.yml", "free_text: true", "free_text: redact")
+    _away(three, "shop")
+    with Controller.open(deployment.read(three)) as controller:
+        request = Request(((ANA,),), override="test")
+        answer = rights.access(controller, request, NOW, out=three / "out.zip")
+        assert [store for store, _ in answer.unreached] == ["shop"]
+        assert not answer.complete
+        assert answer.package
+        assert answer.package.exists()
+        _back(three, "shop")
+        again = replace(request, people=(), case=answer.case)
+        whole = rights.access(controller, again, NOW, out=three / "whole.zip")
+    assert whole.complete
+    assert any(s.counts.retained for s in whole.steps)
+
+
 def test_a_store_that_refuses_once_it_is_back_is_done_after_mending(three: Path) -> None:
     _away(three, "desk")
     answer = _erase(three)
@@ -276,7 +296,7 @@ with Controller.open(deployment.read(Path(sys.argv[1]))) as controller:
     [
         ("kept.records.case:Cases", "extend_plan", "before", 1),
         ("kept.records.case:Cases", "extend_plan", "after", 1),
-        ("kept.records.case:Cases", "seal_keys", "after", 2),
+        ("kept.records.case:Cases", "seal_keys", "after", 1),
         ("kept.records.case:Cases", "begin_steps", "after", 1),
         ("kept.stores.sqlite:SQLiteSession", "commit", "after", 1),
         ("kept.records.case:Cases", "record_step", "after", 1),

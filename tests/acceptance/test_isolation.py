@@ -27,7 +27,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import holds, rights
 from kept.duties.rights import EraseAnswer, Request
-from kept.errors import Denied, Shredded
+from kept.errors import Denied, Obstructed, Shredded
 from kept.model.decision import Ask
 from kept.model.plan import Action
 from kept.records.hold import Hold
@@ -191,6 +191,27 @@ def test_RET_3_what_must_stay_is_isolated_and_read_back(desk: Desk) -> None:
         dump = "".join(str(c.execute(f'SELECT t::text FROM "{t}" t').fetchall()) for t in tables)
     assert "lamp burnt" not in dump
     assert b"lamp burnt".hex() not in dump
+
+
+def test_RIGHT_15_a_column_that_no_map_names_stops_what_would_leave_it(desk: Desk) -> None:
+    """RIGHT-15: in a row that stays it would stay readable, and the answer would say complete."""
+    desk.do("ALTER TABLE ticket ADD COLUMN firm TEXT; UPDATE ticket SET firm = 'Her firm';")
+    hold = _hold(desk)
+    request = Request(((parse(EMAIL),),), override="test")
+    with Controller.open(deployment.read(desk.world)) as controller:
+        shown = rights.preview(controller, request, NOW)
+    assert any("`desk.ticket.firm`" in str(s.problem) for s in shown.steps)
+    with pytest.raises(Obstructed, match=r"`desk\.ticket\.firm`.*fields"):
+        _erase(desk)
+    assert desk.tickets()[7][1] == WORDS
+    edit(desk.world / "desk.yml", "      closed:", "      firm: {category: contact}\n      closed:")
+    assert _erase(desk).complete
+    assert desk.do("SELECT firm FROM ticket WHERE id = 7") == [(None,)]
+    # A row that goes whole takes along whatever stands in it.
+    _release(desk, hold)
+    edit(desk.world / "desk.yml", "      firm: {category: contact}\n", "")
+    assert _expire(desk).complete
+    assert 7 not in desk.tickets()
 
 
 def _own(desk: Desk) -> str:

@@ -176,8 +176,18 @@ def test_RIGHT_1_access_finds_her_rows_in_the_lake(world: Path) -> None:
 def test_RIGHT_3_erasure_reaches_the_lake(world: Path) -> None:
     """RIGHT-3: her rows are gone from every engine, everybody else's are there."""
     before = pq.read_table(world / "logs" / "visit")
+    (world / "logs" / "visit" / "_old").mkdir()
+    (world / "logs" / "visit" / "_old" / "1.parquet").write_bytes(
+        next((world / "logs" / "visit").rglob("*.parquet")).read_bytes()
+    )
+    os.mkfifo(world / "logs" / "visit" / "pipe.parquet")
     answer = erase(world)
     assert answer.complete, [s.problem for s in answer.steps]
+    # What readers of a lake pass over is not searched, and the answer says so.
+    assert [w.partition(":")[0] for w in answer.warnings] == ["`lake`"] * 2
+    assert "in `visit` 1 file is Parquet under a name that begins with" in answer.warnings[0]
+    assert "in `visit` 1 name is no file" in answer.warnings[1]
+    (world / "logs" / "visit" / "pipe.parquet").unlink()
     assert told(answer) == TOLD
     assert state(world) == LEFT
     others = pa.compute.invert(pa.compute.is_in(before["id"], pa.array(sorted(HERS))))

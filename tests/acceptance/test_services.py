@@ -161,7 +161,7 @@ def steps(document: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 def task_of(run: Run) -> str:
     _, document = run("task", "list")
-    (one,) = document["tasks"]
+    (one,) = (t for t in document["tasks"] if t["store"] == "agency")
     return str(one["task"])
 
 
@@ -180,8 +180,13 @@ def test_access_waits_for_the_agency(run: Run, three: Path, tmp_path: Path) -> N
     assert (three / "letters").stat().st_mode & 0o777 == 0o700
     assert "email: ana@example.org" in letter.read_text("utf-8")
     rows = tmp_path / "rows.json"
-    rows.write_text(json.dumps([{"email": "ana@example.org", "list": "weekly"}]), "utf-8")
     done = ("task", "done", task_of(run), "--evidence", "mail of the agency", "--rows", str(rows))
+    stranger = {"email": "ben@example.org", "list": "his"}
+    rows.write_text(json.dumps([{"email": "Ana@example.org"}, stranger]), "utf-8")
+    status, refused = run(*done)
+    assert (status, "1 of 2 rows" in json.dumps(refused)) == (2, True)
+    assert "ben@" not in json.dumps(refused)
+    rows.write_text(json.dumps([{"email": "ana@example.org", "list": "weekly"}]), "utf-8")
     assert run(*done)[0] == 0
     assert run(*done)[0] == 2  # answered already
     out = tmp_path / "again.zip"
@@ -340,5 +345,6 @@ def test_killed_anywhere_it_goes_on(
     run("task", "done", task_of(run), "--evidence", "letter")
     status, met = run("rights", "erase", "--case", case, "--yes")
     assert (status, met["complete"]) == (0, True)
-    left = [f.name for f in (three / "state").rglob("*") if f.is_file()]
-    assert not [name for name in left if not name.startswith(".")]
+    # Who had her data is told once all is done; nothing else is left to do.
+    left = [f for f in (three / "state").rglob("*") if f.is_file() and not f.name.startswith(".")]
+    assert {f.parent.parent.name for f in left} == {"recipients"}

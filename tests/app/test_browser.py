@@ -19,8 +19,8 @@ from tests import world as small
 from tests.browser import COLOURS, NEEDS_CHROMIUM, axe, browser, contrast, opened, weak
 
 from kept import deployment
-from kept.app import pages
 from kept.controller import Controller
+from kept.controls.words import WORDS
 from kept.duties import rights
 from kept.embedded import Server
 from kept.terms.identifiers import parse
@@ -66,6 +66,10 @@ def packs(
             rights.access(controller, ask(*who), small.NOW, out=out)
             shutil.unpack_archive(out, base / name)
             found[name] = (base / name / "index.html").as_uri()
+        out = base / "portable.zip"
+        rights.port(controller, ask("email=ben@example.org"), small.NOW, out=out)
+        shutil.unpack_archive(out, base / "portable")
+        found["portable"] = (base / "portable" / "index.html").as_uri()
     return found
 
 
@@ -213,7 +217,7 @@ def test_marks_have_names_of_their_own_and_can_be_pressed(
         " const box = u.getBBox({stroke: true}); u.remove();"
         " return [s.id, box.width, box.height, s.innerHTML] })"
     )  # fmt: skip
-    assert {name.removeprefix("m-") for name, *_ in drawn} == set(pages.WORDS)
+    assert {name.removeprefix("m-") for name, *_ in drawn} == set(WORDS)
     assert all(max(w, h) >= 7 for _, w, h, _ in drawn), drawn
     assert len({shape for *_, shape in drawn}) == len(drawn)
     # WCAG 2.5.8: at least 24 by 24.
@@ -293,7 +297,7 @@ def test_each_sentence_has_a_page_with_a_name_of_its_own(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 360, 1280])
-@pytest.mark.parametrize("name", PACKS)
+@pytest.mark.parametrize("name", [*PACKS, "portable"])
 def test_a_package_reads_well_everywhere(
     name: str, width: int, scheme: Any, browser: Browser, packs: dict[str, str]
 ) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
+import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +21,7 @@ import yaml
 from tests.app.conftest import ROOT, Kept, put
 
 from kept import deployment
+from kept.app.commands.common import stranger
 from kept.model.plan import Mode
 from kept.policy.bundle import load
 
@@ -44,8 +48,14 @@ def test_a_new_deployment_works_at_once(kept: Kept, place: Path) -> None:
     assert checks == {**dict.fromkeys(names, True), "organisation": None, "published": None}
     assert "still to do: organisation, published" in kept("doctor", "--dir", place).out
     assert kept("policy", "publish", "--dir", place).out.startswith("Published.")
+    assert "still to do: organisation." in kept("doctor", "--dir", place).out
+    again = kept("policy", "publish", "--dir", place)
+    assert "Warning: this speaks in the name of interop.io." in again.err
+    settings = place / "kept.toml"
+    settings.write_text('organisation = "interop.io"\n' + settings.read_text())
     assert "Everything is there." in kept("doctor", "--dir", place).out
     again = kept("policy", "publish", "--dir", place)
+    assert "Warning" not in again.err
     assert again.out.startswith("Was published already")
     assert kept("policy", "publish", "--json", "--dir", place).document["already_published"] is True
     assert kept("map", "check", "--dir", place).status == 0
@@ -239,6 +249,15 @@ def test_a_hold_keeps_what_it_names(kept: Kept, place: Path) -> None:
     assert kept("hold", "release", hold.document["hold"], "--why", "x", "--dir", place).status == 2
 
 
+def test_a_deployment_can_begin_in_ones_own_name(kept: Kept, tmp_path: Path) -> None:
+    ran = kept("new", tmp_path / "mine", "--organisation", 'Huber: "Räder" & Söhne')
+    assert ran.status == 0, ran.said
+    assert "put the addresses of Huber" in ran.out
+    made = deployment.read(tmp_path / "mine").read_bundle()
+    assert made.organisation.name == made.organisation.post[0] == 'Huber: "Räder" & Söhne'
+    assert not stranger(deployment.read(tmp_path / "mine"), made)
+
+
 def test_a_second_case_of_the_same_person_is_said_to_be_one(kept: Kept, place: Path) -> None:
     who = ("--identity", "email=ana@example.org", "--dir", place)
     first = kept("rights", "erase", *who)
@@ -246,9 +265,16 @@ def test_a_second_case_of_the_same_person_is_said_to_be_one(kept: Kept, place: P
     case = kept("case", "list", "--json", "--dir", place).document["cases"][0]["case"]
     second = kept("rights", "erase", "--identity", "email=ANA@example.org", "--dir", place)
     assert f"Also open for the same person: {case} (erasure, received)." in second.out
-    assert kept("case", "withdraw", case, "--reason", "twice", "--dir", place).status == 0
+    # The look before it waits for ever, unless somebody ends it: the line to copy does.
+    (end,) = re.findall(
+        rf"If {case} is this same request, end it: .*?(case withdraw .*)", second.out
+    )
+    assert kept(*shlex.split(end)).status == 0
     third = kept("rights", "erase", *who)
     assert case not in third.out
+    other = kept("rights", "object", "--purpose", "marketing", *who)
+    assert "(erasure, received)" in other.out
+    assert "is this same request" not in other.out
 
 
 def test_a_hold_on_somebody_whom_nobody_knows_is_said_to_find_nothing(
@@ -507,3 +533,49 @@ def test_the_terminal_says_why_rows_stay_and_what_was_not_searched(kept: Kept, p
                 "--out", place.parent / "name.zip", "--dir", place)  # fmt: skip
     assert name.status == 1
     assert "Nothing was searched" in name.out
+
+
+def test_it_can_be_stopped_while_it_reads_its_own_code(tmp_path: Path) -> None:
+    """A library that never ends to load stands in the place of the first that is needed."""
+    (tmp_path / "cyclopts.py").write_text("print('begun', flush=True)\ninput()\n", "utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "kept.app", "--version"], cwd=tmp_path, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_the_command_begins_where_it_can_be_stopped() -> None:
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="kept")
+    assert entry.value == "kept.app.__main__:main"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_deployment_is_for_its_owner_alone(kept: Kept, tmp_path: Path, there: bool) -> None:
+    place = tmp_path / "place"
+    if there:
+        place.mkdir(mode=0o755)
+    assert kept("new", place).status == 0
+    assert [f"{p.stat().st_mode & 0o777:o}" for p in (place, place / "kept.toml")] == ["700", "600"]
+
+
+def test_the_first_line_says_that_not_all_was_searched(kept: Kept, place: Path) -> None:
+    """Messages are known by nothing that leads to them any more."""
+    limited = "not all was searched, see the notes"
+    who = ("--identity", "account=1", *OVERRIDE, "--dir", place)
+    whole = kept("rights", "access", *who, "--out", place.parent / "whole.zip")
+    assert (whole.status, limited in whole.out) == (0, False), whole.said
+    file = place / "datamap" / "example.yml"
+    text = re.sub(r"    links:\n      - .*\n", "", file.read_text("utf-8"), count=1)
+    file.write_text(text, "utf-8")
+    put(place, mode="act")
+    access = kept("rights", "access", *who, "--out", place.parent / "part.zip")
+    planned = kept("rights", "erase", *who)
+    for ran in (access, planned, kept("rights", "erase", *who, "--yes")):
+        assert ran.out.splitlines()[0].endswith(limited), ran.out
+        assert "`message` of `example` was not searched" in ran.out
+    assert "Not everything can be searched by that" in access.out

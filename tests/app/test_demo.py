@@ -144,7 +144,20 @@ def test_interrupted_and_gone_on_with_and_made_anew(tmp_path: Path) -> None:
     assert "Going on with the company that was made on " in said
     assert f"demo --fresh --dir {directory} removes it" in said
     (directory / "mine").write_text("stays")
+    # As a removal that was broken off leaves it: the sign of its database is gone already.
+    (directory / ".removing").mkdir()
+    (directory / "postgres").rename(directory / ".removing" / "postgres")
+    (directory / "company" / "postgres" / "PG_VERSION").unlink()
+    status, said = interrupted(directory, "Ready", "--port", "0")
+    assert said.startswith("Removing the old company …\n")
+    assert f"Preparing the company in {directory}" in said
+    assert (directory / "mine").read_text() == "stays"
+    assert not (directory / ".removing").exists()
+    # A first start that was broken off while its databases were made begins anew as well.
+    (directory / "company" / "company.json").unlink()
+    (directory / "company" / "postgres" / "PG_VERSION").unlink()
     status, said = interrupted(directory, "Ready", "--port", "0", "--fresh")
+    assert said.startswith("Removing the old company …\n")
     assert f"Preparing the company in {directory}" in said
     assert (directory / "mine").read_text() == "stays"
 

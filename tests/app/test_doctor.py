@@ -23,6 +23,7 @@ def test_what_is_left_to_the_organisation_is_explained(kept: Kept, place: Path) 
     assert "the policy speaks for interop.io" in said
     assert "To connect a database of yours: kept map discover URL" in said
     assert kept("policy", "publish", "--dir", place).status == 0
+    edit(place / "kept.toml", "database =", 'organisation = "interop.io"\ndatabase =')
     said = kept("doctor", "--dir", place).out
     assert "A row with –" not in said
     assert "Everything is there." in said
@@ -38,7 +39,7 @@ def test_not_everything_is_there_while_policy_or_map_leave_something(
     assert (ran.status, ok) == (0, None)
     assert words == "as it is in the systems, as far as it is decided: 1 to decide"
     said = kept("doctor", "--dir", place).out
-    assert "Nothing to mend; still to do: map." in said
+    assert "Nothing to mend; still to do: organisation, map." in said
     assert "1 question marked `# ?`" in said
 
     # What was published stays as it was published; a rule that changed since is a problem.
@@ -116,3 +117,13 @@ def test_a_known_system_needs_neither_store_nor_map(kept: Kept, place: Path) -> 
     ran = kept("map", "show", "--dir", place)
     assert ran.status == 2
     assert "`map` is missing in [systems.archive]" in ran.err
+
+
+def test_a_configuration_that_everybody_may_open_is_named(kept: Kept, place: Path) -> None:
+    assert rows(kept("doctor", "--json", "--dir", place))["kept.toml"][0] is True
+    (place / "kept.toml").chmod(0o644)
+    ran = kept("doctor", "--json", "--dir", place)
+    ok, words = rows(ran)["kept.toml"]
+    assert (ran.status, ok) == (0, None)
+    assert "everybody on this machine may open" in words
+    assert f"chmod 600 {place / 'kept.toml'}" in kept("doctor", "--dir", place).out

@@ -109,6 +109,33 @@ def test_a_plan_that_changes_nothing_says_so(kept: Kept, place: Path) -> None:
     assert "To carry it out" in kept("rights", "erase", *ANA, "--dir", place).out
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("object", "--purpose", "marketing"),
+        ("restrict", "--ground", "claims"),
+        ("withdraw", "--purpose", "marketing"),
+    ],
+    ids=" ".join,
+)
+def test_a_choice_for_an_address_of_nobody_says_to_check_its_spelling(
+    kept: Kept, place: Path, asked: tuple[str, ...]
+) -> None:
+    """It holds all the same; but the person who was meant may be written as before."""
+    typo, there = ("--identity", "email=anna@example.org"), ("--dir", place)
+    asking = kept("rights", *asked, *typo, *OVERRIDE, "--json", *there)
+    assert asking.document["held"] is False
+    for yes in ((), ("--yes",)):
+        told = kept("rights", *asked, *typo, *OVERRIDE, *yes, *there)
+        assert told.status == 0
+        assert "Nothing is held under what was given" in told.out
+        assert "Check its spelling." in told.out
+    hers = kept("rights", *asked, *ANA, *OVERRIDE, "--yes", *there)
+    assert "Nothing is held" not in hers.out
+    known = kept("rights", *asked, *ANA, *OVERRIDE, "--yes", "--json", *there)
+    assert known.document["held"] is True
+
+
 def test_rows_that_stay_until_many_days_are_one_line(kept: Kept, place: Path) -> None:
     file = place / "kept.toml"
     text = file.read_text("utf-8")

@@ -285,6 +285,19 @@ def test_bytes_that_are_no_json(body: bytes, served: tuple[str, Path]) -> None:
     assert "content-security-policy" in answer.lower()
 
 
+def test_a_body_that_is_said_to_be_packed_is_not_taken(served: tuple[str, Path]) -> None:
+    body = json.dumps(ASK).encode()
+    met = {}
+    for packed in ("gzip", "identity", "x, identity"):
+        head = (
+            f"POST /api/v1/decide HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+            f"Content-Encoding: {packed}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        met[packed] = sent(served[0], head.encode() + body)[0]
+    assert met == {"gzip": 415, "identity": 200, "x, identity": 415}
+
+
 def test_the_scheme_of_the_token_is_the_same_in_all_letters(served: tuple[str, Path]) -> None:
     body = b'{"purpose": "communicate", "category": "contact", "context": "any"}'
     met = {}
@@ -416,6 +429,10 @@ def test_without_a_token_in_the_deployment_the_api_is_closed(place: Path) -> Non
         {**ASK, "grounds": [SECRET]},
         {**ASK, "grounds": [f"assessment:{SECRET}"]},
         {**ASK, "grounds": ["consent:x"] * 21},
+        {**ASK, "grounds": ["consent:\x00"]},
+        {**ASK, "subject": {"kind": "email\n", "value": "x"}},
+        json.dumps(ASK).replace("{", f'{{"purpose": "{SECRET}", ', 1),
+        json.dumps({**ASK, "subject": 1}).replace("1", f'{{"kind": "{SECRET}", "kind": "email"}}'),
         {**ASK, "purpose": SECRET * 20},
         # Made-up terms would be recorded for ever.
         {**ASK, "purpose": SECRET},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from kept.duties.rights import Request, identity
 from kept.duties.rights.doubt import Ambiguous
 from kept.errors import Denied, UsageError
 from kept.records.actor import Actor
+from kept.stores.sqlite import SQLiteSession
 from kept.terms.identifiers import Identifier, parse
 from tests.world import NOW, sql
 
@@ -96,6 +98,19 @@ def test_RIGHT_19_weak_evidence_widens_nothing_and_is_named(
     assert _found(desk, world, OLD, name="old") == {"note": 1}
     assert rights.erase(desk, _request(ANA), NOW).complete
     assert _notes(world) == [2, 11, 12]
+
+
+def test_RIGHT_19_what_her_own_rows_say_is_not_called_left_out(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: her row that was found holds the number, so it is shown, and goes, with it."""
+    phone = parse("phone=+49 30 123456")
+    _prove(desk)
+    for one in (phone, OLD):
+        identity.link(desk, one, ANA, "asserted", WHY, _who(desk), NOW)
+    answer = rights.access(desk, _request(ANA), NOW, out=world / "out.zip")
+    assert answer.covers.unproven == {"email": 1}
+    assert not any("telephone" in w for w in rights.erase(desk, _request(ANA), NOW).warnings)
 
 
 def test_RIGHT_19_an_unlink_restores_what_stood_before(desk: Controller) -> None:
@@ -256,6 +271,25 @@ def test_RIGHT_19_a_doubtful_match_waits_for_a_human(
     assert desk.doubts.all() == []
     settled = [e.body for _, e in desk.ledger.entries(kind="identity.settled")]
     assert [e["outcome"] for e in settled] == ["different"] * count
+
+
+def test_many_people_are_looked_for_under_a_tag_in_one_look_at_each_row(
+    desk: Controller, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RIGHT-19: a row is not searched once for each of them, and whose it may be is known."""
+    sql(world, CANDIDATES["plus-tag"])
+    asked: list[str] = []
+    whole = SQLiteSession._execute
+
+    def noting(self: SQLiteSession, dataset: str | None, text: str, params: Any = ()) -> Any:
+        asked.append(text)
+        return whole(self, dataset, text, params)
+
+    monkeypatch.setattr(SQLiteSession, "_execute", noting)
+    others = [[parse(f"email=nobody{n}@example.org")] for n in range(60)]
+    met = desk.alike([*others, [ANA]], {}).met
+    assert [m.who for m in met if m.reason == "plus-tag"] == [60]
+    assert max(text.count("instr(") for text in asked) == 1
 
 
 def test_RIGHT_19_a_match_that_is_settled_covers_and_can_be_settled_anew(

@@ -14,6 +14,7 @@ from kept.terms.identifiers import Identifier, parse
 from tests.world import NOW
 
 ANA, NOBODY = parse("email=ana@example.org"), parse("email=nobody@example.org")
+BEN = parse("email=ben@example.org")
 
 
 def _own(controller: Controller, out: Path, who: Identifier = ANA) -> tuple[list[str], str]:
@@ -32,12 +33,21 @@ def test_requests_what_is_remembered_and_what_stays_are_told(world: Path, tmp_pa
         assert first.case in page
         assert "nothing" not in page.partition("Where we looked")[2].partition("</ul>")[0]
         assert not any("hash" in line for line in said)
-        rights.erase(controller, Request((), override="test", case=first.case), NOW)
+        assert rights.preview(controller, Request((), case=first.case), NOW).packages
+        done = rights.erase(controller, Request((), override="test", case=first.case), NOW)
         said, _ = _own(controller, tmp_path / "2.zip")
         assert "3 requests" in said[0]
         assert f"(case {first.case}, ended)" in said[0]
         assert any("not to be used again" in line for line in said)
         assert any("had to stay can be found" in line for line in said)
+        # Packages from before the erasure are in the world; it says so, and of nobody else's.
+        assert done.packages == (NOW.date(),)
+        assert done.document()["packages_handed_out"] == [NOW.date().isoformat()]
+        assert rights.preview(controller, Request(((BEN,),)), NOW).packages == ()
+        # She is known by another name in the second case: her row says both.
+        rights.port(controller, Request(((BEN,),), override="test"), NOW, out=tmp_path / "b.zip")
+        by_number = Request(((parse("account=2"),),), override="test")
+        assert rights.erase(controller, by_number, NOW).packages == (NOW.date(),)
         # Of somebody else nothing of this is told.
         other, page = _own(controller, tmp_path / "3.zip", NOBODY)
         assert len(other) == 1

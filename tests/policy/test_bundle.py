@@ -41,6 +41,17 @@ def test_values(write: Write) -> None:
     assert bundle.forms["contact"].fields["message"].why == "to answer"
 
 
+@pytest.mark.parametrize("place", ["me:secret@", "me@", ":secret@", "example.com\\\\@"])
+def test_an_address_holds_no_password(write: Write, place: str) -> None:
+    with pytest.raises(BundleError, match="without user:password@"):
+        reading.load(write(("links.yml", "https://example.com", f"https://{place}example.com")))
+
+
+def test_an_at_behind_the_name_of_a_host_is_a_letter_like_others(write: Write) -> None:
+    bundle = reading.load(write(("links.yml", "https://example.com/guide", "https://a.example/@b")))
+    assert bundle.links["guide"].url == "https://a.example/@b"
+
+
 def test_paragraphs(write: Write) -> None:
     units = reading.load(write()).sections[1].units
     assert units[1].paragraph == units[2].paragraph == units[3].paragraph

@@ -329,7 +329,7 @@ def test_sealed_keys(records) -> None:
     keys = KeySet(
         {"invoice": KEYS, "odd": KeyTable(("k",), ((0, (b"\x00", dt.date(2026, 1, 1))),))}
     )
-    records.cases.seal_keys(case, "shop", keys)
+    records.cases.seal_keys(case, {"shop": keys})
     assert records.cases.sealed_keys(case, "shop") == keys
     with records.database.connection() as c:
         row = c.execute("SELECT sealed FROM case_sealed").fetchone()
@@ -340,7 +340,7 @@ def test_sealed_keys(records) -> None:
 def test_what_is_sealed_belongs_to_its_case(records) -> None:
     one, two = opened(records), opened(records)
     for case in (one, two):
-        records.cases.seal_keys(case, "shop", KeySet({"x": KEYS}))
+        records.cases.seal_keys(case, {"shop": KeySet({"x": KEYS})})
     with records.database.connection() as c:
         c.execute(
             "UPDATE case_sealed SET sealed = (SELECT sealed FROM case_sealed WHERE number = %s)"

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,11 +27,14 @@ from kept.model.change import Change, Const
 from kept.model.plan import Counts
 from kept.model.predicate import IsNull, Not
 from kept.model.select import Route, Select
+from kept.model.values import coerce, forms, normal
+from kept.stores import http_client
 from kept.stores import http_describe as describe
 from kept.stores.base import Store
 from kept.stores.http import HttpStore
 from kept.stores.http_client import Client
-from kept.stores.http_describe import Limits
+from kept.stores.http_describe import Limits, Write
+from kept.stores.rows import decode
 from kept.stores.suite import DATASETS, Rows, StoreSuite, sample
 from kept.stores.suite.sample import TO_PERSON, keys, of
 
@@ -214,6 +218,54 @@ def test_what_failed_after_it_was_done_is_done(crm: Vendor, tmp_path: Path, stat
     assert there(store(crm, tmp_path), 4) == 0
 
 
+def test_a_service_that_says_404_of_everything_has_erased_nothing(
+    crm: Vendor, tmp_path: Path
+) -> None:
+    """Its routes went away with the first DELETE: her rows are there, and nothing is proven."""
+    crm.lost_from = "DELETE"
+    try:
+        with pytest.raises(StoreUnreachable, match="nothing shows that it is there") as met:
+            erase(store(crm, tmp_path), 3)
+        assert met.value.met == "status 404"
+        crm.lost_from = "GET"
+        with pytest.raises(StoreUnreachable, match="nothing shows"):
+            there(store(crm, tmp_path), 3)
+    finally:
+        crm.lost_from, crm.lost = None, False
+    assert [row["id"] for row in crm.rows["person"] if row["id"] == 3] == [3]
+    # With the service back, a 404 of one row is what it says.
+    assert erase(store(crm, tmp_path), 3) == [Counts(1, 1)]
+    assert there(store(crm, tmp_path), 3) == 0
+
+
+@pytest.mark.parametrize(
+    ("reads", "asked"),
+    [
+        ('{by: email, folded: true, path: /persons, query: {email: "{email}"}, records: /items}',
+         ["/api/persons/99", "/api/persons?email=nobody%40kept.invalid"]),
+        ('{by: name, path: "/persons/{name}", records: /data}', None),
+    ],
+    ids=["search", "none"],
+)  # fmt: skip
+def test_absence_needs_a_request_that_must_be_answered(
+    reads: str, asked: list[str] | None, crm: Vendor, tmp_path: Path
+) -> None:
+    (tmp_path / "few.yml").write_text(
+        "limits: {rate: 100000}\ndatasets:\n  person:\n    read:\n"
+        '      - {by: id, path: "/persons/{id}", records: /data, none: [404]}\n'
+        f"      - {reads}\n"
+        "auth: {}\n",
+        "utf-8",
+    )
+    one = store(crm, tmp_path, MAPPED[:1], describe=tmp_path / "few.yml")
+    if asked is None:
+        with pytest.raises(StoreUnreachable, match="a request that lists all rows"):
+            there(one, 99)
+        return
+    assert there(one, 99) == 0
+    assert [path for _, path in crm.asked] == asked
+
+
 def test_a_lost_answer_is_asked_for_again(crm: Vendor, tmp_path: Path) -> None:
     one = store(crm, tmp_path)
     one.client._pause = lambda _: None
@@ -320,6 +372,43 @@ def test_values_cannot_leave_their_place() -> None:
     assert describe.body_of({"a": ["{id}", "n{id}"], "b": True}, {"id": 7}) == {
         "a": [7, "n7"], "b": True,
     }  # fmt: skip
+    # An empty key in a query or a body would mean all rows.
+    for call in (Write("/p", query={"id": "{id}"}), Write("/p", "POST", body={"of": ["{id}"]})):
+        describe.written(call, {"id": "0"})
+        for bad in ("", " ", None):
+            with pytest.raises(describe.Unspeakable):
+                describe.written(call, {"id": bad})
+
+
+def test_an_empty_key_is_sent_nowhere(crm: Vendor, tmp_path: Path) -> None:
+    text = (HERE / "vendor.http.yml").read_text("utf-8")
+    erase_ = 'path: "/persons", query: {id: "{id}"}, pending'
+    text = text.replace('path: "/persons/{id}", gone: [404], pending', erase_)
+    (tmp_path / "query.yml").write_text(text, "utf-8")
+    one = store(crm, tmp_path, describe=tmp_path / "query.yml")
+    with pytest.raises(describe.Unspeakable, match="names no row"):
+        one.order("person", {"id": ""}, None, "case-1")
+    assert crm.asked == []
+
+
+@pytest.mark.parametrize("number", [b"1e1000000", b"-1E-1000000", b"9" * 2000, b"0." + b"1" * 2000])
+def test_a_number_of_endless_digits_is_refused(number: bytes) -> None:
+    with pytest.raises(ValueError, match="digits"):
+        http_client.document(b'{"id": ' + number + b"}")
+    assert http_client.document(b'[1e2, 1e-7, 18446744073709551616]') == [100, Decimal("1e-7"), 2**64]  # fmt: skip # noqa: E501
+
+
+def test_no_number_takes_the_machine_away() -> None:
+    """Wherever one comes from: none of these may be written out digit by digit."""
+    for huge in (Decimal("1e1000000000"), Decimal("-1e1000000000"), Decimal("1e-1000000000")):
+        assert normal(huge) == huge
+        assert coerce(huge, "integer") is None
+        assert coerce(huge, "real") is coerce(huge, "decimal") is None
+        assert decode(str(huge), "decimal") == str(huge)
+        assert forms(huge, "text") == (str(huge),)
+        assert describe.plain(huge) == str(huge)
+        assert describe.value_of(huge, "integer") == huge
+    assert describe.value_of(Decimal("7.0"), "integer") == 7
 
 
 @pytest.mark.parametrize(
@@ -362,6 +451,8 @@ class _Stranger(BaseHTTPRequestHandler):
             raw = b"<html>geheim</html>"
         elif kind == "deep":
             raw = b"[" * 100_000
+        elif kind == "digits":
+            raw = b'[{"id": 1e1000000}]'
         elif kind == "zip":
             raw, headers = gzip.compress(b"[]"), {"Content-Encoding": "gzip"}
         elif kind == "endless":
@@ -395,6 +486,7 @@ class _Stranger(BaseHTTPRequestHandler):
         ("much", "", "with too much"),
         ("nonsense", "", "no JSON"),
         ("deep", "", "no JSON"),
+        ("digits", "", "a number of too many digits"),
         ("zip", "", "compressed"),
         ("drip", "", "could not be asked"),
     ],

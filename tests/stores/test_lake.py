@@ -21,6 +21,7 @@ from kept.errors import ConfigError, NotAble, StoreError, StoreUnreachable
 from kept.model.change import Change, Const, Template
 from kept.model.plan import Counts
 from kept.model.predicate import Before, Eq, In, IsNull, Not, Predicate
+from kept.model.residue import Needles
 from kept.model.select import Join, KeyTable, Route, Select, by_key
 from kept.stores import open_store
 from kept.stores.lake import ParquetStore
@@ -449,6 +450,37 @@ def test_what_is_not_parquet_is_ignored_and_named(tmp_path: Path) -> None:
         "in the folder itself 1 file is not Parquet: nothing there is answered or erased",
         "in `visits` 1 file is not Parquet (.csv): nothing there is answered or erased",
     ]
+
+
+def test_hidden_parquet_and_pipes_are_named_and_hold_up_nobody(tmp_path: Path) -> None:
+    """Readers of lakes pass over them, and so does Kept; but it says so, and so does a residue."""
+    write(tmp_path / "visits" / "a.parquet", {"id": [1], "who": ["ana@hidden.example"]})
+    hers = (tmp_path / "visits" / "a.parquet").read_bytes()
+    for name in ("visits/_old/b.parquet", "visits/.kept/c", "visits/_d.parquet", "_old/x/e.pq"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(hers)
+    for name in ("visits/f.parquet", "g.parquet", "_old/h", "visits/i"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "visits" / ".kept-0123456789abcdef.staged").write_bytes(hers)  # Kept's own
+    hidden = "Parquet under a name that begins with `_` or `.`, its own or that of a folder above"
+    kinds = "(a pipe, socket, device or hidden link): nothing there is answered or erased"
+    rest = f"{hidden}: nothing there is answered or erased"
+    made = store(tmp_path)
+    assert sorted(made.notes()) == sorted(
+        [
+            f"in the folder itself 1 file is {rest}",
+            f"in the folder itself 2 names are no files {kinds}",
+            f"in `visits` 3 files are {rest}",
+            f"in `visits` 2 names are no files {kinds}",
+        ]
+    )
+    assert count(tmp_path, one("visits", "id", 1)) == 1
+    do(tmp_path, Change(one("visits", "id", 1)))
+    (tmp_path / "visits" / ".kept-0123456789abcdef.staged").unlink(missing_ok=True)
+    told = {r.layer: r for r in made.residue(Needles(["ana@hidden.example"]), naive(2026, 1, 1))}
+    assert "in the bytes of 4 files" in told["files"].words
+    assert told["what is no file"].words.startswith("4 names are no file")
 
 
 def test_keys_are_counted_where_there_are_not_too_many_rows(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -20,8 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kept.datamap.map import Dataset, Field
-from kept.errors import ConfigError, StoreUnreachable
+from kept.errors import ConfigError, Pending, StoreError, StoreUnreachable, UsageError
 from kept.model.change import Change
+from kept.model.plan import Action
 from kept.model.select import KeyTable, Route, Select, by_key
 from kept.stores.mailbox import MailboxStore
 from kept.stores.tasks import Answered, Outcome, Task
@@ -135,6 +138,76 @@ def ask(mailbox: MailboxStore, mark: str = "case-1") -> Task:
         session.commit()
     (task,) = mailbox.tasks()
     return task
+
+
+def test_names_that_look_alike_have_a_task_each(tmp_path: Path) -> None:
+    """`news.list` and `news_list`, and any two names in letters of other scripts."""
+    names = ["news.list", "news_list", "客户", "订单"]
+    mailbox = MailboxStore(
+        "agency", [replace(SUBSCRIBERS, name=n) for n in names], "letters",
+        options={"directory": tmp_path},
+    )  # fmt: skip
+    who = KeyTable(("who",), ((0, ('[["email", "ana@example.org"]]',)),))
+    # As an older version wrote it down: found under its own name, not taken for its neighbour's.
+    old = Task(
+        "case-1.news_list.delete", "case-1", "agency", "news.list", Action.DELETE, (), asked=NOW
+    )
+    mailbox.folder.put(old)
+    with mailbox.session(write=True) as session:
+        session.apply([Change(by_key(name, who)) for name in names], "case-1")
+    tasks = {task.dataset: task for task in mailbox.tasks()}
+    assert (len(mailbox.tasks()), set(tasks)) == (4, set(names))
+    assert tasks["news.list"] == old
+    mailbox.answer(old.id, Answered(Outcome.DONE, "officer", NOW, "their mail"))
+    mailbox.answer(tasks["客户"].id, Answered(Outcome.DONE, "officer", NOW, "their mail"))
+    os.mkfifo(mailbox.folder.directory / "pipe.task.json")
+    with pytest.raises(StoreError, match="cannot be read"):
+        mailbox.tasks()
+    with mailbox.session() as session:
+        done = [session.word(name, Action.DELETE, "case-1").done for name in names]
+        assert done == [True, None, True, None]
+        # A file in the place of another step's is no word about that step.
+        stolen = replace(tasks["订单"], dataset="客户")
+        mailbox.folder.put(stolen)
+        with pytest.raises(StoreError, match="another step"):
+            session.word("订单", Action.DELETE, "case-1")
+
+
+def test_rows_go_to_whom_they_name(tmp_path: Path) -> None:
+    """Never all to the first of several; of one person, what names somebody else is refused."""
+    mailbox = MailboxStore("agency", [SUBSCRIBERS], "letters", options={"directory": tmp_path})
+    people = KeyTable(
+        ("who",),
+        ((0, ('[["email", "ana@example.org"]]',)), (7, ('[["email", "ben@example.org"]]',))),
+    )
+
+    def asked(mark: str, keys: KeyTable) -> list[int]:
+        with mailbox.session() as session:
+            session.mark = mark
+            met = session.read([by_key("subscribers", keys)])
+            return [who for _, batch in met for who in batch.persons]
+
+    def hand_in(mark: str, *rows: dict[str, str], same: bool = False) -> None:
+        task = mailbox.folder.of(mark, "subscribers", Action.READ)
+        assert task is not None
+        mailbox.answer(task.id, Answered(Outcome.DONE, "officer", NOW, "mail", rows, same))
+
+    with pytest.raises(Pending):
+        asked("two", people)
+    hers, his = {"email": "ANA@example.org "}, {"email": "ben@example.org"}
+    for wrong in ({"email": "cleo@example.org"}, {}):
+        with pytest.raises(UsageError, match="1 of 3 rows") as refused:
+            hand_in("two", his, hers, wrong)
+        assert "@" not in str(refused.value)
+    hand_in("two", his, hers)
+    assert asked("two", people) == [7, 0]
+    ana = KeyTable(("who",), people.rows[:1])
+    with pytest.raises(Pending):
+        asked("one", ana)
+    with pytest.raises(UsageError, match="not about"):
+        hand_in("one", hers, his)
+    hand_in("one", hers, his, {}, same=True)
+    assert asked("one", ana) == [0, 0, 0]
 
 
 def test_a_letter_goes_out_encrypted_once_and_is_reminded_of(

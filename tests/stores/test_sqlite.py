@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import os
 import sqlite3
 import subprocess
 import sys
@@ -180,6 +181,12 @@ def test_files_that_cannot_be_used(tmp_path: Path, path: Path) -> None:
         none.session()
     assert "Geheim" not in str(caught.value)
     assert not (tmp_path / "Geheim.db").exists()
+    for name, pipe in (("pipe.db", "pipe.db"), ("desk.db", "desk.db-journal")):
+        (tmp_path / "odd").mkdir(exist_ok=True)
+        sqlite3.connect(tmp_path / "odd" / "desk.db").close()
+        os.mkfifo(tmp_path / "odd" / pipe)
+        with pytest.raises(StoreUnreachable, match="not opened"):
+            SQLiteStore("desk", (), str(tmp_path / "odd" / name)).session()
     text = tmp_path / "text.db"
     text.write_text("this is no database, whatever its name says" * 50)
     with pytest.raises(StoreUnreachable):

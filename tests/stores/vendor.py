@@ -58,6 +58,9 @@ class Vendor(ThreadingHTTPServer):
         self.hidden = False
         self.jobs: dict[str, tuple[str, dict[str, Any], str]] = {}
         self.keys: dict[str, str] = {}
+        #: From the first request of this method on, no path is known any more.
+        self.lost_from: str | None = None
+        self.lost = False
         self.mutate: Any = None  # a planted fault: (method, name, rows) → whether to do nothing
 
     @property
@@ -125,6 +128,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return self.say(429, {}, {"Retry-After": s.hurried.pop(0)})
             if s.before:
                 return self.say(s.before.pop(0), {"error": "geheim"})
+            s.lost = s.lost or self.command == s.lost_from
+            if s.lost:
+                return self.say(404, {"error": "no route"})
             status, answer, headers = self.answer(body)
             if self.command != "GET":
                 if s.cut:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import traceback
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from kept.errors import IdentifierError
@@ -33,6 +34,27 @@ def test_two_spellings_of_one(kind: str, one: str, other: str) -> None:
     assert normalise(kind, one) == normalise(kind, other)
     key = b"k" * 32
     assert keyed_hash(key, Identifier(kind, one)) == keyed_hash(key, Identifier(kind, other))
+
+
+_ADDRESS = re.compile(
+    r"(?:[aZ09._+-]|xn--){1,8}@(?:[aB7.-]|xn--|example|localhost|invalid|com){1,8}", re.ASCII
+)
+
+
+@settings(max_examples=400)
+@given(st.from_regex(_ADDRESS, fullmatch=True))
+def test_an_address_that_needs_no_library_is_read_as_the_library_reads_it(value: str) -> None:
+    """The short way is taken for what is plain only, and gives the same."""
+    plain = identifiers._PLAIN(value) is not None
+    event(f"plain: {plain}")
+    try:
+        known = identifiers._email(value)
+    except IdentifierError:
+        assert not plain
+        with pytest.raises(IdentifierError):
+            normalise("email", value)
+    else:
+        assert normalise("email", value) == known
 
 
 @pytest.mark.parametrize(("kind", "one", "other"), SAME)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
+import json
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final
 
@@ -12,6 +13,7 @@ from litestar import Request, post
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.exceptions import (
+    HTTPException,
     NotAuthorizedException,
     PermissionDeniedException,
     ValidationException,
@@ -26,7 +28,10 @@ from kept.policy.bundle import Bundle
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
 
-_Term = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+#: A name of a vocabulary; one with a NUL, a line's end or the like is none.
+_Term = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
+]
 
 
 class Subject(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -81,7 +86,41 @@ def bearer(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) 
         raise NotAuthorizedException("expected `Authorization: Bearer` with the API token")
 
 
-@post("/api/v1/decide", guards=[bearer], status_code=200, sync_to_thread=True, tags=["door"])
+class _Twice(Exception):
+    """A key of an object stands there again."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise _Twice
+
+
+async def unambiguous(request: Request[Any, Any, Any]) -> None:
+    """Refuse bodies that two programs can read in two ways (RFC 8259, section 4), or that are
+    said to be packed: what was decided would not be what was asked.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise HTTPException("a body is taken as it is, without Content-Encoding", status_code=415)
+    try:
+        json.loads(await request.body(), object_pairs_hook=_once)
+    except _Twice:
+        raise UsageError(
+            "a key stands twice in one object of the body",
+            expected="every key once",
+            fix="leave one of them out",
+        ) from None
+    except ValueError:
+        return  # no JSON: whoever reads it next says so
+
+
+@post(
+    "/api/v1/decide",
+    guards=[bearer],
+    before_request=unambiguous,
+    status_code=200,
+    sync_to_thread=True,
+    tags=["door"],
+)
 def decide(
     data: JSONBody[DecideRequest], state: State, request: Request[Any, Any, State]
 ) -> DecideAnswer:
@@ -140,6 +179,8 @@ def explained(problem: ValidationException) -> list[dict[str, str]]:
         elif "missing required field" in message:
             missing = message.partition("`")[2].partition("`")[0]
             words = f"`{missing}` is missing" if missing in _FIELDS else "a field is missing"
+        elif "matching regex" in message:
+            words = "there is a control character in it"
         else:
             words = message.partition(" - at")[0] if message.startswith("Expected") else "wrong"
         known = all(part in _FIELDS or part.isdigit() for part in field.split(".") if part)

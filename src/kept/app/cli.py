@@ -83,7 +83,7 @@ def make() -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of `kept`."""
+    """The command, from its words to its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     # The driver's own words about a lost connection would stand before Kept's, and name hosts.
     logging.getLogger("psycopg").addHandler(logging.NullHandler())

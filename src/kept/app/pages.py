@@ -21,58 +21,11 @@ from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome
 from kept.controls.history import latest
 from kept.controls.runner import ClauseReport, report
-from kept.duties import publication
+from kept.controls.words import WORDS
+from kept.duties.page import marks
 from kept.policy import render
 from kept.records.version import Version, Versions
 
-#: How each outcome is said: of one sentence, of several, and in a sentence for everybody.
-WORDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "pass": {
-        "one": "checked",
-        "many": "checked",
-        "long": "A program checked this on the system as it runs, and found nothing amiss.",
-    },
-    "fail": {
-        "one": "check failed",
-        "many": "checks failed",
-        "long": "A program checked this and found something that is not as promised.",
-    },
-    "error": {
-        "one": "could not be checked",
-        "many": "could not be checked",
-        "long": "The check broke off, so nothing can be said about this now.",
-    },
-    "vacuous": {
-        "one": "nothing to check yet",
-        "many": "nothing to check yet",
-        "long": "The check ran but found nothing to look at, so it says nothing yet.",
-    },
-    "expired": {
-        "one": "out of date",
-        "many": "out of date",
-        "long": "What this rests on is out of date.",
-    },
-    "gated": {
-        "one": "rests on a document",
-        "many": "rest on a document",
-        "long": "A program enforces this as long as a signed document stands behind it.",
-    },
-    "attested": {
-        "one": "a person’s word",
-        "many": "a person’s word",
-        "long": "A person answers for this with their name; a program cannot see it.",
-    },
-    "statement": {
-        "one": "a statement",
-        "many": "statements",
-        "long": "This explains something or sets a limit; there is nothing in it to check.",
-    },
-    "open": {
-        "one": "still open",
-        "many": "still open",
-        "long": "What would keep this promise is not finished yet, and we say so.",
-    },
-}
 #: The order in which the standing is shown, and the mark of a sentence with several clauses:
 #: the first of these that occurs among them.
 ORDER: Final = (
@@ -134,7 +87,7 @@ def _page(name: str, controller: Controller, status: int = 200, **values: Any) -
         email=bundle.organisation.email,
         post=", ".join(p for p in bundle.organisation.post if p != bundle.organisation.name),
         words=WORDS,
-        marks=" ".join(publication.marks(controller)),
+        marks=" ".join(marks(controller)),
         **values,
     )
     return Response(body, media_type=MediaType.HTML, status_code=status)

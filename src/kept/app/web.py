@@ -24,14 +24,12 @@ from kept.app import api, pages
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.deployment import Deployment
+from kept.duties import page
 from kept.errors import KeptError, UsageError
 
-#: Sent with every answer. No script is allowed, nothing comes from elsewhere.
+#: Sent with every answer.
 HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
-        " base-uri 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": page.POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "browsing-topics=(), interest-cohort=()",

@@ -65,12 +65,14 @@ from kept.records.hold import Holds
 from kept.records.identity import Identities
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
+from kept.records.recipient import Recipients
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
-from kept.stores.tasks import Answered, Task
+from kept.stores.recipients import Reach
+from kept.stores.tasks import Answered, Notice, Task
 from kept.terms.identifiers import Identifier
 
 __all__ = ["Controller", "Located", "Place"]
@@ -95,6 +97,7 @@ class Controller:
         ledger: Ledger,
         *,
         bundle_directory: Path,
+        reach: Reach,
         documents: Sequence[Document] = (),
         site_url: str | None = None,
     ) -> None:
@@ -119,6 +122,7 @@ class Controller:
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
+        self.recipients, self.reach = Recipients(database, vault), reach
 
     @classmethod
     def open(cls, deployment: Deployment) -> Controller:
@@ -145,6 +149,7 @@ class Controller:
         return cls(
             bundle, datamap, stores, without, database, vault, ledger,
             bundle_directory=deployment.bundle, documents=deployment.documents,
+            reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url,
         )  # fmt: skip
 
@@ -467,17 +472,29 @@ class Controller:
 
     def tasks(self) -> list[Task]:
         """What people were asked to do and have not been let off, oldest first."""
-        return serving.tasks(self._stores)
+        serving.write_down(self.recipients, self.reach)
+        return serving.tasks(serving.served(self._stores, self.reach))
 
     def deliver(self, now: dt.datetime) -> Delivery:
         """Send the letters that wait, and reminders where an answer is late."""
-        return serving.deliver(self._stores, now)
+        serving.write_down(self.recipients, self.reach)
+        return serving.deliver(serving.served(self._stores, self.reach), now)
 
     def answer_task(self, id_: str, answer: Answered, role: str) -> Task:
         """Record what a person says became of a task; its entry holds no words of hers."""
-        task = serving.answer(self._stores, id_, answer)
-        self.ledger.append(serving.entry(task, answer, role))
+        task = serving.answer(serving.served(self._stores, self.reach), id_, answer)
+        with self.database.connection() as connection:
+            self.ledger.append_in(connection, [serving.entry(task, answer, role)])
+            if isinstance(task.action, Notice):
+                self.recipients.answered(
+                    task.case, task.dataset, answer.outcome.value, answer.at, connection=connection
+                )
         return task
+
+    def forget_tasks(self, mark: str) -> None:
+        """Give up everything that people were asked and answered for a case."""
+        for one in serving.served(self._stores, self.reach):
+            one.forget(mark)
 
     # — looking ———————————————————————————————————————————————————————————————————————————
 

@@ -23,10 +23,12 @@ from kept.records.locator import Veil
 from kept.records.subject import LINKING, PROVABLE
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier, spellings
-from kept.terms.likeness import same_name, tagged, variants
+from kept.terms.likeness import same_name, tagged, untagged, variants
 
 #: A name that more others carry tells nobody apart ("not given").
 COMMON = 10
+#: So many addresses are looked for in a text one by one.
+MANY = 25
 #: Names of so many words are looked for in every order of them.
 FEW = 3
 
@@ -226,21 +228,24 @@ def _search(
                         continue  # a part of the name is the same, not the name
                     add(one.who, one.reason, row, one.by)
         mails = [f for f in strong if f.identifies == "email" and f.type == "text"]
-        heads = [
-            (who, i)
-            for who, known in enumerate(given)
-            for i in known.values()
-            if i.kind == "email" and "+" not in i.normalised
-        ]
+        heads: dict[str, list[tuple[int, Identifier]]] = {}
+        for who, known in enumerate(given):
+            for i in known.values():
+                if i.kind == "email" and "+" not in i.normalised:
+                    heads.setdefault(untagged(i), []).append((who, i))
         if mails and heads and store.abilities.able(dataset.name, "search"):
-            texts = tuple({f"{i.normalised.rpartition('@')[0]}+" for _, i in heads})
+            # Of many people each row would be searched for each: few rows hold a tag at all.
+            texts = {
+                f"{i.normalised.rpartition('@')[0]}+" for one in heads.values() for _, i in one
+            }
+            named = ("+",) if len(texts) > MANY else tuple(texts)
             for f in mails:
-                only = Contains(f.name, texts)
+                only = Contains(f.name, named)
                 asked = [Select(dataset.name, dataset.key, only=only, fields=fields)]
                 for _, batch in session.read(asked):
                     for _, row in _rows(batch):
                         for there in _identifiers([f], row):
-                            for who, i in heads:
+                            for who, i in heads.get(untagged(there), ()):
                                 if tagged(i, there):
                                     add(who, "plus-tag", row, None)
     return list(met.values())

@@ -286,6 +286,22 @@ class Inspector:
             for row in person._rows
         ]
 
+    def says(self, person: Rows) -> list[list[Identifier]]:
+        """All that can name somebody alone, of what each row says; what is no such value is not
+        among it.
+        """
+        dataset = self._datamap.dataset(person.system, person.dataset)
+        kinds = {f.name: f.identifies for f in dataset.fields.values() if f.identifies}
+        return [
+            [
+                one
+                for column, value in zip(person.columns, row, strict=True)
+                if (kind := kinds.get(column)) and value is not None and kind != "name"
+                if _is_one(one := Identifier(kind, str(value)))
+            ]
+            for row in person._rows
+        ]
+
     def found(self, people: Sequence[Sequence[Identifier]]) -> dict[Place, Rows]:
         """The rows that the door finds for people named by their identifiers."""
         return {
@@ -297,10 +313,11 @@ class Inspector:
         self, system: str, dataset: Dataset, kinds: Mapping[str, str | None],
         hers: Sequence[Identifier],
     ) -> Rows:  # fmt: skip
-        """Rows of which a field (name → kind) says one of the identifiers, spelt as it is or in
-        small letters; none that is retained. Value by value, without the ways of the map.
+        """Whole rows of which a field (name → kind) says one of the identifiers, spelt as it is or
+        in small letters; none that is retained. Value by value, without the ways of the map.
         """
-        rows: dict[tuple[Value, ...], None] = {}
+        rows: dict[tuple[Value, ...], tuple[Value, ...]] = {}
+        columns: tuple[str, ...] = dataset.key
         with self._store(system).session() as session:
             for name, kind in kinds.items():
                 item = dataset.fields[name]
@@ -312,13 +329,15 @@ class Inspector:
                 only = In(name, values, folded=item.folded and item.type == "text")
                 asked = [Select(dataset.name, dataset.key, only=only)]
                 for _, batch in session.read(asked):
-                    at = [batch.columns.index(field) for field in dataset.key]
+                    columns = batch.columns
+                    at = [columns.index(field) for field in dataset.key]
                     keys = [tuple(row[i] for i in at) for row in batch.rows]
                     hidden = self._hidden(system, dataset.name, keys, [
-                        dict(zip(batch.columns, row, strict=True)) for row in batch.rows
+                        dict(zip(columns, row, strict=True)) for row in batch.rows
                     ])  # fmt: skip
-                    rows |= {k: None for k, hide in zip(keys, hidden, strict=True) if not hide}
-        return Rows(system, dataset.name, dataset.key, dataset.key, list(rows), self._salt)
+                    together = zip(keys, batch.rows, hidden, strict=True)
+                    rows |= {key: row for key, row, hide in together if not hide}
+        return Rows(system, dataset.name, dataset.key, columns, list(rows.values()), self._salt)
 
     def again(
         self, system: str, dataset: Dataset, known: returned.Known
@@ -366,17 +385,7 @@ class Inspector:
 
     def package(self, person: Rows) -> Packed:
         """What a package for one person says, named by all that her own row says; hashed."""
-        dataset = self._datamap.dataset(person.system, person.dataset)
-        kinds = {f.name: f.identifies for f in dataset.fields.values() if f.identifies}
-        people = [
-            [
-                one
-                for column, value in zip(person.columns, row, strict=True)
-                if (kind := kinds.get(column)) and value is not None and kind != "name"
-                if _is_one(one := Identifier(kind, str(value)))
-            ]
-            for row in person._rows
-        ]
+        people = self.says(person)
         known: set[bytes] = set()
         for place, keys in self._find(people).items():
             dataset = self._datamap.dataset(*place)

@@ -68,7 +68,8 @@ class Sealing:
 
     `gone` are not in the table any more, `sealed` have a copy that can be opened, `readable`
     still say something of the person in the company's table, `in_place` of these because the map
-    wants them there, `shown` came out by the door that serves purposes.
+    wants them there, `shown` came out by the door that serves purposes. `unasked`: the store
+    could not be asked, and why.
     """
 
     system: str
@@ -80,6 +81,7 @@ class Sealing:
     in_place: int = 0
     shown: int = 0
     problem: str | None = None
+    unasked: StoreError | None = None
 
 
 def look(
@@ -102,7 +104,7 @@ def look(
             rows = read(stores, place, table)
             shown = sum(1 for _ in door(place, table))
         except StoreError as problem:
-            yield Sealing(*place, rows=len(table), problem=problem.what)
+            yield Sealing(*place, rows=len(table), unasked=problem)
             continue
         of = {locator.key_mac(*place, [row[k] for k in dataset.key]): row for row in rows.values()}
         copies = locator.isolated.known(place, list(of))

@@ -65,6 +65,14 @@ def locate(
     found.values = look.values
     # Kept's own tables are entered by the number of a known person, never by an identifier.
     found.warnings = look.told({SYSTEM.name})
+    for system in found.selects:
+        try:
+            told = [f"`{system}`: {words}" for words in stores[system].unsearched()]
+        except StoreError as problem:
+            found.unreached[system] = str(problem)
+        else:
+            found.warnings += tuple(told)
+    found.selects = {s: list_ for s, list_ in found.selects.items() if s not in found.unreached}
     return found
 
 

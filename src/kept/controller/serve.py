@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kept.errors import StoreError, UsageError
 from kept.ledger.entry import Entry, name
+from kept.records.recipient import Recipients
 from kept.stores.base import Store
-from kept.stores.tasks import Answered, Served, Task
+from kept.stores.recipients import NAME, Reach
+from kept.stores.tasks import Answered, Notice, Served, Task, task_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +23,47 @@ class Delivery:
     problems: tuple[tuple[str, str], ...]
 
 
-def _served(stores: Mapping[str, Store]) -> Iterator[Served]:
-    return (store for store in stores.values() if isinstance(store, Served))
+def served(stores: Mapping[str, Store], reach: Reach) -> list[Served]:
+    """Whatever people serve: systems of the map, and recipients."""
+    systems = [store for store in stores.values() if isinstance(store, Served)]
+    return [*systems, *reach.all()]
 
 
-def tasks(stores: Mapping[str, Store]) -> list[Task]:
-    """The tasks of all systems that people serve."""
-    return [task for store in _served(stores) for task in store.tasks()]
+def tasks(all_: Iterable[Served]) -> list[Task]:
+    """The tasks of all that people serve."""
+    return [task for one in all_ for task in one.tasks()]
 
 
-def deliver(stores: Mapping[str, Store], now: dt.datetime) -> Delivery:
-    """Send what waits in every system; one that fails does not hold up the others."""
+def deliver(all_: Iterable[Served], now: dt.datetime) -> Delivery:
+    """Send what waits everywhere; one that fails does not hold up the others."""
     sent: list[Task] = []
     problems = []
-    for store in _served(stores):
+    for one in all_:
         try:
-            sent += store.deliver(now)
+            sent += one.deliver(now)
         except StoreError as problem:
-            problems.append((store.system, str(problem)))
+            problems.append((one.system, str(problem)))
     return Delivery(tuple(sent), tuple(problems))
 
 
-def answer(stores: Mapping[str, Store], id_: str, answer: Answered) -> Task:
+def write_down(recipients: Recipients, reach: Reach) -> None:
+    """Make a task of each notice that is recorded and has none."""
+    for noted, message in recipients.unwritten():
+        mailbox, notice = reach.mailbox(noted.recipient), Notice(noted.notice)
+        if mailbox.folder.of(noted.case, noted.recipient, notice) is None:
+            id_ = task_id(noted.case, noted.recipient, notice)
+            mailbox.folder.put(
+                Task(id_, noted.case, NAME, noted.recipient, notice, message.people,
+                     message.given_for)
+            )  # fmt: skip
+        recipients.written(noted)
+
+
+def answer(all_: Iterable[Served], id_: str, answer: Answered) -> Task:
     """Record an answer where the task is."""
-    for store in _served(stores):
-        if any(task.id == id_ for task in store.tasks()):
-            return store.answer(id_, answer)
+    for one in all_:
+        if any(task.id == id_ for task in one.tasks()):
+            return one.answer(id_, answer)
     raise UsageError("there is no such task", fix="see `kept task list`")
 
 

@@ -14,14 +14,14 @@ class Outcome(StrEnum):
     """What a run of a control came to."""
 
     PASS = "pass"  # noqa: S105 — a word, not a password; looked at something, found nothing amiss
-    FAIL = "fail"  # at least one finding
+    FAIL = "fail"  # at least one fault was found
     VACUOUS = "vacuous"  # looked at nothing; never shown as kept
-    ERROR = "error"  # could not be run; never shown as kept
+    ERROR = "error"  # could not be run, or not everywhere; never shown as kept
     EXPIRED = "expired"  # rests on a document or a person's word whose time is over
 
 
 #: The worst outcome of several decides for a clause.
-_WORST = (Outcome.ERROR, Outcome.FAIL, Outcome.EXPIRED, Outcome.VACUOUS, Outcome.PASS)
+_WORST = (Outcome.FAIL, Outcome.ERROR, Outcome.EXPIRED, Outcome.VACUOUS, Outcome.PASS)
 
 
 @dataclass(frozen=True, slots=True)

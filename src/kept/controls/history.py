@@ -28,7 +28,11 @@ def document(e: Evidence) -> dict[str, Any]:
         "places": e.places,
         "asked": e.asked,
         "known": e.known,
-        "findings": [{"where": f.where, "words": f.words, "fix": f.fix} for f in e.findings],
+        "findings": [
+            {"where": f.where, "words": f.words, "fix": f.fix}
+            | ({"unasked": True} if f.unasked else {})
+            for f in e.findings
+        ],
     }
 
 
@@ -48,7 +52,10 @@ def evidence(entry: int, doc: dict[str, Any]) -> Evidence:
         places=doc["places"],
         asked=doc["asked"],
         known=doc["known"],
-        findings=tuple(Finding(f["where"], f["words"], f["fix"]) for f in doc["findings"]),
+        findings=tuple(
+            Finding(f["where"], f["words"], f["fix"], f.get("unasked", False))
+            for f in doc["findings"]
+        ),
         entry=entry,
     )
 

@@ -6,7 +6,9 @@
         yield Finding("customers.invoice", "3 rows are past their time")
 
 Laws: a control that looked at nothing is `vacuous`, never a pass; it computes its answer by
-another road than the duty it watches; its findings hold no personal data.
+another road than the duty it watches; its findings hold no personal data. A store that cannot be
+asked is `unasked(where, problem)`: found nothing else amiss, the run is an `error`, never a pass
+and no broken promise.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TypeAlias
 
 from kept import __version__
 from kept.controller import Controller
-from kept.errors import UsageError
+from kept.errors import StoreError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,21 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing amiss, in words without personal data, and how to mend it."""
+    """One thing amiss, in words without personal data, and how to mend it.
+
+    `unasked`: no fault, but a place that could not be looked at; so no promise is known broken.
+    """
 
     where: str
     words: str
     fix: str = ""
+    unasked: bool = False
+
+
+def unasked(where: str, problem: StoreError) -> Finding:
+    """What a control says of a store that it could not ask."""
+    words = f"it could not be asked: {problem.what}"
+    return Finding(where, words, problem.fix or "run it again once this is mended", unasked=True)
 
 
 Check: TypeAlias = Callable[[Controller, dt.datetime], Iterator[Looked | Finding]]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome, worst
 from kept.controls.history import document
-from kept.controls.registry import Control, Finding, Looked
-from kept.errors import KeptError, Tampered, UsageError
+from kept.controls.registry import Control, Finding, Looked, unasked
+from kept.errors import KeptError, StoreError, Tampered, UsageError
 from kept.ledger.entry import Entry, name
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Clause
@@ -138,7 +138,7 @@ def _run_one(controller: Controller, one: Control, now: dt.datetime) -> Evidence
     looked, places, systems = 0, set(), set()
     findings: list[Finding] = []
     more = 0
-    error = False
+    fault = error = False
     try:
         for item in one.check(controller, now):
             if isinstance(item, Looked):
@@ -146,10 +146,14 @@ def _run_one(controller: Controller, one: Control, now: dt.datetime) -> Evidence
                 places.add(item.where)
                 if item.system:
                     systems.add(item.system)
-            elif len(findings) < MOST_FINDINGS:
+                continue
+            fault |= not item.unasked
+            if len(findings) < MOST_FINDINGS:
                 findings.append(item)
             else:
                 more += 1
+    except StoreError as problem:
+        findings.append(unasked(one.name, problem))
     except KeptError as problem:
         error = True
         findings.append(Finding(one.name, str(problem), "run it again once this is mended"))
@@ -158,10 +162,10 @@ def _run_one(controller: Controller, one: Control, now: dt.datetime) -> Evidence
         findings.append(Finding(one.name, f"the control broke off: {type(problem).__name__}"))
     if more:
         findings.append(Finding(one.name, f"and {more} more findings of this kind"))
-    if error:
-        outcome = Outcome.ERROR
-    elif findings:
+    if fault:  # what is known to be broken is no better for what could not be looked at
         outcome = Outcome.FAIL
+    elif error or findings:
+        outcome = Outcome.ERROR
     else:
         outcome = Outcome.PASS if looked else Outcome.VACUOUS
     bundle = controller.bundle

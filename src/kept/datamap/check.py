@@ -97,6 +97,26 @@ def unused(system: System) -> list[Dataset]:
     ]
 
 
+def unsaid(dataset: Dataset) -> list[str]:
+    """Fields of people's rows of which nobody can say whether they are hers to take along.
+
+    They have no category, and neither they nor their dataset say where they come from
+    (`origin`). What names or ties rows goes along by itself.
+    """
+    ties = [link for link in dataset.links if link.kind is not Owner.ACCESSED]
+    if dataset.on_erase is OnErase.NEVER or not (dataset.personal or ties):
+        return []
+    tied = {*dataset.key, *(name for link in dataset.links for name in link.fields)}
+    return [
+        item.name
+        for item in dataset.fields.values()
+        if item.category is None
+        and item.name not in tied
+        and item.others is None
+        and dataset.said(item) is None
+    ]
+
+
 def heirs(system: System, dataset: Dataset) -> tuple[Link, ...]:
     """Links along which a hold travels down to `dataset`.
 
@@ -219,8 +239,8 @@ def _may_stay(system: System, dataset: Dataset, there: Mapping[str, Dataset]) ->
 
 
 def realised(system: System, real: Iterable[Dataset]) -> System:
-    """The mapped system with what only the store knows: which fields may not be null, and
-    whether the key names one row.
+    """The mapped system with what only the store knows: which fields may not be null, whether
+    the key names one row, and which columns the map does not name.
 
     Plans made from it know before anything is tried where a null cannot be written, and where
     a row of somebody else could go with hers.
@@ -238,9 +258,11 @@ def realised(system: System, real: Iterable[Dataset]) -> System:
                     loose=seen.loose,
                 )  # fmt: skip
         unique = met is None or (bool(met.key) and set(met.key) <= set(dataset.key))
+        unmapped = tuple(n for n in met.fields if n not in dataset.fields) if met else ()
         datasets[name] = replace(
-            dataset, fields=fields, unique=unique, readonly=met is not None and met.readonly
-        )
+            dataset, fields=fields, unique=unique, readonly=met is not None and met.readonly,
+            unmapped=unmapped,
+        )  # fmt: skip
     return replace(system, datasets=datasets)
 
 

@@ -27,7 +27,7 @@ from kept.model.generalise import method
 from kept.model.plan import Mode
 from kept.model.values import Type
 from kept.terms.identifiers import KINDS
-from kept.terms.origins import ORIGINS
+from kept.terms.origins import ORIGINS, Origin
 
 __all__ = ["Problem", "check", "compare", "load", "read"]
 
@@ -38,8 +38,8 @@ _NULL: Final = {"", "~", "null"}
 _TYPES: Final = get_args(Type)
 _SYSTEM: Final = ("system", "title", "country", "datasets")
 _DATASET: Final = (
-    "key", "title", "retention", "clock", "activities", "erase", "stays", "k", "fields", "links",
-    "copy_of",
+    "key", "title", "retention", "clock", "activities", "erase", "stays", "k", "origin", "fields",
+    "links", "copy_of",
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
@@ -212,6 +212,7 @@ class _Reader:
             line,
             stays=Stays(stays) if stays else None,
             k=self._number(keys.get("k"), "k"),
+            origin=self._origin(keys.get("origin")),
             copy_of=copies.place(self._text(keys.get("copy_of"), "copy_of")),
         )
         for at, names in (("key", dataset.key), ("clock", (dataset.clock,) * bool(dataset.clock))):
@@ -325,7 +326,6 @@ class _Reader:
                     f"{dataset}: `{name}` can name a person, but has no category",
                     "add its `category:`; otherwise no erasure would empty it",
                 )
-        origin = self._choice(keys.get("origin"), "origin", ORIGINS)
         return Field(
             name,
             self._type(keys["type"]) if "type" in keys else "text",
@@ -337,12 +337,16 @@ class _Reader:
             self._text(keys.get("overwrite"), "overwrite", empty=True),
             free_text,
             self._choice(keys.get("stamp"), "stamp", ("basis",)),
-            origin=next((o for o in ORIGINS if o == origin), None),
+            origin=self._origin(keys.get("origin")),
             secret=self._flag(keys["secret"], "secret", False) if "secret" in keys else None,
             anonymise=self._method(keys.get("anonymise")),
             mentions=mentions,
             others=self._choice(keys.get("others"), "others", _OTHERS),
         )
+
+    def _origin(self, node: yaml.Node | None) -> Origin | None:
+        word = self._choice(node, "origin", ORIGINS)
+        return next((o for o in ORIGINS if o == word), None)
 
     def _method(self, node: yaml.Node | None) -> str | None:
         how = self._text(node, "anonymise")

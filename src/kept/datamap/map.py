@@ -13,7 +13,8 @@ from enum import StrEnum
 from kept.model.plan import Mode
 from kept.model.safety import Declared
 from kept.model.values import Type
-from kept.terms.origins import Origin
+from kept.terms.origins import Origin, origin_of
+from kept.terms.vocabulary import Vocabulary
 
 
 class Owner(StrEnum):
@@ -55,11 +56,11 @@ class Field:
     was collected stands here. Only a store knows, no map says: `computed`, from which fields the
     engine itself makes the value (None: it does not); `loose`, that the engine takes unlike
     texts for equal. `origin`: whether she gave it, it was observed, or made of other data
-    (terms.origins); None: its category says. `secret`: what proves who somebody is (a hash of a
-    password, a token); it goes with an erasure and is handed out to nobody; None: the map does
-    not say. `others`: it names
-    somebody else, a member of `staff` or another `person`, and answers say only that; `no`: it
-    names nobody else although it may look so (datamap.others).
+    (terms.origins); None: its category or its dataset says (`Dataset.whence`). `secret`: what
+    proves who somebody is (a hash of a password, a token); it goes with an erasure and is handed
+    out to nobody; None: the map does not say. `others`: it names somebody else, a member of
+    `staff` or another `person`, and answers say only that; `no`: it names nobody else although it
+    may look so (datamap.others).
     """
 
     name: str
@@ -97,12 +98,15 @@ class Dataset:
     """A table, collection or folder of files.
 
     `key` identifies one row; `unique` False: the store was seen not to promise that;
-    `readonly`: it was seen to be a view, whose rows cannot be changed through it.
+    `readonly`: it was seen to be a view, whose rows cannot be changed through it; `unmapped`:
+    columns that were seen there and that the map does not name.
     `retention` names a class of the bundle's retention.yml,
     `clock` the field from which that class counts, `activities` the activities it serves.
     `k`: how many people have to be alike where rows are made anonymous.
     `stays` None: the map does not say, and rows that must stay do so in place.
     `copy_of` (system, dataset): its rows are those of that dataset, under the same keys.
+    `origin`: where the fields come from of which neither they nor their category say it
+    (`whence`).
     """
 
     name: str
@@ -117,9 +121,28 @@ class Dataset:
     line: int = 0
     unique: bool = True
     readonly: bool = False
+    unmapped: tuple[str, ...] = ()
     stays: Stays | None = None
     k: int | None = None
+    origin: Origin | None = None
     copy_of: tuple[str, str] | None = None
+
+    def said(self, item: Field) -> Origin | None:
+        """Where a field comes from, as the map itself says; None: its category may know.
+
+        On which basis a row rests is the organisation's own note. The dataset speaks only for
+        fields without a category.
+        """
+        own: Origin | None = "own" if item.stamp else None
+        return item.origin or own or (self.origin if item.category is None else None)
+
+    def whence(self, item: Field, words: Vocabulary) -> Origin | None:
+        """Where a field comes from: its own word, else its category's, else its dataset's.
+
+        The dataset's also counts for a category that does not know (one of the bundle's own).
+        None: nobody said, so nobody can say that it is hers to take along.
+        """
+        return self.said(item) or origin_of(words, item.category, None) or self.origin
 
     @property
     def secrets(self) -> tuple[str, ...]:

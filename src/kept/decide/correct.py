@@ -43,7 +43,7 @@ def copies(dataset: Dataset, source: Field, beside: Sequence[Field]) -> list[Fie
     return [
         f
         for f in dataset.fields.values()
-        if f.origin != "derived"
+        if dataset.said(f) != "derived"
         and f.computed is None
         and (
             f.category == source.category

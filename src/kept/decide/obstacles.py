@@ -48,6 +48,22 @@ def amiss(dataset: Dataset, steps: Iterable[Step], abilities: Abilities) -> Iter
     yield from _unnamed(dataset, steps, abilities)
 
 
+def unmapped(system: str, dataset: Dataset) -> Iterator[Obstacle]:
+    """Columns of rows that stay without the person, of which nobody said what they hold: what
+    stands there would stay readable.
+    """
+    if dataset.unmapped:
+        names = ", ".join(f"`{system}.{dataset.name}.{name}`" for name in dataset.unmapped)
+        yield Obstacle(
+            dataset.name,
+            "other",
+            f"rows of it stay without the person, and no map names {names}: what stands there"
+            " would stay too; map it first",
+            f"name it in the map under `fields:` of `{dataset.name}`, with its category, or with"
+            " its type alone where it is not personal",
+        )
+
+
 def unsearched(dataset: str) -> Obstacle:
     """The map wants people found in texts that nobody can search."""
     return Obstacle(

@@ -22,7 +22,7 @@ from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Stays, Syst
 from kept.datamap.overwrite import stuck, written
 from kept.datamap.reach import Place
 from kept.decide.due import Held, strength
-from kept.decide.obstacles import EMPTYING, amiss, loose
+from kept.decide.obstacles import EMPTYING, amiss, loose, unmapped
 from kept.decide.ties import Key, Row, Ties, norm, references, wanted
 from kept.errors import UsageError
 from kept.model.abilities import Abilities
@@ -243,7 +243,9 @@ def _steps(
     if not whole and not emptied:
         table = rows.table(rows.keys)
         made = [Step(0, system.name, dataset.name, end, table, assign=bare)]
-        return made, _bare(dataset) if bare else []
+        if end is Action.DELETE:
+            return made, []
+        return made, [*unmapped(system.name, dataset), *_bare(dataset)]
     retained: dict[Reason, list[Key]] = {}
     for key, why in whole.items():
         retained.setdefault(why, []).append(key)
@@ -278,9 +280,11 @@ def _steps(
     made += [step(Action.OVERWRITE, keys, shown) for shown, keys in overwritten.items()]
     made += [step(end, gone)] if gone else []
     made.sort(key=lambda s: (_ORDER.index(s.action), _when(s.reason)))
-    wrong = []
+    wrong: list[Obstacle] = []
+    if emptied or sealing or (gone and end is Action.ANONYMISE):
+        wrong += unmapped(system.name, dataset)
     if emptied or sealing:
-        wrong = [Obstacle(dataset.name, *one) for one in stuck(system, dataset)]
+        wrong += [Obstacle(dataset.name, *one) for one in stuck(system, dataset)]
     return made, [*wrong, *(_bare(dataset) if bare and gone else [])]
 
 

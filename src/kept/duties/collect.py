@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from kept.controller import Controller
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
+from kept.errors import StoreError
 from kept.model.predicate import In, IsNull, Not
 from kept.policy.render import render
 from kept.terms import regimes
@@ -36,9 +37,14 @@ def basis_is_stamped(controller: Controller, now: dt.datetime) -> Iterator[Looke
                 if a in controller.bundle.activities
             ]
             allowed = tuple(sorted({b for a in activities for b in a.bases.values()}))
-            rows = inspector.count(system, dataset)
-            without = inspector.count(system, dataset, IsNull(stamp.name))
-            known = inspector.count(system, dataset, In(stamp.name, allowed)) if allowed else 0
+            try:
+                rows = inspector.count(system, dataset)
+                without = inspector.count(system, dataset, IsNull(stamp.name))
+                known = inspector.count(system, dataset, In(stamp.name, allowed)) if allowed else 0
+                undated = inspector.count(system, dataset, Not(Not(IsNull(dataset.key[0]))))
+            except StoreError as problem:
+                yield unasked(where, problem)
+                continue
             yield Looked(rows, where, system)
             if without:
                 yield Finding(where, f"{without} rows carry no legal basis")
@@ -47,7 +53,6 @@ def basis_is_stamped(controller: Controller, now: dt.datetime) -> Iterator[Looke
                     where,
                     f"{rows - without - known} rows carry a basis that none of its activities has",
                 )
-            undated = inspector.count(system, dataset, Not(Not(IsNull(dataset.key[0]))))
             if undated:
                 yield Finding(where, f"{undated} rows have no key")
 

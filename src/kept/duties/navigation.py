@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kept.controller import Controller
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import Dataset, Field, OnErase
 from kept.errors import IdentifierError, NotAble, StoreError
 from kept.records.declared import SYSTEM
@@ -62,7 +62,7 @@ def traces_are_personal(controller: Controller, now: dt.datetime) -> Iterator[Lo
         try:
             reality = inspector.reality(system)
         except StoreError as problem:
-            yield Finding(system, f"it could not be asked: {problem.what}", problem.fix or "")
+            yield unasked(system, problem)
             continue
         for there in reality:
             known = mapped.get(there.name)
@@ -74,7 +74,7 @@ def traces_are_personal(controller: Controller, now: dt.datetime) -> Iterator[Lo
             except NotAble:
                 held = {}  # a service that lists no rows shows only how things are called
             except StoreError as problem:
-                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                yield unasked(where, problem)
                 continue
             traces = 0
             for name, real in there.fields.items():

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import html.parser
-import http.client
 import re
-import urllib.parse
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterator
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
@@ -17,10 +13,6 @@ from kept.ledger.entry import Entry, moment, name
 from kept.policy import clauses, render, versions
 from kept.policy.problem import Problem
 from kept.records.version import Version, Versions, archived
-
-_PAGE: Final = "/privacy"
-#: The name under which the page says whose it is and which text it shows.
-MARK: Final = "kept"
 
 
 def publish(controller: Controller, now: dt.datetime, control_names: set[str]) -> Version:
@@ -71,14 +63,6 @@ def problems(controller: Controller, control_names: set[str]) -> list[Problem]:
     """What `kept policy check` finds, the published version taken into account."""
     newest = Versions(controller.database).newest(controller.bundle.id)
     return clauses.check(controller.bundle, control_names, newest.published if newest else None)
-
-
-def marks(controller: Controller) -> tuple[str, str]:
-    """What only a page of this deployment can carry, and what only one with today's text can."""
-    text = controller.bundle.text_digest
-    return controller.vault.mac("page", b"").hex(), controller.vault.mac(
-        "page", text.encode()
-    ).hex()
 
 
 @control("publication.version-is-dated")
@@ -208,92 +192,3 @@ def terms_are_defined(controller: Controller, now: dt.datetime) -> Iterator[Look
     for term_used in sorted({u for u in used if u not in known}):
         yield Finding("text.md", f"the term `{term_used}` is used and not defined")
     yield Looked(len(bundle.glossary) + len(used), "terms")
-
-
-class _Page(html.parser.HTMLParser):
-    """What a browser would fetch, run or show as headings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fetches: list[str] = []
-        self.scripts = 0
-        self.marks: tuple[str, ...] = ()
-        self.ids: list[str] = []
-        self.words: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        """Note the words, without the blanks between them."""
-        self.words += data.split()
-
-    def holds(self, pieces: Iterable[str]) -> bool:
-        """Whether all of the pieces stand there, one after the other."""
-        text, at = "".join(self.words), 0
-        for piece in ("".join(p.split()) for p in pieces):
-            found = text.find(piece, at)
-            if found < 0:
-                return False
-            at = found + len(piece)
-        return True
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what the tag would fetch."""
-        values = dict(attrs)
-        if values.get("id"):
-            self.ids.append(str(values["id"]))
-        if tag == "meta" and values.get("name") == MARK:
-            self.marks = tuple(str(values.get("content")).split())
-        if tag == "script":
-            self.scripts += 1
-        source = values.get("src") or values.get("data") or values.get("srcset")
-        if tag == "link" and values.get("href"):
-            source = values["href"]
-        if source:
-            self.fetches.append(source)
-
-
-@control("publication.policy-page-is-clean")
-def policy_page_is_clean(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
-    """The policy page shows every section in order, sets no cookie, asks no other host.
-
-    Where another program answers in the place of this deployment, nothing was looked at.
-    """
-    if controller.site_url is None:
-        return
-    base = urllib.parse.urlsplit(controller.site_url)
-    try:
-        kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
-        connection = kind(base.hostname or "", base.port, timeout=10)
-        connection.request("GET", _PAGE, headers={"Accept": "text/html"})
-        response = connection.getresponse()
-        body = response.read().decode("utf-8", "replace")
-    except OSError:
-        return  # nothing is served now: nothing was looked at
-    page = _Page()
-    page.feed(body)
-    ours, text = marks(controller)
-    if page.marks[:1] != (ours,):
-        return  # whoever answers there, it is no page of ours
-    yield Looked(1, _PAGE)
-    if response.status != 200:
-        yield Finding(_PAGE, f"the page answers {response.status}")
-        return
-    if page.marks != (ours, text):
-        yield Finding(
-            _PAGE, "the page shows another text than the bundle holds", "restart the server"
-        )
-    if response.headers.get_all("Set-Cookie"):
-        yield Finding(_PAGE, "the page sets a cookie")
-    for source in page.fetches:
-        host = urllib.parse.urlsplit(urllib.parse.urljoin(controller.site_url, source)).netloc
-        if host != base.netloc:
-            yield Finding(_PAGE, "the page asks another host for something")
-    if page.scripts:
-        yield Finding(_PAGE, "the page runs a script")
-    wanted = [s.id for s in controller.bundle.sections]
-    shown = [i for i in page.ids if i in set(wanted)]
-    yield Looked(len(shown), f"{_PAGE} sections")
-    if shown != wanted:
-        yield Finding(_PAGE, "sections are missing or out of order")
-    units = [u for s in render.render(controller.bundle) for u in s.units if u.kind != "title"]
-    if not page.holds(segment.words for unit in units for segment in unit.segments):
-        yield Finding(_PAGE, "the page does not show the words of the text")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from kept.controller import Controller, Place
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import Dataset, Field, OnErase, Stays
 from kept.errors import StoreError
 from kept.model.plan import Mode
@@ -67,7 +67,7 @@ def copies_keep_the_rules(controller: Controller, now: dt.datetime) -> Iterator[
             mine = inspector.prints(place[0], copy, fields)
             theirs = inspector.prints(copy.copy_of[0], source, fields)
         except StoreError as problem:
-            yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+            yield unasked(where, problem)
             continue
         gone = sum(key not in theirs for key in mine)
         other = sum(key in theirs and theirs[key] != said for key, said in mine.items())

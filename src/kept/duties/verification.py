@@ -16,7 +16,7 @@ import yaml
 
 from kept.controller import Controller
 from kept.controls.history import latest
-from kept.controls.registry import Finding, Looked, control, registered
+from kept.controls.registry import Finding, Looked, control, registered, unasked
 from kept.decide.use import use
 from kept.errors import StoreError, Tampered
 from kept.model.decision import Ask, Facts
@@ -119,7 +119,7 @@ def every_column_is_labelled(
         try:
             reality = inspector.reality(system)
         except StoreError as problem:
-            yield Finding(system, f"it could not be asked: {problem.what}", problem.fix or "")
+            yield unasked(system, problem)
             continue
         columns = 0
         there = {}
@@ -164,7 +164,11 @@ def every_clause_has_a_trail(
         for name in clause.controls:
             if name not in known:
                 yield Finding(clause.id, f"its control `{name}` does not exist")
-            elif name in newest and newest[name].findings and newest[name].outcome == "error":
+            elif (
+                name in newest
+                and newest[name].outcome == "error"
+                and not all(f.unasked for f in newest[name].findings)
+            ):
                 yield Finding(clause.id, f"the evidence of `{name}` was altered or broke off")
             elif name not in newest and name not in running and newest:
                 yield Finding(clause.id, f"its control `{name}` never ran", "run `kept prove`")

@@ -125,7 +125,8 @@ _TABLE: Final = (
           " policy?:name version?:name map?:sha256 evidence?:sha256 error?:name"),
     _kind(4, "attestation.given", "clause:clause document:sha256 signer?:name expires?:date"),
     _kind(10, "case.opened",
-          "case:name right:name people?:count verified?:name override?:sha256 due?:date"),
+          "case:name right:name people?:count verified?:name override?:sha256 due?:date"
+          " ground?:name"),
     _kind(11, "case.moved", "case:name state:name reason?:sha256"),
     _kind(12, "case.closed",
           "case:name right:name complete:flag receipt?:sha256 package?:sha256 steps?:count"
@@ -180,6 +181,8 @@ _TABLE: Final = (
     _kind(50, "residue.looked",
           "system:name layer:name state:name looked:count found:count until?:date"),
     _kind(51, "store.scrubbed", "system:name full:flag done:flag"),
+    _kind(52, "recipient.noted", "case:name right:name recipients:names"),
+    _kind(53, "case.struck", "case:name cases?:count"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

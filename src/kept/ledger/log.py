@@ -2,15 +2,15 @@
 
 One writer at a time (an advisory lock until its transaction ends), and the head is replaced
 by compare-and-swap, so that two processes, or a stale copy of one, cannot give an index away
-twice. Appending costs one COPY and one statement per batch: the right edge of the tree is kept,
-nothing is read back. Only what is committed is ever signed.
+twice. Appending costs one COPY and one statement per batch, or one statement for few entries:
+the right edge of the tree is kept, nothing is read back. Only what is committed is ever signed.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from kept.database import Connection
 from kept.errors import LedgerError, Tampered
 from kept.ledger import audit, proof
 from kept.ledger.audit import Exported, Report
-from kept.ledger.entry import KINDS, Entry, decode, encode
+from kept.ledger.entry import KINDS, Entry, Kind, decode, encode
 from kept.ledger.proof import HASH, WIDTH, Checkpoint, Edge, Signer, VerifierKey, leaf_hash
 from kept.ledger.tiles import (
     Connects,
@@ -55,8 +55,12 @@ _SWAP: Final = (
     "UPDATE ledger_head SET size = %b, root = %b, edge = %b WHERE size = %b AND root = %b"
 )
 _TILES: Final = (
-    "WITH tiles AS (INSERT INTO ledger_tile (level, index, root, hashes)"
+    "tiles AS (INSERT INTO ledger_tile (level, index, root, hashes)"
     " SELECT * FROM unnest(%b::smallint[], %b::bigint[], %b::bytea[], %b::bytea[])) "
+)
+_FEW: Final = (
+    "entries AS (INSERT INTO ledger_entry (index, kind, leaf)"
+    " SELECT * FROM unnest(%b::bigint[], %b::smallint[], %b::bytea[])) "
 )
 
 
@@ -149,6 +153,9 @@ class Ledger:
             state = self._last
             if state is None or state.edge.size != size or state.root != root:
                 state = _load(connection, size, root, edge)
+            if len(made) < _CHUNK:
+                self._last = _few(cursor, state, made)
+                return range(size, size + len(made))
             index, hashes = size, list[bytes]()
             with cursor.copy(_COPY) as copy:
                 # Chunk by chunk: the server stores one while we make the next.
@@ -196,42 +203,43 @@ class Ledger:
 
     def sizes(self) -> frozenset[int]:
         """How many entries each checkpoint is of, whether or not its signature holds."""
-        with self.database.connection() as connection:
+        with self.database.by_statement() as connection:
             rows = connection.execute("SELECT size FROM ledger_checkpoint").fetchall()
         return frozenset(int(row[0]) for row in rows)
 
     def newest(self) -> Checkpoint | None:
         """The newest checkpoint, its signatures verified; None before the first."""
-        with self.database.connection() as connection:
+        with self.database.by_statement() as connection:
             return newest_checkpoint(connection, self.key)
 
     # ---- read ------------------------------------------------------------------------------
 
     def size(self) -> int:
         """How many entries there are."""
-        with self.database.connection() as connection:
+        with self.database.by_statement() as connection:
             return read_head(connection)[0]
 
     def entries(
-        self, start: int = 0, stop: int | None = None, kind: str | None = None
+        self, start: int = 0, stop: int | None = None, kind: str | Sequence[str] | None = None
     ) -> Iterator[tuple[int, Entry]]:
-        """(index, entry) of [start, stop) in order, strictly decoded; of one kind if named.
+        """(index, entry) of [start, stop) in order, strictly decoded; of these kinds if named.
 
         Reads page by page and holds no transaction between pages. Tampered where stored bytes
         are not an entry, or of another kind than the one under which they are filed. That they
         are what was signed, and that none is filed elsewhere, `verify` tells.
         """
-        if kind is not None and kind not in KINDS:
+        kinds = (kind,) if isinstance(kind, str) else kind
+        if not set(kinds or ()) <= KINDS.keys():
             raise LedgerError("the ledger knows no such kind of entry")
         last, end = start - 1, 2**63 - 1 if stop is None else stop
         only, values = "", [last, end]
-        if kind is not None:
-            # The number is our own; spelt out so that the partial index can be chosen.
-            only = f" AND kind = {KINDS[kind].number}"
+        if kinds is not None:
+            # The numbers are our own; spelt out so that the partial index can be chosen.
+            only = f" AND kind IN ({', '.join(str(KINDS[one].number) for one in kinds)})"
         while True:
             values[0] = last
             with (
-                self.database.connection() as connection,
+                self.database.by_statement() as connection,
                 connection.cursor(row_factory=tuple_row, binary=True) as cursor,
             ):
                 page = cursor.execute(
@@ -333,13 +341,26 @@ def _grow(state: _State, hashes: bytes) -> tuple[_State, list[_Tile]]:
     return _State(edge, edge.root(), pending), tiles
 
 
-def _swap(cursor: Any, old: _State, new: _State, tiles: list[_Tile]) -> None:
-    """Store the full tiles and replace the head, if it still is the old one."""
+def _few(cursor: Any, state: _State, made: Sequence[tuple[Kind, bytes]]) -> _State:
+    """Append a few entries with one statement; the state after it."""
+    grown, tiles = _grow(state, b"".join(leaf_hash(leaf) for _, leaf in made))
+    kinds = [kind.number for kind, _ in made]
+    first = state.edge.size
+    rows = [list(range(first, first + len(made))), kinds, [leaf for _, leaf in made]]
+    _swap(cursor, state, grown, tiles, rows)
+    return grown
+
+
+def _swap(
+    cursor: Any, old: _State, new: _State, tiles: list[_Tile], rows: Sequence[object] = ()
+) -> None:
+    """Store the full tiles and replace the head, if it still is the old one; with the columns of
+    entries where `rows` gives them.
+    """
     swap = (new.edge.size, new.root, new.edge.pack(), old.edge.size, old.root)
-    if tiles:
-        cursor.execute(_TILES + _SWAP, (*map(list, zip(*tiles, strict=True)), *swap))
-    else:
-        cursor.execute(_SWAP, swap)
+    full = map(list, zip(*tiles, strict=True)) if tiles else ()
+    with_ = ", ".join([_FEW] * bool(rows) + [_TILES] * bool(tiles))
+    cursor.execute(f"WITH {with_}{_SWAP}" if with_ else _SWAP, (*rows, *full, *swap))
     if cursor.rowcount != 1:
         raise LedgerError(
             "the head of the ledger moved while it was appended to",

@@ -19,6 +19,9 @@ class Connects(Protocol):
     def connection(self) -> AbstractContextManager[Connection]:
         """A connection, committed at the end, rolled back on any error."""
 
+    def by_statement(self) -> AbstractContextManager[Connection]:
+        """A connection on which every statement stands by itself."""
+
 
 class Tiles:
     """The hashes of a tree of `size` as the database holds them, fetched tile by tile."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import math
 import uuid
 from typing import Final, Literal, TypeAlias
 
@@ -40,6 +41,7 @@ Type = Literal[
 ]  # fmt: skip
 
 _UPPER: Final = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+_PLACES: Final = 1000  # before or behind the point of a number that is written out
 _BLANKS: Final = " \t\r\n\f\v"
 
 
@@ -48,20 +50,25 @@ def fold(text: str) -> str:
     return text.strip(_BLANKS).translate(_UPPER)
 
 
+def sizable(number: float | decimal.Decimal) -> bool:
+    """Whether a number is finite and can be written out: 1e1000000 would take minutes."""
+    if isinstance(number, decimal.Decimal):
+        return number.is_finite() and (not number or abs(number.adjusted()) <= _PLACES)
+    return math.isfinite(number)
+
+
 def normal(value: Value) -> Value:
     """The form in which equal keys of different types and engines are equal.
 
-    Numbers without a fraction become int, UUIDs lower-case text, text that is a plain
-    decimal integer (no sign but "-", no leading zero) int; everything else stays.
+    Numbers without a fraction (up to 1000 digits) become int, UUIDs lower-case text, text that
+    is a plain decimal integer (no sign but "-", no leading zero) int; everything else stays.
     """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         return value
     if isinstance(value, (float, decimal.Decimal)):
-        whole = (
-            value == value and value not in (float("inf"), float("-inf")) and value == int(value)
-        )
+        whole = sizable(value) and value == int(value)
         return int(value) if whole else value
     if isinstance(value, uuid.UUID):
         return str(value)
@@ -80,7 +87,7 @@ def forms(value: Value, to: Type) -> tuple[Value, ...]:
     found = [coerce(value, to)]
     if to == "text" and isinstance(value, (decimal.Decimal, float)):
         number = decimal.Decimal(str(value))
-        if number.is_finite():
+        if sizable(number):
             found.append(format(number.normalize(), "f"))
     return tuple(dict.fromkeys(v for v in found if v is not None))
 
@@ -103,9 +110,12 @@ def coerce(value: Value, to: Type) -> Value:
             if isinstance(value, bool):
                 return None
             number = decimal.Decimal(str(value))
-            if not number.is_finite():
+            if not sizable(number):
                 return None
-            return number if to == "decimal" else float(number)
+            if to == "decimal":
+                return number
+            real = float(number)
+            return real if math.isfinite(real) else None
         if to == "uuid":
             return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
         if to == "boolean":

@@ -84,7 +84,7 @@ class Actors:
 
     def named(self, actor: int) -> Actor:
         """The actor of that number. KeyError where there is none."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             row = c.execute("SELECT name, role FROM actor WHERE actor = %s", (actor,)).fetchone()
         if row is None:
             raise KeyError(actor)

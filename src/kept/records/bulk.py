@@ -189,7 +189,7 @@ class Bulks:
 
     def find(self, id_: str) -> Run | None:
         """The run of that id; None where there is none."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             row = c.execute(f"{_RUN} WHERE b.id = %s", (id_,)).fetchone()
             return None if row is None else self._read(c, row)
 
@@ -202,13 +202,13 @@ class Bulks:
 
     def all(self) -> list[Run]:
         """All runs, oldest first."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(f"{_RUN} ORDER BY b.bulk").fetchall()
             return [self._read(c, row) for row in rows]
 
     def tally(self, run: Run) -> dict[Ended, int]:
         """How many people stand how; only what is met."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT outcome, count(*) FROM bulk_person WHERE bulk = %s GROUP BY 1",
                 (run.number,),
@@ -218,7 +218,7 @@ class Bulks:
 
     def summed(self, run: Run) -> Counts:
         """The rows of all its people together."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             row = c.execute(
                 "SELECT coalesce(sum(found), 0)::bigint, coalesce(sum(changed), 0)::bigint,"
                 " coalesce(sum(retained), 0)::bigint, coalesce(sum(isolated), 0)::bigint"
@@ -242,7 +242,7 @@ class Bulks:
 
     def cases(self, run: Run, outcomes: Sequence[Ended] = AGAIN) -> list[str]:
         """The cases in which somebody stands so, in the order of the list."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT r.id FROM rights_case r JOIN (SELECT number, min(line) AS first"
                 " FROM bulk_person WHERE bulk = %s AND outcome = ANY(%s) GROUP BY number) p"
@@ -369,7 +369,7 @@ class Bulks:
 
     def pausing(self, run: Run) -> bool:
         """Whether somebody asked for a pause."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             row = c.execute("SELECT state FROM bulk WHERE bulk = %s", (run.number,)).fetchone()
         return row == (RunState.PAUSING,)
 

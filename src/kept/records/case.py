@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -40,7 +41,7 @@ from kept.records.case_steps import Steps, add_steps
 from kept.records.ids import new_id
 from kept.records.subject import Subjects
 from kept.terms.identifiers import Identifier
-from kept.terms.rights import RIGHTS
+from kept.terms.rights import ERASURE_GROUNDS, RIGHTS
 
 __all__ = [
     "DATASETS", "Case", "Cases", "Event", "State", "StepRecord", "StepState", "Words", "case_mac",
@@ -54,6 +55,10 @@ _SAME: Final = "same-person"
 _COVERED: Final = "covered"
 #: Seconds for which a second process waits for a case that is being carried out.
 _PATIENCE: Final = 5
+#: Sets that patience for the statement that it begins.
+_PATIENT: Final = (
+    f"WITH w AS MATERIALIZED (SELECT set_config('lock_timeout', '{_PATIENCE}s', true)) "
+)
 #: The lock that everybody who writes rows of people shares ("kepe" in ASCII).
 _EVERYBODY: Final = 0x6B657065
 #: What sealed data begins with; words of cases from before they were sealed begin otherwise.
@@ -63,7 +68,7 @@ _SEAL: Final = b"\x01"
 _COLUMNS: Final = (
     'r.id, r.number, r."right", r.state, a.actor, a.name, a.role, r.override IS NOT NULL,'
     " r.evidence IS NOT NULL,"
-    " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete,"
+    " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete, r.ground,"
     " (SELECT json_agg(json_build_array(p.person, p.subject)) FROM case_subject p"
     " WHERE p.number = r.number)"
 )
@@ -111,7 +116,8 @@ class Cases(Steps):
             )
         id_ = new_id(now)
         state = State.IDENTIFIED if evidence else State.RECEIVED
-        with self._database.within(connection) as c:
+        with self._database.within(connection) as c, c.pipeline():
+            known = self._subjects.find_many(people, connection=c)
             row = c.execute(
                 'INSERT INTO rights_case (id, "right", state, actor, people, opened_at, changed_at)'
                 " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING number",
@@ -119,13 +125,20 @@ class Cases(Steps):
             ).fetchone()
             assert row is not None
             number = int(row[0])
+            # One key for all of it, so that one statement fetches it.
+            words = [override, evidence, override or evidence]
+            said = [(-number, _CLASS, one.encode(), _WORDS) for one in words if one]
+            sealed = self._vault.seal_many([*said, _named(number, people)], connection=c)
+            named = sealed.pop()
+            left, right_, why = (sealed.pop(0) if one else None for one in words)
             c.execute(
                 "UPDATE rights_case SET override = %s, evidence = %s WHERE number = %s",
-                (self._said(c, number, override), self._said(c, number, evidence), number),
+                (left, right_, number),
             )
-            self._name(c, number, people)
-            self._event(c, number, state, actor, override or evidence, now)
-            return self._get(c, "r.number = %s", (number,))[0]
+            self._name(c, number, people, named, known)
+            self._event(c, number, [state], actor, why, now)
+            cursor = self._asked(c, "r.number = %s", (number,))
+        return _case(cursor.fetchall()[0])
 
     def name_only(
         self, case: Case, people: Sequence[Sequence[Identifier]], *, connection: Connection
@@ -133,20 +146,23 @@ class Cases(Steps):
         """Let the case name only these of its people, in this order; nothing is planned yet."""
         for table in ("case_person", "case_subject"):
             connection.execute(f"DELETE FROM {table} WHERE number = %s", (case.number,))
-        self._name(connection, case.number, people)
+        sealed = self._vault.seal_many([_named(case.number, people)], connection=connection)[0]
+        known = self._subjects.find_many(people, connection=connection)
+        self._name(connection, case.number, people, sealed, known)
 
-    def _name(self, c: Connection, number: int, people: Sequence[Sequence[Identifier]]) -> None:
-        """Seal whom a case names, and make it found by that."""
-        named = json.dumps([[[i.kind, i.value] for i in one] for one in people]).encode()
+    def _name(
+        self,
+        c: Connection,
+        number: int,
+        people: Sequence[Sequence[Identifier]],
+        sealed: bytes,
+        known: Sequence[Sequence[int]],
+    ) -> None:
+        """Say whom a case names, sealed, and make it found by that; `known` are their subjects."""
         c.execute(
             "UPDATE rights_case SET sealed = %s, people = %s WHERE number = %s",
-            (
-                self._vault.seal(-number, _CLASS, named, b"people", connection=c),
-                len(people),
-                number,
-            ),
+            (sealed, len(people), number),
         )
-        known = self._subjects.find_many(people, connection=c)
         rows = [
             (person, i.kind, case_mac(self._vault, i))
             for person, identifiers in enumerate(people)
@@ -167,7 +183,7 @@ class Cases(Steps):
 
     def get(self, id_: str) -> Case:
         """The case of that id. UsageError where there is none."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             found = self._get(c, "r.id = %s", (id_,))
         if not found:
             raise UsageError("there is no such case", fix="see `kept case list`")
@@ -175,12 +191,12 @@ class Cases(Steps):
 
     def all(self, state: State | None = None) -> list[Case]:
         """All cases, or those in a state, oldest first."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             return self._get(c, "(%s::text IS NULL OR r.state = %s)", (state, state))
 
     def naming(self, identifier: Identifier) -> list[Case]:
         """The cases that name an identifier, oldest first."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             return self._get(
                 c,
                 "r.number IN (SELECT number FROM case_person WHERE mac = %s)",
@@ -189,11 +205,13 @@ class Cases(Steps):
 
     def identifiers(self, case: Case) -> list[list[Identifier]]:
         """Whom the case names, unsealed."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             row = c.execute(
                 "SELECT sealed FROM rights_case WHERE number = %s", (case.number,)
             ).fetchone()
             assert row is not None
+            if row[0] is None:  # struck out
+                return [[] for _ in range(case.people)]
             plain = self._vault.unseal(case.key_subject, _CLASS, row[0], b"people", connection=c)
         return [[Identifier(kind, value) for kind, value in one] for one in json.loads(plain)]
 
@@ -223,7 +241,7 @@ class Cases(Steps):
                 " ON CONFLICT DO NOTHING",
                 (case.number, *([r[n] for r in rows] for n in range(3))),
             )
-            self._seal(c, case, _COVERED, packed)
+            self._seal(c, case, {_COVERED: packed})
 
     def covered(self, case: Case) -> list[list[Identifier]] | None:
         """What `cover` was given last, person by person; None where nothing is sealed."""
@@ -234,7 +252,7 @@ class Cases(Steps):
 
     def events(self, case: Case) -> list[Event]:
         """The states through which the case has come, in order."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT e.state, a.actor, a.name, a.role, e.words, e.at FROM case_event e"
                 " JOIN actor a USING (actor) WHERE e.number = %s ORDER BY e.turn",
@@ -247,7 +265,7 @@ class Cases(Steps):
 
     def words(self, case: Case) -> Words:
         """In whose words the case passed the check of who asks, unsealed."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             row = c.execute(
                 "SELECT override, evidence FROM rights_case WHERE number = %s", (case.number,)
             ).fetchone()
@@ -260,12 +278,10 @@ class Cases(Steps):
         waits a little, then gets UsageError. A process that dies gives it back.
         """
         at = (f"kept case {case.number}",)
-        with self._database.connection() as c:
+        # Of the session, so that no transaction stays open as long as stores work.
+        with self._database.by_statement() as c:
             try:
-                c.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
-                c.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", at)
-                # Of the session, so that no transaction stays open as long as stores work.
-                c.commit()
+                c.execute(_PATIENT + "SELECT pg_advisory_lock(hashtextextended(%s, 0)) FROM w", at)
             except psycopg.errors.LockNotAvailable:
                 raise Busy(
                     f"case {case.id} is being carried out by somebody else right now",
@@ -276,7 +292,6 @@ class Cases(Steps):
             finally:
                 with suppress(psycopg.Error):  # a lost connection has given it back already
                     c.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", at)
-                    c.commit()
 
     @contextmanager
     def person_alone(self, people: Iterable[Iterable[Identifier]]) -> Iterator[None]:
@@ -287,7 +302,7 @@ class Cases(Steps):
         # In one order everywhere, so that two never wait for each other.
         at = sorted(int.from_bytes(mac, "big", signed=True) for mac in macs)
         with self._locked(
-            "SELECT pg_advisory_lock_shared(%s) UNION ALL"
+            "SELECT pg_advisory_lock_shared(%s) FROM w UNION ALL"
             " SELECT pg_advisory_lock(n) FROM unnest(%s::bigint[]) n",
             (_EVERYBODY, at),
             "another case of the same person, or a hold on a whole system, is being carried out"
@@ -301,7 +316,7 @@ class Cases(Steps):
         too long gets UsageError.
         """
         with self._locked(
-            "SELECT pg_advisory_lock(%s)",
+            "SELECT pg_advisory_lock(%s) FROM w",
             (_EVERYBODY,),
             "somebody's case is being carried out right now",
         ):
@@ -309,23 +324,18 @@ class Cases(Steps):
 
     @contextmanager
     def _locked(self, text: LiteralString, at: Sequence[Any], met: str) -> Iterator[None]:
-        with self._database.connection() as c:
+        # Of the session, so that no transaction stays open as long as stores work.
+        with self._database.by_statement() as c:
             try:
-                c.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
-                c.execute(text, at)
-                # Of the session, so that no transaction stays open as long as stores work.
-                c.commit()
+                c.execute(_PATIENT + text, at)
             except psycopg.errors.LockNotAvailable:
-                c.rollback()
                 c.execute("SELECT pg_advisory_unlock_all()")
-                c.commit()
                 raise Busy(met, fix="wait until that is done, then run this again") from None
             try:
                 yield
             finally:
                 with suppress(psycopg.Error):  # a lost connection has given it back already
                     c.execute("SELECT pg_advisory_unlock_all()")
-                    c.commit()
 
     def identify(
         self,
@@ -360,8 +370,31 @@ class Cases(Steps):
                 "UPDATE rights_case SET override = %s, changed_at = %s WHERE number = %s",
                 (self._said(c, case.number, reason), now, case.number),
             )
-            self._event(c, case.number, case.state, actor, reason, now)
+            self._event(
+                c, case.number, [case.state], actor, self._said(c, case.number, reason), now
+            )
             return self._get(c, "r.number = %s", (case.number,))[0]
+
+    def on_ground(self, case: Case, ground: str, *, connection: Connection) -> Case:
+        """Record on which ground an erasure is asked for. UsageError for another than before."""
+        if ground not in ERASURE_GROUNDS:
+            words = "; ".join(f"{key}: {why}" for key, why in ERASURE_GROUNDS.items())
+            raise UsageError("there is no such ground for an erasure", expected=words)
+        if case.right != "erasure":
+            raise UsageError("only an erasure is asked for on a ground", met=case.right)
+        done = connection.execute(
+            "UPDATE rights_case SET ground = %s WHERE number = %s AND coalesce(ground, %s) = %s"
+            " AND (ground IS NOT NULL OR state = ANY(%s))",
+            (ground, case.number, ground, ground, [State.RECEIVED, State.ACKNOWLEDGED,
+             State.IDENTIFIED, State.PLANNED]),
+        ).rowcount  # fmt: skip
+        if not done:
+            raise UsageError(
+                f"case {case.id} was opened or begun on another ground",
+                expected=case.ground or "none",
+                fix="leave --ground out, or open a new case",
+            )
+        return self._get(connection, "r.number = %s", (case.number,))[0]
 
     def same_person(
         self,
@@ -374,15 +407,9 @@ class Cases(Steps):
     ) -> None:
         """Record that somebody answers for records that name different people being hers."""
         with self._database.within(connection) as c:
-            self._seal(c, case, _SAME, reason.encode())
-            self._event(
-                c,
-                case.number,
-                self._get(c, "r.number = %s", (case.number,))[0].state,
-                actor,
-                reason,
-                now,
-            )
+            self._seal(c, case, {_SAME: reason.encode()})
+            state = self._get(c, "r.number = %s", (case.number,))[0].state
+            self._event(c, case.number, [state], actor, self._said(c, case.number, reason), now)
 
     def is_same_person(self, case: Case) -> bool:
         """Whether somebody answers for that (see `same_person`)."""
@@ -391,26 +418,38 @@ class Cases(Steps):
     def move(
         self,
         case: Case,
-        to: State,
+        to: State | Sequence[State],
         actor: Actor,
         now: dt.datetime,
         *,
         words: str | None = None,
         connection: Connection | None = None,
     ) -> Case:
-        """Bring the case into another state, as it stands in the database now.
+        """Bring the case into another state, or through several, as it stands in the database now.
 
         UsageError for a transition that the table does not have; Denied where it needs
         evidence of who asks, or an override, and has neither.
         """
         with self._database.within(connection) as c:
-            row = c.execute(
-                "SELECT state, coalesce(override, evidence) FROM rights_case WHERE number = %s"
-                " FOR UPDATE",
-                (case.number,),
-            ).fetchone()
-            assert row is not None
-            at = State(row[0])
+            states = [to] if isinstance(to, State) else to
+            return self._move(c, case, states, actor, now, words)
+
+    def _move(
+        self,
+        c: Connection,
+        case: Case,
+        states: Sequence[State],
+        actor: Actor,
+        now: dt.datetime,
+        words: str | None = None,
+        complete: bool | None = None,
+    ) -> Case:
+        """Bring the case through states, one after another; `complete` is set where it is given."""
+        case = _case(
+            self._asked(c, "r.number = %s", (case.number,), "FOR UPDATE OF r").fetchall()[0]
+        )
+        at = case.state
+        for to in states:
             if to not in TRANSITIONS[at]:
                 raise UsageError(
                     f"a case that is {at} cannot become {to}",
@@ -419,18 +458,21 @@ class Cases(Steps):
                     else "nothing more: this case has ended",
                     where=f"case {case.id}",
                 )
-            if to in NEED_EVIDENCE and not row[1]:
+            if to in NEED_EVIDENCE and not case.override and not case.evidence:
                 raise Denied(
                     f"a case cannot become {to} before it is known who asks",
                     fix="record the evidence, or give --override REASON and answer for it",
                 )
-            c.execute(
-                "UPDATE rights_case SET state = %s, changed_at = %s,"
-                " closed_at = CASE WHEN %s THEN %s::timestamptz END WHERE number = %s",
-                (to, now, to in ENDS, now, case.number),
-            )
-            self._event(c, case.number, to, actor, words, now)
-            return self._get(c, "r.number = %s", (case.number,))[0]
+            at = to
+        closed = now if at in ENDS else None
+        complete = case.complete if complete is None else complete
+        c.execute(
+            "UPDATE rights_case SET state = %s, changed_at = %s, closed_at = %s, complete = %s"
+            " WHERE number = %s",
+            (at, now, closed, complete, case.number),
+        )
+        self._event(c, case.number, states, actor, self._said(c, case.number, words), now)
+        return replace(case, state=at, changed_at=now, closed_at=closed, complete=complete)
 
     def end(
         self,
@@ -464,7 +506,8 @@ class Cases(Steps):
                     " WHERE number = %s",
                     (to, now, now, case.number),
                 )
-                self._event(c, case.number, to, actor, reason, now)
+                said = self._said(c, case.number, reason)
+                self._event(c, case.number, [to], actor, said, now)
             else:
                 self.move(case, to, actor, now, words=reason, connection=c)
             c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
@@ -488,16 +531,17 @@ class Cases(Steps):
         actor: Actor,
         now: dt.datetime,
         *,
+        then: Sequence[State] = (),
         connection: Connection | None = None,
     ) -> Case:
-        """Fix the plan with its row keys, sealed; the case becomes `planned`.
+        """Fix the plan with its row keys, sealed; the case becomes `planned`, then what is named.
 
         A new plan takes the place of an older one until writing has begun.
         """
         packed = encode_plan(plan)
         with self._database.within(connection) as c:
-            moved = self.move(case, State.PLANNED, actor, now, connection=c)
-            self._seal(c, case, "plan", packed)
+            moved = self._move(c, case, [State.PLANNED, *then], actor, now)
+            self._seal(c, case, {"plan": packed})
             c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
             add_steps(c, case, plan.steps, now)
             c.execute(
@@ -518,7 +562,7 @@ class Cases(Steps):
         """Seal a begun plan again, with steps for systems that could not be asked before."""
         packed = encode_plan(plan)
         with self._database.within(connection) as c:
-            self._seal(c, case, "plan", packed)
+            self._seal(c, case, {"plan": packed})
             add_steps(c, case, added, now)
             c.execute(
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
@@ -553,7 +597,7 @@ class Cases(Steps):
                 "UPDATE rights_case SET state = %s, changed_at = %s WHERE number = %s",
                 (State.PLANNED, now, case.number),
             )
-            self._event(c, case.number, State.PLANNED, actor, None, now)
+            self._event(c, case.number, [State.PLANNED], actor, None, now)
             return self._get(c, "r.number = %s", (case.number,))[0]
 
     def plan(self, case: Case) -> Plan | None:
@@ -564,22 +608,31 @@ class Cases(Steps):
     def seal_keys(
         self,
         case: Case,
-        system: str,
-        keys: KeySet,
+        keys: Mapping[str, KeySet],
         *,
         connection: Connection | None = None,
     ) -> None:
-        """Seal row keys of one system, until the read-back is done."""
-        packed = json.dumps({name: encode_keys(table) for name, table in keys.items()}).encode()
+        """Seal row keys, by system, until the read-back is done."""
+        packed = {
+            f"keys:{system}": json.dumps({n: encode_keys(t) for n, t in those.items()}).encode()
+            for system, those in keys.items()
+        }
         with self._database.within(connection) as c:
-            self._seal(c, case, f"keys:{system}", packed)
+            self._seal(c, case, packed)
 
     def sealed_keys(self, case: Case, system: str) -> KeySet | None:
         """What `seal_keys` sealed for a system; None where nothing is (any more)."""
-        data = self._unseal(case, f"keys:{system}")
-        if data is None:
-            return None
-        return KeySet({name: decode_keys(table) for name, table in json.loads(data).items()})
+        return self.all_sealed_keys(case, [system])[0]
+
+    def all_sealed_keys(self, case: Case, systems: Sequence[str]) -> list[KeySet | None]:
+        """`sealed_keys` for each system."""
+        found = self._unsealed(case, [f"keys:{system}" for system in systems])
+        return [
+            None
+            if data is None
+            else KeySet({name: decode_keys(table) for name, table in json.loads(data).items()})
+            for data in found
+        ]
 
     def unseal(self, case: Case, system: str, *, connection: Connection) -> None:
         """Throw away what `seal_keys` sealed."""
@@ -595,32 +648,34 @@ class Cases(Steps):
         actor: Actor,
         now: dt.datetime,
         *,
+        through: Sequence[State] = (),
         connection: Connection | None = None,
     ) -> Case:
-        """End an execution: complete, it is closed and what was sealed is thrown away, except by
-        what she is looked for beneath the rows (`NEEDLES`: until `unseal`); incomplete, it stays
-        `checked` and can be executed again.
+        """End an execution, `through` the states that come before. Complete, it is closed and what
+        was sealed is thrown away, except by what she is looked for beneath the rows (`NEEDLES`:
+        until `unseal`); incomplete, it stays `checked` and can be executed again.
         """
         with self._database.within(connection) as c:
-            moved = self.move(case, State.CHECKED, actor, now, connection=c)
-            c.execute(
-                "UPDATE rights_case SET complete = %s WHERE number = %s", (complete, case.number)
-            )
+            ways = [*through, State.CHECKED, *[State.CLOSED] * complete]
+            moved = self._move(c, case, ways, actor, now, complete=complete)
             if complete:
                 c.execute(
                     "DELETE FROM case_sealed WHERE number = %s AND name <> %s",
                     (case.number, f"keys:{NEEDLES}"),
                 )
-                moved = self.move(case, State.CLOSED, actor, now, connection=c)
-            return self._get(c, "r.number = %s", (moved.number,))[0]
+            return moved
+
+    def _asked(
+        self, c: Connection, where: str, parameters: tuple[object, ...], lock: LiteralString = ""
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        return c.execute(
+            f"SELECT {_COLUMNS} FROM rights_case r JOIN actor a USING (actor) WHERE {where}"
+            f" ORDER BY r.number {lock}",
+            parameters,
+        )
 
     def _get(self, c: Connection, where: str, parameters: tuple[object, ...]) -> list[Case]:
-        rows = c.execute(
-            f"SELECT {_COLUMNS} FROM rights_case r JOIN actor a USING (actor) WHERE {where}"
-            " ORDER BY r.number",
-            parameters,
-        ).fetchall()
-        return [_case(row) for row in rows]
+        return [_case(row) for row in self._asked(c, where, parameters).fetchall()]
 
     def _said(self, c: Connection, number: int, words: str | None) -> bytes | None:
         if words is None:
@@ -636,43 +691,62 @@ class Cases(Steps):
         self,
         c: Connection,
         number: int,
-        state: State,
+        states: Sequence[State],
         actor: Actor,
-        words: str | None,
+        said: bytes | None,
         now: dt.datetime,
     ) -> None:
         c.execute(
             "INSERT INTO case_event (number, turn, state, actor, words, at) SELECT %s,"
-            " coalesce(max(turn), 0) + 1, %s, %s, %s, %s FROM case_event WHERE number = %s",
-            (number, state, actor.id, self._said(c, number, words), now, number),
+            " coalesce((SELECT max(turn) FROM case_event WHERE number = %s), 0) + n, s, %s, %s, %s"
+            " FROM unnest(%s::text[]) WITH ORDINALITY AS t (s, n)",
+            (number, number, actor.id, said, now, list(states)),
         )
 
-    def _seal(self, c: Connection, case: Case, name: str, data: bytes) -> None:
-        sealed = self._vault.seal(case.key_subject, _CLASS, data, name.encode(), connection=c)
+    def _seal(self, c: Connection, case: Case, parts: Mapping[str, bytes]) -> None:
+        """Seal data under names, in the place of what stood there."""
+        sealed = self._vault.seal_many(
+            [(case.key_subject, _CLASS, data, name.encode()) for name, data in parts.items()],
+            connection=c,
+        )
         c.execute(
-            "INSERT INTO case_sealed (number, name, sealed) VALUES (%s, %s, %s)"
+            "INSERT INTO case_sealed (number, name, sealed)"
+            " SELECT %s, * FROM unnest(%s::text[], %s::bytea[])"
             " ON CONFLICT (number, name) DO UPDATE SET sealed = excluded.sealed",
-            (case.number, name, sealed),
+            (case.number, list(parts), sealed),
         )
 
     def _unseal(self, case: Case, name: str) -> bytes | None:
-        with self._database.connection() as c:
-            row = c.execute(
-                "SELECT sealed FROM case_sealed WHERE number = %s AND name = %s",
-                (case.number, name),
-            ).fetchone()
-            if row is None:
-                return None
-            return self._vault.unseal(case.key_subject, _CLASS, row[0], name.encode(), connection=c)
+        return self._unsealed(case, [name])[0]
+
+    def _unsealed(self, case: Case, names: Sequence[str]) -> list[bytes | None]:
+        """What is sealed under each name; None where nothing is."""
+        with self._database.by_statement() as c:
+            there = dict(
+                c.execute(
+                    "SELECT name, sealed FROM case_sealed WHERE number = %s AND name = ANY(%s)",
+                    (case.number, list(names)),
+                ).fetchall()
+            )
+            parts = [(case.key_subject, _CLASS, data, n.encode()) for n, data in there.items()]
+            plain = dict(zip(there, self._vault.unseal_many(parts, connection=c), strict=True))
+        return [plain.get(name) for name in names]
+
+
+def _named(number: int, people: Sequence[Sequence[Identifier]]) -> tuple[int, str, bytes, bytes]:
+    """Whom a case names, to be sealed."""
+    named = json.dumps([[[i.kind, i.value] for i in one] for one in people]).encode()
+    return -number, _CLASS, named, b"people"
 
 
 def _case(row: tuple[Any, ...]) -> Case:
     subjects: list[set[int]] = [set() for _ in range(row[9])]
-    for person, subject in row[14] or ():
+    for person, subject in row[15] or ():
         subjects[person].add(subject)
     return Case(
         id=row[0], number=row[1], right=row[2], state=State(row[3]), actor=Actor(*row[4:7]),
         override=row[7], evidence=row[8], people=row[9],
         subjects=tuple(tuple(sorted(one)) for one in subjects),
         opened_at=row[10], changed_at=row[11], closed_at=row[12], complete=row[13],
+        ground=row[14],
     )  # fmt: skip

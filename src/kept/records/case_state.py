@@ -100,7 +100,7 @@ class Case:
     """One request. `people` counts whom it names, `subjects` those of them who are known.
 
     `evidence`: it is recorded how it was checked who asks; `override`: why that was left out.
-    The words themselves are sealed (`Cases.words`).
+    The words themselves are sealed (`Cases.words`). `ground` is one of ERASURE_GROUNDS.
     """
 
     id: str
@@ -116,6 +116,7 @@ class Case:
     changed_at: dt.datetime
     closed_at: dt.datetime | None
     complete: bool | None
+    ground: str | None = None
 
     @property
     def key_subject(self) -> int:
@@ -199,6 +200,7 @@ DATASETS: Final = (
         Field("changed_at", "datetime", nullable=False),
         Field("closed_at", "datetime"),
         Field("complete", "boolean"),
+        Field("ground", category="rights-case"),
         links=(Link(("actor",), "actor", ("actor",), Owner.ACCESSED),),
     ),
     _own(

@@ -21,7 +21,7 @@ class Steps:
 
     def steps(self, case: Case) -> list[StepRecord]:
         """The steps of the case with what became of them, in order."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT step, s.system, s.dataset, action, planned, state, found, changed,"
                 " retained, isolated, verified, words, s.law, s.until, s.clause, hold, problem,"
@@ -56,13 +56,12 @@ class Steps:
 
         Denied where the case is not executing, or its plan is not sealed.
         """
-        with self._database.within(connection) as c:
+        with self._database.within(connection) as c, c.pipeline():
             row = c.execute(
                 "SELECT state, EXISTS (SELECT FROM case_sealed s WHERE s.number = r.number"
                 " AND s.name = 'plan') FROM rights_case r WHERE number = %s FOR UPDATE",
                 (case.number,),
             ).fetchone()
-            assert row is not None
             if row != (State.EXECUTING, True):
                 raise Denied(
                     "a step cannot begin before the case executes a sealed plan",

@@ -25,6 +25,7 @@ from kept.records import (
     identity,
     isolated,
     locator,
+    recipient,
     residue,
     subject,
     suppression,
@@ -60,6 +61,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *case.DATASETS,
     *bulk.DATASETS,
     *residue.DATASETS,
+    *recipient.DATASETS,
     *hold.DATASETS,
     *suppression.DATASETS,
     *locator.DATASETS,
@@ -163,6 +165,9 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "met_at": "met on",
         "outcome": "what was decided",
         "settled_at": "decided on",
+        "recipient": "who was told",
+        "noted_at": "noted on",
+        "answered_at": "answered on",
     }
 )
 #: What that system is, for people who never heard of Kept.

@@ -106,7 +106,7 @@ class Doubts:
         }
         if not named:
             return {}
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT pair, outcome FROM identity_doubt"
                 " WHERE pair = ANY(%s) AND outcome IS NOT NULL",
@@ -154,7 +154,7 @@ class Doubts:
 
     def all(self, *, settled: bool = False, case: str | None = None) -> list[Doubt]:
         """Those that wait, oldest first; with `settled` also those that were decided."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 f"SELECT {_COLUMNS} FROM identity_doubt d JOIN rights_case r USING (number)"
                 " WHERE (%s OR d.outcome IS NULL) AND (%s::text IS NULL OR r.id = %s)"
@@ -172,7 +172,7 @@ class Doubts:
 
     def pair(self, doubt: Doubt) -> Pair:
         """The identifiers, unsealed."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             row = c.execute(
                 "SELECT sealed FROM identity_doubt WHERE id = %s", (doubt.id,)
             ).fetchone()

@@ -178,7 +178,7 @@ class Holds:
 
     def all(self, now: dt.datetime, *, released: bool = False) -> list[Hold]:
         """Holds that are open at `now`, oldest first; with `released` all there ever were."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 f"SELECT {_COLUMNS} FROM hold h JOIN actor a USING (actor)"
                 f" WHERE %(all)s OR ({_OPEN}) ORDER BY h.placed_at, h.id",
@@ -194,7 +194,7 @@ class Holds:
         connection: Connection | None = None,
     ) -> list[Hold]:
         """Open holds on any of these people, and those on everybody."""
-        with self._database.within(connection) as c:
+        with self._database.by_statement(connection) as c:
             rows = c.execute(
                 f"SELECT {_COLUMNS} FROM hold h JOIN actor a USING (actor) WHERE {_OPEN}"
                 " AND (h.subject IS NULL OR h.subject = ANY(%(who)s)) ORDER BY h.placed_at, h.id",

@@ -122,7 +122,7 @@ class Identities:
         ]
         if not asked:
             return [Known() for _ in people]
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT w.who, i.subject, i.evidence"
                 " FROM unnest(%s::bytea[], %s::int[]) AS w (mac, who)"
@@ -184,14 +184,14 @@ class Identities:
         subjects = self._subjects.find(identifiers)
         if not subjects:
             return []
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             group = self._groups(c, set(subjects))
             theirs = self._theirs(c, list(group), group)
         return [one for linked in theirs.values() for one in linked]
 
     def history(self, identifiers: Sequence[Identifier]) -> list[Change]:
         """Links and unlinks of whoever the identifiers lead to, in order."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT e.subject, e.kind, e.act, e.before, e.after, e.words, a.actor, a.name,"
                 " a.role, e.at FROM identity_event e JOIN actor a USING (actor)"

@@ -78,7 +78,7 @@ class Isolated:
         self, place: tuple[str, str], macs: Sequence[bytes], number: int | None = None
     ) -> dict[bytes, Copy]:
         """The copies of these rows, of whichever case (or of one). For the controller only."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT DISTINCT ON (i.mac) i.mac, i.entry, i.sealed FROM isolated i"
                 " JOIN locator l USING (entry) WHERE l.system = %s AND l.dataset = %s"
@@ -92,7 +92,7 @@ class Isolated:
         self, entries: Sequence[int], place: tuple[str, str], macs: Sequence[bytes]
     ) -> dict[bytes, Copy]:
         """The copies of these rows that lie under these entries."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT DISTINCT ON (i.mac) i.mac, i.entry, i.sealed FROM isolated i"
                 " JOIN locator l USING (entry) WHERE i.entry = ANY(%s) AND l.system = %s"

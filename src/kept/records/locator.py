@@ -147,6 +147,9 @@ class Locator:
                 own = KeyTable(table.fields, tuple(theirs))
                 groups.append((person, system, dataset, own, reason))
         with self._database.within(connection) as c:
+            if not groups:
+                self._drop(c, "number = %s", (case.number,), now)
+                return 0
             before = c.execute(
                 "SELECT r.system, r.dataset, r.mac, l.fields, r.content FROM retained r"
                 " JOIN locator l USING (entry) WHERE l.number = %s AND r.content IS NOT NULL",
@@ -154,8 +157,6 @@ class Locator:
             ).fetchall()
             copies = self.isolated.taken(c, case.number)
             self._drop(c, "number = %s", (case.number,), now)
-            if not groups:
-                return 0
             entries = [
                 int(row[0])
                 for row in c.execute(
@@ -260,9 +261,11 @@ class Locator:
         Denied where the case does not name one of the identifiers.
         """
         found: Held = {}
-        with self._database.connection() as c:
-            for person, entry, system, dataset, sealed in self._entries(c, case, people):
-                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
+        with self._database.by_statement() as c:
+            rows = self._entries(c, case, people)
+            for (person, _, system, dataset, _), plain in zip(
+                rows, self._opened(c, [(row[1], row[4]) for row in rows]), strict=True
+            ):
                 table, reason = _unpacked(plain)
                 mine = KeyTable(table.fields, tuple((int(person), key) for _, key in table.rows))
                 found.setdefault((system, dataset), []).append((mine, reason))
@@ -270,22 +273,27 @@ class Locator:
 
     def opened(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Opened:
         """What the isolated rows of the people of a case said. Denied as in `find`."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             entries = [row[1] for row in self._entries(c, case, people)]
         return Opened(self.isolated, entries, self.key_mac)
 
     def opened_for(self, hold: str) -> tuple[Held, Opened]:
         """What a hold keeps, and what its isolated rows said: for the ground of that hold."""
         found: Held = {}
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT entry, system, dataset, sealed FROM locator WHERE hold = %s ORDER BY entry",
                 (hold,),
             ).fetchall()
-            for entry, system, dataset, sealed in rows:
-                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
-                found.setdefault((system, dataset), []).append(_unpacked(plain))
+            plain = self._opened(c, [(row[0], row[3]) for row in rows])
+        for (_, system, dataset, _), data in zip(rows, plain, strict=True):
+            found.setdefault((system, dataset), []).append(_unpacked(data))
         return found, Opened(self.isolated, [row[0] for row in rows], self.key_mac)
+
+    def _opened(self, c: Connection, entries: Sequence[tuple[int, bytes]]) -> list[bytes]:
+        """What (entry, sealed) hold, in the same order."""
+        parts = [(-entry, _CLASS, sealed, _LABEL) for entry, sealed in entries]
+        return self._vault.unseal_many(parts, connection=c)
 
     def _entries(
         self, c: Connection, case: Case, people: Sequence[Sequence[Identifier]]
@@ -299,27 +307,29 @@ class Locator:
         ]
         if not names:
             return []
-        strange = c.execute(
-            "SELECT count(*) FROM unnest(%s::bytea[]) AS w (mac) WHERE NOT EXISTS"
-            " (SELECT FROM case_person p WHERE p.number = %s AND p.mac = w.mac)",
-            ([m for _, _, m in names], case.number),
-        ).fetchone()
-        if strange is None or strange[0]:
+        with c.pipeline():
+            strange = c.execute(
+                "SELECT FROM unnest(%s::bytea[]) AS w (mac) WHERE NOT EXISTS"
+                " (SELECT FROM case_person p WHERE p.number = %s AND p.mac = w.mac) LIMIT 1",
+                ([m for _, _, m in names], case.number),
+            )
+            met = c.execute(
+                "SELECT DISTINCT w.person, l.entry, l.system, l.dataset, l.sealed"
+                " FROM unnest(%s::bytea[], %s::int[]) AS w (mac, person)"
+                " JOIN locator_name n ON n.mac = w.mac JOIN locator l USING (entry)"
+                " ORDER BY w.person, l.entry",
+                ([m for m, _, _ in names], [p for _, p, _ in names]),
+            )
+        if strange.fetchall():
             raise Denied(
                 "retained rows are found only in a case that names the identifier",
                 fix="open a case for the person whose rows they are",
             )
-        return c.execute(
-            "SELECT DISTINCT w.person, l.entry, l.system, l.dataset, l.sealed"
-            " FROM unnest(%s::bytea[], %s::int[]) AS w (mac, person)"
-            " JOIN locator_name n ON n.mac = w.mac JOIN locator l USING (entry)"
-            " ORDER BY w.person, l.entry",
-            ([m for m, _, _ in names], [p for _, p, _ in names]),
-        ).fetchall()
+        return met.fetchall()
 
     def marks(self, system: str, dataset: str) -> dict[bytes, list[Mark]]:
         """`key_mac` of each retained row of a dataset → what it said, by each case's word."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT DISTINCT r.mac, l.fields, r.content FROM retained r"
                 " JOIN locator l USING (entry) WHERE r.system = %s AND r.dataset = %s",
@@ -344,10 +354,14 @@ class Locator:
         return self._vault.mac("retained-content", json.dumps([system, dataset, said]).encode())
 
     def veil(self) -> Veil:
-        """What is hidden as of now, for one reading: one query, and one more per place met."""
-        with self._database.connection() as c:
+        """What is hidden, for one reading: one query at its first row, one more per place met."""
+        return Veil(self)
+
+    def places(self) -> set[tuple[str, str]]:
+        """The datasets of which rows are retained, as of now."""
+        with self._database.by_statement() as c:
             rows = c.execute("SELECT DISTINCT system, dataset FROM retained").fetchall()
-        return Veil(self, {(str(system), str(dataset)) for system, dataset in rows})
+        return {(str(system), str(dataset)) for system, dataset in rows}
 
     def ended(self, now: dt.datetime) -> list[Ended]:
         """Entries whose day has come or whose hold was released, and all others of their cases
@@ -355,7 +369,7 @@ class Locator:
 
         For the run that lets go what nothing keeps any more; nobody else may ask.
         """
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 f"SELECT l.entry, l.number, l.system, l.dataset, l.sealed, ({_ENDED}), h.subject"
                 " FROM locator l LEFT JOIN hold h ON h.id = l.hold WHERE l.number IN"
@@ -364,9 +378,11 @@ class Locator:
                 f" JOIN locator l ON l.entry = r.entry WHERE {_ENDED}) ORDER BY l.entry",
                 {"now": now, "today": _day(now)},
             ).fetchall()
+            opened = self._opened(c, [(row[0], row[4]) for row in rows])
             found = []
-            for entry, number, system, dataset, sealed, ended, subject in rows:
-                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
+            for (entry, number, system, dataset, _, ended, subject), plain in zip(
+                rows, opened, strict=True
+            ):
                 place = (str(system), str(dataset))
                 found.append(Ended(entry, number, place, *_unpacked(plain), ended, subject))
         return found
@@ -375,10 +391,10 @@ class Locator:
         """The keys of all rows that are kept. For the control that looks at them only."""
         found: dict[tuple[str, str], dict[KeyRow, None]] = {}
         fields: dict[tuple[str, str], tuple[str, ...]] = {}
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute("SELECT entry, system, dataset, sealed FROM locator").fetchall()
-            for entry, system, dataset, sealed in rows:
-                plain = self._vault.unseal(-entry, _CLASS, sealed, _LABEL, connection=c)
+            opened = self._opened(c, [(row[0], row[3]) for row in rows])
+            for (_, system, dataset, _), plain in zip(rows, opened, strict=True):
                 table, _ = _unpacked(plain)
                 place = (str(system), str(dataset))
                 fields[place] = table.fields
@@ -448,8 +464,9 @@ class Locator:
 class Veil:
     """Hides retained rows from every reading but that by the locator."""
 
-    def __init__(self, locator: Locator, places: set[tuple[str, str]]) -> None:
-        self._locator, self._places = locator, places
+    def __init__(self, locator: Locator) -> None:
+        self._locator = locator
+        self._places: set[tuple[str, str]] | None = None
         self._marks: dict[tuple[str, str], dict[bytes, list[Mark]]] = {}
 
     def hidden(
@@ -465,7 +482,7 @@ class Veil:
         which is judged by its key alone.
         """
         place = (system, dataset)
-        if place not in self._places:
+        if not self.covers(*place):
             return [False] * len(keys)
         if place not in self._marks:
             self._marks[place] = self._locator.marks(system, dataset)
@@ -478,6 +495,8 @@ class Veil:
 
     def covers(self, system: str, dataset: str) -> bool:
         """Whether anything of the dataset is retained."""
+        if self._places is None:
+            self._places = self._locator.places()
         return (system, dataset) in self._places
 
     def _same(

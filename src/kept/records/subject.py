@@ -105,7 +105,7 @@ class Subjects:
                     who.append(number)
         found: list[dict[int, None]] = [{} for _ in people]
         if asked:
-            with self._database.within(connection) as c:
+            with self._database.by_statement(connection) as c:
                 for person, subject in c.execute(_FIND, (asked, who)):
                     found[person][int(subject)] = None
         return [tuple(one) for one in found]
@@ -180,7 +180,7 @@ class Subjects:
 
     def identifiers(self, subject: int) -> list[tuple[Identifier, str]]:
         """(identifier, evidence) of a person, unsealed. Raises Shredded after an erasure."""
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT kind, sealed, evidence FROM identity WHERE subject = %s"
                 " ORDER BY kind, linked_at, mac",
@@ -206,9 +206,10 @@ class Subjects:
         suppressions are kept under the identifier and hold for her too.
         """
         with self._database.within(connection) as c:
-            return c.execute(
-                "DELETE FROM subject WHERE subject = ANY(%s)", (list(subjects),)
-            ).rowcount
+            gone = c.execute(
+                "DELETE FROM subject WHERE subject = ANY(%s) RETURNING subject", (list(subjects),)
+            ).fetchall()
+        return len(gone)
 
     def _link(
         self,

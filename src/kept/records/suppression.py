@@ -76,14 +76,15 @@ class Suppressions:
         if not rows:
             return 0
         with self._database.within(connection) as c:
+            # Counted by what comes back, which a pipeline of statements tells as well.
             new = c.execute(
                 "INSERT INTO suppression (mac, kind, channel, source, since)"
                 " SELECT mac, kind, %s, %s, %s FROM unnest(%s::bytea[], %s::text[]) r (mac, kind)"
-                " ON CONFLICT DO NOTHING",
+                " ON CONFLICT DO NOTHING RETURNING mac",
                 (channel, source, now, [m for m, _ in rows], [k for _, k in rows]),
-            ).rowcount
+            ).fetchall()
             _stale(c, [m for m, _ in rows])
-        return new
+        return len(new)
 
     def lift(
         self,
@@ -109,7 +110,7 @@ class Suppressions:
         """`channels` of each identifier, with one statement."""
         found: list[set[str]] = [set() for _ in identifiers]
         macs = [suppression_mac(self._vault, i) for i in identifiers]
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             for at, channel in c.execute(
                 "SELECT w.at - 1, s.channel FROM unnest(%s::bytea[]) WITH ORDINALITY w (mac, at)"
                 " JOIN suppression s ON s.mac = w.mac",

@@ -103,6 +103,13 @@ class Store(abc.ABC):
         """What an operator should know and no Dataset can say, in words without a value."""
         return ()
 
+    def unsearched(self) -> Iterable[str]:
+        """Data that is there and is never searched, in counts and without a name of a file.
+
+        Every answer that rests on this store says it.
+        """
+        return ()
+
     def safety(self) -> Safety:
         """How safe the place is where the data lies, as far as it shows; StoreError.
 

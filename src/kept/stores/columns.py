@@ -128,7 +128,7 @@ def comparable(value: Value, column: Column) -> bool:
         if value != value or value in (float("inf"), float("-inf")):
             return False
         if kind == "integer":
-            return value == int(value) and -BIG <= value < BIG
+            return -BIG <= value < BIG and value == int(value)
         if kind == "real":
             try:
                 return float(value) == value

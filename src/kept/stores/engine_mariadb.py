@@ -23,6 +23,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Join
+from sqlalchemy.sql.util import ClauseAdapter
 from sqlalchemy.types import UserDefinedType
 from typing_extensions import override
 
@@ -152,10 +153,15 @@ def _charset(column: Column) -> str:
     return column.native.partition("_")[0]
 
 
+#: Types of which a checksum, or the number itself, can be looked up.
+_SUMMED: Final = frozenset(("text", "json", "other", "bytes", "integer"))
+
+
 class MariaDB(Dialect):
     """MariaDB 10.6 and later, on a connection with the settings that the store gives it."""
 
     name = "mariadb"
+    turns = True
     compiled: EngineDialect = MariaDBDialect(paramstyle="format")
     shown = compiled
     written = compiled
@@ -369,6 +375,47 @@ class MariaDB(Dialect):
         if persons is not None:
             rows = [[*row, person] for row, person in zip(rows, persons, strict=True)]
         return [json_list(rows)]
+
+    @override
+    def turned(
+        self,
+        last: sa.FromClause,
+        keys: sa.FromClause,
+        columns: Sequence[Column],
+        sides: Sequence[Element],
+        values: Sequence[Element],
+        binds: Sequence[Element],
+        person: Element | None,
+    ) -> tuple[sa.FromClause, Element | None]:
+        # MariaDB compares each row with every key of a list; only a table that it makes itself
+        # gets an index, and a fast one only where it holds no long text. So a table of checksums
+        # comes first, which few rows pass, and then the keys.
+        at = next((i for i, column in enumerate(columns) if column.type in _SUMMED), None)
+        if at is None:
+            on = sa.and_(*(s == v for s, v in zip(sides, values, strict=True)))
+            return self.ordered(keys, last, on), person
+        brief = [
+            one if columns[at].type == "integer" else sa.func.crc32(one)
+            for one in (sides[at], values[at])
+        ]
+        name = keys.description
+        sums = sa.select(brief[1].label("h")).select_from(keys).distinct().subquery(f"{name}sums")
+        # The limit, which cuts nothing off, keeps it a table of its own. It holds the keys as they
+        # are carried: of what UNHEX gives it would keep nothing.
+        whole: Element = sa.literal_column(str(2**64 - 1))
+        carried = sa.select(*keys.c, brief[1].label("h")).select_from(keys).limit(whole)
+        held = carried.subquery(f"{name}held")
+        there = ClauseAdapter(held)
+        # Asked whether it is true, an equality is no way to look a row up: an index over a long
+        # text finds nothing. Nor is it asked by `==`, which would compare by the column's own
+        # collation too.
+        same = [
+            side.op("=", is_comparison=True)(there.traverse(value)).is_(sa.true())
+            for side, value in zip(sides, values, strict=True)
+        ]
+        passed = self.ordered(last, sums, sums.c.h == brief[0])
+        source = self.ordered(passed, held, sa.and_(held.c.h == sums.c.h, *same))
+        return source, None if person is None else there.traverse(person)
 
     @override
     def ordered(self, left: sa.FromClause, right: sa.FromClause, on: Element) -> sa.FromClause:

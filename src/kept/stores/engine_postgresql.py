@@ -160,12 +160,16 @@ class PostgreSQL(Dialect):
     ) -> tuple[sa.FromClause, Element | None]:
         # Of a list the planner knows nothing, so it would hash or sort the large table instead,
         # on one core. A condition that it cannot make a join of is looked up row by row in a
-        # hash of the list, by all workers, and leaves few rows to join.
+        # hash of the list, by all workers, and leaves few rows to join. As a bare condition it
+        # would be taken to leave every second row, too many to hand over from a worker; of an
+        # equality the planner expects few.
+        yes: Element = sa.literal_column("1")
+        no: Element = sa.literal_column("0")
         on = [side == value for side, value in zip(sides, values, strict=True)]
         for i, (column, side, bind) in enumerate(zip(columns, sides, binds, strict=False)):
             listed = sa.func.unnest(sa.cast(bind, Named(self.type_of(column) + "[]")))
             one = listed.table_valued("k").render_derived(f"{keys.description}in{i}")
-            on.append(sa.func.coalesce(side.in_(sa.select(one.c.k)), sa.false()))
+            on.append(sa.case((side.in_(sa.select(one.c.k)), yes), else_=no) == yes)
         return self.ordered(last, keys, sa.and_(*on)), person
 
     @override

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import json
 import sqlite3
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -181,6 +182,12 @@ class SQLite(Dialect):
         kept = sa.select(*shown).select_from(keys).cte(f"{keys.description}held")
         kept = kept.prefix_with("MATERIALIZED")
         on = sa.and_(*(side == kept.c[name] for side, name in compared))
+        for column, side in zip(columns, sides, strict=True):
+            if (column.type, column.native) == ("text", "text"):
+                # Looked up in a hash first, by its bytes: a tree of texts takes far longer.
+                passes = sa.func.kept_met(sa.cast(side, sa.BLOB))
+                on = sa.and_(passes, on)
+                break
         source = self.ordered(last, kept, on)
         return source, None if person is None else kept.c["person"]
 
@@ -285,7 +292,9 @@ def _untagged(param: Any) -> Any:
 
 
 #: How calls of the functions begin that only a connection of Kept has.
-OURS: Final = ("kept_same(", "kept_instant(", "kept_bytes(")
+OURS: Final = ("kept_same(", "kept_instant(", "kept_bytes(", "kept_met(")
+#: Encodings that the texts of a file can have.
+_ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be")
 
 
 def install(connection: sqlite3.Connection) -> None:
@@ -297,6 +306,24 @@ def install(connection: sqlite3.Connection) -> None:
     pure("kept_same", 2, lambda value, kind: canonical(decode(value, kind)))
     pure("kept_instant", 2, lambda value, kind: instant(decode(value, kind)))
     pure("kept_bytes", 1, _untagged)
+    install_met(connection, set())
+
+
+def install_met(connection: sqlite3.Connection, met: set[bytes]) -> None:
+    """Give it the function that says whether bytes are in `met`, which may grow later."""
+    connection.create_function("kept_met", 1, met.__contains__)
+
+
+def listed_in(text: str, params: Sequence[Param]) -> Iterator[bytes]:
+    """The bytes of every text in the lists of a statement that calls `kept_met`."""
+    if "kept_met(" not in text:
+        return
+    for param in dict.fromkeys(params):
+        if isinstance(param, str) and param.startswith("["):
+            for row in json.loads(param):
+                for value in row if isinstance(row, list) else (row,):
+                    if isinstance(value, (str, int)):  # a number is compared as a text, too
+                        yield from (str(value).encode(one) for one in _ENCODINGS)
 
 
 SQLITE: Final = SQLite()

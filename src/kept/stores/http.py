@@ -28,7 +28,7 @@ from typing import Any, Final
 import httpx
 
 from kept.datamap.map import Dataset, Field
-from kept.errors import ConfigError, NotAble, Pending, StoreError
+from kept.errors import ConfigError, NotAble, Pending, StoreError, StoreUnreachable
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.codec import encode_value
@@ -95,7 +95,10 @@ class HttpStore(RowStore):
             whole = next((r for r in one.read if not r.fields), None)
             if whole is not None:
                 covered = frozenset(one.pointer(field) for field in known.fields)
-                for record in next(self._pages(name, whole, {}), []):
+                absent: list[int] = []
+                first = next(self._pages(name, whole, {}, absent), [])
+                self._vouched(name, whole, absent)
+                for record in first:
                     for pointer in describe.names(record, covered):
                         extra = pointer[1:].replace("/", ".")
                         fields.setdefault(extra, Field(extra, "other"))
@@ -118,9 +121,10 @@ class HttpStore(RowStore):
     def _read(self, dataset: str, only: Predicate) -> Iterator[Row]:
         one, known = self._of(dataset), self.dataset(dataset)
         call, wanted = self._choose(dataset, one, only)
+        absent: list[int] = []
         for row in wanted:
             try:
-                pages = self._pages(dataset, call, row)
+                pages = self._pages(dataset, call, row, absent)
                 for records in pages:
                     for record in records:
                         yield _row(record, one, known)
@@ -128,6 +132,7 @@ class HttpStore(RowStore):
                 if call.fields and any(not _sayable(v) for v in row.values()):
                     continue  # no service holds what is no text
                 raise
+        self._vouched(dataset, call, absent)
 
     def _choose(
         self, dataset: str, one: Described, only: Predicate
@@ -175,8 +180,44 @@ class HttpStore(RowStore):
             " map",
         )
 
-    def _pages(self, dataset: str, call: Read, row: Row) -> Iterator[list[Mapping[str, Any]]]:
-        """The pages of one question, each a list of records."""
+    def _vouched(self, dataset: str, call: Read, absent: Sequence[int]) -> None:
+        """See that the service is there at all, after it said of rows that there are none.
+
+        A service whose address is wrong, or whose routes are gone, says 404 of everything. So a
+        404 tells only together with a request that has to be answered, asked after it.
+        """
+        refused = [status for status in absent if status >= 400]
+        if not refused:
+            return
+        found = describe.witness(self.described, dataset, self.mapped)
+        if found is None:
+            met, other = "nothing else that could be asked", "a request that lists all rows"
+        else:
+            name, sure, row = found
+            met, other = "", f"`{sure.method} {sure.path}`"
+            nothing: list[int] = []
+            try:
+                next(self._pages(name, sure, row, nothing), None)
+            except StoreUnreachable:
+                raise
+            except StoreError as problem:
+                met = problem.met or "another answer than described"
+            if nothing:
+                met = f"status {nothing[0]}"
+        if met:
+            raise StoreUnreachable(
+                f"`{self.system}` answers `{call.method} {call.path}` with status {refused[0]}, and"
+                " nothing shows that it is there at all",
+                expected=f"status 200 for {other}",
+                met=met,
+                fix="see the url in kept.toml and what the secret may see; the description needs"
+                " a request under `read:` that lists or searches",
+            )
+
+    def _pages(
+        self, dataset: str, call: Read, row: Row, absent: list[int]
+    ) -> Iterator[list[Mapping[str, Any]]]:
+        """The pages of one question, each a list of records; a status of `none`: to `absent`."""
         endpoint = f"`{call.method} {call.path}`"
         query = describe.query_of(call.query, row)
         paging = call.paging
@@ -200,6 +241,7 @@ class HttpStore(RowStore):
                 repeatable=True,
             )  # fmt: skip
             if answer.status in call.none:
+                absent.append(answer.status)
                 return
             self._expect(endpoint, answer, (200,), json=True)
             records = self._records(endpoint, answer, call)
@@ -268,6 +310,7 @@ class HttpStore(RowStore):
         status = self.journal.get(mark) if call.pending else None
         if status is not None and status != _SENT:
             return self._poll(endpoint, call, mark, self.client.link(endpoint, status, self._root))
+        describe.written(call, key)
         one = self._of(dataset)
         body: Any = None
         if new is not None:

@@ -29,6 +29,7 @@ from kept.stores.http_describe import Limits
 #: Methods that do no more the second time (RFC 9110, 9.2.2).
 _IDEMPOTENT: Final = frozenset({"GET", "PUT", "DELETE"})
 _FIRST_PAUSE: Final = 0.5
+_DIGITS: Final = 1000  # of one number
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Client:
                     met=f"status {status}",
                     fix="write the address that it leads to into kept.toml or the description",
                 )
-            return Answer(status, met, _document(raw), url)
+            return Answer(status, met, self._document(endpoint, raw), url)
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
@@ -156,6 +157,17 @@ class Client:
             made.close()
 
     # ------------------------------------------------------------ inside
+
+    def _document(self, endpoint: str, raw: bytes) -> Any:
+        try:
+            return document(raw)
+        except ValueError:
+            pass
+        raise StoreError(
+            f"`{self._system}` answers {endpoint} with a number of too many digits",
+            expected=f"at most {_DIGITS} digits, exponents counted as digits",
+            fix="ask those who run the service what it means",
+        )
 
     def _send(
         self,
@@ -242,16 +254,39 @@ class Client:
 NOT_JSON: Final = object()
 
 
+class _Endless(ValueError):
+    """A number of more digits than anybody means; one of few letters can have any number."""
+
+
 def _refuse(word: str) -> Any:
     raise ValueError
 
 
-def _document(raw: bytes) -> Any:
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    if len(text) > _DIGITS or (number and abs(number.adjusted()) > _DIGITS):
+        raise _Endless(f"a number of more than {_DIGITS} digits")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise _Endless(f"a number of more than {_DIGITS} digits")
+    return int(text)
+
+
+def document(raw: bytes) -> Any:
+    """A body as JSON, NOT_JSON where it is none, None for an empty one.
+
+    ValueError for a number of more than 1000 digits.
+    """
     if not raw.strip():
         return None
     try:
-        return json.loads(raw, parse_float=Decimal, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        return json.loads(raw, parse_float=_number, parse_int=_whole, parse_constant=_refuse)
+    except _Endless:
+        raise
+    except (ValueError, RecursionError, ArithmeticError):
         return NOT_JSON
 
 

@@ -26,13 +26,16 @@ from kept.datamap.check import close
 from kept.datamap.map import Dataset
 from kept.errors import ConfigError, KeptError, StoreError
 from kept.model.abilities import Verb
-from kept.model.values import Type, Value
+from kept.model.values import Type, Value, sizable
 from kept.stores.rows import Row, decode, template_parts
 
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: In a body, all fields that change, as a JSON object by their pointers.
 CHANGED: Final = "{*}"
+
+#: What no row can hold, to search for (RFC 2606: nobody has an address there).
+_NOBODY: Final[Mapping[Type, Value]] = {"text": "nobody@kept.invalid", "integer": 0}
 
 _T = TypeVar("_T")
 Pointer = str  # RFC 6901; "" is the whole document
@@ -274,6 +277,27 @@ def lacks(made: Description) -> Iterator[tuple[str, Verb]]:
             yield name, "search"
 
 
+def witness(
+    made: Description, dataset: str, mapped: Mapping[str, Dataset]
+) -> tuple[str, Read, Row] | None:
+    """(dataset, request, values) that any service which is there answers with 200.
+
+    A list, or a search for somebody whom nobody can be; of the same dataset where there is one.
+    """
+    names_ = sorted(made.datasets, key=lambda name: name != dataset)
+    for name in names_:
+        for call in made.datasets[name].read:
+            if not call.fields:
+                return name, call, {}
+    for name in names_:
+        fields = mapped[name].fields
+        for call in made.datasets[name].read:
+            known = all(fields[field].type in _NOBODY for field in call.fields)
+            if known and not call.none and "{" not in call.path:
+                return name, call, {field: _NOBODY[fields[field].type] for field in call.fields}
+    return None
+
+
 def _uses(
     call: Read | Write, given: set[str], known: set[str], at: list[str]
 ) -> Iterator[tuple[str, str, list[str]]]:
@@ -336,6 +360,14 @@ def query_of(template: Mapping[str, str], row: Row) -> list[tuple[str, str]]:
     return [(name, _filled(text, row)) for name, text in template.items()]
 
 
+def written(call: Write, row: Row) -> None:
+    """Refuse to write by an empty key: what means one row in a path, query or body means all."""
+    texts = [call.path, *call.query.values(), *call.headers.values(), *_leaves(call.body)]
+    for name in {n for text in texts for _, n in template_parts(text) if n not in (None, "*")}:
+        if not _text(row.get(str(name)), str(name)).strip():
+            raise Unspeakable(f"`{name}` is empty and names no row; nothing was sent")
+
+
 def body_of(template: Any, row: Row, changed: Mapping[str, Any] | None = None) -> Any:
     """The body: a text that is one whole field becomes its value, of its own type."""
     if isinstance(template, str):
@@ -374,6 +406,8 @@ def _text(value: Value, field: str) -> str:
 def plain(value: Value) -> Any:
     """A value as JSON. A decimal is a number where that loses nothing, else its text."""
     if isinstance(value, decimal.Decimal):
+        if not sizable(value):
+            return str(value)
         number = int(value) if value == value.to_integral_value() else float(value)
         return number if decimal.Decimal(repr(number)) == value else str(value)
     if isinstance(value, (dt.datetime, dt.date, dt.time)):
@@ -414,7 +448,7 @@ def value_of(raw: Any, kind: Type) -> Value:
     if isinstance(raw, (list, dict)):
         return json.dumps(raw, ensure_ascii=False, separators=(",", ":"), default=str)
     if isinstance(raw, decimal.Decimal):
-        if kind == "decimal" or not raw.is_finite():
+        if kind == "decimal" or not sizable(raw):
             return raw
         if kind == "text":
             return str(raw)

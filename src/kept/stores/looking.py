@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,22 +29,35 @@ def affordable(files: Iterable[Path], needles: Sequence[bytes], also: int = 0) -
     return (sum(size_of(file) for file in files) + also) * len(needles) <= MOST
 
 
-def size_of(file: Path) -> int:
-    """Its bytes; 0 where it has gone."""
+def regular(file: Path) -> bool:
+    """Whether it is a file with bytes. A pipe or a device could hold up its reader for ever."""
     try:
-        return file.stat().st_size
+        return stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return False
+
+
+def size_of(file: Path) -> int:
+    """Its bytes; 0 where it has gone, or is a pipe, a socket or a device."""
+    try:
+        met = file.stat()
     except FileNotFoundError:
         return 0
+    return met.st_size if stat.S_ISREG(met.st_mode) else 0
 
 
 def hits(file: Path, needles: Sequence[bytes]) -> Iterator[Hit]:
-    """Where the needles begin in a file; up to a thousand places of each."""
+    """Where the needles begin in a file; up to a thousand places of each. A pipe has none."""
+    if not size_of(file):
+        return
     try:
-        handle = file.open("rb")
+        # Should it be a pipe by now, this does not wait for a writer.
+        handle = os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except FileNotFoundError:
         return
     with handle:
-        if not size_of(file):
+        met = os.fstat(handle.fileno())
+        if not (stat.S_ISREG(met.st_mode) and met.st_size):
             return
         with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
             for number, needle in enumerate(needles):

@@ -19,63 +19,33 @@ called read back, because nothing was.
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
 import json
-import smtplib
-import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from email.message import EmailMessage
-from ipaddress import ip_address
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
 from kept.datamap.map import Dataset
-from kept.errors import ConfigError, NotAble, Pending, StoreError, StoreUnreachable
+from kept.datamap.reach import WEAK
+from kept.errors import ConfigError, KeptError, NotAble, Pending, StoreError, UsageError
 from kept.model.abilities import Abilities
 from kept.model.change import Change
 from kept.model.plan import Action, Counts, Obstacle, Word
 from kept.model.safety import Measured, Safety
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
-from kept.model.values import Value, coerce
+from kept.model.values import Value, coerce, fold
 from kept.stores import guarded
-from kept.stores.base import Session
-from kept.stores.tasks import (
-    Answered,
-    Outcome,
-    Served,
-    Task,
-    TaskFolder,
-    people_of,
-    refused,
-    spoken,
-    task_id,
-)
-
-_TIMEOUT: Final = 30.0
-_ASKS: Final[Mapping[Action, tuple[str, str]]] = {
-    Action.READ: (
-        "Access",
-        "Please send us a copy of everything that you hold about the following in",
-    ),
-    Action.DELETE: (
-        "Erasure",
-        "Please erase everything that you hold about the following, copies too, in",
-    ),
-    Action.OVERWRITE: (
-        "Erasure",
-        "Please empty every field that tells who is meant, and leave the rest, in",
-    ),
-}
+from kept.stores.base import Session, Store
+from kept.stores.letters import SETTINGS, Mailbox, letter
+from kept.stores.tasks import Answered, Outcome, Task, people_of, spoken, task_id
+from kept.terms.identifiers import normalise
 
 
-class MailboxStore(Served):
+class MailboxStore(Mailbox, Store):
     """The people behind an address. Each dataset is keyed by one text field of Kept's own."""
 
     abilities = Abilities(grain="item", reads_back=False, word=True)
-    settings = frozenset(("to", "from", "user", "password", "days", "remind", "ca"))
+    settings = SETTINGS
 
     def __init__(
         self,
@@ -85,15 +55,10 @@ class MailboxStore(Served):
         *,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(system, mapped)
-        given = {"directory": Path(), "days": 14, "remind": 7, **(options or {})}
-        for name in ("days", "remind"):
-            if type(given[name]) is not int or given[name] < 1:
-                raise ConfigError(f"`{name}` of [systems.{system}] is a number of days")
-        self._days, self._remind = int(given["days"]), int(given["remind"])
-        self._post = _Post(system, url, given) if "://" in url else None
-        directory = Path(given["directory"])
-        self.folder = TaskFolder(directory / (f"state/{system}" if self._post else url))
+        Store.__init__(self, system, mapped)
+        given = dict(options or {})
+        tasks = Path(given.get("directory", "")) / (f"state/{system}" if "://" in url else url)
+        Mailbox.__init__(self, system, f"systems.{system}", url or ".", given, tasks)
         for dataset in self.mapped.values():
             _fitting(system, dataset)
 
@@ -110,11 +75,15 @@ class MailboxStore(Served):
         letters = [self.folder.directory, *self.folder.directory.glob("*")]
         files = guarded.exposure(letters)
         words = "the letters are Kept's alone; who reads their answers elsewhere cannot be told"
-        way = "encrypted mail, or to this machine" if self._post else "letters in a folder"
+        way = (
+            "encrypted mail, or to this machine"
+            if self._post is not None
+            else "letters in a folder"
+        )
         return Safety(
             (
                 files if files.holds is False else Measured("exposure", None, words),
-                Measured("transport", True if self._post else None, way),
+                Measured("transport", True if self._post is not None else None, way),
             )
         )
 
@@ -122,6 +91,14 @@ class MailboxStore(Served):
         """The letters, for a person to send."""
         tasks = [self.task(change, "") for change in changes]
         return [line for task in tasks for line in letter(task, None)]
+
+    def answer(self, id_: str, answer: Answered) -> Task:
+        """Record an answer; UsageError where rows are handed in that name somebody else."""
+        task = self.folder.get(id_)
+        known = self.mapped.get(task.dataset) if task is not None else None
+        if task is not None and known is not None and task.people:
+            _refuse_strangers(task, known, answer)
+        return super().answer(id_, answer)
 
     def task(self, change: Change, case: str) -> Task:
         """The task that a change makes."""
@@ -131,47 +108,6 @@ class MailboxStore(Served):
         id_ = task_id(case, known.name, action)
         fields = tuple(n for n in change.assign or () if n not in known.key)
         return Task(id_, case, self.system, known.name, action, people_of(keys), fields)
-
-    # ------------------------------------------------------------ tasks
-
-    def tasks(self) -> list[Task]:
-        """All tasks, oldest first."""
-        return self.folder.all()
-
-    def deliver(self, now: dt.datetime) -> list[Task]:
-        """Send the letters that wait and reminders; a letter that went is never sent again.
-
-        Should the machine stop between the two, it goes twice, under the same Message-ID.
-        """
-        sent = []
-        for task in self.folder.all():
-            if not task.open or (task.answer is not None and task.asked is not None):
-                continue
-            last = task.reminded[-1] if task.reminded else task.due
-            if task.asked is None:
-                due = now + dt.timedelta(days=self._days)
-                went = replace(task, asked=now, due=due)
-            elif last is not None and now >= last + dt.timedelta(
-                days=self._remind if task.reminded else 0
-            ):
-                went = replace(task, reminded=(*task.reminded, now))
-            else:
-                continue
-            lines = letter(went, now)
-            if self._post is not None:
-                self._post.send(went, lines)
-            else:
-                self.folder.write(f"{task.id}.txt", "\n".join(lines) + "\n")
-            self.folder.put(went)
-            sent.append(went)
-        return sent
-
-    def answer(self, id_: str, answer: Answered) -> Task:
-        """Record what a person says became of a task."""
-        task = self.folder.get(id_)
-        refused(task, answer)
-        assert task is not None
-        return self.folder.settle(task, answer)
 
     def settle(self, mark: str) -> None:
         """The case is complete: what was handed in for it goes."""
@@ -232,12 +168,11 @@ class MailboxSession(Session):
                 raise StoreError(f"`{self._store.system}`: {word.words}")
             else:
                 columns = select.fields or tuple(known.fields)
+                handed = self._store.folder.rows(task)
                 rows = [
-                    tuple(_value(row.get(name), known, name) for name in columns)
-                    for row in self._store.folder.rows(task)
+                    tuple(_value(row.get(name), known, name) for name in columns) for row in handed
                 ]
-                # Who of several people a row is about, only the letter could say.
-                yield index, Batch(columns, rows, [table.rows[0][0]] * len(rows))
+                yield index, Batch(columns, rows, self._owners(known, table, handed))
         if waiting:
             raise Pending(
                 f"`{self._store.system}` is served by people, who have not answered yet",
@@ -245,10 +180,30 @@ class MailboxSession(Session):
                 fix="record their answer with `kept task done`, then run the case again",
             )
 
+    def _owners(
+        self, known: Dataset, table: KeyTable, handed: Sequence[Mapping[str, Any]]
+    ) -> list[int]:
+        """Whom each row that was handed in is about. Of one person all are, as was answered."""
+        asked: dict[int, list[str]] = {}
+        for who, key in table.rows:
+            asked.setdefault(who, []).append(str(key[0]))
+        everybody = list(asked)
+        if len(everybody) == 1:
+            return everybody * len(handed)
+        people = [tuple(p for one in people_of(keys) for p in one) for keys in asked.values()]
+        found = [_whose(row, people, known) for row in handed]
+        if any(len(match.hers) != 1 or match.foreign for match in found):
+            raise StoreError(
+                f"rows that were handed in for `{self._store.system}.{known.name}` do not say"
+                " which of several people they are about",
+                fix="ask for each person in a case of her own",
+            )
+        return [everybody[match.hers[0]] for match in found]
+
     def _asked(self, known: Dataset, table: KeyTable) -> Task:
-        id_ = task_id(self.mark, known.name, Action.READ)
-        task = self._store.folder.get(id_)
+        task = self._store.folder.of(self.mark, known.name, Action.READ)
         if task is None:
+            id_ = task_id(self.mark, known.name, Action.READ)
             people = people_of([str(key[0]) for key in table.values])
             fields = tuple(n for n in known.fields if n not in known.key)
             task = Task(id_, self.mark, self._store.system, known.name, Action.READ, people, fields)
@@ -273,14 +228,14 @@ class MailboxSession(Session):
         counts = []
         for change in changes:
             task = self._store.task(change, step)
-            if self._store.folder.get(task.id) is None:
+            if self._store.folder.of(task.case, task.dataset, task.action) is None:
                 self._store.folder.put(task)
             counts.append(Counts(found=len(task.people)))
         return counts
 
     def word(self, dataset: str, action: Action, mark: str) -> Word:
         """What people said of the task of a step."""
-        return said(self._store.folder.get(task_id(mark, dataset, action)))
+        return said(self._store.folder.of(mark, dataset, action))
 
     def commit(self) -> None:
         """Each task was durable as it was written."""
@@ -323,105 +278,78 @@ def said(task: Task | None) -> Word:
             )
 
 
-def letter(task: Task, now: dt.datetime | None) -> list[str]:
-    """The letter of a task, or its reminder, line by line."""
-    _, please = _ASKS[task.action]
-    lines = []
-    if task.reminded and task.asked is not None:
-        lines += [f"We asked you on {task.asked:%Y-%m-%d} and have no answer yet.", ""]
-    lines += [f"{please} `{task.dataset}`:", ""]
-    for number, person in enumerate(task.people, 1):
-        lines.append(f"  Person {number}")
-        lines += [f"    {spoken(field)}: {spoken(value)}" for field, value in person]
-    if task.action is Action.OVERWRITE and task.fields:
-        lines += ["", f"The fields are: {', '.join(task.fields)}."]
-    if task.action is Action.READ:
-        fields = ", ".join(task.fields)
-        lines += ["", f"As far as you hold it: {fields}. A JSON list of rows is easiest for us."]
-    lines += ["", "Please answer with the number below, and say one of:", ""]
-    lines += ["  done", "  nothing found", "  cannot, because ...", ""]
-    if task.due is not None:
-        lines.append(f"Please answer by {task.due:%Y-%m-%d}. Keep this letter no longer than that.")
-    lines.append(f"Number: {task.id}")
-    return lines
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """The numbers of the people whom a row names; whether it also names somebody else.
+
+    `named`: it holds a value that tells people apart at all.
+    """
+
+    hers: tuple[int, ...]
+    foreign: bool
+    named: bool
 
 
-class _Post:
-    """The way out by SMTP: encrypted, or to this very machine."""
+def _whose(
+    row: Mapping[str, Any], people: Sequence[tuple[tuple[str, str], ...]], known: Dataset
+) -> _Match:
+    """Whom a row is about, by the values that the letter named people by, however spelt."""
 
-    def __init__(self, system: str, url: str, given: Mapping[str, Any]) -> None:
-        parts = urlsplit(url)
-        self._system = system
-        try:
-            port: int | None = parts.port or 0
-        except ValueError:
-            port = None
-        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and not parts.password
-        if not usable or parts.hostname is None or port is None:
-            raise ConfigError(
-                f"the `url` of [systems.{system}] is no mail server",
-                expected="smtp://host:587 (STARTTLS), smtps://host, or a folder for the letters",
-                fix='mend it in kept.toml; a password is written as `password = "env:NAME"`',
-            )
-        for name in ("to", "from"):
-            address = given.get(name)
-            if not isinstance(address, str) or "@" not in address or not address.isprintable():
-                raise ConfigError(
-                    f"[systems.{system}] does not say whose address stands under `{name}`",
-                    expected=f'{name} = "name@example.org"',
-                )
-        self._secure = parts.scheme == "smtps"
-        self._host, self._port = parts.hostname, port or (465 if self._secure else 587)
-        self._to, self._from = str(given["to"]), str(given["from"])
-        self._user, self._password = given.get("user"), given.get("password")
-        ca = given.get("ca")
-        self._ca = str(Path(given["directory"]) / ca) if ca else None
+    def kind(name: str) -> str:
+        field = known.fields.get(name)
+        return (field and field.identifies) or f"field {name}"
 
-    def send(self, task: Task, lines: Sequence[str]) -> None:
-        """Hand one letter to the mail server. StoreUnreachable, without its words."""
-        message = EmailMessage()
-        again = "Reminder: " if task.reminded else ""
-        # No identifier in the subject: it travels and is shown in more places than the letter.
-        message["Subject"] = f"{again}{_ASKS[task.action][0]} request {task.id}"
-        message["From"], message["To"] = self._from, self._to
-        turn = len(task.reminded)
-        message["Message-ID"] = f"<{task.id}.{turn}@{self._from.rpartition('@')[2]}>"
-        message["Auto-Submitted"] = "auto-generated"
-        if task.asked is not None:
-            message["Date"] = task.reminded[-1] if task.reminded else task.asked
-        message.set_content("\n".join(lines) + "\n", cte="base64")
-        try:
-            with self._open() as server:
-                if self._user:
-                    server.login(str(self._user), str(self._password or ""))
-                server.send_message(message)
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            raise StoreUnreachable(
-                f"the letters of `{self._system}` could not be sent",
-                met=type(error).__name__,
-                fix="see the mail server and the settings of the system, then `kept task send`",
-            ) from None
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[smtplib.SMTP]:
-        context = ssl.create_default_context(cafile=self._ca)
-        if self._secure:
-            with smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT, context=context) as s:
-                yield s
-            return
-        with smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT) as s:
-            s.ehlo()
-            if s.has_extn("starttls") or not _here(self._host):
-                s.starttls(context=context)  # raises where the server cannot
-                s.ehlo()
-            yield s
+    asked = {kind(name) for person in people for name, _ in person}
+    own: list[dict[str, set[str]]] = []
+    for person in people:
+        own.append({})
+        for name, value in person:
+            own[-1].setdefault(kind(name), set()).update(_spelt(kind(name), value))
+    hers: set[int] = set()
+    foreign = named = False
+    for name, value in row.items():
+        field = known.fields.get(name)
+        of = kind(name)
+        tells = of in asked or (field is not None and field.identifies is not None)
+        if not tells or of in WEAK or value is None or not spoken(value):
+            continue
+        named = True
+        spelt = _spelt(of, spoken(value))
+        met = {number for number, mine in enumerate(own) if spelt & mine.get(of, set())}
+        hers |= met
+        foreign = foreign or (of in asked and not met)
+    return _Match(tuple(sorted(hers)), foreign, named)
 
 
-def _here(host: str) -> bool:
+def _spelt(kind: str, text: str) -> set[str]:
     try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return {fold(text), normalise(kind, text)}
+    except KeptError:
+        return {fold(text)}
+
+
+def _refuse_strangers(task: Task, known: Dataset, answer: Answered) -> None:
+    """UsageError where a row that is handed in names nobody of the task, or somebody else too."""
+    found = [_whose(row, task.people, known) for row in answer.rows]
+    several = len(task.people) > 1
+    if several:
+        wrong = sum(len(match.hers) != 1 or match.foreign for match in found)
+        fix = "hand in only rows that name the one person whom they are about"
+    elif answer.same:
+        return
+    else:
+        wrong = sum(match.named and (not match.hers or match.foreign) for match in found)
+        fix = "take them out; where they are hers all the same, add --same-person"
+    if wrong:
+        raise UsageError(
+            f"{wrong} of {len(found)} rows that were handed in name somebody whom the task is not"
+            " about, or do not say who of several it is"
+            if several
+            else f"{wrong} of {len(found)} rows that were handed in name somebody whom the task is"
+            " not about",
+            expected="rows that hold what the letter named the person by",
+            fix=fix,
+        )
 
 
 def _fitting(system: str, dataset: Dataset) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from kept.model.residue import Needles, Residue, Scrub, gone, met, unseen
-from kept.stores.looking import affordable, hits, size_of
+from kept.stores.looking import affordable, hits, regular, size_of
 
 _ENCODINGS: Final = {1: "utf-8", 2: "utf-16-le", 3: "utf-16-be"}
 #: First byte of a page of a table or an index → the bytes of its header.
@@ -63,6 +63,8 @@ def residue(path: Path, needles: Needles) -> Iterator[Residue]:
     for layer, suffix in logs.items():
         log = path.with_name(path.name + suffix)
         looked = size_of(log)
+        if log.exists() and not regular(log):
+            yield unseen(layer, "it is no file (a pipe, socket, device or folder)")
         if not looked:
             continue
         found = len({hit.needle for hit in hits(log, wanted)})

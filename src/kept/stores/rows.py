@@ -20,7 +20,7 @@ from kept.model.generalise import Generalise, generalise
 from kept.model.predicate import fields_of, matches
 from kept.model.redact import Redact, redact
 from kept.model.select import Batch, Route, Select
-from kept.model.values import Type, Value, coerce, fold, normal
+from kept.model.values import Type, Value, coerce, fold, normal, sizable
 
 Row: TypeAlias = Mapping[str, Value]
 
@@ -130,7 +130,8 @@ def decode(raw: Value, kind: Type) -> Value:
                 whole = normal(raw)
                 return whole if isinstance(whole, int) else raw
             if kind == "decimal":
-                return decimal.Decimal(raw)
+                number = decimal.Decimal(raw)
+                return number if sizable(number) or not number.is_finite() else raw
             return raw
         if isinstance(raw, bytes):
             return uuid.UUID(bytes=raw) if kind == "uuid" and len(raw) == 16 else raw

@@ -30,6 +30,8 @@ from kept.stores import guarded, introspect, residue_sqlite
 from kept.stores.along import looks, refusal
 from kept.stores.columns import Table
 from kept.stores.dialects import SQLITE, install
+from kept.stores.engine_sqlite import install_met, listed_in
+from kept.stores.looking import regular
 from kept.stores.obstacles import Refused, named, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
 from kept.stores.rows import decode
@@ -97,6 +99,15 @@ class SQLiteStore(SqlStore):
         # rw for readers too: only so can SQLite undo what a killed writer left half-done
         where = f"file:{quote(str(self.path.absolute()))}?mode=rw"
         problem: StoreError
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            beside = self.path.with_name(self.path.name + suffix)
+            if beside.exists() and not regular(beside) and not beside.is_dir():
+                raise StoreUnreachable(
+                    f"the file of `{self.system}`, or a log beside it, is a pipe, socket or device;"
+                    " it was not opened",
+                    expected="files of SQLite",
+                    fix="check the system's `url` in kept.toml, and what lies beside the file",
+                )
         try:
             connection = sqlite3.connect(
                 where,
@@ -237,6 +248,9 @@ class SQLiteSession(SqlSession):
     def __init__(self, store: SQLiteStore, connection: sqlite3.Connection, *, write: bool) -> None:
         super().__init__(store, write=write)
         self._connection = connection
+        #: The texts that statements of this session look for (`kept_met`).
+        self._met: set[bytes] = set()
+        install_met(connection, self._met)
         self._savepoint: str | None = None
 
     def _guarded(self, dataset: str | None, work: Callable[[], _T]) -> _T:
@@ -266,6 +280,7 @@ class SQLiteSession(SqlSession):
                 self._connection.execute(f"ROLLBACK TO {self._savepoint}")
 
     def _execute(self, dataset: str | None, text: str, params: Sequence[Any] = ()) -> Any:
+        self._met.update(listed_in(text, params))
         return self._guarded(dataset, lambda: self._connection.execute(text, params))
 
     def _stream(self, calls: Sequence[Call]) -> Iterator[tuple[int, list[Any]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import datetime as dt
+import hashlib
 import json
 import os
 import re
@@ -19,9 +20,10 @@ from typing import Any, Final
 
 from kept.errors import StoreError, UsageError
 from kept.model.plan import Action
-from kept.stores.base import Store
+from kept.stores.looking import regular
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+#: Names that can stand in the name of a file as they are.
+SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
 class Outcome(StrEnum):
@@ -30,6 +32,7 @@ class Outcome(StrEnum):
     DONE = "done"
     NOTHING = "nothing-found"
     CANNOT = "cannot"
+    LEFT = "disproportionate"  # ours, of a notice: impossible, or out of all proportion (Art. 19)
 
     @property
     def settles(self) -> bool:
@@ -37,11 +40,20 @@ class Outcome(StrEnum):
         return self is not Outcome.CANNOT
 
 
+class Notice(StrEnum):
+    """What a recipient is told of data that it had from the company (GDPR Art. 19)."""
+
+    ERASED = "tell-erasure"
+    CORRECTED = "tell-rectification"
+    RESTRICTED = "tell-restriction"
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """An answer: who recorded it, when, on what evidence (or: because of what they cannot).
 
-    `rows` are what was handed in, for a request to read: field → value.
+    `rows` are what was handed in, for a request to read: field → value. `same`: whoever records
+    it answers for rows that name the person by what was not known of her.
     """
 
     outcome: Outcome
@@ -49,6 +61,7 @@ class Answered:
     at: dt.datetime
     evidence: str
     rows: tuple[Mapping[str, Any], ...] = ()
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +69,15 @@ class Task:
     """What people were asked to do: one step of one case. `asked` None: the letter waits.
 
     `people` are those it is about, each as (field, value) pairs; empty once it is answered.
-    `found` counts the rows that were handed in.
+    `found` counts the rows that were handed in. A notice has the recipient as its `dataset`,
+    and in `fields` what the data was given for.
     """
 
     id: str
     case: str
     system: str
     dataset: str
-    action: Action
+    action: Action | Notice
     people: tuple[tuple[tuple[str, str], ...], ...]
     fields: tuple[str, ...] = ()
     asked: dt.datetime | None = None
@@ -82,8 +96,10 @@ class Task:
         return self.answer is None and self.due is not None and now > self.due
 
 
-class Served(Store):
-    """A store that people serve."""
+class Served(abc.ABC):
+    """What people serve: a store, or a recipient's mailbox."""
+
+    system: str
 
     @abc.abstractmethod
     def tasks(self) -> list[Task]:
@@ -96,6 +112,10 @@ class Served(Store):
     @abc.abstractmethod
     def answer(self, id_: str, answer: Answered) -> Task:
         """Record an answer. UsageError where there is no such task, or it is answered."""
+
+    @abc.abstractmethod
+    def forget(self, case: str) -> None:
+        """Give up all tasks of a case, with their letters and answers."""
 
 
 class TaskFolder:
@@ -113,7 +133,27 @@ class TaskFolder:
     def get(self, id_: str) -> Task | None:
         """The task of that id."""
         path = self.directory / f"{id_}.task.json"
-        return self._read(path) if _NAME.match(id_) and path.exists() else None
+        return self._read(path) if SAFE.match(id_) and path.exists() else None
+
+    def of(self, case: str, dataset: str, action: Action | Notice) -> Task | None:
+        """The task of a step, also under the id that it had in older versions.
+
+        StoreError where another step's task lies in its place.
+        """
+        asked = (case, dataset, action)
+        id_ = task_id(*asked)
+        task = self.get(id_)
+        if task is None:
+            older = self.get(_older_id(*asked))
+            # Two datasets could share that one: it is the task of the one that it names.
+            return older if older is not None and asked == _step(older) else None
+        if asked != _step(task):
+            raise StoreError(
+                "the file of a task is that of another step",
+                where=f"{id_}.task.json",
+                fix="bring it back from a copy, or remove it and run its case again",
+            )
+        return task
 
     def put(self, task: Task) -> None:
         """Write a task down; on the disk before this returns."""
@@ -142,10 +182,10 @@ class TaskFolder:
 
     def rows(self, task: Task) -> list[Mapping[str, Any]]:
         """What was handed in for a task."""
-        try:
-            text = (self.directory / f"{task.id}.rows.json").read_text("utf-8")
-        except FileNotFoundError:
+        path = self.directory / f"{task.id}.rows.json"
+        if not regular(path):
             return []
+        text = path.read_text("utf-8")
         rows: list[Mapping[str, Any]] = json.loads(text)
         return rows
 
@@ -162,11 +202,13 @@ class TaskFolder:
             self.remove(f"{task.id}.txt")
         return done
 
-    def forget(self, case: str) -> None:
-        """Give up what was handed in for a case that is complete."""
+    def forget(self, case: str, *, wholly: bool = False) -> None:
+        """Give up what was handed in for a case that is complete; `wholly`: its tasks as well."""
         for task in self.all():
             if task.case == case:
                 self.remove(f"{task.id}.rows.json")
+                for name in (f"{task.id}.txt", f"{task.id}.task.json") if wholly else ():
+                    self.remove(name)
 
     def write(self, name: str, text: str) -> None:
         """A file of mode 0600, whole or not at all."""
@@ -185,11 +227,13 @@ class TaskFolder:
 
     def _read(self, path: Path) -> Task:
         try:
+            if not regular(path):  # a pipe would hold up everybody
+                raise OSError
             raw = json.loads(path.read_text("utf-8"))
             answer = raw["answer"]
             return Task(
                 id=raw["id"], case=raw["case"], system=raw["system"], dataset=raw["dataset"],
-                action=Action(raw["action"]),
+                action=_action(raw["action"]),
                 people=tuple(tuple((k, v) for k, v in person) for person in raw["people"]),
                 fields=tuple(raw["fields"]), asked=_moment(raw["asked"]), due=_moment(raw["due"]),
                 reminded=tuple(dt.datetime.fromisoformat(at) for at in raw["reminded"]),
@@ -218,6 +262,10 @@ def refused(task: Task | None, answer: Answered) -> None:
             "an answer needs its evidence, or the reason why it cannot be done",
             fix="add --evidence WORDS: who said so, in which letter",
         )
+    if answer.outcome is Outcome.LEFT and not isinstance(task.action, Notice):
+        raise UsageError(
+            "only what a recipient is told can be left out", expected="done, nothing-found, cannot"
+        )
     if answer.rows and (task.action is not Action.READ or answer.outcome is not Outcome.DONE):
         raise UsageError("rows are handed in only where a task asked to read, and it was done")
     unknown = sorted({name for row in answer.rows for name in row} - set(task.fields))
@@ -229,8 +277,19 @@ def refused(task: Task | None, answer: Answered) -> None:
         )
 
 
-def task_id(case: str, dataset: str, action: Action) -> str:
-    """The one id of a step's task: a case has one task per dataset and action."""
+def task_id(case: str, dataset: str, action: Action | Notice) -> str:
+    """The one id of a step's task: a case has one task per dataset and action.
+
+    What stands in it of the names is for people; the hash at its end tells apart those that
+    look alike once they are spelt for a file (`news.list`, `news_list`).
+    """
+    named = "\0".join((case, dataset, action.value)).encode("utf-8", "surrogatepass")
+    older = _older_id(case, dataset[:60], action)
+    return f"{older}.{hashlib.sha256(named).hexdigest()[:12]}"
+
+
+def _older_id(case: str, dataset: str, action: Action | Notice) -> str:
+    """The id that tasks had before 2026-12; two datasets could share it."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", dataset)
     return f"{case or 'no-case'}.{safe}.{action.value}"
 
@@ -243,6 +302,14 @@ def spoken(value: object) -> str:
 def people_of(keys: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], ...]:
     """Keys of a mailbox's datasets back as people."""
     return tuple(tuple((str(k), str(v)) for k, v in json.loads(key)) for key in dict.fromkeys(keys))
+
+
+def _step(task: Task) -> tuple[str, str, Action | Notice]:
+    return task.case, task.dataset, task.action
+
+
+def _action(text: str) -> Action | Notice:
+    return Notice(text) if text in set(Notice) else Action(text)
 
 
 def _told(moment: dt.datetime | None) -> str | None:

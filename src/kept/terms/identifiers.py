@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,16 @@ KINDS: Final[dict[str, str]] = {
 
 #: The longest value that is looked at, in characters.
 LONGEST: Final = 512
+
+#: An address that needs no library: ASCII letters, digits and a few marks, single dots between
+#: them, no label that could be one of IDNA (`xn--`). Every one is valid, and its one spelling is
+#: that in small letters.
+_PLAIN: Final = re.compile(
+    "[a-z0-9_+-]+(?:[.][a-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*[.])*[a-z0-9]+(?:-[a-z0-9]+)*",
+    re.ASCII | re.IGNORECASE,
+).fullmatch
+#: So long it may be, in characters: what any part of an address may have (RFC 5321).
+_SHORT: Final = 63
 
 #: So many letters beyond A to Z are looked for in every mixture of cases (2 to this power).
 CASES: Final = 5
@@ -95,6 +106,8 @@ def normalise(kind: str, value: str, *, region: str | None = None) -> str:
     Raises IdentifierError, without the value, where it is not of its kind.
     """
     _known(kind)
+    if kind == "email" and _PLAIN(value) and len(value) <= _SHORT:
+        return value.lower()
     text = unicodedata.normalize("NFC", value).strip()
     # K of a unit (U+212A) and its like become A to Z: another sign, another address.
     if kind != "name" and any(

@@ -49,7 +49,7 @@ def tagged(one: Identifier, other: Identifier) -> bool:
     """Whether two addresses differ by a tag after + only; equal ones do not differ."""
     if one.kind != "email" or other.kind != "email" or one.normalised == other.normalised:
         return False
-    return _bare(one) == _bare(other)
+    return untagged(one) == untagged(other)
 
 
 def national(one: Identifier) -> tuple[str, ...]:
@@ -66,7 +66,8 @@ def same_name(text: str) -> tuple[str, ...]:
     return tuple(sorted(text.casefold().split()))
 
 
-def _bare(one: Identifier) -> str:
+def untagged(one: Identifier) -> str:
+    """An address without the tag after +."""
     local, _, domain = one.normalised.rpartition("@")
     head, mark, _ = local[1:].partition("+")
     return f"{local[:1]}{head if mark else local[1:]}@{domain}"

@@ -1,8 +1,8 @@
 """Where data came from: given by the person, observed of her, made of other data, from others.
 
 Portability (GDPR Art. 20) covers what she provided, which takes in what was observed of her use
-(WP 242 rev.01), and nothing that was inferred. A field of the map may say it (`origin`); else
-its category does.
+(WP 242 rev.01), and nothing that was inferred. A field of the map may say it (`origin`); else its
+category does, else its dataset (`datamap.map.Dataset.whence`).
 """
 
 from __future__ import annotations

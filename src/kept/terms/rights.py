@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -36,6 +37,20 @@ _ROWS: Final = (
     Right("withdrawal", "Withdraw consent", "GDPR Art. 7(3)", "withdraw", False, True),
     Right("complaint", "Complain to an authority", "GDPR Art. 77", None, False, False),
 )
+
+#: Why somebody asks for an erasure, as the law lists it (GDPR Art. 17(1)), in words for people.
+ERASURE_GROUNDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "not-needed": "it is not needed any more for what it was collected for",
+        "withdrawn": "consent was withdrawn, and nothing else carries it",
+        "objection": "an objection stands",
+        "unlawful": "its use is unlawful",
+        "law": "a law asks for its erasure",
+        "child": "it is of a child; nothing but a law keeps anything, and no name is left",
+    }
+)
+#: The ground under which nothing but a law keeps anything, and the case forgets whom it was about.
+CHILD: Final = "child"
 
 #: Right id → Right, in the order in which people are told of them.
 RIGHTS: Final = MappingProxyType({right.id: right for right in _ROWS})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kept.app.commands.common import Common
 from kept.controller import Controller
-from kept.duties.rights.request import VERBS, can_end, searched
+from kept.duties.rights.request import VERBS, can_end, everywhere, searched
 from kept.records.case import Case, State
 from kept.records.subject import LINKING
 
@@ -36,6 +36,12 @@ def astray(controller: Controller, common: Common, case_id: str) -> list[str]:
         f"Ask her for something that does ({kinds}), and open a new case with it: {again}",
         *ends(controller, common, case),
     ]
+
+
+def limits(controller: Controller, case_id: str) -> str:
+    """For the first line of an answer: that there are places in which nobody was looked for."""
+    people = controller.cases.identifiers(controller.cases.get(case_id))
+    return "" if everywhere(controller, people) else "; not all was searched, see the notes"
 
 
 def unchanged(

@@ -10,12 +10,13 @@ from cyclopts import App, Parameter
 from kept.app.commands.after import astray, ends
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
 from kept.app.commands.people import shown
-from kept.app.commands.rights import NOT_DONE
+from kept.app.commands.rights import NOT_DONE, recipients_told
 from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
 from kept.duties.rights import close_case
+from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, follows
 from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import UsageError
@@ -97,12 +98,14 @@ def show(
         after = _next(controller, one, common)
         steps = controller.cases.steps(one)
         events = controller.cases.events(one)
+        told = informed(controller, one)
         named = controller.cases.identifiers(one) if show else []
     document: dict[str, Any] = {
         **_document(one),
         "actor": {"name": one.actor.name, "role": one.actor.role},
         "verified": one.evidence,
         "override": one.override,
+        "told": [t.document() for t in told],
         "steps": [
             {
                 "store": s.system,
@@ -154,6 +157,7 @@ def show(
             ),
         ]
         words += problems([s.result() for s in steps])
+    words += recipients_told(told)
     for person in named:
         words += [Exact(f"{i.kind}={i.value}") for i in person]
     words += after

@@ -26,6 +26,7 @@ from kept.app.commands.rights import (
     SamePerson,
     group,
     others_open,
+    recipients_told,
     request_of,
     step_table,
 )
@@ -97,7 +98,7 @@ def object_command(
         controller.ledger.checkpoint(acting.moment)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
         others = also_open(controller, answer.case)
-    words = _words(answer, "objection", others)
+    words = _words(answer, "objection", others, common)
     if not answer.executed:
         words += to_do
     elif answer.weighed:
@@ -180,14 +181,16 @@ def restrict_command(
             )
             return several.carry(carry) if yes else several.only_opened()
         answer = act(controller, request, ground, acting.moment, but=but or (), region=region)
+        controller.deliver(acting.moment)
         controller.ledger.checkpoint(acting.moment)
         given = ("--ground", ground, *asked("--but", but))
         to_do = _go_on(controller, answer, common, given)
         others = also_open(controller, answer.case)
-    words = _words(answer, "restriction", others)
+    words = _words(answer, "restriction", others, common)
     words += [
         "What is stored stays stored, also where a law asks for it; what stops is every other use"
-        " of it (GDPR Art. 18(2))."
+        " of it (GDPR Art. 18(2)).",
+        *recipients_told(answer.told),
     ]
     if not answer.executed:
         words += to_do
@@ -285,12 +288,14 @@ def withdraw_command(
             answer = withdraw(controller, request, purpose or (), now, region=region, erase=erase)
         else:
             answer = preview_withdrawal(controller, request, purpose or (), now, region=region)
+        controller.deliver(now)
         controller.ledger.checkpoint(now)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
         others = also_open(controller, answer.case)
     words = [
-        *_words(answer, "withdrawal of consent", others),
+        *_words(answer, "withdrawal of consent", others, common),
         *statements(answer.statements, show=show),
+        *recipients_told(answer.told),
     ]
     if not answer.executed:
         words += to_do
@@ -325,11 +330,11 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
     return words
 
 
-def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case]) -> list[str]:
+def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Common) -> list[str]:
     """The answer for people, without what comes next."""
     title = f"Case {answer.case}: {what}"
     words = [title + ("" if answer.executed else " (nothing was recorded yet)")]
-    words += [*others_open(others), ""]
+    words += [*others_open(common, answer.right, answer.case, others), ""]
     for head, told in (
         ("Stops", answer.stops),
         ("Stops while it is weighed", answer.weighed),
@@ -343,6 +348,11 @@ def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case]) -> list[str]
         ]
     words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]
     words += [f"Note: {w}" for w in answer.warnings]
+    if not answer.held:
+        words.append(
+            "Nothing is held under what was given; it holds for that address all the same. Check"
+            " its spelling."
+        )
     return [*words, ""] if words[-1] else words
 
 

@@ -24,8 +24,10 @@ from kept.app.output import Output
 from kept.app.surface import SURFACES, require
 from kept.controller import Controller
 from kept.controls.registry import Control, registered
-from kept.deployment import Deployment
+from kept.deployment import FILE, Deployment
 from kept.errors import IdentifierError, UsageError
+from kept.policy import bundle as policy_bundle
+from kept.policy.bundle import Bundle
 from kept.terms.identifiers import Identifier, parse
 
 _Text = TypeVar("_Text", str, str | None)
@@ -262,6 +264,35 @@ def shipped() -> Mapping[str, Control]:
     """The shipped controls by name; importing the duties makes them known."""
     importlib.import_module("kept.duties")
     return registered()
+
+
+def stranger(config: Deployment, made: Bundle) -> bool:
+    """Whether nobody has said yet that the policy speaks for the organisation that it names.
+
+    Said it is by `organisation` of kept.toml, or by a name that no shipped bundle has.
+    """
+    name = made.organisation.name
+    if config.organisation is not None:
+        return config.organisation != name
+    root = clone()
+    texts = [] if root is None else sorted((root / "policies").glob("*/policy.yml"))
+    return not texts or any(policy_bundle.load(t.parent).organisation.name == name for t in texts)
+
+
+def warn_of_stranger(common: Common, config: Deployment, made: Bundle) -> None:
+    """Say on stderr in whose name something goes out, where nobody has decided that."""
+    if stranger(config, made):
+        common.out.warn(
+            f"Warning: this speaks in the name of {made.organisation.name}. {whose(config, made)}."
+        )
+
+
+def whose(config: Deployment, made: Bundle) -> str:
+    """How it is decided for whom the policy speaks."""
+    return (
+        f"If that is not you, change `organisation:` in {config.bundle / 'policy.yml'}; if it is,"
+        f' write `organisation = "{made.organisation.name}"` at the head of {FILE}'
+    )
 
 
 def clone() -> Path | None:

@@ -11,7 +11,16 @@ from cyclopts import App, Parameter
 
 from kept.app.commands.after import astray, ends, named
 from kept.app.commands.choices import Region, Show, Yes, statements
-from kept.app.commands.common import ACTING, COMMON, Acting, Common, Identity, IdentityFile, opened
+from kept.app.commands.common import (
+    ACTING,
+    COMMON,
+    Acting,
+    Common,
+    Identity,
+    IdentityFile,
+    opened,
+    warn_of_stranger,
+)
 from kept.app.commands.rights import (
     CaseId,
     Evidence,
@@ -20,6 +29,7 @@ from kept.app.commands.rights import (
     group,
     modes_of,
     others_open,
+    recipients_told,
     request_of,
     step_table,
 )
@@ -61,18 +71,20 @@ def port_command(
     request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
     path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     refuse_target(path)
-    with opened(common, "rights port", acting.role) as (controller, _):
+    with opened(common, "rights port", acting.role) as (controller, config):
+        warn_of_stranger(common, config, controller.bundle)
         with say.progress("asking every mapped system"):
             answer = port(controller, request, now, out=path, region=region)
         controller.ledger.checkpoint(now)
         lost = astray(controller, common, answer.case)
         others = also_open(controller, answer.case)
     rows = many(sum(s.counts.found for s in answer.steps), "row")
-    words = [f"Case {answer.case}: portability", *others_open(others), ""]
+    beside = others_open(common, "portability", answer.case, others)
+    words = [f"Case {answer.case}: portability", *beside, ""]
     words += [step_table(answer.steps, {}, planned=False), ""] if answer.steps else []
     for one in answer.left_out:
-        what = ", ".join(one.fields) if one.fields else many(one.rows, "row")
-        what += f" ({many(one.rows, 'row')})" if one.fields and one.rows else ""
+        what = many(one.rows, "row") if one.whole else ", ".join(one.fields)
+        what += f" ({many(one.rows, 'row')})" if one.rows and not one.whole else ""
         system, _, dataset = one.where.partition(".")
         words.append(f"Left out of {called(system, dataset)}: {what}: {one.why}.")
     words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]
@@ -136,6 +148,7 @@ def rectify_command(
                 answer = preview_rectification(
                     controller, request, at or "", right or "", now, was=was
                 )
+            controller.deliver(now)
         controller.ledger.checkpoint(now)
         others = also_open(controller, answer.case)
         one = controller.cases.get(answer.case)
@@ -145,7 +158,7 @@ def rectify_command(
     words = [
         f"Case {answer.case}: rectification"
         + ("" if answer.executed else " (a plan, nothing was done)"),
-        *others_open(others),
+        *others_open(common, "rectification", answer.case, others),
         "",
         step_table(answer.steps, modes, planned=not answer.executed, fields=answer.fields),
         "",
@@ -153,6 +166,7 @@ def rectify_command(
         *(f"Note: {w}" for w in answer.warnings),
         *problems(answer.steps),
         *statements(answer.statements, show=show),
+        *recipients_told(answer.told),
     ]
     go_on = common.next("rights", "rectify", "--case", answer.case, "--yes")
     planned = common.next("rights", "rectify", "--case", answer.case, "--at", at or "")
@@ -176,20 +190,25 @@ def rectify_command(
 def _again(yes: bool, acting: Acting, common: Common) -> int:
     now = acting.moment
     with opened(common, "rights rectify", acting.role) as (controller, _):
-        met = list(undone(controller))
+        away: dict[str, str] = {}
+        met = list(undone(controller, away))
         answers = []
         if yes and met:
             answers = correct_again(controller, now, actor=acting.actor, role=acting.role)
+            controller.deliver(now)
             controller.ledger.checkpoint(now)
-        left = list(undone(controller)) if yes else met
+        left = list(undone(controller, away)) if yes and met else met
     document = {
         "undone": [{"where": one.where, "rows": one.rows} for one in met],
         "cases": [a.document() for a in answers],
         "left": sum(one.rows for one in left),
+        "unreached": [{"store": system, "why": why} for system, why in sorted(away.items())],
     }
     words = [f"{one.where}: the wrong value is back in {many(one.rows, 'row')}" for one in met]
+    words += [f"Could not be asked: {system}: {why}" for system, why in sorted(away.items())]
     if not met:
-        words.append("Every correction still stands.")
+        still = "Every correction still stands"
+        words.append(f"{still}, where it could be looked at." if away else f"{still}.")
     elif not yes:
         words.append(f"To put it right: {common.next('rights', 'rectify', '--again', '--yes')}")
     else:
@@ -197,7 +216,7 @@ def _again(yes: bool, acting: Acting, common: Common) -> int:
         words.append("Put right once more." if not left else "Not complete.")
         words.append(f"Cases: {done}")
     common.out.result(document, words)
-    return 1 if left else 0
+    return 1 if left or away else 0
 
 
 def _read(value: str | None, file: Path | None) -> str | None:

@@ -118,6 +118,7 @@ class _Play:
         """All of it in order; the result as JSON."""
         say = self._say.say
         self._take()
+        self._whole()
         port = self._port()
         since = _made_on(self._directory)
         if since is None:
@@ -131,10 +132,8 @@ class _Play:
         with self._doing("  Kept's own database, and the policy, published"):
             version = self._kept("policy", "publish")
         with self._doing("  the pages of Kept, and the company's web site"):
-            serving = ("serve", "--port", str(port), "--dir", str(self._directory), "--json")
-            kept = self._serve((*_KEPT, *serving))["url"]
-            at = ("--port", str(_free(_SITE_PORT)), "--kept", kept)
-            site = self._serve((*_COMPANY, "site", str(self._directory), *at))["site"]
+            kept = self._pages(port)["url"]
+            site = self._site(_free(_SITE_PORT), kept)["site"]
         ready = time.monotonic() - self.begun
         say(f"Ready after {ready:.0f} seconds: {kept}/privacy and {site}")
         say()
@@ -247,23 +246,48 @@ class _Play:
 
     def remove(self) -> None:
         """Remove the company that was made before, and nothing else that lies beside it."""
-        if not (self._directory / "company").exists():
+        going = self._directory / _REMOVING
+        if not (self._directory / "company").exists() and not going.exists():
             return
-        if _made_on(self._directory) is None:
+        if _made_on(self._directory) is None and not going.exists() and not self._begun_here():
             raise UsageError(
                 "what lies there was not made by `kept demo`, and is not removed",
                 expected="the folder of a demonstration",
                 fix="name another folder with --dir",
             )
         self._take()
-        self._port()  # refuses while something else serves it
+        if not going.exists():
+            self._port()  # refuses while something else serves it
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove what a demonstration made. Broken off, the next start finishes it (`_whole`)."""
+        self._say.say("Removing the old company …")
         self._company("stop", str(self._directory))
+        going = self._directory / _REMOVING
+        going.mkdir(exist_ok=True)
         for name in _MADE:
             path = self._directory / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            if path.exists():
+                path.rename(going / name)
+        shutil.rmtree(going)
+
+    def _whole(self) -> None:
+        """Remove what is left of a removal, or of a first start, that was broken off."""
+        assert self._claim is not None
+        if (self._directory / _REMOVING).exists():
+            self._clear()
+        made = any((self._directory / name).exists() for name in _MADE)
+        if made and self._begun_here() and not (self._directory / "company/company.json").exists():
+            self._clear()
+        elif not made and not self._begun_here():
+            self._claim.write("What lies beside this file was made by `kept demo`.\n")
+            self._claim.flush()
+
+    def _begun_here(self) -> bool:
+        """Whether the folder held nothing that could be another's when a demonstration came."""
+        mark = self._directory / _CLAIM
+        return mark.exists() and mark.stat().st_size > 0
 
     def _take(self) -> None:
         """Take the folder for this run; UsageError where another demonstration has it."""
@@ -297,10 +321,41 @@ class _Play:
                 fix="stop that `kept serve` first, then start this again",
             )
         port = _free(before) if self._asked is None else free_port(_HOST, self._asked)
+        self._settle(port)
+        return port
+
+    def _settle(self, port: int) -> None:
+        """Write the port where Kept will serve into its settings."""
+        settings = self._directory / FILE
+        before = deployment.read(self._directory).port
         if port != before:
             text = settings.read_text("utf-8").replace(f"port = {before}\n", f"port = {port}\n", 1)
             settings.write_text(text, "utf-8")
-        return port
+
+    def _pages(self, port: int) -> dict[str, Any]:
+        """Serve the pages of Kept; at another port where somebody took this one meanwhile."""
+        command = (*_KEPT, "serve", "--dir", str(self._directory), "--json", "--port")
+        try:
+            return self._serve((*command, str(port)))
+        except KeptError:
+            if self._asked or _free(port) == port:
+                raise
+        other = _free(port)
+        self._say.say(f"  port {port} was taken meanwhile; {other} it is")
+        self._settle(other)
+        return self._serve((*command, str(other)))
+
+    def _site(self, port: int, kept: str) -> dict[str, Any]:
+        """Serve the company's web site; at another port where somebody took this one meanwhile."""
+        command = (*_COMPANY, "site", str(self._directory), "--kept", kept, "--port")
+        try:
+            return self._serve((*command, str(port)))
+        except KeptError:
+            if _free(port) == port:
+                raise
+        other = _free(port)
+        self._say.say(f"  port {port} was taken meanwhile; {other} it is")
+        return self._serve((*command, str(other)))
 
     @contextlib.contextmanager
     def _doing(self, what: str) -> Iterator[None]:
@@ -366,6 +421,8 @@ class _Play:
         # What it prints later is read away, so that it never waits for a reader.
         threading.Thread(target=process.stdout.read, daemon=True).start()
         document: dict[str, Any] = json.loads(line)
+        if "error" in document:
+            raise self._failed(command, process.wait(_STOP_SECONDS), document["what"])
         return document
 
     def _start(self, command: Sequence[str], stderr: int | None) -> subprocess.Popen[str]:
@@ -389,7 +446,10 @@ class _Play:
 
 
 #: Held by the demonstration that runs in a folder; the system lets go of it when that one ends.
+#: Words in it: all that lies beside it was made by a demonstration.
 _CLAIM: Final = ".demo"
+#: Where the old company is put aside; there until all of it is removed.
+_REMOVING: Final = ".removing"
 #: There while the database of Kept itself runs.
 _OWN_DATABASE: Final = "postgres/data/postmaster.pid"
 #: What a demonstration puts into its folder.

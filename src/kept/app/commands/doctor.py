@@ -13,7 +13,7 @@ from cyclopts import App
 
 from kept import deployment
 from kept.app import jobs
-from kept.app.commands.common import COMMON, Common, as_called, moment, shipped
+from kept.app.commands.common import COMMON, Common, as_called, moment, shipped, stranger, whose
 from kept.app.commands.demo import stopped
 from kept.app.commands.mapping import TO_CONNECT, Look, look
 from kept.app.commands.new import only_example
@@ -120,7 +120,7 @@ def _checks(common: Common) -> Iterator[_Check]:
         config = deployment.read(common.directory)
         return str(config.directory / deployment.FILE)
 
-    yield _try("kept.toml", read)
+    yield _closed(_try("kept.toml", read), common)
     if config is None:
         names = ("bundle", "choices", "database", "keys", "ledger", "published", "systems", "map")
         for name in names:
@@ -218,14 +218,15 @@ def _published(config: Deployment, database: Database, made: Bundle | None) -> I
         yield _Check("published", None, _NO_BUNDLE)
         return
     newest = Versions(database).newest(made.id)
+    if stranger(config, made):
+        words = f"the policy speaks for {made.organisation.name}, and nobody said that this is you"
+        yield _Check("organisation", None, words, [whose(config, made)])
+    else:
+        yield _Check("organisation", True, made.organisation.name)
     if newest is None:
-        mine = f"if that is not you, change `organisation:` in {config.bundle / 'policy.yml'}"
-        words = f"the policy speaks for {made.organisation.name}"
-        yield _Check("organisation", None, words, [f"{mine} before you publish"])
         words = "a draft: no version was published yet"
         yield _Check("published", None, words, ["publish it with `kept policy publish`"])
         return
-    yield _Check("organisation", True, made.organisation.name)
     changed = versions.changed(made, newest.published)
     if changed:
         fixes = [str(one) for one in changed]
@@ -309,6 +310,17 @@ def _map(met: Look) -> _Check:
         count = sum(count for *_, count in met.undecided)
         return _Check("map", None, f"{words}, as far as it is decided: {count:,} to decide", fixes)
     return _Check("map", True, words)
+
+
+def _closed(check: _Check, common: Common) -> _Check:
+    """Of a configuration that can be read: whether by everybody on the machine."""
+    file = common.directory / deployment.FILE
+    if check.ok and file.stat().st_mode & 0o007:
+        words = (
+            f"{check.words}, which everybody on this machine may open; a password may stand in it"
+        )
+        return _Check(check.name, None, words, [f"close it: chmod 600 {file}"])
+    return check
 
 
 def _try(name: str, look: Callable[[], str]) -> _Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import textwrap
@@ -42,6 +43,9 @@ def new(
         Path | None,
         Parameter(help="the policy bundle to begin with; copied (default: the reference bundle)"),
     ] = None,
+    organisation: Annotated[
+        str | None, Parameter(help="the name of yours, for which the policy speaks")
+    ] = None,
     common: Common = COMMON,
 ) -> int:
     """Write a small working deployment into a new or empty directory, with example data."""
@@ -67,10 +71,16 @@ def new(
             fix="name another directory",
         )
     try:
-        (directory / "datamap").mkdir(parents=True)
+        # A password may come to stand in it, and personal data beside it.
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        (directory / "datamap").mkdir()
         shutil.copytree(source, directory / "policy")
         (directory / "datamap" / "example.yml").write_text(_map(made), "utf-8")
-        (directory / FILE).write_text(_toml(made), "utf-8")
+        if organisation is not None:
+            _named(directory / "policy" / "policy.yml", made.organisation.name, organisation)
+        (directory / FILE).touch(0o600)
+        (directory / FILE).write_text(_toml(made, organisation), "utf-8")
         (directory / ".gitignore").write_text(_IGNORED, "utf-8")
         _database(directory / _EXAMPLE)
     except OSError as problem:
@@ -90,7 +100,7 @@ def new(
         f"  {_EXAMPLE}       an example database with two made-up customers",
         "",
         "Next:",
-        *_first(made),
+        *_first(made, organisation),
         *(f"  {next_command(words, directory)}" for words in _NEXT),
         "",
         "Nothing is written into a system yet: its mode is observe. kept.toml says how to go on.",
@@ -104,12 +114,35 @@ def only_example(config: Deployment) -> bool:
     return all(s.url == str(config.directory / _EXAMPLE) for s in config.systems.values())
 
 
-def _first(bundle: Bundle) -> list[str]:
+def _named(policy: Path, old: str, new: str) -> None:
+    """Put the name of an organisation in the place of another's, in policy.yml."""
+    text = policy.read_text("utf-8")
+    line, said = f"\n  name: {old}\n", json.dumps(new, ensure_ascii=False)
+    if text.count(line) != 1:
+        raise UsageError(
+            "the bundle writes its organisation's name in another form",
+            where=str(policy),
+            fix="leave --organisation out, and change `organisation:` there by hand",
+        )
+    # The name stands once more, at the head of the address for letters.
+    for head in ("  name:", "      -"):
+        text = text.replace(f"\n{head} {old}\n", f"\n{head} {said}\n")
+    policy.write_text(text, "utf-8")
+
+
+def _first(bundle: Bundle, organisation: str | None) -> list[str]:
     """What is to be decided before a version is published, since each change makes another."""
-    lines = [
-        f"  put your organisation in the place of {bundle.organisation.name}: `organisation:` in"
-        " policy/policy.yml",
-    ]
+    lines = (
+        [
+            f"  put the addresses of {organisation} in the place of {bundle.organisation.name}'s:"
+            " `organisation:` in policy/policy.yml"
+        ]
+        if organisation
+        else [
+            f"  put your organisation in the place of {bundle.organisation.name}:"
+            " `organisation:` in policy/policy.yml",
+        ]
+    )
     if any(choice.value is None for choice in bundle.choices.values()):
         lines.append("  decide what the policy leaves open: [choices] in kept.toml")
     return lines
@@ -138,14 +171,15 @@ _IGNORED: Final = """\
 """
 
 
-def _toml(bundle: Bundle) -> str:
+def _toml(bundle: Bundle, organisation: str | None) -> str:
     periods = bundle.periods
+    whose = "" if organisation is None else f"organisation = {json.dumps(organisation)}\n"
     head = f"""\
 # A deployment of Kept. Paths are relative to this file. Secrets never stand here: write
 # "env:NAME" and the value is read from the environment.
 
 bundle = "policy"
-database = "embedded"             # or "postgresql://…", or "env:NAME"
+{whose}database = "embedded"             # or "postgresql://…", or "env:NAME"
 
 # What the public page shows of how the policy is kept: "text" (nothing), "checks" (checks that
 # passed, with their date) or "live" (how every sentence stands).
@@ -202,6 +236,7 @@ datasets:
   customer:
     title: Customers
     key: [customer_id]
+    origin: provided
     retention: {_class(bundle, person)}
     activities: {_activities(bundle, person)}
     fields:
@@ -214,6 +249,7 @@ datasets:
   message:
     title: Messages from customers
     key: [message_id]
+    origin: provided
     retention: {_class(bundle, message)}
     activities: {_activities(bundle, message)}
     fields:
@@ -226,6 +262,7 @@ datasets:
   purchase:
     title: What customers bought
     key: [purchase_id]
+    origin: provided
     retention: {_class(bundle, purchase)}
     clock: made_at
     activities: {_activities(bundle, purchase)}

@@ -9,7 +9,15 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from kept import deployment
-from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, shipped
+from kept.app.commands.common import (
+    ACTING,
+    COMMON,
+    Acting,
+    Common,
+    opened,
+    shipped,
+    warn_of_stranger,
+)
 from kept.app.output import many, table
 from kept.database import Database
 from kept.deployment import FILE
@@ -129,7 +137,8 @@ def publish_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     """Write id, date and hashes of text and rules into the ledger; the text is archived."""
     names = set(shipped())
     now = acting.moment
-    with opened(common, "policy publish", acting.role) as (controller, _):
+    with opened(common, "policy publish", acting.role) as (controller, config):
+        warn_of_stranger(common, config, controller.bundle)
         before = Versions(controller.database).newest(controller.bundle.id)
         version = publish(controller, now, names)
         controller.ledger.checkpoint(now)

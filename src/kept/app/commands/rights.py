@@ -6,13 +6,14 @@ The other rights stand beside it, in `choices` and `correcting`.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.after import astray, named, unchanged
+from kept.app.commands.after import astray, limits, named, unchanged
 from kept.app.commands.below import Below
 from kept.app.commands.common import (
     ACTING,
@@ -25,6 +26,7 @@ from kept.app.commands.common import (
     opened,
     person,
     said,
+    warn_of_stranger,
 )
 from kept.app.commands.people import (
     SIZE,
@@ -44,11 +46,14 @@ from kept.duties.rights import EraseAnswer, Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
+from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
-from kept.records.case import Case
+from kept.records.case import Case, State
+from kept.records.case_state import TRANSITIONS
+from kept.terms.rights import ERASURE_GROUNDS
 
 group = App(
     name="rights", help="Answer a person: what is held of her, and what she decides about it."
@@ -99,6 +104,7 @@ def register(app: App) -> None:
 def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting, same_person: str | None = None, people: Path | None = None,
+    ground: str | None = None,
 ) -> Request:  # fmt: skip
     """The request that the options of a command of this group make."""
     named = person(identity, file)
@@ -123,7 +129,7 @@ def request_of(
     return Request(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
-        said(same_person, "--same-person"),
+        said(same_person, "--same-person"), ground,
     )  # fmt: skip
 
 
@@ -156,7 +162,8 @@ def access_command(
     say = common.out
     if people is None and not (case and path.is_dir()):
         refuse_target(path)
-    with opened(common, "rights access", acting.role) as (controller, _):
+    with opened(common, "rights access", acting.role) as (controller, config):
+        warn_of_stranger(common, config, controller.bundle)
         several = Several.of(controller, common, acting, "access", request, people, SIZE)
         if several is not None:
             return several.carry(packages(controller, out or Path()))
@@ -165,12 +172,12 @@ def access_command(
             controller.deliver(now)
         controller.ledger.checkpoint(now)
         others = also_open(controller, answer.case)
-        lost = astray(controller, common, answer.case)
+        lost, limited = astray(controller, common, answer.case), limits(controller, answer.case)
         unsaid = [".".join(place) for place in not_stated(controller, answer.steps)]
         waits = _waits(common, bool(answer.covers.doubts))
     rows = sum(s.counts.found for s in answer.steps)
     words: list[str] = [
-        f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}",
+        f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}{limited}",
         "",
         *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
         *notes(answer.unreached, answer.warnings),
@@ -194,7 +201,8 @@ def access_command(
         ]
     words += waits
     words.append(f"The package, which only its owner can read (mode 0600): {path}")
-    say.result(answer.document(), [words[0], *others_open(others), *words[1:]])
+    beside = others_open(common, "access", answer.case, others)
+    say.result(answer.document(), [words[0], *beside, *words[1:]])
     return 0 if answer.complete else 1
 
 
@@ -210,6 +218,11 @@ def erase_command(
     evidence: Evidence = None,
     case: CaseId = None,
     same_person: SamePerson = None,
+    ground: Annotated[
+        str | None,
+        Parameter(help=f"why it is asked for: {', '.join(ERASURE_GROUNDS)} (GDPR Art. 17(1));"
+                  " child: only a law keeps anything, and the case forgets whom it was about"),
+    ] = None,
     people: People = None,
     batch: Batch = SIZE,
     show: Annotated[
@@ -233,8 +246,10 @@ def erase_command(
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people
+        identity, identity_file, override, evidence, case, acting, same_person, people, ground
     )
+    if ground is not None and people is not None:
+        raise UsageError("a ground is that of one person", fix="leave out --ground or --people")
     say = common.out
     with opened(common, "rights erase", acting.role) as (controller, _):
         guessed = drafts(controller.datamap)
@@ -255,7 +270,7 @@ def erase_command(
             below = Below.of(controller, answer, acting, physical=physical, full=full, yes=yes)
         controller.ledger.checkpoint(now)
         modes = modes_of(controller, answer.steps)
-        others = also_open(controller, answer.case)
+        others, limited = also_open(controller, answer.case), limits(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
         waits = _waits(common, bool(controller.doubts.all(case=answer.case)))
         slow = [] if answer.executed else controller.inspect().unindexed()
@@ -267,7 +282,9 @@ def erase_command(
         statements = {s: len(lines) for s, lines in answer.statements.items()}
         document = {**document, "statements": statements}
     words: list[str] = [
-        f"Case {answer.case}: erasure" + ("" if answer.executed else " (a plan, nothing was done)"),
+        f"Case {answer.case}: erasure"
+        + ("" if answer.executed else " (a plan, nothing was done)")
+        + limited,
         "",
         step_table(answer.steps, modes, planned=not answer.executed),
         "",
@@ -283,6 +300,7 @@ def erase_command(
                 f"{system}: {many(len(lines), 'statement')} for a person to carry out; add --show"
                 " to print them (they hold row keys)."
             )
+    words += recipients_told(answer.told)
     if not answer.executed:
         words += [*briefly(slow), *to_do, *below.words()]
     elif answer.complete:
@@ -299,13 +317,48 @@ def erase_command(
         words.append(f"Her keys: {answer.keys}.")
         words += below.words()
     else:
-        words += ["Not complete.", *to_do]
+        words += ["Not complete.", *(_waiting(common, answer) or to_do)]
+    words += _handed(answer.packages)
     words += waits
-    say.result(document, [words[0], *others_open(others), *words[1:]])
+    beside = others_open(common, "erasure", answer.case, others)
+    say.result(document, [words[0], *beside, *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:
         return 0 if answer.complete and not below.failed else 1
     return 1 if blocked else 0
+
+
+def _handed(days: Sequence[dt.date]) -> list[str]:
+    """That packages are in the world already, which no erasure reaches."""
+    if not days:
+        return []
+    counted = Counter(days)
+    when = ", ".join(f"{day} ({n})" if n > 1 else f"{day}" for day, n in sorted(counted.items()))
+    was = "package was" if len(days) == 1 else "packages were"
+    return [
+        f"{len(days)} {was} handed out to her before, on {when}. The organisation cannot fetch"
+        f" {'it' if len(days) == 1 else 'them'} back; whoever has"
+        f" {'it' if len(days) == 1 else 'one'} keeps what is in it. Say so in the answer to her."
+    ]
+
+
+def recipients_told(told: Sequence[Informed]) -> list[str]:
+    """Who had her data, and how each stands (GDPR Art. 19)."""
+    if not told:
+        return []
+    return ["Who had her data from us:", *(f"  {one.words}" for one in told), ""]
+
+
+def _waiting(common: Common, answer: EraseAnswer) -> list[str]:
+    """How the case of a child goes on of which all rows are gone; [] for any other."""
+    noted = any(one.noted for one in answer.told)
+    if not noted or answer.unreached or not all(s.settled for s in answer.steps):
+        return []
+    again = common.next("rights", "erase", "--case", answer.case, "--yes")
+    return [
+        "All rows are gone. The case of a child is over when everybody named above has answered;"
+        f" then: {again}"
+    ]
 
 
 def _all_planned(several: Several) -> int:
@@ -391,13 +444,23 @@ def _waits(common: Common, met: bool) -> list[str]:
     return [f"To decide what may be the same person's: {again}"] if met else []
 
 
-def others_open(cases: Sequence[Case]) -> list[str]:
-    """That more than one case of the same person waits is easily overlooked."""
+def others_open(common: Common, right: str, case: str, cases: Sequence[Case]) -> list[str]:
+    """That more than one case of the same person waits is easily overlooked.
+
+    One of the same right of which nothing was carried out is often the look before this `case`:
+    how it ends is said.
+    """
     if not cases:
         return []
     shown = ", ".join(f"{c.id} ({c.right}, {c.state})" for c in cases[:5])
     more = f" and {len(cases) - 5} more" if len(cases) > 5 else ""
-    return [f"Also open for the same person: {shown}{more}."]
+    lines = [f"Also open for the same person: {shown}{more}."]
+    for one in cases[:5]:
+        if one.right == right and State.WITHDRAWN in TRANSITIONS[one.state]:
+            why = f"the same request as case {case}"
+            end = common.next("case", "withdraw", one.id, "--reason", why)
+            lines.append(f"If {one.id} is this same request, end it: {end}")
+    return lines
 
 
 def modes_of(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:

@@ -10,8 +10,11 @@ from cyclopts import App, Parameter
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
 from kept.app.output import many, table
+from kept.duties.rights.recipients import record
+from kept.duties.rights.request import VERBS
 from kept.errors import UsageError
-from kept.stores.tasks import Answered, Outcome, Task
+from kept.records.case_state import ENDS
+from kept.stores.tasks import Answered, Notice, Outcome, Task
 
 group = App(name="task", help="What people have to do for a request, and what they say of it.")
 
@@ -65,10 +68,24 @@ def done(
     /,
     *,
     evidence: Annotated[str, Parameter(help="who said so and in which letter, or why they cannot")],
-    outcome: Annotated[str, Parameter(help="done, nothing-found or cannot")] = "done",
+    outcome: Annotated[
+        str,
+        Parameter(
+            help="done, nothing-found or cannot; of a recipient also disproportionate: to tell it"
+            " is impossible or out of all proportion, for the reason given as evidence"
+        ),
+    ] = "done",
     rows: Annotated[
         Path | None, Parameter(help="what was handed in: a JSON list of rows by field name")
     ] = None,
+    same_person: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="rows that name her by what was not known of her are hers; the evidence says how"
+            " that is known",
+        ),
+    ] = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -78,14 +95,16 @@ def done(
     except ValueError:
         words_ = ", ".join(o.value for o in Outcome)
         raise UsageError("there is no such outcome", expected=f"one of {words_}") from None
-    answer = Answered(said, acting.actor, acting.moment, evidence, _rows(rows))
+    answer = Answered(said, acting.actor, acting.moment, evidence, _rows(rows), same_person)
     with opened(common, "task done", acting.role) as (controller, _):
-        one = controller.answer_task(task, answer, acting.role)
+        one = record(controller, task, answer, acting.role)
         controller.ledger.checkpoint(acting.moment)
         case = controller.cases.get(one.case)
-    verb = "erase" if case.right == "erasure" else case.right
-    again = f" --case {case.id}" + (" --yes" if verb == "erase" else "")
-    words = [f"Recorded: {said.value}.", f"To go on: kept rights {verb}{again}"]
+    words = [f"Recorded: {said.value}."]
+    verb = VERBS[case.right]
+    if case.state not in ENDS and (not isinstance(one.action, Notice) or verb == "erase"):
+        again = f" --case {case.id}" + (" --yes" if verb == "erase" else "")
+        words.append(f"To go on: kept rights {verb}{again}")
     common.out.result(_document(one), words)
     return 0
 

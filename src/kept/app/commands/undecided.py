@@ -61,6 +61,18 @@ def undecided(datamap: DataMap) -> Iterator[tuple[str, str, int]]:
                 f" ({system.file}:{lines})",
                 len(bare),
             )
+        silent = [(d, u) for d in system.datasets.values() if (u := checking.unsaid(d))]
+        told |= {(d.name, "`origin: ") for d, _ in silent}
+        if silent:
+            where = ", ".join(f"`{d.name}.{item}`" for d, u in silent for item in u)
+            yield (
+                name,
+                f"still to decide: where what {many(len(silent), 'dataset')} of people's rows"
+                f" {'says' if len(silent) == 1 else 'say'} without a category comes from ({where});"
+                " write `origin: provided`, `observed`, `derived`, `others` or `own` at the"
+                f" dataset or there ({system.file}:{', '.join(str(d.line) for d, _ in silent)})",
+                len(silent),
+            )
         marks = _marks(system, told)
         if marks:
             yield (

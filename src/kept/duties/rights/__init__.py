@@ -10,12 +10,15 @@ Controls stand in `checks` and `choice_checks`, the package a person gets in `pa
 from kept.duties.rights import (
     anonymity,
     checks,
+    child,
     choice_checks,
     erased,
     free_text,
     identity,
     identity_checks,
     isolation,
+    recipients,
+    told,
 )
 from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.choice import ChoiceAnswer
@@ -36,10 +39,10 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "RectifyAnswer",
-    "Request", "access", "anonymity", "checks", "choice_checks", "close_case", "correct_again",
+    "Request", "access", "anonymity", "checks", "child", "choice_checks", "close_case",
+    "correct_again",
     "due_today", "erase", "erased", "expire", "free_text", "identity", "identity_checks",
     "isolation", "lift", "lines", "notify", "object_to", "port", "preview", "preview_objection",
-    "preview_rectification",
-    "preview_restriction", "preview_withdrawal", "rectify", "residue", "restrict", "scrub",
-    "scrubbing", "weigh", "withdraw",
+    "preview_rectification", "preview_restriction", "preview_withdrawal", "recipients", "rectify",
+    "residue", "restrict", "scrub", "scrubbing", "told", "weigh", "withdraw",
 ]  # fmt: skip

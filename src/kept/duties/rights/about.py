@@ -8,16 +8,16 @@ the organisation has not said is said to be so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from kept.controller import Controller
 from kept.controller.naming import THEIRS
-from kept.datamap.map import Dataset
+from kept.datamap.map import Dataset, Field
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Activity, Clock
 from kept.records.declared import SYSTEM
-from kept.terms.origins import ORIGINS, Origin, origin_of
+from kept.terms.origins import ORIGINS, Origin
 
 _CLOCKS: Final[Mapping[Clock, str]] = {
     "creation": "it was made",
@@ -29,6 +29,12 @@ _CLOCKS: Final[Mapping[Clock, str]] = {
 _UNITS: Final = {"Y": "year", "M": "month", "D": "day"}
 #: Where the next word of a name in camel case begins.
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+#: Type of the map, as people call it.
+_TYPES: Final[Mapping[str, str]] = {
+    "text": "text", "integer": "whole number", "decimal": "number", "real": "number",
+    "boolean": "yes or no", "date": "day", "datetime": "day and time", "uuid": "identifier",
+    "bytes": "file, as base64", "json": "structured text", "other": "text",
+}  # fmt: skip
 _FROM: Final[Mapping[Origin | None, str]] = {
     "provided": "From you",
     "observed": "Noted while you used our services",
@@ -63,7 +69,7 @@ def living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
             for f in dataset.personal
             if (category := f.category or "") in words.categories and f.others not in THEIRS
         ),
-        "sources": _sources(bundle, dataset),
+        "sources": sources(bundle, dataset),
         "bases": [words.bases[b].label for b in bases],
         "stamped": any(f.stamp == "basis" for f in dataset.fields.values()) and len(bases) > 1,
         "follows": [_FOLLOWS[b] for b in bases if b in _FOLLOWS],
@@ -84,18 +90,40 @@ def profiling(bundle: Bundle, activities: Iterable[Activity]) -> bool:
     return any(within("purposes", a.purpose, "profiling") for a in activities)
 
 
-def _sources(bundle: Bundle, dataset: Dataset) -> list[str]:
-    """Where the fields came from; which ones is said only where they differ."""
+def sources(bundle: Bundle, dataset: Dataset, names: Collection[str] | None = None) -> list[str]:
+    """Where the fields (of those `names`) came from; which ones is said where they differ."""
     found: dict[Origin | None, list[str]] = {}
-    for item in dataset.personal:
-        if item.others not in THEIRS:
-            origin = origin_of(bundle.vocabulary, item.category, item.origin)
+    tied = {*dataset.key, *(name for link in dataset.links for name in link.fields)}
+    for item in dataset.fields.values():
+        origin = dataset.whence(item, bundle.vocabulary)
+        # What only ties rows together, and what nobody said anything of, is no word of her.
+        ties = item.category is None and item.name in tied
+        asked = names is None or item.name in names
+        if asked and item.others not in THEIRS and not ties and (item.category or origin):
             found.setdefault(origin, []).append(readable(item.name))
     order = (*ORIGINS, None)
     return [
         _FROM[origin] + (f": {', '.join(found[origin])}" if len(found) > 1 else "")
         for origin in sorted(found, key=order.index)
     ]
+
+
+def fielded(bundle: Bundle, dataset: Dataset, item: Field) -> dict[str, str]:
+    """A field in words: its name in the files, what it is, its kind, where it came from."""
+    tied = {n for link in dataset.links for n in link.fields}
+    term = bundle.vocabulary.categories.get(item.category or "")
+    if item.name in dataset.key:
+        means = "names the record"
+    elif item.name in tied:
+        means = "leads to another record of yours"
+    else:
+        means = term.label if term else readable(item.name)
+    origin = dataset.whence(item, bundle.vocabulary)
+    ties = item.category is None and item.name in tied | {*dataset.key}
+    return {
+        "name": item.name, "means": means, "kind": _TYPES[item.type],
+        "from": "Holds the records together" if ties else _FROM[origin],
+    }  # fmt: skip
 
 
 def _recipient(bundle: Bundle, name: str) -> str:
@@ -148,6 +176,14 @@ def readable(name: str) -> str:
     """A name of a column as words: `made_at` and `madeAt` are "made at"."""
     words = _HUMP.sub(" ", name).replace("_", " ").split()
     return " ".join(w.lower() if w.istitle() else w for w in words) or name
+
+
+def titled(dataset: Dataset) -> str:
+    """What people call a dataset: its title, else its name as words."""
+    if dataset.title:
+        return dataset.title
+    words = readable(dataset.name)
+    return words[:1].upper() + words[1:]
 
 
 def once(words: Iterable[str]) -> list[str]:

@@ -121,11 +121,14 @@ def _serve(
     opened = controller.locator.opened(case, people)
     found = controller.locate(people)
     found.warnings += stayed.words
+    # What cannot be read now is named, like every system that is away.
+    found.unreached.update(stayed.unread)
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
     refuse_mixed(controller, case, keys, held)
     again = () if held else refilled(found)
-    hers = _together(keys, stayed.tables)
+    staying = {p: t for p, t in stayed.tables.items() if p[0] not in found.unreached}
+    hers = _together({p: t for p, t in keys.items() if p[0] not in found.unreached}, staying)
     covering = controller.covering(people, hers)
     covers = coverage(controller, case, keys, now)
     found.warnings += (*again, *covers.words)
@@ -175,8 +178,9 @@ def _serve(
             entries.insert(0, Entry("locator.used", now, {"case": case.id, "found": rows}))
         # Nothing leaves before it is recorded: first the entry, then the name, then the end.
         with controller.database.connection() as connection:
-            for state in _WAY[case.state in _BEGUN]:
-                case = controller.cases.move(case, state, actor, now, connection=connection)
+            way = _WAY[case.state in _BEGUN]
+            with connection.pipeline():
+                case = controller.cases.move(case, way, actor, now, connection=connection)
             controller.ledger.append_in(connection, entries)
         try:
             package.place()
@@ -195,7 +199,8 @@ def _serve(
             "unreached": [name(s) for s, _ in unreached],
         }
         with controller.database.connection() as connection:
-            controller.cases.finish(case, complete, actor, now, connection=connection)
+            with connection.pipeline():
+                controller.cases.finish(case, complete, actor, now, connection=connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     if complete:
         controller.settle(case.id)

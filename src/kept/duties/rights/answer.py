@@ -17,7 +17,8 @@ from kept.datamap.map import Dataset
 from kept.datamap.reach import WEAK, reach
 from kept.decide.due import strength
 from kept.decide.ties import Key, norm
-from kept.duties.rights.about import choices, living, many, profiling, readable
+from kept.duties.rights import desk
+from kept.duties.rights.about import choices, living, many, profiling, readable, titled
 from kept.duties.rights.cells import Cell
 from kept.duties.rights.covered import WHY, Covered
 from kept.duties.rights.covered import words as covered_words
@@ -128,7 +129,7 @@ class Search:
                 asked.add(name)
             # What cannot be searched at all is said of the whole search, not once per dataset.
             for dataset in sorted(missed.get(name, ())) if by else ():
-                what = f"{_title(system.datasets[dataset])} ({system.title or name})"
+                what = f"{titled(system.datasets[dataset])} ({system.title or name})"
                 left_out.append((what, "Nothing of what was given leads there."))
         return cls(tuple(by), frozenset(asked), tuple(left_out))
 
@@ -204,7 +205,7 @@ def answer(
             {
                 "system": place[0],
                 "dataset": place[1],
-                "title": _title(controller.datamap.dataset(*place)),
+                "title": titled(controller.datamap.dataset(*place)),
                 "rows": len(table.values),
                 "isolated": place in isolated,
                 **_reason(reason),
@@ -260,13 +261,16 @@ def page(
             },
         )
         dataset = system.datasets[place[1]]
-        shows = {**_part(system.name, dataset, data, data.parts[None]), "title": _title(dataset)}
+        shows = {**_part(system.name, dataset, data, data.parts[None]), "title": titled(dataset)}
         shows["secrets"] = _columns(system.name, dataset, dataset.secrets)
+        facts = living(controller, dataset)
+        if system.name == SYSTEM.name:
+            shows, facts = desk.shown(controller, dataset, shows), desk.about(facts)
         group["datasets"].append(
             {
                 **shows,
                 "id": f"d-{place[0]}-{place[1]}",
-                "about": living(controller, dataset),
+                "about": facts,
                 "covered": by_place.get(place, 0),
             }
         )
@@ -290,7 +294,7 @@ def page(
                 {
                     **_parts(system.name, dataset, shown[place], reasons, language),
                     **_reason(reason),
-                    "title": _title(dataset),
+                    "title": titled(dataset),
                     "secrets": _columns(system.name, dataset, dataset.secrets),
                     "system": system.title or system.name,
                     "country": system.country,
@@ -336,14 +340,16 @@ def _summary(rows: Counts, places: int, search: Search, known: int, *, complete:
         looked = f"all {connected} systems on our list"
     own = " and in our own record of requests and choices" if SYSTEM.name in search.asked else ""
     systems = f"{looked}{own}, by {' and '.join(search.by)}"
+    left = " Not everything can be searched by that; the answer names what was left out."
+    left = left if search.left_out else ""
     if rows.found:
         found = f"{many(rows.found, 'record')} in {many(places, 'place')}"
         if rows.retained == rows.found:
             found += "; an erasure was carried out before, and what is left has to stay for a time"
-        return f"We looked in {systems}, and found {found}."
+        return f"We looked in {systems}, and found {found}.{left}"
     if complete:
-        return f"Nothing is held under what was given. We looked in {systems}."
-    return f"We looked in {systems}, and found nothing there."
+        return f"Nothing is held under what was given. We looked in {systems}.{left}"
+    return f"We looked in {systems}, and found nothing there.{left}"
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
@@ -360,6 +366,7 @@ def _part(system: str, dataset: Dataset, data: Data, part: Part) -> dict[str, An
         "file": data.file,
         "table": data.table,
         "columns": _columns(system, dataset, data.columns),
+        "names": data.columns,
         "rows": part.rows,
         "count": part.count,
     }
@@ -419,7 +426,3 @@ def _sentences(bundle: Bundle) -> dict[str, str]:
 def _address(organisation: Organisation) -> str:
     lines = [line for line in organisation.post if line != organisation.name]
     return ", ".join((organisation.name, *lines))
-
-
-def _title(dataset: Dataset) -> str:
-    return dataset.title or dataset.name

@@ -6,18 +6,28 @@ import contextlib
 import datetime as dt
 import decimal
 import json
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from markupsafe import Markup, escape
+
 from kept.duties.rights.tables import plain
 from kept.model.cover import ROLES
-from kept.model.values import Value
+from kept.model.values import Value, sizable
 from kept.policy.render import day
 
 #: Characters from which a text is folded, and how many of it are shown then.
 _LONG: Final = 320
 _LEAD: Final = 180
 _COVERED: Final = frozenset(ROLES.values())
+#: Words with a hyphen that stay whole: addresses, and "e-mail" itself.
+_ADDRESS: Final = re.compile(r"([^\s@<>,;]+@[^\s@<>,;]+|[Ee]-[Mm]ail)")
+_JOINT: Final = re.compile(r"(?=@)|(?<=\.)")
+_SEAM: Final = re.compile(r"(?<=[/._])(?=.)")
+#: The longest part of an address that is never broken, in characters; a longer one may break
+#: anywhere, so that no hyphen at the end of a line is taken for one that was put there.
+_BOUND: Final = 16
 #: How files begin → what people call them.
 _KINDS: Final = (
     (b"\x89PNG\r\n", "picture (PNG)"), (b"\xff\xd8\xff", "picture (JPEG)"),
@@ -66,7 +76,7 @@ def words(value: Value, language: str = "en") -> str:
         return _moment(value, language)
     if isinstance(value, dt.date):
         return day(value, language)
-    if isinstance(value, decimal.Decimal) and value.is_finite():
+    if isinstance(value, decimal.Decimal) and sizable(value):
         return f"{value:,}"
     return str(plain(value))
 
@@ -103,3 +113,24 @@ def _size(count: int) -> str:
     if count < 1000:
         return f"{count} byte{'' if count == 1 else 's'}"
     return f"{count / 1000:,.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:,.1f} MB"
+
+
+def whole(text: str) -> Markup:
+    """A text for the page in which an address breaks at its @ and dots, and never at a hyphen."""
+    return Markup("").join(
+        _bound(part) if i % 2 else escape(part) for i, part in enumerate(_ADDRESS.split(text))
+    )
+
+
+def jointed(name: str) -> Markup:
+    """The name of a file or column for the page, which may break after / . and _ only."""
+    return Markup("<wbr>").join(_SEAM.split(name))
+
+
+def _bound(address: str) -> Markup:
+    def part(text: str) -> Markup:
+        kind = "bound" if len(text) <= _BOUND else "run"
+        return Markup('<span class="{}">{}</span>').format(kind, text)
+
+    parts = [p for p in _JOINT.split(address) if p]
+    return Markup("<wbr>").join(part(p) if "-" in p else escape(p) for p in parts)

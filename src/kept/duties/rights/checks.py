@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kept.controller import Controller, Place
 from kept.controller.inspect import Inspector, Packed, Rows
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import Dataset, Link, Owner
 from kept.duties.rights import lost
 from kept.errors import StoreError
 from kept.records.case import State
 from kept.records.declared import SYSTEM
+from kept.terms.identifiers import Identifier
 
 _TRANSACTIONS: Final = ("transaction.free", "transaction.paid")
 #: People of each dataset that are looked up both ways.
 SAMPLE: Final = 25
-#: People of each dataset for whom a package is rehearsed.
+#: People of each dataset for whom a package is rehearsed, or who are asked for by what they say.
 FEW: Final = 10
 
 
@@ -26,37 +27,43 @@ FEW: Final = 10
 def access_is_complete(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """For people drawn from the data, the answer holds all their rows and nobody else's.
 
-    The oracle walks from the person's own row along the links of the map, one plain comparison
-    after the other; the answer is found by routes and joins.
+    Each is asked for by the key of her row, and by every value in it that names her: address,
+    number, whatever the map says. The oracle looks for that value field by field, and walks from
+    the rows along the links of the map, one plain comparison after the other; the answer is found
+    by routes and joins.
     """
     inspector = controller.inspect()
+    asked: set[tuple[str, str]] = set()
     for system in inspector.systems:
         for dataset in controller.datamap.systems[system].datasets.values():
-            if dataset.on_erase == "never" or not _names_people(dataset):
+            if dataset.on_erase == "never" or not _kinds(dataset):
                 continue
             where = f"{system}.{dataset.name}"
+            looked = 0
             try:
                 people = inspector.some(system, dataset, SAMPLE).singles()
-                looked = 0
-                for person in people:
+                for person in people if _names_people(dataset) else ():
                     answer = inspector.reach(person)
                     walked = _walk(controller, inspector, person)
-                    places = {p for p in (*answer, *walked) if p[0] == system}
-                    for place in sorted(places):
-                        got = answer[place].hashes() if place in answer else frozenset()
+                    here = {p for p in (*answer, *walked) if p[0] == system}
+                    looked += sum(len(walked[p].hashes()) for p in here if p in walked)
+                    yield from _lacking(answer, walked)
+                    for place in sorted(here):
                         meant = walked[place].hashes() if place in walked else frozenset()
-                        looked += len(meant)
-                        missing, foreign = len(meant - got), len(got - meant)
-                        if missing:
-                            yield Finding(
-                                ".".join(place), f"an answer lacks {missing} of a person's rows"
-                            )
-                        if foreign:
+                        got = answer[place].hashes() if place in answer else frozenset()
+                        if foreign := len(got - meant):
                             yield Finding(
                                 ".".join(place), f"an answer holds {foreign} rows of somebody else"
                             )
+                for one in (i for p in people[:FEW] for said in inspector.says(p) for i in said):
+                    if (one.kind, one.normalised) in asked:
+                        continue
+                    asked.add((one.kind, one.normalised))
+                    named = _named(controller, inspector, one)
+                    looked += sum(len(rows) for rows in named.values())
+                    yield from _lacking(inspector.found([[one]]), named, f" found by {one.kind}")
             except StoreError as problem:
-                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                yield unasked(where, problem)
                 continue
             yield Looked(looked, where, system)
 
@@ -84,7 +91,7 @@ def packages_hold_nobody_else(
                     for person in inspector.some(system, dataset, FEW).singles()
                 ]
             except StoreError as problem:
-                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                yield unasked(where, problem)
                 continue
             packages += made
             yield Looked(sum(one.looked for one in made), where, system)
@@ -104,7 +111,7 @@ def packages_hold_nobody_else(
             try:
                 named = inspector.named(system, dataset, packages)
             except StoreError as problem:
-                yield Finding(system, f"it could not be asked: {problem.what}", problem.fix or "")
+                yield unasked(system, problem)
                 continue
             for place, times in sorted(named.items()):
                 yield Finding(
@@ -139,7 +146,10 @@ def transactions_are_mapped(controller: Controller, now: dt.datetime) -> Iterato
             owned = any(link.kind is not Owner.ACCESSED for link in dataset.links)
             if not owned and not any(f.identifies for f in dataset.fields.values()):
                 yield Finding(where, "transactions that no link ties to a person")
-            yield Looked(inspector.count(system, dataset), where, system)
+            try:
+                yield Looked(inspector.count(system, dataset), where, system)
+            except StoreError as problem:
+                yield unasked(where, problem)
     # What an activity says it uses has to be found somewhere in the map under that label.
     served = {
         activity
@@ -214,8 +224,37 @@ def _names_people(dataset: Dataset) -> bool:
     return all(dataset.fields[f].identifies for f in dataset.key)
 
 
+def _kinds(dataset: Dataset) -> dict[str, str | None]:
+    """Field → kind, of the fields by which somebody is found; namesakes are not."""
+    fields = dataset.fields.values()
+    return {f.name: f.identifies for f in fields if f.identifies and f.identifies != "name"}
+
+
+def _lacking(
+    answer: Mapping[Place, Rows], meant: Mapping[Place, Rows], how: str = ""
+) -> Iterator[Finding]:
+    for place, rows in sorted(meant.items()):
+        got = answer[place].hashes() if place in answer else frozenset()
+        if missing := len(rows.hashes() - got):
+            yield Finding(".".join(place), f"an answer{how} lacks {missing} of a person's rows")
+
+
+def _named(controller: Controller, inspector: Inspector, one: Identifier) -> dict[Place, Rows]:
+    """The rows that say this, wherever they are, and all that belong to them."""
+    found: dict[Place, Rows] = {}
+    for system in inspector.systems:
+        for dataset in controller.datamap.systems[system].datasets.values():
+            kinds = _kinds(dataset)
+            if dataset.on_erase == "never" or one.kind not in kinds.values():
+                continue
+            rows = inspector.naming(system, dataset, kinds, [one])
+            for place, more in _walk(controller, inspector, rows).items() if len(rows) else ():
+                found[place] = found[place].plus(more) if place in found else more
+    return found
+
+
 def _walk(controller: Controller, inspector: Inspector, person: Rows) -> dict[Place, Rows]:
-    """From one row to all that belong to it, in its own system: breadth first, link by link."""
+    """From rows to all that belong to them, in their own system: breadth first, link by link."""
     system = controller.datamap.systems[person.system]
     found: dict[Place, Rows] = {(system.name, person.dataset): person}
     frontier = [person]

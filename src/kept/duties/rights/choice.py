@@ -14,6 +14,7 @@ from kept.controller import Controller, Place
 from kept.decide.effects import Effect, effects
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import Ambiguous, doubts, refuse_several
+from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import searched, step_document
 from kept.errors import UsageError
 from kept.model.plan import StepResult
@@ -36,7 +37,8 @@ class Whom:
     """Whom a choice reaches: by which identifiers, known under which numbers, with which rows.
 
     `identifiers` are those given and those that her own rows hold, as far as they lead to
-    nobody else.
+    nobody else. `held`: whether anything is held under what was given, or may be, where a system
+    could not be asked.
     """
 
     subjects: tuple[int, ...]
@@ -44,6 +46,7 @@ class Whom:
     rows: Mapping[Place, KeyTable]
     unreached: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    held: bool
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,7 +79,9 @@ class ChoiceAnswer:
     `stops` and `goes_on` hold activities of the register; `weighed` those that stopped until it
     is decided whose interest prevails. `goes_on` names what is done with data that she has in
     the mapped systems. `due` are steps for data that nothing may be done with any more.
-    `complete` False while something is left to do, with this case or with a system.
+    `complete` False while something is left to do, with this case or with a system. `told`: who
+    had data that is restricted now, and how each stands. `held` False: nothing is held under what
+    was given; the choice holds all the same.
     """
 
     case: str
@@ -91,6 +96,8 @@ class ChoiceAnswer:
     unreached: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    told: tuple[Informed, ...] = ()
+    held: bool = True
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no identifier and no value of a row."""
@@ -107,6 +114,8 @@ class ChoiceAnswer:
             "unreached": [{"store": s, "why": why} for s, why in self.unreached],
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
+            "told": [one.document() for one in self.told],
+            "held": self.held,
         }
 
 
@@ -137,6 +146,7 @@ def whom(
     given = one_person(people, case)
     located = controller.locate(people)
     rows = controller.keys(located)
+    held = bool(rows or located.unreached)
     warnings = located.warnings
     known = {(i.kind, i.normalised): i for i in given if i.kind in LINKING}
     subjects = controller.subjects.find(given)
@@ -164,7 +174,7 @@ def whom(
         warnings += ("nothing in a mapped system can be searched by what was given",)
     return Whom(
         subjects, tuple(known.values()), rows, tuple(sorted(located.unreached.items())),
-        tuple(dict.fromkeys(warnings)),
+        tuple(dict.fromkeys(warnings)), held,
     )  # fmt: skip
 
 

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from typing import Final
 
 from kept.controller import Controller
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
+from kept.datamap.map import Dataset
 from kept.decide.facts import GROUNDS, known_basis
 from kept.decide.use import use
 from kept.duties.rights import lost
-from kept.duties.rights.portability import portable
+from kept.duties.rights.portable import Portable, Why, portable
 from kept.duties.rights.rectification import undone
-from kept.errors import UsageError
+from kept.errors import StoreError, UsageError
 from kept.model.decision import Ask, Facts
 from kept.records.declared import SYSTEM
 from kept.records.subject import LINKING
 from kept.terms.identifiers import Identifier
-from kept.terms.origins import origin_of
 from kept.terms.regimes import REGIONS, rules_of
 
 #: Bases that end when the person says so.
@@ -29,6 +29,8 @@ _FOREIGN: Final = (
     "public-web", "enrichment", "partner-lead", "identity-link", "statistics", "suppression",
     "rights-case", "disclosure-record", "tenant-recipient",
 )  # fmt: skip
+#: Words of the map for what is not hers to take along.
+_STRANGE: Final = ("derived", "others", "own")
 #: What GDPR Art. 18(2) leaves while a restriction stands, and the rights themselves.
 _LEFT: Final = ("rights", "storage", "dispute", "disclosure.protection", "public-interest")
 
@@ -221,34 +223,32 @@ def hold_in_every_region(controller: Controller, now: dt.datetime) -> Iterator[L
 def what_is_portable_is_known(
     controller: Controller, now: dt.datetime
 ) -> Iterator[Looked | Finding]:
-    """Of every labelled field it is known whether the person gave it, and she takes no other along.
+    """Of every field that may be a person's it is known whether she gave it; she takes no other.
 
-    Nothing inferred, bought or written about her is given along; the ledger says what was.
+    Nothing inferred, bought or written about her is given along; nothing is left out without a
+    reason; the ledger says what was given.
     """
-    within = controller.bundle.vocabulary.within
     for system in controller.datamap.systems.values():
         for dataset in system.datasets.values():
             if system.name == SYSTEM.name or dataset.on_erase == "never":
                 continue
-            where, looked = f"{system.name}.{dataset.name}", 0
-            for item in dataset.personal:
-                looked += 1
-                if origin_of(controller.bundle.vocabulary, item.category, item.origin) is None:
-                    yield Finding(
-                        where, f"it is not known where `{item.name}` comes from",
-                        "write `origin:` for it in the map",
-                    )  # fmt: skip
-            tied = {n for link in dataset.links for n in link.fields} | set(dataset.key)
-            for region in ("EEA", "other"):
-                what = portable(controller, dataset, region)
-                for field in set(what.fields) - tied if what else ():
-                    item = dataset.fields[field]
-                    foreign = any(
-                        item.category and within("categories", item.category, c) for c in _FOREIGN
-                    )
-                    if item.category is None or (foreign and item.origin is None):
-                        yield Finding(where, f"`{field}` is given along, and is not of the person")
-            yield Looked(looked, where, system.name)
+            where = f"{system.name}.{dataset.name}"
+            yield from (
+                Finding(
+                    where, f"it is not known where `{item.name}` comes from",
+                    "write `origin:` for it in the map, or for its dataset",
+                )
+                for item in dataset.personal
+                if dataset.whence(item, controller.bundle.vocabulary) is None
+            )  # fmt: skip
+            yield from dict.fromkeys(
+                finding
+                for region in ("EEA", "other")
+                for finding in _along(
+                    controller, where, dataset, portable(controller, dataset, region)
+                )
+            )
+            yield Looked(len(dataset.fields), where, system.name)
     told = {
         str(e.body["case"]): e.body["complete"]
         for _, e in controller.ledger.entries(kind="case.closed")
@@ -274,13 +274,48 @@ def what_is_portable_is_known(
 @control("rights.corrections-hold")
 def corrections_hold(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """What was corrected at a person's wish is not wrong again, by an import or by hand."""
-    for one in undone(controller):
+    away: dict[str, str] = {}
+    for one in undone(controller, away):
         yield Finding(
             one.where,
             f"a correction was undone in {one.rows} rows",
             "run `kept rights rectify --again`, and mend what brings the wrong value back",
         )
+    for system, why in away.items():
+        yield unasked(system, StoreError(why))
     yield Looked(len(controller.corrections.all()), "corrections that are remembered")
+
+
+def _along(
+    controller: Controller, where: str, dataset: Dataset, what: Portable
+) -> Iterator[Finding]:
+    """What is amiss with what is given along of a dataset: by the map alone, field by field."""
+    within = controller.bundle.vocabulary.within
+    tied = {n for link in dataset.links for n in link.fields} | set(dataset.key)
+    for name in set(what.fields) - tied:
+        item = dataset.fields[name]
+        foreign = any(item.category and within("categories", item.category, c) for c in _FOREIGN)
+        silent = item.category is None and item.origin is None and dataset.origin is None
+        # A dataset's word is for what has no category.
+        stranger = (item.origin or (item.category is None and dataset.origin)) in _STRANGE
+        if silent or stranger or item.stamp or (foreign and item.origin is None):
+            yield Finding(where, f"`{name}` is given along, and is not of the person")
+    if what.why is Why.UNDECIDED:
+        yield Finding(
+            where, "it is not known whether these rows are hers to take along",
+            "write `origin:` for the dataset in the map",
+        )  # fmt: skip
+    if what.why is not None:
+        return
+    left = [name for names in what.left.values() for name in names]
+    for name in sorted(dataset.fields.keys() - {*what.fields, *left}):
+        yield Finding(where, f"`{name}` is neither given along nor said to be left out")
+    for name in what.left.get(Why.UNDECIDED, ()):
+        if dataset.fields[name].category is None:
+            yield Finding(
+                where, f"it is not known whether `{name}` is hers to take along",
+                "write `origin:` for it in the map, or for its dataset",
+            )  # fmt: skip
 
 
 def _withdrawals(

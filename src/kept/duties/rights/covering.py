@@ -110,9 +110,14 @@ def coverage(
                 what = sorted({pair.reason for pair in new})
                 body = {"case": case.id, "count": count, "what": what}
                 controller.ledger.append_in(connection, [Entry("identity.doubted", now, body)])
+    hers = [{_named(i) for i in own} for own in alike.hers]
     return Coverage(
         _counted(more.added for more in known),
-        _counted(more.unproven for more in known),
+        # What her own rows hold that were found goes or is shown with them.
+        _counted(
+            [i for i in more.unproven if _named(i) not in own]
+            for more, own in zip(known, hers, strict=True)
+        ),
         _counted(more.shared for more in known),
         {reason: len(doubts[reason]) for reason in REASONS if reason in doubts},
         tuple(sorted(alike.unreached)),

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
-from kept.datamap.reach import shape
+from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
+from kept.duties.rights import recipients
+from kept.duties.rights.child import forget
 from kept.duties.rights.ends import ends
 from kept.duties.rights.free_text import theirs
 from kept.duties.rights.planning import (
     ask_again,
+    binding,
     draw_up,
     keep,
     met_again,
@@ -28,6 +31,7 @@ from kept.duties.rights.planning import (
     still_known,
     subjects_of,
 )
+from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import (
     REPEATED,
     Request,
@@ -43,7 +47,10 @@ from kept.model.plan import Action, Counts, Plan, StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
+from kept.records.handed import handed
+from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
+from kept.terms.rights import CHILD
 
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
@@ -57,7 +64,8 @@ class EraseAnswer:
     person to carry out, by system, in mode assisted. `physical` is the day on which the last
     copy of her shredded keys is of no use any more; None before the case is complete, and
     where Kept had no key of hers (`keys` says which). `appeared`: rows of hers were met again
-    after all steps were done.
+    after all steps were done. `packages`: the days on which packages were handed out to her
+    before; what is in them no erasure reaches. `told`: who had her data, and how each stands.
     """
 
     case: str
@@ -69,6 +77,8 @@ class EraseAnswer:
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     physical: dt.date | None = None
     appeared: bool = False
+    packages: tuple[dt.date, ...] = ()
+    told: tuple[Informed, ...] = ()
 
     @property
     def keys(self) -> str | None:
@@ -92,6 +102,8 @@ class EraseAnswer:
             "statements": {s: list(lines) for s, lines in self.statements.items()},
             "keys": self.keys,
             "keys_gone_for_good_on": self.physical.isoformat() if self.physical else None,
+            "packages_handed_out": [day.isoformat() for day in self.packages],
+            "told": [one.document() for one in self.told],
         }
 
 
@@ -99,11 +111,13 @@ def preview(controller: Controller, request: Request, now: dt.datetime) -> Erase
     """Open a case and show what would happen; nothing is written into any system."""
     case, _, people = open_case(controller, "erasure", request, now)
     if case.state is State.CLOSED:
-        return _closed(controller, case)
+        return _reminded(controller, people, _closed(controller, case, now))
     if case.state in _BEGUN:
-        return _shown(controller, case, _sealed(controller, case), executed=True)
-    made, _, _ = draw_up(controller, case, people, now, shown=True)
-    return _shown(controller, case, made, executed=False)
+        known = sought(controller, case, people).known
+        answer = _shown(controller, case, _sealed(controller, case), executed=True)
+        return _reminded(controller, known, answer)
+    made, known, _ = draw_up(controller, case, people, now, shown=True)
+    return _reminded(controller, known, _shown(controller, case, made, executed=False))
 
 
 def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAnswer:
@@ -112,22 +126,40 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
     require_known_asker(case)
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
-            return _closed(controller, case)
+            return _reminded(controller, people, _closed(controller, case, now))
         if case.state in _BEGUN:
-            with controller.cases.person_alone(sought(controller, case, people)):
-                return _go_on(controller, case, people, actor, now)
+            known = sought(controller, case, people).known
+            packages = _packages(controller, known)  # a child's case forgets whose they were
+            with controller.cases.person_alone(known):
+                answer = _go_on(controller, case, people, actor, now)
+            return replace(answer, packages=packages)
         before = controller.ledger.size()
         drawn = _drawn(controller, case, people, now)
         with controller.cases.person_alone(drawn[1]):
             # What somebody else did for her meanwhile is counted there, also where it was planned
             # before; and a hold that was placed meanwhile keeps what it names.
             kinds = ("plan.made", "step.done", "hold.added")
-            if any(next(controller.ledger.entries(before, kind=k), None) for k in kinds):
+            if next(controller.ledger.entries(before, kind=kinds), None):
                 drawn = _drawn(controller, case, people, now)
             case = _commit(controller, case, *drawn, actor, now)
-            return _to_the_end(
+            packages = _packages(controller, drawn[1])
+            answer = _to_the_end(
                 controller, case, drawn[0], people, _everywhere(controller), actor, now
             )
+        return replace(answer, packages=packages)
+
+
+def _packages(controller: Controller, known: Sequence[Sequence[Identifier]]) -> tuple[dt.date, ...]:
+    """When packages were handed out to these people."""
+    strong = [i for one in known for i in one if i.kind not in WEAK]
+    return handed(controller.database, controller.vault, strong)
+
+
+def _reminded(
+    controller: Controller, known: Sequence[Sequence[Identifier]], answer: EraseAnswer
+) -> EraseAnswer:
+    """The answer, with when packages were handed out to the same people."""
+    return replace(answer, packages=_packages(controller, known))
 
 
 def _drawn(
@@ -165,7 +197,7 @@ def _go_on(
     """A case that was begun, from where it stopped."""
     among = _everywhere(controller)
     made = _sealed(controller, case)
-    _refuse_held(controller, case, made, sought(controller, case, people), now)
+    _refuse_held(controller, case, made, sought(controller, case, people).known, now)
     away = {system for system, _ in made.unreached}
     if away:
         made = ask_again(controller, case, made, people, actor, now)
@@ -195,7 +227,7 @@ def _refuse_held(
     hers = list(subjects_of(controller, case, known))
     texts = [s for s in left if s.action is Action.REDACT]
     for hold in controller.holds.all(now):
-        if hold.placed_at < sealed or hold.id in counted:
+        if hold.placed_at < sealed or hold.id in counted or not binding(case, hold):
             continue
         if hold.subject is None or hold.subject in hers:
             late = any(hold.covers(s.system, s.dataset) for s in left)
@@ -248,10 +280,13 @@ def _commit(
 ) -> Case:
     """All that has to be safe before the first write, in one transaction with its entries."""
     with controller.database.connection() as connection:
-        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
-        case = controller.cases.move(case, State.APPROVED, actor, now, connection=connection)
-        case = controller.cases.move(case, State.EXECUTING, actor, now, connection=connection)
-        keep(controller, case, made, known, values, actor, now, connection)
+        with connection.pipeline():
+            then = (State.APPROVED, State.EXECUTING)
+            case = controller.cases.seal_plan(
+                case, made, actor, now, then=then, connection=connection
+            )
+            entries = keep(controller, case, made, known, values, actor, now, connection)
+        controller.ledger.append_in(connection, entries)
     return case
 
 
@@ -273,16 +308,17 @@ def _carry_out(
     controller.cases.begin_steps(case, left, now)
     attempts = {n: r.attempts + 1 for n, r in records.items()}
 
-    tested = still_known(controller, case, made, people)
+    before = sought(controller, case, people)
+    tested = still_known(controller, before, made)
 
     def record(outcome: Outcome) -> None:
         found = [(number, tested(number, result)) for number, result in outcome.results]
         with controller.database.connection() as connection:
-            entries = []
-            for number, result in found:
-                results[number] = result
-                controller.cases.record_step(case, number, result, now, connection=connection)
-                entries.append(_entry(case, number, result, attempts[number], now))
+            with connection.pipeline():
+                for number, result in found:
+                    results[number] = result
+                    controller.cases.record_step(case, number, result, now, connection=connection)
+            entries = [_entry(case, n, result, attempts[n], now) for n, result in found]
             controller.ledger.append_in(connection, entries)
 
     controller.isolate(case, (s for s in made.steps if s.number in left), now)
@@ -314,7 +350,7 @@ def _carry_out(
     if complete and not searched(controller, people):
         complete = False
     elif complete:
-        met, came, away = met_again(controller, case, made, people, among, now)
+        met, came, away = met_again(controller, before, made, people, among, now)
         unreached = tuple(sorted(away.items()))
         warnings += tuple(
             f"{rows} of her rows came into `{place[1]}` of `{place[0]}` while she was erased;"
@@ -322,17 +358,26 @@ def _carry_out(
             for place, rows in sorted(met.items())
         )
         complete = not met and not away
+    gone = recipients.given(controller, recipients.went(made, results) if complete else {})
+    known = sought(controller, case, people).known if gone or case.ground == CHILD else []
+    to_tell = recipients.messages(gone, known)
+    later = recipients.given(controller, recipients.meant(made)) if not complete else {}
     nowhere = not searched(controller, people)
     ended = ends(controller, made, results, unreached=bool(unreached), nowhere=nowhere, came=came)
     physical = None
     with controller.database.connection() as connection:
-        case = controller.cases.move(case, State.EXECUTED, actor, now, connection=connection)
-        entries = []
-        if complete:
-            physical, shredded = _shred(controller, case, made, now, connection)
-            entries += shredded
-        case = controller.cases.finish(case, complete, actor, now, connection=connection)
-        controller.bulks.record(case, ended, now, connection=connection)
+        entries: list[Entry] = []
+        with connection.pipeline():
+            recipients.note(controller, case, Notice.ERASED, to_tell, now, connection)
+            if complete and case.ground == CHILD:
+                # A child's case is not over before everybody who had the data has answered.
+                complete = not controller.recipients.waiting(case, connection=connection)
+            if complete:
+                physical, entries = _shred(controller, case, made, now, connection)
+            case = controller.cases.finish(
+                case, complete, actor, now, through=(State.EXECUTED,), connection=connection
+            )
+            controller.bulks.record(case, ended, now, connection=connection)
         total = [results[n].counts for n in sorted(results)]
         entries.append(
             Entry(
@@ -354,6 +399,8 @@ def _carry_out(
         controller.ledger.append_in(connection, entries)
     if complete:
         controller.settle(case.id)
+        if case.ground == CHILD:
+            forget(controller, case, known, now)
     return EraseAnswer(
         case.id,
         True,
@@ -364,6 +411,7 @@ def _carry_out(
         {o.system: o.statements for o in outcomes if o.statements},
         physical,
         bool(met),
+        told=recipients.informed(controller, case, later),
     )
 
 
@@ -457,11 +505,20 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
             None,
         )
         steps.append(StepResult(s.system, s.dataset, s.action, counts, False, s.reason, problem))
-    return EraseAnswer(case.id, executed, False, tuple(steps), made.unreached, made.warnings)
+    later = recipients.given(controller, recipients.meant(made))
+    return EraseAnswer(
+        case.id, executed, False, tuple(steps), made.unreached, made.warnings,
+        told=recipients.informed(controller, case, later),
+    )  # fmt: skip
 
 
-def _closed(controller: Controller, case: Case) -> EraseAnswer:
+def _closed(controller: Controller, case: Case, now: dt.datetime) -> EraseAnswer:
     """A case that is done already, from its record."""
+    if case.complete and case.ground == CHILD:
+        # Where a machine stopped between the end and this: there is still somebody to forget.
+        known = sought(controller, case, controller.cases.identifiers(case)).known
+        if any(known):
+            forget(controller, case, known, now)
     steps = tuple(r.result() for r in controller.cases.steps(case))
     days = [
         dt.date.fromisoformat(entry.body["dies"])
@@ -469,4 +526,7 @@ def _closed(controller: Controller, case: Case) -> EraseAnswer:
         if entry.body.get("case") == case.id
     ]
     day = days[0] if days else None
-    return EraseAnswer(case.id, True, bool(case.complete), steps, (), (REPEATED,), physical=day)
+    return EraseAnswer(
+        case.id, True, bool(case.complete), steps, (), (REPEATED,), physical=day,
+        told=recipients.informed(controller, case),
+    )  # fmt: skip

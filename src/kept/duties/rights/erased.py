@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kept.controller import Controller
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import OnErase
 from kept.duties.rights import lost
 from kept.errors import StoreError
@@ -63,7 +63,7 @@ def erased_stay_erased(controller: Controller, now: dt.datetime) -> Iterator[Loo
             try:
                 looked, met = inspector.again(system, dataset, known)
             except StoreError as problem:
-                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                yield unasked(where, problem)
                 continue
             yield Looked(looked, where, system)
             for one in met:

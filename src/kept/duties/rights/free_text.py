@@ -10,7 +10,7 @@ from typing import Any, Final
 from kept.controller import Controller, Place
 from kept.controller.mentions import Mentions, searched
 from kept.controller.others import Covering
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import OnErase
 from kept.decide import due, mentions
 from kept.decide.obstacles import unsearched as nowhere
@@ -80,6 +80,8 @@ def _spared(controller: Controller, met: Mentions, now: dt.datetime) -> Callable
     """Why no passage is taken out of a row: a law keeps its dataset, or a hold does, or keeps
     whose row it is.
     """
+    if not met.found:
+        return lambda place, key: None
     laws = due.laws(controller.bundle.retention)
     holds = controller.holds.all(now)
     every: dict[Place, str] = {}
@@ -173,7 +175,7 @@ def texts_name_nobody_unfound(
             try:
                 looked, missed = inspector.mentioned((system, dataset.name), SAMPLE)
             except StoreError as problem:
-                yield Finding(where, f"it could not be asked: {problem.what}", problem.fix or "")
+                yield unasked(where, problem)
                 continue
             if missed:
                 yield Finding(where, f"{missed} texts name a person and were not found for her")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kept.controller import Controller
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.errors import StoreError
 from kept.keys import PERSON
 from kept.terms.identifiers import Identifier
@@ -112,7 +112,7 @@ def proven_addresses_are_covered(
                                 " another that is proven the same person's",
                             )
         except StoreError as problem:
-            yield Finding("a system", f"it could not be asked: {problem.what}", problem.fix or "")
+            yield unasked("a system", problem)
     for system, count in looked.items():
         yield Looked(count, system, system)
 

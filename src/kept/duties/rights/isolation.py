@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from kept.controller import Controller, Located, Place
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.duties.rights import lost
 from kept.errors import Denied
 from kept.ledger.entry import Entry, name
@@ -29,6 +29,9 @@ def isolated_is_unreadable(controller: Controller, now: dt.datetime) -> Iterator
     yield from _copies(controller, now)
     for one in controller.isolation():
         where = f"{one.system}.{one.dataset}"
+        if one.unasked is not None:
+            yield unasked(where, one.unasked)
+            continue
         if one.problem is not None:
             yield Finding(where, f"{one.rows} retained rows could not be looked at: {one.problem}")
             continue
@@ -141,8 +144,14 @@ def _told(
     holding = lost.holding(controller, now)
     days: dict[tuple[str, ...], set[dt.date]] = {}
     last: dict[tuple[str, str], Mapping[str, Any]] = {}
+    # Other rights leave rows alone that a law keeps, and make no way back: these are still shown.
+    erasures = {
+        str(e.body["case"])
+        for _, e in controller.ledger.entries(kind="plan.made")
+        if e.body["right"] == "erasure"
+    }
     for _, e in controller.ledger.entries(kind="step.done"):
-        if e.at <= now and "case" in e.body:
+        if e.at <= now and e.body.get("case") in erasures:
             last[str(e.body["case"]), str(e.body["step"])] = e.body
     for _, e in controller.ledger.entries(kind="retention.ran"):
         if "until" in e.body:

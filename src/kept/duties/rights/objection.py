@@ -165,8 +165,8 @@ def _record(
     pending: list[tuple[int, tuple[Any, ...]]] = [*before[_PENDING].rows] if before else []
     todo = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
     with controller.database.connection() as connection:
-        for state in todo[2:] if case.state is State.CHECKED else todo:
-            case = controller.cases.move(case, state, actor, now, connection=connection)
+        way = todo[2:] if case.state is State.CHECKED else todo
+        case = controller.cases.move(case, way, actor, now, connection=connection)
         for purpose in purposes:
             fact = f"objection:{purpose}"
             new: list[tuple[str, str]] = []
@@ -191,7 +191,7 @@ def _record(
         if pending:
             table = KeyTable(("purpose", "kind", "value"), tuple(pending))
             controller.cases.seal_keys(
-                case, _PENDING, KeySet({_PENDING: table}), connection=connection
+                case, {_PENDING: KeySet({_PENDING: table})}, connection=connection
             )
         controller.ledger.append_in(
             connection,
@@ -257,5 +257,5 @@ def _answer(
         tuple(sorted(stops.values())),
         tuple(sorted(t for a, t in waits.items() if a not in stops)),
         tuple(sorted(t for a, t in rests.items() if a not in stops and a not in waits)),
-        (), her.unreached, her.warnings,
+        (), her.unreached, her.warnings, held=her.held,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from kept.controller import Controller
 from kept.datamap.reach import WEAK
 from kept.duties.rights.about import many
 from kept.duties.rights.answer import Stays
+from kept.duties.rights.recipients import informed
 from kept.policy.render import day
 from kept.records.suppression import ALL
 from kept.terms.identifiers import Identifier
@@ -32,6 +33,9 @@ def holds(
             for _, c in sorted(cases.items())
         )
         lines.append(f"{many(len(cases), 'request')} in your name, sealed: {each}.")
+    for _, c in sorted(cases.items()):
+        if told := "; ".join(one.said for one in informed(controller, c)):
+            lines.append(f"Who was to hear of your {c.right} (case {c.id}): {told}.")
     channels = set().union(*controller.suppressions.channels_of(strong)) if strong else set()
     if ALL in channels:
         lines.append(

@@ -40,7 +40,7 @@ import jinja2
 
 from kept.datamap.map import Dataset
 from kept.duties.rights import tables
-from kept.duties.rights.cells import Cell, cell
+from kept.duties.rights.cells import Cell, cell, jointed, whole
 from kept.duties.rights.tables import Columns
 from kept.errors import UsageError
 from kept.model.values import Value
@@ -58,8 +58,9 @@ _LONGEST: Final = 60
 
 #: What README.txt says of the files, in plain words.
 _FILES: Final = """\
-data/*.csv        your records as tables, for a spreadsheet. Nothing is written \\N. A text that
-                  a spreadsheet could take for a formula has a ' in front; it is not part of it.
+data/*.csv        your records as tables, for a spreadsheet. Nothing is written \\N. Where a
+                  spreadsheet could begin a formula a ' stands in front, which is not part of the
+                  text: `guarded` in datapackage.json says how a program takes it away again.
 data/*.json       the same records for programs, as they were read. In these and in the tables
                   other people are covered, as the page says.
 schema/*.json     what the JSON files hold, field by field (JSON Schema).
@@ -79,6 +80,7 @@ _page = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+_page.filters.update(whole=whole, jointed=jointed)
 
 
 def refuse_target(path: Path) -> None:
@@ -308,9 +310,13 @@ class Package:
         self.read_me(
             f"{title}\n\nOpen index.html in any browser. It needs no network and sends nothing."
         )
-        with self._open("index.html") as out:
-            out.write(_page.get_template("package.html.j2").render(**page, answer=answer))
+        self.page("package.html.j2", {**page, "answer": answer})
         return self.seal()
+
+    def page(self, template: str, known: Mapping[str, Any]) -> None:
+        """Write index.html: a template that lies here, with what it shows."""
+        with self._open("index.html") as out:
+            out.write(_page.get_template(template).render(known))
 
     def read_me(self, head: str) -> None:
         """Write README.txt: what each file is for."""

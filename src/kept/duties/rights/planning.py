@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kept.controller import Controller, Place
@@ -16,16 +16,19 @@ from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights import anonymity, free_text
+from kept.duties.rights.child import sealing
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import doubts, refuse_several
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
 from kept.model.plan import Action, Plan, Step
-from kept.model.select import KeySet, KeyTable
+from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case
+from kept.records.hold import Hold
 from kept.terms.identifiers import Identifier
+from kept.terms.rights import CHILD
 
 #: Under these names is sealed by what she is looked for again, at the end and in a system that
 #: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
@@ -76,12 +79,14 @@ def draw_up(
     laws = due.laws(bundle.retention)
     known = known_by(people, controller, found)
     subjects = subjects_of(controller, case, known)
-    holds = controller.holds.applying(list(subjects), now)
+    standing = [h for h in controller.holds.all(now) if binding(case, h)]
+    holds = [h for h in standing if h.subject is None or h.subject in subjects]
     datamap = controller.realised({system for system, _ in found})
+    if case.ground == CHILD:
+        datamap = sealing(datamap)
     foreign = controller.foreign_keys()
     # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
-    standing = {h.id for h in controller.holds.all(now)}
-    before = due.standing(stayed.held, standing)
+    before = due.standing(stayed.held, {h.id for h in standing})
     places = [(h.system, h.dataset) for h in holds] + list(before)
     asked = ties.questions(datamap, found, laws, places, foreign, located.hidden)
     dates, tied = controller.answer(asked)
@@ -105,6 +110,11 @@ def draw_up(
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))
     made = free_text.redacted(controller, made, about or people, found, now)
     return made, known, located.values
+
+
+def binding(case: Case, hold: Hold) -> bool:
+    """Whether a hold keeps rows from this erasure. From that of a child only a law does."""
+    return case.ground != CHILD or hold.law is not None
 
 
 def subjects_of(
@@ -172,9 +182,11 @@ def keep(
     actor: Actor,
     now: dt.datetime,
     connection: Any,
-) -> None:
+    once: Sequence[KeyRow] = (),
+) -> list[Entry]:
     """Beside the sealed plan: the suppression, the way back to what stays, and by what she is
-    looked for once more when all is done; with the entries of the plan.
+    looked for once more when all is done. The entries of the plan, to be appended in the same
+    transaction.
     """
     retained = [
         (s.system, s.dataset, s.keys, s.reason)
@@ -186,16 +198,15 @@ def keep(
     controller.doubts.forget(case, flat, connection=connection)
     controller.locator.store(case, known, retained, now, connection=connection)
     named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)
-    names = KeySet({_NAMES: KeyTable(("kind", "value"), named)})
-    controller.cases.seal_keys(case, _NAMES, names, connection=connection)
-    tables = KeySet({_BETWEEN.join(place): table for place, table in values.items()})
-    controller.cases.seal_keys(case, _VALUES, tables, connection=connection)
-    once = controller.cases.sealed_keys(case, _FORMER) or KeySet()
-    former = [row for table in once.values() for row in table.rows]
-    former += controller.anonymity.former(made.steps)
+    sealed = {
+        _NAMES: KeySet({_NAMES: KeyTable(("kind", "value"), named)}),
+        _VALUES: KeySet({_BETWEEN.join(place): table for place, table in values.items()}),
+    }
+    former = [*once, *controller.anonymity.former(made.steps)]
     if former:
         table = KeyTable(("value",), tuple(dict.fromkeys(former)))
-        controller.cases.seal_keys(case, _FORMER, KeySet({_FORMER: table}), connection=connection)
+        sealed[_FORMER] = KeySet({_FORMER: table})
+    controller.cases.seal_keys(case, sealed, connection=connection)
     digest = controller.digest(encode_plan(made))
     planned = {
         "case": case.id,
@@ -208,25 +219,40 @@ def keep(
         "unreached": [name(s) for s, _ in made.unreached],
     }
     approved = {"case": case.id, "plan": digest, "actor": name(actor.role)}
-    controller.ledger.append_in(
-        connection,
-        [
-            Entry("plan.made", now, planned),
-            Entry("plan.approved", now, approved),
-            Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
-        ],
+    return [
+        Entry("plan.made", now, planned),
+        Entry("plan.approved", now, approved),
+        Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What was sealed beside the plan, opened: everybody with the identifiers given and those
+    sealed, the values by which her rows led to others, and by what rows named her that were made
+    anonymous.
+    """
+
+    known: list[list[Identifier]]
+    values: dict[Place, KeyTable]
+    former: tuple[KeyRow, ...]
+
+
+def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> Sought:
+    """What was sealed beside the plan of the case."""
+    names, tables, former = (
+        one or KeySet()
+        for one in controller.cases.all_sealed_keys(case, (_NAMES, _VALUES, _FORMER))
     )
-
-
-def sought(
-    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]
-) -> list[list[Identifier]]:
-    """Everybody with the identifiers given and those that were sealed with the plan."""
     known = [list(one) for one in people]
-    for table in (controller.cases.sealed_keys(case, _NAMES) or KeySet()).values():
+    for table in names.values():
         for who, (kind, value) in table.rows:
             known[who].append(Identifier(str(kind), str(value)))
-    return known
+    values: dict[Place, KeyTable] = {}
+    for at, table in tables.items():
+        system, _, dataset = at.partition(_BETWEEN)
+        values[system, dataset] = table
+    return Sought(known, values, tuple(row for t in former.values() for row in t.rows))
 
 
 def ask_again(
@@ -244,10 +270,10 @@ def ask_again(
 
     Steps that were planned before stay as they are; what is still away stays named.
     """
-    known = sought(controller, case, people)
-    before = values_of(controller, case)
+    before = sought(controller, case, people)
+    known = before.known
     about = searched_by(known, made)
-    again, _, values = draw_up(controller, case, people, now, before, about=about)
+    again, _, values = draw_up(controller, case, people, now, before.values, about=about)
     away = {system for system, _ in made.unreached}
     back = away - {system for system, _ in again.unreached}
     if not back and not among:
@@ -294,23 +320,18 @@ def ask_again(
         hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
     known = known_by(known, controller, hers)
     with controller.database.connection() as connection:
-        controller.cases.extend_plan(case, extended, added, now, connection=connection)
-        keep(controller, case, extended, known, values, actor, now, connection)
+        with connection.pipeline():
+            controller.cases.extend_plan(case, extended, added, now, connection=connection)
+            entries = keep(
+                controller, case, extended, known, values, actor, now, connection, before.former
+            )
+        controller.ledger.append_in(connection, entries)
     return extended
-
-
-def values_of(controller: Controller, case: Case) -> dict[Place, KeyTable]:
-    """The values by which her rows led to others when the case was planned, unsealed."""
-    found: dict[Place, KeyTable] = {}
-    for at, table in (controller.cases.sealed_keys(case, _VALUES) or KeySet()).items():
-        system, _, dataset = at.partition(_BETWEEN)
-        found[system, dataset] = table
-    return found
 
 
 def met_again(
     controller: Controller,
-    case: Case,
+    before: Sought,
     made: Plan,
     people: Sequence[Sequence[Identifier]],
     among: frozenset[Place],
@@ -322,7 +343,7 @@ def met_again(
     The same search as in the beginning, by the same identifiers and by the values that led from
     her rows to others: what a trigger, an import or another program wrote meanwhile is met.
     """
-    located = controller.locate(people, values=values_of(controller, case))
+    located = controller.locate(people, values=before.values)
     there = controller.keys(located)
     staying: dict[Place, set[ties.Key]] = {}
     for s in made.steps:
@@ -338,7 +359,7 @@ def met_again(
         if new and place in among and not controller.abilities[place[0]].word:
             met[place] = len({key for _, key in new})
             whose |= {who for who, _ in new}
-    about = searched_by(sought(controller, case, people), made)
+    about = searched_by(before.known, made)
     named, away = free_text.left(controller, about, there, now)
     for (place, _), people_ in named.items():
         if place in among:
@@ -356,11 +377,8 @@ def searched_by(known: Sequence[Sequence[Identifier]], made: Plan) -> list[list[
     ]
 
 
-def still_known(
-    controller: Controller, case: Case, made: Plan, people: Sequence[Sequence[Identifier]]
-) -> anonymity.Tested:
+def still_known(controller: Controller, before: Sought, made: Plan) -> anonymity.Tested:
     """A result as it is after the test whether rows that were made anonymous lead to anybody."""
-    names = [one for person in sought(controller, case, people) for one in person]
-    former = controller.cases.sealed_keys(case, _FORMER) or KeySet()
-    values = [str(key[0]) for table in former.values() for _, key in table.rows]
+    names = [one for person in before.known for one in person]
+    values = [str(key[0]) for _, key in before.former]
     return anonymity.proven(controller, made, names, values)

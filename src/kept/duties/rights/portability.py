@@ -1,33 +1,40 @@
 """Portability (GDPR Art. 20): what a person provided, in a form that another system can load.
 
-The files are those of `package`, without a page: datapackage.json describes the tables, and
-answer.json says what is in it, on which ground, what was left out and why.
+The files are those of `package`: datapackage.json describes the tables; answer.json, and
+index.html for her, say what is in it, on which ground, what was left out and why.
 
-In it is what she gave and what was observed of her, where it is processed on consent or a
-contract; nothing that was inferred, bought or written about her.
+What is hers to take along `portable` judges; what is left out is named, field by field, with why.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 from kept.controller import Controller, Place
-from kept.controller.naming import THEIRS
 from kept.controller.others import Covering
-from kept.datamap.map import Dataset, Field, Owner
 from kept.decide.facts import known_basis
 from kept.duties.rights import travelling
+from kept.duties.rights.about import fielded, readable, sources, titled
 from kept.duties.rights.choice import known_region
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Package, refuse_target
+from kept.duties.rights.portable import (
+    GROUNDS,
+    TOLD,
+    UNDECIDED,
+    WORDS,
+    Portable,
+    Why,
+    portable,
+)
 from kept.duties.rights.request import (
     Request,
     open_case,
@@ -36,36 +43,44 @@ from kept.duties.rights.request import (
     step_document,
 )
 from kept.duties.rights.tables import Columns
-from kept.errors import KeptError, UsageError
+from kept.errors import KeptError, StoreError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, StepResult
 from kept.model.select import Batch, KeyTable
 from kept.model.values import Value
+from kept.policy.render import day
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
 from kept.terms.identifiers import Identifier
-from kept.terms.origins import PORTABLE, origin_of
-from kept.terms.vocabulary import Vocabulary
 
-#: Bases whose data is hers to take along.
-_GROUNDS: Final = ("consent", "contract")
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What of hers is not in the package: fields by name or rows by their number, and why."""
+    """What of hers is not in the package, and why.
+
+    `fields` by name; `rows`: in how many rows, 0 in all of them; `whole`: these rows are not in
+    the package at all.
+    """
 
     where: str
     fields: tuple[str, ...]
     rows: int
-    why: str
+    reason: Why
+    whole: bool = False
+
+    @property
+    def why(self) -> str:
+        """In words, for whoever answers her."""
+        return WORDS[self.reason]
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
         return {
-            "where": self.where, "fields": list(self.fields), "rows": self.rows, "why": self.why,
+            "where": self.where, "fields": list(self.fields), "rows": self.rows,
+            "whole": self.whole, "reason": self.reason.value, "why": self.why,
         }  # fmt: skip
 
 
@@ -102,65 +117,17 @@ class PortAnswer:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Portable:
-    """What of a dataset is hers to take along.
-
-    `fields` in the order of the map, keys and links among them; `stamp` the field that says of
-    each row on which basis it was collected; `ground` that of the activities it serves, where
-    that is one; `texts` free text that somebody else may have written, where one of `staff`
-    stands in the row.
-    """
-
-    fields: tuple[str, ...]
-    stamp: str | None
-    ground: str | None
-    texts: tuple[str, ...] = ()
-    staff: tuple[str, ...] = ()
-
-
 @dataclass(slots=True)
 class _Table:
     """What became of one dataset while it was written."""
 
     file: str = ""
+    schema: str = ""
     read: int = 0
     given: int = 0
     grounds: dict[str, int] = field(default_factory=dict)
     elsewhere: int = 0
     texts: int = 0
-
-
-def portable(controller: Controller, dataset: Dataset, region: str) -> Portable | None:
-    """What of the rows of a dataset is hers to take along in a region; None where nothing is."""
-    words = controller.bundle.vocabulary
-    hers = [
-        f
-        for f in dataset.fields.values()
-        if _origin(words, f) in PORTABLE and not f.secret and f.others not in THEIRS
-    ]
-    links = {
-        name_ for link in dataset.links if link.kind is not Owner.ACCESSED for name_ in link.fields
-    }
-    if not [f for f in hers if f.name not in dataset.key and f.name not in links]:
-        return None
-    register = controller.rules.register
-    bases = {
-        basis
-        for activity in controller.rules.register.sound
-        if activity.id in dataset.activities
-        and (basis := register.basis(activity, region)) is not None
-    }
-    ground = next((g for g in _GROUNDS if g in bases), None)
-    stamp = next((f.name for f in dataset.fields.values() if f.stamp == "basis"), None)
-    if ground is None and stamp is None:
-        return None
-    chosen = {f.name for f in hers} | set(dataset.key) | links
-    staff = [n for li in dataset.links if li.kind is Owner.ACCESSED for n in li.fields]
-    return Portable(
-        tuple(f for f in dataset.fields if f in chosen), stamp, ground,
-        tuple(f.name for f in hers if f.free_text), tuple(staff),
-    )  # fmt: skip
 
 
 def port(
@@ -202,12 +169,13 @@ def _serve(
             continue  # what Kept holds, it holds to carry out the law
         dataset = controller.datamap.dataset(*place)
         what = portable(controller, dataset, region)
-        left += _fields_left(controller, place, dataset)
-        if what is None:
-            why = "nothing she provided is in it, or it rests on neither consent nor contract"
-            left.append(LeftOut(".".join(place), (), len(table.values), why))
+        where, rows = ".".join(place), len(table.values)
+        if what.why is not None:
+            left.append(LeftOut(where, tuple(dataset.fields), rows, what.why, True))
         else:
             wanted[place] = what
+            left += [LeftOut(where, names, 0, why) for why, names in what.left.items()]
+    left += _unmapped(controller, wanted)
     found.selects = {
         system: tuple(s for s in selects if (system, s.dataset) in wanted)
         for system, selects in found.selects.items()
@@ -222,12 +190,12 @@ def _serve(
         steps = tuple(_step(place, wanted, tables, keys[place]) for place in wanted)
         unreached = tuple(sorted(found.unreached.items()))
         for place, made in tables.items():
+            where, what = ".".join(place), wanted[place]
             if made.elsewhere:
-                why = "these rows rest on neither consent nor contract"
-                left.append(LeftOut(".".join(place), (), made.elsewhere, why))
+                every = tuple(controller.datamap.dataset(*place).fields)
+                left.append(LeftOut(where, every, made.elsewhere, Why.GROUND, True))
             if made.texts:
-                why = "others of the organisation had a part in it"
-                left.append(LeftOut(".".join(place), wanted[place].texts, made.texts, why))
+                left.append(LeftOut(where, what.texts, made.texts, Why.TEXTS))
         complete = searched(controller, people) and not unreached
         complete = complete and all(s.verified for s in steps)
         bundle = controller.bundle
@@ -240,7 +208,8 @@ def _serve(
             "policy": {"id": bundle.id, "version": bundle.version.isoformat()},
             "region": region,
             "tables": [
-                {"where": ".".join(place), "file": t.file, "rows": t.given,
+                {"where": ".".join(place), "file": t.file.removesuffix("json") + "csv",
+                 "rows": t.given,
                  "grounds": t.grounds}
                 for place, t in tables.items()
             ],
@@ -249,7 +218,7 @@ def _serve(
             "unreached": [{"system": s, "why": why} for s, why in unreached],
         }  # fmt: skip
         package.rules = travelling.rules(controller, people, tables, now)
-        manifest = package.ended(answer, bundle.organisation.name)
+        manifest = package.ended(answer, _page(controller, wanted, tables, left, answer, now))
         body: dict[str, Any] = {
             "case": case.id,
             "package": manifest,
@@ -261,8 +230,8 @@ def _serve(
         }
         states = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
         with controller.database.connection() as connection:
-            for state in states[2:] if case.state in _BEGUN else states:
-                case = controller.cases.move(case, state, actor, now, connection=connection)
+            way = states[2:] if case.state in _BEGUN else states
+            case = controller.cases.move(case, way, actor, now, connection=connection)
             controller.ledger.append_in(connection, [Entry("access.given", now, body)])
         try:
             package.place()
@@ -288,33 +257,21 @@ def _serve(
     )  # fmt: skip
 
 
-def _origin(words: Vocabulary, item: Field) -> str | None:
-    return origin_of(words, item.category, item.origin)
-
-
-def _fields_left(controller: Controller, place: Place, dataset: Dataset) -> Iterator[LeftOut]:
-    """Her fields that are not provided or observed, by why."""
-    words = controller.bundle.vocabulary
-    why = {
-        "derived": "made of other data",
-        "others": "given by others",
-        "own": "written by the organisation for itself",
-        None: "the map does not say where it comes from",
-    }
-    for origin, reason in why.items():
-        names = tuple(
-            f.name
-            for f in dataset.personal
-            if _origin(words, f) == origin and not f.secret and f.others not in THEIRS
-        )
-        if names:
-            yield LeftOut(".".join(place), names, 0, reason)
-    named = tuple(f.name for f in dataset.fields.values() if f.others in THEIRS)
-    if named:
-        yield LeftOut(".".join(place), named, 0, "it names somebody else")
-    if dataset.secrets:
-        reason = "it proves who she is: whoever reads it could pass for her"
-        yield LeftOut(".".join(place), dataset.secrets, 0, reason)
+def _unmapped(controller: Controller, places: Iterable[Place]) -> Iterator[LeftOut]:
+    """Columns of her rows that are there and that the map does not name: nothing reads them."""
+    inspector = controller.inspect()
+    wanted = sorted(places)
+    for system in dict.fromkeys(system for system, _ in wanted):
+        try:
+            there = {d.name: d for d in inspector.reality(system)}
+        except StoreError:
+            continue  # away: the answer names it as such
+        for place in wanted:
+            if place[0] == system and place[1] in there:
+                known = controller.datamap.dataset(*place).fields
+                names = tuple(n for n in there[place[1]].fields if n not in known)
+                if names:
+                    yield LeftOut(".".join(place), names, 0, Why.UNMAPPED)
 
 
 def _step(
@@ -345,19 +302,71 @@ class _PortPackage(Package):
                 yield from covering.rows(place, what.fields, [row])
 
         columns = Columns(what.fields, dataset)
-        title = dataset.title or dataset.name
-        _, made.file = self._table(*place, title, columns, rows(), dataset)
+        made.file, _ = self._table(*place, titled(dataset), columns, rows(), dataset)
+        made.schema = made.file.replace("data/", "schema/", 1)
         return made
 
-    def ended(self, answer: Mapping[str, Any], organisation: str) -> str:
+    def ended(self, answer: Mapping[str, Any], page: Mapping[str, Any]) -> str:
         """Write what is in it and seal it; SHA-256 (hex) of the manifest."""
-        title = f"What you provided to {organisation}"
+        title = page["title"]
         self.describe("portability", title)
         self._write("answer.json", answer)
+        self.page("portable.html.j2", {**page, "answer": answer})
         self.read_me(
-            f"{title}\n\nTo take along: another service can load these tables by their schema."
+            f"{title}\n\nOpen index.html in any browser: it lists what is in here, and what is not"
+            " and why.\nAnother service can load the tables by their schema (datapackage.json)."
         )
         return self.seal()
+
+
+def _page(
+    controller: Controller, wanted: Mapping[Place, Portable], tables: Mapping[Place, _Table],
+    left: Sequence[LeftOut], answer: Mapping[str, Any], now: dt.datetime,
+) -> dict[str, Any]:  # fmt: skip
+    """What index.html is made of: each table with its fields, and what was left out with why."""
+    bundle = controller.bundle
+    words = bundle.vocabulary
+    language = bundle.languages[0]
+    shown = []
+    for place, made in tables.items():
+        dataset = controller.datamap.dataset(*place)
+        shown.append(
+            {
+                "title": titled(dataset),
+                "system": controller.datamap.systems[place[0]].title or place[0],
+                "rows": made.given,
+                "sources": sources(bundle, dataset, wanted[place].fields),
+                "grounds": [(words.bases[g].label, n) for g, n in made.grounds.items()],
+                "files": [made.file.removesuffix("json") + "csv", made.file, made.schema],
+                "fields": [
+                    fielded(bundle, dataset, dataset.fields[name]) for name in wanted[place].fields
+                ],
+            }
+        )
+    out: dict[str, dict[str, Any]] = {}
+    for one in left:
+        system, _, name_ = one.where.partition(".")
+        dataset = controller.datamap.dataset(system, name_)
+        group = out.setdefault(
+            one.where,
+            {"title": titled(dataset), "reasons": [],
+             "system": controller.datamap.systems[system].title or system},
+        )  # fmt: skip
+        names = [readable(n) for n in one.fields]
+        group["reasons"].append(
+            {"fields": names, "rows": one.rows, "whole": one.whole, "why": TOLD[one.reason]}
+        )
+    return {
+        "language": language,
+        "title": f"What you provided to {bundle.organisation.name}",
+        "organisation": bundle.organisation,
+        "made_words": day(now.astimezone(dt.UTC).date(), language),
+        "tables": shown,
+        "left": list(out.values()),
+        "undecided": any(one.reason in UNDECIDED for one in left),
+        "unreached": [controller.datamap.systems[u["system"]].title or u["system"]
+                      for u in answer["unreached"]],
+    }  # fmt: skip
 
 
 def _rows(
@@ -371,7 +380,7 @@ def _rows(
             made.read += 1
             said = row[at[what.stamp]] if what.stamp is not None else None
             ground = what.ground if said is None else known_basis(words, str(said))
-            if ground not in _GROUNDS:
+            if ground not in GROUNDS:
                 made.elsewhere += 1
                 continue
             made.grounds[ground] = made.grounds.get(ground, 0) + 1

@@ -18,11 +18,12 @@ from kept.controller import Controller, Located, Place
 from kept.database import Connection
 from kept.datamap.map import Dataset, Field
 from kept.decide import correct, due, ties
-from kept.duties.rights import carry
+from kept.duties.rights import carry, recipients
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.planning import known_by, subjects_of
+from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import (
     REPEATED,
     Request,
@@ -38,7 +39,9 @@ from kept.model.values import Value, coerce, fold, normal
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
+from kept.records.recipient import Message
 from kept.records.subject import LINKING
+from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
@@ -53,6 +56,7 @@ class RectifyAnswer:
     `executed` False: nothing was written. `complete` False while a system could not be asked, a
     step was not read back, or nothing was found to put right. `fields` are those that the steps
     are about, in their order; empty where that is not known any more (the case was closed before).
+    `told`: who had the value, and how each stands.
     """
 
     case: str
@@ -63,6 +67,7 @@ class RectifyAnswer:
     warnings: tuple[str, ...]
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
+    told: tuple[Informed, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no value, neither the wrong one nor the right."""
@@ -78,6 +83,7 @@ class RectifyAnswer:
             "unreached": [{"store": s, "why": why} for s, why in self.unreached],
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
+            "told": [one.document() for one in self.told],
         }
 
 
@@ -108,6 +114,7 @@ def preview_rectification(
     return RectifyAnswer(
             case.id, False, False, carry.shown(made), made.unreached, made.warnings,
             fields=_fields(made),
+            told=recipients.informed(controller, case, _had(controller, made, wanted)),
         )  # fmt: skip
 
 
@@ -156,15 +163,39 @@ def rectify(
         complete = carried.done and not made.unreached and bool(made.steps)
         complete = complete and searched(controller, people)
         case = controller.cases.get(case.id)
+        whom = _had(controller, made, wanted)
+        messages = _messages(controller, people, found, wanted, whom) if complete else {}
         with controller.database.connection() as connection:
+            recipients.note(controller, case, Notice.CORRECTED, messages, now, connection)
             if complete:
                 entry = carry.closed(case, made, carried, now, complete=True)
                 controller.ledger.append_in(connection, [entry])
             controller.cases.finish(case, complete, actor, now, connection=connection)
         return RectifyAnswer(
             case.id, True, complete, carried.steps, made.unreached, made.warnings,
-            carried.statements, _fields(made),
+            carried.statements, _fields(made), recipients.informed(controller, case, whom),
         )  # fmt: skip
+
+
+def _had(controller: Controller, made: Plan, wanted: _Wanted) -> dict[str, recipients.Given]:
+    """Who had the value that is put right."""
+    item = controller.datamap.dataset(*wanted.place).fields[wanted.field]
+    return recipients.given(controller, recipients.meant(made), item.category)
+
+
+def _messages(
+    controller: Controller, people: Sequence[Sequence[Identifier]],
+    found: Mapping[Place, KeyTable], wanted: _Wanted, whom: Mapping[str, recipients.Given],
+) -> dict[str, Message]:  # fmt: skip
+    """What they are told: by what they know her, and what is right."""
+    item = controller.datamap.dataset(*wanted.place).fields[wanted.field]
+    label = controller.bundle.vocabulary.categories[str(item.category)].label
+    known = known_by(people, controller, found)
+    if item.identifies and wanted.wrong is not None:
+        # They know her by what was wrong; what is right they are told beside it.
+        before = Identifier(item.identifies, str(wanted.wrong))
+        known = [[before, *(i for i in one if i.value != str(wanted.right))] for one in known]
+    return recipients.messages(whom, known, (f"right: {label}", str(wanted.right)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +207,16 @@ class Undone:
     rows: int
 
 
-def undone(controller: Controller) -> Iterator[Undone]:
-    """The corrections that something undid. Counts only; systems that are away are left out."""
+def undone(controller: Controller, away: dict[str, str]) -> Iterator[Undone]:
+    """The corrections that something undid. Counts only; a system of theirs that could not be
+    asked goes into `away`, with the reason.
+    """
     inspector = controller.inspect()
-    for subject, keys, hashes in _remembered(controller):
+    for subject, keys, unreached, hashes in _remembered(controller):
         for (system, dataset, name), wrong in hashes.items():
+            if system in unreached:
+                away[system] = unreached[system]
+                continue
             table = keys.get((system, dataset))
             if table is None:
                 continue
@@ -224,15 +260,23 @@ def correct_again(
 
 def _remembered(
     controller: Controller,
-) -> Iterator[tuple[int, Mapping[Place, KeyTable], dict[tuple[str, str, str], frozenset[bytes]]]]:
-    """By person: her rows, and the hashes of what is wrong, field by field."""
+) -> Iterator[
+    tuple[
+        int, Mapping[Place, KeyTable], Mapping[str, str],
+        dict[tuple[str, str, str], frozenset[bytes]],
+    ]
+]:  # fmt: skip
+    """By person: her rows, the systems that could not be asked for them and why, and the hashes
+    of what is wrong, field by field.
+    """
     by: dict[int, dict[tuple[str, str, str], set[bytes]]] = {}
     for one in controller.corrections.all():
         fields = by.setdefault(one.subject, {})
         fields.setdefault((one.system, one.dataset, one.field), set()).add(one.wrong)
     for subject, fields in by.items():
-        keys = controller.keys(controller.locate([controller.subjects.sure(subject)]))
-        yield subject, keys, {f: frozenset(h) for f, h in fields.items()}
+        located = controller.locate([controller.subjects.sure(subject)])
+        keys = controller.keys(located)
+        yield subject, keys, located.unreached, {f: frozenset(h) for f, h in fields.items()}
 
 
 def _source(controller: Controller, at: str) -> tuple[Place, Field]:
@@ -259,7 +303,7 @@ def _unfit(dataset: Dataset, item: Field) -> str | None:
         return "the map does not say that it is personal data"
     if item.name in dataset.key:
         return "it is the key of its row"
-    if item.origin == "derived":
+    if dataset.said(item) == "derived":
         return "it is made of other data"
     return None
 
@@ -389,7 +433,8 @@ def _plan(
                     " they are"
                 )
     for place in sorted(found):
-        made_of = [f.name for f in datamap.dataset(*place).fields.values() if f.origin == "derived"]
+        there = datamap.dataset(*place)
+        made_of = [f.name for f in there.fields.values() if there.said(f) == "derived"]
         if made_of and any(one.place == place for one in wrong):
             warnings.append(
                 f"{', '.join(f'`{n}`' for n in made_of)} of `{'.'.join(place)}` is made of other"
@@ -422,12 +467,12 @@ def _commit(
 ) -> Case:  # fmt: skip
     """The plan, what is put right, and the memory of it, before the first write."""
     with controller.database.connection() as connection:
-        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
-        for state in (State.APPROVED, State.EXECUTING):
-            case = controller.cases.move(case, state, actor, now, connection=connection)
+        then = (State.APPROVED, State.EXECUTING)
+        case = controller.cases.seal_plan(case, made, actor, now, then=then, connection=connection)
         row = (*wanted.place, wanted.field, wanted.wrong, wanted.right)
         table = KeyTable(("system", "dataset", "field", "wrong", "right"), ((0, row),))
-        controller.cases.seal_keys(case, _WANTED, KeySet({_WANTED: table}), connection=connection)
+        wish = {_WANTED: KeySet({_WANTED: table})}
+        controller.cases.seal_keys(case, wish, connection=connection)
         entries = carry.planned(case, "rectification", made, actor, now)
         controller.ledger.append_in(connection, entries)
         _remember(controller, case, people, wanted, made, actor, now, connection)
@@ -469,7 +514,8 @@ def _closed(controller: Controller, case: Case) -> RectifyAnswer:
     if not case.complete:
         raise _ended(case)
     steps = tuple(r.result() for r in controller.cases.steps(case))
-    return RectifyAnswer(case.id, True, True, steps, (), (REPEATED,))
+    told = recipients.informed(controller, case)
+    return RectifyAnswer(case.id, True, True, steps, (), (REPEATED,), told=told)
 
 
 def _ended(case: Case) -> UsageError:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from kept.controller import Controller, Located, Place
 from kept.database import Connection
-from kept.datamap.reach import WEAK, shape
+from kept.datamap.reach import WEAK, reach, shape
 from kept.duties.rights.doubt import Ambiguous
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -18,6 +18,7 @@ from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS, TRANSITIONS
+from kept.records.declared import SYSTEM
 from kept.records.locator import Held
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import RIGHTS
@@ -41,7 +42,7 @@ class Request:
 
     `override` is the reason for which evidence of who asks was left out; `case` names a
     case that was opened before. `same_person` is the reason why records that name different
-    people are held to be hers all the same.
+    people are held to be hers all the same. `ground` is why an erasure is asked for.
     """
 
     people: tuple[tuple[Identifier, ...], ...]
@@ -51,6 +52,7 @@ class Request:
     evidence: str | None = None
     case: str | None = None
     same_person: str | None = None
+    ground: str | None = None
 
 
 def open_case(
@@ -94,6 +96,8 @@ def open_case(
                     [_overridden(controller, case.id, right, request.override, actor, now)],
                 )
             _settled(controller, case, request, actor, now, connection)
+            if request.ground is not None:
+                case = controller.cases.on_ground(case, request.ground, connection=connection)
         return case, actor, covering(controller, case, named)
     if not request.people or not all(request.people):
         raise UsageError(
@@ -107,6 +111,8 @@ def open_case(
             right, request.people, actor, request.override, now,
             evidence=request.evidence, connection=connection,
         )  # fmt: skip
+        if request.ground is not None:
+            case = controller.cases.on_ground(case, request.ground, connection=connection)
         controller.ledger.append_in(
             connection, begun(controller, case, actor, now, override=request.override)
         )
@@ -151,6 +157,7 @@ def begun(
         "actor": name(actor.role),
         # That there is evidence; what it says stays in the case.
         **({"verified": "evidence"} if case.evidence else {}),
+        **({"ground": name(case.ground)} if case.ground else {}),
     }
     opened = Entry("case.opened", now, body)
     if not override:
@@ -272,6 +279,11 @@ def searched(controller: Controller, people: Sequence[Sequence[Identifier]]) -> 
     """
     held = shape(controller.datamap).held
     return all(any(i.kind in held for i in one) for one in people)
+
+
+def everywhere(controller: Controller, people: Sequence[Sequence[Identifier]]) -> bool:
+    """Whether what was given leads into every dataset of the company that knows people."""
+    return not reach(controller.datamap, people).told({SYSTEM.name})
 
 
 def refuse_mixed(

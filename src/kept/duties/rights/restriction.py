@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from kept.controller import Controller
+from kept.duties.rights import recipients
 from kept.duties.rights.choice import (
     ChoiceAnswer,
     Whom,
@@ -38,6 +39,7 @@ from kept.ledger.entry import Entry, name
 from kept.model.select import KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
+from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
 #: Why she asks, as the law lists it (GDPR Art. 18(1)), in words for people.
@@ -93,6 +95,9 @@ def restrict(
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now)
         case = _record(controller, case, her, people, ground, but, actor, now)
+        messages = recipients.messages(_had(controller, her), [her.identifiers])
+        with controller.database.connection() as connection:
+            recipients.note(controller, case, Notice.RESTRICTED, messages, now, connection)
         held = held_at_the_door(controller, people, [_FACT], now)
         # Not complete as a case: it ends when the restriction does.
         case = controller.cases.finish(case, False, actor, now)
@@ -217,8 +222,8 @@ def _record(
     subjects = her.subjects
     with controller.database.connection() as connection:
         if case.state is not State.EXECUTED:
-            for state in todo if first else todo[2:]:
-                case = controller.cases.move(case, state, actor, now, connection=connection)
+            way = todo if first else todo[2:]
+            case = controller.cases.move(case, way, actor, now, connection=connection)
         if but and not subjects:
             # A consent is that of somebody; a restriction holds for whoever is met.
             subjects = (of_case(controller, case, people, actor, now, connection),)
@@ -236,7 +241,8 @@ def _record(
             *((0, ("", str(subject))) for subject in subjects),
         ]
         table = KeyTable(("kind", "value"), tuple(dict.fromkeys(rows)))
-        controller.cases.seal_keys(case, _BOUND, KeySet({_BOUND: table}), connection=connection)
+        bound = {_BOUND: KeySet({_BOUND: table})}
+        controller.cases.seal_keys(case, bound, connection=connection)
         if first:
             body = {"case": case.id, "ground": name(ground), "source": "request",
                     "actor": name(actor.role)}  # fmt: skip
@@ -263,4 +269,11 @@ def _answer(
         case.id, "restriction", executed, complete, case.state.value,
         tuple(sorted(stops)), (), tuple(sorted(going)), (),
         her.unreached, her.warnings,
+        told=recipients.informed(controller, case, _had(controller, her)),
+        held=her.held,
     )  # fmt: skip
+
+
+def _had(controller: Controller, her: Whom) -> dict[str, recipients.Given]:
+    """Who had her data: a choice is that of one person."""
+    return recipients.given(controller, {place: {0} for place in her.rows})

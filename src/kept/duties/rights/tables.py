@@ -1,7 +1,7 @@
 """Rows as tables for programs: JSON that is exact, CSV that a spreadsheet opens, and their schemas.
 
-CSV (RFC 4180, UTF-8): a null is written \\N. A text that a spreadsheet would run as a formula, or
-take for a null, has a ' in front; whoever reads by the schema takes one away (`unguarded`).
+CSV (RFC 4180, UTF-8): a null is written \\N. Where a spreadsheet would begin a formula, or take
+the text for a null, a ' stands in front; whoever reads by the schema takes it away (`unguarded`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,27 @@ from kept.terms.vocabulary import Vocabulary
 #: A null in CSV, where an empty text is another thing.
 NULL: Final = "\\N"
 GUARD: Final = "'"
+#: What begins a formula, also in its wide and its small form; what may stand before it and is
+#: skipped or not seen; and what ends a cell where another list separator is usual. A spreadsheet
+#: that expects `;` takes a quote in the middle of a cell for a letter, and splits there.
+_BEGINS: Final = r"=+\-@\u2212\uFE62\uFE63\uFE66\uFE6B\uFF1D\uFF0B\uFF0D\uFF20"
+_SKIPPED: Final = (
+    r"[\x00-\x08\x0B\x0C\x0E-\x20\x22\x27\x7F-\xA0\xAD\u1680\u2000-\u200F\u2028-\u202F"
+    r"\u205F-\u2064\u3000\uFEFF]*"
+)
+_SPLITS: Final = r"[;,|\t\r\n]"
+_AT_FIRST: Final = rf"(?={_SKIPPED}(?:[{_BEGINS}\t\r\n]|\\N(?![\s\S])))"
+_LATER: Final = rf"(?={_SKIPPED}[{_BEGINS}])"
+_RISKY: Final = re.compile(rf"^{_AT_FIRST}|(?<={_SPLITS}){_LATER}")
+_SET: Final = re.compile(rf"^'{_AT_FIRST}|(?<={_SPLITS})'{_LATER}")
 #: What a reader has to know of it, in words and as a pattern.
 GUARDED: Final[Mapping[str, str]] = {
-    "prefix": GUARD,
-    "pattern": r"^'+(?:[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]|\\N$)",
-    "words": "Where a text matches the pattern, take away its first character: it keeps a"
-    " spreadsheet from running the text as a formula.",
+    "sign": GUARD,
+    "pattern": _SET.pattern,
+    "words": "Take away every match of the pattern, a regular expression, all at once; what is"
+    " left is the text as it was. It keeps a spreadsheet from running a formula, at the beginning"
+    " of a cell or behind what could be taken for the beginning of another.",
 }
-_RISKY: Final = re.compile(r"'*(?:[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]|\\N\Z)")
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?\Z")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?\Z", re.DOTALL)
 
@@ -77,24 +90,24 @@ def plain(value: Value) -> Any:
 
 
 def cell(value: Value) -> str:
-    """A value in CSV: as in JSON, but for nulls, truth values and what is no plain text."""
+    """A value in CSV: as in JSON, but for nulls, truth values and what could be a formula."""
     if value is None:
         return NULL
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str):
-        return guarded(value)
-    return str(plain(value))
+    text = str(plain(value))
+    number = isinstance(value, (int, float, decimal.Decimal)) and math.isfinite(value)
+    return text if number else guarded(text)
 
 
 def guarded(text: str) -> str:
-    """The text, with a ' in front where a spreadsheet would take it for a formula."""
-    return GUARD + text if _RISKY.match(text) and not _NUMBER.match(text) else text
+    """The text, with a ' wherever a spreadsheet would take what follows for a formula."""
+    return text if _NUMBER.match(text) else _RISKY.sub(GUARD, text)
 
 
 def unguarded(text: str) -> str:
     """What `guarded` made safe, as it was."""
-    return text[1:] if text.startswith(GUARD) and _RISKY.match(text) else text
+    return _SET.sub("", text)
 
 
 class Columns:
@@ -149,10 +162,16 @@ class Columns:
 
     def _named(self, name: str, words: Vocabulary) -> dict[str, Any]:
         item = self._dataset.fields.get(name) if self._dataset is not None else None
-        term = words.categories.get(item.category or "") if item is not None else None
-        if term is None:
+        if item is None or self._dataset is None:
             return {}
-        return {"title": term.label, **({"rdfType": term.iri} if term.iri else {})}
+        term = words.categories.get(item.category or "")
+        origin = self._dataset.whence(item, words)
+        return {
+            **({"title": term.label} if term else {}),
+            **({"rdfType": term.iri} if term and term.iri else {}),
+            # Whether she gave it, it was observed of her, made of other data, or of others.
+            **({"origin": origin} if origin else {}),
+        }
 
 
 def write(

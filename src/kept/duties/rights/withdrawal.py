@@ -8,7 +8,7 @@ may be done with any more is due: it goes with `erase`, in the same case.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from kept.decide import due, ties
 from kept.decide.effects import Effect
 from kept.decide.facts import known_basis
 from kept.decide.plan import plan as make_plan
-from kept.duties.rights import carry
+from kept.duties.rights import carry, recipients
 from kept.duties.rights.choice import (
     ChoiceAnswer,
     Told,
@@ -38,6 +38,7 @@ from kept.model.plan import Action, Plan, Reason, StepResult
 from kept.model.select import KeyTable, by_key
 from kept.records.actor import Actor
 from kept.records.case import Case, State
+from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
 _FRESH: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED)
@@ -104,14 +105,17 @@ def withdraw(
                         case = controller.cases.move(case, state, actor, now)
         held = held_at_the_door(controller, people, [f"withdrawn:{p}" for p in parts], now)
         complete = held and done and not made.unreached and not her.unreached
+        had = recipients.given(controller, recipients.meant(made) if erase else {})
+        messages = recipients.messages(had, [her.identifiers]) if complete else {}
         with controller.database.connection() as connection:
+            recipients.note(controller, case, Notice.ERASED, messages, now, connection)
             if complete:
                 entry = carry.closed(case, made, carried, now, complete=True)
                 controller.ledger.append_in(connection, [entry])
             case = controller.cases.finish(case, complete, actor, now, connection=connection)
         return _answer(
             controller, case, her, purposes, region, steps, made, executed=True,
-            complete=complete, statements=statements,
+            complete=complete, statements=statements, had=had,
         )  # fmt: skip
 
 
@@ -146,9 +150,8 @@ def _record(
         (f"{kind}:{p}", kind == "withdrawn") for p in parts for kind in ("consent", "withdrawn")
     ]
     with controller.database.connection() as connection:
-        case = controller.cases.seal_plan(case, made, actor, now, connection=connection)
-        for state in (State.APPROVED, State.EXECUTING):
-            case = controller.cases.move(case, state, actor, now, connection=connection)
+        then = (State.APPROVED, State.EXECUTING)
+        case = controller.cases.seal_plan(case, made, actor, now, then=then, connection=connection)
         subjects = her.subjects
         if not subjects:
             # A choice that nobody is known for yet would be met by nobody's next decision.
@@ -285,7 +288,7 @@ def _on_consent(
 def _answer(
     controller: Controller, case: Case, her: Whom, purposes: Sequence[str], region: str,
     steps: tuple[StepResult, ...], made: Plan, *, executed: bool, complete: bool = False,
-    statements: Mapping[str, tuple[str, ...]] | None = None,
+    statements: Mapping[str, tuple[str, ...]] | None = None, had: Iterable[str] = (),
 ) -> ChoiceAnswer:  # fmt: skip
     words = controller.bundle.vocabulary
     parts = {q for p in purposes for q in words.below("purposes", p)}
@@ -303,6 +306,7 @@ def _answer(
         tuple(sorted(stops.values())), (), tuple(sorted(rests.values())), steps,
         tuple(sorted(unreached.items())),
         tuple(dict.fromkeys((*her.warnings, *made.warnings))), statements or {},
+        recipients.informed(controller, case, had), her.held,
     )  # fmt: skip
 
 

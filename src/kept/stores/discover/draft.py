@@ -90,6 +90,13 @@ def _dataset(
         else:
             yield f"    retention: {_word(retention)}  # ? is this the right class?"
         yield "    # ? what is it used for? Name it, of activities.yml, under `activities:`"
+    tied = {*key, *(c for link in links for c in link.columns)}
+    bare = [n for n, v in one.fields.items() if v.category is None and n not in tied]
+    if bare and not view and (personal or any(li.kind is not Owner.ACCESSED for li in links)):
+        yield (
+            "    # ? where does what has no category come from? Say `origin: provided`, `observed`,"
+            " `derived`, `others` or `own`; a field with a category needs its own"
+        )
     if shared:
         yield "    erase: overwrite"
     elif not personal and not any(link.kind is not Owner.ACCESSED for link in links):

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any, TypeAlias
 
 from kept.datamap.map import Dataset
-from kept.stores.lake.files import Folder, Footer
+from kept.stores.lake.files import Folder, Footer, Ignored, Why
 from kept.stores.lake.finding import bare
 
 #: What a session gives of all rows: (rows, whose, values per field of the key).
@@ -58,16 +58,26 @@ def taken(found: Dataset) -> str:
     )
 
 
-def left_out(ignored: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """(dataset, name) of files that are no part of any dataset, in words without their names."""
-    where: dict[str, list[str]] = {}
-    for dataset, name in ignored:
-        where.setdefault(dataset, []).append(PurePath(name).suffix)
-    for dataset, kinds in where.items():
+def left_out(ignored: Iterable[Ignored]) -> Iterator[str]:
+    """Files that are no part of any dataset, in words without their names."""
+    where: dict[tuple[str, Why], list[str]] = {}
+    for one in ignored:
+        where.setdefault((one.dataset, one.why), []).append(PurePath(one.name).suffix)
+    for (dataset, why), kinds in where.items():
         place = f"`{dataset}`" if dataset else "the folder itself"
-        what = "1 file is" if len(kinds) == 1 else f"{len(kinds)} files are"
+        many = len(kinds) > 1
+        what = f"{len(kinds)} files are" if many else "1 file is"
         told = ", ".join(sorted(set(kinds) - {""}))
-        yield (
-            f"in {place} {what} not Parquet{f' ({told})' if told else ''}:"
-            " nothing there is answered or erased"
-        )
+        match why:
+            case "other":
+                words = f"{what} not Parquet{f' ({told})' if told else ''}"
+            case "hidden":
+                words = (
+                    f"{what} Parquet under a name that begins with `_` or `.`, its own or that of"
+                    " a folder above"
+                )
+            case "no file":
+                words = (
+                    f"{len(kinds)} names are no files" if many else "1 name is no file"
+                ) + " (a pipe, socket, device or hidden link)"
+        yield f"in {place} {words}: nothing there is answered or erased"

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -110,21 +110,37 @@ class Footer:
     places: Mapping[str, int]  # path of a column → its number
 
 
-def listing(root: Path, ignored: list[tuple[str, str]] | None = None) -> dict[str, Folder]:
-    """All datasets there are; (dataset, name) of a file that is no part of any: `ignored`."""
+#: Why a file is no part of a dataset: not Parquet; Parquet that readers of lakes pass over by
+#: its name; a pipe, a socket, a device.
+Why: TypeAlias = Literal["other", "hidden", "no file"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A file that is no part of `dataset`, below whose folder it lies ("": the lake's own)."""
+
+    dataset: str
+    name: str
+    why: Why
+
+
+def listing(root: Path, ignored: list[Ignored] | None = None) -> dict[str, Folder]:
+    """All datasets there are; what is no part of any goes into `ignored`, where it is asked for."""
     folders: dict[str, Folder] = {}
-    ignored = [] if ignored is None else ignored
     problem: StoreError
     try:
         for entry in sorted(os.scandir(root), key=lambda e: e.name):
-            if entry.name.startswith((".", "_")):
-                continue
             path = Path(entry.path)
+            if entry.name.startswith((".", "_")):
+                _hidden("", path, ignored)
+                continue
             if entry.is_symlink():
                 name = path.name if not path.suffix else path.stem
                 folders[name] = Folder(name, unusable="it is a symbolic link")
             elif entry.is_dir():
                 _folder(folders, path, ignored)
+            elif not entry.is_file():
+                _ignore(ignored, "", path, "no file")
             elif _parquet(path):
                 name = path.stem if path.suffix.lower() in _SUFFIXES else path.name
                 here = folders.setdefault(name, Folder(name))
@@ -132,7 +148,7 @@ def listing(root: Path, ignored: list[tuple[str, str]] | None = None) -> dict[st
                     here.unusable = "a folder and a file have its name"
                 _add(here, path, {})
             else:
-                ignored.append(("", entry.name))
+                _ignore(ignored, "", path, "other")
         return folders
     except OSError as error:
         problem = StoreUnreachable(
@@ -144,7 +160,26 @@ def listing(root: Path, ignored: list[tuple[str, str]] | None = None) -> dict[st
     raise problem
 
 
-def _folder(folders: dict[str, Folder], root: Path, ignored: list[tuple[str, str]]) -> None:
+def _ignore(ignored: list[Ignored] | None, dataset: str, path: Path, why: Why) -> None:
+    if ignored is not None:
+        ignored.append(Ignored(dataset, path.name, why))
+
+
+def _hidden(dataset: str, path: Path, ignored: list[Ignored] | None) -> None:
+    """Note what lies under a name that readers of lakes pass over, as far as it holds rows."""
+    if ignored is None or _STAGED.match(path.name):
+        return
+    every = [path]
+    if path.is_dir() and not path.is_symlink():
+        every = [Path(at, name) for at, _, names in sorted(os.walk(path)) for name in sorted(names)]
+    for one in every:
+        if one.is_symlink() or not (one.is_file() or one.is_dir()):
+            _ignore(ignored, dataset, one, "no file")
+        elif one.is_file() and _parquet(one):
+            _ignore(ignored, dataset, one, "hidden")
+
+
+def _folder(folders: dict[str, Folder], root: Path, ignored: list[Ignored] | None) -> None:
     folder = folders.setdefault(root.name, Folder(root.name))
     if folder.files:
         folder.unusable = "a folder and a file have its name"
@@ -160,7 +195,7 @@ def _add(folder: Folder, path: Path, parts: Mapping[str, str | None]) -> None:
 
 
 def _walk(
-    folder: Folder, directory: Path, parts: Mapping[str, str | None], ignored: list[tuple[str, str]]
+    folder: Folder, directory: Path, parts: Mapping[str, str | None], ignored: list[Ignored] | None
 ) -> Iterator[tuple[Path, Mapping[str, str | None]]]:
     for entry in sorted(os.scandir(directory), key=lambda e: e.name):
         path = Path(entry.path)
@@ -169,7 +204,7 @@ def _walk(
         elif entry.name in _SUMMARIES:
             folder.unwritable = "a summary file repeats what stands in its files"
         elif entry.name.startswith((".", "_")):
-            continue
+            _hidden(folder.name, path, ignored)
         elif entry.is_symlink():
             folder.unusable = "there is a symbolic link in it"
         elif entry.is_dir():
@@ -178,10 +213,12 @@ def _walk(
             if equals and name:
                 inner = {**parts, unquote(name): None if value == _NO_VALUE else unquote(value)}
             yield from _walk(folder, path, inner, ignored)
+        elif not entry.is_file():
+            _ignore(ignored, folder.name, path, "no file")
         elif _parquet(path):
             yield path, parts
         else:
-            ignored.append((folder.name, entry.name))
+            _ignore(ignored, folder.name, path, "other")
 
 
 def _format(path: Path) -> bool:

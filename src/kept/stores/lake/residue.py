@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 
 from kept.model.residue import Needles, Residue, gone, met, unseen
 from kept.stores.lake.files import Footer
-from kept.stores.looking import affordable, hits, size_of
+from kept.stores.looking import affordable, hits, regular, size_of
 
 _TEXTS = (
     pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
 )  # fmt: skip
 #: Layers, as they are told.
 _BYTES, _PAGES, _BLOCKS = "files", "pages", "blocks of replaced files"
+_OTHERS = "what is no file"
 
 
 def residue(
@@ -38,6 +39,13 @@ def residue(
         yield unseen(_BYTES, "no value of hers is long enough to be recognised in bytes")
         return
     every = [Path(at, name) for at, _, names in os.walk(root) for name in names]
+    # A link to a folder leads out of the lake, and is not followed.
+    others = sum(not regular(file) for file in every) + sum(
+        Path(at, name).is_symlink() for at, folders, _ in os.walk(root) for name in folders
+    )
+    if others:
+        what = "1 name is" if others == 1 else f"{others} names are"
+        yield unseen(_OTHERS, f"{what} no file (a pipe, socket, device or link) and not looked at")
     if not affordable(every, wanted):
         yield unseen(_BYTES, "the files are too large to be looked through")
     else:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from kept.model.values import normal
 from kept.stores.columns import encodable
 from kept.stores.lake.columns import View, native
 
@@ -40,9 +41,8 @@ def arrow_set(some: Iterable[Any], there: View, *, loose: bool) -> Any:
 def _whole(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, decimal.Decimal)):
         return None
-    if value != value or value in (float("inf"), float("-inf")) or value != int(value):
-        return None
-    return int(value)
+    whole = normal(value)
+    return whole if isinstance(whole, int) else None
 
 
 def _range(kind: Any) -> tuple[int, int]:

@@ -84,15 +84,19 @@ class ParquetStore(Store):
         return [replace(d, key=()) if d.name in wrong else d for d in real]
 
     def notes(self) -> Iterable[str]:
-        """Files that are not Parquet, and keys that are taken on the map's word."""
-        ignored: list[tuple[str, str]] = []
-        lake.listing(self.root, ignored)
-        yield from left_out(ignored)
+        """What is `unsearched`, and keys that are taken on the map's word."""
+        yield from self.unsearched()
         with contextlib.closing(self.session()) as session:
             for folder in session.folders.values():
                 found = session.real(folder)
                 if found.key and folder.files and session.named(found) is None:
                     yield taken(found)
+
+    def unsearched(self) -> Iterable[str]:
+        """Files that are not Parquet or hidden, pipes and devices: nothing reads them."""
+        ignored: list[lake.Ignored] = []
+        lake.listing(self.root, ignored)
+        yield from left_out(ignored)
 
     def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
         """All files below the folder, byte by byte and unpacked."""

@@ -1,0 +1,213 @@
+"""Who had her data is told what became of it (GDPR Art. 19), and she is told who they are.
+
+Known are the recipients that the register names for the activities that her rows served. Each
+gets one notice per case, by the channel of tasks, with what is needed to find her and no more.
+One to whom no way leads is named as not told. That it cannot be done, or out of proportion, is
+for a person to say, with the reason.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kept.controller import Controller, Place
+from kept.database import Connection
+from kept.duties.rights.request import MAY_OVERRIDE
+from kept.errors import Denied
+from kept.ledger.entry import Entry, name
+from kept.model.plan import Action, Plan, StepResult
+from kept.policy.shapes import Activity
+from kept.records.case import Case
+from kept.records.declared import SYSTEM
+from kept.records.recipient import Message
+from kept.records.subject import LINKING
+from kept.stores.tasks import Answered, Notice, Outcome, Task
+from kept.terms.identifiers import Identifier
+
+#: What a step did that her recipients are told of: rows or words of hers went.
+WENT: Final = frozenset((Action.DELETE, Action.OVERWRITE, Action.ANONYMISE, Action.REDACT))
+#: Lanes in which nothing leaves: the organisation itself, the person, offers that it sends itself.
+_NOBODY: Final = ("controller", "person", "partner-campaign")
+_WORDS: Final[Mapping[str, str]] = {
+    "told": "it was told, and has answered",
+    "waits": "it is told by letter; the answer is waited for",
+    "cannot": "it says that it cannot",
+    "left out": "to tell it is impossible or out of all proportion, as somebody recorded",
+    "no way to tell": "it is NOT told: no way to reach it is set up",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Informed:
+    """A recipient and how it stands: told, waits, cannot, left out, or no way to tell.
+
+    `noted` False: the case is not complete, and nothing was recorded for it yet.
+    """
+
+    recipient: str
+    title: str
+    state: str
+    fix: str | None = None
+    noted: bool = True
+
+    @property
+    def said(self) -> str:
+        """In words for the person."""
+        if self.state == "waits" and not self.noted:
+            return f"{self.title}: it is told by letter when all is done"
+        return f"{self.title}: {_WORDS[self.state]}"
+
+    @property
+    def words(self) -> str:
+        """In words for whoever carries it out, with what is left to do."""
+        return f"{self.said}. {self.fix}" if self.fix else f"{self.said}."
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        told = {"recipient": self.recipient, "title": self.title, "state": self.state}
+        return told | ({"fix": self.fix} if self.fix else {})
+
+
+@dataclass(slots=True)
+class Given:
+    """What one recipient had: for which activities, of whom, with which kinds of identifiers."""
+
+    activities: dict[str, Activity] = field(default_factory=dict)
+    people: set[int] = field(default_factory=set)
+    kinds: set[str] = field(default_factory=set)
+
+
+def given(
+    controller: Controller, rows: Mapping[Place, Collection[int]], category: str | None = None
+) -> dict[str, Given]:
+    """Recipient → what it had of these rows (place → whose). With `category` only who had that."""
+    bundle = controller.bundle
+    within = bundle.vocabulary.within
+    found: dict[str, Given] = {}
+    for (system, place), people in rows.items():
+        if system == SYSTEM.name or not people:
+            continue
+        dataset = controller.datamap.dataset(system, place)
+        for one in dataset.activities:
+            activity = bundle.activities[one]
+
+            def had(what: str | None, activity: Activity = activity) -> bool:
+                return bool(what) and any(
+                    within("categories", str(what), c) for c in activity.categories
+                )
+
+            if category is not None and not had(category):
+                continue
+            fields = [f for f in dataset.fields.values() if f.identifies]
+            kinds = {str(f.identifies) for f in fields if had(f.category)}
+            for recipient in _named(controller, activity.recipients):
+                had_by = found.setdefault(recipient, Given())
+                had_by.activities[activity.id] = activity
+                had_by.people |= set(people)
+                had_by.kinds |= kinds
+    return found
+
+
+def _named(controller: Controller, recipients: Iterable[str]) -> set[str]:
+    """The recipients that are meant: those named, and everybody in a lane that is named. A lane
+    of which nobody is known stands for whoever is in it.
+    """
+    bundle, ways = controller.bundle, controller.reach.ways
+    within = bundle.vocabulary.within
+    found = set()
+    for one in recipients:
+        if any(within("recipients", one, nobody) for nobody in _NOBODY):
+            continue
+        inside = {r.id for r in bundle.recipients.values() if within("recipients", r.lane, one)}
+        inside |= {w.name for w in ways.values() if within("recipients", w.lane or w.name, one)}
+        found |= inside if inside and one not in bundle.recipients else {one}
+    return found
+
+
+def went(made: Plan, results: Mapping[int, StepResult]) -> dict[Place, set[int]]:
+    """Where rows went or were put right, and whose, as it was read back."""
+    found: dict[Place, set[int]] = {}
+    for step in made.steps:
+        result = results.get(step.number)
+        if step.action in WENT and result and result.settled and result.counts.changed:
+            whose = found.setdefault((step.system, step.dataset), set())
+            whose |= {who for who, _ in step.keys.rows}
+    return found
+
+
+def meant(made: Plan) -> dict[Place, set[int]]:
+    """Where rows are to go or to be put right, and whose."""
+    steps = [s for s in made.steps if s.action in WENT]
+    return {(s.system, s.dataset): {who for who, _ in s.keys.rows} for s in steps}
+
+
+def messages(
+    whom: Mapping[str, Given],
+    known: Sequence[Sequence[Identifier]],
+    right: tuple[str, str] | None = None,
+) -> dict[str, Message]:
+    """What each is told: of whom, by what it can know her, and the right value as (what, value)."""
+    made = {}
+    for recipient, had in whom.items():
+        people = []
+        for who in sorted(had.people):
+            named = [i for i in known[who] if i.kind in had.kinds]
+            named = named or [i for i in known[who] if i.kind in LINKING] or list(known[who])
+            pairs = {(i.kind, i.normalised): (i.kind, i.value) for i in named}
+            people.append((*pairs.values(), *((right,) if right else ())))
+        titles = [a.title for _, a in sorted(had.activities.items())]
+        made[recipient] = Message(tuple(people), tuple(titles))
+    return made
+
+
+def note(
+    controller: Controller, case: Case, notice: Notice, told: Mapping[str, Message],
+    now: dt.datetime, connection: Connection,
+) -> None:  # fmt: skip
+    """Record whom to tell, with the end of the case; the letters follow."""
+    new = controller.recipients.note(case, notice, told, now, connection=connection)
+    if new:
+        body = {"case": case.id, "right": case.right, "recipients": [name(one) for one in new]}
+        controller.ledger.append_in(connection, [Entry("recipient.noted", now, body)])
+
+
+def informed(controller: Controller, case: Case, more: Iterable[str] = ()) -> tuple[Informed, ...]:
+    """Everybody who is recorded for a case, and how it stands; `more`: who is to be told yet."""
+    outcomes = {n.recipient: n.outcome for n in controller.recipients.of([case.number])}
+    every = sorted({*more, *outcomes})
+    return tuple(_stands(controller, one, outcomes.get(one), one in outcomes) for one in every)
+
+
+def _stands(controller: Controller, recipient: str, outcome: str | None, noted: bool) -> Informed:
+    bundle, way = controller.bundle, controller.reach.ways.get(recipient)
+    known = bundle.recipients.get(recipient)
+    term = bundle.vocabulary.recipients.get(recipient)
+    title = (way and way.title) or (known and known.name) or (term and term.label) or recipient
+    match outcome:
+        case Outcome.DONE | Outcome.NOTHING:
+            return Informed(recipient, title, "told")
+        case Outcome.LEFT:
+            return Informed(recipient, title, "left out")
+        case Outcome.CANNOT:
+            fix = "Settle it with them, then `kept task done`."
+            return Informed(recipient, title, "cannot", fix)
+    if way is not None:
+        return Informed(recipient, title, "waits", noted=noted)
+    fix = (
+        f"Write [recipients.{recipient}] with its address into kept.toml, then `kept task send`;"
+        " or tell it another way and record that with `kept task done`."
+    )
+    return Informed(recipient, title, "no way to tell", fix, noted)
+
+
+def record(controller: Controller, task: str, answer: Answered, role: str) -> Task:
+    """Record what became of a task. Denied where the role may not leave a recipient untold."""
+    if answer.outcome is Outcome.LEFT and role not in MAY_OVERRIDE:
+        raise Denied(
+            f"the role `{role}` may not decide that a recipient is not told",
+            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
+        )
+    return controller.answer_task(task, answer, role)

@@ -1,0 +1,116 @@
+"""What proves that recipients are told (GDPR Art. 19)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kept.controller import Controller
+from kept.controls.registry import Finding, Looked, control
+from kept.ledger.entry import name
+from kept.records.case import State
+from kept.records.declared import SYSTEM
+from kept.terms.identifiers import Identifier
+
+#: For so long an answer may be waited for.
+_PATIENCE: Final = dt.timedelta(days=31)
+_TELL: Final = "tell it, then record that with `kept task done`"
+
+
+@control("rights.recipients-are-told")
+def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Whoever had data that was put right, erased or restricted was told, and has answered.
+
+    Looked at are complete erasures (also those that followed a withdrawal), corrections, and
+    restrictions in force. The oracle goes
+    from the steps on record to the register, activity by activity, and holds what was answered
+    against the ledger; who is told follows from the plan.
+    """
+    answers = {
+        (str(e.body["case"]), str(e.body["dataset"])): str(e.body["outcome"])
+        for _, e in controller.ledger.entries(kind="word.given")
+        if str(e.body["action"]).startswith("tell-") and e.at <= now
+    }
+    with controller.database.connection() as connection:
+        noted: dict[int, dict[str, Any]] = {}
+        for number, recipient, outcome, at in connection.execute(
+            "SELECT number, recipient, outcome, noted_at FROM case_recipient"
+        ):
+            noted.setdefault(number, {})[recipient] = (outcome, at)
+        cases = connection.execute(
+            'SELECT number, id, "right", state FROM rights_case WHERE opened_at <= %s AND'
+            " (\"right\" IN ('erasure', 'rectification', 'withdrawal') AND state = %s AND complete"
+            " OR \"right\" = 'restriction' AND state = ANY(%s)) ORDER BY number",
+            (now, State.CLOSED, [State.EXECUTED, State.CHECKED, State.NOTIFIED]),
+        ).fetchall()
+        steps: dict[int, set[tuple[str, str]]] = {}
+        for number, system, dataset in connection.execute(
+            "SELECT DISTINCT number, system, dataset FROM case_step WHERE changed > 0"
+            " AND action IN ('delete', 'overwrite', 'anonymise', 'redact') AND number = ANY(%s)",
+            ([row[0] for row in cases],),
+        ):
+            steps.setdefault(number, set()).add((system, dataset))
+        ids = {row[1]: row[0] for row in cases}
+    for _, e in controller.ledger.entries(kind="recipient.noted"):
+        number = ids.get(str(e.body["case"]))
+        known = {name(one) for one in noted.get(number, {})} if number is not None else set()
+        if number is not None and set(e.body["recipients"]) - known:
+            yield Finding("a case", "a recipient that the ledger names is not on record", _TELL)
+    looked = 0
+    for number, case, right, _ in cases:
+        theirs = noted.get(number, {})
+        places = steps.get(number, set())
+        if right == "restriction":
+            places = _places(controller, case)
+        # Of a correction, only who had that value: then nobody may be the right answer.
+        if right != "rectification":
+            for lane in sorted(_lanes(controller, places)):
+                if not any(_meets(controller, one, lane) for one in theirs):
+                    yield Finding("a case", f"nobody of `{lane}` was told of a {right}", _TELL)
+        for recipient, (outcome, at) in sorted(theirs.items()):
+            looked += 1
+            where = f"recipient {recipient}"
+            if answers.get((case, recipient)) != outcome:
+                yield Finding(where, "what was answered is not what the ledger says")
+            elif outcome == "cannot":
+                yield Finding(where, f"it says that it cannot carry out a {right}", _TELL)
+            elif outcome is None and recipient not in controller.reach.ways:
+                fix = f"write [recipients.{recipient}] into kept.toml, or {_TELL}"
+                yield Finding(where, f"no way leads to it, so it was not told of a {right}", fix)
+            elif outcome is None and now - at > _PATIENCE:
+                yield Finding(where, f"it has not answered for a month on a {right}", _TELL)
+    yield Looked(looked, "recipients of closed cases and restrictions in force")
+
+
+def _lanes(controller: Controller, places: set[tuple[str, str]]) -> set[str]:
+    """Who receives what lies in these datasets, as the register names them."""
+    datasets = [
+        controller.datamap.systems[system].datasets[dataset]
+        for system, dataset in places
+        if system != SYSTEM.name and dataset in controller.datamap.systems[system].datasets
+    ]
+    named = {
+        r
+        for dataset in datasets
+        for activity in dataset.activities
+        for r in controller.bundle.activities[activity].recipients
+    }
+    return named - {"controller", "person", "partner-campaign"}
+
+
+def _meets(controller: Controller, recipient: str, lane: str) -> bool:
+    """Whether a recipient is one of a lane, or the very one."""
+    way, tree = controller.reach.ways.get(recipient), controller.bundle.vocabulary.recipients
+    at: str | None = way.lane if way is not None and way.lane else recipient
+    while at is not None and at != lane:
+        at = tree[at].parent if at in tree else None
+    return at == lane
+
+
+def _places(controller: Controller, case: str) -> set[tuple[str, str]]:
+    """Where rows are of whom a restriction was recorded for."""
+    bound = controller.cases.sealed_keys(controller.cases.get(case), "restricted")
+    rows = [key for table in bound.values() for _, key in table.rows] if bound else []
+    who = [Identifier(str(kind), str(value)) for kind, value in rows if kind]
+    return set(controller.keys(controller.locate([who]))) if who else set()

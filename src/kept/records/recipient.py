@@ -1,0 +1,155 @@
+"""Recipients: who had data of the people of a case, and whether they were told what became of it.
+
+Recorded with the end of the case, so that nobody is forgotten when a machine stops; what is told
+is sealed under the key of the case and given up as soon as it stands in a task (`stores.tasks`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from kept.database import Connection, Database
+from kept.datamap.map import Dataset, Field, Link, OnErase
+from kept.keys import Vault
+from kept.records.case_state import Case
+
+_CLASS: Final = "case"
+
+DATASETS: Final = (
+    Dataset(
+        "case_recipient",
+        ("number", "recipient"),
+        {
+            "number": Field("number", "integer", nullable=False),
+            "recipient": Field("recipient", "text", nullable=False),
+            "notice": Field("notice", "text", category="rights-case", nullable=False),
+            "sealed": Field("sealed", "bytes", category="identity-link"),
+            "outcome": Field("outcome", "text", category="rights-case"),
+            "noted_at": Field("noted_at", "datetime", nullable=False),
+            "answered_at": Field("answered_at", "datetime"),
+        },
+        links=(Link(("number",), "rights_case", ("number",)),),
+        retention="case",
+        on_erase=OnErase.NEVER,
+        title="Who was told what became of your data",
+    ),
+)
+
+#: People as (field, value) pairs each, and what the data was given for.
+People: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one recipient is told: of whom, and what the data was given to it for."""
+
+    people: People
+    given_for: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """One recipient of a case. `outcome` is what was answered last, None before."""
+
+    case: str
+    number: int
+    recipient: str
+    notice: str
+    outcome: str | None
+    noted_at: dt.datetime
+    answered_at: dt.datetime | None
+
+
+class Recipients:
+    """Who has to be told, case by case."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
+
+    def note(
+        self, case: Case, notice: str, messages: Mapping[str, Message], now: dt.datetime,
+        *, connection: Connection,
+    ) -> list[str]:  # fmt: skip
+        """Record whom to tell what; the names of those who were not recorded before."""
+        new = []
+        for name, message in sorted(messages.items()):
+            packed = json.dumps([message.people, message.given_for]).encode()
+            sealed = self._vault.seal(
+                case.key_subject, _CLASS, packed, _label(name), connection=connection
+            )
+            done = connection.execute(
+                "INSERT INTO case_recipient (number, recipient, notice, sealed, noted_at)"
+                " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (case.number, name, notice, sealed, now),
+            )
+            new += [name] * done.rowcount
+        return new
+
+    def of(self, cases: Iterable[int]) -> list[Noted]:
+        """Who is recorded for these cases, by their numbers."""
+        return self._noted("c.number = ANY(%s)", (list(cases),))
+
+    def waiting(self, case: Case, *, connection: Connection) -> bool:
+        """Whether somebody of the case has not answered, or could not do it."""
+        row = connection.execute(
+            "SELECT EXISTS (SELECT FROM case_recipient WHERE number = %s"
+            " AND (outcome IS NULL OR outcome = 'cannot'))",
+            (case.number,),
+        ).fetchone()
+        return bool(row and row[0])
+
+    def unwritten(self) -> list[tuple[Noted, Message]]:
+        """Those for whom no task was written down yet, with what they are to be told."""
+        found = []
+        for one in self._noted("c.sealed IS NOT NULL", ()):
+            with self._database.connection() as c:
+                row = c.execute(
+                    "SELECT sealed FROM case_recipient WHERE number = %s AND recipient = %s",
+                    (one.number, one.recipient),
+                ).fetchone()
+                if row is None or row[0] is None:
+                    continue
+                label = _label(one.recipient)
+                plain = self._vault.unseal(-one.number, _CLASS, row[0], label, connection=c)
+            people, given_for = json.loads(plain)
+            named = tuple(tuple((k, v) for k, v in person) for person in people)
+            found.append((one, Message(named, tuple(given_for))))
+        return found
+
+    def written(self, one: Noted) -> None:
+        """The task is written down: what is told stands there alone."""
+        with self._database.connection() as c:
+            c.execute(
+                "UPDATE case_recipient SET sealed = NULL WHERE number = %s AND recipient = %s",
+                (one.number, one.recipient),
+            )
+
+    def answered(
+        self, case: str, recipient: str, outcome: str, now: dt.datetime,
+        *, connection: Connection | None = None,
+    ) -> None:  # fmt: skip
+        """Record what was answered."""
+        with self._database.within(connection) as c:
+            c.execute(
+                "UPDATE case_recipient n SET outcome = %s, answered_at = %s, sealed = NULL"
+                " FROM rights_case c WHERE c.number = n.number AND c.id = %s AND n.recipient = %s",
+                (outcome, now, case, recipient),
+            )
+
+    def _noted(self, where: str, parameters: Sequence[object]) -> list[Noted]:
+        with self._database.connection() as c:
+            rows = c.execute(
+                "SELECT r.id, c.number, c.recipient, c.notice, c.outcome, c.noted_at, c.answered_at"
+                " FROM case_recipient c JOIN rights_case r USING (number)"
+                f" WHERE {where} ORDER BY c.number, c.recipient",
+                parameters,
+            ).fetchall()
+        return [Noted(*row) for row in rows]
+
+
+def _label(recipient: str) -> bytes:
+    return f"told:{recipient}".encode()

@@ -1,0 +1,49 @@
+"""A case that forgets whom it was about: what is left of it says that there was one, no more.
+
+For the case of a child (GDPR Art. 17(1)(f)): nobody may be found by the record of her own erasure.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Final
+
+from kept.database import Connection
+from kept.keys import Vault
+from kept.records.case import case_mac
+from kept.records.case_state import ENDS, Case
+from kept.terms.identifiers import Identifier
+
+_CLASS: Final = "case"
+
+
+def also_about(
+    vault: Vault, case: Case, known: Sequence[Identifier], connection: Connection
+) -> dict[int, str]:
+    """Number → id of other cases, over, that name her and nobody else."""
+    rows = connection.execute(
+        "SELECT DISTINCT r.number, r.id FROM rights_case r JOIN case_person p USING (number)"
+        " WHERE p.mac = ANY(%s) AND r.number <> %s AND r.people = 1 AND r.state = ANY(%s)",
+        ([case_mac(vault, i) for i in known], case.number, list(ENDS)),
+    ).fetchall()
+    return dict(rows)
+
+
+def strike(
+    vault: Vault, numbers: Sequence[int], now: dt.datetime, connection: Connection
+) -> dt.date:
+    """Strike out whom these cases name and all words in them, and destroy their keys; the day on
+    which no copy of a key is of any use any more. That a word was there is still to be seen.
+    """
+    of = (list(numbers),)
+    for table in ("case_person", "case_subject", "case_sealed"):
+        connection.execute(f"DELETE FROM {table} WHERE number = ANY(%s)", of)
+    connection.execute(
+        "UPDATE rights_case SET sealed = NULL, override = substring(override FOR 0),"
+        " evidence = substring(evidence FOR 0) WHERE number = ANY(%s)",
+        of,
+    )
+    connection.execute("UPDATE case_event SET words = NULL WHERE number = ANY(%s)", of)
+    connection.execute("UPDATE case_recipient SET sealed = NULL WHERE number = ANY(%s)", of)
+    return vault.shred([-number for number in numbers], {_CLASS}, now, connection=connection)

@@ -1,0 +1,231 @@
+"""Letters to people who do what no program can: their words, and the way out."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import smtplib
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from email.message import EmailMessage
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from kept.errors import ConfigError, StoreUnreachable
+from kept.model.plan import Action
+from kept.stores.tasks import Answered, Notice, Served, Task, TaskFolder, refused, spoken
+
+_TIMEOUT: Final = 30.0
+_ASKS: Final[Mapping[Action | Notice, tuple[str, str]]] = {
+    Action.READ: (
+        "Access",
+        "Please send us a copy of everything that you hold about the following in",
+    ),
+    Action.DELETE: (
+        "Erasure",
+        "Please erase everything that you hold about the following, copies too, in",
+    ),
+    Action.OVERWRITE: (
+        "Erasure",
+        "Please empty every field that tells who is meant, and leave the rest, in",
+    ),
+    Notice.ERASED: (
+        "Erasure",
+        "We have erased data that you had from us. Please erase it as well, with every copy of it"
+        " and link to it, and pass this on to whoever had it from you (GDPR Art. 19).",
+    ),
+    Notice.CORRECTED: (
+        "Correction",
+        "We have corrected data that you had from us. Please correct it as well, in every copy of"
+        " it, and pass this on to whoever had it from you (GDPR Art. 19).",
+    ),
+    Notice.RESTRICTED: (
+        "Restriction",
+        "The use of data that you had from us is restricted. Please keep it and do not use it"
+        " until you hear from us, and pass this on to whoever had it from you (GDPR Art. 18, 19).",
+    ),
+}
+#: Settings of a mailbox in kept.toml.
+SETTINGS: Final = frozenset(("to", "from", "user", "password", "days", "remind", "ca"))
+
+
+class Mailbox(Served):
+    """The people behind an address: what they were asked to do, and what they say of it.
+
+    `table` names the settings in kept.toml. `url` is a mail server, or the folder in which
+    letters are laid; without one letters wait. `tasks` is where the tasks are kept.
+    """
+
+    def __init__(
+        self, system: str, table: str, url: str, options: Mapping[str, Any], tasks: Path
+    ) -> None:
+        self.system = system
+        given = {"directory": Path(), "days": 14, "remind": 7, **options}
+        for name in ("days", "remind"):
+            if type(given[name]) is not int or given[name] < 1:
+                raise ConfigError(f"`{name}` of [{table}] is a number of days")
+        self._days, self._remind = int(given["days"]), int(given["remind"])
+        self._post = _Post(table, url, given) if "://" in url else None
+        self.folder = TaskFolder(tasks)
+        self._laid = TaskFolder(Path(given["directory"]) / url) if url and not self._post else None
+
+    @property
+    def reached(self) -> bool:
+        """Whether there is a way for letters to go."""
+        return self._post is not None or self._laid is not None
+
+    def tasks(self) -> list[Task]:
+        """All tasks, oldest first."""
+        return self.folder.all()
+
+    def deliver(self, now: dt.datetime) -> list[Task]:
+        """Send the letters that wait and reminders; a letter that went is never sent again.
+
+        Should the machine stop between the two, it goes twice, under the same Message-ID.
+        """
+        sent = []
+        for task in self.folder.all() if self.reached else ():
+            if not task.open or (task.answer is not None and task.asked is not None):
+                continue
+            last = task.reminded[-1] if task.reminded else task.due
+            if task.asked is None:
+                due = now + dt.timedelta(days=self._days)
+                went = replace(task, asked=now, due=due)
+            elif last is not None and now >= last + dt.timedelta(
+                days=self._remind if task.reminded else 0
+            ):
+                went = replace(task, reminded=(*task.reminded, now))
+            else:
+                continue
+            lines = letter(went, now)
+            if self._post is not None:
+                self._post.send(went, lines)
+            elif self._laid is not None:
+                self._laid.write(f"{task.id}.txt", "\n".join(lines) + "\n")
+            self.folder.put(went)
+            sent.append(went)
+        return sent
+
+    def answer(self, id_: str, answer: Answered) -> Task:
+        """Record what a person says became of a task."""
+        task = self.folder.get(id_)
+        refused(task, answer)
+        assert task is not None
+        done = self.folder.settle(task, answer)
+        if answer.outcome.settles and self._laid is not None:
+            self._laid.remove(f"{id_}.txt")
+        return done
+
+    def forget(self, case: str) -> None:
+        """Give up all tasks of a case, with their letters and answers."""
+        for task in self.folder.all():
+            if task.case == case and self._laid is not None:
+                self._laid.remove(f"{task.id}.txt")
+        self.folder.forget(case, wholly=True)
+
+
+def letter(task: Task, now: dt.datetime | None) -> list[str]:
+    """The letter of a task, or its reminder, line by line."""
+    _, please = _ASKS[task.action]
+    lines = []
+    told = isinstance(task.action, Notice)
+    if task.reminded and task.asked is not None:
+        lines += [f"We asked you on {task.asked:%Y-%m-%d} and have no answer yet.", ""]
+    lines += [please, ""] if told else [f"{please} `{task.dataset}`:", ""]
+    if told and task.fields:
+        lines += ["You had it for:", *(f"  {why}" for why in task.fields), ""]
+    for number, person in enumerate(task.people, 1):
+        lines.append(f"  Person {number}")
+        lines += [f"    {spoken(field)}: {spoken(value)}" for field, value in person]
+    if task.action is Action.OVERWRITE and task.fields:
+        lines += ["", f"The fields are: {', '.join(task.fields)}."]
+    if task.action is Action.READ:
+        fields = ", ".join(task.fields)
+        lines += ["", f"As far as you hold it: {fields}. A JSON list of rows is easiest for us."]
+    lines += ["", "Please answer with the number below, and say one of:", ""]
+    lines += ["  done", "  nothing found", "  cannot, because ...", ""]
+    if task.due is not None:
+        lines.append(f"Please answer by {task.due:%Y-%m-%d}. Keep this letter no longer than that.")
+    lines.append(f"Number: {task.id}")
+    return lines
+
+
+class _Post:
+    """The way out by SMTP: encrypted, or to this very machine."""
+
+    def __init__(self, table: str, url: str, given: Mapping[str, Any]) -> None:
+        parts = urlsplit(url)
+        self._name = table.partition(".")[2]
+        try:
+            port: int | None = parts.port or 0
+        except ValueError:
+            port = None
+        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and not parts.password
+        if not usable or parts.hostname is None or port is None:
+            raise ConfigError(
+                f"the `url` of [{table}] is no mail server",
+                expected="smtp://host:587 (STARTTLS), smtps://host, or a folder for the letters",
+                fix='mend it in kept.toml; a password is written as `password = "env:NAME"`',
+            )
+        for name in ("to", "from"):
+            address = given.get(name)
+            if not isinstance(address, str) or "@" not in address or not address.isprintable():
+                raise ConfigError(
+                    f"[{table}] does not say whose address stands under `{name}`",
+                    expected=f'{name} = "name@example.org"',
+                )
+        self._secure = parts.scheme == "smtps"
+        self._host, self._port = parts.hostname, port or (465 if self._secure else 587)
+        self._to, self._from = str(given["to"]), str(given["from"])
+        self._user, self._password = given.get("user"), given.get("password")
+        ca = given.get("ca")
+        self._ca = str(Path(given["directory"]) / ca) if ca else None
+
+    def send(self, task: Task, lines: Sequence[str]) -> None:
+        """Hand one letter to the mail server. StoreUnreachable, without its words."""
+        message = EmailMessage()
+        again = "Reminder: " if task.reminded else ""
+        # No identifier in the subject: it travels and is shown in more places than the letter.
+        message["Subject"] = f"{again}{_ASKS[task.action][0]} request {task.id}"
+        message["From"], message["To"] = self._from, self._to
+        turn = len(task.reminded)
+        message["Message-ID"] = f"<{task.id}.{turn}@{self._from.rpartition('@')[2]}>"
+        message["Auto-Submitted"] = "auto-generated"
+        if task.asked is not None:
+            message["Date"] = task.reminded[-1] if task.reminded else task.asked
+        message.set_content("\n".join(lines) + "\n", cte="base64")
+        try:
+            with self._open() as server:
+                if self._user:
+                    server.login(str(self._user), str(self._password or ""))
+                server.send_message(message)
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            raise StoreUnreachable(
+                f"the letters of `{self._name}` could not be sent",
+                met=type(error).__name__,
+                fix="see the mail server and its settings in kept.toml, then `kept task send`",
+            ) from None
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[smtplib.SMTP]:
+        context = ssl.create_default_context(cafile=self._ca)
+        if self._secure:
+            with smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT, context=context) as s:
+                yield s
+            return
+        with smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT) as s:
+            s.ehlo()
+            if s.has_extn("starttls") or not _here(self._host):
+                s.starttls(context=context)  # raises where the server cannot
+                s.ehlo()
+            yield s
+
+
+def _here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

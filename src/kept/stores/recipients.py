@@ -1,0 +1,54 @@
+"""How recipients are reached: a mailbox each, also for those to whom no way is known yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kept.stores.letters import Mailbox
+
+#: The folder of their tasks beside kept.toml, and how tasks name it in the place of a system.
+NAME: Final = "recipients"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One `[recipients.NAME]` table of kept.toml.
+
+    `lane` is that of a recipient whom the policy does not name; `options` are `stores.letters`'.
+    """
+
+    name: str
+    title: str | None
+    lane: str | None
+    url: str
+    options: Mapping[str, Any]
+
+
+class Reach:
+    """The mailboxes of all recipients. Their tasks lie in `directory`/state/recipients/NAME."""
+
+    def __init__(self, directory: Path, ways: Mapping[str, Way]) -> None:
+        self.ways = ways
+        self._directory = directory
+        self._known = {name: self._open(name, way) for name, way in ways.items()}
+
+    def mailbox(self, name: str) -> Mailbox:
+        """The mailbox of a recipient; where no way is known, its letters wait."""
+        return self._known.get(name) or self._open(name, None)
+
+    def all(self) -> list[Mailbox]:
+        """Every mailbox that is set up or has tasks."""
+        there = self._directory / "state" / NAME
+        met = {path.name for path in there.iterdir()} if there.is_dir() else set()
+        return [self.mailbox(name) for name in sorted(met | self._known.keys())]
+
+    def _open(self, name: str, way: Way | None) -> Mailbox:
+        tasks = self._directory / "state" / NAME / name
+        url, given = (way.url, way.options) if way else ("", {})
+        # A folder of letters is one for all; those of each lie in one of its own.
+        url = url if not url or "://" in url else f"{url}/{name}"
+        options = {**given, "directory": self._directory}
+        return Mailbox(NAME, f"recipients.{name}", url, options, tasks)
