@@ -606,6 +606,7 @@ def test_fails(world: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_right_once_and_no_control_fails(world: Path) -> None:
     """Whatever one right leaves in the records is no fault to a control of another."""
+    _safe(world)
     edit(world / "shop.yml", "free_text: true", "free_text: delete")
     _publish(world)
     _withdrew(world)
