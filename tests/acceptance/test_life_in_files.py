@@ -37,6 +37,7 @@ datasets:
     retention: account
     clock: since
     activities: [account]
+    origin: provided
     fields:
       "no": {type: integer, category: identifier.account, nullable: false}
       mail: {category: contact.email, identifies: email, nullable: false}
@@ -53,6 +54,7 @@ datasets:
     key: [id]
     retention: messages
     activities: [communicate]
+    origin: observed
     fields:
       id: {type: integer, nullable: false}
       customer: {category: identifier.account}
@@ -68,6 +70,7 @@ datasets:
     key: [visit, n]
     retention: messages
     activities: [communicate]
+    origin: observed
     fields:
       visit: {type: integer, nullable: false}
       n: integer
