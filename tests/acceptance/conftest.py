@@ -275,7 +275,7 @@ class World:
         """The clause's own controls looked at something here, and found nothing amiss."""
         one = self.proof(clause)
         findings = [f for e in one["evidence"] for f in e["findings"]]
-        assert (one["outcome"], findings) == ("pass", [])
+        assert (one["outcome"], findings) == ("pass", []), findings
         assert one["looked_at"] > 0
 
     def edition(self, *edits: tuple[str, str, str]) -> Path:

@@ -126,6 +126,9 @@ def test_XFER_4_a_record_in_cyprus_follows_an_erasure_and_a_restriction(
     assert after == {n: row for n, row in before.items() if n != hers[gone]}
     _proven(abroad)
 
+    # The world's own map names no Cyprus: what was erased there breaks no control.
+    assert world.proof("RIGHT-2")["outcome"] != "error"
+
     ask = Ask("service.account", "account", "sales-onboarding", region="EEA")
     _customer(abroad, bound)
     assert _used(abroad, ask, bound) == {"customers", "cyprus"}

@@ -328,3 +328,23 @@ def test_RIGHT_19_an_unverified_request_makes_nobody(desk: Controller, world: Pa
     rights.preview(desk, Request(((ANA,),)), NOW)
     with desk.database.connection() as c:
         assert c.execute("SELECT count(*) FROM subject").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("machine", ["ip=192.0.2.7", "device=d-1"])
+def test_a_machine_widens_only_where_it_is_proven_and_leads_to_nobody(
+    desk: Controller, machine: str
+) -> None:
+    one = parse(machine)
+    _prove(desk)
+    for evidence in ("asserted", "seen", "used"):
+        with pytest.raises(UsageError, match=f"identifier of kind {one.kind}"):
+            identity.link(desk, one, ANA, evidence, WHY, _who(desk), NOW)
+    with pytest.raises(UsageError, match=f"identifier of kind {one.kind}"):
+        identity.link(desk, ANA, one, "verified", WHY, _who(desk), NOW)
+    assert desk.identities.widen([[ANA]]) == ((ANA,),)
+    identity.link(desk, one, ANA, "verified", WHY, _who(desk), NOW)
+    assert [i.normalised for i in desk.identities.widen([[ANA]])[0]] == [
+        ANA.normalised, one.normalised,
+    ]  # fmt: skip
+    assert desk.subjects.find([one]) == ()
+    assert desk.identities.widen([[one]]) == ((one,),)

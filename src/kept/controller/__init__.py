@@ -525,15 +525,17 @@ class Controller:
             texts = [(covering.text(one.place, text, masked),) for text, masked in one.passages]
             yield one.place, ("passage",), texts
 
-    def safety(self) -> dict[str, Safety | str]:
-        """System → what its store says of its place; words where it has none or does not answer."""
-        found: dict[str, Safety | str] = {}
+    def safety(self) -> dict[str, Safety | StoreError]:
+        """System → what its store says of its place: nothing where there is no store, and the
+        problem where it does not answer.
+        """
+        found: dict[str, Safety | StoreError] = {}
         for system in self.datamap.systems:
             try:
                 store = self._stores.get(system)
                 found[system] = store.safety() if store is not None else Safety()
             except StoreError as problem:
-                found[system] = str(problem)
+                found[system] = problem
         return found
 
     @property

@@ -15,7 +15,7 @@ from typing import Final
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import Dataset, Field, OnErase
-from kept.errors import IdentifierError, StoreError
+from kept.errors import IdentifierError, NotAble, StoreError
 from kept.records.declared import SYSTEM
 from kept.terms.identifiers import KINDS, Identifier
 
@@ -71,6 +71,8 @@ def traces_are_personal(controller: Controller, now: dt.datetime) -> Iterator[Lo
                 held = inspector.judged(
                     system, there, _SAMPLE, lambda values: _held(controller, values)
                 )
+            except NotAble:
+                held = {}  # a service that lists no rows shows only how things are called
             except StoreError as problem:
                 yield unasked(where, problem)
                 continue

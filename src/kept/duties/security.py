@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kept.controller import Controller
-from kept.controls.registry import Finding, Looked, control
+from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import System
+from kept.errors import StoreError
 from kept.model.safety import ASPECTS, Aspect, Declared, Measured, Safety
 from kept.records.declared import SYSTEM
 
@@ -46,6 +47,7 @@ class Registered:
     owner: str | None
     standing: tuple[Standing, ...]
     safety: Safety
+    problem: StoreError | None = None
 
     def document(self) -> dict[str, Any]:
         """The row as JSON; no personal data."""
@@ -67,14 +69,15 @@ class Registered:
 
 
 def register(
-    systems: Mapping[str, System], safety: Mapping[str, Safety | str], now: dt.datetime
+    systems: Mapping[str, System], safety: Mapping[str, Safety | StoreError], now: dt.datetime
 ) -> list[Registered]:
     """The register of all places of data: of the map, of kept.toml, and as measured."""
     found = []
     for name, system in systems.items():
         met = safety.get(name, Safety())
-        why = met if isinstance(met, str) else ""
-        known = Safety() if isinstance(met, str) else met
+        problem = met if isinstance(met, StoreError) else None
+        known = Safety() if isinstance(met, StoreError) else met
+        why = f"it could not be asked: {problem.what}" if problem is not None else ""
         found.append(
             Registered(
                 name,
@@ -83,6 +86,7 @@ def register(
                 system.owner,
                 tuple(_standing(system, one, known.measured, why, now) for one in ASPECTS),
                 known,
+                problem,
             )
         )
     return found
@@ -131,8 +135,11 @@ def stores_are_closed(controller: Controller, now: dt.datetime) -> Iterator[Look
         # Kept's own place is there in any world: it alone is nothing to look at.
         looked = 0 if row.system == SYSTEM.name else len(row.standing)
         yield Looked(looked, row.system, row.system)
+        if row.problem is not None:
+            yield unasked(row.system, row.problem)
         for one in row.standing:
-            if not one.safe:
+            # Of a place that does not answer, what nobody vouches for is not known to be amiss.
+            if not one.safe and row.problem is None:
                 yield Finding(row.system, f"{ASPECTS[one.aspect]}: {one.words}", one.fix)
     known = frozenset().union(*(row.safety.names for row in rows))
     seen = {name: (row.system, words) for row in rows for name, words in row.safety.seen.items()}

@@ -85,11 +85,14 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
 
 def _lanes(controller: Controller, places: set[tuple[str, str]]) -> set[str]:
     """Who receives what lies in these datasets, as the register names them."""
-    datasets = [
-        controller.datamap.systems[system].datasets[dataset]
-        for system, dataset in places
-        if system != SYSTEM.name and dataset in controller.datamap.systems[system].datasets
-    ]
+    # A system may have been taken out of the map since; then nobody can say who received it.
+    known = {
+        (system.name, name_): dataset
+        for system in controller.datamap.systems.values()
+        if system.name != SYSTEM.name
+        for name_, dataset in system.datasets.items()
+    }
+    datasets = [known[place] for place in places if place in known]
     named = {
         r
         for dataset in datasets
