@@ -88,6 +88,7 @@ def test_a_command_lets_go_what_nothing_keeps(world: Path, kept: Kept) -> None:
     assert (notes(world), copies(world)) == (1, 0)
     again = kept("retain", "run", *when)
     assert (again.status, again.document["ended"]) == (0, 0)
+    assert kept("retain", "plan", *when[:-1]).out.strip() == "Nothing would go today."
 
 
 def test_not_every_role_may(world: Path, kept: Kept) -> None:

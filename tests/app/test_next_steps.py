@@ -179,6 +179,9 @@ def test_what_stops_is_ordered_by_what_is_shown(kept: Kept, place: Path) -> None
         shown = [(t["purpose"], t["title"]) for t in one]
         assert shown == sorted(shown)
     assert len(told["stops"]) > 3
+    again = ("--ground", "claims", "--case", told["case"], *OVERRIDE, "--yes", "--dir", place)
+    assert kept("rights", "restrict", *again).status == 0
+    assert "in force" in kept("case", "list", "--dir", place).out
 
 
 def test_only_clauses_by_which_data_may_stay_allow_a_hold(kept: Kept, place: Path) -> None:

@@ -178,6 +178,7 @@ def test_the_style_asks_nobody(served: tuple[str, Path]) -> None:
 def test_an_error_page_repeats_nothing(served: tuple[str, Path]) -> None:
     status, _, text = ask(served[0], f"/privacy/{urllib.parse.quote(SECRET)}?who={SECRET}")
     assert status == 404
+    assert "<title>This page does not exist.</title>" in text
     assert SECRET not in text
     assert "/privacy" in text
     status, _, text = ask(served[0], "/privacy", "POST", "x")

@@ -54,7 +54,7 @@ def list_command(
         runs = [] if wanted else controller.bulks.all()
         through = {r.id: sum(n for one, n in controller.bulks.tally(r).items() if one in OVER)
                    for r in runs}  # fmt: skip
-    rows = [(c.id, c.right, c.state, c.people, _complete(c), f"{c.opened_at:%Y-%m-%d %H:%M}")
+    rows = [(c.id, c.right, _stands(c), c.people, _complete(c), f"{c.opened_at:%Y-%m-%d %H:%M}")
             for c in cases]  # fmt: skip
     words: list[str] = (
         [table(("case", "right", "state", "#people", "complete", "opened"), rows)]
@@ -217,6 +217,12 @@ def _state(step: StepRecord) -> str:
             if step.problem == words:
                 return NOT_DONE[mode]
     return step.state.value
+
+
+def _stands(case: Case) -> str:
+    """The state; a restriction that was read back is in force until it is lifted."""
+    in_force = case.right == "restriction" and case.state is State.CHECKED
+    return "in force" if in_force else case.state.value
 
 
 def _complete(case: Case) -> str:

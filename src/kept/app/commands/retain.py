@@ -24,7 +24,8 @@ def plan(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
         answer = due_today(controller, acting.moment)
         modes = modes_of(controller, answer.steps)
     groups = many(answer.ended, "group")
-    words = [f"{groups} of rows lost what kept them.", ""]
+    lost = f"{groups} of rows lost what kept them."
+    words = [lost, ""] if answer.ended else ["Nothing would go today."]
     if answer.steps:
         words += [step_table(answer.steps, modes, planned=True), ""]
     words += notes(answer.unreached, answer.warnings)
