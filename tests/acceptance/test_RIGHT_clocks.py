@@ -18,7 +18,8 @@ MONDAY, THURSDAY = "2026-11-16", "2026-11-19T10:00:00Z"
 def desk(kept_url: str, tmp_path: Path) -> Path:
     """A desk in Cyprus, with nothing to do yet."""
     made = make(tmp_path / "desk", kept_url)
-    edit(made / "kept.toml", "[choices]", '[desk]\ncountry = "CY"\n[choices]')
+    chosen = '"rights.response-time.eea" = "P1M"\n"rights.response-time.elsewhere" = "P45D"'
+    edit(made / "kept.toml", "[choices]", f'[desk]\ncountry = "CY"\n[choices]\n{chosen}')
     return made
 
 
@@ -143,6 +144,6 @@ def test_RIGHT_14_requests_of_the_company_are_answered_in_time(world: World) -> 
     shown = world.kept("case", "show", ran.document["case"]).document
     assert shown["light"] in ("green", "amber")
     assert shown["clock"]["rule"].startswith("eea:")
-    end = ("case", "withdraw", ran.document["case"], "--reason", "She took it back.")
+    end = ("case", "refuse", ran.document["case"], "--reason", "Nobody by that name.")
     assert world.kept(*end).status == 0
     world.proven("RIGHT-14")

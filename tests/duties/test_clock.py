@@ -97,6 +97,41 @@ def test_who_says_nothing_of_where_she_is_gets_the_strictest(controller: Control
     assert met.due == min(clocks.due(rule, TODAY, days).day for rule in every)
 
 
+@pytest.mark.parametrize(
+    ("region", "due"), [("EEA", "2026-12-03"), ("US-VA", "2026-12-14"), ("BR", "2026-12-03")]
+)
+def test_what_the_policy_promises_counts_where_it_is_sooner(
+    world: Path, region: str, due: str
+) -> None:
+    """The law leaves a month, 45 days, 15 days."""
+    chosen = '"rights.response-time.eea" = "P10D"\n"rights.response-time.elsewhere" = "P21D"'
+    edit(world / "kept.toml", "[choices]", f"[choices]\n{chosen}")
+    with Controller.open(deployment.read(world)) as controller:
+        case = _asked(controller, region=region)
+        assert _clock(controller, case).due.isoformat() == due
+        if region != "EEA":
+            return
+        # A longer promise is none: the law's day counts.
+        named = controller.bundle.choices["rights.response-time.eea"]
+        longer = {named.name: dataclasses.replace(named, value="P3M")}
+        choices = {**controller.bundle.choices, **longer}
+        controller.bundle = dataclasses.replace(controller.bundle, choices=choices)
+        clock.keep_up(controller, NOW)
+        met = _clock(controller, case)
+        assert (met.promise, met.due) == ("P3M", dt.date(2026, 12, 23))
+        clock.extend(controller, case, "complex", "Longer.", TODAY, _pia(controller), NOW)
+        assert _clock(controller, case).due == dt.date(2027, 2, 23)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"), [('"soon"', "not of its kind"), ("30", "not of its kind")]
+)
+def test_a_promise_that_is_no_period_is_refused(world: Path, value: str, says: str) -> None:
+    edit(world / "kept.toml", "[choices]", f'[choices]\n"rights.response-time.eea" = {value}')
+    with pytest.raises(ConfigError, match=says):
+        deployment.read(world).read_bundle()
+
+
 def test_an_objection_to_marketing_is_due_at_once(controller: Controller) -> None:
     for purposes, due in ((["marketing"], TODAY), (["site.improve"], dt.date(2026, 12, 23))):
         request = Request(((ANA,),), region="UK")

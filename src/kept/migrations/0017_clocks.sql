@@ -6,6 +6,7 @@ CREATE TABLE case_clock (
     matter text,
     arrived date NOT NULL,
     rule text NOT NULL,
+    promise text,
     place text NOT NULL,
     calendar text NOT NULL,
     confirm_by date,

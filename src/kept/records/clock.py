@@ -18,7 +18,8 @@ from kept.keys import Vault
 from kept.records.actor import Actor
 from kept.records.case_state import ENDS, Case, State
 from kept.terms import clocks
-from kept.terms.clock_rules import RULES, Rule
+from kept.terms.clock_rules import RULES, Length, Rule
+from kept.terms.regimes import parse_period
 from kept.terms.workdays import Workdays
 
 _CLASS: Final = "case"
@@ -36,6 +37,7 @@ DATASETS: Final = (
             "matter": Field("matter", category="rights-case"),
             "arrived": Field("arrived", "date", category="rights-case", nullable=False),
             **{name: Field(name, nullable=False) for name in ("rule", "place", "calendar")},
+            "promise": Field("promise"),
             "confirm_by": Field("confirm_by", "date", category="rights-case"),
             **{
                 name: Field(name, "date", category="rights-case", nullable=False)
@@ -81,8 +83,8 @@ DATASETS: Final = (
 Skipped: TypeAlias = tuple[tuple[dt.date, str], ...]
 
 _COLUMNS: Final = (
-    "region, matter, arrived, rule, place, calendar, confirm_by, first_due, due, unpaused, skipped,"
-    " extended, paused_days, paused_since, paused_for"
+    "region, matter, arrived, rule, promise, place, calendar, confirm_by, first_due, due, unpaused,"
+    " skipped, extended, paused_days, paused_since, paused_for"
 )
 _NAMES: Final = tuple(_COLUMNS.split(", "))
 
@@ -91,8 +93,9 @@ _NAMES: Final = tuple(_COLUMNS.split(", "))
 class Clock:
     """Until when a case is to be answered.
 
-    `region` is one of clocks.WHERE. `rule` is the version of a row of RULES, `calendar` that of
-    the calendar of `place`. `first_due` is the end of the first period as it was counted when the
+    `region` is one of clocks.WHERE. `rule` is the version of a row of RULES, `promise` the period
+    that the organisation gives itself, where it does: the earlier day counts. `calendar` is that of
+    `place`. `first_due` is the end of the first period as it was counted when the
     case was opened, `due` the day that counts now, `unpaused` that day without any pause.
     """
 
@@ -100,6 +103,7 @@ class Clock:
     matter: str | None
     arrived: dt.date
     rule: str
+    promise: str | None
     place: str
     calendar: str
     confirm_by: dt.date | None
@@ -135,30 +139,42 @@ class Change:
 
 
 def started(
-    right: str, region: str, matter: str | None, arrived: dt.date, days: Workdays
+    right: str, region: str, matter: str | None, arrived: dt.date, days: Workdays,
+    promise: str | None = None,
 ) -> Clock:  # fmt: skip
     """The clock of a request that has just arrived. Where it is not known where she is, the day
     that comes first by any rule.
     """
-    first = clocks.earliest(clocks.applying(region, right, matter, arrived), arrived, days)
-    return Clock(
-        region, matter, arrived, first.rule.version, days.place, days.calendar,
-        clocks.confirm_by(first.rule, arrived, days), first.day, first.day, first.day,
-        first.skipped,
-    )  # fmt: skip
+    rule = clocks.earliest(clocks.applying(region, right, matter, arrived), arrived, days).rule
+    blank = Clock(
+        region, matter, arrived, rule.version, promise, "", "", None, arrived, arrived, arrived, ()
+    )
+    made = counted(blank, rule, days)
+    return replace(made, first_due=made.due)
 
 
 def counted(clock: Clock, rule: Rule, days: Workdays) -> Clock:
     """The clock with its days counted by a rule, with its extension and its pauses."""
-    due = clocks.due(
-        rule, clock.arrived, days, extended=clock.extended, paused=clock.paused_days
-    )  # fmt: skip
-    unpaused = clocks.due(rule, clock.arrived, days, extended=clock.extended)
+    due, unpaused = (_last(clock, rule, days, paused) for paused in (clock.paused_days, 0))
     return replace(
         clock, rule=rule.version, place=days.place, calendar=days.calendar,
         confirm_by=clocks.confirm_by(rule, clock.arrived, days), due=due.day,
         unpaused=unpaused.day, skipped=due.skipped,
     )  # fmt: skip
+
+
+def _last(clock: Clock, rule: Rule, days: Workdays, paused: int) -> clocks.Due:
+    """The last day by the rule, or by the organisation's own promise where that is sooner; who
+    was told that it takes longer was told so of both.
+    """
+    law = clocks.due(rule, clock.arrived, days, extended=clock.extended, paused=paused)
+    if clock.promise is None or clock.extended:
+        return law
+    period = parse_period(clock.promise)
+    length = Length(period.months, "months") if period.months else Length(period.days, "days")
+    # Counted in the way of the rule: where that rolls on to a working day, so does this.
+    own = clocks.due(replace(rule, answer=length), clock.arrived, days, paused=paused)
+    return replace(own, rule=rule) if own.day < law.day else law
 
 
 class Clocks:

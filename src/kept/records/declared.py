@@ -174,6 +174,7 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "matter": "what it is about",
         "arrived": "came in on",
         "rule": "rule by which it is counted",
+        "promise": "time that we promise",
         "place": "whose public holidays count",
         "calendar": "version of that calendar",
         "confirm_by": "to be confirmed until",

@@ -32,11 +32,11 @@ Reason = Annotated[
 ]
 
 group = App(name="case", help="The requests of people and how far each has come.")
+clock.register(group)
 
 
 def register(app: App) -> None:
     """Add the group to the command line."""
-    clock.register(group)
     app.command(group)
 
 

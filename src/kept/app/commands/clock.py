@@ -86,6 +86,7 @@ class Time:
                 "source": rule.source if rule else None,
                 "checked": rule.checked.isoformat() if rule else None,
                 "sure": rule.sure if rule else None,
+                "promise": one.promise,
                 "place": one.place,
                 "calendar": one.calendar,
                 "confirm_by": one.confirm_by.isoformat() if one.confirm_by else None,
@@ -121,6 +122,8 @@ class Time:
         ]
         if rule and rule.doubt:
             lines.append(f"Not certain about that rule: {rule.doubt}.")
+        if one.promise:
+            lines.append(f"The policy promises an answer within {one.promise}; the sooner counts.")
         if one.confirm_by:
             lines.append(f"Tell her that it has come by: {one.confirm_by}.")
         lines += [f"A public holiday in {one.place}: {d}, {name}." for d, name in one.skipped]

@@ -51,7 +51,8 @@ def start(
     """Give a case that is being opened its clock."""
     today = controller.day(now)
     arrived = today if arrived is None else _not_later(arrived, today, "a request arrived")
-    clock = started(case.right, region, matter, arrived, controller.workdays)
+    promise = controller.bundle.answer_within(region)
+    clock = started(case.right, region, matter, arrived, controller.workdays, promise)
     controller.clocks.start(case, clock, connection=connection)
     return clock
 
@@ -207,7 +208,11 @@ def put_right(
         _not_later(arrived, controller.day(now), "a request arrived")
     with controller.database.connection() as connection:
         case, clock, _ = _open(controller, case_id, connection)
-        moved = replace(clock, region=region or clock.region, arrived=arrived or clock.arrived)
+        there = region or clock.region
+        moved = replace(
+            clock, region=there, arrived=arrived or clock.arrived,
+            promise=controller.bundle.answer_within(there),
+        )  # fmt: skip
         if moved == clock:
             return clock
         changes = controller.clocks.changes(case)
@@ -324,14 +329,14 @@ def _recounted(
     controller: Controller, case: Case, clock: Clock, now: dt.datetime, connection: Connection
 ) -> Clock:
     """The clock by the rules and the calendar of today."""
-    rule = _rule(controller, case, clock)
-    if (rule.version, controller.workdays.calendar, controller.workdays.place) == (
-        clock.rule, clock.calendar, clock.place,
+    rule, promise = _rule(controller, case, clock), controller.bundle.answer_within(clock.region)
+    if (rule.version, promise, controller.workdays.calendar, controller.workdays.place) == (
+        clock.rule, clock.promise, clock.calendar, clock.place,
     ):  # fmt: skip
         return clock
     if clock.extended and rule.extension is None:
         return clock  # what she was told stands
-    after = counted(clock, rule, controller.workdays)
+    after = counted(replace(clock, promise=promise), rule, controller.workdays)
     _changed(controller, connection, case, clock, after, "recounted", now)
     return after
 
