@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from kept.datamap import load as datamap_load
 from kept.datamap.map import DataMap
-from kept.errors import BundleError, ConfigError, KeptError, MapError
+from kept.errors import BundleError, ConfigError, KeptError, MapError, UsageError
 from kept.model.plan import Mode
 from kept.model.safety import ASPECTS, Declared, aspect
 from kept.policy import bundle as policy_bundle
@@ -30,6 +31,7 @@ from kept.stores.letters import SETTINGS as LETTERS
 from kept.stores.own import NAME as OWN
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
+from kept.terms.workdays import Workdays
 
 FILE = "kept.toml"
 _TABLES: Mapping[str, frozenset[str]] = {
@@ -40,7 +42,8 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
     "site": frozenset({"host", "port", "url", "shows"}),
-    "jobs": frozenset({"retain", "letters"}),
+    "jobs": frozenset({"retain", "letters", "clocks"}),
+    "desk": frozenset({"country", "subdivision", "zone"}),
     "own": frozenset({"country", "owner", "declared"}),
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
@@ -96,6 +99,15 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """`[desk]`: whose weekends, public holidays and midnight count. `country` None: not said."""
+
+    country: str | None = None
+    subdivision: str | None = None
+    zone: dt.tzinfo = dt.UTC
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A paper of the organisation that makes a fact hold: an assessment, a cited law.
 
@@ -134,6 +146,7 @@ class Deployment:
     jobs: Mapping[str, int]
     recipients: Mapping[str, Way]
     own: Own
+    desk: Desk = Desk()
     organisation: str | None = None  # for whom the policy speaks, by the operator's own word
 
     @property
@@ -319,6 +332,7 @@ def read(directory: Path) -> Deployment:
         jobs={name: _pace(path, name, value) for name, value in raw.get("jobs", {}).items()},
         recipients=_ways(path, raw.get("recipients", {})),
         own=_own(path, raw.get("own", {})),
+        desk=_desk(path, raw.get("desk", {})),
         organisation=_perhaps(path, raw, "organisation"),
     )
 
@@ -363,6 +377,31 @@ def _own(path: Path, table: Mapping[str, Any]) -> Own:
         _perhaps(path, table, "country"), _perhaps(path, table, "owner"),
         _declared(path, "own", table.get("declared", {})),
     )  # fmt: skip
+
+
+def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
+    country, part, zone = (_perhaps(path, table, k) for k in ("country", "subdivision", "zone"))
+    if part is not None and country is None:
+        raise ConfigError(
+            "`subdivision` of [desk] stands without its country",
+            where=_where(path, "subdivision"),
+            fix='write country = "…" beside it',
+        )
+    try:
+        Workdays.at(country, part)
+    except UsageError as problem:
+        raise ConfigError(
+            problem.what, where=_where(path, "[desk"), expected=problem.expected
+        ) from None
+    try:
+        return Desk(country, part, dt.UTC if zone is None else zoneinfo.ZoneInfo(zone))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise ConfigError(
+            "`zone` of [desk] is not a time zone that this machine knows",
+            where=_where(path, "zone"),
+            expected="a name as Europe/Nicosia or America/New_York",
+            fix="correct its spelling, or leave it out: then days end at midnight UTC",
+        ) from None
 
 
 def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:

@@ -113,10 +113,12 @@ def test_what_cannot_be_asked_is_named_and_not_done(world: Path, kept: Kept) -> 
 
 
 def test_a_job_runs_once_a_day_and_says_so(world: Path) -> None:
-    assert ran(world, NOW + DAY) == [("retain", "done"), ("letters", "done")]
+    assert ran(world, NOW + DAY) == [
+        ("retain", "done"), ("letters", "done"), ("clocks", "done"),
+    ]  # fmt: skip
     assert (notes(world), copies(world)) == (1, 0)
     assert ran(world, NOW + DAY + MINUTE) == []
-    assert ran(world, NOW + 2 * DAY - MINUTE) == [("letters", "done")]
+    assert ran(world, NOW + 2 * DAY - MINUTE) == [("letters", "done"), ("clocks", "done")]
     assert ran(world, NOW + 2 * DAY) == [("retain", "done")]
 
 

@@ -86,6 +86,28 @@ def _erase(world: Path) -> None:
         assert rights.erase(controller, request, NOW).complete
 
 
+def _asked_on(day: dt.date) -> Prepare:
+    """Ana's letter came on a day, and nobody has answered it."""
+
+    def ask(world: Path) -> None:
+        with _opened(world) as controller:
+            ana = (parse("email=ana@example.org"),)
+            rights.preview(controller, Request((ana,), region="EEA", arrived=day), NOW)
+
+    return ask
+
+
+def _longer(world: Path) -> None:
+    """Ana's letter came forty days ago; after twenty she was told that it takes longer."""
+    came = NOW.date() - dt.timedelta(days=40)
+    _asked_on(came)(world)
+    with _opened(world) as controller:
+        who = controller.actors.of("Pia", "privacy-officer", NOW)
+        [case] = controller.cases.all()
+        sent = came + dt.timedelta(days=20)
+        rights.clock.extend(controller, case.id, "complex", "Two months more.", sent, who, NOW)
+
+
 def _answered(world: Path) -> None:
     """Every letter is answered."""
     with _opened(world) as controller:
@@ -420,6 +442,20 @@ CASES: dict[str, Case] = {
     "rights.answers-tell-what-was-done": Case(
         passes=_erase,
         fails=_then(_erase, _tampered("UPDATE case_step SET verified = false")),
+        vacuous=_nothing,
+    ),
+    "rights.answered-in-time": Case(
+        passes=_then(_longer, _erase),
+        # Nobody moved its day, and it came long ago.
+        fails=_asked_on(NOW.date() - dt.timedelta(days=40)),
+        vacuous=_nothing,
+    ),
+    "rights.extension-told-in-time": Case(
+        passes=_longer,
+        fails=_then(
+            _asked_on(NOW.date()),
+            _tampered("UPDATE case_clock SET extended = true, due = due + 61"),
+        ),
         vacuous=_nothing,
     ),
     "rights.erased-stay-erased": Case(
@@ -935,6 +971,31 @@ BY_HAND: dict[str, tuple[str, Prepare, Prepare]] = {
         _KEPT,
         _isolated,
         _tampered("UPDATE hold SET subject = subject + 1000"),
+    ),
+    "a last day put off": (
+        "rights.answered-in-time",
+        _asked_on(NOW.date()),
+        _tampered("UPDATE case_clock SET due = due + 1"),
+    ),
+    "a clock taken away": (
+        "rights.answered-in-time",
+        _asked_on(NOW.date()),
+        _tampered("DELETE FROM case_clock"),
+    ),
+    "a notice dated back": (
+        "rights.extension-told-in-time",
+        _longer,
+        _tampered("UPDATE case_clock_change SET dated = dated - 5 WHERE act = 'extended'"),
+    ),
+    "a notice without its words": (
+        "rights.extension-told-in-time",
+        _longer,
+        _tampered("UPDATE case_clock_change SET words = NULL"),
+    ),
+    "an extension that nobody took": (
+        "rights.extension-told-in-time",
+        _longer,
+        _tampered("DELETE FROM case_clock_change WHERE act = 'extended'"),
     ),
     "one case of two": (
         _ANSWERS,

@@ -40,7 +40,7 @@ from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
-from kept.deployment import Deployment, Document
+from kept.deployment import Deployment, Desk, Document
 from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
@@ -57,6 +57,7 @@ from kept.policy.bundle import Bundle
 from kept.records.actor import Actors
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
+from kept.records.clock import Clocks
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
@@ -74,8 +75,9 @@ from kept.stores.own import OwnStore
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
 from kept.terms.identifiers import Identifier
+from kept.terms.workdays import Workdays
 
-__all__ = ["Controller", "Located", "Place"]
+__all__ = ["Controller", "Located", "Place", "workdays"]
 
 #: The people whom Kept knows, as a place of the map.
 SUBJECT: Place = (SYSTEM.name, "subject")
@@ -100,6 +102,7 @@ class Controller:
         reach: Reach,
         documents: Sequence[Document] = (),
         site_url: str | None = None,
+        desk: Desk | None = None,
     ) -> None:
         """`without` names the systems that have no store, with the reason."""
         self.bundle_directory = bundle_directory
@@ -122,6 +125,8 @@ class Controller:
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
+        self.clocks, self.desk = Clocks(database, vault), desk or Desk()
+        self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
 
     @classmethod
@@ -150,7 +155,7 @@ class Controller:
             bundle, datamap, stores, without, database, vault, ledger,
             bundle_directory=deployment.bundle, documents=deployment.documents,
             reach=Reach(deployment.directory, deployment.recipients),
-            site_url=deployment.site_url,
+            site_url=deployment.site_url, desk=deployment.desk,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -169,6 +174,10 @@ class Controller:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def day(self, at: dt.datetime) -> dt.date:
+        """Which day a moment is at the place of the organisation."""
+        return at.astimezone(self.desk.zone).date()
 
     # — the door ——————————————————————————————————————————————————————————————————————————
 
@@ -570,3 +579,13 @@ def _own(bundle: Bundle) -> System:
 
 def _grounds(facts: Facts) -> frozenset[str]:
     return frozenset(f for f in facts.held if f.partition(":")[0] in GROUNDS)
+
+
+def workdays(desk: Desk, bundle: Bundle) -> Workdays:
+    """Those of the place that kept.toml names, else of the country that the policy names."""
+    if desk.country is not None:
+        return Workdays.at(desk.country, desk.subdivision)
+    try:
+        return Workdays.at(bundle.organisation.country)
+    except UsageError:
+        return Workdays()

@@ -20,6 +20,7 @@ from kept.app.commands.common import (
 )
 from kept.app.commands.people import SIZE, People, Several, choosing
 from kept.app.commands.rights import (
+    Arrived,
     CaseId,
     Evidence,
     Override,
@@ -57,7 +58,7 @@ Purposes = Annotated[
     Parameter(name="--purpose", help="a purpose of the policy; may be given again", negative=""),
 ]
 Region = Annotated[
-    str, Parameter(help="the region whose legal bases apply to her (default: the strictest)")
+    str, Parameter(help="the region whose rules apply to her (default: the strictest)")
 ]
 Show = Annotated[
     bool,
@@ -80,6 +81,7 @@ def object_command(
     *,
     purpose: Purposes = None,
     region: Region = "unknown",
+    arrived: Arrived = None,
     identity: Identity = None,
     identity_file: IdentityFile = None,
     yes: Yes = False,
@@ -91,7 +93,10 @@ def object_command(
     common: Common = COMMON,
 ) -> int:
     """A person objects to purposes: they stop at once; what is not marketing is then weighed."""
-    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(
+        identity, identity_file, override, evidence, case, acting, same_person, region=region,
+        arrived=arrived,
+    )  # fmt: skip
     say, act = common.out, object_to if yes else preview_objection
     with opened(common, "rights object", acting.role) as (controller, _):
         answer = act(controller, request, purpose or (), acting.moment, region=region)
@@ -155,6 +160,7 @@ def restrict_command(
         ),
     ] = None,
     region: Region = "unknown",
+    arrived: Arrived = None,
     identity: Identity = None,
     identity_file: IdentityFile = None,
     people: People = None,
@@ -168,8 +174,9 @@ def restrict_command(
 ) -> int:
     """A person has the use of her data restricted: it stays, and is not used until lifted."""
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people
-    )
+        identity, identity_file, override, evidence, case, acting, same_person, people,
+        region=region, arrived=arrived,
+    )  # fmt: skip
     say, act = common.out, restrict if yes else preview_restriction
     with opened(common, "rights restrict", acting.role) as (controller, _):
         several = Several.of(controller, common, acting, "restriction", request, people, SIZE)
@@ -251,6 +258,7 @@ def withdraw_command(
     *,
     purpose: Purposes = None,
     region: Region = "unknown",
+    arrived: Arrived = None,
     identity: Identity = None,
     identity_file: IdentityFile = None,
     people: People = None,
@@ -269,8 +277,9 @@ def withdraw_command(
 ) -> int:
     """A person takes consent back: what rests on it stops, all else goes on and is listed."""
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people
-    )
+        identity, identity_file, override, evidence, case, acting, same_person, people,
+        region=region, arrived=arrived,
+    )  # fmt: skip
     say, now = common.out, acting.moment
     if erase:
         # Erasing is for those who may erase, whatever it is for.

@@ -22,10 +22,12 @@ from kept.app.commands.common import (
     warn_of_stranger,
 )
 from kept.app.commands.rights import (
+    Arrived,
     CaseId,
     Evidence,
     Override,
     SamePerson,
+    Where,
     group,
     modes_of,
     others_open,
@@ -53,6 +55,7 @@ def port_command(
     identity: Identity = None,
     identity_file: IdentityFile = None,
     region: Region = "unknown",
+    arrived: Arrived = None,
     out: Annotated[
         Path | None,
         Parameter(
@@ -68,7 +71,10 @@ def port_command(
 ) -> int:
     """What a person provided, to take along: CSV and JSON with a schema, in a package."""
     now, say = acting.moment, common.out
-    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(
+        identity, identity_file, override, evidence, case, acting, same_person, region=region,
+        arrived=arrived,
+    )  # fmt: skip
     path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     refuse_target(path)
     with opened(common, "rights port", acting.role) as (controller, config):
@@ -120,6 +126,8 @@ def rectify_command(
     ] = False,
     identity: Identity = None,
     identity_file: IdentityFile = None,
+    region: Where = "unknown",
+    arrived: Arrived = None,
     yes: Yes = False,
     override: Override = None,
     evidence: Evidence = None,
@@ -133,7 +141,10 @@ def rectify_command(
     now, say = acting.moment, common.out
     if again:
         return _again(yes, acting, common)
-    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(
+        identity, identity_file, override, evidence, case, acting, same_person, region=region,
+        arrived=arrived,
+    )  # fmt: skip
     right = _read(value, value_file)
     if not yes and (at is None or right is None):
         raise UsageError(

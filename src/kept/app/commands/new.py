@@ -191,6 +191,12 @@ shows = "text"
 [api]
 token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is closed
 
+# Whose weekends and public holidays (ISO 3166) and whose midnight count for the last day of an
+# answer. Not set: those of the country that the policy names, and UTC.
+# [desk]
+# country = "CY"
+# zone = "Asia/Nicosia"
+
 # Where personal data lies. A system that has no store yet belongs here too: it is known, and
 # every answer says that it could not be asked.
 # store and url: "postgresql" and "postgresql://…", "mariadb" and "mariadb://…", "sqlite" and a file

@@ -22,6 +22,7 @@ from kept.app.commands.common import (
     Common,
     Identity,
     IdentityFile,
+    day,
     ending,
     opened,
     person,
@@ -53,6 +54,7 @@ from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
 from kept.records.case import Case, State
 from kept.records.case_state import TRANSITIONS
+from kept.terms import clocks
 from kept.terms.rights import ERASURE_GROUNDS
 
 group = App(
@@ -69,6 +71,18 @@ SamePerson = Annotated[
     Parameter(
         help="REASON for which records that name different people are held to be hers; recorded"
     ),
+]
+Where = Annotated[
+    str,
+    Parameter(
+        name="--region",
+        help="where she is: a region or a country as DE, US-CA; it says how long the answer may"
+        " take (default: the strictest)",
+    ),
+]
+Arrived = Annotated[
+    str | None,
+    Parameter(help="the day on which a letter came, as 2026-01-31; its time runs from then"),
 ]
 CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was opened before")]
 
@@ -104,7 +118,7 @@ def register(app: App) -> None:
 def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting, same_person: str | None = None, people: Path | None = None,
-    ground: str | None = None,
+    ground: str | None = None, region: str = "unknown", arrived: str | None = None,
 ) -> Request:  # fmt: skip
     """The request that the options of a command of this group make."""
     named = person(identity, file)
@@ -129,7 +143,7 @@ def request_of(
     return Request(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
-        said(same_person, "--same-person"), ground,
+        said(same_person, "--same-person"), ground, clocks.where(region), day(arrived, "--arrived"),
     )  # fmt: skip
 
 
@@ -150,14 +164,17 @@ def access_command(
     evidence: Evidence = None,
     case: CaseId = None,
     same_person: SamePerson = None,
+    region: Where = "unknown",
+    arrived: Arrived = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """Everything held of a person, as a package (HTML, CSV and JSON); a case is recorded."""
     now = acting.moment
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people
-    )
+        identity, identity_file, override, evidence, case, acting, same_person, people,
+        region=region, arrived=arrived,
+    )  # fmt: skip
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     say = common.out
     if people is None and not (case and path.is_dir()):
@@ -223,6 +240,8 @@ def erase_command(
         Parameter(help=f"why it is asked for: {', '.join(ERASURE_GROUNDS)} (GDPR Art. 17(1));"
                   " child: only a law keeps anything, and the case forgets whom it was about"),
     ] = None,
+    region: Where = "unknown",
+    arrived: Arrived = None,
     people: People = None,
     batch: Batch = SIZE,
     show: Annotated[
@@ -246,8 +265,9 @@ def erase_command(
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people, ground
-    )
+        identity, identity_file, override, evidence, case, acting, same_person, people, ground,
+        region, arrived,
+    )  # fmt: skip
     if ground is not None and people is not None:
         raise UsageError("a ground is that of one person", fix="leave out --ground or --people")
     say = common.out

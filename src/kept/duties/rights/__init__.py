@@ -12,6 +12,8 @@ from kept.duties.rights import (
     checks,
     child,
     choice_checks,
+    clock,
+    clock_checks,
     erased,
     free_text,
     identity,
@@ -39,7 +41,8 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "RectifyAnswer",
-    "Request", "access", "anonymity", "checks", "child", "choice_checks", "close_case",
+    "Request", "access", "anonymity", "checks", "child", "choice_checks", "clock",
+    "clock_checks", "close_case",
     "correct_again",
     "due_today", "erase", "erased", "expire", "free_text", "identity", "identity_checks",
     "isolation", "lift", "lines", "notify", "object_to", "port", "preview", "preview_objection",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from kept.controller import Controller
+from kept.duties.rights.clock import split, start
 from kept.duties.rights.doubt import Ambiguous
 from kept.duties.rights.ends import NOWHERE
 from kept.duties.rights.request import VERBS, Request, begun, refuse_role, searched
@@ -68,7 +69,11 @@ def open_run(
             )  # fmt: skip
             lines = [line for line, _ in part]
             controller.bulks.add(number, case, lines, now, connection=connection)
-            entries += begun(controller, case, actor, now, override=request.override)
+            due = start(
+                controller, case, now, region=request.region, arrived=request.arrived,
+                connection=connection,
+            )  # fmt: skip
+            entries += begun(controller, case, actor, now, due, override=request.override)
         if not entries:
             raise UsageError("the list names nobody", expected="one person a line")
         twice = controller.bulks.twice(number, connection=connection)
@@ -222,10 +227,9 @@ class _Going:
             made = self.controller.bulks.set_apart(
                 case, parts, self.actor, now, connection=connection
             )
-            entries = [
-                entry
-                for one in made
-                for entry in begun(self.controller, one, self.actor, now, override=override)
-            ]
+            entries = []
+            for one in made:
+                due = split(self.controller, case, one, now, connection=connection)
+                entries += begun(self.controller, one, self.actor, now, due, override=override)
             self.controller.ledger.append_in(connection, entries)
         return [one.id for one in made]

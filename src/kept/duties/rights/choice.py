@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kept.controller import Controller, Place
-from kept.decide.effects import Effect, effects
+from kept.decide.effects import Effect, absolute, effects
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import Ambiguous, doubts, refuse_several
 from kept.duties.rights.recipients import Informed
@@ -216,6 +216,12 @@ def known_region(region: str) -> str:
     if region not in REGIONS:
         raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
     return region
+
+
+def matter(controller: Controller, purposes: Iterable[str]) -> str | None:
+    """What a choice is about, where that says how soon it is to be obeyed: marketing, at once."""
+    words, named = controller.bundle.vocabulary, list(purposes)
+    return "marketing" if named and all(absolute(words, p) for p in named) else None
 
 
 def judged(controller: Controller, facts: Iterable[str], region: str) -> list[Effect]:
