@@ -320,10 +320,13 @@ def test_nothing_of_the_list_lies_open(shop: Path, kept_url: str) -> None:
 def test_everybody_of_a_list_gets_a_package_with_her_rows_only(shop: Path) -> None:
     file = shop / "list.csv"
     file.write_text("".join(f"email={mail(n)}\n" for n in range(10, 14)), "utf-8")
-    out = shop / "packages"
-    out.mkdir(mode=0o700)
+    refused = kept(shop, "rights", "access", "--people", file, "--out", file / "in", *SURE)
+    assert refused.status == 2
+    assert "cannot become one" in refused.said
+    out = shop / "packages" / "march"
     ran = kept(shop, "rights", "access", "--people", file, "--out", out, *SURE)
     assert ran.status == 0, ran.said
+    assert out.stat().st_mode & 0o777 == 0o700
     told = kept(shop, "case", "show", ran.document["run"], "--show").document
     assert told["outcomes"]["done"] == 4
     for n, one in zip(range(10, 14), told["lines"], strict=True):

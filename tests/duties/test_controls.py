@@ -797,13 +797,15 @@ _PUT: dict[str, tuple[str, str]] = {
     "ping": ("<a href", f'<a ping="{_ELSE}" href'),
     "hidden": ("<main", "<main hidden"),
     "hidden as a class": ('<main id="main">', '<main id="main"><div class="side">'),
-    "hidden heading": ('<h2 class="unit"', '<h2 class="sr"'),
+    "hidden heading": ("<h2>", '<h2 class="sr">'),
     "said twice": ('<main id="main"', '<main id="main" id="main"'),
     "a comment": ("</main>", "<!-- x --></main>"),
     "not closed": ("</main>", ""),
     "said to the contrary": ("</main>", "<p>None of this applies to you.</p></main>"),
     "said before": ("<body>", "<body>Closed."),
     "said of a sentence": ('title="', 'title="Not true: '),
+    "another meaning": ("<dd>", "<dd>Nothing of "),
+    "a word that leads astray": ('class="term" href="#', 'class="term" href="#not-'),
     "said in the standing": ("</footer>", "<p>3 open</p></footer>"),
 }
 _LOAD = {"Link": f"<{_ELSE}/x.css>; rel=preload; as=style"}
@@ -1147,6 +1149,37 @@ def test_an_older_run_does_not_stand_in_for_one_that_was_taken_away(world: Path,
     assert any(words in f.words for f in met.findings)
     _prove(world)
     assert _run(world, "evidence.every-clause-has-a-trail").outcome is Outcome.PASS
+
+
+def test_what_a_pass_is_about_to_run_is_not_missing(world: Path) -> None:
+    trail = "evidence.every-clause-has-a-trail"
+    _publish(world)
+    assert _run(world, "activities.purposes-cite-clauses").outcome is Outcome.PASS
+    assert _run(world, trail).outcome is Outcome.PASS  # no pass over the whole policy was made
+    with _opened(world) as controller:
+        done = {e.control: e for e in run(controller, registered(), NOW)}
+    assert (done[trail].outcome, done[trail].findings) == (Outcome.PASS, ())
+    assert _run(world, trail).outcome is Outcome.PASS
+
+
+def test_a_control_that_no_whole_pass_has_run_is_missing(world: Path) -> None:
+    """One that a clause was given after the last pass, until the next one."""
+    trail, late = "evidence.every-clause-has-a-trail", "security.stores-are-closed"
+    file = world / "policy" / "clauses.yml"
+    edit(file, f"[{late}]", "[ledger.is-whole]")
+    assert late not in file.read_text("utf-8")
+    _prove(world)
+    assert _run(world, trail).outcome is Outcome.PASS
+    edit(file, "[ledger.is-whole]", f"[{late}]")
+    met = _run(world, trail)
+    assert (met.outcome, [f.words for f in met.findings]) == (
+        Outcome.FAIL,
+        [f"its control `{late}` never ran"],
+    )
+    with _opened(world) as controller:
+        done = {e.control: e for e in run(controller, registered(), NOW)}
+    assert done[trail].outcome is Outcome.PASS
+    assert _run(world, trail).outcome is Outcome.PASS
 
 
 _COPIES = "sharing.copies-keep-the-rules"

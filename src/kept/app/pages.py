@@ -18,7 +18,7 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from kept.controller import Controller
-from kept.controls.evidence import Evidence, Outcome
+from kept.controls.evidence import Evidence, Outcome, gathered
 from kept.controls.history import latest
 from kept.controls.runner import ClauseReport, report
 from kept.controls.words import WORDS
@@ -149,9 +149,8 @@ def _markup(shown: render.Shown, base: str) -> Markup:
     parts = []
     for piece in shown.segments:
         if piece.kind == "term":
-            parts.append(
-                Markup('<abbr title="{}">{}</abbr>').format(piece.note, _whole(piece.words))
-            )
+            link = Markup('<a class="term" href="{}{}">{}</a>')
+            parts.append(link.format(base, piece.target, _whole(piece.words)))
         elif piece.target and piece.kind in ("link", "reference", "email"):
             outside = Markup(' rel="external noreferrer"') if piece.kind == "link" else ""
             target = f"{base}{piece.target}" if piece.kind == "reference" else piece.target
@@ -227,6 +226,10 @@ def policy_page(state: State) -> Response[str]:
         version_words=_day(controller.bundle.version, controller),
         draft=Versions(controller.database).newest(controller.bundle.id) is None,
         standing=_standing(units, at),
+        glossary=[
+            {"id": render.word_anchor(d.term), "term": d.term, "means": d.means}
+            for d in render.glossary(controller.bundle)
+        ],
     )
 
 
@@ -270,6 +273,14 @@ def sentence_page(number: FromPath[int], state: State) -> Response[str]:
     )
 
 
+def _where(e: Evidence) -> str:
+    """Over which places a check went, in words for people who never heard of Kept."""
+    if not e.asked:
+        return "this site and its records"
+    beside = ", and this site’s own records" if e.own else ""
+    return f"{e.asked} of {e.known} known systems{beside}"
+
+
 def _evidence(e: Evidence, controller: Controller) -> dict[str, Any]:
     things = f"{e.looked_at:,} thing{'s' if e.looked_at != 1 else ''}"
     places = f"{e.places} place{'s' if e.places != 1 else ''}"
@@ -281,11 +292,11 @@ def _evidence(e: Evidence, controller: Controller) -> dict[str, Any]:
         "looked_words": f"{things} in {places}" if e.looked_at else "nothing",
         "text": e.text_digest,
         "rules": e.rules_digest,
-        "scope": e.scope if e.asked else "this site and its records",
+        "scope": _where(e),
         "control": e.control,
         "code": e.code,
         "entry": e.entry,
-        "findings": e.findings if e.outcome in (Outcome.FAIL, Outcome.ERROR) else (),
+        "findings": gathered(e.findings) if e.outcome in (Outcome.FAIL, Outcome.ERROR) else [],
     }
 
 

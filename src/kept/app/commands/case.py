@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -25,7 +27,7 @@ from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import UsageError
 from kept.records.bulk import OVER
 from kept.records.case import Case, State
-from kept.records.case_state import ENDS, StepRecord, StepState
+from kept.records.case_state import ENDS, Event, StepRecord, StepState
 
 Reason = Annotated[
     str, Parameter(help="in words that the person may be told; kept in the case, sealed")
@@ -159,9 +161,7 @@ def show(
         + ("checked" if one.evidence else "not checked" + (", overridden" if one.override else "")),
         *time.lines(changes),
         "",
-        table(("when", "state", "who", "role"),
-              [(f"{e.at:%Y-%m-%d %H:%M:%S}", e.state, e.actor.name, e.actor.role)
-               for e in events]),
+        table(("when", "state", "who", "role"), _moments(events)),
     ]  # fmt: skip
     if steps:
         words += [
@@ -230,6 +230,14 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
         lines = [f"To go on: {again}"]
     lines += ends(controller, common, case)
     return ["", *lines]
+
+
+def _moments(events: Sequence[Event]) -> list[tuple[str, str, str, str]]:
+    """The events as rows: states that one command went through at one moment stand together."""
+    return [
+        (f"{at:%Y-%m-%d %H:%M:%S}", ", ".join(e.state for e in those), who.name, who.role)
+        for (at, who), those in itertools.groupby(events, lambda e: (e.at, e.actor))
+    ]
 
 
 def _state(step: StepRecord) -> str:

@@ -193,7 +193,8 @@ def restrict_command(
         given = ("--ground", ground, *asked("--but", but))
         to_do = _go_on(controller, answer, common, given)
         others = also_open(controller, answer.case)
-    words = _words(answer, "restriction", others, common)
+    # A case that goes on was shown before; all that a policy does is not listed a second time.
+    words = _words(answer, "restriction", others, common, brief=yes and case is not None)
     words += [
         "What is stored stays stored, also where a law asks for it; what stops is every other use"
         " of it (GDPR Art. 18(2)).",
@@ -339,8 +340,10 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
     return words
 
 
-def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Common) -> list[str]:
-    """The answer for people, without what comes next."""
+def _words(
+    answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Common, *, brief: bool = False
+) -> list[str]:
+    """The answer for people, without what comes next; `brief`: activities are only counted."""
     title = f"Case {answer.case}: {what}"
     words = [title + ("" if answer.executed else " (nothing was recorded yet)")]
     words += [*others_open(common, answer.right, answer.case, others), ""]
@@ -349,7 +352,7 @@ def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Comm
         ("Stops while it is weighed", answer.weighed),
         ("Goes on", answer.goes_on),
     ):
-        words += _told(head, told)
+        words += _counted(head, told) if brief else _told(head, told)
     if answer.due:
         words += [
             "Nothing may be done any more with:",
@@ -370,6 +373,13 @@ def _told(head: str, told: Sequence[Told]) -> list[str]:
         return []
     rows = [(t.purpose, t.title, t.ground, ", ".join(t.clauses[:3])) for t in told]
     return [f"{head}:", table(("purpose", "what", "ground", "clauses"), rows), ""]
+
+
+def _counted(head: str, told: Sequence[Told]) -> list[str]:
+    if not told:
+        return []
+    things = "1 activity" if len(told) == 1 else f"{len(told)} activities"
+    return [f"{head}: {things}, as they were shown (--json lists them)."]
 
 
 def asked(option: str, values: Sequence[str] | None) -> tuple[str, ...]:

@@ -343,5 +343,6 @@ INSERT INTO purchase VALUES
 
 
 def _database(path: Path) -> None:
+    path.touch(0o600)  # its neighbours (journals) get the same mode
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(_TABLES)

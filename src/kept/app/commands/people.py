@@ -200,12 +200,16 @@ def erasing(controller: Controller) -> Carry:
 
 def packages(controller: Controller, out: Path) -> Carry:
     """A package for the one person of a case, in the directory `out`, by the name of her case."""
-    if not out.is_dir():
+    try:
+        out.mkdir(0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        taken = isinstance(problem, (FileExistsError, NotADirectoryError))
         raise UsageError(
-            "`--out` is not a directory",
+            "`--out` is not a directory, and cannot become one",
             expected="with --people, the directory for the packages",
-            fix="make it, for its owner alone",
-        )
+            met="a file" if taken else problem.strerror,
+            fix="name another one",
+        ) from None
 
     def carry(request: Request, now: dt.datetime) -> End:
         names = (f"access-{request.case}{n}.zip" for n in ("", *(f"-{n}" for n in range(2, 100))))

@@ -43,11 +43,12 @@ from kept.app.commands.undecided import drafts
 from kept.app.fit import Exact
 from kept.app.output import Output, many, table
 from kept.controller import Controller
+from kept.deployment import FILE
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
-from kept.duties.rights.recipients import Informed
+from kept.duties.rights.recipients import NO_WAY, Informed
 from kept.duties.rights.request import also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
@@ -334,6 +335,7 @@ def erase_command(
             + ": every system was asked and every step was read back"
             + (f", but for {many(said, 'step')} that rest on a person's word." if said else ".")
         )
+        words += _untold(answer.told)
         words.append(f"Her keys: {answer.keys}.")
         words += below.words()
     else:
@@ -367,6 +369,20 @@ def recipients_told(told: Sequence[Informed]) -> list[str]:
     if not told:
         return []
     return ["Who had her data from us:", *(f"  {one.words}" for one in told), ""]
+
+
+def _untold(told: Sequence[Informed]) -> list[str]:
+    """That somebody who had her data does not hear of it, and which setting is missing."""
+    nobody = [one for one in told if one.state == NO_WAY]
+    if not nobody:
+        return []
+    tables = ", ".join(f"[recipients.{one.recipient}]" for one in nobody)
+    who = "one of those who had her data" if len(nobody) == 1 else f"{len(nobody)} who had her data"
+    return [
+        f"But {who} could NOT be told that it was erased, because no way to reach them is"
+        f" configured: {FILE} has no {tables}. Until they are told, `kept prove` counts it as a"
+        " broken promise."
+    ]
 
 
 def _waiting(common: Common, answer: EraseAnswer) -> list[str]:
@@ -511,11 +527,18 @@ def step_table(
             state = "by a person's word" if s.word else NOT_DONE[mode]
         return gathered(s.store, s.dataset) + of.get(id(s), ""), action, state
 
-    rows = [
-        (where, action, c.found, c.changed, c.retained, c.isolated, state)
-        for (where, action, state), c in summed(steps, shown, lambda s: s.counts)
+    groups = list(summed(steps, shown, lambda s: s.counts))
+    # What is nowhere more than 0 is left out: an access changes nothing.
+    counts = [
+        one
+        for one in ("found", "changed", "retained", "isolated")
+        if one == "found" or any(getattr(c, one) for _, c in groups)
     ]
-    return table(("where", "action", "#found", "#changed", "#retained", "#isolated", "state"), rows)
+    rows = [
+        (where, action, *(getattr(c, one) for one in counts), state)
+        for (where, action, state), c in groups
+    ]
+    return table(("where", "action", *(f"#{one}" for one in counts), "state"), rows)
 
 
 def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:

@@ -64,7 +64,8 @@ data/*.csv        your records as tables, for a spreadsheet. Nothing is written 
 data/*.json       the same records for programs, as they were read. In these and in the tables
                   other people are covered, as the page says.
 schema/*.json     what the JSON files hold, field by field (JSON Schema).
-datapackage.json  what the tables hold (Frictionless Data Package, Table Schema).
+datapackage.json  what the tables hold (Frictionless Data Package, Table Schema). Columns are headed
+                  as the systems call them; `title` says each in words.
 answer.json       what was asked, where was looked, what was found and why, for programs.
 manifest.json     the SHA-256 of every file here. If one does not match, the file was changed.
                   Also under which rules the records were held: for what, how long, which policy.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -12,7 +13,7 @@ from kept.database import Connection
 from kept.datamap.reach import WEAK, reach, shape
 from kept.duties.rights import clock
 from kept.duties.rights.doubt import Ambiguous
-from kept.errors import Denied, UsageError
+from kept.errors import Denied, Obstructed, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import StepResult
 from kept.model.select import KeyTable
@@ -292,8 +293,22 @@ def follows(case: Case) -> tuple[str, ...]:
     asked = ("--ground", "…") if case.right == "restriction" else asked
     if case.state in (State.EXECUTING, State.EXECUTED, State.CHECKED):
         asked = ("--erase",) if case.right == "withdrawal" else asked
+    elif case.right == "rectification":
+        asked = ("--at", "…", "--value-file", "…")
     yes = ("--yes",) if (right.writes or right.chooses) and (case.evidence or case.override) else ()
     return (VERBS[case.right], "--case", case.id, *asked, *yes)
+
+
+@contextmanager
+def way_on(controller: Controller, case: Case) -> Iterator[None]:
+    """Have what stands in the way of a case say how the case goes on when that is mended."""
+    try:
+        yield
+    except Obstructed as problem:
+        again = " ".join(follows(controller.cases.get(case.id)))
+        mend = problem.fix or "mend what is named"
+        problem.fix = f"{mend}. Case {case.id} waits: go on with it by `kept rights {again}`"
+        raise
 
 
 def require_known_asker(case: Case) -> None:

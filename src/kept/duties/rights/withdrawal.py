@@ -33,7 +33,7 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.identity import of_case
-from kept.duties.rights.request import Request, open_case, require_known_asker
+from kept.duties.rights.request import Request, open_case, require_known_asker, way_on
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan, Reason, StepResult
 from kept.model.select import KeyTable, by_key
@@ -81,7 +81,11 @@ def withdraw(
         controller, "withdrawal", request, now, matter=matter(controller, purposes)
     )
     require_known_asker(case)
-    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
+    with (
+        way_on(controller, case),
+        controller.cases.alone(case) as case,
+        controller.cases.person_alone(people),
+    ):
         refuse_ended(case, *_FRESH, *_BEGUN)
         her = whom(controller, case, people, now)
         if case.state in _BEGUN:
