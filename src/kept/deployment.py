@@ -42,9 +42,12 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "site": frozenset({"host", "port", "url", "shows"}),
     "jobs": frozenset({"retain", "letters"}),
     "own": frozenset({"country", "owner", "declared"}),
+    "desk": frozenset({"on", "people", "records", "large", "review_days"}),
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
+#: Addresses of this machine alone.
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 #: Seconds between two runs of a job, at most: a month of 31 days.
 _LONGEST_PACE = 31 * 24 * 3600
 #: Ports that a server can listen on; 0 takes a free one.
@@ -96,6 +99,22 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """`[desk]`: whether the staff's console is served, and what is out of the ordinary there.
+
+    `on` None: where it can be served safely. More than `people` persons or `records` records
+    opened within an hour raise an alert; a plan that destroys more than `large` rows needs two
+    people; roles are looked at again within `review_days`.
+    """
+
+    on: bool | None = None
+    people: int = 100
+    records: int = 10_000
+    large: int = 1_000
+    review_days: int = 180
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A paper of the organisation that makes a fact hold: an assessment, a cited law.
 
@@ -135,6 +154,23 @@ class Deployment:
     recipients: Mapping[str, Way]
     own: Own
     organisation: str | None = None  # for whom the policy speaks, by the operator's own word
+    desk: Desk = Desk()
+
+    def serves_desk(self, address: str) -> bool:
+        """Whether a server on `address` serves the desk: on this machine, or by https, only.
+
+        ConfigError where kept.toml asks for it elsewhere: passwords would go in the clear.
+        """
+        safe = address in LOOPBACK or (self.url or "").startswith("https://")
+        if self.desk.on and not safe:
+            raise ConfigError(
+                "the desk is not served in the clear",
+                where=self._line("on"),
+                expected="an address of this machine, or `url` of [site] with https:// (a server"
+                " before this one that encrypts)",
+                fix="write that address, or on = false",
+            )
+        return safe if self.desk.on is None else self.desk.on
 
     @property
     def site_url(self) -> str:
@@ -320,6 +356,7 @@ def read(directory: Path) -> Deployment:
         recipients=_ways(path, raw.get("recipients", {})),
         own=_own(path, raw.get("own", {})),
         organisation=_perhaps(path, raw, "organisation"),
+        desk=_desk(path, raw.get("desk", {})),
     )
 
 
@@ -363,6 +400,23 @@ def _own(path: Path, table: Mapping[str, Any]) -> Own:
         _perhaps(path, table, "country"), _perhaps(path, table, "owner"),
         _declared(path, "own", table.get("declared", {})),
     )  # fmt: skip
+
+
+def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
+    if type(table.get("on", True)) is not bool:
+        raise ConfigError(
+            "`on` of [desk] is neither yes nor no",
+            where=_where(path, "on"),
+            expected="true or false",
+        )
+    for key in ("people", "records", "large", "review_days"):
+        if type(table.get(key, 1)) is not int or not 1 <= table.get(key, 1) <= 1_000_000_000:
+            raise ConfigError(
+                f"`{key}` of [desk] is not a number",
+                where=_where(path, key),
+                expected="a whole number of 1 or more",
+            )
+    return Desk(**table)
 
 
 def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:

@@ -183,6 +183,12 @@ _TABLE: Final = (
     _kind(51, "store.scrubbed", "system:name full:flag done:flag"),
     _kind(52, "recipient.noted", "case:name right:name recipients:names"),
     _kind(53, "case.struck", "case:name cases?:count"),
+    _kind(60, "account.changed",
+          "account:pseudonym what:name by?:pseudonym role?:name until?:moment reason?:sha256"
+          " count?:count"),
+    _kind(61, "account.entered", "what:name account?:pseudonym"),
+    _kind(62, "access.reviewed", "by:pseudonym grants:count"),
+    _kind(63, "alert.raised", "what:name people:count records:count account?:pseudonym"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),
