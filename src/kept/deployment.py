@@ -43,11 +43,15 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "api": frozenset({"token"}),
     "site": frozenset({"host", "port", "url", "shows"}),
     "jobs": frozenset({"retain", "letters", "clocks"}),
-    "desk": frozenset({"country", "subdivision", "zone"}),
+    "desk": frozenset(
+        {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
+    ),
     "own": frozenset({"country", "owner", "declared"}),
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
+#: Addresses of this machine alone.
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 #: Seconds between two runs of a job, at most: a month of 31 days.
 _LONGEST_PACE = 31 * 24 * 3600
 #: Ports that a server can listen on; 0 takes a free one.
@@ -100,11 +104,22 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`[desk]`: whose weekends, public holidays and midnight count. `country` None: not said."""
+    """`[desk]`: whether the staff's console is served, when it works, and what is unusual there.
 
+    `on` None: where it can be served safely. `country` (None: not said), `subdivision` and
+    `zone` say whose weekends, public holidays and midnight count. More than `people` persons or
+    `records` records opened within an hour raise an alert; a plan that destroys more than `large`
+    rows needs two people; roles are looked at again within `review_days`.
+    """
+
+    on: bool | None = None
     country: str | None = None
     subdivision: str | None = None
     zone: dt.tzinfo = dt.UTC
+    people: int = 100
+    records: int = 10_000
+    large: int = 1_000
+    review_days: int = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +161,24 @@ class Deployment:
     jobs: Mapping[str, int]
     recipients: Mapping[str, Way]
     own: Own
-    desk: Desk = Desk()
     organisation: str | None = None  # for whom the policy speaks, by the operator's own word
+    desk: Desk = Desk()
+
+    def serves_desk(self, address: str) -> bool:
+        """Whether a server on `address` serves the desk: on this machine, or by https, only.
+
+        ConfigError where kept.toml asks for it elsewhere: passwords would go in the clear.
+        """
+        safe = address in LOOPBACK or (self.url or "").startswith("https://")
+        if self.desk.on and not safe:
+            raise ConfigError(
+                "the desk is not served in the clear",
+                where=self._line("on"),
+                expected="an address of this machine, or `url` of [site] with https:// (a server"
+                " before this one that encrypts)",
+                fix="write that address, or on = false",
+            )
+        return safe if self.desk.on is None else self.desk.on
 
     @property
     def site_url(self) -> str:
@@ -332,8 +363,8 @@ def read(directory: Path) -> Deployment:
         jobs={name: _pace(path, name, value) for name, value in raw.get("jobs", {}).items()},
         recipients=_ways(path, raw.get("recipients", {})),
         own=_own(path, raw.get("own", {})),
-        desk=_desk(path, raw.get("desk", {})),
         organisation=_perhaps(path, raw, "organisation"),
+        desk=_desk(path, raw.get("desk", {})),
     )
 
 
@@ -394,7 +425,7 @@ def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
             problem.what, where=_where(path, "[desk"), expected=problem.expected
         ) from None
     try:
-        return Desk(country, part, dt.UTC if zone is None else zoneinfo.ZoneInfo(zone))
+        place = dt.UTC if zone is None else zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
         raise ConfigError(
             "`zone` of [desk] is not a time zone that this machine knows",
@@ -402,6 +433,21 @@ def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
             expected="a name as Europe/Nicosia or America/New_York",
             fix="correct its spelling, or leave it out: then days end at midnight UTC",
         ) from None
+    if type(table.get("on", True)) is not bool:
+        raise ConfigError(
+            "`on` of [desk] is neither yes nor no",
+            where=_where(path, "on"),
+            expected="true or false",
+        )
+    for key in ("people", "records", "large", "review_days"):
+        if type(table.get(key, 1)) is not int or not 1 <= table.get(key, 1) <= 1_000_000_000:
+            raise ConfigError(
+                f"`{key}` of [desk] is not a number",
+                where=_where(path, key),
+                expected="a whole number of 1 or more",
+            )
+    rest = {k: v for k, v in table.items() if k not in ("country", "subdivision", "zone")}
+    return Desk(country=country, subdivision=part, zone=place, **rest)
 
 
 def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:

@@ -28,6 +28,7 @@ from cyclopts.exceptions import (
 
 from kept import __version__
 from kept.app.commands import (
+    account,
     bench,
     case,
     choices,
@@ -53,7 +54,7 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case, task,
-    identity, hold, retain, prove, ledger, bench,
+    account, identity, hold, retain, prove, ledger, bench,
 )  # fmt: skip
 
 

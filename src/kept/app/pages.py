@@ -59,28 +59,29 @@ def _whole(text: str) -> Markup:
     return Markup("").join(whole.format(p) if n % 2 else Markup.escape(p) for n, p in parts)
 
 
-_templates = jinja2.Environment(
+templates = jinja2.Environment(
     loader=jinja2.PackageLoader("kept.app", "templates"),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-_templates.filters["whole"] = _whole
+templates.filters["whole"] = _whole
 
 
 def _day(moment: dt.date, controller: Controller) -> str:
     return render.day(moment, controller.bundle.languages[0])
 
 
-def _minute(moment: dt.datetime, controller: Controller) -> str:
+def minute(moment: dt.datetime, controller: Controller) -> str:
+    """A moment in words, in UTC."""
     moment = moment.astimezone(dt.UTC)
     return f"{_day(moment.date(), controller)}, {moment:%H:%M} UTC"
 
 
 def _page(name: str, controller: Controller, status: int = 200, **values: Any) -> Response[str]:
     bundle = controller.bundle
-    body = _templates.get_template(name).render(
+    body = templates.get_template(name).render(
         title=bundle.title,
         language=bundle.languages[0],
         organisation=bundle.organisation.name,
@@ -215,7 +216,7 @@ def policy_page(state: State) -> Response[str]:
     for section in sections:
         section["blocks"] = [b for b in section["blocks"] if b["units"][0]["kind"] != "title"]
     newest = max((e.at for e in latest(controller)), default=None)
-    at = _minute(newest, controller) if newest else ""
+    at = minute(newest, controller) if newest else ""
     return _page(
         "policy.html.j2",
         controller,
@@ -288,7 +289,7 @@ def _evidence(e: Evidence, controller: Controller) -> dict[str, Any]:
         "sentence": e.sentence,
         "outcome": e.outcome.value,
         "at": e.at.isoformat(),
-        "at_words": _minute(e.at, controller),
+        "at_words": minute(e.at, controller),
         "looked_words": f"{things} in {places}" if e.looked_at else "nothing",
         "text": e.text_digest,
         "rules": e.rules_digest,
@@ -312,7 +313,7 @@ def versions_page(state: State) -> Response[str]:
                 "version": version.published.version,
                 "words": _day(dt.date.fromisoformat(str(version.published.version)), controller),
                 "published_at": version.at.isoformat(),
-                "published_words": _minute(version.at, controller),
+                "published_words": minute(version.at, controller),
                 "text_sha256": version.published.text_sha256,
                 "rules_sha256": version.published.rules_sha256,
                 "entry": version.entry,

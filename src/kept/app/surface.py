@@ -18,6 +18,15 @@ _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
 _LINKS: Final = _ANSWERS | {"verifier"}
 _DISCLOSES: Final = _ANSWERS | {"support"}
+#: How far somebody is at the desk: not logged in; the password given, the code not yet; logged in,
+#: in whatever role.
+GUEST: Final = "guest"
+HALF: Final = "half"
+STAFF: Final = "staff"
+_GUEST: Final = frozenset({GUEST})
+_HALF: Final = frozenset({HALF})
+_STAFF: Final = frozenset({STAFF})
+_OFFICER: Final = frozenset({"privacy-officer"})
 
 
 def _http(name: str, method: str = "GET", roles: frozenset[str] = _ANYONE) -> Surface:
@@ -39,6 +48,35 @@ ROUTES: Final = (
     # Records what was decided; stores nothing about the person asked for.
     _http("/api/v1/decide", "POST", _PROGRAM),
     _http("/api/v1/schema/openapi.json"),
+)
+
+#: The staff's console. `app/desk/guard.py` lets in nobody whom this table does not name, and
+#: answers nothing under a path that does not stand here.
+DESK: Final = (
+    _http("/desk/login"),
+    _http("/desk/login", "POST", _GUEST),
+    _http("/desk/login/code", "GET", _HALF),
+    _http("/desk/login/code", "POST", _HALF),
+    _http("/desk/login/password", "GET", _HALF),
+    _http("/desk/login/password", "POST", _HALF),
+    _http("/desk/second-proof", "GET", _HALF | _STAFF),
+    _http("/desk/second-proof", "POST", _HALF | _STAFF),
+    _http("/desk/logout", "POST", _HALF | _STAFF),
+    _http("/desk", "GET", _STAFF),
+    _http("/desk/account", "GET", _STAFF),
+    _http("/desk/account/password", "POST", _STAFF),
+    _http("/desk/account/second-proof", "POST", _STAFF),
+    _http("/desk/account/codes", "POST", _STAFF),
+    _http("/desk/account/emergency", "POST", _STAFF),
+    _http("/desk/accounts", "GET", _OFFICER),
+    _http("/desk/accounts/add", "POST", _OFFICER),
+    _http("/desk/accounts/grant", "POST", _OFFICER),
+    _http("/desk/accounts/revoke", "POST", _OFFICER),
+    _http("/desk/accounts/disable", "POST", _OFFICER),
+    _http("/desk/accounts/enable", "POST", _OFFICER),
+    _http("/desk/accounts/reset", "POST", _OFFICER),
+    _http("/desk/accounts/review", "POST", _OFFICER),
+    _http("/desk/accounts/alert", "POST", _OFFICER),
 )
 
 #: Empty roles: whoever may run commands on this machine.
@@ -79,6 +117,13 @@ COMMANDS: Final = (
     _cli("task list"),
     _cli("task send", _ANSWERS, changes=True),
     _cli("task done", _ANSWERS, changes=True),
+    _cli("account add", changes=True),
+    _cli("account list"),
+    _cli("account grant", changes=True),
+    _cli("account revoke", changes=True),
+    _cli("account disable", changes=True),
+    _cli("account enable", changes=True),
+    _cli("account reset", changes=True),
     _cli("identity show", _LINKS),
     _cli("identity link", _LINKS, changes=True),
     _cli("identity unlink", _LINKS, changes=True),
@@ -95,7 +140,7 @@ COMMANDS: Final = (
     _cli("ledger checkpoint", changes=True),
 )
 
-SURFACES: Final = (*ROUTES, *COMMANDS)
+SURFACES: Final = (*ROUTES, *DESK, *COMMANDS)
 
 
 def require(command: str, role: str) -> None:

@@ -187,6 +187,12 @@ _TABLE: Final = (
           "case:name act:name before:date due:date rule:name dated?:date reason?:name"
           " words?:sha256"),
     _kind(61, "clock.reminded", "case:name level:name due:date role:name"),
+    _kind(64, "account.changed",
+          "account:pseudonym what:name by?:pseudonym role?:name until?:moment reason?:sha256"
+          " count?:count"),
+    _kind(65, "account.entered", "what:name account?:pseudonym"),
+    _kind(66, "access.reviewed", "by:pseudonym grants:count"),
+    _kind(67, "alert.raised", "what:name people:count records:count account?:pseudonym"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

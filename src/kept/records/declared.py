@@ -15,6 +15,7 @@ from kept.datamap.map import Dataset, Field, OnErase, System
 from kept.model.plan import Mode
 from kept.model.values import Type
 from kept.records import (
+    account,
     actor,
     bulk,
     case,
@@ -28,8 +29,10 @@ from kept.records import (
     locator,
     recipient,
     residue,
+    session,
     subject,
     suppression,
+    watch,
 )
 
 
@@ -69,6 +72,9 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *locator.DATASETS,
     *isolated.DATASETS,
     *actor.DATASETS,
+    *account.DATASETS,
+    *session.DATASETS,
+    *watch.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",
