@@ -41,6 +41,7 @@ from kept.app.commands import (
     new,
     policy,
     prove,
+    request,
     retain,
     rights,
     serve,
@@ -52,7 +53,7 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case, task,
+    demo, new, serve, doctor, policy, mapping, request, rights, correcting, choices, case, task,
     identity, hold, retain, prove, ledger, bench,
 )  # fmt: skip
 

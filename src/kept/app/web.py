@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, pages
+from kept.app import api, pages, requests
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.deployment import Deployment
@@ -187,12 +187,24 @@ def _door() -> Router:
 
 def make(
     controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime],
-    names: frozenset[str] | None = None,
+    names: frozenset[str] | None = None, wake: Callable[[], None] = lambda: None,
+    proxy: bool = False,
 ) -> Litestar:  # fmt: skip
-    """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`."""
+    """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`;
+    `wake` tells who sends mail that there is some; `proxy`: a server before this one says who asks.
+    """
     app = Litestar(
-        route_handlers=[*pages.HANDLERS, _door()],
-        state=State({"controller": controller, "token": token, "shows": shows, "clock": clock}),
+        route_handlers=[*pages.HANDLERS, *requests.HANDLERS, _door()],
+        state=State(
+            {
+                "controller": controller,
+                "token": token,
+                "shows": shows,
+                "clock": clock,
+                "wake": wake,
+                "proxy": proxy,
+            }
+        ),
         response_headers=HEADERS,
         exception_handlers={
             KeptError: _kept_error,
@@ -221,7 +233,7 @@ def create() -> Litestar:
     controller = Controller.open(config)
     app = make(
         controller, token=config.token, shows=config.shows, clock=_clock,
-        names=hosts(config, config.host),
+        names=hosts(config, config.host), proxy=config.proxy,
     )  # fmt: skip
     app.on_shutdown.append(controller.close)
     return app

@@ -63,14 +63,17 @@ from kept.records.declared import SYSTEM
 from kept.records.doubt import Doubts
 from kept.records.hold import Holds
 from kept.records.identity import Identities
+from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
+from kept.records.outbox import Outbox
 from kept.records.recipient import Recipients
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
+from kept.stores.post import Folder, Post
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
 from kept.terms.identifiers import Identifier
@@ -100,6 +103,7 @@ class Controller:
         reach: Reach,
         documents: Sequence[Document] = (),
         site_url: str | None = None,
+        post: Post | Folder | None = None,
     ) -> None:
         """`without` names the systems that have no store, with the reason."""
         self.bundle_directory = bundle_directory
@@ -123,6 +127,9 @@ class Controller:
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
         self.recipients, self.reach = Recipients(database, vault), reach
+        self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        #: How letters go to people; None where no way is set up.
+        self.post = post
 
     @classmethod
     def open(cls, deployment: Deployment) -> Controller:
@@ -151,6 +158,7 @@ class Controller:
             bundle_directory=deployment.bundle, documents=deployment.documents,
             reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url,
+            post=deployment.mail.open(deployment.directory) if deployment.mail else None,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -183,6 +183,12 @@ _TABLE: Final = (
     _kind(51, "store.scrubbed", "system:name full:flag done:flag"),
     _kind(52, "recipient.noted", "case:name right:name recipients:names"),
     _kind(53, "case.struck", "case:name cases?:count"),
+    _kind(60, "request.taken",
+          "request:name channel:name kinds:names arrived?:date verified?:name"),
+    _kind(61, "request.left", "count:count"),
+    _kind(62, "request.ended", "request:name outcome:name reason?:sha256"),
+    _kind(63, "use.frozen", "request:name kinds:names people:count whole:flag"),
+    _kind(64, "use.unfrozen", "request:name reason:sha256 left?:count"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),
