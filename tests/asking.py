@@ -175,6 +175,7 @@ def desk(directory: Path, url: str, *, mail: bool = True) -> Iterator[Desk]:
             app = web.make(
                 controller, token=None, shows="text", clock=clock, proxy=True,
                 wake=lambda: promptly.at_once(controller, clock) and None,
+                cookie="visitor",
             )  # fmt: skip
             with TestClient(app, raise_server_exceptions=True) as client:
                 one = Desk(directory, controller, client, inbox)

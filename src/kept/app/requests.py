@@ -100,6 +100,12 @@ def _source(request: Request[Any, Any, Any], state: State) -> str:
     return str(address)
 
 
+def _cookie(request: Request[Any, Any, Any], state: State) -> str | None:
+    """The site's own cookie that the reader's browser holds; None where none is known."""
+    value = request.cookies.get(state.cookie, "").strip() if state.cookie else ""
+    return value if 0 < len(value) <= 200 and value.isprintable() else None
+
+
 def _elsewhere(request: Request[Any, Any, Any]) -> bool:
     """Whether another site made the browser send this."""
     return request.headers.get("sec-fetch-site", "none") == "cross-site"
@@ -107,7 +113,7 @@ def _elsewhere(request: Request[Any, Any, Any]) -> bool:
 
 def _form(
     state: State, fields: Mapping[str, Sequence[str]], problems: Mapping[str, str],
-    status: int = 200, *, form: str = "own",
+    status: int = 200, *, form: str = "own", visitor: bool = False,
 ) -> Response[str]:  # fmt: skip
     """A form, with what was typed before and what is amiss with it (field → words)."""
     controller: Controller = state.controller
@@ -126,7 +132,7 @@ def _form(
         amiss=[(name, words) for name, words in problems.items() if name != "form"],
         once=secrets.token_hex(16),
         takes=controller.post is not None,
-        longest=intake.LONGEST,
+        visitor=visitor,
     )
 
 
@@ -135,7 +141,8 @@ def _form(
 def form_page(request: Request[Any, Any, Any], state: State) -> Response[str]:
     """The form on which somebody asks; `?asked=` chooses something before."""
     chosen = [a for a in request.query_params.getall("asked", []) if a in ASKS]
-    return _form(state, {"asked": chosen}, {})
+    visitor = _cookie(request, state) is not None
+    return _form(state, {"asked": chosen}, {}, visitor=visitor)
 
 
 @post(_FORM, media_type=MediaType.HTML, status_code=303)
@@ -147,9 +154,10 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
     if controller.post is None:
         return _form(state, fields, {}, 503)
     problems: dict[str, str] = {}
+    cookie = _cookie(request, state) if fields.get("by") == ["cookie"] else None
     if not [a for a in fields.get("asked", []) if a in ASKS]:
         problems["asked"] = "Choose at least one thing that you want."
-    for name in ("email", "agent", "changed"):
+    for name in ("email", "agent", "changed") if cookie is None else ():
         value = _one(fields, name).strip()
         if (value or name == "email") and not _is_email(value):
             problems[name] = "This is no e-mail address that we can write to. Look for a typo."
@@ -159,16 +167,15 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
         problems["form"] = "Another site sent this form. If you want it, send it yourself."
     if not problems:
         try:
-            token = intake.ask(
-                controller,
-                intake.Form(
-                    tuple(fields["asked"]), _one(fields, "email"), _one(fields, "words"),
-                    _one(fields, "once"), _source(request, state),
-                    _one(fields, "region") or "unknown", _one(fields, "agent"),
-                    _one(fields, "changed"),
-                ),
-                state.clock(),
+            form = intake.Form(
+                tuple(fields["asked"]), _one(fields, "email"), _one(fields, "words"),
+                _one(fields, "once"), _source(request, state), _one(fields, "region") or "unknown",
+                _one(fields, "agent"), _one(fields, "changed"),
             )  # fmt: skip
+            if cookie is None:
+                token = intake.ask(controller, form, state.clock())
+            else:
+                token = intake.ask_by_cookie(controller, form, cookie, state.clock())
         except intake.TooMany:
             return _form(state, fields, {"form": _TOO_MANY}, 429)
         except UsageError as problem:
@@ -176,7 +183,8 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
         else:
             state.wake()
             return Redirect(f"{_FORM}/{token}", status_code=303)
-    return _form(state, fields, problems, 400)
+    visitor = _cookie(request, state) is not None
+    return _form(state, fields, problems, 400, visitor=visitor)
 
 
 @get(f"{_FORM}/child", media_type=MediaType.HTML)

@@ -188,10 +188,11 @@ def _door() -> Router:
 def make(
     controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime],
     names: frozenset[str] | None = None, wake: Callable[[], None] = lambda: None,
-    proxy: bool = False,
+    proxy: bool = False, cookie: str | None = None,
 ) -> Litestar:  # fmt: skip
     """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`;
-    `wake` tells who sends mail that there is some; `proxy`: a server before this one says who asks.
+    `wake` tells who sends mail that there is some; `proxy`: a server before this one says who asks;
+    `cookie` is that by which the site knows a visitor.
     """
     app = Litestar(
         route_handlers=[*pages.HANDLERS, *requests.HANDLERS, _door()],
@@ -203,6 +204,7 @@ def make(
                 "clock": clock,
                 "wake": wake,
                 "proxy": proxy,
+                "cookie": cookie,
             }
         ),
         response_headers=HEADERS,
@@ -233,7 +235,7 @@ def create() -> Litestar:
     controller = Controller.open(config)
     app = make(
         controller, token=config.token, shows=config.shows, clock=_clock,
-        names=hosts(config, config.host), proxy=config.proxy,
+        names=hosts(config, config.host), proxy=config.proxy, cookie=config.cookie,
     )  # fmt: skip
     app.on_shutdown.append(controller.close)
     return app

@@ -45,7 +45,7 @@ PATTERNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("en", STOP_MAILING, r"\b(?:remove|take|get) me (?:off|from|out of) (?:of )?(?:your|the|this|all) (?:e-?mail(?:ing)? |mailing |newsletter |marketing )*lists?\b"),
     ("en", STOP_MAILING, rf"\bopt(?: me)? out(?: of (?:your |the |all )?{_MAILS})?\b"),
     ("en", "erasure", rf"\b(?:delete|erase|remove|destroy|wipe) {_MINE} (?:\w+ ){{0,2}}?{_DATA}\b"),
-    ("en", "erasure", rf"\b(?:delete|erase|destroy|wipe|remove) (?:{_ALL}|every bit)(?: (?:data|information|that|which|what))? (?:\w+ )?(?:you (?:have|hold|keep|store|know)|(?:about|on|of) me)\b"),
+    ("en", "erasure", rf"\b(?:delete|erase|destroy|wipe|remove) (?:{_ALL}|every bit|the)(?: (?:of )?the)?(?: (?:{_DATA}|that|which|what))? (?:\w+ )?(?:you (?:have|hold|keep|store|know)|(?:about|on|of) me)\b"),
     ("en", "erasure", r"\b(?:delete|erase|forget) me\b(?! from)"),
     ("en", "erasure", r"\b(?:close|cancel) and delete (?:my|the) account\b"),
     ("en", "erasure", r"\bright to (?:be forgotten|erasure|deletion)\b"),

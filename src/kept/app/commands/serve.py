@@ -81,6 +81,7 @@ def serve(
         app = web.make(
             controller, token=config.token, shows=config.shows, clock=lambda: moment(None),
             names=web.hosts(config, address), wake=wake, proxy=config.proxy,
+            cookie=config.cookie,
         )  # fmt: skip
         with jobs.running(config, controller.database, lambda: moment(None)):
             asyncio.run(_serve(app, address, number, ready))

@@ -168,10 +168,12 @@ def whom(
 
 
 def own_identifiers(
-    controller: Controller, given: Sequence[Identifier], rows: Mapping[Place, KeyTable]
-) -> tuple[tuple[Identifier, ...], tuple[str, ...]]:
+    controller: Controller, given: Sequence[Identifier], rows: Mapping[Place, KeyTable],
+    *, wide: bool = False,
+) -> tuple[tuple[Identifier, ...], tuple[str, ...]]:  # fmt: skip
     """What names her: what was given, and what her rows hold as far as it leads to nobody else;
-    and in words what was left out. Only for rows that are known to be one person's.
+    and in words what was left out. Only for rows that are known to be one person's. `wide`: also
+    what leads to a number here that was not known as hers, where her rows alone hold it.
     """
     known = {(i.kind, i.normalised): i for i in given if i.kind in LINKING}
     warnings: tuple[str, ...] = ()
@@ -182,7 +184,7 @@ def own_identifiers(
         # An address in her rows may be somebody else's as well: it would bind him too.
         others = controller.keys(controller.locate([[one]]))
         alone = not any(doubts(controller, [[one]], others)) and _named(controller, others) <= own
-        if alone and set(controller.subjects.find([one])) <= subjects:
+        if alone and (wide or set(controller.subjects.find([one])) <= subjects):
             known[one.kind, one.normalised] = one
         else:
             warnings += (f"an identifier of kind {one.kind} in her rows leads to others as well;"

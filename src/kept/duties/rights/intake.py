@@ -137,6 +137,33 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
     return token
 
 
+def ask_by_cookie(controller: Controller, form: Form, cookie: str, now: dt.datetime) -> str:
+    """Take in what a mere visitor asks: that her browser holds the site's cookie proves it hers.
+
+    The token of its page. No address is asked for; raises as `ask` does.
+    """
+    asked, words, who = _kinds(form.asked), clean(form.words), Identifier("cookie", cookie)
+    if form.region not in REGIONS:
+        raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
+    once = "\x00".join((form.once, *asked, form.region, words, who.normalised))
+    token = page_token(controller, once)
+    with controller.database.connection() as c:
+        controller.intakes.one_at_a_time(c)
+        if controller.intakes.by_once(once, connection=c) is not None:
+            return token
+        within_limits(controller, who, form.source, now, c)
+        one = controller.intakes.take(
+            "web", asked, {"words": words, "identity": [["cookie", cookie]]}, now,
+            state=State.AWAITING, address=who, region=form.region, source=form.source,
+            token=token, once=once, connection=c,
+        )  # fmt: skip
+        one = controller.intakes.verified(one, token, now, connection=c)
+        _taken(controller, one, "cookie", now, c)
+    with suppress(KeptError):  # what could not be begun now is begun by the job
+        begin(controller, one, now)
+    return token
+
+
 def found(controller: Controller, token: str) -> tuple[Intake, str | None] | None:
     """The request whose page a token leads to, and whose own page it is; None for any other."""
     return controller.intakes.by_token(token) if _TOKEN.fullmatch(token) else None
@@ -257,15 +284,18 @@ def begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
     Advertising stops at once, also where nobody can tell from the words whether she wants more.
     """
     said = controller.intakes.said(one)
-    who = (Identifier("email", said["person"]),)
+    cookie = [Identifier(kind, value) for kind, value in said.get("identity", ())]
+    who = tuple(cookie) or (Identifier("email", said["person"]),)
     asked, unclear = one.asked, None
     if UNCLEAR in asked and said.get("words"):
         unclear = recognise(said["words"])
         asked = told_apart(asked, unclear)
     moment = one.verified_at or now
+    at = f"on {moment:%Y-%m-%d} at {moment:%H:%M} UTC"
     evidence = (
-        f"a code of eight digits, sent to the e-mail address of the request, was typed in on"
-        f" {moment:%Y-%m-%d} at {moment:%H:%M} UTC"
+        f"the browser that asked held the site's live cookie {at}"
+        if cookie
+        else f"a code of eight digits, sent to the e-mail address of the request, was typed in {at}"
     )
     if "agent" in said:
         evidence += "; whoever asks for the person confirmed with a code of their own"

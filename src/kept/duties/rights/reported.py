@@ -104,7 +104,7 @@ def freeze(controller: Controller, one: Intake, now: dt.datetime) -> bool:
     rows = controller.keys(located)
     reached: Sequence[Identifier] = given
     if not any(doubts(controller, [given], rows)):
-        reached, _ = own_identifiers(controller, given, rows)
+        reached, _ = own_identifiers(controller, given, rows, wide=True)
     whole = not located.unreached
     _freeze(controller, one, reached, whole, now)
     return whole
@@ -157,14 +157,14 @@ def _freeze(
     names = {(kind, value): new for kind, value, new in before.get("identifiers", ())}
     numbers = {int(s): new for s, new in before.get("subjects", ())}
     channel = channel_of(_FACT)
-    fresh = [i for i in reached if (i.kind, i.value) not in names]
+    fresh = [i for i in reached if (i.kind, i.normalised) not in names]
     there = controller.suppressions.channels_of(fresh)
     subjects = [s for s in controller.subjects.find(reached) if s not in numbers] if reached else []
     known = controller.consents.facts_of(subjects, now)
     with controller.database.connection() as c:
         controller.suppressions.add(fresh, now, channel=channel, source=_SOURCE, connection=c)
         for i, channels in zip(fresh, there, strict=True):
-            names[i.kind, i.value] = channel not in channels
+            names[i.kind, i.normalised] = channel not in channels
         for subject, facts in zip(subjects, known, strict=True):
             numbers[subject] = _FACT not in facts.held
             if numbers[subject]:
