@@ -29,6 +29,8 @@ from kept.stores import open_store, settings
 from kept.stores.base import Store
 from kept.stores.letters import SETTINGS as LETTERS
 from kept.stores.own import NAME as OWN
+from kept.stores.post import SETTINGS as MAIL
+from kept.stores.post import Mail
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
 from kept.terms.workdays import Workdays
@@ -41,8 +43,9 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "recipients": frozenset(),  # names are the bundle's or the operator's; settings for all
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
-    "site": frozenset({"host", "port", "url", "shows"}),
-    "jobs": frozenset({"retain", "letters", "clocks"}),
+    "mail": MAIL | {"url"},
+    "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie"}),
+    "jobs": frozenset({"retain", "letters", "clocks", "intake"}),
     "desk": frozenset(
         {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
     ),
@@ -162,6 +165,9 @@ class Deployment:
     recipients: Mapping[str, Way]
     own: Own
     organisation: str | None = None  # for whom the policy speaks, by the operator's own word
+    mail: Mail | None = None  # how letters go to people; None: none do
+    proxy: bool = False  # who asks is told by a server before this one (X-Forwarded-For)
+    cookie: str | None = None  # the site's own cookie by which it knows a visitor
     desk: Desk = Desk()
 
     def serves_desk(self, address: str) -> bool:
@@ -365,7 +371,31 @@ def read(directory: Path) -> Deployment:
         own=_own(path, raw.get("own", {})),
         organisation=_perhaps(path, raw, "organisation"),
         desk=_desk(path, raw.get("desk", {})),
+        mail=_mail(path, raw.get("mail", {})),
+        proxy=_flag(path, site, "proxy"),
+        cookie=_perhaps(path, site, "cookie"),
     )
+
+
+def _mail(path: Path, table: Mapping[str, Any]) -> Mail | None:
+    """`[mail]`: how letters go to people."""
+    if not table:
+        return None
+    url = _secret(path, table.get("url"), "url")
+    if not url:
+        raise ConfigError(
+            "it is not said how mail goes out",
+            where=_where(path, "[mail]"),
+            expected='url = "smtp://host:587", "smtps://host" or a folder',
+        )
+    return Mail(url, {k: _option(path, v, k) for k, v in table.items() if k != "url"})
+
+
+def _flag(path: Path, table: Mapping[str, Any], key: str) -> bool:
+    value = table.get(key, False)
+    if type(value) is not bool:
+        raise ConfigError(f"`{key}` is not true or false", where=_where(path, key))
+    return value
 
 
 def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:

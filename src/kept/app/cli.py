@@ -42,6 +42,7 @@ from kept.app.commands import (
     new,
     policy,
     prove,
+    request,
     retain,
     rights,
     serve,
@@ -53,7 +54,7 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case, task,
+    demo, new, serve, doctor, policy, mapping, request, rights, correcting, choices, case, task,
     account, identity, hold, retain, prove, ledger, bench,
 )  # fmt: skip
 

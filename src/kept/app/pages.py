@@ -69,17 +69,19 @@ templates = jinja2.Environment(
 templates.filters["whole"] = _whole
 
 
-def _day(moment: dt.date, controller: Controller) -> str:
+def day_words(moment: dt.date, controller: Controller) -> str:
+    """A day in words of the policy's language."""
     return render.day(moment, controller.bundle.languages[0])
 
 
 def minute(moment: dt.datetime, controller: Controller) -> str:
     """A moment in words, in UTC."""
     moment = moment.astimezone(dt.UTC)
-    return f"{_day(moment.date(), controller)}, {moment:%H:%M} UTC"
+    return f"{day_words(moment.date(), controller)}, {moment:%H:%M} UTC"
 
 
-def _page(name: str, controller: Controller, status: int = 200, **values: Any) -> Response[str]:
+def rendered(name: str, controller: Controller, status: int = 200, **values: Any) -> Response[str]:
+    """A page of the site, from its template."""
     bundle = controller.bundle
     body = templates.get_template(name).render(
         title=bundle.title,
@@ -217,14 +219,14 @@ def policy_page(state: State) -> Response[str]:
         section["blocks"] = [b for b in section["blocks"] if b["units"][0]["kind"] != "title"]
     newest = max((e.at for e in latest(controller)), default=None)
     at = minute(newest, controller) if newest else ""
-    return _page(
+    return rendered(
         "policy.html.j2",
         controller,
         here="policy",
         opening=opening,
         sections=sections,
         version=controller.bundle.version.isoformat(),
-        version_words=_day(controller.bundle.version, controller),
+        version_words=day_words(controller.bundle.version, controller),
         draft=Versions(controller.database).newest(controller.bundle.id) is None,
         standing=_standing(units, at),
         glossary=[
@@ -261,7 +263,7 @@ def sentence_page(number: FromPath[int], state: State) -> Response[str]:
                 "evidence": [_evidence(e, controller) for e in one.evidence],
             }
         )
-    return _page(
+    return rendered(
         "sentence.html.j2",
         controller,
         here="sentence",
@@ -311,7 +313,9 @@ def versions_page(state: State) -> Response[str]:
         shown.append(
             {
                 "version": version.published.version,
-                "words": _day(dt.date.fromisoformat(str(version.published.version)), controller),
+                "words": day_words(
+                    dt.date.fromisoformat(str(version.published.version)), controller
+                ),
                 "published_at": version.at.isoformat(),
                 "published_words": minute(version.at, controller),
                 "text_sha256": version.published.text_sha256,
@@ -321,7 +325,7 @@ def versions_page(state: State) -> Response[str]:
                 "changes": _changes(before, version) if before else [],
             }
         )
-    return _page("versions.html.j2", controller, here="versions", versions=shown[::-1])
+    return rendered("versions.html.j2", controller, here="versions", versions=shown[::-1])
 
 
 def _changes(before: Version, after: Version) -> list[dict[str, str]]:
@@ -346,11 +350,11 @@ def version_page(version: FromPath[str], state: State) -> Response[str]:
     if not found:
         raise NotFoundException
     last = found[-1]
-    return _page(
+    return rendered(
         "version.html.j2",
         controller,
         here="version",
-        words_date=_day(dt.date.fromisoformat(version), controller),
+        words_date=day_words(dt.date.fromisoformat(version), controller),
         units=[{"kind": k, "text": t} for k, t in zip(last.kinds, last.units, strict=True)],
     )
 
@@ -379,7 +383,7 @@ async def health() -> str:
 def error_page(request: Request[Any, Any, Any], status: int) -> Response[str]:
     """A page for people; it repeats nothing of what was sent."""
     words = {404: "This page does not exist.", 405: "This page only shows something."}
-    return _page(
+    return rendered(
         "error.html.j2",
         request.app.state.controller,
         status,

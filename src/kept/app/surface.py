@@ -13,10 +13,12 @@ from kept.model.surface import Surface
 from kept.records.actor import ROLES
 
 _ANYONE: Final[frozenset[str]] = frozenset()
+_PERSON: Final = frozenset({"person"})
 _PROGRAM: Final = frozenset({"program"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
 _LINKS: Final = _ANSWERS | {"verifier"}
+_TAKES: Final = _ANSWERS | {"intake"}
 _DISCLOSES: Final = _ANSWERS | {"support"}
 #: How far somebody is at the desk: not logged in; the password given, the code not yet; logged in,
 #: in whatever role.
@@ -43,6 +45,15 @@ ROUTES: Final = (
     _http("/privacy/sentences/{number:int}"),
     _http("/privacy/versions"),
     _http("/privacy/versions/{version:str}"),
+    # Whoever asks proves it with a code that was sent to her, or needs no proof.
+    _http("/privacy/requests"),
+    _http("/privacy/requests", "POST", _PERSON),
+    _http("/privacy/requests/child"),
+    _http("/privacy/requests/child", "POST", _PERSON),
+    _http("/privacy/requests/mail"),
+    _http("/privacy/requests/mail", "POST", _PERSON),
+    _http("/privacy/requests/{token:str}"),
+    _http("/privacy/requests/{token:str}", "POST", _PERSON),
     _http("/assets/{name:str}"),
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
@@ -95,6 +106,14 @@ COMMANDS: Final = (
     _cli("map show"),
     _cli("map places"),
     _cli("map import-fides", changes=True),
+    _cli("request add", _TAKES, changes=True),
+    _cli("request list"),
+    _cli("request show"),
+    _cli("request classify", _TAKES, changes=True),
+    _cli("request verify", _LINKS, changes=True),
+    _cli("request close", _TAKES, changes=True),
+    _cli("request decide", _ANSWERS, changes=True),
+    _cli("request run", changes=True),
     _cli("rights access", _DISCLOSES, changes=True),
     _cli("rights erase", _ANSWERS, changes=True),
     _cli("rights pause", _ANSWERS, changes=True),

@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, desk, pages
+from kept.app import api, desk, pages, requests
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.deployment import LOOPBACK, Deployment
@@ -187,13 +187,30 @@ def _door() -> Router:
 def make(
     controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime],
     names: frozenset[str] | None = None, console: bool = True,
+    wake: Callable[[], None] = lambda: None, proxy: bool = False, cookie: str | None = None,
 ) -> Litestar:  # fmt: skip
     """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`;
-    `console`: with the staff's desk.
+    `console`: with the staff's desk; `wake` tells who sends mail that there is some; `proxy`: a
+    server before this one says who asks; `cookie` is that by which the site knows a visitor.
     """
     app = Litestar(
-        route_handlers=[*pages.HANDLERS, _door(), *([desk.router()] if console else [])],
-        state=State({"controller": controller, "token": token, "shows": shows, "clock": clock}),
+        route_handlers=[
+            *pages.HANDLERS,
+            *requests.HANDLERS,
+            _door(),
+            *([desk.router()] if console else []),
+        ],
+        state=State(
+            {
+                "controller": controller,
+                "token": token,
+                "shows": shows,
+                "clock": clock,
+                "wake": wake,
+                "proxy": proxy,
+                "cookie": cookie,
+            }
+        ),
         response_headers=HEADERS,
         exception_handlers={
             KeptError: _kept_error,
@@ -223,6 +240,7 @@ def create() -> Litestar:
     app = make(
         controller, token=config.token, shows=config.shows, clock=_clock,
         names=hosts(config, config.host), console=config.serves_desk(config.host),
+        proxy=config.proxy, cookie=config.cookie,
     )  # fmt: skip
     staff.first_officer(controller, config.directory, _clock())
     app.on_shutdown.append(controller.close)

@@ -65,8 +65,10 @@ from kept.records.declared import SYSTEM
 from kept.records.doubt import Doubts
 from kept.records.hold import Holds
 from kept.records.identity import Identities
+from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
+from kept.records.outbox import Outbox
 from kept.records.recipient import Recipients
 from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
@@ -75,6 +77,7 @@ from kept.records.watch import Watch
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
+from kept.stores.post import Folder, Post
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
 from kept.terms.identifiers import Identifier
@@ -106,6 +109,7 @@ class Controller:
         documents: Sequence[Document] = (),
         site_url: str | None = None,
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
+        post: Post | Folder | None = None,
     ) -> None:
         """`without` names the systems that have no store, with the reason."""
         self.bundle_directory = bundle_directory
@@ -135,6 +139,9 @@ class Controller:
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.watch = Watch(database, vault)
+        self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        #: How letters go to people; None where no way is set up.
+        self.post = post
 
     @classmethod
     def open(cls, deployment: Deployment) -> Controller:
@@ -163,6 +170,7 @@ class Controller:
             bundle_directory=deployment.bundle, documents=deployment.documents,
             reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url, desk=deployment.desk,
+            post=deployment.mail.open(deployment.directory) if deployment.mail else None,
         )  # fmt: skip
 
     def close(self) -> None:

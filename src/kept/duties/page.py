@@ -179,8 +179,15 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
     segments = [g for s in sections for u in s.units for g in u.segments]
     units = range(1, sum(len(s.units) for s in sections) + 1)
     mail = f"mailto:{bundle.organisation.email}"
-    to = {"/privacy", "/privacy/versions", "#main", mail, *(f"#{s.anchor}" for s in sections)}
-    to.add("#words-explained")
+    to = {
+        "/privacy",
+        "/privacy/versions",
+        "/privacy/requests",
+        "#main",
+        "#words-explained",
+        mail,
+        *(f"#{s.anchor}" for s in sections),
+    }
     to |= {f"/privacy/sentences/{n}" for n in units}
     return {
         ("html", "lang"): frozenset((bundle.languages[0],)),
@@ -237,7 +244,7 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
                 icon,
                 hidden("Inthispolicy", titles),
                 _bare(name),
-                hidden("PolicyVersions"),
+                hidden("PolicyVersionsYourrequests"),
                 *first,
                 f"Inforcesince{_bare(render.day(bundle.version, bundle.languages[0]))}",
                 r"(?:·adraft:thisversionhasnotbeenpublished)?",

@@ -193,6 +193,12 @@ _TABLE: Final = (
     _kind(65, "account.entered", "what:name account?:pseudonym"),
     _kind(66, "access.reviewed", "by:pseudonym grants:count"),
     _kind(67, "alert.raised", "what:name people:count records:count account?:pseudonym"),
+    _kind(70, "request.taken",
+          "request:name channel:name kinds:names arrived?:date verified?:name"),
+    _kind(71, "request.left", "count:count"),
+    _kind(72, "request.ended", "request:name outcome:name reason?:sha256"),
+    _kind(73, "use.frozen", "request:name kinds:names people:count whole:flag"),
+    _kind(74, "use.unfrozen", "request:name reason:sha256 left?:count"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from kept import deployment
-from kept.app import jobs
+from kept.app import jobs, promptly
 from kept.app.commands.common import COMMON, Common, moment
 from kept.app.output import table
 from kept.controller import Controller
@@ -56,16 +56,21 @@ def serve(
     url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
     document = {
         "url": url,
-        "pages": {"policy": f"{url}/privacy", "versions": f"{url}/privacy/versions"},
+        "pages": {
+            "policy": f"{url}/privacy", "versions": f"{url}/privacy/versions",
+            "requests": f"{url}/privacy/requests",
+        },
         "desk": f"{url}/desk" if console else None,
         "api": f"{url}/api/v1/schema/openapi.json",
         "pid": os.getpid(),
-    }
+    }  # fmt: skip
 
     def ready() -> None:
         rows = [
             ("policy", f"{url}/privacy"),
             ("versions", f"{url}/privacy/versions"),
+            ("requests", f"{url}/privacy/requests"
+             + ("" if config.mail else "  (closed: no [mail] is set)")),
             *([("desk", f"{url}/desk")] if console else []),
             ("API", f"{url}/api/v1/schema/openapi.json"
              + ("" if config.token else "  (closed: no token is set)")),
@@ -73,10 +78,14 @@ def serve(
         common.out.result(document, [table(("", ""), rows), "", "Ctrl-C stops it."])
         sys.stdout.flush()
 
-    with Controller.open(config) as controller:
+    with (
+        Controller.open(config) as controller,
+        promptly.running(controller, lambda: moment(None)) as wake,
+    ):
         app = web.make(
             controller, token=config.token, shows=config.shows, clock=lambda: moment(None),
-            names=web.hosts(config, address), console=console,
+            names=web.hosts(config, address), console=console, wake=wake, proxy=config.proxy,
+            cookie=config.cookie,
         )  # fmt: skip
         staff.first_officer(controller, config.directory, moment(None))
         with jobs.running(config, controller.database, lambda: moment(None)):
