@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from kept.controller import Controller
 from kept.decide.asks import Recognised, recognise
-from kept.duties.rights.choice import known_purposes
+from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import Request, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
@@ -352,8 +352,10 @@ def _case(
 ) -> tuple[Intake, Case]:
     right = ASKS[kind].right
     assert right is not None
-    # The clock starts on the day on which it arrived (`one.arrived`), not on that of today.
-    case, _, _ = open_case(controller, right, request, now)
+    # The clock starts on the day on which it arrived, not on that of today.
+    request = replace(request, region=one.region, arrived=one.arrived)
+    about = matter(controller, (_MARKETING,)) if kind == STOP_MAILING else None
+    case, _, _ = open_case(controller, right, request, now, matter=about)
     with controller.database.connection() as c:
         return controller.intakes.opened(one, kind, case.number, connection=c), case
 

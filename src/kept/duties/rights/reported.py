@@ -140,7 +140,10 @@ def decide(
             fix=f"name it first: `kept request classify {one.id} --as {CHILD_REPORT}"
             ' --identity "…"`',
         )
-    request = Request((about,), actor, role, evidence=reason, ground=CHILD)
+    request = Request(
+        (about,), actor, role, evidence=reason, ground=CHILD, region=one.region,
+        arrived=one.arrived,
+    )  # fmt: skip
     case, _, _ = open_case(controller, "erasure", request, now)
     with controller.database.connection() as c:
         # Whom it was about stands in the case from now on, and goes with it.
