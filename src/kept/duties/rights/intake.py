@@ -27,10 +27,21 @@ from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
 from kept.records.case_state import ENDS, Case
 from kept.records.case_state import State as CaseState
-from kept.records.intake import BEGUN, CODE_GOOD, SENDS, TRIES, Intake, State, Typed
+from kept.records.intake import (
+    BEGUN,
+    CODE_GOOD,
+    SENDS,
+    TRIES,
+    UNCONFIRMED,
+    Intake,
+    State,
+    Typed,
+)
 from kept.terms.asks import ASKS, QUESTION, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
+
+__all__ = ["UNCONFIRMED", "Form", "TooMany", "ask", "standing", "tend", "type_code", "withdraw"]
 
 #: Who acts where a person does by herself.
 PERSON: Final = ("by herself", "person")
