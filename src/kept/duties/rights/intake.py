@@ -37,7 +37,7 @@ from kept.records.intake import (
     State,
     Typed,
 )
-from kept.terms.asks import ASKS, QUESTION, STOP_MAILING, UNCLEAR
+from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
 
@@ -227,8 +227,8 @@ def withdraw(controller: Controller, token: str, now: dt.datetime) -> bool:
         with controller.database.connection() as c:
             controller.intakes.give_up(one, connection=c)
         return True
-    if not one.open:
-        return False
+    if not one.open or CHILD_REPORT in one.asked:
+        return False  # a report is decided, not taken back: what it froze waits for that
     actor = controller.actors.of(*PERSON, now)
     left = False
     for _, id_ in one.cases:
@@ -278,7 +278,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         tuple((masked(said[p]), True) for p in ("person", "changed", "agent") if p in said),
         tuple((kind, stands.get(kind, rest)) for kind in one.asked),
         withdrawable=one.open
-        and any(
+        and all(
             can_end(controller, c, CaseState.WITHDRAWN)
             for c in cases.values()
             if c.state not in ENDS
