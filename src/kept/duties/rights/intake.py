@@ -441,11 +441,13 @@ def _kinds(asked: Sequence[str]) -> tuple[str, ...]:
     return known
 
 
-def clean(words: str) -> str:
+def clean(words: str, longest: int = LONGEST) -> str:
     """Words as they are, without what cannot be shown; line ends as one."""
-    if len(words) > LONGEST:
-        raise UsageError("the text is too long", expected=f"at most {LONGEST:,} characters")
+    if len(words) > longest:
+        raise UsageError("the text is too long", expected=f"at most {longest:,} characters")
     words = words.replace("\r\n", "\n").replace("\r", "\n")
+    # Blanks of other widths keep words apart as well.
+    words = "".join(" " if c.isspace() and c not in "\n\t" else c for c in words)
     return "".join(c for c in words if c in "\n\t" or c.isprintable()).strip()
 
 
