@@ -117,6 +117,31 @@ def _answered(world: Path) -> None:
             rights.recipients.record(controller, task.id, answer, "operator")
 
 
+def _asked(at: dt.datetime) -> Prepare:
+    """Somebody asks for Ana's data and types no code."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            form = rights.Form(("access",), "ana@example.org", "", "0" * 32, "192.0.2.1")
+            rights.intake.ask(controller, form, at)
+
+    return prepare
+
+
+def _reported(world: Path) -> None:
+    with _opened(world) as controller:
+        rights.reported.report(
+            controller, "ana@example.org", "", "", once="1", source="192.0.2.1", now=NOW
+        )
+        assert rights.freeze_reported(controller, NOW) == 0
+
+
+def _lifted(world: Path) -> None:
+    """Somebody takes the freeze away, beside every record."""
+    with _opened(world) as controller, controller.database.connection() as c:
+        assert c.execute("DELETE FROM suppression WHERE channel = ':child'").rowcount
+
+
 def _child(world: Path) -> None:
     with _opened(world) as controller:
         request = Request(((parse("email=ana@example.org"),),), override="test", ground="child")
@@ -586,6 +611,17 @@ CASES: dict[str, Case] = {
         fails=_then(_copied_abroad, lambda world: _abroad(world, "UPDATE customer SET name = 'x'")),
         vacuous=_nothing,
     ),
+    "rights.unverified-leave-nothing": Case(
+        passes=_asked(NOW),
+        # Nobody confirmed it, and nothing let it go.
+        fails=_asked(NOW - 2 * rights.intake.UNCONFIRMED),
+        vacuous=_nothing,
+    ),
+    "children.reported-is-frozen": Case(
+        passes=_reported,
+        fails=_then(_reported, _lifted),
+        vacuous=_nothing,
+    ),
     "ledger.is-whole": Case(
         passes=_decide,
         fails=_then(
@@ -600,10 +636,12 @@ CASES: dict[str, Case] = {
 }
 #: Tested below, in front of a server.
 SERVED = "publication.policy-page-is-clean"
+#: And this one in `test_intake_checks`.
+ASKED = "rights.requests-need-no-account"
 
 
 def test_every_shipped_control_has_its_worlds() -> None:
-    assert set(CASES) | {SERVED} == set(registered())
+    assert set(CASES) | {SERVED, ASKED} == set(registered())
     assert all(case.fails or case.breaks for case in CASES.values())
 
 

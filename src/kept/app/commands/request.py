@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import email
+import email.policy
+import html
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,7 +65,10 @@ def add(
     right: Asked = None,
     words_file: Annotated[
         Path | None,
-        Parameter(help="a text file with what was written or said; without --right it decides"),
+        Parameter(
+            help="a text file, or a saved mail (.eml), with what was written or said; without"
+            " --right it decides"
+        ),
     ] = None,
     region: Annotated[str, Parameter(help="where the person lives; unknown: the strictest")] = (
         "unknown"
@@ -281,11 +288,13 @@ def run(
 
 
 def _words(file: Path | None) -> str:
-    """The text of a file; of a mail that was saved whole, its own text."""
+    """The text of a file; of a mail that was saved whole (`.eml`), its own text."""
     if file is None:
         return ""
     try:
         data = file.read_bytes()
+        if file.suffix.lower() == ".eml":
+            return _of_mail(data)
         if len(data) > _LONGEST:
             raise UsageError("the file of words is too long", expected=f"{_LONGEST:,} bytes")
         return data.decode("utf-8-sig")
@@ -294,6 +303,25 @@ def _words(file: Path | None) -> str:
         raise UsageError(
             "the file of words cannot be read", expected="a text file in UTF-8", met=met
         ) from None
+
+
+def _of_mail(data: bytes) -> str:
+    """What somebody wrote in a mail (RFC 5322), as plain text; of HTML without its marks."""
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    body = message.get_body(("plain", "html"))
+    try:
+        text = "" if body is None else str(body.get_content())
+    except (LookupError, ValueError):  # an alphabet that nobody knows
+        text = ""
+    if body is not None and body.get_content_subtype() == "html":
+        text = re.sub(r"(?is)<(style|script|head)\b.*?</\1\s*>|<!--.*?-->", " ", text)
+        text = html.unescape(re.sub(r"<[^>]*>", " ", re.sub(r"(?i)<(?:br|/p|/div)\b", "\n<", text)))
+    if not text.strip():
+        raise UsageError(
+            "the mail holds no text that can be read", expected="a mail with words in it",
+            fix="copy its words into a text file, or name what is asked with --right",
+        )  # fmt: skip
+    return text
 
 
 def _left(one: Intake) -> str:
