@@ -102,9 +102,9 @@ class Own:
 class Desk:
     """`[desk]`: whether the staff's console is served, and what is out of the ordinary there.
 
-    `on` None: where it can be served safely. More than `people` persons or `records` records
-    opened within an hour raise an alert; a plan that destroys more than `large` rows needs two
-    people; roles are looked at again within `review_days`.
+    `on` None: where it can be served safely. As many as `people` persons or `records` records
+    opened by one name within an hour raise an alert; a plan that destroys more than `large` rows
+    needs two people; roles are looked at again within `review_days`.
     """
 
     on: bool | None = None
