@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable
 
 from kept.database import Connection
 from kept.deployment import Desk
@@ -15,11 +14,6 @@ from kept.records.actor import OPERATOR, Actor
 from kept.records.case import Case, Cases, State
 from kept.records.watch import Watch
 from kept.terms import separation
-
-_ACTS: Final[Mapping[State, separation.Act]] = {
-    State.RECEIVED: "opened",
-    State.PLANNED: "planned",
-}
 
 
 def noted(
@@ -53,8 +47,12 @@ def approving(
     """
     if actor.role == OPERATOR:
         return
-    did = [separation.Did(e.actor.name, _ACTS[e.state])
-           for e in cases.events(case) if e.state in _ACTS]  # fmt: skip
+    did = [separation.Did(case.actor.name, "opened")]
+    did += [
+        separation.Did(e.actor.name, "planned")
+        for e in cases.events(case)
+        if e.state is State.PLANNED
+    ]
     large = separation.is_large(rows, desk.large)
     if why := separation.approving(actor.name, did, large=large, early=early):
         raise Denied(
