@@ -14,6 +14,7 @@ from kept.duties.staff.accounts import (
     enable,
     first_officer,
     grant,
+    officers,
     reset,
     review,
     revoke,
@@ -34,6 +35,6 @@ from kept.duties.staff.watching import noted
 
 __all__ = [
     "add", "break_glass", "change_password", "checks", "disable", "enable", "enrol", "enter",
-    "first_officer", "grant", "leave", "new_codes", "noted", "offer", "prove",
+    "first_officer", "grant", "leave", "new_codes", "noted", "offer", "officers", "prove",
     "reset", "review", "revoke", "see_alert", "stage", "write_first",
 ]  # fmt: skip
