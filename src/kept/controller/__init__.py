@@ -18,7 +18,7 @@ from types import TracebackType
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
-from kept.controller import naming, others, passage, reading
+from kept.controller import naming, others, passage, reading, staff
 from kept.controller import retained as retaining
 from kept.controller import serve as serving
 from kept.controller.alike import Alike
@@ -476,21 +476,14 @@ class Controller:
         self, actor: Actor, what: Iterable[str], records: int, now: dt.datetime, *,
         connection: Connection,
     ) -> list[Entry]:  # fmt: skip
-        """Note whom somebody of the staff opens: ids of cases, and how many records in all.
+        """Note whom somebody of the staff opens; see `controller.staff`."""
+        return staff.noted(
+            self.watch, self.accounts, self.desk, actor, what, records, now, connection
+        )
 
-        Gives the entry of an alert where he opened more within the hour than kept.toml [desk]
-        takes for usual, for the caller's transaction; one an hour.
-        """
-        hour = self.watch.opened(actor, what, records, now, connection=connection)
-        if hour.people <= self.desk.people and hour.records <= self.desk.records:
-            return []
-        if self.watch.recent(actor, now, connection=connection):
-            return []
-        self.watch.raised(actor, hour, now, connection=connection)
-        account = self.accounts.named(actor.name, now, connection=connection)
-        body = {"what": "bulk-reading", "people": hour.people, "records": hour.records}
-        whose = {} if account is None else {"account": account.id}
-        return [Entry("alert.raised", now, {**body, "actor": name(actor.role), **whose})]
+    def approving(self, case: Case, actor: Actor, rows: int, *, early: bool = False) -> None:
+        """Refuse an approval that takes another person; see `controller.staff`."""
+        staff.approving(self.cases, self.desk, case, actor, rows, early=early)
 
     def digest(self, data: bytes) -> str:
         """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:

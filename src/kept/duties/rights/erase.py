@@ -143,6 +143,7 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
             kinds = ("plan.made", "step.done", "hold.added")
             if next(controller.ledger.entries(before, kind=kinds), None):
                 drawn = _drawn(controller, case, people, now)
+            controller.approving(case, actor, _destroyed(drawn[0]))
             case = _commit(controller, case, *drawn, actor, now)
             packages = _packages(controller, drawn[1])
             answer = _to_the_end(
@@ -174,6 +175,12 @@ def _drawn(
     made, known, values = draw_up(controller, case, people, now)
     refuse_obstacles(made)
     return made, known, values
+
+
+def _destroyed(made: Plan) -> int:
+    """Rows of which something goes."""
+    stay = (Action.READ, Action.RETAIN)
+    return sum(s.rows for s in made.steps if s.action not in stay)
 
 
 def _everywhere(controller: Controller) -> frozenset[Place]:
