@@ -195,7 +195,10 @@ def test_CHILD_3_reports_come_by_letter_too_and_are_frozen_when_they_are_entered
     (one,), seen = entering.add(asked.controller, came, actor, asked.now)
     assert seen is not None
     assert seen.kinds == ("child-report",)
-    # Whose record it is somebody has to find out; then it is frozen.
+    # Whose record it is somebody has to find out, and nothing is said to be frozen before.
+    met = kept(asked.directory, "request", "show", one.id, json=False)
+    assert "Nothing is frozen: say whose record it is" in met.out
+    assert kept(asked.directory, "request", "show", one.id).document["frozen_at"] is None
     person = (parse("email=cleo@example.org"),)
     entering.classify(asked.controller, one.id, ["child-report"], person, actor, asked.now)
     assert "child" in asked.held("email=cleo@example.org")

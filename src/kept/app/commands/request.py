@@ -114,10 +114,10 @@ def list_command(
     with opened(common) as (controller, _):
         found = controller.intakes.all(open_only=not every)
         waiting = controller.outbox.waiting()
+        found.sort(key=lambda one: (not (CHILD_REPORT in one.asked and one.open), one.number))
         documents = [_document(controller, one) for one in found]
-    found.sort(key=lambda one: (not (CHILD_REPORT in one.asked and one.open), one.number))
-    rows = [(one.id, ", ".join(one.asked), one.channel, one.state.value, str(one.arrived),
-             _left(one)) for one in found]  # fmt: skip
+        rows = [(one.id, ", ".join(one.asked), one.channel, one.state.value, str(one.arrived),
+                 _left(controller, one)) for one in found]  # fmt: skip
     head = ("request", "asked", "channel", "state", "arrived", "left to do")
     words: list[str] = [table(head, rows)] if rows else ["Nobody asks anything at present."]
     if waiting:
@@ -324,10 +324,17 @@ def _of_mail(data: bytes) -> str:
     return text
 
 
-def _left(one: Intake) -> str:
+def _reached(controller: Controller, one: Intake) -> int:
+    """How many identifiers a report froze; none: nobody knows yet whose record it is."""
+    return len(controller.intakes.reach(one).get("identifiers", ()))
+
+
+def _left(controller: Controller, one: Intake) -> str:
     if not one.open:
         return "nothing"
     if CHILD_REPORT in one.asked:
+        if not _reached(controller, one):
+            return "say whose record it is"
         return "decide" if one.outcome == WHOLE else "decide; freezing goes on"
     if one.outcome != BEGUN:
         return "open cases"
@@ -348,7 +355,7 @@ def _document(controller: Controller, one: Intake) -> dict[str, Any]:
         "region": one.region,
         "arrived": one.arrived.isoformat(),
         "verified_at": iso(one.verified_at),
-        "frozen_at": iso(one.frozen_at),
+        "frozen_at": iso(one.frozen_at) if _reached(controller, one) else None,
         "ended_at": iso(one.ended_at),
         "outcome": one.outcome if one.ended_at else None,
         "cases": [
@@ -370,8 +377,12 @@ def _shown(controller: Controller, one: Intake, common: Common) -> list[str]:
     if not one.open:
         return lines
     if CHILD_REPORT in one.asked:
-        lines.append("  Frozen" + (f" since {one.frozen_at:%Y-%m-%d %H:%M:%S}" if one.frozen_at
-                                   else ": not yet"))  # fmt: skip
+        if not _reached(controller, one):
+            again = common.next(
+                "request", "classify", one.id, "--as", CHILD_REPORT, "--identity", "…"
+            )
+            return [*lines, "  Nothing is frozen: say whose record it is.", f"  Next: {again}"]
+        lines.append(f"  Frozen since {one.frozen_at:%Y-%m-%d %H:%M:%S}")
         again = common.next("request", "decide", one.id, "--outcome", "confirmed", "--reason", "…")
         lines.append(f"  Next: {again}")
     elif UNCLEAR in one.asked:
