@@ -175,7 +175,7 @@ def restrict_command(
         several = Several.of(controller, common, acting, "restriction", request, people, SIZE)
         if several is not None:
             carry = choosing(
-                lambda one, now: restrict(
+                lambda controller, one, now: restrict(
                     controller, one, ground, now, but=but or (), region=region
                 )
             )
@@ -279,7 +279,7 @@ def withdraw_command(
         several = Several.of(controller, common, acting, "withdrawal", request, people, SIZE)
         if several is not None:
             carry = choosing(
-                lambda one, now: withdraw(
+                lambda controller, one, now: withdraw(
                     controller, one, purpose or (), now, region=region, erase=erase
                 )
             )

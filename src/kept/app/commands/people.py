@@ -187,18 +187,14 @@ class Several:
         return 0
 
 
-def erasing(controller: Controller) -> Carry:
+def erasing(controller: Controller, request: Request, now: dt.datetime) -> None:
     """Erase the people of a case and look beneath the rows; how it ended is recorded with it."""
-
-    def carry(request: Request, now: dt.datetime) -> None:
-        answer = erase(controller, request, now)
-        if answer.complete:
-            residue(controller, answer.case, now)
-
-    return carry
+    answer = erase(controller, request, now)
+    if answer.complete:
+        residue(controller, answer.case, now)
 
 
-def packages(controller: Controller, out: Path) -> Carry:
+def packages(out: Path) -> Carry:
     """A package for the one person of a case, in the directory `out`, by the name of her case."""
     if not out.is_dir():
         raise UsageError(
@@ -207,7 +203,7 @@ def packages(controller: Controller, out: Path) -> Carry:
             fix="make it, for its owner alone",
         )
 
-    def carry(request: Request, now: dt.datetime) -> End:
+    def carry(controller: Controller, request: Request, now: dt.datetime) -> End:
         names = (f"access-{request.case}{n}.zip" for n in ("", *(f"-{n}" for n in range(2, 100))))
         # Where an earlier attempt was killed its package may lie there already.
         path = next(one for name in names if not (one := out.resolve() / name).exists())
@@ -226,11 +222,11 @@ def packages(controller: Controller, out: Path) -> Carry:
     return carry
 
 
-def choosing(act: Callable[[Request, dt.datetime], ChoiceAnswer]) -> Carry:
+def choosing(act: Callable[[Controller, Request, dt.datetime], ChoiceAnswer]) -> Carry:
     """A choice of the one person of a case."""
 
-    def carry(request: Request, now: dt.datetime) -> End:
-        answer = act(request, now)
+    def carry(controller: Controller, request: Request, now: dt.datetime) -> End:
+        answer = act(controller, request, now)
         rows = sum(s.counts.found for s in answer.due)
         counts = Counts(rows, sum(s.counts.changed for s in answer.due))
         if answer.complete:
