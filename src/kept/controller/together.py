@@ -164,8 +164,6 @@ class Memory:
     ) -> list[tuple[Value, ...]]:
         place = (system, select.dataset)
         at = [names.index(n) for n in select.key] if names else []
-        # As an index gives them: in the order of their keys.
-        rows.sort(key=lambda one: _order([one[1][i] for i in at]))
         page.rows[system, select] = Batch(names, [r for _, r in rows], [who for who, _ in rows])
         keys = [tuple(row[i] for i in at) for _, row in rows]
         page.met.setdefault(place, set()).update(map(norm, keys))
@@ -337,13 +335,6 @@ def _end(texts: Sequence[str]) -> str:
         while end and not text.endswith(end):
             end = end[1:]
     return end
-
-
-def _order(key: Sequence[Value]) -> list[tuple[str, str | float]]:
-    return [
-        ("", value) if isinstance(value, int | float) else (type(value).__name__, str(value))
-        for value in key
-    ]
 
 
 class _Remembering(Store):

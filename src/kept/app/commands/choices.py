@@ -82,6 +82,7 @@ def object_command(
     region: Region = "unknown",
     identity: Identity = None,
     identity_file: IdentityFile = None,
+    people: People = None,
     yes: Yes = False,
     override: Override = None,
     evidence: Evidence = None,
@@ -91,9 +92,19 @@ def object_command(
     common: Common = COMMON,
 ) -> int:
     """A person objects to purposes: they stop at once; what is not marketing is then weighed."""
-    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(
+        identity, identity_file, override, evidence, case, acting, same_person, people
+    )
     say, act = common.out, object_to if yes else preview_objection
     with opened(common, "rights object", acting.role) as (controller, _):
+        several = Several.of(controller, common, acting, "objection", request, people, SIZE)
+        if several is not None:
+            carry = choosing(
+                lambda controller, one, now: object_to(
+                    controller, one, purpose or (), now, region=region
+                )
+            )
+            return several.carry(carry) if yes else several.only_opened()
         answer = act(controller, request, purpose or (), acting.moment, region=region)
         controller.ledger.checkpoint(acting.moment)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))

@@ -166,7 +166,7 @@ def access_command(
         warn_of_stranger(common, config, controller.bundle)
         several = Several.of(controller, common, acting, "access", request, people, SIZE)
         if several is not None:
-            return several.carry(packages(out or Path()))
+            return several.carry(packages(out or Path(), "access", access))
         with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
             controller.deliver(now)
