@@ -8,6 +8,7 @@ values). Stores hand sessions to nobody else.
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from kept.controller.alike import Alike
 from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
+from kept.controller.foresee import Foreseen
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
 from kept.controller.mentions import Texts
@@ -285,6 +287,28 @@ class Controller:
         entry = Entry("audience.drawn", now, {"purpose": name(ask.purpose), "people": len(rows)})
         self.ledger.append(entry)
         return [int(row[0]) for row in rows]
+
+    def together(
+        self, people: Sequence[Sequence[Identifier]], *, whole: bool
+    ) -> tuple[Controller, Foreseen]:
+        """For requests of these people, one after the other: this Controller with a memory.
+
+        Their rows are asked for at once; each has her turn (`Foreseen.turn`), in which she is
+        answered as she would be alone. `whole`: rows are to be shown, not only counted.
+        """
+        asked = {
+            name: store
+            for name, store in self._stores.items()
+            # What Kept itself holds changes with every request.
+            if name != SYSTEM.name and not store.abilities.word
+        }
+        seen = Foreseen(
+            self.datamap, asked, self.locator.veil, self.bundle.vocabulary, people, whole=whole
+        )
+        view = copy.copy(self)
+        view._stores = {**self._stores, **seen.stores}
+        view._looked_into = set(self._looked_into)
+        return view, seen
 
     # — rights ————————————————————————————————————————————————————————————————————————————
 
