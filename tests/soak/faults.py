@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpcore
 
 from kept.database import Database
 from kept.errors import DatabaseError, StoreUnreachable
@@ -57,7 +57,7 @@ def _lost(place: str) -> Exception:
 
 
 def _cut(place: str) -> Exception:
-    return httpx.ReadError("the connection was cut")
+    return httpcore.ReadError("the connection was cut")
 
 
 def _own(_: str) -> Exception:

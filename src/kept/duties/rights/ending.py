@@ -2,8 +2,9 @@
 
 A law's day has come, or a hold was released. The rows are judged anew as of today: another law
 or hold may keep them still, then they go on under that; all others go as the erasure wanted.
-Only what was read back as gone loses its way back, its sealed copy and their key. Killed in
-between, the next run finds the same entries and goes on.
+Only what was read back as gone loses its way back, its sealed copy and their key, and in the same
+transaction the ledger is told. Killed in between, the next run finds the same entries, goes on,
+and tells of what had gone already: nothing is told twice, and nothing never.
 """
 
 from __future__ import annotations
@@ -114,16 +115,14 @@ def _expire(controller: Controller, now: dt.datetime) -> EndAnswer:
 
     def record(outcome: Outcome) -> None:
         results.update(outcome.results)
-        done = [_entry(controller, r, now) for _, r in outcome.results]
-        with controller.database.connection() as connection:
-            controller.ledger.append_in(connection, done)
 
     controller.isolate(None, made.steps, now)
     # Nothing of an earlier run stands for this one: rows may have come back since.
     outcomes = controller.execute(made, mark=new_id(now), done={}, record=record)
-    gone, renewed = _settle(controller, entries, made, results, stayed, now)
+    told = [results[n] for n in sorted(results)]
+    gone, renewed = _settle(controller, entries, made, told, stayed, now)
     return EndAnswer(
-        ended, gone, renewed, tuple(results[n] for n in sorted(results)),
+        ended, gone, renewed, tuple(told),
         tuple(sorted(unreached.items())), (*stayed.words, *made.warnings),
         {o.system: o.statements for o in outcomes if o.statements},
     )  # fmt: skip
@@ -201,17 +200,23 @@ def _settle(
     controller: Controller,
     entries: Sequence[Ended],
     made: Plan,
-    results: Mapping[int, StepResult],
+    told: list[StepResult],
     stayed: Retained,
     now: dt.datetime,
 ) -> tuple[int, int]:
-    """Entries whose rows are gone die; those whose rows stay go on for what keeps them."""
+    """Entries whose rows are gone die; those whose rows stay go on for what keeps them.
+
+    `told` gets what had gone before this run: where a run was killed, nothing told of it yet.
+    """
     why: dict[tuple[Place, ties.Key], Reason] = {}
     for step in made.steps:
         if step.reason is not None:
             for key in step.keys.values:
                 why[(step.system, step.dataset), ties.norm(key)] = step.reason
-    failed = {(s.system, s.dataset) for s in made.steps if not results[s.number].verified}
+    failed = {(r.store, r.dataset) for r in told if not r.verified}
+    planned = {(s.system, s.dataset, ties.norm(k)) for s in made.steps for k in s.keys.values}
+    kept = {(*e.place, ties.norm(k)) for e in entries if not e.ended for k in e.rows.values}
+    before: dict[Place, set[ties.Key]] = {}
     dying: list[int] = []
     renewed = 0
     with controller.database.connection() as connection:
@@ -220,6 +225,10 @@ def _settle(
             if not e.ended or unknown:
                 continue
             left = [row for row in e.rows.rows if (e.place, ties.norm(row[1])) in why]
+            keys = {ties.norm(key) for key in e.rows.values}
+            before.setdefault(e.place, set()).update(
+                key for key in keys if (*e.place, key) not in planned | kept
+            )
             if not left:
                 dying.append(e.entry)
                 continue
@@ -228,10 +237,17 @@ def _settle(
             rows = KeyTable(e.rows.fields, tuple(left))
             controller.locator.renew(e.entry, rows, reason, connection=connection)
             renewed += 1
+        told += [
+            StepResult(*place, Action.DELETE, Counts(len(keys), len(keys)), True)
+            for place, keys in sorted(before.items())
+            if keys
+        ]
+        done = [_entry(controller, r, now) for r in told]
         if dying:
             day = controller.locator.drop(dying, now, connection=connection)
             body = {"classes": ["locator"], "dies": day.isoformat()}
-            controller.ledger.append_in(connection, [Entry("keys.shredded", now, body)])
+            done.append(Entry("keys.shredded", now, body))
+        controller.ledger.append_in(connection, done)
     return len(dying), renewed
 
 
