@@ -17,6 +17,7 @@ from typing import Any
 from kept.controller import Controller, Place
 from kept.controller.execute import Outcome
 from kept.controller.retained import Retained
+from kept.datamap.map import OnErase
 from kept.decide import due, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights.request import step_document
@@ -139,6 +140,10 @@ def _plan(
         table = KeyTable(e.rows.fields, tuple((who, key) for _, key in e.rows.rows))
         groups.setdefault(e.place, []).append((table, e.reason))
     stayed = controller.still(groups)
+    for place, keys in stayed.erased.items():
+        # Rows that stay for others: a run that was killed has made them nobody's.
+        stayed.changed[place] -= len(keys)
+    stayed.changed = {place: rows for place, rows in stayed.changed.items() if rows}
     found = {p: t for p, t in stayed.tables.items() if p[0] not in stayed.unread}
     going = frozenset(who for who, e in enumerate(entries) if e.ended)
     standing = {
@@ -238,7 +243,7 @@ def _settle(
             controller.locator.renew(e.entry, rows, reason, connection=connection)
             renewed += 1
         told += [
-            StepResult(*place, Action.DELETE, Counts(len(keys), len(keys)), True)
+            StepResult(*place, _went(controller, place), Counts(len(keys), len(keys)), True)
             for place, keys in sorted(before.items())
             if keys
         ]
@@ -249,6 +254,12 @@ def _settle(
             done.append(Entry("keys.shredded", now, body))
         controller.ledger.append_in(connection, done)
     return len(dying), renewed
+
+
+def _went(controller: Controller, place: Place) -> Action:
+    """What an erasure does to rows of a dataset."""
+    kept = {OnErase.ANONYMISE: Action.ANONYMISE, OnErase.OVERWRITE: Action.OVERWRITE}
+    return kept.get(controller.datamap.dataset(*place).on_erase, Action.DELETE)
 
 
 def _entry(controller: Controller, r: StepResult, now: dt.datetime) -> Entry:

@@ -59,6 +59,7 @@ def open_case(
     controller: Controller, right: str, request: Request, now: dt.datetime
 ) -> tuple[Case, Actor, tuple[tuple[Identifier, ...], ...]]:
     """The case of a request: opened, or the one it names. Every request has one."""
+    controller.enter_answers()  # a word of people is in the ledger before anything rests on it
     actor = controller.actors.of(request.actor, request.role, now)
     refuse_role(request)
     if request.case is not None:
