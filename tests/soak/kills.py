@@ -32,7 +32,7 @@ from tests.soak.nursery import Nursery, Worker
 #: Longest that one command may take on a busy machine; longer is called stuck.
 PATIENCE: Final = 180.0
 #: A request is killed at most so often before it is left in peace.
-MOST: Final = 4
+MOST: Final = 6
 VICTIMS: Final = {"worker": 10, "postgresql": 2, "mariadb": 2, "kept": 2, "worker and kept": 1}
 RIGHTS: Final = {"erasure": 10, "rectification": 3, "withdrawal": 3, "restriction": 1,
                  "objection": 1, "access": 2, "portability": 1}  # fmt: skip

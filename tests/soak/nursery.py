@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import kept
+from kept import stores
 
 
 def load() -> None:
@@ -36,6 +37,7 @@ def load() -> None:
         "sqlalchemy",
     ):
         importlib.import_module(name)
+    stores.kinds()  # what is installed does not change
     _impatient()
     gc.collect()
     gc.freeze()

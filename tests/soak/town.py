@@ -319,7 +319,7 @@ def of(person: int) -> Rows:
         "desk.visit": [(n, mail, named(person), "Berlin")],
         "desk.post": [(n, "staff@corp.example", f"Ask {mail}, or q{mail}.")],
         "desk.bill": [(n, mail, "paid by card", _receipt_at(person))],
-        "desk.claim": [(n, mail, named(person), _receipt_at(person))],
+        "desk.claim": [(n, mail, f"Holder {person}", _receipt_at(person))],
         "archive.note": [(n, mail.title(), "wrote"), (n + 1, mail, "called")],
         "archive.lead": [(n, mail, named(person))],
         "lake.play": [(n, mail, 7), (n + 1, mail.upper(), 8)],
