@@ -216,9 +216,10 @@ class Matrix:
             assert controller.ledger.verify(deep=True).ok
         self._recorded_first()
         case, state = self.found()
+        over = self._over(fault.right, state)
         again = self.nursery.run(*self.argv(fault.right, case, state))
         ended = again.wait()
-        if self._over(fault.right, state):
+        if over:
             assert ended == 2, (again.out, again.err)  # it says so, and its record tells the rest
         else:
             assert ended == twin.status, (again.out, again.err)
