@@ -25,6 +25,7 @@ from kept.duties import rights
 from kept.duties.rights import EraseAnswer, Request
 from kept.errors import KeptError, UsageError
 from kept.model.plan import Action
+from kept.records import case as cases
 from kept.records.case import State
 from kept.terms.identifiers import parse
 from tests.world import NOW, ROOT, edit, make, sql
@@ -340,8 +341,11 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go.set()
 
 
-def test_two_who_carry_out_one_case_do_it_once(three: Path, slow: threading.Event) -> None:
+def test_two_who_carry_out_one_case_do_it_once(
+    three: Path, slow: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second waits a little and is sent away, or finds it done; nothing is done twice."""
+    monkeypatch.setattr(cases, "_PATIENCE", 1)
     _away(three, "desk")
     slow.set()
     case = _erase(three).case

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
@@ -151,11 +152,30 @@ def test_without_the_c_parser_it_reads_the_same(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = write()
-    quick = reading.load(root)
+    quick, _ = reading.read(root)
     monkeypatch.setattr(yamlfile, "_Loader", yaml.SafeLoader)
-    slow = reading.load(root)
+    slow, _ = reading.read(root)
+    assert slow is not None
+    assert quick is not None
     assert (slow.text_digest, slow.rules_digest) == (quick.text_digest, quick.rules_digest)
     assert slow.clauses == quick.clauses
+
+
+def test_what_has_not_changed_is_not_read_again(write: Write) -> None:
+    root = write()
+    first = reading.load(root)
+    assert reading.load(root) is first
+    (root / "text.md").write_bytes((root / "text.md").read_bytes().replace(b"You can", b"You may"))
+    second = reading.load(root)
+    assert second.text_digest != first.text_digest
+    (root / "stray.yml").write_text("")
+    with pytest.raises(BundleError, match="no part of a bundle"):
+        reading.load(root)
+    (root / "stray.yml").unlink()
+    assert reading.load(root) is second
+    (root / "links.yml").unlink()
+    with contextlib.suppress(BundleError):
+        assert reading.load(root).links == {}
 
 
 def test_differences(write: Write) -> None:

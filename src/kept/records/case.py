@@ -56,9 +56,7 @@ _COVERED: Final = "covered"
 #: Seconds for which a second process waits for a case that is being carried out.
 _PATIENCE: Final = 5
 #: Sets that patience for the statement that it begins.
-_PATIENT: Final = (
-    f"WITH w AS MATERIALIZED (SELECT set_config('lock_timeout', '{_PATIENCE}s', true)) "
-)
+_PATIENT: Final = "WITH w AS MATERIALIZED (SELECT set_config('lock_timeout', %s, true)) "
 #: The lock that everybody who writes rows of people shares ("kepe" in ASCII).
 _EVERYBODY: Final = 0x6B657065
 #: What sealed data begins with; words of cases from before they were sealed begin otherwise.
@@ -277,11 +275,14 @@ class Cases(Steps):
         """The case as it stands now, for this process only: another that wants to carry it out
         waits a little, then gets UsageError. A process that dies gives it back.
         """
-        at = (f"kept case {case.number}",)
+        at = f"kept case {case.number}"
         # Of the session, so that no transaction stays open as long as stores work.
         with self._database.by_statement() as c:
             try:
-                c.execute(_PATIENT + "SELECT pg_advisory_lock(hashtextextended(%s, 0)) FROM w", at)
+                c.execute(
+                    _PATIENT + "SELECT pg_advisory_lock(hashtextextended(%s, 0)) FROM w",
+                    (f"{_PATIENCE}s", at),
+                )
             except psycopg.errors.LockNotAvailable:
                 raise Busy(
                     f"case {case.id} is being carried out by somebody else right now",
@@ -291,7 +292,7 @@ class Cases(Steps):
                 yield self.get(case.id)
             finally:
                 with suppress(psycopg.Error):  # a lost connection has given it back already
-                    c.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", at)
+                    c.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (at,))
 
     @contextmanager
     def person_alone(self, people: Iterable[Iterable[Identifier]]) -> Iterator[None]:
@@ -327,7 +328,7 @@ class Cases(Steps):
         # Of the session, so that no transaction stays open as long as stores work.
         with self._database.by_statement() as c:
             try:
-                c.execute(_PATIENT + text, at)
+                c.execute(_PATIENT + text, (f"{_PATIENCE}s", *at))
             except psycopg.errors.LockNotAvailable:
                 c.execute("SELECT pg_advisory_unlock_all()")
                 raise Busy(met, fix="wait until that is done, then run this again") from None
