@@ -37,6 +37,7 @@ from kept.app.commands import (
     doctor,
     hold,
     identity,
+    incident,
     ledger,
     mapping,
     new,
@@ -55,7 +56,7 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, policy, mapping, request, rights, correcting, choices, case, task,
-    account, identity, hold, retain, prove, ledger, bench,
+    account, identity, hold, incident, retain, prove, ledger, bench,
 )  # fmt: skip
 
 

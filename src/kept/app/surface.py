@@ -17,6 +17,8 @@ _PERSON: Final = frozenset({"person"})
 _PROGRAM: Final = frozenset({"program"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
+#: Whoever examines reads counts and states, and nothing that people wrote.
+LOOKS: Final = _HOLDS | {"auditor"}
 _LINKS: Final = _ANSWERS | {"verifier"}
 _TAKES: Final = _ANSWERS | {"intake"}
 _DISCLOSES: Final = _ANSWERS | {"support"}
@@ -88,6 +90,13 @@ DESK: Final = (
     _http("/desk/accounts/reset", "POST", _OFFICER),
     _http("/desk/accounts/review", "POST", _OFFICER),
     _http("/desk/accounts/alert", "POST", _OFFICER),
+    _http("/desk/incidents", "GET", LOOKS),
+    _http("/desk/incidents/{incident:str}", "GET", LOOKS),
+    _http("/desk/incidents/add", "POST", _HOLDS),
+    _http("/desk/incidents/judge", "POST", _HOLDS),
+    _http("/desk/incidents/notice", "POST", _HOLDS),
+    _http("/desk/incidents/tell", "POST", _HOLDS),
+    _http("/desk/incidents/close", "POST", _HOLDS),
 )
 
 #: Empty roles: whoever may run commands on this machine.
@@ -152,6 +161,13 @@ COMMANDS: Final = (
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),
     _cli("hold list"),
+    _cli("incident add", _HOLDS, changes=True),
+    _cli("incident list"),
+    _cli("incident show"),
+    _cli("incident judge", _HOLDS, changes=True),
+    _cli("incident notice", _HOLDS, changes=True),
+    _cli("incident tell", _HOLDS, changes=True),
+    _cli("incident close", _HOLDS, changes=True),
     _cli("retain plan", _ANSWERS),
     _cli("retain run", _ANSWERS, changes=True),
     _cli("prove", changes=True),

@@ -6,6 +6,7 @@ This is the one table of duties: importing it makes the shipped controls known.
 from kept.duties import (
     choices,
     collect,
+    incidents,
     navigation,
     page,
     publication,
@@ -19,6 +20,7 @@ from kept.duties import (
 __all__ = [
     "choices",
     "collect",
+    "incidents",
     "navigation",
     "page",
     "publication",
