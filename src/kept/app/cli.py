@@ -47,6 +47,7 @@ from kept.app.commands import (
     retain,
     rights,
     serve,
+    stats,
     task,
 )
 from kept.app.commands.common import as_called, program
@@ -56,7 +57,7 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, policy, mapping, request, rights, correcting, choices, case, task,
-    account, identity, hold, incident, retain, prove, ledger, bench,
+    account, identity, hold, incident, retain, prove, stats, ledger, bench,
 )  # fmt: skip
 
 

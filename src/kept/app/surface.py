@@ -18,7 +18,7 @@ _PROGRAM: Final = frozenset({"program"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
 #: Whoever examines reads counts and states, and nothing that people wrote.
-LOOKS: Final = _HOLDS | {"auditor"}
+LOOKS: Final = frozenset({"privacy-officer", "auditor"})
 _LINKS: Final = _ANSWERS | {"verifier"}
 _TAKES: Final = _ANSWERS | {"intake"}
 _DISCLOSES: Final = _ANSWERS | {"support"}
@@ -92,11 +92,12 @@ DESK: Final = (
     _http("/desk/accounts/alert", "POST", _OFFICER),
     _http("/desk/incidents", "GET", LOOKS),
     _http("/desk/incidents/{incident:str}", "GET", LOOKS),
-    _http("/desk/incidents/add", "POST", _HOLDS),
-    _http("/desk/incidents/judge", "POST", _HOLDS),
-    _http("/desk/incidents/notice", "POST", _HOLDS),
-    _http("/desk/incidents/tell", "POST", _HOLDS),
-    _http("/desk/incidents/close", "POST", _HOLDS),
+    _http("/desk/incidents/add", "POST", _OFFICER),
+    _http("/desk/incidents/judge", "POST", _OFFICER),
+    _http("/desk/incidents/notice", "POST", _OFFICER),
+    _http("/desk/incidents/tell", "POST", _OFFICER),
+    _http("/desk/incidents/close", "POST", _OFFICER),
+    _http("/desk/statistics", "GET", LOOKS),
 )
 
 #: Empty roles: whoever may run commands on this machine.
@@ -168,6 +169,7 @@ COMMANDS: Final = (
     _cli("incident notice", _HOLDS, changes=True),
     _cli("incident tell", _HOLDS, changes=True),
     _cli("incident close", _HOLDS, changes=True),
+    _cli("stats requests"),
     _cli("retain plan", _ANSWERS),
     _cli("retain run", _ANSWERS, changes=True),
     _cli("prove", changes=True),

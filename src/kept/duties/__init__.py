@@ -6,6 +6,7 @@ This is the one table of duties: importing it makes the shipped controls known.
 from kept.duties import (
     choices,
     collect,
+    figures,
     incidents,
     navigation,
     page,
@@ -20,6 +21,7 @@ from kept.duties import (
 __all__ = [
     "choices",
     "collect",
+    "figures",
     "incidents",
     "navigation",
     "page",

@@ -23,13 +23,14 @@ from typing import Final
 from litestar import Router
 from litestar.exceptions import HTTPException
 
-from kept.app.desk import account, accounts, incidents, login, start
+from kept.app.desk import account, accounts, incidents, login, start, statistics
 from kept.app.desk.guard import guard
 from kept.app.desk.render import HEADERS, kept_error, refused
 from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *start.HANDLERS, *account.HANDLERS, *accounts.HANDLERS, *incidents.HANDLERS,
+    *statistics.HANDLERS,
 ]  # fmt: skip
 
 

@@ -18,13 +18,12 @@ from kept.app.desk.render import back, page, said
 from kept.controller import Controller
 from kept.duties import incidents
 from kept.errors import KeptError, UsageError
+from kept.records.account import OFFICER
 from kept.records.actor import Actor
 from kept.records.incident import Incident
 from kept.records.incident import State as Standing
 from kept.terms.incident_rules import BY_ID, KINDS, RISKS, UNTOLD, hours_left, light
 
-#: Roles that act here; others who may look do not read what was written.
-ACTS: Final = frozenset({"privacy-officer", "operator"})
 _PATH: Final = "/desk/incidents"
 
 
@@ -183,13 +182,12 @@ def _left(one: Incident, now: dt.datetime) -> tuple[str, str]:
 
 
 def _acts(request: Asked) -> bool:
-    return bool(session(request).account.roles & ACTS)
+    return OFFICER in session(request).account.roles
 
 
 def _actor(request: Asked, state: State) -> Actor:
-    account = session(request).account
-    role = min(account.roles & ACTS)
-    found: Actor = state.controller.actors.of(account.name, role, state.clock())
+    name = session(request).account.name
+    found: Actor = state.controller.actors.of(name, OFFICER, state.clock())
     return found
 
 
