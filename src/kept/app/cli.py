@@ -28,6 +28,7 @@ from cyclopts.exceptions import (
 
 from kept import __version__
 from kept.app.commands import (
+    account,
     bench,
     case,
     choices,
@@ -41,6 +42,7 @@ from kept.app.commands import (
     new,
     policy,
     prove,
+    request,
     retain,
     rights,
     serve,
@@ -52,8 +54,8 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case, task,
-    identity, hold, retain, prove, ledger, bench,
+    demo, new, serve, doctor, policy, mapping, request, rights, correcting, choices, case, task,
+    account, identity, hold, retain, prove, ledger, bench,
 )  # fmt: skip
 
 

@@ -12,18 +12,24 @@ from kept.duties.rights import (
     checks,
     child,
     choice_checks,
+    clock,
+    clock_checks,
     erased,
     free_text,
     identity,
     identity_checks,
+    intake,
+    intake_checks,
     isolation,
     recipients,
+    reported,
     told,
 )
 from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.choice import ChoiceAnswer
 from kept.duties.rights.ending import EndAnswer, due_today, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
+from kept.duties.rights.intake import Form, TooMany, begin_waiting, standing, tend
 from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.portability import PortAnswer, port
 from kept.duties.rights.rectification import (
@@ -32,17 +38,20 @@ from kept.duties.rights.rectification import (
     preview_rectification,
     rectify,
 )
+from kept.duties.rights.reported import freeze_reported
 from kept.duties.rights.request import Request, close_case
 from kept.duties.rights.residue import lines, residue, scrub, scrubbing
 from kept.duties.rights.restriction import lift, notify, preview_restriction, restrict
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
-    "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "PortAnswer", "RectifyAnswer",
-    "Request", "access", "anonymity", "checks", "child", "choice_checks", "close_case",
-    "correct_again",
-    "due_today", "erase", "erased", "expire", "free_text", "identity", "identity_checks",
+    "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "Form", "PortAnswer",
+    "RectifyAnswer", "Request", "TooMany", "access", "anonymity", "begin_waiting", "checks",
+    "child", "choice_checks", "clock", "clock_checks", "close_case", "correct_again",
+    "due_today", "erase", "erased", "expire", "free_text", "freeze_reported",
+    "identity", "identity_checks", "intake", "intake_checks",
     "isolation", "lift", "lines", "notify", "object_to", "port", "preview", "preview_objection",
     "preview_rectification", "preview_restriction", "preview_withdrawal", "recipients", "rectify",
-    "residue", "restrict", "scrub", "scrubbing", "told", "weigh", "withdraw",
+    "reported", "residue", "restrict", "scrub", "scrubbing", "standing", "tend", "told", "weigh",
+    "withdraw",
 ]  # fmt: skip
