@@ -29,7 +29,8 @@ pytestmark = NEEDS_CHROMIUM
 __all__ = ["browser"]  # the fixture
 PAGES = (
     "/privacy", "/privacy/sentences/2", "/privacy/sentences/5", "/privacy/versions",
-    "/privacy/versions/2023-06-27", "/nothing-here",
+    "/privacy/versions/2023-06-27", "/privacy/authorities", "/privacy/authorities?country=DE",
+    "/nothing-here",
 )  # fmt: skip
 
 

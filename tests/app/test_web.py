@@ -186,6 +186,24 @@ def test_an_error_page_repeats_nothing(served: tuple[str, Path]) -> None:
     assert status == 405
 
 
+def test_the_authorities_can_be_picked_without_a_script(served: tuple[str, Path]) -> None:
+    url = served[0]
+    assert '<a href="/privacy/authorities">' in ask(url, "/privacy")[2].partition("<footer>")[2]
+    every = ask(url, "/privacy/authorities")[2]
+    codes = re.findall(r'<option value="([A-Z]{2})"', every)
+    assert len(codes) == 34
+    assert re.findall(r'href="/privacy/authorities\?country=([A-Z]{2})"', every) == codes
+    for code in codes:
+        status, _, text = ask(url, f"/privacy/authorities?country={code}")
+        assert status == 200
+        assert re.search(r'<article class="card">.*Looked at on \d+ \w+ 2026\. ', text, re.S), code
+        assert f'<option value="{code}" selected>' in text
+    # What is not in the list is no page, and is not repeated.
+    status, _, text = ask(url, f"/privacy/authorities?country={urllib.parse.quote(SECRET)}")
+    assert status == 404
+    assert SECRET not in text
+
+
 def test_the_policy_shows_every_sentence_with_its_mark(served: tuple[str, Path]) -> None:
     url, directory = served
     text = ask(url, "/privacy")[2]

@@ -28,6 +28,7 @@ from cyclopts.exceptions import (
 
 from kept import __version__
 from kept.app.commands import (
+    authorities,
     bench,
     case,
     choices,
@@ -52,7 +53,7 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, rights, correcting, choices, case, task,
+    demo, new, serve, doctor, authorities, policy, mapping, rights, correcting, choices, case, task,
     identity, hold, retain, prove, ledger, bench,
 )  # fmt: skip
 

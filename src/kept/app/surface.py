@@ -34,6 +34,7 @@ ROUTES: Final = (
     _http("/privacy/sentences/{number:int}"),
     _http("/privacy/versions"),
     _http("/privacy/versions/{version:str}"),
+    _http("/privacy/authorities"),
     _http("/assets/{name:str}"),
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
@@ -48,6 +49,7 @@ COMMANDS: Final = (
     _cli("serve", changes=True),
     _cli("demo", changes=True),
     _cli("bench"),
+    _cli("authorities"),
     _cli("policy check"),
     _cli("policy render"),
     _cli("policy diff"),

@@ -178,7 +178,14 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
     segments = [g for s in sections for u in s.units for g in u.segments]
     units = range(1, sum(len(s.units) for s in sections) + 1)
     mail = f"mailto:{bundle.organisation.email}"
-    to = {"/privacy", "/privacy/versions", "#main", mail, *(f"#{s.anchor}" for s in sections)}
+    to = {
+        "/privacy",
+        "/privacy/versions",
+        "/privacy/authorities",
+        "#main",
+        mail,
+        *(f"#{s.anchor}" for s in sections),
+    }
     to |= {f"/privacy/sentences/{n}" for n in units}
     return {
         ("html", "lang"): frozenset((bundle.languages[0],)),
@@ -241,6 +248,7 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
                 hidden("Whatisinhere", titles),
                 *rest,
                 foot,
+                _bare("Where you can complain"),
                 _bare(
                     "This page sets no cookie, runs no script and asks no other site for anything."
                 ),
