@@ -40,7 +40,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
     "site": frozenset({"host", "port", "url", "shows"}),
-    "jobs": frozenset({"retain", "letters"}),
+    "jobs": frozenset({"retain", "letters", "deliveries"}),
     "own": frozenset({"country", "owner", "declared"}),
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.

@@ -28,6 +28,7 @@ from cyclopts.exceptions import (
 
 from kept import __version__
 from kept.app.commands import (
+    answering,
     authorities,
     bench,
     case,
@@ -53,7 +54,8 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, authorities, policy, mapping, rights, correcting, choices, case, task,
+    demo, new, serve, doctor, authorities, policy, mapping, rights, correcting, choices, case,
+    answering, task,
     identity, hold, retain, prove, ledger, bench,
 )  # fmt: skip
 

@@ -50,10 +50,17 @@ def _letters(controller: Controller, now: dt.datetime) -> bool:
     return not controller.deliver(now).problems
 
 
+def _deliveries(controller: Controller, now: dt.datetime) -> bool:
+    if rights.delivery.sweep(controller, now):
+        controller.ledger.checkpoint(now)
+    return True
+
+
 #: kept.toml [jobs] may set another pace for each, by name.
 JOBS: Final = (
     Job("retain", dt.timedelta(days=1), "retain run", _retain),
     Job("letters", dt.timedelta(hours=1), "task send", _letters),
+    Job("deliveries", dt.timedelta(minutes=15), "case deliveries", _deliveries),
 )
 
 

@@ -94,6 +94,10 @@ def _page(name: str, controller: Controller, status: int = 200, **values: Any) -
     return Response(body, media_type=MediaType.HTML, status_code=status)
 
 
+#: For pages that lie in modules of their own.
+respond: Final = _page
+
+
 def _reports(state: State) -> dict[str, ClauseReport]:
     """Clause id → how it stands, from the newest evidence in the ledger; empty: text only."""
     if state.shows == "text":
@@ -154,7 +158,7 @@ def _markup(shown: render.Shown, base: str) -> Markup:
                 Markup('<abbr title="{}">{}</abbr>').format(piece.note, _whole(piece.words))
             )
         elif piece.target and piece.kind in ("link", "reference", "email"):
-            outside = Markup(' rel="external noreferrer"') if piece.kind == "link" else ""
+            outside = Markup(' rel="external noreferrer"') if "://" in piece.target else ""
             target = f"{base}{piece.target}" if piece.kind == "reference" else piece.target
             parts.append(
                 Markup('<a href="{}"{}>{}</a>').format(target, outside, _whole(piece.words))

@@ -14,6 +14,7 @@ from kept.records.actor import ROLES
 
 _ANYONE: Final[frozenset[str]] = frozenset()
 _PROGRAM: Final = frozenset({"program"})
+_PERSON: Final = frozenset({"person"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
 _LINKS: Final = _ANSWERS | {"verifier"}
@@ -35,6 +36,9 @@ ROUTES: Final = (
     _http("/privacy/versions"),
     _http("/privacy/versions/{version:str}"),
     _http("/privacy/authorities"),
+    _http("/privacy/delivery/{token:str}"),
+    _http("/privacy/delivery/{token:str}", "POST", _PERSON),
+    _http("/privacy/delivery/{token:str}/code", "POST", _PERSON),
     _http("/assets/{name:str}"),
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
@@ -71,6 +75,10 @@ COMMANDS: Final = (
     _cli("rights lift", _ANSWERS, changes=True),
     _cli("case list"),
     _cli("case show"),
+    _cli("case answer", _DISCLOSES, changes=True),
+    _cli("case deliver", _DISCLOSES, changes=True),
+    _cli("case code", _DISCLOSES, changes=True),
+    _cli("case deliveries", _DISCLOSES, changes=True),
     _cli("case refuse", _ANSWERS, changes=True),
     _cli("case withdraw", _DISCLOSES, changes=True),
     _cli("task list"),

@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, pages
+from kept.app import api, delivery, pages
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.deployment import Deployment
@@ -191,7 +191,7 @@ def make(
 ) -> Litestar:  # fmt: skip
     """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`."""
     app = Litestar(
-        route_handlers=[*pages.HANDLERS, _door()],
+        route_handlers=[*pages.HANDLERS, *delivery.HANDLERS, _door()],
         state=State({"controller": controller, "token": token, "shows": shows, "clock": clock}),
         response_headers=HEADERS,
         exception_handlers={

@@ -60,6 +60,7 @@ from kept.records.case import Case, Cases
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
+from kept.records.delivery import Deliveries
 from kept.records.doubt import Doubts
 from kept.records.hold import Holds
 from kept.records.identity import Identities
@@ -100,9 +101,12 @@ class Controller:
         reach: Reach,
         documents: Sequence[Document] = (),
         site_url: str | None = None,
+        directory: Path,
     ) -> None:
-        """`without` names the systems that have no store, with the reason."""
-        self.bundle_directory = bundle_directory
+        """`without` names the systems that have no store, with the reason; `directory` is that of
+        the deployment.
+        """
+        self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
         self.vault, self.ledger, self.site_url = vault, ledger, site_url
         self.surfaces: tuple[Surface, ...] = ()
@@ -123,6 +127,7 @@ class Controller:
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
         self.recipients, self.reach = Recipients(database, vault), reach
+        self.deliveries = Deliveries(database, vault)
 
     @classmethod
     def open(cls, deployment: Deployment) -> Controller:
@@ -150,7 +155,7 @@ class Controller:
             bundle, datamap, stores, without, database, vault, ledger,
             bundle_directory=deployment.bundle, documents=deployment.documents,
             reach=Reach(deployment.directory, deployment.recipients),
-            site_url=deployment.site_url,
+            site_url=deployment.site_url, directory=deployment.directory,
         )  # fmt: skip
 
     def close(self) -> None:
