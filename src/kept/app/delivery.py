@@ -59,7 +59,12 @@ def waiting(token: FromPath[str], state: State) -> Response[str]:
     return _shown(state, token)
 
 
-@post("/privacy/delivery/{token:str}/code", media_type=MediaType.HTML, sync_to_thread=True)
+@post(
+    "/privacy/delivery/{token:str}/code",
+    media_type=MediaType.HTML,
+    sync_to_thread=True,
+    status_code=200,
+)
 def ask_code(token: FromPath[str], state: State) -> Response[str]:
     """Send a fresh code to the address that is known for the person of the case."""
     controller: Controller = state.controller
@@ -74,7 +79,7 @@ def ask_code(token: FromPath[str], state: State) -> Response[str]:
     return _shown(state, token, "A code is on its way. It is good for ten minutes.")
 
 
-@post("/privacy/delivery/{token:str}", sync_to_thread=True, status_code=200)
+@post("/privacy/delivery/{token:str}/package", sync_to_thread=True, status_code=200)
 def hand_out(
     token: FromPath[str],
     state: State,
@@ -82,6 +87,8 @@ def hand_out(
 ) -> Response[Any]:
     """The package, to whoever has the link and types the code that counts."""
     controller: Controller = state.controller
+    if delivery.found(controller, token, state.clock()) is None:
+        raise NotFoundException
     code = data.get("code")
     got = delivery.fetch(controller, token, code if isinstance(code, str) else "", state.clock())
     if got is None:

@@ -37,7 +37,7 @@ ROUTES: Final = (
     _http("/privacy/versions/{version:str}"),
     _http("/privacy/authorities"),
     _http("/privacy/delivery/{token:str}"),
-    _http("/privacy/delivery/{token:str}", "POST", _PERSON),
+    _http("/privacy/delivery/{token:str}/package", "POST", _PERSON),
     _http("/privacy/delivery/{token:str}/code", "POST", _PERSON),
     _http("/assets/{name:str}"),
     _http("/health"),
