@@ -6,7 +6,6 @@ one whose time is over, sees the same page as for any path that is not there.
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Any, Final
 
 from litestar import MediaType, Response, get, post
@@ -16,7 +15,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import Body, FromPath
 from litestar.response import Stream
 
-from kept.app.pages import respond
+from kept.app.pages import minute, respond
 from kept.controller import Controller
 from kept.duties.rights import delivery
 
@@ -36,7 +35,6 @@ def _shown(state: State, token: str, said: str = "", status: int = 200) -> Respo
     one = delivery.found(controller, token, state.clock())
     if one is None:
         raise NotFoundException
-    until = one.ends_at.astimezone(dt.UTC)
     left = one.allowed - one.fetched
     shown = respond(
         "delivery.html.j2",
@@ -44,7 +42,7 @@ def _shown(state: State, token: str, said: str = "", status: int = 200) -> Respo
         status,
         here="delivery",
         token=token,
-        until=f"{until:%Y-%m-%d, %H:%M} UTC",
+        until=minute(one.ends_at, controller),
         left="once" if left == 1 else f"{left} times",
         sends=_sender(state) is not None,
         said=said,

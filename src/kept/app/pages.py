@@ -96,6 +96,7 @@ def _page(name: str, controller: Controller, status: int = 200, **values: Any) -
 
 #: For pages that lie in modules of their own.
 respond: Final = _page
+minute: Final = _minute
 
 
 def _reports(state: State) -> dict[str, ClauseReport]:
