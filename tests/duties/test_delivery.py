@@ -18,6 +18,7 @@ from kept.duties.rights import Request, delivery
 from kept.errors import Denied, UsageError, VaultError
 from kept.records.case import Case
 from kept.records.delivery import CODES, TRIES
+from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import parse
 from tests.world import NOW, make
 
@@ -208,6 +209,24 @@ def test_the_code_is_sent_by_whatever_is_plugged_in(controller: Controller, tmp_
     assert delivery.fresh_code(controller, one, NOW, lambda *_: False) is None
     assert delivery.fresh_code(controller, one, NOW, send) == sent[1][1]
     assert _fetch(controller, made.token, sent[1][1], NOW) == packed
+
+
+def test_a_childs_case_that_forgets_her_ends_her_package(kept_url: str, tmp_path: Path) -> None:
+    directory = make(tmp_path / "child", kept_url)
+    with Controller.open(deployment.read(directory)) as opened:
+        made, _ = _made(opened, tmp_path)
+        file = _file(opened, made)
+        asked = Request(((parse("email=ben@example.org"),),), override="x", ground="child")
+        case = rights.erase(opened, asked, NOW).case
+        opened.deliver(NOW)
+        for task in opened.tasks():
+            answer = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+            rights.recipients.record(opened, task.id, answer, "operator")
+        assert rights.erase(opened, Request((), case=case), NOW).complete
+        assert not file.exists()
+        assert delivery.found(opened, made.token, NOW) is None
+        (ended,) = [e.body for _, e in opened.ledger.entries(kind="delivery.ended")]
+        assert ended["outcome"] == "withdrawn"
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 3 << 16])

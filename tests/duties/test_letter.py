@@ -64,6 +64,17 @@ def test_an_access_is_answered_system_by_system(controller: Controller, tmp_path
     assert made.found == sum(s.counts.found for s in given.steps)
 
 
+def test_of_a_case_without_steps_nothing_is_claimed(controller: Controller, tmp_path: Path) -> None:
+    """As an older Kept left them: what was read stands in the ledger alone."""
+    given = rights.access(controller, _asked("ben"), NOW, out=tmp_path / "old.zip")
+    number = controller.cases.get(given.case).number
+    with controller.database.connection() as connection:
+        connection.execute("DELETE FROM case_step WHERE number = %s", (number,))
+    text = _flat(letter(controller, given.case, NOW))
+    assert "We hold nothing" not in text
+    assert "It is done." in text
+
+
 def test_nothing_held_is_an_answer(controller: Controller, tmp_path: Path) -> None:
     given = rights.access(controller, _asked("nobody"), NOW, out=tmp_path / "nobody.zip")
     text = _flat(letter(controller, given.case, NOW))

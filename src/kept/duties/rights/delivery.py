@@ -204,7 +204,8 @@ def ended(
         )
         for one in gone
     ]  # fmt: skip
-    controller.ledger.append_in(connection, entries)
+    if entries:
+        controller.ledger.append_in(connection, entries)
 
 
 def sweep(controller: Controller, now: dt.datetime) -> int:

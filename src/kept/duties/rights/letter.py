@@ -263,9 +263,9 @@ def _whole(record: Receipts) -> str:
         return "The use of your data is restricted. You will be told before that ends."
     if not record.complete:
         return "This is not finished. What follows says how far we have come."
-    if record.case.right in ("access", "erasure") and not any(s.counts.found for s in record.steps):
+    if record.case.right in ("access", "erasure") and record.nothing_found:
         return "We hold nothing about you under what you gave us."
-    if record.case.right == "portability" and not any(s.counts.found for s in record.steps):
+    if record.case.right == "portability" and record.nothing_found:
         return "We hold nothing that you could take along under what you gave us."
     if any(s.counts.retained or s.counts.isolated for s in record.steps):
         return "What could be done is done. Not everything could: the parts that stay are named."

@@ -91,6 +91,14 @@ class Receipts:
         return closed[-1][1] if closed else {}
 
     @property
+    def nothing_found(self) -> bool:
+        """Whether neither the steps nor the ledger know of a record that was found. Of cases that
+        an older Kept answered by reading there are no steps.
+        """
+        said = [self.last.get("found", 0), *(b["rows"] for _, b in self.said["access.given"])]
+        return not any(said) and not any(s.counts.found for s in self.steps)
+
+    @property
     def handed_out(self) -> bool:
         """Whether a package was made and got its name."""
         for event, after in zip(self.events, (*self.events[1:], None), strict=True):
