@@ -381,8 +381,10 @@ def step_document(step: StepResult) -> dict[str, Any]:
 def verification(controller: Controller, case: Case) -> str:
     """How it was checked who asked, in words for the answer."""
     evidence = controller.cases.words(case).evidence
-    if evidence is not None:
+    if evidence:
         return f"Yes. How: {sentence(evidence)}"
+    if evidence is not None:  # struck out, with all that the case knew of her
+        return "Yes. How is not on record any more."
     return "No. Who asked was not checked; somebody of the organisation answered for it."
 
 
