@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tomllib
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from kept.datamap import load as datamap_load
 from kept.datamap.map import DataMap
-from kept.errors import BundleError, ConfigError, KeptError, MapError
+from kept.errors import BundleError, ConfigError, KeptError, MapError, UsageError
 from kept.model.plan import Mode
 from kept.model.safety import ASPECTS, Declared, aspect
 from kept.policy import bundle as policy_bundle
@@ -28,8 +29,11 @@ from kept.stores import open_store, settings
 from kept.stores.base import Store
 from kept.stores.letters import SETTINGS as LETTERS
 from kept.stores.own import NAME as OWN
+from kept.stores.post import SETTINGS as MAIL
+from kept.stores.post import Mail
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
+from kept.terms.workdays import Workdays
 
 FILE = "kept.toml"
 _TABLES: Mapping[str, frozenset[str]] = {
@@ -39,12 +43,18 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "recipients": frozenset(),  # names are the bundle's or the operator's; settings for all
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
-    "site": frozenset({"host", "port", "url", "shows"}),
-    "jobs": frozenset({"retain", "letters", "deliveries"}),
+    "mail": MAIL | {"url"},
+    "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie"}),
+    "jobs": frozenset({"retain", "letters", "clocks", "intake", "deliveries"}),
+    "desk": frozenset(
+        {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
+    ),
     "own": frozenset({"country", "owner", "declared"}),
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
+#: Addresses of this machine alone.
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 #: Seconds between two runs of a job, at most: a month of 31 days.
 _LONGEST_PACE = 31 * 24 * 3600
 #: Ports that a server can listen on; 0 takes a free one.
@@ -96,6 +106,26 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """`[desk]`: whether the staff's console is served, when it works, and what is unusual there.
+
+    `on` None: where it can be served safely. `country` (None: not said), `subdivision` and
+    `zone` say whose weekends, public holidays and midnight count. As many as `people` persons or
+    `records` records opened by one name within an hour raise an alert; a plan that destroys more
+    than `large` rows needs two people; roles are looked at again within `review_days`.
+    """
+
+    on: bool | None = None
+    country: str | None = None
+    subdivision: str | None = None
+    zone: dt.tzinfo = dt.UTC
+    people: int = 100
+    records: int = 10_000
+    large: int = 1_000
+    review_days: int = 180
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A paper of the organisation that makes a fact hold: an assessment, a cited law.
 
@@ -135,6 +165,26 @@ class Deployment:
     recipients: Mapping[str, Way]
     own: Own
     organisation: str | None = None  # for whom the policy speaks, by the operator's own word
+    mail: Mail | None = None  # how letters go to people; None: none do
+    proxy: bool = False  # who asks is told by a server before this one (X-Forwarded-For)
+    cookie: str | None = None  # the site's own cookie by which it knows a visitor
+    desk: Desk = Desk()
+
+    def serves_desk(self, address: str) -> bool:
+        """Whether a server on `address` serves the desk: on this machine, or by https, only.
+
+        ConfigError where kept.toml asks for it elsewhere: passwords would go in the clear.
+        """
+        safe = address in LOOPBACK or (self.url or "").startswith("https://")
+        if self.desk.on and not safe:
+            raise ConfigError(
+                "the desk is not served in the clear",
+                where=self._line("on"),
+                expected="an address of this machine, or `url` of [site] with https:// (a server"
+                " before this one that encrypts)",
+                fix="write that address, or on = false",
+            )
+        return safe if self.desk.on is None else self.desk.on
 
     @property
     def site_url(self) -> str:
@@ -320,7 +370,32 @@ def read(directory: Path) -> Deployment:
         recipients=_ways(path, raw.get("recipients", {})),
         own=_own(path, raw.get("own", {})),
         organisation=_perhaps(path, raw, "organisation"),
+        desk=_desk(path, raw.get("desk", {})),
+        mail=_mail(path, raw.get("mail", {})),
+        proxy=_flag(path, site, "proxy"),
+        cookie=_perhaps(path, site, "cookie"),
     )
+
+
+def _mail(path: Path, table: Mapping[str, Any]) -> Mail | None:
+    """`[mail]`: how letters go to people."""
+    if not table:
+        return None
+    url = _secret(path, table.get("url"), "url")
+    if not url:
+        raise ConfigError(
+            "it is not said how mail goes out",
+            where=_where(path, "[mail]"),
+            expected='url = "smtp://host:587", "smtps://host" or a folder',
+        )
+    return Mail(url, {k: _option(path, v, k) for k, v in table.items() if k != "url"})
+
+
+def _flag(path: Path, table: Mapping[str, Any], key: str) -> bool:
+    value = table.get(key, False)
+    if type(value) is not bool:
+        raise ConfigError(f"`{key}` is not true or false", where=_where(path, key))
+    return value
 
 
 def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
@@ -363,6 +438,46 @@ def _own(path: Path, table: Mapping[str, Any]) -> Own:
         _perhaps(path, table, "country"), _perhaps(path, table, "owner"),
         _declared(path, "own", table.get("declared", {})),
     )  # fmt: skip
+
+
+def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
+    country, part, zone = (_perhaps(path, table, k) for k in ("country", "subdivision", "zone"))
+    if part is not None and country is None:
+        raise ConfigError(
+            "`subdivision` of [desk] stands without its country",
+            where=_where(path, "subdivision"),
+            fix='write country = "…" beside it',
+        )
+    try:
+        Workdays.at(country, part)
+    except UsageError as problem:
+        raise ConfigError(
+            problem.what, where=_where(path, "[desk"), expected=problem.expected
+        ) from None
+    try:
+        place = dt.UTC if zone is None else zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise ConfigError(
+            "`zone` of [desk] is not a time zone that this machine knows",
+            where=_where(path, "zone"),
+            expected="a name as Europe/Nicosia or America/New_York",
+            fix="correct its spelling, or leave it out: then days end at midnight UTC",
+        ) from None
+    if type(table.get("on", True)) is not bool:
+        raise ConfigError(
+            "`on` of [desk] is neither yes nor no",
+            where=_where(path, "on"),
+            expected="true or false",
+        )
+    for key in ("people", "records", "large", "review_days"):
+        if type(table.get(key, 1)) is not int or not 1 <= table.get(key, 1) <= 1_000_000_000:
+            raise ConfigError(
+                f"`{key}` of [desk] is not a number",
+                where=_where(path, key),
+                expected="a whole number of 1 or more",
+            )
+    rest = {k: v for k, v in table.items() if k not in ("country", "subdivision", "zone")}
+    return Desk(country=country, subdivision=part, zone=place, **rest)
 
 
 def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:

@@ -33,7 +33,7 @@ __all__ = ["EPOCH_DAYS", "OWN_CLASSES", "PERSON", "Custodian", "FileCustodian", 
 #: bytes in a log or a backup can still be of use to anyone.
 EPOCH_DAYS: Final = 30
 #: Classes of Kept's own records; an erasure does not shred them.
-OWN_CLASSES: Final = frozenset(("case", "suppression", "locator", "hold"))
+OWN_CLASSES: Final = frozenset(("case", "suppression", "locator", "hold", "intake", "outbox"))
 #: The class under which identifiers are sealed.
 PERSON: Final = "person"
 
@@ -210,6 +210,16 @@ class Vault:
         assert row is not None
         planned: dt.date = row[0]
         return max(planned, now.astimezone(dt.UTC).date())
+
+    def drop(self, subject: int, cls: str, *, connection: Connection) -> None:
+        """Destroy the keys of a record of Kept's own whose number is never used again, and forget
+        that there were any. As with `shred`, copies of the wrapped bytes die with their epoch.
+        """
+        if subject >= 0 or cls not in OWN_CLASSES:
+            raise VaultError("only keys of Kept's own records are dropped", met=f"class `{cls}`")
+        connection.execute(
+            "DELETE FROM subject_key WHERE subject = %s AND class = %s", (subject, cls)
+        )
 
     def rotate(self, now: dt.datetime) -> int:
         """Begin a new epoch and wrap every living key under it; the new epoch's number.

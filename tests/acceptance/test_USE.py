@@ -24,9 +24,11 @@ def test_USE_6_every_term_that_the_policy_uses_has_a_meaning_and_a_source(world:
     assert all(row["means"].strip() and row["source"] in clauses for row in glossary.values())
     page = get(f"{world.url}/privacy").text
     for term in ("Device Information", "Site"):
-        title = re.search(rf'<abbr title="([^"]+)">{term}</abbr>', page)
-        assert title is not None
-        assert title[1].split()[:3] == glossary[term]["means"].split()[:3]
+        link = re.search(rf'<a class="term" href="#([^"]+)">{term}</a>', page)
+        assert link is not None
+        means = re.search(rf'<dt id="{link[1]}">{term}</dt><dd>([^<]+)', page)
+        assert means is not None
+        assert means[1].split()[:3] == glossary[term]["means"].split()[:3]
     assert "Personal Information" in Page(page).text
     # A word that nobody defines, or a definition that leaves: found, with its place and the fix.
     used = world.edition(("text.md", "[[Device Information]], above all", "[[Gadget Facts]], and"))

@@ -219,7 +219,7 @@ def test_RIGHT_3_a_key_that_names_several_rows_of_the_lake_is_refused(world: Pat
     where = world / "logs" / "visit" / "day=2026-01-01"
     shutil.copy(where / "part.parquet", where / "again.parquet")
     before = state(world)
-    with pytest.raises(Obstructed, match=r"`lake.visit` .* met key"):
+    with pytest.raises(Obstructed, match=r"`lake.visit` .* met rows that their key"):
         erase(world)
     assert state(world) == before
 

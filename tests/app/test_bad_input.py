@@ -103,6 +103,8 @@ def test_a_wrong_command_line(arguments: list[str], said: str, as_json: bool, ke
         (["hold", "add", "--clause", "RET-10", "--ground", "\udcff"], "argument 6 is not UTF-8"),
         (["policy", "check", "/nowhere"], "/nowhere"),
         (["policy", "check", "--source", "/nowhere"], "source cannot be read"),
+        (["policy", "check", "--source", "/nowhere"], "no such file"),
+        (["policy", "check", "--source", "/"], "is a directory"),
         (["ledger", "verify", "--since", "/nowhere"], "checkpoint cannot be read"),
     ],
 )  # fmt: skip

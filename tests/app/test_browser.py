@@ -25,6 +25,7 @@ from kept.controls.words import WORDS
 from kept.duties import rights
 from kept.duties.rights.letter import letter
 from kept.embedded import Server
+from kept.policy import render
 from kept.terms.identifiers import parse
 
 pytestmark = NEEDS_CHROMIUM
@@ -269,6 +270,47 @@ def test_marks_have_names_of_their_own_and_can_be_pressed(
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     page.wait_for_url("**/privacy#main")
+    context.close()
+
+
+def test_headings_are_called_what_they_say(browser: Browser, served: tuple[str, Path]) -> None:
+    """No mark is part of their name; it comes after, and lies beside the first line."""
+    context = opened(browser, viewport={"width": 1280, "height": 900}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(served[0] + "/privacy")
+    bundle = deployment.read(served[1]).read_bundle()
+    titles = [s.title for s in render.render(bundle) if s.title]
+    assert len(titles) > 10
+    for title in titles:
+        assert page.get_by_role("heading", name=title, exact=True).count() == 1, title
+    for level in ("h1", "h2"):
+        heading = page.locator(f".unit > {level}").first.bounding_box()
+        mark = page.locator(f".unit > {level} + .mark").first.bounding_box()
+        assert heading
+        assert mark
+        assert mark["x"] + mark["width"] <= heading["x"]
+        assert abs(mark["y"] - heading["y"]) < 20
+    context.close()
+
+
+def test_what_a_word_means_is_reached_without_a_mouse_or_a_script(
+    browser: Browser, served: tuple[str, Path]
+) -> None:
+    context = opened(browser, viewport={"width": 360, "height": 740}, java_script_enabled=False)
+    page = context.new_page()
+    for path in ("/privacy", "/privacy/sentences/5"):
+        page.goto(served[0] + path)
+        assert page.locator("abbr, main [title]:not(.mark)").count() == 0
+        for term in page.locator("a.term").all()[:3]:
+            page.goto(served[0] + path)
+            term.focus()
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/privacy#word-*")
+            named = page.locator(f"dt[id='{page.url.partition('#')[2]}']")
+            assert named.is_visible()
+            assert named.locator("+ dd").inner_text()
+    page.goto(served[0] + "/privacy")
+    assert page.locator("a.term").count() > 20
     context.close()
 
 

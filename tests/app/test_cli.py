@@ -44,7 +44,7 @@ def test_a_new_deployment_works_at_once(kept: Kept, place: Path) -> None:
     assert ran.status == 0, ran.said
     checks = {c["name"]: c["ok"] for c in ran.document["checks"]}
     names = ("python", "kept.toml", "bundle", "choices", "database", "keys",
-             "system example", "map", "ledger", "jobs")  # fmt: skip
+             "system example", "map", "ledger", "jobs", "answers")  # fmt: skip
     assert checks == {**dict.fromkeys(names, True), "organisation": None, "published": None}
     assert "still to do: organisation, published" in kept("doctor", "--dir", place).out
     assert kept("policy", "publish", "--dir", place).out.startswith("Published.")
@@ -129,6 +129,20 @@ def test_policy_check_of_the_reference_bundle(kept: Kept) -> None:
     assert (document["clauses"], document["problems"]) == (187, [])
     assert document["open"]
     assert document["choices_open"]
+
+
+def test_policy_check_says_how_many_anchors_were_compared(kept: Kept, tmp_path: Path) -> None:
+    """Of the second bundle, whose original is beside the tests."""
+    source = ROOT / "tests" / "policy" / "huettenbund.txt"
+    bundle = ROOT / "policies" / "huettenbund"
+    there = sum(len(c.sources) for c in load(bundle).clauses.values())
+    assert there > 20
+    ran = kept("policy", "check", bundle, "--source", source)
+    assert ran.status == 0, ran.said
+    assert f"{there} anchors of the clauses compared with huettenbund.txt: every one" in ran.out
+    told = kept("policy", "check", bundle, "--source", source, "--json").document
+    assert told["anchors"]["compared"] == there
+    assert told["anchors"]["sentences"] > 20
 
 
 def test_a_choice_made_in_the_deployment_is_not_open_there(kept: Kept, place: Path) -> None:
@@ -437,6 +451,54 @@ def test_prove_says_how_every_clause_stands(kept: Kept, place: Path) -> None:
     )
 
 
+def test_prove_says_where_to_write_what_is_missing(kept: Kept, place: Path) -> None:
+    """As often as it is done as it is told, there is less to do; at the end nothing."""
+    place.chmod(0o700)
+    file = place / "kept.toml"
+    met = []
+    while True:
+        ran = kept("prove", "--clause", "SEC-2", "--dir", place)
+        told = [line for line in ran.out.splitlines() if line.startswith("security.stores-are-cl")]
+        met.append(len(told))
+        if not told:
+            break
+        assert len(met) < 20, told
+        (way,) = re.findall(r"[Ww]rite (below|at the end) .*$", told[0])
+        (text,) = re.findall(r"a line: (.*)\.$", told[0])
+        text = text.replace("…", "as it should be")
+        lines = file.read_text("utf-8").splitlines()
+        if way == "below":
+            (at,) = re.findall(r"below line (\d+) of kept.toml", told[0])
+            lines.insert(int(at), text)
+        else:
+            lines += ["[own]", text]
+        file.write_text("\n".join(lines) + "\n", "utf-8")
+    assert met[0] > 4
+    assert met == sorted(met, reverse=True)
+    assert ran.status == 0
+    scope = kept("prove", "--clause", "SEC-2", "--json", "--dir", place).document["clauses"][0]
+    assert scope["scope"] == "1 of 1 known systems and Kept's own records"
+
+
+def test_like_findings_are_said_once_and_nothing_in_words(kept: Kept, place: Path) -> None:
+    """Whom an erasure could not tell is said with the answer, and of many cases in one line."""
+    for name in ("ana", "ben"):
+        who = ("--identity", f"email={name}@example.org", *OVERRIDE, "--yes", "--dir", place)
+        done = kept("rights", "erase", *who)
+        assert done.status == 0, done.said
+        assert "could NOT be told that it was erased" in done.out
+        assert "kept.toml has no [recipients." in done.out
+    ran = kept("prove", "--clause", "RIGHT-2", "--clause", "LEGAL-3", "--dir", place)
+    found = [line for line in ran.out.splitlines() if line.startswith("rights.recipients-are-told")]
+    assert found
+    assert len(set(found)) == len(found)
+    assert all("(2 times)" in line for line in found), found
+    assert "nothing to check yet means: the check ran, but there is nothing" in ran.out.lower()
+    assert ran.out.count("vacuous") == 1
+    told = kept("prove", "--clause", "LEGAL-3", "--json", "--dir", place).document
+    assert told["totals"] == {"vacuous": 1}
+
+
 def test_prove_of_an_open_clause_says_what_is_missing(kept: Kept, place: Path) -> None:
     ran = kept("prove", "--clause", "RET-1", "--dir", place)
     assert "RET-1 waits for the choice `retention.contact`: How long" in ran.out
@@ -545,15 +607,17 @@ def test_it_can_be_stopped_while_it_reads_its_own_code(tmp_path: Path) -> None:
     (tmp_path / "cyclopts.py").write_text("print('begun', flush=True)\ninput()\n", "utf-8")
     # What a shell put into the background ignores it, and so would what it starts.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen(
-        [sys.executable, "-m", "kept.app", "--version"], cwd=tmp_path, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        assert process.stdout
-        assert process.stdout.readline() == "begun\n"
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    signal.signal(signal.SIGINT, before)
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-m", "kept.app", "--version"], cwd=tmp_path, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            assert process.stdout
+            assert process.stdout.readline() == "begun\n"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (process.returncode, out, err) == (130, "", "")
 
 
@@ -568,7 +632,8 @@ def test_a_new_deployment_is_for_its_owner_alone(kept: Kept, tmp_path: Path, the
     if there:
         place.mkdir(mode=0o755)
     assert kept("new", place).status == 0
-    assert [f"{p.stat().st_mode & 0o777:o}" for p in (place, place / "kept.toml")] == ["700", "600"]
+    alone = (place, place / "kept.toml", place / "example.sqlite3")
+    assert [f"{p.stat().st_mode & 0o777:o}" for p in alone] == ["700", "600", "600"]
 
 
 def test_the_first_line_says_that_not_all_was_searched(kept: Kept, place: Path) -> None:

@@ -10,7 +10,7 @@ from tests.app.conftest import ROOT, Kept
 
 from kept.app import reference
 from kept.app.cli import make
-from kept.app.surface import COMMANDS, SURFACES, require
+from kept.app.surface import COMMANDS, GUEST, HALF, STAFF, SURFACES, require
 from kept.errors import Denied
 from kept.records.actor import ROLES
 
@@ -51,7 +51,7 @@ def test_the_documentation_is_what_the_program_says() -> None:
 
 
 def test_roles_of_the_table_exist() -> None:
-    programs = {"program"}
+    programs = {"program", GUEST, HALF, STAFF}
     assert all(s.roles <= set(ROLES) | programs for s in SURFACES)
 
 

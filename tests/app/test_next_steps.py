@@ -11,6 +11,7 @@ import pytest
 from tests.app.conftest import Kept, Ran, put
 
 from kept.app.commands.common import program
+from kept.model.plan import Obstacle
 
 OVERRIDE = ("--override", "a test")
 ANA = ("--identity", "email=ana@example.org")
@@ -101,6 +102,37 @@ def test_an_ended_case_is_named_with_its_day_and_outcome(
     assert "closed on 2026-12-02 as withdrawn" in again.err
 
 
+def test_what_stands_in_the_way_is_said_in_words_with_the_way_on(kept: Kept, place: Path) -> None:
+    file = place / "datamap" / "example.yml"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("    key: [message_id]\n", "    key: [customer_id]\n"), "utf-8")
+    refused = kept("rights", "erase", *ANA, *OVERRIDE, "--yes", "--dir", place)
+    assert refused.status == 1
+    assert "`example.message` stands in the way: nothing promises that" in refused.err
+    assert "; met rows that their key does not tell apart. Give the table" in refused.err
+    assert f"Case {case_of(refused)} waits: go on with it by" in refused.err
+    (again,) = commands(refused)
+    shown = kept("case", "show", case_of(refused), "--dir", place)
+    assert again in commands(shown)
+    file.write_text(text, "utf-8")
+    done = kept(*again)
+    assert done.status == 0, done.said
+    # What one command went through is one line.
+    went = [
+        line.split()[0]
+        for line in kept("case", "show", case_of(refused), "--dir", place).out.splitlines()
+        if re.match(r"20\d\d-", line)
+    ]
+    assert len(went) == 2, shown.out
+
+
+@pytest.mark.parametrize(("words", "met"), [("plain", None), ("unique", "met a value that may")])
+def test_an_obstacle_of_no_kind_says_all_in_its_own_words(words: str, met: str | None) -> None:
+    kind = "other" if met is None else words
+    problem = Obstacle("place", kind, words, "mend it")
+    assert problem.met == (None if met is None else "a value that may stand there only once")
+
+
 def test_a_plan_that_changes_nothing_says_so(kept: Kept, place: Path) -> None:
     plan = kept("rights", "erase", "--identity", "email=nobody@example.org", "--dir", place)
     assert "Nothing would change: nothing is held of her." in plan.out
@@ -184,7 +216,11 @@ def test_what_stops_is_ordered_by_what_is_shown(kept: Kept, place: Path) -> None
         assert shown == sorted(shown)
     assert len(told["stops"]) > 3
     again = ("--ground", "claims", "--case", told["case"], *OVERRIDE, "--yes", "--dir", place)
-    assert kept("rights", "restrict", *again).status == 0
+    done = kept("rights", "restrict", *again)
+    assert done.status == 0
+    # What was shown with the plan is only counted, in a case that goes on.
+    assert f"Stops: {len(told['stops'])} activities, as they were shown" in done.out
+    assert told["stops"][0]["title"] not in done.out
     assert "in force" in kept("case", "list", "--dir", place).out
 
 

@@ -259,6 +259,10 @@ FORM = [
     pytest.param("policy.yml", "value: null", "value: two years", 16,
                  "the choice retention.messages is no period", "P24M",
                  id="choice that is no period"),
+    pytest.param("activities.yml", "contexts: [site-form]", "contexts: site-form", 5,
+                 "answer.contexts has the wrong shape", "write a list", id="item with an id"),
+    pytest.param("retention.yml", "then: [erase, anonymise]", "then: [erase, burn]", 12,
+                 "invoices.then[2]: 'burn' is not known", "write one of", id="item without a name"),
     pytest.param("text.md", "# Privacy policy", "## Privacy policy", 1, "the text has no title",
                  "# Title {section=CODE}", id="no title"),
     pytest.param("text.md", "## What we use", "# What we use", 6, "a second title", "write ##",
@@ -306,6 +310,25 @@ def test_form(write: Write, file: str, old: str, new: str, line: int, what: str,
         reading.load(root)
     assert error.value.where == str(root / problems[0][0])
     assert error.value.fix
+
+
+@pytest.mark.parametrize("field", ["url", "words", "clause", "https://ann:hunter2@old.example"])
+def test_a_password_in_a_link_is_not_repeated(write: Write, field: str) -> None:
+    address = '"https://ann:hunter2@example.com/guide"'
+    if field == "url":
+        root = write(("links.yml", '"https://example.com/guide"', address))
+    elif field == "words":
+        root = write(("links.yml", "words: our guide", f"words: [{address}]"))
+    elif field == "clause":
+        root = write(("links.yml", "clause: USE-2", f"clause: {address}"))
+    else:
+        root = write(("links.yml", "words: our guide", f'words: our guide, "{field}": x'))
+    problems = found(root)
+    assert problems
+    assert "hunter2" not in str(problems)
+    if field == "url":
+        assert problems[0][1] == "guide.url: '…' is not well formed"
+        assert "without user:password@" in problems[0][2]
 
 
 def test_a_file_that_is_no_part_of_the_bundle(write: Write) -> None:

@@ -66,7 +66,9 @@ def test_segments(write: Write) -> None:
         "email", "privacy@example.com", "mailto:privacy@example.com"
     )
     assert found["reference"] == render.Segment("reference", "What we use", "#USE")
-    assert found["term"] == render.Segment("term", "details", None, "how to reach you")
+    assert found["term"] == render.Segment(
+        "term", "details", "#word-contact-data", "how to reach you"
+    )
     lost = render.Segment("link", "the old guide", None, "the original does not give it")
     assert found["link"] == lost
 
@@ -105,7 +107,9 @@ def test_what_dangles_cannot_be_shown(write: Write, old: str, new: str, line: in
 def test_a_term_by_its_alias(write: Write) -> None:
     bundle = reading.load(write(("text.md", "[[Contact Data]] to", "[[Contact Details]] to")))
     segments = render.render(bundle)[1].units[1].segments
-    assert segments[1] == render.Segment("term", "Contact Details", None, "how to reach you")
+    assert segments[1] == render.Segment(
+        "term", "Contact Details", "#word-contact-data", "how to reach you"
+    )
 
 
 def test_dates_by_language() -> None:

@@ -1,4 +1,4 @@
-"""Regions, clocks, calendar."""
+"""Regions and the calendar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from kept.terms.regimes import (
     is_eu,
     parse_period,
     region_of,
-    response_clock,
     rules_of,
     strictest,
 )
@@ -60,13 +59,6 @@ def test_where_a_region_finds_its_rule() -> None:
     assert rules_of("UK") == ("UK", "EEA", "default")
     assert rules_of("US-CA") == ("US-CA", "US", "default")
     assert rules_of("other") == ("default",)
-
-
-def test_response_clocks() -> None:
-    assert response_clock("EEA").answer == Period(1)
-    assert response_clock("US-CA").answer == Period(0, 45)
-    assert response_clock("unknown") == response_clock("other") == response_clock("EEA")
-    assert response_clock("US-VA").extension == Period(0, 45)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from cyclopts.exceptions import (
 
 from kept import __version__
 from kept.app.commands import (
+    account,
     answering,
     authorities,
     bench,
@@ -43,6 +44,7 @@ from kept.app.commands import (
     new,
     policy,
     prove,
+    request,
     retain,
     rights,
     serve,
@@ -54,9 +56,8 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, authorities, policy, mapping, rights, correcting, choices, case,
-    answering, task,
-    identity, hold, retain, prove, ledger, bench,
+    demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
+    case, answering, task, account, identity, hold, retain, prove, ledger, bench,
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import Body, FromPath
 from litestar.response import Stream
 
-from kept.app.pages import minute, respond
+from kept.app.pages import minute, rendered
 from kept.controller import Controller
 from kept.duties.rights import delivery
 
@@ -36,7 +36,7 @@ def _shown(state: State, token: str, said: str = "", status: int = 200) -> Respo
     if one is None:
         raise NotFoundException
     left = one.allowed - one.fetched
-    shown = respond(
+    shown = rendered(
         "delivery.html.j2",
         controller,
         status,

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from kept.app import mail
 from kept.controller import Controller
 from kept.database import Database
 from kept.deployment import Deployment
@@ -56,10 +57,24 @@ def _deliveries(controller: Controller, now: dt.datetime) -> bool:
     return True
 
 
+def _clocks(controller: Controller, now: dt.datetime) -> bool:
+    if rights.clock.keep_up(controller, now):
+        controller.ledger.checkpoint(now)
+    return True
+
+
+def _intake(controller: Controller, now: dt.datetime) -> bool:
+    left = rights.freeze_reported(controller, now) + rights.tend(controller, now)
+    return not mail.deliver(controller, lambda: now).failed + left
+
+
 #: kept.toml [jobs] may set another pace for each, by name.
 JOBS: Final = (
     Job("retain", dt.timedelta(days=1), "retain run", _retain),
     Job("letters", dt.timedelta(hours=1), "task send", _letters),
+    Job("clocks", dt.timedelta(hours=1), "case remind", _clocks),
+    # What the server does at once, every minute or as soon as it is asked (`app/promptly.py`).
+    Job("intake", dt.timedelta(hours=1), "request run", _intake),
     Job("deliveries", dt.timedelta(minutes=15), "case deliveries", _deliveries),
 )
 

@@ -18,7 +18,7 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from kept.controller import Controller
-from kept.controls.evidence import Evidence, Outcome
+from kept.controls.evidence import Evidence, Outcome, gathered
 from kept.controls.history import latest
 from kept.controls.runner import ClauseReport, report
 from kept.controls.words import WORDS
@@ -60,28 +60,31 @@ def _whole(text: str) -> Markup:
     return Markup("").join(whole.format(p) if n % 2 else Markup.escape(p) for n, p in parts)
 
 
-_templates = jinja2.Environment(
+templates = jinja2.Environment(
     loader=jinja2.PackageLoader("kept.app", "templates"),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-_templates.filters["whole"] = _whole
+templates.filters["whole"] = _whole
 
 
-def _day(moment: dt.date, controller: Controller) -> str:
+def day_words(moment: dt.date, controller: Controller) -> str:
+    """A day in words of the policy's language."""
     return render.day(moment, controller.bundle.languages[0])
 
 
-def _minute(moment: dt.datetime, controller: Controller) -> str:
+def minute(moment: dt.datetime, controller: Controller) -> str:
+    """A moment in words, in UTC."""
     moment = moment.astimezone(dt.UTC)
-    return f"{_day(moment.date(), controller)}, {moment:%H:%M} UTC"
+    return f"{day_words(moment.date(), controller)}, {moment:%H:%M} UTC"
 
 
-def _page(name: str, controller: Controller, status: int = 200, **values: Any) -> Response[str]:
+def rendered(name: str, controller: Controller, status: int = 200, **values: Any) -> Response[str]:
+    """A page of the site, from its template."""
     bundle = controller.bundle
-    body = _templates.get_template(name).render(
+    body = templates.get_template(name).render(
         title=bundle.title,
         language=bundle.languages[0],
         organisation=bundle.organisation.name,
@@ -92,11 +95,6 @@ def _page(name: str, controller: Controller, status: int = 200, **values: Any) -
         **values,
     )
     return Response(body, media_type=MediaType.HTML, status_code=status)
-
-
-#: For pages that lie in modules of their own.
-respond: Final = _page
-minute: Final = _minute
 
 
 def _reports(state: State) -> dict[str, ClauseReport]:
@@ -155,9 +153,8 @@ def _markup(shown: render.Shown, base: str) -> Markup:
     parts = []
     for piece in shown.segments:
         if piece.kind == "term":
-            parts.append(
-                Markup('<abbr title="{}">{}</abbr>').format(piece.note, _whole(piece.words))
-            )
+            link = Markup('<a class="term" href="{}{}">{}</a>')
+            parts.append(link.format(base, piece.target, _whole(piece.words)))
         elif piece.target and piece.kind in ("link", "reference", "email"):
             outside = Markup(' rel="external noreferrer"') if "://" in piece.target else ""
             target = f"{base}{piece.target}" if piece.kind == "reference" else piece.target
@@ -222,17 +219,21 @@ def policy_page(state: State) -> Response[str]:
     for section in sections:
         section["blocks"] = [b for b in section["blocks"] if b["units"][0]["kind"] != "title"]
     newest = max((e.at for e in latest(controller)), default=None)
-    at = _minute(newest, controller) if newest else ""
-    return _page(
+    at = minute(newest, controller) if newest else ""
+    return rendered(
         "policy.html.j2",
         controller,
         here="policy",
         opening=opening,
         sections=sections,
         version=controller.bundle.version.isoformat(),
-        version_words=_day(controller.bundle.version, controller),
+        version_words=day_words(controller.bundle.version, controller),
         draft=Versions(controller.database).newest(controller.bundle.id) is None,
         standing=_standing(units, at),
+        glossary=[
+            {"id": render.word_anchor(d.term), "term": d.term, "means": d.means}
+            for d in render.glossary(controller.bundle)
+        ],
     )
 
 
@@ -263,7 +264,7 @@ def sentence_page(number: FromPath[int], state: State) -> Response[str]:
                 "evidence": [_evidence(e, controller) for e in one.evidence],
             }
         )
-    return _page(
+    return rendered(
         "sentence.html.j2",
         controller,
         here="sentence",
@@ -276,6 +277,14 @@ def sentence_page(number: FromPath[int], state: State) -> Response[str]:
     )
 
 
+def _where(e: Evidence) -> str:
+    """Over which places a check went, in words for people who never heard of Kept."""
+    if not e.asked:
+        return "this site and its records"
+    beside = ", and this site’s own records" if e.own else ""
+    return f"{e.asked} of {e.known} known systems{beside}"
+
+
 def _evidence(e: Evidence, controller: Controller) -> dict[str, Any]:
     things = f"{e.looked_at:,} thing{'s' if e.looked_at != 1 else ''}"
     places = f"{e.places} place{'s' if e.places != 1 else ''}"
@@ -283,15 +292,15 @@ def _evidence(e: Evidence, controller: Controller) -> dict[str, Any]:
         "sentence": e.sentence,
         "outcome": e.outcome.value,
         "at": e.at.isoformat(),
-        "at_words": _minute(e.at, controller),
+        "at_words": minute(e.at, controller),
         "looked_words": f"{things} in {places}" if e.looked_at else "nothing",
         "text": e.text_digest,
         "rules": e.rules_digest,
-        "scope": e.scope if e.asked else "this site and its records",
+        "scope": _where(e),
         "control": e.control,
         "code": e.code,
         "entry": e.entry,
-        "findings": e.findings if e.outcome in (Outcome.FAIL, Outcome.ERROR) else (),
+        "findings": gathered(e.findings) if e.outcome in (Outcome.FAIL, Outcome.ERROR) else [],
     }
 
 
@@ -305,9 +314,11 @@ def versions_page(state: State) -> Response[str]:
         shown.append(
             {
                 "version": version.published.version,
-                "words": _day(dt.date.fromisoformat(str(version.published.version)), controller),
+                "words": day_words(
+                    dt.date.fromisoformat(str(version.published.version)), controller
+                ),
                 "published_at": version.at.isoformat(),
-                "published_words": _minute(version.at, controller),
+                "published_words": minute(version.at, controller),
                 "text_sha256": version.published.text_sha256,
                 "rules_sha256": version.published.rules_sha256,
                 "entry": version.entry,
@@ -315,7 +326,7 @@ def versions_page(state: State) -> Response[str]:
                 "changes": _changes(before, version) if before else [],
             }
         )
-    return _page("versions.html.j2", controller, here="versions", versions=shown[::-1])
+    return rendered("versions.html.j2", controller, here="versions", versions=shown[::-1])
 
 
 def _changes(before: Version, after: Version) -> list[dict[str, str]]:
@@ -340,11 +351,11 @@ def version_page(version: FromPath[str], state: State) -> Response[str]:
     if not found:
         raise NotFoundException
     last = found[-1]
-    return _page(
+    return rendered(
         "version.html.j2",
         controller,
         here="version",
-        words_date=_day(dt.date.fromisoformat(version), controller),
+        words_date=day_words(dt.date.fromisoformat(version), controller),
         units=[{"kind": k, "text": t} for k, t in zip(last.kinds, last.units, strict=True)],
     )
 
@@ -358,7 +369,7 @@ def authorities_page(state: State, country: FromQuery[str | None] = None) -> Res
     if country and chosen not in known:
         raise NotFoundException
     found = authorities.of_country(chosen)
-    return _page(
+    return rendered(
         "authorities.html.j2",
         controller,
         here="authorities",
@@ -375,7 +386,7 @@ def _authority(one: authorities.Authority, controller: Controller) -> dict[str, 
         "one": one,
         "part": one.place if one.part else None,
         "languages": ", ".join(map(authorities.language, one.languages)),
-        "checked": _day(one.checked_on, controller),
+        "checked": day_words(one.checked_on, controller),
         "how": authorities.BY[one.by],
     }
 
@@ -404,7 +415,7 @@ async def health() -> str:
 def error_page(request: Request[Any, Any, Any], status: int) -> Response[str]:
     """A page for people; it repeats nothing of what was sent."""
     words = {404: "This page does not exist.", 405: "This page only shows something."}
-    return _page(
+    return rendered(
         "error.html.j2",
         request.app.state.controller,
         status,

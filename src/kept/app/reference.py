@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from cyclopts import App, Argument
 
 from kept.app.cli import make
-from kept.app.surface import COMMANDS, ROUTES
+from kept.app.surface import COMMANDS, DESK, GUEST, HALF, ROUTES, STAFF
 from kept.model.surface import Surface
 
 _HEAD = """\
@@ -27,6 +27,12 @@ current directory). Commands that act for the organisation also take `--actor NA
 `--role ROLE` (recorded with what they did) and `--now MOMENT` (for tests). No output holds
 personal data unless `--show` asks for it.
 """
+_WHO = {
+    "program": "a program with the API token",
+    GUEST: "whoever logs in",
+    HALF: "whoever gave the password, for the next step",
+    STAFF: "whoever is logged in",
+}
 _SHARED = {"--dir", "--json", "--actor", "--role", "--now"}
 
 
@@ -45,7 +51,8 @@ def _command(app: App, surface: Surface) -> Iterator[str]:
     for word in surface.name.split():
         one = one[word]
     arguments = [a for a in one.assemble_argument_collection() if a.show]
-    own = [a for a in arguments if a.name not in _SHARED]
+    acts = any(a.name == "--actor" for a in arguments)
+    own = [a for a in arguments if a.name not in (_SHARED if acts else _SHARED - {"--role"})]
     usage = " ".join(("kept", surface.name, *map(_usage, own)))
     yield f"## kept {surface.name}\n"
     function = one.default_command
@@ -85,8 +92,8 @@ def _routes() -> Iterator[str]:
     yield "## Routes of `kept serve`\n"
     yield "| route | method | who |"
     yield "|---|---|---|"
-    for route in ROUTES:
-        who = "a program with the API token" if route.roles else "anyone"
+    for route in (*ROUTES, *DESK):
+        who = ", ".join(_WHO.get(role, role) for role in sorted(route.roles)) or "anyone"
         yield f"| `{route.name}` | {route.method} | {who} |"
     yield ""
     yield "The API in full, as OpenAPI 3.1: `/api/v1/schema/openapi.json`."

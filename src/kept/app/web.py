@@ -20,11 +20,11 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, delivery, pages
+from kept.app import api, delivery, desk, pages, requests
 from kept.app.surface import SURFACES
 from kept.controller import Controller
-from kept.deployment import Deployment
-from kept.duties import page
+from kept.deployment import LOOPBACK, Deployment
+from kept.duties import page, staff
 from kept.errors import KeptError, UsageError
 
 #: Sent with every answer.
@@ -36,7 +36,6 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _ELSEWHERE: Final = "This server does not answer under that name; kept.toml [site] url gives it.\n"
 #: Seconds within which a body has to arrive.
 BODY_SECONDS: Final = 15.0
@@ -151,7 +150,7 @@ def hosts(config: Deployment, address: str) -> frozenset[str] | None:
     if address in ("0.0.0.0", "::"):  # noqa: S104 — compared, not listened on
         return None
     public = urlsplit(config.url).hostname if config.url else None
-    return frozenset(n for n in (*_LOOPBACK, address.lower(), public) if n)
+    return frozenset(n for n in (*LOOPBACK, address.lower(), public) if n)
 
 
 def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
@@ -187,12 +186,32 @@ def _door() -> Router:
 
 def make(
     controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime],
-    names: frozenset[str] | None = None,
+    names: frozenset[str] | None = None, console: bool = True,
+    wake: Callable[[], None] = lambda: None, proxy: bool = False, cookie: str | None = None,
 ) -> Litestar:  # fmt: skip
-    """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`."""
+    """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`;
+    `console`: with the staff's desk; `wake` tells who sends mail that there is some; `proxy`: a
+    server before this one says who asks; `cookie` is that by which the site knows a visitor.
+    """
     app = Litestar(
-        route_handlers=[*pages.HANDLERS, *delivery.HANDLERS, _door()],
-        state=State({"controller": controller, "token": token, "shows": shows, "clock": clock}),
+        route_handlers=[
+            *pages.HANDLERS,
+            *requests.HANDLERS,
+            *delivery.HANDLERS,
+            _door(),
+            *([desk.router()] if console else []),
+        ],
+        state=State(
+            {
+                "controller": controller,
+                "token": token,
+                "shows": shows,
+                "clock": clock,
+                "wake": wake,
+                "proxy": proxy,
+                "cookie": cookie,
+            }
+        ),
         response_headers=HEADERS,
         exception_handlers={
             KeptError: _kept_error,
@@ -221,7 +240,9 @@ def create() -> Litestar:
     controller = Controller.open(config)
     app = make(
         controller, token=config.token, shows=config.shows, clock=_clock,
-        names=hosts(config, config.host),
+        names=hosts(config, config.host), console=config.serves_desk(config.host),
+        proxy=config.proxy, cookie=config.cookie,
     )  # fmt: skip
+    staff.first_officer(controller, config.directory, _clock())
     app.on_shutdown.append(controller.close)
     return app

@@ -8,6 +8,7 @@ values). Stores hand sessions to nobody else.
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -18,13 +19,14 @@ from types import TracebackType
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
-from kept.controller import naming, others, passage, reading
+from kept.controller import naming, others, passage, reading, staff
 from kept.controller import retained as retaining
 from kept.controller import serve as serving
 from kept.controller.alike import Alike
 from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
+from kept.controller.foresee import Foreseen
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
 from kept.controller.mentions import Texts
@@ -40,7 +42,7 @@ from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
-from kept.deployment import Deployment, Document
+from kept.deployment import Deployment, Desk, Document
 from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
@@ -54,9 +56,11 @@ from kept.model.select import Batch, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
 from kept.policy.bundle import Bundle
-from kept.records.actor import Actors
+from kept.records.account import Accounts
+from kept.records.actor import Actor, Actors
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
+from kept.records.clock import Clocks
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
@@ -64,19 +68,25 @@ from kept.records.delivery import Deliveries
 from kept.records.doubt import Doubts
 from kept.records.hold import Holds
 from kept.records.identity import Identities
+from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
+from kept.records.outbox import Outbox
 from kept.records.recipient import Recipients
+from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
+from kept.records.watch import Watch
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
+from kept.stores.post import Folder, Post
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
 from kept.terms.identifiers import Identifier
+from kept.terms.workdays import Workdays
 
-__all__ = ["Controller", "Located", "Place"]
+__all__ = ["Controller", "Located", "Place", "workdays"]
 
 #: The people whom Kept knows, as a place of the map.
 SUBJECT: Place = (SYSTEM.name, "subject")
@@ -102,6 +112,8 @@ class Controller:
         documents: Sequence[Document] = (),
         site_url: str | None = None,
         directory: Path,
+        desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
+        post: Post | Folder | None = None,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment.
@@ -110,6 +122,7 @@ class Controller:
         self.bundle, self.datamap, self.database = bundle, datamap, database
         self.vault, self.ledger, self.site_url = vault, ledger, site_url
         self.surfaces: tuple[Surface, ...] = ()
+        self.desk = desk
         self._stores, self._without = dict(stores), dict(without)
         self._documents = tuple(documents)
         self._realised, self._looked_into = datamap, set[str]()
@@ -126,8 +139,16 @@ class Controller:
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
         self.locator = Locator(database, vault)
+        self.clocks, self.desk = Clocks(database, vault), desk
+        self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
         self.deliveries = Deliveries(database, vault)
+        self.accounts = Accounts(database, vault)
+        self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
+        self.watch = Watch(database, vault)
+        self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        #: How letters go to people; None where no way is set up.
+        self.post = post
 
     @classmethod
     def open(cls, deployment: Deployment) -> Controller:
@@ -155,7 +176,8 @@ class Controller:
             bundle, datamap, stores, without, database, vault, ledger,
             bundle_directory=deployment.bundle, documents=deployment.documents,
             reach=Reach(deployment.directory, deployment.recipients),
-            site_url=deployment.site_url, directory=deployment.directory,
+            site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
+            post=deployment.mail.open(deployment.directory) if deployment.mail else None,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -174,6 +196,10 @@ class Controller:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def day(self, at: dt.datetime) -> dt.date:
+        """Which day a moment is at the place of the organisation."""
+        return at.astimezone(self.desk.zone).date()
 
     # — the door ——————————————————————————————————————————————————————————————————————————
 
@@ -267,6 +293,28 @@ class Controller:
         self.ledger.append(entry)
         return [int(row[0]) for row in rows]
 
+    def together(
+        self, people: Sequence[Sequence[Identifier]], *, whole: bool
+    ) -> tuple[Controller, Foreseen]:
+        """For requests of these people, one after the other: this Controller with a memory.
+
+        Their rows are asked for at once; each has her turn (`Foreseen.turn`), in which she is
+        answered as she would be alone. `whole`: rows are to be shown, not only counted.
+        """
+        asked = {
+            name: store
+            for name, store in self._stores.items()
+            # What Kept itself holds changes with every request.
+            if name != SYSTEM.name and not store.abilities.word
+        }
+        seen = Foreseen(
+            self.datamap, asked, self.locator.veil, self.bundle.vocabulary, people, whole=whole
+        )
+        view = copy.copy(self)
+        view._stores = {**self._stores, **seen.stores}
+        view._looked_into = set(self._looked_into)
+        return view, seen
+
     # — rights ————————————————————————————————————————————————————————————————————————————
 
     def locate(
@@ -293,11 +341,11 @@ class Controller:
     def retained(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Retained:
         """What is retained of the people of a case, by the locator; Denied for people of others."""
         held = self.locator.find(case, people)
-        return retaining.still(self.locator.veil(), self._stores, held) if held else Retained()
+        return self.still(held) if held else Retained()
 
     def still(self, held: Held) -> Retained:
         """What of the rows that the locator names is there as it was."""
-        return retaining.still(self.locator.veil(), self._stores, held)
+        return retaining.still(self.locator.veil(), self.datamap, self._stores, held)
 
     def isolate(self, case: Case | None, steps: Iterable[Step], now: dt.datetime) -> None:
         """Seal what the rows of isolating steps say, before they are written over."""
@@ -453,6 +501,19 @@ class Controller:
             plan, self.datamap, self._stores, mark=mark, done=done, record=record
         )
 
+    def noted(
+        self, actor: Actor, what: Iterable[str], records: int, now: dt.datetime, *,
+        connection: Connection,
+    ) -> list[Entry]:  # fmt: skip
+        """Note whom somebody of the staff opens; see `controller.staff`."""
+        return staff.noted(
+            self.watch, self.accounts, self.desk, actor, what, records, now, connection
+        )
+
+    def approving(self, case: Case, actor: Actor, rows: int, *, early: bool = False) -> None:
+        """Refuse an approval that takes another person; see `controller.staff`."""
+        staff.approving(self.cases, self.desk, case, actor, rows, early=early)
+
     def digest(self, data: bytes) -> str:
         """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:
         plans with their row keys, words of people. Comparable within this deployment only.
@@ -477,27 +538,43 @@ class Controller:
 
     def tasks(self) -> list[Task]:
         """What people were asked to do and have not been let off, oldest first."""
-        serving.write_down(self.recipients, self.reach)
+        self._catch_up()
         return serving.tasks(serving.served(self._stores, self.reach))
 
     def deliver(self, now: dt.datetime) -> Delivery:
         """Send the letters that wait, and reminders where an answer is late."""
-        serving.write_down(self.recipients, self.reach)
+        self._catch_up()
         return serving.deliver(serving.served(self._stores, self.reach), now)
 
     def answer_task(self, id_: str, answer: Answered, role: str) -> Task:
         """Record what a person says became of a task; its entry holds no words of hers."""
-        task = serving.answer(serving.served(self._stores, self.reach), id_, answer)
+        self.enter_answers()
+        return serving.answer(
+            serving.served(self._stores, self.reach), id_, answer, role,
+            lambda task: self._entered(task, answer, role),
+        )  # fmt: skip
+
+    def enter_answers(self) -> None:
+        """Enter what people said where whoever recorded it was stopped before that."""
+        all_ = serving.served(self._stores, self.reach)
+        serving.enter_left(all_, self.ledger, self._entered)
+
+    def _entered(self, task: Task, answer: Answered, role: str) -> None:
         with self.database.connection() as connection:
-            self.ledger.append_in(connection, [serving.entry(task, answer, role)])
             if isinstance(task.action, Notice):
                 self.recipients.answered(
                     task.case, task.dataset, answer.outcome.value, answer.at, connection=connection
                 )
-        return task
+            self.ledger.append_in(connection, [serving.entry(task, answer, role)])
+
+    def _catch_up(self) -> None:
+        """Do what a machine that stopped left undone between a record and its file."""
+        serving.write_down(self.recipients, self.reach)
+        self.enter_answers()
 
     def forget_tasks(self, mark: str) -> None:
         """Give up everything that people were asked and answered for a case."""
+        self.enter_answers()
         for one in serving.served(self._stores, self.reach):
             one.forget(mark)
 
@@ -575,3 +652,13 @@ def _own(bundle: Bundle) -> System:
 
 def _grounds(facts: Facts) -> frozenset[str]:
     return frozenset(f for f in facts.held if f.partition(":")[0] in GROUNDS)
+
+
+def workdays(desk: Desk, bundle: Bundle) -> Workdays:
+    """Those of the place that kept.toml names, else of the country that the policy names."""
+    if desk.country is not None:
+        return Workdays.at(desk.country, desk.subdivision)
+    try:
+        return Workdays.at(bundle.organisation.country)
+    except UsageError:
+        return Workdays()

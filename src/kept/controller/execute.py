@@ -209,7 +209,7 @@ def _explain(store: Store, todo: Sequence[Change], problem: StoreError) -> None:
                 f"`{where}` refuses the plan: {first.words}{more};"
                 " nothing was written in any system",
                 expected="a plan that every store takes",
-                met=first.kind,
+                met=first.met,
                 fix=first.fix,
             ) from None
     raise problem

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,9 +29,10 @@ _WORST = (Outcome.FAIL, Outcome.ERROR, Outcome.EXPIRED, Outcome.VACUOUS, Outcome
 class Evidence:
     """One run of one control.
 
-    `looked_at` counts things examined, `places` where; `asked` of `known` systems of the map
-    were looked into (both 0 where the control is not about systems). `entry` is its index in
-    the ledger once it is written.
+    `looked_at` counts things examined, `places` where; `asked` of `known` systems of the
+    organisation were looked into (both 0 where the control is not about them); `own`: so were
+    Kept's own records. `full`: its pass ran every control that the policy names. `entry` is its
+    index in the ledger once it is written.
     """
 
     control: str
@@ -46,6 +48,8 @@ class Evidence:
     places: int
     asked: int
     known: int
+    own: bool = False
+    full: bool = False
     findings: tuple[Finding, ...] = ()
     entry: int | None = None
 
@@ -53,8 +57,14 @@ class Evidence:
     def scope(self) -> str:
         """The scope in words, said wherever the outcome is shown."""
         if not self.asked:
-            return "not about systems"
-        return f"{self.asked} of {self.known} known systems"
+            return "Kept's own records" if self.own else "not about systems"
+        beside = " and Kept's own records" if self.own else ""
+        return f"{self.asked} of {self.known} known systems{beside}"
+
+
+def gathered(findings: Iterable[Finding]) -> list[tuple[Finding, int]]:
+    """Findings that say the same as one, with how often it was found; in the order of the first."""
+    return list(Counter(findings).items())
 
 
 def worst(outcomes: Sequence[Outcome]) -> Outcome:

@@ -28,6 +28,9 @@ def document(e: Evidence) -> dict[str, Any]:
         "places": e.places,
         "asked": e.asked,
         "known": e.known,
+        # Said where it is so, as of findings: older documents say neither.
+        **({"own": True} if e.own else {}),
+        **({"full": True} if e.full else {}),
         "findings": [
             {"where": f.where, "words": f.words, "fix": f.fix}
             | ({"unasked": True} if f.unasked else {})
@@ -52,6 +55,8 @@ def evidence(entry: int, doc: dict[str, Any]) -> Evidence:
         places=doc["places"],
         asked=doc["asked"],
         known=doc["known"],
+        own=doc.get("own", False),
+        full=doc.get("full", False),
         findings=tuple(
             Finding(f["where"], f["words"], f["fix"], f.get("unasked", False))
             for f in doc["findings"]

@@ -18,8 +18,9 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from kept import __version__
 from kept.controller import Controller
@@ -56,6 +57,9 @@ def unasked(where: str, problem: StoreError) -> Finding:
     words = f"it could not be asked: {problem.what}"
     return Finding(where, words, problem.fix or "run it again once this is mended", unasked=True)
 
+
+#: The controls of the pass that is under way, by name: what they come to is recorded at its end.
+UNDER_WAY: Final[ContextVar[frozenset[str]]] = ContextVar("under_way", default=frozenset())
 
 Check: TypeAlias = Callable[[Controller, dt.datetime], Iterator[Looked | Finding]]
 

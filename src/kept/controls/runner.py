@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome, worst
 from kept.controls.history import document
-from kept.controls.registry import Control, Finding, Looked, unasked
+from kept.controls.registry import UNDER_WAY, Control, Finding, Looked, unasked
 from kept.errors import KeptError, StoreError, Tampered, UsageError
 from kept.ledger.entry import Entry, name
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Clause
 from kept.records import wholeness
+from kept.records.declared import SYSTEM
 from kept.records.run import Runs, digest
 
 #: Findings kept of one run; the rest are counted in the last one.
@@ -52,7 +53,7 @@ class ClauseReport:
     @property
     def scope(self) -> str:
         """The narrowest scope among its controls, in words."""
-        about = [e for e in self.evidence if e.asked]
+        about = [e for e in self.evidence if e.asked] or [e for e in self.evidence if e.own]
         return min(about, key=lambda e: e.asked).scope if about else "not about systems"
 
 
@@ -68,7 +69,8 @@ def run(
 
     Evidence whose `entry` is None could not be recorded, because the ledger was altered.
     """
-    wanted = sorted(set(names if names is not None else _named(controller)))
+    named = _named(controller)
+    wanted = sorted(set(names if names is not None else named))
     missing = [one for one in wanted if one not in controls]
     if missing:
         raise UsageError(
@@ -77,9 +79,14 @@ def run(
             fix="correct the name in clauses.yml; `kept policy check` lists every wrong one",
         )
     done: list[Evidence] = []
-    for one in wanted:
-        progress(one)
-        done.append(_run_one(controller, controls[one], now))
+    full = named <= set(wanted)
+    before = UNDER_WAY.set(frozenset(wanted))
+    try:
+        for one in wanted:
+            progress(one)
+            done.append(replace(_run_one(controller, controls[one], now), full=full))
+    finally:
+        UNDER_WAY.reset(before)
     if not done:
         return []
     documents = [document(e) for e in done]
@@ -169,6 +176,8 @@ def _run_one(controller: Controller, one: Control, now: dt.datetime) -> Evidence
     else:
         outcome = Outcome.PASS if looked else Outcome.VACUOUS
     bundle = controller.bundle
+    own = {SYSTEM.name}
+    others = systems - own
     return Evidence(
         control=one.name,
         sentence=one.sentence,
@@ -181,8 +190,9 @@ def _run_one(controller: Controller, one: Control, now: dt.datetime) -> Evidence
         outcome=outcome,
         looked_at=looked,
         places=len(places),
-        asked=len(systems),
-        known=len(controller.datamap.systems) if systems else 0,
+        asked=len(others),
+        known=len(controller.datamap.systems.keys() - own) if others else 0,
+        own=bool(systems & own),
         findings=tuple(findings),
     )
 

@@ -12,6 +12,7 @@ from kept.duties import (
     rights,
     security,
     sharing,
+    staff,
     verification,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "rights",
     "security",
     "sharing",
+    "staff",
     "verification",
 ]

@@ -48,7 +48,8 @@ _OUTCOMES: Final = "|".join(WORDS)
 #: Tag → attribute → what it may say. What stands neither here nor in `_ours` is a finding.
 _TAGS: Final[Mapping[str, Mapping[str, str]]] = {
     "html": {}, "head": {}, "title": {}, "body": {}, "b": {}, "summary": {}, "defs": {},
-    "footer": {}, "abbr": {}, "section": {"class": "standing", "aria-labelledby": "standing"},
+    "footer": {}, "dl": {}, "dt": {}, "dd": {},
+    "section": {"class": "standing", "aria-labelledby": "standing|words-explained"},
     "meta": {}, "link": {},
     "svg": {
         "width": "0", "height": "0", "viewbox": "0 0 100 1", "preserveaspectratio": "none",
@@ -63,20 +64,20 @@ _TAGS: Final[Mapping[str, Mapping[str, str]]] = {
     ),
     "rect": {"class": "all", "width": r"[\d.]+", "height": "1"},
     "use": {"href": f"#m-(?:{_OUTCOMES})"},
-    "div": {"class": "with-side"},
+    "div": {"class": "with-side|unit", "id": r"s\d+"},
     "nav": {"class": "side", "aria-label": "Parts of this policy|Privacy"},
     "header": {"class": "top"},
     "main": {"id": "main"},
     "span": {"class": "who|whole|missing|sr|unit", "id": r"s\d+"},
     "p": {"class": "lede|paragraph"},
-    **{f"h{n}": {"class": "unit|sr", "id": r"s\d+|standing"} for n in range(1, 7)},
+    **{f"h{n}": {"class": "sr", "id": "standing|words-explained"} for n in range(1, 7)},
     "time": {"datetime": r"\d{4}-\d\d-\d\d"},
     "ul": {"class": "key|paragraph"},
     "ol": {"class": "contents"},
     "li": {"class": f"unit|{_OUTCOMES}", "id": r"s\d+"},
     "details": {"class": "contents-box"},
     "a": {
-        "class": f"skip|mark (?:{_OUTCOMES})", "aria-current": "page",
+        "class": f"skip|term|mark (?:{_OUTCOMES})", "aria-current": "page",
         "rel": "external noreferrer",
     },
 }  # fmt: skip
@@ -182,7 +183,9 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
         "/privacy",
         "/privacy/versions",
         "/privacy/authorities",
+        "/privacy/requests",
         "#main",
+        "#words-explained",
         mail,
         *(f"#{s.anchor}" for s in sections),
     }
@@ -191,7 +194,7 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
         ("html", "lang"): frozenset((bundle.languages[0],)),
         ("section", "id"): frozenset(s.anchor for s in sections),
         ("section", "aria-label"): frozenset(s.title for s in sections),
-        ("abbr", "title"): frozenset(g.note for g in segments if g.kind == "term"),
+        ("dt", "id"): frozenset(render.word_anchor(d.term) for d in render.glossary(bundle)),
         ("a", "title"): frozenset(w["one"] for w in WORDS.values()),
         ("a", "href"): frozenset(to | {g.target for g in segments if g.target}),
     }
@@ -205,7 +208,9 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
 
     organisation, sections = bundle.organisation, render.render(bundle)
     by = {k: "|".join(sorted({_bare(w[k]) for w in WORDS.values()})) for k in ("one", "many")}
-    titles = "".join(_bare(s.title) for s in sections if s.title)
+    words_head = _bare("What some words mean here") if bundle.glossary else ""
+    titles = "".join(_bare(s.title) for s in sections if s.title) + words_head
+    meanings = "".join(_bare(d.term) + _bare(d.means) for d in render.glossary(bundle))
     icon = hidden()
     number = 0
     first: list[str] = []
@@ -220,7 +225,7 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
                 for g in unit.segments
             )
             title = unit.kind == "title"
-            (first if title else rest).append(f"(?:{icon}{hidden(said)})?{words}")
+            (first if title else rest).append(f"{words}(?:{icon}{hidden(said)})?")
     day = r"(?:\d{1,2}[A-Z][a-z]+\d{4}|\d{4}-\d\d-\d\d)"
     told = (
         r"\d+sentences,eachwithamark\.Openamarktoseewhatwaschecked,whereandwhen\."
@@ -240,13 +245,15 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
                 icon,
                 hidden("Inthispolicy", titles),
                 _bare(name),
-                hidden("PolicyVersions"),
+                hidden("PolicyVersionsYourrequests"),
                 *first,
                 f"Inforcesince{_bare(render.day(bundle.version, bundle.languages[0]))}",
                 r"(?:·adraft:thisversionhasnotbeenpublished)?",
                 standing,
                 hidden("Whatisinhere", titles),
                 *rest,
+                words_head,
+                meanings,
                 foot,
                 _bare("Where you can complain"),
                 _bare(

@@ -7,6 +7,7 @@ person vouches for it. What was measured to be unsafe nobody can vouch for.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,14 +15,14 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import System
+from kept.deployment import FILE
 from kept.errors import StoreError
 from kept.model.safety import ASPECTS, Aspect, Declared, Measured, Safety
 from kept.records.declared import SYSTEM
 
-_DECLARE: Final = (
-    "have somebody look, and write under [{}] in kept.toml:"
-    ' declared.{} = {{by = "NAME", date = 2026-01-31, how = "…"}}'
-)
+#: The head of a table in TOML.
+_HEAD: Final = re.compile(r"\s*\[\s*([\w.\"-]+)\s*\]")
+_DECLARE: Final = 'declared.{} = {{by = "NAME", date = 2026-01-31, how = "…"}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,10 @@ class Registered:
         }
 
 
-def register(
-    systems: Mapping[str, System], safety: Mapping[str, Safety | StoreError], now: dt.datetime
-) -> list[Registered]:
+def register(controller: Controller, now: dt.datetime) -> list[Registered]:
     """The register of all places of data: of the map, of kept.toml, and as measured."""
+    systems, safety = controller.datamap.systems, controller.safety()
+    lines = _lines(controller)
     found = []
     for name, system in systems.items():
         met = safety.get(name, Safety())
@@ -84,7 +85,7 @@ def register(
                 system.title,
                 system.country,
                 system.owner,
-                tuple(_standing(system, one, known.measured, why, now) for one in ASPECTS),
+                tuple(_standing(system, one, known.measured, why, now, lines) for one in ASPECTS),
                 known,
                 problem,
             )
@@ -93,8 +94,9 @@ def register(
 
 
 def _standing(
-    system: System, aspect: Aspect, measured: tuple[Measured, ...], why: str, now: dt.datetime
-) -> Standing:
+    system: System, aspect: Aspect, measured: tuple[Measured, ...], why: str, now: dt.datetime,
+    lines: Mapping[str, int],
+) -> Standing:  # fmt: skip
     met = [m for m in measured if m.aspect == aspect]
     bad = next((m for m in met if m.holds is False), None)
     if bad is not None:
@@ -109,12 +111,26 @@ def _standing(
     unclear = [m.words for m in met if m.holds is None]
     words = "; ".join(unclear) or why or "nothing about it can be measured"
     words += ", and nobody vouches for it" + (" any more, or yet" if declared else "")
-    return Standing(aspect, None, words, _DECLARE.format(_table(system.name), aspect))
+    fix = f"have somebody look, then {_write(system.name, _DECLARE.format(aspect), lines)}"
+    return Standing(aspect, None, words, fix)
 
 
-def _table(system: str) -> str:
-    """Where kept.toml speaks of a place."""
-    return system if system == SYSTEM.name else f"systems.{system}"
+def _lines(controller: Controller) -> dict[str, int]:
+    """Table of kept.toml → the line in which it begins."""
+    try:
+        text = (controller.reach.directory / FILE).read_text("utf-8")
+    except OSError:  # gone since it was read
+        return {}
+    heads = ((n, _HEAD.match(line)) for n, line in enumerate(text.splitlines(), 1))
+    return {met[1].replace('"', ""): n for n, met in heads if met}
+
+
+def _write(system: str, text: str, lines: Mapping[str, int]) -> str:
+    """How somebody writes a line about a place: what, and where in kept.toml."""
+    table = system if system == SYSTEM.name else f"systems.{system}"
+    if table in lines:
+        return f"write below line {lines[table]} of {FILE}, `[{table}]`, a line: {text}"
+    return f"write at the end of {FILE} a line `[{table}]`, once, and below it a line: {text}"
 
 
 @control("security.stores-are-closed")
@@ -123,14 +139,14 @@ def stores_are_closed(controller: Controller, now: dt.datetime) -> Iterator[Look
 
     Data that can be seen beside a known place, and that no system of the map names, is a finding.
     """
-    rows = register(controller.datamap.systems, controller.safety(), now)
+    rows, lines = register(controller, now), _lines(controller)
     for row in rows:
         for what, key in ((row.country, "country"), (row.owner, "owner")):
             if not what:
                 yield Finding(
                     row.system,
                     f"nothing says its {key}",
-                    f'write `{key} = "…"` under [{_table(row.system)}] in kept.toml',
+                    _write(row.system, f'{key} = "…"', lines),
                 )
         # Kept's own place is there in any world: it alone is nothing to look at.
         looked = 0 if row.system == SYSTEM.name else len(row.standing)

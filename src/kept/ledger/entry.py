@@ -126,7 +126,7 @@ _TABLE: Final = (
     _kind(4, "attestation.given", "clause:clause document:sha256 signer?:name expires?:date"),
     _kind(10, "case.opened",
           "case:name right:name people?:count verified?:name override?:sha256 due?:date"
-          " ground?:name"),
+          " ground?:name arrived?:date rule?:name"),
     _kind(11, "case.moved", "case:name state:name reason?:sha256 code?:name"),
     _kind(12, "case.closed",
           "case:name right:name complete:flag receipt?:sha256 package?:sha256 steps?:count"
@@ -185,12 +185,28 @@ _TABLE: Final = (
     _kind(51, "store.scrubbed", "system:name full:flag done:flag"),
     _kind(52, "recipient.noted", "case:name right:name recipients:names"),
     _kind(53, "case.struck", "case:name cases?:count"),
-    _kind(60, "answer.given",
+    _kind(80, "answer.given",
           "case:name right:name text:sha256 complete:flag missing:names authorities:names"
           " found?:count changed?:count retained?:count"),
-    _kind(61, "delivery.made", "case:name file:sha256 ends:moment allowed:count size?:count"),
-    _kind(62, "delivery.fetched", "case:name file:sha256 fetched:count"),
-    _kind(63, "delivery.ended", "case:name file:sha256 outcome:name fetched:count"),
+    _kind(81, "delivery.made", "case:name file:sha256 ends:moment allowed:count size?:count"),
+    _kind(82, "delivery.fetched", "case:name file:sha256 fetched:count"),
+    _kind(83, "delivery.ended", "case:name file:sha256 outcome:name fetched:count"),
+    _kind(60, "clock.moved",
+          "case:name act:name before:date due:date rule:name dated?:date reason?:name"
+          " words?:sha256"),
+    _kind(61, "clock.reminded", "case:name level:name due:date role:name"),
+    _kind(64, "account.changed",
+          "account:pseudonym what:name by?:pseudonym role?:name until?:moment reason?:sha256"
+          " count?:count"),
+    _kind(65, "account.entered", "what:name account?:pseudonym"),
+    _kind(66, "access.reviewed", "by:pseudonym grants:count"),
+    _kind(67, "alert.raised", "what:name people:count records:count account?:pseudonym"),
+    _kind(70, "request.taken",
+          "request:name channel:name kinds:names arrived?:date verified?:name"),
+    _kind(71, "request.left", "count:count"),
+    _kind(72, "request.ended", "request:name outcome:name reason?:sha256"),
+    _kind(73, "use.frozen", "request:name kinds:names people:count whole:flag"),
+    _kind(74, "use.unfrozen", "request:name reason:sha256 left?:count"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

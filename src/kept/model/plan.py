@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from kept.model.abilities import Grain
 from kept.model.change import Assignment
@@ -105,6 +106,18 @@ class Counts:
     isolated: int = 0
 
 
+#: What was met, by the kind of an obstacle; one of no kind says it in its own words.
+_MET: Final[Mapping[str, str]] = {
+    "key": "rows that their key does not tell apart",
+    "not-null": "a field that must not be empty",
+    "foreign-key": "rows that other rows refer to",
+    "unique": "a value that may stand there only once",
+    "check": "a rule of the table",
+    "trigger": "a trigger or a rule of the database",
+    "privilege": "a role that may not do this",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Obstacle:
     """Why a change cannot be done, found before anything was written; holds no value."""
@@ -113,6 +126,11 @@ class Obstacle:
     kind: str  # key, not-null, foreign-key, unique, check, trigger, privilege, other
     words: str
     fix: str
+
+    @property
+    def met(self) -> str | None:
+        """The kind in words; None where `words` say all there is."""
+        return _MET.get(self.kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from kept.policy.shapes import (
     Status,
     Unit,
 )
+from kept.terms.regimes import rules_of
 from kept.terms.vocabulary import KINDS, SHIPPED, Kind, Vocabulary
 
 Json: TypeAlias = Any
@@ -56,6 +57,7 @@ _NOT_RULES: Final = {"line", "notes", "note"}
 class Bundle:
     """A published policy as data.
 
+    `answers` names, by region or as `default`, the choice within which a request is answered.
     `lines` gives the line of a key of policy.yml; `named_purposes` maps each purpose that
     vocabulary.yml lists to its line; `names` are proper names that need no definition.
     """
@@ -82,6 +84,7 @@ class Bundle:
     links: Mapping[str, Link]
     forms: Mapping[str, Form]
     lines: Mapping[str, int]
+    answers: Mapping[str, str]
 
     @functools.cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -110,10 +113,17 @@ class Bundle:
 
     @functools.cached_property
     def periods(self) -> frozenset[str]:
-        """Names of the choices whose value is a period: those that a retention class rests on."""
+        """Names of the choices whose value is a period: those that a retention class rests on,
+        and those within which requests are answered.
+        """
         laws = (row.law for row in self.retention.values() if row.law is not None)
         named = (*(r.keep_choice for r in self.retention.values()), *(x.keep_choice for x in laws))
-        return frozenset(name for name in named if name is not None)
+        return frozenset(name for name in named if name is not None) | set(self.answers.values())
+
+    def answer_within(self, region: str) -> str | None:
+        """The period within which the policy has a request from a region answered (P30D)."""
+        named = next((self.answers[r] for r in rules_of(region) if r in self.answers), None)
+        return None if named is None else _period(named, self.choices)
 
     def serving(self, purpose: str) -> tuple[Activity, ...]:
         """The activities for a purpose or one below it, in the order of the file."""
@@ -169,6 +179,7 @@ class Bundle:
             "recipients": _json(self.recipients),
             "links": _json(self.links),
             "forms": _json(self.forms),
+            **({"answers": dict(self.answers)} if self.answers else {}),
         }
 
     def with_choices(self, values: Mapping[str, Any]) -> Bundle:
@@ -193,6 +204,8 @@ class Bundle:
                     fix="change it there, with a new version, or leave it out of the deployment",
                 )
             choices[name] = dataclasses.replace(known, value=_frozen(value))
+        for name in self.answers.values():
+            _period(name, choices)
         return dataclasses.replace(
             self,
             choices=MappingProxyType(choices),
@@ -295,6 +308,7 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
         links=MappingProxyType(parts.links(files["links"])),
         forms=MappingProxyType(parts.forms(files["forms"])),
         lines=MappingProxyType({key: policy.line(key) for key in top}),
+        answers=MappingProxyType(dict(top.get("answers", {}))),
     )
     try:
         return bundle.with_choices({}), []

@@ -50,6 +50,7 @@ def check(
         *_choices(bundle),
         *_activities(bundle),
         *_retention(bundle),
+        *_answers(bundle),
         *_recipients(bundle),
         *_links(bundle),
         *_forms(bundle),
@@ -290,6 +291,15 @@ def _retention(bundle: Bundle) -> Iterator[Problem]:
                 what = f"{row.id} leaves its period to the choice {name}, which is not there"
                 fix = f"add it to `choices` of policy.yml, or {close(name, bundle.choices)}"
                 yield Problem(where, what, fix)
+
+
+def _answers(bundle: Bundle) -> Iterator[Problem]:
+    for region, name in bundle.answers.items():
+        if name not in bundle.choices:
+            where = f"policy.yml:{bundle.lines['answers']}"
+            what = f"`answers` names the choice {name} for {region}, which is not there"
+            fix = f"add it to `choices` of policy.yml, or {close(name, bundle.choices)}"
+            yield Problem(where, what, fix)
 
 
 def _recipients(bundle: Bundle) -> Iterator[Problem]:

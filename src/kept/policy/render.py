@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -33,7 +34,8 @@ _MONTHS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a unit. `target` is an address or `#anchor`; `note` explains it.
+    """A piece of a unit. `target` is an address or `#anchor`; `note` explains it: a term, say,
+    whose meaning stands at its anchor.
 
     A link without a target is one whose address the original does not give: show its words
     and say so, as `note` does.
@@ -116,7 +118,7 @@ def resolve(bundle: Bundle, mark: Mark) -> Segment:
                 f"the term {argument!r} is not defined",
                 fix=f"add it to `glossary` of vocabulary.yml, or {close(argument, _terms(bundle))}",
             )
-        return Segment("term", mark.words, None, definition.means)
+        return Segment("term", mark.words, f"#{word_anchor(definition.term)}", definition.means)
     if mark.kind == "link":
         link = bundle.links.get(argument)
         if link is None:
@@ -158,6 +160,16 @@ def define(bundle: Bundle, term: str) -> Definition | None:
     if found is not None:
         return found
     return next((d for d in bundle.glossary.values() if term in d.aliases), None)
+
+
+def glossary(bundle: Bundle) -> list[Definition]:
+    """The terms that have a meaning here, by the alphabet."""
+    return sorted(bundle.glossary.values(), key=lambda d: d.term.casefold())
+
+
+def word_anchor(term: str) -> str:
+    """Where on the page the meaning of a term stands."""
+    return "-".join(["word", *re.findall(r"\w+", term.casefold())])
 
 
 def day(date: dt.date, language: str) -> str:

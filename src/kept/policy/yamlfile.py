@@ -32,6 +32,9 @@ _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL: Final = {"", "~", "null"}
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?\Z")
+#: Under which key an item of a list says what it is called, and what is taken for a name.
+_TITLES: Final = ("id", "name", "ref")
+_PLAIN: Final = re.compile(r"[\w][\w .-]{0,59}\Z")
 _WORDS: Final = {
     "object": "a mapping", "array": "a list", "string": "text", "null": "null",
     "integer": "a whole number", "number": "a number", "boolean": "true or false",
@@ -115,6 +118,7 @@ class _Walk:
     def __init__(self, file: str, root: Schema, lines: dict[Path_, int]) -> None:
         self._file, self._root, self._lines = file, root, lines
         self._open: set[int] = set()  # nodes being walked, to find a node inside itself
+        self._titles: dict[Path_, str] = {}  # items of lists → what they are called
         self.problems: list[Problem] = []
 
     def _wrong(self, node: yaml.Node, what: str, fix: str) -> None:
@@ -126,7 +130,7 @@ class _Walk:
         self._lines.setdefault(path, node.start_mark.line + 1)
         wanted = rules.get("type", list(_WORDS))
         kinds = [wanted] if isinstance(wanted, str) else list(wanted)
-        name = _name(path)
+        name = self._name(path)
         if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
             self._wrong(node, f"{name} has the tag {node.tag}", "write plain text, without a tag")
             return None
@@ -158,6 +162,21 @@ class _Walk:
             rules = next((o for o in options if shape in _kinds(o)), options[-1])
         return rules
 
+    def _name(self, path: Path_) -> str:
+        """A value as people find it: an item of a list by what it is called, else by its number,
+        from one.
+        """
+        words: list[str] = []
+        for n, step in enumerate(path, 1):
+            if isinstance(step, int):
+                title = self._titles.get(path[:n])
+                if title is None:
+                    words.append(f"{words.pop()}[{step + 1}]" if words else f"item {step + 1}")
+                    continue
+                step = title
+            words.append(_safe(step))
+        return ".".join(words) or "the file"
+
     def _mapping(self, node: yaml.MappingNode, rules: Schema, path: Path_) -> dict[str, Any]:
         found: dict[str, Any] = {}
         properties: Schema = rules.get("properties", {})
@@ -169,8 +188,8 @@ class _Walk:
             key = key_node.value
             if key in found:
                 line = self._lines[(*path, key)]
-                self._wrong(key_node, f"{key} stands here a second time (first in line {line})",
-                            "keep one of them")  # fmt: skip
+                what = f"{_safe(key)} stands here a second time (first in line {line})"
+                self._wrong(key_node, what, "keep one of them")
                 continue
             self._lines[(*path, key)] = key_node.start_mark.line + 1
             inner = properties.get(key)
@@ -181,26 +200,34 @@ class _Walk:
                 names: Schema = rules.get("propertyNames", {})
                 if not re.search(names.get("pattern", ""), key):
                     form = names.get("description", f"of the form {names.get('pattern')}")
-                    self._wrong(key_node, f"{key!r} is no name for this", f"write a name {form}")
+                    self._wrong(
+                        key_node, f"{_safe(key)!r} is no name for this", f"write a name {form}"
+                    )
             if inner is None:
-                self._wrong(key_node, f"unknown key {key!r}", close(key, properties))
+                self._wrong(key_node, f"unknown key {_safe(key)!r}", close(key, properties))
                 found[key] = None
                 continue
             found[key] = self.value(value_node, inner, (*path, key))
         for key in rules.get("required", ()):
             if key not in found:
-                self._wrong(node, f"{_name(path)} lacks {key!r}", f"add `{key}:`")
+                self._wrong(node, f"{self._name(path)} lacks {key!r}", f"add `{key}:`")
         return found
 
     def _list(self, node: yaml.SequenceNode, rules: Schema, path: Path_) -> list[Any]:
         inner: Schema = rules.get("items", {})
+        for n, item in enumerate(node.value):
+            if title := _title(item):
+                self._titles[(*path, n)] = title
         found = [self.value(item, inner, (*path, n)) for n, item in enumerate(node.value)]
         if len(found) < rules.get("minItems", 0):
-            self._wrong(node, f"{_name(path)} is empty", "name at least one, or leave the key out")
+            self._wrong(
+                node, f"{self._name(path)} is empty", "name at least one, or leave the key out"
+            )
         if rules.get("uniqueItems"):
             for n, item in enumerate(found):
                 if item is not None and item in found[:n]:
-                    self._wrong(node.value[n], f"{_name(path)} names {item} twice", "remove one")
+                    what = f"{self._name(path)} names {_safe(str(item))} twice"
+                    self._wrong(node.value[n], what, "remove one")
         return found
 
     def _scalar(self, node: yaml.ScalarNode, rules: Schema, kinds: list[str], name: str) -> Any:
@@ -219,17 +246,17 @@ class _Walk:
             self._wrong(node, f"{name} has the wrong shape", f"write {_either(kinds)}")
             return None
         if "enum" in rules and text not in rules["enum"]:
-            self._wrong(node, f"{name}: {text!r} is not known", close(text, rules["enum"]))
+            self._wrong(node, f"{name}: {_safe(text)!r} is not known", close(text, rules["enum"]))
             return None
         if rules.get("format") == "date":
             try:
                 return dt.date.fromisoformat(text)
             except ValueError:
-                self._wrong(node, f"{name}: {text!r} is no date", "write YYYY-MM-DD")
+                self._wrong(node, f"{name}: {_safe(text)!r} is no date", "write YYYY-MM-DD")
                 return None
         if not re.search(rules.get("pattern", ""), text):
             form = rules.get("description", f"a text of the form {rules.get('pattern')}")
-            self._wrong(node, f"{name}: {text!r} is not well formed", f"write {form}")
+            self._wrong(node, f"{name}: {_safe(text)!r} is not well formed", f"write {form}")
             return None
         if len(text.strip()) < rules.get("minLength", 0):
             self._wrong(node, f"{name} is empty", "write it out")
@@ -246,5 +273,20 @@ def _either(kinds: list[str]) -> str:
     return " or ".join(_WORDS[kind] for kind in kinds)
 
 
-def _name(path: Path_) -> str:
-    return ".".join(str(step) for step in path) or "the file"
+def _title(item: yaml.Node) -> str | None:
+    """What an item of a list is called, where it says so itself."""
+    pairs = item.value if isinstance(item, yaml.MappingNode) else ()
+    said = {
+        key.value: value.value
+        for key, value in pairs
+        if isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)
+    }
+    title = next((said[key] for key in _TITLES if said.get(key)), None)
+    return title if title and _PLAIN.match(title) else None
+
+
+def _safe(text: str) -> str:
+    """Words of the file as a problem repeats them; none in which a password or an address of a
+    person can stand.
+    """
+    return "…" if "@" in text else text

@@ -45,5 +45,6 @@ def strike(
         of,
     )
     connection.execute("UPDATE case_event SET words = NULL WHERE number = ANY(%s)", of)
+    connection.execute("UPDATE case_clock_change SET words = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_recipient SET sealed = NULL WHERE number = ANY(%s)", of)
     return vault.shred([-number for number in numbers], {_CLASS}, now, connection=connection)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import smtplib
-import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from email.message import EmailMessage
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from kept.errors import ConfigError, StoreUnreachable
+from kept.errors import ConfigError
 from kept.model.plan import Action
+from kept.stores.post import Post, address
 from kept.stores.tasks import Answered, Notice, Served, Task, TaskFolder, refused, spoken
 
-_TIMEOUT: Final = 30.0
 _ASKS: Final[Mapping[Action | Notice, tuple[str, str]]] = {
     Action.READ: (
         "Access",
@@ -115,9 +110,15 @@ class Mailbox(Served):
         refused(task, answer)
         assert task is not None
         done = self.folder.settle(task, answer)
-        if answer.outcome.settles and self._laid is not None:
-            self._laid.remove(f"{id_}.txt")
+        self.tidy(done)
         return done
+
+    def tidy(self, task: Task) -> None:
+        """Take away the letters of a task where nothing is left to do."""
+        if not task.open:
+            for folder in (self.folder, self._laid):
+                if folder is not None:
+                    folder.remove(f"{task.id}.txt")
 
     def forget(self, case: str) -> None:
         """Give up all tasks of a case, with their letters and answers."""
@@ -154,35 +155,11 @@ def letter(task: Task, now: dt.datetime | None) -> list[str]:
 
 
 class _Post:
-    """The way out by SMTP: encrypted, or to this very machine."""
+    """Letters about tasks, by SMTP, to one address."""
 
     def __init__(self, table: str, url: str, given: Mapping[str, Any]) -> None:
-        parts = urlsplit(url)
         self._name = table.partition(".")[2]
-        try:
-            port: int | None = parts.port or 0
-        except ValueError:
-            port = None
-        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and not parts.password
-        if not usable or parts.hostname is None or port is None:
-            raise ConfigError(
-                f"the `url` of [{table}] is no mail server",
-                expected="smtp://host:587 (STARTTLS), smtps://host, or a folder for the letters",
-                fix='mend it in kept.toml; a password is written as `password = "env:NAME"`',
-            )
-        for name in ("to", "from"):
-            address = given.get(name)
-            if not isinstance(address, str) or "@" not in address or not address.isprintable():
-                raise ConfigError(
-                    f"[{table}] does not say whose address stands under `{name}`",
-                    expected=f'{name} = "name@example.org"',
-                )
-        self._secure = parts.scheme == "smtps"
-        self._host, self._port = parts.hostname, port or (465 if self._secure else 587)
-        self._to, self._from = str(given["to"]), str(given["from"])
-        self._user, self._password = given.get("user"), given.get("password")
-        ca = given.get("ca")
-        self._ca = str(Path(given["directory"]) / ca) if ca else None
+        self._to, self._post = address(table, given, "to"), Post(table, url, given)
 
     def send(self, task: Task, lines: Sequence[str]) -> None:
         """Hand one letter to the mail server. StoreUnreachable, without its words."""
@@ -190,42 +167,11 @@ class _Post:
         again = "Reminder: " if task.reminded else ""
         # No identifier in the subject: it travels and is shown in more places than the letter.
         message["Subject"] = f"{again}{_ASKS[task.action][0]} request {task.id}"
-        message["From"], message["To"] = self._from, self._to
+        message["From"], message["To"] = self._post.sender, self._to
         turn = len(task.reminded)
-        message["Message-ID"] = f"<{task.id}.{turn}@{self._from.rpartition('@')[2]}>"
+        message["Message-ID"] = f"<{task.id}.{turn}@{self._post.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
         if task.asked is not None:
             message["Date"] = task.reminded[-1] if task.reminded else task.asked
         message.set_content("\n".join(lines) + "\n", cte="base64")
-        try:
-            with self._open() as server:
-                if self._user:
-                    server.login(str(self._user), str(self._password or ""))
-                server.send_message(message)
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            raise StoreUnreachable(
-                f"the letters of `{self._name}` could not be sent",
-                met=type(error).__name__,
-                fix="see the mail server and its settings in kept.toml, then `kept task send`",
-            ) from None
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[smtplib.SMTP]:
-        context = ssl.create_default_context(cafile=self._ca)
-        if self._secure:
-            with smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT, context=context) as s:
-                yield s
-            return
-        with smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT) as s:
-            s.ehlo()
-            if s.has_extn("starttls") or not _here(self._host):
-                s.starttls(context=context)  # raises where the server cannot
-                s.ehlo()
-            yield s
-
-
-def _here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+        self._post.send(message, what=f"the letters of `{self._name}`", then="`kept task send`")

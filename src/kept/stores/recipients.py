@@ -32,7 +32,7 @@ class Reach:
 
     def __init__(self, directory: Path, ways: Mapping[str, Way]) -> None:
         self.ways = ways
-        self._directory = directory
+        self.directory = directory
         self._known = {name: self._open(name, way) for name, way in ways.items()}
 
     def mailbox(self, name: str) -> Mailbox:
@@ -41,14 +41,14 @@ class Reach:
 
     def all(self) -> list[Mailbox]:
         """Every mailbox that is set up or has tasks."""
-        there = self._directory / "state" / NAME
+        there = self.directory / "state" / NAME
         met = {path.name for path in there.iterdir()} if there.is_dir() else set()
         return [self.mailbox(name) for name in sorted(met | self._known.keys())]
 
     def _open(self, name: str, way: Way | None) -> Mailbox:
-        tasks = self._directory / "state" / NAME / name
+        tasks = self.directory / "state" / NAME / name
         url, given = (way.url, way.options) if way else ("", {})
         # A folder of letters is one for all; those of each lie in one of its own.
         url = url if not url or "://" in url else f"{url}/{name}"
-        options = {**given, "directory": self._directory}
+        options = {**given, "directory": self.directory}
         return Mailbox(NAME, f"recipients.{name}", url, options, tasks)

@@ -1,4 +1,4 @@
-"""Regions and what they ask for: who is where, response clocks, calendar arithmetic.
+"""Regions: who is where, whose rules hold there, calendar arithmetic.
 
 EEA is not EU: Iceland, Liechtenstein and Norway are in the one and not in the other. A
 region that is not known has the strictest rules. Months are calendar months.
@@ -99,38 +99,6 @@ class Period:
 
     months: int = 0
     days: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseClock:
-    """How long an answer to a request may take, from its receipt.
-
-    `extension` is added when notice of it is given within the first period; `confirm`
-    is how many business days the acknowledgement may take, where a law says so.
-    """
-
-    answer: Period
-    extension: Period
-    source: str
-    confirm: int | None = None
-
-
-_MONTH: Final = ResponseClock(Period(1), Period(2), "GDPR Art. 12(3)")
-_DAYS45: Final = Period(0, 45)
-
-#: Region → clock; `response_clock` gives the strictest where a region has none.
-RESPONSE: Final[dict[str, ResponseClock]] = {
-    "EEA": _MONTH,
-    "UK": ResponseClock(Period(1), Period(2), "UK GDPR Art. 12(3)"),
-    "CH": ResponseClock(Period(0, 30), Period(), "FADP Art. 25(7)"),
-    "US-CA": ResponseClock(_DAYS45, _DAYS45, "CCPA Regulations § 7021", confirm=10),
-    "US-VA": ResponseClock(_DAYS45, _DAYS45, "VCDPA § 59.1-577"),
-}
-
-
-def response_clock(region: str) -> ResponseClock:
-    """The clock for requests from a region; where no law is known, that of the strictest."""
-    return RESPONSE.get(region, RESPONSE[STRICTEST])
 
 
 def add_months(date: _D, months: int) -> _D:

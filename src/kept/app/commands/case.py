@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from kept.app.commands import clock
 from kept.app.commands.after import astray, ends
-from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
+from kept.app.commands.clock import Time
+from kept.app.commands.common import ACTING, COMMON, Acting, Common, moment, opened, said
 from kept.app.commands.people import shown
 from kept.app.commands.rights import NOT_DONE, recipients_told
 from kept.app.fit import Exact
@@ -22,7 +27,7 @@ from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import UsageError
 from kept.records.bulk import OVER
 from kept.records.case import Case, State
-from kept.records.case_state import ENDS, StepRecord, StepState
+from kept.records.case_state import ENDS, Event, StepRecord, StepState
 from kept.terms.refusals import REFUSALS, refusal
 
 Reason = Annotated[
@@ -30,6 +35,7 @@ Reason = Annotated[
 ]
 
 group = App(name="case", help="The requests of people and how far each has come.")
+clock.register(group)
 
 
 def register(app: App) -> None:
@@ -41,9 +47,17 @@ def register(app: App) -> None:
 def list_command(
     *,
     state: Annotated[str | None, Parameter(help="only cases in this state")] = None,
+    sort: Annotated[
+        Literal["opened", "due"],
+        Parameter(help="oldest first, or what is to be answered first"),
+    ] = "opened",
+    now: Annotated[
+        str | None, Parameter(help="the moment to look at it from, ISO 8601 (default: now)")
+    ] = None,
     common: Common = COMMON,
 ) -> int:
-    """All cases, oldest first."""
+    """All cases, each with the day until which it is to be answered and how near that is."""
+    at = moment(now)
     try:
         wanted = State(state) if state else None
     except ValueError:
@@ -55,13 +69,15 @@ def list_command(
         runs = [] if wanted else controller.bulks.all()
         through = {r.id: sum(n for one, n in controller.bulks.tally(r).items() if one in OVER)
                    for r in runs}  # fmt: skip
-    rows = [(c.id, c.right, _stands(c), c.people, _complete(c), f"{c.opened_at:%Y-%m-%d %H:%M}")
+        found = controller.clocks.many([c.number for c in cases])
+        times = {c.id: Time.of(controller, c, found.get(c.number), at) for c in cases}
+    if sort == "due":
+        cases.sort(key=lambda c: (times[c.id].over, times[c.id].due or dt.date.max, c.number))
+    rows = [(c.id, c.right, _stands(c), c.people, _complete(c), f"{c.opened_at:%Y-%m-%d %H:%M}",
+             times[c.id].due or "–", times[c.id].words)
             for c in cases]  # fmt: skip
-    words: list[str] = (
-        [table(("case", "right", "state", "#people", "complete", "opened"), rows)]
-        if rows
-        else ["No cases."]
-    )
+    head_ = ("case", "right", "state", "#people", "complete", "opened", "due", "light")
+    words: list[str] = [table(head_, rows)] if rows else ["No cases."]
     if runs:
         lists = [(r.id, r.right, r.state, through[r.id], r.people,
                   f"{r.opened_at:%Y-%m-%d %H:%M}") for r in runs]  # fmt: skip
@@ -72,7 +88,8 @@ def list_command(
          "done": through[r.id], "opened_at": r.opened_at.isoformat()}
         for r in runs
     ]  # fmt: skip
-    common.out.result({"cases": [_document(c) for c in cases], "runs": documents}, words)
+    listed = [{**_document(c), **times[c.id].document()} for c in cases]
+    common.out.result({"cases": listed, "runs": documents}, words)
     return 0
 
 
@@ -87,6 +104,9 @@ def show(
             help="also the identifiers that the case names; of a run all its lines", negative=""
         ),
     ] = False,
+    now: Annotated[
+        str | None, Parameter(help="the moment to look at it from, ISO 8601 (default: now)")
+    ] = None,
     common: Common = COMMON,
 ) -> int:
     """One case: who carried it out, what became of each step, what is left to do."""
@@ -101,8 +121,11 @@ def show(
         events = controller.cases.events(one)
         told = informed(controller, one)
         named = controller.cases.identifiers(one) if show else []
+        time = Time.of(controller, one, controller.clocks.of(one), moment(now))
+        changes = controller.clocks.changes(one)
     document: dict[str, Any] = {
         **_document(one),
+        **time.document(changes),
         "actor": {"name": one.actor.name, "role": one.actor.role},
         "verified": one.evidence,
         "override": one.override,
@@ -137,10 +160,9 @@ def show(
         + ("person" if one.people == 1 else "people"),
         "Who asks: "
         + ("checked" if one.evidence else "not checked" + (", overridden" if one.override else "")),
+        *time.lines(changes),
         "",
-        table(("when", "state", "who", "role"),
-              [(f"{e.at:%Y-%m-%d %H:%M:%S}", e.state, e.actor.name, e.actor.role)
-               for e in events]),
+        table(("when", "state", "who", "role"), _moments(events)),
     ]  # fmt: skip
     if steps:
         words += [
@@ -221,6 +243,14 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
         lines = [f"To go on: {again}"]
     lines += ends(controller, common, case)
     return ["", *lines]
+
+
+def _moments(events: Sequence[Event]) -> list[tuple[str, str, str, str]]:
+    """The events as rows: states that one command went through at one moment stand together."""
+    return [
+        (f"{at:%Y-%m-%d %H:%M:%S}", ", ".join(e.state for e in those), who.name, who.role)
+        for (at, who), those in itertools.groupby(events, lambda e: (e.at, e.actor))
+    ]
 
 
 def _state(step: StepRecord) -> str:

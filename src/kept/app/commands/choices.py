@@ -20,6 +20,7 @@ from kept.app.commands.common import (
 )
 from kept.app.commands.people import SIZE, People, Several, choosing
 from kept.app.commands.rights import (
+    Arrived,
     CaseId,
     Evidence,
     Override,
@@ -57,7 +58,7 @@ Purposes = Annotated[
     Parameter(name="--purpose", help="a purpose of the policy; may be given again", negative=""),
 ]
 Region = Annotated[
-    str, Parameter(help="the region whose legal bases apply to her (default: the strictest)")
+    str, Parameter(help="the region whose rules apply to her (default: the strictest)")
 ]
 Show = Annotated[
     bool,
@@ -80,8 +81,10 @@ def object_command(
     *,
     purpose: Purposes = None,
     region: Region = "unknown",
+    arrived: Arrived = None,
     identity: Identity = None,
     identity_file: IdentityFile = None,
+    people: People = None,
     yes: Yes = False,
     override: Override = None,
     evidence: Evidence = None,
@@ -91,9 +94,20 @@ def object_command(
     common: Common = COMMON,
 ) -> int:
     """A person objects to purposes: they stop at once; what is not marketing is then weighed."""
-    request = request_of(identity, identity_file, override, evidence, case, acting, same_person)
+    request = request_of(
+        identity, identity_file, override, evidence, case, acting, same_person, people,
+        region=region, arrived=arrived,
+    )  # fmt: skip
     say, act = common.out, object_to if yes else preview_objection
     with opened(common, "rights object", acting.role) as (controller, _):
+        several = Several.of(controller, common, acting, "objection", request, people, SIZE)
+        if several is not None:
+            carry = choosing(
+                lambda controller, one, now: object_to(
+                    controller, one, purpose or (), now, region=region
+                )
+            )
+            return several.carry(carry) if yes else several.only_opened()
         answer = act(controller, request, purpose or (), acting.moment, region=region)
         controller.ledger.checkpoint(acting.moment)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
@@ -155,6 +169,7 @@ def restrict_command(
         ),
     ] = None,
     region: Region = "unknown",
+    arrived: Arrived = None,
     identity: Identity = None,
     identity_file: IdentityFile = None,
     people: People = None,
@@ -168,14 +183,15 @@ def restrict_command(
 ) -> int:
     """A person has the use of her data restricted: it stays, and is not used until lifted."""
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people
-    )
+        identity, identity_file, override, evidence, case, acting, same_person, people,
+        region=region, arrived=arrived,
+    )  # fmt: skip
     say, act = common.out, restrict if yes else preview_restriction
     with opened(common, "rights restrict", acting.role) as (controller, _):
         several = Several.of(controller, common, acting, "restriction", request, people, SIZE)
         if several is not None:
             carry = choosing(
-                lambda one, now: restrict(
+                lambda controller, one, now: restrict(
                     controller, one, ground, now, but=but or (), region=region
                 )
             )
@@ -186,7 +202,8 @@ def restrict_command(
         given = ("--ground", ground, *asked("--but", but))
         to_do = _go_on(controller, answer, common, given)
         others = also_open(controller, answer.case)
-    words = _words(answer, "restriction", others, common)
+    # A case that goes on was shown before; all that a policy does is not listed a second time.
+    words = _words(answer, "restriction", others, common, brief=yes and case is not None)
     words += [
         "What is stored stays stored, also where a law asks for it; what stops is every other use"
         " of it (GDPR Art. 18(2)).",
@@ -251,6 +268,7 @@ def withdraw_command(
     *,
     purpose: Purposes = None,
     region: Region = "unknown",
+    arrived: Arrived = None,
     identity: Identity = None,
     identity_file: IdentityFile = None,
     people: People = None,
@@ -269,8 +287,9 @@ def withdraw_command(
 ) -> int:
     """A person takes consent back: what rests on it stops, all else goes on and is listed."""
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people
-    )
+        identity, identity_file, override, evidence, case, acting, same_person, people,
+        region=region, arrived=arrived,
+    )  # fmt: skip
     say, now = common.out, acting.moment
     if erase:
         # Erasing is for those who may erase, whatever it is for.
@@ -279,7 +298,7 @@ def withdraw_command(
         several = Several.of(controller, common, acting, "withdrawal", request, people, SIZE)
         if several is not None:
             carry = choosing(
-                lambda one, now: withdraw(
+                lambda controller, one, now: withdraw(
                     controller, one, purpose or (), now, region=region, erase=erase
                 )
             )
@@ -330,8 +349,10 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
     return words
 
 
-def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Common) -> list[str]:
-    """The answer for people, without what comes next."""
+def _words(
+    answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Common, *, brief: bool = False
+) -> list[str]:
+    """The answer for people, without what comes next; `brief`: activities are only counted."""
     title = f"Case {answer.case}: {what}"
     words = [title + ("" if answer.executed else " (nothing was recorded yet)")]
     words += [*others_open(common, answer.right, answer.case, others), ""]
@@ -340,7 +361,7 @@ def _words(answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Comm
         ("Stops while it is weighed", answer.weighed),
         ("Goes on", answer.goes_on),
     ):
-        words += _told(head, told)
+        words += _counted(head, told) if brief else _told(head, told)
     if answer.due:
         words += [
             "Nothing may be done any more with:",
@@ -361,6 +382,13 @@ def _told(head: str, told: Sequence[Told]) -> list[str]:
         return []
     rows = [(t.purpose, t.title, t.ground, ", ".join(t.clauses[:3])) for t in told]
     return [f"{head}:", table(("purpose", "what", "ground", "clauses"), rows), ""]
+
+
+def _counted(head: str, told: Sequence[Told]) -> list[str]:
+    if not told:
+        return []
+    things = "1 activity" if len(told) == 1 else f"{len(told)} activities"
+    return [f"{head}: {things}, as they were shown (--json lists them)."]
 
 
 def asked(option: str, values: Sequence[str] | None) -> tuple[str, ...]:

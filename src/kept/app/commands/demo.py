@@ -26,6 +26,7 @@ from cyclopts import App, Parameter
 
 from kept import deployment
 from kept.app.commands.common import COMMON, Common, clone, next_command
+from kept.app.commands.prove import counted, in_words
 from kept.app.commands.serve import free_port
 from kept.app.fit import width_of, wrapped
 from kept.app.output import table
@@ -169,7 +170,7 @@ class _Play:
         ledger = document["ledger"]
         holds = "holds" if ledger["ok"] else "does NOT hold"
         words = [
-            "Clauses by outcome: " + ", ".join(f"{n} {o}" for o, n in document["totals"].items()),
+            counted(document["totals"]),
             f"The ledger {holds}: {ledger['entries']:,} entries, root {ledger['root']}",
         ]
         if document["life"]["wrong"]:
@@ -207,9 +208,9 @@ class _Play:
         rows = [
             (
                 c["id"],
-                c["outcome"],
+                in_words(c["outcome"]),
                 c["looked_at"],
-                c["scope"] if "of" in c["scope"].split() else "–",
+                c["scope"] if c["scope"] != "not about systems" else "–",
                 ", ".join(c["controls"]),
             )
             for c in document["clauses"]

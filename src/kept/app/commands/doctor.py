@@ -19,6 +19,7 @@ from kept.app.commands.mapping import TO_CONNECT, Look, look
 from kept.app.commands.new import only_example
 from kept.app.fit import Exact
 from kept.app.output import many, table
+from kept.controller import workdays
 from kept.custodian import FileCustodian
 from kept.database import Database
 from kept.deployment import Deployment
@@ -30,14 +31,19 @@ from kept.policy import bundle as policy_bundle
 from kept.policy import clauses, versions
 from kept.policy.bundle import Bundle
 from kept.records import wholeness
+from kept.records.clock import Clocks
 from kept.records.job import Jobs
 from kept.records.version import Versions
+from kept.terms import clocks
+from kept.terms.clocks import Light
 
 #: Ledgers of more entries are looked at by their tree only: a glance takes no minutes.
 _DEEP: Final = 50_000
 _DASH: Final = (
     "A row with – is yours to do or to decide, or could not be looked at because of another row."
 )
+#: How many requests are named at most that are late.
+_NAMED: Final = 10
 _NO_BUNDLE: Final = "not looked at: the bundle cannot be read"
 _HOW: Final = "docs/how-to/connect-a-database.md"
 _RESTORE: Final = (
@@ -158,11 +164,13 @@ def _inside(config: Deployment, common: Common) -> Iterator[_Check]:
             yield _Check("keys", None, "not looked at: there is no database")
             yield _Check("ledger", None, "not looked at: there is no database")
             yield _Check("published", None, "not looked at: there is no database")
+            yield _Check("answers", None, "not looked at: there is no database")
         else:
             yield _try("keys", lambda: _keys(config, database))
             yield _ledger(config, database, made)
             yield from _published(config, database, filled or made)
             yield _jobs(config, database)
+            yield _answers(config, database, made)
     finally:
         if database is not None:
             database.close()
@@ -263,6 +271,35 @@ def _jobs(config: Deployment, database: Database) -> _Check:
     if not words:
         return _Check("jobs", True, "none ran yet: they run while `kept serve` does")
     return _Check("jobs", False if bad else None if late else True, "; ".join(words), fixes)
+
+
+def _answers(config: Deployment, database: Database, made: Bundle | None) -> _Check:
+    """Which requests wait past their last day, and which will soon."""
+    if made is None:
+        return _Check("answers", None, _NO_BUNDLE)
+    try:
+        vault = Vault(database, FileCustodian(config.directory / "keys", config.passphrase))
+        known = Clocks(database, vault)
+        waiting = known.unanswered()
+        found, days = known.many(waiting), workdays(config.desk, made)
+    except KeptError as problem:
+        return _failed("answers", problem)
+    today = moment(None).astimezone(config.desk.zone).date()
+    lights: dict[Light, list[str]] = {}
+    for number, one in found.items():
+        if one.paused_since is None:
+            light = clocks.light(today, one.due, days)
+            lights.setdefault(light, []).append(f"{waiting[number]}, by {one.due}")
+    late, soon = lights.get(Light.OVERDUE, []), lights.get(Light.RED, [])
+    words = f"{many(len(waiting), 'request')} to answer"
+    words += f", {len(late):,} of them late" if late else ""
+    words += f", {len(soon):,} nearly late" if soon else ""
+    fixes = [f"late: {one}" for one in late[:_NAMED]] + [f"soon: {one}" for one in soon[:_NAMED]]
+    if len(found) < len(waiting):
+        fixes.append("some have no last day yet: `kept case remind`")
+    if late or soon:
+        fixes.append("see `kept case list --sort due`")
+    return _Check("answers", False if late else None if fixes else True, words, fixes)
 
 
 def _systems(config: Deployment, common: Common) -> Iterator[_Check]:

@@ -154,7 +154,7 @@ def places(
     """
     at = moment(now)
     with opened(common) as (controller, _), common.out.progress("looking at the places"):
-        rows = security.register(controller.datamap.systems, controller.safety(), at)
+        rows = security.register(controller, at)
     words: list[str] = []
     for row in rows:
         head = f"{row.system}: {row.title or 'no title'}"

@@ -12,12 +12,15 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.common import COMMON, Common, clone, next_command
+from kept.app.commands.common import COMMON, Common, clone, moment, next_command
+from kept.app.output import table
 from kept.deployment import FILE, Deployment
+from kept.duties import staff
 from kept.errors import UsageError
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Activity
+from kept.records.account import refuse_name
 
 _EXAMPLE: Final = "example.sqlite3"
 _NEXT: Final = (
@@ -46,6 +49,9 @@ def new(
     organisation: Annotated[
         str | None, Parameter(help="the name of yours, for which the policy speaks")
     ] = None,
+    officer: Annotated[
+        str, Parameter(help="the name with which the first privacy officer logs in at the desk")
+    ] = "officer",
     common: Common = COMMON,
 ) -> int:
     """Write a small working deployment into a new or empty directory, with example data."""
@@ -60,6 +66,7 @@ def new(
             expected="a new or empty directory",
             fix="name one: `kept new DIR`",
         )
+    refuse_name(officer)
     source = bundle or _reference()
     made = policy_bundle.load(source)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -83,6 +90,7 @@ def new(
         (directory / FILE).write_text(_toml(made, organisation), "utf-8")
         (directory / ".gitignore").write_text(_IGNORED, "utf-8")
         _database(directory / _EXAMPLE)
+        password = staff.write_first(directory, officer, "Privacy officer", moment(None))
     except OSError as problem:
         raise UsageError(
             "the deployment cannot be written there",
@@ -91,7 +99,7 @@ def new(
             fix="name a directory in which you may write",
         ) from None
     files = sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
-    words = [
+    words: list[str] = [
         f"A deployment was written to {directory.resolve()}",
         "",
         "  kept.toml             which policy, which database, which systems",
@@ -103,9 +111,15 @@ def new(
         *_first(made, organisation),
         *(f"  {next_command(words, directory)}" for words in _NEXT),
         "",
+        "The desk is at /desk while `serve` runs. The first privacy officer logs in with",
+        table(("", ""), [("  name", officer), ("  password", password)]),
+        "It is shown this once, is good for seven days and has to be changed at the first login.",
+        "",
         "Nothing is written into a system yet: its mode is observe. kept.toml says how to go on.",
     ]
-    common.out.result({"directory": str(directory.resolve()), "files": files}, words)
+    first = {"name": officer, "password": password}
+    document = {"directory": str(directory.resolve()), "files": files, "officer": first}
+    common.out.result(document, words)
     return 0
 
 
@@ -188,8 +202,19 @@ host = "127.0.0.1"
 port = 8790
 shows = "text"
 
+# How mail goes to people who ask on /privacy/requests; until it is set the page takes nothing.
+# [mail]
+# url = "smtp://mail.example:587"  # or "smtps://…", or a folder in which letters are laid
+# from = "privacy@mail.example"
+
 [api]
 token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is closed
+
+# Whose weekends and public holidays (ISO 3166) and whose midnight count for the last day of an
+# answer. Not set: those of the country that the policy names, and UTC.
+# [desk]
+# country = "CY"
+# zone = "Asia/Nicosia"
 
 # Where personal data lies. A system that has no store yet belongs here too: it is known, and
 # every answer says that it could not be asked.
@@ -337,5 +362,6 @@ INSERT INTO purchase VALUES
 
 
 def _database(path: Path) -> None:
+    path.touch(0o600)  # its neighbours (journals) get the same mode
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(_TABLES)

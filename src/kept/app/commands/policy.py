@@ -74,8 +74,9 @@ def check(
     else:
         assert directory is not None
         filled, problems = clauses.check_directory(directory, names)
+    text = "" if source is None else _read(source)
     if source is not None and filled is not None:
-        problems = sorted({*problems, *anchors.check(filled, _read(source), source.name)},
+        problems = sorted({*problems, *anchors.check(filled, text, source.name)},
                           key=lambda p: p.place)  # fmt: skip
     document = clauses.summary(filled, problems)
     words: list[str] = [str(p) for p in problems]
@@ -83,8 +84,15 @@ def check(
         words.append("")
         words.append(f"{many(len(problems), 'problem')}.")
     else:
-        said = f"{document['clauses']} clauses, no problems"
-        words.append(said + (", every anchor matches the source." if source else "."))
+        words.append(f"{document['clauses']} clauses, no problems.")
+        if source is not None and filled is not None:
+            compared = sum(len(c.sources) for c in filled.clauses.values())
+            there = len(anchors.units(text, filled.splitter_exceptions))
+            document["anchors"] = {"compared": compared, "sentences": there}
+            words.append(
+                f"{many(compared, 'anchor')} of the clauses compared with {source.name}: every one"
+                f" matches, and each of its {many(there, 'sentence')} is anchored."
+            )
         words.append(
             f"{many(len(document['open']), 'clause')} open: not kept yet, clauses.yml says why;"
             f" {many(len(document['choices_open']), 'choice')} not made yet."
@@ -181,5 +189,6 @@ def _read(source: Path) -> str:
             "the source cannot be read",
             where=str(source),
             expected="a text file in UTF-8",
-            met=type(problem).__name__,
+            met=problem.strerror if isinstance(problem, OSError) else "bytes that are not UTF-8",
+            fix="name the file of the original text after --source",
         ) from None

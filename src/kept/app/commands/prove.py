@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
@@ -12,14 +12,29 @@ from kept.app.commands.common import COMMON, Common, moment, opened, shipped
 from kept.app.output import table
 from kept.controller import Controller
 from kept.controls import runner
-from kept.controls.evidence import Evidence
+from kept.controls.evidence import Evidence, gathered
 from kept.controls.runner import ClauseReport
+from kept.controls.words import WORDS
 from kept.errors import Tampered, UsageError
 from kept.policy.bundle import Bundle
 from kept.records import wholeness
 
 #: Outcomes that mean: a promise is not kept, or nobody can say.
 BROKEN = frozenset({"fail", "error", "expired"})
+
+
+#: What people read for `vacuous`: here, on the pages and in the demonstration.
+_NOTHING: Final = WORDS["vacuous"]["one"]
+
+
+def in_words(outcome: str) -> str:
+    """An outcome, or one within another's brackets, as people read it."""
+    return outcome.replace("vacuous", _NOTHING)
+
+
+def counted(totals: Mapping[str, int]) -> str:
+    """How many clauses stand how, in one line."""
+    return "Clauses by outcome: " + ", ".join(f"{n} {in_words(o)}" for o, n in totals.items())
 
 
 def register(app: App) -> None:
@@ -114,7 +129,7 @@ def broken(r: ClauseReport) -> bool:
 
 
 def _scope(r: ClauseReport) -> str:
-    return r.scope if any(e.asked for e in r.evidence) else "–"
+    return r.scope if any(e.asked or e.own for e in r.evidence) else "–"
 
 
 def _evidence(e: Evidence) -> dict[str, Any]:
@@ -136,7 +151,7 @@ def _words(reports: Sequence[ClauseReport], totals: dict[str, int]) -> list[str]
             table(
                 ("clause", "outcome", "#looked at", "scope", "control"),
                 [
-                    (r.clause.id, r.word, r.looked_at, _scope(r),
+                    (r.clause.id, in_words(r.word), r.looked_at, _scope(r),
                      ", ".join(r.clause.controls))
                     for r in ran
                 ],
@@ -148,12 +163,18 @@ def _words(reports: Sequence[ClauseReport], totals: dict[str, int]) -> list[str]
         if e.control in seen:
             continue
         seen.add(e.control)
-        for f in e.findings:
+        for f, times in gathered(e.findings):
             fix = f" {f.fix[:1].upper()}{f.fix[1:]}." if f.fix else ""
-            words.append(f"{e.control}: {f.where}: {f.words}.{fix}")
+            often = f" ({times} times)" if times > 1 else ""
+            words.append(f"{e.control}: {f.where}: {f.words}{often}.{fix}")
     if seen and words[-1] != "":
         words.append("")
-    words.append("Clauses by outcome: " + ", ".join(f"{n} {o}" for o, n in totals.items()))
+    words.append(counted(totals))
+    if any("vacuous" in r.word for r in reports):
+        words.append(
+            f"{_NOTHING[:1].upper()}{_NOTHING[1:]} means: the check ran, but there is nothing here"
+            " yet that it could look at, so it says nothing (`vacuous` in --json)."
+        )
     if totals.get("open"):
         words.append("Open means: not kept yet. clauses.yml says why and what is missing.")
     return words

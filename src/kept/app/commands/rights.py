@@ -22,6 +22,7 @@ from kept.app.commands.common import (
     Common,
     Identity,
     IdentityFile,
+    day,
     ending,
     opened,
     person,
@@ -42,17 +43,19 @@ from kept.app.commands.undecided import drafts
 from kept.app.fit import Exact
 from kept.app.output import Output, many, table
 from kept.controller import Controller
+from kept.deployment import FILE
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
-from kept.duties.rights.recipients import Informed
+from kept.duties.rights.recipients import NO_WAY, Informed
 from kept.duties.rights.request import also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
 from kept.records.case import Case, State
 from kept.records.case_state import TRANSITIONS
+from kept.terms import clocks
 from kept.terms.rights import ERASURE_GROUNDS
 
 group = App(
@@ -69,6 +72,18 @@ SamePerson = Annotated[
     Parameter(
         help="REASON for which records that name different people are held to be hers; recorded"
     ),
+]
+Where = Annotated[
+    str,
+    Parameter(
+        name="--region",
+        help="where she is: a region or a country as DE, US-CA; it says how long the answer may"
+        " take (default: the strictest)",
+    ),
+]
+Arrived = Annotated[
+    str | None,
+    Parameter(help="the day on which a letter came, as 2026-01-31; its time runs from then"),
 ]
 CaseId = Annotated[str | None, Parameter(name="--case", help="a case that was opened before")]
 
@@ -104,7 +119,7 @@ def register(app: App) -> None:
 def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting, same_person: str | None = None, people: Path | None = None,
-    ground: str | None = None,
+    ground: str | None = None, region: str = "unknown", arrived: str | None = None,
 ) -> Request:  # fmt: skip
     """The request that the options of a command of this group make."""
     named = person(identity, file)
@@ -129,7 +144,7 @@ def request_of(
     return Request(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
-        said(same_person, "--same-person"), ground,
+        said(same_person, "--same-person"), ground, clocks.where(region), day(arrived, "--arrived"),
     )  # fmt: skip
 
 
@@ -150,14 +165,17 @@ def access_command(
     evidence: Evidence = None,
     case: CaseId = None,
     same_person: SamePerson = None,
+    region: Where = "unknown",
+    arrived: Arrived = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """Everything held of a person, as a package (HTML, CSV and JSON); a case is recorded."""
     now = acting.moment
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people
-    )
+        identity, identity_file, override, evidence, case, acting, same_person, people,
+        region=region, arrived=arrived,
+    )  # fmt: skip
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     say = common.out
     if people is None and not (case and path.is_dir()):
@@ -166,7 +184,7 @@ def access_command(
         warn_of_stranger(common, config, controller.bundle)
         several = Several.of(controller, common, acting, "access", request, people, SIZE)
         if several is not None:
-            return several.carry(packages(controller, out or Path()))
+            return several.carry(packages(out or Path(), "access", access))
         with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
             controller.deliver(now)
@@ -223,6 +241,8 @@ def erase_command(
         Parameter(help=f"why it is asked for: {', '.join(ERASURE_GROUNDS)} (GDPR Art. 17(1));"
                   " child: only a law keeps anything, and the case forgets whom it was about"),
     ] = None,
+    region: Where = "unknown",
+    arrived: Arrived = None,
     people: People = None,
     batch: Batch = SIZE,
     show: Annotated[
@@ -246,8 +266,9 @@ def erase_command(
     """Show what an erasure would do, and with --yes do it, read it back and say what is true."""
     now = acting.moment
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, people, ground
-    )
+        identity, identity_file, override, evidence, case, acting, same_person, people, ground,
+        region, arrived,
+    )  # fmt: skip
     if ground is not None and people is not None:
         raise UsageError("a ground is that of one person", fix="leave out --ground or --people")
     say = common.out
@@ -262,7 +283,7 @@ def erase_command(
             )
         several = Several.of(controller, common, acting, "erasure", request, people, batch)
         if several is not None:
-            return several.carry(erasing(controller)) if yes else _all_planned(several)
+            return several.carry(erasing) if yes else _all_planned(several)
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
             answer = (erase if yes else preview)(controller, request, now)
             controller.deliver(now)
@@ -314,6 +335,7 @@ def erase_command(
             + ": every system was asked and every step was read back"
             + (f", but for {many(said, 'step')} that rest on a person's word." if said else ".")
         )
+        words += _untold(answer.told)
         words.append(f"Her keys: {answer.keys}.")
         words += below.words()
     else:
@@ -347,6 +369,20 @@ def recipients_told(told: Sequence[Informed]) -> list[str]:
     if not told:
         return []
     return ["Who had her data from us:", *(f"  {one.words}" for one in told), ""]
+
+
+def _untold(told: Sequence[Informed]) -> list[str]:
+    """That somebody who had her data does not hear of it, and which setting is missing."""
+    nobody = [one for one in told if one.state == NO_WAY]
+    if not nobody:
+        return []
+    tables = ", ".join(f"[recipients.{one.recipient}]" for one in nobody)
+    who = "one of those who had her data" if len(nobody) == 1 else f"{len(nobody)} who had her data"
+    return [
+        f"But {who} could NOT be told that it was erased, because no way to reach them is"
+        f" configured: {FILE} has no {tables}. Until they are told, `kept prove` counts it as a"
+        " broken promise."
+    ]
 
 
 def _waiting(common: Common, answer: EraseAnswer) -> list[str]:
@@ -491,11 +527,18 @@ def step_table(
             state = "by a person's word" if s.word else NOT_DONE[mode]
         return gathered(s.store, s.dataset) + of.get(id(s), ""), action, state
 
-    rows = [
-        (where, action, c.found, c.changed, c.retained, c.isolated, state)
-        for (where, action, state), c in summed(steps, shown, lambda s: s.counts)
+    groups = list(summed(steps, shown, lambda s: s.counts))
+    # What is nowhere more than 0 is left out: an access changes nothing.
+    counts = [
+        one
+        for one in ("found", "changed", "retained", "isolated")
+        if one == "found" or any(getattr(c, one) for _, c in groups)
     ]
-    return table(("where", "action", "#found", "#changed", "#retained", "#isolated", "state"), rows)
+    rows = [
+        (where, action, *(getattr(c, one) for one in counts), state)
+        for (where, action, state), c in groups
+    ]
+    return table(("where", "action", *(f"#{one}" for one in counts), "state"), rows)
 
 
 def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:

@@ -16,11 +16,12 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from kept import deployment
-from kept.app import jobs
+from kept.app import jobs, promptly
 from kept.app.commands.common import COMMON, Common, moment
 from kept.app.output import table
 from kept.controller import Controller
 from kept.deployment import PORTS
+from kept.duties import staff
 from kept.errors import UsageError
 
 _READY_SECONDS: Final = 30
@@ -51,29 +52,42 @@ def serve(
     config = deployment.read(common.directory)
     address = host or config.host
     number = free_port(address, config.port if port is None else port)
+    console = config.serves_desk(address)
     url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
     document = {
         "url": url,
-        "pages": {"policy": f"{url}/privacy", "versions": f"{url}/privacy/versions"},
+        "pages": {
+            "policy": f"{url}/privacy", "versions": f"{url}/privacy/versions",
+            "requests": f"{url}/privacy/requests",
+        },
+        "desk": f"{url}/desk" if console else None,
         "api": f"{url}/api/v1/schema/openapi.json",
         "pid": os.getpid(),
-    }
+    }  # fmt: skip
 
     def ready() -> None:
         rows = [
             ("policy", f"{url}/privacy"),
             ("versions", f"{url}/privacy/versions"),
+            ("requests", f"{url}/privacy/requests"
+             + ("" if config.mail else "  (closed: no [mail] is set)")),
+            *([("desk", f"{url}/desk")] if console else []),
             ("API", f"{url}/api/v1/schema/openapi.json"
              + ("" if config.token else "  (closed: no token is set)")),
         ]  # fmt: skip
         common.out.result(document, [table(("", ""), rows), "", "Ctrl-C stops it."])
         sys.stdout.flush()
 
-    with Controller.open(config) as controller:
+    with (
+        Controller.open(config) as controller,
+        promptly.running(controller, lambda: moment(None)) as wake,
+    ):
         app = web.make(
             controller, token=config.token, shows=config.shows, clock=lambda: moment(None),
-            names=web.hosts(config, address),
+            names=web.hosts(config, address), console=console, wake=wake, proxy=config.proxy,
+            cookie=config.cookie,
         )  # fmt: skip
+        staff.first_officer(controller, config.directory, moment(None))
         with jobs.running(config, controller.database, lambda: moment(None)):
             asyncio.run(_serve(app, address, number, ready))
     # The server's own threads outlive it by a moment, and the interpreter coming down under

@@ -13,19 +13,25 @@ from kept.duties.rights import (
     checks,
     child,
     choice_checks,
+    clock,
+    clock_checks,
     delivery,
     erased,
     free_text,
     identity,
     identity_checks,
+    intake,
+    intake_checks,
     isolation,
     recipients,
+    reported,
     told,
 )
 from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.choice import ChoiceAnswer
 from kept.duties.rights.ending import EndAnswer, due_today, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
+from kept.duties.rights.intake import Form, TooMany, begin_waiting, standing, tend
 from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.portability import PortAnswer, port
 from kept.duties.rights.rectification import (
@@ -34,6 +40,7 @@ from kept.duties.rights.rectification import (
     preview_rectification,
     rectify,
 )
+from kept.duties.rights.reported import freeze_reported
 from kept.duties.rights.request import Request, close_case
 from kept.duties.rights.residue import lines, residue, scrub, scrubbing
 from kept.duties.rights.restriction import lift, notify, preview_restriction, restrict
@@ -44,15 +51,20 @@ __all__ = [
     "ChoiceAnswer",
     "EndAnswer",
     "EraseAnswer",
+    "Form",
     "PortAnswer",
     "RectifyAnswer",
     "Request",
+    "TooMany",
     "access",
     "anonymity",
     "answer_checks",
+    "begin_waiting",
     "checks",
     "child",
     "choice_checks",
+    "clock",
+    "clock_checks",
     "close_case",
     "correct_again",
     "delivery",
@@ -61,8 +73,11 @@ __all__ = [
     "erased",
     "expire",
     "free_text",
+    "freeze_reported",
     "identity",
     "identity_checks",
+    "intake",
+    "intake_checks",
     "isolation",
     "lift",
     "lines",
@@ -76,10 +91,13 @@ __all__ = [
     "preview_withdrawal",
     "recipients",
     "rectify",
+    "reported",
     "residue",
     "restrict",
     "scrub",
     "scrubbing",
+    "standing",
+    "tend",
     "told",
     "weigh",
     "withdraw",

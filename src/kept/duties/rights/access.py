@@ -181,7 +181,8 @@ def _serve(
             way = _WAY[case.state in _BEGUN]
             with connection.pipeline():
                 case = controller.cases.move(case, way, actor, now, connection=connection)
-            controller.ledger.append_in(connection, entries)
+            noted = controller.noted(actor, [case.id], body["rows"], now, connection=connection)
+            controller.ledger.append_in(connection, [*entries, *noted])
         try:
             package.place()
         except (KeptError, OSError):

@@ -43,7 +43,7 @@ def refuse_obstacles(made: Plan) -> None:
         raise Obstructed(
             f"`{system}.{first.dataset}` stands in the way: {first.words};"
             " nothing was written in any system",
-            met=first.kind,
+            met=first.met,
             fix=first.fix,
         )
 

@@ -51,6 +51,7 @@ def forget(
         hers = [one for one in waiting if one.number in ids]
         delivery.ended(controller, hers, "withdrawn", now, connection)
         strike(controller.vault, sorted(ids), now, connection)
+        controller.intakes.strike(sorted(ids), flat, connection=connection)
         body = {"case": case.id, "cases": len(ids)}
         controller.ledger.append_in(connection, [Entry("case.struck", now, body)])
     delivery.sweep(controller, now)

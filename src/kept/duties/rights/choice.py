@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kept.controller import Controller, Place
-from kept.decide.effects import Effect, effects
+from kept.decide.effects import Effect, absolute, effects
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import Ambiguous, doubts, refuse_several
 from kept.duties.rights.recipients import Informed
@@ -148,7 +148,6 @@ def whom(
     rows = controller.keys(located)
     held = bool(rows or located.unreached)
     warnings = located.warnings
-    known = {(i.kind, i.normalised): i for i in given if i.kind in LINKING}
     subjects = controller.subjects.find(given)
     try:
         refuse_several(controller, case, people, rows)
@@ -156,26 +155,41 @@ def whom(
         if not several:
             raise
         rows, warnings = {}, (*warnings, _SEVERAL)
-    own = _named(controller, rows)
+    identifiers, left_out = own_identifiers(controller, given, rows)
+    warnings += left_out
+    if rows:
+        warnings += coverage(controller, case, rows, now).words
+    if not searched(controller, people):
+        warnings += ("nothing in a mapped system can be searched by what was given",)
+    return Whom(
+        subjects, identifiers, rows, tuple(sorted(located.unreached.items())),
+        tuple(dict.fromkeys(warnings)), held,
+    )  # fmt: skip
+
+
+def own_identifiers(
+    controller: Controller, given: Sequence[Identifier], rows: Mapping[Place, KeyTable],
+    *, wide: bool = False,
+) -> tuple[tuple[Identifier, ...], tuple[str, ...]]:  # fmt: skip
+    """What names her: what was given, and what her rows hold as far as it leads to nobody else;
+    and in words what was left out. Only for rows that are known to be one person's. `wide`: also
+    what leads to a number here that was not known as hers, where her rows alone hold it.
+    """
+    known = {(i.kind, i.normalised): i for i in given if i.kind in LINKING}
+    warnings: tuple[str, ...] = ()
+    subjects, own = set(controller.subjects.find(given)), _named(controller, rows)
     for _, one in controller.identifiers(rows):
         if one.kind not in LINKING or (one.kind, one.normalised) in known:
             continue
         # An address in her rows may be somebody else's as well: it would bind him too.
         others = controller.keys(controller.locate([[one]]))
         alone = not any(doubts(controller, [[one]], others)) and _named(controller, others) <= own
-        if alone and set(controller.subjects.find([one])) <= set(subjects):
+        if alone and (wide or set(controller.subjects.find([one])) <= subjects):
             known[one.kind, one.normalised] = one
         else:
             warnings += (f"an identifier of kind {one.kind} in her rows leads to others as well;"
                          " it was left out",)  # fmt: skip
-    if rows:
-        warnings += coverage(controller, case, rows, now).words
-    if not searched(controller, people):
-        warnings += ("nothing in a mapped system can be searched by what was given",)
-    return Whom(
-        subjects, tuple(known.values()), rows, tuple(sorted(located.unreached.items())),
-        tuple(dict.fromkeys(warnings)), held,
-    )  # fmt: skip
+    return tuple(known.values()), warnings
 
 
 def _named(controller: Controller, rows: Mapping[Place, KeyTable]) -> set[tuple[Place, object]]:
@@ -216,6 +230,12 @@ def known_region(region: str) -> str:
     if region not in REGIONS:
         raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
     return region
+
+
+def matter(controller: Controller, purposes: Iterable[str]) -> str | None:
+    """What a choice is about, where that says how soon it is to be obeyed: marketing, at once."""
+    words, named = controller.bundle.vocabulary, list(purposes)
+    return "marketing" if named and all(absolute(words, p) for p in named) else None
 
 
 def judged(controller: Controller, facts: Iterable[str], region: str) -> list[Effect]:

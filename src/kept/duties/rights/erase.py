@@ -18,6 +18,7 @@ from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
 from kept.duties.rights import recipients
+from kept.duties.rights.carry import refuse_obstacles
 from kept.duties.rights.child import forget
 from kept.duties.rights.ends import ends
 from kept.duties.rights.free_text import theirs
@@ -39,6 +40,7 @@ from kept.duties.rights.request import (
     require_known_asker,
     searched,
     step_document,
+    way_on,
 )
 from kept.errors import DatabaseError, Obstructed, UsageError
 from kept.keys import PERSON
@@ -124,7 +126,7 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
     """Erase one person or many; given a case that was begun, go on from where it stopped."""
     case, actor, people = open_case(controller, "erasure", request, now)
     require_known_asker(case)
-    with controller.cases.alone(case) as case:
+    with way_on(controller, case), controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
             return _reminded(controller, people, _closed(controller, case, now))
         if case.state in _BEGUN:
@@ -141,6 +143,7 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
             kinds = ("plan.made", "step.done", "hold.added")
             if next(controller.ledger.entries(before, kind=kinds), None):
                 drawn = _drawn(controller, case, people, now)
+            controller.approving(case, actor, _destroyed(drawn[0]))
             case = _commit(controller, case, *drawn, actor, now)
             packages = _packages(controller, drawn[1])
             answer = _to_the_end(
@@ -170,15 +173,14 @@ def _drawn(
 ) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
     """The plan, everybody with all identifiers, the values that lead on; Obstructed."""
     made, known, values = draw_up(controller, case, people, now)
-    if made.obstacles:
-        system, first = made.obstacles[0]
-        raise Obstructed(
-            f"`{system}.{first.dataset}` stands in the way: {first.words};"
-            " nothing was written in any system",
-            met=first.kind,
-            fix=first.fix,
-        )
+    refuse_obstacles(made)
     return made, known, values
+
+
+def _destroyed(made: Plan) -> int:
+    """Rows of which something goes."""
+    stay = (Action.READ, Action.RETAIN)
+    return sum(s.rows for s in made.steps if s.action not in stay)
 
 
 def _everywhere(controller: Controller) -> frozenset[Place]:

@@ -23,6 +23,7 @@ from kept.duties.rights.choice import (
     judged,
     known_purposes,
     known_region,
+    matter,
     refuse_ended,
     told,
     whom,
@@ -49,7 +50,9 @@ def preview_objection(
 ) -> ChoiceAnswer:  # fmt: skip
     """Open a case and show what an objection to these purposes would stop; nothing is recorded."""
     purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
-    case, _, people = open_case(controller, "objection", request, now)
+    case, _, people = open_case(
+        controller, "objection", request, now, matter=matter(controller, purposes)
+    )
     refuse_ended(case, *_FRESH)
     her = whom(controller, case, people, now, several=True)
     return _answer(controller, case, her, purposes, region, executed=False)
@@ -66,7 +69,9 @@ def object_to(
     other identifiers are hers.
     """
     purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
-    case, actor, people = open_case(controller, "objection", request, now)
+    case, actor, people = open_case(
+        controller, "objection", request, now, matter=matter(controller, purposes)
+    )
     require_known_asker(case)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)

@@ -232,7 +232,8 @@ def _serve(
         with controller.database.connection() as connection:
             way = states[2:] if case.state in _BEGUN else states
             case = controller.cases.move(case, way, actor, now, connection=connection)
-            controller.ledger.append_in(connection, [Entry("access.given", now, body)])
+            noted = controller.noted(actor, [case.id], body["rows"], now, connection=connection)
+            controller.ledger.append_in(connection, [Entry("access.given", now, body), *noted])
         try:
             package.place()
         except (KeptError, OSError):

@@ -31,12 +31,14 @@ from kept.terms.identifiers import Identifier
 WENT: Final = frozenset((Action.DELETE, Action.OVERWRITE, Action.ANONYMISE, Action.REDACT))
 #: Lanes in which nothing leaves: the organisation itself, the person, offers that it sends itself.
 _NOBODY: Final = ("controller", "person", "partner-campaign")
+#: The state of one whom nothing in kept.toml leads to.
+NO_WAY: Final = "no way to tell"
 _WORDS: Final[Mapping[str, str]] = {
     "told": "it was told, and has answered",
     "waits": "it is told by letter; the answer is waited for",
     "cannot": "it says that it cannot",
     "left out": "to tell it is impossible or out of all proportion, as somebody recorded",
-    "no way to tell": "it is NOT told: no way to reach it is set up",
+    NO_WAY: "it is NOT told: no way to reach it is set up",
 }
 
 
@@ -205,7 +207,7 @@ def _stands(controller: Controller, recipient: str, outcome: str | None, noted: 
         f"Write [recipients.{recipient}] with its address into kept.toml, then `kept task send`;"
         " or tell it another way and record that with `kept task done`."
     )
-    return Informed(recipient, title, "no way to tell", fix, noted)
+    return Informed(recipient, title, NO_WAY, fix, noted)
 
 
 def record(controller: Controller, task: str, answer: Answered, role: str) -> Task:

@@ -31,6 +31,7 @@ from kept.duties.rights.request import (
     require_known_asker,
     searched,
     step_document,
+    way_on,
 )
 from kept.errors import IdentifierError, UsageError
 from kept.model.plan import Action, Plan, StepResult
@@ -137,7 +138,11 @@ def rectify(
         right = _right(item, value)
     case, actor, people = open_case(controller, "rectification", request, now)
     require_known_asker(case)
-    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
+    with (
+        way_on(controller, case),
+        controller.cases.alone(case) as case,
+        controller.cases.person_alone(people),
+    ):
         if case.state is State.CLOSED:
             return _closed(controller, case)
         found, located = _find(controller, case, people)

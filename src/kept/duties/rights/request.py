@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from kept.controller import Controller, Located, Place
 from kept.database import Connection
 from kept.datamap.reach import WEAK, reach, shape
+from kept.duties.rights import clock
 from kept.duties.rights.doubt import Ambiguous
-from kept.errors import Denied, UsageError
+from kept.errors import Denied, Obstructed, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS, TRANSITIONS
+from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
 from kept.records.locator import Held
 from kept.terms.identifiers import Identifier
@@ -28,6 +31,8 @@ from kept.terms.rights import RIGHTS
 MAY_OVERRIDE = frozenset({"privacy-officer", "approver", "operator"})
 #: From here on a case was begun.
 _BEGUN: Final = frozenset((State.EXECUTING, State.EXECUTED, State.CHECKED))
+#: Of these the region says also which legal bases apply, each time anew.
+_BY_REGION: Final = ("objection", "withdrawal", "restriction", "portability")
 #: The verb of `kept rights` that carries a right out.
 VERBS: Final = {right.id: right.verb for right in RIGHTS.values() if right.verb is not None}
 #: How a case ends that is not carried out: the organisation refuses, or the person withdraws.
@@ -43,7 +48,9 @@ class Request:
 
     `override` is the reason for which evidence of who asks was left out; `case` names a
     case that was opened before. `same_person` is the reason why records that name different
-    people are held to be hers all the same. `ground` is why an erasure is asked for.
+    people are held to be hers all the same. `ground` is why an erasure is asked for. `region` is
+    where she is, one of clocks.WHERE; `arrived` the day on which a letter came, today where it is
+    not said.
     """
 
     people: tuple[tuple[Identifier, ...], ...]
@@ -54,12 +61,23 @@ class Request:
     case: str | None = None
     same_person: str | None = None
     ground: str | None = None
+    region: str = "unknown"
+    arrived: dt.date | None = None
 
 
 def open_case(
-    controller: Controller, right: str, request: Request, now: dt.datetime
+    controller: Controller,
+    right: str,
+    request: Request,
+    now: dt.datetime,
+    *,
+    matter: str | None = None,
 ) -> tuple[Case, Actor, tuple[tuple[Identifier, ...], ...]]:
-    """The case of a request: opened, or the one it names. Every request has one."""
+    """The case of a request: opened, or the one it names. Every request has one.
+
+    `matter` is what it is about, where a rule says of that how long its answer may take.
+    """
+    controller.enter_answers()  # a word of people is in the ledger before anything rests on it
     actor = controller.actors.of(request.actor, request.role, now)
     refuse_role(request)
     if request.case is not None:
@@ -69,6 +87,11 @@ def open_case(
                 f"the case is about the right `{case.right}`",
                 expected=f"a case about `{right}`",
                 fix=f"use `kept rights {VERBS.get(case.right, case.right)}`",
+            )
+        if request.arrived or (request.region != "unknown" and right not in _BY_REGION):
+            raise UsageError(
+                "the case has its clock, and when it arrived and where she is stand in it",
+                fix=f"put that right: `kept case clock {case.id} --arrived DATE --region …`",
             )
         if case.state in WITHOUT.values():
             raise UsageError(
@@ -114,8 +137,12 @@ def open_case(
         )  # fmt: skip
         if request.ground is not None:
             case = controller.cases.on_ground(case, request.ground, connection=connection)
+        due = clock.start(
+            controller, case, now, region=request.region, arrived=request.arrived, matter=matter,
+            connection=connection,
+        )  # fmt: skip
         controller.ledger.append_in(
-            connection, begun(controller, case, actor, now, override=request.override)
+            connection, begun(controller, case, actor, now, due, override=request.override)
         )
         _settled(controller, case, request, actor, now, connection)
     return case, actor, covering(controller, case, request.people)
@@ -148,7 +175,13 @@ def refuse_role(request: Request) -> None:
 
 
 def begun(
-    controller: Controller, case: Case, actor: Actor, now: dt.datetime, *, override: str | None
+    controller: Controller,
+    case: Case,
+    actor: Actor,
+    now: dt.datetime,
+    counted: Clock,
+    *,
+    override: str | None,
 ) -> list[Entry]:
     """The entries of a case that was opened; `override` are the words, kept as a hash."""
     body = {
@@ -159,6 +192,9 @@ def begun(
         # That there is evidence; what it says stays in the case.
         **({"verified": "evidence"} if case.evidence else {}),
         **({"ground": name(case.ground)} if case.ground else {}),
+        "arrived": counted.arrived.isoformat(),
+        "due": counted.due.isoformat(),
+        "rule": name(counted.rule),
     }
     opened = Entry("case.opened", now, body)
     if not override:
@@ -264,8 +300,22 @@ def follows(case: Case) -> tuple[str, ...]:
     asked = ("--ground", "…") if case.right == "restriction" else asked
     if case.state in (State.EXECUTING, State.EXECUTED, State.CHECKED):
         asked = ("--erase",) if case.right == "withdrawal" else asked
+    elif case.right == "rectification":
+        asked = ("--at", "…", "--value-file", "…")
     yes = ("--yes",) if (right.writes or right.chooses) and (case.evidence or case.override) else ()
     return (VERBS[case.right], "--case", case.id, *asked, *yes)
+
+
+@contextmanager
+def way_on(controller: Controller, case: Case) -> Iterator[None]:
+    """Have what stands in the way of a case say how the case goes on when that is mended."""
+    try:
+        yield
+    except Obstructed as problem:
+        again = " ".join(follows(controller.cases.get(case.id)))
+        mend = problem.fix or "mend what is named"
+        problem.fix = f"{mend}. Case {case.id} waits: go on with it by `kept rights {again}`"
+        raise
 
 
 def require_known_asker(case: Case) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any, Final
 
 from kept.datamap.map import Dataset, Owner
+from kept.duties.rights.about import readable
 from kept.model.values import Value
 from kept.terms.vocabulary import Vocabulary
 
@@ -167,7 +168,7 @@ class Columns:
         term = words.categories.get(item.category or "")
         origin = self._dataset.whence(item, words)
         return {
-            **({"title": term.label} if term else {}),
+            "title": term.label if term else readable(name),
             **({"rdfType": term.iri} if term and term.iri else {}),
             # Whether she gave it, it was observed of her, made of other data, or of others.
             **({"origin": origin} if origin else {}),

@@ -67,20 +67,24 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
         if right != "rectification":
             for lane in sorted(_lanes(controller, places)):
                 if not any(_meets(controller, one, lane) for one in theirs):
-                    yield Finding("a case", f"nobody of `{lane}` was told of a {right}", _TELL)
+                    yield Finding("a case", f"nobody of `{lane}` was told of {_an(right)}", _TELL)
         for recipient, (outcome, at) in sorted(theirs.items()):
             looked += 1
             where = f"recipient {recipient}"
             if answers.get((case, recipient)) != outcome:
                 yield Finding(where, "what was answered is not what the ledger says")
             elif outcome == "cannot":
-                yield Finding(where, f"it says that it cannot carry out a {right}", _TELL)
+                yield Finding(where, f"it says that it cannot carry out {_an(right)}", _TELL)
             elif outcome is None and recipient not in controller.reach.ways:
                 fix = f"write [recipients.{recipient}] into kept.toml, or {_TELL}"
-                yield Finding(where, f"no way leads to it, so it was not told of a {right}", fix)
+                yield Finding(where, f"no way leads to it, so it was not told of {_an(right)}", fix)
             elif outcome is None and now - at > _PATIENCE:
-                yield Finding(where, f"it has not answered for a month on a {right}", _TELL)
+                yield Finding(where, f"it has not answered for a month on {_an(right)}", _TELL)
     yield Looked(looked, "recipients of closed cases and restrictions in force")
+
+
+def _an(right: str) -> str:
+    return f"{'an' if right[0] in 'aeiou' else 'a'} {right}"
 
 
 def _lanes(controller: Controller, places: set[tuple[str, str]]) -> set[str]:

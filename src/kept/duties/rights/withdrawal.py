@@ -27,12 +27,13 @@ from kept.duties.rights.choice import (
     judged,
     known_purposes,
     known_region,
+    matter,
     refuse_ended,
     told,
     whom,
 )
 from kept.duties.rights.identity import of_case
-from kept.duties.rights.request import Request, open_case, require_known_asker
+from kept.duties.rights.request import Request, open_case, require_known_asker, way_on
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan, Reason, StepResult
 from kept.model.select import KeyTable, by_key
@@ -55,7 +56,9 @@ def preview_withdrawal(
 ) -> ChoiceAnswer:  # fmt: skip
     """Open a case and show what a withdrawal would stop, leave and make due; nothing is done."""
     purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
-    case, _, people = open_case(controller, "withdrawal", request, now)
+    case, _, people = open_case(
+        controller, "withdrawal", request, now, matter=matter(controller, purposes)
+    )
     refuse_ended(case, *_FRESH)
     her = whom(controller, case, people, now)
     made = _due(controller, case, people, her, _parts(controller, her, purposes, now), region, now)
@@ -74,9 +77,15 @@ def withdraw(
     region = known_region(region)
     if request.case is None:
         purposes = known_purposes(controller.bundle, purposes)
-    case, actor, people = open_case(controller, "withdrawal", request, now)
+    case, actor, people = open_case(
+        controller, "withdrawal", request, now, matter=matter(controller, purposes)
+    )
     require_known_asker(case)
-    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
+    with (
+        way_on(controller, case),
+        controller.cases.alone(case) as case,
+        controller.cases.person_alone(people),
+    ):
         refuse_ended(case, *_FRESH, *_BEGUN)
         her = whom(controller, case, people, now)
         if case.state in _BEGUN:

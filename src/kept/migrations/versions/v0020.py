@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0020"
-down_revision = "0016"
+down_revision = "0019"
 
 
 def upgrade() -> None:

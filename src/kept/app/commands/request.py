@@ -1,0 +1,392 @@
+"""`kept request`: what people ask, how it came in, and what is left to do with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email
+import email.policy
+import html
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from kept.app import mail
+from kept.app.commands.common import (
+    ACTING,
+    COMMON,
+    Acting,
+    Common,
+    Identity,
+    IdentityFile,
+    day,
+    moment,
+    opened,
+    person,
+    said,
+)
+from kept.app.fit import Exact
+from kept.app.output import many, table
+from kept.controller import Controller
+from kept.duties import rights
+from kept.duties.rights import entering, reported
+from kept.errors import UsageError
+from kept.records.intake import BEGUN, WHOLE, Intake
+from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
+
+group = App(
+    name="request", help="What people ask: letters, calls and mail entered, reports decided."
+)
+
+Asked = Annotated[
+    list[str] | None,
+    Parameter(help=f"what is asked: {', '.join(ASKS)}; several are several", negative=""),
+]
+Reason = Annotated[str, Parameter(help="why, in words; sealed, or kept as a keyed hash")]
+#: The longest file of words that is read, in bytes.
+_LONGEST = 65_536
+
+
+def register(app: App) -> None:
+    """Add the group to the command line."""
+    app.command(group)
+
+
+@group.command
+def add(
+    *,
+    channel: Annotated[
+        Literal["letter", "phone", "email"], Parameter(help="how it came in")
+    ],
+    arrived: Annotated[str, Parameter(help="the day on which it arrived, as 2026-11-23")],
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
+    right: Asked = None,
+    words_file: Annotated[
+        Path | None,
+        Parameter(
+            help="a text file, or a saved mail (.eml), with what was written or said; without"
+            " --right it decides"
+        ),
+    ] = None,
+    region: Annotated[str, Parameter(help="where the person lives; unknown: the strictest")] = (
+        "unknown"
+    ),
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:  # fmt: skip
+    """Enter what came by letter, telephone or e-mail; a case is opened for each right asked."""
+    now, on = acting.moment, day(arrived, "--arrived")
+    assert on is not None
+    came = entering.Came(
+        channel, on, person(identity, identity_file), tuple(right or ()), _words(words_file), region
+    )
+    with opened(common, "request add", acting.role) as (controller, _):
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        made, seen = entering.add(controller, came, actor, now)
+        mail.deliver(controller, lambda: now)
+        controller.ledger.checkpoint(now)
+        document = {
+            "requests": [_document(controller, one) for one in made],
+            "decided_by": [] if seen is None else [list(pair) for pair in seen.words],
+        }
+        words: list[str] = []
+        for one in made:
+            words += _shown(controller, one, common)
+    if seen is not None:
+        # The words are the person's own: shown to who entered them, kept nowhere else.
+        words.append("Recognised by: " + ("; ".join(f"{k}: “{w}”" for k, w in seen.words)
+                                          or "nothing that it says"))  # fmt: skip
+    common.out.result(document, words)
+    return 0
+
+
+@group.command(name="list")
+def list_command(
+    *,
+    every: Annotated[
+        bool, Parameter(name="--all", help="also those that were answered", negative="")
+    ] = False,
+    common: Common = COMMON,
+) -> int:
+    """What people ask, reports of children first, then the oldest first."""
+    with opened(common) as (controller, _):
+        found = controller.intakes.all(open_only=not every)
+        waiting = controller.outbox.waiting()
+        found.sort(key=lambda one: (not (CHILD_REPORT in one.asked and one.open), one.number))
+        documents = [_document(controller, one) for one in found]
+        rows = [(one.id, ", ".join(one.asked), one.channel, one.state.value, str(one.arrived),
+                 _left(controller, one)) for one in found]  # fmt: skip
+    head = ("request", "asked", "channel", "state", "arrived", "left to do")
+    words: list[str] = [table(head, rows)] if rows else ["Nobody asks anything at present."]
+    if waiting:
+        words += ["", f"{many(waiting, 'message')} to people {'waits' if waiting == 1 else 'wait'}"
+                  f" to be sent: {common.next('request', 'run')}"]  # fmt: skip
+    common.out.result({"requests": documents, "mail_waiting": waiting}, words)
+    return 0
+
+
+@group.command
+def show(
+    request: str,
+    /,
+    *,
+    show: Annotated[
+        bool, Parameter(help="also what was said, and by whom", negative="")
+    ] = False,
+    common: Common = COMMON,
+) -> int:  # fmt: skip
+    """One request: what is asked, how it stands, what comes next."""
+    with opened(common) as (controller, _):
+        one = controller.intakes.get(request)
+        document, words = _document(controller, one), _shown(controller, one, common)
+        if show:
+            told = controller.intakes.said(one)
+            document["said"] = told
+            for key in ("person", "agent", "changed", "reporter"):
+                if told.get(key):
+                    words.append(Exact(f"{key}: {told[key]}"))
+            for key in ("about", "identity"):
+                words += [Exact(f"{key}: {k}={v}") for k, v in told.get(key, ())]
+            words += ["", *told["words"].splitlines()] if told.get("words") else []
+    common.out.result(document, words)
+    return 0
+
+
+@group.command
+def classify(
+    request: str,
+    /,
+    *,
+    as_: Annotated[
+        list[str],
+        Parameter(name="--as", help=f"what is asked: {', '.join(ASKS)}", negative=""),
+    ],
+    identity: Identity = None,
+    identity_file: IdentityFile = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Say what is asked after all, or whose record a report is about."""
+    now, who = acting.moment, person(identity, identity_file)
+    with opened(common, "request classify", acting.role) as (controller, _):
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        one = entering.classify(controller, request, as_, who, actor, now)
+        controller.ledger.checkpoint(now)
+        document, words = _document(controller, one), _shown(controller, one, common)
+    common.out.result(document, words)
+    return 0
+
+
+@group.command
+def verify(
+    case: str,
+    /,
+    *,
+    evidence: Annotated[str, Parameter(help="in words, how it was checked who asks; recorded")],
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Record for a case how it was checked who asks."""
+    now = acting.moment
+    with opened(common, "request verify", acting.role) as (controller, _):
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        done = entering.verify(controller, case, said(evidence, "--evidence"), actor, now)
+        controller.ledger.checkpoint(now)
+    words = [f"Case {done.id} is {done.state}.", f"Next: {common.next('case', 'show', done.id)}"]
+    common.out.result({"case": done.id, "state": done.state.value}, words)
+    return 0
+
+
+@group.command
+def close(
+    request: str,
+    /,
+    *,
+    reason: Reason,
+    outcome: Annotated[
+        Literal["answered", "refused", "withdrawn"], Parameter(help="how it ends")
+    ] = "answered",
+    reply_file: Annotated[
+        Path | None, Parameter(help="a text file with an answer, which is mailed to the person")
+    ] = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """End a request that leaves nothing to do: a question that was answered, say."""
+    now = acting.moment
+    reply = _words(reply_file) if reply_file is not None else None
+    with opened(common, "request close", acting.role) as (controller, _):
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        one = entering.close(
+            controller, request, outcome, said(reason, "--reason"), reply, actor, now
+        )
+        mail.deliver(controller, lambda: now)
+        controller.ledger.checkpoint(now)
+        document = _document(controller, one)
+    common.out.result(document, [f"Request {one.id} is {one.state}."])
+    return 0
+
+
+@group.command
+def decide(
+    request: str,
+    /,
+    *,
+    outcome: Annotated[
+        Literal["confirmed", "unfounded"], Parameter(help="whether the record is a child's")
+    ],
+    reason: Reason,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Decide a report of a child: confirmed, its data is to be erased; unfounded, it is free."""
+    now = acting.moment
+    with opened(common, "request decide", acting.role) as (controller, _):
+        one, case = reported.decide(
+            controller, request, outcome, said(reason, "--reason"), actor=acting.actor,
+            role=acting.role, now=now,
+        )  # fmt: skip
+        controller.ledger.checkpoint(now)
+        document = _document(controller, one)
+    if case is None:
+        words = ["Unfounded: what the report froze may be used again."]
+    else:
+        words = [
+            "Confirmed: the record stays frozen until it is erased.",
+            f"Next: {common.next('rights', 'erase', '--case', case.id, '--yes')}",
+        ]
+    common.out.result(document, words)
+    return 0
+
+
+@group.command
+def run(
+    *,
+    now: Annotated[
+        str | None, Parameter(help="the moment to act at, ISO 8601 (for tests; default: now)")
+    ] = None,
+    common: Common = COMMON,
+) -> int:
+    """Do at once what `kept serve` does by itself: freeze, send mail, let go of the unconfirmed."""
+    at = moment(now)
+    with opened(common) as (controller, _):
+        left = rights.freeze_reported(controller, at) + rights.tend(controller, at)
+        went = mail.deliver(controller, lambda: at)
+        controller.ledger.checkpoint(at)
+        waiting = controller.outbox.waiting()
+        can = controller.post is not None
+    words = [f"{many(went.sent, 'message')} sent."]
+    if waiting:
+        words.append(f"{many(waiting, 'message')} could not be sent"
+                     + (" yet." if can else ": set up [mail] in kept.toml."))  # fmt: skip
+    if left:
+        words.append(f"{many(left, 'request')} could not be dealt with wholly; it is tried again.")
+    common.out.result({"sent": went.sent, "waiting": waiting, "left": left}, words)
+    return 1 if waiting or left else 0
+
+
+def _words(file: Path | None) -> str:
+    """The text of a file; of a mail that was saved whole (`.eml`), its own text."""
+    if file is None:
+        return ""
+    try:
+        data = file.read_bytes()
+        if file.suffix.lower() == ".eml":
+            return _of_mail(data)
+        if len(data) > _LONGEST:
+            raise UsageError("the file of words is too long", expected=f"{_LONGEST:,} bytes")
+        return data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        met = problem.strerror if isinstance(problem, OSError) else "bytes that are not UTF-8"
+        raise UsageError(
+            "the file of words cannot be read", expected="a text file in UTF-8", met=met
+        ) from None
+
+
+def _of_mail(data: bytes) -> str:
+    """What somebody wrote in a mail (RFC 5322), as plain text; of HTML without its marks."""
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    body = message.get_body(("plain", "html"))
+    try:
+        text = "" if body is None else str(body.get_content())
+    except (LookupError, ValueError):  # an alphabet that nobody knows
+        text = ""
+    if body is not None and body.get_content_subtype() == "html":
+        text = re.sub(r"(?is)<(style|script|head)\b.*?</\1\s*>|<!--.*?-->", " ", text)
+        text = html.unescape(re.sub(r"<[^>]*>", " ", re.sub(r"(?i)<(?:br|/p|/div)\b", "\n<", text)))
+    if not text.strip():
+        raise UsageError(
+            "the mail holds no text that can be read", expected="a mail with words in it",
+            fix="copy its words into a text file, or name what is asked with --right",
+        )  # fmt: skip
+    return text
+
+
+def _reached(controller: Controller, one: Intake) -> int:
+    """How many identifiers a report froze; none: nobody knows yet whose record it is."""
+    return len(controller.intakes.reach(one).get("identifiers", ()))
+
+
+def _left(controller: Controller, one: Intake) -> str:
+    if not one.open:
+        return "nothing"
+    if CHILD_REPORT in one.asked:
+        if not _reached(controller, one):
+            return "say whose record it is"
+        return "decide" if one.outcome == WHOLE else "decide; freezing goes on"
+    if one.outcome != BEGUN:
+        return "open cases"
+    if UNCLEAR in one.asked:
+        return "classify"
+    return "see its cases" if one.cases else "answer"
+
+
+def _document(controller: Controller, one: Intake) -> dict[str, Any]:
+    def iso(at: dt.datetime | None) -> str | None:
+        return at.isoformat() if at else None
+
+    return {
+        "request": one.id,
+        "asked": list(one.asked),
+        "channel": one.channel,
+        "state": one.state.value,
+        "region": one.region,
+        "arrived": one.arrived.isoformat(),
+        "verified_at": iso(one.verified_at),
+        "frozen_at": iso(one.frozen_at) if _reached(controller, one) else None,
+        "ended_at": iso(one.ended_at),
+        "outcome": one.outcome if one.ended_at else None,
+        "cases": [
+            {"case": id_, "asked": kind, "state": controller.cases.get(id_).state.value}
+            for kind, id_ in one.cases
+        ],
+    }
+
+
+def _shown(controller: Controller, one: Intake, common: Common) -> list[str]:
+    lines = [f"Request {one.id}: {', '.join(one.asked)}; {one.state}, came {one.arrived}"
+             f" ({one.channel})"]  # fmt: skip
+    for kind, id_ in one.cases:
+        case = controller.cases.get(id_)
+        unknown = not case.evidence and not case.override
+        lines.append(f"  {kind}: case {id_}, {case.state}" + ", not known who asks" * unknown)
+        if unknown:
+            lines.append(f"  Next: {common.next('request', 'verify', id_, '--evidence', '…')}")
+    if not one.open:
+        return lines
+    if CHILD_REPORT in one.asked:
+        if not _reached(controller, one):
+            again = common.next(
+                "request", "classify", one.id, "--as", CHILD_REPORT, "--identity", "…"
+            )
+            return [*lines, "  Nothing is frozen: say whose record it is.", f"  Next: {again}"]
+        lines.append(f"  Frozen since {one.frozen_at:%Y-%m-%d %H:%M:%S}")
+        again = common.next("request", "decide", one.id, "--outcome", "confirmed", "--reason", "…")
+        lines.append(f"  Next: {again}")
+    elif UNCLEAR in one.asked:
+        lines.append(f"  Next: {common.next('request', 'classify', one.id, '--as', '…')}")
+    elif not one.cases:
+        lines.append(f"  Next: {common.next('request', 'close', one.id, '--reason', '…')}")
+    return lines

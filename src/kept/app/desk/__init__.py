@@ -1,0 +1,43 @@
+"""The staff's console, `/desk`. To add a page: a handler in a module here, its line in the table
+`DESK` of `app/surface.py` with the roles that may use it, and a template that extends
+`desk.html.j2`.
+
+    @get("/cases", sync_to_thread=True)                       # under /desk, guarded by the table
+    def cases(request: Asked, state: State) -> Response[str]:
+        return page(request, "desk_cases.html.j2", cases=…)   # session, roles and csrf are there
+
+    @post("/cases/close", status_code=303, sync_to_thread=True)
+    def close(request: Asked, state: State) -> Response[Any]:
+        who = session(request)                                # whoever passed the guard
+        … form(request).one("case") …                         # parsed, its csrf token checked
+        return back("/desk/cases", "closed")                  # words in render.DONE
+
+A form of a page carries `{{ csrf() }}`. Whatever shows a person's data calls
+`duties.staff.noted` first; whatever approves calls `duties.staff.may_approve`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from litestar import Router
+from litestar.exceptions import HTTPException
+
+from kept.app.desk import account, accounts, login, start
+from kept.app.desk.guard import guard
+from kept.app.desk.render import HEADERS, kept_error, refused
+from kept.errors import KeptError
+
+HANDLERS: Final = [*login.HANDLERS, *start.HANDLERS, *account.HANDLERS, *accounts.HANDLERS]
+
+
+def router() -> Router:
+    """Everything under /desk, behind the one guard."""
+    return Router(
+        "/desk",
+        route_handlers=HANDLERS,
+        guards=[guard],
+        response_headers=HEADERS,
+        include_in_schema=False,
+        exception_handlers={HTTPException: refused, KeptError: kept_error},
+    )

@@ -1,0 +1,142 @@
+"""How a page of the desk is made, and how it says that something went wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Final
+
+from litestar import MediaType, Response
+from litestar.exceptions import HTTPException
+from litestar.response import Redirect
+from markupsafe import Markup
+
+from kept.app.desk.guard import Asked, cookie
+from kept.app.pages import minute, templates
+from kept.controller import Controller
+from kept.duties import page as public
+from kept.duties import staff
+from kept.errors import Denied, KeptError, UsageError
+from kept.records.account import OFFICER
+from kept.records.actor import ROLES
+from kept.records.session import Session
+
+#: Beside the headers of every answer. The referrer stays on this server, and with it the Origin
+#: of forms is told, which `no-referrer` would make `null`; nothing of the desk is kept by a
+#: browser that was logged out.
+HEADERS: Final = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+_ALL: Final = {
+    "Content-Security-Policy": public.POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Permissions-Policy": "browsing-topics=(), interest-cohort=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    **HEADERS,
+}
+#: What was done, as a page says it after a redirect.
+DONE: Final = {
+    "password": "The password was changed. Every other login of yours has ended.",
+    "proof": "The second proof was replaced.",
+    "granted": "The role was given.",
+    "revoked": "The role was taken away.",
+    "disabled": "The account was disabled, and whoever was logged in with it is out.",
+    "enabled": "The account can be used again.",
+    "reviewed": "It was noted that you looked at the roles.",
+    "seen": "It was noted that you looked into the alert.",
+    "emergency": "You have the role for an hour. Every privacy officer sees it, with your reason.",
+}
+
+
+def page(
+    request: Asked,
+    template: str,
+    /,
+    status: int = 200,
+    *,
+    made: Session | None = None,
+    **values: Any,
+) -> Response[str]:
+    """A page from its template, for whoever asks. `made`: the session that begins with it."""
+    controller: Controller = request.app.state.controller
+    found: Session | None = made or request.state.desk
+    full = found is not None and staff.stage(found) == "full"
+    csrf = Markup('<input type="hidden" name="csrf" value="{}">').format(
+        found.csrf if found else ""
+    )
+    officer = full and found is not None and OFFICER in found.account.roles
+    body = templates.get_template(template).render(
+        language="en",
+        organisation=controller.bundle.organisation.name,
+        account=found.account if found else None,
+        full=full,
+        officer=officer,
+        alerts=len(controller.watch.alerts(unseen=True)) if officer else 0,
+        roles_words=ROLES,
+        csrf=lambda: csrf,
+        when=lambda at: _when(at, controller),
+        done=DONE.get(request.query_params.get("done", ""), ""),
+        here=request.url.path,
+        **{"problem": None, **values},
+    )
+    return Response(
+        body, media_type=MediaType.HTML, status_code=status,
+        cookies=[cookie(controller, made)] if made else None,
+    )  # fmt: skip
+
+
+def back(path: str, done: str = "") -> Redirect:
+    """After a change: the page that shows it, which can be loaded again."""
+    return Redirect(f"{path}?done={done}" if done else path, status_code=303)
+
+
+def said(problem: KeptError) -> str:
+    """An error as a page shows it; errors hold no personal data."""
+    words = problem.what + (f"; expected {problem.expected}" if problem.expected else "")
+    fix = f". {problem.fix[0].upper()}{problem.fix[1:]}" if problem.fix else ""
+    return words[0].upper() + words[1:] + fix + "."
+
+
+def refused(request: Asked, problem: HTTPException) -> Response[Any]:
+    """Nobody is logged in: the login. Not in these roles, or not from here: that, and no more."""
+    if "desk" not in request.state or "form" not in request.state:
+        request.state.desk = None
+    status = problem.status_code
+    if status == 401:
+        half = request.state.desk
+        made = page(
+            request, "desk_login.html.j2", 401, step=NEXT[staff.stage(half)] if half else None
+        )
+        made.headers["WWW-Authenticate"] = "Form"
+    else:
+        words = {
+            403: "You are not let in here.", 404: "This page does not exist.",
+            405: "This cannot be done here.",
+        }  # fmt: skip
+        why = problem.detail if status == 403 else ""
+        made = page(request, "desk_error.html.j2", status,
+                    message=words.get(status, "This could not be read."), why=why)  # fmt: skip
+    made.headers.update(_ALL)
+    return made
+
+
+def kept_error(request: Asked, problem: KeptError) -> Response[Any]:
+    """An error of Kept that no handler has shown on its own page."""
+    wrong = isinstance(problem, UsageError | Denied)
+    status = 403 if isinstance(problem, Denied) else 400 if wrong else 503
+    words = "This was not done." if wrong else "Something went wrong on our side."
+    made = page(request, "desk_error.html.j2", status, message=words,
+                why=said(problem) if wrong else "")  # fmt: skip
+    made.headers.update(_ALL)
+    return made
+
+
+#: Where a login goes on.
+NEXT: Final = {
+    "full": "/desk", "code": "/desk/login/code", "password": "/desk/login/password",
+    "enrol": "/desk/second-proof",
+}  # fmt: skip
+
+
+def _when(at: dt.datetime | None, controller: Controller) -> Markup:
+    if at is None:
+        return Markup("never")
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), minute(at, controller))

@@ -1,0 +1,122 @@
+"""Mail to people: from a template of our own to the mail server, as plain text and as simple HTML.
+
+One template makes both: its first line is the subject, the rest are paragraphs, lists of lines
+that begin with a dash, and links that stand alone. Nothing in it loads, runs or follows anybody.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from typing import Final
+
+import jinja2
+from markupsafe import Markup
+
+from kept.controller import Controller
+from kept.errors import KeptError, StoreUnreachable
+from kept.records.outbox import Letter
+from kept.terms.identifiers import Identifier
+
+_templates: Final = jinja2.Environment(
+    loader=jinja2.PackageLoader("kept.app", "templates/mail"),
+    autoescape=False,  # noqa: S701 — plain text; what becomes HTML is escaped in `_html`
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+_ENOUGH: Final = 3
+_CODE: Final = re.compile(r"\d{4} \d{4}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How many messages went, and how many could not."""
+
+    sent: int
+    failed: int
+
+
+def deliver(controller: Controller, clock: Callable[[], dt.datetime]) -> Sent:
+    """Send what waits, the oldest first. What fails is tried again later and stops nothing else."""
+    post, sent, failed = controller.post, 0, 0
+    # A server that is away is not waited for letter by letter.
+    while post is not None and (sent or failed < _ENOUGH):
+        with controller.outbox.next(clock()) as met:
+            if met is None:
+                break
+            letter, turn = met
+            try:
+                message = composed(controller, letter)
+            except (ValueError, KeptError):
+                # What cannot be a letter must not stand in the way of those that can.
+                failed += 1
+                turn.given_up()
+                continue
+            try:
+                post.send(message, what="mail to people", then="wait")
+            except StoreUnreachable:
+                failed += 1
+                turn.failed(clock())
+            else:
+                sent += 1
+                turn.sent(clock())
+    return Sent(sent, failed)
+
+
+def composed(controller: Controller, letter: Letter) -> EmailMessage:
+    """The message of a letter, ready to be sent. The same letter makes the same message."""
+    assert controller.post is not None
+    organisation, sender = controller.bundle.organisation, controller.post.sender
+    values = {"organisation": organisation.name, **letter.values}
+    text = _templates.get_template(f"{letter.template}.txt.j2").render(values)
+    subject, _, body = text.partition("\n")
+    foot = ", ".join((organisation.name, *(p for p in organisation.post if p != organisation.name)))
+    body = re.sub(r"\n{3,}", "\n\n", body.strip()) + f"\n\n{foot}\n{organisation.email}\n"
+    message = EmailMessage()
+    # A line end in a header would begin another header; there is none in what stands here.
+    message["Subject"] = _line(subject)
+    message["From"] = Address(_line(organisation.name), addr_spec=sender)
+    message["To"] = _mailbox(letter.to)
+    message["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
+    message["Date"] = letter.queued_at
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(body, cte="base64")
+    message.add_alternative(_html(_line(subject), body), subtype="html", cte="base64")
+    return message
+
+
+def _mailbox(address: str) -> Address:
+    """The address of one mailbox, its domain in ASCII; IdentifierError for anything else."""
+    domain = Identifier("email", address).normalised.rpartition("@")[2]
+    local = address.strip().rpartition("@")[0]
+    if local.startswith('"'):
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return Address(username=local, domain=domain)
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _html(title: str, body: str) -> str:
+    parts = []
+    for block in body.strip().split("\n\n"):
+        lines = block.split("\n")
+        if all(line.startswith("- ") for line in lines):
+            items = Markup("").join(Markup("<li>{}</li>").format(line[2:]) for line in lines)
+            parts.append(Markup("<ul>{}</ul>").format(items))
+        elif re.fullmatch(r"https?://\S+", block):
+            parts.append(Markup('<p><a href="{0}">{0}</a></p>').format(block))
+        elif _CODE.fullmatch(block):
+            parts.append(Markup("<p><b><big>{}</big></b></p>").format(block))
+        else:
+            broken = Markup("<br>").join(Markup.escape(line) for line in lines)
+            parts.append(Markup("<p>{}</p>").format(broken))
+    head = Markup('<!doctype html><html lang="en"><head><meta charset="utf-8">'
+                  "<title>{}</title></head><body>{}</body></html>\n")  # fmt: skip
+    return str(head.format(title, Markup("\n").join(parts)))

@@ -1,0 +1,313 @@
+"""What people ask, in public: a form, a code, and a page that says how it stands.
+
+No account, no cookie, no script. Every answer says the same, and takes the same work, whether or
+not somebody is known; nothing is changed by a GET.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import secrets
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, ParamSpec, TypeVar
+
+from litestar import MediaType, Request, Response, get, post
+from litestar.datastructures import State
+from litestar.params import FromPath, RawBody
+from litestar.response import Redirect
+
+from kept.app.pages import day_words, rendered
+from kept.controller import Controller
+from kept.duties.rights import complaint, intake, reported
+from kept.errors import IdentifierError, UsageError
+from kept.records.intake import State as Standing
+from kept.records.intake import Typed
+from kept.terms.asks import ASKS, CHILD_REPORT, MAIL_OF_CUSTOMER, MAIL_OF_PARTNER
+from kept.terms.identifiers import Identifier
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_FORM: Final = "/privacy/requests"
+#: What the form offers for where somebody lives: words → region of terms.regimes.
+REGIONS: Final[Mapping[str, str]] = {
+    "unknown": "I do not want to say",
+    "EEA": "In the European Union, Iceland, Liechtenstein or Norway",
+    "UK": "In the United Kingdom",
+    "CH": "In Switzerland",
+    "US-CA": "In California",
+    "US-VA": "In Virginia",
+    "US": "Elsewhere in the United States",
+    "other": "In another country",
+}
+#: How what was asked stands, in words for everybody.
+STANDS: Final[Mapping[str, str]] = {
+    "working": "We are working on it.",
+    "done": "Done.",
+    "refused": "We could not do it. The reason is in our answer to you.",
+    "withdrawn": "You took it back. Nothing was done.",
+}
+_FIELDS: Final = ("email", "words", "agent", "changed", "about", "reporter", "name")
+_TOO_MANY: Final = (
+    "Many requests came in within the last hour, so we cannot take this one by this form now. Try"
+    " again in an hour, or write to us: our addresses are below."
+)
+#: Only ever shown to who asked: nothing on the way keeps it.
+_PRIVATE: Final = {"Cache-Control": "no-store"}
+
+
+def _aside(work: Callable[_P, _R]) -> Callable[_P, Awaitable[_R]]:
+    """Work that waits for a database, on a thread of its own.
+
+    Where GET and POST share a path the framework takes a handler in twice, and its own
+    `sync_to_thread` would then answer with what is still to be awaited.
+    """
+
+    @functools.wraps(work)
+    async def run(*given: _P.args, **named: _P.kwargs) -> _R:
+        return await asyncio.to_thread(work, *given, **named)
+
+    return run
+
+
+def _fields(body: bytes) -> dict[str, list[str]]:
+    """The fields of a form as it was sent; what is no form has none."""
+    try:
+        text = body.decode("utf-8", "replace")
+        return urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        return {}
+
+
+def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
+    return fields.get(name, [""])[0]
+
+
+def _source(request: Request[Any, Any, Any], state: State) -> str:
+    """Where it came from: an address of a machine; of IPv6 the part that is one customer's."""
+    host = request.client.host if request.client else ""
+    if state.proxy:
+        host = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or host
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "unknown"
+    if address.version == 6 and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network(f"{address}/64", strict=False))
+    return str(address)
+
+
+def _cookie(request: Request[Any, Any, Any], state: State) -> str | None:
+    """The site's own cookie that the reader's browser holds; None where none is known."""
+    value = request.cookies.get(state.cookie, "").strip() if state.cookie else ""
+    return value if 0 < len(value) <= 200 and value.isprintable() else None
+
+
+def _elsewhere(request: Request[Any, Any, Any]) -> bool:
+    """Whether another site made the browser send this."""
+    return request.headers.get("sec-fetch-site", "none") == "cross-site"
+
+
+def _form(
+    state: State, fields: Mapping[str, Sequence[str]], problems: Mapping[str, str],
+    status: int = 200, *, form: str = "own", visitor: bool = False,
+) -> Response[str]:  # fmt: skip
+    """A form, with what was typed before and what is amiss with it (field → words)."""
+    controller: Controller = state.controller
+    template = {"own": "requests", "child": "requests-child", "mail": "requests-mail"}[form]
+    return rendered(
+        f"{template}.html.j2",
+        controller,
+        status,
+        here="requests",
+        asks=[a for a in ASKS.values() if a.form == form],
+        chosen=list(fields.get("asked", [])),
+        typed={name: _one(fields, name) for name in _FIELDS},
+        region=_one(fields, "region") or "unknown",
+        regions=REGIONS,
+        problems=dict.fromkeys((*_FIELDS, "asked", "form"), "") | dict(problems),
+        amiss=[(name, words) for name, words in problems.items() if name != "form"],
+        once=secrets.token_hex(16),
+        takes=controller.post is not None,
+        visitor=visitor,
+    )
+
+
+@get(_FORM, media_type=MediaType.HTML)
+@_aside
+def form_page(request: Request[Any, Any, Any], state: State) -> Response[str]:
+    """The form on which somebody asks; `?asked=` chooses something before."""
+    chosen = [a for a in request.query_params.getall("asked", []) if a in ASKS]
+    visitor = _cookie(request, state) is not None
+    return _form(state, {"asked": chosen}, {}, visitor=visitor)
+
+
+@post(_FORM, media_type=MediaType.HTML, status_code=303)
+@_aside
+def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
+    """Take a request in and send a code to the address, whoever's it is."""
+    controller: Controller = state.controller
+    fields = _fields(body)
+    if controller.post is None:
+        return _form(state, fields, {}, 503)
+    problems: dict[str, str] = {}
+    cookie = _cookie(request, state) if fields.get("by") == ["cookie"] else None
+    if not [a for a in fields.get("asked", []) if a in ASKS]:
+        problems["asked"] = "Choose at least one thing that you want."
+    for name in ("email", "agent", "changed") if cookie is None else ():
+        value = _one(fields, name).strip()
+        if (value or name == "email") and not _is_email(value):
+            problems[name] = "This is no e-mail address that we can write to. Look for a typo."
+    if len(_one(fields, "words")) > intake.LONGEST:
+        problems["words"] = f"This is too long. Please use at most {intake.LONGEST:,} characters."
+    if _elsewhere(request):
+        problems["form"] = "Another site sent this form. If you want it, send it yourself."
+    if not problems:
+        try:
+            form = intake.Form(
+                tuple(fields["asked"]), _one(fields, "email"), _one(fields, "words"),
+                _one(fields, "once"), _source(request, state), _one(fields, "region") or "unknown",
+                _one(fields, "agent"), _one(fields, "changed"),
+            )  # fmt: skip
+            if cookie is None:
+                token = intake.ask(controller, form, state.clock())
+            else:
+                token = intake.ask_by_cookie(controller, form, cookie, state.clock())
+        except intake.TooMany:
+            return _form(state, fields, {"form": _TOO_MANY}, 429)
+        except UsageError as problem:
+            problems["form"] = f"We cannot take it like this: {problem.what}."
+        else:
+            state.wake()
+            return Redirect(f"{_FORM}/{token}", status_code=303)
+    visitor = _cookie(request, state) is not None
+    return _form(state, fields, problems, 400, visitor=visitor)
+
+
+@get(f"{_FORM}/child", media_type=MediaType.HTML)
+@_aside
+def child_page(state: State) -> Response[str]:
+    """The form on which anybody reports that a record is a child's."""
+    return _form(state, {}, {}, form="child")
+
+
+@post(f"{_FORM}/child", media_type=MediaType.HTML, status_code=303)
+@_aside
+def report_child(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
+    """Take the report in; the record is frozen at once, beside the answer."""
+    controller: Controller = state.controller
+    fields = _fields(body)
+    about, words, reporter = (_one(fields, n) for n in ("about", "words", "reporter"))
+    problems: dict[str, str] = {}
+    if not about.strip() and not words.strip():
+        problems["about"] = "Tell us by what we can find the child's data."
+    if reporter.strip() and not _is_email(reporter):
+        problems["reporter"] = "This is no e-mail address that we can write to. Look for a typo."
+    if len(words) > intake.LONGEST:
+        problems["words"] = f"This is too long. Please use at most {intake.LONGEST:,} characters."
+    if _elsewhere(request):
+        problems["form"] = "Another site sent this form. If you want it, send it yourself."
+    if not problems:
+        try:
+            token = reported.report(
+                controller, about, words, reporter, once=_one(fields, "once"),
+                source=_source(request, state), now=state.clock(),
+            )  # fmt: skip
+        except intake.TooMany:
+            return _form(state, fields, {"form": _TOO_MANY}, 429, form="child")
+        except UsageError:
+            problems["about"] = "We cannot search by this. Write it another way."
+        else:
+            state.wake()
+            return Redirect(f"{_FORM}/{token}", status_code=303)
+    return _form(state, fields, problems, 400, form="child")
+
+
+@get(f"{_FORM}/mail", media_type=MediaType.HTML)
+@_aside
+def mail_page(state: State) -> Response[str]:
+    """The form on which somebody complains about mail of a customer or of a partner."""
+    return _form(state, {}, {}, form="mail")
+
+
+@post(f"{_FORM}/mail", media_type=MediaType.HTML, status_code=200)
+@_aside
+def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
+    """Say how such mail is stopped; nothing of theirs is touched, nothing of hers is kept."""
+    controller: Controller = state.controller
+    fields = _fields(body)
+    kind = _one(fields, "asked")
+    if kind not in (MAIL_OF_CUSTOMER, MAIL_OF_PARTNER):
+        return _form(state, fields, {"asked": "Choose whose mail it is."}, 400, form="mail")
+    try:
+        told = complaint.complain(
+            controller, kind, _one(fields, "name"), once=_one(fields, "once"),
+            source=_source(request, state), now=state.clock(),
+        )  # fmt: skip
+    except intake.TooMany:
+        return _form(state, fields, {"form": _TOO_MANY}, 429, form="mail")
+    return rendered("requests-guidance.html.j2", controller, here="requests", told=told)
+
+
+@get(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML)
+@_aside
+def request_page(token: FromPath[str], state: State) -> Response[str]:
+    """How a request stands: where the code is typed, then what became of it."""
+    return _page(state, token)
+
+
+@post(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML, status_code=303)
+@_aside
+def go_on(
+    request: Request[Any, Any, Any], token: FromPath[str], state: State, body: RawBody
+) -> Response[Any]:
+    """Type the code, have it sent again, or take the request back."""
+    controller: Controller = state.controller
+    fields, now = _fields(body), state.clock()
+    if intake.found(controller, token) is None:
+        return _page(state, token)
+    match _one(fields, "do"):
+        case "code":
+            outcome, fresh = intake.type_code(controller, token, _one(fields, "code"), now)
+            token = fresh if outcome is Typed.RIGHT and fresh else token
+        case "again":
+            intake.send_again(controller, token, now)
+        case "withdraw":
+            intake.withdraw(controller, token, now)
+    state.wake()
+    return Redirect(f"{_FORM}/{token}", status_code=303, headers=_PRIVATE)
+
+
+def _page(state: State, token: str) -> Response[str]:
+    controller: Controller = state.controller
+    stands = intake.standing(controller, token, state.clock())
+    if stands is None:
+        return rendered("requests-gone.html.j2", controller, 404, here="requests")
+    waits = stands.state == Standing.AWAITING
+    page = rendered(
+        "requests-code.html.j2" if waits else "requests-status.html.j2",
+        controller,
+        here="requests",
+        stands=stands,
+        child=CHILD_REPORT in stands.asked,
+        titles={kind: ASKS[kind].title for kind in stands.asked},
+        states=STANDS,
+        arrived=day_words(stands.arrived, controller),
+    )
+    page.headers.update(_PRIVATE)
+    return page
+
+
+def _is_email(value: str) -> bool:
+    try:
+        return bool(Identifier("email", value).normalised)
+    except IdentifierError:
+        return False
+
+
+HANDLERS: Final = [
+    form_page, ask, child_page, report_child, mail_page, complain, request_page, go_on,
+]  # fmt: skip

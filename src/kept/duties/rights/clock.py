@@ -1,0 +1,425 @@
+"""How long a request may still take: its clock, what may move it, and who is to be reminded.
+
+GDPR Art. 12(3) and (6), UK GDPR Art. 12A, and what other laws say (`terms.clock_rules`). A day
+moves only for a reason that the rule of the case knows, and never silently: both days stay.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from kept.controller import Controller
+from kept.database import Connection
+from kept.errors import Denied, UsageError
+from kept.ledger.entry import Entry, name
+from kept.records.actor import Actor
+from kept.records.case import Case
+from kept.records.case_state import ENDS, State
+from kept.records.clock import Clock, counted, started
+from kept.terms import clocks
+from kept.terms.clock_rules import EXTENSIONS, PAUSES, Rule
+from kept.terms.clocks import Light
+
+#: Roles that may move the last day of an answer.
+MAY_MOVE: Final = frozenset({"privacy-officer", "approver", "operator"})
+#: A case nearly late, or late, is one for who answers for all of it.
+_ESCALATED: Final = "privacy-officer"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A case that is still to be answered. `left` are working days; negative days are late."""
+
+    case: Case
+    clock: Clock
+    light: Light
+    left: int
+
+    @property
+    def paused(self) -> bool:
+        """Whether the clock stands still."""
+        return self.clock.paused_since is not None
+
+
+def start(
+    controller: Controller, case: Case, now: dt.datetime, *, connection: Connection,
+    region: str = "unknown", arrived: dt.date | None = None, matter: str | None = None,
+) -> Clock:  # fmt: skip
+    """Give a case that is being opened its clock."""
+    today = controller.day(now)
+    arrived = today if arrived is None else _not_later(arrived, today, "a request arrived")
+    promise = controller.bundle.answer_within(region)
+    clock = started(case.right, region, matter, arrived, controller.workdays, promise)
+    controller.clocks.start(case, clock, connection=connection)
+    return clock
+
+
+def split(
+    controller: Controller, case: Case, to: Case, now: dt.datetime, *, connection: Connection
+) -> Clock:
+    """Give a case that was split off another a clock from the same day on.
+
+    What moved that of the first has to be said of this one anew: it was another's notice.
+    """
+    of = controller.clocks.of(case, connection=connection)
+    return start(
+        controller, to, now, region=of.region if of else "unknown",
+        arrived=of.arrived if of else controller.day(case.opened_at),
+        matter=of.matter if of else None, connection=connection,
+    )  # fmt: skip
+
+
+def extend(
+    controller: Controller, case_id: str, reason: str, words: str, sent: dt.date, actor: Actor,
+    now: dt.datetime,
+) -> Clock:  # fmt: skip
+    """Add the extension of the rule, once, after the person was told; the clock as it then stands.
+
+    `reason` is a key of EXTENSIONS, `words` what she was told, `sent` the day on which that went
+    out: without it, or after the first period, there is no extended day. Raises Denied for a role
+    that may not, UsageError for everything that the rule does not allow.
+    """
+    _may(actor)
+    if reason not in EXTENSIONS:
+        known = "; ".join(f"{key}: {why}" for key, why in EXTENSIONS.items())
+        raise UsageError("that is no reason for more time", expected=known)
+    if not words.strip():
+        raise UsageError(
+            "it is not said what she was told", fix="give the words of the notice in --words"
+        )
+    _not_later(sent, controller.day(now), "a notice was sent")
+    with controller.database.connection() as connection:
+        case, clock, rule = _open(controller, case_id, connection)
+        if rule.extension is None:
+            raise UsageError(
+                "the rule of this case knows no extension",
+                met=f"{rule.source}, for {_of(clock)}",
+                fix=_elsewhere(case),
+            )
+        if clock.extended:
+            raise UsageError(
+                f"the time of case {case.id} was extended before", expected="one extension"
+            )
+        if clock.paused_since is not None:
+            raise UsageError(
+                "the clock stands still", fix=f"first end that: `kept case resume {case.id}`"
+            )
+        if not clock.arrived <= sent <= clock.due:
+            raise UsageError(
+                "the notice was not sent inside the first period, so there is no extended day",
+                expected=f"a day from {clock.arrived} to {clock.due}",
+                met=str(sent),
+            )
+        after = counted(replace(clock, extended=True), rule, controller.workdays)
+        _changed(
+            controller, connection, case, clock, after, "extended", now, actor=actor,
+            reason=reason, dated=sent, words=words,
+        )  # fmt: skip
+    return after
+
+
+def pause(
+    controller: Controller, case_id: str, reason: str, since: dt.date | None, actor: Actor,
+    now: dt.datetime,
+) -> Clock:  # fmt: skip
+    """Let the clock stand still from a day on, today where none is given.
+
+    Raises UsageError where the rule of the case does not let it stand still for that reason.
+    """
+    _may(actor)
+    day = _not_later(since or controller.day(now), controller.day(now), "a clock stood still")
+    with controller.database.connection() as connection:
+        case, clock, rule = _open(controller, case_id, connection)
+        if reason not in rule.pauses:
+            known = "; ".join(f"{key}: {PAUSES[key]}" for key in rule.pauses)
+            raise UsageError(
+                f"the rule of this case does not let the clock stand still for `{reason[:20]}`",
+                expected=known or "no pause at all",
+                met=f"{rule.source}, for {_of(clock)}",
+                fix=_elsewhere(case),
+            )
+        if clock.paused_since is not None:
+            raise UsageError(
+                f"the clock of case {case.id} stands still already, since {clock.paused_since}"
+            )
+        ended = [
+            one.dated for one in controller.clocks.changes(case) if one.act == "resumed"
+        ]  # fmt: skip
+        first = max([clock.arrived, *(day for day in ended if day)])
+        if not first <= day <= clock.due:
+            raise UsageError(
+                "the clock cannot have stood still from that day on",
+                expected=f"a day from {first} to {clock.due}",
+                met=str(day),
+            )
+        after = replace(clock, paused_since=day, paused_for=reason)
+        _changed(
+            controller, connection, case, clock, after, "paused", now, actor=actor, reason=reason,
+            dated=day,
+        )  # fmt: skip
+    return after
+
+
+def resume(
+    controller: Controller, case_id: str, until: dt.date | None, actor: Actor, now: dt.datetime
+) -> Clock:
+    """Let the clock go on from a day, today where none is given; its last day moves by as many
+    days as it stood still. UsageError where it does not stand still.
+    """
+    _may(actor)
+    day = _not_later(until or controller.day(now), controller.day(now), "a clock went on")
+    with controller.database.connection() as connection:
+        case, clock, rule = _open(controller, case_id, connection)
+        since = clock.paused_since
+        if since is None:
+            raise UsageError(f"the clock of case {case.id} does not stand still")
+        if day < since:
+            raise UsageError(
+                "the clock cannot go on before it stood still",
+                expected=f"a day from {since} on",
+                met=str(day),
+            )
+        days = clock.paused_days + (day - since).days
+        still = replace(clock, paused_days=days, paused_since=None, paused_for=None)
+        after = counted(still, rule, controller.workdays)
+        _changed(
+            controller, connection, case, clock, after, "resumed", now, actor=actor,
+            reason=clock.paused_for, dated=day,
+        )  # fmt: skip
+    return after
+
+
+def put_right(
+    controller: Controller, case_id: str, region: str | None, arrived: dt.date | None,
+    actor: Actor, now: dt.datetime,
+) -> Clock:  # fmt: skip
+    """Count the clock of a case anew, by where she is or when her request really arrived.
+
+    UsageError where nothing is said, or where what moved the clock does not go with the rule that
+    then holds.
+    """
+    _may(actor)
+    if region is None and arrived is None:
+        raise UsageError("nothing is to be put right", fix="add --region or --arrived")
+    if arrived is not None:
+        _not_later(arrived, controller.day(now), "a request arrived")
+    with controller.database.connection() as connection:
+        case, clock, _ = _open(controller, case_id, connection)
+        there = region or clock.region
+        moved = replace(
+            clock, region=there, arrived=arrived or clock.arrived,
+            promise=controller.bundle.answer_within(there),
+        )  # fmt: skip
+        if moved == clock:
+            return clock
+        changes = controller.clocks.changes(case)
+        early = [c.dated for c in changes if c.dated and c.act in ("extended", "paused")]
+        if early and min(early) < moved.arrived:
+            raise UsageError(
+                "the clock was moved on a day before that",
+                expected=f"an arrival up to {min(early)}",
+                met=str(moved.arrived),
+            )
+        rule = _rule(controller, case, moved)
+        wanted = {c.reason for c in changes if c.act == "paused"}
+        if (clock.extended and rule.extension is None) or not wanted <= set(rule.pauses):
+            raise UsageError(
+                "the clock was extended or stood still, which the rule there does not know",
+                met=f"{rule.source}, for {moved.region}",
+                fix="answer by the day that counts now",
+            )
+        after = counted(moved, rule, controller.workdays)
+        if clock.extended:
+            told = next(c.dated for c in changes if c.act == "extended")
+            first = counted(replace(moved, extended=False), rule, controller.workdays).due
+            if told is None or told > first:
+                raise UsageError(
+                    "her notice of the extension went out after the first period that would be",
+                    expected=f"a notice sent up to {first}",
+                    met=str(told),
+                    fix="answer by the day that counts now",
+                )
+        act = "arrived" if arrived is not None and arrived != clock.arrived else "placed"
+        _changed(
+            controller, connection, case, clock, after, act, now, actor=actor,
+            dated=after.arrived, reason=after.region,
+        )  # fmt: skip
+    return after
+
+
+def standings(controller: Controller, now: dt.datetime) -> list[Standing]:
+    """All cases that are still to be answered, the most urgent first."""
+    waiting = controller.clocks.unanswered()
+    found = controller.clocks.many(waiting)
+    cases = {case.number: case for case in controller.cases.all()} if found else {}
+    made = [standing(controller, cases[n], clock, now) for n, clock in found.items()]
+    return sorted(made, key=lambda one: (one.clock.due, one.case.number))
+
+
+def standing(controller: Controller, case: Case, clock: Clock, now: dt.datetime) -> Standing:
+    """How a case stands at a moment."""
+    today, days = controller.day(now), controller.workdays
+    left = days.left(today, clock.due)
+    if today > clock.due:
+        left = -(today - clock.due).days
+    return Standing(case, clock, clocks.light(today, clock.due, days), left)
+
+
+def answered(case: Case) -> bool:
+    """Whether a case is answered: it has ended, or is a restriction that is in force."""
+    in_force = case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED)
+    return case.state in ENDS or in_force
+
+
+def keep_up(controller: Controller, now: dt.datetime) -> tuple[Standing, ...]:
+    """Bring every open clock up to date and enter whom to remind, once each; who was entered.
+
+    A case from before there were clocks gets one. Where a rule or the calendar has changed, the
+    day is counted anew; the day before it stays on record.
+    """
+    for number in _without(controller):
+        with controller.database.connection() as connection:
+            _adopt(controller, number, now, connection)
+    entered = []
+    for one in standings(controller, now):
+        with controller.database.connection() as connection:
+            clock = controller.clocks.locked(one.case, connection=connection)
+            assert clock is not None
+            clock = _recounted(controller, one.case, clock, now, connection)
+            at = standing(controller, one.case, clock, now)
+            if at.paused or at.light is Light.GREEN:
+                continue
+            level = at.light.value
+            if controller.clocks.remind(one.case, clock, level, now, connection=connection):
+                body = {
+                    "case": one.case.id, "level": level, "due": clock.due.isoformat(),
+                    "role": name(reminded(at)),
+                }  # fmt: skip
+                entry = Entry("clock.reminded", now, body)
+                controller.ledger.append_in(connection, [entry])
+                entered.append(at)
+    return tuple(entered)
+
+
+def reminded(one: Standing) -> str:
+    """Whose task it is now: of who opened the case, and when it is nearly late of her who answers
+    for all of it.
+    """
+    return one.case.actor.role if one.light is Light.AMBER else _ESCALATED
+
+
+def _without(controller: Controller) -> Sequence[int]:
+    waiting = controller.clocks.unanswered()
+    known = controller.clocks.many(waiting)
+    return [number for number in waiting if number not in known]
+
+
+def _adopt(controller: Controller, number: int, now: dt.datetime, connection: Connection) -> None:
+    case = next(c for c in controller.cases.all() if c.number == number)
+    clock = start(
+        controller, case, now, arrived=controller.day(case.opened_at), connection=connection
+    )
+    _entered(controller, connection, case, clock, clock, "started", now)
+
+
+def _recounted(
+    controller: Controller, case: Case, clock: Clock, now: dt.datetime, connection: Connection
+) -> Clock:
+    """The clock by the rules and the calendar of today."""
+    rule, promise = _rule(controller, case, clock), controller.bundle.answer_within(clock.region)
+    if (rule.version, promise, controller.workdays.calendar, controller.workdays.place) == (
+        clock.rule, clock.promise, clock.calendar, clock.place,
+    ):  # fmt: skip
+        return clock
+    if clock.extended and rule.extension is None:
+        return clock  # what she was told stands
+    after = counted(replace(clock, promise=promise), rule, controller.workdays)
+    _changed(controller, connection, case, clock, after, "recounted", now)
+    return after
+
+
+def _rule(controller: Controller, case: Case, clock: Clock) -> Rule:
+    rules = clocks.applying(clock.region, case.right, clock.matter, clock.arrived)
+    return clocks.earliest(rules, clock.arrived, controller.workdays).rule
+
+
+def _open(
+    controller: Controller, case_id: str, connection: Connection
+) -> tuple[Case, Clock, Rule]:  # fmt: skip
+    """An unanswered case with its clock, for this transaction alone."""
+    case = controller.cases.get(case_id)
+    if answered(case):
+        raise UsageError(
+            f"case {case.id} is answered; its clock moves no more",
+            expected="a case that is still to be answered",
+            met=f"one that is {case.state}",
+        )
+    clock = controller.clocks.locked(case, connection=connection)
+    if clock is None:
+        raise UsageError(
+            f"case {case.id} is from before there were clocks",
+            fix="give it one: `kept case remind`",
+        )
+    return case, clock, clock.row or _rule(controller, case, clock)
+
+
+def _changed(
+    controller: Controller, connection: Connection, case: Case, before: Clock, after: Clock,
+    act: str, now: dt.datetime, *, actor: Actor | None = None, reason: str | None = None,
+    dated: dt.date | None = None, words: str | None = None,
+) -> None:  # fmt: skip
+    controller.clocks.change(
+        case, before, after, act, now, connection=connection, reason=reason, dated=dated,
+        words=words, actor=actor,
+    )  # fmt: skip
+    _entered(
+        controller, connection, case, before, after, act, now, actor=actor, reason=reason,
+        dated=dated, words=words,
+    )  # fmt: skip
+
+
+def _entered(
+    controller: Controller, connection: Connection, case: Case, before: Clock, after: Clock,
+    act: str, now: dt.datetime, *, actor: Actor | None = None, reason: str | None = None,
+    dated: dt.date | None = None, words: str | None = None,
+) -> None:  # fmt: skip
+    body = {
+        "case": case.id,
+        "act": name(act),
+        "before": before.due.isoformat(),
+        "due": after.due.isoformat(),
+        "rule": name(after.rule),
+        **({"reason": name(reason)} if reason else {}),
+        **({"dated": dated.isoformat()} if dated else {}),
+        **({"words": controller.digest(words.encode())} if words else {}),
+        **({"actor": name(actor.role)} if actor else {}),
+    }
+    controller.ledger.append_in(connection, [Entry("clock.moved", now, body)])
+
+
+def _may(actor: Actor) -> None:
+    if actor.role not in MAY_MOVE:
+        raise Denied(
+            f"the role `{actor.role}` may not move the last day of an answer",
+            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_MOVE))}",
+        )
+
+
+def _not_later(day: dt.date, today: dt.date, what: str) -> dt.date:
+    if day > today:
+        raise UsageError(
+            f"{what} on a day that is still to come", expected=f"a day up to {today}", met=str(day)
+        )
+    return day
+
+
+def _of(clock: Clock) -> str:
+    unknown = clock.region == "unknown"
+    return "a person of whom nobody said where she is" if unknown else clock.region
+
+
+def _elsewhere(case: Case) -> str:
+    return f"if she is elsewhere, say so: `kept case clock {case.id} --region …`"

@@ -1,0 +1,139 @@
+"""What proves that requests are answered in time, and that no time was taken silently."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from kept.controller import Controller
+from kept.controls.registry import Finding, Looked, control
+from kept.duties.rights import lost
+from kept.records.case import State
+
+#: Answers of so long ago are not looked at any more.
+_LOOKED_BACK: Final = dt.timedelta(days=365)
+_ANSWER: Final = "answer it; `kept case list --sort due` shows what is to be answered first"
+_SILENT: Final = "she was not told inside the first period that it takes longer"
+_WORDLESS: Final = "an extension without a reason, or without what she was told"
+_NOTHING: Final = (False, False, None, False, False)
+_MEND: Final = "find out who changed it, and restore Kept's database from a backup"
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the ledger says of the clock of a case."""
+
+    due: dt.date
+    paused: bool = False
+    moved_later: bool = False
+    extended: list[tuple[dt.date | None, dt.date, bool]] = field(default_factory=list)
+
+
+@control("rights.answered-in-time")
+def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """No request waits past its last day, and none of the last twelve months was answered late.
+
+    The last day is what the ledger says: as it was counted when the case was opened, and moved
+    by an extension or a pause that is written there. The records have to say the same. A request
+    that the person took back is not late; a restriction is answered when it is in force.
+    """
+    told, today = _told(controller, now), controller.day(now)
+    with controller.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT r.id, r.state, r.closed_at, k.due, r.\"right\" = 'restriction',"
+            " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number AND e.state = %s)"
+            " FROM rights_case r LEFT JOIN case_clock k USING (number) WHERE r.opened_at <= %s"
+            " ORDER BY r.number",
+            (State.CHECKED, now),
+        ).fetchall()
+    yield from lost.cases(controller, told)
+    looked = 0
+    for id_, state, closed, due, restriction, in_force in rows:
+        answered = in_force if restriction and in_force else closed
+        if answered is not None and answered > now:
+            answered = None  # as of then
+        if state == State.WITHDRAWN and answered is not None:
+            continue
+        if answered is not None and answered < now - _LOOKED_BACK:
+            continue
+        said = told.get(id_)
+        if said is None:
+            if answered is None:
+                yield Finding("a case", "nobody counted until when a request is to be answered",
+                              "give it a clock with `kept case remind`")  # fmt: skip
+            continue
+        looked += 1
+        if due != said.due and not said.moved_later:
+            yield Finding("a case", "its last day is not the one that the ledger says", _MEND)
+        if answered is None:
+            if today > said.due and not said.paused:
+                days = (today - said.due).days
+                yield Finding("a case", f"a request waits {days} days past its last day", _ANSWER)
+        elif controller.day(answered) > said.due and not said.paused:
+            days = (controller.day(answered) - said.due).days
+            yield Finding("a case", f"a request was answered {days} days late")
+    yield Looked(looked, "requests with a last day")
+
+
+@control("rights.extension-told-in-time")
+def extension_told_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Nobody waits longer than the first period who was not told so, and why, before it ended.
+
+    For every extension the ledger names the day on which the notice went out, its reason and the
+    hash of its words; there is one of a case at most. Looked at is every request with a last day:
+    the records know of no other extension.
+    """
+    told = _told(controller, now)
+    with controller.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT r.id, r.closed_at IS NULL, k.extended, c.dated, c.words IS NOT NULL,"
+            " EXISTS (SELECT FROM case_clock_change o WHERE o.number = r.number"
+            " AND o.act = 'extended' AND o.at > %s)"
+            " FROM rights_case r JOIN case_clock k USING (number)"
+            " LEFT JOIN case_clock_change c ON c.number = r.number AND c.act = 'extended'"
+            " AND c.at <= %s WHERE r.opened_at <= %s",
+            (now, now, now),
+        ).fetchall()
+    known = {row[0]: row[1:] for row in rows}
+    for id_, said in told.items():
+        if len(said.extended) > 1:
+            yield Finding("a case", "the time of a request was extended more than once")
+        for sent, before, whole in said.extended:
+            if sent is None or sent > before:
+                yield Finding("a case", _SILENT)
+            if not whole:
+                yield Finding("a case", _WORDLESS)
+            open_, extended, dated, words, _ = known.get(id_, _NOTHING)
+            if not extended or dated != sent or (open_ and not words):
+                yield Finding("a case", "an extension is not on record as the ledger has it", _MEND)
+    for id_, (_, extended, _, _, later) in known.items():
+        if extended and not later and (id_ not in told or not told[id_].extended):
+            yield Finding("a case", "an extension that the ledger does not know", _MEND)
+    yield Looked(len(known), "requests with a last day")
+
+
+def _told(controller: Controller, now: dt.datetime) -> dict[str, _Told]:
+    """Case → what the ledger says of its clock, as of `now`."""
+    found: dict[str, _Told] = {}
+    for _, entry in controller.ledger.entries(kind="case.opened"):
+        if "due" in entry.body and entry.at <= now:
+            due = dt.date.fromisoformat(entry.body["due"])
+            found[str(entry.body["case"])] = _Told(due)
+    for _, entry in controller.ledger.entries(kind="clock.moved"):
+        body = entry.body
+        if entry.at > now:
+            if (known := found.get(str(body["case"]))) is not None:
+                known.moved_later = True
+            continue
+        due = dt.date.fromisoformat(body["due"])
+        one = found.setdefault(str(body["case"]), _Told(due))
+        one.due = due
+        if body["act"] in ("paused", "resumed"):
+            one.paused = body["act"] == "paused"
+        if body["act"] == "extended":
+            sent = dt.date.fromisoformat(body["dated"]) if "dated" in body else None
+            before = dt.date.fromisoformat(body["before"])
+            one.extended.append((sent, before, "reason" in body and "words" in body))
+    return found

@@ -1,0 +1,248 @@
+"""What comes by letter, telephone or e-mail, entered by somebody with the day on which it arrived.
+
+A case is opened for each right that is asked; who asks is checked later, and until then nothing is
+disclosed or changed. What needs no proof is done at once: mail stops, a child's record is frozen.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from kept.controller import Controller
+from kept.decide.asks import LONGEST as READ
+from kept.decide.asks import Recognised, recognise
+from kept.duties.rights.intake import clean, ended, opened
+from kept.duties.rights.reported import enter_report, freeze
+from kept.duties.rights.request import Request
+from kept.errors import UsageError
+from kept.ledger.entry import Entry, name
+from kept.records.actor import Actor
+from kept.records.case_state import ENDS, Case
+from kept.records.intake import Intake, State
+from kept.terms.asks import (
+    ASKS,
+    CHILD_REPORT,
+    MAIL_OF_CUSTOMER,
+    MAIL_OF_PARTNER,
+    QUESTION,
+    UNCLEAR,
+)
+from kept.terms.identifiers import Identifier
+from kept.terms.regimes import REGIONS
+
+#: How something comes in that somebody enters, in words.
+CHANNELS: Final = {
+    "letter": "by letter",
+    "phone": "by telephone",
+    "email": "by e-mail",
+}
+_OTHERS: Final = (MAIL_OF_CUSTOMER, MAIL_OF_PARTNER)
+_NEWS: Final = dt.timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came in. `people` are identifiers of one person; `asked` kinds of terms.asks, empty:
+    the words say; `arrived` is the day of arrival, not of entering.
+    """
+
+    channel: str
+    arrived: dt.date
+    people: tuple[Identifier, ...]
+    asked: tuple[str, ...]
+    words: str
+    region: str = "unknown"
+
+
+def add(
+    controller: Controller, came: Came, actor: Actor, now: dt.datetime
+) -> tuple[list[Intake], Recognised | None]:
+    """Enter what came in: the requests it makes, and what was recognised where nobody chose.
+
+    Raises UsageError where it is not said what is asked, or of whom, or the day is to come.
+    """
+    if came.channel not in CHANNELS:
+        raise UsageError("there is no such channel", expected=f"one of {', '.join(CHANNELS)}")
+    if came.arrived > now.astimezone(dt.UTC).date() + dt.timedelta(days=1):
+        raise UsageError("the day of arrival is to come", expected="the day on which it arrived")
+    if came.region not in REGIONS:
+        raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
+    for one in came.people:
+        _ = one.normalised  # refuses what is not of its kind
+    words = clean(came.words, READ)
+    seen = None if came.asked else recognise(words)
+    asked = kinds(came.asked) if seen is None else seen.kinds
+    if seen is not None and not words:
+        raise UsageError(
+            "it is not said what is asked", fix="name it with --right, or give --words-file"
+        )
+    said: dict[str, Any] = {
+        "words": words,
+        "person": next((i.value for i in came.people if i.kind == "email"), ""),
+        "identity": [[i.kind, i.value] for i in came.people],
+    }
+    made: list[Intake] = []
+    if CHILD_REPORT in asked:
+        made.append(
+            enter_report(
+                controller, came.people, said, now, channel=came.channel, arrived=came.arrived,
+                actor=actor.id,
+            )
+        )  # fmt: skip
+    rest = tuple(k for k in asked if k != CHILD_REPORT)
+    if rest:
+        _whom(rest, came.people)
+        stop = bool(seen and seen.unclear and seen.words)
+        made.append(_enter(controller, came, rest, said, actor, now, stop))
+    return made, seen
+
+
+def classify(
+    controller: Controller, id_: str, asked: Sequence[str], people: Sequence[Identifier],
+    actor: Actor, now: dt.datetime,
+) -> Intake:  # fmt: skip
+    """Say what is asked after all, and of whom: cases are opened for what has none yet."""
+    one = controller.intakes.get(id_)
+    if not one.open:
+        raise UsageError("the request is not open", expected="one that is open", met=one.state)
+    chosen, said = kinds(asked), controller.intakes.said(one)
+    if people:
+        said = {
+            **said,
+            "identity": [[i.kind, i.normalised and i.value] for i in people],
+            "about": [[i.kind, i.value] for i in people],
+        }
+        with controller.database.connection() as c:
+            controller.intakes.keep(one, said, connection=c)
+    known = [Identifier(k, v) for k, v in said.get("identity", ())]
+    if not known and said.get("person"):
+        known = [Identifier("email", said["person"])]
+    if CHILD_REPORT in chosen:
+        if len(chosen) > 1 or one.cases:
+            raise UsageError(
+                "a report of a child stands for itself",
+                fix="enter what else was asked with `kept request add`",
+            )
+        about = said.get("about") or [[i.kind, i.value] for i in known]
+        with controller.database.connection() as c:
+            controller.intakes.keep(one, {**said, "about": about}, connection=c)
+            one = controller.intakes.begun(one, chosen, None, connection=c)
+        freeze(controller, one, now)
+        return controller.intakes.get(id_)
+    _whom(chosen, known)
+    request = Request((tuple(known),), actor.name, actor.role)
+    return opened(controller, one, chosen, request, now)
+
+
+def verify(
+    controller: Controller, case_id: str, evidence: str, actor: Actor, now: dt.datetime
+) -> Case:
+    """Record how it was checked who asks. UsageError where that is on record already."""
+    if not evidence.strip():
+        raise UsageError("it is not said how it was checked", fix="say in words what was checked")
+    case = controller.cases.get(case_id)
+    if case.evidence:
+        raise UsageError(f"of case {case.id} it is on record how it was checked who asks")
+    with controller.database.connection() as c:
+        case = controller.cases.identify(case, evidence, actor, now, connection=c)
+        body = {"case": case.id, "state": case.state.value, "actor": name(actor.role)}
+        controller.ledger.append_in(c, [Entry("case.moved", now, body)])
+    return case
+
+
+def close(
+    controller: Controller, id_: str, outcome: Literal["answered", "refused", "withdrawn"],
+    reason: str, reply: str | None, actor: Actor, now: dt.datetime,
+) -> Intake:  # fmt: skip
+    """End a request that leaves nothing to do; `reply` are words that are mailed to the person.
+
+    What was asked on a right ends with its case; a report of a child is decided.
+    """
+    one = controller.intakes.get(id_)
+    if CHILD_REPORT in one.asked:
+        raise UsageError(
+            "a report of a child is decided, not closed", fix=f"use `kept request decide {one.id}`"
+        )
+    for _, case_id in one.cases:
+        if controller.cases.get(case_id).state not in ENDS:
+            raise UsageError(
+                f"case {case_id} of the request is open",
+                fix=f"carry it out, or end it: see `kept case show {case_id}`",
+            )
+    state = State.WITHDRAWN if outcome == "withdrawn" else State.ANSWERED
+    address = controller.intakes.said(one).get("person")
+    if reply is not None and (not address or controller.post is None):
+        raise UsageError(
+            "the answer cannot be mailed",
+            expected="an e-mail address of the person, and [mail] in kept.toml",
+            fix="answer by another way, and leave --reply-file out",
+        )
+    with controller.database.connection() as c:
+        if reply is not None:
+            _mail(controller, str(address), "reply", {"words": clean(reply)}, now, c)
+        return ended(controller, one, state, outcome, reason, now, c)
+
+
+def kinds(asked: Sequence[str]) -> tuple[str, ...]:
+    """Kinds in their order; UsageError for one that is none."""
+    for kind in asked:
+        if kind not in ASKS:
+            raise UsageError("nothing of that kind is asked", expected=f"one of {', '.join(ASKS)}")
+    return tuple(k for k in ASKS if k in asked)
+
+
+def _whom(asked: Sequence[str], people: Sequence[Identifier]) -> None:
+    if not people and any(ASKS[kind].right is not None for kind in asked):
+        raise UsageError(
+            "nobody is named",
+            expected="at least one identifier of who asks",
+            fix="add for example --identity email=name@example.org",
+        )
+
+
+def _enter(
+    controller: Controller, came: Came, asked: tuple[str, ...], said: dict[str, Any],
+    actor: Actor, now: dt.datetime, stop: bool,
+) -> Intake:  # fmt: skip
+    first = came.people[0] if came.people else None
+    with controller.database.connection() as c:
+        one = controller.intakes.take(
+            came.channel, asked, said, now, state=State.ENTERED, address=first,
+            region=came.region, arrived=came.arrived, actor=actor.id, connection=c,
+        )  # fmt: skip
+        body = {
+            "request": one.id, "channel": one.channel, "kinds": list(asked),
+            "arrived": one.arrived.isoformat(), "actor": name(actor.role),
+        }  # fmt: skip
+        controller.ledger.append_in(c, [Entry("request.taken", now, body)])
+        template = _answer_to(asked)
+        if said["person"] and controller.post is not None:
+            day = f"{one.arrived:%Y-%m-%d}"
+            _mail(controller, said["person"], template, {"day": day}, now, c)
+        if set(asked) <= set(_OTHERS):
+            # Nothing of theirs is touched; both ways to have it stopped were told.
+            return ended(controller, one, State.ANSWERED, "guidance", None, now, c)
+    return opened(
+        controller, one, asked, Request((came.people,), actor.name, actor.role), now,
+        stop=stop and bool(came.people),
+    )  # fmt: skip
+
+
+def _answer_to(asked: Sequence[str]) -> str:
+    if set(asked) <= set(_OTHERS):
+        return "mail-of-partner" if MAIL_OF_PARTNER in asked else "mail-of-customer"
+    if asked == (QUESTION,):
+        return "question"
+    return "unclear" if UNCLEAR in asked else "arrived"
+
+
+def _mail(
+    controller: Controller, to: str, template: str, values: dict[str, str], now: dt.datetime, c: Any
+) -> None:
+    link = f"{controller.site_url}/privacy/requests"
+    controller.outbox.put(
+        to, template, {"link": link, **values}, now, good_until=now + _NEWS, connection=c
+    )

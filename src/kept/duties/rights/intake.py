@@ -1,0 +1,498 @@
+"""Somebody asks: nobody is looked up, a code goes to the address, and what was typed in proves it.
+
+    form → row of its own → code by mail → typed → a case for each right → a page that says how it
+    stands
+
+Whether an address is known is asked nowhere before its owner typed the code: the same words, the
+same work and the same time for everybody. What nobody confirms touches nothing and leaves.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from kept.controller import Controller
+from kept.decide.asks import Recognised, recognise
+from kept.duties.rights.choice import known_purposes, matter
+from kept.duties.rights.objection import object_to
+from kept.duties.rights.request import Request, can_end, close_case, open_case
+from kept.errors import KeptError, UsageError
+from kept.ledger.entry import Entry
+from kept.records.case_state import ENDS, Case
+from kept.records.case_state import State as CaseState
+from kept.records.intake import (
+    BEGUN,
+    CODE_GOOD,
+    SENDS,
+    TRIES,
+    UNCONFIRMED,
+    Intake,
+    State,
+    Typed,
+)
+from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, STOP_MAILING, UNCLEAR
+from kept.terms.identifiers import Identifier
+from kept.terms.regimes import REGIONS
+
+__all__ = ["UNCONFIRMED", "Form", "TooMany", "ask", "standing", "tend", "type_code", "withdraw"]
+
+#: Who acts where a person does by herself.
+PERSON: Final = ("by herself", "person")
+#: The longest text that is taken, in characters.
+LONGEST: Final = 5_000
+#: What may come in within an hour: for an address from one source, for the address in all, from a
+#: source, in all. One source alone cannot use up what an address has.
+WINDOW: Final = dt.timedelta(hours=1)
+LIMITS: Final = (3, 12, 20, 500)
+#: Until when a message that is no code is of use.
+_NEWS: Final = dt.timedelta(days=3)
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_NO_PROOF: Final = "whoever wants no advertising need not prove who it is"
+_MARKETING: Final = "marketing"
+
+
+class TooMany(UsageError):
+    """More came in within the hour than is taken: the same for everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What somebody sent. `once` is what a form that is sent twice sends twice; `source` where it
+    came from; `agent` the address of who asks for her; `changed` her address as it is to be.
+    """
+
+    asked: tuple[str, ...]
+    email: str
+    words: str
+    once: str
+    source: str
+    region: str = "unknown"
+    agent: str = ""
+    changed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the page of a request says. `addresses` are masked, each with whether it confirmed;
+    `rights` (kind of terms.asks, a word of `_STANDS`); `tries` are left before a code is of no use.
+    """
+
+    id: str
+    state: str
+    asked: tuple[str, ...]
+    arrived: dt.date
+    addresses: tuple[tuple[str, bool], ...]
+    rights: tuple[tuple[str, str], ...]
+    good_until: dt.datetime | None = None
+    tried: bool = False
+    tries: int = 0
+    again: bool = False
+    withdrawable: bool = False
+
+
+#: States of a case of which nothing was carried out yet.
+_UNDONE: Final = (CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED)
+_STANDS: Final[Mapping[CaseState, str]] = {
+    **dict.fromkeys(CaseState, "working"),
+    CaseState.CLOSED: "done",
+    CaseState.REFUSED: "refused",
+    CaseState.WITHDRAWN: "withdrawn",
+}
+
+
+# — asking ————————————————————————————————————————————————————————————————————————————————
+
+
+def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
+    """Take a request in and send the codes; the token of its page.
+
+    The same form sent twice is one request. Raises UsageError for what cannot be taken (which
+    says nothing about who is known), TooMany past the limits.
+    """
+    asked = _kinds(form.asked)
+    who = Identifier("email", form.email.strip())
+    parties = {"person": who}
+    if form.agent.strip():
+        parties["agent"] = Identifier("email", form.agent.strip())
+    if form.changed.strip():
+        parties["changed"] = Identifier("email", form.changed.strip())
+    if len({one.normalised for one in parties.values()}) < len(parties):
+        raise UsageError("the addresses are the same", expected="another address in each field")
+    if form.region not in REGIONS:
+        raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
+    words = clean(form.words)
+    said: dict[str, Any] = {"words": words, **{p: i.value for p, i in parties.items()}}
+    once = "\x00".join((form.once, *asked, form.region, words, *sorted(said.values())))
+    token = page_token(controller, once)
+    with controller.database.connection() as c:
+        controller.intakes.one_at_a_time(c)
+        if controller.intakes.by_once(once, connection=c) is not None:
+            return token
+        within_limits(controller, who, form.source, now, c)
+        channel = "agent" if "agent" in parties else "web"
+        one = controller.intakes.take(
+            channel, asked, said, now, state=State.AWAITING, address=who, region=form.region,
+            source=form.source, token=token, once=once, connection=c,
+        )  # fmt: skip
+        for party, address in parties.items():
+            # Who is asked for by somebody else confirms on a page of her own.
+            own = secrets.token_urlsafe(32) if (party, channel) == ("person", "agent") else None
+            _send(controller, one, party, address, own, now, c)
+    return token
+
+
+def ask_by_cookie(controller: Controller, form: Form, cookie: str, now: dt.datetime) -> str:
+    """Take in what a mere visitor asks: that her browser holds the site's cookie proves it hers.
+
+    The token of its page. No address is asked for; raises as `ask` does.
+    """
+    asked, words, who = _kinds(form.asked), clean(form.words), Identifier("cookie", cookie)
+    if form.region not in REGIONS:
+        raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
+    once = "\x00".join((form.once, *asked, form.region, words, who.normalised))
+    token = page_token(controller, once)
+    with controller.database.connection() as c:
+        controller.intakes.one_at_a_time(c)
+        if controller.intakes.by_once(once, connection=c) is not None:
+            return token
+        within_limits(controller, who, form.source, now, c)
+        one = controller.intakes.take(
+            "web", asked, {"words": words, "identity": [["cookie", cookie]]}, now,
+            state=State.AWAITING, address=who, region=form.region, source=form.source,
+            token=token, once=once, connection=c,
+        )  # fmt: skip
+        one = controller.intakes.verified(one, token, now, connection=c)
+        _taken(controller, one, "cookie", now, c)
+    with suppress(KeptError):  # what could not be begun now is begun by the job
+        begin(controller, one, now)
+    return token
+
+
+def found(controller: Controller, token: str) -> tuple[Intake, str | None] | None:
+    """The request whose page a token leads to, and whose own page it is; None for any other."""
+    return controller.intakes.by_token(token) if _TOKEN.fullmatch(token) else None
+
+
+def type_code(
+    controller: Controller, token: str, code: str, now: dt.datetime
+) -> tuple[Typed, str | None]:
+    """What becomes of a code typed on a page; and, where it is known now who asks, the token of
+    the page from then on. UsageError where the page is gone.
+    """
+    one, own = _page(controller, token)
+    digits = "".join(c for c in code if c in "0123456789")[:16]
+    fresh = secrets.token_urlsafe(32)
+    with controller.database.connection() as c:
+        outcome = controller.intakes.type_code(one, own, digits, now, connection=c)
+        if outcome is not Typed.RIGHT:
+            return outcome, None
+        said = controller.intakes.said(one)
+        # Who began it and who typed it may be two: whoever holds the page now is who typed it.
+        one = controller.intakes.verified(one, fresh, now, connection=c)
+        _taken(controller, one, "code", now, c)
+        values = {"link": link(controller, fresh), "asked": _titles(one.asked)}
+        # The person, never only who asks for her: what is sent there leads to her page.
+        controller.outbox.put(
+            said["person"], "received", values, now, good_until=now + _NEWS, connection=c
+        )
+    with suppress(KeptError):  # what could not be begun now is begun by the job
+        begin(controller, one, now)
+    return outcome, fresh
+
+
+def send_again(controller: Controller, token: str, now: dt.datetime) -> bool:
+    """Send new codes to whoever has not confirmed yet; False where there were enough of them."""
+    one, own = _page(controller, token)
+    said = controller.intakes.said(one)
+    sent = False
+    with controller.database.connection() as c:
+        for party in controller.intakes.parties(one):
+            if party.verified_at is None and (party.party == own or not (own or party.own)):
+                address = Identifier("email", said[party.party])
+                sent = _send(controller, one, party.party, address, None, now, c) or sent
+    return sent
+
+
+def withdraw(controller: Controller, token: str, now: dt.datetime) -> bool:
+    """Take a request back; False where some of it was begun and is finished all the same."""
+    one, _ = _page(controller, token)
+    if one.state is State.AWAITING:
+        with controller.database.connection() as c:
+            controller.intakes.give_up(one, connection=c)
+        return True
+    if not one.open or CHILD_REPORT in one.asked:
+        return False  # a report is decided, not taken back: what it froze waits for that
+    actor = controller.actors.of(*PERSON, now)
+    left = False
+    for _, id_ in one.cases:
+        case = controller.cases.get(id_)
+        if case.state in ENDS:
+            continue
+        if can_end(controller, case, CaseState.WITHDRAWN):
+            reason = "taken back on the page of the request"
+            close_case(controller, id_, "withdrawn", reason, actor, now)
+        else:
+            left = True
+    if not left:
+        with controller.database.connection() as c:
+            ended(controller, one, State.WITHDRAWN, "withdrawn", None, now, c)
+    return not left
+
+
+def standing(controller: Controller, token: str, now: dt.datetime) -> Standing | None:
+    """What the page of a request says; None where there is no such page (any more)."""
+    met = found(controller, token)
+    if met is None:
+        return None
+    one, own = met
+    said = controller.intakes.said(one)
+    if one.state is State.AWAITING:
+        parties = controller.intakes.parties(one)
+        if one.expires_at is None or one.expires_at <= now or not parties:
+            return None
+        # Who confirms on a page of her own sees her own address alone.
+        mine = [p for p in parties if (p.party == own if own else not p.own)]
+        wait = [p for p in mine if p.verified_at is None]
+        good = [p.good_until for p in wait if p.good_until is not None]
+        return Standing(
+            one.id, one.state, one.asked, one.arrived,
+            tuple((masked(said[p.party]), p.verified_at is not None) for p in mine),
+            (), min(good) if good and min(good) > now else None,
+            any(p.tries for p in wait),
+            max((TRIES - p.tries for p in wait), default=0),
+            any(p.sent < SENDS for p in wait),
+            withdrawable=True,
+        )  # fmt: skip
+    cases = {kind: controller.cases.get(id_) for kind, id_ in one.cases}
+    stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
+    rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
+    return Standing(
+        one.id, one.state, one.asked, one.arrived,
+        tuple((masked(said[p]), True) for p in ("person", "changed", "agent") if p in said),
+        tuple((kind, stands.get(kind, rest)) for kind in one.asked),
+        withdrawable=one.open
+        and all(
+            can_end(controller, c, CaseState.WITHDRAWN)
+            for c in cases.values()
+            if c.state not in ENDS
+        ),
+    )  # fmt: skip
+
+
+# — going on ——————————————————————————————————————————————————————————————————————————————
+
+
+def begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
+    """Open a case for each right that is asked, now that it is known who asks. May be repeated.
+
+    Advertising stops at once, also where nobody can tell from the words whether she wants more.
+    """
+    said = controller.intakes.said(one)
+    cookie = [Identifier(kind, value) for kind, value in said.get("identity", ())]
+    who = tuple(cookie) or (Identifier("email", said["person"]),)
+    asked, unclear = one.asked, None
+    if UNCLEAR in asked and said.get("words"):
+        unclear = recognise(said["words"])
+        asked = told_apart(asked, unclear)
+    moment = one.verified_at or now
+    at = f"on {moment:%Y-%m-%d} at {moment:%H:%M} UTC"
+    evidence = (
+        f"the browser that asked held the site's live cookie {at}"
+        if cookie
+        else f"a code of eight digits, sent to the e-mail address of the request, was typed in {at}"
+    )
+    if "agent" in said:
+        evidence += "; whoever asks for the person confirmed with a code of their own"
+    request = Request((who,), *PERSON, evidence=evidence)
+    return opened(controller, one, asked, request, now, stop=bool(unclear and unclear.words))
+
+
+def told_apart(asked: Sequence[str], words: Recognised) -> tuple[str, ...]:
+    """What is asked, with what the words say in the place of "something else"."""
+    chosen = {k for k in asked if k != UNCLEAR} | {k for k in words.kinds if ASKS[k].form == "own"}
+    return tuple(k for k in ASKS if k in chosen) or (UNCLEAR,)
+
+
+def opened(
+    controller: Controller, one: Intake, asked: Sequence[str], request: Request, now: dt.datetime,
+    *, stop: bool = False,
+) -> Intake:  # fmt: skip
+    """Open a case for each right of `asked` that has none yet, linked to the request.
+
+    `stop`: advertising stops also where that was not asked for in so many words. Each case is
+    linked right after it was opened: a machine that stops between the two leaves one that names
+    the same person, and is found as such.
+    """
+    if STOP_MAILING in asked or (stop and UNCLEAR in asked):
+        one = stop_mailing(controller, one, request, now)
+    for kind in asked:
+        if kind != STOP_MAILING and ASKS[kind].right is not None and kind not in dict(one.cases):
+            one, _ = _case(controller, one, kind, request, now)
+    with controller.database.connection() as c:
+        return controller.intakes.begun(one, asked, BEGUN, connection=c)
+
+
+def stop_mailing(controller: Controller, one: Intake, request: Request, now: dt.datetime) -> Intake:
+    """An objection to marketing, carried out: it needs neither a reason nor a decision."""
+    try:
+        known_purposes(controller.bundle, (_MARKETING,))
+    except UsageError:
+        return one  # a policy without marketing has none to stop
+    if not request.evidence and not request.override:
+        request = replace(request, evidence=_NO_PROOF)
+    there = dict(one.cases).get(STOP_MAILING)
+    if there is None:
+        one, case = _case(controller, one, STOP_MAILING, request, now)
+    else:
+        case = controller.cases.get(there)
+    if case.state in _UNDONE:
+        again = Request((), request.actor, request.role, case=case.id)
+        object_to(controller, again, (_MARKETING,), now, region=one.region)
+    return one
+
+
+def _case(
+    controller: Controller, one: Intake, kind: str, request: Request, now: dt.datetime
+) -> tuple[Intake, Case]:
+    right = ASKS[kind].right
+    assert right is not None
+    # The clock starts on the day on which it arrived, not on that of today.
+    request = replace(request, region=one.region, arrived=one.arrived)
+    about = matter(controller, (_MARKETING,)) if kind == STOP_MAILING else None
+    case, _, _ = open_case(controller, right, request, now, matter=about)
+    with controller.database.connection() as c:
+        return controller.intakes.opened(one, kind, case.number, connection=c), case
+
+
+def begin_waiting(controller: Controller, now: dt.datetime) -> int:
+    """Begin what is not begun wholly although it is known who asks; how much could not be."""
+    failed = 0
+    for one in controller.intakes.waiting_for_cases():
+        try:
+            begin(controller, one, now)
+        except KeptError:
+            failed += 1
+    return failed
+
+
+def tend(controller: Controller, now: dt.datetime) -> int:
+    """What is left to do without a person: begin what was cut off, end what is done, let go of
+    what nobody confirmed. How much could not be done.
+    """
+    failed = begin_waiting(controller, now)
+    for one in controller.intakes.all(open_only=True):
+        if one.outcome == BEGUN and one.cases and not {QUESTION, UNCLEAR} & set(one.asked):
+            states = [controller.cases.get(id_).state for _, id_ in one.cases]
+            if all(state in ENDS for state in states):
+                with controller.database.connection() as c:
+                    ended(controller, one, State.ANSWERED, "cases-ended", None, now, c)
+    with controller.database.connection() as c:
+        controller.intakes.forget_sources(now - WINDOW, connection=c)
+        gone = controller.intakes.remove_unconfirmed(now, connection=c)
+        if gone:
+            controller.ledger.append_in(c, [Entry("request.left", now, {"count": gone})])
+    controller.outbox.tidy(now)
+    return failed
+
+
+def ended(
+    controller: Controller, one: Intake, state: State, outcome: str, reason: str | None,
+    now: dt.datetime, c: Any, *, forget: bool = False,
+) -> Intake:  # fmt: skip
+    """End a request, with its entry."""
+    body = {"request": one.id, "outcome": outcome}
+    if reason:
+        body["reason"] = controller.digest(reason.encode())
+    controller.ledger.append_in(c, [Entry("request.ended", now, body)])
+    return controller.intakes.end(one, state, outcome, now, connection=c, forget=forget)
+
+
+def link(controller: Controller, token: str) -> str:
+    """The address of a page of a request."""
+    return f"{controller.site_url}/privacy/requests/{token}"
+
+
+def masked(address: str) -> str:
+    """An e-mail address as it may be shown to whoever looks over a shoulder: a•••@e•••.org."""
+    local, _, domain = address.strip().rpartition("@")
+    name, dot, top = domain.rpartition(".")
+    return f"{local[:1]}•••@{name[:1]}•••{dot}{top}"
+
+
+# — inside ————————————————————————————————————————————————————————————————————————————————
+
+
+def _page(controller: Controller, token: str) -> tuple[Intake, str | None]:
+    met = found(controller, token)
+    if met is None:
+        raise UsageError("this page has gone", fix="ask again")
+    return met
+
+
+def _kinds(asked: Sequence[str]) -> tuple[str, ...]:
+    known = tuple(k for k in ASKS if k in asked and ASKS[k].form == "own")
+    if not known or len(known) < len(set(asked)):
+        raise UsageError("nothing is chosen", expected="at least one of what is offered")
+    return known
+
+
+def clean(words: str, longest: int = LONGEST) -> str:
+    """Words as they are, without what cannot be shown; line ends as one."""
+    if len(words) > longest:
+        raise UsageError("the text is too long", expected=f"at most {longest:,} characters")
+    words = words.replace("\r\n", "\n").replace("\r", "\n")
+    # Blanks of other widths keep words apart as well.
+    words = "".join(" " if c.isspace() and c not in "\n\t" else c for c in words)
+    return "".join(c for c in words if c in "\n\t" or c.isprintable()).strip()
+
+
+def page_token(controller: Controller, once: str) -> str:
+    """The token that the same sending leads to, which nobody can work out without the key."""
+    mac = controller.vault.mac("intake-page", once.encode())
+    return urlsafe_b64encode(mac).decode().rstrip("=")
+
+
+def within_limits(
+    controller: Controller, who: Identifier | None, source: str, now: dt.datetime, c: Any
+) -> None:
+    """Refuse (TooMany) what goes past the limits, counted without looking at who it is."""
+    met = controller.intakes.tally(who, source, now - WINDOW, connection=c)
+    counts = (met.pair, met.address, met.source, met.all)
+    if any(count >= most for count, most in zip(counts, LIMITS, strict=True)):
+        raise TooMany("more was asked within the hour than is taken", fix="ask again later")
+
+
+def _send(
+    controller: Controller, one: Intake, party: str, address: Identifier, own: str | None,
+    now: dt.datetime, c: Any,
+) -> bool:  # fmt: skip
+    code = f"{secrets.randbelow(10**8):08}"
+    if not controller.intakes.send_code(one, party, address, code, now, connection=c, token=own):
+        return False
+    template = "code-for-person" if one.channel == "agent" and party == "person" else "code"
+    values = {"code": f"{code[:4]} {code[4:]}", "asked": _titles(one.asked)}
+    if own is not None:
+        values["link"] = link(controller, own)
+    controller.outbox.put(
+        address.value, template, values, now, good_until=now + CODE_GOOD, connection=c
+    )
+    return True
+
+
+def _taken(controller: Controller, one: Intake, how: str, now: dt.datetime, c: Any) -> None:
+    body = {
+        "request": one.id, "channel": one.channel, "kinds": list(one.asked),
+        "arrived": one.arrived.isoformat(), "verified": how,
+    }  # fmt: skip
+    controller.ledger.append_in(c, [Entry("request.taken", now, body)])
+
+
+def _titles(asked: Sequence[str]) -> str:
+    return "\n".join(ASKS[kind].title for kind in asked)

@@ -1,0 +1,40 @@
+"""Staff: who may use the desk, in which roles, and what is noticed of how it is used (Art. 32).
+
+`login` is how somebody gets in, `accounts` who may, `watching` what stands out of what they do;
+`checks` are the controls.
+"""
+
+from __future__ import annotations
+
+from kept.duties.staff import checks
+from kept.duties.staff.accounts import (
+    add,
+    break_glass,
+    disable,
+    enable,
+    first_officer,
+    grant,
+    officers,
+    reset,
+    review,
+    revoke,
+    see_alert,
+    write_first,
+)
+from kept.duties.staff.login import (
+    change_password,
+    enrol,
+    enter,
+    leave,
+    new_codes,
+    offer,
+    prove,
+    stage,
+)
+from kept.duties.staff.watching import noted
+
+__all__ = [
+    "add", "break_glass", "change_password", "checks", "disable", "enable", "enrol", "enter",
+    "first_officer", "grant", "leave", "new_codes", "noted", "offer", "officers", "prove",
+    "reset", "review", "revoke", "see_alert", "stage", "write_first",
+]  # fmt: skip

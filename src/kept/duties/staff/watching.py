@@ -1,0 +1,28 @@
+"""What stands out of what staff does: many people opened within an hour.
+
+Whatever shows a person's data to staff calls `noted` first. Whatever approves the plan of a case
+calls `Controller.approving` first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from kept.controller import Controller
+from kept.records.actor import Actor
+
+
+def noted(
+    controller: Controller, actor: Actor, what: Iterable[str], records: int, now: dt.datetime
+) -> bool:
+    """Note whom somebody opens: ids of cases or people, and how many records of them in all.
+
+    True: an alert was raised, because within an hour there were as many as kept.toml [desk] takes
+    for too many. One alert an hour is raised about the same name.
+    """
+    with controller.database.connection() as c:
+        entries = controller.noted(actor, what, records, now, connection=c)
+        if entries:
+            controller.ledger.append_in(c, entries)
+    return bool(entries)

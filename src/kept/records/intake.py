@@ -1,0 +1,518 @@
+"""What somebody asks, before it is known who asks: no case and no subject, and it leaves by itself.
+
+Addresses, sources, codes and the tokens of pages are kept as keyed hashes; what was said is sealed
+under a key of the row's own, which goes with it. Nobody is looked up here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, LiteralString
+
+from kept.database import Connection, Database
+from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
+from kept.errors import UsageError
+from kept.keys import Vault
+from kept.records.ids import new_id
+from kept.terms.identifiers import Identifier
+
+_CLASS: Final = "intake"
+_WORDS: Final = b"said"
+_REACH: Final = b"reach"
+
+#: How long a code may be typed, how often it may be wrong, and how often it is sent.
+CODE_GOOD: Final = dt.timedelta(minutes=10)
+TRIES: Final = 5
+SENDS: Final = 4
+#: After this long what nobody confirmed leaves.
+UNCONFIRMED: Final = dt.timedelta(days=1)
+
+
+class State(StrEnum):
+    """Where it stands. What expired is `AWAITING` past its time, until it is removed."""
+
+    AWAITING = "awaiting-code"
+    VERIFIED = "verified"  # by a typed code, or by a live cookie
+    ENTERED = "entered"  # by staff; or a report, which asks for no proof
+    ANSWERED = "answered"
+    WITHDRAWN = "withdrawn"
+
+
+#: How far one has come that is open: all that was asked is begun; the whole record is frozen.
+BEGUN: Final = "begun"
+WHOLE: Final = "frozen"
+#: States in which something is left to do for the organisation.
+OPEN: Final = (State.VERIFIED, State.ENTERED)
+
+
+class Typed(StrEnum):
+    """What became of a code that was typed in."""
+
+    RIGHT = "right"
+    MORE = "more"  # right, and another address has to confirm as well
+    WRONG = "wrong"
+    STALE = "stale"  # its time or its tries are over
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One row. `asked` are kinds of terms.asks; `cases` (kind, id) of the cases opened on it."""
+
+    id: str
+    number: int
+    channel: str
+    state: State
+    asked: tuple[str, ...]
+    region: str
+    arrived: dt.date
+    arrived_at: dt.datetime
+    expires_at: dt.datetime | None
+    verified_at: dt.datetime | None
+    frozen_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    outcome: str | None
+    actor: int | None
+    cases: tuple[tuple[str, str], ...]
+
+    @property
+    def open(self) -> bool:
+        """Whether something is left to do for the organisation."""
+        return self.state in OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An address that has to confirm. `own`: it has a page of its own."""
+
+    party: str
+    own: bool
+    good_until: dt.datetime | None
+    sent: int
+    tries: int
+    verified_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many were taken in since a moment: for an address from one source, for the address in
+    all, from the source, and in all.
+    """
+
+    pair: int
+    address: int
+    source: int
+    all: int
+
+
+_COLUMNS: Final = (
+    "i.id, i.number, i.channel, i.state, i.asked, i.region, i.arrived, i.arrived_at, i.expires_at,"
+    " i.verified_at, i.frozen_at, i.ended_at, i.outcome, i.actor,"
+    " (SELECT json_agg(json_build_array(k.asked, r.id) ORDER BY r.number) FROM intake_case k"
+    " JOIN rights_case r ON r.number = k.case_number WHERE k.number = i.number)"
+)
+
+_OF_INTAKE: Final = Link(("number",), "intake", ("number",), Owner.OWNED)
+_NUMBER: Final = Field("number", "integer", nullable=False)
+
+
+def _own(name: str, key: tuple[str, ...], title: str, *fields: Field, links: Sequence[Link]) -> Any:
+    return Dataset(
+        name, key, {f.name: f for f in fields}, links=tuple(links), retention="case",
+        clock="arrived_at" if name == "intake" else None, on_erase=OnErase.NEVER, title=title,
+    )  # fmt: skip
+
+
+DATASETS: Final = (
+    _own(
+        "intake",
+        ("number",),
+        "What was asked, and how it came in",
+        _NUMBER,
+        Field("id", nullable=False),
+        Field("channel", category="rights-case", nullable=False),
+        Field("state", category="rights-case", nullable=False),
+        Field("asked", category="rights-case", nullable=False),
+        Field("region", category="rights-case", nullable=False),
+        Field("arrived", "date", category="rights-case", nullable=False),
+        Field("arrived_at", "datetime", category="rights-case", nullable=False),
+        Field("mac", "bytes", category="identity-link"),
+        Field("source", "bytes", category="identity-link"),
+        Field("token", "bytes"),
+        Field("once", "bytes"),
+        Field("sealed", "bytes", category="rights-case"),
+        Field("reach", "bytes", category="identity-link"),
+        Field("expires_at", "datetime"),
+        Field("verified_at", "datetime"),
+        Field("frozen_at", "datetime"),
+        Field("ended_at", "datetime"),
+        Field("outcome", category="rights-case"),
+        Field("actor", "integer"),
+        Field("case_number", "integer"),
+        links=(
+            Link(("case_number",), "rights_case", ("number",)),
+            Link(("actor",), "actor", ("actor",), Owner.ACCESSED),
+        ),
+    ),
+    _own(
+        "intake_code",
+        ("number", "party"),
+        "Which addresses were asked to confirm it, as keyed hashes",
+        _NUMBER,
+        Field("party", nullable=False),
+        Field("mac", "bytes", category="identity-link", nullable=False),
+        Field("token", "bytes"),
+        Field("code", "bytes"),
+        Field("good_until", "datetime"),
+        Field("sent", "integer", nullable=False),
+        Field("tries", "integer", nullable=False),
+        Field("verified_at", "datetime"),
+        links=(_OF_INTAKE,),
+    ),
+    _own(
+        "intake_case",
+        ("number", "case_number"),
+        "Which requests were opened on it",
+        _NUMBER,
+        Field("case_number", "integer", nullable=False),
+        Field("asked", category="rights-case", nullable=False),
+        links=(_OF_INTAKE, Link(("case_number",), "rights_case", ("number",), Owner.ACCESSED)),
+    ),
+)
+
+
+class Intakes:
+    """What people ask, until it is answered or leaves."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
+
+    # — coming in ———————————————————————————————————————————————————————————————————————————
+
+    def take(
+        self, channel: str, asked: Sequence[str], said: Mapping[str, Any], now: dt.datetime,
+        *, state: State, connection: Connection, address: Identifier | None = None,
+        region: str = "unknown", arrived: dt.date | None = None, source: str | None = None,
+        token: str | None = None, once: str | None = None, actor: int | None = None,
+    ) -> Intake:  # fmt: skip
+        """Take a request in. `said` is sealed; `source` is where it came from; `token` leads to
+        its page; `once` is what a form sent twice sends twice.
+        """
+        id_ = new_id(now)
+        expires = now + UNCONFIRMED if state is State.AWAITING else None
+        row = connection.execute(
+            "INSERT INTO intake (id, channel, state, asked, region, arrived, arrived_at, mac,"
+            " source, token, once, expires_at, actor)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING number",
+            (
+                id_, channel, state, " ".join(asked), region,
+                arrived or now.astimezone(dt.UTC).date(), now,
+                None if address is None else self._mac("address", _spelt(address)),
+                None if source is None else self._mac("source", source),
+                None if token is None else self._mac("token", token),
+                None if once is None else self._mac("once", once),
+                expires, actor,
+            ),
+        ).fetchone()  # fmt: skip
+        assert row is not None
+        words = json.dumps(dict(said)).encode()
+        sealed = self._vault.seal(-row[0], _CLASS, words, _WORDS, connection=connection)
+        connection.execute("UPDATE intake SET sealed = %s WHERE number = %s", (sealed, row[0]))
+        return self._one(connection, "i.number = %s", row[0])
+
+    def tally(
+        self, address: Identifier | None, source: str, since: dt.datetime,
+        *, connection: Connection,
+    ) -> Tally:  # fmt: skip
+        """How much came in since then; counted without looking at who it was."""
+        mac = None if address is None else self._mac("address", _spelt(address))
+        src = self._mac("source", source)
+        row = connection.execute(
+            "SELECT count(*) FILTER (WHERE mac = %s AND source = %s),"
+            " count(*) FILTER (WHERE mac = %s), count(*) FILTER (WHERE source = %s), count(*)"
+            " FROM intake WHERE arrived_at > %s AND source IS NOT NULL",
+            (mac, src, mac, src, since),
+        ).fetchone()
+        assert row is not None
+        return Tally(*row)
+
+    def one_at_a_time(self, connection: Connection) -> None:
+        """Until the end of the transaction nobody else counts and takes in: limits hold exactly."""
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('kept intake', 0))")
+
+    # — finding ———————————————————————————————————————————————————————————————————————————
+
+    def get(self, id_: str) -> Intake:
+        """The one of that id. UsageError where there is none."""
+        found = self._some("i.id = %s", id_)
+        if not found:
+            raise UsageError("there is no such request", fix="see `kept request list`")
+        return found[0]
+
+    def by_token(self, token: str) -> tuple[Intake, str | None] | None:
+        """The one whose page the token leads to, and the party whose own page it is."""
+        mac = self._mac("token", token)
+        with self._database.by_statement() as c:
+            row = c.execute(
+                "SELECT number, NULL FROM intake WHERE token = %s UNION ALL"
+                " SELECT number, party FROM intake_code WHERE token = %s",
+                (mac, mac),
+            ).fetchone()
+            if row is None:
+                return None
+            return self._one(c, "i.number = %s", row[0]), row[1]
+
+    def by_once(self, once: str, *, connection: Connection) -> Intake | None:
+        """The one that the same sending of a form made before."""
+        found = self._all(connection, "i.once = %s", (self._mac("once", once),))
+        return found[0] if found else None
+
+    def all(self, *, open_only: bool = False) -> list[Intake]:
+        """All, or those with something left to do, the oldest first."""
+        return self._some("NOT %s OR i.state = ANY(%s)", open_only, list(OPEN))
+
+    def waiting_for_freeze(self) -> list[Intake]:
+        """Reports whose record is not frozen yet, or not in every system."""
+        return self._some(
+            "i.asked = 'child-report' AND i.outcome IS DISTINCT FROM %s AND i.state = ANY(%s)",
+            WHOLE, list(OPEN),
+        )  # fmt: skip
+
+    def waiting_for_cases(self) -> list[Intake]:
+        """Those of whom it is known who asks, and on which not all is begun that was asked."""
+        return self._some("i.state = %s AND i.outcome IS NULL", State.VERIFIED)
+
+    def said(self, one: Intake) -> dict[str, Any]:
+        """What was said, unsealed; nothing once it was struck out."""
+        return self._unsealed(one, "sealed", _WORDS) or {}
+
+    def reach(self, one: Intake) -> dict[str, Any]:
+        """What a report froze: `identifiers` as (kind, value), `subjects` as numbers."""
+        return self._unsealed(one, "reach", _REACH) or {}
+
+    def parties(self, one: Intake) -> list[Party]:
+        """The addresses that have to confirm."""
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT party, token IS NOT NULL, good_until, sent, tries, verified_at"
+                " FROM intake_code WHERE number = %s ORDER BY party",
+                (one.number,),
+            ).fetchall()
+        return [Party(*row) for row in rows]
+
+    # — codes —————————————————————————————————————————————————————————————————————————————
+
+    def send_code(
+        self, one: Intake, party: str, address: Identifier, code: str, now: dt.datetime,
+        *, connection: Connection, token: str | None = None,
+    ) -> bool:  # fmt: skip
+        """Let this code be the one of a party from now on; False where it had its last already."""
+        row = connection.execute(
+            "INSERT INTO intake_code AS k (number, party, mac, token, code, good_until, sent)"
+            " VALUES (%s, %s, %s, %s, %s, %s, 1) ON CONFLICT (number, party) DO UPDATE SET"
+            " code = excluded.code, good_until = excluded.good_until, sent = k.sent + 1, tries = 0,"
+            " token = coalesce(excluded.token, k.token)"
+            " WHERE k.sent < %s AND k.verified_at IS NULL RETURNING sent",
+            (
+                one.number, party, self._mac("address", _spelt(address)),
+                None if token is None else self._mac("token", token),
+                self._code(one, party, code), now + CODE_GOOD, SENDS,
+            ),
+        ).fetchone()  # fmt: skip
+        return row is not None
+
+    def type_code(
+        self, one: Intake, own: str | None, code: str, now: dt.datetime, *, connection: Connection
+    ) -> Typed:
+        """Try a code on the page of the request, or on that of one party (`own`). Single use."""
+        rows = connection.execute(
+            "SELECT party, code FROM intake_code WHERE number = %s AND verified_at IS NULL"
+            " AND (token IS NULL AND %s::text IS NULL OR party = %s) AND code IS NOT NULL"
+            " AND good_until > %s AND tries < %s ORDER BY party FOR UPDATE",
+            (one.number, own, own, now, TRIES),
+        ).fetchall()
+        right = [p for p, mac in rows if hmac.compare_digest(mac, self._code(one, p, code))]
+        if not rows or one.state is not State.AWAITING:
+            return Typed.STALE
+        if not right:
+            connection.execute(
+                "UPDATE intake_code SET tries = tries + 1 WHERE number = %s AND party = ANY(%s)",
+                (one.number, [p for p, _ in rows]),
+            )
+            return Typed.WRONG
+        connection.execute(
+            "UPDATE intake_code SET verified_at = %s, code = NULL WHERE number = %s AND party = %s",
+            (now, one.number, right[0]),
+        )
+        left = connection.execute(
+            "SELECT FROM intake_code WHERE number = %s AND verified_at IS NULL", (one.number,)
+        ).fetchone()
+        return Typed.RIGHT if left is None else Typed.MORE
+
+    # — going on ——————————————————————————————————————————————————————————————————————————
+
+    def verified(
+        self, one: Intake, token: str | None, now: dt.datetime, *, connection: Connection
+    ) -> Intake:
+        """It is known who asks; a new token leads to its page, and no other any more."""
+        connection.execute(
+            "UPDATE intake SET state = %s, verified_at = %s, expires_at = NULL, token = %s"
+            " WHERE number = %s",
+            (State.VERIFIED, now, None if token is None else self._mac("token", token), one.number),
+        )
+        connection.execute("DELETE FROM intake_code WHERE number = %s", (one.number,))
+        return self._one(connection, "i.number = %s", one.number)
+
+    def opened(self, one: Intake, asked: str, case: int, *, connection: Connection) -> Intake:
+        """Remember which case was opened on it, for what of it."""
+        connection.execute(
+            "INSERT INTO intake_case (number, case_number, asked) VALUES (%s, %s, %s)",
+            (one.number, case, asked),
+        )
+        connection.execute(
+            "UPDATE intake SET case_number = coalesce(case_number, %s) WHERE number = %s",
+            (case, one.number),
+        )
+        return self._one(connection, "i.number = %s", one.number)
+
+    def begun(
+        self, one: Intake, asked: Sequence[str], outcome: str | None, *, connection: Connection
+    ) -> Intake:
+        """What is asked after all, and that it was begun (`BEGUN`), or None to look again."""
+        connection.execute(
+            "UPDATE intake SET asked = %s, outcome = %s WHERE number = %s",
+            (" ".join(asked), outcome, one.number),
+        )
+        return self._one(connection, "i.number = %s", one.number)
+
+    def keep(self, one: Intake, said: Mapping[str, Any], *, connection: Connection) -> None:
+        """Put this in the place of what was said."""
+        words = json.dumps(dict(said)).encode()
+        sealed = self._vault.seal(-one.number, _CLASS, words, _WORDS, connection=connection)
+        connection.execute("UPDATE intake SET sealed = %s WHERE number = %s", (sealed, one.number))
+
+    def give_up(self, one: Intake, *, connection: Connection) -> None:
+        """Whoever asked takes back what nobody confirmed: nothing is left but that it counts
+        against the limits until it leaves.
+        """
+        connection.execute("DELETE FROM intake_code WHERE number = %s", (one.number,))
+        connection.execute(
+            "UPDATE intake SET sealed = NULL, token = NULL WHERE number = %s", (one.number,)
+        )
+        self._vault.drop(-one.number, _CLASS, connection=connection)
+
+    def frozen(
+        self, one: Intake, reach: Mapping[str, Any], whole: bool, now: dt.datetime,
+        *, connection: Connection,
+    ) -> None:  # fmt: skip
+        """Remember what a report froze, sealed. `whole` False: a system could not be asked yet."""
+        data = json.dumps(dict(reach)).encode()
+        sealed = self._vault.seal(-one.number, _CLASS, data, _REACH, connection=connection)
+        connection.execute(
+            "UPDATE intake SET reach = %s, frozen_at = coalesce(frozen_at, %s), outcome = %s"
+            " WHERE number = %s",
+            (sealed, now, WHOLE if whole else None, one.number),
+        )
+
+    def end(
+        self, one: Intake, state: State, outcome: str, now: dt.datetime,
+        *, connection: Connection, forget: bool = False,
+    ) -> Intake:  # fmt: skip
+        """Nothing is left to do. With `forget`, whom and what it was about is struck out."""
+        done = connection.execute(
+            "UPDATE intake SET state = %s, outcome = %s, ended_at = %s"
+            " WHERE number = %s AND ended_at IS NULL RETURNING id",
+            (state, outcome, now, one.number),
+        ).fetchone()
+        if done is None:
+            raise UsageError("the request has ended already; nothing was changed")
+        if forget:
+            connection.execute(
+                "UPDATE intake SET sealed = NULL, reach = NULL, mac = NULL WHERE number = %s",
+                (one.number,),
+            )
+            self._vault.drop(-one.number, _CLASS, connection=connection)
+        return self._one(connection, "i.number = %s", one.number)
+
+    def forget_sources(self, before: dt.datetime, *, connection: Connection) -> None:
+        """Where something came from is of use for the limits alone."""
+        connection.execute(
+            "UPDATE intake SET source = NULL WHERE source IS NOT NULL AND arrived_at < %s",
+            (before,),
+        )
+
+    def strike(
+        self, cases: Sequence[int], known: Sequence[Identifier], *, connection: Connection
+    ) -> None:
+        """Strike out whom and what requests were about that these cases were opened on, or that
+        came from one of these identifiers.
+        """
+        rows = connection.execute(
+            "UPDATE intake SET sealed = NULL, reach = NULL, mac = NULL WHERE state <> %s AND"
+            " (mac = ANY(%s) OR number IN"
+            " (SELECT number FROM intake_case WHERE case_number = ANY(%s))) RETURNING number",
+            (State.AWAITING, [self._mac("address", _spelt(i)) for i in known], list(cases)),
+        ).fetchall()
+        for (number,) in rows:
+            self._vault.drop(-number, _CLASS, connection=connection)
+
+    def remove_unconfirmed(self, now: dt.datetime, *, connection: Connection) -> int:
+        """Remove what nobody confirmed in time, with its keys; how many there were."""
+        gone = connection.execute(
+            "DELETE FROM intake WHERE state = %s AND expires_at <= %s RETURNING number",
+            (State.AWAITING, now),
+        ).fetchall()
+        for (number,) in gone:
+            self._vault.drop(-number, _CLASS, connection=connection)
+        return len(gone)
+
+    # — inside ————————————————————————————————————————————————————————————————————————————
+
+    def _unsealed(self, one: Intake, column: LiteralString, label: bytes) -> dict[str, Any] | None:
+        with self._database.by_statement() as c:
+            row = c.execute(
+                f"SELECT {column} FROM intake WHERE number = %s", (one.number,)
+            ).fetchone()
+            if row is None or row[0] is None:
+                return None
+            plain = self._vault.unseal(-one.number, _CLASS, bytes(row[0]), label, connection=c)
+        found: dict[str, Any] = json.loads(plain)
+        return found
+
+    def _mac(self, use: str, text: str) -> bytes:
+        return self._vault.mac(f"intake-{use}", text.encode())
+
+    def _code(self, one: Intake, party: str, code: str) -> bytes:
+        return self._mac("code", f"{one.id}\x00{party}\x00{code}")
+
+    def _some(self, where: LiteralString, *parameters: object) -> list[Intake]:
+        with self._database.by_statement() as c:
+            return self._all(c, where, parameters)
+
+    def _one(self, c: Connection, where: LiteralString, *parameters: object) -> Intake:
+        return self._all(c, where, parameters)[0]
+
+    def _all(
+        self, c: Connection, where: LiteralString, parameters: Sequence[object]
+    ) -> list[Intake]:
+        rows = c.execute(
+            f"SELECT {_COLUMNS} FROM intake i WHERE {where} ORDER BY i.number", tuple(parameters)
+        ).fetchall()
+        return [_intake(row) for row in rows]
+
+
+def _intake(r: tuple[Any, ...]) -> Intake:
+    return Intake(
+        id=r[0], number=r[1], channel=r[2], state=State(r[3]), asked=tuple(r[4].split()),
+        region=r[5], arrived=r[6], arrived_at=r[7], expires_at=r[8], verified_at=r[9],
+        frozen_at=r[10], ended_at=r[11], outcome=r[12], actor=r[13],
+        cases=tuple((kind, id_) for kind, id_ in r[14] or ()),
+    )  # fmt: skip
+
+
+def _spelt(identifier: Identifier) -> str:
+    return f"{identifier.kind}\x00{identifier.normalised}"

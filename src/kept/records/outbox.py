@@ -1,0 +1,161 @@
+"""Mail to people that waits to be sent: sealed, each under a key of its own.
+
+At least once: a message that was handed over when the machine stopped goes again, under the same
+Message-ID. What was sent, or is of no use any more, loses its words and its key at once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from kept.database import Connection, Database
+from kept.datamap.map import Dataset, Field, OnErase
+from kept.keys import Vault
+from kept.records.ids import new_id
+
+_CLASS: Final = "outbox"
+_LABEL: Final = b"message"
+#: What failed is tried again after this long, then after twice as long, and so on.
+_RETRY: Final = dt.timedelta(minutes=1)
+#: How long it is remembered that a message went.
+_REMEMBERED: Final = dt.timedelta(days=30)
+
+DATASETS: Final = (
+    Dataset(
+        "outbox",
+        ("number",),
+        {
+            "number": Field("number", "integer", nullable=False),
+            "id": Field("id", "text", nullable=False),
+            "sealed": Field("sealed", "bytes", category="identity-link"),
+            "queued_at": Field("queued_at", "datetime", nullable=False),
+            "good_until": Field("good_until", "datetime", nullable=False),
+            "next_at": Field("next_at", "datetime", nullable=False),
+            "attempts": Field("attempts", "integer", nullable=False),
+            "sent_at": Field("sent_at", "datetime"),
+            "outcome": Field("outcome", "text"),
+        },
+        retention="case",
+        clock="queued_at",
+        on_erase=OnErase.NEVER,
+        title="Mail to people, sealed until it was sent",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message: to whom, after which template, with which values. `id` is its Message-ID's."""
+
+    id: str
+    to: str
+    template: str
+    values: Mapping[str, str]
+    queued_at: dt.datetime
+
+
+class Outbox:
+    """The mail that waits."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
+
+    def put(
+        self, to: str, template: str, values: Mapping[str, str], now: dt.datetime,
+        *, good_until: dt.datetime, connection: Connection,
+    ) -> str:  # fmt: skip
+        """Queue a message in the transaction that it speaks of; its id."""
+        id_ = new_id(now)
+        row = connection.execute(
+            "INSERT INTO outbox (id, queued_at, good_until, next_at) VALUES (%s, %s, %s, %s)"
+            " RETURNING number",
+            (id_, now, good_until, now),
+        ).fetchone()
+        assert row is not None
+        words = json.dumps({"to": to, "template": template, "values": dict(values)}).encode()
+        sealed = self._vault.seal(-row[0], _CLASS, words, _LABEL, connection=connection)
+        connection.execute("UPDATE outbox SET sealed = %s WHERE number = %s", (sealed, row[0]))
+        return id_
+
+    @contextmanager
+    def next(self, now: dt.datetime) -> Iterator[tuple[Letter, _Turn] | None]:
+        """The oldest message that is due and that nobody else is sending; None where there is none.
+
+        What becomes of it is recorded on the `_Turn` within the block, and committed with it.
+        """
+        with self._database.connection() as c:
+            row = c.execute(
+                "SELECT number, id, sealed, queued_at FROM outbox WHERE outcome IS NULL"
+                " AND next_at <= %s AND good_until > %s ORDER BY number LIMIT 1"
+                " FOR UPDATE SKIP LOCKED",
+                (now, now),
+            ).fetchone()
+            if row is None:
+                yield None
+                return
+            number, id_, sealed, queued = row
+            plain = self._vault.unseal(-number, _CLASS, bytes(sealed), _LABEL, connection=c)
+            said = json.loads(plain)
+            yield (
+                Letter(id_, said["to"], said["template"], said["values"], queued),
+                _Turn(self, c, number),
+            )
+
+    def tidy(self, now: dt.datetime) -> int:
+        """Give up what is of no use any more, and forget what went long ago; how many were given
+        up unsent.
+        """
+        with self._database.connection() as c:
+            late = c.execute(
+                "SELECT number FROM outbox WHERE outcome IS NULL AND good_until <= %s FOR UPDATE",
+                (now,),
+            ).fetchall()
+            for (number,) in late:
+                self._over(c, number, "given-up", None)
+            c.execute("DELETE FROM outbox WHERE queued_at < %s", (now - _REMEMBERED,))
+        return len(late)
+
+    def waiting(self) -> int:
+        """How many messages wait."""
+        with self._database.by_statement() as c:
+            row = c.execute("SELECT count(*) FROM outbox WHERE outcome IS NULL").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _over(self, c: Connection, number: int, outcome: str, sent_at: dt.datetime | None) -> None:
+        c.execute(
+            "UPDATE outbox SET sealed = NULL, outcome = %s, sent_at = %s WHERE number = %s",
+            (outcome, sent_at, number),
+        )
+        # No number is used twice, so nothing but the key itself has to be remembered as gone.
+        self._vault.drop(-number, _CLASS, connection=c)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One attempt to send a message."""
+
+    outbox: Outbox
+    connection: Connection
+    number: int
+
+    def sent(self, now: dt.datetime) -> None:
+        """It was handed over: its words go."""
+        self.outbox._over(self.connection, self.number, "sent", now)
+
+    def given_up(self) -> None:
+        """It can never be sent: its words go."""
+        self.outbox._over(self.connection, self.number, "given-up", None)
+
+    def failed(self, now: dt.datetime) -> None:
+        """It was not: it is tried again later."""
+        self.connection.execute(
+            "UPDATE outbox SET attempts = attempts + 1,"
+            " next_at = %s + %s * power(2, least(attempts, 6)) WHERE number = %s",
+            (now, _RETRY, self.number),
+        )

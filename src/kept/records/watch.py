@@ -1,0 +1,155 @@
+"""Who of the staff opened how many people within an hour, and the alerts that follow.
+
+Of whom was opened a keyed hash is kept, so that one person opened ten times is one. It goes
+after a month; what was disclosed for good stands in the case and in the ledger.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from kept.database import Connection, Database
+from kept.datamap.map import Field
+from kept.keys import Vault
+from kept.records.account import Account, by, own
+from kept.records.actor import Actor
+
+#: What is counted together, and for how long it is remembered.
+HOUR: Final = dt.timedelta(hours=1)
+_REMEMBERED: Final = dt.timedelta(days=30)
+
+DATASETS: Final = (
+    own(
+        "desk_opening", ("number",), "Whom the staff opened, as keyed hashes",
+        Field("number", "integer", nullable=False),
+        Field("actor", "integer", nullable=False),
+        Field("what", "bytes", category="identity-link", nullable=False),
+        Field("records", "integer", nullable=False),
+        Field("at", "datetime", nullable=False),
+        clock="at", links=(by("actor", "actor"),),
+    ),
+    own(
+        "desk_alert", ("number",), "When the staff opened many people",
+        Field("number", "integer", nullable=False),
+        Field("actor", "integer", category="account", nullable=False),
+        Field("people", "integer", nullable=False),
+        Field("records", "integer", nullable=False),
+        Field("at", "datetime", nullable=False),
+        Field("seen_at", "datetime"),
+        Field("seen_by", "integer"),
+        clock="at", links=(by("actor", "actor"), by("seen_by")),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Somebody opened more people, or more records, within an hour than is usual."""
+
+    number: int
+    name: str
+    role: str
+    people: int
+    records: int
+    at: dt.datetime
+    seen_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What one name opened within the hour before a moment."""
+
+    name: str
+    people: int
+    records: int
+
+
+class Watch:
+    """Whom staff opened, and alerts about it."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database, self._vault = database, vault
+
+    def opened(
+        self, actor: Actor, what: Iterable[str], records: int, now: dt.datetime, *,
+        connection: Connection,
+    ) -> Hour:  # fmt: skip
+        """Note whom somebody opened (names of cases or people) with how many records; what he
+        opened within the hour by now, in all his roles.
+        """
+        macs = [self._vault.mac("opening", one.encode()) for one in what]
+        connection.execute("DELETE FROM desk_opening WHERE at <= %s", (now - _REMEMBERED,))
+        connection.execute(
+            "INSERT INTO desk_opening (actor, what, records, at)"
+            " SELECT %s, w, CASE WHEN n = 1 THEN %s ELSE 0 END, %s"
+            " FROM unnest(%s::bytea[]) WITH ORDINALITY AS t (w, n)",
+            (actor.id, records, now, macs),
+        )
+        row = connection.execute(
+            "SELECT count(DISTINCT o.what), coalesce(sum(o.records), 0) FROM desk_opening o"
+            " JOIN actor a USING (actor) WHERE a.name = %s AND o.at > %s AND o.at <= %s",
+            (actor.name, now - HOUR, now),
+        ).fetchone()
+        assert row is not None
+        return Hour(actor.name, int(row[0]), int(row[1]))
+
+    def recent(self, actor: Actor, now: dt.datetime, *, connection: Connection) -> bool:
+        """Whether there is an alert about the same name within the hour: one is enough."""
+        row = connection.execute(
+            "SELECT 1 FROM desk_alert d JOIN actor a USING (actor)"
+            " WHERE a.name = %s AND d.at > %s LIMIT 1",
+            (actor.name, now - HOUR),
+        ).fetchone()
+        return row is not None
+
+    def raised(self, actor: Actor, hour: Hour, now: dt.datetime, *, connection: Connection) -> None:
+        """Raise an alert."""
+        connection.execute(
+            "INSERT INTO desk_alert (actor, people, records, at) VALUES (%s, %s, %s, %s)",
+            (actor.id, hour.people, hour.records, now),
+        )
+
+    def alerts(self, *, unseen: bool = False) -> list[Alert]:
+        """Alerts, newest first."""
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT d.number, a.name, a.role, d.people, d.records, d.at, d.seen_at"
+                " FROM desk_alert d JOIN actor a USING (actor)"
+                " WHERE NOT %s OR d.seen_at IS NULL ORDER BY d.number DESC",
+                (unseen,),
+            ).fetchall()
+        return [Alert(*row) for row in rows]
+
+    def seen(self, number: int, by_: Account, now: dt.datetime, *, connection: Connection) -> bool:
+        """Note that an officer looked at an alert; whether it was one nobody had looked at.
+
+        Nobody closes the alert about himself.
+        """
+        done = connection.execute(
+            "UPDATE desk_alert d SET seen_at = %s, seen_by = %s FROM actor a"
+            " WHERE d.number = %s AND d.seen_at IS NULL AND a.actor = d.actor AND a.name <> %s",
+            (now, by_.number, number, by_.name),
+        )
+        return done.rowcount == 1
+
+    def hours(self, since: dt.datetime) -> list[tuple[Hour, dt.datetime, bool]]:
+        """(what a name had opened within the hour that ended with an opening, when, whether an
+        alert was raised within that hour): the largest such hour of every name since `since`.
+        """
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "WITH o AS (SELECT a.name, o.what, o.records, o.at FROM desk_opening o"
+                " JOIN actor a USING (actor) WHERE o.at > %(since)s),"
+                " h AS (SELECT DISTINCT name, at FROM o), s AS (SELECT h.name, h.at,"
+                " count(DISTINCT o.what) AS people, sum(o.records) AS records FROM h"
+                " JOIN o ON o.name = h.name AND o.at <= h.at AND o.at > h.at - interval '1 hour'"
+                " GROUP BY h.name, h.at)"
+                " SELECT s.name, s.people, s.records, s.at, EXISTS (SELECT FROM desk_alert d"
+                " JOIN actor a USING (actor) WHERE a.name = s.name AND d.at <= s.at"
+                " AND d.at > s.at - interval '1 hour') FROM s ORDER BY s.at",
+                {"since": since},
+            ).fetchall()
+        return [(Hour(r[0], int(r[1]), int(r[2])), r[3], bool(r[4])) for r in rows]

@@ -1,0 +1,134 @@
+"""The way out for mail: by SMTP, encrypted or to this very machine; or into a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from kept.errors import ConfigError, StoreUnreachable
+
+_TIMEOUT: Final = 30.0
+#: Settings of outgoing mail in kept.toml, beside `url`.
+SETTINGS: Final = frozenset(("from", "user", "password", "ca"))
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """`[mail]` of kept.toml: a mail server or a folder, and the settings of `SETTINGS`."""
+
+    url: str
+    options: Mapping[str, Any]
+
+    def open(self, directory: Path) -> Post | Folder:
+        """The way out, for a deployment in `directory`. Connects to nothing."""
+        given = {**self.options, "directory": directory}
+        if "://" in self.url:
+            return Post("mail", self.url, given)
+        return Folder(directory / self.url, address("mail", given, "from"))
+
+
+class Post:
+    """The way out by SMTP: encrypted, or to this very machine.
+
+    `table` names the settings in kept.toml; ConfigError where they are none of a mail server.
+    """
+
+    def __init__(self, table: str, url: str, given: Mapping[str, Any]) -> None:
+        parts = urlsplit(url)
+        try:
+            port: int | None = parts.port or 0
+        except ValueError:
+            port = None
+        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and not parts.password
+        if not usable or parts.hostname is None or port is None:
+            raise ConfigError(
+                f"the `url` of [{table}] is no mail server",
+                expected="smtp://host:587 (STARTTLS), smtps://host, or a folder for the letters",
+                fix='mend it in kept.toml; a password is written as `password = "env:NAME"`',
+            )
+        self.sender = address(table, given, "from")
+        self._secure = parts.scheme == "smtps"
+        self._host, self._port = parts.hostname, port or (465 if self._secure else 587)
+        self._user, self._password = given.get("user"), given.get("password")
+        ca = given.get("ca")
+        self._ca = str(Path(given["directory"]) / ca) if ca else None
+
+    def send(self, message: EmailMessage, *, what: str, then: str) -> None:
+        """Hand one letter to the mail server. StoreUnreachable, without its words.
+
+        `what` could not be sent is said of a failure, and `then` what is to be done next.
+        """
+        try:
+            with self._open() as server:
+                if self._user:
+                    server.login(str(self._user), str(self._password or ""))
+                server.send_message(message)
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            raise StoreUnreachable(
+                f"{what} could not be sent",
+                met=type(error).__name__,
+                fix=f"see the mail server and its settings in kept.toml, then {then}",
+            ) from None
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[smtplib.SMTP]:
+        context = ssl.create_default_context(cafile=self._ca)
+        if self._secure:
+            with smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT, context=context) as s:
+                yield s
+            return
+        with smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT) as s:
+            s.ehlo()
+            if s.has_extn("starttls") or not _here(self._host):
+                s.starttls(context=context)  # raises where the server cannot
+                s.ehlo()
+            yield s
+
+
+class Folder:
+    """A folder in which letters are laid, each a file of its own, for somebody else to send."""
+
+    def __init__(self, path: Path, sender: str) -> None:
+        self._path, self.sender = path, sender
+
+    def send(self, message: EmailMessage, *, what: str, then: str) -> None:
+        """Lay one letter there; the same Message-ID takes the place of itself."""
+        name = "".join(c for c in str(message["Message-ID"]) if c.isalnum() or c in "-.")
+        try:
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            laid = self._path / f"{name}.eml.part"
+            laid.touch(0o600)
+            laid.write_bytes(bytes(message))
+            laid.replace(self._path / f"{name}.eml")
+        except OSError as error:
+            raise StoreUnreachable(
+                f"{what} could not be laid down",
+                met=type(error).__name__,
+                fix=f"see the folder of [mail] in kept.toml, then {then}",
+            ) from None
+
+
+def address(table: str, given: Mapping[str, Any], name: str) -> str:
+    """The address that a setting names; ConfigError where it names none."""
+    found = given.get(name)
+    if not isinstance(found, str) or "@" not in found or not found.isprintable():
+        raise ConfigError(
+            f"[{table}] does not say whose address stands under `{name}`",
+            expected=f'{name} = "name@example.org"',
+        )
+    return found
+
+
+def _here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

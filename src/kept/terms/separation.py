@@ -1,0 +1,78 @@
+"""Who may not do what because of what he is or did already: roles kept apart. Pure.
+
+Two kinds: roles that one account never holds together, and acts on one case that two people
+have to share. What is approved is the plan of a case; who blackened a package, or drew up a
+destruction that is large or early, does not approve it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from typing import Final, Literal
+
+#: Roles that no account holds together, and why.
+APART: Final = {
+    frozenset(("redactor", "approver")): "who blackens what belongs to others does not approve it",
+    frozenset(("auditor", "approver")): "who examines has approved nothing himself",
+    frozenset(("auditor", "privacy-officer")): "who examines does not answer for it",
+    frozenset(("auditor", "redactor")): "who examines sees no personal data",
+    frozenset(("auditor", "verifier")): "who examines sees no personal data",
+    frozenset(("auditor", "intake")): "who examines sees no personal data",
+    frozenset(("auditor", "support")): "who examines sees no personal data",
+    frozenset(("marketer", "redactor")): "who advertises sees counts only",
+    frozenset(("marketer", "verifier")): "who advertises sees counts only",
+}
+
+Act = Literal["opened", "planned", "verified", "redacted", "approved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What one account did in a case."""
+
+    who: str
+    act: Act
+
+
+def together(roles: Iterable[str]) -> tuple[tuple[str, str], str] | None:
+    """The first two of these roles that one account may not hold, and why; None: all may."""
+    held = frozenset(roles)
+    for pair, why in APART.items():
+        if pair <= held:
+            one, other = sorted(pair)
+            return (one, other), why
+    return None
+
+
+def approving(who: str, did: Iterable[Did], *, large: bool = False, early: bool = False) -> str:
+    """Why `who` may not approve the plan of a case; empty where nothing stands against it.
+
+    `large`: it destroys more rows than one person answers for; `early`: rows go before their
+    period has ended, and nobody whose data it is asked for that.
+    """
+    acts = {d.act for d in did if d.who == who}
+    if "redacted" in acts:
+        return "who blackened what belongs to others does not approve the same case"
+    if (large or early) and acts & {"opened", "planned"}:
+        what = "large" if large else "early"
+        return f"a destruction that is {what} needs two people: another than who drew it up"
+    return ""
+
+
+def redacting(who: str, did: Iterable[Did]) -> str:
+    """Why `who` may not blacken in a case; empty where nothing stands against it."""
+    if any(d.who == who and d.act == "approved" for d in did):
+        return "who approved a case does not blacken in it"
+    return ""
+
+
+def is_large(rows: int, threshold: int) -> bool:
+    """Whether a plan destroys more rows than one person answers for."""
+    return rows > threshold
+
+
+def grantable(role: str, held: Set[str]) -> str:
+    """Why a role may not be added to those held; empty where it may."""
+    met = together({*held, role})
+    return "" if met is None or role not in met[0] else f"`{met[0][0]}` and `{met[0][1]}`: {met[1]}"
