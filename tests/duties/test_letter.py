@@ -23,6 +23,7 @@ from kept.errors import UsageError
 from kept.ledger.entry import Entry
 from kept.terms.identifiers import parse
 from kept.terms.refusals import REFUSALS
+from kept.terms.rights import RIGHTS
 from tests.world import NOW, edit, make
 
 DAY = dt.timedelta(days=1)
@@ -144,6 +145,13 @@ def test_an_unfinished_erasure_names_what_is_missing(
         assert "What could be done is done. Not everything could" in text
         assert re.search(r"Invoices \(Shop\): 1 record, until 1 May 2034\. Why: .* The law: ", text)
         assert made.changed == sum(s.counts.changed for s in done.steps)
+
+
+def test_there_are_words_for_every_right(controller: Controller) -> None:
+    actor = controller.actors.of("Pia", "operator", NOW)
+    for right in RIGHTS:
+        case = controller.cases.open(right, _asked("ben").people, actor, "x", NOW)
+        assert "You asked us " in _flat(letter(controller, case.id, NOW)), right
 
 
 def test_nobody_knows_where_she_lives(controller: Controller) -> None:

@@ -44,6 +44,7 @@ _ASKED: Final = {
     "restriction": "to stop using your data, and to keep it only",
     "objection": "to stop a use of your data to which you object",
     "withdrawal": "to take back a consent that you gave",
+    "complaint": "to look into a complaint of yours",
 }
 #: Action → what is said of `{n}` that were changed.
 _DID: Final = {
