@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, desk, pages, requests
+from kept.app import api, delivery, desk, pages, requests
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.deployment import LOOPBACK, Deployment
@@ -197,6 +197,7 @@ def make(
         route_handlers=[
             *pages.HANDLERS,
             *requests.HANDLERS,
+            *delivery.HANDLERS,
             _door(),
             *([desk.router()] if console else []),
         ],
