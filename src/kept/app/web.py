@@ -24,8 +24,9 @@ from kept.app import api, delivery, desk, pages, requests
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.deployment import LOOPBACK, Deployment
-from kept.duties import page, staff
+from kept.duties import page, rights, staff
 from kept.errors import KeptError, UsageError
+from kept.records.case import Case
 
 #: Sent with every answer.
 HEADERS: Final = {
@@ -230,6 +231,14 @@ def make(
     app.asgi_handler = _in_time(_answering_head(app.asgi_handler), BODY_SECONDS)
     if names is not None:
         app.asgi_handler = _named(app.asgi_handler, names)
+    if controller.post is not None:
+
+        def send_code(case: Case, code: str, until: dt.datetime) -> bool:
+            sent = rights.mail_code(controller, case, code, until)
+            wake()
+            return sent
+
+        app.state[delivery.SENDER] = send_code
     controller.surfaces = SURFACES
     return app
 

@@ -12,7 +12,7 @@ from kept.app.commands.case import group
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, warn_of_stranger
 from kept.app.fit import Exact
 from kept.app.output import table
-from kept.duties.rights import delivery
+from kept.duties.rights import delivery, mail_link
 from kept.duties.rights.letter import answer_case
 from kept.errors import UsageError
 from kept.terms.authorities import countries
@@ -94,16 +94,24 @@ def deliver(
         )
         controller.ledger.checkpoint(now)
         link = f"{controller.site_url or ''}/privacy/delivery/{made.token}"
+        one = controller.cases.get(made.case)
+        mailed = mail_link(controller, one, made.token, made.ends_at, now)
     document = {
         "case": made.case, "link": link, "ends_at": made.ends_at.isoformat(),
-        "downloads": made.allowed, "bytes": made.size,
+        "downloads": made.allowed, "bytes": made.size, "mailed": mailed,
     }  # fmt: skip
+    how = (
+        "It goes by mail to the address that she proved hers; so does the code that the page asks"
+        " for."
+        if mailed
+        else "Who opens it is asked for a code. A fresh one, good for ten minutes, to tell her on"
+        f" the telephone: {common.next('case', 'code', made.case)}"
+    )
     words = [
         f"The package of case {made.case} waits until {made.ends_at:%Y-%m-%d %H:%M} UTC, for"
         f" {made.allowed} downloads. The link, which is shown only now:",
         Exact(link),
-        "Who opens it is asked for a code. A fresh one, good for ten minutes, to tell her on the"
-        f" telephone: {common.next('case', 'code', made.case)}",
+        how,
         f"What you no longer need here: {package} can be read by whoever has it.",
     ]
     common.out.result(document, words)

@@ -31,7 +31,15 @@ from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.choice import ChoiceAnswer
 from kept.duties.rights.ending import EndAnswer, due_today, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
-from kept.duties.rights.intake import Form, TooMany, begin_waiting, standing, tend
+from kept.duties.rights.intake import (
+    Form,
+    TooMany,
+    begin_waiting,
+    mail_code,
+    mail_link,
+    standing,
+    tend,
+)
 from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.portability import PortAnswer, port
 from kept.duties.rights.rectification import (
@@ -81,6 +89,8 @@ __all__ = [
     "isolation",
     "lift",
     "lines",
+    "mail_code",
+    "mail_link",
     "notify",
     "object_to",
     "port",
