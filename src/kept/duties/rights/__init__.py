@@ -9,6 +9,7 @@ Controls stand in `checks` and `choice_checks`, the package a person gets in `pa
 
 from kept.duties.rights import (
     anonymity,
+    casework,
     checks,
     child,
     choice_checks,
@@ -44,8 +45,8 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "Form", "PortAnswer",
-    "RectifyAnswer", "Request", "TooMany", "access", "anonymity", "begin_waiting", "checks",
-    "child", "choice_checks", "clock", "clock_checks", "close_case", "correct_again",
+    "RectifyAnswer", "Request", "TooMany", "access", "anonymity", "begin_waiting", "casework",
+    "checks", "child", "choice_checks", "clock", "clock_checks", "close_case", "correct_again",
     "due_today", "erase", "erased", "expire", "free_text", "freeze_reported",
     "identity", "identity_checks", "intake_checks",
     "isolation", "lift", "lines", "notify", "object_to", "port", "preview", "preview_objection",

@@ -30,10 +30,10 @@ from kept.duties.staff.login import (
     prove,
     stage,
 )
-from kept.duties.staff.watching import may_approve, noted
+from kept.duties.staff.watching import may_approve, noted, shown
 
 __all__ = [
     "add", "break_glass", "change_password", "checks", "disable", "enable", "enrol", "enter",
     "first_officer", "grant", "leave", "may_approve", "new_codes", "noted", "offer", "prove",
-    "reset", "review", "revoke", "see_alert", "stage", "write_first",
+    "reset", "review", "revoke", "see_alert", "shown", "stage", "write_first",
 ]  # fmt: skip
