@@ -23,12 +23,15 @@ from typing import Final
 from litestar import Router
 from litestar.exceptions import HTTPException
 
-from kept.app.desk import account, accounts, login, start
+from kept.app.desk import account, accounts, asked, cases, figures, login, moving, start
 from kept.app.desk.guard import guard
 from kept.app.desk.render import HEADERS, kept_error, refused
 from kept.errors import KeptError
 
-HANDLERS: Final = [*login.HANDLERS, *start.HANDLERS, *account.HANDLERS, *accounts.HANDLERS]
+HANDLERS: Final = [
+    *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *asked.HANDLERS,
+    *figures.HANDLERS, *account.HANDLERS, *accounts.HANDLERS,
+]  # fmt: skip
 
 
 def router() -> Router:
