@@ -237,7 +237,7 @@ def test_a_letter_is_entered_and_a_report_decided(desk: Desk) -> None:
                      value="kid@example.org", words="a child", asks="child-report")  # fmt: skip
     path = made.headers["location"].partition("?")[0]
     inbox = words(ines.get("/desk").text)
-    assert "Tell us about data of a child" in inbox
+    assert "A report of data of a child" in inbox
     assert ines.post(f"{path}/decide", outcome="confirmed", reason="x").status_code == 403
     assert olga.post(f"{path}/decide", outcome="confirmed", reason="").status_code == 400
     done = olga.post(f"{path}/decide", outcome="confirmed", reason="the school confirmed it")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -13,6 +12,7 @@ from litestar.params import FromPath
 
 from kept.app.desk.guard import Asked, Form, form, session
 from kept.app.desk.render import back, page, said
+from kept.app.desk.start import asks
 from kept.app.desk.working import actor, may
 from kept.app.pages import day_words
 from kept.controller import Controller
@@ -159,10 +159,6 @@ def _arrived(text: str) -> dt.date:
         ) from None
 
 
-def _asks(kinds: Iterable[str]) -> str:
-    return ", ".join(ASKS[k].title if k in ASKS else k for k in kinds)
-
-
 def _new(
     request: Asked, state: State, problem: str | None = None, sent: Form | None = None
 ) -> Response[str]:
@@ -172,7 +168,7 @@ def _new(
     rows += [("email", ""), ("phone", ""), ("account", "")][len(rows) :]
     return page(
         request, "desk_enter.html.j2", 400 if problem else 200, problem=problem, typed=typed,
-        rows=rows, asks=_choices(), kinds=KINDS, regions=REGIONS, channels=entering.CHANNELS,
+        rows=rows, choices=_choices(), kinds=KINDS, regions=REGIONS, channels=entering.CHANNELS,
     )  # fmt: skip
 
 
@@ -187,12 +183,12 @@ def _shown(
     controller: Controller = state.controller
     one = controller.intakes.get(one.id)
     child = CHILD_REPORT in one.asked
-    cases = [(_asks((kind,)), controller.cases.get(id_)) for kind, id_ in one.cases]
+    cases = [(asks((kind,)), controller.cases.get(id_)) for kind, id_ in one.cases]
     return page(
         request, "desk_request.html.j2", 400 if problem else 200, problem=problem, one=one,
-        child=child, what=_asks(one.asked), unclear=UNCLEAR in one.asked, cases=cases,
+        child=child, what=asks(one.asked), unclear=UNCLEAR in one.asked, cases=cases,
         channel=_CHANNELS.get(one.channel, one.channel), stands=_STANDS[one.state],
-        arrived=day_words(one.arrived, controller), opened=opened, asks=_choices(),
+        arrived=day_words(one.arrived, controller), opened=opened, choices=_choices(),
         kinds=KINDS, outcomes=_OUTCOMES,
         can={
             "classify": one.open and may(request, "request classify"),

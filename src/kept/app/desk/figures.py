@@ -99,7 +99,9 @@ def _load(controller: Controller, now: dt.datetime) -> list[Bar]:
     bars = []
     for week, counts in made.items():
         first = monday + dt.timedelta(weeks=week)
-        label = {-1: "late", 0: "this week", _WEEKS: "later"}.get(week, f"week of {first}")
+        label = {-1: "late", 0: "this week", _WEEKS: "later"}.get(
+            week, f"from {first.day} {first:%B}"
+        )
         bars.append(Bar(label, tuple((s, w, counts.get(s, 0)) for s, w in words.items())))
     return bars
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import urllib.parse
+from collections.abc import Iterable
 from typing import Any, Final
 
 from litestar import Response, get
@@ -31,6 +32,8 @@ STATES: Final = {
     CaseState.APPROVED: "approved", CaseState.EXECUTING: "being carried out",
     CaseState.EXECUTED: "to be read back", CaseState.CHECKED: "not complete",
 }  # fmt: skip
+#: Kinds whose title speaks to the person who asks.
+_ASKS: Final = {CHILD_REPORT: "A report of data of a child", UNCLEAR: "Not clear what is asked"}
 _WHOSE: Final = {"mine": "mine", "nobodys": "nobody’s"}
 _DUE: Final = {"late": "late", "today": "due today or late", "week": "due this week or late"}
 
@@ -71,6 +74,11 @@ def start(request: Asked, state: State) -> Response[str]:
     )  # fmt: skip
 
 
+def asks(kinds: Iterable[str]) -> str:
+    """What is asked, in words for the staff."""
+    return ", ".join(_ASKS.get(k) or (ASKS[k].title if k in ASKS else k) for k in kinds)
+
+
 def _place(met: re.Match[str]) -> tuple[dt.date, int] | None:
     try:
         return dt.date.fromisoformat(met[1]), int(met[2])
@@ -97,7 +105,7 @@ def _asked(one: Any, today: dt.date) -> dict[str, Any]:
     return {
         "one": one,
         "child": child,
-        "what": ", ".join(ASKS[k].title if k in ASKS else k for k in one.asked),
+        "what": asks(one.asked),
         "left": "decide: is it a child’s?" if child
         else "say what is asked" if UNCLEAR in one.asked
         else "answer" if one.outcome else "is being opened",
