@@ -30,6 +30,7 @@ from kept.records.case import Case
 from kept.records.case_state import ENDS, StepRecord, StepState
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock
+from kept.terms import separation
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.rights import ERASURE_GROUNDS, RIGHTS
 
@@ -155,7 +156,7 @@ def shown(
         purposes=_purposes(controller), extensions=EXTENSIONS, pauses=PAUSES,
         today=controller.day(now).isoformat(), way=way_to(one),
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
-        large=looked is not None and looked["rows"] > controller.desk.large,
+        why_not=_why_not(request, controller, one, looked),
         can={
             "look": fresh and not under_way and one.right in casework.WORKS and may_act,
             "approve": one.state is CaseState.PLANNED and looked is not None
@@ -178,6 +179,22 @@ def shown(
             "show": bool(session(request).account.roles - {"auditor", "marketer", "system-owner"}),
         },
     )  # fmt: skip
+
+
+def did(controller: Controller, one: Case) -> list[separation.Did]:
+    """What accounts did in a case so far."""
+    return [separation.Did(name, act) for name, act in casework.acts(controller, one)]
+
+
+def _why_not(
+    request: Asked, controller: Controller, one: Case, looked: dict[str, Any] | None
+) -> str:
+    """Why whoever asks may not approve the plan; empty where he may."""
+    if looked is None:
+        return ""
+    large = separation.is_large(looked["rows"], controller.desk.large)
+    who = session(request).account.name
+    return separation.approving(who, did(controller, one), large=large)
 
 
 def _stands(one: Case) -> str:

@@ -9,7 +9,7 @@ from litestar import Response, post
 from litestar.datastructures import State
 from litestar.params import FromPath
 
-from kept.app.desk.cases import found, shown
+from kept.app.desk.cases import did, found, shown
 from kept.app.desk.guard import Asked, Form, form, session
 from kept.app.desk.render import back, said
 from kept.app.desk.working import actor, carry_out
@@ -20,7 +20,7 @@ from kept.duties.rights.request import VERBS, close_case
 from kept.errors import KeptError, UsageError
 from kept.records.case import Case
 from kept.records.case_state import ENDS
-from kept.terms import clocks, separation
+from kept.terms import clocks
 
 #: An end of a case without carrying it out, and the command that does it.
 _ENDS: Final = {"refused": "case refuse", "withdrawn": "case withdraw"}
@@ -57,8 +57,8 @@ def approve(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     try:
         who = actor(request, state, "rights erase")
         looked = controller.casework.looked_at(one) or {"rows": 0}
-        did = [separation.Did(name, act) for name, act in casework.acts(controller, one)]  # type: ignore[arg-type]
-        staff.may_approve(controller, session(request).account.name, did, looked["rows"])
+        name = session(request).account.name
+        staff.may_approve(controller, name, did(controller, one), looked["rows"])
         casework.approve(controller, one.id, form(request).one("plan"), who, state.clock())
     except KeptError as problem:
         return shown(request, state, one, said(problem))

@@ -29,6 +29,7 @@ from kept.records.account import Account
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS
+from kept.terms import separation
 
 #: What was chosen for a case before it is looked at: `ground`, `purposes`, `at`, `value`, `was`.
 Given = Mapping[str, Any]
@@ -180,9 +181,9 @@ def give(controller: Controller, case_id: str, to: Account | None, now: dt.datet
         controller.worklist.give(case, to, now, connection=c)
 
 
-def acts(controller: Controller, case: Case) -> list[tuple[str, str]]:
+def acts(controller: Controller, case: Case) -> list[tuple[str, separation.Act]]:
     """(name, act) of what was done in a case so far, as terms.separation names acts."""
-    known = {
+    known: dict[State, separation.Act] = {
         State.RECEIVED: "opened", State.PLANNED: "planned", State.IDENTIFIED: "verified",
         State.APPROVED: "approved",
     }  # fmt: skip
