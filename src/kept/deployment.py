@@ -110,9 +110,9 @@ class Desk:
     """`[desk]`: whether the staff's console is served, when it works, and what is unusual there.
 
     `on` None: where it can be served safely. `country` (None: not said), `subdivision` and
-    `zone` say whose weekends, public holidays and midnight count. More than `people` persons or
-    `records` records opened within an hour raise an alert; a plan that destroys more than `large`
-    rows needs two people; roles are looked at again within `review_days`.
+    `zone` say whose weekends, public holidays and midnight count. As many as `people` persons or
+    `records` records opened by one name within an hour raise an alert; a plan that destroys more
+    than `large` rows needs two people; roles are looked at again within `review_days`.
     """
 
     on: bool | None = None

@@ -105,6 +105,18 @@ def test_CHILD_5_from_the_report_on_nothing_is_done_with_the_record(asked: Desk)
     assert sql(asked.directory, "SELECT count(*) FROM customer") == [(3,)]
 
 
+def test_CHILD_5_nobody_but_a_person_ends_a_report(asked: Desk) -> None:
+    at = report(asked, "ana@example.org")
+    for do in ("withdraw", "code", "again", "decide"):
+        asked.post(at, {"do": do, "code": "00000000"})
+    (one,) = asked.controller.intakes.all(open_only=True)
+    refused = kept(asked.directory, "request", "close", one.id, "--reason", "x")
+    assert refused.status == 2
+    assert "decided, not closed" in refused.said
+    assert "child" in asked.held("email=ana@example.org")
+    assert "We have your report" in asked.get(at).text
+
+
 def test_CHILD_5_unfounded_frees_what_it_froze_and_no_more(asked: Desk) -> None:
     ana = "email=ana@example.org"
     who = asked.controller.subjects.of([parse(ana)], asked.now)
@@ -129,6 +141,9 @@ def test_CHILD_5_unfounded_frees_what_it_froze_and_no_more(asked: Desk) -> None:
 
 
 def test_CHILD_5_confirmed_is_erased_and_only_keyed_hashes_are_left(asked: Desk) -> None:
+    # She had asked before: what she asked forgets her too.
+    earlier = asked.proven("access", "question", email="ana@example.org", words="I am Ana O'Neill")
+    asked.post(earlier, {"do": "withdraw"})
     report(asked, "ana@example.org", words="Ana O'Neill is 11", reporter="aunt@example.org")
     (one,) = asked.controller.intakes.all(open_only=True)
     now = asked.now.isoformat()
@@ -180,7 +195,10 @@ def test_CHILD_3_reports_come_by_letter_too_and_are_frozen_when_they_are_entered
     (one,), seen = entering.add(asked.controller, came, actor, asked.now)
     assert seen is not None
     assert seen.kinds == ("child-report",)
-    # Whose record it is somebody has to find out; then it is frozen.
+    # Whose record it is somebody has to find out, and nothing is said to be frozen before.
+    met = kept(asked.directory, "request", "show", one.id, json=False)
+    assert "Nothing is frozen: say whose record it is" in met.out
+    assert kept(asked.directory, "request", "show", one.id).document["frozen_at"] is None
     person = (parse("email=cleo@example.org"),)
     entering.classify(asked.controller, one.id, ["child-report"], person, actor, asked.now)
     assert "child" in asked.held("email=cleo@example.org")

@@ -166,6 +166,21 @@ def test_RET_7_files_of_words_are_read_by_the_command(asked: Desk, tmp_path: Pat
     assert kept(asked.directory, "request", "show", one["request"]).document["cases"]
     listed = kept(asked.directory, "request", "list").document["requests"]
     assert one["request"] in [r["request"] for r in listed]
+    (tmp_path / "saved.eml").write_bytes(
+        b"From: gil@example.org\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: text/html; charset=utf-8\r\n\r\n"
+        b"<style>p {}</style><p>I want a <b>copy</b> of my&nbsp;data.</p><blockquote>x</blockquote>"
+    )
+    (tmp_path / "empty.eml").write_bytes(b"Subject: x\r\nContent-Type: image/png\r\n\r\nxx")
+    forwarded = (
+        "request", "add", "--channel", "email", "--arrived", "2026-11-20",
+        "--identity", "email=gil@example.org", "--now", asked.now.isoformat(), "--words-file",
+    )  # fmt: skip
+    saved = kept(asked.directory, *forwarded, tmp_path / "saved.eml")
+    assert saved.document["requests"][0]["asked"] == ["access"], saved.said
+    empty = kept(asked.directory, *forwarded, tmp_path / "empty.eml")
+    assert empty.status == 2
+    assert "no text that can be read" in empty.said
     (case,) = one["cases"]
     gone = kept(asked.directory, "request", "verify", case["case"], "--evidence", "we rang her up")
     assert gone.status == 0, gone.said

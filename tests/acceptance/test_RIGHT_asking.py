@@ -312,6 +312,35 @@ def test_RIGHT_16_a_request_is_taken_back_before_and_after(asked: Desk) -> None:
     assert "Take the request back" not in shown
 
 
+def test_RIGHT_16_a_mere_visitor_is_known_by_the_live_cookie_alone(asked: Desk) -> None:
+    before = asked.controller.cases.all()
+    assert "use its cookie" not in asked.get("/privacy/requests").text
+    cookie = {"Cookie": "other=1; visitor=v-123"}
+    page = asked.client.get("/privacy/requests", headers=cookie)
+    assert "use its cookie" in page.text
+    assert page.headers.get("Set-Cookie") is None
+    fields = "asked=access&asked=erasure&by=cookie&once=1"
+    # Only who holds the cookie: not by naming one, not without, not made to by another site.
+    for headers in ({}, {"Cookie": "visitor="}, {**cookie, "Sec-Fetch-Site": "cross-site"}):
+        answer = asked.client.post(
+            "/privacy/requests", content=fields + "&cookie=v-123", headers=headers,
+            follow_redirects=False,
+        )  # fmt: skip
+        assert answer.status_code == 400
+    assert asked.controller.cases.all() == before
+    answer = asked.client.post(
+        "/privacy/requests", content=fields, headers=cookie, follow_redirects=False
+    )
+    assert answer.status_code == 303
+    opened = asked.controller.cases.all()[len(before) :]
+    assert [c.right for c in opened] == ["access", "erasure"]
+    named = [(i.kind, i.value) for p in asked.controller.cases.identifiers(opened[0]) for i in p]
+    assert named == [("cookie", "v-123")]
+    assert "live cookie" in (asked.controller.cases.words(opened[0]).evidence or "")
+    assert asked.get(answer.headers["Location"]).text.count("We are working on it.") == 2
+    assert not asked.inbox.letters
+
+
 def test_RIGHT_17_mail_that_a_server_refuses_goes_later_under_the_same_number(asked: Desk) -> None:
     asked.inbox.refuse = True
     at = asked.ask("access", email=ANA)

@@ -1,11 +1,22 @@
-"""SEC: data lies in places that are known, encrypted and closed to others."""
+"""SEC: data lies in places that are closed to others; staff gets what its roles allow, and bulk
+reading is noticed.
+"""
 
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from kept.app.surface import DESK, GUEST, ROUTES, STAFF
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
+from kept.duties import rights
+from kept.terms.identifiers import parse
 from tests.acceptance.conftest import World
+from tests.app.desk import HOST, opened
 from tests.world import edit
 
 
@@ -48,3 +59,66 @@ def _findings(world: World) -> tuple[set[str], list[str]]:
     assert proof["outcome"] == "fail"
     found = [f for e in proof["evidence"] for f in e["findings"]]
     return {f["where"] for f in found}, [f["words"] for f in found]
+
+
+def test_SEC_1_whoever_is_not_logged_in_or_in_another_role_is_refused(
+    tmp_path: Path, kept_url: str
+) -> None:
+    """Every route of the table, by nobody, with a wrong token, and by somebody in no role."""
+    with opened(tmp_path / "world", kept_url) as desk:
+        keeper = desk.account("keeper", "privacy-officer")
+        nobody, stranger = desk.browser(), desk.browser(desk.session(desk.account("no-role")))
+        guarded = [s for s in (*ROUTES, *DESK) if s.roles - {GUEST}]
+        assert len(guarded) > 20
+        for surface in guarded:
+            path = surface.name.replace("{", "").replace("}", "")
+            headers = {"Authorization": "Bearer wrong", "Origin": HOST}
+            answer = nobody.client.request(surface.method, path, headers=headers)
+            assert answer.status_code in (401, 403), surface
+            assert keeper.shown not in answer.text
+            if STAFF in surface.roles or "program" in surface.roles:
+                continue
+            answer = stranger.get(path) if surface.method == "GET" else stranger.post(path)
+            assert answer.status_code == 403, surface
+            assert keeper.shown not in answer.text
+        assert desk.browser(desk.session(keeper)).get("/desk/accounts").status_code == 200
+
+
+def test_SEC_4_an_alert_exists_when_one_user_reads_10_000_records_in_an_hour(
+    tmp_path: Path, kept_url: str
+) -> None:
+    with opened(tmp_path / "world", kept_url) as desk:
+        keeper = desk.account("keeper", "privacy-officer")
+        with closing(sqlite3.connect(desk.directory / "shop.sqlite")) as shop, shop:
+            shop.executemany(
+                "INSERT INTO note VALUES (?, ?, 'x', '2024-06-01 00:00:00')",
+                [(n, f"{'ben' if n < 9000 else 'cleo'}@example.org") for n in range(10, 11_000)],
+            )
+
+        def read(who: str, rows: int) -> None:
+            request = rights.Request(
+                ((parse(f"email={who}@example.org"),),), actor="reader", role="support",
+                evidence="she showed a card",
+            )  # fmt: skip
+            answer = rights.access(desk.controller, request, desk.now, out=tmp_path / f"{who}.zip")
+            assert sum(s.counts.found for s in answer.steps) >= rows
+
+        def page() -> str:
+            return desk.browser(desk.session(keeper)).get("/desk/accounts").text
+
+        read("ben", 8_900)
+        assert desk.entries("alert.raised") == []
+        assert "Alerts" not in page()
+        desk.later(minutes=50)
+        read("cleo", 2_000)
+        (entry,) = desk.entries("alert.raised")
+        assert entry["records"] >= 10_000
+        assert entry["people"] == 2
+        assert "reader</b> (support) opened 2 people" in page()
+        names = ("security.access-is-reviewed", "security.bulk-reads-are-noticed")
+        for one in run(desk.controller, registered(), desk.now, names=names):
+            assert one.outcome is Outcome.PASS, one.findings
+        with desk.controller.database.connection() as connection:
+            connection.execute("DELETE FROM desk_alert")
+        (_, missed) = run(desk.controller, registered(), desk.now, names=names)
+        assert missed.outcome is Outcome.FAIL

@@ -44,7 +44,7 @@ def test_a_new_deployment_works_at_once(kept: Kept, place: Path) -> None:
     assert ran.status == 0, ran.said
     checks = {c["name"]: c["ok"] for c in ran.document["checks"]}
     names = ("python", "kept.toml", "bundle", "choices", "database", "keys",
-             "system example", "map", "ledger", "jobs")  # fmt: skip
+             "system example", "map", "ledger", "jobs", "answers")  # fmt: skip
     assert checks == {**dict.fromkeys(names, True), "organisation": None, "published": None}
     assert "still to do: organisation, published" in kept("doctor", "--dir", place).out
     assert kept("policy", "publish", "--dir", place).out.startswith("Published.")

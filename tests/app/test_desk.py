@@ -71,7 +71,7 @@ def test_from_the_first_password_to_the_desk(desk: Desk) -> None:
     code = totp.code(secret, totp.step(desk.now))
     answer = browser.post("/desk/second-proof", code=code)
     assert answer.status_code == 200
-    codes = re.findall(r"<code>([a-z0-9]{5}-[a-z0-9]{5})</code>", answer.text)
+    codes = re.findall(r"<code>((?:[a-z0-9]{6}-){3}[a-z0-9]{6})</code>", answer.text)
     assert len(set(codes)) == 10
     assert browser.client.cookies["kept"] != before, "a new token with the second proof"
     shown = words(browser.get("/desk").text)
@@ -171,7 +171,7 @@ def test_the_same_work_is_done_whether_or_not_the_name_exists(
     hashes = {re.sub(r"\$[^$]+\$[^$]+$", "", h) for h in calls}
     assert len(hashes) == 1, "of the same strength"
     one, other = (min(times) for times in spent.values())
-    assert 0.4 < one / other < 2.5, "the fastest of four of each"
+    assert 0.2 < one / other < 5, "the fastest of four of each"
 
 
 def test_wrong_codes_end_the_login(desk: Desk) -> None:
@@ -221,6 +221,16 @@ def test_sessions_end(desk: Desk) -> None:
     with desk.controller.database.connection() as c:
         rows = c.execute("SELECT token FROM account_session").fetchall()
     assert all(len(row[0]) == 32 for row in rows)
+
+
+def test_a_login_ends_the_one_before_in_the_same_browser(desk: Desk) -> None:
+    account = desk.account("again")
+    session = desk.session(account)
+    browser = desk.browser(session)
+    assert browser.post("/desk/login", name="again", password="wrong").status_code == 400
+    assert desk.controller.sessions.find(session.token, desk.now) is not None
+    browser.post("/desk/login", name="again", password=PASSWORD)
+    assert desk.controller.sessions.find(session.token, desk.now) is None
 
 
 def test_a_changed_password_ends_every_other_login(desk: Desk) -> None:
@@ -417,6 +427,14 @@ def test_a_role_in_an_emergency_is_seen_until_another_looked(desk: Desk) -> None
     assert "Another privacy officer looks into it" in words(mine.text)
     page = officer.get("/desk/accounts").text
     assert "the server burns" in page
+    # For an hour doors can be closed, and none opened that stay open.
+    bo = desk.account("by-the-way", "intake")
+    for path, fields in (
+        ("add", {"name": "friend", "shown": "F"}), ("grant", {"account": bo.id, "role": "support"}),
+        ("reset", {"account": bo.id}),
+    ):  # fmt: skip
+        assert theirs.post(f"/desk/accounts/{path}", why="x", **fields).status_code == 400
+    assert theirs.post("/desk/accounts/disable", account=bo.id, why="x").status_code == 303
     number = re.search(r'name="grant" value="(\d+)"><button>I have looked', page)
     assert number
     theirs.post("/desk/accounts/review", grant=number[1])  # not his own
@@ -445,30 +463,30 @@ def test_reading_in_bulk_raises_one_alert(desk: Desk) -> None:
     desk.account("reader", "support")
     actor = desk.controller.actors.of("reader", "support", desk.now)
     usual = desk.controller.desk
-    for n in range(usual.people):
+    for n in range(usual.people - 1):
         assert not staff.noted(desk.controller, actor, [f"case-{n}"], 3, desk.now)
     assert not staff.noted(desk.controller, actor, ["case-1"], 3, desk.now), "no new person"
     assert staff.noted(desk.controller, actor, ["case-x"], 3, desk.now)
     assert not staff.noted(desk.controller, actor, ["case-y"], 3, desk.now), "one is enough"
     browser = desk.browser(desk.session(keeper))
     page = browser.get("/desk/accounts").text
-    assert "reader</b> (support) opened 101 people" in page
+    assert "reader</b> (support) opened 100 people" in page
     assert '<span class="count">1<' in page
     number = re.search(r'name="alert" value="(\d+)"', page)
     assert number
     assert browser.post("/desk/accounts/alert", alert=number[1]).status_code == 303
-    assert "opened 101 people" not in browser.get("/desk/accounts").text
+    assert "opened 100 people" not in browser.get("/desk/accounts").text
     assert browser.post("/desk/accounts/alert", alert=number[1]).status_code == 400
     (entry,) = desk.entries("alert.raised")
-    assert (entry["people"], entry["account"]) == (101, desk.account("reader").id)
+    assert (entry["people"], entry["account"]) == (100, desk.account("reader").id)
     # Few people, many records; an hour later it counts anew, in whatever role.
     desk.later(hours=2)
     other = desk.controller.actors.of("reader", "intake", desk.now)
-    assert not staff.noted(desk.controller, other, ["a"], usual.records, desk.now)
+    assert not staff.noted(desk.controller, other, ["a"], usual.records - 1, desk.now)
     assert staff.noted(desk.controller, actor, ["a"], 1, desk.now)
     # Nobody closes the alert about himself.
     own = desk.controller.actors.of("keeper", "privacy-officer", desk.now)
-    assert staff.noted(desk.controller, own, ["b"], usual.records + 1, desk.now)
+    assert staff.noted(desk.controller, own, ["b"], usual.records, desk.now)
     mine = desk.controller.watch.alerts(unseen=True)[0]
     assert mine.name == "keeper"
     with pytest.raises(UsageError):
@@ -497,3 +515,16 @@ def test_the_hash_is_argon2id() -> None:
     assert passwords.verified(HASH, PASSWORD)
     assert not passwords.verified(HASH, PASSWORD + " ")
     assert not passwords.verified("no hash", PASSWORD)
+
+
+def test_who_looks_at_roles_looks_at_those_of_others(desk: Desk) -> None:
+    keeper = desk.account("keeper")
+    second = desk.account("second", "privacy-officer")
+    grants = {g.account: g.number for g in desk.controller.accounts.grants(living=desk.now)}
+    both = [grants[keeper.number], grants[second.number]]
+    assert staff.review(desk.controller, both, keeper, desk.now) == 1
+    staff.disable(desk.controller, second, "left", keeper, desk.now)
+    assert staff.review(desk.controller, both, keeper, desk.now) == 2, "nobody else is there"
+    assert [e["grants"] for e in desk.entries("access.reviewed")][-2:] == [1, 2]
+    gone = desk.controller.accounts.get(second.number, desk.now)
+    staff.enable(desk.controller, gone, "back", keeper, desk.now)

@@ -266,7 +266,7 @@ def test_a_pace_is_a_number_of_seconds(world: Path, value: str) -> None:
 def test_a_job_can_be_left_out(world: Path) -> None:
     with (world / "kept.toml").open("a") as file:
         file.write("\n[jobs]\nretain = 0\n")
-    assert [name for name, _ in ran(world, NOW)] == ["letters", "intake"]
+    assert [name for name, _ in ran(world, NOW)] == ["letters", "clocks", "intake"]
 
 
 def test_every_job_has_a_pace_to_set_and_a_command(kept: Kept) -> None:

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from litestar import Litestar
 from litestar.testing import TestClient
 
 from kept import deployment
 from kept.app import web
+from kept.app.surface import DESK, ROUTES, SURFACES
 from kept.controller import Controller, Located, Place
 from kept.controls.evidence import Evidence, Outcome
 from kept.controls.history import latest
@@ -31,7 +33,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
-from kept.duties import holds, publication, rights
+from kept.duties import holds, publication, rights, staff
 from kept.duties import page as policy_page
 from kept.duties.rights import Request
 from kept.ledger.entry import Entry
@@ -115,6 +117,31 @@ def _answered(world: Path) -> None:
         for task in controller.tasks():
             answer = Answered(Outcome_.DONE, "Jo", NOW, "their letter")
             rights.recipients.record(controller, task.id, answer, "operator")
+
+
+def _asked(at: dt.datetime) -> Prepare:
+    """Somebody asks for Ana's data and types no code."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            form = rights.Form(("access",), "ana@example.org", "", "0" * 32, "192.0.2.1")
+            rights.intake.ask(controller, form, at)
+
+    return prepare
+
+
+def _reported(world: Path) -> None:
+    with _opened(world) as controller:
+        rights.reported.report(
+            controller, "ana@example.org", "", "", once="1", source="192.0.2.1", now=NOW
+        )
+        assert rights.freeze_reported(controller, NOW) == 0
+
+
+def _lifted(world: Path) -> None:
+    """Somebody takes the freeze away, beside every record."""
+    with _opened(world) as controller, controller.database.connection() as c:
+        assert c.execute("DELETE FROM suppression WHERE channel = ':child'").rowcount
 
 
 def _child(world: Path) -> None:
@@ -215,6 +242,20 @@ def _own(world: Path, statement: str) -> None:
     """Tamper with Kept's own tables, as somebody with the database password could."""
     with _opened(world) as controller, controller.database.connection() as connection:
         connection.execute(statement.encode())
+
+
+def _staffed(world: Path) -> None:
+    with _opened(world) as controller:
+        staff.add(controller, "ana", "Ana", ["privacy-officer", "approver"], "new", None, NOW)
+
+
+def _read_in_bulk(world: Path) -> None:
+    """One who reads much, whom the alert names, and one who does not."""
+    with _opened(world) as controller:
+        for who, people in (("bo", 100), ("cy", 99)):
+            actor = controller.actors.of(who, "support", NOW)
+            cases = [f"{who}-{n}" for n in range(people)]
+            assert staff.noted(controller, actor, cases, 200, NOW) == (people == 100)
 
 
 def _nothing(world: Path) -> None:
@@ -576,6 +617,21 @@ CASES: dict[str, Case] = {
         fails=_then(_safe, _text("kept.toml", 'owner = "Sales"\n', "")),
         vacuous=_without_systems,
     ),
+    "security.access-is-reviewed": Case(
+        passes=_staffed,
+        fails=_then(
+            _staffed,
+            lambda world: _own(
+                world, "UPDATE account_role SET granted_at = granted_at - interval '181 days'"
+            ),
+        ),
+        vacuous=_nothing,
+    ),
+    "security.bulk-reads-are-noticed": Case(
+        passes=_read_in_bulk,
+        fails=_then(_read_in_bulk, lambda world: _own(world, "DELETE FROM desk_alert")),
+        vacuous=_nothing,
+    ),
     "navigation.traces-are-personal": Case(
         passes=_visits,
         fails=_then(_visits, _text("shop.yml", ", identifies: ip}", "}")),
@@ -584,6 +640,17 @@ CASES: dict[str, Case] = {
     "sharing.copies-keep-the-rules": Case(
         passes=_then(_copied_abroad, _erase),
         fails=_then(_copied_abroad, lambda world: _abroad(world, "UPDATE customer SET name = 'x'")),
+        vacuous=_nothing,
+    ),
+    "rights.unverified-leave-nothing": Case(
+        passes=_asked(NOW),
+        # Nobody confirmed it, and nothing let it go.
+        fails=_asked(NOW - 2 * rights.intake.UNCONFIRMED),
+        vacuous=_nothing,
+    ),
+    "children.reported-is-frozen": Case(
+        passes=_reported,
+        fails=_then(_reported, _lifted),
         vacuous=_nothing,
     ),
     "ledger.is-whole": Case(
@@ -600,10 +667,13 @@ CASES: dict[str, Case] = {
 }
 #: Tested below, in front of a server.
 SERVED = "publication.policy-page-is-clean"
+#: And these elsewhere: in `test_intake_checks`, and with the table of routes.
+ASKED = "rights.requests-need-no-account"
+DOORS = "security.doors-are-guarded"
 
 
 def test_every_shipped_control_has_its_worlds() -> None:
-    assert set(CASES) | {SERVED} == set(registered())
+    assert set(CASES) | {SERVED, ASKED, DOORS} == set(registered())
     assert all(case.fails or case.breaks for case in CASES.values())
 
 
@@ -870,6 +940,48 @@ def test_policy_page_is_clean(world: Path) -> None:
         gone = run(controller, registered(), NOW, names=[SERVED])[0]  # nothing listens any more
         assert gone.outcome is Outcome.VACUOUS
         assert _look(controller, None, b"main { display: none }").outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("leak", [None, "/desk/accounts", "/api/v1/decide"])
+def test_doors_are_guarded(world: Path, leak: str | None) -> None:
+    """Every route of the table, asked over HTTP of the real application; one of them leaks."""
+    with _opened(world) as controller:
+        controller.surfaces = SURFACES
+        gone = run(controller, registered(), NOW, names=[DOORS])[0]
+        assert gone.outcome is Outcome.VACUOUS
+        app = web.make(controller, token="t", shows="text", clock=lambda: NOW)
+        with TestClient(app) as client, _answering(client, leak) as controller.site_url:
+            met = run(controller, registered(), NOW, names=[DOORS])[0]
+    assert met.looked_at == sum(bool(s.roles - {"guest"}) for s in (*ROUTES, *DESK)) > 20
+    assert met.outcome is (Outcome.FAIL if leak else Outcome.PASS), met.findings
+    assert [f.where.split()[1] for f in met.findings] == ([leak] if leak else [])
+
+
+@contextlib.contextmanager
+def _answering(client: TestClient[Litestar], leak: str | None) -> Iterator[str]:
+    """The application on a port, but that whoever asks for `leak` is let in."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            answer = client.request(self.command, self.path, headers=dict(self.headers),
+                                    follow_redirects=False)  # fmt: skip
+            self.send_response(200 if self.path == leak else answer.status_code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def test_a_page_of_another_deployment_is_not_looked_at(world: Path) -> None:

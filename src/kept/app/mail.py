@@ -18,8 +18,9 @@ import jinja2
 from markupsafe import Markup
 
 from kept.controller import Controller
-from kept.errors import StoreUnreachable
+from kept.errors import KeptError, StoreUnreachable
 from kept.records.outbox import Letter
+from kept.terms.identifiers import Identifier
 
 _templates: Final = jinja2.Environment(
     loader=jinja2.PackageLoader("kept.app", "templates/mail"),
@@ -28,6 +29,7 @@ _templates: Final = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+_ENOUGH: Final = 3
 _CODE: Final = re.compile(r"\d{4} \d{4}")
 
 
@@ -42,13 +44,21 @@ class Sent:
 def deliver(controller: Controller, clock: Callable[[], dt.datetime]) -> Sent:
     """Send what waits, the oldest first. What fails is tried again later and stops nothing else."""
     post, sent, failed = controller.post, 0, 0
-    while post is not None:
+    # A server that is away is not waited for letter by letter.
+    while post is not None and (sent or failed < _ENOUGH):
         with controller.outbox.next(clock()) as met:
             if met is None:
                 break
             letter, turn = met
             try:
-                post.send(composed(controller, letter), what="mail to people", then="wait")
+                message = composed(controller, letter)
+            except (ValueError, KeptError):
+                # What cannot be a letter must not stand in the way of those that can.
+                failed += 1
+                turn.given_up()
+                continue
+            try:
+                post.send(message, what="mail to people", then="wait")
             except StoreUnreachable:
                 failed += 1
                 turn.failed(clock())
@@ -71,13 +81,22 @@ def composed(controller: Controller, letter: Letter) -> EmailMessage:
     # A line end in a header would begin another header; there is none in what stands here.
     message["Subject"] = _line(subject)
     message["From"] = Address(_line(organisation.name), addr_spec=sender)
-    message["To"] = Address(addr_spec=_line(letter.to))
+    message["To"] = _mailbox(letter.to)
     message["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
     message["Date"] = letter.queued_at
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(body, cte="base64")
     message.add_alternative(_html(_line(subject), body), subtype="html", cte="base64")
     return message
+
+
+def _mailbox(address: str) -> Address:
+    """The address of one mailbox, its domain in ASCII; IdentifierError for anything else."""
+    domain = Identifier("email", address).normalised.rpartition("@")[2]
+    local = address.strip().rpartition("@")[0]
+    if local.startswith('"'):
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return Address(username=local, domain=domain)
 
 
 def _line(text: str) -> str:

@@ -1,7 +1,7 @@
 """What must not wait for the table of schedules: mail that was just queued, a record to freeze.
 
-A thread beside the server does it as soon as it is told to, and nobody who asks waits for it: so
-an answer takes the same time whatever there is to do. What it leaves undone the jobs do.
+Threads beside the server do it as soon as they are told to, and nobody who asks waits for them: so
+an answer takes the same time whatever there is to do. What they leave undone the jobs do.
 """
 
 from __future__ import annotations
@@ -23,38 +23,62 @@ _PATIENCE: Final = 20.0
 _LOOK: Final = 60.0
 
 
-def at_once(controller: Controller, clock: Callable[[], dt.datetime]) -> bool:
-    """Freeze what was reported, then send what waits; whether all was done."""
+def see_to(controller: Controller, clock: Callable[[], dt.datetime]) -> bool:
+    """Freeze what was reported and begin what was asked; whether nothing is left."""
     left = rights.freeze_reported(controller, clock())
-    left += rights.begin_waiting(controller, clock())
-    return not mail.deliver(controller, clock).failed and not left
+    return not rights.begin_waiting(controller, clock()) + left
+
+
+def send(controller: Controller, clock: Callable[[], dt.datetime]) -> bool:
+    """Send what waits; whether nothing failed."""
+    return not mail.deliver(controller, clock).failed
+
+
+#: Each on a thread of its own: no slow mail server holds up a freeze, no slow system a code.
+_WORK: Final = (see_to, send)
+
+
+def at_once(controller: Controller, clock: Callable[[], dt.datetime]) -> bool:
+    """All of it, one after another; whether nothing is left."""
+    done = [work(controller, clock) for work in _WORK]
+    return all(done)
 
 
 @contextmanager
 def running(
     controller: Controller, clock: Callable[[], dt.datetime]
 ) -> Iterator[Callable[[], None]]:
-    """Be ready for as long as the block lasts; what it yields tells the thread to look."""
-    stop, told = threading.Event(), threading.Event()
+    """Be ready for as long as the block lasts; what it yields tells the threads to look."""
+    stop, told = threading.Event(), [threading.Event() for _ in _WORK]
 
-    def work() -> None:
-        while not stop.is_set():
-            told.wait(_LOOK)
-            told.clear()
+    def go_on(work: Callable[..., bool], mine: threading.Event) -> None:
+        while True:
+            mine.wait(_LOOK)
+            mine.clear()
             if stop.is_set():
                 return
             try:
-                at_once(controller, clock)
+                work(controller, clock)
             except Exception as problem:
                 # The class alone: the words of an error nobody foresaw may hold personal data.
-                print(f"kept: mail was not sent: {type(problem).__name__}", file=sys.stderr)
+                what = work.__name__.replace("_", " ")
+                print(f"kept: could not {what}: {type(problem).__name__}", file=sys.stderr)
 
-    thread = threading.Thread(target=work, name="kept mail", daemon=True)
-    thread.start()
-    told.set()
+    def wake() -> None:
+        for one in told:
+            one.set()
+
+    threads = [
+        threading.Thread(target=go_on, args=pair, name="kept promptly", daemon=True)
+        for pair in zip(_WORK, told, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    wake()
     try:
-        yield told.set
+        yield wake
     finally:
         stop.set()
-        told.set()
-        thread.join(_PATIENCE)
+        wake()
+        for thread in threads:
+            thread.join(_PATIENCE)

@@ -170,10 +170,11 @@ COMMANDS: Final = (
     _cli("account disable", changes=True),
     _cli("account enable", changes=True),
     _cli("account reset", changes=True),
-    _cli("identity show", _LINKS),
+    # Whose values were shown to whom is noted.
+    _cli("identity show", _LINKS, changes=True),
     _cli("identity link", _LINKS, changes=True),
     _cli("identity unlink", _LINKS, changes=True),
-    _cli("identity doubts", _LINKS),
+    _cli("identity doubts", _LINKS, changes=True),
     _cli("identity settle", _LINKS, changes=True),
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),

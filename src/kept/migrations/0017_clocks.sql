@@ -20,7 +20,7 @@ CREATE TABLE case_clock (
     paused_for text
 );
 CREATE TABLE case_clock_change (
-    number bigint NOT NULL REFERENCES case_clock ON DELETE CASCADE,
+    number bigint NOT NULL REFERENCES rights_case ON DELETE CASCADE,
     turn integer NOT NULL,
     act text NOT NULL,
     reason text,

@@ -260,13 +260,16 @@ class Accounts:
         return done.rowcount
 
     def reviewed(
-        self, numbers: Iterable[int], by_: Account, now: dt.datetime, *, connection: Connection
-    ) -> int:
-        """Note that somebody looked at these grants; how many of them were not his own."""
+        self, numbers: Iterable[int], by_: Account, now: dt.datetime, *, own: bool,
+        connection: Connection,
+    ) -> int:  # fmt: skip
+        """Note that somebody looked at these grants; how many were noted. His own are not, but
+        with `own`; what he took himself in an emergency never is.
+        """
         done = connection.execute(
             "UPDATE account_role SET reviewed_at = %s, reviewed_by = %s"
-            " WHERE number = ANY(%s) AND (until IS NULL OR account <> %s)",
-            (now, by_.number, list(numbers), by_.number),
+            " WHERE number = ANY(%s) AND (account <> %s OR (%s AND until IS NULL))",
+            (now, by_.number, list(numbers), by_.number, own),
         )
         return done.rowcount
 

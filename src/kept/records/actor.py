@@ -10,6 +10,8 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, OnErase
 from kept.errors import UsageError
 
+#: Whoever is at the machine itself.
+OPERATOR: Final = "operator"
 #: Roles and what they do. A redactor never approves.
 ROLES: Final = {
     "person": "the person whose data it is",
@@ -23,7 +25,7 @@ ROLES: Final = {
     "marketer": "sees counts, never the suppressed list",
     "support": "sees a person with an open case",
     "auditor": "sees evidence, no personal data",
-    "operator": "runs this installation on its own machine",
+    OPERATOR: "runs this installation on its own machine",
 }
 
 DATASETS: Final = (

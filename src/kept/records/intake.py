@@ -457,10 +457,24 @@ class Intakes:
     def forget_sources(self, before: dt.datetime, *, connection: Connection) -> None:
         """Where something came from is of use for the limits alone."""
         connection.execute(
-            "UPDATE intake SET source = NULL, once = NULL"
-            " WHERE source IS NOT NULL AND arrived_at < %s",
+            "UPDATE intake SET source = NULL WHERE source IS NOT NULL AND arrived_at < %s",
             (before,),
         )
+
+    def strike(
+        self, cases: Sequence[int], known: Sequence[Identifier], *, connection: Connection
+    ) -> None:
+        """Strike out whom and what requests were about that these cases were opened on, or that
+        came from one of these identifiers.
+        """
+        rows = connection.execute(
+            "UPDATE intake SET sealed = NULL, reach = NULL, mac = NULL WHERE state <> %s AND"
+            " (mac = ANY(%s) OR number IN"
+            " (SELECT number FROM intake_case WHERE case_number = ANY(%s))) RETURNING number",
+            (State.AWAITING, [self._mac("address", _spelt(i)) for i in known], list(cases)),
+        ).fetchall()
+        for (number,) in rows:
+            self._vault.drop(-number, _CLASS, connection=connection)
 
     def remove_unconfirmed(self, now: dt.datetime, *, connection: Connection) -> int:
         """Remove what nobody confirmed in time, with its keys; how many there were."""

@@ -148,6 +148,10 @@ class _Turn:
         """It was handed over: its words go."""
         self.outbox._over(self.connection, self.number, "sent", now)
 
+    def given_up(self) -> None:
+        """It can never be sent: its words go."""
+        self.outbox._over(self.connection, self.number, "given-up", None)
+
     def failed(self, now: dt.datetime) -> None:
         """It was not: it is tried again later."""
         self.connection.execute(

@@ -43,8 +43,8 @@ def once() -> str:
 
 
 def code() -> str:
-    """A recovery code: two groups of five signs (49 bits; tries are counted)."""
-    return "-".join("".join(secrets.choice(_SIGNS) for _ in range(5)) for _ in range(2))
+    """A recovery code: four groups of six signs (118 bits, so that a keyed hash guards it)."""
+    return "-".join("".join(secrets.choice(_SIGNS) for _ in range(6)) for _ in range(4))
 
 
 def typed(given: str) -> str:

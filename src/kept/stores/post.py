@@ -30,7 +30,9 @@ class Mail:
     def open(self, directory: Path) -> Post | Folder:
         """The way out, for a deployment in `directory`. Connects to nothing."""
         given = {**self.options, "directory": directory}
-        return Post("mail", self.url, given) if "://" in self.url else Folder(directory / self.url)
+        if "://" in self.url:
+            return Post("mail", self.url, given)
+        return Folder(directory / self.url, address("mail", given, "from"))
 
 
 class Post:
@@ -94,10 +96,8 @@ class Post:
 class Folder:
     """A folder in which letters are laid, each a file of its own, for somebody else to send."""
 
-    sender = "privacy@localhost"
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, sender: str) -> None:
+        self._path, self.sender = path, sender
 
     def send(self, message: EmailMessage, *, what: str, then: str) -> None:
         """Lay one letter there; the same Message-ID takes the place of itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -19,6 +20,8 @@ from kept.app.commands.common import (
 )
 from kept.app.fit import Exact
 from kept.app.output import many, table
+from kept.controller import Controller
+from kept.duties import staff
 from kept.duties.rights import identity as duty
 from kept.errors import UsageError
 from kept.records.doubt import Doubt
@@ -64,6 +67,8 @@ def show_command(
         linked = controller.identities.of(who)
         history = controller.identities.history(who)
         known = controller.identities.known([who])[0]
+        if show:
+            _noted(controller, acting, who, len(linked))
     covers = [*who, *known.added]
     document = {
         "linked": [
@@ -198,6 +203,8 @@ def doubts(
     with opened(common, "identity doubts", acting.role) as (controller, _):
         found = controller.doubts.all(settled=settled, case=case)
         pairs = [controller.doubts.pair(one) for one in found] if show else []
+        if pairs:
+            _noted(controller, acting, [one for p in pairs for one in (p.one, p.other)], len(pairs))
     rows = [(d.id, d.kind, d.other, REASONS[d.reason], d.outcome or "waits",
              f"{d.met_at:%Y-%m-%d}") for d in found]  # fmt: skip
     words: list[str] = (
@@ -263,3 +270,10 @@ def _document(one: Doubt) -> dict[str, Any]:
         "outcome": one.outcome,
         "settled_at": one.settled_at.isoformat() if one.settled_at else None,
     }
+
+
+def _noted(controller: Controller, acting: Acting, who: Sequence[Identifier], records: int) -> None:
+    """Values are about to be shown: whose, and to whom, is noted (as keyed hashes)."""
+    actor = controller.actors.of(acting.actor, acting.role, acting.moment)
+    what = [f"{one.kind}={one.value}" for one in who]
+    staff.noted(controller, actor, what, records, acting.moment)

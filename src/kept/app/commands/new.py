@@ -202,6 +202,11 @@ host = "127.0.0.1"
 port = 8790
 shows = "text"
 
+# How mail goes to people who ask on /privacy/requests; until it is set the page takes nothing.
+# [mail]
+# url = "smtp://mail.example:587"  # or "smtps://…", or a folder in which letters are laid
+# from = "privacy@mail.example"
+
 [api]
 token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is closed
 

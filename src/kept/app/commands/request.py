@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import email
+import email.policy
+import html
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,7 +65,10 @@ def add(
     right: Asked = None,
     words_file: Annotated[
         Path | None,
-        Parameter(help="a text file with what was written or said; without --right it decides"),
+        Parameter(
+            help="a text file, or a saved mail (.eml), with what was written or said; without"
+            " --right it decides"
+        ),
     ] = None,
     region: Annotated[str, Parameter(help="where the person lives; unknown: the strictest")] = (
         "unknown"
@@ -107,10 +114,10 @@ def list_command(
     with opened(common) as (controller, _):
         found = controller.intakes.all(open_only=not every)
         waiting = controller.outbox.waiting()
+        found.sort(key=lambda one: (not (CHILD_REPORT in one.asked and one.open), one.number))
         documents = [_document(controller, one) for one in found]
-    found.sort(key=lambda one: (not (CHILD_REPORT in one.asked and one.open), one.number))
-    rows = [(one.id, ", ".join(one.asked), one.channel, one.state.value, str(one.arrived),
-             _left(one)) for one in found]  # fmt: skip
+        rows = [(one.id, ", ".join(one.asked), one.channel, one.state.value, str(one.arrived),
+                 _left(controller, one)) for one in found]  # fmt: skip
     head = ("request", "asked", "channel", "state", "arrived", "left to do")
     words: list[str] = [table(head, rows)] if rows else ["Nobody asks anything at present."]
     if waiting:
@@ -281,11 +288,13 @@ def run(
 
 
 def _words(file: Path | None) -> str:
-    """The text of a file; of a mail that was saved whole, its own text."""
+    """The text of a file; of a mail that was saved whole (`.eml`), its own text."""
     if file is None:
         return ""
     try:
         data = file.read_bytes()
+        if file.suffix.lower() == ".eml":
+            return _of_mail(data)
         if len(data) > _LONGEST:
             raise UsageError("the file of words is too long", expected=f"{_LONGEST:,} bytes")
         return data.decode("utf-8-sig")
@@ -296,10 +305,36 @@ def _words(file: Path | None) -> str:
         ) from None
 
 
-def _left(one: Intake) -> str:
+def _of_mail(data: bytes) -> str:
+    """What somebody wrote in a mail (RFC 5322), as plain text; of HTML without its marks."""
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    body = message.get_body(("plain", "html"))
+    try:
+        text = "" if body is None else str(body.get_content())
+    except (LookupError, ValueError):  # an alphabet that nobody knows
+        text = ""
+    if body is not None and body.get_content_subtype() == "html":
+        text = re.sub(r"(?is)<(style|script|head)\b.*?</\1\s*>|<!--.*?-->", " ", text)
+        text = html.unescape(re.sub(r"<[^>]*>", " ", re.sub(r"(?i)<(?:br|/p|/div)\b", "\n<", text)))
+    if not text.strip():
+        raise UsageError(
+            "the mail holds no text that can be read", expected="a mail with words in it",
+            fix="copy its words into a text file, or name what is asked with --right",
+        )  # fmt: skip
+    return text
+
+
+def _reached(controller: Controller, one: Intake) -> int:
+    """How many identifiers a report froze; none: nobody knows yet whose record it is."""
+    return len(controller.intakes.reach(one).get("identifiers", ()))
+
+
+def _left(controller: Controller, one: Intake) -> str:
     if not one.open:
         return "nothing"
     if CHILD_REPORT in one.asked:
+        if not _reached(controller, one):
+            return "say whose record it is"
         return "decide" if one.outcome == WHOLE else "decide; freezing goes on"
     if one.outcome != BEGUN:
         return "open cases"
@@ -320,7 +355,7 @@ def _document(controller: Controller, one: Intake) -> dict[str, Any]:
         "region": one.region,
         "arrived": one.arrived.isoformat(),
         "verified_at": iso(one.verified_at),
-        "frozen_at": iso(one.frozen_at),
+        "frozen_at": iso(one.frozen_at) if _reached(controller, one) else None,
         "ended_at": iso(one.ended_at),
         "outcome": one.outcome if one.ended_at else None,
         "cases": [
@@ -342,8 +377,12 @@ def _shown(controller: Controller, one: Intake, common: Common) -> list[str]:
     if not one.open:
         return lines
     if CHILD_REPORT in one.asked:
-        lines.append("  Frozen" + (f" since {one.frozen_at:%Y-%m-%d %H:%M:%S}" if one.frozen_at
-                                   else ": not yet"))  # fmt: skip
+        if not _reached(controller, one):
+            again = common.next(
+                "request", "classify", one.id, "--as", CHILD_REPORT, "--identity", "…"
+            )
+            return [*lines, "  Nothing is frozen: say whose record it is.", f"  Next: {again}"]
+        lines.append(f"  Frozen since {one.frozen_at:%Y-%m-%d %H:%M:%S}")
         again = common.next("request", "decide", one.id, "--outcome", "confirmed", "--reason", "…")
         lines.append(f"  Next: {again}")
     elif UNCLEAR in one.asked:

@@ -13,7 +13,7 @@
         return back("/desk/cases", "closed")                  # words in render.DONE
 
 A form of a page carries `{{ csrf() }}`. Whatever shows a person's data calls
-`duties.staff.noted` first; whatever approves calls `duties.staff.may_approve`.
+`duties.staff.noted` or `shown` first; whatever approves asks `Controller.approving`.
 """
 
 from __future__ import annotations

@@ -133,6 +133,7 @@ def _shown(request: Asked, state: State, problem: str | None = None) -> Response
         named={a.number: a for a in accounts}, staff_roles=STAFF,
         open_alerts=controller.watch.alerts(unseen=True),
         review_days=controller.desk.review_days,
+        alone=staff.officers(controller, now) <= {session(request).account.number},
     )  # fmt: skip
 
 

@@ -181,11 +181,6 @@ def shown(
     )  # fmt: skip
 
 
-def did(controller: Controller, one: Case) -> list[separation.Did]:
-    """What accounts did in a case so far."""
-    return [separation.Did(name, act) for name, act in casework.acts(controller, one)]
-
-
 def _why_not(
     request: Asked, controller: Controller, one: Case, looked: dict[str, Any] | None
 ) -> str:
@@ -194,7 +189,8 @@ def _why_not(
         return ""
     large = separation.is_large(looked["rows"], controller.desk.large)
     who = session(request).account.name
-    return separation.approving(who, did(controller, one), large=large)
+    did = [separation.Did(name, act) for name, act in casework.acts(controller, one)]
+    return separation.approving(who, did, large=large)
 
 
 def _stands(one: Case) -> str:

@@ -38,8 +38,9 @@ def log_in(request: Asked, state: State) -> Response[Any]:
     """The first proof."""
     sent = form(request)
     made = staff.enter(
-        state.controller, sent.one("name"), sent.one("password"), source(request), state.clock()
-    )
+        state.controller, sent.one("name"), sent.one("password"), source(request), state.clock(),
+        request.state.desk,
+    )  # fmt: skip
     if made is None:
         return page(request, "desk_login.html.j2", 400, step=None, problem=_FAILED)
     return _go_on(state.controller, made)

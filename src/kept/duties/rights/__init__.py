@@ -19,9 +19,11 @@ from kept.duties.rights import (
     free_text,
     identity,
     identity_checks,
+    intake,
     intake_checks,
     isolation,
     recipients,
+    reported,
     told,
 )
 from kept.duties.rights.access import AccessAnswer, access
@@ -48,8 +50,9 @@ __all__ = [
     "RectifyAnswer", "Request", "TooMany", "access", "anonymity", "begin_waiting", "casework",
     "checks", "child", "choice_checks", "clock", "clock_checks", "close_case", "correct_again",
     "due_today", "erase", "erased", "expire", "free_text", "freeze_reported",
-    "identity", "identity_checks", "intake_checks",
+    "identity", "identity_checks", "intake", "intake_checks",
     "isolation", "lift", "lines", "notify", "object_to", "port", "preview", "preview_objection",
     "preview_rectification", "preview_restriction", "preview_withdrawal", "recipients", "rectify",
-    "residue", "restrict", "scrub", "scrubbing", "standing", "tend", "told", "weigh", "withdraw",
+    "reported", "residue", "restrict", "scrub", "scrubbing", "standing", "tend", "told", "weigh",
+    "withdraw",
 ]  # fmt: skip

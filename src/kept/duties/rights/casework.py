@@ -51,6 +51,7 @@ _DOES: Final[Mapping[Action, str]] = {
     Action.RETAIN: "stays", Action.ISOLATE: "stays, locked away",
 }  # fmt: skip
 _CHANGES: Final = (Action.DELETE, Action.OVERWRITE, Action.ANONYMISE, Action.REDACT)
+_STAY: Final = (Action.READ, Action.RETAIN)
 _LONGEST: Final = 4_000
 
 
@@ -86,8 +87,8 @@ def approve(
 ) -> Case:
     """Approve the plan of a case by the hash under which it was looked at.
 
-    Whether the account may is for the caller (`staff.may_approve`). Raises UsageError where
-    another plan has been looked at since, Denied while it is not known who asks.
+    Raises UsageError where another plan has been looked at since; Denied while it is not known
+    who asks, and where it takes another person than this one.
     """
     case = controller.cases.get(case_id)
     require_known_asker(case)
@@ -101,6 +102,7 @@ def approve(
                     "the plan was looked at anew since; nothing was approved",
                     fix="read it again, then approve it",
                 )
+            controller.approving(case, actor, looked["rows"])
             controller.ledger.append_in(c, [Entry("plan.approved", now, body)])
     return case
 
@@ -327,7 +329,7 @@ def _steps(steps: Sequence[StepResult]) -> dict[str, Any]:
         for one in stays(steps)
     ]  # fmt: skip
     return {
-        "rows": sum(s.counts.found for s in going),
+        "rows": sum(s.counts.found for s in steps if s.action not in _STAY),
         "goes": [{"place": p, "what": w, "rows": c.found} for (p, w), c in rows],
         "stays": kept,
         "problems": problems(steps),

@@ -47,6 +47,7 @@ def forget(
     with controller.database.connection() as connection:
         ids = also_about(controller.vault, case, flat, connection) | {case.number: case.id}
         strike(controller.vault, sorted(ids), now, connection)
+        controller.intakes.strike(sorted(ids), flat, connection=connection)
         body = {"case": case.id, "cases": len(ids)}
         controller.ledger.append_in(connection, [Entry("case.struck", now, body)])
     for one in ids.values():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from kept.controller import Controller
+from kept.decide.asks import LONGEST as READ
 from kept.decide.asks import Recognised, recognise
 from kept.duties.rights.intake import clean, ended, opened
 from kept.duties.rights.reported import enter_report, freeze
@@ -71,7 +72,7 @@ def add(
         raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
     for one in came.people:
         _ = one.normalised  # refuses what is not of its kind
-    words = clean(came.words)
+    words = clean(came.words, READ)
     seen = None if came.asked else recognise(words)
     asked = kinds(came.asked) if seen is None else seen.kinds
     if seen is not None and not words:

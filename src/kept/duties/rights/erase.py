@@ -174,12 +174,7 @@ def erase(
             kinds = ("plan.made", "step.done", "hold.added")
             if next(controller.ledger.entries(before, kind=kinds), None):
                 drawn = _drawn(controller, case, people, now)
-            if approved is not None and intent(controller, drawn[0]) != approved:
-                raise UsageError(
-                    "what is held of her is not what it was when the plan was approved; nothing"
-                    " was done",
-                    fix="look at the plan again and have it approved",
-                )
+            _refuse_other(controller, case, drawn[0], actor, approved)
             case = _commit(controller, case, *drawn, actor, now)
             packages = _packages(controller, drawn[1])
             answer = _to_the_end(
@@ -211,6 +206,27 @@ def _drawn(
     made, known, values = draw_up(controller, case, people, now)
     refuse_obstacles(made)
     return made, known, values
+
+
+def _refuse_other(
+    controller: Controller, case: Case, made: Plan, actor: Actor, approved: str | None
+) -> None:
+    """Refuse a plan that is not the one which was approved; where none was, approving is the act
+    of whoever carries it out, and may take another person.
+    """
+    if approved is None or case.state is not State.APPROVED:
+        controller.approving(case, actor, _destroyed(made))
+    elif intent(controller, made) != approved:
+        raise UsageError(
+            "what is held of her is not what it was when the plan was approved; nothing was done",
+            fix="look at the plan again and have it approved",
+        )
+
+
+def _destroyed(made: Plan) -> int:
+    """Rows of which something goes."""
+    stay = (Action.READ, Action.RETAIN)
+    return sum(s.rows for s in made.steps if s.action not in stay)
 
 
 def _everywhere(controller: Controller) -> frozenset[Place]:

@@ -27,10 +27,21 @@ from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
 from kept.records.case_state import ENDS, Case
 from kept.records.case_state import State as CaseState
-from kept.records.intake import BEGUN, CODE_GOOD, SENDS, TRIES, Intake, State, Typed
-from kept.terms.asks import ASKS, QUESTION, STOP_MAILING, UNCLEAR
+from kept.records.intake import (
+    BEGUN,
+    CODE_GOOD,
+    SENDS,
+    TRIES,
+    UNCONFIRMED,
+    Intake,
+    State,
+    Typed,
+)
+from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
+
+__all__ = ["UNCONFIRMED", "Form", "TooMany", "ask", "standing", "tend", "type_code", "withdraw"]
 
 #: Who acts where a person does by herself.
 PERSON: Final = ("by herself", "person")
@@ -218,8 +229,8 @@ def withdraw(controller: Controller, token: str, now: dt.datetime) -> bool:
         with controller.database.connection() as c:
             controller.intakes.give_up(one, connection=c)
         return True
-    if not one.open:
-        return False
+    if not one.open or CHILD_REPORT in one.asked:
+        return False  # a report is decided, not taken back: what it froze waits for that
     actor = controller.actors.of(*PERSON, now)
     left = False
     for _, id_ in one.cases:
@@ -269,7 +280,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         tuple((masked(said[p]), True) for p in ("person", "changed", "agent") if p in said),
         tuple((kind, stands.get(kind, rest)) for kind in one.asked),
         withdrawable=one.open
-        and any(
+        and all(
             can_end(controller, c, CaseState.WITHDRAWN)
             for c in cases.values()
             if c.state not in ENDS
@@ -434,11 +445,13 @@ def _kinds(asked: Sequence[str]) -> tuple[str, ...]:
     return known
 
 
-def clean(words: str) -> str:
+def clean(words: str, longest: int = LONGEST) -> str:
     """Words as they are, without what cannot be shown; line ends as one."""
-    if len(words) > LONGEST:
-        raise UsageError("the text is too long", expected=f"at most {LONGEST:,} characters")
+    if len(words) > longest:
+        raise UsageError("the text is too long", expected=f"at most {longest:,} characters")
     words = words.replace("\r\n", "\n").replace("\r", "\n")
+    # Blanks of other widths keep words apart as well.
+    words = "".join(" " if c.isspace() and c not in "\n\t" else c for c in words)
     return "".join(c for c in words if c in "\n\t" or c.isprintable()).strip()
 
 

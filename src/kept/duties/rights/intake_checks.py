@@ -18,7 +18,6 @@ from kept.decide.facts import GROUNDS, kind_of
 from kept.model.decision import Ask, Facts
 from kept.terms.identifiers import Identifier
 
-_FORM: Final = "/privacy/requests"
 #: What is done by itself every hour may be late by as much again.
 _LATE: Final = dt.timedelta(hours=2)
 _AT_ONCE: Final = dt.timedelta(minutes=1)
@@ -28,7 +27,13 @@ _OFFERED: Final = frozenset(
     ("access", "portability", "rectification", "erasure", "restriction", "objection", "withdrawal",
      "stop-mailing", "question")
 )  # fmt: skip
-_ASKED_FOR: Final = frozenset(("email", "words", "region", "agent", "changed", "once", "asked"))
+#: Each form: its path, what it has to offer, and the fields that it may have.
+_FORMS: Final = (
+    ("/privacy/requests", _OFFERED,
+     frozenset(("email", "words", "region", "agent", "changed", "once", "asked"))),
+    ("/privacy/requests/child", frozenset[str](),
+     frozenset(("about", "words", "reporter", "once"))),
+)  # fmt: skip
 
 
 @control("rights.unverified-leave-nothing")
@@ -106,50 +111,61 @@ class _Page(html.parser.HTMLParser):
 def requests_need_no_account(
     controller: Controller, now: dt.datetime
 ) -> Iterator[Looked | Finding]:
-    """Whoever reads the page can ask for every right there: no account, cookie, fee or script.
+    """Whoever reads the pages can ask for every right, and report a child, without an account.
 
+    They set no cookie, run nothing, and ask for no more than an answer takes.
     Where another program answers in the place of this deployment, nothing was looked at.
     """
-    if controller.site_url is None:
-        return
-    base = urllib.parse.urlsplit(controller.site_url)
+    for path, choices, fields in _FORMS:
+        met = _seen(controller, path)
+        if met is None:
+            return  # nothing is served, or no page of ours: nothing was looked at
+        page, status, cookies = met
+        yield Looked(1, path)
+        if status != 200:
+            yield Finding(path, f"the page answers {status}")
+            continue
+        if cookies:
+            yield Finding(path, "the page sets a cookie")
+        if page.runs:
+            yield Finding(path, "the page runs something")
+        if page.methods != ["post"]:
+            yield Finding(
+                path, "nothing can be asked on the page",
+                "set up [mail] in kept.toml: the code that proves who asks goes by mail",
+            )  # fmt: skip
+            continue
+        offered = {v for name, kind, v in page.fields if (name, kind) == ("asked", "checkbox")}
+        yield Looked(len(offered), f"{path} choices")
+        if missing := choices - offered:
+            yield Finding(path, f"{len(missing)} of what people may ask is not offered")
+        names = {name for name, _, _ in page.fields}
+        if names - fields or any(kind == "password" for _, kind, _ in page.fields):
+            yield Finding(path, "more is asked of people than it takes to answer them")
+
+
+def _seen(controller: Controller, path: str) -> tuple[_Page, int, bool] | None:
+    """A page as a stranger gets it, its status, and whether it sets a cookie; None where it is
+    not served, or by another program.
+    """
+    base = urllib.parse.urlsplit(controller.site_url or "")
     kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
-    connection = kind(base.hostname or "", base.port, timeout=10)
+    if base.hostname is None:
+        return None
+    connection = kind(base.hostname, base.port, timeout=10)
     try:
-        connection.request("GET", _FORM, headers={"Accept": "text/html"})
+        connection.request("GET", path, headers={"Accept": "text/html"})
         response = connection.getresponse()
         body = response.read().decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
-        return  # nothing is served now: nothing was looked at
+        return None
     finally:
         connection.close()
     page = _Page()
     page.feed(body)
     if page.mark != controller.vault.mac("page", b"").hex():
-        return  # whoever answers there, it is no page of ours
-    yield Looked(1, _FORM)
-    if response.status != 200:
-        yield Finding(_FORM, f"the page answers {response.status}")
-        return
-    if response.headers.get_all("Set-Cookie"):
-        yield Finding(_FORM, "the page sets a cookie")
-    if page.runs:
-        yield Finding(_FORM, "the page runs something")
-    if page.methods != ["post"]:
-        yield Finding(
-            _FORM, "nothing can be asked on the page",
-            "set up [mail] in kept.toml: the code that proves who asks goes by mail",
-        )  # fmt: skip
-        return
-    offered = {
-        value for name, kind_, value in page.fields if (name, kind_) == ("asked", "checkbox")
-    }
-    yield Looked(len(offered), f"{_FORM} choices")
-    if missing := _OFFERED - offered:
-        yield Finding(_FORM, f"{len(missing)} of what people may ask is not offered")
-    names = {name for name, _, _ in page.fields}
-    if names - _ASKED_FOR or any(kind_ == "password" for _, kind_, _ in page.fields):
-        yield Finding(_FORM, "more is asked of people than it takes to answer them")
+        return None
+    return page, response.status, bool(response.headers.get_all("Set-Cookie"))
 
 
 @control("children.reported-is-frozen")

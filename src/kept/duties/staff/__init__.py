@@ -14,6 +14,7 @@ from kept.duties.staff.accounts import (
     enable,
     first_officer,
     grant,
+    officers,
     reset,
     review,
     revoke,
@@ -30,10 +31,10 @@ from kept.duties.staff.login import (
     prove,
     stage,
 )
-from kept.duties.staff.watching import may_approve, noted, shown
+from kept.duties.staff.watching import noted, shown
 
 __all__ = [
     "add", "break_glass", "change_password", "checks", "disable", "enable", "enrol", "enter",
-    "first_officer", "grant", "leave", "may_approve", "new_codes", "noted", "offer", "prove",
+    "first_officer", "grant", "leave", "new_codes", "noted", "offer", "officers", "prove",
     "reset", "review", "revoke", "see_alert", "shown", "stage", "write_first",
 ]  # fmt: skip

@@ -32,9 +32,10 @@ def add(
     by: Account | None, now: dt.datetime,
 ) -> tuple[Account, str]:  # fmt: skip
     """Make an account; with it the password for the first login, which is shown once."""
+    _lasting(controller, by, now)
+    _apart(roles, frozenset())
     password = once()
     hash_ = hashed(password)
-    _apart(roles, frozenset())
     with controller.database.connection() as c:
         made = controller.accounts.add(account, shown, hash_, now, connection=c)
         entries = [changed(made, "made", by, now)]
@@ -51,7 +52,9 @@ def grant(
     _said(why)
     if by is not None and by.number == to.number:
         raise Denied("nobody gives himself a role", fix="ask another privacy officer")
+    _lasting(controller, by, now)
     with controller.database.connection() as c:
+        _alone(c)
         to = controller.accounts.get(to.number, now, connection=c)
         if role in to.roles:
             raise UsageError("the account has that role already; nothing was changed")
@@ -104,6 +107,7 @@ def enable(
 ) -> None:
     """The account may be used again."""
     _said(why)
+    _lasting(controller, by, now)
     if of.disabled_at is None:
         raise UsageError("the account is not disabled; nothing was changed")
     with controller.database.connection() as c:
@@ -119,6 +123,7 @@ def reset(
     is shown once.
     """
     _said(why)
+    _lasting(controller, by, now)
     password = once()
     hash_ = hashed(password)
     with controller.database.connection() as c:
@@ -140,6 +145,7 @@ def break_glass(
     """
     _said(why)
     with controller.database.connection() as c:
+        _alone(c)
         account = controller.accounts.get(account.number, now, connection=c)
         if role in account.roles:
             raise UsageError("you have that role already; nothing was changed")
@@ -157,10 +163,11 @@ def break_glass(
 def review(controller: Controller, grants: list[int], by: Account, now: dt.datetime) -> int:
     """An officer looked at these grants and they are right; how many were noted.
 
-    What somebody took himself in an emergency another has to look at.
+    His own another officer looks at, where there is one; what he took in an emergency always.
     """
     with controller.database.connection() as c:
-        done = controller.accounts.reviewed(grants, by, now, connection=c)
+        alone = officers(controller, now, c) <= {by.number}
+        done = controller.accounts.reviewed(grants, by, now, own=alone, connection=c)
         entry = Entry("access.reviewed", now, {"by": by.id, "grants": done})
         controller.ledger.append_in(c, [entry])
     return done
@@ -243,13 +250,26 @@ def _apart(roles: list[str], held: frozenset[str]) -> None:
 
 def _somebody_left(controller: Controller, now: dt.datetime, c: Connection) -> None:
     """There is always an officer: without one nobody would see an alert."""
-    left = controller.accounts.all(now, connection=c)
-    grants = controller.accounts.grants(living=now, connection=c)
-    lasting = {g.account for g in grants if g.role == OFFICER and g.until is None}
-    if not any(a.number in lasting and a.disabled_at is None for a in left):
+    if not officers(controller, now, c):
         raise Denied(
             "nobody would be left who answers for it; nothing was changed",
             fix=f"give the role `{OFFICER}` to another account first",
+        )
+
+
+def officers(controller: Controller, now: dt.datetime, c: Connection | None = None) -> set[int]:
+    """Numbers of the accounts that answer for it for good, not in an emergency alone."""
+    living = {a.number for a in controller.accounts.all(now, connection=c) if not a.disabled_at}
+    grants = controller.accounts.grants(living=now, connection=c)
+    return {g.account for g in grants if g.role == OFFICER and g.until is None} & living
+
+
+def _lasting(controller: Controller, by: Account | None, now: dt.datetime) -> None:
+    """Who has the role for an hour only closes doors with it; he opens none that stay open."""
+    if by is not None and by.number not in officers(controller, now):
+        raise Denied(
+            "a role that was taken in an emergency gives nobody else access",
+            fix="ask a privacy officer; an account can be disabled, and a role taken away",
         )
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import http.client
+import re
+import urllib.parse
 from collections.abc import Iterator
+from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.terms import separation
 
+#: Said by whoever is not let in: the routes that anybody may ask have no role in the table.
+_REFUSED: Final = (401, 403)
+_PLACE: Final = re.compile(r"\{[^}]+\}")
 _WHERE = "the staff's desk"
 _REVIEW = "a privacy officer looks at /desk/accounts, takes away what is too much, and says so"
 
@@ -55,12 +62,12 @@ def bulk_reads_are_noticed(controller: Controller, now: dt.datetime) -> Iterator
     missed = [
         hour
         for hour, _, alerted in hours
-        if (hour.people > usual.people or hour.records > usual.records) and not alerted
+        if (hour.people >= usual.people or hour.records >= usual.records) and not alerted
     ]
     if missed:
         yield Finding(
             _WHERE,
-            f"{len(missed)} times more was opened within an hour than is usual, without an alert",
+            f"{len(missed)} times many people were opened within an hour, and no alert was raised",
             "ask who it was and why; see whether the thresholds in kept.toml [desk] were raised",
         )
     waiting = [
@@ -72,3 +79,40 @@ def bulk_reads_are_noticed(controller: Controller, now: dt.datetime) -> Iterator
             f"nobody looked into {len(waiting)} alerts within a week",
             "a privacy officer looks into them at /desk/accounts",
         )
+
+
+@control("security.doors-are-guarded")
+def doors_are_guarded(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Whoever is not logged in is let in nowhere: every route with roles is asked, and refuses.
+
+    Where nothing is served, or another program answers, nothing was looked at.
+    """
+    del now
+    asked = [s for s in controller.surfaces if s.kind == "http" and s.roles - {"guest"}]
+    if controller.site_url is None or not asked:
+        return
+    base = urllib.parse.urlsplit(controller.site_url)
+    kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
+    for surface in asked:
+        connection = kind(base.hostname or "", base.port, timeout=10)
+        try:
+            connection.request(
+                surface.method,
+                _PLACE.sub("1", surface.name),
+                "" if surface.changes else None,
+                {"Origin": f"{base.scheme}://{base.netloc}",
+                 "Content-Type": "application/x-www-form-urlencoded"},
+            )  # fmt: skip
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return  # nothing is served now: nothing was looked at
+        finally:
+            connection.close()
+        yield Looked(1, "routes with roles")
+        # A desk that is not served is let in by nobody either.
+        if status not in _REFUSED and status != 404:
+            yield Finding(
+                f"{surface.method} {surface.name}",
+                f"it answers {status} to somebody who is not logged in",
+                "look at what stands before the server, and at the guard of that route",
+            )

@@ -33,9 +33,13 @@ def stage(session: Session) -> Stage:
 
 
 def enter(
-    controller: Controller, name: str, password: str, source: str, now: dt.datetime
-) -> Session | None:
-    """The first proof: a session that may give the second; None, for whatever reason."""
+    controller: Controller, name: str, password: str, source: str, now: dt.datetime,
+    before: Session | None = None,
+) -> Session | None:  # fmt: skip
+    """The first proof: a session that may give the second; None, for whatever reason.
+
+    `before`: the session of the same browser, which ends with it.
+    """
     tried = controller.attempts.take(name, source, now)
     account = controller.accounts.named(name, now)
     hash_ = controller.accounts.password(account) or NOBODYS
@@ -47,6 +51,8 @@ def enter(
         return None
     with controller.database.connection() as c:
         controller.attempts.forget(name, source, connection=c)
+        if before is not None:
+            controller.sessions.end(before, connection=c)
         return controller.sessions.begin(account, now, proven=False, connection=c)
 
 

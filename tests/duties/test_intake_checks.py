@@ -1,0 +1,113 @@
+"""`rights.requests-need-no-account`: the forms as strangers get them, and faults planted there."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from litestar.testing import TestClient
+
+from kept import deployment
+from kept.app import web
+from kept.controller import Controller
+from kept.controls.evidence import Evidence, Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
+from tests.world import NOW, make
+
+NAME = "rights.requests-need-no-account"
+MAIL = '[mail]\nurl = "letters"\nfrom = "privacy@example.net"\n'
+
+
+@pytest.fixture(scope="module")
+def here(kept_module_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    directory = make(tmp_path_factory.mktemp("asked") / "world", kept_module_url, extra=MAIL)
+    with Controller.open(deployment.read(directory)) as controller:
+        yield controller
+
+
+@contextlib.contextmanager
+def serving(
+    controller: Controller, change: Callable[[str], str], status: int, headers: dict[str, str]
+) -> Iterator[None]:
+    """What the application says, with a fault planted, on a server of its own."""
+    with TestClient(web.make(controller, token=None, shows="text", clock=lambda: NOW)) as client:
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = change(client.get(self.path).text).encode()
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                del format, args
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            controller.site_url = f"http://127.0.0.1:{server.server_port}"
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def look(
+    controller: Controller, change: Callable[[str], str] = str, status: int = 200, **headers: str
+) -> Evidence:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    with serving(controller, change, status, named):
+        return run(controller, registered(), NOW, names=[NAME])[0]
+
+
+def test_RIGHT_16_the_forms_as_they_are(here: Controller) -> None:
+    met = look(here)
+    assert (met.outcome, met.findings) == (Outcome.PASS, ())
+    assert met.looked_at >= 2 + 9
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda page: page.replace('value="erasure"', 'value="other"'),
+        lambda page: page.replace('name="words"', 'name="passport"'),
+        lambda page: page.replace('type="email"', 'type="password"'),
+        lambda page: page.replace("</main>", "<script>1</script></main>"),
+        lambda page: page.replace("<main", '<main onclick="x()"'),
+        lambda page: page.replace('method="post"', ""),
+    ],
+)
+def test_RIGHT_16_what_is_planted_in_a_form_is_seen(
+    here: Controller, change: Callable[[str], str]
+) -> None:
+    assert look(here, change).outcome is Outcome.FAIL
+
+
+def test_RIGHT_16_a_cookie_or_an_error_is_seen(here: Controller) -> None:
+    assert look(here, Set_Cookie="id=1").outcome is Outcome.FAIL
+    assert look(here, status=503).outcome is Outcome.FAIL
+
+
+def test_RIGHT_16_a_stranger_in_its_place_is_not_looked_at(here: Controller) -> None:
+    mark = here.vault.mac("page", b"").hex()
+    met = look(here, lambda page: page.replace(mark, mark[::-1]))
+    assert (met.outcome, met.looked_at) == (Outcome.VACUOUS, 0)
+
+
+def test_RIGHT_16_without_mail_nothing_can_be_asked_on_the_page(
+    kept_url: str, tmp_path: Path
+) -> None:
+    directory = make(tmp_path / "silent", kept_url)
+    with Controller.open(deployment.read(directory)) as controller:
+        met = look(controller)
+    assert met.outcome is Outcome.FAIL
+    assert any("nothing can be asked" in f.words for f in met.findings)
