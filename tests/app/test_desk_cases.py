@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import re
 import threading
 from collections.abc import Iterator
 
 import pytest
+from openpyxl import load_workbook
 from tests import world
 from tests.app.desk import Browser, Desk, opened
 
@@ -281,18 +283,43 @@ def test_what_is_unclear_is_sorted_and_ended(desk: Desk) -> None:
     assert ines.post(f"{path}/close", outcome="answered", reason="again").status_code == 400
 
 
+def _answered(desk: Desk) -> tuple[int, int]:
+    """(in time, late), counted again from the cases one by one."""
+    found = {True: 0, False: 0}
+    for one in desk.controller.cases.all():
+        clock = desk.controller.clocks.of(one)
+        if one.closed_at and clock and one.state is not State.WITHDRAWN:
+            found[desk.controller.day(one.closed_at) <= clock.due] += 1
+    return found[True], found[False]
+
+
 def test_figures_and_lists_hold_nobody(desk: Desk) -> None:
     olga, rita, ines = at(desk, "olga"), at(desk, "rita"), at(desk, "ines")
+    one = case(desk, "access", BEN, evidence=HOW)
+    olga.post(f"/desk/cases/{one}/end", outcome="refused", words="asked before")
     page = olga.get("/desk/figures")
     assert page.status_code == 200
     assert "What is due when" in page.text
-    assert "fewer than 5" in words(page.text)
+    good, late = _answered(desk)
+    assert good + late >= 1
+    few = good + late < 5
+    assert ("fewer than 5" in words(page.text)) is few
+    for days in (90, 1, 1, 1, 1):
+        arrived = desk.controller.day(desk.now) - dt.timedelta(days=days)
+        one = case(desk, "access", BEN, evidence=HOW, arrived=arrived)
+        olga.post(f"/desk/cases/{one}/end", outcome="refused", words="asked before")
+    good, late = _answered(desk)
+    shown = words(olga.get("/desk/figures").text)
+    assert f"{good} in time" in shown
+    assert f"{late} late" in shown
+    assert f"{good} of {good + late} answers" in shown
     for name in ("cases", "processing", "recipients"):
         answer = rita.get(f"/desk/lists/{name}.csv")
         assert answer.status_code == 200
         assert "attachment" in answer.headers["content-disposition"]
         assert "@example.org" not in answer.text
         assert len(answer.text.splitlines()) > 1, name
+        assert rita.get(f"/desk/lists/{name}.xlsx").content[:2] == b"PK"
     assert ines.get("/desk/lists/cases.csv").status_code == 403
     assert rita.get("/desk/lists/people.csv").status_code == 404
 
@@ -304,8 +331,12 @@ def test_a_name_that_is_a_formula_is_guarded(desk: Desk) -> None:
                   ('=HYPERLINK("http://x","y")', formula.number))  # fmt: skip
     one = case(desk, "access", BEN)
     casework.give(desk.controller, one, desk.account("formula"), desk.now)
-    answer = at(desk, "olga").get("/desk/lists/cases.csv")
-    assert "'=HYPERLINK" in answer.text
+    olga = at(desk, "olga")
+    assert "'=HYPERLINK" in olga.get("/desk/lists/cases.csv").text
+    data = olga.get("/desk/lists/cases.xlsx").content
+    cells = [c for row in load_workbook(io.BytesIO(data)).active.iter_rows() for c in row]
+    assert {c.data_type for c in cells} <= {"s", "inlineStr", "n"}, "none is a formula"
+    assert [c.value for c in cells if "HYPERLINK" in str(c.value)] == ['=HYPERLINK("http://x","y")']
 
 
 def test_pages_go_on_from_where_the_last_ended(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""How much there is to do and how timely it is done, as plots; lists to take along as CSV.
+"""How much there is to do and how timely it is done, as plots; lists to take along.
 
 Every figure is counted from cases and their clocks; none is typed in. Months with few answers are
 not shown apart: who was late in the only case of a month would be told by it.
@@ -6,9 +6,7 @@ not shown apart: who was late in the only case of a month would be told by it.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,11 +18,11 @@ from litestar.params import FromPath
 
 from kept.app.desk.guard import Asked, session
 from kept.app.desk.render import page
+from kept.app.desk.sheets import KINDS, Rows
 from kept.app.desk.start import STATES
 from kept.app.desk.working import near
 from kept.app.surface import LISTS as MAY_TAKE
 from kept.controller import Controller
-from kept.duties.rights.tables import guarded
 from kept.terms import clocks
 
 #: Fewer than this are not shown apart.
@@ -68,20 +66,16 @@ def figures(request: Asked, state: State) -> Response[str]:
 
 @get("/lists/{name:str}", sync_to_thread=True)
 def list_(request: Asked, state: State, name: FromPath[str]) -> Response[bytes]:
-    """A list as CSV; without a name of a person, and without formulas."""
+    """A list as CSV or XLSX; without a name of a person, and without formulas."""
     stem, _, kind = name.partition(".")
-    if stem not in _LISTS or kind != "csv":
+    if stem not in _LISTS or kind not in KINDS:
         raise NotFoundException
-    head, rows = _LISTS[stem].rows(state.controller, state.clock())
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(head)
-    writer.writerows([guarded(str(cell)) for cell in row] for row in rows)
-    day = state.controller.day(state.clock())
+    one, now = _LISTS[stem], state.clock()
+    media, make = KINDS[kind]
+    file = f"{stem}-{state.controller.day(now)}.{kind}"
     return Response(
-        # The mark at the beginning tells a spreadsheet that it is UTF-8.
-        ("\ufeff" + text.getvalue()).encode(), media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{stem}-{day}.csv"'},
+        make(one.title, one.rows(state.controller, now)), media_type=media,
+        headers={"Content-Disposition": f'attachment; filename="{file}"'},
     )  # fmt: skip
 
 
@@ -120,9 +114,6 @@ def _months(controller: Controller, now: dt.datetime) -> list[Bar]:
         else:
             bars.append(Bar(label, (("fine", "in time", good), ("late", "late", late))))
     return bars
-
-
-Rows = tuple[Sequence[str], Iterable[Sequence[object]]]
 
 
 @dataclass(frozen=True, slots=True)
