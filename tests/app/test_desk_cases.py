@@ -21,13 +21,17 @@ from kept.terms.identifiers import Identifier
 
 ANA = (Identifier("email", "ana@example.org"),)
 BEN = (Identifier("email", "ben@example.org"),)
+#: So many within an hour are too many.
+PEOPLE = 12
 HOW = "Kim called the number on file, she named her last two orders"
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, kept_module_url: str) -> Iterator[Desk]:
     directory = tmp_path_factory.mktemp("cases") / "world"
-    with opened(directory, kept_module_url, extra="[desk]\nlarge = 2\n") as made:
+    with opened(
+        directory, kept_module_url, extra=f"[desk]\nlarge = 2\npeople = {PEOPLE}\n"
+    ) as made:
         made.account("olga", "privacy-officer")
         made.account("abel", "approver")
         made.account("vera", "verifier")
@@ -120,17 +124,34 @@ def test_whom_it_is_about_is_shown_on_asking_and_entered(desk: Desk) -> None:
 
 
 def test_opening_many_cases_raises_an_alert(desk: Desk) -> None:
-    desk.account("curious", "support")
-    browser = at(desk, "curious")
-    desk.controller.watch.alerts()
-    one = case(desk, who=BEN)
-    assert browser.get(f"/desk/cases/{one}").status_code == 200
-    with desk.controller.database.connection() as c:
-        row = c.execute(
-            "SELECT count(*) FROM desk_opening o JOIN actor a USING (actor) WHERE a.name = %s",
-            ("curious",),
-        ).fetchone()
-    assert row == (1,)
+    browser = desk.browser(desk.session(desk.account("curious", "support")))
+    before = len(desk.controller.watch.alerts())
+    for n in range(PEOPLE):
+        assert len(desk.controller.watch.alerts()) == before, n
+        assert browser.get(f"/desk/cases/{case(desk, 'access', BEN)}").status_code == 200
+    alerts = desk.controller.watch.alerts()
+    assert [a.name for a in alerts[: len(alerts) - before]] == ["curious"]
+    # Lists count nobody: there is nobody in them.
+    desk.browser(desk.session(desk.account("lister", "support"))).get("/desk")
+    assert len(desk.controller.watch.alerts()) == before + 1
+
+
+def test_what_was_cut_off_can_be_taken_up(desk: Desk) -> None:
+    olga = at(desk, "olga")
+    one = case(desk, "withdrawal", BEN, HOW)
+    path = f"/desk/cases/{one}"
+    assert olga.post(f"{path}/plan", purpose="marketing").status_code == 303
+    actor = desk.controller.actors.of("abel", "approver", desk.now)
+    assert casework.begin(desk.controller, one, actor, desk.now)
+    # The machine stops here: nobody says how it ended.
+    assert olga.post(f"{path}/carry-out").headers["location"].endswith("?done=busy")
+    assert "It is being carried out" in words(olga.get(path).text)
+    desk.later(minutes=11)
+    assert olga.post(f"{path}/carry-out").status_code == 303
+    working.finish()
+    run = desk.controller.casework.run(desk.controller.cases.get(one))
+    assert run is not None
+    assert (run.actor.name, run.outcome) == ("olga", "complete")
 
 
 def test_a_plan_of_rows_that_changed_is_not_carried_out(desk: Desk) -> None:
@@ -351,3 +372,14 @@ def test_pages_go_on_from_where_the_last_ended(desk: Desk, monkeypatch: pytest.M
     assert len(met) == len(set(met))
     assert set(made) <= set(met)
     assert olga.get("/desk?after=9999-99-99.1&right=x&state=y").status_code == 200
+
+
+def test_what_waits_in_the_list_is_what_is_not_answered(desk: Desk) -> None:
+    """The mark by which the list is read, against the states of the cases."""
+    with desk.controller.database.connection() as c:
+        waiting = c.execute("SELECT number FROM case_clock WHERE waiting").fetchall()
+    unanswered = set(desk.controller.clocks.unanswered())
+    assert {row[0] for row in waiting} == unanswered
+    ended = [one for one in desk.controller.cases.all() if one.number not in unanswered]
+    assert len(ended) > 3
+    assert desk.controller.worklist.tally(desk.now.date(), desk.now.date()).all == len(unanswered)
