@@ -60,6 +60,7 @@ from kept.records.account import Accounts
 from kept.records.actor import Actor, Actors
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
+from kept.records.casework import Casework
 from kept.records.clock import Clocks
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
@@ -77,6 +78,7 @@ from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.records.watch import Watch
+from kept.records.worklist import Worklist
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
@@ -146,6 +148,7 @@ class Controller:
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.watch = Watch(database, vault)
+        self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         #: How letters go to people; None where no way is set up.
         self.post = post

@@ -200,6 +200,7 @@ _TABLE: Final = (
           " count?:count"),
     _kind(65, "account.entered", "what:name account?:pseudonym"),
     _kind(66, "access.reviewed", "by:pseudonym grants:count"),
+    _kind(68, "data.shown", "request?:name records:count account:pseudonym"),
     _kind(67, "alert.raised", "what:name people:count records:count account?:pseudonym"),
     _kind(70, "request.taken",
           "request:name channel:name kinds:names arrived?:date verified?:name"),

@@ -19,6 +19,7 @@ from kept.records import (
     actor,
     bulk,
     case,
+    casework,
     clock,
     consent,
     correction,
@@ -36,6 +37,7 @@ from kept.records import (
     subject,
     suppression,
     watch,
+    worklist,
 )
 
 
@@ -67,6 +69,8 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *correction.DATASETS,
     *case.DATASETS,
     *clock.DATASETS,
+    *worklist.DATASETS,
+    *casework.DATASETS,
     *bulk.DATASETS,
     *residue.DATASETS,
     *recipient.DATASETS,
@@ -212,6 +216,10 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "paused_days": "days of pauses",
         "paused_since": "paused since",
         "paused_for": "why it is paused",
+        "waiting": "still to be answered",
+        "since": "since",
+        "began_at": "begun at",
+        "problem": "what stood in the way",
         "dated": "day of it",
         "before_rule": "rule before",
         "after_rule": "rule after",

@@ -275,6 +275,22 @@ class Intakes:
         """All, or those with something left to do, the oldest first."""
         return self._some("NOT %s OR i.state = ANY(%s)", open_only, list(OPEN))
 
+    def to_do(self, most: int) -> list[Intake]:
+        """Up to `most` of which a person has something to do at the request itself: reports of
+        children first, then the oldest first. What became a case goes on there.
+        """
+        with self._database.by_statement() as c:
+            numbers = c.execute(
+                "SELECT i.number FROM intake i WHERE i.state = ANY(%s) AND (i.asked ="
+                " 'child-report' OR i.asked LIKE '%%unclear%%' OR i.outcome IS DISTINCT FROM %s"
+                " OR NOT EXISTS (SELECT FROM intake_case k WHERE k.number = i.number))"
+                " ORDER BY i.asked <> 'child-report', i.number LIMIT %s",
+                (list(OPEN), BEGUN, most),
+            ).fetchall()
+            found = self._all(c, "i.number = ANY(%s)", ([row[0] for row in numbers],))
+        at = {row[0]: n for n, row in enumerate(numbers)}
+        return sorted(found, key=lambda one: at[one.number])
+
     def waiting_for_freeze(self) -> list[Intake]:
         """Reports whose record is not frozen yet, or not in every system."""
         return self._some(

@@ -100,7 +100,9 @@ class Standing:
 
 
 #: States of a case of which nothing was carried out yet.
-_UNDONE: Final = (CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED)
+_UNDONE: Final = (
+    CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED, CaseState.APPROVED,
+)  # fmt: skip
 _STANDS: Final[Mapping[CaseState, str]] = {
     **dict.fromkeys(CaseState, "working"),
     CaseState.CLOSED: "done",
