@@ -326,7 +326,8 @@ def _answered(desk: Desk) -> tuple[int, int]:
 def test_figures_and_lists_hold_nobody(desk: Desk) -> None:
     olga, rita, ines = at(desk, "olga"), at(desk, "rita"), at(desk, "ines")
     one = case(desk, "access", BEN, evidence=HOW)
-    olga.post(f"/desk/cases/{one}/end", outcome="refused", words="asked before")
+    olga.post(f"/desk/cases/{one}/end", outcome="refused", code="excessive",
+                  words="asked before")  # fmt: skip
     page = olga.get("/desk/figures")
     assert page.status_code == 200
     assert "What is due when" in page.text
@@ -337,7 +338,8 @@ def test_figures_and_lists_hold_nobody(desk: Desk) -> None:
     for days in (90, 1, 1, 1, 1):
         arrived = desk.controller.day(desk.now) - dt.timedelta(days=days)
         one = case(desk, "access", BEN, evidence=HOW, arrived=arrived)
-        olga.post(f"/desk/cases/{one}/end", outcome="refused", words="asked before")
+        olga.post(f"/desk/cases/{one}/end", outcome="refused", code="excessive",
+                  words="asked before")  # fmt: skip
     good, late = _answered(desk)
     shown = words(olga.get("/desk/figures").text)
     assert f"{good} in time" in shown
