@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, desk, pages, requests
+from kept.app import api, desk, drp, pages, requests
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.deployment import LOOPBACK, Deployment
@@ -50,7 +50,7 @@ def _clock() -> dt.datetime:
 
 
 def _for_programs(request: Request[Any, Any, Any]) -> bool:
-    return request.url.path.startswith("/api/")
+    return request.url.path.startswith(("/api/", "/v1/"))
 
 
 def _strict(response: Response[Any]) -> Response[Any]:
@@ -198,6 +198,7 @@ def make(
             *pages.HANDLERS,
             *requests.HANDLERS,
             _door(),
+            drp.router(_strict),
             *([desk.router()] if console else []),
         ],
         state=State(

@@ -47,6 +47,7 @@ from kept.ledger.entry import Entry, name
 from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
+from kept.model.agents import Drp
 from kept.model.decision import Ask, Decision, Facts
 from kept.model.plan import Action, Mode, Plan, Step, StepResult, Word
 from kept.model.safety import Safety
@@ -56,6 +57,7 @@ from kept.model.values import Value
 from kept.policy.bundle import Bundle
 from kept.records.account import Accounts
 from kept.records.actor import Actor, Actors
+from kept.records.agent import Agents
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.clock import Clocks
@@ -110,8 +112,11 @@ class Controller:
         site_url: str | None = None,
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
+        drp: Drp | None = None,
     ) -> None:
-        """`without` names the systems that have no store, with the reason."""
+        """`without` names the systems that have no store, with the reason. `drp`: the agents that
+        may ask in the name of people; None: none may.
+        """
         self.bundle_directory = bundle_directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
         self.vault, self.ledger, self.site_url = vault, ledger, site_url
@@ -140,6 +145,7 @@ class Controller:
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.watch = Watch(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post
 
@@ -171,6 +177,7 @@ class Controller:
             reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
+            drp=deployment.drp,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -199,6 +199,13 @@ _TABLE: Final = (
     _kind(72, "request.ended", "request:name outcome:name reason?:sha256"),
     _kind(73, "use.frozen", "request:name kinds:names people:count whole:flag"),
     _kind(74, "use.unfrozen", "request:name reason:sha256 left?:count"),
+    _kind(80, "agent.entered", "agent:name"),
+    _kind(81, "agent.asked",
+          "request:name agent:name exercise:name regime?:name status:name reason?:name"
+          " verified?:name"),
+    _kind(82, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
+    _kind(83, "agent.told", "request:name agent:name done:flag attempts:count"),
+    _kind(84, "agent.refused", "agent:name why:name"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -17,6 +17,7 @@ from kept.model.values import Type
 from kept.records import (
     account,
     actor,
+    agent,
     bulk,
     case,
     clock,
@@ -71,6 +72,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *recipient.DATASETS,
     *intake.DATASETS,
     *outbox.DATASETS,
+    *agent.DATASETS,
     *hold.DATASETS,
     *suppression.DATASETS,
     *locator.DATASETS,

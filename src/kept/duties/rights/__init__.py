@@ -8,6 +8,8 @@ Controls stand in `checks` and `choice_checks`, the package a person gets in `pa
 """
 
 from kept.duties.rights import (
+    agent_status,
+    agents,
     anonymity,
     checks,
     child,
@@ -46,7 +48,8 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "Form", "PortAnswer",
-    "RectifyAnswer", "Request", "TooMany", "access", "anonymity", "begin_waiting", "checks",
+    "RectifyAnswer", "Request", "TooMany", "access", "agent_status",
+    "agents", "anonymity", "begin_waiting", "checks",
     "child", "choice_checks", "clock", "clock_checks", "close_case", "correct_again",
     "due_today", "erase", "erased", "expire", "free_text", "freeze_reported",
     "identity", "identity_checks", "intake", "intake_checks",
