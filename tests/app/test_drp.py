@@ -14,8 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.agent import Client
+from tests.app.conftest import ROOT
 from tests.asking import Desk, desk, text
+from tests.world import NOW
 
 from kept.duties.rights import (
     Request,
@@ -40,6 +43,7 @@ class House:
     desk: Desk
     one: Client
     other: Client
+    example: Client
 
     def agent(self, id_: str) -> Client:
         return Client(id_, self.send, lambda: self.desk.now)
@@ -56,7 +60,12 @@ def opened(directory: Path, url: str, **options: Any) -> Iterator[House]:
     house = House.__new__(House)
     house.one, house.other = house.agent("AGENT_ONE"), house.agent("AGENT_OTHER")
     directory.mkdir(parents=True)
-    entries = [house.one.entry("agent.example.org"), house.other.entry()]
+    house.example = house.agent("AGENT_EXAMPLE")
+    house.example.key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    entries = [
+        house.one.entry("agent.example.org"), house.other.entry(),
+        house.example.entry("status.agent.example"),
+    ]  # fmt: skip
     (directory / "agents.json").write_text(json.dumps(entries), "utf-8")
     extra = (
         '[drp]\non = true\nbusiness = "OUR_HOUSE"\ndirectory = "agents.json"\n'
@@ -505,3 +514,27 @@ def test_it_is_told_what_changed_once_on_its_hosts_without_a_word_of_the_person(
     house.desk.later(days=61)
     agent_status.keep_up(controller, house.desk.now)
     assert house.one.status(said["request_id"]).status_code == 403  # it was let go of
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [part.partition("\n```")[0] for part in page.split(f"```{language}\n")[1:]]
+
+
+def test_the_example_of_the_docs_is_what_is_sent_and_answered(house: House) -> None:
+    page = (ROOT / "docs" / "how-to" / "agents.md").read_text("utf-8")
+    entry, said, answer = (json.loads(text) for text in blocks(page, "json"))
+    house.desk.now, later = NOW, house.desk.now
+    try:
+        assert entry == house.example.entry("status.agent.example")
+        assert said == house.example.exercise(
+            "deletion", "ana@example.org", email_verified=True, regime="ccpa",
+            agent__request__id="2f1c", status_callback="https://status.agent.example/kept",
+        )  # fmt: skip
+        assert house.example.set_up().status_code == 200
+        body = house.example.signed(said)
+        assert body.decode() == "".join(blocks(page, "text")[0].split())
+        met = house.example.call("POST", PATH, body)
+        assert met.status_code == 200
+        assert met.json() | {"request_id": answer["request_id"]} == answer
+    finally:
+        house.desk.now = later

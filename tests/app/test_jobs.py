@@ -115,11 +115,13 @@ def test_what_cannot_be_asked_is_named_and_not_done(world: Path, kept: Kept) -> 
 def test_a_job_runs_once_a_day_and_says_so(world: Path) -> None:
     assert ran(world, NOW + DAY) == [
         ("retain", "done"), ("letters", "done"), ("clocks", "done"), ("intake", "done"),
+        ("agents", "done"),
     ]  # fmt: skip
     assert (notes(world), copies(world)) == (1, 0)
     assert ran(world, NOW + DAY + MINUTE) == []
     assert ran(world, NOW + 2 * DAY - MINUTE) == [
         ("letters", "done"), ("clocks", "done"), ("intake", "done"),
+        ("agents", "done"),
     ]  # fmt: skip
     assert ran(world, NOW + 2 * DAY) == [("retain", "done")]
 
@@ -266,7 +268,7 @@ def test_a_pace_is_a_number_of_seconds(world: Path, value: str) -> None:
 def test_a_job_can_be_left_out(world: Path) -> None:
     with (world / "kept.toml").open("a") as file:
         file.write("\n[jobs]\nretain = 0\n")
-    assert [name for name, _ in ran(world, NOW)] == ["letters", "clocks", "intake"]
+    assert [name for name, _ in ran(world, NOW)] == ["letters", "clocks", "intake", "agents"]
 
 
 def test_every_job_has_a_pace_to_set_and_a_command(kept: Kept) -> None:

@@ -75,7 +75,7 @@ JOBS: Final = (
     Job("clocks", dt.timedelta(hours=1), "case remind", _clocks),
     # What the server does at once, every minute or as soon as it is asked (`app/promptly.py`).
     Job("intake", dt.timedelta(hours=1), "request run", _intake),
-    Job("agents", dt.timedelta(minutes=5), "request run", _agents),
+    Job("agents", dt.timedelta(hours=1), "request run", _agents),
 )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from kept.errors import ConfigError
 
@@ -24,7 +23,6 @@ _KEYS: Final = frozenset(
     )
 )  # fmt: skip
 _HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::\d{1,5})?")
-_HERE: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +36,6 @@ class Agent:
     key: bytes
     web_url: str
     hosts: frozenset[str] = frozenset()
-
-    def may_be_told(self, url: str) -> bool:
-        """Whether an address is one that this agent may be told at: by https, or on this machine,
-        on a host that the operator named, without a name or password in it.
-        """
-        if not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
-            return False
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            return False
-        if not host or "@" in parts.netloc or "\\" in url or parts.fragment:
-            return False
-        if parts.scheme != "https" and not (parts.scheme == "http" and host in _HERE):
-            return False
-        spelt = f"[{host}]" if ":" in host else host
-        usual = port in (None, 443 if parts.scheme == "https" else 80)
-        return f"{spelt}:{port}" in self.hosts or (usual and spelt in self.hosts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from kept.records.case_state import ENDS, Case
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock, started
 from kept.records.intake import Intake, State
-from kept.stores.callback import tell
+from kept.stores.callback import allowed, tell
 from kept.terms.asks import ASKS, SALE_IN, SALE_OUT
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.identifiers import Identifier
@@ -286,7 +286,7 @@ def tell_agents(
         agent = controller.drp.agents.get(row.agent)
         url = controller.agents.said(row).get("callback", "")
         words = document(controller, stand_now(controller, row, now))
-        done = agent is not None and agent.may_be_told(url) and send(url, words)
+        done = agent is not None and allowed(url, agent.hosts) and send(url, words)
         with controller.database.connection() as c:
             if done:
                 controller.agents.told(row, words["status"], connection=c)

@@ -36,6 +36,7 @@ from kept.records.case_state import ENDS
 from kept.records.case_state import State as CaseState
 from kept.records.ids import new_id
 from kept.records.intake import State
+from kept.stores.callback import allowed
 from kept.terms.asks import SALE_IN, SALE_OUT
 from kept.terms.identifiers import Identifier
 
@@ -186,7 +187,7 @@ def _asked(controller: Controller, agent: Agent, message: Message) -> _Asked:
         if not isinstance(value, str) or not 0 < len(value) <= _NAME or not value.isprintable():
             raise _bad(key, f"`{key}` is no text as it is taken", f"1 to {_NAME} signs")
         kept[to] = value
-    if "callback" in kept and not agent.may_be_told(kept["callback"]):
+    if "callback" in kept and not allowed(kept["callback"], agent.hosts):
         raise _bad("callback", "`status_callback` is on no host that the directory names",
                    "https and a host of `callback_hosts`")  # fmt: skip
     who: dict[str, Identifier] = {}
