@@ -44,8 +44,8 @@ class Duty:
             self.controller, "erasure", people, request, NOW, batch=min(len(numbers), 2_000)
         )
 
-        def carry(one: rights.Request, now: dt.datetime) -> None:
-            rights.erase(self.controller, one, now)
+        def carry(controller: Controller, one: rights.Request, now: dt.datetime) -> None:
+            rights.erase(controller, one, now)
 
         run = carry_out(self.controller, run, request, carry, lambda: NOW)
         if run.state != "over":

@@ -2,7 +2,8 @@
 
 30 linked tables on PostgreSQL; with `--scale 1` 1,000,000 people and 20 million rows. How each
 is done by hand and by ours stands in _access.py and _erase.py. The case, the package, the
-sealing of keys and the ledger around it are not in these figures.
+sealing of keys and the ledger around it are not in these figures, but in those of a list of
+people, of which each gets an answer of her own (_list.py).
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import argparse
 
 import _access
 import _erase
+import _list
 import _shop
 from _ratio import Result, bench
 
-PARTS = {"access": _access.measure, "erase": _erase.measure}
+PARTS = {"access": _access.measure, "erase": _erase.measure, "list": _list.measure}
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -30,7 +32,8 @@ def run(args: argparse.Namespace) -> Result:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     _shop.arguments(parser)
-    parser.add_argument("--only", choices=sorted(PARTS), help="one of the two")
+    parser.add_argument("--only", choices=sorted(PARTS), help="one of these")
+    parser.add_argument("--list", type=int, default=200, help="people of a list")
     parser.add_argument("--people", type=int, default=300, help="one by one, per method")
     parser.add_argument("--warm", type=int, default=20, help="people before the clock runs")
     parser.add_argument("--batch", type=int, default=1_000, help="people at once")

@@ -1,10 +1,12 @@
 """Faults planted in a worker: at which write of which store, before it or after, and how.
 
-A write is a commit of a relational store or of Kept's own database (where the transaction wrote
-something), a file of a lake that is put into its place, a request to a service that is no GET,
-a note in the journal of such requests, a task handed to people. The engines beneath are real;
-what fails is the call around them. `error`: the store failed, and the program goes on with that.
-`kill`: the process dies on the spot, by SIGKILL.
+A write is what a relational store is given to write, its commit, that of Kept's own database
+(where the transaction wrote something), a file of a lake that is put into its place, a request to
+a service that is no GET, a note in the journal of such requests, a task handed to people or what
+they answered, a package that gets its name. The engines beneath are real; what fails is the call
+around them. `error`: the store failed, and the program goes on with that. `kill`: the process
+dies on the spot, by SIGKILL. `server`: the database server `victim` dies so, with all that serves
+its connections, and the program meets that.
 """
 
 from __future__ import annotations
@@ -13,19 +15,23 @@ import contextlib
 import functools
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpcore
+import psutil
 
 from kept.database import Database
+from kept.duties.rights import package
 from kept.errors import DatabaseError, StoreUnreachable
 from kept.stores import http, http_client, tasks
 from kept.stores.lake.store import ParquetSession
 from kept.stores.mariadb import MariaDBSession
 from kept.stores.postgresql import PostgreSQLSession
+from kept.stores.relational import SqlSession
 from kept.stores.sqlite import SQLiteSession
 
 
@@ -49,7 +55,29 @@ class _Plan:
             Path(self.spec["fired"]).touch()
             if self.spec["how"] == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.spec["how"] == "server":
+                kill_server(self.spec["victim"])
+                return
             raise error()
+
+
+def kill_server(pid: int) -> None:
+    """SIGKILL to a server, and wait until nothing serves its connections any more."""
+    server = psutil.Process(pid)
+    family = [server, *server.children(recursive=True)]
+    server.kill()
+    end = time.monotonic() + 20
+    while any(map(_works, family)):
+        assert time.monotonic() < end, "what serves connections outlives its server"
+        time.sleep(0.005)
+
+
+def _works(process: psutil.Process) -> bool:
+    """Whether it is more than a zombie, whose parent does not look."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _lost(place: str) -> Exception:
@@ -57,7 +85,7 @@ def _lost(place: str) -> Exception:
 
 
 def _cut(place: str) -> Exception:
-    return httpx.ReadError("the connection was cut")
+    return httpcore.ReadError("the connection was cut")
 
 
 def _own(_: str) -> Exception:
@@ -92,6 +120,10 @@ def plant(spec: dict[str, Any]) -> None:
             plan, session, "commit",
             lambda s, _: f"{s.store.system}.commit" if s.write else None, _lost,
         )  # fmt: skip
+    _around(
+        plan, SqlSession, "apply", lambda s, _: f"{s.store.system}.apply" if s.write else None,
+        _lost,
+    )  # fmt: skip
     for method in ("_replace", "_remove"):
         _around(plan, ParquetSession, method, lambda s, _: f"{s.store.system}.file", _lost)
     _around(
@@ -100,7 +132,9 @@ def plant(spec: dict[str, Any]) -> None:
     )  # fmt: skip
     for method in ("put", "remove"):
         _around(plan, http.Journal, method, lambda s, _: "journal", _full)
+    for method in ("held", "remove"):
         _around(plan, tasks.TaskFolder, method, lambda s, _: "task", _full)
+    _around(plan, package.Package, "place", lambda s, _: "package", _full)
     _transactions(plan)
 
 

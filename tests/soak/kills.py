@@ -32,10 +32,12 @@ from tests.soak.nursery import Nursery, Worker
 #: Longest that one command may take on a busy machine; longer is called stuck.
 PATIENCE: Final = 180.0
 #: A request is killed at most so often before it is left in peace.
-MOST: Final = 4
+MOST: Final = 6
 VICTIMS: Final = {"worker": 10, "postgresql": 2, "mariadb": 2, "kept": 2, "worker and kept": 1}
 RIGHTS: Final = {"erasure": 10, "rectification": 3, "withdrawal": 3, "restriction": 1,
-                 "objection": 1}  # fmt: skip
+                 "objection": 1, "access": 2, "portability": 1}  # fmt: skip
+#: Answered by a package: a file that gets its name when its entry is there.
+PACKED: Final = ("access", "portability")
 NAME: Final = "Pat Wright"
 ASKED: Final = {
     "erasure": ["erase"],
@@ -43,12 +45,14 @@ ASKED: Final = {
     "withdrawal": ["withdraw", "--erase", "--purpose", "marketing", "--region", "EEA"],
     "restriction": ["restrict", "--ground", "accuracy"],
     "objection": ["object", "--purpose", "marketing", "--region", "EEA"],
+    "access": ["access"],
+    "portability": ["port"],
 }
 CHOICES: Final = ("withdrawal", "objection")
 #: Entries of a case of which no two may say the same.
 ONCE: Final = (
     "case.opened", "plan.made", "plan.approved", "keys.shredded", "consent.withdrawn",
-    "objection.made", "restriction.set",
+    "objection.made", "restriction.set", "word.given",
 )  # fmt: skip
 #: Before anything was begun.
 FRESH: Final = ("received", "identified", "planned", "approved")
@@ -73,6 +77,8 @@ class Stand:
     tally: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
     erased: list[int] = field(default_factory=list)
+    let_go: int = 0
+    packages: int = 0
     took: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,7 +116,7 @@ class Stand:
                 self._quiet(right, worker)
             else:
                 # A choice that is recorded and closed is not asked for again; its record tells.
-                again = right not in CHOICES or not self._over(right)
+                again = right not in (*CHOICES, *PACKED) or not self._over(right)
                 worker = self._run(argv) if again else None
                 if worker is not None:
                     self._quiet(right, worker)
@@ -134,24 +140,58 @@ class Stand:
 
     def _first(self, right: str) -> list[str]:
         who = ["--identity", f"email={town.email(self.person)}", "--override", "a soak"]
-        return ["rights", *ASKED[right], *who, *self._common()]
+        return ["rights", *ASKED[right], *who, *self._out(right), *self._common(right)]
 
     def _again(self, right: str, case: str) -> list[str]:
         """How the same case goes on; before it was begun, what is asked is said again."""
         asked = ASKED[right]
         if right == "rectification" and self.state not in FRESH:
             asked = asked[:1]
-        return ["rights", *asked, "--case", case, "--override", "a soak", *self._common()]
+        said = ("--case", case, "--override", "a soak")
+        return ["rights", *asked, *said, *self._out(right), *self._common(right)]
 
-    def _common(self) -> list[str]:
-        return ["--yes", "--now", self._moment(), "--dir", str(self.town.directory), "--json"]
+    def _out(self, right: str) -> list[str]:
+        """Where a package goes: each attempt has a name of its own."""
+        if right not in PACKED:
+            return []
+        self.packages += 1
+        return ["--out", str(self.town.directory / f"package-{self.packages}.zip")]
+
+    def _common(self, right: str = "") -> list[str]:
+        yes = [] if right in (*PACKED, "ending") else ["--yes"]
+        return [*yes, "--now", self._moment(), "--dir", str(self.town.directory), "--json"]
+
+    # ------------------------------------------------------------ a server dies at a write
+
+    def server_dies(self, victim: str, place: str) -> None:
+        """What was kept of an erased person ends; after the first write of `place` the server dies.
+
+        Then it is started again, and the same command goes on.
+        """
+        self.person += 1
+        self._carry_out("erasure", self._first("erasure"), 0, lambda _: None)
+        self.erased.append(self.person)
+        self.case, self.ending = None, True
+        fired = self.town.directory / "fired"
+        fired.unlink(missing_ok=True)
+        pid = {"postgresql": lambda: _postgres(self.shop), "mariadb": lambda: self.desk.pid,
+               "kept": lambda: _postgres(self.own)}[victim]()  # fmt: skip
+        fault = {"place": place, "number": 1, "when": "after", "how": "server", "victim": pid,
+                 "fired": str(fired)}  # fmt: skip
+        worker = self.nursery.run(*self._retain(), fault=fault)
+        self._within(worker)
+        self._restart(victim)
+        if not fired.exists():
+            raise Broken(f"nothing was written at {place}")
+        self._quiet("ending", worker)
+        self._ended("ending", self._run([]))
 
     # ------------------------------------------------------------ killing
 
     def _run(self, argv: Sequence[str]) -> Worker:
         if not argv:
             self.ending = True
-            argv = ["expire", str(self.town.directory), self._moment()]
+            argv = self._retain()
         began = time.monotonic()
         worker = self.nursery.run(*argv)
         self._within(worker)
@@ -159,9 +199,12 @@ class Stand:
         self.ending = False
         return worker
 
+    def _retain(self) -> list[str]:
+        return ["retain", "run", *self._common("ending")]
+
     @staticmethod
     def _kind(argv: Sequence[str]) -> str:
-        return " ".join(argv[:2]) if argv and argv[0] != "expire" else "expire"
+        return " ".join(argv[:2])
 
     def _within(self, worker: Worker) -> None:
         """Its end, or Broken where it hangs."""
@@ -177,7 +220,7 @@ class Stand:
     def _killed(self, argv: Sequence[str], victim: str) -> Worker:
         if not argv:
             self.ending = True
-            argv = ["expire", str(self.town.directory), self._moment()]
+            argv = self._retain()
         usual = self.took.get(self._kind(argv), 3.0)
         after = self.random.uniform(0, usual * 1.1)
         worker = self.nursery.run(*argv)
@@ -231,6 +274,10 @@ class Stand:
                 raise Broken(f"the ledger does not hold after {right}")
             # The case that the killed command had opened, as an operator would find it.
             new = [c for c in controller.cases.all() if c.id not in self.known]
+            if right in PACKED:
+                given = sum(1 for _ in controller.ledger.entries(kind="access.given"))
+                if len(list(self.town.directory.glob("package-*.zip"))) > given:
+                    raise Broken(f"{right}: a package was handed out that no entry tells of")
         if len(new) > 1:
             raise Broken(f"{len(new)} cases were opened for one request")
         if right != "ending" and new:
@@ -243,7 +290,9 @@ class Stand:
         if right == "ending":
             for person in self.erased:
                 self.model = town.replaced(self.model, person, town.ended(person)[0])
+            self.let_go += len(self.erased)
             self.erased = []
+            self._told_of_ends()
         elif right in ("erasure", "rectification", "withdrawal"):
             left, told = {
                 "erasure": lambda: town.erased(self.person),
@@ -279,6 +328,17 @@ class Stand:
                        before[3] + one[3])  # fmt: skip
         if met != told:
             raise Broken(f"{right} tells {met}, true is {told}")
+
+    def _told_of_ends(self) -> None:
+        """The ledger tells of every row that was let go, once."""
+        met: Counter[str] = Counter()
+        with Controller.open(deployment.read(self.town.directory)) as controller:
+            for _, e in controller.ledger.entries(kind="retention.ran"):
+                if e.body["verified"]:
+                    met[f"{e.body['system']}.{e.body['dataset']}"] += e.body["changed"]
+        true = {place: self.let_go for place, _ in town.ended(1)[1]}
+        if met != true:
+            raise Broken(f"of what was let go the ledger tells {dict(met)}, true is {true}")
 
     def _receipts(self, right: str, case: str) -> None:
         """Every step was receipted once, the case ended once, and all its records agree."""
@@ -316,11 +376,16 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def _kill_postgres(server: Server) -> None:
-    """SIGKILL to its first process; the others notice and go, as after an accident."""
+def _postgres(server: Server) -> int:
+    """The process of a server; 0 where there is none."""
     try:
         pid = int((server.data / "postmaster.pid").read_text().split()[0])
     except (OSError, ValueError, IndexError):
-        return
-    if _runs(pid) and "postgres" in psutil.Process(pid).name():
+        return 0
+    return pid if _runs(pid) and "postgres" in psutil.Process(pid).name() else 0
+
+
+def _kill_postgres(server: Server) -> None:
+    """SIGKILL to its first process; the others notice and go, as after an accident."""
+    if pid := _postgres(server):
         os.kill(pid, signal.SIGKILL)

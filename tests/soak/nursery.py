@@ -8,7 +8,6 @@ parent opens no connection, no file of the deployment and no thread.
 
 from __future__ import annotations
 
-import datetime as dt
 import gc
 import importlib
 import json
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import kept
+from kept import stores
 
 
 def load() -> None:
@@ -37,25 +37,23 @@ def load() -> None:
         "sqlalchemy",
     ):
         importlib.import_module(name)
+    stores.kinds()  # what is installed does not change
+    _impatient()
     gc.collect()
     gc.freeze()
 
 
-def _expire(directory: str, now: str) -> int:
-    """The daily run, which no command starts yet."""
-    from kept import deployment
-    from kept.controller import Controller
-    from kept.duties import rights
-    from kept.errors import KeptError
+def _impatient() -> None:
+    """A server that was killed does not come back before its worker has given up: do not wait."""
+    from kept.database import Database
 
-    try:
-        with Controller.open(deployment.read(Path(directory))) as controller:
-            answer = rights.expire(controller, dt.datetime.fromisoformat(now))
-    except KeptError as problem:
-        print(problem, file=sys.stderr)
-        return 1
-    print(json.dumps(answer.document()))
-    return 0 if answer.complete else 1
+    whole = Database.__init__
+
+    def opened(self: Database, *args: Any, **more: Any) -> None:
+        whole(self, *args, **more)
+        self._pool.timeout = 1.0
+
+    Database.__init__ = opened  # type: ignore[method-assign]
 
 
 def _child(command: dict[str, Any]) -> NoReturn:
@@ -71,12 +69,9 @@ def _child(command: dict[str, Any]) -> NoReturn:
             from tests.soak import faults
 
             faults.plant(command["fault"])
-        if argv[0] == "expire":
-            status = _expire(*argv[1:])
-        else:
-            from kept.app.cli import main
+        from kept.app.cli import main
 
-            main(argv)
+        main(argv)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     except BaseException:
@@ -131,7 +126,7 @@ class Nursery:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.soak.nursery"],
             cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, **environment, "PYTHONPATH": str(root)},
+            env={**os.environ, **environment, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"},
         )  # fmt: skip
         self._expect("ready")
 

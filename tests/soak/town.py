@@ -109,6 +109,30 @@ datasets:
       id: {type: integer, nullable: false}
       author: {category: contact.email, identifies: email}
       words: {category: support-case, free_text: redact}
+  bill:
+    key: [id]
+    retention: transactions-paid
+    clock: at
+    activities: [payment]
+    stays: isolated
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email}
+      words: {category: transaction.paid}
+      at: {type: datetime, nullable: false}
+  claim:
+    key: [id]
+    retention: transactions-paid
+    clock: at
+    activities: [payment]
+    stays: in-place
+    erase: anonymise
+    k: 3
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email}
+      name: {category: contact.name, nullable: false, overwrite: nobody}
+      at: {type: datetime}
 """
 ARCHIVE = """
 system: archive
@@ -145,6 +169,16 @@ datasets:
       id: {type: integer, nullable: false}
       mail: {category: contact.email, identifies: email}
       track: integer
+  sale:
+    key: [id]
+    retention: transactions-paid
+    clock: at
+    activities: [payment]
+    stays: isolated
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email}
+      at: {type: datetime, nullable: false}
 """
 CRM = """
 system: crm
@@ -173,6 +207,30 @@ datasets:
       - {path: /contacts, records: /items, paging: {kind: cursor, at: /next, query: cursor}}
     erase: {path: "/contacts/{id}", gone: [404]}
 """
+#: People who are written to: the one system that nothing can be read back from.
+AGENCY = """
+system: agency
+title: Newsletter agency
+country: US
+datasets:
+  subscribers:
+    key: [who]
+    retention: contact
+    activities: [communicate]
+    fields:
+      who: {category: contact, nullable: false}
+      email: {category: contact.email, identifies: email}
+"""
+AGENCY_SYSTEM = """
+[systems.agency]
+store = "mailbox"
+url = "letters"
+mode = "act"
+map = "agency.yml"
+[systems.agency.options]
+days = 10
+remind = 3
+"""
 MAPS = {"shop": SHOP, "desk": DESK, "archive": ARCHIVE, "lake": LAKE, "crm": CRM}
 STORES = {"shop": "postgresql", "desk": "mariadb", "archive": "sqlite", "lake": "parquet",
           "crm": "http"}  # fmt: skip
@@ -185,6 +243,8 @@ COLUMNS = {
     "desk.ticket": "id, sender, words",
     "desk.visit": "id, email, name, town",
     "desk.post": "id, author, words",
+    "desk.bill": "id, mail, words, at",
+    "desk.claim": "id, mail, name, at",
     "archive.note": "id, about, words",
     "archive.lead": "id, mail, who",
 }
@@ -199,11 +259,15 @@ CREATE TABLE letters (id INTEGER PRIMARY KEY, email TEXT NOT NULL, basis TEXT);"
     "desk": """
 CREATE TABLE ticket (id INTEGER PRIMARY KEY, sender TEXT, words TEXT);
 CREATE TABLE visit (id INTEGER PRIMARY KEY, email TEXT, name TEXT NOT NULL, town TEXT);
-CREATE TABLE post (id INTEGER PRIMARY KEY, author TEXT, words TEXT);""",
+CREATE TABLE post (id INTEGER PRIMARY KEY, author TEXT, words TEXT);
+CREATE TABLE bill (id INTEGER PRIMARY KEY, mail TEXT, words TEXT, at DATETIME NOT NULL);
+CREATE TABLE claim (id INTEGER PRIMARY KEY, mail TEXT, name TEXT NOT NULL,
+    at DATETIME);""",
     "archive": """
 CREATE TABLE note (id INTEGER PRIMARY KEY, about TEXT NOT NULL, words TEXT);
 CREATE TABLE lead (id INTEGER PRIMARY KEY, mail TEXT NOT NULL, who TEXT);""",
 }
+DESK_TABLES = ("ticket", "visit", "post", "bill", "claim")
 #: People in one file of the lake.
 TOGETHER = 5
 OLD = "2010-05-01 00:00:00"
@@ -254,9 +318,12 @@ def of(person: int) -> Rows:
         "desk.ticket": [(n, mail.upper(), "help\nme"), (n + 1, mail, "it's \\ odd")],
         "desk.visit": [(n, mail, named(person), "Berlin")],
         "desk.post": [(n, "staff@corp.example", f"Ask {mail}, or q{mail}.")],
+        "desk.bill": [(n, mail, "paid by card", _receipt_at(person))],
+        "desk.claim": [(n, mail, f"Holder {person}", _receipt_at(person))],
         "archive.note": [(n, mail.title(), "wrote"), (n + 1, mail, "called")],
         "archive.lead": [(n, mail, named(person))],
         "lake.play": [(n, mail, 7), (n + 1, mail.upper(), 8)],
+        "lake.sale": [(n, mail, _receipt_at(person))],
         "crm.contact": [(person, mail.title(), "lead")],
     }  # fmt: skip
     return {table: {row[0]: row for row in hers} for table, hers in rows.items()}
@@ -266,6 +333,10 @@ def of(person: int) -> Rows:
 Told: TypeAlias = dict[tuple[str, str], tuple[int, int, int, int]]
 
 
+#: What a law keeps for a day longer than her request.
+LATER = ("desk.bill", "desk.claim", "lake.sale")
+
+
 def erased(person: int) -> tuple[Rows, Told]:
     """What is left of a person whose receipt still has to stay, and what is said of it."""
     n, hers = 10 * person, of(person)
@@ -273,12 +344,13 @@ def erased(person: int) -> tuple[Rows, Told]:
     told: Told = {
         (table, "delete"): (len(rows), len(rows), 0, 0)
         for table, rows in hers.items()
-        if table not in ("shop.customer", "desk.visit", "desk.post")
+        if table not in ("shop.customer", "desk.visit", "desk.post", *LATER)
     }
     one = (1, 1, 0, 0)
     told |= {("shop.invoice", "delete"): one, ("shop.receipt", "delete"): one,
              ("shop.receipt", "isolate"): (1, 0, 0, 1), ("desk.visit", "anonymise"): one,
-             ("desk.post", "redact"): one}  # fmt: skip
+             ("desk.post", "redact"): one, ("desk.claim", "retain"): (1, 0, 1, 0)}  # fmt: skip
+    told |= {(table, "isolate"): (1, 0, 0, 1) for table in ("desk.bill", "lake.sale")}
     action = "delete"
     if stays(person):
         action = "overwrite"
@@ -290,15 +362,22 @@ def erased(person: int) -> tuple[Rows, Told]:
     told["shop.customer", action] = one
     left["shop.receipt"][n] = (n, None, None, _receipt_at(person))
     left["desk.visit"][n] = (n, None, "nobody", None)
+    left["desk.bill"][n] = (n, None, None, _receipt_at(person))
+    left["desk.claim"] = hers["desk.claim"]
+    left["lake.sale"][n] = (n, None, _receipt_at(person))
     left["desk.post"][n] = (n, "staff@corp.example", f"Ask [-], or q{email(person)}.")
     return left, told
 
 
 def ended(person: int) -> tuple[Rows, Told]:
-    """What is left once nothing keeps the receipt of an erased person any more."""
+    """What is left once nothing keeps what a law kept of an erased person any more."""
     left, _ = erased(person)
-    left["shop.receipt"] = {}
-    return left, {("shop.receipt", "delete"): (1, 1, 0, 0)}
+    one = (1, 1, 0, 0)
+    left |= {table: {} for table in ("shop.receipt", "desk.bill", "lake.sale")}
+    n = 10 * person
+    left["desk.claim"] = {n: (n, None, "nobody", None)}
+    told: Told = {(t, "delete"): one for t in ("shop.receipt", "desk.bill", "lake.sale")}
+    return left, told | {("desk.claim", "anonymise"): one}
 
 
 def rectified(person: int, right: str) -> tuple[Rows, Told]:
@@ -323,6 +402,7 @@ class Town:
 
     def __init__(self, directory: Path, shop: str, desk: str, crm: Vendor) -> None:
         self.directory, self.crm = directory, crm
+        self._read: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         self.urls = {
             "shop": shop, "desk": desk, "archive": f"sqlite:///{directory / 'archive.sqlite'}",
             "lake": "lake", "crm": crm.url,
@@ -340,6 +420,7 @@ class Town:
             text += f'mode = "act"\nmap = "{system}.yml"\n'
         text += '[systems.crm.options]\ndescribe = "crm.http.yml"\nsecret = "env:CRM_TOKEN"\n'
         (self.directory / "crm.http.yml").write_text(CRM_HTTP, "utf-8")
+        (self.directory / "agency.yml").write_text(AGENCY, "utf-8")
         (self.directory / "kept.toml").write_text(text, "utf-8")
         self.fill(people)
 
@@ -360,7 +441,7 @@ class Town:
         with opened(self.urls["desk"]) as desk, desk.cursor() as cursor:
             for statement in filter(str.strip, SCHEMA["desk"].split(";")):
                 cursor.execute(statement.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
-            for table in ("ticket", "visit", "post"):
+            for table in DESK_TABLES:
                 cursor.execute(f"DELETE FROM {table}")
                 marks = ", ".join(["%s"] * len(COLUMNS[f"desk.{table}"].split(",")))
                 cursor.executemany(
@@ -376,14 +457,17 @@ class Town:
                     f"INSERT INTO {table} VALUES (?, ?, ?)", rows[f"archive.{table}"].values()
                 )
         shutil.rmtree(self.directory / "lake", ignore_errors=True)
-        (self.directory / "lake" / "play").mkdir(parents=True)
+        for name in ("play", "sale"):
+            (self.directory / "lake" / name).mkdir(parents=True)
         files: dict[str, list[dict[str, Any]]] = {}
         for key, mail, track in rows["lake.play"].values():
             row = {"id": key, "mail": mail, "track": track}  # everybody in two files
-            files.setdefault(f"{key // 10 // TOGETHER}-{key % 2}", []).append(row)
+            files.setdefault(f"play/{key // 10 // TOGETHER}-{key % 2}", []).append(row)
+        for key, mail, at in rows["lake.sale"].values():
+            row = {"id": key, "mail": mail, "at": dt.datetime.fromisoformat(at)}
+            files.setdefault(f"sale/{key // 10 // TOGETHER}", []).append(row)
         for name, part in files.items():
-            path = self.directory / "lake" / "play" / f"{name}.parquet"
-            pq.write_table(pa.Table.from_pylist(part), path)
+            pq.write_table(pa.Table.from_pylist(part), self.directory / "lake" / f"{name}.parquet")
         self.crm.page = 1000
         contacts = rows["crm.contact"].values()
         self.crm.fill({"contact": [{"id": i, "email": e, "stage": s} for i, e, s in contacts]})
@@ -398,22 +482,31 @@ class Town:
                 rows = shop.execute(f"SELECT {columns} FROM {table}".encode()).fetchall()
                 found[f"shop.{table}"] = {r[0]: tuple(map(_plain, r)) for r in rows}
         with opened(self.urls["desk"]) as desk, desk.cursor() as cursor:
-            for table in ("ticket", "visit", "post"):
+            for table in DESK_TABLES:
                 cursor.execute(f"SELECT {COLUMNS[f'desk.{table}']} FROM {table}")
-                found[f"desk.{table}"] = {r[0]: tuple(r) for r in cursor.fetchall()}
+                found[f"desk.{table}"] = {r[0]: tuple(map(_plain, r)) for r in cursor.fetchall()}
         with closing(sqlite3.connect(self.directory / "archive.sqlite")) as archive:
             for table in ("note", "lead"):
                 rows = archive.execute(f"SELECT {COLUMNS[f'archive.{table}']} FROM {table}")
                 found[f"archive.{table}"] = {r[0]: r for r in rows}
-        plays: list[Mapping[str, Any]] = []
-        for path in sorted((self.directory / "lake" / "play").glob("*.parquet")):
-            plays += pq.ParquetFile(path).read().to_pylist()
-        assert len({p["id"] for p in plays}) == len(plays), "a row of the lake is there twice"
-        found["lake.play"] = {p["id"]: (p["id"], p["mail"], p["track"]) for p in plays}
+        for table, columns in (("play", ("id", "mail", "track")), ("sale", ("id", "mail", "at"))):
+            met: list[Mapping[str, Any]] = []
+            for path in sorted((self.directory / "lake" / table).glob("*.parquet")):
+                met += self._rows(path)
+            assert len({p["id"] for p in met}) == len(met), "a row of the lake is there twice"
+            found[f"lake.{table}"] = {p["id"]: tuple(_plain(p[c]) for c in columns) for p in met}
         with self.crm.lock:
             contacts = list(self.crm.rows["contact"])
         found["crm.contact"] = {c["id"]: (c["id"], c["email"], c["stage"]) for c in contacts}
         return found
+
+    def _rows(self, path: Path) -> list[dict[str, Any]]:
+        """The rows of a file; read once for each content, for most of them never change."""
+        met = path.stat()
+        at = (path.name, path.parent.name, met.st_ino, met.st_mtime_ns, met.st_size)
+        if at not in self._read:
+            self._read[at] = pq.ParquetFile(path).read().to_pylist()
+        return self._read[at]
 
     @contextmanager
     def _postgres(self) -> Iterator[psycopg.Connection]:

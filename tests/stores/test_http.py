@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -46,9 +47,11 @@ MAPPED = (
 )
 
 
-def store(service: Vendor, state: Path, mapped: tuple = MAPPED, **more: object) -> HttpStore:
+def store(
+    service: Vendor, state: Path, mapped: tuple = MAPPED, url: str = "", **more: object
+) -> HttpStore:
     options = {"describe": HERE / "vendor.http.yml", "secret": TOKEN, "directory": state, **more}
-    return HttpStore("crm", mapped, service.url, options=options)
+    return HttpStore("crm", mapped, url or service.url, options=options)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +166,7 @@ def crm(service: Vendor) -> Iterator[Vendor]:
     yield service
     service.hurried, service.before, service.after, service.cut = [], [], [], 0
     service.later = service.hidden = False
+    service.redirect, service.cookie, service.jobs_at = None, "", "/api"
     service.jobs.clear()
 
 
@@ -424,6 +428,16 @@ def test_addresses_that_are_not_taken(url: str) -> None:
     assert "pw" not in str(met.value)
 
 
+#: What is said at once, and what again and again: headers without end, interim answers instead
+#: of one, the length of a piece, the trailer after the last.
+_SLOWLY = {
+    "headers": (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+    "interim": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "pieces": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a=", b"x"),
+    "trailer": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Slow: ", b"x"),
+}
+
+
 class _Stranger(BaseHTTPRequestHandler):
     """Sends whoever asks elsewhere, or answers too much, too slowly, or nonsense."""
 
@@ -457,6 +471,14 @@ class _Stranger(BaseHTTPRequestHandler):
             raw, headers = gzip.compress(b"[]"), {"Content-Encoding": "gzip"}
         elif kind == "endless":
             raw = json.dumps({"items": [], "next": f"/api/{uuid.uuid4()}/endless"}).encode()
+        if kind in _SLOWLY:
+            with contextlib.suppress(OSError):
+                self.wfile.write(_SLOWLY[kind][0])
+                for _ in range(200):  # each of them in time, all of them never
+                    self.wfile.write(_SLOWLY[kind][1])
+                    time.sleep(0.05)
+            self.close_connection = True
+            return
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -489,6 +511,7 @@ class _Stranger(BaseHTTPRequestHandler):
         ("digits", "", "a number of too many digits"),
         ("zip", "", "compressed"),
         ("drip", "", "could not be asked"),
+        *((kind, "", "could not be asked") for kind in _SLOWLY),
     ],
 )
 def test_strange_answers_are_errors_and_no_other_host_is_asked(
@@ -509,8 +532,10 @@ def test_strange_answers_are_errors_and_no_other_host_is_asked(
         url = f"http://127.0.0.1:{server.server_address[1]}/api"
         one = HttpStore("x", [thing], url, options={"describe": tmp_path / "x.yml"})
         try:
+            began = time.monotonic()
             with one.session() as session, pytest.raises(StoreError, match=words) as met:
                 session.count([Select("thing", ("id",), only=Not(IsNull("id")))])
+            assert time.monotonic() - began < 4  # the limit is half a second
             assert "geheim" not in str(met.value)
             assert "stolen" not in str(met.value)
             with pytest.raises(TimeoutError):
@@ -520,6 +545,61 @@ def test_strange_answers_are_errors_and_no_other_host_is_asked(
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_an_erasure_sent_elsewhere_is_refused_and_no_secret_goes_there(
+    status: int, crm: Vendor, tmp_path: Path
+) -> None:
+    with vendor() as other:
+        other.fill(sample())
+        crm.redirect = status, f"{other.url}/persons/1"
+        with pytest.raises(StoreError, match="a redirect") as met:
+            erase(store(crm, tmp_path), 1)
+        assert other.url not in str(met.value)
+        assert [m for m, _ in crm.asked].count("DELETE") == 1
+        assert other.asked == []
+        # Nor on the same host: what would happen there was not described.
+        crm.redirect = status, f"{crm.url}/persons/2"
+        with pytest.raises(StoreError, match="a redirect"):
+            erase(store(crm, tmp_path), 1)
+        assert not any(path.endswith("/persons/2") for _, path in crm.asked)
+
+
+def test_what_is_ordered_is_asked_after_on_no_other_host(crm: Vendor, tmp_path: Path) -> None:
+    with vendor() as other:
+        crm.later, crm.jobs_at = True, other.url
+        with pytest.raises(StoreError, match="to another host"):
+            erase(store(crm, tmp_path), 1)
+        assert other.asked == []
+
+
+def test_cookies_are_neither_kept_nor_sent(crm: Vendor, tmp_path: Path) -> None:
+    crm.cookie = "session=1"
+    one = store(crm, tmp_path)
+    assert there(one, 1) == there(one, 2) == 1
+    assert len(crm.headers) >= 2
+    assert not any("Cookie" in headers for headers in crm.headers)
+
+
+def test_https_asks_only_whom_the_certificate_names(
+    crm: Vendor, certificate: Path, tmp_path: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with vendor(context) as secure:
+        secure.fill(sample())
+        at = f"https://localhost:{secure.server_address[1]}/api"
+        one = store(secure, tmp_path, url=at, ca=str(certificate))
+        assert there(one, 1, 2) == 2
+        one.close()
+        secure.asked.clear()
+        for url, ca in ((at, None), (at.replace("localhost", "127.0.0.1"), str(certificate))):
+            bad = store(secure, tmp_path, url=url, **({"ca": ca} if ca else {}))
+            bad.client._pause = lambda _: None
+            with pytest.raises(StoreUnreachable):
+                there(bad, 1)
+        assert secure.asked == []
 
 
 def test_a_search_that_would_miss_a_spelling_is_not_used(crm: Vendor, tmp_path: Path) -> None:

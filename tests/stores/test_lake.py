@@ -566,6 +566,72 @@ def test_links_formats_and_summaries_are_refused(tmp_path: Path) -> None:
     assert staged(root) == []
 
 
+@pytest.mark.parametrize("where", ["file", "folder", "loop", "itself", "nowhere", "deep"])
+def test_nothing_is_read_or_written_by_way_of_a_link(where: str, tmp_path: Path) -> None:
+    """A link out of the lake, round in it, or to nowhere: the dataset is refused, and named."""
+    root, outside = tmp_path / "lake", tmp_path / "outside"
+    write(root / "visit" / "day=1" / "a.parquet", {"id": [1, 2]})
+    write(root / "other" / "a.parquet", {"id": [1]})
+    write(outside / "b.parquet", {"id": [1]})
+    before = (outside / "b.parquet").read_bytes()
+    at, to = {
+        "file": ("b.parquet", outside / "b.parquet"),
+        "folder": ("day=2", outside),
+        "loop": ("day=2", root / "visit"),
+        "itself": ("b.parquet", root / "visit" / "b.parquet"),
+        "nowhere": ("b.parquet", tmp_path / "none.parquet"),
+        "deep": ("day=1/b.parquet", outside / "b.parquet"),
+    }[where]
+    (root / "visit" / at).symlink_to(to)
+    for attempt in (lambda: count(root, one("visit", "id", 1)),
+                    lambda: do(root, Change(one("visit", "id", 1)))):  # fmt: skip
+        with pytest.raises(StoreError, match="symbolic link") as refused:
+            attempt()
+        assert "none.parquet" not in str(refused.value)
+    assert (outside / "b.parquet").read_bytes() == before
+    assert sorted(p.name for p in outside.iterdir()) == ["b.parquet"]
+    assert pq.read_table(root / "visit" / "day=1" / "a.parquet").num_rows == 2
+    # Of the other dataset nothing is in the way.
+    do(root, Change(one("other", "id", 1)))
+    assert count(root, one("other", "id", 1)) == 0
+    # What looks over the whole folder comes to an end, and goes nowhere else.
+    store(root).safety()
+    assert staged(root) == []
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+@pytest.mark.parametrize("when", ["listed", "prepared"])
+def test_a_link_put_in_the_place_of_a_file_meanwhile_is_not_followed(
+    what: str, when: str, tmp_path: Path
+) -> None:
+    root, outside = tmp_path / "lake", tmp_path / "outside"
+    write(root / "visit" / "day=1" / "a.parquet", {"id": [1, 2]})
+    write(outside / "a.parquet", {"id": [1, 3]})
+    before = (outside / "a.parquet").read_bytes()
+
+    def swap() -> None:
+        if what == "file":
+            (root / "visit" / "day=1" / "a.parquet").unlink()
+            (root / "visit" / "day=1" / "a.parquet").symlink_to(outside / "a.parquet")
+        else:
+            (root / "visit" / "day=1").rename(tmp_path / "before")
+            (root / "visit" / "day=1").symlink_to(outside)
+
+    def write_all() -> None:
+        with store(root).session(write=True) as session:
+            if when == "listed":
+                swap()
+            session.apply([Change(one("visit", "id", 1))], "step")
+            if when == "prepared":
+                swap()
+            session.commit()
+
+    with pytest.raises(StoreError, match="changed by another program"):
+        write_all()
+    assert (outside / "a.parquet").read_bytes() == before
+    assert staged(outside) == []
+
+
 # ---------------------------------------------------------------- others write too
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
+import ssl
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -61,6 +62,11 @@ class Vendor(ThreadingHTTPServer):
         #: From the first request of this method on, no path is known any more.
         self.lost_from: str | None = None
         self.lost = False
+        #: Writes are sent elsewhere: status and address. A cookie that every answer sets.
+        self.redirect: tuple[int, str] | None = None
+        self.cookie = ""
+        #: Where the state of an order is asked, as the service says.
+        self.jobs_at = "/api"
         self.mutate: Any = None  # a planted fault: (method, name, rows) → whether to do nothing
 
     @property
@@ -84,8 +90,13 @@ class Vendor(ThreadingHTTPServer):
 
 
 @contextmanager
-def vendor() -> Iterator[Vendor]:
+def vendor(secure: ssl.SSLContext | None = None) -> Iterator[Vendor]:
+    """The service while it is used; `secure`: over TLS."""
     server = Vendor()
+    if secure is not None:
+        server.socket = secure.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -131,6 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
             s.lost = s.lost or self.command == s.lost_from
             if s.lost:
                 return self.say(404, {"error": "no route"})
+            if s.redirect is not None and self.command != "GET":
+                return self.say(s.redirect[0], {}, {"Location": s.redirect[1]})
             status, answer, headers = self.answer(body)
             if self.command != "GET":
                 if s.cut:
@@ -146,6 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
+        if self.server.cookie:
+            self.send_header("Set-Cookie", self.server.cookie)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
@@ -195,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
                 mark = self.headers.get("Idempotency-Key") or "/".join(key)
                 job = s.keys.setdefault(mark, f"j{len(s.keys) + 1}")
                 s.jobs.setdefault(job, (name, row, "working"))
-                return 202, {}, {"Location": f"/api/jobs/{job}"}
+                return 202, {}, {"Location": f"{s.jobs_at}/jobs/{job}"}
             s.rows[name].remove(row)
             return 204, None, {}
         row.update(body)

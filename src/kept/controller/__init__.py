@@ -8,6 +8,7 @@ values). Stores hand sessions to nobody else.
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from kept.controller.alike import Alike
 from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
+from kept.controller.foresee import Foreseen
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
 from kept.controller.mentions import Texts
@@ -293,6 +295,28 @@ class Controller:
         self.ledger.append(entry)
         return [int(row[0]) for row in rows]
 
+    def together(
+        self, people: Sequence[Sequence[Identifier]], *, whole: bool
+    ) -> tuple[Controller, Foreseen]:
+        """For requests of these people, one after the other: this Controller with a memory.
+
+        Their rows are asked for at once; each has her turn (`Foreseen.turn`), in which she is
+        answered as she would be alone. `whole`: rows are to be shown, not only counted.
+        """
+        asked = {
+            name: store
+            for name, store in self._stores.items()
+            # What Kept itself holds changes with every request.
+            if name != SYSTEM.name and not store.abilities.word
+        }
+        seen = Foreseen(
+            self.datamap, asked, self.locator.veil, self.bundle.vocabulary, people, whole=whole
+        )
+        view = copy.copy(self)
+        view._stores = {**self._stores, **seen.stores}
+        view._looked_into = set(self._looked_into)
+        return view, seen
+
     # — rights ————————————————————————————————————————————————————————————————————————————
 
     def locate(
@@ -319,11 +343,11 @@ class Controller:
     def retained(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Retained:
         """What is retained of the people of a case, by the locator; Denied for people of others."""
         held = self.locator.find(case, people)
-        return retaining.still(self.locator.veil(), self._stores, held) if held else Retained()
+        return self.still(held) if held else Retained()
 
     def still(self, held: Held) -> Retained:
         """What of the rows that the locator names is there as it was."""
-        return retaining.still(self.locator.veil(), self._stores, held)
+        return retaining.still(self.locator.veil(), self.datamap, self._stores, held)
 
     def isolate(self, case: Case | None, steps: Iterable[Step], now: dt.datetime) -> None:
         """Seal what the rows of isolating steps say, before they are written over."""
@@ -516,27 +540,43 @@ class Controller:
 
     def tasks(self) -> list[Task]:
         """What people were asked to do and have not been let off, oldest first."""
-        serving.write_down(self.recipients, self.reach)
+        self._catch_up()
         return serving.tasks(serving.served(self._stores, self.reach))
 
     def deliver(self, now: dt.datetime) -> Delivery:
         """Send the letters that wait, and reminders where an answer is late."""
-        serving.write_down(self.recipients, self.reach)
+        self._catch_up()
         return serving.deliver(serving.served(self._stores, self.reach), now)
 
     def answer_task(self, id_: str, answer: Answered, role: str) -> Task:
         """Record what a person says became of a task; its entry holds no words of hers."""
-        task = serving.answer(serving.served(self._stores, self.reach), id_, answer)
+        self.enter_answers()
+        return serving.answer(
+            serving.served(self._stores, self.reach), id_, answer, role,
+            lambda task: self._entered(task, answer, role),
+        )  # fmt: skip
+
+    def enter_answers(self) -> None:
+        """Enter what people said where whoever recorded it was stopped before that."""
+        all_ = serving.served(self._stores, self.reach)
+        serving.enter_left(all_, self.ledger, self._entered)
+
+    def _entered(self, task: Task, answer: Answered, role: str) -> None:
         with self.database.connection() as connection:
-            self.ledger.append_in(connection, [serving.entry(task, answer, role)])
             if isinstance(task.action, Notice):
                 self.recipients.answered(
                     task.case, task.dataset, answer.outcome.value, answer.at, connection=connection
                 )
-        return task
+            self.ledger.append_in(connection, [serving.entry(task, answer, role)])
+
+    def _catch_up(self) -> None:
+        """Do what a machine that stopped left undone between a record and its file."""
+        serving.write_down(self.recipients, self.reach)
+        self.enter_answers()
 
     def forget_tasks(self, mark: str) -> None:
         """Give up everything that people were asked and answered for a case."""
+        self.enter_answers()
         for one in serving.served(self._stores, self.reach):
             one.forget(mark)
 

@@ -90,30 +90,22 @@ def look(
     people: Sequence[Sequence[Identifier]],
     own: Mapping[Place, KeyTable],
 ) -> Alike:
-    """Look for what may be the people's, given by what they were searched and what was found."""
-    places = {
-        (system.name, dataset.name): dataset
-        for system in datamap.systems.values()
-        if system.name in stores and system.name != SYSTEM.name
-        and not stores[system.name].abilities.word
-        for dataset in system.datasets.values()
-        if dataset.on_erase is not OnErase.NEVER and (_strong(dataset) or _weak(dataset))
-    }  # fmt: skip
+    """Look for what may be the people's, given by what they were searched and what was found.
+
+    Each is judged as if she were alone: what is another's of them may be hers all the same.
+    """
     found = Alike()
-    said = [_Said() for _ in people]
-    for place, dataset in places.items():
-        if place in own and place[0] not in found.unreached:
-            try:
-                _listen(said, stores[place[0]], dataset, is_name, own[place])
-            except StoreError as problem:
-                found.unreached[place[0]] = str(problem)
+    places = _places(datamap, stores)
+    said = _heard(places, stores, is_name, people, own, found.unreached)
     found.hers = [list(one.ids.values()) for one in said]
-    given = [{(i.kind, i.normalised): i for i in one} for one in people]
+    given = _given(people)
     wanted = list(_wanted(given, said))
     for place, dataset in places.items():
         if place[0] in found.unreached:
             continue
-        mine = {norm(key) for key in own[place].values} if place in own else set()
+        mine: list[set[tuple[Value, ...]]] = [set() for _ in people]
+        for who, key in own[place].rows if place in own else ():
+            mine[who].add(norm(key))
         try:
             met = _search(stores[place[0]], place, dataset, is_name, wanted, given, said, mine)
             keys = list(dict.fromkeys(one.key for one in met))
@@ -125,6 +117,56 @@ def look(
         found.met += [one for one in met if one.key not in away]
     found.met = _without_common(found.met)
     return found
+
+
+def asked(
+    datamap: DataMap,
+    stores: Mapping[str, Store],
+    is_name: IsName,
+    people: Sequence[Sequence[Identifier]],
+    own: Mapping[Place, KeyTable],
+) -> Iterator[tuple[Place, Select]]:
+    """What `look` asks of the stores, beside the people's own rows, which it reads here too."""
+    away: dict[str, str] = {}
+    places = _places(datamap, stores)
+    said = _heard(places, stores, is_name, people, own, away)
+    given = _given(people)
+    wanted = list(_wanted(given, said))
+    for place, dataset in places.items():
+        if place[0] not in away:
+            able = stores[place[0]].abilities.able(dataset.name, "search")
+            for _, select in _selects(dataset, is_name, wanted, given, able=able):
+                yield place, select
+
+
+def _places(datamap: DataMap, stores: Mapping[str, Store]) -> dict[Place, Dataset]:
+    return {
+        (system.name, dataset.name): dataset
+        for system in datamap.systems.values()
+        if system.name in stores and system.name != SYSTEM.name
+        and not stores[system.name].abilities.word
+        for dataset in system.datasets.values()
+        if dataset.on_erase is not OnErase.NEVER and (_strong(dataset) or _weak(dataset))
+    }  # fmt: skip
+
+
+def _given(people: Sequence[Sequence[Identifier]]) -> list[dict[tuple[str, str], Identifier]]:
+    return [{(i.kind, i.normalised): i for i in one} for one in people]
+
+
+def _heard(
+    places: Mapping[Place, Dataset], stores: Mapping[str, Store], is_name: IsName,
+    people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable], away: dict[str, str],
+) -> list[_Said]:  # fmt: skip
+    """What everybody's own rows say; systems that could not be asked are added to `away`."""
+    said = [_Said() for _ in people]
+    for place, dataset in places.items():
+        if place in own and place[0] not in away:
+            try:
+                _listen(said, stores[place[0]], dataset, is_name, own[place])
+            except StoreError as problem:
+                away[place[0]] = str(problem)
+    return said
 
 
 def _strong(dataset: Dataset) -> list[Field]:
@@ -143,13 +185,18 @@ def _naming(dataset: Dataset, is_name: IsName) -> list[Field]:
     ]  # fmt: skip
 
 
+def told_by(dataset: Dataset, is_name: IsName) -> tuple[str, ...]:
+    """The fields of a dataset that say whose its rows are."""
+    told = (*_strong(dataset), *_naming(dataset, is_name), *_weak(dataset))
+    return tuple(dict.fromkeys(f.name for f in told))
+
+
 def _listen(
     said: list[_Said], store: Store, dataset: Dataset, is_name: IsName, table: KeyTable
 ) -> None:
     strong, naming, weak = _strong(dataset), _naming(dataset, is_name), _weak(dataset)
-    fields = tuple(dict.fromkeys(f.name for f in (*strong, *naming, *weak)))
     with store.session() as session:
-        for _, batch in session.read([by_key(dataset.name, table, fields)]):
+        for _, batch in session.read([by_key(dataset.name, table, told_by(dataset, is_name))]):
             for who, row in _rows(batch):
                 for one in _identifiers(strong, row):
                     said[who].ids.setdefault((one.kind, one.normalised), one)
@@ -188,24 +235,49 @@ def _orders(words: _Name) -> Iterator[_Name]:
     return itertools.permutations(words) if len(words) <= FEW else iter((words,))
 
 
+def _selects(
+    dataset: Dataset, is_name: IsName, wanted: Sequence[_Wanted],
+    given: Sequence[Mapping[tuple[str, str], Identifier]], *, able: bool,
+) -> list[tuple[Field | None, Select]]:  # fmt: skip
+    """What to ask of a dataset: by what is wanted (the persons of the Select are its numbers), and
+    of each field of addresses those with a tag. `able`: texts of the dataset can be searched.
+    """
+    strong, naming, weak = _strong(dataset), _naming(dataset, is_name), _weak(dataset)
+    fields = tuple(dict.fromkeys((*dataset.key, *told_by(dataset, is_name))))
+    routes = [
+        route
+        for f in (*strong, *naming, *weak)
+        if (route := _route(f, "name" if f in naming else str(f.identifies), wanted))
+    ]
+    found: list[tuple[Field | None, Select]] = []
+    if routes:
+        found.append((None, Select(dataset.name, dataset.key, tuple(routes), fields=fields)))
+    mails = [f for f in strong if f.identifies == "email" and f.type == "text"]
+    texts = {f"{i.normalised.rpartition('@')[0]}+": None for one in given for i in _untagged(one)}
+    if mails and texts and able:
+        # Of many people each row would be searched for each: few rows hold a tag at all.
+        named = ("+",) if len(texts) > MANY else tuple(texts)
+        for f in mails:
+            only = Contains(f.name, named)
+            found.append((f, Select(dataset.name, dataset.key, only=only, fields=fields)))
+    return found
+
+
+def _untagged(known: Mapping[tuple[str, str], Identifier]) -> list[Identifier]:
+    return [i for i in known.values() if i.kind == "email" and "+" not in i.normalised]
+
+
 def _search(
     store: Store, place: Place, dataset: Dataset, is_name: IsName, wanted: Sequence[_Wanted],
     given: Sequence[Mapping[tuple[str, str], Identifier]], said: Sequence[_Said],
-    mine: set[tuple[Value, ...]],
+    mine: Sequence[set[tuple[Value, ...]]],
 ) -> list[Met]:  # fmt: skip
-    strong, naming, weak = _strong(dataset), _naming(dataset, is_name), _weak(dataset)
-    told = (*strong, *naming, *weak)
-    fields = tuple(dict.fromkeys((*dataset.key, *(f.name for f in told))))
-    routes = [
-        route
-        for f in told
-        if (route := _route(f, "name" if f in naming else str(f.identifies), wanted))
-    ]
+    strong, naming = _strong(dataset), _naming(dataset, is_name)
     met: dict[tuple[int, str, tuple[Value, ...]], Met] = {}
 
     def add(who: int, reason: str, row: Mapping[str, Value], by: Identifier | None) -> None:
         key = tuple(row[name] for name in dataset.key)
-        if norm(key) in mine:
+        if norm(key) in mine[who]:
             return
         hers = {**said[who].ids, **given[who]}
         others = [i for i in _identifiers(strong, row) if (i.kind, i.normalised) not in hers]
@@ -218,36 +290,28 @@ def _search(
         other = by if reason in ("unproven", "shared") else next(iter(others), None)
         met.setdefault((who, reason, key), Met(who, reason, place, key, other))
 
+    heads: dict[str, list[tuple[int, Identifier]]] = {}
+    for who, known in enumerate(given):
+        for i in _untagged(known):
+            heads.setdefault(untagged(i), []).append((who, i))
+    able = store.abilities.able(dataset.name, "search")
+    todo = _selects(dataset, is_name, wanted, given, able=able)
+    if not todo:
+        return []
     with store.session() as session:
-        if routes:
-            select = Select(dataset.name, dataset.key, tuple(routes), fields=fields)
-            for _, batch in session.read([select]):
-                for number, row in _rows(batch):
-                    one = wanted[number]
-                    if one.kind == "name" and _name(naming, row)[0] not in said[one.who].names:
-                        continue  # a part of the name is the same, not the name
-                    add(one.who, one.reason, row, one.by)
-        mails = [f for f in strong if f.identifies == "email" and f.type == "text"]
-        heads: dict[str, list[tuple[int, Identifier]]] = {}
-        for who, known in enumerate(given):
-            for i in known.values():
-                if i.kind == "email" and "+" not in i.normalised:
-                    heads.setdefault(untagged(i), []).append((who, i))
-        if mails and heads and store.abilities.able(dataset.name, "search"):
-            # Of many people each row would be searched for each: few rows hold a tag at all.
-            texts = {
-                f"{i.normalised.rpartition('@')[0]}+" for one in heads.values() for _, i in one
-            }
-            named = ("+",) if len(texts) > MANY else tuple(texts)
-            for f in mails:
-                only = Contains(f.name, named)
-                asked = [Select(dataset.name, dataset.key, only=only, fields=fields)]
-                for _, batch in session.read(asked):
-                    for _, row in _rows(batch):
-                        for there in _identifiers([f], row):
-                            for who, i in heads.get(untagged(there), ()):
-                                if tagged(i, there):
-                                    add(who, "plus-tag", row, None)
+        for index, batch in session.read([select for _, select in todo]):
+            mail = todo[index][0]
+            for number, row in _rows(batch):
+                if mail is not None:
+                    for there in _identifiers([mail], row):
+                        for who, i in heads.get(untagged(there), ()):
+                            if tagged(i, there):
+                                add(who, "plus-tag", row, None)
+                    continue
+                one = wanted[number]
+                if one.kind == "name" and _name(naming, row)[0] not in said[one.who].names:
+                    continue  # a part of the name is the same, not the name
+                add(one.who, one.reason, row, one.by)
     return list(met.values())
 
 

@@ -6,7 +6,7 @@ all people; what really does is decided here (`model.redact`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kept.controller import naming
@@ -78,6 +78,17 @@ class Texts:
         """Where texts of others name the people, in the fields that the map wants searched."""
         return search(self._datamap, self._stores, self._veil(), people, own)
 
+    def asked(self, people: Sequence[Sequence[Identifier]]) -> Iterator[tuple[Place, Select]]:
+        """What `mentions` asks of the stores."""
+        needles = tuple(dict.fromkeys((i.kind, i.value) for one in people for i in one))
+        for place, fields in searched(self._datamap).items():
+            if place[0] in self._stores and self._stores[place[0]].abilities.able(
+                place[1], "search"
+            ):
+                select = _select(self._datamap.dataset(*place), fields, needles)
+                if select is not None:
+                    yield place, select
+
     def known_by(
         self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]
     ) -> list[list[Identifier]]:
@@ -122,15 +133,24 @@ def search(
         if not stores[place[0]].abilities.able(place[1], "search"):
             mentions.unable.append(place)
             continue
-        only = Or(tuple(p for name in fields if (p := may_hold(name, every)) != NOTHING))
-        if only == NOTHING or place[0] in mentions.unreached:
-            continue
         dataset = datamap.dataset(*place)
+        select = _select(dataset, fields, every)
+        if select is None or place[0] in mentions.unreached:
+            continue
         try:
-            _one(mentions, stores, veil, place, dataset, fields, needles, own, only)
+            _one(mentions, stores, veil, place, dataset, fields, needles, own, select)
         except StoreError as problem:
             mentions.unreached[place[0]] = str(problem)
     return mentions
+
+
+def _select(dataset: Dataset, fields: tuple[str, ...], needles: Sequence[Needle]) -> Select | None:
+    """The texts that may hold one of the needles; None where nothing can be searched by them."""
+    only = Or(tuple(p for name in fields if (p := may_hold(name, needles)) != NOTHING))
+    if only == NOTHING:
+        return None
+    shown = tuple(dict.fromkeys((*dataset.key, *fields)))
+    return Select(dataset.name, dataset.key, only=only, fields=shown)
 
 
 def _one(
@@ -142,12 +162,10 @@ def _one(
     fields: tuple[str, ...],
     needles: Sequence[tuple[Needle, ...]],
     own: Mapping[Place, KeyTable],
-    only: Or,
+    select: Select,
 ) -> None:
     mine = {norm(key) for key in own[place].values} if place in own else set()
     met: list[Mention] = []
-    select = Select(dataset.name, dataset.key, only=only,
-                    fields=tuple(dict.fromkeys((*dataset.key, *fields))))  # fmt: skip
     with stores[place[0]].session() as session:
         for _, batch in session.read([select]):
             at = {name: i for i, name in enumerate(batch.columns)}

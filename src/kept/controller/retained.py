@@ -9,8 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from kept.controller.execute import as_wanted
+from kept.datamap.anonymise import nobodys
+from kept.datamap.map import DataMap, OnErase
+from kept.datamap.overwrite import written
 from kept.datamap.reach import Place
+from kept.decide.ties import Key, norm
 from kept.errors import StoreError
+from kept.model.plan import Action, Step
+from kept.model.predicate import matches
 from kept.model.select import KeyTable, by_key
 from kept.model.values import Value, normal
 from kept.records.locator import Held, Veil
@@ -24,12 +31,14 @@ class Retained:
     """What is retained of the people of a case.
 
     `held` are the rows that are there as they were. `changed` counts those whose keys name
-    something else by now, which a person has to look at; `gone` those that are not there any
-    more; `unread` says of which systems that is not known.
+    something else by now, which a person has to look at; of these `erased` holds what an erasure
+    puts there. `gone` counts those that are not there any more; `unread` says of which systems
+    that is not known.
     """
 
     held: Held = field(default_factory=dict)
     changed: dict[Place, int] = field(default_factory=dict)
+    erased: dict[Place, set[Key]] = field(default_factory=dict)
     gone: dict[Place, int] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
 
@@ -54,7 +63,7 @@ class Retained:
         }
 
 
-def still(veil: Veil, stores: Mapping[str, Store], held: Held) -> Retained:
+def still(veil: Veil, datamap: DataMap, stores: Mapping[str, Store], held: Held) -> Retained:
     """Hold what the locator says against the rows themselves, one question per dataset."""
     found = Retained()
     for place, groups in held.items():
@@ -73,6 +82,10 @@ def still(veil: Veil, stores: Mapping[str, Store], held: Held) -> Retained:
             found.gone[place] = len(keys) - len(there)
         if len(left) < len(there):
             found.changed[place] = len(there) - len(left)
+            other = [key for key in there if key not in left]
+            found.erased[place] = {
+                norm(key) for key in other if _erased(datamap, place, rows[named(key)])
+            }
         kept = [
             (KeyTable(fields, tuple(r for r in table.rows if r[1] in left)), reason)
             for table, reason in groups
@@ -81,6 +94,21 @@ def still(veil: Veil, stores: Mapping[str, Store], held: Held) -> Retained:
         if kept:
             found.held[place] = kept
     return found
+
+
+def _erased(datamap: DataMap, place: Place, row: Row) -> bool:
+    """Whether a row holds what an erasure puts there, of a dataset whose rows stay for others."""
+    system = datamap.systems.get(place[0])
+    dataset = system.datasets.get(place[1]) if system else None
+    if system is None or dataset is None:
+        return False
+    if dataset.on_erase is OnErase.ANONYMISE:
+        only = nobodys(dataset)
+        return only is not None and matches(only, row)
+    if dataset.on_erase is OnErase.OVERWRITE:
+        step = Step(0, *place, Action.OVERWRITE, KeyTable((), ()), assign=written(system, dataset))
+        return as_wanted(step, dataset, row)
+    return False
 
 
 def hidden(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from kept.errors import StoreError, UsageError
-from kept.ledger.entry import Entry, name
+from kept.ledger.entry import Entry, encode, name
+from kept.ledger.log import Ledger
 from kept.records.recipient import Recipients
+from kept.stores import answering
 from kept.stores.base import Store
 from kept.stores.recipients import NAME, Reach
 from kept.stores.tasks import Answered, Notice, Served, Task, task_id
@@ -59,12 +61,38 @@ def write_down(recipients: Recipients, reach: Reach) -> None:
         recipients.written(noted)
 
 
-def answer(all_: Iterable[Served], id_: str, answer: Answered) -> Task:
-    """Record an answer where the task is."""
+def answer(
+    all_: Iterable[Served], id_: str, answer: Answered, role: str, enter: Callable[[Task], None]
+) -> Task:
+    """Record an answer where the task is, and have it entered; `enter_left` finds it between."""
     for one in all_:
         if any(task.id == id_ for task in one.tasks()):
-            return one.answer(id_, answer)
+            left = answering.Left(id_, replace(answer, rows=(), same=False), role)
+            with answering.beginning(one.folder, left):
+                done = one.answer(id_, answer)
+                enter(done)
+            return done
     raise UsageError("there is no such task", fix="see `kept task list`")
+
+
+def enter_left(
+    all_: Iterable[Served], ledger: Ledger, enter: Callable[[Task, Answered, str], None]
+) -> None:
+    """Have answers entered whose recording was stopped half-way. One that its task never got is
+    given up, with what was handed in: whoever gave it was never told that it is recorded.
+    """
+    for one in all_:
+        with answering.met(one.folder) as found:
+            for left in found:
+                task = one.folder.get(left.id)
+                if task is None or task.answer is None:
+                    one.folder.remove(f"{left.id}.rows.json")
+                elif left.stands(task):
+                    one.tidy(task)
+                    made = encode(entry(task, left.answer, left.role))
+                    before = ledger.entries(kind="word.given")
+                    if not any(encode(e) == made for _, e in before):
+                        enter(task, left.answer, left.role)
 
 
 def entry(task: Task, answer: Answered, role: str) -> Entry:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from inspect import signature
 from typing import Any
 
@@ -16,12 +17,18 @@ GROUP = "kept.stores"
 
 def kinds() -> tuple[str, ...]:
     """The kinds of stores that are installed, Kept's own and strangers' alike."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted({point.name for point in _installed()}))
+
+
+@cache
+def _installed() -> EntryPoints:
+    """Looked for once: every package that is installed is read for it."""
+    return entry_points(group=GROUP)
 
 
 def settings(kind: str) -> frozenset[str]:
     """The further keys that a kind of store understands in kept.toml; none of an unknown kind."""
-    found = entry_points(group=GROUP, name=kind)
+    found = _installed().select(name=kind)
     return frozenset(key for point in found for key in getattr(point.load(), "settings", ()))
 
 
@@ -36,7 +43,7 @@ def open_store(
 
     `options` are settings of the kind (of SQL stores: stores.relational.Options).
     """
-    found = entry_points(group=GROUP, name=kind)
+    found = _installed().select(name=kind)
     if not found:
         raise ConfigError(
             f"the system `{system}` has a store of an unknown kind",

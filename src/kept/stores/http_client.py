@@ -2,7 +2,7 @@
 
 The only host that is ever contacted is the one that the operator wrote into kept.toml:
 redirects are not followed, and a page or a status address on another host is an error. No
-proxy and no password file of the machine is used. Certificates are checked, and without TLS
+proxy, no cookie and no password file is used. Certificates are checked, and without TLS
 only this very machine is asked. Errors name the endpoint as described, and the status, never
 an address that was filled in and never an answer.
 """
@@ -20,16 +20,24 @@ from decimal import Decimal
 from ipaddress import ip_address
 from typing import Any, Final
 
+import httpcore
 import httpx
 
 from kept.errors import ConfigError, StoreError, StoreUnreachable
 from kept.model.safety import Measured
 from kept.stores.http_describe import Limits
+from kept.stores.in_time import Deadline, Network
 
 #: Methods that do no more the second time (RFC 9110, 9.2.2).
 _IDEMPOTENT: Final = frozenset({"GET", "PUT", "DELETE"})
 _FIRST_PAUSE: Final = 0.5
 _DIGITS: Final = 1000  # of one number
+_CONNECTIONS: Final = 100
+_IDLE: Final = 5.0  # seconds that a connection is kept for the next request
+#: No answer, or none that is HTTP.
+_LOST: Final = (
+    httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, TimeoutError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +78,10 @@ class Client:
             **headers,
         }
         self._ca, self._clock, self._pause = ca, clock, pause
+        self._deadline = Deadline(clock)
         self._lock = threading.Lock()
         self._free = 0.0
-        self._made: httpx.Client | None = None
+        self._made: httpcore.ConnectionPool | None = None
 
     @property
     def way(self) -> Measured:
@@ -128,7 +137,7 @@ class Client:
             self._turn()
             try:
                 status, met, raw = self._send(method, url, content, sent, endpoint)
-            except (httpx.TransportError, TimeoutError) as error:
+            except _LOST as error:
                 if last or not again:
                     raise self._unreachable(endpoint, type(error).__name__) from None
                 self._pause(_FIRST_PAUSE * 2**attempt)
@@ -177,14 +186,25 @@ class Client:
         headers: Mapping[str, str],
         endpoint: str,
     ) -> tuple[int, httpx.Headers, bytes]:
-        end = self._clock() + self._limits.timeout
-        with self._client().stream(method, url, content=content, headers=headers) as answer:
-            if answer.headers.get("Content-Encoding", "identity") not in ("", "identity"):
+        limit = self._limits.timeout
+        to = httpcore.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        )
+        more = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limit)}
+        sent = httpx.Headers(headers).raw
+        with (
+            self._deadline.within(limit),
+            self._client().stream(
+                method, to, headers=sent, content=content, extensions=more
+            ) as answer,
+        ):
+            met = httpx.Headers(answer.headers)
+            if met.get("Content-Encoding", "identity") not in ("", "identity"):
                 raise StoreError(
                     f"`{self._system}` answers {endpoint} compressed, which was not asked for"
                 )
             raw = bytearray()
-            for chunk in answer.iter_raw():
+            for chunk in answer.iter_stream():
                 raw += chunk
                 if len(raw) > self._limits.bytes:
                     raise StoreError(
@@ -192,11 +212,10 @@ class Client:
                         expected=f"at most {self._limits.bytes} bytes",
                         fix="ask for smaller pages, or raise `bytes` under `limits:`",
                     )
-                if self._clock() > end:
-                    raise TimeoutError
-            return answer.status_code, answer.headers, bytes(raw)
+                self._deadline.left(None)
+            return answer.status, met, bytes(raw)
 
-    def _client(self) -> httpx.Client:
+    def _client(self) -> httpcore.ConnectionPool:
         with self._lock:
             if self._made is None:
                 secure = self._base.scheme == "https"
@@ -205,11 +224,11 @@ class Client:
                     if secure
                     else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 )
-                self._made = httpx.Client(
-                    verify=context,
-                    timeout=self._limits.timeout,
-                    follow_redirects=False,
-                    trust_env=False,
+                self._made = httpcore.ConnectionPool(
+                    ssl_context=context,
+                    max_connections=_CONNECTIONS,
+                    keepalive_expiry=_IDLE,
+                    network_backend=Network(self._deadline),
                 )
             return self._made
 

@@ -110,9 +110,15 @@ class Mailbox(Served):
         refused(task, answer)
         assert task is not None
         done = self.folder.settle(task, answer)
-        if answer.outcome.settles and self._laid is not None:
-            self._laid.remove(f"{id_}.txt")
+        self.tidy(done)
         return done
+
+    def tidy(self, task: Task) -> None:
+        """Take away the letters of a task where nothing is left to do."""
+        if not task.open:
+            for folder in (self.folder, self._laid):
+                if folder is not None:
+                    folder.remove(f"{task.id}.txt")
 
     def forget(self, case: str) -> None:
         """Give up all tasks of a case, with their letters and answers."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import datetime as dt
+import fcntl
 import hashlib
 import json
 import os
@@ -100,6 +101,7 @@ class Served(abc.ABC):
     """What people serve: a store, or a recipient's mailbox."""
 
     system: str
+    folder: TaskFolder
 
     @abc.abstractmethod
     def tasks(self) -> list[Task]:
@@ -112,6 +114,10 @@ class Served(abc.ABC):
     @abc.abstractmethod
     def answer(self, id_: str, answer: Answered) -> Task:
         """Record an answer. UsageError where there is no such task, or it is answered."""
+
+    @abc.abstractmethod
+    def tidy(self, task: Task) -> None:
+        """Take away the letters of a task where nothing is left to do; may be called twice."""
 
     @abc.abstractmethod
     def forget(self, case: str) -> None:
@@ -198,8 +204,6 @@ class TaskFolder:
             people=() if answer.outcome.settles else task.people,
         )  # fmt: skip
         self.put(done)
-        if answer.outcome.settles:
-            self.remove(f"{task.id}.txt")
         return done
 
     def forget(self, case: str, *, wholly: bool = False) -> None:
@@ -212,18 +216,31 @@ class TaskFolder:
 
     def write(self, name: str, text: str) -> None:
         """A file of mode 0600, whole or not at all."""
+        os.close(self.held(name, text))
+
+    def held(self, name: str, text: str) -> int:
+        """As `write`; the file is locked until what is returned is closed."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self.directory / f".{name}.draft"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with open(os.open(draft, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.directory / name)
+        draft = self._draft(name)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            with open(handle, "w", encoding="utf-8", closefd=False) as file:
+                file.write(text)
+            os.fsync(handle)
+            draft.replace(self.directory / name)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
 
     def remove(self, name: str) -> None:
-        """Remove a file that may not be there."""
+        """Remove a file that may not be there, and what a killed writer left of it."""
+        self._draft(name).unlink(missing_ok=True)
         (self.directory / name).unlink(missing_ok=True)
+
+    def _draft(self, name: str) -> Path:
+        return self.directory / f".{name}.draft"
 
     def _read(self, path: Path) -> Task:
         try:

@@ -84,6 +84,7 @@ def object_command(
     arrived: Arrived = None,
     identity: Identity = None,
     identity_file: IdentityFile = None,
+    people: People = None,
     yes: Yes = False,
     override: Override = None,
     evidence: Evidence = None,
@@ -94,11 +95,19 @@ def object_command(
 ) -> int:
     """A person objects to purposes: they stop at once; what is not marketing is then weighed."""
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, region=region,
-        arrived=arrived,
+        identity, identity_file, override, evidence, case, acting, same_person, people,
+        region=region, arrived=arrived,
     )  # fmt: skip
     say, act = common.out, object_to if yes else preview_objection
     with opened(common, "rights object", acting.role) as (controller, _):
+        several = Several.of(controller, common, acting, "objection", request, people, SIZE)
+        if several is not None:
+            carry = choosing(
+                lambda controller, one, now: object_to(
+                    controller, one, purpose or (), now, region=region
+                )
+            )
+            return several.carry(carry) if yes else several.only_opened()
         answer = act(controller, request, purpose or (), acting.moment, region=region)
         controller.ledger.checkpoint(acting.moment)
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
@@ -182,7 +191,7 @@ def restrict_command(
         several = Several.of(controller, common, acting, "restriction", request, people, SIZE)
         if several is not None:
             carry = choosing(
-                lambda one, now: restrict(
+                lambda controller, one, now: restrict(
                     controller, one, ground, now, but=but or (), region=region
                 )
             )
@@ -289,7 +298,7 @@ def withdraw_command(
         several = Several.of(controller, common, acting, "withdrawal", request, people, SIZE)
         if several is not None:
             carry = choosing(
-                lambda one, now: withdraw(
+                lambda controller, one, now: withdraw(
                     controller, one, purpose or (), now, region=region, erase=erase
                 )
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from kept.app.commands.common import (
     opened,
     warn_of_stranger,
 )
+from kept.app.commands.people import SIZE, People, Several, packages
 from kept.app.commands.rights import (
     Arrived,
     CaseId,
@@ -59,9 +61,11 @@ def port_command(
     out: Annotated[
         Path | None,
         Parameter(
-            help="the package to write, as a new file (default: portable-<moment>.zip, here)"
+            help="the package to write, as a new file (default: portable-<moment>.zip, here); with"
+            " --people the directory for the packages (default: here)"
         ),
     ] = None,
+    people: People = None,
     override: Override = None,
     evidence: Evidence = None,
     same_person: SamePerson = None,
@@ -72,13 +76,18 @@ def port_command(
     """What a person provided, to take along: CSV and JSON with a schema, in a package."""
     now, say = acting.moment, common.out
     request = request_of(
-        identity, identity_file, override, evidence, case, acting, same_person, region=region,
-        arrived=arrived,
+        identity, identity_file, override, evidence, case, acting, same_person, people,
+        region=region, arrived=arrived,
     )  # fmt: skip
     path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
-    refuse_target(path)
+    if people is None and not (case and path.is_dir()):
+        refuse_target(path)
     with opened(common, "rights port", acting.role) as (controller, config):
         warn_of_stranger(common, config, controller.bundle)
+        several = Several.of(controller, common, acting, "portability", request, people, SIZE)
+        if several is not None:
+            act = partial(port, region=region)
+            return several.carry(packages(out or Path(), "portable", act))
         with say.progress("asking every mapped system"):
             answer = port(controller, request, now, out=path, region=region)
         controller.ledger.checkpoint(now)

@@ -23,7 +23,14 @@ from cyclopts import Parameter
 from kept.app.commands.common import Acting, Common
 from kept.app.output import many, table
 from kept.controller import Controller
-from kept.duties.rights import ChoiceAnswer, Request, access, erase, residue
+from kept.duties.rights import (
+    AccessAnswer,
+    ChoiceAnswer,
+    PortAnswer,
+    Request,
+    erase,
+    residue,
+)
 from kept.duties.rights.bulk import BATCH, MOST, Carry, carry_out, open_run
 from kept.duties.rights.request import VERBS
 from kept.duties.rights.shown import problems
@@ -44,6 +51,8 @@ Batch = Annotated[
     Parameter(help=f"with --people: how many are erased by one plan (at most {MOST:,})"),
 ]
 SIZE: Final = BATCH
+
+_NOT: Final = "not everything could be found out; the package says what"
 
 #: The longest line of a list, in bytes; a person has few names.
 _LONGEST: Final = 65_536
@@ -187,19 +196,15 @@ class Several:
         return 0
 
 
-def erasing(controller: Controller) -> Carry:
+def erasing(controller: Controller, request: Request, now: dt.datetime) -> None:
     """Erase the people of a case and look beneath the rows; how it ended is recorded with it."""
-
-    def carry(request: Request, now: dt.datetime) -> None:
-        answer = erase(controller, request, now)
-        if answer.complete:
-            residue(controller, answer.case, now)
-
-    return carry
+    answer = erase(controller, request, now)
+    if answer.complete:
+        residue(controller, answer.case, now)
 
 
-def packages(controller: Controller, out: Path) -> Carry:
-    """A package for the one person of a case, in the directory `out`, by the name of her case."""
+def packages(out: Path, name: str, act: Callable[..., AccessAnswer | PortAnswer]) -> Carry:
+    """A package for the one person of a case, in the directory `out`: `name` and her case."""
     try:
         out.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as problem:
@@ -211,11 +216,11 @@ def packages(controller: Controller, out: Path) -> Carry:
             fix="name another one",
         ) from None
 
-    def carry(request: Request, now: dt.datetime) -> End:
-        names = (f"access-{request.case}{n}.zip" for n in ("", *(f"-{n}" for n in range(2, 100))))
+    def carry(controller: Controller, request: Request, now: dt.datetime) -> End:
+        names = (f"{name}-{request.case}{n}.zip" for n in ("", *(f"-{n}" for n in range(2, 100))))
         # Where an earlier attempt was killed its package may lie there already.
         path = next(one for name in names if not (one := out.resolve() / name).exists())
-        answer = access(controller, request, now, out=path)
+        answer = act(controller, request, now, out=path)
         counts = Counts(
             sum(s.counts.found for s in answer.steps), 0,
             sum(s.counts.retained for s in answer.steps),
@@ -223,22 +228,25 @@ def packages(controller: Controller, out: Path) -> Carry:
         )  # fmt: skip
         if not answer.complete:
             away = [f"`{s}` could not be asked: {why}" for s, why in answer.unreached]
-            why = next(iter((*away, *problems(answer.steps))), answer.summary)
+            rest = answer.summary if isinstance(answer, AccessAnswer) else _NOT
+            why = next(iter((*away, *problems(answer.steps))), rest)
             return End(Ended.INCOMPLETE, counts, why)
         return End(Ended.DONE if counts.found else Ended.NOBODY, counts)
 
     return carry
 
 
-def choosing(act: Callable[[Request, dt.datetime], ChoiceAnswer]) -> Carry:
+def choosing(act: Callable[[Controller, Request, dt.datetime], ChoiceAnswer]) -> Carry:
     """A choice of the one person of a case."""
 
-    def carry(request: Request, now: dt.datetime) -> End:
-        answer = act(request, now)
+    def carry(controller: Controller, request: Request, now: dt.datetime) -> End:
+        answer = act(controller, request, now)
         rows = sum(s.counts.found for s in answer.due)
         counts = Counts(rows, sum(s.counts.changed for s in answer.due))
         if answer.complete:
             return End(Ended.DONE, counts)
+        if answer.weighed:
+            return End(Ended.INCOMPLETE, counts, "in force, and to be weighed: `kept rights weigh`")
         away = [f"`{s}` could not be asked: {why}" for s, why in answer.unreached]
         why = next(iter((*away, *problems(answer.due))), "data of hers is due, and not erased yet")
         return End(Ended.INCOMPLETE, counts, why)
@@ -318,10 +326,15 @@ _WORDS: Final = {
 }
 
 
+#: Rights that are about purposes.
+_FOR: Final = ("withdrawal", "objection")
+
+
 def _next(run: Run, common: Common, tally: dict[Ended, int]) -> list[str]:
     verb = VERBS[run.right]
-    asked = {"restriction": ("--ground", "…"), "withdrawal": ("--purpose", "…")}
-    more = (*asked.get(run.right, ()), *(() if run.right == "access" else ("--yes",)))
+    asked = {"restriction": ("--ground", "…"), **dict.fromkeys(_FOR, ("--purpose", "…"))}
+    shown = run.right in ("access", "portability")
+    more = (*asked.get(run.right, ()), *(() if shown else ("--yes",)))
     lines = []
     if tally.get(Ended.DOUBTFUL):
         again = common.next("rights", verb, "--case", "CASE", *more, "--same-person", "…")

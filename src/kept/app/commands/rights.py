@@ -184,7 +184,7 @@ def access_command(
         warn_of_stranger(common, config, controller.bundle)
         several = Several.of(controller, common, acting, "access", request, people, SIZE)
         if several is not None:
-            return several.carry(packages(controller, out or Path()))
+            return several.carry(packages(out or Path(), "access", access))
         with ending(), say.progress("asking every mapped system"):
             answer = access(controller, request, now, out=path)
             controller.deliver(now)
@@ -283,7 +283,7 @@ def erase_command(
             )
         several = Several.of(controller, common, acting, "erasure", request, people, batch)
         if several is not None:
-            return several.carry(erasing(controller)) if yes else _all_planned(several)
+            return several.carry(erasing) if yes else _all_planned(several)
         with say.progress("carrying out the plan" if yes else "planning; nothing is written"):
             answer = (erase if yes else preview)(controller, request, now)
             controller.deliver(now)

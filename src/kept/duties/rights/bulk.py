@@ -2,19 +2,23 @@
 
 A batch of an erasure is one case with one sealed plan: one statement per dataset for all of its
 people. What leaves the house, or binds one person, is hers alone: then every line is a case of
-its own. Who is in doubt, or whose rows a store refuses, is set apart in a case of her own and
-stops nobody else. Between two batches a run can pause, be killed, and go on.
+its own, and the stores are asked for many of them at once (`Controller.together`). Who is in
+doubt, or whose rows a store refuses, is set apart in a case of her own and stops nobody else.
+Between two batches a run can pause, be killed, and go on.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, TypeAlias
 
 from kept.controller import Controller
+from kept.controller.foresee import Foreseen
 from kept.duties.rights.clock import split, start
 from kept.duties.rights.doubt import Ambiguous
 from kept.duties.rights.ends import NOWHERE
@@ -28,15 +32,19 @@ from kept.terms.identifiers import Identifier
 #: People of one batch where nothing else is said; the most that are taken.
 BATCH: Final = 500
 MOST: Final = 2_000
+#: For so many cases of one person the stores are asked at once.
+TOGETHER: Final = 100
+#: Rights for which rows are shown.
+_SHOWN: Final = ("access", "portability")
 #: How often one batch is halved at most to find the rows that a store refuses.
 _HALVINGS: Final = 24
 _FRESH: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED)
 #: What a case tells of its people before it is known whose rows a store refuses.
 _REFUSES: Final = "a store refuses rows of somebody in the same batch"
 
-#: Carries out one case, named by the Request, at a moment. It may say how it ended for the one
-#: person of the case; a duty that records that itself says None.
-Carry: TypeAlias = Callable[[Request, dt.datetime], End | None]
+#: Carries out one case, named by the Request, at a moment, by the Controller that it is given. It
+#: may say how it ended for the one person of the case; a duty that records that itself says None.
+Carry: TypeAlias = Callable[[Controller, Request, dt.datetime], End | None]
 
 
 def open_run(
@@ -123,7 +131,7 @@ def carry_out(
                 todo, busy, again = deque(busy), [], True
             id_ = todo.popleft()
             try:
-                todo.extendleft(reversed(going.batch(id_, clock())))
+                todo.extendleft(reversed(going.batch(id_, clock(), todo)))
             except (Busy, StoreError) as problem:
                 # Of two that wait for each other an engine lets one go: it is asked once more.
                 busy.append(id_)
@@ -156,10 +164,13 @@ class _Going:
     #: Case → the batch out of which its people were set apart; and how often that was halved.
     roots: dict[str, str] = field(default_factory=dict)
     halved: Counter[str] = field(default_factory=Counter)
+    #: Cases whose people's rows were asked for together, with the Controller that knows them.
+    seen: dict[str, int] = field(default_factory=dict)
+    view: tuple[Controller, Foreseen] | None = None
 
-    def batch(self, id_: str, now: dt.datetime) -> list[str]:
+    def batch(self, id_: str, now: dt.datetime, following: Iterable[str] = ()) -> list[str]:
         """Carry out one case; which come next because people were set apart. Raises Busy, and what
-        a store says.
+        a store says. `following` come after it: what is asked for it is asked for them too.
         """
         case = self.controller.cases.get(id_)
         people = self.controller.cases.identifiers(case)
@@ -171,7 +182,8 @@ class _Going:
         r = self.request
         one = Request((), r.actor, r.role, r.override, r.evidence, id_)
         try:
-            end = self.carry(one, now)
+            with self.turn(case, following) as controller:
+                end = self.carry(controller, one, now)
         except Ambiguous as doubt:
             stays = self._apart(case, doubt.who, End(Ended.DOUBTFUL, why=doubt.what), now)
             return [id_] if stays else []
@@ -185,6 +197,28 @@ class _Going:
             if end is not None:
                 self.all(id_, end, now)
         return []
+
+    @contextmanager
+    def turn(self, case: Case, following: Iterable[str]) -> Iterator[Controller]:
+        """The Controller for a case: one that knows of her what was asked for several at once."""
+        if case.right == "erasure" or case.state not in _FRESH:
+            yield self.controller
+            return
+        if case.id not in self.seen:
+            self._look([case.id, *islice(following, TOGETHER - 1)], case.right)
+        if self.view is None or case.id not in self.seen:
+            yield self.controller
+            return
+        view, foreseen = self.view
+        with foreseen.turn(self.seen.pop(case.id)):
+            yield view
+
+    def _look(self, ids: Sequence[str], right: str) -> None:
+        fresh = [c for id_ in ids if (c := self.controller.cases.get(id_)).state in _FRESH]
+        named = [self.controller.cases.identifiers(c)[0] for c in fresh if c.people == 1]
+        people = self.controller.identities.widen(named)
+        self.view = self.controller.together(people, whole=right in _SHOWN)
+        self.seen = {c.id: n for n, c in enumerate(c for c in fresh if c.people == 1)}
 
     def all(self, id_: str, end: End, now: dt.datetime) -> None:
         """So it stands for everybody of a case."""

@@ -2,8 +2,9 @@
 
 A law's day has come, or a hold was released. The rows are judged anew as of today: another law
 or hold may keep them still, then they go on under that; all others go as the erasure wanted.
-Only what was read back as gone loses its way back, its sealed copy and their key. Killed in
-between, the next run finds the same entries and goes on.
+Only what was read back as gone loses its way back, its sealed copy and their key, and in the same
+transaction the ledger is told. Killed in between, the next run finds the same entries, goes on,
+and tells of what had gone already: nothing is told twice, and nothing never.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from kept.controller import Controller, Place
 from kept.controller.execute import Outcome
 from kept.controller.retained import Retained
+from kept.datamap.map import OnErase
 from kept.decide import due, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights.request import step_document
@@ -114,16 +116,14 @@ def _expire(controller: Controller, now: dt.datetime) -> EndAnswer:
 
     def record(outcome: Outcome) -> None:
         results.update(outcome.results)
-        done = [_entry(controller, r, now) for _, r in outcome.results]
-        with controller.database.connection() as connection:
-            controller.ledger.append_in(connection, done)
 
     controller.isolate(None, made.steps, now)
     # Nothing of an earlier run stands for this one: rows may have come back since.
     outcomes = controller.execute(made, mark=new_id(now), done={}, record=record)
-    gone, renewed = _settle(controller, entries, made, results, stayed, now)
+    told = [results[n] for n in sorted(results)]
+    gone, renewed = _settle(controller, entries, made, told, stayed, now)
     return EndAnswer(
-        ended, gone, renewed, tuple(results[n] for n in sorted(results)),
+        ended, gone, renewed, tuple(told),
         tuple(sorted(unreached.items())), (*stayed.words, *made.warnings),
         {o.system: o.statements for o in outcomes if o.statements},
     )  # fmt: skip
@@ -140,6 +140,10 @@ def _plan(
         table = KeyTable(e.rows.fields, tuple((who, key) for _, key in e.rows.rows))
         groups.setdefault(e.place, []).append((table, e.reason))
     stayed = controller.still(groups)
+    for place, keys in stayed.erased.items():
+        # Rows that stay for others: a run that was killed has made them nobody's.
+        stayed.changed[place] -= len(keys)
+    stayed.changed = {place: rows for place, rows in stayed.changed.items() if rows}
     found = {p: t for p, t in stayed.tables.items() if p[0] not in stayed.unread}
     going = frozenset(who for who, e in enumerate(entries) if e.ended)
     standing = {
@@ -201,17 +205,23 @@ def _settle(
     controller: Controller,
     entries: Sequence[Ended],
     made: Plan,
-    results: Mapping[int, StepResult],
+    told: list[StepResult],
     stayed: Retained,
     now: dt.datetime,
 ) -> tuple[int, int]:
-    """Entries whose rows are gone die; those whose rows stay go on for what keeps them."""
+    """Entries whose rows are gone die; those whose rows stay go on for what keeps them.
+
+    `told` gets what had gone before this run: where a run was killed, nothing told of it yet.
+    """
     why: dict[tuple[Place, ties.Key], Reason] = {}
     for step in made.steps:
         if step.reason is not None:
             for key in step.keys.values:
                 why[(step.system, step.dataset), ties.norm(key)] = step.reason
-    failed = {(s.system, s.dataset) for s in made.steps if not results[s.number].verified}
+    failed = {(r.store, r.dataset) for r in told if not r.verified}
+    planned = {(s.system, s.dataset, ties.norm(k)) for s in made.steps for k in s.keys.values}
+    kept = {(*e.place, ties.norm(k)) for e in entries if not e.ended for k in e.rows.values}
+    before: dict[Place, set[ties.Key]] = {}
     dying: list[int] = []
     renewed = 0
     with controller.database.connection() as connection:
@@ -220,6 +230,10 @@ def _settle(
             if not e.ended or unknown:
                 continue
             left = [row for row in e.rows.rows if (e.place, ties.norm(row[1])) in why]
+            keys = {ties.norm(key) for key in e.rows.values}
+            before.setdefault(e.place, set()).update(
+                key for key in keys if (*e.place, key) not in planned | kept
+            )
             if not left:
                 dying.append(e.entry)
                 continue
@@ -228,11 +242,24 @@ def _settle(
             rows = KeyTable(e.rows.fields, tuple(left))
             controller.locator.renew(e.entry, rows, reason, connection=connection)
             renewed += 1
+        told += [
+            StepResult(*place, _went(controller, place), Counts(len(keys), len(keys)), True)
+            for place, keys in sorted(before.items())
+            if keys
+        ]
+        done = [_entry(controller, r, now) for r in told]
         if dying:
             day = controller.locator.drop(dying, now, connection=connection)
             body = {"classes": ["locator"], "dies": day.isoformat()}
-            controller.ledger.append_in(connection, [Entry("keys.shredded", now, body)])
+            done.append(Entry("keys.shredded", now, body))
+        controller.ledger.append_in(connection, done)
     return len(dying), renewed
+
+
+def _went(controller: Controller, place: Place) -> Action:
+    """What an erasure does to rows of a dataset."""
+    kept = {OnErase.ANONYMISE: Action.ANONYMISE, OnErase.OVERWRITE: Action.OVERWRITE}
+    return kept.get(controller.datamap.dataset(*place).on_erase, Action.DELETE)
 
 
 def _entry(controller: Controller, r: StepResult, now: dt.datetime) -> Entry:

@@ -37,6 +37,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Self
 
 import jinja2
+import msgspec
 
 from kept.datamap.map import Dataset
 from kept.duties.rights import tables
@@ -326,14 +327,14 @@ class Package:
 
     def _write(self, name: str, content: object) -> None:
         with self._open(name) as out:
-            out.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+            out.write(_lines(content))
 
     def seal(self) -> str:
         """Write the manifest, and make the package whole; SHA-256 (hex) of the manifest."""
         # Its hash stands in the ledger: with chance in it, what is held cannot be guessed from it.
         salt = secrets.token_hex(32)
         manifest = {"format": FORMAT, "files": self._files, "rules": self.rules, "salt": salt}
-        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+        text = _lines(manifest, ordered=True)
         with self._open("manifest.json") as out:
             out.write(text)
         self.sha256 = hashlib.sha256(text.encode()).hexdigest()
@@ -372,6 +373,12 @@ class Package:
             hashing = _Hashing(file)
             yield hashing
         self._files[name] = {"sha256": hashing.sha256.hexdigest(), "bytes": hashing.size}
+
+
+def _lines(content: object, *, ordered: bool = False) -> str:
+    """JSON for programs and for people who open it; json itself is slow where it indents."""
+    text = json.dumps(content, ensure_ascii=ordered, sort_keys=ordered)
+    return msgspec.json.format(text, indent=1) + "\n"
 
 
 def _sweep(directory: Path, own: Path) -> None:

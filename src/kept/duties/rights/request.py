@@ -76,6 +76,7 @@ def open_case(
 
     `matter` is what it is about, where a rule says of that how long its answer may take.
     """
+    controller.enter_answers()  # a word of people is in the ledger before anything rests on it
     actor = controller.actors.of(request.actor, request.role, now)
     refuse_role(request)
     if request.case is not None:

@@ -54,6 +54,7 @@ def grant(
         raise Denied("nobody gives himself a role", fix="ask another privacy officer")
     _lasting(controller, by, now)
     with controller.database.connection() as c:
+        _alone(c)
         to = controller.accounts.get(to.number, now, connection=c)
         if role in to.roles:
             raise UsageError("the account has that role already; nothing was changed")
@@ -144,6 +145,7 @@ def break_glass(
     """
     _said(why)
     with controller.database.connection() as c:
+        _alone(c)
         account = controller.accounts.get(account.number, now, connection=c)
         if role in account.roles:
             raise UsageError("you have that role already; nothing was changed")
