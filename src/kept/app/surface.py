@@ -13,9 +13,9 @@ from kept.model.surface import Surface
 from kept.records.actor import ROLES
 
 _ANYONE: Final[frozenset[str]] = frozenset()
-_PERSON: Final = frozenset({"person"})
 _PROGRAM: Final = frozenset({"program"})
 _AGENT: Final = frozenset({"agent"})
+_PERSON: Final = frozenset({"person"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
 _LINKS: Final = _ANSWERS | {"verifier"}
@@ -46,6 +46,10 @@ ROUTES: Final = (
     _http("/privacy/sentences/{number:int}"),
     _http("/privacy/versions"),
     _http("/privacy/versions/{version:str}"),
+    _http("/privacy/authorities"),
+    _http("/privacy/delivery/{token:str}"),
+    _http("/privacy/delivery/{token:str}/package", "POST", _PERSON),
+    _http("/privacy/delivery/{token:str}/code", "POST", _PERSON),
     # Whoever asks proves it with a code that was sent to her, or needs no proof.
     _http("/privacy/requests"),
     _http("/privacy/requests", "POST", _PERSON),
@@ -105,6 +109,7 @@ COMMANDS: Final = (
     _cli("serve", changes=True),
     _cli("demo", changes=True),
     _cli("bench"),
+    _cli("authorities"),
     _cli("policy check"),
     _cli("policy render"),
     _cli("policy diff"),
@@ -134,6 +139,10 @@ COMMANDS: Final = (
     _cli("rights lift", _ANSWERS, changes=True),
     _cli("case list"),
     _cli("case show"),
+    _cli("case answer", _DISCLOSES, changes=True),
+    _cli("case deliver", _DISCLOSES, changes=True),
+    _cli("case code", _DISCLOSES, changes=True),
+    _cli("case deliveries", _DISCLOSES, changes=True),
     _cli("case refuse", _ANSWERS, changes=True),
     _cli("case withdraw", _DISCLOSES, changes=True),
     _cli("case clock", _ANSWERS, changes=True),

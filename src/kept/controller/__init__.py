@@ -66,6 +66,7 @@ from kept.records.clock import Clocks
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
+from kept.records.delivery import Deliveries
 from kept.records.doubt import Doubts
 from kept.records.hold import Holds
 from kept.records.identity import Identities
@@ -112,14 +113,15 @@ class Controller:
         reach: Reach,
         documents: Sequence[Document] = (),
         site_url: str | None = None,
+        directory: Path,
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
         drp: Drp | None = None,
     ) -> None:
-        """`without` names the systems that have no store, with the reason. `drp`: the agents that
-        may ask in the name of people; None: none may.
+        """`without` names the systems that have no store, with the reason; `directory` is that of
+        the deployment; `drp` are the agents that may ask in the name of people, None: none may.
         """
-        self.bundle_directory = bundle_directory
+        self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
         self.vault, self.ledger, self.site_url = vault, ledger, site_url
         self.surfaces: tuple[Surface, ...] = ()
@@ -143,6 +145,7 @@ class Controller:
         self.clocks, self.desk = Clocks(database, vault), desk
         self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
+        self.deliveries = Deliveries(database, vault)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.watch = Watch(database, vault)
@@ -177,7 +180,7 @@ class Controller:
             bundle, datamap, stores, without, database, vault, ledger,
             bundle_directory=deployment.bundle, documents=deployment.documents,
             reach=Reach(deployment.directory, deployment.recipients),
-            site_url=deployment.site_url, desk=deployment.desk,
+            site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
             drp=deployment.drp,
         )  # fmt: skip

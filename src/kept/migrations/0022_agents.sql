@@ -20,6 +20,7 @@ CREATE TABLE agent_request (
     once bytea UNIQUE,
     content bytea NOT NULL,
     sealed bytea,
+    link bytea,
     intake bigint REFERENCES intake ON DELETE SET NULL,
     arrived_at timestamptz NOT NULL,
     status text NOT NULL,

@@ -20,6 +20,7 @@ from kept.keys import Vault
 
 _CLASS: Final = "agent"
 _LABEL: Final = b"agent-request"
+_LINK: Final = b"agent-link"
 #: How long a request that has ended can be asked for.
 REMEMBERED: Final = dt.timedelta(days=60)
 #: What could not be told is told again after this long, then twice as long; so often at most.
@@ -60,6 +61,7 @@ DATASETS: Final = (
             "once": Field("once", "bytes"),
             "content": Field("content", "bytes", category="identity-link", nullable=False),
             "sealed": Field("sealed", "bytes", category="rights-case"),
+            "link": Field("link", "bytes", category="rights-case"),
             "intake": Field("intake", "integer"),
             "arrived_at": Field("arrived_at", "datetime", category="rights-case", nullable=False),
             "status": Field("status", category="rights-case", nullable=False),
@@ -271,6 +273,31 @@ class Agents:
             (_ATTEMPTS, now, _RETRY, one.number),
         ).fetchone()
         return bool(row and row[0])
+
+    def delivered(self, case: int, token: str, *, connection: Connection) -> None:
+        """A package of a case waits behind this link: whoever asked for it as an agent is told."""
+        rows = connection.execute(
+            "SELECT number FROM agent_request WHERE intake IN"
+            " (SELECT number FROM intake_case WHERE case_number = %s)",
+            (case,),
+        ).fetchall()
+        for (number,) in rows:
+            sealed = self._vault.seal(-number, _CLASS, token.encode(), _LINK, connection=connection)
+            connection.execute(
+                "UPDATE agent_request SET link = %s WHERE number = %s", (sealed, number)
+            )
+
+    def link(self, one: AgentRequest) -> str | None:
+        """The token of the link behind which a package waits or waited."""
+        with self._database.by_statement() as c:
+            row = c.execute(
+                "SELECT link FROM agent_request WHERE number = %s", (one.number,)
+            ).fetchone()
+            if row is None or row[0] is None:
+                return None
+            return self._vault.unseal(
+                -one.number, _CLASS, bytes(row[0]), _LINK, connection=c
+            ).decode()
 
     def forget(self, now: dt.datetime, *, connection: Connection) -> int:
         """Let go of what ended long ago, with its keys; how much that was."""

@@ -68,7 +68,7 @@ _COLUMNS: Final = (
     " r.evidence IS NOT NULL,"
     " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete, r.ground,"
     " (SELECT json_agg(json_build_array(p.person, p.subject)) FROM case_subject p"
-    " WHERE p.number = r.number)"
+    " WHERE p.number = r.number), r.refusal"
 )
 
 
@@ -483,18 +483,19 @@ class Cases(Steps):
         actor: Actor,
         now: dt.datetime,
         *,
+        code: str | None = None,
         idle: bool = False,
         connection: Connection | None = None,
     ) -> Case:
-        """End a case that is not carried out (refused, withdrawn); what was sealed to carry it
-        out is thrown away. `idle`: the case had nothing to write, so it can end after it was read
-        back too. UsageError where it has ended, or can only be finished.
+        """End a case that is not carried out (refused, for the reason of `code`; withdrawn); what
+        was sealed to carry it out is thrown away. `idle`: the case had nothing to write, so it can
+        end after it was read back too. UsageError where it has ended, or can only be finished.
         """
         with self._database.within(connection) as c:
             c.execute("SELECT FROM rights_case WHERE number = %s FOR UPDATE", (case.number,))
             case = self._get(c, "r.number = %s", (case.number,))[0]
             late = to not in TRANSITIONS[case.state]
-            steps = "SELECT FROM case_step WHERE number = %s LIMIT 1"
+            steps = "SELECT FROM case_step WHERE number = %s AND action <> 'read' LIMIT 1"
             if late and (
                 case.state is not State.CHECKED
                 or not idle
@@ -511,6 +512,7 @@ class Cases(Steps):
                 self._event(c, case.number, [to], actor, said, now)
             else:
                 self.move(case, to, actor, now, words=reason, connection=c)
+            c.execute("UPDATE rights_case SET refusal = %s WHERE number = %s", (code, case.number))
             c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
             return self._get(c, "r.number = %s", (case.number,))[0]
 
@@ -749,5 +751,5 @@ def _case(row: tuple[Any, ...]) -> Case:
         override=row[7], evidence=row[8], people=row[9],
         subjects=tuple(tuple(sorted(one)) for one in subjects),
         opened_at=row[10], changed_at=row[11], closed_at=row[12], complete=row[13],
-        ground=row[14],
+        ground=row[14], refusal=row[16],
     )  # fmt: skip

@@ -313,6 +313,14 @@ class Intakes:
         """Those of whom it is known who asks, and on which not all is begun that was asked."""
         return self._some("i.state = %s AND i.outcome IS NULL", State.VERIFIED)
 
+    def of_case(self, id_: str) -> list[Intake]:
+        """Those on which a case was opened."""
+        return self._some(
+            "i.number IN (SELECT k.number FROM intake_case k JOIN rights_case r"
+            " ON r.number = k.case_number WHERE r.id = %s)",
+            id_,
+        )
+
     def said(self, one: Intake) -> dict[str, Any]:
         """What was said, unsealed; nothing once it was struck out."""
         return self._unsealed(one, "sealed", _WORDS) or {}

@@ -95,6 +95,7 @@ def document(controller: Controller, status: Status) -> dict[str, Any]:
     """The status object as JSON. Dates end with their day at the place of the organisation."""
     row, zone = status.row, controller.desk.zone
     named = controller.agents.said(row).get("id")
+    until, results = _results(controller, status)
     due = dt.datetime.combine(status.due, dt.time(23, 59, 59), zone) if status.due else None
     parts = {
         "request_id": row.id,
@@ -105,9 +106,22 @@ def document(controller: Controller, status: Status) -> dict[str, Any]:
         "expected_by": due and _spelt(due),
         "processing_details": status.details,
         "user_verification_url": status.page,
-        "expires_at": status.until and _spelt(status.until),
+        "results_url": results,
+        "expires_at": until and _spelt(until),
     }
     return {key: value for key, value in parts.items() if value is not None}
+
+
+def _results(controller: Controller, status: Status) -> tuple[dt.datetime | None, str | None]:
+    """Until when there is something, and where, if a package waits: there the person gets a code,
+    without which nothing opens.
+    """
+    token = controller.agents.link(status.row) if status.state == "fulfilled" else None
+    waits = controller.deliveries.by_token(token) if token else None
+    # By its record alone: whether its time is over, its `expires_at` says.
+    if token is None or waits is None or waits.outcome is not None:
+        return status.until, None
+    return waits.ends_at, f"{controller.site_url}/privacy/delivery/{token}"
 
 
 _WHY: Final[Mapping[str, str]] = {

@@ -289,8 +289,8 @@ def _take_in(
         )
     if sure is not None:
         said["identity"] = [[i.kind, i.value] for i in people]
-        if not any(i.kind == "email" for i in people):
-            said["person"] = ""
+        if asked.email is None or asked.email not in asked.attested:
+            said["person"] = ""  # nothing is written to an address that nobody proved
     address = people[0] if sure is not None else asked.email
     token = None if sure else page_token(controller, page_once(id_))
     one = controller.intakes.take(
