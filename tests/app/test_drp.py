@@ -20,6 +20,7 @@ from tests.app.conftest import ROOT
 from tests.asking import Desk, desk, text
 from tests.world import NOW
 
+from kept.duties import rights
 from kept.duties.rights import (
     Request,
     access,
@@ -27,6 +28,7 @@ from kept.duties.rights import (
     agents,
     clock,
     close_case,
+    delivery,
     signed,
     tend,
 )
@@ -226,6 +228,34 @@ def test_a_package_fulfils_and_nothing_held_is_no_match(house: House, tmp_path: 
         assert "expires_at" in now
 
 
+def test_a_package_that_waits_is_where_results_url_says_and_opens_with_her_code_only(
+    house: House, tmp_path: Path
+) -> None:
+    controller = house.desk.controller
+    said = house.one.ask("access", ANA, email_verified=True).json()
+    case = only_case(house, said["request_id"])
+    out = tmp_path / "package.zip"
+    access(controller, Request((), case=case), house.desk.now, out=out)
+    assert "results_url" not in house.one.status(said["request_id"]).json()
+    actor = controller.actors.of("Pia", "privacy-officer", house.desk.now)
+    made = delivery.deliver(controller, case, out, actor, house.desk.now)
+    now = house.one.status(said["request_id"]).json()
+    assert now["status"] == "fulfilled"
+    assert now["expires_at"] == f"{made.ends_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert made.token not in repr(house.desk.sql("SELECT * FROM agent_request"))
+    page = urllib.parse.urlsplit(now["results_url"]).path
+    assert page == f"/privacy/delivery/{made.token}"
+    shown = house.desk.get(page)
+    assert shown.status_code == 200
+    assert ANA not in shown.text
+    assert delivery.fetch(controller, made.token, "12345678", house.desk.now) is None
+    until = house.desk.now + dt.timedelta(minutes=10)
+    assert rights.mail_code(controller, controller.cases.get(case), "12345678", until)
+    house.desk.later(days=6)
+    delivery.sweep(controller, house.desk.now)
+    assert "results_url" not in house.one.status(said["request_id"]).json()
+
+
 def test_refused_withdrawn_and_extended_are_told_in_the_words_of_the_protocol(
     house: House,
 ) -> None:
@@ -233,9 +263,11 @@ def test_refused_withdrawn_and_extended_are_told_in_the_words_of_the_protocol(
     officer = controller.actors.of("Pia", "privacy-officer", now)
     refused = house.one.ask("deletion", "r@example.org", email_verified=True).json()
     close_case(controller, only_case(house, refused["request_id"]), "refused",
-               "she is Maria Secret", officer, now)  # fmt: skip
+               "she is Maria Secret", officer, now, code="excessive")  # fmt: skip
     answer = house.one.status(refused["request_id"])
-    assert (answer.json()["status"], answer.json()["reason"]) == ("denied", "other")
+    assert (answer.json()["status"], answer.json()["reason"]) == (
+        "denied", "too_many_requests",
+    )  # fmt: skip
     assert "Maria" not in answer.text
     longer = house.one.ask("deletion", "l@example.org", email_verified=True, regime="gdpr").json()
     clock.extend(controller, only_case(house, longer["request_id"]), "complex", "It is complex.",
@@ -495,7 +527,7 @@ def test_it_is_told_what_changed_once_on_its_hosts_without_a_word_of_the_person(
     house.desk.later(minutes=1)
     officer = controller.actors.of("Pia", "privacy-officer", house.desk.now)
     close_case(controller, only_case(house, said["request_id"]), "refused", "no", officer,
-               house.desk.now)  # fmt: skip
+               house.desk.now, code="legal-duty")  # fmt: skip
     assert agent_status.keep_up(controller, house.desk.now) == 0
     assert agent_status.tell_agents(controller, house.desk.now, send) == 1  # it is down
     assert agent_status.tell_agents(controller, house.desk.now, send) == 0  # not at once again

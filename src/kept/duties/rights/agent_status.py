@@ -63,7 +63,7 @@ def stand_now(controller: Controller, row: AgentRequest, now: dt.datetime) -> St
     """How a request stands at a moment; changes nothing."""
     if row.ended_at is not None:
         until = row.ended_at + REMEMBERED
-        return Status(row, row.status, row.reason, details=_WHY.get(row.reason or ""), until=until)
+        return Status(row, row.status, row.reason, details=_why(row, row.reason), until=until)
     one = None if row.intake is None else controller.intakes.numbered(row.intake)
     if one is None:
         return Status(row, "expired")
@@ -124,12 +124,29 @@ def _results(controller: Controller, status: Status) -> tuple[dt.datetime | None
     return waits.ends_at, f"{controller.site_url}/privacy/delivery/{token}"
 
 
-_WHY: Final[Mapping[str, str]] = {
+#: Why a case was refused (terms.refusals) → a reason of the protocol, where one says the same.
+_REASONS: Final[Mapping[str, str]] = {
+    "not-identified": "insuf_verification",
+    "excessive": "too_many_requests",
+    "not-ours": "claim_not_covered",
+    "right-does-not-reach": "claim_not_covered",
+}
+#: Of what was denied at once, by what was asked alone.
+_AT_ONCE: Final[Mapping[str, str]] = {
     "insuf_verification": "We could not check who asks: send an e-mail address of the person.",
     "claim_not_covered": "We neither sell nor share data, so there is nothing to stop or allow.",
-    "no_match": "We looked, and hold nothing of this person.",
-    "other": "We could not do it. The reason is in our answer to the person.",
 }
+
+
+def _why(row: AgentRequest, reason: str | None) -> str | None:
+    """What is said beside a reason; never the words in which the person was told."""
+    if reason is None:
+        return None
+    if row.intake is None:
+        return _AT_ONCE.get(reason)
+    if reason == "no_match":
+        return "We looked, and hold nothing of this person."
+    return "We could not do it. Why stands in our answer to the person."
 
 
 def _by_case(controller: Controller, row: AgentRequest, case: Case) -> Status:
@@ -137,9 +154,10 @@ def _by_case(controller: Controller, row: AgentRequest, case: Case) -> Status:
     if case.state is CaseState.WITHDRAWN:
         return Status(row, "revoked", until=until)
     if case.state is CaseState.REFUSED:
-        return Status(row, "denied", "other", details=_WHY["other"], until=until)
+        reason = _REASONS.get(case.refusal or "", "other")
+        return Status(row, "denied", reason, details=_why(row, reason), until=until)
     if case.state in ENDS and _nothing(controller, row, case):
-        return Status(row, "denied", "no_match", details=_WHY["no_match"], until=until)
+        return Status(row, "denied", "no_match", details=_why(row, "no_match"), until=until)
     if clock.answered(case):
         return Status(row, "fulfilled", details="We answer the person directly.", until=until)
     counted = controller.clocks.of(case)
