@@ -14,6 +14,7 @@ from kept.records.actor import ROLES
 
 _ANYONE: Final[frozenset[str]] = frozenset()
 _PROGRAM: Final = frozenset({"program"})
+_AGENT: Final = frozenset({"agent"})
 _PERSON: Final = frozenset({"person"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
@@ -69,6 +70,13 @@ ROUTES: Final = (
     # Records what was decided; stores nothing about the person asked for.
     _http("/api/v1/decide", "POST", _PROGRAM),
     _http("/api/v1/schema/openapi.json"),
+    # Agents of the directory, by the Data Rights Protocol, where it is on: their signature and
+    # their token let them in.
+    _http("/v1/data-rights-request", "POST", _AGENT),
+    _http("/v1/data-rights-request/{request_id:str}", "GET", _AGENT),
+    _http("/v1/data-rights-request/{request_id:str}", "DELETE", _AGENT),
+    _http("/v1/agent/{agent_id:str}", "GET", _AGENT),
+    _http("/v1/agent/{agent_id:str}", "POST", _AGENT),
 )
 
 #: The staff's console. `app/desk/guard.py` lets in nobody whom this table does not name, and

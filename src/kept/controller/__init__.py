@@ -49,6 +49,7 @@ from kept.ledger.entry import Entry, name
 from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
+from kept.model.agents import Drp
 from kept.model.decision import Ask, Decision, Facts
 from kept.model.plan import Action, Mode, Plan, Step, StepResult, Word
 from kept.model.safety import Safety
@@ -58,6 +59,7 @@ from kept.model.values import Value
 from kept.policy.bundle import Bundle
 from kept.records.account import Accounts
 from kept.records.actor import Actor, Actors
+from kept.records.agent import Agents
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.casework import Casework
@@ -116,9 +118,10 @@ class Controller:
         directory: Path,
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
+        drp: Drp | None = None,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
-        the deployment.
+        the deployment; `drp` are the agents that may ask in the name of people, None: none may.
         """
         self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
@@ -150,6 +153,7 @@ class Controller:
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post
 
@@ -181,6 +185,7 @@ class Controller:
             reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
+            drp=deployment.drp,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from kept.model.values import Type
 from kept.records import (
     account,
     actor,
+    agent,
     bulk,
     case,
     casework,
@@ -77,6 +78,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *delivery.DATASETS,
     *intake.DATASETS,
     *outbox.DATASETS,
+    *agent.DATASETS,
     *hold.DATASETS,
     *suppression.DATASETS,
     *locator.DATASETS,
