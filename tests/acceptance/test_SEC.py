@@ -75,8 +75,12 @@ def test_SEC_1_whoever_is_not_logged_in_or_in_another_role_is_refused(
             path = surface.name.replace("{", "").replace("}", "")
             headers = {"Authorization": "Bearer wrong", "Origin": HOST}
             answer = nobody.client.request(surface.method, path, headers=headers)
-            assert answer.status_code in (401, 403), surface
+            # Agents are let in by nobody while their protocol is off.
+            refused = (404,) if "agent" in surface.roles else (401, 403)
+            assert answer.status_code in refused, surface
             assert keeper.shown not in answer.text
+            if "agent" in surface.roles:
+                continue
             if STAFF in surface.roles or "program" in surface.roles:
                 continue
             answer = stranger.get(path) if surface.method == "GET" else stranger.post(path)

@@ -24,15 +24,12 @@ def test_an_incident_from_entry_to_end(kept: Kept, world: Path) -> None:
                "shop.customer:email", "--nature", "told to Ana", "--now", AT)  # fmt: skip
     id_ = one["incident"]
     assert (one["people"], one["categories"], one["light"]) == (3, ["contact.email"], "green")
-    ran = kept("incident", "show", id_, "--dir", str(world), "--now", AT,
-             status=1)  # fmt: skip
+    ran = kept("incident", "show", id_, "--dir", str(world), "--now", AT)
     assert "3 people" in ran.out
     assert "Ana" not in ran.out
-    ran = kept("incident", "show", id_, "--words", "--people", "--dir", str(world), "--now", AT,
-             status=1)  # fmt: skip
+    ran = kept("incident", "show", id_, "--words", "--people", "--dir", str(world), "--now", AT)
     assert "told to Ana" in ran.out
-    at = ("--now", AT,
-             status=1)  # fmt: skip
+    at = ("--now", AT)
     said(kept, world, "incident", "close", id_, "--why", "x", *at, status=2)
     said(kept, world, "incident", "judge", id_, "--risk", "high", "--why", "x", "--measures",
          "closed", *at)  # fmt: skip
@@ -56,8 +53,7 @@ def test_figures_as_document_words_and_csv(kept: Kept, world: Path) -> None:
     for _ in range(5):
         said(kept, world, "rights", "access", "--identity", "email=ana@example.org", "--now", AT,
              status=1)  # fmt: skip
-    found = said(kept, world, "stats", "requests", "--now", AT,
-             status=1)  # fmt: skip
+    found = said(kept, world, "stats", "requests", "--now", AT)
     (row,) = found["rows"]
     assert (found["year"], found["received"], row["received"], row["open"]) == (2026, 5, 5, 5)
     ran = kept("stats", "requests", "--csv", "--now", AT, "--dir", str(world))

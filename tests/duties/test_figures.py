@@ -18,6 +18,7 @@ from kept.duties import figures, rights
 from kept.duties.figures import OUTCOMES, Row, covered, grouped
 from kept.duties.rights import Request, close_case
 from kept.terms.identifiers import Identifier
+from kept.terms.refusals import REFUSALS
 from tests.world import NOW, make
 
 DAY = dt.timedelta(days=1)
@@ -44,7 +45,8 @@ def controller(
         rights.erase(opened, asked("cleo", 1), NOW + DAY)
         for outcome in ("refused", "withdrawn"):
             case = rights.preview(opened, asked("ben"), NOW).case
-            close_case(opened, case, outcome, "words", officer, NOW + 5 * DAY)  # type: ignore[arg-type]
+            code = next(iter(REFUSALS))
+            close_case(opened, case, outcome, "words", officer, NOW + 5 * DAY, code=code)  # type: ignore[arg-type]
         rights.preview(opened, asked("ben", 20), NOW)
         yield opened
 
@@ -64,7 +66,8 @@ def from_the_ledger(controller: Controller, year: int) -> dict[tuple[str, str], 
                 case.update(outcome=body["state"], day=day)
             elif kind == "case.closed":
                 stays = body.get("retained", 0) + body.get("isolated", 0)
-                case.update(outcome="partly" if stays else "whole", day=day)
+                part = stays and case["right"] == "erasure"
+                case.update(outcome="partly" if part else "whole", day=day)
             elif kind == "clock.moved":
                 case.update(due=body["due"])
                 case["extended"] |= body["act"] == "extended"

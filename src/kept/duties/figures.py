@@ -20,7 +20,7 @@ from kept.terms.clock_rules import RULES
 _CHOICE: Final = "statistics.minimum-group"
 LEAST: Final = 5
 OTHERS: Final = "others"
-#: How a request can stand.
+#: How a request can stand; done partly is an erasure after which a law or a hold keeps something.
 OUTCOMES: Final = ("whole", "partly", "refused", "withdrawn", "open")
 
 _QUERY: Final = """
@@ -32,7 +32,7 @@ WITH one AS (
             (SELECT min(e.at) FROM case_event e WHERE e.number = r.number
              AND e.state = %(checked)s AND e.at <= %(now)s), r.closed_at)
          ELSE r.closed_at END AT TIME ZONE %(zone)s)::date AS answered,
-        EXISTS (SELECT FROM case_step s WHERE s.number = r.number
+        r."right" = 'erasure' AND EXISTS (SELECT FROM case_step s WHERE s.number = r.number
             AND s.retained + s.isolated > 0) AS stays
     FROM rights_case r
     LEFT JOIN case_clock k USING (number)

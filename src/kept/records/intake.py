@@ -9,10 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, LiteralString
+
+import psycopg
 
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
@@ -244,6 +247,25 @@ class Intakes:
         """Until the end of the transaction nobody else counts and takes in: limits hold exactly."""
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('kept intake', 0))")
 
+    @contextmanager
+    def mine(self, one: Intake) -> Iterator[Intake | None]:
+        """The request as it stands now, for this process and thread only; None where another is at
+        it, or it has left. Nobody waits.
+        """
+        at = f"kept intake {one.number}"
+        with self._database.by_statement() as c:
+            row = c.execute(
+                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (at,)
+            ).fetchone()
+            if row is None or not row[0]:
+                yield None
+                return
+            try:
+                yield self.numbered(one.number)
+            finally:
+                with suppress(psycopg.Error):  # a lost connection has given it back already
+                    c.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (at,))
+
     # — finding ———————————————————————————————————————————————————————————————————————————
 
     def get(self, id_: str) -> Intake:
@@ -252,6 +274,11 @@ class Intakes:
         if not found:
             raise UsageError("there is no such request", fix="see `kept request list`")
         return found[0]
+
+    def numbered(self, number: int) -> Intake | None:
+        """The one of that number; None where it has left."""
+        found = self._some("i.number = %s", number)
+        return found[0] if found else None
 
     def by_token(self, token: str) -> tuple[Intake, str | None] | None:
         """The one whose page the token leads to, and the party whose own page it is."""
@@ -275,6 +302,22 @@ class Intakes:
         """All, or those with something left to do, the oldest first."""
         return self._some("NOT %s OR i.state = ANY(%s)", open_only, list(OPEN))
 
+    def to_do(self, most: int) -> list[Intake]:
+        """Up to `most` of which a person has something to do at the request itself: reports of
+        children first, then the oldest first. What became a case goes on there.
+        """
+        with self._database.by_statement() as c:
+            numbers = c.execute(
+                "SELECT i.number FROM intake i WHERE i.state = ANY(%s) AND (i.asked ="
+                " 'child-report' OR i.asked LIKE '%%unclear%%' OR i.outcome IS DISTINCT FROM %s"
+                " OR NOT EXISTS (SELECT FROM intake_case k WHERE k.number = i.number))"
+                " ORDER BY i.asked <> 'child-report', i.number LIMIT %s",
+                (list(OPEN), BEGUN, most),
+            ).fetchall()
+            found = self._all(c, "i.number = ANY(%s)", ([row[0] for row in numbers],))
+        at = {row[0]: n for n, row in enumerate(numbers)}
+        return sorted(found, key=lambda one: at[one.number])
+
     def waiting_for_freeze(self) -> list[Intake]:
         """Reports whose record is not frozen yet, or not in every system."""
         return self._some(
@@ -285,6 +328,14 @@ class Intakes:
     def waiting_for_cases(self) -> list[Intake]:
         """Those of whom it is known who asks, and on which not all is begun that was asked."""
         return self._some("i.state = %s AND i.outcome IS NULL", State.VERIFIED)
+
+    def of_case(self, id_: str) -> list[Intake]:
+        """Those on which a case was opened."""
+        return self._some(
+            "i.number IN (SELECT k.number FROM intake_case k JOIN rights_case r"
+            " ON r.number = k.case_number WHERE r.id = %s)",
+            id_,
+        )
 
     def said(self, one: Intake) -> dict[str, Any]:
         """What was said, unsealed; nothing once it was struck out."""

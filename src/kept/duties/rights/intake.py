@@ -37,7 +37,7 @@ from kept.records.intake import (
     State,
     Typed,
 )
-from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, STOP_MAILING, UNCLEAR
+from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, SALE_OUT, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
 
@@ -54,6 +54,9 @@ LIMITS: Final = (3, 12, 20, 500)
 #: Until when a message that is no code is of use.
 _NEWS: Final = dt.timedelta(days=3)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+#: By these ways a code that was typed in proves the address of the person, or an agent's word
+#: that counts as much.
+_TYPED: Final = ("web", "agent", "drp")
 _NO_PROOF: Final = "whoever wants no advertising need not prove who it is"
 _MARKETING: Final = "marketing"
 
@@ -98,7 +101,9 @@ class Standing:
 
 
 #: States of a case of which nothing was carried out yet.
-_UNDONE: Final = (CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED)
+_UNDONE: Final = (
+    CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED, CaseState.APPROVED,
+)  # fmt: skip
 _STANDS: Final[Mapping[CaseState, str]] = {
     **dict.fromkeys(CaseState, "working"),
     CaseState.CLOSED: "done",
@@ -144,7 +149,7 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
         for party, address in parties.items():
             # Who is asked for by somebody else confirms on a page of her own.
             own = secrets.token_urlsafe(32) if (party, channel) == ("person", "agent") else None
-            _send(controller, one, party, address, own, now, c)
+            send_code(controller, one, party, address, own, now, c)
     return token
 
 
@@ -169,7 +174,7 @@ def ask_by_cookie(controller: Controller, form: Form, cookie: str, now: dt.datet
             token=token, once=once, connection=c,
         )  # fmt: skip
         one = controller.intakes.verified(one, token, now, connection=c)
-        _taken(controller, one, "cookie", now, c)
+        taken(controller, one, "cookie", now, c)
     with suppress(KeptError):  # what could not be begun now is begun by the job
         begin(controller, one, now)
     return token
@@ -196,7 +201,7 @@ def type_code(
         said = controller.intakes.said(one)
         # Who began it and who typed it may be two: whoever holds the page now is who typed it.
         one = controller.intakes.verified(one, fresh, now, connection=c)
-        _taken(controller, one, "code", now, c)
+        taken(controller, one, "code", now, c)
         values = {"link": link(controller, fresh), "asked": _titles(one.asked)}
         # The person, never only who asks for her: what is sent there leads to her page.
         controller.outbox.put(
@@ -205,6 +210,16 @@ def type_code(
     with suppress(KeptError):  # what could not be begun now is begun by the job
         begin(controller, one, now)
     return outcome, fresh
+
+
+def proven_address(controller: Controller, case: Case) -> str | None:
+    """The address of the person of a case that a code typed in proved hers; None where none did."""
+    for one in controller.intakes.of_case(case.id):
+        # Of what staff entered or vouched for, no address was proven.
+        if one.verified_at is not None and one.channel in _TYPED:
+            address = controller.intakes.said(one).get("person")
+            return address if isinstance(address, str) and address else None
+    return None
 
 
 def send_again(controller: Controller, token: str, now: dt.datetime) -> bool:
@@ -216,7 +231,7 @@ def send_again(controller: Controller, token: str, now: dt.datetime) -> bool:
         for party in controller.intakes.parties(one):
             if party.verified_at is None and (party.party == own or not (own or party.own)):
                 address = Identifier("email", said[party.party])
-                sent = _send(controller, one, party.party, address, None, now, c) or sent
+                sent = send_code(controller, one, party.party, address, None, now, c) or sent
     return sent
 
 
@@ -293,7 +308,13 @@ def begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
     """Open a case for each right that is asked, now that it is known who asks. May be repeated.
 
     Advertising stops at once, also where nobody can tell from the words whether she wants more.
+    Who finds that somebody else is at it right now leaves it to them.
     """
+    with controller.intakes.mine(one) as fresh:
+        return one if fresh is None or fresh.outcome == BEGUN else _begin(controller, fresh, now)
+
+
+def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
     said = controller.intakes.said(one)
     cookie = [Identifier(kind, value) for kind, value in said.get("identity", ())]
     who = tuple(cookie) or (Identifier("email", said["person"]),)
@@ -308,6 +329,7 @@ def begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
         if cookie
         else f"a code of eight digits, sent to the e-mail address of the request, was typed in {at}"
     )
+    evidence = said.get("attested", evidence)
     if "agent" in said:
         evidence += "; whoever asks for the person confirmed with a code of their own"
     request = Request((who,), *PERSON, evidence=evidence)
@@ -333,7 +355,8 @@ def opened(
     if STOP_MAILING in asked or (stop and UNCLEAR in asked):
         one = stop_mailing(controller, one, request, now)
     for kind in asked:
-        if kind != STOP_MAILING and ASKS[kind].right is not None and kind not in dict(one.cases):
+        apart = (STOP_MAILING, SALE_OUT)  # carried out, not only opened
+        if kind not in apart and ASKS[kind].right is not None and kind not in dict(one.cases):
             one, _ = _case(controller, one, kind, request, now)
     with controller.database.connection() as c:
         return controller.intakes.begun(one, asked, BEGUN, connection=c)
@@ -469,15 +492,20 @@ def within_limits(
         raise TooMany("more was asked within the hour than is taken", fix="ask again later")
 
 
-def _send(
+def send_code(
     controller: Controller, one: Intake, party: str, address: Identifier, own: str | None,
-    now: dt.datetime, c: Any,
+    now: dt.datetime, c: Any, *, page: str | None = None,
 ) -> bool:  # fmt: skip
+    """Send a code; False where there were enough. `own`: the token of a page of the party's own;
+    `page`: that of the page that an agent shows her.
+    """
     code = f"{secrets.randbelow(10**8):08}"
     if not controller.intakes.send_code(one, party, address, code, now, connection=c, token=own):
         return False
     template = "code-for-person" if one.channel == "agent" and party == "person" else "code"
     values = {"code": f"{code[:4]} {code[4:]}", "asked": _titles(one.asked)}
+    if page is not None:  # an agent leads her to a page that she has not seen yet
+        template, values["link"] = "code-by-agent", link(controller, page)
     if own is not None:
         values["link"] = link(controller, own)
     controller.outbox.put(
@@ -486,7 +514,39 @@ def _send(
     return True
 
 
-def _taken(controller: Controller, one: Intake, how: str, now: dt.datetime, c: Any) -> None:
+def mail_code(controller: Controller, case: Case, code: str, until: dt.datetime) -> bool:
+    """Mail the code of a delivery (`delivery.Sender`) to the address that was proven hers."""
+    return _mail_to(
+        controller, case, "delivery-code", {"code": f"{code[:4]} {code[4:]}"}, until - CODE_GOOD,
+        good_until=until,
+    )  # fmt: skip
+
+
+def mail_link(
+    controller: Controller, case: Case, token: str, until: dt.datetime, now: dt.datetime
+) -> bool:
+    """Mail where a package waits to the address that was proven hers; False where none was."""
+    values = {
+        "link": f"{controller.site_url}/privacy/delivery/{token}",
+        "until": f"{until.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
+    }
+    return _mail_to(controller, case, "delivery", values, now, good_until=until)
+
+
+def _mail_to(
+    controller: Controller, case: Case, template: str, values: dict[str, str], now: dt.datetime,
+    *, good_until: dt.datetime,
+) -> bool:  # fmt: skip
+    address = proven_address(controller, case) if controller.post is not None else None
+    if address is None:
+        return False
+    with controller.database.connection() as c:
+        controller.outbox.put(address, template, values, now, good_until=good_until, connection=c)
+    return True
+
+
+def taken(controller: Controller, one: Intake, how: str, now: dt.datetime, c: Any) -> None:
+    """Enter that it is known who asks, or need not be, and how."""
     body = {
         "request": one.id, "channel": one.channel, "kinds": list(one.asked),
         "arrived": one.arrived.isoformat(), "verified": how,

@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0023"
-down_revision = "0019"
+down_revision = "0022"
 
 
 def upgrade() -> None:
