@@ -28,6 +28,7 @@ from kept.records import (
     doubt,
     hold,
     identity,
+    incident,
     intake,
     isolated,
     locator,
@@ -87,6 +88,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *account.DATASETS,
     *session.DATASETS,
     *watch.DATASETS,
+    *incident.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",
