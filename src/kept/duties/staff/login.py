@@ -50,6 +50,8 @@ def enter(
             _waits(controller, account, now)
         return None
     with controller.database.connection() as c:
+        if controller.accounts.password(account, connection=c) != hash_:
+            return None  # replaced while it was looked at: whoever knows the old one is out
         controller.attempts.forget(name, source, connection=c)
         if before is not None:
             controller.sessions.end(before, connection=c)
@@ -123,6 +125,7 @@ def change_password(
     wrong with the new one; Denied where the old one is not right.
     """
     account = session.account
+    before = controller.accounts.password(account)
     if old is None:
         if stage(session) != "password":
             raise Denied("the password in use is missing")
@@ -134,11 +137,12 @@ def change_password(
             f"that cannot be a password: {wrong}",
             expected=f"at least {passwords.SHORTEST} signs that nobody guesses",
         )
-    before = controller.accounts.password(account)
     if before is not None and verified(before, new):
         raise UsageError("that is the password in use", expected="another one")
     hash_ = hashed(new)
     with controller.database.connection() as c:
+        if controller.accounts.password(account, connection=c) != before:
+            raise Denied("the password was replaced in the meantime", fix="log in again")
         controller.accounts.set_password(account, hash_, connection=c)
         if not account.enrolled:
             controller.accounts.offer_secret(account, connection=c)
