@@ -147,8 +147,9 @@ class Mariadb:
                 time.sleep(0.05)
 
     def _stop(self) -> None:
-        with self.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SHUTDOWN")
+        if _runs(self.pid):  # else a test has killed it and was stopped before it came back
+            with self.connect() as connection, connection.cursor() as cursor:
+                cursor.execute("SHUTDOWN")
         end = time.monotonic() + _PATIENCE
         while _runs(self.pid):
             assert time.monotonic() < end, "the server of the tests did not stop"

@@ -45,7 +45,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie"}),
-    "jobs": frozenset({"retain", "letters", "clocks", "intake"}),
+    "jobs": frozenset({"retain", "letters", "clocks", "intake", "deliveries"}),
     "desk": frozenset(
         {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import psycopg
@@ -117,6 +118,11 @@ def test_CHILD_4_everything_goes_and_when_the_case_closes_nothing_names_the_chil
             "SELECT count(*), min(length(mac)) FROM suppression WHERE kind = 'email'"
         ).fetchone()
     assert suppressed == (1, 32)
+    # The letter is made of what is left, and can name nobody.
+    said = " ".join(kept(shop, "case", "answer", case, *WHEN).document["text"].split())
+    assert "What could be done is done." in said
+    assert "The case has forgotten by what you were found." in said
+    assert not re.search("ana@|neill", said, re.I)
     for clause in ("CHILD-4", "RIGHT-3", "RIGHT-15", "RET-3"):
         (one,) = kept(shop, "prove", "--clause", clause, *WHEN).document["clauses"]
         findings = [f for e in one["evidence"] for f in e["findings"]]

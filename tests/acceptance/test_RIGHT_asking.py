@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from kept.app import promptly
+from kept.duties import rights
 from kept.duties.rights import tend
+from kept.duties.rights.request import open_case
+from kept.terms.identifiers import parse
 from tests.asking import Desk, desk, links, text
 
 ANA, NOBODY = "ana@example.org", "nobody-at-all@example.org"
@@ -367,3 +370,38 @@ def test_RIGHT_16_without_mail_the_page_says_how_else_and_takes_nothing(
         before = one.rows()
         assert one.send("access", email=ANA).status_code == 503
         assert one.rows() == before
+
+
+def test_RIGHT_17_a_package_waits_behind_a_link_and_a_code_that_go_to_the_proven_address(
+    asked: Desk, tmp_path: Path
+) -> None:
+    asked.proven("access", email=ANA)
+    case = asked.controller.cases.all()[-1]
+    package = tmp_path / "hers.zip"
+    rights.access(asked.controller, rights.Request((), case=case.id), asked.now, out=package)
+    actor = asked.controller.actors.of("Kim", "privacy-officer", asked.now)
+    made = rights.delivery.deliver(asked.controller, case.id, package, actor, asked.now)
+    assert rights.mail_link(asked.controller, case, made.token, made.ends_at, asked.now)
+    promptly.at_once(asked.controller, lambda: asked.now)
+    at = f"/privacy/delivery/{made.token}"
+    assert at in {urllib.parse.urlsplit(u).path for u in links(asked.inbox.to(ANA)[-1])}
+    before = len(asked.inbox.letters)
+    assert asked.get(at).status_code == 200
+    assert len(asked.inbox.letters) == before  # looking at the page sends nothing
+    assert asked.post(f"{at}/package", {"code": "00000000"}).status_code == 403
+    assert "on its way" in asked.post(f"{at}/code", {}).text
+    got = asked.post(f"{at}/package", {"code": asked.inbox.code(ANA)})
+    assert got.status_code == 200
+    assert got.content == package.read_bytes()
+
+
+def test_RIGHT_17_what_staff_entered_proves_no_address_to_send_to(asked: Desk) -> None:
+    case, _, _ = open_case(
+        asked.controller, "access",
+        rights.Request(((parse(f"email={ANA}"),),), evidence="Kim knows her voice"), asked.now,
+    )  # fmt: skip
+    sent = len(asked.inbox.letters)
+    assert not rights.mail_code(asked.controller, case, "12345678", asked.now)
+    assert not rights.mail_link(asked.controller, case, "x", asked.now, asked.now)
+    promptly.at_once(asked.controller, lambda: asked.now)
+    assert len(asked.inbox.letters) == sent

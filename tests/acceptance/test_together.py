@@ -106,7 +106,7 @@ def bulk(c, everybody, batch):
     lines = ((n, tuple(parse(one) for one in who)) for n, who in enumerate(everybody, 1))
     run = open_run(c, "erasure", lines, rights.Request((), override=WHY), now(), batch=batch)
     run = carry_out(c, run, rights.Request((), override=WHY),
-                    lambda one, at: rights.erase(c, one, at) and None, now)
+                    lambda seeing, one, at: rights.erase(seeing, one, at) and None, now)
     ends = [(one.case, one.end.outcome.value, one.end.counts.changed) for one in c.bulks.lines(run)]
     return {"run": run.id, "state": run.state.value, "ends": ends}
 

@@ -6,6 +6,7 @@ landmarks, headings in order, names of links, size of targets, reflow at 320 px 
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import os
 import re
@@ -22,6 +23,7 @@ from kept import deployment
 from kept.controller import Controller
 from kept.controls.words import WORDS
 from kept.duties import rights
+from kept.duties.rights.letter import letter
 from kept.embedded import Server
 from kept.policy import render
 from kept.terms.identifiers import parse
@@ -30,7 +32,8 @@ pytestmark = NEEDS_CHROMIUM
 __all__ = ["browser"]  # the fixture
 PAGES = (
     "/privacy", "/privacy/sentences/2", "/privacy/sentences/5", "/privacy/versions",
-    "/privacy/versions/2023-06-27", "/nothing-here",
+    "/privacy/versions/2023-06-27", "/privacy/authorities", "/privacy/authorities?country=DE",
+    "/nothing-here",
 )  # fmt: skip
 
 
@@ -70,6 +73,10 @@ def packs(
         out = base / "portable.zip"
         rights.port(controller, ask("email=ben@example.org"), small.NOW, out=out)
         shutil.unpack_archive(out, base / "portable")
+        written = base / "letter.html"
+        case = controller.cases.all()[0]
+        written.write_text(letter(controller, case.id, small.NOW, country="DE").html(), "utf-8")
+        found["letter"] = written.as_uri()
         found["portable"] = (base / "portable" / "index.html").as_uri()
     return found
 
@@ -87,6 +94,42 @@ def test_axe_finds_nothing(
         if found := axe(page):
             amiss[address] = found
     assert amiss == {}
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_delivery_is_fetched_in_a_browser_without_script(
+    width: int, scheme: Any, browser: Browser, served: tuple[str, Path], tmp_path: Path
+) -> None:
+    url, directory = served
+    out, now = tmp_path / "ana.zip", dt.datetime.now(dt.UTC)
+    with Controller.open(deployment.read(directory)) as controller:
+        asked = rights.Request(((parse("email=ana@example.org"),),), override="test")
+        case = rights.access(controller, asked, now, out=out).case
+        actor = controller.actors.of("Pia", "privacy-officer", now)
+        made = rights.delivery.deliver(controller, case, out, actor, now, downloads=1)
+        code = rights.delivery.code_for(controller, case, now)
+    look = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+    context = opened(browser, **look)
+    page = context.new_page()
+    page.goto(f"{url}/privacy/delivery/{made.token}")
+    assert axe(page) == []
+    assert weak(page.evaluate(COLOURS)) == set()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+    context = opened(browser, java_script_enabled=False, accept_downloads=True, **look)
+    page = context.new_page()
+    page.goto(f"{url}/privacy/delivery/{made.token}")
+    page.get_by_label("The code, eight digits").fill("0000 0000")
+    page.get_by_role("button", name="Fetch my data").click()
+    page.get_by_text("That is not the code that counts now.").wait_for()
+    page.get_by_label("The code, eight digits").fill(f"{code[:4]} {code[4:]}")
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Fetch my data").click()
+    assert got.value.suggested_filename == "your-data.zip"
+    assert Path(got.value.path()).read_bytes() == out.read_bytes()
+    assert page.goto(f"{url}/privacy/delivery/{made.token}").status == 404  # type: ignore[union-attr]
     context.close()
 
 

@@ -366,13 +366,18 @@ def test_a_case_without_evidence_says_how_it_goes_on_and_how_it_ends(
         shown = kept("case", "show", case, "--dir", place).out
         assert f'{again} --dir {place} --evidence "…"' in shown
         end, state = ("refuse", "refused") if right == "access" else ("withdraw", "withdrawn")
-        assert f'kept case {end} {case} --reason "…" --dir {place}' in shown
+        said: tuple[str, ...] = ("--reason", "not the person")
+        asks = '--reason "…"'
+        if end == "refuse":
+            said = ("--reason", "not-identified", "--words", "not the person")
+            asks = '--reason not-identified --words "…"'
+        assert f"kept case {end} {case} {asks} --dir {place}" in shown
         before = rows(place)
-        ended = kept("case", end, case, "--reason", "not the person", "--json", "--dir", place)
+        ended = kept("case", end, case, *said, "--json", "--dir", place)
         assert ended.status == 0, ended.said
         assert ended.document["state"] == state
         assert "To go on" not in kept("case", "show", case, "--dir", place).out
-        assert kept("case", end, case, "--reason", "again", "--dir", place).status == 2
+        assert kept("case", end, case, *said, "--dir", place).status == 2
         late = kept("rights", verb, "--case", case, "--evidence", "e", "--dir", place)
         assert late.status == 2
         assert rows(place) == before

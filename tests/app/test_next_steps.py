@@ -75,7 +75,8 @@ def test_a_case_that_wrote_is_not_refused_any_more(kept: Kept, place: Path) -> N
     begun = kept("rights", "erase", *ANA, *OVERRIDE, "--yes", "--dir", place)
     assert begun.status == 1
     case = case_of(begun)
-    refused = kept("case", "refuse", case, "--reason", "not today", "--dir", place)
+    why = ("--reason", "excessive", "--words", "not today")
+    refused = kept("case", "refuse", case, *why, "--dir", place)
     assert refused.status != 0
     assert kept("case", "show", case, "--json", "--dir", place).document["state"] != "refused"
 
@@ -86,7 +87,10 @@ def test_an_ended_case_is_named_with_its_day_and_outcome(
 ) -> None:
     ended = ("erase", *ANA, *OVERRIDE, "--yes", "--now", "2026-12-01")
     case = kept("rights", *ended, "--json", "--dir", place).document["case"]
-    late = kept("case", verb, case, "--reason", "x y z", "--dir", place)
+    said = ("--reason", "x y z")
+    if verb == "refuse":
+        said = ("--reason", "excessive", "--words", "x y z")
+    late = kept("case", verb, case, *said, "--dir", place)
     assert late.status == 2
     assert "expected a case that is open" in late.err
     assert "met one that was closed on 2026-12-01 as carried out" in late.err
@@ -94,7 +98,7 @@ def test_an_ended_case_is_named_with_its_day_and_outcome(
     other = case_of(kept("rights", "erase", *ANA, "--dir", place))
     day = ("--now", "2026-12-02", "--dir", place)
     assert kept("case", "withdraw", other, "--reason", "she called", *day).status == 0
-    again = kept("case", verb, other, "--reason", "x y z", "--dir", place)
+    again = kept("case", verb, other, *said, "--dir", place)
     assert "closed on 2026-12-02 as withdrawn" in again.err
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import http.client
 import itertools
 import json
@@ -18,18 +19,23 @@ from typing import Any
 import psycopg
 import pytest
 from litestar import Litestar
+from litestar.testing import TestClient
 from tests.app.conftest import TOKEN, Kept, serve
-from tests.world import REFERENCE
+from tests.world import NOW, REFERENCE
 
 from kept import deployment
-from kept.app import api, pages, requests, web
+from kept.app import api, delivery, pages, requests, web
 from kept.app.jobs import JOBS
 from kept.app.surface import ROUTES
 from kept.app.web import HEADERS, UNREADABLE
+from kept.controller import Controller
 from kept.controls.runner import ClauseReport
+from kept.duties import rights
 from kept.policy.bundle import load
+from kept.terms.identifiers import parse
 
 SECRET = "zoe.secret@example.fr"
+DAY = dt.timedelta(days=1)
 
 
 def ask(
@@ -61,7 +67,7 @@ def decide(url: str, body: object, token: str = TOKEN) -> tuple[int, Any]:
 
 
 def paths() -> list[str]:
-    """Every GET route, with its places filled in."""
+    """Every GET route, with its places filled in; but deliveries, which need a link."""
     fill = {
         "number:int": "2", "version:str": "2023-06-27", "name:str": "kept.css",
         "token:str": "nobody-asked",
@@ -69,12 +75,13 @@ def paths() -> list[str]:
     return [
         re.sub(r"\{([^}]+)\}", lambda place: fill[place[1]], route.name)
         for route in ROUTES
-        if route.method == "GET"
+        if route.method == "GET" and "delivery" not in route.name
     ]
 
 
 def test_the_table_names_every_route() -> None:
-    app = Litestar([*pages.HANDLERS, *requests.HANDLERS, api.decide], openapi_config=None)
+    handlers = [*pages.HANDLERS, *requests.HANDLERS, *delivery.HANDLERS, api.decide]
+    app = Litestar(handlers, openapi_config=None)
     real = {
         (route.path_format if hasattr(route, "path_format") else route.path, method)
         for route in app.routes
@@ -189,6 +196,71 @@ def test_an_error_page_repeats_nothing(served: tuple[str, Path]) -> None:
     assert "/privacy" in text
     status, _, text = ask(served[0], "/privacy", "POST", "x")
     assert status == 405
+
+
+def test_the_authorities_can_be_picked_without_a_script(served: tuple[str, Path]) -> None:
+    url = served[0]
+    assert '<a href="/privacy/authorities">' in ask(url, "/privacy")[2].partition("<footer>")[2]
+    every = ask(url, "/privacy/authorities")[2]
+    codes = re.findall(r'<option value="([A-Z]{2})"', every)
+    assert len(codes) == 34
+    assert re.findall(r'href="/privacy/authorities\?country=([A-Z]{2})"', every) == codes
+    for code in codes:
+        status, _, text = ask(url, f"/privacy/authorities?country={code}")
+        assert status == 200
+        assert re.search(r'<article class="card">.*Looked at on \d+ \w+ 2026\. ', text, re.S), code
+        assert f'<option value="{code}" selected>' in text
+    # What is not in the list is no page, and is not repeated.
+    status, _, text = ask(url, f"/privacy/authorities?country={urllib.parse.quote(SECRET)}")
+    assert status == 404
+    assert SECRET not in text
+
+
+def test_the_page_of_a_delivery_tells_nothing_and_changes_nothing(world: Path) -> None:
+    """In this process, with a sender of codes plugged in."""
+    now, sent = [NOW], []
+    out = world / "ben.zip"
+    with Controller.open(deployment.read(world)) as controller:
+        asked = rights.Request(((parse("email=ben@example.org"),),), evidence="she typed a code")
+        case = rights.access(controller, asked, NOW, out=out).case
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        made = rights.delivery.deliver(controller, case, out, actor, NOW, downloads=2)
+        app = web.make(controller, token=None, shows="text", clock=lambda: now[0])
+        link = f"/privacy/delivery/{made.token}"
+        with TestClient(app) as browser:
+            assert "You get it from us another way" in browser.get(link).text
+            assert browser.post(f"{link}/code").status_code == 409
+            app.state[delivery.SENDER] = lambda *said: bool(sent.append(said[1])) or True
+            before = str(controller.deliveries.all())
+            for _ in range(3):
+                page = browser.get(link)
+                assert page.status_code == 200
+                assert browser.head(link).status_code == 200
+            assert str(controller.deliveries.all()) == before
+            assert sent == []
+            for answer in (page, browser.post(f"{link}/code")):
+                assert answer.headers["Cache-Control"] == "no-store"
+                assert "ben" not in answer.text.lower()
+                assert case not in answer.text
+                assert all(answer.headers[name] == value for name, value in HEADERS.items())
+            (code,) = sent
+            for wrong in ({"code": "12"}, {"code": ["1", "2"]}, {}, {"other": SECRET}):
+                answer = browser.post(f"{link}/package", data=wrong)
+                assert answer.status_code in (400, 403), wrong
+                assert SECRET not in answer.text
+            got = browser.post(f"{link}/package", data={"code": code})
+            assert (got.status_code, got.content) == (200, out.read_bytes())
+            assert got.headers["Content-Disposition"].startswith("attachment")
+            assert got.headers["Content-Type"] == "application/zip"
+            # A link that nobody was given, and one whose time is over, look alike.
+            now[0] += 6 * DAY
+            pages = [browser.get(path).text for path in (link, "/privacy/delivery/x")]
+            assert pages[0] == pages[1]
+            for path in (link, "/privacy/delivery/x"):
+                assert browser.get(path).status_code == 404
+                assert browser.post(f"{path}/code").status_code == 404
+                assert browser.post(f"{path}/package", data={"code": code}).status_code == 404
+            assert len(sent) == 1
 
 
 def test_the_policy_shows_every_sentence_with_its_mark(served: tuple[str, Path]) -> None:

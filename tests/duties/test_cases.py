@@ -55,7 +55,9 @@ def test_a_case_ends_without_being_carried_out(
     case = _asked(controller, override="test")
     officer = controller.actors.of("Pia", "privacy-officer", NOW)
     said = "She wrote on Monday that ana@example.org is not hers."
-    done = close_case(controller, case, outcome, said, officer, NOW + DAY)
+    code = "others-rights" if outcome == "refused" else None
+    done = close_case(controller, case, outcome, said, officer, NOW + DAY, code=code)
+    assert done.refusal == code
     assert (done.state, done.closed_at, done.complete) == (state, NOW + DAY, None)
     event = controller.cases.events(done)[-1]
     assert (event.state, event.words, event.actor) == (state, said, officer)
@@ -67,7 +69,7 @@ def test_a_case_ends_without_being_carried_out(
         lambda: rights.erase(controller, Request(people=(), case=case, override="x"), NOW),
         lambda: rights.preview(controller, Request(people=(), case=case), NOW),
         lambda: close_case(controller, case, "withdrawn", "x", officer, NOW),
-        lambda: close_case(controller, case, "refused", "x", officer, NOW),
+        lambda: close_case(controller, case, "refused", "x", officer, NOW, code="excessive"),
     ):
         with pytest.raises(UsageError):
             again()
@@ -96,21 +98,24 @@ def test_who_may_end_a_case_and_when(controller: Controller) -> None:
     marketer = controller.actors.of("Max", "marketer", NOW)
     officer = controller.actors.of("Pia", "privacy-officer", NOW)
     with pytest.raises(Denied, match="may not refuse"):
-        close_case(controller, case, "refused", "no", marketer, NOW)
+        close_case(controller, case, "refused", "no", marketer, NOW, code="excessive")
     for words in ("", " \n"):
         with pytest.raises(UsageError, match="no reason"):
-            close_case(controller, case, "refused", words, officer, NOW)
+            close_case(controller, case, "refused", words, officer, NOW, code="excessive")
+    for none in (None, "", "nothing-held", "no"):
+        with pytest.raises(UsageError, match="no such reason to refuse"):
+            close_case(controller, case, "refused", "words", officer, NOW, code=none)
     with pytest.raises(UsageError, match="no such end"):
         close_case(controller, case, "closed", "x", officer, NOW)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="no such case"):
-        close_case(controller, "none", "refused", "x", officer, NOW)
+        close_case(controller, "none", "refused", "x", officer, NOW, code="excessive")
     assert controller.cases.get(case).state is State.RECEIVED
     assert _bodies(controller, "case.moved") == []
     # Once something was written there is no way back, only through.
     assert rights.erase(controller, Request(people=(), case=case), NOW).complete
     for outcome in ("refused", "withdrawn"):
         with pytest.raises(UsageError, match="has ended already"):
-            close_case(controller, case, outcome, "x", officer, NOW)
+            close_case(controller, case, outcome, "x", officer, NOW, code="excessive")  # type: ignore[arg-type]
     assert controller.cases.get(case).state is State.CLOSED
 
 

@@ -36,6 +36,7 @@ from kept.decide.use import Rules
 from kept.duties import holds, publication, rights, staff
 from kept.duties import page as policy_page
 from kept.duties.rights import Request
+from kept.duties.rights.letter import answer_case
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.select import KeyTable
@@ -86,6 +87,33 @@ def _erase(world: Path) -> None:
     with _opened(world) as controller:
         request = Request(people=((parse("email=ana@example.org"),),), override="test")
         assert rights.erase(controller, request, NOW).complete
+
+
+def _lettered(world: Path) -> None:
+    """An erasure that is complete, one request that is refused, a letter for each."""
+    _erase(world)
+    with _opened(world) as controller:
+        ben = Request(((parse("email=ben@example.org"),),), override="test")
+        refused = rights.preview(controller, ben, NOW).case
+        officer = controller.actors.of("Pia", "privacy-officer", NOW)
+        rights.close_case(controller, refused, "refused", "no", officer, NOW, code="excessive")
+        for case in controller.cases.all():
+            answer_case(controller, case.id, NOW, role="operator")
+
+
+def _delivered(world: Path) -> None:
+    """Two packages behind links: one waits, one was fetched for the last time."""
+    with _opened(world) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        ben = Request(((parse("email=ben@example.org"),),), evidence="test")
+        for number in range(2):
+            out = world / f"ben-{number}.zip"
+            case = rights.access(controller, ben, NOW, out=out).case
+            made = rights.delivery.deliver(controller, case, out, actor, NOW, downloads=1)
+        code = rights.delivery.code_for(controller, case, NOW)
+        got = rights.delivery.fetch(controller, made.token, code, NOW)
+        assert got is not None
+        assert b"".join(got[1]) == out.read_bytes()
 
 
 def _asked_on(day: dt.date) -> Prepare:
@@ -483,6 +511,24 @@ CASES: dict[str, Case] = {
     "rights.answers-tell-what-was-done": Case(
         passes=_erase,
         fails=_then(_erase, _tampered("UPDATE case_step SET verified = false")),
+        vacuous=_nothing,
+    ),
+    "rights.answers-claim-what-was-done": Case(
+        passes=_lettered,
+        fails=_then(_lettered, _tampered("UPDATE case_step SET state = 'failed' WHERE step = 1")),
+        vacuous=_nothing,
+    ),
+    "rights.answers-name-an-authority": Case(
+        passes=_lettered,
+        fails=_then(_text("policy/policy.yml", "country: US", "country: BR"), _lettered),
+        vacuous=_nothing,
+    ),
+    "rights.authorities-are-listed": Case(
+        fails=_text("policy/policy.yml", "country: US", "country: BR"),
+    ),
+    "rights.deliveries-end": Case(
+        passes=_delivered,
+        fails=_then(_delivered, _tampered("UPDATE case_delivery SET ends_at = '2026-01-01'")),
         vacuous=_nothing,
     ),
     "rights.answered-in-time": Case(
@@ -952,7 +998,7 @@ def test_doors_are_guarded(world: Path, leak: str | None) -> None:
         app = web.make(controller, token="t", shows="text", clock=lambda: NOW)
         with TestClient(app) as client, _answering(client, leak) as controller.site_url:
             met = run(controller, registered(), NOW, names=[DOORS])[0]
-    assert met.looked_at == sum(bool(s.roles - {"guest"}) for s in (*ROUTES, *DESK)) > 20
+    assert met.looked_at == sum(bool(s.roles - {"guest", "person"}) for s in (*ROUTES, *DESK)) > 20
     assert met.outcome is (Outcome.FAIL if leak else Outcome.PASS), met.findings
     assert [f.where.split()[1] for f in met.findings] == ([leak] if leak else [])
 

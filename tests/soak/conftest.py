@@ -7,6 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.soak import TOLD
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The last lines: rounds, kills, broken."""
+    for line in TOLD:
+        terminalreporter.write_line(line)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _stopped_in_order() -> Iterator[None]:

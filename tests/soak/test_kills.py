@@ -17,7 +17,7 @@ import pytest
 
 from kept.embedded import Server
 from tests.mariadb import PROGRAM, Mariadb
-from tests.soak import town
+from tests.soak import TOLD, town
 from tests.soak.kills import Broken, Stand
 from tests.soak.nursery import Nursery
 from tests.stores.vendor import TOKEN, vendor
@@ -136,23 +136,25 @@ def test_RIGHT_3_a_thousand_kills_are_survived(
         with capsys.disabled():
             print(f"  [{time.monotonic() - began:6.0f} s] {words}", flush=True)
 
-    while (before := soak.kills) < rounds and soak.broken < MOST_BROKEN:
-        part = min(ROUNDS, rounds - before)
-        with standing(tmp_path_factory.mktemp("soak"), range(1, part + FEW), before) as held:
+    try:
+        while (before := soak.kills) < rounds and soak.broken < MOST_BROKEN:
+            part = min(ROUNDS, rounds - before)
+            with standing(tmp_path_factory.mktemp("soak"), range(1, part + FEW), before) as held:
 
-            def say(words: str, held: Stand = held, before: int = before) -> None:
-                soak.write(before + held.rounds, held.tally)
-                tell(f"{before + held.rounds} of {rounds} kills, {soak.broken} broken; {words}")
+                def say(words: str, held: Stand = held, before: int = before) -> None:
+                    soak.write(before + held.rounds, held.tally)
+                    tell(f"{before + held.rounds} of {rounds} kills, {soak.broken} broken; {words}")
 
-            tell(f"a new town, seed {held.seed}: {part} kills")
-            try:
-                survive(held, part, say)
-            except Broken as broken:  # told, counted, and the rest is done in another town
-                soak.broken += 1
-                tell(f"BROKEN: {broken}")
-            finally:
-                soak.done(before + held.rounds, held.tally)
-    tell(soak.words)
+                tell(f"a new town, seed {held.seed}: {part} kills")
+                try:
+                    survive(held, part, say)
+                except Broken as broken:  # told, counted, and the rest is done in another town
+                    soak.broken += 1
+                    tell(f"BROKEN: {broken}")
+                finally:
+                    soak.done(before + held.rounds, held.tally)
+    finally:
+        TOLD.append(soak.words)
     finished = soak.kills >= rounds
     broken = soak.broken
     if finished:

@@ -12,7 +12,7 @@ import pytest
 
 from kept.embedded import SUPERUSER, Server
 from tests.mariadb import Mariadb
-from tests.soak import town
+from tests.soak import TOLD, town
 from tests.soak.matrix import RIGHTS, Fault, Matrix
 from tests.soak.nursery import Nursery
 from tests.stores.vendor import TOKEN, vendor
@@ -100,6 +100,7 @@ def test_RIGHT_3_every_write_may_fail_before_and_after(
             with capsys.disabled():
                 print(f"  [{time.monotonic() - began:6.0f} s] MATRIX {right}: {number} of"
                       f" {len(faults)} faults, {len(broken)} broken", flush=True)  # fmt: skip
+    TOLD.append(f"MATRIX {right}: {len(faults)} faults, {len(broken)} broken")
     if right == RIGHTS[-1]:
         PROGRESS.unlink()
     assert not broken, "\n".join(f"{fault}: {words}" for fault, words in broken.items())

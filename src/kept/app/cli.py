@@ -29,6 +29,8 @@ from cyclopts.exceptions import (
 from kept import __version__
 from kept.app.commands import (
     account,
+    answering,
+    authorities,
     bench,
     case,
     choices,
@@ -54,8 +56,8 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, policy, mapping, request, rights, correcting, choices, case, task,
-    account, identity, hold, retain, prove, ledger, bench,
+    demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
+    case, answering, task, account, identity, hold, retain, prove, ledger, bench,
 )  # fmt: skip
 
 

@@ -51,6 +51,12 @@ def _letters(controller: Controller, now: dt.datetime) -> bool:
     return not controller.deliver(now).problems
 
 
+def _deliveries(controller: Controller, now: dt.datetime) -> bool:
+    if rights.delivery.sweep(controller, now):
+        controller.ledger.checkpoint(now)
+    return True
+
+
 def _clocks(controller: Controller, now: dt.datetime) -> bool:
     if rights.clock.keep_up(controller, now):
         controller.ledger.checkpoint(now)
@@ -69,6 +75,7 @@ JOBS: Final = (
     Job("clocks", dt.timedelta(hours=1), "case remind", _clocks),
     # What the server does at once, every minute or as soon as it is asked (`app/promptly.py`).
     Job("intake", dt.timedelta(hours=1), "request run", _intake),
+    Job("deliveries", dt.timedelta(minutes=15), "case deliveries", _deliveries),
 )
 
 

@@ -13,7 +13,7 @@ import jinja2
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from markupsafe import Markup
 
@@ -25,6 +25,7 @@ from kept.controls.words import WORDS
 from kept.duties.page import marks
 from kept.policy import render
 from kept.records.version import Version, Versions
+from kept.terms import authorities
 
 #: The order in which the standing is shown, and the mark of a sentence with several clauses:
 #: the first of these that occurs among them.
@@ -155,7 +156,7 @@ def _markup(shown: render.Shown, base: str) -> Markup:
             link = Markup('<a class="term" href="{}{}">{}</a>')
             parts.append(link.format(base, piece.target, _whole(piece.words)))
         elif piece.target and piece.kind in ("link", "reference", "email"):
-            outside = Markup(' rel="external noreferrer"') if piece.kind == "link" else ""
+            outside = Markup(' rel="external noreferrer"') if "://" in piece.target else ""
             target = f"{base}{piece.target}" if piece.kind == "reference" else piece.target
             parts.append(
                 Markup('<a href="{}"{}>{}</a>').format(target, outside, _whole(piece.words))
@@ -359,14 +360,45 @@ def version_page(version: FromPath[str], state: State) -> Response[str]:
     )
 
 
+@get("/privacy/authorities", media_type=MediaType.HTML, sync_to_thread=True)
+def authorities_page(state: State, country: FromQuery[str | None] = None) -> Response[str]:
+    """To whom people can complain: one country's authorities, or the countries to pick from."""
+    controller: Controller = state.controller
+    known = authorities.countries()
+    chosen = (country or "").strip().upper()
+    if country and chosen not in known:
+        raise NotFoundException
+    found = authorities.of_country(chosen)
+    return rendered(
+        "authorities.html.j2",
+        controller,
+        here="authorities",
+        countries=sorted(known.items(), key=lambda item: item[1]),
+        chosen=chosen,
+        country=known.get(chosen),
+        everybody=[_authority(one, controller) for one in found if one.covers is None],
+        certain=[_authority(one, controller) for one in found if one.covers is not None],
+    )
+
+
+def _authority(one: authorities.Authority, controller: Controller) -> dict[str, Any]:
+    return {
+        "one": one,
+        "part": one.place if one.part else None,
+        "languages": ", ".join(map(authorities.language, one.languages)),
+        "checked": day_words(one.checked_on, controller),
+        "how": authorities.BY[one.by],
+    }
+
+
 def _asset(name: str) -> bytes:
     return resources.files("kept.app").joinpath("assets", name).read_bytes()
 
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)
 def asset(name: FromPath[str]) -> Response[bytes]:
-    """Style sheet and icon: two files of our own."""
-    kinds = {"kept.css": "text/css", "kept.svg": "image/svg+xml"}
+    """Style sheets and icon: three files of our own."""
+    kinds = {"kept.css": "text/css", "desk.css": "text/css", "kept.svg": "image/svg+xml"}
     if name not in kinds:
         raise NotFoundException
     return Response(
@@ -393,5 +425,6 @@ def error_page(request: Request[Any, Any, Any], status: int) -> Response[str]:
 
 
 HANDLERS: Final = [
-    home, policy_page, sentence_page, versions_page, version_page, asset, health,
+    home, policy_page, sentence_page, versions_page, version_page, authorities_page, asset,
+    health,
 ]  # fmt: skip

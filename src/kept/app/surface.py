@@ -13,12 +13,12 @@ from kept.model.surface import Surface
 from kept.records.actor import ROLES
 
 _ANYONE: Final[frozenset[str]] = frozenset()
-_PERSON: Final = frozenset({"person"})
 _PROGRAM: Final = frozenset({"program"})
+_PERSON: Final = frozenset({"person"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
 _LINKS: Final = _ANSWERS | {"verifier"}
-_TAKES: Final = _ANSWERS | {"intake"}
+TAKES: Final = _ANSWERS | {"intake"}
 _DISCLOSES: Final = _ANSWERS | {"support"}
 #: How far somebody is at the desk: not logged in; the password given, the code not yet; logged in,
 #: in whatever role.
@@ -29,6 +29,12 @@ _GUEST: Final = frozenset({GUEST})
 _HALF: Final = frozenset({HALF})
 _STAFF: Final = frozenset({STAFF})
 _OFFICER: Final = frozenset({"privacy-officer"})
+#: Who may see a case at the desk; and who of them sees whom it is about, on asking.
+_SHOWN: Final = frozenset(
+    {"intake", "verifier", "redactor", "approver", "privacy-officer", "support"}
+)
+CASES: Final = _SHOWN | {"auditor"}
+LISTS: Final = frozenset({"approver", "privacy-officer", "auditor"})
 
 
 def _http(name: str, method: str = "GET", roles: frozenset[str] = _ANYONE) -> Surface:
@@ -45,6 +51,10 @@ ROUTES: Final = (
     _http("/privacy/sentences/{number:int}"),
     _http("/privacy/versions"),
     _http("/privacy/versions/{version:str}"),
+    _http("/privacy/authorities"),
+    _http("/privacy/delivery/{token:str}"),
+    _http("/privacy/delivery/{token:str}/package", "POST", _PERSON),
+    _http("/privacy/delivery/{token:str}/code", "POST", _PERSON),
     # Whoever asks proves it with a code that was sent to her, or needs no proof.
     _http("/privacy/requests"),
     _http("/privacy/requests", "POST", _PERSON),
@@ -74,6 +84,28 @@ DESK: Final = (
     _http("/desk/second-proof", "POST", _HALF | _STAFF),
     _http("/desk/logout", "POST", _HALF | _STAFF),
     _http("/desk", "GET", _STAFF),
+    # What a right asks for besides stands in COMMANDS, at its command.
+    _http("/desk/cases/{case:str}", "GET", CASES),
+    _http("/desk/cases/{case:str}/show", "POST", _SHOWN),
+    _http("/desk/cases/{case:str}/answer", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/note", "POST", _SHOWN),
+    _http("/desk/cases/{case:str}/owner", "POST", _SHOWN),
+    _http("/desk/cases/{case:str}/evidence", "POST", _LINKS - {"operator"}),
+    _http("/desk/cases/{case:str}/plan", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/approve", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/cases/{case:str}/carry-out", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/decide", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/cases/{case:str}/clock", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/cases/{case:str}/end", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/requests/new", "GET", TAKES - {"operator"}),
+    _http("/desk/requests/new", "POST", TAKES - {"operator"}),
+    _http("/desk/requests/{request_id:str}", "GET", CASES),
+    _http("/desk/requests/{request_id:str}/show", "POST", _SHOWN),
+    _http("/desk/requests/{request_id:str}/classify", "POST", TAKES - {"operator"}),
+    _http("/desk/requests/{request_id:str}/close", "POST", TAKES - {"operator"}),
+    _http("/desk/requests/{request_id:str}/decide", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/figures", "GET", CASES),
+    _http("/desk/lists/{name:str}", "GET", LISTS),
     _http("/desk/account", "GET", _STAFF),
     _http("/desk/account/password", "POST", _STAFF),
     _http("/desk/account/second-proof", "POST", _STAFF),
@@ -97,6 +129,7 @@ COMMANDS: Final = (
     _cli("serve", changes=True),
     _cli("demo", changes=True),
     _cli("bench"),
+    _cli("authorities"),
     _cli("policy check"),
     _cli("policy render"),
     _cli("policy diff"),
@@ -106,12 +139,12 @@ COMMANDS: Final = (
     _cli("map show"),
     _cli("map places"),
     _cli("map import-fides", changes=True),
-    _cli("request add", _TAKES, changes=True),
+    _cli("request add", TAKES, changes=True),
     _cli("request list"),
     _cli("request show"),
-    _cli("request classify", _TAKES, changes=True),
+    _cli("request classify", TAKES, changes=True),
     _cli("request verify", _LINKS, changes=True),
-    _cli("request close", _TAKES, changes=True),
+    _cli("request close", TAKES, changes=True),
     _cli("request decide", _ANSWERS, changes=True),
     _cli("request run", changes=True),
     _cli("rights access", _DISCLOSES, changes=True),
@@ -126,6 +159,10 @@ COMMANDS: Final = (
     _cli("rights lift", _ANSWERS, changes=True),
     _cli("case list"),
     _cli("case show"),
+    _cli("case answer", _DISCLOSES, changes=True),
+    _cli("case deliver", _DISCLOSES, changes=True),
+    _cli("case code", _DISCLOSES, changes=True),
+    _cli("case deliveries", _DISCLOSES, changes=True),
     _cli("case refuse", _ANSWERS, changes=True),
     _cli("case withdraw", _DISCLOSES, changes=True),
     _cli("case clock", _ANSWERS, changes=True),
@@ -163,12 +200,17 @@ COMMANDS: Final = (
 SURFACES: Final = (*ROUTES, *DESK, *COMMANDS)
 
 
+def roles_of(command: str) -> frozenset[str]:
+    """The roles that may use a command; empty: whoever may run commands."""
+    return next(s.roles for s in COMMANDS if s.name == command)
+
+
 def require(command: str, role: str) -> None:
     """Refuse a role that the table does not name for the command.
 
     Raises Denied; UsageError where there is no such role at all.
     """
-    roles = next(s.roles for s in COMMANDS if s.name == command)
+    roles = roles_of(command)
     if not roles or role in roles:
         return
     if role not in ROLES:

@@ -20,12 +20,14 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, desk, pages, requests
+from kept.app import api, delivery, desk, pages, requests
+from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.deployment import LOOPBACK, Deployment
-from kept.duties import page, staff
+from kept.duties import page, rights, staff
 from kept.errors import KeptError, UsageError
+from kept.records.case import Case
 
 #: Sent with every answer.
 HEADERS: Final = {
@@ -197,6 +199,7 @@ def make(
         route_handlers=[
             *pages.HANDLERS,
             *requests.HANDLERS,
+            *delivery.HANDLERS,
             _door(),
             *([desk.router()] if console else []),
         ],
@@ -225,10 +228,20 @@ def make(
         ),
         logging_config=None,
         request_max_body_size=64 * 1024,
+        # Before whoever opened the Controller closes it.
+        on_shutdown=[working.finish],
     )
     app.asgi_handler = _in_time(_answering_head(app.asgi_handler), BODY_SECONDS)
     if names is not None:
         app.asgi_handler = _named(app.asgi_handler, names)
+    if controller.post is not None:
+
+        def send_code(case: Case, code: str, until: dt.datetime) -> bool:
+            sent = rights.mail_code(controller, case, code, until)
+            wake()
+            return sent
+
+        app.state[delivery.SENDER] = send_code
     controller.surfaces = SURFACES
     return app
 

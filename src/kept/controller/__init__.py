@@ -60,10 +60,12 @@ from kept.records.account import Accounts
 from kept.records.actor import Actor, Actors
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
+from kept.records.casework import Casework
 from kept.records.clock import Clocks
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
+from kept.records.delivery import Deliveries
 from kept.records.doubt import Doubts
 from kept.records.hold import Holds
 from kept.records.identity import Identities
@@ -76,6 +78,7 @@ from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.records.watch import Watch
+from kept.records.worklist import Worklist
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
@@ -110,11 +113,14 @@ class Controller:
         reach: Reach,
         documents: Sequence[Document] = (),
         site_url: str | None = None,
+        directory: Path,
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
     ) -> None:
-        """`without` names the systems that have no store, with the reason."""
-        self.bundle_directory = bundle_directory
+        """`without` names the systems that have no store, with the reason; `directory` is that of
+        the deployment.
+        """
+        self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
         self.vault, self.ledger, self.site_url = vault, ledger, site_url
         self.surfaces: tuple[Surface, ...] = ()
@@ -138,9 +144,11 @@ class Controller:
         self.clocks, self.desk = Clocks(database, vault), desk
         self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
+        self.deliveries = Deliveries(database, vault)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.watch = Watch(database, vault)
+        self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         #: How letters go to people; None where no way is set up.
         self.post = post
@@ -171,7 +179,7 @@ class Controller:
             bundle, datamap, stores, without, database, vault, ledger,
             bundle_directory=deployment.bundle, documents=deployment.documents,
             reach=Reach(deployment.directory, deployment.recipients),
-            site_url=deployment.site_url, desk=deployment.desk,
+            site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
         )  # fmt: skip
 

@@ -182,6 +182,7 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
     to = {
         "/privacy",
         "/privacy/versions",
+        "/privacy/authorities",
         "/privacy/requests",
         "#main",
         "#words-explained",
@@ -254,6 +255,7 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
                 words_head,
                 meanings,
                 foot,
+                _bare("Where you can complain"),
                 _bare(
                     "This page sets no cookie, runs no script and asks no other site for anything."
                 ),

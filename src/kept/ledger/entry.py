@@ -127,7 +127,7 @@ _TABLE: Final = (
     _kind(10, "case.opened",
           "case:name right:name people?:count verified?:name override?:sha256 due?:date"
           " ground?:name arrived?:date rule?:name"),
-    _kind(11, "case.moved", "case:name state:name reason?:sha256"),
+    _kind(11, "case.moved", "case:name state:name reason?:sha256 code?:name"),
     _kind(12, "case.closed",
           "case:name right:name complete:flag receipt?:sha256 package?:sha256 steps?:count"
           " found?:count changed?:count retained?:count isolated?:count unreached?:names"),
@@ -163,11 +163,13 @@ _TABLE: Final = (
           "purpose:name wording?:sha256 version?:name source?:name channel?:name epoch?:count"),
     _kind(31, "consent.withdrawn",
           "purpose:name source?:name channel?:name epoch?:count had?:flag"),
-    _kind(32, "objection.made", "purpose?:name channel?:name source?:name epoch?:count"),
+    _kind(32, "objection.made", "purpose?:name channel?:name source?:name epoch?:count"
+          " unreached?:names"),
     _kind(33, "objection.lifted", "purpose?:name channel?:name source?:name epoch?:count"),
     _kind(34, "preference.set",
           "topic:name value:name channel?:name source?:name epoch?:count"),
-    _kind(35, "restriction.set", "ground?:name source?:name epoch?:count"),
+    _kind(35, "restriction.set",
+          "ground?:name source?:name epoch?:count unreached?:names"),
     _kind(36, "restriction.lifted", "ground?:name source?:name epoch?:count"),
     _kind(40, "release.made",
           "recipient:name purposes:names rows:count people?:count package?:sha256 lane?:name"),
@@ -183,6 +185,12 @@ _TABLE: Final = (
     _kind(51, "store.scrubbed", "system:name full:flag done:flag"),
     _kind(52, "recipient.noted", "case:name right:name recipients:names"),
     _kind(53, "case.struck", "case:name cases?:count"),
+    _kind(80, "answer.given",
+          "case:name right:name text:sha256 complete:flag missing:names authorities:names"
+          " found?:count changed?:count retained?:count"),
+    _kind(81, "delivery.made", "case:name file:sha256 ends:moment allowed:count size?:count"),
+    _kind(82, "delivery.fetched", "case:name file:sha256 fetched:count"),
+    _kind(83, "delivery.ended", "case:name file:sha256 outcome:name fetched:count"),
     _kind(60, "clock.moved",
           "case:name act:name before:date due:date rule:name dated?:date reason?:name"
           " words?:sha256"),
@@ -192,6 +200,7 @@ _TABLE: Final = (
           " count?:count"),
     _kind(65, "account.entered", "what:name account?:pseudonym"),
     _kind(66, "access.reviewed", "by:pseudonym grants:count"),
+    _kind(68, "data.shown", "request?:name records:count account:pseudonym"),
     _kind(67, "alert.raised", "what:name people:count records:count account?:pseudonym"),
     _kind(70, "request.taken",
           "request:name channel:name kinds:names arrived?:date verified?:name"),

@@ -68,7 +68,7 @@ _COLUMNS: Final = (
     " r.evidence IS NOT NULL,"
     " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete, r.ground,"
     " (SELECT json_agg(json_build_array(p.person, p.subject)) FROM case_subject p"
-    " WHERE p.number = r.number)"
+    " WHERE p.number = r.number), r.refusal"
 )
 
 
@@ -473,7 +473,18 @@ class Cases(Steps):
             (at, now, closed, complete, case.number),
         )
         self._event(c, case.number, states, actor, self._said(c, case.number, words), now)
+        if closed or case.right == "restriction":
+            self._answered(c, case.number)
         return replace(case, state=at, changed_at=now, closed_at=closed, complete=complete)
+
+    def _answered(self, c: Connection, number: int) -> None:
+        """Let the clock of a case know whether it still waits (`Clocks.unanswered`)."""
+        c.execute(
+            "UPDATE case_clock k SET waiting = r.closed_at IS NULL"
+            " AND NOT (r.\"right\" = 'restriction' AND r.state = ANY(%s))"
+            " FROM rights_case r WHERE r.number = k.number AND k.number = %s",
+            ([State.CHECKED, State.NOTIFIED], number),
+        )
 
     def end(
         self,
@@ -483,18 +494,19 @@ class Cases(Steps):
         actor: Actor,
         now: dt.datetime,
         *,
+        code: str | None = None,
         idle: bool = False,
         connection: Connection | None = None,
     ) -> Case:
-        """End a case that is not carried out (refused, withdrawn); what was sealed to carry it
-        out is thrown away. `idle`: the case had nothing to write, so it can end after it was read
-        back too. UsageError where it has ended, or can only be finished.
+        """End a case that is not carried out (refused, for the reason of `code`; withdrawn); what
+        was sealed to carry it out is thrown away. `idle`: the case had nothing to write, so it can
+        end after it was read back too. UsageError where it has ended, or can only be finished.
         """
         with self._database.within(connection) as c:
             c.execute("SELECT FROM rights_case WHERE number = %s FOR UPDATE", (case.number,))
             case = self._get(c, "r.number = %s", (case.number,))[0]
             late = to not in TRANSITIONS[case.state]
-            steps = "SELECT FROM case_step WHERE number = %s LIMIT 1"
+            steps = "SELECT FROM case_step WHERE number = %s AND action <> 'read' LIMIT 1"
             if late and (
                 case.state is not State.CHECKED
                 or not idle
@@ -509,8 +521,10 @@ class Cases(Steps):
                 )
                 said = self._said(c, case.number, reason)
                 self._event(c, case.number, [to], actor, said, now)
+                self._answered(c, case.number)
             else:
                 self.move(case, to, actor, now, words=reason, connection=c)
+            c.execute("UPDATE rights_case SET refusal = %s WHERE number = %s", (code, case.number))
             c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
             return self._get(c, "r.number = %s", (case.number,))[0]
 
@@ -533,15 +547,18 @@ class Cases(Steps):
         now: dt.datetime,
         *,
         then: Sequence[State] = (),
+        approved: bool = False,
         connection: Connection | None = None,
     ) -> Case:
         """Fix the plan with its row keys, sealed; the case becomes `planned`, then what is named.
+        `approved`: what the plan does was approved before, and the case goes on from there.
 
         A new plan takes the place of an older one until writing has begun.
         """
         packed = encode_plan(plan)
         with self._database.within(connection) as c:
-            moved = self._move(c, case, [State.PLANNED, *then], actor, now)
+            ways = [*then] if approved else [State.PLANNED, *then]
+            moved = self._move(c, case, ways, actor, now)
             self._seal(c, case, {"plan": packed})
             c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
             add_steps(c, case, plan.steps, now)
@@ -749,5 +766,5 @@ def _case(row: tuple[Any, ...]) -> Case:
         override=row[7], evidence=row[8], people=row[9],
         subjects=tuple(tuple(sorted(one)) for one in subjects),
         opened_at=row[10], changed_at=row[11], closed_at=row[12], complete=row[13],
-        ground=row[14],
+        ground=row[14], refusal=row[16],
     )  # fmt: skip

@@ -100,7 +100,8 @@ class Case:
     """One request. `people` counts whom it names, `subjects` those of them who are known.
 
     `evidence`: it is recorded how it was checked who asks; `override`: why that was left out.
-    The words themselves are sealed (`Cases.words`). `ground` is one of ERASURE_GROUNDS.
+    The words themselves are sealed (`Cases.words`). `ground` is one of ERASURE_GROUNDS,
+    `refusal` one of REFUSALS where it was refused.
     """
 
     id: str
@@ -117,6 +118,7 @@ class Case:
     closed_at: dt.datetime | None
     complete: bool | None
     ground: str | None = None
+    refusal: str | None = None
 
     @property
     def key_subject(self) -> int:
@@ -201,6 +203,7 @@ DATASETS: Final = (
         Field("closed_at", "datetime"),
         Field("complete", "boolean"),
         Field("ground", category="rights-case"),
+        Field("refusal", category="rights-case"),
         links=(Link(("actor",), "actor", ("actor",), Owner.ACCESSED),),
     ),
     _own(

@@ -100,6 +100,29 @@ class Steps:
                 ),
             )  # fmt: skip
 
+    def record_reads(
+        self, case: Case, results: Sequence[StepResult], now: dt.datetime,
+        *, connection: Connection,
+    ) -> None:  # fmt: skip
+        """Record what was read in a case that writes nothing, in the place of what was before."""
+        connection.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO case_step (number, step, system, dataset, action, planned, state,"
+                " found, retained, isolated, verified, words, law, until, clause, hold, problem,"
+                " attempts, at) VALUES"
+                " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s)",
+                [
+                    (
+                        case.number, number, r.store, r.dataset, r.action, r.counts.found,
+                        StepState.DONE if r.settled else StepState.FAILED, r.counts.found,
+                        r.counts.retained, r.counts.isolated, r.verified,
+                        *_reason_columns(r.reason), r.problem, now,
+                    )
+                    for number, r in enumerate(results, 1)
+                ],
+            )  # fmt: skip
+
 
 def add_steps(c: Connection, case: Case, steps: Sequence[Step], now: dt.datetime) -> None:
     """Enter the steps of a plan, in the caller's transaction."""

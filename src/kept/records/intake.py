@@ -280,6 +280,22 @@ class Intakes:
         """All, or those with something left to do, the oldest first."""
         return self._some("NOT %s OR i.state = ANY(%s)", open_only, list(OPEN))
 
+    def to_do(self, most: int) -> list[Intake]:
+        """Up to `most` of which a person has something to do at the request itself: reports of
+        children first, then the oldest first. What became a case goes on there.
+        """
+        with self._database.by_statement() as c:
+            numbers = c.execute(
+                "SELECT i.number FROM intake i WHERE i.state = ANY(%s) AND (i.asked ="
+                " 'child-report' OR i.asked LIKE '%%unclear%%' OR i.outcome IS DISTINCT FROM %s"
+                " OR NOT EXISTS (SELECT FROM intake_case k WHERE k.number = i.number))"
+                " ORDER BY i.asked <> 'child-report', i.number LIMIT %s",
+                (list(OPEN), BEGUN, most),
+            ).fetchall()
+            found = self._all(c, "i.number = ANY(%s)", ([row[0] for row in numbers],))
+        at = {row[0]: n for n, row in enumerate(numbers)}
+        return sorted(found, key=lambda one: at[one.number])
+
     def waiting_for_freeze(self) -> list[Intake]:
         """Reports whose record is not frozen yet, or not in every system."""
         return self._some(
@@ -290,6 +306,14 @@ class Intakes:
     def waiting_for_cases(self) -> list[Intake]:
         """Those of whom it is known who asks, and on which not all is begun that was asked."""
         return self._some("i.state = %s AND i.outcome IS NULL", State.VERIFIED)
+
+    def of_case(self, id_: str) -> list[Intake]:
+        """Those on which a case was opened."""
+        return self._some(
+            "i.number IN (SELECT k.number FROM intake_case k JOIN rights_case r"
+            " ON r.number = k.case_number WHERE r.id = %s)",
+            id_,
+        )
 
     def said(self, one: Intake) -> dict[str, Any]:
         """What was said, unsealed; nothing once it was struck out."""

@@ -16,7 +16,9 @@ def ends(controller: Controller, common: Common, case: Case) -> list[str]:
         say = common.next("case", "withdraw", case.id, "--reason", "…")
         lines.append(f"Where the person no longer asks: {say}")
     if can_end(controller, case, State.REFUSED):
-        lines.append(f"To refuse it: {common.next('case', 'refuse', case.id, '--reason', '…')}")
+        why = ("--reason", "not-identified", "--words", "…")
+        lines.append(f"To refuse it, for one of the law's reasons: "
+                     f"{common.next('case', 'refuse', case.id, *why)}")  # fmt: skip
     return lines
 
 

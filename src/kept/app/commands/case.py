@@ -28,6 +28,7 @@ from kept.errors import UsageError
 from kept.records.bulk import OVER
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS, Event, StepRecord, StepState
+from kept.terms.refusals import REFUSALS, refusal
 
 Reason = Annotated[
     str, Parameter(help="in words that the person may be told; kept in the case, sealed")
@@ -189,10 +190,20 @@ def show(
 
 @group.command
 def refuse(
-    case: str, /, *, reason: Reason, acting: Acting = ACTING, common: Common = COMMON
+    case: str,
+    /,
+    *,
+    reason: Annotated[str, Parameter(help=f"one of {', '.join(REFUSALS)}")],
+    words: Reason,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
 ) -> int:
-    """End a case that is not carried out: the organisation refuses it, and says why."""
-    return _end("refused", case, reason, acting, common)
+    """End a case that is not carried out: the organisation refuses it, and says why.
+
+    What the law says of the reason, where to complain and the way to a court stand in the letter
+    (`kept case answer`). That nothing is held is no refusal.
+    """
+    return _end("refused", case, said(words, "--words"), acting, common, refusal(reason).code)
 
 
 @group.command
@@ -200,20 +211,22 @@ def withdraw(
     case: str, /, *, reason: Reason, acting: Acting = ACTING, common: Common = COMMON
 ) -> int:
     """End a case that is not carried out: the person no longer asks, or it was opened in error."""
-    return _end("withdrawn", case, reason, acting, common)
+    return _end("withdrawn", case, said(reason, "--reason"), acting, common)
 
 
 def _end(
     outcome: Literal["refused", "withdrawn"],
-    case: str, reason: str, acting: Acting, common: Common,
+    case: str, reason: str, acting: Acting, common: Common, code: str | None = None,
 ) -> int:  # fmt: skip
     now = acting.moment
     verb = {"refused": "refuse", "withdrawn": "withdraw"}[outcome]
     with opened(common, f"case {verb}", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
-        done = close_case(controller, case, outcome, said(reason, "--reason"), actor, now)
+        done = close_case(controller, case, outcome, reason, actor, now, code=code)
         controller.ledger.checkpoint(now)
-    common.out.result(_document(done), [f"Case {done.id} is {done.state}; nothing was changed."])
+    letter = common.next("case", "answer", done.id)
+    words = [f"Case {done.id} is {done.state}; nothing was changed.", f"The letter: {letter}"]
+    common.out.result(_document(done), words)
     return 0
 
 
@@ -268,4 +281,5 @@ def _document(case: Case) -> dict[str, Any]:
         "complete": case.complete,
         "opened_at": case.opened_at.isoformat(),
         "closed_at": case.closed_at.isoformat() if case.closed_at else None,
+        "refusal": case.refusal,
     }

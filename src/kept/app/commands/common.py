@@ -107,7 +107,7 @@ ACTING: Final = Acting()
 #: Commands in the words of an error: `kept …` in back quotes.
 _QUOTED: Final = re.compile(r"`kept ([^`]+)`")
 #: Verbs that need no deployment.
-_WITHOUT_DEPLOYMENT: Final = ("new", "demo", "bench")
+_WITHOUT_DEPLOYMENT: Final = ("new", "demo", "bench", "authorities")
 
 
 def program(name: str = "kept") -> str:

@@ -9,11 +9,14 @@ Controls stand in `checks` and `choice_checks`, the package a person gets in `pa
 
 from kept.duties.rights import (
     anonymity,
+    answer_checks,
+    casework,
     checks,
     child,
     choice_checks,
     clock,
     clock_checks,
+    delivery,
     erased,
     free_text,
     identity,
@@ -29,7 +32,15 @@ from kept.duties.rights.access import AccessAnswer, access
 from kept.duties.rights.choice import ChoiceAnswer
 from kept.duties.rights.ending import EndAnswer, due_today, expire
 from kept.duties.rights.erase import EraseAnswer, erase, preview
-from kept.duties.rights.intake import Form, TooMany, begin_waiting, standing, tend
+from kept.duties.rights.intake import (
+    Form,
+    TooMany,
+    begin_waiting,
+    mail_code,
+    mail_link,
+    standing,
+    tend,
+)
 from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.portability import PortAnswer, port
 from kept.duties.rights.rectification import (
@@ -46,11 +57,12 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "Form", "PortAnswer",
-    "RectifyAnswer", "Request", "TooMany", "access", "anonymity", "begin_waiting", "checks",
-    "child", "choice_checks", "clock", "clock_checks", "close_case", "correct_again",
-    "due_today", "erase", "erased", "expire", "free_text", "freeze_reported",
-    "identity", "identity_checks", "intake", "intake_checks",
-    "isolation", "lift", "lines", "notify", "object_to", "port", "preview", "preview_objection",
+    "RectifyAnswer", "Request", "TooMany", "access", "anonymity", "answer_checks",
+    "begin_waiting", "casework", "checks", "child", "choice_checks", "clock", "clock_checks",
+    "close_case", "correct_again", "delivery", "due_today", "erase", "erased", "expire",
+    "free_text", "freeze_reported", "identity", "identity_checks", "intake", "intake_checks",
+    "isolation", "lift", "lines", "mail_code", "mail_link", "notify", "object_to", "port",
+    "preview", "preview_objection",
     "preview_rectification", "preview_restriction", "preview_withdrawal", "recipients", "rectify",
     "reported", "residue", "restrict", "scrub", "scrubbing", "standing", "tend", "told", "weigh",
     "withdraw",

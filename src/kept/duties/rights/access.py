@@ -201,6 +201,7 @@ def _serve(
         }
         with controller.database.connection() as connection:
             with connection.pipeline():
+                controller.cases.record_reads(case, steps, now, connection=connection)
                 controller.cases.finish(case, complete, actor, now, connection=connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     if complete:

@@ -279,7 +279,7 @@ def page(
         first, *others = (d["about"] for d in group["datasets"])
         group["all"] = first if others and all(one == first for one in others) else None
     kept = []
-    sentences = _sentences(bundle) if stays.tables else {}
+    promises = sentences(bundle) if stays.tables else {}
     for place, groups in stays.tables.items():
         system = controller.datamap.systems[place[0]]
         dataset = system.datasets[place[1]]
@@ -302,7 +302,7 @@ def page(
                     "law": capital(reason.law or ""),
                     "until_words": _until(reasons, language),
                     "covered": by_place.get(place, 0),
-                    "promise": sentences.get(reason.clause),
+                    "promise": promises.get(reason.clause),
                 }
             )
     datasets = [d for group in held.values() for d in group["datasets"]]
@@ -311,7 +311,7 @@ def page(
         "language": language,
         "title": f"Your data at {bundle.organisation.name}",
         "organisation": bundle.organisation,
-        "address": _address(bundle.organisation),
+        "address": address(bundle.organisation),
         "site": controller.site_url,
         "asked_words": day(now.astimezone(dt.UTC).date(), language),
         "policy_words": day(bundle.version, language),
@@ -412,7 +412,7 @@ def _columns(system: str, dataset: Dataset, columns: Iterable[str]) -> list[str]
     return made
 
 
-def _sentences(bundle: Bundle) -> dict[str, str]:
+def sentences(bundle: Bundle) -> dict[str, str]:
     """Clause → the words of the policy in which it stands first."""
     return {
         clause: unit.words
@@ -423,6 +423,7 @@ def _sentences(bundle: Bundle) -> dict[str, str]:
     }
 
 
-def _address(organisation: Organisation) -> str:
+def address(organisation: Organisation) -> str:
+    """Name and postal address in one line."""
     lines = [line for line in organisation.post if line != organisation.name]
     return ", ".join((organisation.name, *lines))

@@ -14,6 +14,7 @@ from dataclasses import replace
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.datamap.map import DataMap, Stays
+from kept.duties.rights import delivery
 from kept.duties.rights.residue import residue
 from kept.ledger.entry import Entry
 from kept.records.case import Case
@@ -46,12 +47,16 @@ def forget(
     flat = [i for one in known for i in one]
     with controller.database.connection() as connection:
         ids = also_about(controller.vault, case, flat, connection) | {case.number: case.id}
+        waiting = controller.deliveries.waiting(connection=connection)
+        hers = [one for one in waiting if one.number in ids]
+        delivery.ended(controller, hers, "withdrawn", now, connection)
         strike(controller.vault, sorted(ids), now, connection)
         controller.intakes.strike(sorted(ids), flat, connection=connection)
         body = {"case": case.id, "cases": len(ids)}
         controller.ledger.append_in(connection, [Entry("case.struck", now, body)])
-    for one in ids.values():
-        controller.forget_tasks(one)
+    delivery.sweep(controller, now)
+    for case_id in ids.values():
+        controller.forget_tasks(case_id)
 
 
 @control("rights.child-cases-name-nobody")

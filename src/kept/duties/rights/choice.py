@@ -129,7 +129,7 @@ def one_person(people: Sequence[Sequence[Identifier]], case: Case) -> tuple[Iden
             expected=f"at least one of {', '.join(LINKING)}",
             fix=f"ask her for one of these and open a new case with it; case {case.id} ends with"
             f' `kept case withdraw {case.id} --reason "…"`, or, where she gives none, with'
-            f' `kept case refuse {case.id} --reason "…"`',
+            f' `kept case refuse {case.id} --reason not-identified --words "…"`',
         )
     return tuple(people[0])
 

@@ -57,6 +57,8 @@ _NEWS: Final = dt.timedelta(days=3)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 #: Held by whoever begins what was asked, in this process.
 _BEGINNING: Final = threading.Lock()
+#: By these ways a code that was typed in proves the address of the person.
+_TYPED: Final = ("web", "agent")
 _NO_PROOF: Final = "whoever wants no advertising need not prove who it is"
 _MARKETING: Final = "marketing"
 
@@ -101,7 +103,9 @@ class Standing:
 
 
 #: States of a case of which nothing was carried out yet.
-_UNDONE: Final = (CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED)
+_UNDONE: Final = (
+    CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED, CaseState.APPROVED,
+)  # fmt: skip
 _STANDS: Final[Mapping[CaseState, str]] = {
     **dict.fromkeys(CaseState, "working"),
     CaseState.CLOSED: "done",
@@ -209,6 +213,16 @@ def type_code(
     with suppress(KeptError):  # what could not be begun now is begun by the job
         begin(controller, one, now)
     return outcome, fresh
+
+
+def proven_address(controller: Controller, case: Case) -> str | None:
+    """The address of the person of a case that a code typed in proved hers; None where none did."""
+    for one in controller.intakes.of_case(case.id):
+        # Of what staff entered or vouched for, no address was proven.
+        if one.verified_at is not None and one.channel in _TYPED:
+            address = controller.intakes.said(one).get("person")
+            return address if isinstance(address, str) else None
+    return None
 
 
 def send_again(controller: Controller, token: str, now: dt.datetime) -> bool:
@@ -510,6 +524,37 @@ def _send(
     controller.outbox.put(
         address.value, template, values, now, good_until=now + CODE_GOOD, connection=c
     )
+    return True
+
+
+def mail_code(controller: Controller, case: Case, code: str, until: dt.datetime) -> bool:
+    """Mail the code of a delivery (`delivery.Sender`) to the address that was proven hers."""
+    return _mail_to(
+        controller, case, "delivery-code", {"code": f"{code[:4]} {code[4:]}"}, until - CODE_GOOD,
+        good_until=until,
+    )  # fmt: skip
+
+
+def mail_link(
+    controller: Controller, case: Case, token: str, until: dt.datetime, now: dt.datetime
+) -> bool:
+    """Mail where a package waits to the address that was proven hers; False where none was."""
+    values = {
+        "link": f"{controller.site_url}/privacy/delivery/{token}",
+        "until": f"{until.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
+    }
+    return _mail_to(controller, case, "delivery", values, now, good_until=until)
+
+
+def _mail_to(
+    controller: Controller, case: Case, template: str, values: dict[str, str], now: dt.datetime,
+    *, good_until: dt.datetime,
+) -> bool:  # fmt: skip
+    address = proven_address(controller, case) if controller.post is not None else None
+    if address is None:
+        return False
+    with controller.database.connection() as c:
+        controller.outbox.put(address, template, values, now, good_until=good_until, connection=c)
     return True
 
 

@@ -205,7 +205,7 @@ def _record(
                     "objection.made",
                     now,
                     {"purpose": name(p), "case": case.id, "source": "request",
-                     "actor": name(actor.role)},
+                     "actor": name(actor.role), "unreached": [name(s) for s, _ in her.unreached]},
                 )
                 for p in purposes
             ],

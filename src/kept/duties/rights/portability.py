@@ -250,6 +250,7 @@ def _serve(
             "unreached": [name(s) for s, _ in unreached],
         }
         with controller.database.connection() as connection:
+            controller.cases.record_reads(case, steps, now, connection=connection)
             controller.cases.finish(case, complete, actor, now, connection=connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     return PortAnswer(

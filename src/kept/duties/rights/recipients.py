@@ -183,11 +183,16 @@ def informed(controller: Controller, case: Case, more: Iterable[str] = ()) -> tu
     return tuple(_stands(controller, one, outcomes.get(one), one in outcomes) for one in every)
 
 
-def _stands(controller: Controller, recipient: str, outcome: str | None, noted: bool) -> Informed:
+def titled(controller: Controller, recipient: str) -> str:
+    """A recipient as people are told of it."""
     bundle, way = controller.bundle, controller.reach.ways.get(recipient)
     known = bundle.recipients.get(recipient)
     term = bundle.vocabulary.recipients.get(recipient)
-    title = (way and way.title) or (known and known.name) or (term and term.label) or recipient
+    return (way and way.title) or (known and known.name) or (term and term.label) or recipient
+
+
+def _stands(controller: Controller, recipient: str, outcome: str | None, noted: bool) -> Informed:
+    way, title = controller.reach.ways.get(recipient), titled(controller, recipient)
     match outcome:
         case Outcome.DONE | Outcome.NOTHING:
             return Informed(recipient, title, "told")

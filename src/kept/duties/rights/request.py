@@ -24,6 +24,7 @@ from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
 from kept.records.locator import Held
 from kept.terms.identifiers import Identifier
+from kept.terms.refusals import refusal
 from kept.terms.rights import RIGHTS
 
 #: Roles that may let a request pass without evidence of who asks; recorded, with the reason.
@@ -212,13 +213,15 @@ def close_case(
     reason: str,
     actor: Actor,
     now: dt.datetime,
+    *,
+    code: str | None = None,
 ) -> Case:
     """End a case without carrying it out; the case as it then stands.
 
     `reason` are the words that the person is told, sealed in the case (GDPR Art. 12(4)); the
-    ledger holds their keyed hash. To refuse somebody has to be of a role that answers for it.
-    Raises Denied for any other role; UsageError without a reason, or where the case has ended or
-    its execution has begun: then it can only be finished.
+    ledger holds their keyed hash. A refusal also has the `code` of one of REFUSALS, and somebody
+    of a role that answers for it. Raises Denied for any other role; UsageError without a reason,
+    or where the case has ended or its execution has begun: then it can only be finished.
     """
     if outcome not in WITHOUT:
         raise UsageError(
@@ -229,19 +232,22 @@ def close_case(
             f"the role `{actor.role}` may not refuse a request",
             fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
         )
+    if outcome == "refused":
+        refusal(code or "")
     if not reason.strip():
         raise UsageError("no reason is given", fix="say in words why the case ends here")
     case = controller.cases.get(case_id)
     with controller.database.connection() as connection:
         case = controller.cases.end(
             case, WITHOUT[outcome], reason, actor, now, idle=idle(controller, case),
-            connection=connection,
+            code=code if outcome == "refused" else None, connection=connection,
         )  # fmt: skip
         body = {
             "case": case.id,
             "state": case.state.value,
             "reason": controller.digest(reason.encode()),
             "actor": name(actor.role),
+            **({"code": case.refusal} if case.refusal else {}),
         }
         controller.ledger.append_in(connection, [Entry("case.moved", now, body)])
     return case
@@ -302,6 +308,11 @@ def follows(case: Case) -> tuple[str, ...]:
         asked = ("--at", "…", "--value-file", "…")
     yes = ("--yes",) if (right.writes or right.chooses) and (case.evidence or case.override) else ()
     return (VERBS[case.right], "--case", case.id, *asked, *yes)
+
+
+def way_to(case: Case) -> str:
+    """The command by which a case goes on that is carried out on the machine itself."""
+    return f"kept rights {' '.join(follows(case))}" if case.right in VERBS else ""
 
 
 @contextmanager
@@ -429,8 +440,10 @@ def step_document(step: StepResult) -> dict[str, Any]:
 def verification(controller: Controller, case: Case) -> str:
     """How it was checked who asked, in words for the answer."""
     evidence = controller.cases.words(case).evidence
-    if evidence is not None:
+    if evidence:
         return f"Yes. How: {sentence(evidence)}"
+    if evidence is not None:  # struck out, with all that the case knew of her
+        return "Yes. How is not on record any more."
     return "No. Who asked was not checked; somebody of the organisation answered for it."
 
 

@@ -245,7 +245,8 @@ def _record(
         controller.cases.seal_keys(case, bound, connection=connection)
         if first:
             body = {"case": case.id, "ground": name(ground), "source": "request",
-                    "actor": name(actor.role)}  # fmt: skip
+                    "actor": name(actor.role),
+                    "unreached": [name(s) for s, _ in her.unreached]}  # fmt: skip
             controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
     return case
 

@@ -1,0 +1,166 @@
+"""`kept case answer` and `deliver`: the letter of a case, and its package behind a link."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from kept.app.commands.case import group
+from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, warn_of_stranger
+from kept.app.fit import Exact
+from kept.app.output import table
+from kept.duties.rights import delivery, mail_link
+from kept.duties.rights.letter import answer_case
+from kept.errors import UsageError
+from kept.terms.authorities import countries
+
+Country = Annotated[
+    str | None,
+    Parameter(help="where the person lives, as DE or US-CA; chooses the authority that is named"),
+]
+
+
+def register(app: App) -> None:
+    """Nothing to add: its commands stand in the group of cases."""
+    del app
+
+
+@group.command
+def answer(
+    case: str,
+    /,
+    *,
+    html: Annotated[bool, Parameter(help="one page of HTML instead of text", negative="")] = False,
+    text: Annotated[bool, Parameter(help="plain text (the default)", negative="")] = False,
+    country: Country = None,
+    out: Annotated[
+        Path | None, Parameter(help="a new file for the letter; it is yours alone to read")
+    ] = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """The letter to the person: what was done with her request, made of the record of the case.
+
+    It says how the case stands now, and holds the words that were noted for her.
+    """
+    if html and text:
+        raise UsageError("`--html` and `--text` exclude each other", fix="give one of them")
+    where, _, part = (country or "").strip().upper().partition("-")
+    if country and (len(where) != 2 or not where.isalpha()):
+        raise UsageError(
+            "`--country` is no country",
+            expected=f"two letters, as {', '.join(list(countries())[:3])}",
+        )
+    with opened(common, "case answer", acting.role) as (controller, config):
+        warn_of_stranger(common, config, controller.bundle)
+        now = acting.moment
+        made = answer_case(
+            controller, case, now, role=acting.role, country=where or None, subdivision=part or None
+        )
+        controller.ledger.checkpoint(now)
+    said = made.html() if html else made.text()
+    if out is not None:
+        write_new(out, said)
+        common.out.result({**made.document(), "out": str(out)}, [f"The letter lies in {out}."])
+    else:
+        common.out.result({**made.document(), "text": said}, [Exact(said.rstrip("\n"))])
+    return 0
+
+
+@group.command
+def deliver(
+    case: str,
+    package: Path,
+    /,
+    *,
+    days: Annotated[int, Parameter(help="how long it waits")] = delivery.DAYS,
+    downloads: Annotated[int, Parameter(help="how often it may be fetched")] = delivery.DOWNLOADS,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Put the package of a case, encrypted, behind a link that ends; the link is shown once.
+
+    Who opens it needs a fresh code as well (`kept case code`), which comes another way. After the
+    last download, or when the time is over, the file is destroyed, and that is logged.
+    """
+    with opened(common, "case deliver", acting.role) as (controller, _):
+        now = acting.moment
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        made = delivery.deliver(
+            controller, case, package, actor, now, days=days, downloads=downloads
+        )
+        controller.ledger.checkpoint(now)
+        link = f"{controller.site_url or ''}/privacy/delivery/{made.token}"
+        one = controller.cases.get(made.case)
+        mailed = mail_link(controller, one, made.token, made.ends_at, now)
+    document = {
+        "case": made.case, "link": link, "ends_at": made.ends_at.isoformat(),
+        "downloads": made.allowed, "bytes": made.size, "mailed": mailed,
+    }  # fmt: skip
+    how = (
+        "It goes by mail to the address that she proved hers; so does the code that the page asks"
+        " for."
+        if mailed
+        else "Who opens it is asked for a code. A fresh one, good for ten minutes, to tell her on"
+        f" the telephone: {common.next('case', 'code', made.case)}"
+    )
+    words = [
+        f"The package of case {made.case} waits until {made.ends_at:%Y-%m-%d %H:%M} UTC, for"
+        f" {made.allowed} downloads. The link, which is shown only now:",
+        Exact(link),
+        how,
+        f"What you no longer need here: {package} can be read by whoever has it.",
+    ]
+    common.out.result(document, words)
+    return 0
+
+
+@group.command
+def code(case: str, /, *, acting: Acting = ACTING, common: Common = COMMON) -> int:
+    """A fresh code for the package that waits, to tell the person on the telephone or by letter."""
+    with opened(common, "case code", acting.role) as (controller, _):
+        made = delivery.code_for(controller, case, acting.moment)
+    words = [Exact(made), "Good for ten minutes and one download. Tell it to nobody but her."]
+    common.out.result({"case": case, "code": made}, words)
+    return 0
+
+
+@group.command
+def deliveries(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
+    """End the packages whose time is over, and list all that wait or waited."""
+    with opened(common, "case deliveries", acting.role) as (controller, _):
+        now = acting.moment
+        if delivery.sweep(controller, now):
+            controller.ledger.checkpoint(now)
+        every = controller.deliveries.all()
+    rows = [
+        (d.case, f"{d.made_at:%Y-%m-%d}", f"{d.ends_at:%Y-%m-%d}", d.outcome or "waits",
+         f"{d.fetched} of {d.allowed}")
+        for d in every
+    ]  # fmt: skip
+    document = [
+        {"case": d.case, "made_at": d.made_at.isoformat(), "ends_at": d.ends_at.isoformat(),
+         "outcome": d.outcome, "fetched": d.fetched, "allowed": d.allowed}
+        for d in every
+    ]  # fmt: skip
+    head = ("case", "made", "until", "state", "fetched")
+    common.out.result({"deliveries": document}, [table(head, rows)] if rows else ["None."])
+    return 0
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that nobody else may read; UsageError where it is there, or cannot be made."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as problem:
+        raise UsageError(
+            "the letter cannot be written there",
+            expected="a file name that nothing has yet, in a directory that exists",
+            met=problem.strerror,
+            fix="name another file with --out",
+        ) from None
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)

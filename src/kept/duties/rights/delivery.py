@@ -1,0 +1,309 @@
+"""A package on its way to the person: encrypted, behind a link that ends, with a fresh code.
+
+The link alone opens nothing: it asks for a code of eight digits that is good for ten minutes and
+comes another way. After the last download, or when its time is over, the file is destroyed: its
+key is given up first, then the file goes; both are logged without a word of whom it was for.
+
+The file is a run of chunks, each sealed with AES-256-GCM under the file's own key; the nonce
+counts them and marks the last (as in STREAM, Hoang et al. 2015), so none can be left out, moved
+or cut off unseen. One chunk at a time is in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+import secrets
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Final, TypeAlias
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kept.controller import Controller
+from kept.database import Connection
+from kept.duties.rights.request import require_known_asker
+from kept.errors import Denied, UsageError, VaultError
+from kept.ledger.entry import Entry, moment, name
+from kept.records.actor import Actor
+from kept.records.case import Case
+from kept.records.delivery import Delivery
+
+#: Sends a code to the person of a case: (the case, the code, until when it is good). It may use
+#: only a way that was verified for her, and says False where it knows none.
+Sender: TypeAlias = Callable[[Case, str, dt.datetime], bool]
+
+DAYS: Final = 5
+DOWNLOADS: Final = 3
+#: The longest that a package may wait, and the most often that it may be fetched.
+MOST_DAYS: Final = 45
+MOST_DOWNLOADS: Final = 10
+_CHUNK: Final = 1 << 16
+_TAG: Final = 16
+_SUFFIX: Final = ".sealed"
+#: Seconds after which a file of no delivery is taken for left behind.
+_STALE: Final = 3600
+_PACKED: Final = ("access", "portability")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A delivery that was made. `token` is in the link and nowhere else."""
+
+    case: str
+    token: str
+    ends_at: dt.datetime
+    allowed: int
+    size: int
+
+
+def folder(controller: Controller) -> Path:
+    """Where packages wait; nobody but the account of Kept reads it."""
+    return controller.directory / "state" / "deliveries"
+
+
+def deliver(
+    controller: Controller, case_id: str, package: Path, actor: Actor, now: dt.datetime,
+    *, days: int = DAYS, downloads: int = DOWNLOADS,
+) -> Made:  # fmt: skip
+    """Put the package of a case behind a link. Raises UsageError where it is not its package,
+    Denied where nobody knows or answers for who asks.
+    """
+    if not 1 <= days <= MOST_DAYS or not 1 <= downloads <= MOST_DOWNLOADS:
+        raise UsageError(
+            "a package waits for a while, and is fetched a few times",
+            expected=f"1 to {MOST_DAYS} days and 1 to {MOST_DOWNLOADS} downloads",
+        )
+    case = controller.cases.get(case_id)
+    if case.right not in _PACKED:
+        raise UsageError(
+            f"a case about `{case.right}` has no package",
+            expected=f"a case about {' or '.join(_PACKED)}",
+        )
+    require_known_asker(case)
+    _refuse_other(controller, case, package)
+    token, file, key = secrets.token_urlsafe(32), f"{secrets.token_hex(16)}{_SUFFIX}", _key()
+    there = folder(controller)
+    there.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ends_at = now + dt.timedelta(days=days)
+    with package.open("rb") as source:
+        size = seal(source, there / file, key)
+    try:
+        with controller.database.connection() as connection:
+            controller.deliveries.add(
+                case, token, file, key, size, downloads, now, ends_at, connection=connection
+            )
+            body = {
+                "case": case.id,
+                "file": _hash(file),
+                "ends": moment(ends_at),
+                "allowed": downloads,
+                "size": size,
+                "actor": name(actor.role),
+            }
+            controller.ledger.append_in(connection, [Entry("delivery.made", now, body)])
+    except BaseException:
+        (there / file).unlink(missing_ok=True)
+        raise
+    return Made(case.id, token, ends_at, downloads, size)
+
+
+def found(controller: Controller, token: str, now: dt.datetime) -> Delivery | None:
+    """The delivery of a link while it can be fetched; None for any other. Changes nothing."""
+    one = controller.deliveries.by_token(token)
+    return one if one is not None and one.outcome is None and now < one.ends_at else None
+
+
+def fresh_code(
+    controller: Controller, one: Delivery, now: dt.datetime, send: Sender | None = None
+) -> str | None:
+    """Make a code the one that counts, and send it; None where no more are given, or it cannot be
+    sent. Without `send` it is for somebody who tells her on the telephone or by letter.
+    """
+    code = f"{secrets.randbelow(10**8):08d}"
+    with controller.database.connection() as connection:
+        if not controller.deliveries.give_code(one, code, now, connection=connection):
+            return None
+    if send is not None:
+        until = now + dt.timedelta(minutes=10)
+        return code if send(controller.cases.get(one.case), code, until) else None
+    return code
+
+
+def code_for(controller: Controller, case_id: str, now: dt.datetime) -> str:
+    """A fresh code for the newest package that waits in a case. UsageError where none does."""
+    case = controller.cases.get(case_id)
+    waiting = [d for d in controller.deliveries.of(case) if d.outcome is None and now < d.ends_at]
+    if not waiting:
+        raise UsageError(
+            f"no package of case {case.id} waits to be fetched",
+            fix=f"put it behind a link: `kept case deliver {case.id} PACKAGE`",
+        )
+    code = fresh_code(controller, waiting[-1], now)
+    if code is None:
+        raise Denied(
+            "this delivery was given all the codes that it gets",
+            fix=f"put the package behind a new link: `kept case deliver {case.id} PACKAGE`",
+        )
+    return code
+
+
+def fetch(
+    controller: Controller, token: str, code: str, now: dt.datetime
+) -> tuple[Delivery, Iterator[bytes]] | None:
+    """The package, chunk by chunk, to whoever has link and code; None to everybody else.
+
+    A download counts when it begins. With the last one key and file go: what is being read is
+    read to its end.
+    """
+    with controller.database.connection() as connection:
+        one = controller.deliveries.by_token(token, connection=connection, alone=True)
+        if one is None or one.outcome is not None or now >= one.ends_at:
+            return None
+        digits = "".join(c for c in code if c.isascii() and c.isdigit())
+        if not controller.deliveries.try_code(one, digits, now, connection=connection):
+            return None
+        key = controller.deliveries.key(one, connection=connection)
+        path = folder(controller) / one.file
+        try:
+            file = path.open("rb")
+        except OSError:
+            ended(controller, [one], "lost", now, connection)
+            return None
+        fetched = controller.deliveries.count(one, connection=connection)
+        body = {"case": one.case, "file": _hash(one.file), "fetched": fetched}
+        controller.ledger.append_in(connection, [Entry("delivery.fetched", now, body)])
+        if fetched >= one.allowed:
+            ended(controller, [replace(one, fetched=fetched)], "fetched", now, connection)
+    if fetched >= one.allowed:
+        path.unlink(missing_ok=True)
+    assert key is not None
+    return one, opened(file, key)
+
+
+def ended(
+    controller: Controller,
+    those: list[Delivery],
+    outcome: str,
+    now: dt.datetime,
+    connection: Connection,
+) -> None:
+    """Give up the keys and log it, in the caller's transaction; the files go afterwards."""
+    gone = controller.deliveries.end(those, outcome, now, connection=connection)
+    entries = [
+        Entry(
+            "delivery.ended",
+            now,
+            {"case": one.case, "file": _hash(one.file), "outcome": outcome, "fetched": one.fetched},
+        )
+        for one in gone
+    ]  # fmt: skip
+    if entries:
+        controller.ledger.append_in(connection, entries)
+
+
+def sweep(controller: Controller, now: dt.datetime) -> int:
+    """End what is past its time, and remove every file that no waiting delivery has; how many
+    deliveries ended. May be repeated and cut off at any point.
+    """
+    with controller.database.connection() as connection:
+        late = [d for d in controller.deliveries.waiting(connection=connection) if d.ends_at <= now]
+        if late:
+            ended(controller, late, "expired", now, connection)
+    wanted = {d.file for d in controller.deliveries.waiting()}
+    known = {d.file for d in controller.deliveries.all()}
+    there = folder(controller)
+    for path in there.glob(f"*{_SUFFIX}") if there.is_dir() else ():
+        if path.name in wanted:
+            continue
+        # One that no record names may be of a delivery that is being made right now.
+        if path.name in known or path.stat().st_mtime < time.time() - _STALE:
+            path.unlink(missing_ok=True)
+    return len(late)
+
+
+def seal(source: IO[bytes], target: Path, key: bytes) -> int:
+    """Encrypt a file into a new one (mode 0600), on the disk when this returns; its plain size."""
+    sealer, size, number = AESGCM(key), 0, 0
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            chunk = source.read(_CHUNK)
+            while True:
+                after = source.read(_CHUNK)
+                out.write(sealer.encrypt(_nonce(number, last=not after), chunk, None))
+                size, number = size + len(chunk), number + 1
+                if not after:
+                    break
+                chunk = after
+            out.flush()
+            os.fsync(out.fileno())
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return size
+
+
+def opened(file: IO[bytes], key: bytes) -> Iterator[bytes]:
+    """What `seal` wrote, chunk by chunk; VaultError where any of it was changed or is missing."""
+    opener, number = AESGCM(key), 0
+    with contextlib.closing(file):
+        chunk = file.read(_CHUNK + _TAG)
+        while True:
+            after = file.read(_CHUNK + _TAG)
+            try:
+                yield opener.decrypt(_nonce(number, last=not after), chunk, None)
+            except InvalidTag:
+                raise VaultError(
+                    "a package that waits was altered",
+                    fix="put it behind a new link with `kept case deliver`",
+                ) from None
+            if not after:
+                return
+            chunk, number = after, number + 1
+
+
+def _nonce(number: int, *, last: bool) -> bytes:
+    # The key is this file's alone, so the count is enough to be used once.
+    return number.to_bytes(11, "big") + bytes([last])
+
+
+def _key() -> bytes:
+    return AESGCM.generate_key(256)
+
+
+def _hash(file: str) -> str:
+    return hashlib.sha256(file.encode()).hexdigest()
+
+
+def _refuse_other(controller: Controller, case: Case, package: Path) -> None:
+    """UsageError unless the file is the package that the ledger says was made in this case."""
+    made = {
+        str(e.body["package"])
+        for _, e in controller.ledger.entries(kind="access.given")
+        if e.body.get("case") == case.id
+    }
+    if not made:
+        raise UsageError(
+            f"no package was made in case {case.id} yet",
+            fix=f"see `kept case show {case.id}`, which says how it goes on",
+        )
+    try:
+        with zipfile.ZipFile(package) as archive, archive.open("manifest.json") as manifest:
+            met = hashlib.file_digest(manifest, "sha256").hexdigest()  # type: ignore[arg-type]
+    except (OSError, zipfile.BadZipFile, KeyError):
+        raise UsageError(
+            "that is no package that can be read", expected="the file that the case wrote (--out)"
+        ) from None
+    if met not in made:
+        raise UsageError(
+            f"that is not the package of case {case.id}; nothing was put behind a link",
+            expected="the file that the command wrote for this case",
+            fix="name that file; another person's package is never handed out by mistake",
+        )

@@ -1,0 +1,499 @@
+"""The answer to a request, as a letter: one for every right, made of the record of its case.
+
+What was asked and when, how it was checked who asks, what was done in each system, what stays
+and why, who was told, what goes on, where to complain (GDPR Art. 12(3), 12(4), 19, 77, 79). It
+can be made at any time and says how the case stands then; what is not on record it does not say.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jinja2
+
+from kept.controller import Controller, Located
+from kept.duties.rights.about import many, titled
+from kept.duties.rights.answer import Search, address, sentences
+from kept.duties.rights.choice import going_on, judged, told
+from kept.duties.rights.receipts import Receipts, title
+from kept.duties.rights.recipients import given, informed
+from kept.duties.rights.recipients import titled as recipient_titled
+from kept.duties.rights.request import capital, sentence, verification
+from kept.duties.rights.restriction import GROUNDS
+from kept.ledger.entry import Entry, name
+from kept.model.plan import Action
+from kept.policy.render import day
+from kept.records.case import State, StepRecord, StepState
+from kept.records.declared import SYSTEM
+from kept.terms.authorities import BY, Choice, authority_of, countries
+from kept.terms.identifiers import Identifier
+from kept.terms.refusals import REFUSALS
+from kept.terms.regimes import region_of
+from kept.terms.rights import RIGHTS
+
+_WIDTH: Final = 76
+_ASKED: Final = {
+    "access": "to see what we hold about you",
+    "portability": "for your data to take along",
+    "rectification": "to correct what we hold about you",
+    "erasure": "to delete what we hold about you",
+    "restriction": "to stop using your data, and to keep it only",
+    "objection": "to stop a use of your data to which you object",
+    "withdrawal": "to take back a consent that you gave",
+    "complaint": "to look into a complaint of yours",
+}
+#: Action → what is said of `{n}` that were changed.
+_DID: Final = {
+    Action.DELETE: "{n} deleted",
+    Action.OVERWRITE: "{n} written over, so that nothing of you stands there",
+    Action.ANONYMISE: "{n} made nobody's",
+    Action.REDACT: "the passages about you taken out of {n}",
+}
+_STANDS: Final = "It was looked at again afterwards, and it is so."
+_WORD: Final = "This rests on the word of the people there; we could not look ourselves."
+
+_pages = jinja2.Environment(
+    loader=jinja2.PackageLoader("kept.duties.rights", "."),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the letter: its title, sentences, and points below them."""
+
+    title: str
+    lines: tuple[str, ...]
+    points: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The letter. `complete` is what it says of the whole; `missing` names the systems that it
+    says are not done; `authorities` the ids of those that it names; `counts` what it adds up.
+    """
+
+    case: str
+    right: str
+    language: str
+    title: str
+    sender: str
+    date: str
+    complete: bool
+    missing: tuple[str, ...]
+    authorities: tuple[str, ...]
+    found: int
+    changed: int
+    retained: int
+    parts: tuple[Part, ...]
+
+    def text(self) -> str:
+        """As plain text, lines of 76 characters at most where words allow."""
+        blocks = [self.sender, self.date, self.title.upper()]
+        for part in self.parts:
+            lines = [part.title, "-" * len(part.title)]
+            lines += [textwrap.fill(one, _WIDTH, break_long_words=False, break_on_hyphens=False)
+                      for one in part.lines]  # fmt: skip
+            lines += [
+                textwrap.fill(
+                    f"- {one}", _WIDTH, subsequent_indent="  ", break_long_words=False,
+                    break_on_hyphens=False,
+                )
+                for one in part.points
+            ]  # fmt: skip
+            blocks.append("\n".join(lines))
+        return "\n\n".join(blocks) + f"\n\nCase {self.case}\n"
+
+    def html(self) -> str:
+        """As one page that needs nothing from anywhere."""
+        return _pages.get_template("letter.html.j2").render(letter=self)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "case": self.case,
+            "right": self.right,
+            "title": self.title,
+            "complete": self.complete,
+            "missing": list(self.missing),
+            "authorities": list(self.authorities),
+            "found": self.found,
+            "changed": self.changed,
+            "retained": self.retained,
+            "parts": [
+                {"title": p.title, "lines": list(p.lines), "points": list(p.points)}
+                for p in self.parts
+            ],
+        }
+
+
+def letter(
+    controller: Controller, case_id: str, now: dt.datetime,
+    *, country: str | None = None, subdivision: str | None = None,
+) -> Letter:  # fmt: skip
+    """The letter of a case as it stands. `country` (and part) is where the person lives, if known.
+
+    Raises UsageError where there is no such case.
+    """
+    case = controller.cases.get(case_id)
+    record = Receipts.of(controller, case)
+    bundle = controller.bundle
+    named = controller.cases.identifiers(case)
+    choice = authority_of(country, subdivision, lead=bundle.organisation.country)
+    region = region_of(country, subdivision)
+    parts = [
+        _asked(controller, record, named),
+        *_outcome(controller, record),
+        *_systems(controller, record, named),
+        *_stays(controller, record),
+        *_chosen(controller, record),
+        *_goes_on(controller, record, named, region),
+        *_told(controller, record),
+        _complain(controller, record, choice, region),
+    ]
+    begun = record.steps if record.begun else ()
+    return Letter(
+        case.id, case.right, bundle.languages[0], _title(record), address(bundle.organisation),
+        _day(controller, now), record.complete, record.missing,
+        tuple(one.id for one in choice.authorities),
+        sum(s.counts.found for s in begun), sum(s.counts.changed for s in begun),
+        sum(s.counts.retained + s.counts.isolated for s in begun), tuple(parts),
+    )  # fmt: skip
+
+
+def answer_case(
+    controller: Controller, case_id: str, now: dt.datetime, *, role: str,
+    country: str | None = None, subdivision: str | None = None,
+) -> Letter:  # fmt: skip
+    """The letter, and an entry that says what it claims: so it can be held against the record."""
+    made = letter(controller, case_id, now, country=country, subdivision=subdivision)
+    body = {
+        "case": made.case,
+        "right": made.right,
+        "text": controller.digest(made.text().encode()),
+        "complete": made.complete,
+        "missing": [name(one) for one in made.missing],
+        "authorities": [name(one) for one in made.authorities],
+        "found": made.found,
+        "changed": made.changed,
+        "retained": made.retained,
+        "actor": name(role),
+    }
+    with controller.database.connection() as connection:
+        controller.ledger.append_in(connection, [Entry("answer.given", now, body)])
+    return made
+
+
+def _day(controller: Controller, moment: dt.datetime | dt.date) -> str:
+    if isinstance(moment, dt.datetime):
+        moment = moment.astimezone(dt.UTC).date()
+    return day(moment, controller.bundle.languages[0])
+
+
+def _title(record: Receipts) -> str:
+    right = RIGHTS[record.case.right].title.lower()
+    if record.case.state is State.REFUSED:
+        return f"We do not do what you asked for: {right}"
+    return f"Our answer to your request: {right}"
+
+
+def _asked(controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]) -> Part:
+    case = record.case
+    lines = [
+        f"You asked us {_ASKED[case.right]}. Your request came on"
+        f" {_day(controller, case.opened_at)}. Your right to it: {RIGHTS[case.right].article}.",
+        f"Did we check that it is you who asks? {verification(controller, case)}",
+    ]
+    if case.people > 1:
+        lines.append(
+            f"The request names {case.people} people. What is counted here is counted for all of"
+            " them together."
+        )
+    if not any(named):
+        lines.append("The case has forgotten by what you were found.")
+    return Part("What you asked", tuple(lines))
+
+
+def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
+    case = record.case
+    if case.state is State.REFUSED:
+        yield _refused(controller, record)
+        return
+    if case.state is State.WITHDRAWN:
+        words = [f"The request was taken back on {_day(controller, case.changed_at)}, so we did"
+                 " nothing more."]  # fmt: skip
+        words += [f"What was noted: {sentence(record.words)}"] if record.words else []
+        yield Part("What came of it", tuple(words))
+        return
+    if not record.begun:
+        yield Part(
+            "What came of it",
+            ("Nothing was done yet. The request is open; you will hear from us again.",),
+        )
+        return
+    lines = [_whole(record)]
+    if record.missing:
+        systems = ", ".join(title(controller, s) for s in record.missing)
+        lines.append(f"Not done, or not asked, as you read below: {systems}.")
+    if case.right in ("access", "portability"):
+        lines.append(
+            "Your copy was made as a package of files. You get it by a link that works for some"
+            " days, with a code, or on paper if you ask us to."
+            if record.handed_out
+            else "No package was handed out."
+        )
+    for at, entry in record.said["keys.shredded"]:
+        lines.append(
+            f"The keys under which we kept notes on you were destroyed on {_day(controller, at)}."
+            f" The last copy of them is of no use from"
+            f" {_day(controller, dt.date.fromisoformat(entry['dies']))} on."
+        )
+    yield Part("What came of it", tuple(lines))
+
+
+def _whole(record: Receipts) -> str:
+    """The first sentence of the answer: it never says more than all the receipts together."""
+    if record.in_force:
+        return "The use of your data is restricted. You will be told before that ends."
+    if not record.complete:
+        return "This is not finished. What follows says how far we have come."
+    if record.case.right in ("access", "erasure") and record.nothing_found:
+        return "We hold nothing about you under what you gave us."
+    if record.case.right == "portability" and record.nothing_found:
+        return "We hold nothing that you could take along under what you gave us."
+    if any(s.counts.retained or s.counts.isolated for s in record.steps):
+        return "What could be done is done. Not everything could: the parts that stay are named."
+    return "It is done."
+
+
+def _refused(controller: Controller, record: Receipts) -> Part:
+    case = record.case
+    lines = [f"We refuse this request, since {_day(controller, case.changed_at)}. Nothing was"
+             " changed."]  # fmt: skip
+    why = REFUSALS.get(case.refusal or "")
+    if why is not None:
+        lines += [f"Why: {why.words}", f"The law: {why.law}."]
+    if record.words:
+        lines.append(f"In your case: {sentence(record.words)}")
+    if why is not None:
+        lines.append(f"What you can do: {why.then}")
+    return Part("Why we refuse", tuple(lines))
+
+
+def _systems(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]
+) -> Iterator[Part]:
+    """What was done in each system, and what was not."""
+    if not record.begun:
+        return
+    groups: dict[str, list[StepRecord]] = {}
+    for one in record.steps:
+        # Where nothing was met and nothing is amiss, one sentence says it of all such systems.
+        if one.state is not StepState.DONE or one.action is not Action.READ or one.counts.found:
+            groups.setdefault(one.system, []).append(one)
+    for system in dict.fromkeys((*groups, *record.unreached)):
+        points = []
+        if system in record.unreached:
+            points.append("We could NOT ask this system. What it holds of you is not in this"
+                          " answer.")  # fmt: skip
+        points += dict.fromkeys(_step(controller, one, record) for one in groups.get(system, ()))
+        yield Part(f"What was done: {title(controller, system)}", (), tuple(points))
+    if any(named):
+        yield from _elsewhere(controller, record, named, set(groups))
+
+
+def _elsewhere(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]],
+    met: set[str],
+) -> Iterator[Part]:  # fmt: skip
+    """Where nothing was met, and what was not looked through at all."""
+    found = Located(tuple(map(tuple, named)), {})
+    found.unreached.update(dict.fromkeys(record.unreached, ""))
+    search = Search.of(controller, named, found)
+    empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing))
+    lines = []
+    if empty and record.case.right != "rectification":
+        where = ", ".join(title(controller, s) for s in empty)
+        lines.append(f"No record of yours was met in: {where}.")
+    points = tuple(f"Not looked through: {what}. {why}" for what, why in search.left_out)
+    if lines or points:
+        yield Part("Where else we looked", tuple(lines), points)
+
+
+def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
+    """One step in a sentence or two, from its row alone."""
+    where = _dataset(controller, one)
+    if one.state is not StepState.DONE:
+        why = f" Why: {sentence(one.problem)}" if one.problem else ""
+        if one.action is Action.READ:
+            return f"{where}: NOT all of it could be read.{why}"
+        return f"{where}: NOT done for {many(one.planned, 'record')}.{why}"
+    if one.action is Action.READ:
+        read = f"{where}: {many(one.counts.found, 'record')} read"
+        kept = one.counts.retained + one.counts.isolated
+        return f"{read}, {kept} of them kept for a reason that is named below." if kept else (
+            f"{read}.")  # fmt: skip
+    sure = _STANDS if one.verified else _WORD
+    if one.action in (Action.RETAIN, Action.ISOLATE):
+        rows = many(one.counts.retained + one.counts.isolated, "record")
+        sealed = ", sealed so that nobody uses them" if one.action is Action.ISOLATE else ""
+        return f"{where}: {rows} kept{sealed}; why is named below. {sure}"
+    if not one.counts.changed:
+        return f"{where}: nothing was left to change. {sure}"
+    did = _DID[one.action]
+    if record.case.right == "rectification":
+        did = "{n} put right"
+    return f"{where}: {did.format(n=many(one.counts.changed, 'record'))}. {sure}"
+
+
+def _dataset(controller: Controller, one: StepRecord) -> str:
+    system = controller.datamap.systems.get(one.system)
+    dataset = system.datasets.get(one.dataset) if system else None
+    return capital(titled(dataset) if dataset else one.dataset)
+
+
+def _stays(controller: Controller, record: Receipts) -> Iterator[Part]:
+    """Each part that stays: how much, why, by which law and sentence, until when."""
+    if not record.begun:
+        return
+    promises = sentences(controller.bundle)
+    points = []
+    for one in record.steps:
+        rows = one.counts.retained + one.counts.isolated
+        if not rows or one.reason is None:
+            continue
+        until = one.reason.until
+        said = [
+            f"{_dataset(controller, one)} ({title(controller, one.system)}):"
+            f" {many(rows, 'record')},"
+            + (f" until {_day(controller, until)}." if until else " with no end set yet."),
+            f"Why: {sentence(one.reason.words)}",
+        ]
+        if one.reason.law:
+            said.append(f"The law: {sentence(one.reason.law)}")
+        if promise := promises.get(one.reason.clause):
+            said.append(f"Our policy says: “{promise}”")
+        points.append(" ".join(said))
+    if points:
+        yield Part(
+            "What stays, and why", ("Each part, with its reason and its day:",), tuple(points)
+        )
+
+
+def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:
+    """What was recorded of a choice, and what was decided of it."""
+    if not record.begun:
+        return
+    labels = controller.bundle.vocabulary.purposes
+
+    def purposes(those: Sequence[str]) -> tuple[str, ...]:
+        return tuple(labels[p].label if p in labels else p for p in those)
+
+    lifted = record.lifted
+    standing = [p for p in record.purposes if p not in lifted]
+    if standing:
+        verb = "take back your consent" if record.case.right == "withdrawal" else "object"
+        kinds = [*record.said["consent.withdrawn"], *record.said["objection.made"]]
+        lines = [f"It is on record since {_day(controller, kinds[0][0])} that you {verb}. We ask"
+                 " this record before we use your data. It stands for:"]  # fmt: skip
+        yield Part("Your choice", tuple(lines), purposes(standing))
+    if lifted:
+        lines = ["We weighed your objection, and our reasons weigh more (GDPR Art. 21(1)). These"
+                 " uses go on:"]  # fmt: skip
+        points = [*purposes(lifted)]
+        points += [f"Why: {sentence(record.words)}"] if record.words else []
+        yield Part("Where we do not follow you", tuple(lines), tuple(points))
+    for at, entry in record.said["restriction.set"][:1]:
+        ground = GROUNDS.get(str(entry.get("ground")))
+        lines = [f"The restriction is on record since {_day(controller, at)}."]
+        lines += [f"Why you may ask for it: {sentence(ground)}"] if ground else []
+        for lifted_at, _ in record.said["restriction.lifted"]:
+            lines.append(f"It ended on {_day(controller, lifted_at)}.")
+        yield Part("Your choice", tuple(lines))
+
+
+def _goes_on(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]], region: str
+) -> Iterator[Part]:
+    """What is done with her data all the same, on which ground, after a choice of hers."""
+    facts = {
+        "withdrawal": [f"withdrawn:{p}" for p in record.purposes],
+        "objection": [f"objection:{p}" for p in record.purposes if p not in record.lifted],
+        "restriction": ["restricted"] if record.in_force else [],
+    }.get(record.case.right, [])
+    if not facts or not record.begun or not any(named):
+        return
+    found = controller.locate(named)
+    rows = controller.keys(found)
+    met = judged(controller, facts, region)
+    going = going_on(controller, met, rows)
+    going |= {e.activity.id: told(controller, e, "the law leaves this")
+              for e in met if not e.stops and record.in_force}  # fmt: skip
+    promises = sentences(controller.bundle)
+    points = []
+    for one in sorted(going.values()):
+        promise = next((promises[c] for c in one.clauses if c in promises), None)
+        said = f"{one.title}. On which ground: {one.ground.lower()}; {one.why}."
+        points.append(f"{said} Our policy says: “{promise}”" if promise else said)
+    lines = []
+    if not points and not found.unreached:
+        lines.append("Nothing else is done with data that we met of yours.")
+    if found.unreached:
+        away = ", ".join(title(controller, s) for s in sorted(found.unreached))
+        lines.append(f"Of these we cannot say it now, because they could not be asked: {away}.")
+    yield Part("What goes on all the same", tuple(lines), tuple(points))
+
+
+def _told(controller: Controller, record: Receipts) -> Iterator[Part]:
+    """Who had her data, and whether each was told and has answered."""
+    noted = informed(controller, record.case)
+    if noted:
+        lines = ("These had data of yours from us. Was each told what became of it?",)
+        yield Part("Who had your data", lines, tuple(f"{one.said}." for one in noted))
+    elif record.case.right == "access" and record.begun:
+        systems = controller.datamap.systems
+        places = {
+            (s.system, s.dataset): (0,)
+            for s in record.steps
+            if s.counts.found and s.system in systems and s.dataset in systems[s.system].datasets
+        }
+        had = sorted(recipient_titled(controller, one) for one in given(controller, places))
+        lines = ("By our register these get data from the places where records of yours are:",)
+        if had:
+            yield Part("Who gets your data", lines, tuple(had))
+
+
+def _complain(controller: Controller, record: Receipts, choice: Choice, region: str) -> Part:
+    """The right to complain, an authority, the way to a court, and how to reach us."""
+    organisation = controller.bundle.organisation
+    lines = [
+        "You can complain to a data protection authority at any time, also while you talk to us."
+        " You can also go to court. (In Europe: GDPR Art. 77, 78 and 79.)"
+    ]
+    if choice.authorities and not choice.certain:
+        lines.append(
+            "We do not know for sure where you live. This is the authority of the country in which"
+            f" we are, {countries()[choice.authorities[0].country]}. You can choose that of the"
+            " country where you live, where you work, or where it happened."
+        )
+    if not choice.authorities:
+        lines.append("We know no authority for where you live. The list below may have one.")
+    page = f"{controller.site_url or ''}/privacy/authorities"
+    lines.append(f"The authorities of other countries: {page}")
+    if region == "US-VA" and record.case.state is State.REFUSED:
+        lines.append(
+            "Where you live you can also ask us to look at it again (an appeal); write to us."
+        )
+    lines.append(f"How to reach us: {organisation.email}, or {address(organisation)}.")
+    points = tuple(
+        f"{'; '.join(one.lines())} (looked at on {_day(controller, one.checked_on)}. {BY[one.by]})"
+        for one in choice.authorities
+    )
+    return Part("If you do not agree", tuple(lines), points)

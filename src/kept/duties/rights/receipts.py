@@ -1,0 +1,148 @@
+"""What the record of a case says: its steps, what could not be asked, what was decided.
+
+Everything that a letter tells of a case comes from here: from its rows and the entries of the
+ledger. Nothing is taken from what a command said when it ran.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kept.controller import Controller
+from kept.ledger.entry import name
+from kept.records.case import Case, Event, State, StepRecord, StepState
+from kept.records.case_state import ENDS
+from kept.records.declared import SYSTEM
+
+#: Kinds of entries that say of a case what was done with it.
+_KINDS: Final = (
+    "case.closed", "access.given", "consent.withdrawn", "objection.made", "objection.lifted",
+    "restriction.set", "restriction.lifted", "keys.shredded",
+)  # fmt: skip
+#: States in which nothing was done yet.
+_BEFORE: Final = frozenset(
+    (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED, State.APPROVED)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """The record of one case. `unreached`: systems that could not be asked when it was last
+    carried out. `said`: kind → the entries of that kind, oldest first, as (moment, body).
+    """
+
+    case: Case
+    steps: tuple[StepRecord, ...]
+    events: tuple[Event, ...]
+    unreached: tuple[str, ...]
+    said: Mapping[str, tuple[tuple[dt.datetime, Mapping[str, Any]], ...]]
+
+    @classmethod
+    def of(cls, controller: Controller, case: Case) -> Receipts:
+        """Read them."""
+        said: dict[str, tuple[tuple[dt.datetime, Mapping[str, Any]], ...]] = {
+            kind: tuple(
+                (e.at, e.body)
+                for _, e in controller.ledger.entries(kind=kind)
+                if e.body.get("case") == case.id
+            )
+            for kind in _KINDS
+        }
+        steps = tuple(controller.cases.steps(case))
+        events = tuple(controller.cases.events(case))
+        return cls(case, steps, events, _unreached(controller, case, said), said)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was done or tried."""
+        return self.case.state not in _BEFORE and not self.ended_without
+
+    @property
+    def ended_without(self) -> bool:
+        """Whether the case ended without being carried out."""
+        return self.case.state in (State.REFUSED, State.WITHDRAWN)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Systems in which not all is done: not asked, or with a step that is not settled."""
+        left = {s.system for s in self.steps if s.state is not StepState.DONE}
+        return tuple(sorted({*self.unreached, *(left if self.begun else ())}))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the case is closed as complete, and no system of it is missing."""
+        closed = self.case.state is State.CLOSED and bool(self.case.complete)
+        return closed and not self.missing
+
+    @property
+    def in_force(self) -> bool:
+        """Whether it is a restriction that stands."""
+        return (
+            self.case.right == "restriction" and self.begun and self.case.state is not State.CLOSED
+        )
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """What the ledger said last of the end of its execution; {} where it said nothing."""
+        closed = self.said["case.closed"]
+        return closed[-1][1] if closed else {}
+
+    @property
+    def nothing_found(self) -> bool:
+        """Whether neither the steps nor the ledger know of a record that was found. Of cases that
+        an older Kept answered by reading there are no steps.
+        """
+        said = [self.last.get("found", 0), *(b["rows"] for _, b in self.said["access.given"])]
+        return not any(said) and not any(s.counts.found for s in self.steps)
+
+    @property
+    def handed_out(self) -> bool:
+        """Whether a package was made and got its name."""
+        for event, after in zip(self.events, (*self.events[1:], None), strict=True):
+            lost = after is not None and after.state is State.CHECKED and after.words is not None
+            if event.state is State.EXECUTED and not lost and self.said["access.given"]:
+                return True
+        return False
+
+    @property
+    def purposes(self) -> tuple[str, ...]:
+        """The purposes of a withdrawal or an objection, each once."""
+        kinds = ("consent.withdrawn", "objection.made")
+        return tuple(dict.fromkeys(str(b["purpose"]) for k in kinds for _, b in self.said[k]))
+
+    @property
+    def lifted(self) -> tuple[str, ...]:
+        """Purposes of an objection that was weighed and refused."""
+        return tuple(str(b["purpose"]) for _, b in self.said["objection.lifted"])
+
+    @property
+    def words(self) -> str | None:
+        """The words with which the case ended, or which its last decision gave."""
+        ended = [e.words for e in self.events if e.words and e.state in ENDS]
+        return ended[-1] if ended else None
+
+
+def _unreached(controller: Controller, case: Case, said: Mapping[str, Any]) -> tuple[str, ...]:
+    """Systems that could not be asked, by their names in the map where they still are on it."""
+    found: set[str] = set()
+    for kind in ("case.closed", "objection.made", "restriction.set"):
+        if said[kind]:
+            found = set(said[kind][-1][1].get("unreached", ()))
+            if found or kind == "case.closed":
+                break
+    if case.state not in ENDS:
+        made = controller.cases.plan(case)
+        found |= {name(system) for system, _ in made.unreached} if made else set()
+    known = {name(s): s for s in controller.datamap.systems}
+    return tuple(sorted(known.get(one, one) for one in found))
+
+
+def title(controller: Controller, system: str) -> str:
+    """A system as people are told of it."""
+    if system == SYSTEM.name:
+        return SYSTEM.title or SYSTEM.name
+    known = controller.datamap.systems.get(system)
+    return (known.title if known else None) or system
