@@ -145,3 +145,11 @@ def test_RIGHT_16_what_was_struck_out_stands_in_nobodys_way(
     assert begin_waiting(asked.controller, asked.now) == 0
     assert asked.controller.intakes.get(met[0].id).state is State.ANSWERED
     assert asked.get(there).text.count("We are working on it.") == 2
+
+
+def test_RIGHT_17_nobody_else_chooses_the_new_address_of_a_person(asked: Desk) -> None:
+    given = {"agent": "friend@example.org", "changed": "friend.too@example.org"}
+    answer = asked.send("rectification", email="moved@example.org", **given)
+    assert answer.status_code == 400
+    assert "cannot change that person" in answer.text
+    assert not asked.inbox.to("moved@example.org")

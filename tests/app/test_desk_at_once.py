@@ -78,3 +78,16 @@ def test_a_stranger_shuts_nobody_out_where_a_server_says_who_asks(desk: Desk, pr
         assert _tries(client, name, "wrong", f"198.51.100.7, 10.0.{n}.1", "203.0.113.9") == 400
     assert _tries(client, name, PASSWORD, "10.1.1.1", "203.0.113.9") == 400
     assert _tries(client, name, PASSWORD, "198.51.100.7") == (303 if proxy else 400)
+
+
+@pytest.mark.parametrize("name", ["keeper", "nobody"])
+def test_tries_beyond_the_limit_cost_no_work(
+    desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a few connections that go on trying would keep everybody else waiting."""
+    real, done = passwords.verified, []
+    monkeypatch.setattr(login, "verified", lambda *given: done.append(1) or real(*given))
+    for _ in range(BOTH + 3):
+        assert staff.enter(desk.controller, name, "wrong", "192.0.2.77", desk.now) is None
+    assert len(done) == BOTH
+    desk.later(hours=1)

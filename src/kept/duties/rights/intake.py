@@ -132,6 +132,12 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
         parties["changed"] = Identifier("email", form.changed.strip())
     if len({one.normalised for one in parties.values()}) < len(parties):
         raise UsageError("the addresses are the same", expected="another address in each field")
+    if {"agent", "changed"} <= set(parties):
+        # The person sees her own address alone: she would confirm one that somebody else chose.
+        raise UsageError(
+            "who asks for somebody else cannot change that person's address",
+            expected="the person herself to ask for a new address",
+        )
     if form.region not in REGIONS:
         raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
     words = clean(form.words)

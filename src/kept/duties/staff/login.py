@@ -1,8 +1,8 @@
 """How somebody gets in: name and password, then a code; and how each of them is replaced.
 
 Whoever gets it wrong is told one thing only, whatever was wrong: the name, the password, the
-account, or that too many tries failed. The same work is done each time. A try is counted before
-it is looked at, so that many at once are no way around.
+account, or that too many tries failed. The same work is done for every try that counts; it is
+counted before it is looked at, so that many at once are no way around.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ def enter(
     `before`: the session of the same browser, which ends with it.
     """
     tried = controller.attempts.take(name, source, now)
+    if tried is None:
+        return None  # whoever goes on all the same costs no work that others wait for
     account = controller.accounts.named(name, now)
     hash_ = controller.accounts.password(account) or NOBODYS
     right = verified(hash_, password[: passwords.LONGEST + 1])
     good = account is not None and account.disabled_at is None and not _over(account, now)
-    if tried is None or not right or not good or account is None:
+    if not right or not good or account is None:
         if tried == BOTH:
             _waits(controller, account, now)
         return None
@@ -204,7 +206,7 @@ def _again(
     """Before something weighty the password is asked for again; tries count as at login."""
     tried = controller.attempts.take(account.name, source, now)
     hash_ = controller.accounts.password(account) or NOBODYS
-    if not verified(hash_, password[: passwords.LONGEST + 1]) or tried is None:
+    if tried is None or not verified(hash_, password[: passwords.LONGEST + 1]):
         if tried == BOTH:
             _waits(controller, account, now)
         raise Denied("the password in use was not right")
