@@ -219,13 +219,13 @@ _TABLE: Final = (
     _kind(95, "incident.ended", "incident:name reason:sha256"),
     _kind(73, "use.frozen", "request:name kinds:names people:count whole:flag"),
     _kind(74, "use.unfrozen", "request:name reason:sha256 left?:count"),
-    _kind(90, "agent.entered", "agent:name"),
-    _kind(91, "agent.asked",
+    _kind(100, "agent.entered", "agent:name"),
+    _kind(101, "agent.asked",
           "request:name agent:name exercise:name regime?:name status:name reason?:name"
           " verified?:name"),
-    _kind(92, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
-    _kind(93, "agent.told", "request:name agent:name done:flag attempts:count"),
-    _kind(94, "agent.refused", "agent:name why:name"),
+    _kind(102, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
+    _kind(103, "agent.told", "request:name agent:name done:flag attempts:count"),
+    _kind(104, "agent.refused", "agent:name why:name"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),
