@@ -15,8 +15,9 @@ from tests import world
 from tests.app.desk import Browser, Desk, opened
 
 from kept.app.desk import start, working
-from kept.duties.rights import Request, casework
+from kept.duties.rights import Request, casework, erase
 from kept.duties.rights.request import open_case
+from kept.errors import UsageError
 from kept.records.case_state import State
 from kept.terms.identifiers import Identifier
 
@@ -146,6 +147,7 @@ def test_what_was_cut_off_can_be_taken_up(desk: Desk) -> None:
     assert casework.begin(desk.controller, one, actor, desk.now)
     # The machine stops here: nobody says how it ended.
     assert olga.post(f"{path}/carry-out").headers["location"].endswith("?done=busy")
+    assert olga.post(f"{path}/plan", purpose="marketing").status_code == 400
     assert "It is being carried out" in words(olga.get(path).text)
     desk.later(minutes=11)
     assert olga.post(f"{path}/carry-out").status_code == 303
@@ -170,8 +172,16 @@ def test_a_plan_of_rows_that_changed_is_not_carried_out(desk: Desk) -> None:
     page = words(olga.get(path).text)
     assert "not what it was when the plan was approved" in page
     assert desk.controller.cases.get(one).state is State.APPROVED
+    # Looked at anew it is to be approved anew, whatever hash somebody still holds.
     assert olga.post(f"{path}/plan").status_code == 303
-    assert desk.controller.cases.get(one).state is State.PLANNED, "it is to be approved anew"
+    assert desk.controller.cases.get(one).state is State.PLANNED
+    actor = desk.controller.actors.of("abel", "approver", desk.now)
+    looked = desk.controller.casework.looked_at(desk.controller.cases.get(one))
+    assert looked
+    request = Request((), actor.name, actor.role, case=one)
+    with pytest.raises(UsageError, match="not what it was"):
+        erase(desk.controller, request, desk.now, approved=looked["plan"])
+    assert abel.post(f"{path}/carry-out").status_code == 400
 
 
 def test_a_store_that_is_down_is_named_and_nothing_is_complete(desk: Desk) -> None:

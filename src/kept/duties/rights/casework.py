@@ -25,7 +25,7 @@ from kept.duties.rights.request import Request, require_known_asker
 from kept.duties.rights.restriction import preview_restriction, restrict
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
-from kept.errors import KeptError, UsageError
+from kept.errors import Busy, KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, StepResult
 from kept.records.account import Account
@@ -74,6 +74,12 @@ def look(
             f"there is nothing to look at in case {case.id}",
             expected="a case of which nothing was carried out yet",
             met=f"one of the right `{case.right}` that is {case.state}",
+        )
+    run = controller.casework.run(case)
+    if run is not None and run.going_on(now):
+        raise Busy(
+            f"case {case.id} is being carried out by somebody else right now",
+            fix="wait until that is done",
         )
     document = {
         "right": case.right, "given": dict(given), "by": actor.name, "role": actor.role,
