@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import re
 import threading
+import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -14,8 +15,9 @@ from tests import world
 from tests.app.desk import Browser, Desk, opened
 
 from kept.app.desk import start, working
-from kept.duties.rights import Request, casework
+from kept.duties.rights import Request, casework, erase
 from kept.duties.rights.request import open_case
+from kept.errors import UsageError
 from kept.records.case_state import State
 from kept.terms.identifiers import Identifier
 
@@ -145,6 +147,7 @@ def test_what_was_cut_off_can_be_taken_up(desk: Desk) -> None:
     assert casework.begin(desk.controller, one, actor, desk.now)
     # The machine stops here: nobody says how it ended.
     assert olga.post(f"{path}/carry-out").headers["location"].endswith("?done=busy")
+    assert olga.post(f"{path}/plan", purpose="marketing").status_code == 400
     assert "It is being carried out" in words(olga.get(path).text)
     desk.later(minutes=11)
     assert olga.post(f"{path}/carry-out").status_code == 303
@@ -169,8 +172,16 @@ def test_a_plan_of_rows_that_changed_is_not_carried_out(desk: Desk) -> None:
     page = words(olga.get(path).text)
     assert "not what it was when the plan was approved" in page
     assert desk.controller.cases.get(one).state is State.APPROVED
+    # Looked at anew it is to be approved anew, whatever hash somebody still holds.
     assert olga.post(f"{path}/plan").status_code == 303
-    assert desk.controller.cases.get(one).state is State.PLANNED, "it is to be approved anew"
+    assert desk.controller.cases.get(one).state is State.PLANNED
+    actor = desk.controller.actors.of("abel", "approver", desk.now)
+    looked = desk.controller.casework.looked_at(desk.controller.cases.get(one))
+    assert looked
+    request = Request((), actor.name, actor.role, case=one)
+    with pytest.raises(UsageError, match="not what it was"):
+        erase(desk.controller, request, desk.now, approved=looked["plan"])
+    assert abel.post(f"{path}/carry-out").status_code == 400
 
 
 def test_a_store_that_is_down_is_named_and_nothing_is_complete(desk: Desk) -> None:
@@ -230,6 +241,64 @@ def test_two_officers_at_once_do_it_once(desk: Desk) -> None:
     lifted = olga.post(f"{path}/decide", step="lift", words="it is right now")
     assert lifted.status_code == 303, words(lifted.text)
     assert desk.controller.cases.get(one).state is State.CLOSED
+
+
+def carried(desk: Desk, one: str, **given: object) -> str:
+    """Looked at and carried out by the officer; what the page says then."""
+    olga, path = at(desk, "olga"), f"/desk/cases/{one}"
+    looked = olga.post(f"{path}/plan", **given)
+    assert looked.status_code == 303, words(looked.text)
+    assert "What would happen" in olga.get(path).text
+    assert olga.post(f"{path}/carry-out").status_code == 303
+    working.finish()
+    return words(olga.get(path).text)
+
+
+def test_an_objection_stops_at_once_and_is_weighed(desk: Desk) -> None:
+    one = case(desk, "objection", BEN, HOW)
+    path, olga = f"/desk/cases/{one}", at(desk, "olga")
+    assert olga.post(f"{path}/plan").status_code == 400, "no use is named"
+    assert olga.post(f"{path}/plan", purpose="nothing").status_code == 400
+    page = carried(desk, one, purpose="analytics")
+    assert "in force, to be weighed" in page.lower()
+    assert olga.post(f"{path}/decide", step="weigh", outcome="maybe", words="x").status_code == 400
+    assert olga.post(f"{path}/decide", step="weigh", outcome="upheld", words="").status_code == 400
+    done = olga.post(f"{path}/decide", step="weigh", outcome="upheld", words="hers weigh more")
+    assert done.status_code == 303, words(done.text)
+    assert desk.controller.cases.get(one).state is State.CLOSED
+
+
+def test_a_value_is_put_right(desk: Desk) -> None:
+    new = "INSERT INTO customer VALUES (44, 'dan@example.org', 'Dan', NULL, '2024-03-01 00:00:00')"
+    world.sql(desk.directory, new)
+    one = case(desk, "rectification", (Identifier("email", "dan@example.org"),), HOW)
+    wrong = at(desk, "olga").post(f"/desk/cases/{one}/plan", at="shop.nowhere.x", value="y")
+    assert wrong.status_code == 400
+    evil = "Dan <script>alert(1)</script>"
+    page = carried(desk, one, at="shop.customer.name", value=evil)
+    assert desk.controller.cases.get(one).state is State.CLOSED, page
+    assert world.sql(desk.directory, "SELECT name FROM customer WHERE id = 44") == [(evil,)]
+    assert "alert(1)" not in page
+
+
+@pytest.mark.parametrize("right", ["access", "portability"])
+def test_a_package_is_made_once_and_leaves_no_copy(desk: Desk, right: str) -> None:
+    olga, ines = at(desk, "olga"), at(desk, "ines")
+    unknown = case(desk, right, BEN)
+    before = set(desk.directory.iterdir())
+    assert olga.post(f"/desk/cases/{unknown}/package").status_code == 400, "not known who asks"
+    assert ines.post(f"/desk/cases/{unknown}/package").status_code == 403
+    one = case(desk, right, BEN, HOW)
+    made = olga.post(f"/desk/cases/{one}/package")
+    assert made.status_code == 200
+    assert one in made.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(made.content)) as package:
+        assert package.testzip() is None
+        assert len(package.namelist()) > 2
+    assert set(desk.directory.iterdir()) == before
+    assert desk.controller.cases.get(one).state is State.CLOSED
+    assert olga.post(f"/desk/cases/{one}/package").status_code == 400, "made once"
+    assert "every system was asked" in words(olga.get(f"/desk/cases/{one}").text)
 
 
 def test_clock_owner_and_ends(desk: Desk) -> None:

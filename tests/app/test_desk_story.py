@@ -181,6 +181,24 @@ def test_an_erasure_by_two_people(browser: Browser, served: Served) -> None:
     # Nothing is remembered by the browser: the page of before is loaded as it stands now.
     page.go_back()
     assert "How it ended" in page.content()
+    # Other rights: one that hands data out, one that stops a use.
+    page.goto(served.url + "/desk?right=access")
+    page.get_by_role("link", name="See what is kept").first.click()
+    looked_at(page, "case-access")
+    with page.expect_download() as met:
+        button(page, "Make the package and download it")
+    assert met.value.suggested_filename.startswith("access-")
+    page.goto(served.url + "/desk?right=objection")
+    page.get_by_role("link", name="Object to a use").first.click()
+    page.get_by_role("checkbox").first.check()
+    button(page, "Look at what would happen")
+    page.wait_for_url("**?done=plan")
+    looked_at(page, "case-objection")
+    page.goto(served.url + "/desk/figures")
+    looked_at(page, "figures-officer")
+    with page.expect_download() as met:
+        page.get_by_role("link", name="XLSX of Recipients").click()
+    assert met.value.suggested_filename.endswith(".xlsx")
     officer.close()
     second.close()
 

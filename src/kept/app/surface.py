@@ -104,6 +104,7 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/plan", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/approve", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/carry-out", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/package", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/decide", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/clock", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/end", "POST", _DISCLOSES - {"operator"}),

@@ -22,7 +22,7 @@ from kept.duties import staff
 from kept.duties.rights import casework, clock
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.recipients import informed
-from kept.duties.rights.request import VERBS, can_end, way_to
+from kept.duties.rights.request import VERBS, can_end
 from kept.duties.rights.restriction import GROUNDS
 from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import KeptError, UsageError
@@ -183,7 +183,7 @@ def shown(
         owner=next((a for a in accounts if a.number == owner_of), None), accounts=accounts,
         grounds=GROUNDS if one.right == "restriction" else ERASURE_GROUNDS,
         purposes=_purposes(controller), extensions=EXTENSIONS, pauses=PAUSES,
-        today=controller.day(now).isoformat(), way=way_to(one),
+        today=controller.day(now).isoformat(), packs=one.right in casework.PACKS,
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
         why_not=_why_not(request, controller, one, looked),
         can={
@@ -192,6 +192,7 @@ def shown(
             and bool(looked["plan"]) and may(request, "rights erase"),
             "carry": ready and may_act,
             "go_on": ready and not fresh,
+            "pack": one.right in casework.PACKS and one.state not in ENDS and may_act,
             "evidence": not one.evidence and one.state not in ENDS
             and may(request, "request verify"),
             "clock": counted is not None and not clock.answered(one)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Final
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 from litestar import Response, post
 from litestar.datastructures import State
 from litestar.params import FromPath
+from litestar.response import Stream
 
 from kept.app.desk.cases import found, shown
 from kept.app.desk.guard import Asked, Form, form
@@ -21,6 +26,8 @@ from kept.records.case import Case
 from kept.records.case_state import ENDS
 from kept.terms import clocks
 
+#: Bytes of a package that are sent at one time.
+_PART: Final = 65_536
 #: An end of a case without carrying it out, and the command that does it.
 _ENDS: Final = {"refused": "case refuse", "withdrawn": "case withdraw"}
 
@@ -80,6 +87,30 @@ def carry(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     carry_out(controller, one.id, who, state.clock)
     run = controller.casework.run(one)
     return back(path, "begun" if run is not None and run.ended_at is None else "")
+
+
+@post("/cases/{case:str}/package", status_code=200, sync_to_thread=True)
+def package(request: Asked, state: State, case: FromPath[str]) -> Response[Any] | Stream:
+    """Make the package of an access and hand it to who asked for it; nothing of it stays here."""
+    one, controller = found(state, case), state.controller
+    folder = Path(tempfile.mkdtemp(prefix="package-", dir=controller.reach.directory))
+    try:
+        who = actor(request, state, f"rights {VERBS.get(one.right, 'access')}")
+        casework.pack(controller, one.id, folder / "package.zip", who, state.clock())
+        # Open, it is read to its end; without a name it is gone from the disk by itself.
+        file = (folder / "package.zip").open("rb")
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    name = f'attachment; filename="{one.right}-{one.id}.zip"'
+    return Stream(_parts(file), media_type="application/zip", headers={"Content-Disposition": name})
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while part := file.read(_PART):
+            yield part
 
 
 @post("/cases/{case:str}/decide", status_code=303, sync_to_thread=True)
@@ -173,4 +204,4 @@ def _day(text: str) -> dt.date | None:
         raise UsageError("that is no day", expected="a day as 2026-01-31") from None
 
 
-HANDLERS: Final = [evidence, plan, approve, carry, decide, move_clock, end]
+HANDLERS: Final = [evidence, plan, approve, carry, package, decide, move_clock, end]

@@ -28,7 +28,7 @@ _PLACE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{1,18})")
 #: States in which a case can wait, in words.
 STATES: Final = {
     CaseState.RECEIVED: "to be checked who asks", CaseState.ACKNOWLEDGED: "confirmed",
-    CaseState.IDENTIFIED: "to be looked at", CaseState.PLANNED: "looked at",
+    CaseState.IDENTIFIED: "known who asks", CaseState.PLANNED: "looked at",
     CaseState.APPROVED: "approved", CaseState.EXECUTING: "being carried out",
     CaseState.EXECUTED: "to be read back", CaseState.CHECKED: "not complete",
 }  # fmt: skip

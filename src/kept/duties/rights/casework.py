@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from kept.controller import Controller
 from kept.duties.rights import erase as erasing
+from kept.duties.rights.access import access
 from kept.duties.rights.choice import ChoiceAnswer, Told
 from kept.duties.rights.objection import object_to, preview_objection
+from kept.duties.rights.portability import port
 from kept.duties.rights.rectification import preview_rectification, rectify
 from kept.duties.rights.request import Request, require_known_asker
 from kept.duties.rights.restriction import preview_restriction, restrict
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
-from kept.errors import KeptError, UsageError
+from kept.errors import Busy, KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, StepResult
 from kept.records.account import Account
@@ -40,6 +43,8 @@ FRESH: Final = frozenset(
 )
 #: Rights of which the plan is approved before it is carried out.
 APPROVED: Final = frozenset(("erasure",))
+#: Rights that are answered by a package.
+PACKS: Final = frozenset(("access", "portability"))
 #: Roles of accounts that can have a case as their task.
 OWNS: Final = frozenset(
     ("intake", "verifier", "redactor", "approver", "privacy-officer", "support")
@@ -69,6 +74,12 @@ def look(
             f"there is nothing to look at in case {case.id}",
             expected="a case of which nothing was carried out yet",
             met=f"one of the right `{case.right}` that is {case.state}",
+        )
+    run = controller.casework.run(case)
+    if run is not None and run.going_on(now):
+        raise Busy(
+            f"case {case.id} is being carried out by somebody else right now",
+            fix="wait until that is done",
         )
     document = {
         "right": case.right, "given": dict(given), "by": actor.name, "role": actor.role,
@@ -161,6 +172,29 @@ def carry_out(
             controller.casework.end(case, outcome, problem, now(), connection=c)
 
 
+def pack(
+    controller: Controller, case_id: str, out: Path, actor: Actor, now: dt.datetime
+) -> bool:  # fmt: skip
+    """Make the package of a case of access, or of what she takes along, at `out`; whether it is
+    complete. It is made once: UsageError for a case that has its package, or is of another right.
+    """
+    case = controller.cases.get(case_id)
+    if case.right not in PACKS or case.state in ENDS:
+        raise UsageError(
+            f"no package is made in case {case.id}",
+            expected=f"an open case of one of the rights {', '.join(sorted(PACKS))}",
+            met=f"one of the right `{case.right}` that is {case.state}",
+        )
+    request = _request(controller, case, {}, actor)
+    if case.right == "access":
+        complete = access(controller, request, now, out=out).complete
+    else:
+        complete = port(controller, request, now, out=out, region=request.region).complete
+    controller.deliver(now)
+    controller.ledger.checkpoint(now)
+    return complete
+
+
 def note(controller: Controller, case_id: str, words: str, actor: Actor, now: dt.datetime) -> None:
     """Add a note for the staff to a case, sealed under its key."""
     words = words.strip()
@@ -196,7 +230,7 @@ def acts(controller: Controller, case: Case) -> list[tuple[str, separation.Act]]
 
 def _request(controller: Controller, case: Case, given: Given, actor: Actor) -> Request:
     region = "unknown"
-    if case.right in ("objection", "withdrawal", "restriction"):
+    if case.right in ("objection", "withdrawal", "restriction", "portability"):
         clock = controller.clocks.of(case)
         region = clock.region if clock else region
     return Request(

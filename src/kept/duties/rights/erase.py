@@ -214,9 +214,9 @@ def _refuse_other(
     """Refuse a plan that is not the one which was approved; where none was, approving is the act
     of whoever carries it out, and may take another person.
     """
-    if approved is None or case.state is not State.APPROVED:
+    if approved is None:
         controller.approving(case, actor, _destroyed(made))
-    elif intent(controller, made) != approved:
+    elif case.state is not State.APPROVED or intent(controller, made) != approved:
         raise UsageError(
             "what is held of her is not what it was when the plan was approved; nothing was done",
             fix="look at the plan again and have it approved",

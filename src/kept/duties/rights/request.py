@@ -310,11 +310,6 @@ def follows(case: Case) -> tuple[str, ...]:
     return (VERBS[case.right], "--case", case.id, *asked, *yes)
 
 
-def way_to(case: Case) -> str:
-    """The command by which a case goes on that is carried out on the machine itself."""
-    return f"kept rights {' '.join(follows(case))}" if case.right in VERBS else ""
-
-
 @contextmanager
 def way_on(controller: Controller, case: Case) -> Iterator[None]:
     """Have what stands in the way of a case say how the case goes on when that is mended."""
