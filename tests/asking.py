@@ -161,11 +161,11 @@ class Desk:
 
 
 @contextmanager
-def desk(directory: Path, url: str, *, mail: bool = True) -> Iterator[Desk]:
+def desk(directory: Path, url: str, *, mail: bool = True, extra: str = "") -> Iterator[Desk]:
     """A small deployment at work, asked by people."""
     with mail_server() as (inbox, server):
         settings = f'[mail]\nurl = "{server}"\nfrom = "privacy@example.net"\n' if mail else ""
-        make(directory, url, extra=settings)
+        make(directory, url, extra=settings + extra)
         with Controller.open(deployment.read(directory)) as controller:
             controller.surfaces = SURFACES
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import hashlib
+import json
 import os
 import re
 import tomllib
@@ -20,6 +21,8 @@ from typing import Any
 from kept.datamap import load as datamap_load
 from kept.datamap.map import DataMap
 from kept.errors import BundleError, ConfigError, KeptError, MapError, UsageError
+from kept.model.agents import CLAIMS, Drp
+from kept.model.agents import directory as agent_directory
 from kept.model.plan import Mode
 from kept.model.safety import ASPECTS, Declared, aspect
 from kept.policy import bundle as policy_bundle
@@ -45,7 +48,8 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie"}),
-    "jobs": frozenset({"retain", "letters", "clocks", "intake", "deliveries"}),
+    "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries"}),
+    "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
         {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
     ),
@@ -169,6 +173,7 @@ class Deployment:
     proxy: bool = False  # who asks is told by a server before this one (X-Forwarded-For)
     cookie: str | None = None  # the site's own cookie by which it knows a visitor
     desk: Desk = Desk()
+    drp: Drp | None = None  # agents who may ask in the name of people; None: none may
 
     def serves_desk(self, address: str) -> bool:
         """Whether a server on `address` serves the desk: on this machine, or by https, only.
@@ -208,6 +213,13 @@ class Deployment:
                     expected=f"one of {', '.join(known)}; or another name, with one of them as"
                     " its `lane`",
                 )
+        strange = [p for p in (self.drp.sale if self.drp else ()) if p not in served(bundle)]
+        if strange:
+            raise ConfigError(
+                "`sale` of [drp] names a purpose that the policy does not have",
+                where=self._line("sale"),
+                expected=f"some of {', '.join(sorted(served(bundle)))}",
+            )
         if OWN in datamap.systems:
             raise MapError(
                 f"the name `{OWN}` is that of Kept's own tables",
@@ -311,6 +323,11 @@ class Deployment:
         return _where(self.directory / FILE, word)
 
 
+def served(bundle: Bundle) -> frozenset[str]:
+    """The purposes that activities of the policy serve."""
+    return frozenset(activity.purpose for activity in bundle.activities.values())
+
+
 def read(directory: Path) -> Deployment:
     """Read `directory`/kept.toml. ConfigError names the line and the way out."""
     directory = directory.resolve()
@@ -374,7 +391,46 @@ def read(directory: Path) -> Deployment:
         mail=_mail(path, raw.get("mail", {})),
         proxy=_flag(path, site, "proxy"),
         cookie=_perhaps(path, site, "cookie"),
+        drp=_drp(path, raw.get("drp", {})),
     )
+
+
+def _drp(path: Path, table: Mapping[str, Any]) -> Drp | None:
+    """`[drp]`: agents who ask by the Data Rights Protocol; None where it is not on."""
+    if not _flag(path, table, "on"):
+        return None
+    business = _text(path, table, "business", "drp")
+    if not re.fullmatch(r"[A-Z_]{1,64}", business):
+        raise ConfigError(
+            "`business` of [drp] is no id of the protocol",
+            where=_where(path, "business"),
+            expected="letters A to Z and _, as the network gave it to you",
+        )
+    file = path.parent / _text(path, table, "directory", "drp")
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise ConfigError(
+            "the directory of agents cannot be read",
+            where=_where(path, "directory"),
+            expected="a file of JSON in UTF-8 beside kept.toml",
+            fix="see docs/how-to/agents.md",
+        ) from None
+    lists = {}
+    for key in ("verifications", "sale"):
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise ConfigError(
+                f"`{key}` of [drp] is no list of words", where=_where(path, key), expected='["…"]'
+            )
+        lists[key] = tuple(value)
+    if not set(lists["verifications"]) <= set(CLAIMS):
+        raise ConfigError(
+            "`verifications` of [drp] names what cannot be checked here",
+            where=_where(path, "verifications"),
+            expected=f"some of {', '.join(CLAIMS)}",
+        )
+    return Drp(business, agent_directory(document, file.name), **lists)
 
 
 def _mail(path: Path, table: Mapping[str, Any]) -> Mail | None:

@@ -33,7 +33,9 @@ __all__ = ["EPOCH_DAYS", "OWN_CLASSES", "PERSON", "Custodian", "FileCustodian", 
 #: bytes in a log or a backup can still be of use to anyone.
 EPOCH_DAYS: Final = 30
 #: Classes of Kept's own records; an erasure does not shred them.
-OWN_CLASSES: Final = frozenset(("case", "suppression", "locator", "hold", "intake", "outbox"))
+OWN_CLASSES: Final = frozenset(
+    ("case", "suppression", "locator", "hold", "intake", "outbox", "agent")
+)
 #: The class under which identifiers are sealed.
 PERSON: Final = "person"
 

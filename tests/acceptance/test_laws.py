@@ -75,6 +75,7 @@ def test_law_8_GET_changes_nothing(world: World, person: tuple[str, Browser]) ->
     world.kept("prove")
     fill = {
         "number:int": "2", "version:str": IN_FORCE, "name:str": "kept.css", "token:str": "x" * 43,
+        "request_id:str": "x", "agent_id:str": "X",
     }  # fmt: skip
     routes = [
         re.sub(r"\{([^}]+)\}", lambda place: fill[place[1]], route.name)

@@ -33,7 +33,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
-from kept.duties import holds, publication, rights, staff
+from kept.duties import holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
 from kept.duties.rights import Request
 from kept.duties.rights.letter import answer_case
@@ -68,6 +68,20 @@ def _publish(world: Path) -> None:
 def _decide(world: Path) -> None:
     with _opened(world) as controller:
         controller.decide(Ask("marketing.email", "contact.email"), None, NOW)
+
+
+def _incident(at: dt.datetime) -> Prepare:
+    """An incident that was noticed then, and judged by nobody."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            incidents.enter(
+                controller, kinds=["availability"], places=["shop.note"], nature="a disk broke",
+                noticed=at, happened=None, actor=controller.actors.of("Kim", "operator", at),
+                now=at,
+            )  # fmt: skip
+
+    return prepare
 
 
 def _handled(field: str) -> Prepare:
@@ -671,6 +685,11 @@ CASES: dict[str, Case] = {
                 world, "UPDATE account_role SET granted_at = granted_at - interval '181 days'"
             ),
         ),
+        vacuous=_nothing,
+    ),
+    "security.incidents-are-told-in-time": Case(
+        passes=_incident(at=NOW),
+        fails=_incident(at=NOW - dt.timedelta(hours=73)),
         vacuous=_nothing,
     ),
     "security.bulk-reads-are-noticed": Case(

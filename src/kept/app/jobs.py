@@ -68,6 +68,12 @@ def _intake(controller: Controller, now: dt.datetime) -> bool:
     return not mail.deliver(controller, lambda: now).failed + left
 
 
+def _agents(controller: Controller, now: dt.datetime) -> bool:
+    return not rights.agent_status.keep_up(controller, now) + rights.agent_status.tell_agents(
+        controller, now
+    )
+
+
 #: kept.toml [jobs] may set another pace for each, by name.
 JOBS: Final = (
     Job("retain", dt.timedelta(days=1), "retain run", _retain),
@@ -75,6 +81,7 @@ JOBS: Final = (
     Job("clocks", dt.timedelta(hours=1), "case remind", _clocks),
     # What the server does at once, every minute or as soon as it is asked (`app/promptly.py`).
     Job("intake", dt.timedelta(hours=1), "request run", _intake),
+    Job("agents", dt.timedelta(hours=1), "request run", _agents),
     Job("deliveries", dt.timedelta(minutes=15), "case deliveries", _deliveries),
 )
 

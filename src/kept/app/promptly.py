@@ -34,8 +34,14 @@ def send(controller: Controller, clock: Callable[[], dt.datetime]) -> bool:
     return not mail.deliver(controller, clock).failed
 
 
+def tell(controller: Controller, clock: Callable[[], dt.datetime]) -> bool:
+    """Carry out what agents asked and tell them how it stands; whether nothing failed."""
+    left = rights.agent_status.keep_up(controller, clock())
+    return not rights.agent_status.tell_agents(controller, clock()) + left
+
+
 #: Each on a thread of its own: no slow mail server holds up a freeze, no slow system a code.
-_WORK: Final = (see_to, send)
+_WORK: Final = (see_to, send, tell)
 
 
 def at_once(controller: Controller, clock: Callable[[], dt.datetime]) -> bool:

@@ -60,7 +60,7 @@ _TOO_MANY: Final = (
 _PRIVATE: Final = {"Cache-Control": "no-store"}
 
 
-def _aside(work: Callable[_P, _R]) -> Callable[_P, Awaitable[_R]]:
+def aside(work: Callable[_P, _R]) -> Callable[_P, Awaitable[_R]]:
     """Work that waits for a database, on a thread of its own.
 
     Where GET and POST share a path the framework takes a handler in twice, and its own
@@ -135,7 +135,7 @@ def _form(
 
 
 @get(_FORM, media_type=MediaType.HTML)
-@_aside
+@aside
 def form_page(request: Request[Any, Any, Any], state: State) -> Response[str]:
     """The form on which somebody asks; `?asked=` chooses something before."""
     chosen = [a for a in request.query_params.getall("asked", []) if a in ASKS]
@@ -144,7 +144,7 @@ def form_page(request: Request[Any, Any, Any], state: State) -> Response[str]:
 
 
 @post(_FORM, media_type=MediaType.HTML, status_code=303)
-@_aside
+@aside
 def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
     """Take a request in and send a code to the address, whoever's it is."""
     controller: Controller = state.controller
@@ -186,14 +186,14 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
 
 
 @get(f"{_FORM}/child", media_type=MediaType.HTML)
-@_aside
+@aside
 def child_page(state: State) -> Response[str]:
     """The form on which anybody reports that a record is a child's."""
     return _form(state, {}, {}, form="child")
 
 
 @post(f"{_FORM}/child", media_type=MediaType.HTML, status_code=303)
-@_aside
+@aside
 def report_child(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
     """Take the report in; the record is frozen at once, beside the answer."""
     controller: Controller = state.controller
@@ -225,14 +225,14 @@ def report_child(request: Request[Any, Any, Any], state: State, body: RawBody) -
 
 
 @get(f"{_FORM}/mail", media_type=MediaType.HTML)
-@_aside
+@aside
 def mail_page(state: State) -> Response[str]:
     """The form on which somebody complains about mail of a customer or of a partner."""
     return _form(state, {}, {}, form="mail")
 
 
 @post(f"{_FORM}/mail", media_type=MediaType.HTML, status_code=200)
-@_aside
+@aside
 def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
     """Say how such mail is stopped; nothing of theirs is touched, nothing of hers is kept."""
     controller: Controller = state.controller
@@ -251,14 +251,14 @@ def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
 
 
 @get(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML)
-@_aside
+@aside
 def request_page(token: FromPath[str], state: State) -> Response[str]:
     """How a request stands: where the code is typed, then what became of it."""
     return _page(state, token)
 
 
 @post(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML, status_code=303)
-@_aside
+@aside
 def go_on(
     request: Request[Any, Any, Any], token: FromPath[str], state: State, body: RawBody
 ) -> Response[Any]:

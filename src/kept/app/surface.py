@@ -14,9 +14,12 @@ from kept.records.actor import ROLES
 
 _ANYONE: Final[frozenset[str]] = frozenset()
 _PROGRAM: Final = frozenset({"program"})
+_AGENT: Final = frozenset({"agent"})
 _PERSON: Final = frozenset({"person"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
+#: Whoever examines reads counts and states, and nothing that people wrote.
+LOOKS: Final = frozenset({"privacy-officer", "auditor"})
 _LINKS: Final = _ANSWERS | {"verifier"}
 TAKES: Final = _ANSWERS | {"intake"}
 _DISCLOSES: Final = _ANSWERS | {"support"}
@@ -69,6 +72,13 @@ ROUTES: Final = (
     # Records what was decided; stores nothing about the person asked for.
     _http("/api/v1/decide", "POST", _PROGRAM),
     _http("/api/v1/schema/openapi.json"),
+    # Agents of the directory, by the Data Rights Protocol, where it is on: their signature and
+    # their token let them in.
+    _http("/v1/data-rights-request", "POST", _AGENT),
+    _http("/v1/data-rights-request/{request_id:str}", "GET", _AGENT),
+    _http("/v1/data-rights-request/{request_id:str}", "DELETE", _AGENT),
+    _http("/v1/agent/{agent_id:str}", "GET", _AGENT),
+    _http("/v1/agent/{agent_id:str}", "POST", _AGENT),
 )
 
 #: The staff's console. `app/desk/guard.py` lets in nobody whom this table does not name, and
@@ -120,6 +130,14 @@ DESK: Final = (
     _http("/desk/accounts/reset", "POST", _OFFICER),
     _http("/desk/accounts/review", "POST", _OFFICER),
     _http("/desk/accounts/alert", "POST", _OFFICER),
+    _http("/desk/incidents", "GET", LOOKS),
+    _http("/desk/incidents/{incident:str}", "GET", LOOKS),
+    _http("/desk/incidents/add", "POST", _OFFICER),
+    _http("/desk/incidents/judge", "POST", _OFFICER),
+    _http("/desk/incidents/notice", "POST", _OFFICER),
+    _http("/desk/incidents/tell", "POST", _OFFICER),
+    _http("/desk/incidents/close", "POST", _OFFICER),
+    _http("/desk/statistics", "GET", LOOKS),
 )
 
 #: Empty roles: whoever may run commands on this machine.
@@ -189,6 +207,14 @@ COMMANDS: Final = (
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),
     _cli("hold list"),
+    _cli("incident add", _HOLDS, changes=True),
+    _cli("incident list"),
+    _cli("incident show"),
+    _cli("incident judge", _HOLDS, changes=True),
+    _cli("incident notice", _HOLDS, changes=True),
+    _cli("incident tell", _HOLDS, changes=True),
+    _cli("incident close", _HOLDS, changes=True),
+    _cli("stats requests"),
     _cli("retain plan", _ANSWERS),
     _cli("retain run", _ANSWERS, changes=True),
     _cli("prove", changes=True),

@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, delivery, desk, pages, requests
+from kept.app import api, delivery, desk, drp, pages, requests
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -52,7 +52,7 @@ def _clock() -> dt.datetime:
 
 
 def _for_programs(request: Request[Any, Any, Any]) -> bool:
-    return request.url.path.startswith("/api/")
+    return request.url.path.startswith(("/api/", "/v1/"))
 
 
 def _strict(response: Response[Any]) -> Response[Any]:
@@ -201,6 +201,7 @@ def make(
             *requests.HANDLERS,
             *delivery.HANDLERS,
             _door(),
+            drp.router(_strict),
             *([desk.router()] if console else []),
         ],
         state=State(

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from kept.controller import concerned as concerning
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
@@ -26,6 +27,7 @@ from kept.controller.alike import Alike
 from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
+from kept.controller.concerned import Concerned
 from kept.controller.foresee import Foreseen
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
@@ -49,6 +51,7 @@ from kept.ledger.entry import Entry, name
 from kept.ledger.log import Ledger
 from kept.ledger.proof import KeySigner
 from kept.model.abilities import Abilities
+from kept.model.agents import Drp
 from kept.model.decision import Ask, Decision, Facts
 from kept.model.plan import Action, Mode, Plan, Step, StepResult, Word
 from kept.model.safety import Safety
@@ -58,6 +61,7 @@ from kept.model.values import Value
 from kept.policy.bundle import Bundle
 from kept.records.account import Accounts
 from kept.records.actor import Actor, Actors
+from kept.records.agent import Agents
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.casework import Casework
@@ -69,6 +73,7 @@ from kept.records.delivery import Deliveries
 from kept.records.doubt import Doubts
 from kept.records.hold import Holds
 from kept.records.identity import Identities
+from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
@@ -116,9 +121,10 @@ class Controller:
         directory: Path,
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
+        drp: Drp | None = None,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
-        the deployment.
+        the deployment; `drp` are the agents that may ask in the name of people, None: none may.
         """
         self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
@@ -150,6 +156,8 @@ class Controller:
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        self.incidents = Incidents(database, vault)
+        self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post
 
@@ -181,6 +189,7 @@ class Controller:
             reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
+            drp=deployment.drp,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -596,6 +605,15 @@ class Controller:
             },
             self._rehearsed,
         )
+
+    def concerned(self, incident: Incident) -> Concerned:
+        """Whom an incident hit, as the stores say today: counts, and keyed references."""
+
+        def refer(text: str) -> str:
+            return self.vault.mac("incident", f"{incident.id}\x00{text}".encode())[:8].hex()
+
+        places = [(p.system, p.dataset, p.fields) for p in incident.places]
+        return concerning.look(self.datamap, self._stores, self._without, places, refer)
 
     def _rehearsed(
         self, people: Sequence[Sequence[Identifier]]

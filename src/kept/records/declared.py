@@ -17,6 +17,7 @@ from kept.model.values import Type
 from kept.records import (
     account,
     actor,
+    agent,
     bulk,
     case,
     casework,
@@ -27,6 +28,7 @@ from kept.records import (
     doubt,
     hold,
     identity,
+    incident,
     intake,
     isolated,
     locator,
@@ -77,6 +79,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *delivery.DATASETS,
     *intake.DATASETS,
     *outbox.DATASETS,
+    *agent.DATASETS,
     *hold.DATASETS,
     *suppression.DATASETS,
     *locator.DATASETS,
@@ -85,6 +88,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *account.DATASETS,
     *session.DATASETS,
     *watch.DATASETS,
+    *incident.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",

@@ -10,10 +10,12 @@ import datetime as dt
 import hmac
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, LiteralString
+
+import psycopg
 
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
@@ -249,6 +251,25 @@ class Intakes:
         """Until the end of the transaction nobody else counts and takes in: limits hold exactly."""
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('kept intake', 0))")
 
+    @contextmanager
+    def mine(self, one: Intake) -> Iterator[Intake | None]:
+        """The request as it stands now, for this process and thread only; None where another is at
+        it, or it has left. Nobody waits.
+        """
+        at = f"kept intake {one.number}"
+        with self._database.by_statement() as c:
+            row = c.execute(
+                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (at,)
+            ).fetchone()
+            if row is None or not row[0]:
+                yield None
+                return
+            try:
+                yield self.numbered(one.number)
+            finally:
+                with suppress(psycopg.Error):  # a lost connection has given it back already
+                    c.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (at,))
+
     # — finding ———————————————————————————————————————————————————————————————————————————
 
     def get(self, id_: str) -> Intake:
@@ -257,6 +278,11 @@ class Intakes:
         if not found:
             raise UsageError("there is no such request", fix="see `kept request list`")
         return found[0]
+
+    def numbered(self, number: int) -> Intake | None:
+        """The one of that number; None where it has left."""
+        found = self._some("i.number = %s", number)
+        return found[0] if found else None
 
     def by_token(self, token: str) -> tuple[Intake, str | None] | None:
         """The one whose page the token leads to, and the party whose own page it is."""
@@ -452,19 +478,6 @@ class Intakes:
             (one.number, State.AWAITING),
         ).fetchone()
         return row is not None
-
-    @contextmanager
-    def alone(self, one: Intake) -> Iterator[Intake | None]:
-        """Nobody else goes on with it within the block, which is given it as it stands now; None:
-        somebody else does, or it is there no more.
-        """
-        with self._database.connection() as c:
-            row = c.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))",
-                (f"kept intake {one.number}",),
-            ).fetchone()
-            found = self._all(c, "i.number = %s", (one.number,)) if row and row[0] else []
-            yield found[0] if found else None
 
     def frozen(
         self, one: Intake, reach: Mapping[str, Any], whole: bool, now: dt.datetime,

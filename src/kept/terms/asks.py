@@ -28,6 +28,9 @@ QUESTION: Final = "question"
 CHILD_REPORT: Final = "child-report"
 MAIL_OF_CUSTOMER: Final = "mail-of-customer"
 MAIL_OF_PARTNER: Final = "mail-of-partner"
+#: What only an agent asks, by the Data Rights Protocol.
+SALE_OUT: Final = "sale-opt-out"
+SALE_IN: Final = "sale-opt-in"
 
 _ROWS: Final = (
     Ask("access", "See what you have about me", "You get a copy of it, with what it is for.",
@@ -51,6 +54,9 @@ _ROWS: Final = (
     Ask(CHILD_REPORT, "Tell us about data of a child", "", None, "child"),
     Ask(MAIL_OF_CUSTOMER, "Mail from a company that uses our service", "", None, "mail"),
     Ask(MAIL_OF_PARTNER, "Mail from a partner of ours", "", None, "mail"),
+    Ask(SALE_OUT, "Do not sell or share my data", "It stops at once.", "objection", "agent"),
+    Ask(SALE_IN, "Allow again to sell or share my data", "What you had stopped may go on.", None,
+        "agent"),
     Ask(UNCLEAR, "Something else", "Write below what you want. We ask you if it is not clear.",
         None, "own"),
 )  # fmt: skip
@@ -58,4 +64,6 @@ _ROWS: Final = (
 #: Id → Ask, in the order in which people are offered them.
 ASKS: Final[Mapping[str, Ask]] = MappingProxyType({ask.id: ask for ask in _ROWS})
 #: What never waits for anything else, and nobody has to prove who she is for.
-WITHOUT_PROOF: Final = frozenset((STOP_MAILING, CHILD_REPORT, MAIL_OF_CUSTOMER, MAIL_OF_PARTNER))
+WITHOUT_PROOF: Final = frozenset(
+    (STOP_MAILING, SALE_OUT, CHILD_REPORT, MAIL_OF_CUSTOMER, MAIL_OF_PARTNER)
+)

@@ -31,6 +31,7 @@ from kept.policy import bundle as policy_bundle
 from kept.policy import clauses, versions
 from kept.policy.bundle import Bundle
 from kept.records import wholeness
+from kept.records.agent import Agents
 from kept.records.clock import Clocks
 from kept.records.job import Jobs
 from kept.records.version import Versions
@@ -171,6 +172,8 @@ def _inside(config: Deployment, common: Common) -> Iterator[_Check]:
             yield from _published(config, database, filled or made)
             yield _jobs(config, database)
             yield _answers(config, database, made)
+            if config.drp is not None:
+                yield _agents(config, database)
     finally:
         if database is not None:
             database.close()
@@ -271,6 +274,27 @@ def _jobs(config: Deployment, database: Database) -> _Check:
     if not words:
         return _Check("jobs", True, "none ran yet: they run while `kept serve` does")
     return _Check("jobs", False if bad else None if late else True, "; ".join(words), fixes)
+
+
+def _agents(config: Deployment, database: Database) -> _Check:
+    """Who may ask in the name of people, and whether anybody can be asked to confirm."""
+    assert config.drp is not None
+    try:
+        vault = Vault(database, FileCustodian(config.directory / "keys", config.passphrase))
+        tokens = Agents(database, vault).tokens()
+    except KeptError as problem:
+        return _failed("agents", problem)
+    known = config.drp.agents
+    words = f"{many(len(known), 'agent')} in the directory of {config.drp.business}, "
+    words += f"{len(known.keys() & tokens.keys()):,} of them with a token"
+    gone = sorted(tokens.keys() - known.keys())
+    words += f"; not heard any more: {', '.join(gone[:_NAMED])}" if gone else ""
+    fixes = []
+    if config.mail is None:
+        fixes.append("set up [mail]: people cannot be asked to confirm what an agent asks")
+    if not (config.url or "").startswith("https://"):
+        fixes.append("set `url` of [site] with https://: agents lead people there")
+    return _Check("agents", None if fixes else True, words, fixes)
 
 
 def _answers(config: Deployment, database: Database, made: Bundle | None) -> _Check:

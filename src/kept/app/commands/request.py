@@ -273,6 +273,8 @@ def run(
     at = moment(now)
     with opened(common) as (controller, _):
         left = rights.freeze_reported(controller, at) + rights.tend(controller, at)
+        left += rights.agent_status.keep_up(controller, at)
+        left += rights.agent_status.tell_agents(controller, at)
         went = mail.deliver(controller, lambda: at)
         controller.ledger.checkpoint(at)
         waiting = controller.outbox.waiting()

@@ -23,14 +23,26 @@ from typing import Final
 from litestar import Router
 from litestar.exceptions import HTTPException
 
-from kept.app.desk import account, accounts, asked, cases, figures, login, moving, start
+from kept.app.desk import (
+    account,
+    accounts,
+    asked,
+    cases,
+    figures,
+    incidents,
+    login,
+    moving,
+    start,
+    statistics,
+)
 from kept.app.desk.guard import guard
 from kept.app.desk.render import HEADERS, kept_error, refused
 from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *asked.HANDLERS,
-    *figures.HANDLERS, *account.HANDLERS, *accounts.HANDLERS,
+    *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS,
+    *accounts.HANDLERS,
 ]  # fmt: skip
 
 

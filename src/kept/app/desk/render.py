@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from kept.app.desk.guard import Asked, cookie
 from kept.app.pages import minute, templates
-from kept.app.surface import CASES, TAKES
+from kept.app.surface import CASES, LOOKS, TAKES
 from kept.controller import Controller
 from kept.duties import page as public
 from kept.duties import staff
@@ -43,6 +43,7 @@ DONE: Final = {
     "enabled": "The account can be used again.",
     "reviewed": "It was noted that you looked at the roles.",
     "seen": "It was noted that you looked into the alert.",
+    "incident": "It was recorded.",
     "evidence": "It was noted how it was checked who asks.",
     "plan": "This is what would happen. Nothing was done yet.",
     "approved": "The plan was approved. Nothing was done yet.",
@@ -92,6 +93,7 @@ def page(
         officer=officer,
         alerts=len(controller.watch.alerts(unseen=True)) if officer else 0,
         roles_words=ROLES,
+        incident_roles=LOOKS,
         csrf=lambda: csrf,
         when=lambda at: _when(at, controller),
         done=DONE.get(request.query_params.get("done", ""), ""),

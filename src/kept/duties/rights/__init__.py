@@ -8,6 +8,8 @@ Controls stand in `checks` and `choice_checks`, the package a person gets in `pa
 """
 
 from kept.duties.rights import (
+    agent_status,
+    agents,
     anonymity,
     answer_checks,
     casework,
@@ -57,7 +59,8 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "Form", "PortAnswer",
-    "RectifyAnswer", "Request", "TooMany", "access", "anonymity", "answer_checks",
+    "RectifyAnswer", "Request", "TooMany", "access", "agent_status",
+    "agents", "anonymity", "answer_checks",
     "begin_waiting", "casework", "checks", "child", "choice_checks", "clock", "clock_checks",
     "close_case", "correct_again", "delivery", "due_today", "erase", "erased", "expire",
     "free_text", "freeze_reported", "identity", "identity_checks", "intake", "intake_checks",

@@ -99,6 +99,8 @@ def deliver(
             controller.deliveries.add(
                 case, token, file, key, size, downloads, now, ends_at, connection=connection
             )
+            # An agent who asked for her is given the link too; without her code it opens nothing.
+            controller.agents.delivered(case.number, token, connection=connection)
             body = {
                 "case": case.id,
                 "file": _hash(file),

@@ -188,9 +188,10 @@ def close(
 
 def kinds(asked: Sequence[str]) -> tuple[str, ...]:
     """Kinds in their order; UsageError for one that is none."""
+    known = [k for k, one in ASKS.items() if one.form != "agent"]
     for kind in asked:
-        if kind not in ASKS:
-            raise UsageError("nothing of that kind is asked", expected=f"one of {', '.join(ASKS)}")
+        if kind not in known:
+            raise UsageError("nothing of that kind is asked", expected=f"one of {', '.join(known)}")
     return tuple(k for k in ASKS if k in asked)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 import secrets
-import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -38,7 +37,7 @@ from kept.records.intake import (
     State,
     Typed,
 )
-from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, STOP_MAILING, UNCLEAR
+from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, SALE_OUT, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
 
@@ -55,10 +54,9 @@ LIMITS: Final = (3, 12, 20, 500)
 #: Until when a message that is no code is of use.
 _NEWS: Final = dt.timedelta(days=3)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-#: Held by whoever begins what was asked, in this process.
-_BEGINNING: Final = threading.Lock()
-#: By these ways a code that was typed in proves the address of the person.
-_TYPED: Final = ("web", "agent")
+#: By these ways a code that was typed in proves the address of the person, or an agent's word
+#: that counts as much.
+_TYPED: Final = ("web", "agent", "drp")
 _NO_PROOF: Final = "whoever wants no advertising need not prove who it is"
 _MARKETING: Final = "marketing"
 
@@ -158,7 +156,7 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
         for party, address in parties.items():
             # Who is asked for by somebody else confirms on a page of her own.
             own = secrets.token_urlsafe(32) if (party, channel) == ("person", "agent") else None
-            _send(controller, one, party, address, own, now, c)
+            send_code(controller, one, party, address, own, now, c)
     return token
 
 
@@ -183,7 +181,7 @@ def ask_by_cookie(controller: Controller, form: Form, cookie: str, now: dt.datet
             token=token, once=once, connection=c,
         )  # fmt: skip
         one = controller.intakes.verified(one, token, now, connection=c)
-        _taken(controller, one, "cookie", now, c)
+        taken(controller, one, "cookie", now, c)
     with suppress(KeptError):  # what could not be begun now is begun by the job
         begin(controller, one, now)
     return token
@@ -210,7 +208,7 @@ def type_code(
         said = controller.intakes.said(one)
         # Who began it and who typed it may be two: whoever holds the page now is who typed it.
         one = controller.intakes.verified(one, fresh, now, connection=c)
-        _taken(controller, one, "code", now, c)
+        taken(controller, one, "code", now, c)
         values = {"link": link(controller, fresh), "asked": _titles(one.asked)}
         # The person, never only who asks for her: what is sent there leads to her page.
         controller.outbox.put(
@@ -227,7 +225,7 @@ def proven_address(controller: Controller, case: Case) -> str | None:
         # Of what staff entered or vouched for, no address was proven.
         if one.verified_at is not None and one.channel in _TYPED:
             address = controller.intakes.said(one).get("person")
-            return address if isinstance(address, str) else None
+            return address if isinstance(address, str) and address else None
     return None
 
 
@@ -242,7 +240,7 @@ def send_again(controller: Controller, token: str, now: dt.datetime) -> bool:
         for party in controller.intakes.parties(one):
             if party.verified_at is None and (party.party == own or not (own or party.own)):
                 address = Identifier("email", said[party.party])
-                sent = _send(controller, one, party.party, address, None, now, c) or sent
+                sent = send_code(controller, one, party.party, address, None, now, c) or sent
     return sent
 
 
@@ -316,23 +314,14 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
 # — going on ——————————————————————————————————————————————————————————————————————————————
 
 
-def begin(controller: Controller, one: Intake, now: dt.datetime, *, waits: bool = False) -> Intake:
+def begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
     """Open a case for each right that is asked, now that it is known who asks. May be repeated.
 
     Advertising stops at once, also where nobody can tell from the words whether she wants more.
-    Where it is being begun already, whoever does that goes on with it. Without `waits` what
-    would have to wait for another is left to the job.
+    Who finds that somebody else is at it right now leaves it to them.
     """
-    # Here one after another: the lock takes a connection while what is begun takes another.
-    if not _BEGINNING.acquire(blocking=waits):
-        return one
-    try:
-        with controller.intakes.alone(one) as mine:
-            if mine is None or mine.state is not State.VERIFIED or mine.outcome is not None:
-                return mine or one
-            return _begin(controller, mine, now)
-    finally:
-        _BEGINNING.release()
+    with controller.intakes.mine(one) as fresh:
+        return one if fresh is None or fresh.outcome is not None else _begin(controller, fresh, now)
 
 
 def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
@@ -353,6 +342,7 @@ def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
         if cookie
         else f"a code of eight digits, sent to the e-mail address of the request, was typed in {at}"
     )
+    evidence = said.get("attested", evidence)
     if "agent" in said:
         evidence += "; whoever asks for the person confirmed with a code of their own"
     request = Request((who,), *PERSON, evidence=evidence)
@@ -377,7 +367,8 @@ def opened(
     if STOP_MAILING in asked or (stop and UNCLEAR in asked):
         one = stop_mailing(controller, one, request, now)
     for kind in asked:
-        if kind != STOP_MAILING and ASKS[kind].right is not None and kind not in dict(one.cases):
+        apart = (STOP_MAILING, SALE_OUT)  # carried out, not only opened
+        if kind not in apart and ASKS[kind].right is not None and kind not in dict(one.cases):
             one, _ = _case(controller, one, kind, request, now)
     with controller.database.connection() as c:
         return controller.intakes.begun(one, asked, BEGUN, connection=c)
@@ -423,7 +414,7 @@ def begin_waiting(controller: Controller, now: dt.datetime) -> int:
     failed = 0
     for one in controller.intakes.waiting_for_cases():
         try:
-            begin(controller, one, now, waits=True)
+            begin(controller, one, now)
         except KeptError:
             failed += 1
     return failed
@@ -516,15 +507,20 @@ def within_limits(
         raise TooMany("more was asked within the hour than is taken", fix="ask again later")
 
 
-def _send(
+def send_code(
     controller: Controller, one: Intake, party: str, address: Identifier, own: str | None,
-    now: dt.datetime, c: Any,
+    now: dt.datetime, c: Any, *, page: str | None = None,
 ) -> bool:  # fmt: skip
+    """Send a code; False where there were enough. `own`: the token of a page of the party's own;
+    `page`: that of the page that an agent shows her.
+    """
     code = f"{secrets.randbelow(10**8):08}"
     if not controller.intakes.send_code(one, party, address, code, now, connection=c, token=own):
         return False
     template = "code-for-person" if one.channel == "agent" and party == "person" else "code"
     values = {"code": f"{code[:4]} {code[4:]}", "asked": _titles(one.asked)}
+    if page is not None:  # an agent leads her to a page that she has not seen yet
+        template, values["link"] = "code-by-agent", link(controller, page)
     if own is not None:
         values["link"] = link(controller, own)
     controller.outbox.put(
@@ -564,7 +560,8 @@ def _mail_to(
     return True
 
 
-def _taken(controller: Controller, one: Intake, how: str, now: dt.datetime, c: Any) -> None:
+def taken(controller: Controller, one: Intake, how: str, now: dt.datetime, c: Any) -> None:
+    """Enter that it is known who asks, or need not be, and how."""
     body = {
         "request": one.id, "channel": one.channel, "kinds": list(one.asked),
         "arrived": one.arrived.isoformat(), "verified": how,
