@@ -1038,6 +1038,9 @@ def _answering(client: TestClient[Litestar], leak: str | None) -> Iterator[str]:
         def do_POST(self) -> None:
             self.do_GET()
 
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
         def log_message(self, format: str, *args: object) -> None:
             del format, args
 
