@@ -254,18 +254,30 @@ def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
 def _in(controller: Controller, one: Intake, now: dt.datetime) -> None:
     """What had stopped may go on. A consent where one is needed is not made by this."""
     who = Identifier("email", controller.intakes.said(one)["person"])
-    subjects = controller.subjects.find([who])
-    entries = []
+    subjects, purposes = controller.subjects.find([who]), sale_purposes(controller)
+    sold = {name(purpose) for purpose in purposes}
+    hers = {case.id for case in controller.cases.naming(who) if case.right == "objection"}
+    made = dict.fromkeys(
+        (str(e.body["purpose"]), str(e.body["case"]))
+        for _, e in controller.ledger.entries(kind="objection.made")
+        if e.body.get("case") in hers and str(e.body.get("purpose")) in sold
+    )
     with controller.database.connection() as c:
-        for purpose in sale_purposes(controller):
+        for purpose in purposes:
             fact = f"objection:{purpose}"
             controller.suppressions.lift(who, channel=channel_of(fact), connection=c)
             for subject in subjects:
                 controller.consents.record(
                     subject, [(fact, False)], now, source="request", connection=c
                 )
-            body = {"purpose": name(purpose), "source": "request"}
-            entries.append(Entry("objection.lifted", now, body))
+        entries = [
+            Entry(
+                "objection.lifted",
+                now,
+                {"purpose": purpose, "source": "request", "request": one.id, "of": case},
+            )
+            for purpose, case in made
+        ]
         controller.ledger.append_in(c, entries)
         ended(controller, one, State.ANSWERED, "done", None, now, c)
 
