@@ -13,6 +13,7 @@ BENCH = Path(__file__).parents[1] / "bench"
 TINY = {
     "audience": "--subjects 2000 --rounds 2",
     "decide": "--subjects 2000 --rounds 3",
+    "desk": "--cases 300 --rounds 2",
     "discover": "--tables 12 --rows 60 --rounds 1",
     "lake": "--files 4 --rows 2000 --people 5 --group 2 --rounds 1",
     "ledger": "--entries 12000 --batches 12 --rounds 1",

@@ -4,6 +4,7 @@ reading is noticed.
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import sqlite3
 from contextlib import closing
@@ -126,3 +127,35 @@ def test_SEC_4_an_alert_exists_when_one_user_reads_10_000_records_in_an_hour(
             connection.execute("DELETE FROM desk_alert")
         (_, missed) = run(desk.controller, registered(), desk.now, names=names)
         assert missed.outcome is Outcome.FAIL
+
+
+def test_SEC_5_whom_an_incident_hit_is_listed_from_the_map_and_the_clock_shows(
+    world: World,
+) -> None:
+    assert world.proof("SEC-5")["outcome"] == "vacuous"
+    noticed = dt.datetime.now(dt.UTC) - dt.timedelta(hours=50)
+    entered = world.kept(
+        "incident", "add", "--kind", "confidentiality", "--place", "customers.customer",
+        "--place", "support.ticket:requester_email", "--nature", "a copy lay open",
+        "--noticed", noticed.isoformat(),
+    ).document  # fmt: skip
+    id_ = entered["incident"]
+    assert dt.datetime.fromisoformat(entered["due"]) == noticed + dt.timedelta(hours=72)
+    assert all(hit["people"] > 0 and hit["categories"] for hit in entered["hits"])
+    rows = [table for table, _ in world.rows()]
+    tables = ["customers.customer", "support.ticket"]
+    assert [hit["rows"] for hit in entered["hits"]] == [rows.count(table) for table in tables]
+    assert max(hit["people"] for hit in entered["hits"]) <= entered["people"]
+    shown = world.kept("incident", "show", id_, "--people")
+    assert shown.status == 0, shown.said
+    assert len(set(shown.document["references"])) == entered["people"]
+    assert "@" not in shown.out
+    assert (shown.document["light"], round(shown.document["hours_left"])) == ("red", 22)
+    world.proven("SEC-5")
+    late = (noticed + dt.timedelta(hours=73)).isoformat()
+    ran = world.kept("prove", "--clause", "SEC-5", "--now", late)
+    assert (ran.status, ran.document["clauses"][0]["outcome"]) == (1, "fail")
+    world.kept("incident", "judge", id_, "--risk", "none", "--why", "it was empty",
+               "--measures", "closed")  # fmt: skip
+    assert world.kept("incident", "close", id_, "--why", "look at copies").status == 0
+    world.proven("SEC-5")

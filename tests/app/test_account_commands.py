@@ -23,6 +23,11 @@ VALUES = {
 }  # fmt: skip
 
 
+def _flat(hint: object) -> list[object]:
+    """What a type is made of: the choices of a list of choices too."""
+    return [leaf for part in get_args(hint) for leaf in (_flat(part) or [part])]
+
+
 def line(surface: Surface) -> list[str]:
     """The shortest command line of a command."""
     app = make()
@@ -32,7 +37,7 @@ def line(surface: Surface) -> list[str]:
     for argument in app.assemble_argument_collection():
         named = argument.name.startswith("--")
         if argument.required:
-            choices = get_args(argument.hint)
+            choices = [c for c in _flat(argument.hint) if isinstance(c, str)]
             value = choices[0] if choices else VALUES.get(argument.name, "x")
             words += [argument.name, value] if named else [value]
         elif argument.name in VALUES and argument.name != "--until":

@@ -33,7 +33,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
-from kept.duties import holds, publication, rights, staff
+from kept.duties import holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
 from kept.duties.rights import Request
 from kept.duties.rights.letter import answer_case
@@ -68,6 +68,20 @@ def _publish(world: Path) -> None:
 def _decide(world: Path) -> None:
     with _opened(world) as controller:
         controller.decide(Ask("marketing.email", "contact.email"), None, NOW)
+
+
+def _incident(at: dt.datetime) -> Prepare:
+    """An incident that was noticed then, and judged by nobody."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            incidents.enter(
+                controller, kinds=["availability"], places=["shop.note"], nature="a disk broke",
+                noticed=at, happened=None, actor=controller.actors.of("Kim", "operator", at),
+                now=at,
+            )  # fmt: skip
+
+    return prepare
 
 
 def _handled(field: str) -> Prepare:
@@ -673,6 +687,11 @@ CASES: dict[str, Case] = {
         ),
         vacuous=_nothing,
     ),
+    "security.incidents-are-told-in-time": Case(
+        passes=_incident(at=NOW),
+        fails=_incident(at=NOW - dt.timedelta(hours=73)),
+        vacuous=_nothing,
+    ),
     "security.bulk-reads-are-noticed": Case(
         passes=_read_in_bulk,
         fails=_then(_read_in_bulk, lambda world: _own(world, "DELETE FROM desk_alert")),
@@ -998,9 +1017,7 @@ def test_doors_are_guarded(world: Path, leak: str | None) -> None:
         app = web.make(controller, token="t", shows="text", clock=lambda: NOW)
         with TestClient(app) as client, _answering(client, leak) as controller.site_url:
             met = run(controller, registered(), NOW, names=[DOORS])[0]
-    assert met.looked_at == sum(
-        bool(s.roles - {"guest", "person"}) for s in (*ROUTES, *DESK)
-    ) > 20  # fmt: skip
+    assert met.looked_at == sum(bool(s.roles - {"guest", "person"}) for s in (*ROUTES, *DESK)) > 20
     assert met.outcome is (Outcome.FAIL if leak else Outcome.PASS), met.findings
     assert [f.where.split()[1] for f in met.findings] == ([leak] if leak else [])
 

@@ -39,6 +39,7 @@ from kept.app.commands import (
     doctor,
     hold,
     identity,
+    incident,
     ledger,
     mapping,
     new,
@@ -48,6 +49,7 @@ from kept.app.commands import (
     retain,
     rights,
     serve,
+    stats,
     task,
 )
 from kept.app.commands.common import as_called, program
@@ -57,7 +59,7 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, task, account, identity, hold, retain, prove, ledger, bench,
+    case, answering, task, account, identity, hold, incident, retain, prove, stats, ledger, bench,
 )  # fmt: skip
 
 

@@ -397,8 +397,8 @@ def _asset(name: str) -> bytes:
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)
 def asset(name: FromPath[str]) -> Response[bytes]:
-    """Style sheet and icon: two files of our own."""
-    kinds = {"kept.css": "text/css", "kept.svg": "image/svg+xml"}
+    """Style sheets and icon: three files of our own."""
+    kinds = {"kept.css": "text/css", "desk.css": "text/css", "kept.svg": "image/svg+xml"}
     if name not in kinds:
         raise NotFoundException
     return Response(

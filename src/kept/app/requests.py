@@ -20,6 +20,7 @@ from litestar.params import FromPath, RawBody
 from litestar.response import Redirect
 
 from kept.app.pages import day_words, rendered
+from kept.app.whence import whence
 from kept.controller import Controller
 from kept.duties.rights import complaint, intake, reported
 from kept.errors import IdentifierError, UsageError
@@ -88,11 +89,8 @@ def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
 
 def _source(request: Request[Any, Any, Any], state: State) -> str:
     """Where it came from: an address of a machine; of IPv6 the part that is one customer's."""
-    host = request.client.host if request.client else ""
-    if state.proxy:
-        host = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or host
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(whence(request, state.proxy))
     except ValueError:
         return "unknown"
     if address.version == 6 and address.ipv4_mapped is None:

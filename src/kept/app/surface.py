@@ -18,8 +18,10 @@ _AGENT: Final = frozenset({"agent"})
 _PERSON: Final = frozenset({"person"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
+#: Whoever examines reads counts and states, and nothing that people wrote.
+LOOKS: Final = frozenset({"privacy-officer", "auditor"})
 _LINKS: Final = _ANSWERS | {"verifier"}
-_TAKES: Final = _ANSWERS | {"intake"}
+TAKES: Final = _ANSWERS | {"intake"}
 _DISCLOSES: Final = _ANSWERS | {"support"}
 #: How far somebody is at the desk: not logged in; the password given, the code not yet; logged in,
 #: in whatever role.
@@ -30,6 +32,12 @@ _GUEST: Final = frozenset({GUEST})
 _HALF: Final = frozenset({HALF})
 _STAFF: Final = frozenset({STAFF})
 _OFFICER: Final = frozenset({"privacy-officer"})
+#: Who may see a case at the desk; and who of them sees whom it is about, on asking.
+_SHOWN: Final = frozenset(
+    {"intake", "verifier", "redactor", "approver", "privacy-officer", "support"}
+)
+CASES: Final = _SHOWN | {"auditor"}
+LISTS: Final = frozenset({"approver", "privacy-officer", "auditor"})
 
 
 def _http(name: str, method: str = "GET", roles: frozenset[str] = _ANYONE) -> Surface:
@@ -86,6 +94,29 @@ DESK: Final = (
     _http("/desk/second-proof", "POST", _HALF | _STAFF),
     _http("/desk/logout", "POST", _HALF | _STAFF),
     _http("/desk", "GET", _STAFF),
+    # What a right asks for besides stands in COMMANDS, at its command.
+    _http("/desk/cases/{case:str}", "GET", CASES),
+    _http("/desk/cases/{case:str}/show", "POST", _SHOWN),
+    _http("/desk/cases/{case:str}/answer", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/note", "POST", _SHOWN),
+    _http("/desk/cases/{case:str}/owner", "POST", _SHOWN),
+    _http("/desk/cases/{case:str}/evidence", "POST", _LINKS - {"operator"}),
+    _http("/desk/cases/{case:str}/plan", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/approve", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/cases/{case:str}/carry-out", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/package", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/decide", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/cases/{case:str}/clock", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/cases/{case:str}/end", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/requests/new", "GET", TAKES - {"operator"}),
+    _http("/desk/requests/new", "POST", TAKES - {"operator"}),
+    _http("/desk/requests/{request_id:str}", "GET", CASES),
+    _http("/desk/requests/{request_id:str}/show", "POST", _SHOWN),
+    _http("/desk/requests/{request_id:str}/classify", "POST", TAKES - {"operator"}),
+    _http("/desk/requests/{request_id:str}/close", "POST", TAKES - {"operator"}),
+    _http("/desk/requests/{request_id:str}/decide", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/figures", "GET", CASES),
+    _http("/desk/lists/{name:str}", "GET", LISTS),
     _http("/desk/account", "GET", _STAFF),
     _http("/desk/account/password", "POST", _STAFF),
     _http("/desk/account/second-proof", "POST", _STAFF),
@@ -100,6 +131,14 @@ DESK: Final = (
     _http("/desk/accounts/reset", "POST", _OFFICER),
     _http("/desk/accounts/review", "POST", _OFFICER),
     _http("/desk/accounts/alert", "POST", _OFFICER),
+    _http("/desk/incidents", "GET", LOOKS),
+    _http("/desk/incidents/{incident:str}", "GET", LOOKS),
+    _http("/desk/incidents/add", "POST", _OFFICER),
+    _http("/desk/incidents/judge", "POST", _OFFICER),
+    _http("/desk/incidents/notice", "POST", _OFFICER),
+    _http("/desk/incidents/tell", "POST", _OFFICER),
+    _http("/desk/incidents/close", "POST", _OFFICER),
+    _http("/desk/statistics", "GET", LOOKS),
 )
 
 #: Empty roles: whoever may run commands on this machine.
@@ -119,12 +158,12 @@ COMMANDS: Final = (
     _cli("map show"),
     _cli("map places"),
     _cli("map import-fides", changes=True),
-    _cli("request add", _TAKES, changes=True),
+    _cli("request add", TAKES, changes=True),
     _cli("request list"),
     _cli("request show"),
-    _cli("request classify", _TAKES, changes=True),
+    _cli("request classify", TAKES, changes=True),
     _cli("request verify", _LINKS, changes=True),
-    _cli("request close", _TAKES, changes=True),
+    _cli("request close", TAKES, changes=True),
     _cli("request decide", _ANSWERS, changes=True),
     _cli("request run", changes=True),
     _cli("rights access", _DISCLOSES, changes=True),
@@ -169,6 +208,14 @@ COMMANDS: Final = (
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),
     _cli("hold list"),
+    _cli("incident add", _HOLDS, changes=True),
+    _cli("incident list"),
+    _cli("incident show"),
+    _cli("incident judge", _HOLDS, changes=True),
+    _cli("incident notice", _HOLDS, changes=True),
+    _cli("incident tell", _HOLDS, changes=True),
+    _cli("incident close", _HOLDS, changes=True),
+    _cli("stats requests"),
     _cli("retain plan", _ANSWERS),
     _cli("retain run", _ANSWERS, changes=True),
     _cli("prove", changes=True),
@@ -180,12 +227,17 @@ COMMANDS: Final = (
 SURFACES: Final = (*ROUTES, *DESK, *COMMANDS)
 
 
+def roles_of(command: str) -> frozenset[str]:
+    """The roles that may use a command; empty: whoever may run commands."""
+    return next(s.roles for s in COMMANDS if s.name == command)
+
+
 def require(command: str, role: str) -> None:
     """Refuse a role that the table does not name for the command.
 
     Raises Denied; UsageError where there is no such role at all.
     """
-    roles = next(s.roles for s in COMMANDS if s.name == command)
+    roles = roles_of(command)
     if not roles or role in roles:
         return
     if role not in ROLES:

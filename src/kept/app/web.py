@@ -21,6 +21,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
 from kept.app import api, delivery, desk, drp, pages, requests
+from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.deployment import LOOPBACK, Deployment
@@ -228,6 +229,8 @@ def make(
         ),
         logging_config=None,
         request_max_body_size=64 * 1024,
+        # Before whoever opened the Controller closes it.
+        on_shutdown=[working.finish],
     )
     app.asgi_handler = _in_time(_answering_head(app.asgi_handler), BODY_SECONDS)
     if names is not None:

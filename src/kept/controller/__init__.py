@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from kept.controller import concerned as concerning
 from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
@@ -26,6 +27,7 @@ from kept.controller.alike import Alike
 from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
+from kept.controller.concerned import Concerned
 from kept.controller.foresee import Foreseen
 from kept.controller.inspect import Inspector
 from kept.controller.locate import Located
@@ -62,6 +64,7 @@ from kept.records.actor import Actor, Actors
 from kept.records.agent import Agents
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
+from kept.records.casework import Casework
 from kept.records.clock import Clocks
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
@@ -70,6 +73,7 @@ from kept.records.delivery import Deliveries
 from kept.records.doubt import Doubts
 from kept.records.hold import Holds
 from kept.records.identity import Identities
+from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
@@ -79,6 +83,7 @@ from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.records.watch import Watch
+from kept.records.worklist import Worklist
 from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
@@ -149,7 +154,9 @@ class Controller:
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.watch = Watch(database, vault)
+        self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        self.incidents = Incidents(database, vault)
         self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post
@@ -598,6 +605,15 @@ class Controller:
             },
             self._rehearsed,
         )
+
+    def concerned(self, incident: Incident) -> Concerned:
+        """Whom an incident hit, as the stores say today: counts, and keyed references."""
+
+        def refer(text: str) -> str:
+            return self.vault.mac("incident", f"{incident.id}\x00{text}".encode())[:8].hex()
+
+        places = [(p.system, p.dataset, p.fields) for p in incident.places]
+        return concerning.look(self.datamap, self._stores, self._without, places, refer)
 
     def _rehearsed(
         self, people: Sequence[Sequence[Identifier]]

@@ -6,6 +6,8 @@ This is the one table of duties: importing it makes the shipped controls known.
 from kept.duties import (
     choices,
     collect,
+    figures,
+    incidents,
     navigation,
     page,
     publication,
@@ -19,6 +21,8 @@ from kept.duties import (
 __all__ = [
     "choices",
     "collect",
+    "figures",
+    "incidents",
     "navigation",
     "page",
     "publication",

@@ -279,9 +279,11 @@ class Accounts:
         """The hash of the account's password; None where it is nobody's."""
         if of is None:
             return None
+        # Locked where something follows from it: nobody replaces it before that is done.
+        lock = "" if connection is None else " FOR UPDATE"
         with self._database.by_statement(connection) as c:
             row = c.execute(
-                "SELECT password FROM account WHERE account = %s", (of.number,)
+                f"SELECT password FROM account WHERE account = %s{lock}", (of.number,)
             ).fetchone()
         return None if row is None else str(row[0])
 

@@ -473,7 +473,18 @@ class Cases(Steps):
             (at, now, closed, complete, case.number),
         )
         self._event(c, case.number, states, actor, self._said(c, case.number, words), now)
+        if closed or case.right == "restriction":
+            self._answered(c, case.number)
         return replace(case, state=at, changed_at=now, closed_at=closed, complete=complete)
+
+    def _answered(self, c: Connection, number: int) -> None:
+        """Let the clock of a case know whether it still waits (`Clocks.unanswered`)."""
+        c.execute(
+            "UPDATE case_clock k SET waiting = r.closed_at IS NULL"
+            " AND NOT (r.\"right\" = 'restriction' AND r.state = ANY(%s))"
+            " FROM rights_case r WHERE r.number = k.number AND k.number = %s",
+            ([State.CHECKED, State.NOTIFIED], number),
+        )
 
     def end(
         self,
@@ -510,6 +521,7 @@ class Cases(Steps):
                 )
                 said = self._said(c, case.number, reason)
                 self._event(c, case.number, [to], actor, said, now)
+                self._answered(c, case.number)
             else:
                 self.move(case, to, actor, now, words=reason, connection=c)
             c.execute("UPDATE rights_case SET refusal = %s WHERE number = %s", (code, case.number))
@@ -535,15 +547,18 @@ class Cases(Steps):
         now: dt.datetime,
         *,
         then: Sequence[State] = (),
+        approved: bool = False,
         connection: Connection | None = None,
     ) -> Case:
         """Fix the plan with its row keys, sealed; the case becomes `planned`, then what is named.
+        `approved`: what the plan does was approved before, and the case goes on from there.
 
         A new plan takes the place of an older one until writing has begun.
         """
         packed = encode_plan(plan)
         with self._database.within(connection) as c:
-            moved = self._move(c, case, [State.PLANNED, *then], actor, now)
+            ways = [*then] if approved else [State.PLANNED, *then]
+            moved = self._move(c, case, ways, actor, now)
             self._seal(c, case, {"plan": packed})
             c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
             add_steps(c, case, plan.steps, now)

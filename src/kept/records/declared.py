@@ -20,6 +20,7 @@ from kept.records import (
     agent,
     bulk,
     case,
+    casework,
     clock,
     consent,
     correction,
@@ -27,6 +28,7 @@ from kept.records import (
     doubt,
     hold,
     identity,
+    incident,
     intake,
     isolated,
     locator,
@@ -37,6 +39,7 @@ from kept.records import (
     subject,
     suppression,
     watch,
+    worklist,
 )
 
 
@@ -68,6 +71,8 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *correction.DATASETS,
     *case.DATASETS,
     *clock.DATASETS,
+    *worklist.DATASETS,
+    *casework.DATASETS,
     *bulk.DATASETS,
     *residue.DATASETS,
     *recipient.DATASETS,
@@ -83,6 +88,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *account.DATASETS,
     *session.DATASETS,
     *watch.DATASETS,
+    *incident.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",
@@ -214,6 +220,10 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "paused_days": "days of pauses",
         "paused_since": "paused since",
         "paused_for": "why it is paused",
+        "waiting": "still to be answered",
+        "since": "since",
+        "began_at": "begun at",
+        "problem": "what stood in the way",
         "dated": "day of it",
         "before_rule": "rule before",
         "after_rule": "rule after",

@@ -231,14 +231,18 @@ class Intakes:
         self, address: Identifier | None, source: str, since: dt.datetime,
         *, connection: Connection,
     ) -> Tally:  # fmt: skip
-        """How much came in since then; counted without looking at who it was."""
+        """How much came in since then; counted without looking at who it was. A request counts
+        for every address that it is written to, an agent's or a new one as well.
+        """
         mac = None if address is None else self._mac("address", _spelt(address))
         src = self._mac("source", source)
         row = connection.execute(
-            "SELECT count(*) FILTER (WHERE mac = %s AND source = %s),"
-            " count(*) FILTER (WHERE mac = %s), count(*) FILTER (WHERE source = %s), count(*)"
-            " FROM intake WHERE arrived_at > %s AND source IS NOT NULL",
-            (mac, src, mac, src, since),
+            "SELECT count(*) FILTER (WHERE hers AND source = %(src)s),"
+            " count(*) FILTER (WHERE hers), count(*) FILTER (WHERE source = %(src)s), count(*)"
+            " FROM (SELECT i.source, i.mac = %(mac)s OR EXISTS (SELECT FROM intake_code k"
+            " WHERE k.number = i.number AND k.mac = %(mac)s) AS hers FROM intake i"
+            " WHERE i.arrived_at > %(since)s AND i.source IS NOT NULL) late",
+            {"mac": mac, "src": src, "since": since},
         ).fetchone()
         assert row is not None
         return Tally(*row)
@@ -302,6 +306,22 @@ class Intakes:
         """All, or those with something left to do, the oldest first."""
         return self._some("NOT %s OR i.state = ANY(%s)", open_only, list(OPEN))
 
+    def to_do(self, most: int) -> list[Intake]:
+        """Up to `most` of which a person has something to do at the request itself: reports of
+        children first, then the oldest first. What became a case goes on there.
+        """
+        with self._database.by_statement() as c:
+            numbers = c.execute(
+                "SELECT i.number FROM intake i WHERE i.state = ANY(%s) AND (i.asked ="
+                " 'child-report' OR i.asked LIKE '%%unclear%%' OR i.outcome IS DISTINCT FROM %s"
+                " OR NOT EXISTS (SELECT FROM intake_case k WHERE k.number = i.number))"
+                " ORDER BY i.asked <> 'child-report', i.number LIMIT %s",
+                (list(OPEN), BEGUN, most),
+            ).fetchall()
+            found = self._all(c, "i.number = ANY(%s)", ([row[0] for row in numbers],))
+        at = {row[0]: n for n, row in enumerate(numbers)}
+        return sorted(found, key=lambda one: at[one.number])
+
     def waiting_for_freeze(self) -> list[Intake]:
         """Reports whose record is not frozen yet, or not in every system."""
         return self._some(
@@ -363,7 +383,12 @@ class Intakes:
     def type_code(
         self, one: Intake, own: str | None, code: str, now: dt.datetime, *, connection: Connection
     ) -> Typed:
-        """Try a code on the page of the request, or on that of one party (`own`). Single use."""
+        """Try a code on the page of the request, or on that of one party (`own`). Single use.
+
+        Of one request one code after another, so that the last of several is known as the last.
+        """
+        if not self.awaits(one, connection=connection):
+            return Typed.STALE
         rows = connection.execute(
             "SELECT party, code FROM intake_code WHERE number = %s AND verified_at IS NULL"
             " AND (token IS NULL AND %s::text IS NULL OR party = %s) AND code IS NOT NULL"
@@ -371,7 +396,7 @@ class Intakes:
             (one.number, own, own, now, TRIES),
         ).fetchall()
         right = [p for p, mac in rows if hmac.compare_digest(mac, self._code(one, p, code))]
-        if not rows or one.state is not State.AWAITING:
+        if not rows:
             return Typed.STALE
         if not right:
             connection.execute(
@@ -430,15 +455,29 @@ class Intakes:
         sealed = self._vault.seal(-one.number, _CLASS, words, _WORDS, connection=connection)
         connection.execute("UPDATE intake SET sealed = %s WHERE number = %s", (sealed, one.number))
 
-    def give_up(self, one: Intake, *, connection: Connection) -> None:
+    def give_up(self, one: Intake, *, connection: Connection) -> bool:
         """Whoever asked takes back what nobody confirmed: nothing is left but that it counts
-        against the limits until it leaves.
+        against the limits until it leaves. False where it was confirmed in the meantime.
         """
-        connection.execute("DELETE FROM intake_code WHERE number = %s", (one.number,))
+        if not self.awaits(one, connection=connection):
+            return False
+        # To whom codes went counts on; none of them is good any more.
+        connection.execute(
+            "UPDATE intake_code SET code = NULL, token = NULL WHERE number = %s", (one.number,)
+        )
         connection.execute(
             "UPDATE intake SET sealed = NULL, token = NULL WHERE number = %s", (one.number,)
         )
         self._vault.drop(-one.number, _CLASS, connection=connection)
+        return True
+
+    def awaits(self, one: Intake, *, connection: Connection) -> bool:
+        """Whether it still waits for codes; until the transaction ends nobody else changes that."""
+        row = connection.execute(
+            "SELECT FROM intake WHERE number = %s AND state = %s AND token IS NOT NULL FOR UPDATE",
+            (one.number, State.AWAITING),
+        ).fetchone()
+        return row is not None
 
     def frozen(
         self, one: Intake, reach: Mapping[str, Any], whole: bool, now: dt.datetime,

@@ -48,6 +48,7 @@ def serve(
 ) -> int:
     """Serve the policy and the API on this machine; Ctrl-C stops it and leaves no process."""
     from kept.app import web  # the web framework is loaded by this command alone
+    from kept.app.desk import working
 
     config = deployment.read(common.directory)
     address = host or config.host
@@ -90,6 +91,7 @@ def serve(
         staff.first_officer(controller, config.directory, moment(None))
         with jobs.running(config, controller.database, lambda: moment(None)):
             asyncio.run(_serve(app, address, number, ready))
+            working.finish()
     # The server's own threads outlive it by a moment, and the interpreter coming down under
     # them can abort the process. Everything is closed by now: leave at once.
     sys.stdout.flush()

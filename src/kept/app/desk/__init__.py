@@ -13,7 +13,7 @@
         return back("/desk/cases", "closed")                  # words in render.DONE
 
 A form of a page carries `{{ csrf() }}`. Whatever shows a person's data calls
-`duties.staff.noted` first; whatever approves calls `duties.staff.may_approve`.
+`duties.staff.noted` or `shown` first; whatever approves asks `Controller.approving`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,27 @@ from typing import Final
 from litestar import Router
 from litestar.exceptions import HTTPException
 
-from kept.app.desk import account, accounts, login, start
+from kept.app.desk import (
+    account,
+    accounts,
+    asked,
+    cases,
+    figures,
+    incidents,
+    login,
+    moving,
+    start,
+    statistics,
+)
 from kept.app.desk.guard import guard
 from kept.app.desk.render import HEADERS, kept_error, refused
 from kept.errors import KeptError
 
-HANDLERS: Final = [*login.HANDLERS, *start.HANDLERS, *account.HANDLERS, *accounts.HANDLERS]
+HANDLERS: Final = [
+    *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *asked.HANDLERS,
+    *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS,
+    *accounts.HANDLERS,
+]  # fmt: skip
 
 
 def router() -> Router:

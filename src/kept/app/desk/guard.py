@@ -24,6 +24,7 @@ from litestar.exceptions import (
 from litestar.handlers import BaseRouteHandler
 
 from kept.app.surface import DESK, GUEST, HALF, STAFF
+from kept.app.whence import whence
 from kept.controller import Controller
 from kept.duties import staff
 from kept.model.surface import Surface
@@ -68,7 +69,7 @@ def form(request: Asked) -> Form:
 
 def source(request: Asked) -> str:
     """Whence the request comes."""
-    return request.client.host if request.client else ""
+    return whence(request, request.app.state.proxy)
 
 
 def cookie_name(controller: Controller) -> str:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from kept.app.desk.guard import Asked, cookie
 from kept.app.pages import minute, templates
+from kept.app.surface import CASES, LOOKS, TAKES
 from kept.controller import Controller
 from kept.duties import page as public
 from kept.duties import staff
@@ -42,6 +43,26 @@ DONE: Final = {
     "enabled": "The account can be used again.",
     "reviewed": "It was noted that you looked at the roles.",
     "seen": "It was noted that you looked into the alert.",
+    "incident": "It was recorded.",
+    "evidence": "It was noted how it was checked who asks.",
+    "plan": "This is what would happen. Nothing was done yet.",
+    "approved": "The plan was approved. Nothing was done yet.",
+    "begun": "It is being carried out. You can leave this page.",
+    "busy": "Somebody is carrying it out already; it is done once.",
+    "over": "This case has ended; nothing was done again.",
+    "clock": "The day was counted anew. The day before stays on record.",
+    "refused": "The request was refused, and why is kept.",
+    "withdrawn": "The case has ended; nothing was changed.",
+    "note": "The note was added.",
+    "owner": "It was noted whose task this is.",
+    "entered": "The request was entered.",
+    "classified": "It was noted what is asked.",
+    "closed": "The request has ended.",
+    "confirmed": "It is a child’s. The record stays frozen until it is erased in this case.",
+    "unfounded": "Unfounded. What the report froze can be used again.",
+    "decided": "The decision was recorded.",
+    "told": "It was recorded that she was told. The restriction still stands.",
+    "lifted": "The restriction was lifted.",
     "emergency": "You have the role for an hour. Every privacy officer sees it, with your reason.",
 }
 
@@ -62,7 +83,8 @@ def page(
     csrf = Markup('<input type="hidden" name="csrf" value="{}">').format(
         found.csrf if found else ""
     )
-    officer = full and found is not None and OFFICER in found.account.roles
+    roles = found.account.roles if full and found is not None else frozenset[str]()
+    officer = OFFICER in roles
     body = templates.get_template(template).render(
         language="en",
         organisation=controller.bundle.organisation.name,
@@ -71,10 +93,13 @@ def page(
         officer=officer,
         alerts=len(controller.watch.alerts(unseen=True)) if officer else 0,
         roles_words=ROLES,
+        incident_roles=LOOKS,
         csrf=lambda: csrf,
         when=lambda at: _when(at, controller),
         done=DONE.get(request.query_params.get("done", ""), ""),
         here=request.url.path,
+        sees_cases=bool(roles & CASES),
+        enters=bool(roles & TAKES),
         **{"problem": None, **values},
     )
     return Response(
@@ -89,9 +114,10 @@ def back(path: str, done: str = "") -> Redirect:
 
 
 def said(problem: KeptError) -> str:
-    """An error as a page shows it; errors hold no personal data."""
+    """An error as a page shows it; errors hold no personal data. Commands help nobody here."""
     words = problem.what + (f"; expected {problem.expected}" if problem.expected else "")
-    fix = f". {problem.fix[0].upper()}{problem.fix[1:]}" if problem.fix else ""
+    mend = problem.fix if problem.fix and "`kept " not in problem.fix else ""
+    fix = f". {mend[0].upper()}{mend[1:]}" if mend else ""
     return words[0].upper() + words[1:] + fix + "."
 
 

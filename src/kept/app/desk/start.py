@@ -1,28 +1,116 @@
-"""The first page of the desk: who one is, in which roles, and which cases are open."""
+"""The first page of the desk: what is to be done, and what is due first."""
 
 from __future__ import annotations
 
-from typing import Final
+import datetime as dt
+import re
+import urllib.parse
+from collections.abc import Iterable
+from typing import Any, Final
 
 from litestar import Response, get
 from litestar.datastructures import State
 
-from kept.app.desk.guard import Asked
+from kept.app.desk.guard import Asked, session
 from kept.app.desk.render import page
+from kept.app.desk.working import Shown, near
 from kept.controller import Controller
+from kept.records.case_state import State as CaseState
+from kept.records.worklist import Line
+from kept.terms import clocks
+from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
 from kept.terms.rights import RIGHTS
 
-#: Cases that the first page lists.
-_SHOWN: Final = 200
+#: Cases on one page, and requests above them.
+PAGE: Final = 50
+_ASKED: Final = 20
+_PLACE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{1,18})")
+#: States in which a case can wait, in words.
+STATES: Final = {
+    CaseState.RECEIVED: "to be checked who asks", CaseState.ACKNOWLEDGED: "confirmed",
+    CaseState.IDENTIFIED: "known who asks", CaseState.PLANNED: "looked at",
+    CaseState.APPROVED: "approved", CaseState.EXECUTING: "being carried out",
+    CaseState.EXECUTED: "to be read back", CaseState.CHECKED: "not complete",
+}  # fmt: skip
+#: Kinds whose title speaks to the person who asks.
+_ASKS: Final = {CHILD_REPORT: "A report of data of a child", UNCLEAR: "Not clear what is asked"}
+_WHOSE: Final = {"mine": "mine", "nobodys": "nobody’s"}
+_DUE: Final = {"late": "late", "today": "due today or late", "week": "due this week or late"}
 
 
 @get("/", sync_to_thread=True)
 def start(request: Asked, state: State) -> Response[str]:
-    """Open cases, oldest first; of a case no name of a person stands here."""
+    """What waits, most urgent first; of a case no name of a person stands here."""
     controller: Controller = state.controller
-    cases = [c for c in controller.cases.all() if c.closed_at is None]
-    return page(request, "desk_start.html.j2", cases=cases[:_SHOWN], count=len(cases),
-                rights=RIGHTS)  # fmt: skip
+    now, who = state.clock(), session(request).account
+    today = controller.day(now)
+    week = today + dt.timedelta(days=6 - today.weekday())
+    asked = request.query_params
+    right = asked.get("right") if asked.get("right") in RIGHTS else None
+    stands = next((s for s in STATES if s == asked.get("state")), None)
+    whose = asked.get("whose") if asked.get("whose") in _WHOSE else None
+    due = asked.get("due") if asked.get("due") in _DUE else None
+    day = dt.timedelta(days=1)
+    before = {None: None, "late": today, "today": today + day, "week": week + day}[due]
+    met = _PLACE.fullmatch(asked.get("after", ""))
+    lines = controller.worklist.page(
+        right=right, state=stands, owner=who.number if whose == "mine" else None,
+        nobodys=whose == "nobodys", before=before,
+        after=_place(met) if met else None, most=PAGE + 1,
+    )  # fmt: skip
+    filters = {"due": due, "right": right, "state": stands, "whose": whose}
+    chosen = {name: value for name, value in filters.items() if value}
+    last = lines[PAGE - 1] if len(lines) > PAGE else None
+    onward = None
+    if last is not None:
+        after = f"{last.due}.{last.number}"
+        onward = "/desk?" + urllib.parse.urlencode({**chosen, "after": after})
+    return page(
+        request, "desk_start.html.j2", rights=RIGHTS, states=STATES, whose=_WHOSE, dues=_DUE,
+        chosen=chosen, onward=onward, later=bool(met),
+        lines=[_line(controller, one, today) for one in lines[:PAGE]],
+        tally=controller.worklist.tally(today, week),
+        asked=[_asked(one, today) for one in controller.intakes.to_do(_ASKED)],
+    )  # fmt: skip
+
+
+def asks(kinds: Iterable[str]) -> str:
+    """What is asked, in words for the staff."""
+    return ", ".join(_ASKS.get(k) or (ASKS[k].title if k in ASKS else k) for k in kinds)
+
+
+def _place(met: re.Match[str]) -> tuple[dt.date, int] | None:
+    try:
+        return dt.date.fromisoformat(met[1]), int(met[2])
+    except ValueError:
+        return None
+
+
+def _line(controller: Controller, one: Line, today: dt.date) -> dict[str, Any]:
+    days = controller.workdays
+    light = clocks.light(today, one.due, days)
+    left = days.left(today, one.due) if today <= one.due else -(today - one.due).days
+    still = one.paused and light is not clocks.Light.OVERDUE
+    return {
+        "one": one,
+        "right": RIGHTS[one.right].title if one.right in RIGHTS else one.right,
+        "stands": STATES.get(one.state, one.state.value),
+        "near": Shown("paused", "stands still") if still else near(light, left),
+    }
+
+
+def _asked(one: Any, today: dt.date) -> dict[str, Any]:
+    child = CHILD_REPORT in one.asked
+    days = (today - one.arrived).days
+    return {
+        "one": one,
+        "child": child,
+        "what": asks(one.asked),
+        "left": "decide: is it a child’s?" if child
+        else "say what is asked" if UNCLEAR in one.asked
+        else "answer" if one.outcome else "is being opened",
+        "since": "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago",
+    }  # fmt: skip
 
 
 HANDLERS: Final = [start]

@@ -49,6 +49,7 @@ from kept.model.plan import Action, Counts, Plan, StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
+from kept.records.declared import SYSTEM
 from kept.records.handed import handed
 from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
@@ -111,19 +112,49 @@ class EraseAnswer:
 
 def preview(controller: Controller, request: Request, now: dt.datetime) -> EraseAnswer:
     """Open a case and show what would happen; nothing is written into any system."""
+    return look(controller, request, now)[0]
+
+
+def look(
+    controller: Controller, request: Request, now: dt.datetime
+) -> tuple[EraseAnswer, str | None]:
+    """`preview`, and the keyed hash of what would be done, by which it can be approved; None where
+    the case was begun.
+    """
     case, _, people = open_case(controller, "erasure", request, now)
     if case.state is State.CLOSED:
-        return _reminded(controller, people, _closed(controller, case, now))
+        return _reminded(controller, people, _closed(controller, case, now)), None
     if case.state in _BEGUN:
         known = sought(controller, case, people).known
         answer = _shown(controller, case, _sealed(controller, case), executed=True)
-        return _reminded(controller, known, answer)
+        return _reminded(controller, known, answer), None
     made, known, _ = draw_up(controller, case, people, now, shown=True)
-    return _reminded(controller, known, _shown(controller, case, made, executed=False))
+    answer = _reminded(controller, known, _shown(controller, case, made, executed=False))
+    return answer, intent(controller, made)
 
 
-def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAnswer:
-    """Erase one person or many; given a case that was begun, go on from where it stopped."""
+def intent(controller: Controller, made: Plan) -> str:
+    """A keyed hash of what a plan does in the systems of the company: which rows go and which
+    stay, why, and which systems are away. What Kept itself notes meanwhile is not in it.
+    """
+    steps = sorted(
+        repr((s.system, s.dataset, s.action.value, s.reason and (s.reason.words, s.reason.clause),
+              sorted(repr(norm(key)) for key in s.keys.values)))
+        for s in made.steps
+        if s.system != SYSTEM.name
+    )  # fmt: skip
+    away = sorted(system for system, _ in made.unreached)
+    return controller.digest(repr((made.right, steps, away)).encode())
+
+
+def erase(
+    controller: Controller, request: Request, now: dt.datetime, *, approved: str | None = None
+) -> EraseAnswer:
+    """Erase one person or many; given a case that was begun, go on from where it stopped.
+
+    `approved` is the hash of what somebody approved (`look`): anything else is not carried out.
+    Raises UsageError where it would be.
+    """
     case, actor, people = open_case(controller, "erasure", request, now)
     require_known_asker(case)
     with way_on(controller, case), controller.cases.alone(case) as case:
@@ -143,7 +174,7 @@ def erase(controller: Controller, request: Request, now: dt.datetime) -> EraseAn
             kinds = ("plan.made", "step.done", "hold.added")
             if next(controller.ledger.entries(before, kind=kinds), None):
                 drawn = _drawn(controller, case, people, now)
-            controller.approving(case, actor, _destroyed(drawn[0]))
+            _refuse_other(controller, case, drawn[0], actor, approved)
             case = _commit(controller, case, *drawn, actor, now)
             packages = _packages(controller, drawn[1])
             answer = _to_the_end(
@@ -175,6 +206,21 @@ def _drawn(
     made, known, values = draw_up(controller, case, people, now)
     refuse_obstacles(made)
     return made, known, values
+
+
+def _refuse_other(
+    controller: Controller, case: Case, made: Plan, actor: Actor, approved: str | None
+) -> None:
+    """Refuse a plan that is not the one which was approved; where none was, approving is the act
+    of whoever carries it out, and may take another person.
+    """
+    if approved is None:
+        controller.approving(case, actor, _destroyed(made))
+    elif case.state is not State.APPROVED or intent(controller, made) != approved:
+        raise UsageError(
+            "what is held of her is not what it was when the plan was approved; nothing was done",
+            fix="look at the plan again and have it approved",
+        )
 
 
 def _destroyed(made: Plan) -> int:
@@ -283,9 +329,11 @@ def _commit(
     """All that has to be safe before the first write, in one transaction with its entries."""
     with controller.database.connection() as connection:
         with connection.pipeline():
-            then = (State.APPROVED, State.EXECUTING)
+            # Who approved it before is on record, and it is not said to be whoever carries it out.
+            approved = case.state is State.APPROVED
+            then = (State.EXECUTING,) if approved else (State.APPROVED, State.EXECUTING)
             case = controller.cases.seal_plan(
-                case, made, actor, now, then=then, connection=connection
+                case, made, actor, now, then=then, approved=approved, connection=connection
             )
             entries = keep(controller, case, made, known, values, actor, now, connection)
         controller.ledger.append_in(connection, entries)

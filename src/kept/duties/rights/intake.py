@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import secrets
+import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -54,6 +55,8 @@ LIMITS: Final = (3, 12, 20, 500)
 #: Until when a message that is no code is of use.
 _NEWS: Final = dt.timedelta(days=3)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+#: Held by whoever begins what was asked, in this process.
+_BEGINNING: Final = threading.Lock()
 #: By these ways a code that was typed in proves the address of the person, or an agent's word
 #: that counts as much.
 _TYPED: Final = ("web", "agent", "drp")
@@ -101,7 +104,9 @@ class Standing:
 
 
 #: States of a case of which nothing was carried out yet.
-_UNDONE: Final = (CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED)
+_UNDONE: Final = (
+    CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED, CaseState.APPROVED,
+)  # fmt: skip
 _STANDS: Final[Mapping[CaseState, str]] = {
     **dict.fromkeys(CaseState, "working"),
     CaseState.CLOSED: "done",
@@ -128,6 +133,12 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
         parties["changed"] = Identifier("email", form.changed.strip())
     if len({one.normalised for one in parties.values()}) < len(parties):
         raise UsageError("the addresses are the same", expected="another address in each field")
+    if {"agent", "changed"} <= set(parties):
+        # The person sees her own address alone: she would confirm one that somebody else chose.
+        raise UsageError(
+            "who asks for somebody else cannot change that person's address",
+            expected="the person herself to ask for a new address",
+        )
     if form.region not in REGIONS:
         raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
     words = clean(form.words)
@@ -138,7 +149,8 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
         controller.intakes.one_at_a_time(c)
         if controller.intakes.by_once(once, connection=c) is not None:
             return token
-        within_limits(controller, who, form.source, now, c)
+        for address in parties.values():
+            within_limits(controller, address, form.source, now, c)
         channel = "agent" if "agent" in parties else "web"
         one = controller.intakes.take(
             channel, asked, said, now, state=State.AWAITING, address=who, region=form.region,
@@ -226,6 +238,8 @@ def send_again(controller: Controller, token: str, now: dt.datetime) -> bool:
     said = controller.intakes.said(one)
     sent = False
     with controller.database.connection() as c:
+        if not said or not controller.intakes.awaits(one, connection=c):
+            return False
         for party in controller.intakes.parties(one):
             if party.verified_at is None and (party.party == own or not (own or party.own)):
                 address = Identifier("email", said[party.party])
@@ -238,8 +252,9 @@ def withdraw(controller: Controller, token: str, now: dt.datetime) -> bool:
     one, _ = _page(controller, token)
     if one.state is State.AWAITING:
         with controller.database.connection() as c:
-            controller.intakes.give_up(one, connection=c)
-        return True
+            if controller.intakes.give_up(one, connection=c):
+                return True
+        return False  # confirmed in this moment: its own page takes it back from now on
     if not one.open or CHILD_REPORT in one.asked:
         return False  # a report is decided, not taken back: what it froze waits for that
     actor = controller.actors.of(*PERSON, now)
@@ -302,18 +317,30 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
 # — going on ——————————————————————————————————————————————————————————————————————————————
 
 
-def begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
+def begin(controller: Controller, one: Intake, now: dt.datetime, *, waits: bool = False) -> Intake:
     """Open a case for each right that is asked, now that it is known who asks. May be repeated.
 
     Advertising stops at once, also where nobody can tell from the words whether she wants more.
-    Who finds that somebody else is at it right now leaves it to them.
+    Where it is being begun already, whoever does that goes on with it. Without `waits` what
+    would have to wait for another is left to the job.
     """
-    with controller.intakes.mine(one) as fresh:
-        return one if fresh is None or fresh.outcome == BEGUN else _begin(controller, fresh, now)
+    # Here one after another: the lock takes a connection while what is begun takes another.
+    if not _BEGINNING.acquire(blocking=waits):
+        return one
+    try:
+        with controller.intakes.mine(one) as mine:
+            if mine is None or mine.state is not State.VERIFIED or mine.outcome is not None:
+                return mine or one
+            return _begin(controller, mine, now)
+    finally:
+        _BEGINNING.release()
 
 
 def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
     said = controller.intakes.said(one)
+    if not said:  # struck out with an erasure of hers: nobody knows any more what she asked
+        with controller.database.connection() as c:
+            return ended(controller, one, State.ANSWERED, "struck-out", None, now, c)
     cookie = [Identifier(kind, value) for kind, value in said.get("identity", ())]
     who = tuple(cookie) or (Identifier("email", said["person"]),)
     asked, unclear = one.asked, None
@@ -347,8 +374,7 @@ def opened(
     """Open a case for each right of `asked` that has none yet, linked to the request.
 
     `stop`: advertising stops also where that was not asked for in so many words. Each case is
-    linked right after it was opened: a machine that stops between the two leaves one that names
-    the same person, and is found as such.
+    linked as it is opened: a machine that stops leaves either both or none.
     """
     if STOP_MAILING in asked or (stop and UNCLEAR in asked):
         one = stop_mailing(controller, one, request, now)
@@ -387,9 +413,12 @@ def _case(
     # The clock starts on the day on which it arrived, not on that of today.
     request = replace(request, region=one.region, arrived=one.arrived)
     about = matter(controller, (_MARKETING,)) if kind == STOP_MAILING else None
-    case, _, _ = open_case(controller, right, request, now, matter=about)
-    with controller.database.connection() as c:
-        return controller.intakes.opened(one, kind, case.number, connection=c), case
+
+    def linked(case: Case, c: Any) -> None:
+        controller.intakes.opened(one, kind, case.number, connection=c)
+
+    case, _, _ = open_case(controller, right, request, now, matter=about, also=linked)
+    return controller.intakes.get(one.id), case
 
 
 def begin_waiting(controller: Controller, now: dt.datetime) -> int:
@@ -397,7 +426,7 @@ def begin_waiting(controller: Controller, now: dt.datetime) -> int:
     failed = 0
     for one in controller.intakes.waiting_for_cases():
         try:
-            begin(controller, one, now)
+            begin(controller, one, now, waits=True)
         except KeptError:
             failed += 1
     return failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -72,10 +72,12 @@ def open_case(
     now: dt.datetime,
     *,
     matter: str | None = None,
+    also: Callable[[Case, Connection], None] | None = None,
 ) -> tuple[Case, Actor, tuple[tuple[Identifier, ...], ...]]:
     """The case of a request: opened, or the one it names. Every request has one.
 
-    `matter` is what it is about, where a rule says of that how long its answer may take.
+    `matter` is what it is about, where a rule says of that how long its answer may take; `also`
+    what is written with a case that is opened, or not at all.
     """
     controller.enter_answers()  # a word of people is in the ledger before anything rests on it
     actor = controller.actors.of(request.actor, request.role, now)
@@ -145,6 +147,8 @@ def open_case(
             connection, begun(controller, case, actor, now, due, override=request.override)
         )
         _settled(controller, case, request, actor, now, connection)
+        if also is not None:
+            also(case, connection)
     return case, actor, covering(controller, case, request.people)
 
 

@@ -31,10 +31,10 @@ from kept.duties.staff.login import (
     prove,
     stage,
 )
-from kept.duties.staff.watching import noted
+from kept.duties.staff.watching import noted, shown
 
 __all__ = [
     "add", "break_glass", "change_password", "checks", "disable", "enable", "enrol", "enter",
     "first_officer", "grant", "leave", "new_codes", "noted", "offer", "officers", "prove",
-    "reset", "review", "revoke", "see_alert", "stage", "write_first",
+    "reset", "review", "revoke", "see_alert", "shown", "stage", "write_first",
 ]  # fmt: skip

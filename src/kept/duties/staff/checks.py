@@ -15,8 +15,8 @@ from kept.terms import separation
 
 #: Said by whoever is not let in: the routes that anybody may ask have no role in the table.
 _REFUSED: Final = (401, 403)
-#: Who is let in without an account.
-_OPEN: Final = frozenset({"guest", "person"})
+#: Whoever may come without a login.
+_PUBLIC: Final = frozenset({"guest", "person"})
 _PLACE: Final = re.compile(r"\{[^}]+\}")
 _WHERE = "the staff's desk"
 _REVIEW = "a privacy officer looks at /desk/accounts, takes away what is too much, and says so"
@@ -87,13 +87,11 @@ def bulk_reads_are_noticed(controller: Controller, now: dt.datetime) -> Iterator
 def doors_are_guarded(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """Whoever is not logged in is let in nowhere: every route with roles is asked, and refuses.
 
-    Not those of people who ask about themselves: they need no account, and prove who they are by
-    what was sent to them (`rights.unverified-leave-nothing`).
-
+    Not those of people who ask: anybody may send such a form, and proves who it is by a code.
     Where nothing is served, or another program answers, nothing was looked at.
     """
     del now
-    asked = [s for s in controller.surfaces if s.kind == "http" and s.roles - _OPEN]
+    asked = [s for s in controller.surfaces if s.kind == "http" and s.roles - _PUBLIC]
     if controller.site_url is None or not asked:
         return
     base = urllib.parse.urlsplit(controller.site_url)

@@ -1,8 +1,8 @@
 """How somebody gets in: name and password, then a code; and how each of them is replaced.
 
 Whoever gets it wrong is told one thing only, whatever was wrong: the name, the password, the
-account, or that too many tries failed. The same work is done each time. A try is counted before
-it is looked at, so that many at once are no way around.
+account, or that too many tries failed. The same work is done for every try that counts; it is
+counted before it is looked at, so that many at once are no way around.
 """
 
 from __future__ import annotations
@@ -41,15 +41,19 @@ def enter(
     `before`: the session of the same browser, which ends with it.
     """
     tried = controller.attempts.take(name, source, now)
+    if tried is None:
+        return None  # whoever goes on all the same costs no work that others wait for
     account = controller.accounts.named(name, now)
     hash_ = controller.accounts.password(account) or NOBODYS
     right = verified(hash_, password[: passwords.LONGEST + 1])
     good = account is not None and account.disabled_at is None and not _over(account, now)
-    if tried is None or not right or not good or account is None:
+    if not right or not good or account is None:
         if tried == BOTH:
             _waits(controller, account, now)
         return None
     with controller.database.connection() as c:
+        if controller.accounts.password(account, connection=c) != hash_:
+            return None  # replaced while it was looked at: whoever knows the old one is out
         controller.attempts.forget(name, source, connection=c)
         if before is not None:
             controller.sessions.end(before, connection=c)
@@ -123,6 +127,7 @@ def change_password(
     wrong with the new one; Denied where the old one is not right.
     """
     account = session.account
+    before = controller.accounts.password(account)
     if old is None:
         if stage(session) != "password":
             raise Denied("the password in use is missing")
@@ -134,11 +139,12 @@ def change_password(
             f"that cannot be a password: {wrong}",
             expected=f"at least {passwords.SHORTEST} signs that nobody guesses",
         )
-    before = controller.accounts.password(account)
     if before is not None and verified(before, new):
         raise UsageError("that is the password in use", expected="another one")
     hash_ = hashed(new)
     with controller.database.connection() as c:
+        if controller.accounts.password(account, connection=c) != before:
+            raise Denied("the password was replaced in the meantime", fix="log in again")
         controller.accounts.set_password(account, hash_, connection=c)
         if not account.enrolled:
             controller.accounts.offer_secret(account, connection=c)
@@ -200,7 +206,7 @@ def _again(
     """Before something weighty the password is asked for again; tries count as at login."""
     tried = controller.attempts.take(account.name, source, now)
     hash_ = controller.accounts.password(account) or NOBODYS
-    if not verified(hash_, password[: passwords.LONGEST + 1]) or tried is None:
+    if tried is None or not verified(hash_, password[: passwords.LONGEST + 1]):
         if tried == BOTH:
             _waits(controller, account, now)
         raise Denied("the password in use was not right")

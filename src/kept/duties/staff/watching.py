@@ -10,6 +10,8 @@ import datetime as dt
 from collections.abc import Iterable
 
 from kept.controller import Controller
+from kept.ledger.entry import Entry, name
+from kept.records.account import Account
 from kept.records.actor import Actor
 
 
@@ -26,3 +28,17 @@ def noted(
         if entries:
             controller.ledger.append_in(c, entries)
     return bool(entries)
+
+
+def shown(
+    controller: Controller, account: Account, actor: Actor, what: tuple[str, str], records: int,
+    now: dt.datetime,
+) -> None:  # fmt: skip
+    """Note that somebody was shown whom a case or a request names, and what was said there:
+    `what` is (`case` or `request`, its id). It is counted, and entered before it is shown.
+    """
+    kind, id_ = what
+    with controller.database.connection() as c:
+        entries = controller.noted(actor, [id_], records, now, connection=c)
+        body = {kind: id_, "records": records, "account": account.id, "actor": name(actor.role)}
+        controller.ledger.append_in(c, [Entry("data.shown", now, body), *entries])

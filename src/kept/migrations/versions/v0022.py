@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0021"
 
 
 def upgrade() -> None:

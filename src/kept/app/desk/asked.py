@@ -1,0 +1,204 @@
+"""What people ask before it is a case: read, sorted, decided; letters and calls entered."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from kept.app.desk.guard import Asked, Form, form, session
+from kept.app.desk.render import back, page, said
+from kept.app.desk.start import asks
+from kept.app.desk.working import actor, may
+from kept.app.pages import day_words
+from kept.controller import Controller
+from kept.duties import staff
+from kept.duties.rights import entering, reported
+from kept.errors import KeptError, UsageError
+from kept.records.case_state import ENDS
+from kept.records.intake import Intake
+from kept.records.intake import State as Stands
+from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
+from kept.terms.identifiers import KINDS, Identifier
+from kept.terms.regimes import REGIONS
+
+_CHANNELS: Final = {**entering.CHANNELS, "web": "by our form", "drp": "by a program"}
+_STANDS: Final = {
+    Stands.AWAITING: "waits for a code to be typed", Stands.VERIFIED: "it is known who asks",
+    Stands.ENTERED: "entered", Stands.ANSWERED: "has ended", Stands.WITHDRAWN: "taken back",
+}  # fmt: skip
+#: Rows for identifiers that a form has.
+_ROWS: Final = 3
+_OUTCOMES: Final = {"answered": "answered", "refused": "refused", "withdrawn": "taken back"}
+
+
+@get("/requests/new", sync_to_thread=True)
+def new_page(request: Asked, state: State) -> Response[str]:
+    """The form for a letter, a call or a mail."""
+    return _new(request, state)
+
+
+@post("/requests/new", status_code=303, sync_to_thread=True)
+def enter(request: Asked, state: State) -> Response[Any]:
+    """Enter what came in, with the day of its arrival; a case is opened for each right asked."""
+    sent, controller, now = form(request), state.controller, state.clock()
+    try:
+        who = actor(request, state, "request add")
+        came = entering.Came(
+            sent.one("channel"), _arrived(sent.one("arrived")), tuple(_people(sent)),
+            tuple(sent.all("asks")), sent.one("words"), sent.one("region") or "unknown",
+        )  # fmt: skip
+        made, _ = entering.add(controller, came, who, now)
+    except KeptError as problem:
+        return _new(request, state, said(problem), sent)
+    state.wake()
+    controller.ledger.checkpoint(now)
+    return back(f"/desk/requests/{made[0].id}", "entered")
+
+
+@get("/requests/{request_id:str}", sync_to_thread=True)
+def request_page(request: Asked, state: State, request_id: FromPath[str]) -> Response[str]:
+    """One request, without who asks and what was said. That somebody opened it is counted."""
+    one = _found(state, request_id)
+    staff.noted(state.controller, actor(request, state), [one.id], 0, state.clock())
+    return _shown(request, state, one)
+
+
+@post("/requests/{request_id:str}/show", status_code=200, sync_to_thread=True)
+def show(request: Asked, state: State, request_id: FromPath[str]) -> Response[str]:
+    """The same with who asks and what was said. Entered before it is shown."""
+    one, controller = _found(state, request_id), state.controller
+    staff.shown(controller, session(request).account, actor(request, state), ("request", one.id),
+                1, state.clock())  # fmt: skip
+    told = controller.intakes.said(one)
+    names = {"person": "Who asks", "agent": "Asks for her", "changed": "New address",
+             "reporter": "Who reported it"}  # fmt: skip
+    lines = [(words, str(told[key])) for key, words in names.items() if told.get(key)]
+    for key, words in (("about", "Whose record"), ("identity", "Known by")):
+        lines += [(words, f"{KINDS.get(k, k)}: {v}") for k, v in told.get(key, ())]
+    return _shown(request, state, one, opened={"lines": lines, "words": told.get("words", "")})
+
+
+@post("/requests/{request_id:str}/classify", status_code=303, sync_to_thread=True)
+def classify(request: Asked, state: State, request_id: FromPath[str]) -> Response[Any]:
+    """Say what is asked after all, or whose record it is."""
+    one, sent = _found(state, request_id), form(request)
+    try:
+        who = actor(request, state, "request classify")
+        entering.classify(state.controller, one.id, sent.all("asks"), _people(sent), who,
+                          state.clock())  # fmt: skip
+    except KeptError as problem:
+        return _shown(request, state, one, said(problem))
+    return back(f"/desk/requests/{one.id}", "classified")
+
+
+@post("/requests/{request_id:str}/close", status_code=303, sync_to_thread=True)
+def close(request: Asked, state: State, request_id: FromPath[str]) -> Response[Any]:
+    """End a request that leaves nothing to do, with an answer by mail where one is written."""
+    one, sent = _found(state, request_id), form(request)
+    outcome, reply = sent.one("outcome"), sent.one("reply").strip()
+    try:
+        if outcome not in _OUTCOMES:
+            raise UsageError("there is no such end of a request")
+        if not sent.one("reason").strip():
+            raise UsageError("no reason is given", fix="say in words why it ends here")
+        who = actor(request, state, "request close")
+        entering.close(state.controller, one.id, outcome, sent.one("reason"), reply or None, who,  # type: ignore[arg-type]
+                       state.clock())  # fmt: skip
+    except KeptError as problem:
+        return _shown(request, state, one, said(problem))
+    state.wake()
+    return back(f"/desk/requests/{one.id}", "closed")
+
+
+@post("/requests/{request_id:str}/decide", status_code=303, sync_to_thread=True)
+def decide(request: Asked, state: State, request_id: FromPath[str]) -> Response[Any]:
+    """Decide a report of a child: confirmed, with the case that erases it, or unfounded."""
+    one, sent = _found(state, request_id), form(request)
+    outcome = sent.one("outcome")
+    try:
+        if outcome not in ("confirmed", "unfounded"):
+            raise UsageError("it is not said how it was decided", expected="confirmed or unfounded")
+        who = actor(request, state, "request decide")
+        _, case = reported.decide(
+            state.controller, one.id, outcome, sent.one("reason"), actor=who.name,  # type: ignore[arg-type]
+            role=who.role, now=state.clock(),
+        )  # fmt: skip
+    except KeptError as problem:
+        return _shown(request, state, one, said(problem))
+    if case is not None:
+        return back(f"/desk/cases/{case.id}", "confirmed")
+    return back(f"/desk/requests/{one.id}", "unfounded")
+
+
+def _found(state: State, id_: str) -> Intake:
+    controller: Controller = state.controller
+    try:
+        return controller.intakes.get(id_)
+    except UsageError:
+        raise NotFoundException from None
+
+
+def _people(sent: Form) -> list[Identifier]:
+    pairs = zip(sent.all("kind"), sent.all("value"), strict=False)
+    made = [Identifier(kind, value.strip()) for kind, value in pairs if value.strip()]
+    for one in made:
+        _ = one.normalised  # refuses what is not of its kind
+    return made
+
+
+def _arrived(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            "it is not said on which day it arrived", expected="a day as 2026-01-31"
+        ) from None
+
+
+def _new(
+    request: Asked, state: State, problem: str | None = None, sent: Form | None = None
+) -> Response[str]:
+    controller: Controller = state.controller
+    typed = sent or Form([("arrived", controller.day(state.clock()).isoformat())])
+    rows = [*zip(typed.all("kind"), typed.all("value"), strict=False)][:_ROWS]
+    rows += [("email", ""), ("phone", ""), ("account", "")][len(rows) :]
+    return page(
+        request, "desk_enter.html.j2", 400 if problem else 200, problem=problem, typed=typed,
+        rows=rows, choices=_choices(), kinds=KINDS, regions=REGIONS, channels=entering.CHANNELS,
+    )  # fmt: skip
+
+
+def _choices() -> list[Any]:
+    return [ask for ask in ASKS.values() if ask.id != UNCLEAR]
+
+
+def _shown(
+    request: Asked, state: State, one: Intake, problem: str | None = None,
+    *, opened: dict[str, Any] | None = None,
+) -> Response[str]:  # fmt: skip
+    controller: Controller = state.controller
+    one = controller.intakes.get(one.id)
+    child = CHILD_REPORT in one.asked
+    cases = [(asks((kind,)), controller.cases.get(id_)) for kind, id_ in one.cases]
+    return page(
+        request, "desk_request.html.j2", 400 if problem else 200, problem=problem, one=one,
+        child=child, what=asks(one.asked), unclear=UNCLEAR in one.asked, cases=cases,
+        channel=_CHANNELS.get(one.channel, one.channel), stands=_STANDS[one.state],
+        arrived=day_words(one.arrived, controller), opened=opened, choices=_choices(),
+        kinds=KINDS, outcomes=_OUTCOMES,
+        can={
+            "classify": one.open and may(request, "request classify"),
+            "close": one.open and not child and may(request, "request close")
+            and all(case.state in ENDS for _, case in cases),
+            "decide": one.open and child and may(request, "request decide"),
+            "show": bool(session(request).account.roles - {"auditor", "marketer", "system-owner"}),
+        },
+    )  # fmt: skip
+
+
+HANDLERS: Final = [new_page, enter, request_page, show, classify, close, decide]

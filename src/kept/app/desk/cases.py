@@ -1,0 +1,297 @@
+"""One case on one page: who asks, until when, what would happen, what happened, what to do next."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from dataclasses import replace
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from kept.app.desk.guard import Asked, form, session
+from kept.app.desk.render import back, page, said
+from kept.app.desk.start import STATES
+from kept.app.desk.working import actor, may, nearness, sentences
+from kept.app.pages import day_words
+from kept.controller import Controller
+from kept.duties import staff
+from kept.duties.rights import casework, clock
+from kept.duties.rights.letter import answer_case
+from kept.duties.rights.recipients import informed
+from kept.duties.rights.request import VERBS, can_end
+from kept.duties.rights.restriction import GROUNDS
+from kept.duties.rights.shown import gathered, problems, summed
+from kept.errors import KeptError, UsageError
+from kept.model.plan import Action
+from kept.records.case import Case
+from kept.records.case_state import ENDS, StepRecord, StepState
+from kept.records.case_state import State as CaseState
+from kept.records.clock import Clock
+from kept.terms import separation
+from kept.terms.authorities import countries
+from kept.terms.clock_rules import EXTENSIONS, PAUSES
+from kept.terms.refusals import REFUSALS
+from kept.terms.rights import ERASURE_GROUNDS, RIGHTS
+
+#: How a state is said of a case that came through it.
+_CAME: Final = {
+    CaseState.RECEIVED: "came in", CaseState.ACKNOWLEDGED: "was confirmed",
+    CaseState.IDENTIFIED: "it was checked who asks", CaseState.PLANNED: "was looked at",
+    CaseState.APPROVED: "was approved", CaseState.EXECUTING: "was begun",
+    CaseState.EXECUTED: "was carried out", CaseState.CHECKED: "was read back",
+    CaseState.NOTIFIED: "she was told", CaseState.CLOSED: "was closed",
+    CaseState.REFUSED: "was refused", CaseState.WITHDRAWN: "was taken back",
+}  # fmt: skip
+_DOES: Final = {
+    Action.READ: "read", Action.DELETE: "deleted", Action.OVERWRITE: "overwritten",
+    Action.ANONYMISE: "made nobody’s", Action.REDACT: "name taken out",
+    Action.RETAIN: "stays", Action.ISOLATE: "locked away",
+}  # fmt: skip
+_STEPS: Final = {
+    StepState.PLANNED: "to do", StepState.BEGUN: "under way", StepState.DONE: "done, not read back",
+    StepState.FAILED: "not done",
+}  # fmt: skip
+_MOVED: Final = {
+    "started": "counting began", "extended": "more time was taken", "paused": "it stood still",
+    "resumed": "it went on", "arrived": "it came on another day", "placed": "she is elsewhere",
+    "recounted": "counted anew by a newer rule", "reminded": "somebody was reminded",
+}  # fmt: skip
+
+
+@get("/cases/{case:str}", sync_to_thread=True)
+def case_page(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
+    """A case without a name of a person. That somebody opened it is counted."""
+    one = found(state, case)
+    staff.noted(state.controller, actor(request, state), [one.id], 0, state.clock())
+    return shown(request, state, one)
+
+
+@post("/cases/{case:str}/show", status_code=200, sync_to_thread=True)
+def show(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
+    """The case with whom it names, and what was said and noted. Entered before it is shown."""
+    one, controller = found(state, case), state.controller
+    staff.shown(controller, session(request).account, actor(request, state), ("case", one.id),
+                one.people, state.clock())  # fmt: skip
+    words = controller.cases.words(one)
+    named = controller.cases.identifiers(one)
+    reasons = [
+        (e.words, e.actor.name, e.at) for e in controller.cases.events(one)
+        if e.words and e.words not in (words.evidence, words.override)
+    ]  # fmt: skip
+    opened = {
+        "named": named, "words": words, "notes": controller.casework.notes(one),
+        "reasons": reasons,
+        "told": [(c.words, c.at) for c in controller.clocks.changes(one) if c.words],
+    }  # fmt: skip
+    return shown(request, state, one, opened=opened)
+
+
+@post("/cases/{case:str}/answer", status_code=200, sync_to_thread=True)
+def answer(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
+    """The case with the letter to the person, made of its record. Entered before it is shown."""
+    one, controller = found(state, case), state.controller
+    where, _, part = form(request).one("country").strip().upper().partition("-")
+    try:
+        who = actor(request, state, "case answer")
+        if where and where not in countries():
+            raise UsageError(
+                "the country is none of the list of authorities",
+                expected=f"two letters, as {', '.join(list(countries())[:3])}, or nothing",
+            )
+        staff.shown(controller, session(request).account, who, ("case", one.id), one.people,
+                    state.clock())  # fmt: skip
+        made = answer_case(
+            controller, one.id, state.clock(), role=who.role, country=where or None,
+            subdivision=part or None,
+        )  # fmt: skip
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return shown(request, state, one, letter=made.text())
+
+
+@post("/cases/{case:str}/note", status_code=303, sync_to_thread=True)
+def note(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Add a note for the staff."""
+    one = found(state, case)
+    try:
+        casework.note(state.controller, one.id, form(request).one("words"),
+                      actor(request, state), state.clock())  # fmt: skip
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "note")
+
+
+@post("/cases/{case:str}/owner", status_code=303, sync_to_thread=True)
+def owner(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Make the case one's own task, another's, or nobody's."""
+    one, controller, now = found(state, case), state.controller, state.clock()
+    to = form(request).one("to")
+    try:
+        account = controller.accounts.of(to, now) if to else None
+        casework.give(controller, one.id, account, now)
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "owner")
+
+
+def found(state: State, case: str) -> Case:
+    """The case of a path; NotFoundException where there is none."""
+    controller: Controller = state.controller
+    try:
+        return controller.cases.get(case)
+    except UsageError:
+        raise NotFoundException from None
+
+
+def shown(
+    request: Asked, state: State, one: Case, problem: str | None = None,
+    *, opened: dict[str, Any] | None = None, letter: str | None = None,
+) -> Response[str]:  # fmt: skip
+    """The page of a case as it stands. `opened` holds what is sealed, where it was asked for, and
+    `letter` the answer to her.
+    """
+    controller: Controller = state.controller
+    now = state.clock()
+    one = controller.cases.get(one.id)
+    counted = controller.clocks.of(one)
+    looked = controller.casework.looked_at(one)
+    steps = controller.cases.steps(one)
+    run = controller.casework.run(one)
+    verb = VERBS.get(one.right)
+    under_way = run is not None and run.going_on(now)
+    owner_of = controller.worklist.owner(one)
+    accounts = [a for a in controller.accounts.all(now)
+                if a.disabled_at is None and a.roles & casework.OWNS]  # fmt: skip
+    fresh = one.state in casework.FRESH
+    may_act = verb is not None and may(request, f"rights {verb}")
+    ready = not under_way and casework.can_carry_out(one, looked)
+    return page(
+        request, "desk_case.html.j2", 400 if problem else 200, problem=problem, case=one,
+        right=RIGHTS.get(one.right), stands=_stands(one), over=one.state in ENDS,
+        known=one.evidence or one.override, opened=opened, letter=letter,
+        refusals=REFUSALS.values(),
+        clock=_clock(controller, one, counted, now),
+        looked=looked, at=_moment(looked), sentences=sentences(controller),
+        steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
+        step_problems=problems([s.result() for s in steps]),
+        told=informed(controller, one), events=_events(controller, one), run=run,
+        under_way=under_way, notes=controller.casework.how_many_notes(one),
+        owner=next((a for a in accounts if a.number == owner_of), None), accounts=accounts,
+        grounds=GROUNDS if one.right == "restriction" else ERASURE_GROUNDS,
+        purposes=_purposes(controller), extensions=EXTENSIONS, pauses=PAUSES,
+        today=controller.day(now).isoformat(), packs=one.right in casework.PACKS,
+        works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
+        why_not=_why_not(request, controller, one, looked),
+        can={
+            "look": fresh and not under_way and one.right in casework.WORKS and may_act,
+            "approve": one.state is CaseState.PLANNED and looked is not None
+            and bool(looked["plan"]) and may(request, "rights erase"),
+            "carry": ready and may_act,
+            "go_on": ready and not fresh,
+            "pack": one.right in casework.PACKS and one.state not in ENDS and may_act,
+            "evidence": not one.evidence and one.state not in ENDS
+            and may(request, "request verify"),
+            "clock": counted is not None and not clock.answered(one)
+            and may(request, "case extend"),
+            "refuse": can_end(controller, one, CaseState.REFUSED) and may(request, "case refuse"),
+            "withdraw": can_end(controller, one, CaseState.WITHDRAWN)
+            and may(request, "case withdraw"),
+            "answer": (one.state in ENDS or bool(steps)) and may(request, "case answer"),
+            "weigh": one.right == "objection" and one.state is CaseState.CHECKED
+            and may(request, "rights weigh"),
+            "tell": one.right == "restriction" and one.state is CaseState.CHECKED
+            and may(request, "rights lift"),
+            "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED
+            and may(request, "rights lift"),
+            "show": bool(session(request).account.roles - {"auditor", "marketer", "system-owner"}),
+        },
+    )  # fmt: skip
+
+
+def _why_not(
+    request: Asked, controller: Controller, one: Case, looked: dict[str, Any] | None
+) -> str:
+    """Why whoever asks may not approve the plan; empty where he may."""
+    if looked is None:
+        return ""
+    large = separation.is_large(looked["rows"], controller.desk.large)
+    who = session(request).account.name
+    did = [separation.Did(name, act) for name, act in casework.acts(controller, one)]
+    return separation.approving(who, did, large=large)
+
+
+def _stands(one: Case) -> str:
+    if one.right == "restriction" and one.state in (CaseState.CHECKED, CaseState.NOTIFIED):
+        return "in force"
+    if one.right == "objection" and one.state is CaseState.CHECKED:
+        return "in force, to be weighed"
+    ended = {CaseState.CLOSED: "closed", CaseState.REFUSED: "refused",
+             CaseState.WITHDRAWN: "taken back"}  # fmt: skip
+    return ended.get(one.state) or STATES.get(one.state) or one.state.value
+
+
+def _moment(looked: dict[str, Any] | None) -> dt.datetime | None:
+    return None if looked is None else dt.datetime.fromisoformat(looked["at"])
+
+
+def _clock(
+    controller: Controller, one: Case, counted: Clock | None, now: dt.datetime
+) -> dict[str, Any] | None:
+    """The clock in words: until when, by which rule, and what moved it."""
+    if counted is None:
+        return None
+    over = clock.answered(one)
+    late = one.closed_at is not None and controller.day(one.closed_at) > counted.due
+    return {
+        "of": counted, "rule": counted.row, "over": over, "late": late,
+        "near": None if over else nearness(clock.standing(controller, one, counted, now)),
+        "due": day_words(counted.due, controller),
+        "arrived": day_words(counted.arrived, controller),
+        "first_due": day_words(counted.first_due, controller),
+        "paused_for": PAUSES.get(counted.paused_for or ""),
+        "changes": [
+            (_MOVED.get(c.act, c.act), c.reason, c.after_due, c.actor.name if c.actor else "Kept",
+             c.at)
+            for c in controller.clocks.changes(one)
+        ],
+    }  # fmt: skip
+
+
+def _summed(steps: list[StepRecord]) -> list[tuple[tuple[str, ...], Any]]:
+    def state(s: StepRecord) -> str:
+        return "read back" if s.verified else _STEPS[s.state]
+
+    return summed(
+        steps,
+        lambda s: (gathered(s.system, s.dataset), _DOES[s.action], state(s)),
+        lambda s: replace(s.counts, found=s.planned),
+    )
+
+
+def _events(controller: Controller, one: Case) -> list[tuple[dt.datetime, str, str, str]]:
+    """States that one act went through at one moment stand together."""
+    return [
+        (at, ", ".join(_CAME[e.state] for e in those), who.name, who.role)
+        for (at, who), those in itertools.groupby(
+            controller.cases.events(one), lambda e: (e.at, e.actor)
+        )
+    ]
+
+
+def _purposes(controller: Controller) -> list[tuple[str, str]]:
+    """Purposes that something is done for under this policy, with those above them."""
+    bundle = controller.bundle
+    served = {a.purpose for a in bundle.activities.values()}
+    within = bundle.vocabulary.within
+    return [
+        (p, term.label)
+        for p, term in sorted(bundle.vocabulary.purposes.items())
+        if any(within("purposes", one, p) for one in served)
+    ]
+
+
+HANDLERS: Final = [case_page, show, answer, note, owner]

@@ -1,0 +1,207 @@
+"""What moves a case: who asks, the plan, its approval, carrying it out, its clock, its end."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from litestar import Response, post
+from litestar.datastructures import State
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from kept.app.desk.cases import found, shown
+from kept.app.desk.guard import Asked, Form, form
+from kept.app.desk.render import back, said
+from kept.app.desk.working import actor, carry_out
+from kept.controller import Controller
+from kept.duties.rights import casework, clock, entering, lift, notify, weigh
+from kept.duties.rights.request import VERBS, close_case
+from kept.errors import KeptError, UsageError
+from kept.records.case import Case
+from kept.records.case_state import ENDS
+from kept.terms import clocks
+
+#: Bytes of a package that are sent at one time.
+_PART: Final = 65_536
+#: An end of a case without carrying it out, and the command that does it.
+_ENDS: Final = {"refused": "case refuse", "withdrawn": "case withdraw"}
+
+
+@post("/cases/{case:str}/evidence", status_code=303, sync_to_thread=True)
+def evidence(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Record how it was checked who asks."""
+    one = found(state, case)
+    try:
+        entering.verify(state.controller, one.id, form(request).one("words"),
+                        actor(request, state, "request verify"), state.clock())  # fmt: skip
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "evidence")
+
+
+@post("/cases/{case:str}/plan", status_code=303, sync_to_thread=True)
+def plan(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Look at what would happen; nothing is written into any system."""
+    one = found(state, case)
+    try:
+        who = actor(request, state, f"rights {VERBS.get(one.right, 'erase')}")
+        casework.look(state.controller, one.id, _given(form(request)), who, state.clock())
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "plan")
+
+
+@post("/cases/{case:str}/approve", status_code=303, sync_to_thread=True)
+def approve(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Approve the plan that the page showed. What is large needs another than who drew it up."""
+    one = found(state, case)
+    try:
+        who = actor(request, state, "rights erase")
+        casework.approve(state.controller, one.id, form(request).one("plan"), who, state.clock())
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "approved")
+
+
+@post("/cases/{case:str}/carry-out", status_code=303, sync_to_thread=True)
+def carry(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Carry out what was looked at and approved, once, however often and by whomever pressed."""
+    one, controller = found(state, case), state.controller
+    path = f"/desk/cases/{one.id}"
+    if one.state in ENDS:
+        return back(path, "over")
+    try:
+        who = actor(request, state, f"rights {VERBS.get(one.right, 'erase')}")
+        run = controller.casework.run(one)
+        if run is not None and run.going_on(state.clock()):
+            return back(path, "busy")
+        if not casework.begin(controller, one.id, who, state.clock()):
+            return back(path, "busy")
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    carry_out(controller, one.id, who, state.clock)
+    run = controller.casework.run(one)
+    return back(path, "begun" if run is not None and run.ended_at is None else "")
+
+
+@post("/cases/{case:str}/package", status_code=200, sync_to_thread=True)
+def package(request: Asked, state: State, case: FromPath[str]) -> Response[Any] | Stream:
+    """Make the package of an access and hand it to who asked for it; nothing of it stays here."""
+    one, controller = found(state, case), state.controller
+    folder = Path(tempfile.mkdtemp(prefix="package-", dir=controller.reach.directory))
+    try:
+        who = actor(request, state, f"rights {VERBS.get(one.right, 'access')}")
+        casework.pack(controller, one.id, folder / "package.zip", who, state.clock())
+        # Open, it is read to its end; without a name it is gone from the disk by itself.
+        file = (folder / "package.zip").open("rb")
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    name = f'attachment; filename="{one.right}-{one.id}.zip"'
+    return Stream(_parts(file), media_type="application/zip", headers={"Content-Disposition": name})
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while part := file.read(_PART):
+            yield part
+
+
+@post("/cases/{case:str}/decide", status_code=303, sync_to_thread=True)
+def decide(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Decide an objection that was weighed; say that she was told, and lift a restriction."""
+    one, sent, now = found(state, case), form(request), state.clock()
+    step, words = sent.one("step"), sent.one("words")
+    try:
+        if step == "weigh":
+            outcome = sent.one("outcome")
+            if outcome not in ("upheld", "refused"):
+                raise UsageError("it is not said how it was decided", expected="upheld or refused")
+            who = actor(request, state, "rights weigh")
+            weigh(state.controller, one.id, outcome, words, actor=who.name, role=who.role,  # type: ignore[arg-type]
+                  now=now)  # fmt: skip
+            return back(f"/desk/cases/{one.id}", "decided")
+        who = actor(request, state, "rights lift")
+        if step == "told":
+            notify(state.controller, one.id, words, actor=who.name, role=who.role, now=now)
+            return back(f"/desk/cases/{one.id}", "told")
+        if step == "lift":
+            lift(state.controller, one.id, words, actor=who.name, role=who.role, now=now)
+            return back(f"/desk/cases/{one.id}", "lifted")
+        raise UsageError("there is no such step")
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+
+
+@post("/cases/{case:str}/clock", status_code=303, sync_to_thread=True)
+def move_clock(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Take more time, let the clock stand still or go on, put right where or when."""
+    one = found(state, case)
+    try:
+        _move(request, state, one, form(request))
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "clock")
+
+
+@post("/cases/{case:str}/end", status_code=303, sync_to_thread=True)
+def end(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Refuse a request with the reason, or end it because she no longer asks."""
+    one, sent = found(state, case), form(request)
+    outcome = sent.one("outcome")
+    try:
+        if outcome not in _ENDS:
+            raise UsageError("there is no such end of a case")
+        who = actor(request, state, _ENDS[outcome])
+        close_case(
+            state.controller, one.id, outcome, sent.one("words"), who, state.clock(),  # type: ignore[arg-type]
+            code=sent.one("code") or None,
+        )  # fmt: skip
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", outcome)
+
+
+def _given(sent: Form) -> dict[str, Any]:
+    words = {name: sent.one(name).strip() for name in ("ground", "at", "value", "was")}
+    purposes = sent.all("purpose")
+    return {k: v for k, v in words.items() if v} | ({"purposes": purposes} if purposes else {})
+
+
+def _move(request: Asked, state: State, one: Case, sent: Form) -> None:
+    controller: Controller = state.controller
+    now, act = state.clock(), sent.one("act")
+    known = {"extend": "case extend", "pause": "case pause", "resume": "case resume",
+             "put-right": "case clock"}  # fmt: skip
+    if act not in known:
+        raise UsageError("there is no such change of a clock")
+    who = actor(request, state, known[act])
+    if act == "extend":
+        sent_on = _day(sent.one("day")) or controller.day(now)
+        clock.extend(controller, one.id, sent.one("reason"), sent.one("words"), sent_on, who, now)
+    elif act == "pause":
+        clock.pause(controller, one.id, sent.one("reason"), _day(sent.one("day")), who, now)
+    elif act == "resume":
+        clock.resume(controller, one.id, _day(sent.one("day")), who, now)
+    else:
+        there = sent.one("region").strip()
+        clock.put_right(controller, one.id, clocks.where(there) if there else None,
+                        _day(sent.one("day")), who, now)  # fmt: skip
+
+
+def _day(text: str) -> dt.date | None:
+    if not text.strip():
+        return None
+    try:
+        return dt.date.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError("that is no day", expected="a day as 2026-01-31") from None
+
+
+HANDLERS: Final = [evidence, plan, approve, carry, package, decide, move_clock, end]

@@ -1,0 +1,388 @@
+"""A case as the console brings it to its end: looked at, approved, carried out, noted.
+
+    look → approve (where rows are destroyed) → begin → carry_out → read back
+
+Everything is done by the duty of its right, as on the command line. What is carried out is what
+was looked at, and of an erasure what was approved, by its keyed hash.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from kept.controller import Controller
+from kept.duties.rights import erase as erasing
+from kept.duties.rights.access import access
+from kept.duties.rights.choice import ChoiceAnswer, Told
+from kept.duties.rights.objection import object_to, preview_objection
+from kept.duties.rights.portability import port
+from kept.duties.rights.rectification import preview_rectification, rectify
+from kept.duties.rights.request import Request, require_known_asker
+from kept.duties.rights.restriction import preview_restriction, restrict
+from kept.duties.rights.shown import gathered, problems, stays, summed
+from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
+from kept.errors import Busy, KeptError, UsageError
+from kept.ledger.entry import Entry, name
+from kept.model.plan import Action, StepResult
+from kept.records.account import Account
+from kept.records.actor import Actor
+from kept.records.case import Case, State
+from kept.records.case_state import ENDS
+from kept.terms import separation
+
+#: What was chosen for a case before it is looked at: `ground`, `purposes`, `at`, `value`, `was`.
+Given = Mapping[str, Any]
+
+#: States in which a plan can be looked at, anew too: nothing was written.
+FRESH: Final = frozenset(
+    (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED, State.APPROVED)
+)
+#: Rights of which the plan is approved before it is carried out.
+APPROVED: Final = frozenset(("erasure",))
+#: Rights that are answered by a package.
+PACKS: Final = frozenset(("access", "portability"))
+#: Roles of accounts that can have a case as their task.
+OWNS: Final = frozenset(
+    ("intake", "verifier", "redactor", "approver", "privacy-officer", "support")
+)
+#: What a step does, in words.
+_DOES: Final[Mapping[Action, str]] = {
+    Action.READ: "is read", Action.DELETE: "goes", Action.OVERWRITE: "is overwritten",
+    Action.ANONYMISE: "is made nobody’s", Action.REDACT: "her name goes out of it",
+    Action.RETAIN: "stays", Action.ISOLATE: "stays, locked away",
+}  # fmt: skip
+_CHANGES: Final = (Action.DELETE, Action.OVERWRITE, Action.ANONYMISE, Action.REDACT)
+_STAY: Final = (Action.READ, Action.RETAIN)
+_LONGEST: Final = 4_000
+
+
+def look(
+    controller: Controller, case_id: str, given: Given, actor: Actor, now: dt.datetime
+) -> dict[str, Any]:
+    """Look at what carrying a case out would do, and keep that, sealed; nothing else is written.
+
+    A plan that was approved has to be approved anew. Raises UsageError where nothing can be
+    looked at: the case was begun or has ended, or its right is carried out in another way.
+    """
+    case = controller.cases.get(case_id)
+    if case.state not in FRESH or case.right not in _LOOKS:
+        raise UsageError(
+            f"there is nothing to look at in case {case.id}",
+            expected="a case of which nothing was carried out yet",
+            met=f"one of the right `{case.right}` that is {case.state}",
+        )
+    run = controller.casework.run(case)
+    if run is not None and run.going_on(now):
+        raise Busy(
+            f"case {case.id} is being carried out by somebody else right now",
+            fix="wait until that is done",
+        )
+    document = {
+        "right": case.right, "given": dict(given), "by": actor.name, "role": actor.role,
+        "at": now.isoformat(), "plan": None, "rows": 0, **_NOTHING,
+        **_LOOKS[case.right](controller, _request(controller, case, given, actor), given, now),
+    }  # fmt: skip
+    with controller.database.connection() as c:
+        case = controller.cases.move(case, State.PLANNED, actor, now, connection=c)
+        controller.casework.look(case, document, connection=c)
+        controller.ledger.append_in(c, [_moved(case, actor, now)])
+    return document
+
+
+def approve(
+    controller: Controller, case_id: str, plan: str, actor: Actor, now: dt.datetime
+) -> Case:
+    """Approve the plan of a case by the hash under which it was looked at.
+
+    Raises UsageError where another plan has been looked at since; Denied while it is not known
+    who asks, and where it takes another person than this one.
+    """
+    case = controller.cases.get(case_id)
+    require_known_asker(case)
+    with controller.database.connection() as c:
+        if case.state is not State.APPROVED:
+            case = controller.cases.move(case, State.APPROVED, actor, now, connection=c)
+            body = {"case": case.id, "plan": plan, "actor": name(actor.role)}
+            looked = controller.casework.looked_at(case, connection=c)
+            if looked is None or not looked["plan"] or looked["plan"] != plan:
+                raise UsageError(
+                    "the plan was looked at anew since; nothing was approved",
+                    fix="read it again, then approve it",
+                )
+            controller.approving(case, actor, looked["rows"])
+            controller.ledger.append_in(c, [Entry("plan.approved", now, body)])
+    return case
+
+
+def can_carry_out(case: Case, looked: Mapping[str, Any] | None) -> bool:
+    """Whether nothing but a person's word is missing to carry a case out, or to go on with it."""
+    if case.state in ENDS or case.right not in _CARRIES or not (case.evidence or case.override):
+        return False
+    if case.state in FRESH:
+        needed = State.APPROVED if case.right in APPROVED else State.PLANNED
+        return looked is not None and case.state is needed
+    in_force = case.right in ("restriction", "objection") and case.state is State.CHECKED
+    return not in_force and case.state is not State.NOTIFIED
+
+
+def begin(controller: Controller, case_id: str, actor: Actor, now: dt.datetime) -> bool:
+    """Claim a case to carry it out; False where somebody is at it. UsageError where it cannot be.
+
+    Whoever began it calls `carry_out` then, once.
+    """
+    case = controller.cases.get(case_id)
+    require_known_asker(case)
+    if not can_carry_out(case, controller.casework.looked_at(case)):
+        raise UsageError(
+            f"case {case.id} cannot be carried out now",
+            expected="a plan that was looked at"
+            + (" and approved" if case.right in APPROVED else ""),
+            met=f"a case that is {case.state}",
+        )
+    with controller.database.connection() as c:
+        return controller.casework.begin(case, actor, now, connection=c)
+
+
+def carry_out(
+    controller: Controller, case_id: str, actor: Actor, now: Callable[[], dt.datetime]
+) -> None:
+    """Carry out a case that was claimed, tell whoever is to be told, and say how it ended."""
+    case = controller.cases.get(case_id)
+    outcome, problem = "failed", None
+    try:
+        looked = controller.casework.looked_at(case) or {}
+        given = looked.get("given", {})
+        request = _request(controller, case, given, actor)
+        complete = _CARRIES[case.right](controller, request, given, looked.get("plan"), now())
+        outcome = "complete" if complete else "incomplete"
+        controller.deliver(now())
+        controller.ledger.checkpoint(now())
+    except KeptError as error:
+        outcome = "refused" if outcome == "failed" else outcome
+        problem = error.what + (f". {error.fix}" if error.fix else "")
+    except Exception as error:
+        # The kind alone: words of an error nobody foresaw may hold a person's data.
+        problem = type(error).__name__
+    finally:
+        with controller.database.connection() as c:
+            controller.casework.end(case, outcome, problem, now(), connection=c)
+
+
+def pack(
+    controller: Controller, case_id: str, out: Path, actor: Actor, now: dt.datetime
+) -> bool:  # fmt: skip
+    """Make the package of a case of access, or of what she takes along, at `out`; whether it is
+    complete. It is made once: UsageError for a case that has its package, or is of another right.
+    """
+    case = controller.cases.get(case_id)
+    if case.right not in PACKS or case.state in ENDS:
+        raise UsageError(
+            f"no package is made in case {case.id}",
+            expected=f"an open case of one of the rights {', '.join(sorted(PACKS))}",
+            met=f"one of the right `{case.right}` that is {case.state}",
+        )
+    request = _request(controller, case, {}, actor)
+    if case.right == "access":
+        complete = access(controller, request, now, out=out).complete
+    else:
+        complete = port(controller, request, now, out=out, region=request.region).complete
+    controller.deliver(now)
+    controller.ledger.checkpoint(now)
+    return complete
+
+
+def note(controller: Controller, case_id: str, words: str, actor: Actor, now: dt.datetime) -> None:
+    """Add a note for the staff to a case, sealed under its key."""
+    words = words.strip()
+    if not words or len(words) > _LONGEST:
+        raise UsageError("that is no note", expected=f"words, at most {_LONGEST:,} signs")
+    case = controller.cases.get(case_id)
+    with controller.database.connection() as c:
+        controller.casework.note(case, words, actor, now, connection=c)
+
+
+def give(controller: Controller, case_id: str, to: Account | None, now: dt.datetime) -> None:
+    """Make a case the task of an account, or of nobody. UsageError for one that cannot have it."""
+    case = controller.cases.get(case_id)
+    if to is not None and (to.disabled_at is not None or not to.roles & OWNS):
+        raise UsageError(
+            "that account cannot have a case as its task",
+            expected=f"an account in use, in one of the roles {', '.join(sorted(OWNS))}",
+        )
+    with controller.database.connection() as c:
+        controller.worklist.give(case, to, now, connection=c)
+
+
+def acts(controller: Controller, case: Case) -> list[tuple[str, separation.Act]]:
+    """(name, act) of what was done in a case so far, as terms.separation names acts."""
+    known: dict[State, separation.Act] = {
+        State.RECEIVED: "opened", State.PLANNED: "planned", State.IDENTIFIED: "verified",
+        State.APPROVED: "approved",
+    }  # fmt: skip
+    events = controller.cases.events(case)
+    done = [(e.actor.name, known[e.state]) for e in events if e.state in known]
+    return [(case.actor.name, "opened"), *done]
+
+
+def _request(controller: Controller, case: Case, given: Given, actor: Actor) -> Request:
+    region = "unknown"
+    if case.right in ("objection", "withdrawal", "restriction", "portability"):
+        clock = controller.clocks.of(case)
+        region = clock.region if clock else region
+    return Request(
+        (), actor.name, actor.role, case=case.id, ground=given.get("ground") or None
+        if case.right == "erasure" else None, region=region,
+    )  # fmt: skip
+
+
+def _moved(case: Case, actor: Actor, now: dt.datetime) -> Entry:
+    body = {"case": case.id, "state": case.state.value, "actor": name(actor.role)}
+    return Entry("case.moved", now, body)
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType(
+    {key: [] for key in ("goes", "stays", "stops", "weighed", "goes_on", "unreached", "warnings",
+                         "problems", "told")}
+)  # fmt: skip
+
+
+def _look_erasure(
+    controller: Controller, request: Request, given: Given, now: dt.datetime
+) -> dict[str, Any]:
+    del given
+    answer, plan = erasing.look(controller, request, now)
+    return {
+        **_steps(answer.steps), **_beside(answer), "plan": plan,
+        "packages": [day.isoformat() for day in answer.packages],
+    }  # fmt: skip
+
+
+def _look_rectification(
+    controller: Controller, request: Request, given: Given, now: dt.datetime
+) -> dict[str, Any]:
+    answer = preview_rectification(
+        controller, request, given.get("at", ""), given.get("value", ""), now,
+        was=given.get("was") or None,
+    )  # fmt: skip
+    return {**_steps(answer.steps), **_beside(answer)}
+
+
+def _look_objection(
+    controller: Controller, request: Request, given: Given, now: dt.datetime
+) -> dict[str, Any]:
+    purposes, region = given.get("purposes", ()), request.region
+    return _choice(preview_objection(controller, request, purposes, now, region=region))
+
+
+def _look_withdrawal(
+    controller: Controller, request: Request, given: Given, now: dt.datetime
+) -> dict[str, Any]:
+    purposes, region = given.get("purposes", ()), request.region
+    return _choice(preview_withdrawal(controller, request, purposes, now, region=region))
+
+
+def _look_restriction(
+    controller: Controller, request: Request, given: Given, now: dt.datetime
+) -> dict[str, Any]:
+    ground, region = given.get("ground", ""), request.region
+    return _choice(preview_restriction(controller, request, ground, now, region=region))
+
+
+def _erase(
+    controller: Controller, request: Request, given: Given, plan: str | None, now: dt.datetime
+) -> bool:
+    del given
+    return erasing.erase(controller, request, now, approved=plan or "").complete
+
+
+def _rectify(
+    controller: Controller, request: Request, given: Given, plan: str | None, now: dt.datetime
+) -> bool:
+    del plan
+    return rectify(
+        controller, request, given.get("at"), given.get("value"), now, was=given.get("was") or None
+    ).complete
+
+
+def _object(
+    controller: Controller, request: Request, given: Given, plan: str | None, now: dt.datetime
+) -> bool:
+    del plan
+    purposes = given.get("purposes", ())
+    return object_to(controller, request, purposes, now, region=request.region).complete
+
+
+def _withdraw(
+    controller: Controller, request: Request, given: Given, plan: str | None, now: dt.datetime
+) -> bool:
+    del plan
+    purposes = given.get("purposes", ())
+    return withdraw(controller, request, purposes, now, region=request.region).complete
+
+
+def _restrict(
+    controller: Controller, request: Request, given: Given, plan: str | None, now: dt.datetime
+) -> bool:
+    del plan
+    ground = given.get("ground", "")
+    return restrict(controller, request, ground, now, region=request.region).complete
+
+
+_Look = Callable[[Controller, Request, Given, dt.datetime], dict[str, Any]]
+_Carry = Callable[[Controller, Request, Given, str | None, dt.datetime], bool]
+#: Right → how it is looked at, and how it is carried out. What hands data out is not among them.
+_LOOKS: Final[Mapping[str, _Look]] = {
+    "erasure": _look_erasure, "rectification": _look_rectification,
+    "objection": _look_objection, "withdrawal": _look_withdrawal,
+    "restriction": _look_restriction,
+}  # fmt: skip
+_CARRIES: Final[Mapping[str, _Carry]] = {
+    "erasure": _erase, "rectification": _rectify, "objection": _object,
+    "withdrawal": _withdraw, "restriction": _restrict,
+}  # fmt: skip
+#: Rights that the console brings to their end.
+WORKS: Final = frozenset(_CARRIES)
+
+
+def _steps(steps: Sequence[StepResult]) -> dict[str, Any]:
+    """What goes and what stays, by place; of what stays why, by which clause, until when."""
+    going = [s for s in steps if s.action in _CHANGES]
+    rows = summed(
+        going, lambda s: (gathered(s.store, s.dataset), _DOES[s.action]), lambda s: s.counts
+    )
+    kept = [
+        {
+            "place": one.place, "rows": one.rows, "words": one.reason.words,
+            "law": one.reason.law, "until": one.until, "clause": one.reason.clause,
+            "isolated": one.isolated,
+        }
+        for one in stays(steps)
+    ]  # fmt: skip
+    return {
+        "rows": sum(s.counts.found for s in steps if s.action not in _STAY),
+        "goes": [{"place": p, "what": w, "rows": c.found} for (p, w), c in rows],
+        "stays": kept,
+        "problems": problems(steps),
+    }
+
+
+def _beside(answer: Any) -> dict[str, Any]:
+    return {
+        "unreached": [list(pair) for pair in answer.unreached],
+        "warnings": list(answer.warnings),
+        "told": [one.words for one in answer.told],
+    }
+
+
+def _choice(answer: ChoiceAnswer) -> dict[str, Any]:
+    def told(those: Sequence[Told]) -> list[dict[str, Any]]:
+        return [one.document() for one in those]
+
+    return {
+        **_steps(answer.due), **_beside(answer), "stops": told(answer.stops),
+        "weighed": told(answer.weighed), "goes_on": told(answer.goes_on),
+    }  # fmt: skip

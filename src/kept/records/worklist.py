@@ -1,0 +1,180 @@
+"""The cases that wait to be answered, as the staff work through them, and whose each is.
+
+Of a person nothing stands here. A list is read by the index of the last day, from where the page
+before it ended, so that the thousandth page is as quick as the first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+
+from kept.database import Connection, Database
+from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
+from kept.records.account import Account
+from kept.records.case_state import Case, State
+
+DATASETS: Final = (
+    Dataset(
+        "case_owner",
+        ("number",),
+        {
+            "number": Field("number", "integer", nullable=False),
+            "account": Field("account", "integer", nullable=False),
+            "since": Field("since", "datetime", nullable=False),
+        },
+        links=(
+            Link(("number",), "rights_case", ("number",)),
+            Link(("account",), "account", ("account",), Owner.ACCESSED),
+        ),
+        retention="case",
+        on_erase=OnErase.NEVER,
+        title="Who of our staff works on a request",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One case in a list. `known`: it is on record who asks, or somebody answers for it; `owner`
+    is the name of an account as it is shown.
+    """
+
+    number: int
+    id: str
+    right: str
+    state: State
+    due: dt.date
+    paused: bool
+    extended: bool
+    known: bool
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many cases wait: late, to be answered today, by the end of the week, and in all."""
+
+    late: int
+    today: int
+    week: int
+    all: int
+
+
+class Worklist:
+    """Cases that wait, and whose they are."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(
+        self, *, right: str | None = None, state: State | None = None, owner: int | None = None,
+        nobodys: bool = False, before: dt.date | None = None,
+        after: tuple[dt.date, int] | None = None, most: int,
+    ) -> list[Line]:  # fmt: skip
+        """Up to `most` cases that wait, what is due first in front: of a right, in a state, of an
+        account or of nobody, due before a day; `after` is (due, number) of the last one shown.
+        """
+        where: list[LiteralString] = ["k.waiting"]
+        values: dict[str, Any] = {"most": most}
+        if after is not None:
+            where.append("(k.due, k.number) > (%(due)s, %(number)s)")
+            values |= {"due": after[0], "number": after[1]}
+        if before is not None:
+            where.append("k.due < %(before)s")
+            values["before"] = before
+        if right is not None:
+            where.append('r."right" = %(right)s')
+            values["right"] = right
+        if state is not None:
+            where.append("r.state = %(state)s")
+            values["state"] = state
+        if right is not None or state is not None:
+            where.append("r.closed_at IS NULL")
+        if owner is not None:
+            where.append("o.account = %(owner)s")
+            values["owner"] = owner
+        elif nobodys:
+            where.append("o.account IS NULL")
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                'SELECT k.number, r.id, r."right", r.state, k.due, k.paused_since IS NOT NULL,'
+                " k.extended, r.evidence IS NOT NULL OR r.override IS NOT NULL, a.shown"
+                " FROM case_clock k JOIN rights_case r ON r.number = k.number"
+                " LEFT JOIN case_owner o ON o.number = k.number"
+                " LEFT JOIN account a ON a.account = o.account"
+                f" WHERE {' AND '.join(where)} ORDER BY k.due, k.number LIMIT %(most)s",
+                values,
+            ).fetchall()
+        return [Line(r[0], r[1], r[2], State(r[3]), *r[4:]) for r in rows]
+
+    def tally(self, today: dt.date, week_ends: dt.date) -> Tally:
+        """How many wait; `week_ends` is the last day of this week."""
+        with self._database.by_statement() as c:
+            row = c.execute(
+                "SELECT count(*) FILTER (WHERE due < %(today)s),"
+                " count(*) FILTER (WHERE due = %(today)s),"
+                " count(*) FILTER (WHERE due > %(today)s AND due <= %(ends)s), count(*)"
+                " FROM case_clock WHERE waiting",
+                {"today": today, "ends": week_ends},
+            ).fetchone()
+        assert row is not None
+        return Tally(*row)
+
+    def by_due(self) -> list[tuple[dt.date, int]]:
+        """Day → how many cases are due on it, of those that wait."""
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT due, count(*) FROM case_clock WHERE waiting GROUP BY due ORDER BY due"
+            ).fetchall()
+        return [(row[0], int(row[1])) for row in rows]
+
+    def answered(self, since: dt.datetime, zone: str) -> list[tuple[dt.date, int, int]]:
+        """(first day of a month, answered in time, answered late) since a moment, by the clock of
+        each case and the moment at which it ended; a restriction is answered when it was in force.
+        What a person took back is no answer. `zone`: whose midnight counts.
+        """
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "WITH a AS (SELECT k.due, (coalesce(CASE WHEN r.\"right\" = 'restriction' THEN"
+                " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number"
+                " AND e.state = 'checked') END, r.closed_at) AT TIME ZONE %(zone)s)::date AS day"
+                " FROM rights_case r JOIN case_clock k ON k.number = r.number"
+                " WHERE r.closed_at >= %(since)s AND r.state <> 'withdrawn')"
+                " SELECT date_trunc('month', day)::date, count(*) FILTER (WHERE day <= due),"
+                " count(*) FILTER (WHERE day > due) FROM a GROUP BY 1 ORDER BY 1",
+                {"since": since, "zone": zone},
+            ).fetchall()
+        return [(row[0], int(row[1]), int(row[2])) for row in rows]
+
+    def owner(self, case: Case) -> int | None:
+        """The number of the account whose task a case is."""
+        with self._database.by_statement() as c:
+            row = c.execute(
+                "SELECT account FROM case_owner WHERE number = %s", (case.number,)
+            ).fetchone()
+        return None if row is None else int(row[0])
+
+    def give(
+        self, case: Case, to: Account | None, now: dt.datetime, *, connection: Connection
+    ) -> None:
+        """Let a case be the task of an account, or of nobody."""
+        if to is None:
+            connection.execute("DELETE FROM case_owner WHERE number = %s", (case.number,))
+            return
+        connection.execute(
+            "INSERT INTO case_owner (number, account, since) VALUES (%s, %s, %s)"
+            " ON CONFLICT (number) DO UPDATE SET account = excluded.account,"
+            " since = excluded.since",
+            (case.number, to.number, now),
+        )
+
+    def numbers(self, ids: Sequence[str]) -> dict[str, int]:
+        """Id → number, of cases that there are."""
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT id, number FROM rights_case WHERE id = ANY(%s)", (list(ids),)
+            ).fetchall()
+        return {row[0]: int(row[1]) for row in rows}

@@ -1,0 +1,465 @@
+"""A case at the desk from the inbox to its end; with what must not work."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import re
+import threading
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+from openpyxl import load_workbook
+from tests import world
+from tests.app.desk import Browser, Desk, opened
+
+from kept.app.desk import start, working
+from kept.duties.rights import Request, casework, erase
+from kept.duties.rights.request import open_case
+from kept.errors import UsageError
+from kept.records.case_state import State
+from kept.terms.identifiers import Identifier
+
+ANA = (Identifier("email", "ana@example.org"),)
+BEN = (Identifier("email", "ben@example.org"),)
+#: So many within an hour are too many.
+PEOPLE = 12
+HOW = "Kim called the number on file, she named her last two orders"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, kept_module_url: str) -> Iterator[Desk]:
+    directory = tmp_path_factory.mktemp("cases") / "world"
+    with opened(
+        directory, kept_module_url, extra=f"[desk]\nlarge = 2\npeople = {PEOPLE}\n"
+    ) as made:
+        made.account("olga", "privacy-officer")
+        made.account("abel", "approver")
+        made.account("vera", "verifier")
+        made.account("ines", "intake")
+        made.account("rita", "auditor")
+        yield made
+
+
+def words(text: str) -> str:
+    """What a page says, without its marks."""
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def case(desk: Desk, right: str = "erasure", who: tuple[Identifier, ...] = ANA,
+         evidence: str | None = None, arrived: dt.date | None = None) -> str:  # fmt: skip
+    request = Request((who,), "web", "operator", evidence=evidence, arrived=arrived)
+    return open_case(desk.controller, right, request, desk.now)[0].id
+
+
+def at(desk: Desk, name: str) -> Browser:
+    return desk.browser(desk.session(desk.account(name)))
+
+
+def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:
+    olga, abel, vera = (at(desk, n) for n in ("olga", "abel", "vera"))
+    one = case(desk)
+    path = f"/desk/cases/{one}"
+    inbox = olga.get("/desk").text
+    assert f'href="{path}"' in inbox
+    assert "ana@example.org" not in inbox
+    page = olga.get(path).text
+    assert "ana@example.org" not in page
+    # Nothing before it is known who asks.
+    assert olga.post(f"{path}/carry-out").status_code == 400
+    assert "before it is known who asks" in words(page)
+    assert vera.post(f"{path}/evidence", words=HOW).status_code == 303
+    assert olga.post(f"{path}/plan").headers["location"].endswith("?done=plan")
+    page = olga.get(path).text
+    assert "What would happen" in page
+    assert "customer" in page
+    assert re.search(r'href="/privacy#s\d+"', page), "why something stays leads to its sentence"
+    plan = re.search(r'name="plan" value="([0-9a-f]{64})"', abel.get(path).text)
+    assert plan
+    assert plan[1] not in page
+    # It destroys more than one person answers for, so whoever drew it up does not approve it.
+    refused = olga.post(f"{path}/approve", plan=plan[1])
+    assert refused.status_code == 400
+    assert "needs two people" in words(refused.text)
+    assert vera.post(f"{path}/approve", plan=plan[1]).status_code == 403
+    assert abel.post(f"{path}/carry-out").status_code == 400, "not approved yet"
+    assert abel.post(f"{path}/approve", plan="0" * 64).status_code == 400
+    assert abel.post(f"{path}/approve", plan=plan[1]).headers["location"].endswith("approved")
+    assert abel.post(f"{path}/approve", plan=plan[1]).status_code == 303, "pressed twice"
+    events = desk.controller.cases.events(desk.controller.cases.get(one))
+    assert [(e.state, e.actor.name) for e in events][-1] == (State.APPROVED, "abel")
+    assert olga.post(f"{path}/carry-out").status_code == 303
+    working.finish()
+    page = words(olga.get(path).text)
+    assert "every step was read back" in page
+    assert "read back" in page
+    done = desk.controller.cases.get(one)
+    assert (done.state, done.complete) == (State.CLOSED, True)
+    # Who approved stays who approved.
+    events = desk.controller.cases.events(done)
+    assert [e.actor.name for e in events if e.state is State.APPROVED] == ["abel"]
+    assert [e.actor.name for e in events if e.state is State.EXECUTING] == ["olga"]
+    # The back button, and once more.
+    assert olga.post(f"{path}/carry-out").headers["location"].endswith("?done=over")
+    assert olga.post(f"{path}/plan").status_code == 400
+    assert f'href="{path}"' not in olga.get("/desk").text
+
+
+def test_whom_it_is_about_is_shown_on_asking_and_entered(desk: Desk) -> None:
+    olga, rita = at(desk, "olga"), at(desk, "rita")
+    one = case(desk, who=BEN, evidence=HOW)
+    path = f"/desk/cases/{one}"
+    assert olga.post(f"{path}/note", words="she is <b>in a hurry</b> =1+1").status_code == 303
+    page = olga.get(path).text
+    for secret in ("ben@example.org", HOW, "in a hurry"):
+        assert secret not in page
+    before = len(desk.entries("data.shown"))
+    page = olga.post(f"{path}/show").text
+    for secret in ("ben@example.org", HOW, "she is &lt;b&gt;in a hurry&lt;/b&gt; =1+1"):
+        assert secret in page
+    entered = desk.entries("data.shown")[before:]
+    assert [(e["case"], e["account"]) for e in entered] == [(one, desk.account("olga").id)]
+    assert rita.get(path).status_code == 200
+    assert rita.post(f"{path}/show").status_code == 403
+    assert "Show who it is" not in rita.get(path).text
+
+
+def test_opening_many_cases_raises_an_alert(desk: Desk) -> None:
+    browser = desk.browser(desk.session(desk.account("curious", "support")))
+    before = len(desk.controller.watch.alerts())
+    for n in range(PEOPLE):
+        assert len(desk.controller.watch.alerts()) == before, n
+        assert browser.get(f"/desk/cases/{case(desk, 'access', BEN)}").status_code == 200
+    alerts = desk.controller.watch.alerts()
+    assert [a.name for a in alerts[: len(alerts) - before]] == ["curious"]
+    # Lists count nobody: there is nobody in them.
+    desk.browser(desk.session(desk.account("lister", "support"))).get("/desk")
+    assert len(desk.controller.watch.alerts()) == before + 1
+
+
+def test_what_was_cut_off_can_be_taken_up(desk: Desk) -> None:
+    olga = at(desk, "olga")
+    one = case(desk, "withdrawal", BEN, HOW)
+    path = f"/desk/cases/{one}"
+    assert olga.post(f"{path}/plan", purpose="marketing").status_code == 303
+    actor = desk.controller.actors.of("abel", "approver", desk.now)
+    assert casework.begin(desk.controller, one, actor, desk.now)
+    # The machine stops here: nobody says how it ended.
+    assert olga.post(f"{path}/carry-out").headers["location"].endswith("?done=busy")
+    assert olga.post(f"{path}/plan", purpose="marketing").status_code == 400
+    assert "It is being carried out" in words(olga.get(path).text)
+    desk.later(minutes=11)
+    assert olga.post(f"{path}/carry-out").status_code == 303
+    working.finish()
+    run = desk.controller.casework.run(desk.controller.cases.get(one))
+    assert run is not None
+    assert (run.actor.name, run.outcome) == ("olga", "complete")
+
+
+def test_a_plan_of_rows_that_changed_is_not_carried_out(desk: Desk) -> None:
+    olga, abel = at(desk, "olga"), at(desk, "abel")
+    one = case(desk, who=BEN, evidence=HOW)
+    path = f"/desk/cases/{one}"
+    olga.post(f"{path}/plan")
+    plan = re.search(r'name="plan" value="([0-9a-f]{64})"', abel.get(path).text)
+    assert plan
+    abel.post(f"{path}/approve", plan=plan[1])
+    new = "INSERT INTO note VALUES (77, 'ben@example.org', 'x', '2024-06-03 00:00:00')"
+    world.sql(desk.directory, new)
+    olga.post(f"{path}/carry-out")
+    working.finish()
+    page = words(olga.get(path).text)
+    assert "not what it was when the plan was approved" in page
+    assert desk.controller.cases.get(one).state is State.APPROVED
+    # Looked at anew it is to be approved anew, whatever hash somebody still holds.
+    assert olga.post(f"{path}/plan").status_code == 303
+    assert desk.controller.cases.get(one).state is State.PLANNED
+    actor = desk.controller.actors.of("abel", "approver", desk.now)
+    looked = desk.controller.casework.looked_at(desk.controller.cases.get(one))
+    assert looked
+    request = Request((), actor.name, actor.role, case=one)
+    with pytest.raises(UsageError, match="not what it was"):
+        erase(desk.controller, request, desk.now, approved=looked["plan"])
+    assert abel.post(f"{path}/carry-out").status_code == 400
+
+
+def test_a_store_that_is_down_is_named_and_nothing_is_complete(desk: Desk) -> None:
+    olga, abel = at(desk, "olga"), at(desk, "abel")
+    one = case(desk, who=(Identifier("email", "cleo@example.org"),), evidence=HOW)
+    path, shop = f"/desk/cases/{one}", desk.directory / "shop.sqlite"
+    away = shop.rename(shop.with_suffix(".away"))
+    try:
+        olga.post(f"{path}/plan")
+        page = words(abel.get(path).text)
+        assert "shop could not be asked" in page
+        plan = re.search(r'name="plan" value="([0-9a-f]{64})"', abel.get(path).text)
+        assert plan
+        abel.post(f"{path}/approve", plan=plan[1])
+        olga.post(f"{path}/carry-out")
+        working.finish()
+        page = words(olga.get(path).text)
+        assert "Complete:" not in page
+        assert "It is not complete" in page
+    finally:
+        away.rename(shop)
+    olga.post(f"{path}/carry-out")
+    working.finish()
+    assert "every step was read back" in words(olga.get(path).text)
+
+
+def test_two_officers_at_once_do_it_once(desk: Desk) -> None:
+    one = case(desk, "restriction", (Identifier("email", "cleo@example.org"),), HOW)
+    olga, abel = at(desk, "olga"), at(desk, "abel")
+    path = f"/desk/cases/{one}"
+    assert olga.post(f"{path}/plan", ground="accuracy").status_code == 303
+    answers: list[str] = []
+
+    def press(browser: Browser) -> None:
+        made = browser.client.post(
+            f"{path}/carry-out", data={"csrf": browser.csrf},
+            headers={"Origin": "http://127.0.0.1"}, follow_redirects=False,
+        )  # fmt: skip
+        answers.append(made.headers.get("location", str(made.status_code)))
+
+    threads = [threading.Thread(target=press, args=(b,)) for b in (olga, abel)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    working.finish()
+    executing = [e for e in desk.controller.cases.events(desk.controller.cases.get(one))
+                 if e.state is State.EXECUTING]  # fmt: skip
+    assert len(executing) == 1, answers
+    assert desk.controller.cases.get(one).state is State.CHECKED
+    # In force is answered: it does not wait in the list.
+    assert f'href="{path}"' not in olga.get("/desk").text
+    page = words(olga.get(path).text)
+    assert "In force" in page
+    assert olga.post(f"{path}/decide", step="told", words="by letter on Monday").status_code == 303
+    desk.later(minutes=1)
+    lifted = olga.post(f"{path}/decide", step="lift", words="it is right now")
+    assert lifted.status_code == 303, words(lifted.text)
+    assert desk.controller.cases.get(one).state is State.CLOSED
+
+
+def carried(desk: Desk, one: str, **given: object) -> str:
+    """Looked at and carried out by the officer; what the page says then."""
+    olga, path = at(desk, "olga"), f"/desk/cases/{one}"
+    looked = olga.post(f"{path}/plan", **given)
+    assert looked.status_code == 303, words(looked.text)
+    assert "What would happen" in olga.get(path).text
+    assert olga.post(f"{path}/carry-out").status_code == 303
+    working.finish()
+    return words(olga.get(path).text)
+
+
+def test_an_objection_stops_at_once_and_is_weighed(desk: Desk) -> None:
+    one = case(desk, "objection", BEN, HOW)
+    path, olga = f"/desk/cases/{one}", at(desk, "olga")
+    assert olga.post(f"{path}/plan").status_code == 400, "no use is named"
+    assert olga.post(f"{path}/plan", purpose="nothing").status_code == 400
+    page = carried(desk, one, purpose="analytics")
+    assert "in force, to be weighed" in page.lower()
+    assert olga.post(f"{path}/decide", step="weigh", outcome="maybe", words="x").status_code == 400
+    assert olga.post(f"{path}/decide", step="weigh", outcome="upheld", words="").status_code == 400
+    done = olga.post(f"{path}/decide", step="weigh", outcome="upheld", words="hers weigh more")
+    assert done.status_code == 303, words(done.text)
+    assert desk.controller.cases.get(one).state is State.CLOSED
+
+
+def test_a_value_is_put_right(desk: Desk) -> None:
+    new = "INSERT INTO customer VALUES (44, 'dan@example.org', 'Dan', NULL, '2024-03-01 00:00:00')"
+    world.sql(desk.directory, new)
+    one = case(desk, "rectification", (Identifier("email", "dan@example.org"),), HOW)
+    wrong = at(desk, "olga").post(f"/desk/cases/{one}/plan", at="shop.nowhere.x", value="y")
+    assert wrong.status_code == 400
+    evil = "Dan <script>alert(1)</script>"
+    page = carried(desk, one, at="shop.customer.name", value=evil)
+    assert desk.controller.cases.get(one).state is State.CLOSED, page
+    assert world.sql(desk.directory, "SELECT name FROM customer WHERE id = 44") == [(evil,)]
+    assert "alert(1)" not in page
+
+
+@pytest.mark.parametrize("right", ["access", "portability"])
+def test_a_package_is_made_once_and_leaves_no_copy(desk: Desk, right: str) -> None:
+    olga, ines = at(desk, "olga"), at(desk, "ines")
+    unknown = case(desk, right, BEN)
+    before = set(desk.directory.iterdir())
+    assert olga.post(f"/desk/cases/{unknown}/package").status_code == 400, "not known who asks"
+    assert ines.post(f"/desk/cases/{unknown}/package").status_code == 403
+    one = case(desk, right, BEN, HOW)
+    made = olga.post(f"/desk/cases/{one}/package")
+    assert made.status_code == 200
+    assert one in made.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(made.content)) as package:
+        assert package.testzip() is None
+        assert len(package.namelist()) > 2
+    assert set(desk.directory.iterdir()) == before
+    assert desk.controller.cases.get(one).state is State.CLOSED
+    assert olga.post(f"/desk/cases/{one}/package").status_code == 400, "made once"
+    assert "every system was asked" in words(olga.get(f"/desk/cases/{one}").text)
+
+
+def test_clock_owner_and_ends(desk: Desk) -> None:
+    olga, ines = at(desk, "olga"), at(desk, "ines")
+    one = case(desk, "access", BEN, arrived=desk.controller.day(desk.now) - dt.timedelta(days=90))
+    path = f"/desk/cases/{one}"
+    assert "late by" in words(olga.get("/desk?due=late").text)
+    assert ines.post(f"{path}/clock", act="extend").status_code == 403
+    assert olga.post(f"{path}/clock", act="extend", reason="complex", words="x",
+                     day="nonsense").status_code == 400  # fmt: skip
+    day = desk.controller.day(desk.now) - dt.timedelta(days=2)
+    assert olga.post(f"{path}/clock", act="put-right", region="DE",
+                     day=day.isoformat()).status_code == 303  # fmt: skip
+    assert olga.post(f"{path}/clock", act="extend", reason="complex", words="it takes longer",
+                     day=desk.controller.day(desk.now).isoformat()).status_code == 303  # fmt: skip
+    assert "more time was taken" in words(olga.get(path).text)
+    assert ines.post(f"{path}/owner", to=desk.account("ines").id).status_code == 303
+    assert "Task of Ines" in words(olga.get(path).text)
+    assert f'href="{path}"' in ines.get("/desk?whose=mine").text
+    assert f'href="{path}"' not in ines.get("/desk?whose=nobodys").text
+    assert ines.post(f"{path}/owner", to=desk.account("rita").id).status_code == 400, (
+        "an auditor has no cases"
+    )
+    assert ines.post(f"{path}/end", outcome="refused", words="no").status_code == 403
+    assert olga.post(f"{path}/end", outcome="refused", words=" ").status_code == 400
+    said = {"outcome": "refused", "words": "asked before"}
+    assert olga.post(f"{path}/end", **said).status_code == 400, "without a reason of the law"
+    assert olga.post(f"{path}/end", code="excessive", **said).status_code == 303
+    assert desk.controller.cases.get(one).state is State.REFUSED
+    assert olga.post(f"{path}/end", outcome="refused", words="again").status_code == 400
+    assert "Write the letter" in olga.get(path).text
+    assert olga.post(f"{path}/answer", country="Narnia").status_code == 400
+    letter = olga.post(f"{path}/answer", country="DE")
+    assert letter.status_code == 200
+    assert "GDPR Art. 12(5)" in letter.text
+    assert "Asked before." in letter.text
+    assert at(desk, "rita").post(f"{path}/answer", country="DE").status_code == 403
+    assert olga.get("/desk/cases/nothing").status_code == 404
+
+
+def test_a_letter_is_entered_and_a_report_decided(desk: Desk) -> None:
+    ines, olga = at(desk, "ines"), at(desk, "olga")
+    today = desk.controller.day(desk.now).isoformat()
+    evil = '"><script>alert(1)</script>'
+    bad = ines.post("/desk/requests/new", channel="letter", arrived="x", words=evil)
+    assert bad.status_code == 400
+    assert evil not in bad.text
+    assert "as 2026-01-31" in words(bad.text)
+    made = ines.post("/desk/requests/new", channel="letter", arrived=today, kind="email",
+                     value="dora@example.org", words=evil, asks="access")  # fmt: skip
+    assert made.status_code == 303
+    path = made.headers["location"].partition("?")[0]
+    page = ines.get(path).text
+    assert "dora@example.org" not in page
+    assert "See what you have about me" in page
+    assert '<a href="/desk/cases/' in page
+    page = ines.post(f"{path}/show").text
+    assert "dora@example.org" in page
+    assert evil not in page
+    assert "&lt;script&gt;" in page
+    made = ines.post("/desk/requests/new", channel="phone", arrived=today, kind="email",
+                     value="kid@example.org", words="a child", asks="child-report")  # fmt: skip
+    path = made.headers["location"].partition("?")[0]
+    inbox = words(ines.get("/desk").text)
+    assert "A report of data of a child" in inbox
+    assert ines.post(f"{path}/decide", outcome="confirmed", reason="x").status_code == 403
+    assert olga.post(f"{path}/decide", outcome="confirmed", reason="").status_code == 400
+    done = olga.post(f"{path}/decide", outcome="confirmed", reason="the school confirmed it")
+    assert "/desk/cases/" in done.headers["location"]
+
+
+def test_what_is_unclear_is_sorted_and_ended(desk: Desk) -> None:
+    ines = at(desk, "ines")
+    today = desk.controller.day(desk.now).isoformat()
+    made = ines.post("/desk/requests/new", channel="email", arrived=today, kind="email",
+                     value="ulf@example.org", words="hello there", asks="question")  # fmt: skip
+    path = made.headers["location"].partition("?")[0]
+    assert ines.post(f"{path}/classify", asks="nothing").status_code == 400
+    assert ines.post(f"{path}/close", outcome="answered", reason="").status_code == 400
+    assert ines.post(f"{path}/close", outcome="answered", reason="by telephone").status_code == 303
+    assert ines.post(f"{path}/close", outcome="answered", reason="again").status_code == 400
+
+
+def _answered(desk: Desk) -> tuple[int, int]:
+    """(in time, late), counted again from the cases one by one."""
+    found = {True: 0, False: 0}
+    for one in desk.controller.cases.all():
+        clock = desk.controller.clocks.of(one)
+        if one.closed_at and clock and one.state is not State.WITHDRAWN:
+            found[desk.controller.day(one.closed_at) <= clock.due] += 1
+    return found[True], found[False]
+
+
+def test_figures_and_lists_hold_nobody(desk: Desk) -> None:
+    olga, rita, ines = at(desk, "olga"), at(desk, "rita"), at(desk, "ines")
+    one = case(desk, "access", BEN, evidence=HOW)
+    olga.post(f"/desk/cases/{one}/end", outcome="refused", code="excessive",
+                  words="asked before")  # fmt: skip
+    page = olga.get("/desk/figures")
+    assert page.status_code == 200
+    assert "What is due when" in page.text
+    good, late = _answered(desk)
+    assert good + late >= 1
+    few = good + late < 5
+    assert ("fewer than 5" in words(page.text)) is few
+    for days in (90, 1, 1, 1, 1):
+        arrived = desk.controller.day(desk.now) - dt.timedelta(days=days)
+        one = case(desk, "access", BEN, evidence=HOW, arrived=arrived)
+        olga.post(f"/desk/cases/{one}/end", outcome="refused", code="excessive",
+                  words="asked before")  # fmt: skip
+    good, late = _answered(desk)
+    shown = words(olga.get("/desk/figures").text)
+    assert f"{good} in time" in shown
+    assert f"{late} late" in shown
+    assert f"{good} of {good + late} answers" in shown
+    for name in ("cases", "processing", "recipients"):
+        answer = rita.get(f"/desk/lists/{name}.csv")
+        assert answer.status_code == 200
+        assert "attachment" in answer.headers["content-disposition"]
+        assert "@example.org" not in answer.text
+        assert len(answer.text.splitlines()) > 1, name
+        assert rita.get(f"/desk/lists/{name}.xlsx").content[:2] == b"PK"
+    assert ines.get("/desk/lists/cases.csv").status_code == 403
+    assert rita.get("/desk/lists/people.csv").status_code == 404
+
+
+def test_a_name_that_is_a_formula_is_guarded(desk: Desk) -> None:
+    formula = desk.account("formula", "support")
+    with desk.controller.database.connection() as c:
+        c.execute("UPDATE account SET shown = %s WHERE account = %s",
+                  ('=HYPERLINK("http://x","y")', formula.number))  # fmt: skip
+    one = case(desk, "access", BEN)
+    casework.give(desk.controller, one, desk.account("formula"), desk.now)
+    olga = at(desk, "olga")
+    assert "'=HYPERLINK" in olga.get("/desk/lists/cases.csv").text
+    data = olga.get("/desk/lists/cases.xlsx").content
+    cells = [c for row in load_workbook(io.BytesIO(data)).active.iter_rows() for c in row]
+    assert {c.data_type for c in cells} <= {"s", "inlineStr", "n"}, "none is a formula"
+    assert [c.value for c in cells if "HYPERLINK" in str(c.value)] == ['=HYPERLINK("http://x","y")']
+
+
+def test_pages_go_on_from_where_the_last_ended(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "PAGE", 2)
+    made = [case(desk, "access", BEN) for _ in range(5)]
+    olga, met, path = at(desk, "olga"), list[str](), "/desk?right=access"
+    while path:
+        text = olga.get(path).text
+        met += re.findall(r'href="/desk/cases/([^"]+)"', text)
+        onward = re.search(r'href="(/desk\?[^"]+)">Next', text)
+        path = onward[1].replace("&amp;", "&") if onward else ""
+    assert len(met) == len(set(met))
+    assert set(made) <= set(met)
+    assert olga.get("/desk?after=9999-99-99.1&right=x&state=y").status_code == 200
+
+
+def test_what_waits_in_the_list_is_what_is_not_answered(desk: Desk) -> None:
+    """The mark by which the list is read, against the states of the cases."""
+    with desk.controller.database.connection() as c:
+        waiting = c.execute("SELECT number FROM case_clock WHERE waiting").fetchall()
+    unanswered = set(desk.controller.clocks.unanswered())
+    assert {row[0] for row in waiting} == unanswered
+    ended = [one for one in desk.controller.cases.all() if one.number not in unanswered]
+    assert len(ended) > 3
+    assert desk.controller.worklist.tally(desk.now.date(), desk.now.date()).all == len(unanswered)

@@ -1,0 +1,86 @@
+"""The pages of incidents and figures in a real browser: both schemes, phone and desk."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+from tests.app.conftest import put, serve
+from tests.app.test_desk_browser import looked_at, spoken
+from tests.browser import NEEDS_CHROMIUM, browser, opened
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import incidents
+from kept.embedded import Server
+
+pytestmark = NEEDS_CHROMIUM
+__all__ = ["browser"]  # the fixture
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, pg_server: Server, _kept_template: str
+) -> Iterator[tuple[str, str]]:
+    """(URL, token of an officer's session), with an incident judged high and six requests."""
+    directory = tmp_path_factory.mktemp("desk") / "deployment"
+    spoken("new", str(directory))
+    url = pg_server.make_database(f"incidents_{os.getpid()}", template=_kept_template)
+    put(directory, database=url)
+    where = ("--dir", str(directory))
+    for _ in range(6):
+        spoken("rights", "access", "--identity", "email=ana@example.org", *where)
+    now = dt.datetime.now(dt.UTC)
+    with Controller.open(deployment.read(directory)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", now)
+        places = [f"{s.name}.{d}" for s in controller.datamap.systems.values()
+                  if s.name != "own" for d in s.datasets]  # fmt: skip
+        made, _ = incidents.enter(
+            controller, kinds=["confidentiality", "availability"], places=places,
+            nature="A copy lay open.", noticed=now - dt.timedelta(hours=60), happened=None,
+            actor=actor, now=now,
+        )  # fmt: skip
+        words = {"measures": "The server was closed.", "consequences": "Unwanted mail."}
+        incidents.judge(controller, made.id, "high", "addresses", words, actor, now)
+        accounts = controller.accounts
+        with controller.database.connection() as c:
+            pia = accounts.add("pia", "Pia P.", "no hash", now, connection=c)
+            accounts.set_password(pia, "no hash", connection=c)
+            accounts.offer_secret(pia, connection=c)
+            accounts.enrol(pia, 0, connection=c)
+            accounts.grant(pia, "privacy-officer", "a test", None, now, connection=c)
+        pia = accounts.get(pia.number, now)
+        with controller.database.connection() as c:
+            session = controller.sessions.begin(pia, now, proven=True, connection=c)
+    process, document = serve(directory)
+    try:
+        yield document["url"], session.token
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+@pytest.fixture
+def page(browser: Browser, served: tuple[str, str]) -> Iterator[Page]:
+    context = opened(browser)
+    context.add_cookies([{"name": "kept", "value": served[1], "url": served[0]}])
+    yield context.new_page()
+    context.close()
+
+
+def test_the_pages_read_well_everywhere(page: Page, served: tuple[str, str]) -> None:
+    url, _ = served
+    page.goto(f"{url}/desk/incidents")
+    looked_at(page, "incidents")
+    page.locator("table a").click()
+    assert "red: 12 hours left" in page.locator("dl").inner_text()
+    looked_at(page, "incident")
+    page.get_by_label("To which authority it went").fill("the authority of Berlin")
+    page.get_by_role("button", name="Record that it went").click()
+    assert "It was recorded." in page.locator("[role=status]").inner_text()
+    page.goto(f"{url}/desk/statistics")
+    assert page.locator(".bars li").count() == 1
+    looked_at(page, "statistics")

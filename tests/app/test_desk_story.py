@@ -1,0 +1,226 @@
+"""An erasure at the desk in a real browser, from the login to the end, by two people; every page
+of the console looked at in both schemes, on a phone and on a desk.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, Page
+from tests import world
+from tests.app.conftest import serve
+from tests.app.desk import HASH, PASSWORD
+from tests.app.test_desk_browser import looked_at, press
+from tests.browser import NEEDS_CHROMIUM, browser, opened
+
+from kept import deployment
+from kept.controller import Controller
+from kept.duties.rights import Request, casework, entering
+from kept.duties.rights.request import open_case
+from kept.embedded import Server
+from kept.records import totp
+from kept.terms.identifiers import Identifier
+
+pytestmark = NEEDS_CHROMIUM
+__all__ = ["browser"]  # the fixture
+HOW = "Kim called the number on file; she named her last two orders"
+PEOPLE = {"olga": "privacy-officer", "abel": "approver", "ines": "intake"}
+
+
+class Served(NamedTuple):
+    """A desk that is served, its case that is due, and the secrets of authenticators."""
+
+    url: str
+    directory: Path
+    case: str
+    request: str
+    secrets: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, pg_server: Server, _kept_template: str
+) -> Iterator[Served]:
+    url = pg_server.make_database(f"story_{os.getpid()}", template=_kept_template)
+    directory = tmp_path_factory.mktemp("story") / "world"
+    config = deployment.read(world.make(directory, url, extra="[desk]\nlarge = 2\n"))
+    now, secrets = dt.datetime.now(dt.UTC), {}
+    with Controller.open(config) as controller:
+        accounts = controller.accounts
+        with controller.database.connection() as c:
+            for name, role in PEOPLE.items():
+                made = accounts.add(name, f"{name.title()} Example", HASH, now, connection=c)
+                accounts.set_password(made, HASH, connection=c)
+                accounts.offer_secret(made, connection=c)
+                accounts.enrol(made, 0, connection=c)
+                accounts.grant(made, role, "a test", None, now, connection=c)
+                secret, _ = accounts.secret(made, connection=c)
+                assert secret is not None
+                secrets[name] = secret
+        today = controller.day(now)
+
+        def case(right: str, who: str, days: int, evidence: str | None = None) -> str:
+            request = Request(
+                ((Identifier("email", who),),), "web", "operator", evidence=evidence,
+                region="EEA", arrived=today - dt.timedelta(days=days),
+            )  # fmt: skip
+            return open_case(controller, right, request, now)[0].id
+
+        case("access", "ben@example.org", 40, HOW)
+        due = case("erasure", "ana@example.org", 27)
+        for n, right in enumerate(("access", "rectification", "objection", "portability")):
+            one = case(right, f"p{n}@example.org", 26 - 5 * n, HOW if n % 2 else None)
+            if n:
+                olga = accounts.named("olga" if n % 2 else "ines", now)
+                casework.give(controller, one, olga, now)
+        ines = controller.actors.of("ines", "intake", now)
+        asked = [
+            entering.add(
+                controller,
+                entering.Came("letter", today, (Identifier("email", who),), kinds, text),
+                ines, now,
+            )[0][0]
+            for who, kinds, text in (
+                ("kid@example.org", ("child-report",), "My son is eleven."),
+                ("ulf@example.org", ("question",), "How long do you keep letters?"),
+            )
+        ]  # fmt: skip
+    process, document = serve(directory)
+    try:
+        yield Served(document["url"], directory, due, asked[0].id, secrets)
+    finally:
+        process.terminate()
+        assert process.wait(40) == 0
+
+
+def log_in(page: Page, served: Served, name: str) -> None:
+    page.goto(served.url + "/desk/login")
+    press(page, name, PASSWORD)
+    page.wait_for_url(served.url + "/desk/login/code")
+    press(page, totp.code(served.secrets[name], totp.step(dt.datetime.now(dt.UTC))))
+    page.wait_for_url(served.url + "/desk")
+
+
+def button(page: Page, name: str) -> None:
+    """Press a button by keyboard alone."""
+    page.get_by_role("button", name=name, exact=True).press("Enter")
+
+
+def reached(page: Page, most: int = 60) -> list[str]:
+    """What Tab reaches from the top of the page, in order; each with a ring that is seen."""
+    page.evaluate("document.activeElement && document.activeElement.blur()")
+    met = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        at = page.evaluate(
+            "(() => { const e = document.activeElement; if (!e || e === document.body) return null;"
+            " const s = getComputedStyle(e); return [e.textContent.trim() || e.name,"
+            " s.outlineStyle !== 'none' || e.type === 'date']; })()"
+        )
+        if at is None:
+            break
+        assert at[1], at
+        met.append(at[0])
+    return met
+
+
+def test_an_erasure_by_two_people(browser: Browser, served: Served) -> None:
+    officer, second = opened(browser), opened(browser)
+    page, other = officer.new_page(), second.new_page()
+    log_in(page, served, "olga")
+    looked_at(page, "inbox")
+    assert "ana@example.org" not in page.content()
+    assert reached(page)[0] == "Go to the text"
+    page.locator(f'a[href="/desk/cases/{served.case}"]').press("Enter")
+    page.wait_for_url(f"**/{served.case}")
+    looked_at(page, "case-new")
+    page.get_by_label("How it was checked who asks").fill(HOW)
+    button(page, "Record it")
+    page.get_by_role("button", name="Look at what would happen").press("Enter")
+    page.wait_for_url("**?done=plan")
+    looked_at(page, "case-plan")
+    assert "Invoices" in page.locator("main").inner_text() or "invoice" in page.content()
+    button(page, "Show who it is")
+    page.get_by_text("ana@example.org").wait_for()
+    looked_at(page, "case-shown")
+    # Large: whoever drew it up does not approve it.
+    assert "needs two people" in page.locator("main").inner_text()
+    assert page.get_by_role("button", name="Approve the plan").count() == 0
+
+    log_in(other, served, "abel")
+    other.set_viewport_size({"width": 360, "height": 800})  # approved on a phone
+    other.goto(f"{served.url}/desk/cases/{served.case}")
+    button(other, "Approve the plan")
+    other.wait_for_url("**?done=approved")
+    looked_at(other, "case-approved")
+    other.goto(f"{served.url}/desk/cases/{served.case}")
+    page.goto(f"{served.url}/desk/cases/{served.case}")
+    # Both press; it is done once.
+    page.get_by_role("button", name="Carry it out").dblclick(no_wait_after=True)
+    button(other, "Carry it out")
+    for _ in range(30):
+        page.goto(f"{served.url}/desk/cases/{served.case}")
+        if "How it ended" in page.content():
+            break
+        page.wait_for_timeout(500)
+    text = page.locator("main").inner_text()
+    assert "every step was read back" in text
+    assert text.count("Was begun") <= 1
+    looked_at(page, "case-ended")
+    assert world.sql(served.directory, "SELECT count(*) FROM note WHERE about LIKE 'ana%'") == [
+        (0,)
+    ]
+    page.goto(served.url + "/desk")
+    assert served.case not in page.content()
+    # Nothing is remembered by the browser: the page of before is loaded as it stands now.
+    page.go_back()
+    assert "How it ended" in page.content()
+    # Other rights: one that hands data out, one that stops a use.
+    page.goto(served.url + "/desk?right=access")
+    page.get_by_role("link", name="See what is kept").first.click()
+    looked_at(page, "case-access")
+    with page.expect_download() as met:
+        button(page, "Make the package and download it")
+    assert met.value.suggested_filename.startswith("access-")
+    page.goto(served.url + "/desk?right=objection")
+    page.get_by_role("link", name="Object to a use").first.click()
+    page.get_by_role("checkbox").first.check()
+    button(page, "Look at what would happen")
+    page.wait_for_url("**?done=plan")
+    looked_at(page, "case-objection")
+    page.goto(served.url + "/desk/figures")
+    looked_at(page, "figures-officer")
+    with page.expect_download() as met:
+        page.get_by_role("link", name="XLSX of Recipients").click()
+    assert met.value.suggested_filename.endswith(".xlsx")
+    officer.close()
+    second.close()
+
+
+def test_requests_figures_and_a_letter(browser: Browser, served: Served) -> None:
+    context = opened(browser)
+    page = context.new_page()
+    log_in(page, served, "ines")
+    page.goto(f"{served.url}/desk/requests/new")
+    looked_at(page, "enter")
+    page.get_by_label("See what you have about me").check()
+    page.get_by_label("Which 1").fill("zoe@example.org")
+    button(page, "Enter the request")
+    page.wait_for_url("**?done=entered")
+    looked_at(page, "request-entered")
+    page.goto(f"{served.url}/desk/requests/{served.request}")
+    button(page, "Show it")
+    assert "My son is eleven." in page.locator("main").inner_text()
+    looked_at(page, "request-child")
+    page.goto(f"{served.url}/desk/figures")
+    looked_at(page, "figures")
+    page.goto(f"{served.url}/desk?whose=mine")
+    looked_at(page, "inbox-mine")
+    assert re.search(r"Task of", page.locator("main").inner_text())
+    context.close()
