@@ -6,6 +6,7 @@ It is read off the case itself each time; what is stored of it says only what wa
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,6 +36,7 @@ FINAL: Final = ("fulfilled", "revoked", "denied", "expired")
 _HELD: Final = ("access", "portability", "erasure", "rectification", "restriction")
 #: Where an opt-out of sale is judged: where the right comes from.
 _WHERE: Final = "US-CA"
+_ONE_BY_ONE: Final = threading.Lock()
 _ITSELF: Final = ("by itself", "operator")
 _UPHELD: Final = "an opt-out of the sale of data is not weighed"
 
@@ -218,14 +220,24 @@ def sale_purposes(controller: Controller) -> tuple[str, ...]:
     return chosen or tuple(p for p in SALE if p in served)
 
 
-def carry_out_sale(controller: Controller, row: AgentRequest, now: dt.datetime) -> None:
-    """Opt out, at once, or in, once the person has confirmed; may be repeated."""
+def carry_out_sale(
+    controller: Controller, row: AgentRequest, now: dt.datetime, *, waits: bool = False
+) -> None:
+    """Opt out, at once, or in, once the person has confirmed; may be repeated. Without `waits` what
+    would have to wait for another is left to the job.
+    """
     one = None if row.intake is None else controller.intakes.numbered(row.intake)
     if one is None or one.state is not State.VERIFIED or not {SALE_OUT, SALE_IN} & set(one.asked):
         return
-    with controller.intakes.mine(one) as fresh:
-        if fresh is not None and fresh.state is State.VERIFIED:
-            (_out if SALE_OUT in fresh.asked else _in)(controller, fresh, now)
+    # Here one after another: the lock takes a connection while what is done takes another.
+    if not _ONE_BY_ONE.acquire(blocking=waits):
+        return
+    try:
+        with controller.intakes.mine(one) as fresh:
+            if fresh is not None and fresh.state is State.VERIFIED:
+                (_out if SALE_OUT in fresh.asked else _in)(controller, fresh, now)
+    finally:
+        _ONE_BY_ONE.release()
 
 
 def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
@@ -293,7 +305,7 @@ def keep_up(controller: Controller, now: dt.datetime) -> int:
     for row in controller.agents.going():
         try:
             if row.ended_at is None:
-                carry_out_sale(controller, row, now)
+                carry_out_sale(controller, row, now, waits=True)
                 _note(controller, row, now)
         except KeptError:
             failed += 1
