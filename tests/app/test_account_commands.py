@@ -20,6 +20,7 @@ VALUES = {
     "--identity": "email=ana@example.org", "--until": "2090-01-01", "--evidence": "seen",
     "--at": "example.customer.name", "--value": "x", "--to": "email=ben@example.org",
     "--of": "email=ben@example.org", "--told": "by letter", "--from": "email=ben@example.org",
+    "--arrived": "2026-01-31", "--notice-sent": "2026-01-31", "--reason": "not-identified",
 }  # fmt: skip
 
 
@@ -40,7 +41,7 @@ def line(surface: Surface) -> list[str]:
             choices = [c for c in _flat(argument.hint) if isinstance(c, str)]
             value = choices[0] if choices else VALUES.get(argument.name, "x")
             words += [argument.name, value] if named else [value]
-        elif argument.name in VALUES and argument.name != "--until":
+        elif argument.name in VALUES and argument.name not in ("--until", "--reason"):
             words += [argument.name, VALUES[argument.name]]
     return words
 
