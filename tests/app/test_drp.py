@@ -20,6 +20,9 @@ from tests.app.conftest import ROOT
 from tests.asking import Desk, desk, text
 from tests.world import NOW
 
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import (
     Request,
@@ -32,6 +35,7 @@ from kept.duties.rights import (
     signed,
     tend,
 )
+from kept.ledger.entry import Entry
 from kept.records.case_state import State
 
 ANA, NOBODY = "ana@example.org", "nobody-at-all@example.org"
@@ -570,3 +574,41 @@ def test_the_example_of_the_docs_is_what_is_sent_and_answered(house: House) -> N
         assert met.json() | {"request_id": answer["request_id"]} == answer
     finally:
         house.desk.now = later
+
+
+def test_what_agents_ask_keeps_the_promises_and_leaves_nobody_in_the_ledger(
+    house: House,
+) -> None:
+    controller = house.desk.controller
+    email = f"ledger-{uuid.uuid4().hex[:8]}@example.org"
+    for exercise, claims in (("access", {}), ("sale:opt-out", {}),
+                             ("deletion", {"email_verified": True})):  # fmt: skip
+        assert house.one.ask(exercise, email, name="Zoe Secret", **claims).status_code == 200
+    tend(controller, house.desk.now)
+    names = ["rights.unverified-leave-nothing", "rights.objections-stop-the-purpose"]
+    for met in run(controller, registered(), house.desk.now, names=names):
+        assert met.outcome is Outcome.PASS, met.findings
+        assert met.looked_at > 0
+    controller.ledger.checkpoint(house.desk.now)
+    assert not controller.ledger.verify().problems
+    stored = repr(house.desk.sql("SELECT convert_from(leaf, 'UTF8') FROM ledger_entry"))
+    assert '"agent.asked"' in stored
+    tables = ("agent_request", "intake", "intake_code", "outbox", "case_event", "rights_case")
+    for rows in (stored, *(repr(house.desk.sql(f"SELECT * FROM {t}")) for t in tables)):
+        assert email not in rows
+        assert "Zoe" not in rows
+
+
+def test_an_objection_that_was_lifted_without_her_asking_is_found(house: House) -> None:
+    controller = house.desk.controller
+    only = ["rights.objections-stop-the-purpose"]
+    email = f"{uuid.uuid4().hex[:8]}@example.org"
+    said = house.one.ask("sale:opt-out", email).json()
+    case = only_case(house, said["request_id"])
+    (fine,) = run(controller, registered(), house.desk.now, names=only)
+    assert fine.outcome is Outcome.PASS, fine.findings
+    body = {"purpose": "advertising.targeted", "source": "request", "request": "nobodys",
+            "of": case}  # fmt: skip
+    controller.ledger.append(Entry("objection.lifted", house.desk.now, body))
+    (met,) = run(controller, registered(), house.desk.now, names=only)
+    assert [f.words for f in met.findings] == ["an objection was lifted that she did not take back"]

@@ -213,6 +213,16 @@ def test_of_doubt_over_who_asks_both_days_are_kept(controller: Controller) -> No
     assert (after.unpaused, after.due) == (dt.date(2026, 12, 23), dt.date(2027, 1, 4))
 
 
+def test_a_clock_that_ran_out_is_not_let_stand_still_afterwards(controller: Controller) -> None:
+    case = _asked(controller, region="UK")
+    due = _clock(controller, case).due
+    late = NOW + 60 * DAY
+    with pytest.raises(UsageError, match="last day is over"):
+        clock.pause(controller, case, "identity", TODAY + DAY, _pia(controller), late)
+    assert _clock(controller, case).due == due
+    assert _proved(controller, late)["rights.answered-in-time"] is Outcome.FAIL
+
+
 def test_nobody_is_late_while_the_clock_stands_still(controller: Controller) -> None:
     case = _asked(controller, region="UK")
     clock.pause(controller, case, "identity", None, _pia(controller), NOW)

@@ -165,7 +165,8 @@ _TABLE: Final = (
           "purpose:name source?:name channel?:name epoch?:count had?:flag"),
     _kind(32, "objection.made", "purpose?:name channel?:name source?:name epoch?:count"
           " unreached?:names"),
-    _kind(33, "objection.lifted", "purpose?:name channel?:name source?:name epoch?:count"),
+    _kind(33, "objection.lifted",
+          "purpose?:name channel?:name source?:name epoch?:count request?:name of?:name"),
     _kind(34, "preference.set",
           "topic:name value:name channel?:name source?:name epoch?:count"),
     _kind(35, "restriction.set",

@@ -6,6 +6,7 @@ It is read off the case itself each time; what is stored of it says only what wa
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,6 +36,7 @@ FINAL: Final = ("fulfilled", "revoked", "denied", "expired")
 _HELD: Final = ("access", "portability", "erasure", "rectification", "restriction")
 #: Where an opt-out of sale is judged: where the right comes from.
 _WHERE: Final = "US-CA"
+_ONE_BY_ONE: Final = threading.Lock()
 _ITSELF: Final = ("by itself", "operator")
 _UPHELD: Final = "an opt-out of the sale of data is not weighed"
 
@@ -218,14 +220,24 @@ def sale_purposes(controller: Controller) -> tuple[str, ...]:
     return chosen or tuple(p for p in SALE if p in served)
 
 
-def carry_out_sale(controller: Controller, row: AgentRequest, now: dt.datetime) -> None:
-    """Opt out, at once, or in, once the person has confirmed; may be repeated."""
+def carry_out_sale(
+    controller: Controller, row: AgentRequest, now: dt.datetime, *, waits: bool = False
+) -> None:
+    """Opt out, at once, or in, once the person has confirmed; may be repeated. Without `waits` what
+    would have to wait for another is left to the job.
+    """
     one = None if row.intake is None else controller.intakes.numbered(row.intake)
     if one is None or one.state is not State.VERIFIED or not {SALE_OUT, SALE_IN} & set(one.asked):
         return
-    with controller.intakes.mine(one) as fresh:
-        if fresh is not None and fresh.state is State.VERIFIED:
-            (_out if SALE_OUT in fresh.asked else _in)(controller, fresh, now)
+    # Here one after another: the lock takes a connection while what is done takes another.
+    if not _ONE_BY_ONE.acquire(blocking=waits):
+        return
+    try:
+        with controller.intakes.mine(one) as fresh:
+            if fresh is not None and fresh.state is State.VERIFIED:
+                (_out if SALE_OUT in fresh.asked else _in)(controller, fresh, now)
+    finally:
+        _ONE_BY_ONE.release()
 
 
 def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
@@ -254,18 +266,30 @@ def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
 def _in(controller: Controller, one: Intake, now: dt.datetime) -> None:
     """What had stopped may go on. A consent where one is needed is not made by this."""
     who = Identifier("email", controller.intakes.said(one)["person"])
-    subjects = controller.subjects.find([who])
-    entries = []
+    subjects, purposes = controller.subjects.find([who]), sale_purposes(controller)
+    sold = {name(purpose) for purpose in purposes}
+    hers = {case.id for case in controller.cases.naming(who) if case.right == "objection"}
+    made = dict.fromkeys(
+        (str(e.body["purpose"]), str(e.body["case"]))
+        for _, e in controller.ledger.entries(kind="objection.made")
+        if e.body.get("case") in hers and str(e.body.get("purpose")) in sold
+    )
     with controller.database.connection() as c:
-        for purpose in sale_purposes(controller):
+        for purpose in purposes:
             fact = f"objection:{purpose}"
             controller.suppressions.lift(who, channel=channel_of(fact), connection=c)
             for subject in subjects:
                 controller.consents.record(
                     subject, [(fact, False)], now, source="request", connection=c
                 )
-            body = {"purpose": name(purpose), "source": "request"}
-            entries.append(Entry("objection.lifted", now, body))
+        entries = [
+            Entry(
+                "objection.lifted",
+                now,
+                {"purpose": purpose, "source": "request", "request": one.id, "of": case},
+            )
+            for purpose, case in made
+        ]
         controller.ledger.append_in(c, entries)
         ended(controller, one, State.ANSWERED, "done", None, now, c)
 
@@ -281,7 +305,7 @@ def keep_up(controller: Controller, now: dt.datetime) -> int:
     for row in controller.agents.going():
         try:
             if row.ended_at is None:
-                carry_out_sale(controller, row, now)
+                carry_out_sale(controller, row, now, waits=True)
                 _note(controller, row, now)
         except KeptError:
             failed += 1

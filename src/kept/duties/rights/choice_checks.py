@@ -18,6 +18,7 @@ from kept.errors import StoreError, UsageError
 from kept.model.decision import Ask, Facts
 from kept.records.declared import SYSTEM
 from kept.records.subject import LINKING
+from kept.terms.asks import SALE_IN
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS, rules_of
 
@@ -41,8 +42,9 @@ def objections_stop_the_purpose(
 ) -> Iterator[Looked | Finding]:
     """Who objected to a purpose is denied it, whatever grounds there are, until it was decided.
 
-    The oracle is the ledger: each objection in it that no recorded decision lifted is held
-    against what the door says of the identifiers that the case names.
+    Or until she allowed it again herself. The oracle is the ledger: each objection in it that
+    nothing on record lifted is held against what the door says of the identifiers that the case
+    names.
     """
     made = _entries(controller, "objection.made", now)
     lifted = set(_entries(controller, "objection.lifted", now))
@@ -54,6 +56,16 @@ def objections_stop_the_purpose(
     for case, _ in sorted(lifted):
         if case not in decided:
             yield Finding("a case", "an objection was lifted without grounds on record")
+    asked = {
+        str(e.body["request"])
+        for _, e in controller.ledger.entries(kind="request.taken")
+        if SALE_IN in e.body["kinds"] and e.body.get("verified") == "code"
+    }
+    for _, e in controller.ledger.entries(kind="objection.lifted"):
+        if e.at <= now and "of" in e.body:
+            lifted.add((str(e.body["of"]), str(e.body["purpose"])))
+            if e.body.get("request") not in asked:
+                yield Finding("a request", "an objection was lifted that she did not take back")
     yield from lost.cases(controller, (case for case, _ in made))
     looked = 0
     for case, purpose in made:

@@ -145,6 +145,13 @@ def pause(
             raise UsageError(
                 f"the clock of case {case.id} stands still already, since {clock.paused_since}"
             )
+        if controller.day(now) > clock.due:
+            # Else a word said afterwards would take away every delay.
+            raise UsageError(
+                "the last day is over; a clock that ran out is not let stand still afterwards",
+                expected=f"a pause that was entered up to {clock.due}",
+                fix="answer it",
+            )
         ended = [
             one.dated for one in controller.clocks.changes(case) if one.act == "resumed"
         ]  # fmt: skip

@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 import secrets
-import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -317,7 +316,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
 # — going on ——————————————————————————————————————————————————————————————————————————————
 
 
-def begin(controller: Controller, one: Intake, now: dt.datetime, *, waits: bool = False) -> Intake:
+def begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
     """Open a case for each right that is asked, now that it is known who asks. May be repeated.
 
     Advertising stops at once, also where nobody can tell from the words whether she wants more.
@@ -426,7 +425,7 @@ def begin_waiting(controller: Controller, now: dt.datetime) -> int:
     failed = 0
     for one in controller.intakes.waiting_for_cases():
         try:
-            begin(controller, one, now, waits=True)
+            begin(controller, one, now)
         except KeptError:
             failed += 1
     return failed
