@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import secrets
+import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -316,7 +317,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
 # — going on ——————————————————————————————————————————————————————————————————————————————
 
 
-def begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
+def begin(controller: Controller, one: Intake, now: dt.datetime, *, waits: bool = False) -> Intake:
     """Open a case for each right that is asked, now that it is known who asks. May be repeated.
 
     Advertising stops at once, also where nobody can tell from the words whether she wants more.
@@ -425,7 +426,7 @@ def begin_waiting(controller: Controller, now: dt.datetime) -> int:
     failed = 0
     for one in controller.intakes.waiting_for_cases():
         try:
-            begin(controller, one, now)
+            begin(controller, one, now, waits=True)
         except KeptError:
             failed += 1
     return failed
