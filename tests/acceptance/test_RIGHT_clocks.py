@@ -144,6 +144,14 @@ def test_RIGHT_14_requests_of_the_company_are_answered_in_time(world: World) -> 
     shown = world.kept("case", "show", ran.document["case"]).document
     assert shown["light"] in ("green", "amber")
     assert shown["clock"]["rule"].startswith("eea:")
-    end = ("case", "refuse", ran.document["case"], "--reason", "Nobody by that name.")
+    end = (
+        "case",
+        "refuse",
+        ran.document["case"],
+        "--reason",
+        "not-identified",
+        "--words",
+        "Nobody by that name.",
+    )
     assert world.kept(*end).status == 0
     world.proven("RIGHT-14")

@@ -114,7 +114,10 @@ class Life:
         vouch(self.place)
         # A port of our own: another deployment of this machine may be served on the usual one.
         with (self.place / "kept.toml").open("a", encoding="utf-8") as settings:
-            settings.write(f'\n[site]\nport = {free_port()}\nshows = "live"\n')
+            settings.write(
+                f'\n[site]\nport = {free_port()}\nshows = "live"\n'
+                '[mail]\nurl = "letters"\nfrom = "privacy@company.example"\n'
+            )
 
     def kept(self, *arguments: object, json: bool = True) -> Ran:
         ran = kept(self.place, *arguments, json=json)

@@ -282,7 +282,10 @@ def test_everybody_is_reminded_once_of_each_step(controller: Controller) -> None
     ]
     acts = [c.act for c in controller.clocks.changes(controller.cases.get(case))]
     assert acts == ["reminded"] * 3
-    close_case(controller, case, "refused", "Not hers.", _pia(controller), NOW + 41 * DAY)
+    close_case(
+        controller, case, "refused", "Not hers.", _pia(controller), NOW + 41 * DAY,
+        code="not-identified",
+    )  # fmt: skip
     assert clock.keep_up(controller, NOW + 42 * DAY) == ()
     assert _proved(controller, NOW + 42 * DAY)["rights.answered-in-time"] is Outcome.FAIL
     # A year later that is not looked at any more.

@@ -66,12 +66,15 @@ def _of(who: Identifier) -> rights.Request:
 def test_one_person_waits_for_kept_itself_a_few_dozen_times(
     controller: Controller, trips: Callable[[], int], tmp_path: Path
 ) -> None:
-    """It was 143 and 252 with a transaction around each statement."""
+    """It was 143 and 252 with a transaction around each statement.
+
+    Eight are the clock of the request and who opened whom.
+    """
     rights.access(controller, _of(parse("email=cleo@example.org")), NOW, out=tmp_path / "1.zip")
     trips()
     rights.access(controller, _of(parse("email=ben@example.org")), NOW, out=tmp_path / "2.zip")
     answered = trips()
     rights.erase(controller, _of(parse("email=ana@example.org")), NOW)
     erased = trips()
-    assert 0 < answered <= 48
+    assert 0 < answered <= 54
     assert 0 < erased <= 85

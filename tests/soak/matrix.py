@@ -43,7 +43,9 @@ LETTERS: Final = ("asking", "answering", "hearing")
 _RUNS: Final = ("ending", "scrubbing", "answering")
 #: Tables that tell of every attempt, not of what is true at the end.
 _TASK: Final = re.compile(r".*\.[0-9a-f]{12}")
-_ATTEMPTS: Final = re.compile(r"ledger|case_event|checkpoint|tile|alembic|actor|outbox|epoch")
+_ATTEMPTS: Final = re.compile(
+    r"ledger|case_event|checkpoint|tile|alembic|actor|outbox|epoch|^desk_opening$"
+)
 
 
 @dataclass(frozen=True)
