@@ -60,7 +60,7 @@ def standing(base: Path, people: Sequence[int], turn: int = 0) -> Iterator[Stand
         shop.release()
         desk.release()
         shutil.rmtree(base, ignore_errors=True)
-        del os.environ["CRM_TOKEN"]
+        os.environ.pop("CRM_TOKEN", None)
 
 
 @pytest.fixture(scope="module")

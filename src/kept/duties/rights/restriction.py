@@ -229,7 +229,13 @@ def _record(
             subjects = (of_case(controller, case, people, actor, now, connection),)
         for subject in subjects:
             facts = [(_FACT, True), *((f"agreed:{p}", True) for p in but)]
-            controller.consents.record(subject, facts, now, source="request", connection=connection)
+            if not first:  # what was recorded before it was cut off is not recorded again
+                held = controller.consents.facts(subject, now, connection=connection).held
+                facts = [(fact, holds) for fact, holds in facts if fact not in held]
+            if facts:
+                controller.consents.record(
+                    subject, facts, now, source="request", connection=connection
+                )
         controller.suppressions.add(
             her.identifiers, now, channel=channel_of(_FACT), source="restriction",
             connection=connection,
