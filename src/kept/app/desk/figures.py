@@ -23,10 +23,9 @@ from kept.app.desk.start import STATES
 from kept.app.desk.working import near
 from kept.app.surface import LISTS as MAY_TAKE
 from kept.controller import Controller
+from kept.duties.figures import least_group
 from kept.terms import clocks
 
-#: Fewer than this are not shown apart.
-LEAST: Final = 5
 #: Weeks ahead and months back that are drawn; cases in one list.
 _WEEKS: Final = 8
 _MONTHS: Final = 12
@@ -52,11 +51,12 @@ class Bar:
 def figures(request: Asked, state: State) -> Response[str]:
     """What is due in which week, and what was answered in time in which month."""
     controller: Controller = state.controller
-    load, months = _load(controller, state.clock()), _months(controller, state.clock())
+    least = least_group(controller)
+    load, months = _load(controller, state.clock()), _months(controller, state.clock(), least)
     answered = sum(b.sum for b in months)
     in_time = sum(count for b in months for shape, _, count in b.parts if shape == "fine")
     return page(
-        request, "desk_figures.html.j2", load=load, months=months, least=LEAST,
+        request, "desk_figures.html.j2", load=load, months=months, least=least,
         load_most=max([b.sum for b in load], default=0),
         months_most=max([b.sum for b in months], default=0),
         answered=answered, in_time=in_time, months_back=_MONTHS,
@@ -100,17 +100,18 @@ def _load(controller: Controller, now: dt.datetime) -> list[Bar]:
     return bars
 
 
-def _months(controller: Controller, now: dt.datetime) -> list[Bar]:
-    """What was answered in each month, in time or late; small months without their parts."""
+def _months(controller: Controller, now: dt.datetime, least: int) -> list[Bar]:
+    """What was answered in each month, in time or late; those of fewer than `least` without their
+    parts.
+    """
     today = controller.day(now)
     first = (today.replace(day=1) - dt.timedelta(days=31 * (_MONTHS - 1))).replace(day=1)
     since = dt.datetime.combine(first, dt.time(), controller.desk.zone)
-    zone = str(getattr(controller.desk.zone, "key", "UTC"))
     bars = []
-    for month, good, late in controller.worklist.answered(since, zone):
+    for month, good, late in controller.worklist.answered(since, str(controller.desk.zone)):
         label = f"{month:%B %Y}"
-        if good + late < LEAST:
-            bars.append(Bar(label, (), f"fewer than {LEAST}"))
+        if good + late < least:
+            bars.append(Bar(label, (), f"fewer than {least}"))
         else:
             bars.append(Bar(label, (("fine", "in time", good), ("late", "late", late))))
     return bars
