@@ -67,10 +67,16 @@ ROUTES: Final = (
     _http("/privacy/requests/mail", "POST", _PERSON),
     _http("/privacy/requests/{token:str}"),
     _http("/privacy/requests/{token:str}", "POST", _PERSON),
+    # What people send to the company, judged before it is stored.
+    _http("/forms/{form:str}"),
+    _http("/forms/{form:str}", "POST", _PERSON),
     _http("/assets/{name:str}"),
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
     _http("/api/v1/decide", "POST", _PROGRAM),
+    _http("/api/v1/forms/{form:str}", "GET", _PROGRAM),
+    _http("/api/v1/forms/{form:str}", "POST", _PROGRAM),
+    _http("/api/v1/forms/{form:str}/items/{item:str}", "POST", _PROGRAM),
     _http("/api/v1/schema/openapi.json"),
     # Agents of the directory, by the Data Rights Protocol, where it is on: their signature and
     # their token let them in.

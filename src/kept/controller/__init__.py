@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from kept.controller import concerned as concerning
 from kept.controller import execute as executing
@@ -27,6 +27,7 @@ from kept.controller.alike import Alike
 from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
+from kept.controller.collect import Collecting
 from kept.controller.concerned import Concerned
 from kept.controller.foresee import Foreseen
 from kept.controller.inspect import Inspector
@@ -44,7 +45,7 @@ from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
-from kept.deployment import Deployment, Desk, Document
+from kept.deployment import Deployment, Desk, Destination, Document
 from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
@@ -77,7 +78,9 @@ from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
+from kept.records.notice import Notices
 from kept.records.outbox import Outbox
+from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
@@ -97,6 +100,10 @@ __all__ = ["Controller", "Located", "Place", "workdays"]
 
 #: The people whom Kept knows, as a place of the map.
 SUBJECT: Place = (SYSTEM.name, "subject")
+#: No origins beside those of the sites themselves.
+NO_ORIGINS: Mapping[str, str] = MappingProxyType({})
+#: No form whose data Kept stores.
+NOWHERE: Mapping[str, Destination] = MappingProxyType({})
 #: Kinds of grounds that can arise in the very act asked about (a form that is being sent).
 ARISING = frozenset(("consent", "contract", "request", "terms", "preference"))
 
@@ -122,6 +129,8 @@ class Controller:
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
         drp: Drp | None = None,
+        origins: Mapping[str, str] = NO_ORIGINS,
+        destinations: Mapping[str, Destination] = NOWHERE,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
@@ -158,6 +167,11 @@ class Controller:
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.incidents = Incidents(database, vault)
         self.agents, self.drp = Agents(database, vault), drp
+        self.notices, self.quarantine = Notices(database), Quarantine(database, vault)
+        #: Further origins (scheme, host, port) that stand for sites of the policy.
+        self.origins = origins
+        #: Form → where Kept stores what it takes.
+        self.destinations = destinations
         #: How letters go to people; None where no way is set up.
         self.post = post
 
@@ -189,7 +203,8 @@ class Controller:
             reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
-            drp=deployment.drp,
+            drp=deployment.drp, origins=deployment.origins,
+            destinations=deployment.forms,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -254,6 +269,15 @@ class Controller:
     ) -> Decision:
         """May this be done? The answer is recorded, allowed or denied, with its clauses."""
         return self._passage(ask, self.facts(person, now, arising), now)
+
+    def note(self, ask: Ask, facts: Facts, decision: Decision, now: dt.datetime) -> None:
+        """Record a decision that was made elsewhere by the same rules."""
+        rule = self.rules.judge(ask).deciding(self.rules.word(facts))
+        self.ledger.append(passage.entry(self.bundle, ask, decision, rule, facts.epoch, now))
+
+    def collect(self, place: Place, row: Mapping[str, Value]) -> Collecting:
+        """Add a row that somebody sent; it counts once committed. See `controller.collect`."""
+        return Collecting(self.datamap, self._stores, place, row)
 
     def use(self, ask: Ask, person: Identifier, now: dt.datetime) -> Iterator[tuple[Place, Batch]]:
         """A person's rows for a purpose: only datasets that serve the activity which allowed it,
@@ -659,8 +683,7 @@ class Controller:
     def _passage(self, ask: Ask, facts: Facts, now: dt.datetime) -> Decision:
         """The judgement, with its entry."""
         decision = may(self.rules, ask, facts)
-        rule = self.rules.judge(ask).deciding(self.rules.word(facts))
-        self.ledger.append(passage.entry(self.bundle, ask, decision, rule, facts.epoch, now))
+        self.note(ask, facts, decision, now)
         return decision
 
 

@@ -18,6 +18,7 @@ class Way:
     """One `[recipients.NAME]` table of kept.toml.
 
     `lane` is that of a recipient whom the policy does not name; `options` are `stores.letters`'.
+    A partner whom forms name has the address of its own `policy`, and `forms` on which it stands.
     """
 
     name: str
@@ -25,6 +26,8 @@ class Way:
     lane: str | None
     url: str
     options: Mapping[str, Any]
+    policy: str | None = None
+    forms: tuple[str, ...] = ()
 
 
 class Reach:
