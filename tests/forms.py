@@ -173,7 +173,7 @@ class Program:
         region: str = "unknown", **typed: str,
     ) -> dict[str, Any]:  # fmt: skip
         """Show the form, and hand over what somebody typed into it."""
-        page = Fields(self.shown(form, region=region)["fields"])
+        page = Fields(self.shown(form, region=region)["fields_html"])
         own = [(n, v) for n, v in page.fields if n.startswith("kept.")]
         fields = [*(own if once else own[:-1]), *typed.items(), *more]
         reply = self.client.post(

@@ -6,6 +6,7 @@ once for both: bytes that are no form, fields twice, pages elsewhere.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import secrets
 import urllib.parse
@@ -26,6 +27,7 @@ from kept.decide.form import LONG, SHORT, Why
 from kept.duties.collect import deciding, storing, taking
 from kept.duties.collect.taking import HELD, TAKEN, Answer, Prepared, Sent
 from kept.errors import UsageError
+from kept.terms import regimes
 
 #: What a browser may fill in by itself (WCAG 1.3.5), by category.
 FILL: Final[Mapping[str, str]] = {
@@ -201,7 +203,7 @@ _Word = Annotated[str, msgspec.Meta(max_length=120)]
 
 class FormShown(msgspec.Struct, frozen=True):
     """A declared form: the words that are told (`text`, of which `notice` is the hash), and the
-    same as HTML for a page of the company's own: `told` above the fields, then `fields`.
+    same as HTML for a page of the company's own: `told_html` above the fields, `fields_html`.
     """
 
     form: str
@@ -213,16 +215,19 @@ class FormShown(msgspec.Struct, frozen=True):
     notice: str
     policy: str
     text: str
-    told: str
-    fields: str
+    told_html: str
+    fields_html: str
 
 
 class FormSent(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What a visitor's browser sent: its Origin header, and all fields, in order."""
+    """What a visitor's browser sent: its Origin header, and all fields, in order; and, where you
+    know it, in which country (ISO 3166) and which part of it she lives.
+    """
 
     fields: list[tuple[str, str]]
     origin: Annotated[str, msgspec.Meta(max_length=300)] | None
-    region: _Word = ""
+    country: _Word = ""
+    part: _Word = ""
 
 
 class Agreed(msgspec.Struct, frozen=True):
@@ -236,11 +241,18 @@ class Agreed(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """On what one field is taken; `:category` is what comes to be by the form beside its fields."""
+
+    basis: str | None
+    activity: str | None
+
+
 class FormAnswer(msgspec.Struct, frozen=True):
     """On `taken`, store `values` with `stamps` in your own transaction; otherwise nothing.
 
     `held`: somebody decides first; ask for `item` later. `problems` names what is amiss by field;
-    `told` and `fields` are then the form again, with what was typed.
+    `told_html` and `fields_html` are then the form again, with what was typed.
     """
 
     outcome: str
@@ -249,23 +261,29 @@ class FormAnswer(msgspec.Struct, frozen=True):
     because: list[str]
     values: dict[str, str]
     stamps: dict[str, str]
+    fields: dict[str, Decided]
     consents: list[Agreed]
     withheld: dict[str, str]
     problems: dict[str, str]
     dropped: int
     item: str | None
-    told: str
-    fields: str
+    told_html: str
+    fields_html: str
 
 
 @get("/api/v1/forms/{form:str}", guards=[bearer], tags=["forms"])
 @aside
 def form_shown(
     form: FromPath[str], state: State, region: FromQuery[str] = "unknown",
-    language: FromQuery[str] = "",
+    country: FromQuery[str] = "", part: FromQuery[str] = "", language: FromQuery[str] = "",
 ) -> FormShown:  # fmt: skip
-    """A form as it is to be shown, before anything is sent. Changes nothing."""
-    shown = _for_program(state, form, region, language)
+    """A form as it is to be shown, before anything is sent. Changes nothing.
+
+    `country` (and `part` of it), where you know where the visitor lives, takes the place of a
+    region; whoever is not known to live anywhere is told the strictest.
+    """
+    where = regimes.region_of(country, part) if country else region
+    shown = _for_program(state, form, where, language)
     words = shown.notice
     return FormShown(
         form, words.title, shown.form.path, shown.form.site, words.region, words.language,
@@ -282,11 +300,12 @@ def form_sent(form: FromPath[str], data: JSONBody[FormSent], state: State) -> Fo
     """What of a form may be stored; what was shown and agreed to is recorded here."""
     controller: Controller = state.controller
     sent = _sent(data.fields, data.origin)
-    shown = _for_program(state, form, data.region or sent.region, sent.language or "")
-    if data.region and data.region != sent.region:
-        # The company knows better where she is; what was shown has to be of that region.
-        sent = Sent(sent.fields, sent.origin, sent.notice, data.region, sent.language, sent.once)
-    return _answer(taking.submit(controller, form, sent, state.clock()), shown, data.fields)
+    if data.country:
+        # The company knows where she lives: what was shown has to be of that region.
+        sent = dataclasses.replace(sent, region=regimes.region_of(data.country, data.part))
+    shown = _for_program(state, form, sent.region, sent.language or "")
+    answer = taking.submit(controller, form, sent, state.clock())
+    return _answer(answer, shown, data.fields)
 
 
 @post("/api/v1/forms/{form:str}/items/{item:str}", guards=[bearer], status_code=200, tags=["forms"])
@@ -302,7 +321,8 @@ def form_item(form: FromPath[str], item: FromPath[str], state: State) -> FormAns
 def _for_program(state: State, form: str, region: str, language: str) -> Prepared:
     if form not in state.controller.bundle.forms:
         raise NotFoundException("there is no such form")
-    return taking.prepared(state.controller, form, region, language)
+    known = region if region in regimes.REGIONS else "unknown"
+    return taking.prepared(state.controller, form, known, language)
 
 
 def _answer(
@@ -315,6 +335,7 @@ def _answer(
     return FormAnswer(
         answer.outcome, answer.why, answer.reason, list(answer.because), dict(answer.values),
         dict(answer.stamps),
+        {n: Decided(d.basis, d.activity) for n, d in answer.fields.items()},
         [
             Agreed(c.purpose, c.decision.allow, c.decision.basis, c.decision.activity,
                    list(c.decision.because), c.decision.reason)

@@ -97,8 +97,8 @@ def asks(form: Form, region: str, purpose: str | None = None) -> dict[str, Ask]:
         f.name: Ask(f.consent or f.purpose or lead, f.category, form.context, "controller", region)
         for f in form.fields.values()
     }
-    for category in form.makes:
-        found[f":{category}"] = Ask(lead, category, form.context, "controller", region)
+    for category, serves in form.makes.items():
+        found[f":{category}"] = Ask(serves, category, form.context, "controller", region)
     return found
 
 

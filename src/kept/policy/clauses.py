@@ -326,7 +326,7 @@ def _forms(bundle: Bundle) -> Iterator[Problem]:
         where = f"forms.yml:{form.line}"
         yield from _unknown(bundle, where, form.clauses)
         named = {p for f in form.fields.values() for p in (f.consent, f.purpose) if p}
-        for purpose in sorted({*form.purposes, *named}):
+        for purpose in sorted({*form.purposes, *form.makes.values(), *named}):
             yield from _term(bundle, where, "purposes", purpose)
         if form.activity not in bundle.activities:
             what = f"the form {form.id} feeds the activity {form.activity}, which is not there"

@@ -40,7 +40,7 @@ def read(file: File, first_site: str) -> dict[str, Form]:
             line=file.line(name),
             site=row.get("site", first_site),
             grounds=tuple(row.get("grounds", ())),
-            makes=tuple(row.get("makes", ())),
+            makes=MappingProxyType(dict(row.get("makes", {}))),
             partners=tuple(row.get("partners", ())),
             consent=row.get("consent"),
         )
@@ -89,7 +89,7 @@ def partners(bundle: Bundle, form: Form) -> tuple[Recipient, ...]:
 
 def feeds(bundle: Bundle, form: Form) -> list[Activity]:
     """The activities that a form feeds: its own, and those for the purposes that it names."""
-    asked = {*form.purposes, *([form.consent] if form.consent else [])}
+    asked = {*form.purposes, *form.makes.values(), *([form.consent] if form.consent else [])}
     for field in form.fields.values():
         asked |= {p for p in (field.consent, field.purpose) if p}
     own = [bundle.activities[form.activity]] if form.activity in bundle.activities else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 #: Words for people: the same in every language, or language → words.
@@ -265,9 +265,9 @@ class Form:
     """A form of a site: where it stands, which activity it feeds, what it asks.
 
     `site` is one of the policy's. `grounds` arise by sending it (`contract`); `makes` are
-    categories of data that come to be by it, beside what is typed. `partners` are lanes, or
-    recipients, of which each is named on it. With `consent` sending it is nothing else than
-    agreeing to that purpose.
+    categories of data that come to be by it beside what is typed, each with its purpose.
+    `partners` are lanes, or recipients, of which each is named on it. With `consent` sending it
+    is nothing else than agreeing to that purpose.
     """
 
     id: str
@@ -281,7 +281,7 @@ class Form:
     line: int
     site: str = ""
     grounds: tuple[str, ...] = ()
-    makes: tuple[str, ...] = ()
+    makes: Mapping[str, str] = field(default_factory=dict)
     partners: tuple[str, ...] = ()
     consent: str | None = None
 
