@@ -145,6 +145,9 @@ DESK: Final = (
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
     _http("/desk/statistics", "GET", LOOKS),
+    _http("/desk/quarantine", "GET", TAKES - {"operator"}),
+    _http("/desk/quarantine/show", "POST", TAKES - {"operator"}),
+    _http("/desk/quarantine/decide", "POST", TAKES - {"operator"}),
 )
 
 #: Empty roles: whoever may run commands on this machine.
@@ -221,6 +224,11 @@ COMMANDS: Final = (
     _cli("incident notice", _HOLDS, changes=True),
     _cli("incident tell", _HOLDS, changes=True),
     _cli("incident close", _HOLDS, changes=True),
+    _cli("notice show"),
+    _cli("notice list"),
+    _cli("quarantine list"),
+    _cli("quarantine decide", TAKES, changes=True),
+    _cli("quarantine sweep", changes=True),
     _cli("stats requests"),
     _cli("retain plan", _ANSWERS),
     _cli("retain run", _ANSWERS, changes=True),

@@ -32,6 +32,7 @@ from kept.app.desk import (
     incidents,
     login,
     moving,
+    quarantine,
     start,
     statistics,
 )
@@ -41,8 +42,8 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *asked.HANDLERS,
-    *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS,
-    *accounts.HANDLERS,
+    *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS, *quarantine.HANDLERS,
+    *account.HANDLERS, *accounts.HANDLERS,
 ]  # fmt: skip
 
 
