@@ -17,6 +17,8 @@ from litestar.testing import TestClient
 
 from kept.app import web
 from kept.controller import Controller
+from kept.duties.collect import storing, taking
+from kept.duties.collect.taking import Answer, Sent
 from tests.world import NOW, edit, make, sql
 
 TOKEN = "a-token-for-tests"
@@ -56,7 +58,7 @@ policy = "https://deskline.example/privacy"
 """
 TABLE = """CREATE TABLE message (
     id INTEGER PRIMARY KEY, form TEXT NOT NULL, email TEXT NOT NULL, message TEXT NOT NULL,
-    name TEXT, company TEXT, job_title TEXT, phone TEXT,
+    name TEXT, company TEXT, job_title TEXT, phone TEXT, address TEXT,
     basis TEXT NOT NULL, activity TEXT NOT NULL, notice TEXT NOT NULL, at TEXT NOT NULL
 )"""
 MAPPED = """  message:
@@ -75,6 +77,7 @@ MAPPED = """  message:
       company: {category: contact.company}
       job_title: {category: contact.job}
       phone: {category: contact.phone, identifies: phone}
+      address: {category: contact.address}
       basis: {stamp: basis}
       activity: {origin: own}
       notice: {stamp: notice}
@@ -84,7 +87,13 @@ MAPPED = """  message:
 
 def shop(directory: Path, database: str) -> Path:
     """The deployment; nothing runs yet."""
-    make(directory, database, extra=EXTRA)
+    return equip(make(directory, database))
+
+
+def equip(directory: Path) -> Path:
+    """Let a deployment of tests/world.py take forms."""
+    with (directory / "kept.toml").open("a", encoding="utf-8") as file:
+        file.write(EXTRA)
     (directory / "assessment.md").write_text("Whoever writes to us wants an answer.\n", "utf-8")
     sql(directory, TABLE)
     edit(directory / "shop.yml", "  note:\n", MAPPED + "  note:\n")
@@ -95,6 +104,18 @@ def serving(controller: Controller, clock: Any = lambda: NOW) -> TestClient[Lite
     """Kept's pages and API, in this process."""
     app = web.make(controller, token=TOKEN, shows="live", clock=clock)
     return TestClient(app, raise_server_exceptions=True)
+
+
+def sent(
+    controller: Controller, form: str, now: dt.datetime = NOW, *, origin: str = SITE,
+    region: str = "unknown", **typed: str,
+) -> Answer:  # fmt: skip
+    """Send a form past the pages, as the company's program or Kept's page would."""
+    shown = taking.prepared(controller, form, region, None)
+    came = Sent([*typed.items()], origin, shown.hash, region)
+    if storing.place_of(controller, form) is None:
+        return taking.submit(controller, form, came, now)
+    return storing.submit(controller, form, came, now)
 
 
 class Fields(html.parser.HTMLParser):

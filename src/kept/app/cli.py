@@ -60,7 +60,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, task, account, identity, hold, incident, shown, retain, prove, stats, ledger, bench,
+    case, answering, task, account, identity, hold, incident, shown, retain, prove, stats, ledger,
+    bench,
 )  # fmt: skip
 
 

@@ -144,14 +144,35 @@ def only_what_is_needed_is_required(
         except UsageError as problem:
             yield Finding(where, f"it cannot be shown: {problem.what}")
             continue
-        met = judging.read(bundle, form, _minimal(form), "unknown", ages.today_in("unknown", now))
-        arising = judging.grounds(bundle, form, met.values)
-        facts = controller.facts(None, now, arising)
-        verdict = judging.judge(bundle, controller.rules, form, met, facts, shown.asks)
-        if met.problems or met.refused or not verdict.taken:
-            why = met.refused or next(iter(met.problems.values()), None) or verdict.decision.reason
-            yield Finding(where, f"it is not taken with its needed fields alone: {why}")
+        least, most = (
+            _taken(controller, form, sent, shown, now) for sent in (_minimal(form), _filled(form))
+        )
+        if not most:
+            continue  # it is closed to everybody: an interest that nobody has weighed yet, say
+        if not least:
+            yield Finding(where, "it is taken with all fields, and not with the needed ones alone")
         yield Looked(len(form.fields), "fields of forms")
+
+
+def _filled(form: Form) -> list[tuple[str, str]]:
+    """What somebody sends who fills in everything."""
+    return [
+        (n, next(iter(f.options)) if f.options else _SAMPLES[f.type])
+        for n, f in form.fields.items()
+    ]
+
+
+def _taken(
+    controller: Controller, form: Form, sent: list[tuple[str, str]], shown: taking.Prepared,
+    now: dt.datetime,
+) -> bool:  # fmt: skip
+    """Whether that would be taken of somebody who is not known. Nothing is stored."""
+    bundle = controller.bundle
+    met = judging.read(bundle, form, sent, "unknown", ages.today_in("unknown", now))
+    if met.refused or met.problems:
+        return False
+    facts = controller.facts(None, now, judging.grounds(bundle, form, met.values))
+    return judging.judge(bundle, controller.rules, form, met, facts, shown.asks).taken
 
 
 @control("collect.only-from-our-sites")
