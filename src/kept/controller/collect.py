@@ -25,10 +25,9 @@ class Collecting:
         self, datamap: DataMap, stores: Mapping[str, Store], place: Place, row: Mapping[str, Value]
     ) -> None:
         system, dataset = place
-        mode = datamap.systems[system].mode
-        if mode is not Mode.ACT:
+        if datamap.systems[system].mode is not Mode.ACT:
             raise NotAble(
-                f"nothing may be stored in `{system}`: it is in mode {mode.value}",
+                f"nothing may be stored in `{system}`",
                 expected="mode act",
                 fix=f'write `mode = "act"` under [systems.{system}], or store it yourself',
             )

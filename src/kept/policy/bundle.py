@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 import rfc8785
 
 from kept.errors import BundleError
-from kept.policy import forms, parts, textfile, yamlfile
+from kept.policy import parts, textfile, yamlfile
 from kept.policy.problem import Problem
 from kept.policy.shapes import (
     PERIOD,
@@ -318,7 +318,7 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
         retention=MappingProxyType(retention),
         recipients=MappingProxyType(recipients),
         links=MappingProxyType(parts.links(files["links"])),
-        forms=MappingProxyType(forms.read(files["forms"], top["sites"][0])),
+        forms=MappingProxyType(parts.forms(files["forms"], top["sites"][0])),
         lines=MappingProxyType({key: policy.line(key) for key in top}),
         answers=MappingProxyType(dict(top.get("answers", {}))),
         minimum_age=top.get("minimum_age"),

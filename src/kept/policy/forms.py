@@ -1,19 +1,15 @@
-"""The forms of a bundle: from the plain values of forms.yml, and what is amiss with them."""
+"""The forms of a bundle: whom they name, what they feed, and what is amiss with them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from kept.policy.parts import words
+from kept.policy.bundle import Bundle
 from kept.policy.problem import Problem
-from kept.policy.shapes import Activity, Demand, Form, FormField, Recipient, Text, said
-from kept.policy.yamlfile import File, close
+from kept.policy.shapes import Activity, Form, FormField, Recipient, Text, said
+from kept.policy.yamlfile import close
 from kept.terms.ages import asks_age
-
-if TYPE_CHECKING:
-    from kept.policy.bundle import Bundle
 
 #: Lanes of those who use what they get for themselves; of one that joins in a campaign a form
 #: names everybody, with a link, and of the other where people are asked whether it may have it.
@@ -21,56 +17,6 @@ _TOGETHER: Final = "co-marketing"
 _PARTNER: Final = "partner"
 _INTEREST: Final = "legitimate-interest"
 _BIRTH: Final = ("https://w3id.org/dpv/pd#BirthDate", "https://w3id.org/dpv/pd#Age")
-
-
-def read(file: File, first_site: str) -> dict[str, Form]:
-    """The forms, by id."""
-    return {
-        name: Form(
-            id=name,
-            title=words(row["title"]),
-            path=row["path"],
-            activity=row["activity"],
-            purposes=tuple(row.get("purposes", ())),
-            context=row.get("context", "any"),
-            fields=MappingProxyType(
-                {n: _field(n, f, file.line(name, "fields", n)) for n, f in row["fields"].items()}
-            ),
-            clauses=tuple(row["clauses"]),
-            line=file.line(name),
-            site=row.get("site", first_site),
-            grounds=tuple(row.get("grounds", ())),
-            makes=MappingProxyType(dict(row.get("makes", {}))),
-            partners=tuple(row.get("partners", ())),
-            consent=row.get("consent"),
-        )
-        for name, row in file.value.items()
-    }
-
-
-def _field(name: str, row: Mapping[str, Any], line: int) -> FormField:
-    demand, options = row.get("demand"), row.get("options")
-    return FormField(
-        name=name,
-        category=row["category"],
-        label=words(row["label"]),
-        required=row["required"],
-        type=row.get("type", "text"),
-        why=words(row.get("why", "")),
-        consent=row.get("consent"),
-        line=line,
-        purpose=row.get("purpose"),
-        agrees=row.get("agrees"),
-        demand=None
-        if demand is None
-        else Demand(demand["by"], words(demand["otherwise"]), demand.get("citation", "")),
-        options=None
-        if options is None
-        else MappingProxyType({value: words(text) for value, text in options.items()}),
-        region=row.get("region"),
-        ticked=row.get("ticked", False),
-        value=row.get("value"),
-    )
 
 
 def partners(bundle: Bundle, form: Form) -> tuple[Recipient, ...]:

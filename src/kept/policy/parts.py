@@ -14,6 +14,9 @@ from kept.policy.shapes import (
     Choice,
     Clause,
     Definition,
+    Demand,
+    Form,
+    FormField,
     Interest,
     LawHold,
     Link,
@@ -238,6 +241,56 @@ def links(file: File) -> dict[str, Link]:
         )
         for name, row in file.value.items()
     }
+
+
+def forms(file: File, first_site: str) -> dict[str, Form]:
+    """The forms, by id."""
+    return {
+        name: Form(
+            id=name,
+            title=words(row["title"]),
+            path=row["path"],
+            activity=row["activity"],
+            purposes=tuple(row.get("purposes", ())),
+            context=row.get("context", "any"),
+            fields=MappingProxyType(
+                {n: _field(n, f, file.line(name, "fields", n)) for n, f in row["fields"].items()}
+            ),
+            clauses=tuple(row["clauses"]),
+            line=file.line(name),
+            site=row.get("site", first_site),
+            grounds=tuple(row.get("grounds", ())),
+            makes=MappingProxyType(dict(row.get("makes", {}))),
+            partners=tuple(row.get("partners", ())),
+            consent=row.get("consent"),
+        )
+        for name, row in file.value.items()
+    }
+
+
+def _field(name: str, row: Mapping[str, Any], line: int) -> FormField:
+    demand, options = row.get("demand"), row.get("options")
+    return FormField(
+        name=name,
+        category=row["category"],
+        label=words(row["label"]),
+        required=row["required"],
+        type=row.get("type", "text"),
+        why=words(row.get("why", "")),
+        consent=row.get("consent"),
+        line=line,
+        purpose=row.get("purpose"),
+        agrees=row.get("agrees"),
+        demand=None
+        if demand is None
+        else Demand(demand["by"], words(demand["otherwise"]), demand.get("citation", "")),
+        options=None
+        if options is None
+        else MappingProxyType({value: words(text) for value, text in options.items()}),
+        region=row.get("region"),
+        ticked=row.get("ticked", False),
+        value=row.get("value"),
+    )
 
 
 def _twice(file: File, line: int, name: str, first: int) -> Problem:
