@@ -54,12 +54,12 @@ _TOLD: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b(?:i am|i['’]?m|im|he is|she is|he['’]s|she['’]s|aged?|turn(?:ed|ing)?)\s+(?:only\s+"
-        rf"|just\s+|now\s+)?{_N}(?=\s*(?:$|[.,;!?)]|and\b|but\b|so\b|years?\b|yrs?\b|y/?o\b))",
+        rf"|just\s+|now\s+)?{_N}(?=\s*(?:$|[.,;!?)](?!\d)|and\b|but\b|so\b|years?\b|yrs?\b|y/?o\b))",
         rf"\b{_N}[\s-]*(?:years?|yrs?)[\s-]*(?:of age|old)\b",
         rf"\b{_N}\s*y/?o\b",
         rf"\bmy\s+{_N}(?:st|nd|rd|th)\s+birthday\b",
         rf"\b(?:ich bin|bin|er ist|sie ist)\s+(?:erst\s+|gerade\s+|jetzt\s+)?{_N}"
-        r"(?=\s*(?:$|[.,;!?)]|und\b|aber\b|jahre?\b|j\.))",
+        r"(?=\s*(?:$|[.,;!?)](?!\d)|und\b|aber\b|jahre?\b|j\.))",
         rf"\b{_N}\s*(?:jahre?|j\.)\s*alt\b",
         rf"\b{_N}[\s-]*jährige?[rnms]?\b",
     )
