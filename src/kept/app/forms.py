@@ -303,8 +303,12 @@ def form_sent(form: FromPath[str], data: JSONBody[FormSent], state: State) -> Fo
     if data.country:
         # The company knows where she lives: what was shown has to be of that region.
         sent = dataclasses.replace(sent, region=regimes.region_of(data.country, data.part))
-    shown = _for_program(state, form, sent.region, sent.language or "")
+    if form not in controller.bundle.forms:
+        raise NotFoundException("there is no such form")
     answer = taking.submit(controller, form, sent, state.clock())
+    if answer.why is Why.CLOSED:
+        return _answer(answer, None, [])
+    shown = _for_program(state, form, sent.region, sent.language or "")
     return _answer(answer, shown, data.fields)
 
 

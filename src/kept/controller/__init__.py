@@ -231,12 +231,14 @@ class Controller:
     # — the door ——————————————————————————————————————————————————————————————————————————
 
     def facts(
-        self, person: Identifier | None, now: dt.datetime, arising: Iterable[str] = ()
-    ) -> Facts:
+        self, person: Identifier | None, now: dt.datetime, arising: Iterable[str] = (),
+        *, met: tuple[tuple[int, ...], frozenset[str]] | None = None,
+    ) -> Facts:  # fmt: skip
         """What is known of a person as of `now`, with the organisation's documents in force.
 
         An identifier that leads to several people gets the impediments of all of them and the
-        grounds that every one of them has.
+        grounds that every one of them has. `met`: to whom it leads and on which channels it is
+        suppressed, where that was asked already (`arriving`).
         """
         standing = {d.fact for d in self._documents if d.in_force(now)}
         for fact in arising:
@@ -249,10 +251,13 @@ class Controller:
             standing.add(fact)
         if person is None:
             return Facts(frozenset(standing))
-        people = self.subjects.find([person])
+        if met is None:
+            people = self.subjects.find([person])
+            channels = frozenset() if people else self.suppressions.channels(person)
+        else:
+            people, channels = met
         if not people:
-            held = {fact_of(channel) for channel in self.suppressions.channels(person)}
-            return Facts(frozenset(standing | held))
+            return Facts(frozenset(standing | {fact_of(channel) for channel in channels}))
         known = self.consents.facts_of(people, now)
         grounds = frozenset.intersection(*(_grounds(f) for f in known))
         others = frozenset().union(*(f.held - _grounds(f) for f in known))
@@ -269,6 +274,23 @@ class Controller:
     ) -> Decision:
         """May this be done? The answer is recorded, allowed or denied, with its clauses."""
         return self._passage(ask, self.facts(person, now, arising), now)
+
+    def arriving(
+        self, person: Identifier | None, once: str | None, now: dt.datetime, connection: Connection
+    ) -> tuple[bool, tuple[tuple[int, ...], frozenset[str]]]:
+        """Whether something was not sent before, and what `facts` has to know of who sent it: all
+        asked in one round trip.
+        """
+        known = refused = new = None
+        with connection.pipeline():
+            if person is not None:
+                known = self.subjects.sought(person, connection)
+                refused = self.suppressions.sought(person, connection)
+            if once is not None:
+                new = self.quarantine.first(once, now, connection)
+        people = tuple(int(row[1]) for row in known.fetchall()) if known else ()
+        channels = frozenset(str(row[0]) for row in refused.fetchall()) if refused else frozenset()
+        return new is None or bool(new.fetchall()), (people, channels)
 
     def note(self, ask: Ask, facts: Facts, decision: Decision, now: dt.datetime) -> None:
         """Record a decision that was made elsewhere by the same rules."""

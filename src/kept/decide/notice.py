@@ -166,10 +166,10 @@ def notice(bundle: Bundle, rules: Rules, form: Form, region: str, language: str)
 
 
 def _permit(rules: Rules, form: Form, ask: Ask) -> Decision:
-    permit = rules.judge(ask).permits
-    if permit is None:
-        raise Unsaid(f"the form {form.id} asks for {ask.category}, which nothing allows here")
-    return permit
+    judge = rules.judge(ask)
+    if judge.permits is None:
+        raise Unsaid(f"the form {form.id} cannot be shown: {judge(0).reason}")
+    return judge.permits
 
 
 def _use(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kept.database import Connection, Database
+from kept.database import Connection, Cursor, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.errors import UsageError
 from kept.keys import Vault
@@ -100,15 +100,12 @@ class Quarantine:
 
     # — what is sent twice ————————————————————————————————————————————————————————————————
 
-    def first(self, once: str, now: dt.datetime, *, connection: Connection) -> bool:
-        """Whether this was not sent before; from now on it was."""
+    def first(self, once: str, now: dt.datetime, connection: Connection) -> Cursor:
+        """A row where this was not sent before; from now on it was. Under way, as `sought` is."""
         mac = self._vault.mac("form-once", once.encode())
-        return (
-            connection.execute(
-                "INSERT INTO form_once (once, at) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                (mac, now),
-            ).rowcount
-            == 1
+        return connection.execute(
+            "INSERT INTO form_once (once, at) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING 1",
+            (mac, now),
         )
 
     def again(self, once: str) -> None:

@@ -186,8 +186,9 @@ def submit(
         return _refused(controller, one, Why.ORIGIN, now)
     try:
         shown = prepared(controller, form, sent.region, sent.language)
-    except UsageError:
-        return _refused(controller, one, Why.CLOSED, now)
+    except UsageError as problem:
+        shut = Decision(False, tuple(one.clauses), problem.what)
+        return _refused(controller, one, Why.CLOSED, now, decision=shut)
     met = judging.read(
         controller.bundle, one, sent.fields, sent.region, ages.today_in(sent.region, now)
     )
@@ -199,19 +200,20 @@ def submit(
         why = next(iter(met.problems.values()))
         return _refused(controller, one, why, now, problems=met.problems)
     arising = judging.grounds(controller.bundle, one, met.values)
-    facts = controller.facts(met.person, now, arising)
-    verdict = judging.judge(controller.bundle, controller.rules, one, met, facts, shown.asks)
-    if not verdict.taken:
-        denied = next(iter(verdict.withheld), "")
-        ask = shown.asks.get(denied) or next(iter(shown.asks.values()))
-        controller.note(ask, facts, verdict.decision, now)
-        return _refused(controller, one, Why.DENIED, now, decision=verdict.decision)
+    once = None if sent.once is None else once_of(form, sent)
     with controller.database.connection() as c:
-        if sent.once is not None and not controller.quarantine.first(
-            once_of(form, sent), now, connection=c
-        ):
+        first, known = controller.arriving(met.person, once, now, c)
+        if not first:
             c.rollback()
             return _refused(controller, one, Why.REPLAYED, now)
+        facts = controller.facts(met.person, now, arising, met=known)
+        verdict = judging.judge(controller.bundle, controller.rules, one, met, facts, shown.asks)
+        if not verdict.taken:
+            c.rollback()  # it may be sent again
+            denied = next(iter(verdict.withheld), "")
+            ask = shown.asks.get(denied) or next(iter(shown.asks.values()))
+            controller.note(ask, facts, verdict.decision, now)
+            return _refused(controller, one, Why.DENIED, now, decision=verdict.decision)
         new = controller.notices.keep(shown.hash, shown.document, now, connection=c)
         entries = [_kept(shown, now)] if new else []
         if met.doubt:
