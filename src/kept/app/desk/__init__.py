@@ -30,6 +30,7 @@ from kept.app.desk import (
     cases,
     figures,
     incidents,
+    leaving,
     login,
     moving,
     start,
@@ -40,7 +41,8 @@ from kept.app.desk.render import HEADERS, kept_error, refused
 from kept.errors import KeptError
 
 HANDLERS: Final = [
-    *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *asked.HANDLERS,
+    *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *leaving.HANDLERS,
+    *asked.HANDLERS,
     *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS,
     *accounts.HANDLERS,
 ]  # fmt: skip
