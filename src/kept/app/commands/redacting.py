@@ -152,7 +152,7 @@ def _words(
 
 
 def _document(stands: Redaction, looked: redaction.Look | None, *, show: bool) -> dict[str, Any]:
-    said_ = {
+    said_: dict[str, Any] = {
         "revision": stands.revision, "state": stands.state.value, "texts": stands.texts,
         "struck": stands.struck, "spared": stands.spared, "left": stands.left_over,
     }  # fmt: skip

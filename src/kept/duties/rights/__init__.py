@@ -27,6 +27,7 @@ from kept.duties.rights import (
     intake_checks,
     isolation,
     recipients,
+    redaction_checks,
     reported,
     told,
 )
