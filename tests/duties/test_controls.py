@@ -564,8 +564,9 @@ CASES: dict[str, Case] = {
         passes=_looked_at,
         fails=_then(
             _looked_at,
-            _tampered("UPDATE case_redaction_act t SET actor = a.actor FROM actor a"
-                      " WHERE a.name = 'Red'"),
+            _tampered(
+                "UPDATE case_redaction_act t SET actor = a.actor FROM actor a WHERE a.name = 'Red'"
+            ),
         ),
         vacuous=_nothing,
     ),
