@@ -216,6 +216,8 @@ COMMANDS: Final = (
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),
     _cli("hold list"),
+    _cli("disclosure add", _HOLDS, changes=True),
+    _cli("disclosure list", _HOLDS | {"auditor"}),
     _cli("incident add", _HOLDS, changes=True),
     _cli("incident list"),
     _cli("incident show"),

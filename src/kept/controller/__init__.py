@@ -78,6 +78,7 @@ from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
+from kept.records.passed import PassedOn
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
 from kept.records.session import Attempts, Sessions
@@ -159,6 +160,7 @@ class Controller:
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
+        self.passed = PassedOn(database, vault)
         self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post

@@ -19,6 +19,8 @@ from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
+from kept.duties.rights.received import received
+from kept.duties.rights.received import words as received_words
 from kept.duties.rights.redaction import together
 from kept.duties.rights.request import (
     Request,
@@ -160,8 +162,11 @@ def _serve(
         told["own"] = own.holds(controller, people, stays)
         covered = covered_of(controller, covering)
         told["covered"] = [one.document() for one in covered]
+        had = received(controller, people, dict.fromkeys(shown, (0,)), now)
+        told["received"] = had.document(controller)
         told["others_left_out"] = guard.document() if guard else None
         page = {**words.page(controller, shown, stays, opened.met, covered, now), "named": named}
+        page["received"] = [received_words(controller, one) for one in had.lines]
         package.rules = travelling.rules(controller, people, shown, now)
         manifest = package.finish(told, page)
         passed = guard.pass_(package.whole, actor, now) if guard else ()
@@ -175,6 +180,7 @@ def _serve(
             "known": len(controller.datamap.systems),
             "unreached": [name(s) for s, _ in unreached],
             "right": "access",
+            "received": len(had.lines),
         }
         entries = [
             Entry("access.given", now, body),

@@ -20,8 +20,9 @@ from kept.duties.rights.about import many, titled
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import going_on, judged, told
 from kept.duties.rights.receipts import Receipts, title
-from kept.duties.rights.recipients import given, informed
-from kept.duties.rights.recipients import titled as recipient_titled
+from kept.duties.rights.received import received
+from kept.duties.rights.received import words as received_words
+from kept.duties.rights.recipients import informed
 from kept.duties.rights.redaction import LAW
 from kept.duties.rights.redaction import words as left_out
 from kept.duties.rights.request import capital, sentence, verification
@@ -157,7 +158,7 @@ def letter(
         *_stays(controller, record),
         *_chosen(controller, record),
         *_goes_on(controller, record, named, region),
-        *_told(controller, record),
+        *_told(controller, record, named, now),
         _complain(controller, record, choice, region),
     ]
     begun = record.steps if record.begun else ()
@@ -457,7 +458,10 @@ def _goes_on(
     yield Part("What goes on all the same", tuple(lines), tuple(points))
 
 
-def _told(controller: Controller, record: Receipts) -> Iterator[Part]:
+def _told(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]],
+    now: dt.datetime,
+) -> Iterator[Part]:  # fmt: skip
     """Who had her data, and whether each was told and has answered."""
     noted = informed(controller, record.case)
     if noted:
@@ -470,10 +474,18 @@ def _told(controller: Controller, record: Receipts) -> Iterator[Part]:
             for s in record.steps
             if s.counts.found and s.system in systems and s.dataset in systems[s.system].datasets
         }
-        had = sorted(recipient_titled(controller, one) for one in given(controller, places))
-        lines = ("By our register these get data from the places where records of yours are:",)
-        if had:
-            yield Part("Who gets your data", lines, tuple(had))
+        had = received(controller, named, places, now)
+        if had.lines:
+            yield Part(
+                "Who received your data", ("On record is that these received data of yours:",),
+                tuple(f"{received_words(controller, one)}." for one in had.lines),
+            )  # fmt: skip
+        others = "These others" if had.lines else "These"
+        lines = (f"{others} may have received data of yours. By our register they get data from the"
+                 " places where records of yours are; whether yours was among it is not on"
+                 " record:",)  # fmt: skip
+        if had.may:
+            yield Part("Who may have received your data", lines, had.may)
 
 
 def _complain(controller: Controller, record: Receipts, choice: Choice, region: str) -> Part:

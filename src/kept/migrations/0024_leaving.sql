@@ -22,3 +22,25 @@ CREATE TABLE case_redaction_act (
     at timestamptz NOT NULL,
     PRIMARY KEY (number, turn)
 );
+-- To whom data of a person was passed on, one line for each time. Whose it was stands beside it as
+-- keyed hashes; `barred_until` is the first day on which she may be told, where a law forbids it.
+CREATE TABLE passed_on (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    recipient text NOT NULL,
+    title text,
+    passed_on date NOT NULL,
+    categories text[] NOT NULL,
+    ground text NOT NULL,
+    barred_until date,
+    barred_by text,
+    actor bigint NOT NULL REFERENCES actor,
+    noted_at timestamptz NOT NULL,
+    CHECK ((barred_until IS NULL) = (barred_by IS NULL))
+);
+CREATE TABLE passed_person (
+    number bigint NOT NULL REFERENCES passed_on ON DELETE CASCADE,
+    mac bytea NOT NULL,
+    PRIMARY KEY (number, mac)
+);
+CREATE INDEX passed_person_mac ON passed_person (mac);
