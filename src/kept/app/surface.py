@@ -113,6 +113,7 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/redaction/approve", "POST", _APPROVES),
     _http("/desk/cases/{case:str}/decide", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/clock", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/cases/{case:str}/part", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/end", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/requests/new", "GET", TAKES - {"operator"}),
     _http("/desk/requests/new", "POST", TAKES - {"operator"}),

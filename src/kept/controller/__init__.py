@@ -78,6 +78,7 @@ from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
+from kept.records.part import Parts
 from kept.records.passed import PassedOn
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
@@ -161,6 +162,7 @@ class Controller:
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
         self.passed = PassedOn(database, vault)
+        self.parts = Parts(database, vault)
         self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post

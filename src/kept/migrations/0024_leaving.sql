@@ -44,3 +44,15 @@ CREATE TABLE passed_person (
     PRIMARY KEY (number, mac)
 );
 CREATE INDEX passed_person_mac ON passed_person (mac);
+-- What of a request is refused while the rest is granted: a place, the reason of the law, and words
+-- for the person, sealed. An empty dataset means the whole system.
+CREATE TABLE case_part (
+    number bigint NOT NULL REFERENCES rights_case ON DELETE CASCADE,
+    system text NOT NULL,
+    dataset text NOT NULL,
+    code text NOT NULL,
+    words bytea NOT NULL,
+    actor bigint NOT NULL REFERENCES actor,
+    at timestamptz NOT NULL,
+    PRIMARY KEY (number, system, dataset)
+);

@@ -33,6 +33,7 @@ from kept.records import (
     isolated,
     locator,
     outbox,
+    part,
     passed,
     recipient,
     redaction,
@@ -93,6 +94,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *incident.DATASETS,
     *redaction.DATASETS,
     *passed.DATASETS,
+    *part.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",

@@ -16,6 +16,7 @@ from typing import Any, Final
 import jinja2
 
 from kept.controller import Controller, Located
+from kept.duties.rights import parts
 from kept.duties.rights.about import many, titled
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import going_on, judged, told
@@ -151,7 +152,7 @@ def letter(
     named = controller.cases.identifiers(case)
     choice = authority_of(country, subdivision, lead=bundle.organisation.country)
     region = region_of(country, subdivision)
-    parts = [
+    told_of = [
         _asked(controller, record, named),
         *_outcome(controller, record),
         *_systems(controller, record, named),
@@ -167,7 +168,7 @@ def letter(
         _day(controller, now), record.complete, record.missing,
         tuple(one.id for one in choice.authorities),
         sum(s.counts.found for s in begun), sum(s.counts.changed for s in begun),
-        sum(s.counts.retained + s.counts.isolated for s in begun), tuple(parts),
+        sum(s.counts.retained + s.counts.isolated for s in begun), tuple(told_of),
     )  # fmt: skip
 
 
@@ -263,6 +264,14 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
             f" {_day(controller, dt.date.fromisoformat(entry['dies']))} on."
         )
     yield Part("What came of it", tuple(lines))
+    apart = parts.documents(controller, parts.of(controller, case))
+    if apart:
+        yield Part(
+            "What we refuse of it",
+            ("We do not give you this part of what you asked for; the rest you get.",),
+            tuple(f"{p['title']}. Why: {p['why']} In your case: {sentence(p['in_your_case'])} The"
+                  f" law: {p['law']}. What you can do: {p['then']}" for p in apart),
+        )  # fmt: skip
 
 
 def _whole(record: Receipts) -> str:
@@ -271,11 +280,13 @@ def _whole(record: Receipts) -> str:
         return "The use of your data is restricted. You will be told before that ends."
     if not record.complete:
         return "This is not finished. What follows says how far we have come."
+    if record.parts and record.nothing_found:
+        return "It is done, but for the part that we refuse."
     if record.case.right in ("access", "erasure") and record.nothing_found:
         return "We hold nothing about you under what you gave us."
     if record.case.right == "portability" and record.nothing_found:
         return "We hold nothing that you could take along under what you gave us."
-    if any(s.counts.retained or s.counts.isolated for s in record.steps):
+    if record.parts or any(s.counts.retained or s.counts.isolated for s in record.steps):
         return "What could be done is done. Not everything could: the parts that stay are named."
     return "It is done."
 
@@ -324,7 +335,8 @@ def _elsewhere(
     found = Located(tuple(map(tuple, named)), {})
     found.unreached.update(dict.fromkeys(record.unreached, ""))
     search = Search.of(controller, named, found)
-    empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing))
+    apart = {p.system for p in record.parts}
+    empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing) - apart)
     lines = []
     if empty and record.case.right != "rectification":
         where = ", ".join(title(controller, s) for s in empty)
