@@ -31,6 +31,7 @@ from kept.records import (
     incident,
     intake,
     isolated,
+    linked,
     locator,
     outbox,
     recipient,
@@ -87,6 +88,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *actor.DATASETS,
     *account.DATASETS,
     *session.DATASETS,
+    *linked.DATASETS,
     *watch.DATASETS,
     *incident.DATASETS,
     _plain(
