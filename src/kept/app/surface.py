@@ -37,6 +37,8 @@ _SHOWN: Final = frozenset(
     {"intake", "verifier", "redactor", "approver", "privacy-officer", "support"}
 )
 CASES: Final = _SHOWN | {"auditor"}
+_REDACTS: Final = frozenset({"redactor"})
+_APPROVES: Final = frozenset({"approver", "privacy-officer"})
 LISTS: Final = frozenset({"approver", "privacy-officer", "auditor"})
 
 
@@ -108,6 +110,10 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/approve", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/carry-out", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/package", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/redaction", "GET", CASES),
+    _http("/desk/cases/{case:str}/redaction/show", "POST", _REDACTS | _APPROVES),
+    _http("/desk/cases/{case:str}/redaction/strike", "POST", _REDACTS),
+    _http("/desk/cases/{case:str}/redaction/approve", "POST", _APPROVES),
     _http("/desk/cases/{case:str}/decide", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/clock", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/end", "POST", _DISCLOSES - {"operator"}),
@@ -184,6 +190,8 @@ COMMANDS: Final = (
     _cli("case list"),
     _cli("case show"),
     _cli("case answer", _DISCLOSES, changes=True),
+    _cli("case redact", _REDACTS, changes=True),
+    _cli("case approve", _APPROVES, changes=True),
     _cli("case deliver", _DISCLOSES, changes=True),
     _cli("case code", _DISCLOSES, changes=True),
     _cli("case deliveries", _DISCLOSES, changes=True),

@@ -80,6 +80,7 @@ from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
 from kept.records.recipient import Recipients
+from kept.records.redaction import Redactions
 from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
@@ -163,6 +164,7 @@ class Controller:
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.incidents = Incidents(database, vault)
+        self.redactions = Redactions(database, vault)
         self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post
@@ -391,6 +393,12 @@ class Controller:
             self.datamap, self._stores, people, own, (organisation.email,), organisation.country,
             self.bundle.vocabulary,
         )  # fmt: skip
+
+    def known(
+        self, runs: Iterable[tuple[str, ...]]
+    ) -> tuple[list[tuple[str, str]], dict[str, str]]:
+        """Which of these runs of words are names of people that the systems know; who is away."""
+        return others.known(self.datamap, self._stores, runs, self.bundle.vocabulary, SYSTEM.name)
 
     def isolation(self) -> Iterator[isolating.Sealing]:
         """For every dataset with retained rows: what of them can be read, and by whom; counts."""

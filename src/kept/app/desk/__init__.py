@@ -31,6 +31,7 @@ from kept.app.desk import (
     elsewhere,
     figures,
     incidents,
+    leaving,
     login,
     moving,
     start,
@@ -42,8 +43,8 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
-    *moving.HANDLERS, *asked.HANDLERS, *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS,
-    *account.HANDLERS, *accounts.HANDLERS,
+    *moving.HANDLERS, *leaving.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
+    *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS, *accounts.HANDLERS,
 ]  # fmt: skip
 
 

@@ -66,6 +66,11 @@ DONE: Final = {
     "decided": "The decision was recorded.",
     "told": "It was recorded that she was told. The restriction still stands.",
     "lifted": "The restriction was lifted.",
+    "struck": "It was noted what is struck. Nothing was handed over yet.",
+    "handed": "It was handed over. Somebody else approves it.",
+    "redaction-approve": "It was approved. The package can be made.",
+    "redaction-return": "It was given back to be struck again.",
+    "redaction-accept": "It was noted why this may stay. The package can be made.",
     "emergency": "You have the role for an hour. Every privacy officer sees it, with your reason.",
 }
 
