@@ -88,6 +88,9 @@ ROUTES: Final = (
 DESK: Final = (
     _http("/desk/login"),
     _http("/desk/login", "POST", _GUEST),
+    _http("/desk/login/elsewhere"),
+    _http("/desk/login/elsewhere/back"),
+    _http("/desk/login/elsewhere/back", "POST", _GUEST),
     _http("/desk/login/code", "GET", _HALF),
     _http("/desk/login/code", "POST", _HALF),
     _http("/desk/login/password", "GET", _HALF),
@@ -136,6 +139,8 @@ DESK: Final = (
     _http("/desk/accounts/disable", "POST", _OFFICER),
     _http("/desk/accounts/enable", "POST", _OFFICER),
     _http("/desk/accounts/reset", "POST", _OFFICER),
+    _http("/desk/accounts/link", "POST", _OFFICER),
+    _http("/desk/accounts/unlink", "POST", _OFFICER),
     _http("/desk/accounts/review", "POST", _OFFICER),
     _http("/desk/accounts/alert", "POST", _OFFICER),
     _http("/desk/incidents", "GET", LOOKS),
@@ -208,6 +213,8 @@ COMMANDS: Final = (
     _cli("account disable", changes=True),
     _cli("account enable", changes=True),
     _cli("account reset", changes=True),
+    _cli("account link", changes=True),
+    _cli("account unlink", changes=True),
     # Whose values were shown to whom is noted.
     _cli("identity show", _LINKS, changes=True),
     _cli("identity link", _LINKS, changes=True),

@@ -76,6 +76,7 @@ from kept.records.identity import Identities
 from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
+from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
 from kept.records.part import Parts
@@ -91,6 +92,7 @@ from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
 from kept.stores.post import Folder, Post
+from kept.stores.provider import Provider
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
 from kept.terms.identifiers import Identifier
@@ -125,6 +127,7 @@ class Controller:
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
         drp: Drp | None = None,
+        provider: Provider | None = None,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
@@ -156,6 +159,9 @@ class Controller:
         self.deliveries = Deliveries(database, vault)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
+        self.links = Links(database, vault, self.accounts)
+        #: Where staff may log in beside here; None: nowhere.
+        self.provider = provider
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
@@ -196,6 +202,7 @@ class Controller:
             site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
             drp=deployment.drp,
+            provider=Provider(deployment.oidc) if deployment.oidc else None,
         )  # fmt: skip
 
     def close(self) -> None:
