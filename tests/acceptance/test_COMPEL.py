@@ -86,7 +86,10 @@ def test_COMPEL_3_nobody_is_kept_from_knowing_for_ever(shop: Path) -> None:
 def test_PROV_6_exactly_those_who_had_her_data_are_told(shop: Path) -> None:
     note(shop, *ANA, "--to", "printer", "--what", "contact.email", "--ground", "task",
          "--on", "2026-10-30")  # fmt: skip
+    edit(shop / "shop.yml", "      phone: {category: contact.phone,",
+         "      phone: {origin: others, source: Facts Ltd, category: contact.phone,")  # fmt: skip
     had, every = package(shop, "2026-11-20")
+    assert "From Facts Ltd, not from you: phone" in every
     assert [line["title"] for line in had["recorded"]] == ["The printing house"]  # type: ignore[attr-defined]
     assert had["by_register"] == ["The hosting house"], "the courier had nothing"
     assert "may have received" in every
