@@ -230,7 +230,8 @@ def _serve(
             with connection.pipeline():
                 controller.cases.record_reads(case, steps, now, connection=connection)
                 controller.cases.finish(case, complete, actor, now, connection=connection)
-            if guard:
+            # Of one that is not complete another is made, with the same left out.
+            if guard and complete:
                 guard.end(actor, now, connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     if complete:
