@@ -34,6 +34,9 @@ from kept.stores.letters import SETTINGS as LETTERS
 from kept.stores.own import NAME as OWN
 from kept.stores.post import SETTINGS as MAIL
 from kept.stores.post import Mail
+from kept.stores.provider import SETTINGS as OIDC
+from kept.stores.provider import Oidc
+from kept.stores.provider import settings as oidc_settings
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
 from kept.terms.workdays import Workdays
@@ -53,12 +56,13 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "desk": frozenset(
         {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
     ),
+    "login": frozenset({"oidc"}),
     "own": frozenset({"country", "owner", "declared"}),
     "forms": frozenset(),  # names come from the bundle
     "origins": frozenset(),  # names are origins, values sites of the bundle
 }
 #: What a recipient may be given beside the way in which letters go to it.
-_NAMED = frozenset({"title", "lane", "policy", "forms"})
+_NAMED = frozenset({"title", "lane", "recorded", "policy", "forms"})
 _DESTINATION = frozenset({"dataset", "fields", "stamps", "constants"})
 #: What is stored with what a form takes.
 STAMPS = frozenset({"basis", "activity", "policy", "notice", "at"})
@@ -198,6 +202,7 @@ class Deployment:
     proxy: bool = False  # who asks is told by a server before this one (X-Forwarded-For)
     cookie: str | None = None  # the site's own cookie by which it knows a visitor
     desk: Desk = Desk()
+    oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
     origins: Mapping[str, str] = field(default_factory=dict)  # origin → site of the policy
     forms: Mapping[str, Destination] = field(default_factory=dict)  # form → where it is stored
@@ -466,6 +471,7 @@ def read(directory: Path) -> Deployment:
         drp=_drp(path, raw.get("drp", {})),
         origins=_origins(path, raw.get("origins", {})),
         forms={n: _destination(path, n, t) for n, t in raw.get("forms", {}).items()},
+        oidc=_oidc(path, raw.get("login", {}).get("oidc")),
     )
 
 
@@ -521,6 +527,19 @@ def _mail(path: Path, table: Mapping[str, Any]) -> Mail | None:
     return Mail(url, {k: _option(path, v, k) for k, v in table.items() if k != "url"})
 
 
+def _oidc(path: Path, table: Any) -> Oidc | None:
+    """`[login.oidc]`: the provider of logins beside Kept's own; None: there is none."""
+    if table is None:
+        return None
+    where = _where(path, "[login.oidc")
+    if not isinstance(table, dict):
+        raise ConfigError("`oidc` is a table", where=where, fix="write it as [login.oidc]")
+    for key in table:
+        if key not in OIDC:
+            raise _unknown(path, key, OIDC)
+    return oidc_settings({key: _option(path, one, key) for key, one in table.items()}, where)
+
+
 def _flag(path: Path, table: Mapping[str, Any], key: str) -> bool:
     value = table.get(key, False)
     if type(value) is not bool:
@@ -548,6 +567,13 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
         for key in own:
             if key not in mail | _NAMED:
                 raise _unknown(path, key, mail | _NAMED)
+        recorded = own.get("recorded", False)
+        if not isinstance(recorded, bool):
+            raise ConfigError(
+                f"`recorded` of `{name}` says neither yes nor no",
+                where=_where(path, f"[recipients.{name}"),
+                expected="true or false",
+            )
         table = {**common, **own}
         url = _secret(path, table.get("url"), "url")
         if not url:
@@ -560,7 +586,7 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
         options = {k: _option(path, v, k) for k, v in table.items() if k in LETTERS}
         title, lane = (table.get(k) and str(table[k]) for k in ("title", "lane"))
         ways[name] = Way(
-            name, title, lane, url, options, _https(path, own.get("policy")),
+            name, title, lane, url, options, recorded, _https(path, own.get("policy")),
             _names(path, own.get("forms", ()), "forms"),
         )  # fmt: skip
     return ways

@@ -33,10 +33,11 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
-from kept.duties import holds, incidents, publication, rights, staff
+from kept.duties import disclosure, holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
-from kept.duties.rights import Request
+from kept.duties.rights import Request, redaction
 from kept.duties.rights.letter import answer_case
+from kept.duties.rights.request import open_case
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.select import KeyTable
@@ -129,6 +130,34 @@ def _delivered(world: Path) -> None:
         got = rights.delivery.fetch(controller, made.token, code, NOW)
         assert got is not None
         assert b"".join(got[1]) == out.read_bytes()
+
+
+def _looked_at(world: Path) -> None:
+    """Ana's package, of which one struck and another approved what concerns others."""
+    sql(world, "UPDATE note SET words = 'Ask max@else.example' WHERE id = 1")
+    with _opened(world) as controller:
+        ana = Request(((parse("email=ana@example.org"),),), evidence="test")
+        case = open_case(controller, "access", ana, NOW)[0].id
+        red = controller.actors.of("Red", "redactor", NOW)
+        stands = redaction.look(controller, case, red, NOW).stands
+        stands = redaction.redact(controller, case, stands.revision, red, NOW, done=True).stands
+        abel = controller.actors.of("Abel", "approver", NOW)
+        redaction.approve(controller, case, stands.revision, abel, NOW)
+        rights.access(controller, Request((), case=case), NOW, out=world / "ana.zip")
+
+
+def _disclosed(world: Path) -> None:
+    """A court asked for what is held of Ana and of Ben; of his a law forbids to tell."""
+    with _opened(world) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        for who, barred in (("ana", None), ("ben", (dt.date(2027, 1, 1), "§ 1"))):
+            one = (parse(f"email={who}@example.org"),)
+            disclosure.note(
+                controller, one, "authority", NOW.date(), ["contact.email"], "court-order", actor,
+                NOW, title="A court", barred=barred,
+            )  # fmt: skip
+            request = Request((one,), override="test")
+            rights.access(controller, request, NOW, out=world / f"{who}.zip")
 
 
 def _asked_on(day: dt.date) -> Prepare:
@@ -562,6 +591,28 @@ CASES: dict[str, Case] = {
     "rights.deliveries-end": Case(
         passes=_delivered,
         fails=_then(_delivered, _tampered("UPDATE case_delivery SET ends_at = '2026-01-01'")),
+        vacuous=_nothing,
+    ),
+    "disclosure.told-unless-barred": Case(
+        passes=_disclosed,
+        # Noted for him before his package was made, and not told.
+        fails=_then(
+            _disclosed,
+            _tampered(
+                "UPDATE passed_on SET barred_until = '2026-01-02', passed_on = '2026-01-01'"
+                " WHERE barred_until IS NOT NULL"
+            ),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.redactions-took-two": Case(
+        passes=_looked_at,
+        fails=_then(
+            _looked_at,
+            _tampered(
+                "UPDATE case_redaction_act t SET actor = a.actor FROM actor a WHERE a.name = 'Red'"
+            ),
+        ),
         vacuous=_nothing,
     ),
     "rights.answered-in-time": Case(

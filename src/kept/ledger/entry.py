@@ -137,7 +137,7 @@ _TABLE: Final = (
     _kind(14, "plan.approved", "case:name plan:sha256"),
     _kind(15, "access.given",
           "case:name package:sha256 rows:count datasets?:count systems?:count known?:count"
-          " unreached?:names right?:name"),
+          " unreached?:names right?:name received?:count"),
     _kind(16, "override.used", "reason:sha256 verb:name role?:name"),
     _kind(17, "word.given",
           "case:name system:name dataset:name action:name outcome:name evidence:sha256 rows?:count"
@@ -227,6 +227,11 @@ _TABLE: Final = (
     _kind(102, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
     _kind(103, "agent.told", "request:name agent:name done:flag attempts:count"),
     _kind(104, "agent.refused", "agent:name why:name"),
+    _kind(105, "redaction.handed",
+          "case:name plan:sha256 texts:count struck:count spared:count added:count"),
+    _kind(106, "redaction.approved", "case:name plan:sha256 left?:count reason?:sha256"),
+    _kind(107, "redaction.scanned",
+          "case:name plan:sha256 files:count places:count left:count law:name package?:sha256"),
     _kind(118, "notice.kept",
           "notice:sha256 form:name region:name language:name version:name"),
     _kind(119, "form.held", "item:name form:name notice:sha256"),
