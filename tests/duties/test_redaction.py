@@ -159,7 +159,11 @@ def test_two_redactors_and_a_double_click(shop: tuple[Controller, Path]) -> None
     red = who(controller, "red", "redactor")
     one = case(controller)
     seen = redaction.look(controller, one, red, NOW)
-    redaction.redact(controller, one, seen.stands.revision, red, NOW, more=[NICK], done=True)
+    first = seen.stands.revision
+    done = redaction.redact(controller, one, first, red, NOW, more=[NICK], done=True)
+    # The same press once more is done already; another page's is not.
+    again = redaction.redact(controller, one, first, red, NOW, more=[NICK], done=True)
+    assert again.stands == done.stands
     for name in ("red", "rob"):
         with pytest.raises(Busy, match="since this was shown"):
             redaction.redact(
@@ -169,6 +173,12 @@ def test_two_redactors_and_a_double_click(shop: tuple[Controller, Path]) -> None
     assert len(entries(controller, "redaction.handed")) == 1
     strikes, _ = controller.redactions.strikes(controller.cases.get(one))
     assert all(s.on for s in strikes.strikes)
+    abel = who(controller, "abel", "approver")
+    passed = redaction.approve(controller, one, done.stands.revision, abel, NOW)
+    assert redaction.approve(controller, one, done.stands.revision, abel, NOW) == passed
+    with pytest.raises(Busy):
+        redaction.give_back(controller, one, done.stands.revision, "no", abel, NOW)
+    assert len(entries(controller, "redaction.approved")) == 1
 
 
 def test_what_is_left_in_the_files_stops_them_until_it_is_accepted(
