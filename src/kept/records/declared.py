@@ -38,6 +38,7 @@ from kept.records import (
     session,
     subject,
     suppression,
+    visit,
     watch,
     worklist,
 )
@@ -89,6 +90,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *session.DATASETS,
     *watch.DATASETS,
     *incident.DATASETS,
+    *visit.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",
