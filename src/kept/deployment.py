@@ -50,7 +50,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "mail": MAIL | {"url"},
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country"}),
     "links": frozenset({"look", "addresses"}),
-    "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries"}),
+    "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries", "visits"}),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
         {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}

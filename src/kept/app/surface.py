@@ -223,6 +223,8 @@ COMMANDS: Final = (
     _cli("incident notice", _HOLDS, changes=True),
     _cli("incident tell", _HOLDS, changes=True),
     _cli("incident close", _HOLDS, changes=True),
+    _cli("links list"),
+    _cli("links look", changes=True),
     _cli("stats requests"),
     _cli("retain plan", _ANSWERS),
     _cli("retain run", _ANSWERS, changes=True),
