@@ -24,7 +24,7 @@ from tests.app.conftest import TOKEN, Kept, serve
 from tests.world import NOW, REFERENCE
 
 from kept import deployment
-from kept.app import api, choices, delivery, drp, pages, requests, web
+from kept.app import api, choices, delivery, drp, pages, requests, web, wellknown
 from kept.app.jobs import JOBS
 from kept.app.surface import ROUTES
 from kept.app.web import HEADERS, UNREADABLE
@@ -82,7 +82,8 @@ def paths() -> list[str]:
 
 def test_the_table_names_every_route() -> None:
     handlers = [*pages.HANDLERS, *requests.HANDLERS, *delivery.HANDLERS,
-                *choices.HANDLERS, api.decide, drp.router(lambda answer: answer)]  # fmt: skip
+                *choices.HANDLERS, *wellknown.HANDLERS, api.decide,
+                drp.router(lambda answer: answer)]  # fmt: skip
     app = Litestar(handlers, openapi_config=None)
     real = {
         (route.path_format if hasattr(route, "path_format") else route.path, method)

@@ -74,6 +74,8 @@ ROUTES: Final = (
     _http("/privacy/banner.css"),
     _http("/privacy/banner.js"),
     _http("/.well-known/gpc.json"),
+    _http("/.well-known/security.txt"),
+    _http("/.well-known/change-password"),
     _http("/assets/{name:str}"),
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.

@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, choices, delivery, desk, drp, pages, requests
+from kept.app import api, choices, delivery, desk, drp, pages, requests, wellknown
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -203,6 +203,7 @@ def make(
             *requests.HANDLERS,
             *delivery.HANDLERS,
             *choices.HANDLERS,
+            *wellknown.HANDLERS,
             _door(),
             drp.router(_strict),
             *([desk.router()] if console else []),
@@ -217,6 +218,7 @@ def make(
                 "proxy": proxy,
                 "cookie": cookie,
                 "country": country,
+                "console": console,
                 # By https the cookie of choices is one that no neighbour can plant.
                 "secure": (controller.site_url or "").startswith("https://"),
                 "choice_key": controller.vault.mac("visitor choices", b"cookie"),
