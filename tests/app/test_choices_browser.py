@@ -109,7 +109,9 @@ def standing(site: Site) -> Iterator[Site]:
                 text = answer.content
             else:
                 tag = self.path == "/tag.js"
-                text = b"document.body.dataset.tagged = 1;" if tag else site.page(headers, self.path)
+                text = (
+                    b"document.body.dataset.tagged = 1;" if tag else site.page(headers, self.path)
+                )
                 if self.path in ("/like", "/pixel"):
                     text = b"<!doctype html><html lang=en><title>x</title>"
                 if self.path == "/site.css":
