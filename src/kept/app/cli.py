@@ -42,6 +42,7 @@ from kept.app.commands import (
     identity,
     incident,
     ledger,
+    links,
     mapping,
     new,
     policy,
@@ -63,7 +64,7 @@ from kept.errors import KeptError, UsageError
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
     case, answering, redacting, task, account, identity, hold, disclosure, incident, shown,
-    retain, prove, stats, ledger, bench,
+    retain, prove, links, stats, ledger, bench,
 )  # fmt: skip
 
 

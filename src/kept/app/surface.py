@@ -69,6 +69,15 @@ ROUTES: Final = (
     _http("/privacy/requests/mail", "POST", _PERSON),
     _http("/privacy/requests/{token:str}"),
     _http("/privacy/requests/{token:str}", "POST", _PERSON),
+    # Whoever reads a page chooses; the cookie in her browser is all that is known of her.
+    _http("/privacy/choices"),
+    _http("/privacy/choices", "POST", _PERSON),
+    _http("/privacy/choices/receipts/{record:str}"),
+    _http("/privacy/banner.css"),
+    _http("/privacy/banner.js"),
+    _http("/.well-known/gpc.json"),
+    _http("/.well-known/security.txt"),
+    _http("/.well-known/change-password"),
     # What people send to the company, judged before it is stored.
     _http("/forms/{form:str}"),
     _http("/forms/{form:str}", "POST", _PERSON),
@@ -76,6 +85,7 @@ ROUTES: Final = (
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
     _http("/api/v1/decide", "POST", _PROGRAM),
+    _http("/api/v1/visit", "POST", _PROGRAM),
     _http("/api/v1/forms/{form:str}", "GET", _PROGRAM),
     _http("/api/v1/forms/{form:str}", "POST", _PROGRAM),
     _http("/api/v1/forms/{form:str}/items/{item:str}", "POST", _PROGRAM),
@@ -242,6 +252,8 @@ COMMANDS: Final = (
     _cli("incident notice", _HOLDS, changes=True),
     _cli("incident tell", _HOLDS, changes=True),
     _cli("incident close", _HOLDS, changes=True),
+    _cli("links list"),
+    _cli("links look", changes=True),
     _cli("notice show"),
     _cli("notice list"),
     _cli("quarantine list"),

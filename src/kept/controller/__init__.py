@@ -89,6 +89,7 @@ from kept.records.redaction import Redactions
 from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
+from kept.records.visit import VisitRecords
 from kept.records.watch import Watch
 from kept.records.worklist import Worklist
 from kept.stores.base import Store
@@ -137,9 +138,11 @@ class Controller:
         origins: Mapping[str, str] = NO_ORIGINS,
         destinations: Mapping[str, Destination] = NOWHERE,
         provider: Provider | None = None,
+        looks: frozenset[str] = frozenset(),
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
+        `looks` are the hosts that may be asked whether a link still leads somewhere.
         """
         self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
@@ -158,6 +161,7 @@ class Controller:
         self.cases = Cases(database, vault, self.subjects)
         self.bulks = Bulks(database, self.cases)
         self.consents = Consents(database)
+        self.visits, self.looks = VisitRecords(database), looks
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
@@ -217,6 +221,7 @@ class Controller:
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
             drp=deployment.drp, origins=deployment.origins, destinations=deployment.forms,
             provider=Provider(deployment.oidc) if deployment.oidc else None,
+            looks=deployment.looks,
         )  # fmt: skip
 
     def close(self) -> None:

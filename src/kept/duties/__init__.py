@@ -17,6 +17,7 @@ from kept.duties import (
     sharing,
     staff,
     verification,
+    visits,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "sharing",
     "staff",
     "verification",
+    "visits",
 ]

@@ -237,6 +237,10 @@ _TABLE: Final = (
     _kind(119, "form.held", "item:name form:name notice:sha256"),
     _kind(120, "form.decided", "item:name form:name outcome:name reason:sha256"),
     _kind(121, "form.handed", "item:name form:name"),
+    _kind(122, "choice.made",
+          "act:name place:name region:name allowed:names refused:names notice:sha256"
+          " receipt:sha256 version:name gpc:flag"),
+    _kind(123, "link.looked", "link:name outcome:name status?:count"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -43,6 +43,7 @@ from kept.records import (
     session,
     subject,
     suppression,
+    visit,
     watch,
     worklist,
 )
@@ -96,6 +97,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *linked.DATASETS,
     *watch.DATASETS,
     *incident.DATASETS,
+    *visit.DATASETS,
     *redaction.DATASETS,
     *passed.DATASETS,
     *part.DATASETS,
