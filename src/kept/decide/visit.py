@@ -1,0 +1,100 @@
+"""What may run in a visit: what the visitor chose, then what her browser says, then her region.
+
+An explicit choice comes before a signal, a signal before the rule of the region. What is not
+known — a purpose, a region, a tracker — is not allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from kept.model.choice import Choices
+from kept.policy.trackers import Tracker
+from kept.policy.visits import Visits
+from kept.terms.regimes import REGIONS, rules_of
+from kept.terms.signals import ASKS_FIRST, SILENT, Rule, Signals
+
+#: Why an aim is allowed or not.
+Why = Literal["necessary", "allowed", "refused", "signal", "not-asked", "until-refused"]
+ALLOWS: Final = frozenset({"necessary", "allowed", "until-refused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What may run. `why` has one reason for every aim of the bundle.
+
+    `ask`: something waits for a choice, so the banner is to be shown. `chosen`: the visitor
+    chose something. `trackers` are those chosen about one by one.
+    """
+
+    region: str
+    why: Mapping[str, Why]
+    signals: Signals
+    ask: bool
+    chosen: bool
+    trackers: Mapping[str, bool]
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The aims for which something may run."""
+        return frozenset(aim for aim, why in self.why.items() if why in ALLOWS)
+
+    def allows(self, tracker: Tracker) -> bool:
+        """Whether a tracker may run: by what was chosen about it, else by all of its aims.
+
+        One without an aim never does; a no to one of its aims is a no to it. A click that
+        loads it in its place is a choice about it alone.
+        """
+        if not tracker.aims or not all(aim in self.why for aim in tracker.aims):
+            return False
+        if all(self.why[aim] == "necessary" for aim in tracker.aims):
+            return True
+        own = self.trackers.get(tracker.id)
+        return self.allowed.issuperset(tracker.aims) if own is None else own
+
+
+def judge(
+    rules: Visits, region: str, choices: Choices | None = None, signals: Signals = SILENT
+) -> Visit:
+    """What may run for somebody in a region who chose this and whose browser says that."""
+    where = region if region in REGIONS else "unknown"
+    chosen = choices.aims if choices else {}
+    why = {
+        aim.id: "necessary" if aim.necessary else _why(rules, where, aim.id, chosen, signals)
+        for aim in rules.aims.values()
+    }
+    return Visit(
+        region=where,
+        why=MappingProxyType(why),
+        signals=signals,
+        ask=not signals.gpc and "not-asked" in why.values(),
+        chosen=bool(chosen),
+        trackers=choices.trackers if choices else MappingProxyType({}),
+    )
+
+
+def _why(rules: Visits, region: str, aim: str, chosen: Mapping[str, bool], signals: Signals) -> Why:
+    if aim in chosen:
+        return "allowed" if chosen[aim] else "refused"
+    if signals.gpc and aim in rules.gpc:
+        return "signal"
+    return "until-refused" if rule_of(rules, region, aim) == "opt-out" else "not-asked"
+
+
+def rule_of(rules: Visits, region: str, aim: str) -> Rule:
+    """The rule of a region for an aim: its own, or that of the next region.
+
+    Where the law asks first, what the bundle does not say is opt-in, and `default` does not
+    reach there. An unknown region has the strictest rule of all.
+    """
+    if region not in REGIONS or region == "unknown":
+        return "opt-in"
+    for name in rules_of(region):
+        if name == "default" and region in ASKS_FIRST:
+            break
+        if aim in rules.rules.get(name, {}):
+            return rules.rules[name][aim]
+    return "opt-in"
