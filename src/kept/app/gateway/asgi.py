@@ -1,0 +1,54 @@
+"""The guard within an ASGI server: `Guarded(app, site)` answers as `app` does, judged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from kept.app.gateway.guard import Passing, Site
+from kept.app.gateway.rewrite import Inflating, Rewriter
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def _clock() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class Guarded:
+    """The application behind the guard."""
+
+    def __init__(self, app: App, site: Site, clock: Callable[[], dt.datetime] = _clock) -> None:
+        self._app, self._site, self._clock = app, site, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        passing = Passing(
+            self._site, scope["headers"], path=scope["path"], secure=scope["scheme"] == "https",
+            today=self._clock().date(),
+        )  # fmt: skip
+        body: Rewriter | Inflating | None = None
+
+        async def judged(message: Message) -> None:
+            nonlocal body
+            kind = message["type"]
+            if kind == "http.response.start":
+                headers = [(n.lower(), v) for n, v in message.get("headers", ())]
+                found, body = passing.answer(message["status"], headers)
+                message = {**message, "headers": found}
+            elif kind == "http.response.body" and body is not None:
+                data = body.feed(message.get("body", b""))
+                if not message.get("more_body", False):
+                    data += body.close()
+                message = {**message, "body": data}
+            await send(message)
+
+        await self._app({**scope, "headers": passing.request}, receive, judged)

@@ -1,0 +1,215 @@
+"""What is changed in a page on its way out, and nothing else.
+
+- a frame that may not load stands as a box which says what it is, and loads it on a click;
+- hints that make a browser connect elsewhere in advance go, as no policy governs them;
+- links that lead elsewhere are marked, and carry nothing that tells who follows them;
+- the banner comes in at the end.
+
+Nothing here keeps trackers out: the policy does, of pages that are not HTML too. What cannot be
+read passes as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kept.app.gateway.tokens import Piece, Tag, Tokens
+from kept.policy.trackers import Tracker
+from kept.terms.addresses import elsewhere, without_people
+
+#: The last a page may be told to send along to other sites: where it comes from, not which page.
+REFERRER: Final = "strict-origin-when-cross-origin"
+STRICT: Final = frozenset({"no-referrer", "same-origin", "strict-origin", "origin", REFERRER})
+#: Reads as part of the link: the arrow is a picture with a name. Nothing but ASCII is put in.
+MARK: Final = b'<span role="img" aria-label="(another website)">&nbsp;&#8599;</span>'
+_HINTS: Final = frozenset(
+    {"preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload"}
+)
+_SOURCE: Final[Mapping[bytes, str]] = {b"iframe": "src", b"embed": "src", b"object": "data"}
+#: The tags that are looked at.
+_LOOKED_AT: Final = frozenset(
+    b"a area link meta iframe embed object script head body form html".split()
+)
+_REFERRER: Final = re.compile(rb"(?i)referrerpolicy")
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """What is put into pages: ready HTML, in ASCII.
+
+    `box(tracker, host)`: where a frame or a button of a declared tracker stood, or of a host
+    that nobody declared (None). `head` comes first in the head, `foot` last in the body.
+    """
+
+    box: Callable[[Tracker | None, str], bytes]
+    head: bytes = b""
+    foot: bytes = b""
+
+
+class Rewriter:
+    """One page. `own`: names of the site; `loads(kind, host)`: may it be loaded by this page?
+
+    `held(kind, host)`: the tracker that a click would load from there. `verbatim`: addresses that
+    stay as they are; `trusted`: hosts to which all of them do.
+    """
+
+    def __init__(
+        self, own: frozenset[str], loads: Callable[[str, str], bool],
+        held: Callable[[str, str], Tracker | None], boxes: Boxes, verbatim: frozenset[str],
+        trusted: frozenset[str],
+    ) -> None:  # fmt: skip
+        self._own, self._loads, self._held = own, loads, held
+        self._boxes, self._verbatim, self._trusted = boxes, verbatim, trusted
+        self._tokens = Tokens()
+        self._marking = self._in_body = False
+        self._skipping: bytes | None = None
+        self._shown: set[str] = set()
+        self._foot = boxes.foot
+
+    def feed(self, data: bytes) -> bytes:
+        """What can go out by now."""
+        return b"".join(map(self._piece, self._tokens.feed(data)))
+
+    def close(self) -> bytes:
+        """What is left."""
+        rest = b"".join(map(self._piece, self._tokens.close()))
+        foot, self._foot = self._foot, b""
+        return rest + (foot if self._in_body else b"")
+
+    def _piece(self, piece: Piece) -> bytes:
+        if isinstance(piece, bytes):
+            return b"" if self._skipping else piece
+        if self._skipping:
+            if piece.end and piece.name == self._skipping:
+                self._skipping = None
+            return b""
+        if piece.end:
+            return self._end(piece)
+        if piece.name in _LOOKED_AT:
+            return self._start(piece)
+        if _REFERRER.search(piece.raw) is not None:
+            return self._discreet(piece)
+        return piece.raw
+
+    def _end(self, tag: Tag) -> bytes:
+        if tag.name == b"a" and self._marking:
+            self._marking = False
+            return MARK + tag.raw
+        if tag.name == b"body" and self._foot:
+            foot, self._foot = self._foot, b""
+            return foot + tag.raw
+        return tag.raw
+
+    def _start(self, tag: Tag) -> bytes:
+        name = tag.name
+        if name == b"head":
+            return tag.raw + self._boxes.head
+        if name == b"body":
+            self._in_body = True
+            return tag.raw
+        if name in (b"a", b"area"):
+            return self._link(tag)
+        if name in _SOURCE:
+            return self._frame(tag)
+        if name == b"script":
+            return self._script(tag)
+        if name == b"link":
+            return self._hint(tag)
+        if name == b"meta":
+            return self._meta(tag)
+        return tag.raw
+
+    def _link(self, tag: Tag) -> bytes:
+        values = tag.attributes()
+        before = b""
+        if tag.name == b"a" and self._marking:  # a link that nobody closed ends at the next
+            self._marking, before = False, MARK
+        changes = {}
+        if elsewhere(values.get("ping", ""), self._own):
+            changes["ping"] = ""
+        href = values.get("href", "")
+        host = elsewhere(href, self._own)
+        if host is not None:
+            same = href in self._verbatim or host in self._trusted
+            clean = href if same else without_people(href)
+            if clean != href:
+                changes["href"] = clean
+            words = values.get("rel", "").split()
+            if not {"noopener", "noreferrer"} & {word.lower() for word in words}:
+                changes["rel"] = " ".join((*words, "noopener"))
+            self._marking = tag.name == b"a"
+        changes |= _discretion(values)
+        return before + (tag.changed(changes) if changes else tag.raw)
+
+    def _frame(self, tag: Tag) -> bytes:
+        values = tag.attributes()
+        host = elsewhere(values.get(_SOURCE[tag.name], ""), self._own)
+        if host is None or self._loads("frame", host):
+            return self._discreet(tag)
+        if tag.name != b"embed":
+            self._skipping = tag.name
+        return self._boxes.box(self._held("frame", host), host)
+
+    def _script(self, tag: Tag) -> bytes:
+        """A button that is a script: the policy keeps it out, the box stands before it."""
+        host = elsewhere(tag.attributes().get("src", ""), self._own)
+        if host is not None and self._in_body and not self._loads("script", host):
+            tracker = self._held("script", host)
+            if tracker is not None and tracker.embed and tracker.id not in self._shown:
+                self._shown.add(tracker.id)
+                return self._boxes.box(tracker, host) + tag.raw
+        return self._discreet(tag)
+
+    def _hint(self, tag: Tag) -> bytes:
+        values = tag.attributes()
+        if _HINTS & set(values.get("rel", "").lower().split()):
+            host = elsewhere(values.get("href", ""), self._own)
+            if host is not None and not self._loads("any", host):
+                return b""
+        return self._discreet(tag)
+
+    def _meta(self, tag: Tag) -> bytes:
+        values = tag.attributes()
+        loud = values.get("http-equiv", "").strip().lower() == "x-dns-prefetch-control"
+        if values.get("name", "").strip().lower() == "referrer":
+            loud = values.get("content", "").strip().lower() not in STRICT
+        return b"" if loud else tag.raw
+
+    def _discreet(self, tag: Tag) -> bytes:
+        changes = _discretion(tag.attributes()) if _REFERRER.search(tag.raw) else {}
+        return tag.changed(changes) if changes else tag.raw
+
+
+def _discretion(values: Mapping[str, str]) -> dict[str, str]:
+    """What an element may not say more of than the page does."""
+    said = values.get("referrerpolicy")
+    return {} if said is None or said.lower() in STRICT else {"referrerpolicy": REFERRER}
+
+
+class Inflating:
+    """A body that was compressed although nobody asked for it, read as it comes."""
+
+    #: How much one piece may become: a page is no place for a bomb.
+    _MOST: Final = 8 * 1024 * 1024
+
+    def __init__(self, inner: Rewriter) -> None:
+        self._inner = inner
+        self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, by its first bytes
+
+    def feed(self, data: bytes) -> bytes:
+        """What can go out by now. Raises ValueError on what is not compressed so."""
+        try:
+            plain = self._inflate.decompress(data, self._MOST)
+        except zlib.error:
+            raise ValueError("a body that is not compressed as its header says") from None
+        if self._inflate.unconsumed_tail:
+            raise ValueError("a body that grows beyond measure")
+        return self._inner.feed(plain)
+
+    def close(self) -> bytes:
+        """What is left."""
+        return self._inner.feed(self._inflate.flush()) + self._inner.close()

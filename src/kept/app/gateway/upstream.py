@@ -1,0 +1,274 @@
+"""The server before a site: every request goes on to the site, or to Kept where it is Kept's.
+
+Requests are read by the server (hyper) and written anew to the other side (h11), so that both
+take a message to end at the same byte: what one of them could read otherwise is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpcore
+
+from kept.app.gateway import trouble
+from kept.app.gateway.asgi import App, Message, Receive, Scope, Send
+from kept.app.gateway.guard import Header
+from kept.terms.addresses import host_of
+
+#: What Kept itself answers, at the address of the site: forms and cookies are of one origin.
+OURS: Final = ("/privacy", "/forms/", "/p/", "/u/")
+WELL_KNOWN: Final = frozenset({"/.well-known/gpc.json", "/.well-known/security.txt"})
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: What is for the next machine alone (RFC 9110, 7.6.1).
+_HOP: Final = frozenset(
+    (
+        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate",
+        b"proxy-authorization", b"te", b"trailer", b"transfer-encoding", b"upgrade",
+        b"http2-settings",
+    )
+)  # fmt: skip
+_TOLD: Final = frozenset(
+    (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"forwarded")
+)
+#: Bytes of all headers of a request, and how many there may be.
+LARGEST, MOST = 32 * 1024, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Seconds to wait for a connection, for the next bytes of an answer, and of a request."""
+
+    connect: float = 5.0
+    answer: float = 60.0
+    request: float = 30.0
+
+
+class Refused(Exception):
+    """A request that goes no further; `status` is one of `trouble.PAGES`."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Upstream:
+    """An ASGI application that asks another server, and keeps connections to it."""
+
+    def __init__(
+        self, url: str, *, wait: Waiting | None = None, proxied: bool = False,
+        keeps_host: bool = True,
+    ) -> None:  # fmt: skip
+        parts = urlsplit(url)
+        self._origin = parts.scheme.encode(), (parts.hostname or "").encode(), parts.port
+        self._netloc = parts.netloc.encode()
+        self._wait = wait or Waiting()
+        self._proxied, self._keeps_host = proxied, keeps_host
+        self._pool = httpcore.AsyncConnectionPool(
+            max_connections=256, max_keepalive_connections=64, keepalive_expiry=15.0, retries=1
+        )
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        await self._pool.aclose()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and its answer back as it comes."""
+        wait, begun = self._wait, False
+        headers, sized = _onwards(scope, self._proxied, None if self._keeps_host else self._netloc)
+        query = scope.get("query_string", b"")
+        target = (scope.get("raw_path") or scope["path"].encode()) + (
+            b"?" + query if query else b""
+        )
+        scheme, host, port = self._origin
+        url = httpcore.URL(scheme=scheme, host=host, port=port, target=target)
+        try:
+            async with self._pool.stream(
+                scope["method"], url, headers=headers,
+                content=_body(receive, wait.request) if sized else None,
+                extensions={"timeout": {"connect": wait.connect, "pool": wait.connect,
+                                        "read": wait.answer, "write": wait.request}},
+            ) as answer:  # fmt: skip
+                begun = True
+                found = _back(answer.headers)
+                await send(
+                    {"type": "http.response.start", "status": answer.status, "headers": found}
+                )
+                await self._stream(answer, receive, send)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout):
+            raise Refused(502) from None
+        except httpcore.TimeoutException:
+            if begun:
+                raise
+            raise Refused(504) from None
+        except (httpcore.NetworkError, httpcore.ProtocolError):
+            # Once a part of the answer is out it can only be broken off, so that nobody takes
+            # what came for the whole.
+            if begun:
+                raise
+            raise Refused(502) from None
+
+    @staticmethod
+    async def _stream(answer: httpcore.Response, receive: Receive, send: Send) -> None:
+        """The body. Whoever goes away in the middle of it keeps nothing open."""
+        assert isinstance(answer.stream, AsyncIterator) or hasattr(answer.stream, "__aiter__")
+        gone: asyncio.Task[None] | None = None
+        me = asyncio.current_task()
+        try:
+            async for chunk in answer.aiter_stream():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if gone is None and me is not None:
+                    gone = asyncio.create_task(_leave(receive, me))
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            if gone is not None:
+                gone.cancel()
+
+
+async def _leave(receive: Receive, task: asyncio.Task[object]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    task.cancel()
+
+
+async def _body(receive: Receive, seconds: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                message = await receive()
+        except TimeoutError:
+            raise Refused(408) from None
+        if message["type"] != "http.request":
+            raise Refused(400)
+        if message.get("body"):
+            yield message["body"]
+        if not message.get("more_body", False):
+            return
+
+
+def _onwards(scope: Scope, proxied: bool, host: bytes | None) -> tuple[list[Header], bool]:
+    """(the headers with which a request goes on, whether it has a body)."""
+    given: Sequence[Header] = scope["headers"]
+    drop = set(_HOP)
+    sized, named, told = False, b"", []
+    for name, value in given:
+        if name == b"connection":
+            drop |= {word.strip().lower() for word in value.split(b",")}
+        elif name in (b"content-length", b"transfer-encoding"):
+            sized = sized or value.strip() != b"0"
+        elif name == b"host":
+            named = value
+        elif name == b"x-forwarded-for":
+            told.append(value)
+    # `Host` and what frames the body are no matter of the next machine alone.
+    drop -= {b"host", b"content-length", b"cookie", b"authorization", b"sec-gpc"}
+    found = [
+        (n, v) for n, v in given
+        if n not in drop and n != b"expect" and (n != b"host" or host is None)
+        and (proxied or n not in _TOLD) and n != b"x-forwarded-for"
+    ]  # fmt: skip
+    if host is not None:
+        found.append((b"host", host))
+    client = scope.get("client")
+    address = str(client[0]).encode() if client else b""
+    chain = b", ".join([*(told if proxied else ()), *([address] if address else ())])
+    if chain:
+        found.append((b"x-forwarded-for", chain))
+    known = {n for n, _ in found}
+    if b"x-forwarded-host" not in known:
+        found.append((b"x-forwarded-host", named))
+    if b"x-forwarded-proto" not in known:
+        found.append((b"x-forwarded-proto", scope["scheme"].encode()))
+    if sized and b"content-length" not in known:
+        found.append((b"transfer-encoding", b"chunked"))
+    return found, sized
+
+
+def _back(headers: Sequence[Header]) -> list[Header]:
+    drop = set(_HOP)
+    for name, value in headers:
+        if name.lower() == b"connection":
+            drop |= {word.strip().lower() for word in value.split(b",")}
+    return [(n.lower(), v) for n, v in headers if n.lower() not in drop]
+
+
+class Gateway:
+    """The whole of it: `site` is guarded and answers what is not Kept's, `kept` what is."""
+
+    def __init__(
+        self, site: App, kept: App, names: frozenset[str], *, proxied: bool = False,
+        own: Callable[[str], bytes | None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self._site, self._kept, self._names = site, kept, names
+        self._proxied, self._own = proxied, own
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; what goes wrong is said in a page that can be read."""
+        if scope["type"] != "http":
+            return
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            scope = self._checked(scope)
+            kept = _is_ours(scope)
+            await (self._kept if kept else self._site)(scope, receive, noting)
+        except Refused as problem:
+            if begun:
+                raise
+            await _say(problem.status, scope, send)
+        except asyncio.CancelledError:
+            # Of the visitor, who is gone; or of the server, which ends all the same.
+            return
+
+    def _checked(self, scope: Scope) -> Scope:
+        """The request, where two servers cannot read it in two ways. Raises Refused."""
+        headers: Sequence[Header] = scope["headers"]
+        if len(headers) > MOST or sum(len(n) + len(v) for n, v in headers) > LARGEST:
+            raise Refused(431)
+        if scope["method"] not in _METHODS:
+            raise Refused(405)
+        hosts = [v for n, v in headers if n == b"host"]
+        if len(hosts) != 1:
+            raise Refused(400)
+        if host_of(hosts[0].decode("latin-1")) not in self._names:
+            raise Refused(421)
+        codings = [v.strip().lower() for n, v in headers if n == b"transfer-encoding"]
+        lengths = [v for n, v in headers if n == b"content-length"]
+        if codings and (codings != [b"chunked"] or lengths):
+            raise Refused(400)
+        if len(lengths) > 1 or not all(v.isdigit() for v in lengths):
+            raise Refused(400)
+        if any(n == b"upgrade" for n, _ in headers):
+            raise Refused(501)
+        if self._proxied:
+            said = [v for n, v in headers if n == b"x-forwarded-proto"]
+            scope = {**scope, "scheme": "https" if said[-1:] == [b"https"] else "http"}
+        return scope
+
+
+def _is_ours(scope: Scope) -> bool:
+    raw = bytes(scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    ours = raw == OURS[0] or raw.startswith((OURS[0] + "/", *OURS[1:]))
+    if raw in WELL_KNOWN:
+        return True
+    if ours and (set(scope["path"].split("/")[1:]) & {".", ".."} or "\\" in scope["path"]):
+        raise Refused(400)  # no way from here to another part of Kept
+    return ours
+
+
+async def _say(status: int, scope: Scope, send: Send) -> None:
+    body = trouble.page(status)
+    headers = [*trouble.HEADERS, (b"content-length", str(len(body)).encode())]
+    with contextlib.suppress(Exception):
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        shown = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": shown, "more_body": False})
