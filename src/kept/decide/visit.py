@@ -6,16 +6,19 @@ known — a purpose, a region, a tracker — is not allowed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
+from kept.model import choice
 from kept.model.choice import Choices
+from kept.policy.bundle import Bundle
 from kept.policy.trackers import Tracker
 from kept.policy.visits import Visits
-from kept.terms.regimes import REGIONS, rules_of
-from kept.terms.signals import ASKS_FIRST, SILENT, Rule, Signals
+from kept.terms.regimes import REGIONS, is_eu, region_of, rules_of
+from kept.terms.signals import ASKS_FIRST, SILENT, Rule, Signals, signals
 
 #: Why an aim is allowed or not.
 Why = Literal["necessary", "allowed", "refused", "signal", "not-asked", "until-refused"]
@@ -76,12 +79,52 @@ def judge(
     )
 
 
+def under_gpc(rules: Visits, visit: Visit) -> Visit:
+    """The same visit, if the browser sent the signal: for a page that hears it before we do."""
+    why: dict[str, Why] = {
+        aim: "signal" if aim in rules.gpc and reason in ("until-refused", "not-asked") else reason
+        for aim, reason in visit.why.items()
+    }
+    heard = Signals(True, visit.signals.dnt)
+    return replace(visit, why=MappingProxyType(why), signals=heard, ask=False)
+
+
 def _why(rules: Visits, region: str, aim: str, chosen: Mapping[str, bool], signals: Signals) -> Why:
     if aim in chosen:
         return "allowed" if chosen[aim] else "refused"
     if signals.gpc and aim in rules.gpc:
         return "signal"
     return "until-refused" if rule_of(rules, region, aim) == "opt-out" else "not-asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks, as far as a browser says it. `eu` None: nobody knows the country.
+
+    The European Union is not the EEA: the region decides what may run, `eu` which of the
+    policy's links is hers.
+    """
+
+    visit: Visit
+    choices: Choices | None
+    eu: bool | None
+
+
+def met(
+    bundle: Bundle, headers: Iterable[tuple[str, str]], key: bytes, *, secure: bool,
+    country: str | None, today: dt.date,
+) -> Visitor:  # fmt: skip
+    """The visitor of a request, by its headers; `country` (ISO 3166) as the operator knows it.
+
+    `secure`: the site is reached by https. `key` seals the cookie.
+    """
+    lines = list(headers)
+    value = choice.found((v for n, v in lines if n.lower() == "cookie"), secure)
+    choices = choice.decode(value, key, edition=bundle.edition, today=today)
+    place, _, part = (country or "").partition("-")
+    region = region_of(place, part or None)
+    visit = judge(bundle.visits, region, choices, signals(lines))
+    return Visitor(visit, choices, None if region == "unknown" else is_eu(place))
 
 
 def rule_of(rules: Visits, region: str, aim: str) -> Rule:

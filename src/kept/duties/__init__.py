@@ -16,6 +16,7 @@ from kept.duties import (
     sharing,
     staff,
     verification,
+    visits,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "sharing",
     "staff",
     "verification",
+    "visits",
 ]
