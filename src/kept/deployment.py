@@ -36,6 +36,7 @@ from kept.stores.post import SETTINGS as MAIL
 from kept.stores.post import Mail
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
+from kept.terms.regimes import REGIONS
 from kept.terms.workdays import Workdays
 
 FILE = "kept.toml"
@@ -48,6 +49,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie"}),
+    "gateway": frozenset({"upstream", "hosts", "acts", "country", "region", "forms", "links"}),
     "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries"}),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
@@ -130,6 +132,25 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """`[gateway]`: the site that `kept gateway` stands before.
+
+    `acts` False: browsers report what would be refused, and nothing is changed. `hosts` are the
+    names of the site. `country` is the header in which a server before it says where a visitor
+    is (a country, or one with its part: US-CA); without it everybody is in `region`. Forms may
+    be sent to the hosts of `forms`; links to those of `links` keep all that they say.
+    """
+
+    upstream: str | None = None
+    hosts: tuple[str, ...] = ()
+    acts: bool = False
+    country: str | None = None
+    region: str = "unknown"
+    forms: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A paper of the organisation that makes a fact hold: an assessment, a cited law.
 
@@ -174,6 +195,7 @@ class Deployment:
     cookie: str | None = None  # the site's own cookie by which it knows a visitor
     desk: Desk = Desk()
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
+    gateway: Before = Before()
 
     def serves_desk(self, address: str) -> bool:
         """Whether a server on `address` serves the desk: on this machine, or by https, only.
@@ -392,6 +414,28 @@ def read(directory: Path) -> Deployment:
         proxy=_flag(path, site, "proxy"),
         cookie=_perhaps(path, site, "cookie"),
         drp=_drp(path, raw.get("drp", {})),
+        gateway=_before(path, raw.get("gateway", {})),
+    )
+
+
+def _before(path: Path, table: Mapping[str, Any]) -> Before:
+    """`[gateway]`: the site before which Kept stands."""
+    lists = {}
+    for key in ("hosts", "forms", "links"):
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+            raise ConfigError(
+                f"`{key}` is no list of hosts", where=_where(path, key),
+                expected=f'{key} = ["www.example.org"]',
+            )  # fmt: skip
+        lists[key] = tuple(host.lower() for host in value)
+    region = str(table.get("region", "unknown"))
+    return Before(
+        upstream=_perhaps(path, table, "upstream"),
+        acts=_flag(path, table, "acts"),
+        country=_perhaps(path, table, "country"),
+        region=_one_of(path, region, REGIONS, "region"),
+        **lists,
     )
 
 

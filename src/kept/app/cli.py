@@ -37,6 +37,7 @@ from kept.app.commands import (
     correcting,
     demo,
     doctor,
+    gateway,
     hold,
     identity,
     incident,
@@ -58,7 +59,7 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
+    demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting, choices,
     case, answering, task, account, identity, hold, incident, retain, prove, stats, ledger, bench,
 )  # fmt: skip
 

@@ -146,6 +146,8 @@ COMMANDS: Final = (
     _cli("new", changes=True),
     _cli("doctor"),
     _cli("serve", changes=True),
+    _cli("gateway", changes=True),
+    _cli("gateway snippet"),
     _cli("demo", changes=True),
     _cli("bench"),
     _cli("authorities"),

@@ -31,8 +31,11 @@ class Guarded:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        query = scope.get("query_string", b"")
+        raw = bytes(scope.get("raw_path") or scope["path"].encode())
+        here = (raw + (b"?" + query if query else b"")).decode("latin-1")
         passing = Passing(
-            self._site, scope["headers"], path=scope["path"], secure=scope["scheme"] == "https",
+            self._site, scope["headers"], path=here, secure=scope["scheme"] == "https",
             today=self._clock().date(),
         )  # fmt: skip
         body: Rewriter | Inflating | None = None

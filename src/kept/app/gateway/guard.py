@@ -71,14 +71,16 @@ class Site:
     `names` are its hosts. `acts` False: nothing is changed and nothing refused, browsers only
     report what would have been. `country` is the header in which a server before this one says
     where a visitor is; else everybody is in `region`. `forms`: hosts that forms may be sent to;
-    `links`: hosts to which links keep all they say. `boxes` makes what is put into a page.
+    `links`: hosts to which links keep all they say. `boxes` makes what is put into a page, of
+    what may run, the languages that a browser asks for, and the page. `noticed` hears of what
+    nobody declared: its kind, its name and the page.
     """
 
     bundle: Bundle
     key: bytes
     names: frozenset[str]
     acts: bool
-    boxes: Callable[[Visit, str], Boxes]
+    boxes: Callable[[Visit, str, str], Boxes]
     region: Callable[[Mapping[bytes, bytes]], str] = lambda _: "unknown"
     forms: Sequence[str] = ()
     links: frozenset[str] = frozenset()
@@ -134,6 +136,7 @@ class Passing:
         kind = found.get(b"sec-fetch-dest")
         self._page = kind in _SHOWN or (kind is None and b"text/html" in found.get(b"accept", b""))
         self._fetched = kind is not None and kind not in _SHOWN
+        self._languages = found.get(b"accept-language", b"").decode("latin-1")
         self._expire: list[str] = []
         self.request = self._onwards(headers)
 
@@ -282,7 +285,7 @@ class Passing:
             return None
         site = self._site
         made = Rewriter(
-            site.names, self.loads, self._held, site.boxes(self.visit, self._path),
+            site.names, self.loads, self._held, site.boxes(self.visit, self._languages, self._path),
             site.verbatim, site.links,
         )  # fmt: skip
         return made if coding == b"identity" else Inflating(made)

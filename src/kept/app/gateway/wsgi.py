@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from kept.app.gateway.guard import Header, Passing, Site
 from kept.app.gateway.rewrite import Inflating, Rewriter
@@ -25,8 +26,10 @@ class Guarded:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
+        query = environ.get("QUERY_STRING", "")
+        here = quote(environ.get("PATH_INFO", ""), encoding="latin-1")
         passing = Passing(
-            self._site, _headers(environ), path=environ.get("PATH_INFO", ""),
+            self._site, _headers(environ), path=here + ("?" + query if query else ""),
             secure=environ.get("wsgi.url_scheme") == "https", today=self._clock().date(),
         )  # fmt: skip
         body: list[Rewriter | Inflating | None] = [None]
