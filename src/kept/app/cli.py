@@ -59,8 +59,9 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, task, account, identity, hold, incident, retain, prove, stats, ledger, bench,
+    demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
+    choices, case, answering, task, account, identity, hold, incident, retain, prove, stats, ledger,
+    bench,
 )  # fmt: skip
 
 

@@ -67,6 +67,8 @@ ROUTES: Final = (
     _http("/privacy/requests/mail", "POST", _PERSON),
     _http("/privacy/requests/{token:str}"),
     _http("/privacy/requests/{token:str}", "POST", _PERSON),
+    # From browsers, of what they refused to load; nothing of who they are is kept.
+    _http("/privacy/reports", "POST"),
     _http("/assets/{name:str}"),
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
@@ -139,6 +141,8 @@ DESK: Final = (
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
     _http("/desk/statistics", "GET", LOOKS),
+    _http("/desk/trackers", "GET", LOOKS),
+    _http("/desk/trackers/settle", "POST", _OFFICER),
 )
 
 #: Empty roles: whoever may run commands on this machine.

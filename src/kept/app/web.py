@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, delivery, desk, drp, pages, requests
+from kept.app import api, delivery, desk, drp, pages, reports, requests
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -200,6 +200,7 @@ def make(
             *pages.HANDLERS,
             *requests.HANDLERS,
             *delivery.HANDLERS,
+            *reports.HANDLERS,
             _door(),
             drp.router(_strict),
             *([desk.router()] if console else []),
@@ -230,7 +231,7 @@ def make(
         logging_config=None,
         request_max_body_size=64 * 1024,
         # Before whoever opened the Controller closes it.
-        on_shutdown=[working.finish],
+        on_shutdown=[working.finish, reports.finish],
     )
     app.asgi_handler = _in_time(_answering_head(app.asgi_handler), BODY_SECONDS)
     if names is not None:

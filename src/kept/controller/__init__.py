@@ -80,6 +80,7 @@ from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
 from kept.records.recipient import Recipients
 from kept.records.session import Attempts, Sessions
+from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.records.watch import Watch
@@ -156,7 +157,7 @@ class Controller:
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
-        self.incidents = Incidents(database, vault)
+        self.incidents, self.sightings = Incidents(database, vault), Sightings(database)
         self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post

@@ -10,11 +10,10 @@ is for the site's own policy to say, and nothing said here loosens that one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from kept.policy.trackers import DIRECTIVES, Tracker
+from kept.policy.trackers import Tracker
 from kept.terms.addresses import elsewhere
 
 #: Where browsers send what they refused.
@@ -39,7 +38,6 @@ OWN: Final[Mapping[str, str]] = {
 }
 #: Directives of a site's policy that say where its reports go.
 _REPORTING: Final = ("report-uri", "report-to")
-_HOST: Final = re.compile(r"(?:(https?)://)?(\*\.)?([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]+))?")
 
 
 def policy(allowed: Iterable[Tracker], forms: Sequence[str] = (), *, secure: bool = False) -> str:
@@ -80,22 +78,3 @@ def kept_to_itself(theirs: str, own: Iterable[str] = ()) -> str:
                     directives.append(" " + " ".join(("report-uri", *stay)))
         found.append(";".join(directives))
     return ",".join(found)
-
-
-def matches(pattern: str, host: str) -> bool:
-    """Whether a declared host covers this one: `*.example` covers what lies below `example`."""
-    met = _HOST.fullmatch(pattern)
-    if met is None:
-        return False
-    _, star, name, _ = met.groups()
-    return host.endswith("." + name) if star else host == name
-
-
-def of_host(trackers: Iterable[Tracker], host: str, kind: str | None = None) -> list[Tracker]:
-    """The trackers that declare a host, for a kind of thing or for any."""
-    kinds = (kind,) if kind is not None else DIRECTIVES
-    return [
-        one
-        for one in trackers
-        if any(matches(p, host) for k in kinds for p in one.hosts.get(k, ()))  # type: ignore[call-overload]
-    ]

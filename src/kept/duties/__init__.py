@@ -15,6 +15,7 @@ from kept.duties import (
     security,
     sharing,
     staff,
+    trackers,
     verification,
     visits,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "security",
     "sharing",
     "staff",
+    "trackers",
     "verification",
     "visits",
 ]

@@ -227,6 +227,8 @@ _TABLE: Final = (
     _kind(102, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
     _kind(103, "agent.told", "request:name agent:name done:flag attempts:count"),
     _kind(104, "agent.refused", "agent:name why:name"),
+    _kind(127, "tracker.met", "what:name name:name directive?:name"),
+    _kind(128, "tracker.settled", "what:name name:name outcome:name"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

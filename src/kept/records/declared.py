@@ -36,6 +36,7 @@ from kept.records import (
     recipient,
     residue,
     session,
+    sighting,
     subject,
     suppression,
     watch,
@@ -89,6 +90,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *session.DATASETS,
     *watch.DATASETS,
     *incident.DATASETS,
+    *sighting.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",
@@ -139,6 +141,13 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "entry",
         "Runs of controls",
         "entry integer, control text, at datetime, document json",
+    ),
+    _plain(
+        "sighting",
+        "number",
+        "Hosts and cookies met on the pages of the site, of nobody",
+        "number integer, kind text, name text, directive text, page text, count integer, "
+        "first_seen datetime, last_seen datetime",
     ),
     _plain(
         "job",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import unquote_plus
 
 #: Schemes of addresses that a host answers.
 _WEB: Final = frozenset({"http", "https", "ws", "wss", "ftp"})
@@ -13,6 +12,7 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 #: What browsers take out of an address before they read it (URL Standard, 4.4).
 _IGNORED: Final = re.compile(r"[\t\n\r]")
 _AROUND: Final = "".join(map(chr, range(0x21)))
+_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _MAIL: Final = re.compile(r"[^\s@/?&=]+@[^\s@/?&=]+\.[^\s@/?&=.]{2,}")
 #: Names of parameters by which people or their clicks are known, in lower case without - and _.
 _NAMES: Final = frozenset(
@@ -20,16 +20,18 @@ _NAMES: Final = frozenset(
         "email", "emailaddress", "mail", "usermail", "useremail", "contactemail", "loginhint",
         "phone", "tel", "telephone", "mobile", "firstname", "lastname", "fullname", "username",
         "uid", "userid", "user", "customer", "customerid", "customernumber", "contactid",
-        "clientid", "subscriberid", "memberid", "accountid", "visitorid", "personid", "cid",
+        "clientid", "subscriberid", "memberid", "accountid", "visitorid", "personid",
         "token", "accesstoken", "authtoken", "idtoken", "session", "sessionid", "sid", "jsessionid",
         "phpsessid", "password", "apikey",
         "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "fbclid", "msclkid", "twclid", "liclid",
-        "lifatid", "ttclid", "yclid", "igshid", "epik", "scclid", "rdtcid", "irclickid", "ga", "gl",
+        "lifatid", "ttclid", "yclid", "igshid", "epik", "scclid", "rdtcid", "irclickid",
         "mceid", "mccid", "mkttok", "hsenc", "hsmi", "hsctatracking", "vero", "veroid",
-        "veroconv", "olyencid", "olyanonid", "bemid", "sclid", "sharethis", "wickedid",
-        "ckinsubscriberid", "sbxemail", "trkcontact", "trkmsg", "nrid", "elqtrackid", "elqtrack",
+        "veroconv", "olyencid", "olyanonid", "bemid", "ckinsubscriberid",
+        "sbxemail", "trkcontact", "trkmsg", "nrid", "elqtrackid", "elqtrack",
     )
 )  # fmt: skip
+#: Those that are ids only with a line before them: `gl` alone is a country.
+_WITH_LINE: Final = frozenset({"_ga", "_gl", "_gac"})
 
 
 def host_in(address: str) -> str | None:
@@ -89,8 +91,16 @@ def without_people(address: str) -> str:
 
 def _names(part: str) -> bool:
     name, _, value = part.partition("=")
-    key = unquote_plus(name).lower().replace("_", "").replace("-", "")
-    return bool(value) and (key in _NAMES or _MAIL.search(unquote_plus(value)) is not None)
+    key = _plain(name).lower()
+    known = key in _WITH_LINE or key.replace("_", "").replace("-", "") in _NAMES
+    return bool(value) and (known or _MAIL.search(_plain(value)) is not None)
+
+
+def _plain(part: str) -> str:
+    """A part of a query without its escapes; one within another too (`%2540`)."""
+    for _ in range(2):
+        part = _ESCAPE.sub(lambda met: chr(int(met[1], 16)), part.replace("+", " "))
+    return part
 
 
 def _nameless(place: str) -> str:

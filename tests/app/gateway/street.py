@@ -21,7 +21,7 @@ from typing import Any
 
 from kept.model import choice
 
-HOSTS = ("analytics.test", "ads.test", "social.test", "video.test", "unknown.test")
+GIF = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
 #: Added to the trackers of the bundle. `unknown.test` stands on no list.
 TRACKERS = """
 - id: test-analytics
@@ -134,9 +134,7 @@ class _Other(BaseHTTPRequestHandler):
             body = f"document.documentElement.dataset.{host.partition('.')[0]} = 'ran'".encode()
         elif path.endswith(".gif"):
             kind = "image/gif"
-            body = bytes.fromhex(
-                "47494638396101000100800000000000ffffff21f90401000000002c0000000001000100000202440100 3b"
-            )
+            body = GIF
         self.send_response_only(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -149,7 +147,7 @@ class _Other(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.do_GET()
 
-    do_OPTIONS = do_GET
+    do_OPTIONS = do_GET  # noqa: N815
 
 
 @contextlib.contextmanager

@@ -87,8 +87,8 @@ def gateway(
         finally:
             telling.cancel()
             await noticed.flush()
-            await inner.close()
-            await ours.close()
+            inner.close()
+            ours.close()
 
     asyncio.run(run())
     sys.stdout.flush()

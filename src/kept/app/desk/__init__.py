@@ -34,6 +34,7 @@ from kept.app.desk import (
     moving,
     start,
     statistics,
+    trackers,
 )
 from kept.app.desk.guard import guard
 from kept.app.desk.render import HEADERS, kept_error, refused
@@ -41,8 +42,8 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *asked.HANDLERS,
-    *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS,
-    *accounts.HANDLERS,
+    *figures.HANDLERS, *statistics.HANDLERS, *trackers.HANDLERS, *incidents.HANDLERS,
+    *account.HANDLERS, *accounts.HANDLERS,
 ]  # fmt: skip
 
 

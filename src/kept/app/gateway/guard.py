@@ -14,10 +14,11 @@ from typing import Final, TypeAlias
 from kept.app.gateway import cookies
 from kept.app.gateway.rewrite import REFERRER, STRICT, Boxes, Inflating, Rewriter
 from kept.decide import csp
+from kept.decide.loading import of_host, runs
 from kept.decide.visit import Visit, judge
 from kept.model import choice
 from kept.policy.bundle import Bundle
-from kept.policy.trackers import Tracker
+from kept.policy.trackers import Directive, Tracker
 from kept.terms.addresses import elsewhere, host_of, without_people
 from kept.terms.signals import signals
 
@@ -110,15 +111,6 @@ class Site:
         if key not in self._policies:
             self._policies[key] = csp.policy(rows, self.forms, secure=secure).encode("ascii")
         return self._policies[key]
-
-
-def runs(visit: Visit, tracker: Tracker) -> bool:
-    """Whether a tracker may run. One that stands in the page to be clicked waits for a yes."""
-    if not visit.allows(tracker):
-        return False
-    if not tracker.embed or visit.trackers.get(tracker.id):
-        return True
-    return all(visit.why[aim] in ("allowed", "necessary") for aim in tracker.aims)
 
 
 class Passing:
@@ -253,7 +245,7 @@ class Passing:
         stay = []
         for part in parts:
             host = elsewhere(part.partition("<")[2].partition(">")[0], self._site.names)
-            if host is None or self.loads("any", host):
+            if host is None or self.loads(None, host):
                 stay.append(part)
         return ",".join(stay).strip().encode("latin-1")
 
@@ -264,13 +256,13 @@ class Passing:
             return value
         return without_people(address).encode("latin-1")
 
-    def loads(self, kind: str, host: str) -> bool:
-        """Whether a page may load a kind of thing (or `any`) from a host, for this visitor."""
-        return bool(csp.of_host(self.allowed, host, None if kind == "any" else kind))
+    def loads(self, kind: Directive | None, host: str) -> bool:
+        """Whether a page may load a kind of thing (None: any) from a host, for this visitor."""
+        return bool(of_host(self.allowed, host, kind))
 
-    def _held(self, kind: str, host: str) -> Tracker | None:
+    def _held(self, kind: Directive, host: str) -> Tracker | None:
         """The tracker that is declared for a host and does not run; one to be clicked first."""
-        rows = csp.of_host(self._site.bundle.trackers.values(), host, kind)
+        rows = of_host(self._site.bundle.trackers.values(), host, kind)
         return next(iter(sorted(rows, key=lambda t: not t.embed)), None)
 
     def _rewriter(

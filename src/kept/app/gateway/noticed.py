@@ -10,12 +10,11 @@ from typing import Final
 import httpcore
 
 from kept.decide.csp import REPORTS
+from kept.decide.sightings import COOKIE
 
 #: Names that are held at once, and seconds between two tellings.
 _MOST: Final = 200
 _PACE: Final = 10.0
-#: The kind of report; browsers have none of this name.
-COOKIE: Final = "kept-cookie"
 
 
 class Noticed:

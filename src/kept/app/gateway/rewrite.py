@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kept.app.gateway.tokens import Piece, Tag, Tokens
-from kept.policy.trackers import Tracker
+from kept.policy.trackers import Directive, Tracker
 from kept.terms.addresses import elsewhere, without_people
 
 #: The last a page may be told to send along to other sites: where it comes from, not which page.
@@ -58,8 +58,8 @@ class Rewriter:
     """
 
     def __init__(
-        self, own: frozenset[str], loads: Callable[[str, str], bool],
-        held: Callable[[str, str], Tracker | None], boxes: Boxes, verbatim: frozenset[str],
+        self, own: frozenset[str], loads: Callable[[Directive | None, str], bool],
+        held: Callable[[Directive, str], Tracker | None], boxes: Boxes, verbatim: frozenset[str],
         trusted: frozenset[str],
     ) -> None:  # fmt: skip
         self._own, self._loads, self._held = own, loads, held
@@ -168,7 +168,7 @@ class Rewriter:
         values = tag.attributes()
         if _HINTS & set(values.get("rel", "").lower().split()):
             host = elsewhere(values.get("href", ""), self._own)
-            if host is not None and not self._loads("any", host):
+            if host is not None and not self._loads(None, host):
                 return b""
         return self._discreet(tag)
 
@@ -190,6 +190,10 @@ def _discretion(values: Mapping[str, str]) -> dict[str, str]:
     return {} if said is None or said.lower() in STRICT else {"referrerpolicy": REFERRER}
 
 
+class Garbled(ValueError):
+    """A body that cannot be what its headers say."""
+
+
 class Inflating:
     """A body that was compressed although nobody asked for it, read as it comes."""
 
@@ -201,13 +205,13 @@ class Inflating:
         self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, by its first bytes
 
     def feed(self, data: bytes) -> bytes:
-        """What can go out by now. Raises ValueError on what is not compressed so."""
+        """What can go out by now. Raises Garbled on what is not compressed so."""
         try:
             plain = self._inflate.decompress(data, self._MOST)
         except zlib.error:
-            raise ValueError("a body that is not compressed as its header says") from None
+            raise Garbled("a body that is not compressed as its header says") from None
         if self._inflate.unconsumed_tail:
-            raise ValueError("a body that grows beyond measure")
+            raise Garbled("a body that grows beyond measure")
         return self._inner.feed(plain)
 
     def close(self) -> bytes:

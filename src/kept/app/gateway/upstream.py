@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpcore
+import h11
 
 from kept.app.gateway import trouble
 from kept.app.gateway.asgi import App, Message, Receive, Scope, Send
 from kept.app.gateway.guard import Header
+from kept.app.gateway.line import Broken, Late, Lines, ask
+from kept.app.gateway.rewrite import Garbled
 from kept.terms.addresses import host_of
 
 #: What Kept itself answers, at the address of the site: forms and cookies are of one origin.
@@ -63,70 +65,54 @@ class Upstream:
         self, url: str, *, wait: Waiting | None = None, proxied: bool = False,
         keeps_host: bool = True,
     ) -> None:  # fmt: skip
-        parts = urlsplit(url)
-        self._origin = parts.scheme.encode(), (parts.hostname or "").encode(), parts.port
-        self._netloc = parts.netloc.encode()
         self._wait = wait or Waiting()
-        self._proxied, self._keeps_host = proxied, keeps_host
-        self._pool = httpcore.AsyncConnectionPool(
-            max_connections=256, max_keepalive_connections=64, keepalive_expiry=15.0, retries=1
-        )
+        self._lines = Lines(url, self._wait.connect)
+        self._host = None if keeps_host else urlsplit(url).netloc.encode()
+        self._proxied = proxied
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give back all connections."""
-        await self._pool.aclose()
+        self._lines.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and its answer back as it comes."""
-        wait, begun = self._wait, False
-        headers, sized = _onwards(scope, self._proxied, None if self._keeps_host else self._netloc)
+        wait, method = self._wait, scope["method"]
+        headers, sized = _onwards(scope, self._proxied, self._host)
         query = scope.get("query_string", b"")
-        target = (scope.get("raw_path") or scope["path"].encode()) + (
-            b"?" + query if query else b""
-        )
-        scheme, host, port = self._origin
-        url = httpcore.URL(scheme=scheme, host=host, port=port, target=target)
+        target = bytes(scope.get("raw_path") or scope["path"].encode())
+        body = _body(receive, wait.request) if sized else None
         try:
-            async with self._pool.stream(
-                scope["method"], url, headers=headers,
-                content=_body(receive, wait.request) if sized else None,
-                extensions={"timeout": {"connect": wait.connect, "pool": wait.connect,
-                                        "read": wait.answer, "write": wait.request}},
-            ) as answer:  # fmt: skip
-                begun = True
-                found = _back(answer.headers)
-                await send(
-                    {"type": "http.response.start", "status": answer.status, "headers": found}
-                )
-                await self._stream(answer, receive, send)
-        except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout):
+            line, answer = await ask(
+                self._lines, method, target + (b"?" + query if query else b""), headers, body,
+                write=wait.request, read=wait.answer,
+            )  # fmt: skip
+        except Broken:
             raise Refused(502) from None
-        except httpcore.TimeoutException:
-            if begun:
-                raise
+        except Late:
             raise Refused(504) from None
-        except (httpcore.NetworkError, httpcore.ProtocolError):
-            # Once a part of the answer is out it can only be broken off, so that nobody takes
-            # what came for the whole.
-            if begun:
-                raise
-            raise Refused(502) from None
-
-    @staticmethod
-    async def _stream(answer: httpcore.Response, receive: Receive, send: Send) -> None:
-        """The body. Whoever goes away in the middle of it keeps nothing open."""
-        assert isinstance(answer.stream, AsyncIterator) or hasattr(answer.stream, "__aiter__")
-        gone: asyncio.Task[None] | None = None
+        except h11.LocalProtocolError:  # what came is no request that can be written
+            raise Refused(400) from None
+        whole, gone, parts = False, None, 0
         me = asyncio.current_task()
         try:
-            async for chunk in answer.aiter_stream():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                if gone is None and me is not None:
+            found = _back(list(answer.headers))
+            await send(
+                {"type": "http.response.start", "status": answer.status_code, "headers": found}
+            )
+            while isinstance(event := await line.next(wait.answer), h11.Data):
+                await send(
+                    {"type": "http.response.body", "body": bytes(event.data), "more_body": True}
+                )
+                parts += 1
+                if parts == 2 and me is not None:
                     gone = asyncio.create_task(_leave(receive, me))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+            whole = True
         finally:
             if gone is not None:
                 gone.cancel()
+            # To HEAD some servers send a body all the same, when it is too late to notice.
+            self._lines.give(line, keep=whole and method != "HEAD")
 
 
 async def _leave(receive: Receive, task: asyncio.Task[object]) -> None:
@@ -210,21 +196,27 @@ class Gateway:
         """Answer a request; what goes wrong is said in a page that can be read."""
         if scope["type"] != "http":
             return
-        begun = False
+        begun, start = False, None
 
         async def noting(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            # The head goes out with the first of the body: until then it can be a page of ours.
+            nonlocal begun, start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            if not begun and start is not None:
+                begun = True
+                await send(start)
             await send(message)
 
         try:
             scope = self._checked(scope)
             kept = _is_ours(scope)
             await (self._kept if kept else self._site)(scope, receive, noting)
-        except Refused as problem:
+        except (Refused, Garbled) as problem:
             if begun:
                 raise
-            await _say(problem.status, scope, send)
+            await _say(problem.status if isinstance(problem, Refused) else 502, scope, send)
         except asyncio.CancelledError:
             # Of the visitor, who is gone; or of the server, which ends all the same.
             return
