@@ -91,13 +91,18 @@ def without_people(address: str) -> str:
 
 def _names(part: str) -> bool:
     name, _, value = part.partition("=")
+    if not value:
+        return False
     key = _plain(name).lower()
-    known = key in _WITH_LINE or key.replace("_", "").replace("-", "") in _NAMES
-    return bool(value) and (known or _MAIL.search(_plain(value)) is not None)
+    if key in _WITH_LINE or key.replace("_", "").replace("-", "") in _NAMES:
+        return True
+    return ("@" in value or "%" in value) and _MAIL.search(_plain(value)) is not None
 
 
 def _plain(part: str) -> str:
     """A part of a query without its escapes; one within another too (`%2540`)."""
+    if "%" not in part and "+" not in part:
+        return part
     for _ in range(2):
         part = _ESCAPE.sub(lambda met: chr(int(met[1], 16)), part.replace("+", " "))
     return part

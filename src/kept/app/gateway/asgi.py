@@ -39,18 +39,28 @@ class Guarded:
             today=self._clock().date(),
         )  # fmt: skip
         body: Rewriter | Inflating | None = None
+        start: Message | None = None
 
         async def judged(message: Message) -> None:
-            nonlocal body
+            nonlocal body, start
             kind = message["type"]
             if kind == "http.response.start":
                 headers = [(n.lower(), v) for n, v in message.get("headers", ())]
                 found, body = passing.answer(message["status"], headers)
                 message = {**message, "headers": found}
+                if body is not None:  # with the first of the body it is known how long that is
+                    start = message
+                    return
             elif kind == "http.response.body" and body is not None:
+                more = message.get("more_body", False)
                 data = body.feed(message.get("body", b""))
-                if not message.get("more_body", False):
+                if not more:
                     data += body.close()
+                if start is not None:
+                    if not more and scope["method"] != "HEAD":
+                        start["headers"].append((b"content-length", str(len(data)).encode()))
+                    await send(start)
+                    start = None
                 message = {**message, "body": data}
             await send(message)
 

@@ -61,6 +61,8 @@ _PERMISSIONS: Final = (
     b"browsing-topics=(), interest-cohort=(), attribution-reporting=(), join-ad-interest-group=(),"
     b" run-ad-auction=(), private-state-token-issuance=(), private-state-token-redemption=()"
 )
+#: Choices that are remembered at once.
+_MOST: Final = 2048
 #: What the answer depends on.
 _VARY: Final = b"Cookie, Sec-GPC"
 
@@ -86,7 +88,11 @@ class Site:
     forms: Sequence[str] = ()
     links: frozenset[str] = frozenset()
     noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
-    _policies: dict[tuple[frozenset[str], bool], bytes] = field(default_factory=dict)
+    seen: dict[bytes, tuple[bytes, bool]] = field(default_factory=dict, repr=False)
+    _policies: dict[tuple[tuple[str, ...], bool], bytes] = field(default_factory=dict, repr=False)
+    _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
+        default_factory=dict, repr=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "declared", cookies.Declared(self.bundle.trackers.values()))
@@ -96,18 +102,31 @@ class Site:
     declared: cookies.Declared = field(init=False, repr=False)
     verbatim: frozenset[str] = field(init=False, repr=False)
 
-    def visit(self, headers: Sequence[Header], secure: bool, today: dt.date) -> Visit:
-        """What this visitor allowed, by the cookie and the signals of a request."""
+    def standing(
+        self, headers: Sequence[Header], secure: bool, today: dt.date
+    ) -> tuple[Visit, tuple[Tracker, ...], frozenset[str]]:
+        """What this visitor allowed, by the cookie and the signals of a request; what may run,
+        and the ids of that. Who chose the same on the same day is told the same, made once.
+        """
         sent = [v.decode("latin-1") for n, v in headers if n == b"cookie"]
-        value = choice.found(sent, secure)
-        chosen = choice.decode(value, self.key, edition=self.bundle.edition, today=today)
-        region = self.region(dict(headers))
-        return judge(self.bundle.visits, region, chosen, signals(headers))
+        value = choice.found(sent, secure) if sent else None
+        region, said = self.region(dict(headers)), signals(headers)
+        key = (value, region, said, today)
+        known = self._standings.get(key)
+        if known is None:
+            chosen = choice.decode(value, self.key, edition=self.bundle.edition, today=today)
+            visit = judge(self.bundle.visits, region, chosen, said)
+            rows = tuple(t for t in self.bundle.trackers.values() if runs(visit, t))
+            known = visit, rows, frozenset(row.id for row in rows)
+            if len(self._standings) >= _MOST:
+                self._standings.clear()
+            self._standings[key] = known
+        return known
 
     def policy(self, allowed: Iterable[Tracker], secure: bool) -> bytes:
         """Our policy while these may run; made once for each choice that is met."""
         rows = tuple(allowed)
-        key = frozenset(row.id for row in rows), secure
+        key = tuple(row.id for row in rows), secure
         if key not in self._policies:
             self._policies[key] = csp.policy(rows, self.forms, secure=secure).encode("ascii")
         return self._policies[key]
@@ -120,9 +139,7 @@ class Passing:
         self, site: Site, headers: Sequence[Header], *, path: str, secure: bool, today: dt.date
     ) -> None:
         self._site, self._path, self._secure = site, path, secure
-        self.visit = site.visit(headers, secure, today)
-        self.allowed = [t for t in site.bundle.trackers.values() if runs(self.visit, t)]
-        self._ids = {t.id for t in self.allowed}
+        self.visit, self.allowed, self._ids = site.standing(headers, secure, today)
         found = dict(headers)
         self._host = host_of(found.get(b"host", b"").decode("latin-1"))
         kind = found.get(b"sec-fetch-dest")
@@ -278,6 +295,6 @@ class Passing:
         site = self._site
         made = Rewriter(
             site.names, self.loads, self._held, site.boxes(self.visit, self._languages, self._path),
-            site.verbatim, site.links,
+            site.verbatim, site.links, site.seen,
         )  # fmt: skip
         return made if coding == b"identity" else Inflating(made)

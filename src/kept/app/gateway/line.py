@@ -111,19 +111,23 @@ class Line(asyncio.Protocol):
 
     async def next(self, seconds: float) -> h11.Event:
         """The next part of the answer. Raises Broken and Late."""
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError:
-                raise Broken from None
-            if event is h11.NEED_DATA:
-                if self._ended:
-                    raise Broken
-                await self._more(seconds)
-            elif isinstance(event, h11.Event) and not isinstance(event, h11.ConnectionClosed):
-                return event
-            else:
+        while (event := self.ready()) is None:
+            if self._ended:
                 raise Broken
+            await self._more(seconds)
+        return event
+
+    def ready(self) -> h11.Event | None:
+        """The next part of the answer, if it is there already. Raises Broken."""
+        try:
+            event = self._http.next_event()
+        except h11.RemoteProtocolError:
+            raise Broken from None
+        if event is h11.NEED_DATA:
+            return None
+        if isinstance(event, h11.Event) and not isinstance(event, h11.ConnectionClosed):
+            return event
+        raise Broken
 
     async def _more(self, seconds: float) -> None:
         self._ahead = 0

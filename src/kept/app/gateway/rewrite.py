@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kept.app.gateway.tokens import Piece, Tag, Tokens
+from kept.app.gateway.tokens import Piece, Tag, Tokens, passes
 from kept.policy.trackers import Directive, Tracker
 from kept.terms.addresses import elsewhere, without_people
 
@@ -31,10 +31,16 @@ _HINTS: Final = frozenset(
 )
 _SOURCE: Final[Mapping[bytes, str]] = {b"iframe": "src", b"embed": "src", b"object": "data"}
 #: The tags that are looked at.
-_LOOKED_AT: Final = frozenset(
-    b"a area link meta iframe embed object script head body form html".split()
-)
-_REFERRER: Final = re.compile(rb"(?i)referrerpolicy")
+_LOOKED_AT: Final = frozenset(b"a area link meta iframe embed object script head body".split())
+#: A link on the site as it is mostly written, with nothing in it that could be another host.
+_INTERNAL: Final = rb'<a(?: [a-z-]++(?:="(?:[^"&:\\\t\n\r/]++|/(?!/))*+")?+)*+>|</a>'
+_CALM: Final = passes(_LOOKED_AT, _INTERNAL)
+_MARKING: Final = passes(_LOOKED_AT)
+#: Bytes of a link that is remembered, and how many are.
+_SHORT, _MANY = 512, 4096
+#: A link without any of these stays on the site, whatever else it says.
+_AWAY: Final = re.compile(rb"(?i)//|[\\:&\t\n\r]|referrerpolicy")
+_REFERRER: Final = b"referrerpolicy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +61,19 @@ class Rewriter:
 
     `held(kind, host)`: the tracker that a click would load from there. `verbatim`: addresses that
     stay as they are; `trusted`: hosts to which all of them do.
+    `links` remembers, from page to page, what became of links that told nothing of anybody.
     """
 
     def __init__(
         self, own: frozenset[str], loads: Callable[[Directive | None, str], bool],
         held: Callable[[Directive, str], Tracker | None], boxes: Boxes, verbatim: frozenset[str],
-        trusted: frozenset[str],
+        trusted: frozenset[str], links: dict[bytes, tuple[bytes, bool]] | None = None,
     ) -> None:  # fmt: skip
         self._own, self._loads, self._held = own, loads, held
         self._boxes, self._verbatim, self._trusted = boxes, verbatim, trusted
-        self._tokens = Tokens()
+        self._tokens = Tokens(_CALM, _REFERRER)
         self._marking = self._in_body = False
+        self._links = links
         self._skipping: bytes | None = None
         self._shown: set[str] = set()
         self._foot = boxes.foot
@@ -91,13 +99,13 @@ class Rewriter:
             return self._end(piece)
         if piece.name in _LOOKED_AT:
             return self._start(piece)
-        if _REFERRER.search(piece.raw) is not None:
+        if _REFERRER in piece.raw.lower():
             return self._discreet(piece)
         return piece.raw
 
     def _end(self, tag: Tag) -> bytes:
         if tag.name == b"a" and self._marking:
-            self._marking = False
+            self._mark(False)
             return MARK + tag.raw
         if tag.name == b"body" and self._foot:
             foot, self._foot = self._foot, b""
@@ -123,12 +131,32 @@ class Rewriter:
             return self._meta(tag)
         return tag.raw
 
+    def _mark(self, on: bool) -> None:
+        """Whether the next end of a link is to be marked; until then every such end matters."""
+        self._marking = on
+        self._tokens.passing = _MARKING if on else _CALM
+
     def _link(self, tag: Tag) -> bytes:
-        values = tag.attributes()
         before = b""
         if tag.name == b"a" and self._marking:  # a link that nobody closed ends at the next
-            self._marking, before = False, MARK
-        changes = {}
+            self._mark(False)
+            before = MARK
+        known = self._links.get(tag.raw) if self._links is not None else None
+        if known is None:
+            known, anybodys = self._judged(tag)
+            if self._links is not None and anybodys and len(tag.raw) <= _SHORT:
+                if len(self._links) >= _MANY:
+                    self._links.clear()
+                self._links[tag.raw] = known
+        if known[1]:
+            self._mark(True)
+        return before + known[0]
+
+    def _judged(self, tag: Tag) -> tuple[tuple[bytes, bool], bool]:
+        """((the tag as it goes out, whether it is to be marked), it told nothing of anybody)."""
+        if _AWAY.search(tag.raw) is None:
+            return (tag.raw, False), True
+        values, changes, anybodys = tag.attributes(), {}, True
         if elsewhere(values.get("ping", ""), self._own):
             changes["ping"] = ""
         href = values.get("href", "")
@@ -137,13 +165,13 @@ class Rewriter:
             same = href in self._verbatim or host in self._trusted
             clean = href if same else without_people(href)
             if clean != href:
-                changes["href"] = clean
+                changes["href"], anybodys = clean, False
             words = values.get("rel", "").split()
             if not {"noopener", "noreferrer"} & {word.lower() for word in words}:
                 changes["rel"] = " ".join((*words, "noopener"))
-            self._marking = tag.name == b"a"
         changes |= _discretion(values)
-        return before + (tag.changed(changes) if changes else tag.raw)
+        out = tag.changed(changes) if changes else tag.raw
+        return (out, host is not None and tag.name == b"a"), anybodys
 
     def _frame(self, tag: Tag) -> bytes:
         values = tag.attributes()
@@ -180,7 +208,7 @@ class Rewriter:
         return b"" if loud else tag.raw
 
     def _discreet(self, tag: Tag) -> bytes:
-        changes = _discretion(tag.attributes()) if _REFERRER.search(tag.raw) else {}
+        changes = _discretion(tag.attributes()) if _REFERRER in tag.raw.lower() else {}
         return tag.changed(changes) if changes else tag.raw
 
 

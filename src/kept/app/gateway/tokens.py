@@ -10,8 +10,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
 
 #: So long may a tag be; what is longer is let through, and all that follows it.
 LONGEST: Final = 256 * 1024
@@ -53,8 +53,7 @@ _BREAKS_OUT: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(NamedTuple):
     """A start tag, or an end tag where `end`. `raw` are its bytes; `name` is in lower case."""
 
     raw: bytes
@@ -93,10 +92,33 @@ def _written(name: bytes, value: str) -> bytes:
 Piece: TypeAlias = bytes | Tag
 
 
-class Tokens:
-    """Cuts a stream. `feed` gives pieces as soon as they are whole, `close` what is left."""
+@lru_cache
+def passes(wanted: frozenset[bytes], also: bytes | None = None) -> re.Pattern[bytes]:
+    """What goes by at one go: text, tags of other names that change nothing, and `also`."""
+    names = b"|".join(sorted(wanted | _RAW | _FOREIGN | {b"plaintext"}))
+    return re.compile(
+        rb"(?i)(?:[^<]++|"
+        + (also + b"|" if also else b"")
+        + rb"</?(?!(?:"
+        + names
+        + rb")[\t\n\x0c\r />])[A-Za-z][^\t\n\x0c\r />]*+(?:[\t\n\x0c\r /]++|"
+        + _ATTRIBUTE
+        + rb")*+>)++"
+    )
 
-    def __init__(self) -> None:
+
+class Tokens:
+    """Cuts a stream. `feed` gives pieces as soon as they are whole, `close` what is left.
+
+    `passing` (of `passes`, or None) may be changed between two pieces: what it matches comes as
+    bytes, tags and all. Where `unless`
+    is found in what was fed, in whatever case, every tag comes as a tag.
+    """
+
+    def __init__(
+        self, passing: re.Pattern[bytes] | None = None, unless: bytes | None = None
+    ) -> None:
+        self.passing, self._unless = passing, unless
         self._rest = b""
         self._raw: bytes | None = None  # within an element whose content is text
         self._script = _PLAIN
@@ -125,9 +147,13 @@ class Tokens:
     def _cut(self, text: bytes) -> Generator[Piece, None, int]:
         """All pieces that are whole; how much of the text they are."""
         at, size = 0, len(text)
+        every = self._unless is not None and self._unless in text.lower()
         while at < size and not self._plain:
             start = at
-            if self._until is not None:
+            calm = not (every or self._until or self._raw or self._foreign)
+            if calm and self.passing and (met := self.passing.match(text, at)) is not None:
+                at, whole = met.end(), True
+            elif self._until is not None:
                 at, whole = _find(text, at, self._until)
                 self._until = None if whole else self._until
             elif self._raw is not None:

@@ -18,7 +18,7 @@ import h11
 from kept.app.gateway import trouble
 from kept.app.gateway.asgi import App, Message, Receive, Scope, Send
 from kept.app.gateway.guard import Header
-from kept.app.gateway.line import Broken, Late, Lines, ask
+from kept.app.gateway.line import Broken, Late, Line, Lines, ask
 from kept.app.gateway.rewrite import Garbled
 from kept.terms.addresses import host_of
 
@@ -92,27 +92,50 @@ class Upstream:
             raise Refused(504) from None
         except h11.LocalProtocolError:  # what came is no request that can be written
             raise Refused(400) from None
-        whole, gone, parts = False, None, 0
-        me = asyncio.current_task()
+        whole = False
         try:
             found = _back(list(answer.headers))
             await send(
                 {"type": "http.response.start", "status": answer.status_code, "headers": found}
             )
-            while isinstance(event := await line.next(wait.answer), h11.Data):
-                await send(
-                    {"type": "http.response.body", "body": bytes(event.data), "more_body": True}
-                )
-                parts += 1
-                if parts == 2 and me is not None:
-                    gone = asyncio.create_task(_leave(receive, me))
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._pass_on(line, receive, send)
             whole = True
+        except Broken:
+            raise Refused(502) from None
+        except Late:
+            raise Refused(504) from None
+        finally:
+            # To HEAD some servers send a body all the same, when it is too late to notice.
+            self._lines.give(line, keep=whole and method != "HEAD")
+
+    async def _pass_on(self, line: Line, receive: Receive, send: Send) -> None:
+        """The body as it comes. What is there already whole goes out as one part."""
+        held: bytes | None = None
+        gone: asyncio.Task[None] | None = None
+        me = asyncio.current_task()
+        try:
+            while True:
+                event = line.ready()
+                if event is None:
+                    if held is not None:
+                        await send(_part(held, more=True))
+                        held = None
+                    event = await line.next(self._wait.answer)
+                if not isinstance(event, h11.Data):
+                    break
+                if held is not None:
+                    await send(_part(held, more=True))
+                    if gone is None and me is not None:
+                        gone = asyncio.create_task(_leave(receive, me))
+                held = bytes(event.data)
+            await send(_part(held or b"", more=False))
         finally:
             if gone is not None:
                 gone.cancel()
-            # To HEAD some servers send a body all the same, when it is too late to notice.
-            self._lines.give(line, keep=whole and method != "HEAD")
+
+
+def _part(data: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
 
 
 async def _leave(receive: Receive, task: asyncio.Task[object]) -> None:
