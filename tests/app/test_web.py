@@ -24,7 +24,7 @@ from tests.app.conftest import TOKEN, Kept, serve
 from tests.world import NOW, REFERENCE
 
 from kept import deployment
-from kept.app import api, delivery, drp, pages, requests, web
+from kept.app import api, choices, delivery, drp, pages, requests, web
 from kept.app.jobs import JOBS
 from kept.app.surface import ROUTES
 from kept.app.web import HEADERS, UNREADABLE
@@ -71,6 +71,7 @@ def paths() -> list[str]:
     fill = {
         "number:int": "2", "version:str": "2023-06-27", "name:str": "kept.css",
         "token:str": "nobody-asked", "request_id:str": "x", "agent_id:str": "X",
+        "record:str": "x",
     }  # fmt: skip
     return [
         re.sub(r"\{([^}]+)\}", lambda place: fill[place[1]], route.name)
@@ -80,8 +81,8 @@ def paths() -> list[str]:
 
 
 def test_the_table_names_every_route() -> None:
-    handlers = [*pages.HANDLERS, *requests.HANDLERS, *delivery.HANDLERS, api.decide,
-                drp.router(lambda answer: answer)]  # fmt: skip
+    handlers = [*pages.HANDLERS, *requests.HANDLERS, *delivery.HANDLERS,
+                *choices.HANDLERS, api.decide, drp.router(lambda answer: answer)]  # fmt: skip
     app = Litestar(handlers, openapi_config=None)
     real = {
         (route.path_format if hasattr(route, "path_format") else route.path, method)

@@ -67,12 +67,20 @@ ROUTES: Final = (
     _http("/privacy/requests/mail", "POST", _PERSON),
     _http("/privacy/requests/{token:str}"),
     _http("/privacy/requests/{token:str}", "POST", _PERSON),
+    # Whoever reads a page chooses; the cookie in her browser is all that is known of her.
+    _http("/privacy/choices"),
+    _http("/privacy/choices", "POST", _PERSON),
+    _http("/privacy/choices/receipts/{record:str}"),
+    _http("/privacy/banner.css"),
+    _http("/privacy/banner.js"),
+    _http("/.well-known/gpc.json"),
     # From browsers, of what they refused to load; nothing of who they are is kept.
     _http("/privacy/reports", "POST"),
     _http("/assets/{name:str}"),
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
     _http("/api/v1/decide", "POST", _PROGRAM),
+    _http("/api/v1/visit", "POST", _PROGRAM),
     _http("/api/v1/schema/openapi.json"),
     # Agents of the directory, by the Data Rights Protocol, where it is on: their signature and
     # their token let them in.

@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, delivery, desk, drp, pages, reports, requests
+from kept.app import api, choices, delivery, desk, drp, pages, reports, requests
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -190,16 +190,19 @@ def make(
     controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime],
     names: frozenset[str] | None = None, console: bool = True,
     wake: Callable[[], None] = lambda: None, proxy: bool = False, cookie: str | None = None,
+    country: str | None = None,
 ) -> Litestar:  # fmt: skip
     """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`;
     `console`: with the staff's desk; `wake` tells who sends mail that there is some; `proxy`: a
-    server before this one says who asks; `cookie` is that by which the site knows a visitor.
+    server before this one says who asks; `cookie` is that by which the site knows a visitor,
+    `country` the header in which a server before this one says where she is.
     """
     app = Litestar(
         route_handlers=[
             *pages.HANDLERS,
             *requests.HANDLERS,
             *delivery.HANDLERS,
+            *choices.HANDLERS,
             *reports.HANDLERS,
             _door(),
             drp.router(_strict),
@@ -214,6 +217,10 @@ def make(
                 "wake": wake,
                 "proxy": proxy,
                 "cookie": cookie,
+                "country": country,
+                # By https the cookie of choices is one that no neighbour can plant.
+                "secure": (controller.site_url or "").startswith("https://"),
+                "choice_key": controller.vault.mac("visitor choices", b"cookie"),
             }
         ),
         response_headers=HEADERS,
@@ -255,7 +262,7 @@ def create() -> Litestar:
     app = make(
         controller, token=config.token, shows=config.shows, clock=_clock,
         names=hosts(config, config.host), console=config.serves_desk(config.host),
-        proxy=config.proxy, cookie=config.cookie,
+        proxy=config.proxy, cookie=config.cookie, country=config.country,
     )  # fmt: skip
     staff.first_officer(controller, config.directory, _clock())
     app.on_shutdown.append(controller.close)

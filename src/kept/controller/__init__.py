@@ -83,6 +83,7 @@ from kept.records.session import Attempts, Sessions
 from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
+from kept.records.visit import VisitRecords
 from kept.records.watch import Watch
 from kept.records.worklist import Worklist
 from kept.stores.base import Store
@@ -123,9 +124,11 @@ class Controller:
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
         drp: Drp | None = None,
+        looks: frozenset[str] = frozenset(),
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
+        `looks` are the hosts that may be asked whether a link still leads somewhere.
         """
         self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
@@ -144,6 +147,7 @@ class Controller:
         self.cases = Cases(database, vault, self.subjects)
         self.bulks = Bulks(database, self.cases)
         self.consents = Consents(database)
+        self.visits, self.looks = VisitRecords(database), looks
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
@@ -190,7 +194,7 @@ class Controller:
             reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
-            drp=deployment.drp,
+            drp=deployment.drp, looks=deployment.looks,
         )  # fmt: skip
 
     def close(self) -> None:

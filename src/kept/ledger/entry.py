@@ -227,6 +227,10 @@ _TABLE: Final = (
     _kind(102, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
     _kind(103, "agent.told", "request:name agent:name done:flag attempts:count"),
     _kind(104, "agent.refused", "agent:name why:name"),
+    _kind(122, "choice.made",
+          "act:name place:name region:name allowed:names refused:names notice:sha256"
+          " receipt:sha256 version:name gpc:flag"),
+    _kind(123, "link.looked", "link:name outcome:name status?:count"),
     _kind(127, "tracker.met", "what:name name:name directive?:name"),
     _kind(128, "tracker.settled", "what:name name:name outcome:name"),
     _kind(1000, "use.decided",

@@ -230,6 +230,26 @@ class Bundle:
         }
         return hashlib.sha256(rfc8785.dumps(about)).hexdigest()[:8]
 
+    def with_addresses(self, addresses: Mapping[str, str]) -> Bundle:
+        """The bundle with addresses that a deployment supplies for links that have none.
+
+        Raises BundleError for a link that is not there, or that the policy itself leads somewhere.
+        """
+        links = dict(self.links)
+        for name, url in addresses.items():
+            known = links.get(name)
+            if known is None:
+                raise BundleError(
+                    f"the policy has no link named {name!r}", fix=yamlfile.close(name, links)
+                )
+            if known.url is not None and known.url != url:
+                raise BundleError(
+                    f"the policy itself says where the link {name} leads",
+                    fix="leave it out of the deployment",
+                )
+            links[name] = dataclasses.replace(known, url=url)
+        return dataclasses.replace(self, links=MappingProxyType(links))
+
     def with_choices(self, values: Mapping[str, Any]) -> Bundle:
         """The bundle with choices made by a deployment; what names them follows.
 

@@ -39,6 +39,7 @@ from kept.records import (
     sighting,
     subject,
     suppression,
+    visit,
     watch,
     worklist,
 )
@@ -90,6 +91,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *session.DATASETS,
     *watch.DATASETS,
     *incident.DATASETS,
+    *visit.DATASETS,
     *sighting.DATASETS,
     _plain(
         "subject_key",

@@ -162,7 +162,8 @@ def shop(
     database = pg_server.make_database(f"street_{os.getpid()}", template=_kept_template)
     directory = small.make(
         tmp_path_factory.mktemp("street") / "world", database,
-        extra='\n[gateway]\nacts = true\ncountry = "X-Country"\nhosts = ["shop.test"]\n',
+        extra='\n[site]\nproxy = true\ncountry = "X-Country"\nport = 9\n'
+              '\n[gateway]\nacts = true\nproxy = true\nhosts = ["shop.test"]\n',
     )  # fmt: skip
     with (directory / "policy" / "trackers.yml").open("a") as file:
         file.write(TRACKERS.format(port=others.port))

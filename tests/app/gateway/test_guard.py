@@ -16,7 +16,6 @@ from tests.world import REFERENCE
 
 from kept.app.gateway.boxes import Fragments
 from kept.app.gateway.guard import Header, Passing, Site
-from kept.app.gateway.make import _region
 from kept.decide import csp
 from kept.policy import bundle as policies
 from kept.terms import addresses
@@ -38,19 +37,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     loaded = policies.load(directory)
     return Site(
         loaded, KEY, frozenset({"shop.test"}), True, Fragments(loaded),
-        region=_region("X-Country", "unknown"),
+        country=b"x-country",
     )  # fmt: skip
 
 
-def passing(site: Site, *more: Header, secure: bool = False, page: list[Header] = PAGE) -> Passing:
-    return Passing(site, [*page, *more], path="/", secure=secure, today=TODAY)
+def passing(site: Site, *more: Header, page: list[Header] = PAGE) -> Passing:
+    return Passing(site, [*page, *more], path="/", today=TODAY)
 
 
 def answered(
     site: Site, *headers: Header, asked: tuple[Header, ...] = (), status: int = 200,
-    secure: bool = False, page: list[Header] = PAGE,
+    page: list[Header] = PAGE,
 ) -> tuple[dict[bytes, list[bytes]], Any]:  # fmt: skip
-    found, body = passing(site, *asked, secure=secure, page=page).answer(status, list(headers))
+    found, body = passing(site, *asked, page=page).answer(status, list(headers))
     made: dict[bytes, list[bytes]] = {}
     for name, value in found:
         made.setdefault(name, []).append(value)
@@ -95,7 +94,9 @@ def test_what_a_page_may_load_is_for_this_browser_alone(site: Site) -> None:
     assert found[b"link"] == [b"</own.css>; rel=preload"]
     assert not {b"nel", b"report-to", b"alt-svc", b"etag", b"last-modified", b"expires",
                 b"content-length", b"reporting-endpoints"} & set(found)  # fmt: skip
-    found, _ = answered(site, HTML, (b"cache-control", b"no-store"), secure=True)
+    found, _ = answered(
+        dataclasses.replace(site, secure=True, _policies={}), HTML, (b"cache-control", b"no-store")
+    )
     assert found[b"cache-control"] == [b"no-store"]
     assert found[b"reporting-endpoints"] == [b'kept="/privacy/reports"']
     assert found[b"content-security-policy"][0].endswith(b"report-to kept")

@@ -59,7 +59,7 @@ def test_nothing_is_lost_and_cuts_do_not_matter(document: bytes, cuts: list[int]
 def rewriter(**more: object) -> Rewriter:
     return Rewriter(
         frozenset({"shop.test"}), lambda *_: False, lambda *_: None,
-        Boxes(lambda _, host: f"[{host}]".encode(), b"<HEAD>", b"<FOOT>"), frozenset(), frozenset(),
+        Boxes(lambda _, host, in_form: f"[{host}{'!' * in_form}]".encode(), b"<HEAD>", b"<FOOT>"), frozenset(), frozenset(),
     )  # fmt: skip
 
 
@@ -115,6 +115,7 @@ def test_cuts_do_not_matter_where_much_is_changed(document: bytes, cuts: list[in
         (b"a<iframe src=//e.test/x><p>no frames</iframe>b", b"a[e.test]b"),
         (b"a<iframe src=/own></iframe>b", b"a<iframe src=/own></iframe>b"),
         (b"<embed src=//e.test>c", b"[e.test]c"),
+        (b"<form><embed src=//e.test></form><embed src=//e.test>", b"<form>[e.test!]</form>[e.test]"),
         (b"<link rel='dns-prefetch' href=//e.test>c", b"c"),
         (b"<link rel=stylesheet href=//e.test>c", b"<link rel=stylesheet href=//e.test>c"),
         (b"<meta name=referrer content=unsafe-url>c", b"c"),

@@ -74,9 +74,13 @@ def gateway(
         sys.stdout.flush()
 
     async def run() -> None:
-        inner = Upstream(behind, proxied=config.proxy)
-        ours = Upstream(beside, proxied=config.proxy, keeps_host=False)
-        app = Gateway(Guarded(inner, site, make.clock), ours, site.names, proxied=config.proxy)
+        trusts = config.gateway.proxy
+        inner = Upstream(behind, proxied=trusts)
+        ours = Upstream(beside, proxied=trusts, last=True)
+        unsaid = frozenset(filter(None, [None if trusts else named(config.country)]))
+        app = Gateway(
+            Guarded(inner, site, make.clock), ours, site.names, proxied=trusts, unsaid=unsaid
+        )
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for signalled in (signal.SIGINT, signal.SIGTERM):
@@ -94,6 +98,11 @@ def gateway(
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # as `kept serve`: the server's own threads outlive it by a moment
+
+
+def named(header: str | None) -> bytes | None:
+    """The name of a header as it comes in."""
+    return header.lower().encode("latin-1") if header else None
 
 
 def snippet(

@@ -34,10 +34,7 @@ class Guarded:
         query = scope.get("query_string", b"")
         raw = bytes(scope.get("raw_path") or scope["path"].encode())
         here = (raw + (b"?" + query if query else b"")).decode("latin-1")
-        passing = Passing(
-            self._site, scope["headers"], path=here, secure=scope["scheme"] == "https",
-            today=self._clock().date(),
-        )  # fmt: skip
+        passing = Passing(self._site, scope["headers"], path=here, today=self._clock().date())
         body: Rewriter | Inflating | None = None
         start: Message | None = None
 

@@ -20,6 +20,11 @@ _UNKNOWN: Final = (
     '<div class="kept-embed"><p><b>Something from {host} was not loaded</b></p><p>It stands on '
     "none of our lists, so we do not know what it would learn of you.</p></div>"
 )
+#: Within a form of the page: the button stands on the page of choices.
+_IN_FORM: Final = (
+    '<div class="kept-embed"><p><b>{title}</b></p><p><a href="{there}">It was not loaded. Choose'
+    " what may run</a></p></div>"
+)
 
 
 class Fragments:
@@ -41,9 +46,12 @@ class Fragments:
         self._states[state] = visit
         head, foot = self._made(state, language[:64])
 
-        def box(tracker: Tracker | None, host: str) -> bytes:
+        def box(tracker: Tracker | None, host: str, in_form: bool) -> bytes:
             if tracker is None:
-                return _UNKNOWN.format(host=html.escape(host)).encode("ascii", "xmlcharrefreplace")
+                return _ascii(_UNKNOWN.format(host=html.escape(host)))
+            if in_form:
+                there = f"{banner.PATH}?return_to={quote(here, safe='/')}"
+                return _ascii(_IN_FORM.format(title=html.escape(tracker.title), there=there))
             known = banner.language_of(self._bundle, language)
             return _ascii(banner.placeholder(self._bundle, tracker, known, here))
 

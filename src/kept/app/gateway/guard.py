@@ -15,12 +15,12 @@ from kept.app.gateway import cookies
 from kept.app.gateway.rewrite import REFERRER, STRICT, Boxes, Inflating, Rewriter
 from kept.decide import csp
 from kept.decide.loading import of_host, runs
-from kept.decide.visit import Visit, judge
+from kept.decide.visit import Visit, met
 from kept.model import choice
 from kept.policy.bundle import Bundle
 from kept.policy.trackers import Directive, Tracker
 from kept.terms.addresses import elsewhere, host_of, without_people
-from kept.terms.signals import signals
+from kept.terms.signals import DNT, GPC, signals
 
 Header: TypeAlias = tuple[bytes, bytes]
 
@@ -61,6 +61,8 @@ _PERMISSIONS: Final = (
     b"browsing-topics=(), interest-cohort=(), attribution-reporting=(), join-ad-interest-group=(),"
     b" run-ad-auction=(), private-state-token-issuance=(), private-state-token-redemption=()"
 )
+#: The headers by which a visitor is met.
+_ASKED: Final = frozenset((b"cookie", GPC.encode(), DNT.encode()))
 #: Choices that are remembered at once.
 _MOST: Final = 2048
 #: What the answer depends on.
@@ -71,12 +73,12 @@ _VARY: Final = b"Cookie, Sec-GPC"
 class Site:
     """One site and its rules.
 
-    `names` are its hosts. `acts` False: nothing is changed and nothing refused, browsers only
-    report what would have been. `country` is the header in which a server before this one says
-    where a visitor is; else everybody is in `region`. `forms`: hosts that forms may be sent to;
-    `links`: hosts to which links keep all they say. `boxes` makes what is put into a page, of
-    what may run, the languages that a browser asks for, and the page. `noticed` hears of what
-    nobody declared: its kind, its name and the page.
+    `names` are its hosts, `secure` whether people reach it by https. `acts` False: nothing is
+    changed and nothing refused, browsers only report what would have been. `country` is the
+    header in which a server before this one says where a visitor is; None: nobody knows.
+    `forms`: hosts that forms may be sent to; `links`: hosts to which links keep all they say.
+    `boxes` makes what is put into a page, of what may run, the languages that a browser asks
+    for, and the page. `noticed` hears of what nobody declared: its kind, its name and the page.
     """
 
     bundle: Bundle
@@ -84,12 +86,13 @@ class Site:
     names: frozenset[str]
     acts: bool
     boxes: Callable[[Visit, str, str], Boxes]
-    region: Callable[[Mapping[bytes, bytes]], str] = lambda _: "unknown"
+    secure: bool = False
+    country: bytes | None = None
     forms: Sequence[str] = ()
     links: frozenset[str] = frozenset()
     noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
     seen: dict[bytes, tuple[bytes, bool]] = field(default_factory=dict, repr=False)
-    _policies: dict[tuple[tuple[str, ...], bool], bytes] = field(default_factory=dict, repr=False)
+    _policies: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
     _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
         default_factory=dict, repr=False
     )
@@ -103,19 +106,20 @@ class Site:
     verbatim: frozenset[str] = field(init=False, repr=False)
 
     def standing(
-        self, headers: Sequence[Header], secure: bool, today: dt.date
+        self, headers: Sequence[Header], today: dt.date
     ) -> tuple[Visit, tuple[Tracker, ...], frozenset[str]]:
         """What this visitor allowed, by the cookie and the signals of a request; what may run,
         and the ids of that. Who chose the same on the same day is told the same, made once.
         """
-        sent = [v.decode("latin-1") for n, v in headers if n == b"cookie"]
-        value = choice.found(sent, secure) if sent else None
-        region, said = self.region(dict(headers)), signals(headers)
-        key = (value, region, said, today)
+        lines = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers if n in _ASKED]
+        country = dict(headers).get(self.country, b"").decode("latin-1") if self.country else ""
+        value = choice.found((v for n, v in lines if n == "cookie"), self.secure)
+        key = (value, country, signals(lines), today)
         known = self._standings.get(key)
         if known is None:
-            chosen = choice.decode(value, self.key, edition=self.bundle.edition, today=today)
-            visit = judge(self.bundle.visits, region, chosen, said)
+            visit = met(
+                self.bundle, lines, self.key, secure=self.secure, country=country, today=today
+            ).visit
             rows = tuple(t for t in self.bundle.trackers.values() if runs(visit, t))
             known = visit, rows, frozenset(row.id for row in rows)
             if len(self._standings) >= _MOST:
@@ -123,23 +127,21 @@ class Site:
             self._standings[key] = known
         return known
 
-    def policy(self, allowed: Iterable[Tracker], secure: bool) -> bytes:
+    def policy(self, allowed: Iterable[Tracker]) -> bytes:
         """Our policy while these may run; made once for each choice that is met."""
         rows = tuple(allowed)
-        key = tuple(row.id for row in rows), secure
+        key = tuple(row.id for row in rows)
         if key not in self._policies:
-            self._policies[key] = csp.policy(rows, self.forms, secure=secure).encode("ascii")
+            self._policies[key] = csp.policy(rows, self.forms, secure=self.secure).encode("ascii")
         return self._policies[key]
 
 
 class Passing:
     """One request on its way. `request` are the headers with which it goes on."""
 
-    def __init__(
-        self, site: Site, headers: Sequence[Header], *, path: str, secure: bool, today: dt.date
-    ) -> None:
-        self._site, self._path, self._secure = site, path, secure
-        self.visit, self.allowed, self._ids = site.standing(headers, secure, today)
+    def __init__(self, site: Site, headers: Sequence[Header], *, path: str, today: dt.date) -> None:
+        self._site, self._path = site, path
+        self.visit, self.allowed, self._ids = site.standing(headers, today)
         found = dict(headers)
         self._host = host_of(found.get(b"host", b"").decode("latin-1"))
         kind = found.get(b"sec-fetch-dest")
@@ -192,7 +194,7 @@ class Passing:
             if name == b"set-cookie" and not self._passes(cookie := cookies.name_set(value)):
                 self._site.noticed("cookie", cookie, self._path)
         if shown:
-            policy = self._site.policy(self.allowed, self._secure)
+            policy = self._site.policy(self.allowed)
             found.append((b"content-security-policy-report-only", policy))
             found += self._endpoints()
         return found
@@ -227,7 +229,7 @@ class Passing:
             found.append((name, value))
         allowed = self.allowed if shown else ()
         found += [
-            (b"content-security-policy", site.policy(allowed, self._secure)),
+            (b"content-security-policy", site.policy(allowed)),
             (b"referrer-policy", referrer.encode("ascii")),
             (b"permissions-policy", _PERMISSIONS),
             (b"x-dns-prefetch-control", b"off"),
@@ -241,7 +243,7 @@ class Passing:
 
     def _endpoints(self) -> list[Header]:
         value = f'{csp.GROUP}="{csp.REPORTS}"'.encode("ascii")
-        return [(b"reporting-endpoints", value)] if self._secure else []
+        return [(b"reporting-endpoints", value)] if self._site.secure else []
 
     @staticmethod
     def _caching(headers: Sequence[Header]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +14,6 @@ from kept.controller import Controller
 from kept.deployment import LOOPBACK, Deployment
 from kept.errors import ConfigError
 from kept.policy.bundle import Bundle
-from kept.terms.regimes import region_of
 
 
 def site(
@@ -31,7 +30,8 @@ def site(
         names=frozenset(names),
         acts=settings.acts if acts is None else acts,
         boxes=Fragments(bundle),
-        region=_region(settings.country, settings.region),
+        secure=(config.url or "").startswith("https://"),
+        country=country_of(config),
         forms=settings.forms,
         links=frozenset(settings.links),
         noticed=noticed,
@@ -67,16 +67,10 @@ def upstream(config: Deployment, given: str | None) -> str:
     return url.rstrip("/")
 
 
-def _region(header: str | None, region: str) -> Callable[[Mapping[bytes, bytes]], str]:
-    if header is None:
-        return lambda _: region
-    name = header.lower().encode("latin-1")
-
-    def where(headers: Mapping[bytes, bytes]) -> str:
-        country, _, part = headers.get(name, b"").decode("latin-1").strip().partition("-")
-        return region_of(country, part or None)
-
-    return where
+def country_of(config: Deployment) -> bytes | None:
+    """The header that says where a visitor is; None where no server before the gateway does."""
+    said = config.country if config.gateway.proxy else None
+    return said.lower().encode("latin-1") if said else None
 
 
 def clock() -> dt.datetime:

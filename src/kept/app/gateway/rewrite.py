@@ -31,7 +31,7 @@ _HINTS: Final = frozenset(
 )
 _SOURCE: Final[Mapping[bytes, str]] = {b"iframe": "src", b"embed": "src", b"object": "data"}
 #: The tags that are looked at.
-_LOOKED_AT: Final = frozenset(b"a area link meta iframe embed object script head body".split())
+_LOOKED_AT: Final = frozenset(b"a area link meta iframe embed object script head body form".split())
 #: A link on the site as it is mostly written, with nothing in it that could be another host.
 _INTERNAL: Final = rb'<a(?: [a-z-]++(?:="(?:[^"&:\\\t\n\r/]++|/(?!/))*+")?+)*+>|</a>'
 _CALM: Final = passes(_LOOKED_AT, _INTERNAL)
@@ -47,11 +47,12 @@ _REFERRER: Final = b"referrerpolicy"
 class Boxes:
     """What is put into pages: ready HTML, in ASCII.
 
-    `box(tracker, host)`: where a frame or a button of a declared tracker stood, or of a host
-    that nobody declared (None). `head` comes first in the head, `foot` last in the body.
+    `box(tracker, host, in_form)`: where a frame or a button of a declared tracker stood, or of a
+    host that nobody declared (None); within a form there is no room for another. `head` comes
+    first in the head, `foot` last in the body.
     """
 
-    box: Callable[[Tracker | None, str], bytes]
+    box: Callable[[Tracker | None, str, bool], bytes]
     head: bytes = b""
     foot: bytes = b""
 
@@ -72,7 +73,7 @@ class Rewriter:
         self._own, self._loads, self._held = own, loads, held
         self._boxes, self._verbatim, self._trusted = boxes, verbatim, trusted
         self._tokens = Tokens(_CALM, _REFERRER)
-        self._marking = self._in_body = False
+        self._marking = self._in_body = self._in_form = False
         self._links = links
         self._skipping: bytes | None = None
         self._shown: set[str] = set()
@@ -107,6 +108,8 @@ class Rewriter:
         if tag.name == b"a" and self._marking:
             self._mark(False)
             return MARK + tag.raw
+        if tag.name == b"form":
+            self._in_form = False
         if tag.name == b"body" and self._foot:
             foot, self._foot = self._foot, b""
             return foot + tag.raw
@@ -118,6 +121,9 @@ class Rewriter:
             return tag.raw + self._boxes.head
         if name == b"body":
             self._in_body = True
+            return tag.raw
+        if name == b"form":
+            self._in_form = True
             return tag.raw
         if name in (b"a", b"area"):
             return self._link(tag)
@@ -180,7 +186,7 @@ class Rewriter:
             return self._discreet(tag)
         if tag.name != b"embed":
             self._skipping = tag.name
-        return self._boxes.box(self._held("frame", host), host)
+        return self._boxes.box(self._held("frame", host), host, self._in_form)
 
     def _script(self, tag: Tag) -> bytes:
         """A button that is a script: the policy keeps it out, the box stands before it."""
@@ -189,7 +195,7 @@ class Rewriter:
             tracker = self._held("script", host)
             if tracker is not None and tracker.embed and tracker.id not in self._shown:
                 self._shown.add(tracker.id)
-                return self._boxes.box(tracker, host) + tag.raw
+                return self._boxes.box(tracker, host, self._in_form) + tag.raw
         return self._discreet(tag)
 
     def _hint(self, tag: Tag) -> bytes:

@@ -10,7 +10,7 @@ from kept.errors import UsageError
 
 _NGINX: Final = """\
 # Everything for {name} goes through the gateway, which passes /privacy on to Kept by itself.
-# kept.toml needs [site] proxy = true, so that what stands in these headers counts.
+# kept.toml needs proxy = true under [site] and under [gateway]: then these headers are believed.
 upstream kept_gateway {{ server 127.0.0.1:8800; keepalive 32; }}
 server {{
     listen 443 ssl;
@@ -32,7 +32,7 @@ server {{
 }}"""
 _CADDY: Final = """\
 # Everything for {name} goes through the gateway, which passes /privacy on to Kept by itself.
-# kept.toml needs [site] proxy = true, so that what stands in these headers counts.
+# kept.toml needs proxy = true under [site] and under [gateway]: then these headers are believed.
 {name} {{
     encode gzip
     # A websocket of the site does not pass the gateway: lead it straight to the site.
@@ -57,8 +57,8 @@ def text(server: str, config: Deployment) -> str:
         iter(config.gateway.hosts), "www.example.org"
     )
     country = ""
-    if config.gateway.country:
-        header = config.gateway.country
+    if config.country:
+        header = config.country
         country = (
             f"\n        # From a table of your own; never what the visitor sent.\n"
             f"        proxy_set_header {header} $geoip2_country_code;"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -59,15 +59,19 @@ class Refused(Exception):
 
 
 class Upstream:
-    """An ASGI application that asks another server, and keeps connections to it."""
+    """An ASGI application that asks another server, and keeps connections to it.
+
+    `proxied`: what a server before this one says of the visitor is believed. `last`: the other
+    is asked by its own name, and told who asks, not through whom.
+    """
 
     def __init__(
         self, url: str, *, wait: Waiting | None = None, proxied: bool = False,
-        keeps_host: bool = True,
+        last: bool = False,
     ) -> None:  # fmt: skip
         self._wait = wait or Waiting()
         self._lines = Lines(url, self._wait.connect)
-        self._host = None if keeps_host else urlsplit(url).netloc.encode()
+        self._host = urlsplit(url).netloc.encode() if last else None
         self._proxied = proxied
 
     def close(self) -> None:
@@ -185,6 +189,8 @@ def _onwards(scope: Scope, proxied: bool, host: bytes | None) -> tuple[list[Head
     client = scope.get("client")
     address = str(client[0]).encode() if client else b""
     chain = b", ".join([*(told if proxied else ()), *([address] if address else ())])
+    if host is not None and proxied and told:
+        chain = told[-1].rpartition(b",")[2].strip()
     if chain:
         found.append((b"x-forwarded-for", chain))
     known = {n for n, _ in found}
@@ -206,14 +212,17 @@ def _back(headers: Sequence[Header]) -> list[Header]:
 
 
 class Gateway:
-    """The whole of it: `site` is guarded and answers what is not Kept's, `kept` what is."""
+    """The whole of it: `site` is guarded and answers what is not Kept's, `kept` what is.
+
+    `unsaid` are headers that only a server before this one could truly send: they go.
+    """
 
     def __init__(
         self, site: App, kept: App, names: frozenset[str], *, proxied: bool = False,
-        own: Callable[[str], bytes | None] = lambda _: None,
+        unsaid: frozenset[bytes] = frozenset(),
     ) -> None:  # fmt: skip
         self._site, self._kept, self._names = site, kept, names
-        self._proxied, self._own = proxied, own
+        self._proxied, self._unsaid = proxied, unsaid
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; what goes wrong is said in a page that can be read."""
@@ -264,6 +273,8 @@ class Gateway:
             raise Refused(400)
         if any(n == b"upgrade" for n, _ in headers):
             raise Refused(501)
+        if self._unsaid:
+            scope = {**scope, "headers": [h for h in headers if h[0] not in self._unsaid]}
         if self._proxied:
             said = [v for n, v in headers if n == b"x-forwarded-proto"]
             scope = {**scope, "scheme": "https" if said[-1:] == [b"https"] else "http"}

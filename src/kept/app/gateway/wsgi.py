@@ -30,7 +30,7 @@ class Guarded:
         here = quote(environ.get("PATH_INFO", ""), encoding="latin-1")
         passing = Passing(
             self._site, _headers(environ), path=here + ("?" + query if query else ""),
-            secure=environ.get("wsgi.url_scheme") == "https", today=self._clock().date(),
+            today=self._clock().date(),
         )  # fmt: skip
         body: list[Rewriter | Inflating | None] = [None]
 

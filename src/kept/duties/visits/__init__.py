@@ -1,6 +1,6 @@
 """Visits: what may run while somebody reads a page, and how she says so (ePrivacy Art. 5(3))."""
 
 from kept.duties.visits.banner import fragment, head, placeholder
-from kept.duties.visits.choose import choose, expired
+from kept.duties.visits.choosing import choose, expired
 
 __all__ = ["choose", "expired", "fragment", "head", "placeholder"]

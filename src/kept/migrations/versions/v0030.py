@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0030"
-down_revision = "0023"
+down_revision = "0029"
 
 
 def upgrade() -> None:
