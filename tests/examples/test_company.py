@@ -256,7 +256,9 @@ def test_regions() -> None:
 
 
 def test_it_stays_small_and_knows_only_what_is_public() -> None:
-    files = [p for p in (ROOT / "examples" / "company").rglob("*") if p.suffix != ".pyc"]
+    # The pages are what marketing left there, no program.
+    files = [p for p in (ROOT / "examples" / "company").rglob("*")
+             if p.suffix != ".pyc" and p.parent.name != "pages"]  # fmt: skip
     lines = [line for p in files if p.is_file() for line in p.read_text("utf-8").splitlines()]
     assert sum(1 for line in lines if line.strip()) <= 1500
     assert not [line for line in lines if line.startswith(("import kept", "from kept"))]

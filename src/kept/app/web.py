@@ -152,7 +152,8 @@ def hosts(config: Deployment, address: str) -> frozenset[str] | None:
     if address in ("0.0.0.0", "::"):  # noqa: S104 — compared, not listened on
         return None
     public = urlsplit(config.url).hostname if config.url else None
-    return frozenset(n for n in (*LOOPBACK, address.lower(), public) if n)
+    before = config.gateway.hosts  # the gateway asks by the name under which it was asked
+    return frozenset(n for n in (*LOOPBACK, address.lower(), public, *before) if n)
 
 
 def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:

@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from tests import world as small
+from tests.app.conftest import serve
 from tests.app.gateway.street import TRACKERS, Others, gateway, running
 
 from kept import deployment
@@ -145,6 +147,7 @@ class Shop:
     """The gateway's port, who stands behind and beside it, and what makes a cookie of a choice."""
 
     port: int
+    directory: Path
     others: Others
     cookies: list[str]
     edition: str
@@ -170,6 +173,14 @@ def shop(
     with Controller.open(deployment.read(directory)) as controller:
         edition, key = controller.bundle.edition, make.key_of(controller)
     upstream = f"http://127.0.0.1:{site.server_address[1]}"
-    with running(others), running(site), gateway(directory, upstream) as said:
-        port = urlsplit(said["url"]).port or 0
-        yield Shop(port, others, site.cookies, edition, key, said)  # type: ignore[attr-defined]
+    kept, told = serve(directory)
+    try:
+        with (
+            running(others), running(site), gateway(directory, upstream, "--kept", told["url"])
+            as said,
+        ):  # fmt: skip
+            port = urlsplit(said["url"]).port or 0
+            yield Shop(port, directory, others, site.cookies, edition, key, said)  # type: ignore[attr-defined]
+    finally:
+        kept.terminate()
+        assert kept.wait(30) == 0

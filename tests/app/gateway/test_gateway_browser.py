@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.app.gateway.conftest import Shop
 from tests.app.gateway.street import Others, chosen
 from tests.browser import CHROMIUM, NEEDS_CHROMIUM
+
+from kept import deployment
+from kept.controller import Controller
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -121,3 +126,63 @@ def test_a_widget_loads_when_it_is_asked_for(street: Street) -> None:
     assert street.others.of("social") == 2
     assert sum(street.others.hits.values()) == 2
     context.close()
+
+
+def test_a_click_is_enough_and_needs_no_script(street: Street) -> None:
+    context = street.context("DE", java_script_enabled=False)
+    page = street.opened(context)
+    box = page.locator(".kept-embed", has_text="Like button").first
+    told = box.inner_text()
+    for word in ("Facebook", "the privacy policy of", "Cookies"):
+        assert word in told
+    assert page.locator(".kept-embed", has_text="unknown.test was not loaded").count() >= 1
+    assert street.others.connected == 0
+    box.get_by_role("button").click()
+    page.wait_for_load_state("networkidle")
+    assert page.url == street.url + "/", page.content()
+    assert street.others.of("social") >= 1
+    assert sum(street.others.hits.values()) == street.others.of("social")
+    # A no to all takes that back as well, in one step.
+    page.get_by_role("button", name="Refuse all").click()
+    page.wait_for_load_state("networkidle")
+    street.others.forget()
+    street.opened(context)
+    assert dict(street.others.hits) == {}
+    context.close()
+
+
+def test_what_was_put_in_can_be_read_by_everybody(street: Street) -> None:
+    for width, scheme in ((360, "light"), (1280, "dark")):
+        context = street.context(
+            "DE", viewport={"width": width, "height": 800}, color_scheme=scheme
+        )
+        page = street.opened(context)
+        page.evaluate(AXE_FILE_PATH.read_text())
+        found = page.evaluate(
+            "axe.run({include: [['.kept-embed'], ['.kept-banner'], ['#out']]})"
+            ".then(r => [r.violations.map(v => [v.id, v.nodes[0].html]), r.passes.length])"
+        )
+        assert found[0] == []
+        assert found[1] > 3
+        assert page.get_by_role("link", name="our partner (another website)").count() == 1
+        href = page.locator("#out").get_attribute("href")
+        assert href is not None
+        assert href.endswith("/?page=2")
+        assert page.locator("#in").get_attribute("href") == "/second?email=ana@example.org"
+        if folder := os.environ.get("KEPT_SHOTS"):
+            page.screenshot(path=f"{folder}/gateway-{width}-{scheme}.png", full_page=True)
+        context.close()
+
+
+def test_what_browsers_refused_is_known_to_the_desk(street: Street) -> None:
+    """The last test: by then every kind of tag was refused, and the cookie that nobody declared."""
+    with Controller.open(deployment.read(street.shop.directory)) as controller:
+        for _ in range(40):
+            met = {(one.kind, one.name): one for one in controller.sightings.all()}
+            if ("host", "unknown.test") in met and ("cookie", "strange") in met:
+                break
+            time.sleep(0.5)
+    unknown = met["host", "unknown.test"]
+    assert {"img-src", "connect-src", "media-src"} <= set(unknown.directives)
+    assert unknown.page == "/"
+    assert ("host", "ads.test") in met

@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 import h11
 
@@ -62,7 +61,7 @@ class Upstream:
     """An ASGI application that asks another server, and keeps connections to it.
 
     `proxied`: what a server before this one says of the visitor is believed. `last`: the other
-    is asked by its own name, and told who asks, not through whom.
+    is told who asks, not through whom.
     """
 
     def __init__(
@@ -71,8 +70,7 @@ class Upstream:
     ) -> None:  # fmt: skip
         self._wait = wait or Waiting()
         self._lines = Lines(url, self._wait.connect)
-        self._host = urlsplit(url).netloc.encode() if last else None
-        self._proxied = proxied
+        self._proxied, self._last = proxied, last
 
     def close(self) -> None:
         """Give back all connections."""
@@ -81,7 +79,7 @@ class Upstream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and its answer back as it comes."""
         wait, method = self._wait, scope["method"]
-        headers, sized = _onwards(scope, self._proxied, self._host)
+        headers, sized = _onwards(scope, self._proxied, self._last)
         query = scope.get("query_string", b"")
         target = bytes(scope.get("raw_path") or scope["path"].encode())
         body = _body(receive, wait.request) if sized else None
@@ -163,7 +161,7 @@ async def _body(receive: Receive, seconds: float) -> AsyncIterator[bytes]:
             return
 
 
-def _onwards(scope: Scope, proxied: bool, host: bytes | None) -> tuple[list[Header], bool]:
+def _onwards(scope: Scope, proxied: bool, last: bool) -> tuple[list[Header], bool]:
     """(the headers with which a request goes on, whether it has a body)."""
     given: Sequence[Header] = scope["headers"]
     drop = set(_HOP)
@@ -181,15 +179,13 @@ def _onwards(scope: Scope, proxied: bool, host: bytes | None) -> tuple[list[Head
     drop -= {b"host", b"content-length", b"cookie", b"authorization", b"sec-gpc"}
     found = [
         (n, v) for n, v in given
-        if n not in drop and n != b"expect" and (n != b"host" or host is None)
+        if n not in drop and n != b"expect"
         and (proxied or n not in _TOLD) and n != b"x-forwarded-for"
     ]  # fmt: skip
-    if host is not None:
-        found.append((b"host", host))
     client = scope.get("client")
     address = str(client[0]).encode() if client else b""
     chain = b", ".join([*(told if proxied else ()), *([address] if address else ())])
-    if host is not None and proxied and told:
+    if last and proxied and told:
         chain = told[-1].rpartition(b",")[2].strip()
     if chain:
         found.append((b"x-forwarded-for", chain))
