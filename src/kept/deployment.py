@@ -35,6 +35,9 @@ from kept.stores.letters import SETTINGS as LETTERS
 from kept.stores.own import NAME as OWN
 from kept.stores.post import SETTINGS as MAIL
 from kept.stores.post import Mail
+from kept.stores.provider import SETTINGS as OIDC
+from kept.stores.provider import Oidc
+from kept.stores.provider import settings as oidc_settings
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
 from kept.terms.workdays import Workdays
@@ -51,11 +54,12 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country"}),
     "links": frozenset({"look", "addresses"}),
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
-    "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries"}),
+    "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries", "visits"}),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
         {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
     ),
+    "login": frozenset({"oidc"}),
     "own": frozenset({"country", "owner", "declared"}),
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
@@ -197,6 +201,7 @@ class Deployment:
     looks: frozenset[str] = frozenset()  # hosts that may be asked whether a link still works
     addresses: Mapping[str, str] = field(default_factory=dict)  # of links left open
     desk: Desk = Desk()
+    oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
     gateway: Before = Before()
 
@@ -426,6 +431,7 @@ def read(directory: Path) -> Deployment:
         addresses=_addresses(path, raw.get("links", {}).get("addresses", {})),
         drp=_drp(path, raw.get("drp", {})),
         gateway=_before(path, raw.get("gateway", {})),
+        oidc=_oidc(path, raw.get("login", {}).get("oidc")),
     )
 
 
@@ -526,6 +532,19 @@ def _mail(path: Path, table: Mapping[str, Any]) -> Mail | None:
             expected='url = "smtp://host:587", "smtps://host" or a folder',
         )
     return Mail(url, {k: _option(path, v, k) for k, v in table.items() if k != "url"})
+
+
+def _oidc(path: Path, table: Any) -> Oidc | None:
+    """`[login.oidc]`: the provider of logins beside Kept's own; None: there is none."""
+    if table is None:
+        return None
+    where = _where(path, "[login.oidc")
+    if not isinstance(table, dict):
+        raise ConfigError("`oidc` is a table", where=where, fix="write it as [login.oidc]")
+    for key in table:
+        if key not in OIDC:
+            raise _unknown(path, key, OIDC)
+    return oidc_settings({key: _option(path, one, key) for key, one in table.items()}, where)
 
 
 def _flag(path: Path, table: Mapping[str, Any], key: str) -> bool:

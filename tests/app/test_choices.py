@@ -350,6 +350,19 @@ def test_the_statement_about_the_signal(site: Site) -> None:
         assert answer.json() == {"gpc": True, "lastUpdate": "2023-06-27"}
 
 
+def test_whom_to_tell_of_a_weakness(site: Site) -> None:
+    with site.open() as client:
+        answer = client.get("/.well-known/security.txt")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        fields = dict(line.split(": ", 1) for line in answer.text.splitlines())
+        assert fields["Contact"] == "mailto:info@interop.io"
+        until = dt.datetime.fromisoformat(fields["Expires"])
+        assert NOW < until < NOW + dt.timedelta(days=365)
+        assert client.get("/.well-known/nothing").status_code == 404
+        # Without a desk nobody has a password here.
+        assert client.get("/.well-known/change-password").status_code == 404
+
+
 def test_what_a_page_carries_is_small() -> None:
     files = gzip.compress(asset_bytes("banner.css") + asset_bytes("banner.js"), 9, mtime=0)
     assert len(files) <= 8 * 1024

@@ -22,12 +22,11 @@ from kept.app.requests import aside, elsewhere, fields_of, own_cookie
 from kept.controller import Controller
 from kept.decide.visit import Visitor, judge, met
 from kept.duties.visits import banner, choosing, links, receipt, ways
-from kept.duties.visits.reach import reach
+from kept.duties.visits.reach import narrowed, reach
 from kept.errors import UsageError
 from kept.model import choice
 from kept.policy.bundle import Bundle
 from kept.policy.trackers import Tracker
-from kept.terms.regimes import REGIONS
 
 _PRIVATE: Final = {"Cache-Control": "no-store"}
 #: Why something runs or not, in words.
@@ -119,6 +118,9 @@ def _page(
             }
             for one in links.opt_outs(bundle, who.eu)
         ],
+        unlooked=any(
+            one.link.url and one.link.id not in looks for one in links.opt_outs(bundle, who.eu)
+        ),
         ways=ways.ways(controller, language),
         language_asked=language,
         back=back,
@@ -161,7 +163,7 @@ def _lifetime(period: str | None) -> str:
 
 def _look(look: Any, controller: Controller) -> str:
     if look is None:
-        return "Nobody here looks whether this link still works."
+        return ""
     day = day_words(look.at.date(), controller)
     words = {
         "there": f"The page answered on {day}.",
@@ -330,15 +332,18 @@ def visit(data: JSONBody[VisitRequest], state: State) -> VisitAnswer:
     """May this be sent on about a visit? For programs that speak to third parties themselves."""
     controller: Controller = state.controller
     headers = [("cookie", data.cookie), *([("sec-gpc", "1")] if data.gpc else [])]
+    now = state.clock()
     who = met(
         controller.bundle, headers, state.choice_key, secure=state.secure, country=data.country,
-        today=controller.day(state.clock()),
+        today=controller.day(now),
     )  # fmt: skip
+    own = choice.named([data.cookie], state.cookie) if state.cookie else None
+    found = narrowed(controller, who.visit, own, now)
     return VisitAnswer(
-        allowed=sorted(who.visit.allowed),
-        trackers=banner.running(controller.bundle, who.visit),
-        why=dict(who.visit.why),
-        region=who.visit.region if who.visit.region in REGIONS else "unknown",
+        allowed=sorted(found.allowed),
+        trackers=banner.running(controller.bundle, found),
+        why=dict(found.why),
+        region=found.region,
     )
 
 

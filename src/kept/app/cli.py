@@ -42,10 +42,12 @@ from kept.app.commands import (
     identity,
     incident,
     ledger,
+    links,
     mapping,
     new,
     policy,
     prove,
+    redacting,
     request,
     retain,
     rights,
@@ -60,8 +62,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
-    choices, case, answering, task, account, identity, hold, incident, retain, prove, stats, ledger,
-    bench,
+    choices, case, answering, redacting, task, account, identity, hold, incident, retain, prove,
+    links, stats, ledger, bench,
 )  # fmt: skip
 
 

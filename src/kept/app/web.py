@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, choices, delivery, desk, drp, pages, reports, requests
+from kept.app import api, choices, delivery, desk, drp, pages, reports, requests, wellknown
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -205,6 +205,7 @@ def make(
             *delivery.HANDLERS,
             *choices.HANDLERS,
             *reports.HANDLERS,
+            *wellknown.HANDLERS,
             _door(),
             drp.router(_strict),
             *([desk.router()] if console else []),
@@ -219,6 +220,7 @@ def make(
                 "proxy": proxy,
                 "cookie": cookie,
                 "country": country,
+                "console": console,
                 # By https the cookie of choices is one that no neighbour can plant.
                 "secure": (controller.site_url or "").startswith("https://"),
                 "choice_key": controller.vault.mac("visitor choices", b"cookie"),

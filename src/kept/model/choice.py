@@ -92,7 +92,11 @@ def decode(value: str | None, key: bytes, *, edition: str, today: dt.date) -> Ch
 
 def found(cookies: Iterable[str], secure: bool) -> str | None:
     """The value in the `Cookie` headers of a request. Two of the name that differ are none."""
-    wanted = name(secure)
+    return named(cookies, name(secure))
+
+
+def named(cookies: Iterable[str], wanted: str) -> str | None:
+    """The value of the cookie of that name; None where there is none, or two that differ."""
     values = set()
     for header in cookies:
         for pair in header.split(";"):

@@ -36,8 +36,7 @@ _SAID: Final = {
     "en": {
         "save": "Save these",
         "link": "Your privacy choices",
-        "from": "comes from",
-        "sends": "If you load it, {who} learns:",
+        "sends": "If you load it, whoever provides it learns:",
         "leaves": "It may also leave something in your browser.",
         "load": "Load it",
         "policy": "What they do then is theirs to say:",
@@ -48,8 +47,7 @@ _SAID: Final = {
     "de": {
         "save": "Diese speichern",
         "link": "Was hier laufen darf",
-        "from": "kommt von",
-        "sends": "Wenn Sie es laden, erfährt {who}:",
+        "sends": "Wenn Sie es laden, erfährt der Anbieter:",
         "leaves": "Es kann auch etwas in Ihrem Browser hinterlassen.",
         "load": "Laden",
         "policy": "Was dort damit geschieht, steht hier:",
@@ -213,13 +211,12 @@ def placeholder(
     """
     words = bundle.vocabulary.categories
     if tracker.provider is None:
-        who, sent = bundle.organisation.name, Markup("<p>{}</p>").format(said(language, "own"))
+        sent = Markup("<p>{}</p>").format(said(language, "own"))
     else:
-        who = bundle.recipients[tracker.provider].name
         goes = Markup("").join(
             Markup("<li>{}</li>").format(words[name].label) for name in tracker.sends
         )
-        sent = Markup("<p>{}</p><ul>{}</ul>").format(said(language, "sends").format(who=who), goes)
+        sent = Markup("<p>{}</p><ul>{}</ul>").format(said(language, "sends"), goes)
         if tracker.traces:
             sent += Markup("<p>{}</p>").format(said(language, "leaves"))
     link = bundle.links.get(tracker.policy or "")

@@ -15,9 +15,11 @@ from typing import Final, TypeAlias
 
 from kept.controller import Controller
 from kept.ledger.entry import Entry, name
+from kept.model.choice import DAYS
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Link
 from kept.records.visit import Look
+from kept.terms.regimes import add_months, parse_period
 
 #: Asks an address: the status and where it was sent on to; None where nobody answers.
 Ask: TypeAlias = Callable[[str], tuple[int, str | None] | None]
@@ -117,3 +119,19 @@ def _ask(url: str) -> tuple[int, str | None] | None:
 
 def _host(url: str) -> str:
     return urllib.parse.urlsplit(url).netloc.lower()
+
+
+def forget(controller: Controller, now: dt.datetime) -> int:
+    """Let choices go whose proof nobody needs any more; how many.
+
+    A choice counts for 180 days; from then on the period of the class for preferences runs. Where
+    the operator has not decided it, nothing goes.
+    """
+    keep = next(
+        (r.keep for r in controller.bundle.retention.values() if r.category == "preference"), None
+    )
+    if keep is None:
+        return 0
+    period = parse_period(keep)
+    before = add_months(now, -period.months) - dt.timedelta(days=period.days + DAYS)
+    return controller.visits.forget(before)

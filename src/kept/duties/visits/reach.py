@@ -9,8 +9,12 @@ person herself refused stays refused.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
+from types import MappingProxyType
 
 from kept.controller import Controller
+from kept.database import Connection
+from kept.decide.visit import ALLOWS, Visit
 from kept.errors import IdentifierError
 from kept.ledger.entry import Entry, name
 from kept.model.choice import Choices
@@ -27,8 +31,9 @@ def reach(controller: Controller, cookie: str | None, choices: Choices, now: dt.
     except IdentifierError:
         return 0
     changed = 0
+    known = controller.subjects.find([one])
     with controller.database.connection() as connection:
-        entries = []
+        entries: list[Entry] = []
         for aim, yes in choices.aims.items():
             for purpose in controller.bundle.visits.aims[aim].covers:
                 channel = f"{FACT}objection:{purpose}"
@@ -47,6 +52,50 @@ def reach(controller: Controller, cookie: str | None, choices: Choices, now: dt.
                     kind = "objection.lifted" if yes else "objection.made"
                     body = {"purpose": name(purpose), "source": name(BROWSER)}
                     entries.append(Entry(kind, now, body))
+                if not yes:
+                    entries += _withdraw(controller, known, purpose, now, connection)
         if entries:
             controller.ledger.append_in(connection, entries)
     return changed
+
+
+def _withdraw(
+    controller: Controller, people: tuple[int, ...], purpose: str, now: dt.datetime,
+    connection: Connection,
+) -> list[Entry]:  # fmt: skip
+    """Take back what those known by the cookie had agreed to; nothing where nobody had."""
+    entries = []
+    for subject in people:
+        held = controller.consents.facts(subject, now, connection=connection).held
+        if f"consent:{purpose}" in held:
+            controller.consents.withdraw(
+                subject, purpose, now, source=BROWSER, connection=connection
+            )
+            body = {
+                "purpose": name(purpose),
+                "source": name(BROWSER),
+                "subject": controller.vault.pseudonym(subject, "case", now, connection=connection),
+                "had": True,
+            }
+            entries.append(Entry("consent.withdrawn", now, body))
+    return entries
+
+
+def narrowed(controller: Controller, visit: Visit, cookie: str | None, now: dt.datetime) -> Visit:
+    """A visit without what the person known by the site's own cookie has refused herself.
+
+    Only ever less: who is signed in has what she refused, and nothing that she did not allow here.
+    """
+    if not cookie:
+        return visit
+    try:
+        held = controller.facts(Identifier("cookie", cookie), now).held
+    except IdentifierError:
+        return visit
+    why = dict(visit.why)
+    for name_, reason in visit.why.items():
+        aim = controller.bundle.visits.aims[name_]
+        no = {f"{kind}:{p}" for kind in ("objection", "withdrawn") for p in aim.covers}
+        if reason in ALLOWS and not aim.necessary and held & {*no, "restricted", "erased"}:
+            why[name_] = "refused"
+    return replace(visit, why=MappingProxyType(why))
