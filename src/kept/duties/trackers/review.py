@@ -1,7 +1,5 @@
-"""Trackers: what the pages reach is what is declared, and runs only while a visitor allows it.
-
-Browsers tell what they refused, so that whatever somebody pastes into a page is known when the
-first visitor opens it.
+"""What browsers met on the pages, what was decided about it, and what the choice of a visitor
+means for each declared tracker.
 """
 
 from __future__ import annotations
