@@ -25,7 +25,7 @@ from kept.terms.addresses import elsewhere, without_people
 REFERRER: Final = "strict-origin-when-cross-origin"
 STRICT: Final = frozenset({"no-referrer", "same-origin", "strict-origin", "origin", REFERRER})
 #: Reads as part of the link: the arrow is a picture with a name. Nothing but ASCII is put in.
-MARK: Final = b'<span role="img" aria-label="(another website)">&nbsp;&#8599;</span>'
+MARK: Final = b'&nbsp;<span role="img" aria-label="(another website)">&#8599;</span>'
 _HINTS: Final = frozenset(
     {"preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload"}
 )
