@@ -27,7 +27,7 @@ from kept.decide.visit import judge, met
 from kept.duties.visits import banner, choosing, receipt
 from kept.embedded import Server
 from kept.ledger.proof import VerifierKey
-from kept.model import choice
+from kept.model import choice, gpp
 from kept.model.decision import Ask
 from kept.policy.bundle import load
 from kept.terms import dpv
@@ -286,6 +286,8 @@ def test_programs_ask_before_they_send_anything_on(site: Site) -> None:
         assert "google-analytics" in said["trackers"]
         bare = client.post("/api/v1/visit", json={"country": "US", "gpc": True}, headers=headers)
         assert bare.json()["why"]["advertise"] == "signal"
+        assert gpp.decode(bare.json()["gpp"])["usnat"]["SaleOptOut"] == 1
+        assert said["gpp"] == ""  # nobody knows where that was
         assert client.post("/api/v1/visit", json={"x": 1}, headers=headers).status_code == 400
 
 
@@ -400,6 +402,34 @@ def test_a_placeholder_says_what_goes_out_and_whose_policy_holds() -> None:
     known = BUNDLE.with_addresses({"policy-facebook": "https://f.example/p?a=1&b=2"})
     text = banner.placeholder(known, like, "en", "/a")
     assert 'href="https://f.example/p?a=1&amp;b=2"' in text
+
+
+@pytest.mark.parametrize("gpc", [False, True])
+def test_the_string_for_the_united_states_follows_signal_and_choice(gpc: bool) -> None:
+    """The criteria of what a site does under the signal: each opt-out is 1."""
+
+    def string(choices: choice.Choices | None, country: str = "US-CO") -> str:
+        lines = [("sec-gpc", "1")] if gpc else []
+        if choices:
+            lines.append(("cookie", f"kept-choices={choice.encode(choices, b'k')}"))
+        return met(BUNDLE, lines, b"k", secure=False, country=country,
+                   today=NOW.date()).gpp(BUNDLE)  # fmt: skip
+
+    def outs(text: str) -> set[Any]:
+        read = gpp.decode(text)
+        assert set(read) == {"usnat", "usco"}
+        assert {fields["Gpc"] for fields in read.values()} == {int(gpc)}
+        return {v for f in read.values() for k, v in f.items() if k.endswith("OptOut")}
+
+    assert outs(string(None)) == {1 if gpc else 2}
+    for yes in (True, False):
+        said = choice.Choices(
+            NOW.date(), BUNDLE.edition, dict.fromkeys(BUNDLE.visits.optional, yes)
+        )
+        assert outs(string(said)) == {2 if yes else 1}
+    assert string(None, "DE") == string(None, "") == ""
+    shown = banner.head(BUNDLE, judge(BUNDLE.visits, "US"), string(None))
+    assert f'data-gpp="{string(None)}"' in shown
 
 
 def test_languages_are_those_of_the_bundle() -> None:

@@ -29,6 +29,7 @@ from kept.decide.visit import met
 from kept.duties import visits
 from kept.duties.visits import banner
 from kept.embedded import Server
+from kept.model import gpp
 
 pytestmark = NEEDS_CHROMIUM
 __all__ = ["browser"]  # the fixture
@@ -58,15 +59,16 @@ class Site:
         bundle = self.controller.bundle
         key = self.controller.vault.mac("visitor choices", b"cookie")
         country = {n.lower(): v for n, v in headers}.get("x-country")
-        visit = met(bundle, headers, key, secure=False, country=country,
-                    today=dt.datetime.now(dt.UTC).date()).visit  # fmt: skip
+        who = met(bundle, headers, key, secure=False, country=country,
+                  today=dt.datetime.now(dt.UTC).date())  # fmt: skip
+        visit = who.visit
         like = bundle.trackers["facebook-like"]
         button = '<iframe src="/like" title="Like"></iframe>'
         part = (
             button if visit.allows(like) else visits.placeholder(bundle, like, "en", path, button)
         )
         return (
-            f'<!doctype html><html lang="en"><head>{visits.head(bundle, visit)}'
+            f'<!doctype html><html lang="en"><head>{visits.head(bundle, visit, who.gpp(bundle))}'
             '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             '<link rel="stylesheet" href="/site.css">'
             "<title>Prices</title></head><body><main><h1>Prices</h1>"
@@ -290,6 +292,9 @@ def test_the_signal_keeps_the_banner_away_and_writes_nothing(browser: Browser, s
         assert names(page) == []
         assert site.hits["/tag.js"] == 1  # counting goes on where it is on until refused
         assert site.hits["/pixel"] == 0  # advertising does not
+        if headers:
+            ask = "new Promise(d => __gpp('ping', (p, ok) => d([p.gppString, ok])))"
+            assert page.evaluate(ask) == [gpp.opted(True, gpc=True), True]
         context.close()
     context = opened(browser)
     context.add_init_script(heard)

@@ -92,3 +92,18 @@ def test_how_it_is_kept() -> None:
     assert "HttpOnly" in kept
     assert "Domain" not in kept
     assert "Max-Age=0" in choice.clear_cookie(secure=False)
+
+
+def test_a_no_is_set_anew_before_it_fades_and_a_yes_ends_all_the_same() -> None:
+    both = encode(Choices(TODAY, EDITION, {"a": True, "b": False}), KEY)
+    yes = encode(Choices(TODAY, EDITION, {"a": True}), KEY)
+    later = TODAY + dt.timedelta(days=31)
+    assert not choice.fades(both, TODAY)
+    assert choice.fades(both, later)
+    assert not choice.fades(yes, later)
+    assert not choice.fades("nonsense!", later)
+    end = TODAY + dt.timedelta(days=DAYS + 1)
+    met = read(both, end)
+    assert met is not None
+    assert dict(met.aims) == {"b": False}
+    assert read(yes, end) is None

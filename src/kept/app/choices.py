@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -316,12 +317,13 @@ class VisitRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class VisitAnswer(msgspec.Struct, frozen=True):
-    """What may be done: aims, trackers, and why each aim stands as it does."""
+    """What may be done: aims, trackers, why each aim stands as it does; `gpp` in the US."""
 
     allowed: list[str]
     trackers: list[str]
     why: dict[str, str]
     region: str
+    gpp: str
 
 
 @post(
@@ -344,6 +346,7 @@ def visit(data: JSONBody[VisitRequest], state: State) -> VisitAnswer:
         trackers=banner.running(controller.bundle, found),
         why=dict(found.why),
         region=found.region,
+        gpp=replace(who, visit=found).gpp(controller.bundle),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from kept.model import choice
+from kept.model import choice, gpp
 from kept.model.choice import Choices
 from kept.policy.bundle import Bundle
 from kept.policy.trackers import Tracker
@@ -102,12 +102,25 @@ class Visitor:
     """Who asks, as far as a browser says it. `eu` None: nobody knows the country.
 
     The European Union is not the EEA: the region decides what may run, `eu` which of the
-    policy's links is hers.
+    policy's links is hers. `state` is two letters of a state, where it is known.
     """
 
     visit: Visit
     choices: Choices | None
     eu: bool | None
+    state: str | None = None
+
+    def gpp(self, bundle: Bundle) -> str:
+        """The string that tells others of it in the United States; "" elsewhere.
+
+        She opted out where one of the aims that Global Privacy Control stops is not allowed:
+        those are the ones by which something is shared.
+        """
+        if not self.visit.region.startswith("US"):
+            return ""
+        shares = bundle.visits.gpc
+        out = not self.visit.allowed.issuperset(shares) if shares else self.visit.signals.gpc
+        return gpp.opted(out, gpc=self.visit.signals.gpc, state=self.state)
 
 
 def met(
@@ -124,7 +137,8 @@ def met(
     place, _, part = (country or "").partition("-")
     region = region_of(place, part or None)
     visit = judge(bundle.visits, region, choices, signals(lines))
-    return Visitor(visit, choices, None if region == "unknown" else is_eu(place))
+    eu = None if region == "unknown" else is_eu(place)
+    return Visitor(visit, choices, eu, part.upper() or None)
 
 
 def rule_of(rules: Visits, region: str, aim: str) -> Rule:

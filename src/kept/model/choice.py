@@ -24,6 +24,8 @@ from typing import Final
 
 #: For how many days something allowed counts, and a browser keeps the cookie.
 DAYS: Final = 180
+#: After so many days a no is set anew, by whoever answers for the pages.
+_AGAIN: Final = 30
 _NAME: Final = "kept-choices"
 _LONGEST: Final = 2048
 _ID: Final = r"[a-z0-9]+(?:[.-][a-z0-9]+)*"
@@ -104,6 +106,17 @@ def named(cookies: Iterable[str], wanted: str) -> str | None:
             if equals and key == wanted:
                 values.add(value)
     return values.pop() if len(values) == 1 else None
+
+
+def fades(value: str, today: dt.date) -> bool:
+    """Whether a cookie that was read should be set anew, as it is, so that a no in it stays.
+
+    What was allowed keeps its day and ends with it all the same.
+    """
+    met = _VALUE.fullmatch(value)
+    if met is None or "!" not in value:
+        return False
+    return (today - dt.date(1970, 1, 1)).days - int(met[1]) > _AGAIN
 
 
 def set_cookie(value: str, secure: bool) -> str:

@@ -20,6 +20,21 @@
   say("consent", "default", modes([]));
   if (granted.length) say("consent", "update", modes(granted));
 
+  // Whoever asks by the Global Privacy Platform is told the string of this visit (United States).
+  if (state.gpp) {
+    w.__gpp = function (command, callback) {
+      var ping = {
+        gppVersion: "1.1", cmpStatus: "loaded", cmpDisplayStatus: "hidden", signalStatus: "ready",
+        supportedAPIs: ["7:usnat"], cmpId: 0, sectionList: [7], applicableSections: [7], gppString: state.gpp
+      };
+      var added = command === "addEventListener";
+      if (callback) callback(
+        command === "ping" ? ping : added ? { eventName: "listenerRegistered", listenerId: 1, data: true, pingData: ping } : null,
+        command === "ping" || added
+      );
+    };
+  }
+
   // What a refused tracker left in the browser beside cookies.
   list(state.gone).forEach(function (name) {
     [w.localStorage, w.sessionStorage].forEach(function (store) {

@@ -186,7 +186,10 @@ class Rewriter:
             return self._discreet(tag)
         if tag.name != b"embed":
             self._skipping = tag.name
-        return self._boxes.box(self._held("frame", host), host, self._in_form)
+        tracker = self._held("frame", host)
+        if tracker is not None:
+            self._shown.add(tracker.id)
+        return self._boxes.box(tracker, host, self._in_form)
 
     def _script(self, tag: Tag) -> bytes:
         """A button that is a script: the policy keeps it out, the box stands before it."""

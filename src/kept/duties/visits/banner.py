@@ -92,8 +92,9 @@ def worded(words: Words, language: str) -> str:
     return words.get(language) or next(iter(words.values()), "")
 
 
-def head(bundle: Bundle, visit: Visit) -> str:
-    """What stands first in the head: style, and the script that knows what may run.
+def head(bundle: Bundle, visit: Visit, gpp: str = "") -> str:
+    """What stands first in the head: style, and the script that knows what may run. `gpp` is
+    the string of `Visitor.gpp`, which the script tells whoever asks by `__gpp`.
 
     Before any tag it tells Google's tags what is denied (Consent Mode v2, basic: a tag that is
     not allowed is not loaded at all).
@@ -109,7 +110,7 @@ def head(bundle: Bundle, visit: Visit) -> str:
     heard = under_gpc(bundle.visits, visit)
     return Markup(
         '<link rel="stylesheet" href="{}"><script src="{}" data-allowed="{}" data-consent="{}"'
-        ' data-gpc-allowed="{}" data-gpc-consent="{}" data-gone="{}"></script>'
+        ' data-gpc-allowed="{}" data-gpc-consent="{}" data-gone="{}"{}></script>'
     ).format(
         STYLE,
         SCRIPT,
@@ -119,6 +120,7 @@ def head(bundle: Bundle, visit: Visit) -> str:
             for names in (running(bundle, one), consent_mode(bundle, one))
         ),
         gone,
+        Markup(' data-gpp="{}"').format(gpp) if gpp else "",
     )
 
 

@@ -172,7 +172,7 @@ def consent_record(
         },
         "dct:created": at,
         "dct:creator": us,
-        "dct:language": shown.language,
+        "dct:language": shown.language.partition("-")[0],  # two letters (ISO 639)
         "dpv:hasJurisdiction": visit.region,
         "dpv:hasNotice": [
             {
