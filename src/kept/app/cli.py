@@ -36,6 +36,7 @@ from kept.app.commands import (
     choices,
     correcting,
     demo,
+    disclosure,
     doctor,
     gateway,
     hold,
@@ -52,6 +53,7 @@ from kept.app.commands import (
     retain,
     rights,
     serve,
+    shown,
     stats,
     task,
 )
@@ -62,8 +64,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
-    choices, case, answering, redacting, task, account, identity, hold, incident, retain, prove,
-    links, stats, ledger, bench,
+    choices, case, answering, redacting, task, account, identity, hold, disclosure, incident, shown,
+    retain, prove, links, stats, ledger, bench,
 )  # fmt: skip
 
 

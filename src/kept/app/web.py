@@ -20,7 +20,18 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, choices, delivery, desk, drp, pages, reports, requests, wellknown
+from kept.app import (
+    api,
+    choices,
+    delivery,
+    desk,
+    drp,
+    forms,
+    pages,
+    reports,
+    requests,
+    wellknown,
+)
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -184,7 +195,7 @@ def _door() -> Router:
     given_up: dict[int | type[Exception], Any] = dict.fromkeys(
         (RecursionError, UnicodeDecodeError), _unreadable
     )
-    return Router("/", route_handlers=[api.decide], exception_handlers=given_up)
+    return Router("/", route_handlers=[api.decide, *forms.PROGRAMS], exception_handlers=given_up)
 
 
 def make(
@@ -206,6 +217,7 @@ def make(
             *choices.HANDLERS,
             *reports.HANDLERS,
             *wellknown.HANDLERS,
+            *forms.PAGES,
             _door(),
             drp.router(_strict),
             *([desk.router()] if console else []),
