@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from string import Template
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from examples.company import counter
 from examples.company.door import NOWHERE, Door, Unanswered
 from examples.company.world import World
+from examples.street.tags import pasted
 
 LONGEST = 64 * 1024
 UNSURE = "we could not make sure that we may"
@@ -78,13 +78,6 @@ def page(title: str, body: str, here: str = "") -> str:
         f"{nav}</nav></header><main><h1>{title}</h1>{body}</main><footer><p>{foot}</p><p><a href="
         '"/privacy">Privacy policy, and what is checked of it</a></p></footer></body></html>'
     ).replace("e-mail", '<span class="whole">e-mail</span>')
-
-
-def pasted(path: str, street: int) -> str:
-    """A page as marketing left it, with all that was pasted into it; there where a street is."""
-    file = Path(__file__).with_name("pages") / f"{path.strip('/')}.html"
-    there = street and path.strip("/").replace("-", "").isalpha() and file.exists()
-    return Template(file.read_text("utf-8")).substitute(port=street) if there else ""
 
 
 class Site(ThreadingHTTPServer):
