@@ -53,6 +53,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "mail": MAIL | {"url"},
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country"}),
     "links": frozenset({"look", "addresses"}),
+    "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
     "jobs": frozenset(
         {"retain", "letters", "clocks", "intake", "agents", "deliveries", "forms", "visits"}
     ),
@@ -149,6 +150,24 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """`[gateway]`: the site that `kept gateway` stands before.
+
+    `acts` False: browsers report what would be refused, and nothing is changed. `hosts` are the
+    names of the site. `proxy`: a server before the gateway says who asks, by what, and from
+    where ([site] country); whatever else says so is not believed. Forms may be sent to the
+    hosts of `forms`; links to those of `links` keep all that they say.
+    """
+
+    upstream: str | None = None
+    hosts: tuple[str, ...] = ()
+    acts: bool = False
+    proxy: bool = False
+    forms: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A paper of the organisation that makes a fact hold: an assessment, a cited law.
 
@@ -211,6 +230,7 @@ class Deployment:
     desk: Desk = Desk()
     oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
+    gateway: Before = Before()
     origins: Mapping[str, str] = field(default_factory=dict)  # origin → site of the policy
     forms: Mapping[str, Destination] = field(default_factory=dict)  # form → where it is stored
 
@@ -484,9 +504,29 @@ def read(directory: Path) -> Deployment:
         looks=_hosts(path, raw.get("links", {}).get("look", ())),
         addresses=_addresses(path, raw.get("links", {}).get("addresses", {})),
         drp=_drp(path, raw.get("drp", {})),
+        gateway=_before(path, raw.get("gateway", {})),
         origins=_origins(path, raw.get("origins", {})),
         forms={n: _destination(path, n, t) for n, t in raw.get("forms", {}).items()},
         oidc=_oidc(path, raw.get("login", {}).get("oidc")),
+    )
+
+
+def _before(path: Path, table: Mapping[str, Any]) -> Before:
+    """`[gateway]`: the site before which Kept stands."""
+    lists = {}
+    for key in ("hosts", "forms", "links"):
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+            raise ConfigError(
+                f"`{key}` is no list of hosts", where=_where(path, key),
+                expected=f'{key} = ["www.example.org"]',
+            )  # fmt: skip
+        lists[key] = tuple(host.lower() for host in value)
+    return Before(
+        upstream=_perhaps(path, table, "upstream"),
+        acts=_flag(path, table, "acts"),
+        proxy=_flag(path, table, "proxy"),
+        **lists,
     )
 
 

@@ -76,6 +76,8 @@ ROUTES: Final = (
     _http("/privacy/banner.css"),
     _http("/privacy/banner.js"),
     _http("/.well-known/gpc.json"),
+    # From browsers, of what they refused to load; nothing of who they are is kept.
+    _http("/privacy/reports", "POST"),
     _http("/.well-known/security.txt"),
     _http("/.well-known/change-password"),
     # What people send to the company, judged before it is stored.
@@ -167,6 +169,8 @@ DESK: Final = (
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
     _http("/desk/statistics", "GET", LOOKS),
+    _http("/desk/trackers", "GET", LOOKS),
+    _http("/desk/trackers/settle", "POST", _OFFICER),
     _http("/desk/quarantine", "GET", TAKES - {"operator"}),
     _http("/desk/quarantine/show", "POST", TAKES - {"operator"}),
     _http("/desk/quarantine/decide", "POST", TAKES - {"operator"}),
@@ -177,6 +181,8 @@ COMMANDS: Final = (
     _cli("new", changes=True),
     _cli("doctor"),
     _cli("serve", changes=True),
+    _cli("gateway", changes=True),
+    _cli("gateway snippet"),
     _cli("demo", changes=True),
     _cli("bench"),
     _cli("authorities"),

@@ -87,6 +87,7 @@ from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
 from kept.records.session import Attempts, Sessions
+from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.records.visit import VisitRecords
@@ -178,6 +179,7 @@ class Controller:
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        self.sightings = Sightings(database)
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
         self.passed = PassedOn(database, vault)

@@ -241,6 +241,8 @@ _TABLE: Final = (
           "act:name place:name region:name allowed:names refused:names notice:sha256"
           " receipt:sha256 version:name gpc:flag"),
     _kind(123, "link.looked", "link:name outcome:name status?:count"),
+    _kind(127, "tracker.met", "what:name name:name directive?:name"),
+    _kind(128, "tracker.settled", "what:name name:name outcome:name"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -41,6 +41,7 @@ from kept.records import (
     redaction,
     residue,
     session,
+    sighting,
     subject,
     suppression,
     visit,
@@ -98,6 +99,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *watch.DATASETS,
     *incident.DATASETS,
     *visit.DATASETS,
+    *sighting.DATASETS,
     *redaction.DATASETS,
     *passed.DATASETS,
     *part.DATASETS,
@@ -170,6 +172,13 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "entry",
         "Runs of controls",
         "entry integer, control text, at datetime, document json",
+    ),
+    _plain(
+        "sighting",
+        "number",
+        "Hosts and cookies met on the pages of the site, of nobody",
+        "number integer, kind text, name text, directive text, page text, count integer, "
+        "first_seen datetime, last_seen datetime",
     ),
     _plain(
         "job",

@@ -47,6 +47,7 @@ DONE: Final = {
     "reviewed": "It was noted that you looked at the roles.",
     "seen": "It was noted that you looked into the alert.",
     "incident": "It was recorded.",
+    "settled": "The decision was recorded.",
     "destroyed": "It was deleted, and so was the key to it.",
     "let-through": "It may be stored. Nothing of it waits here longer than it has to.",
     "evidence": "It was noted how it was checked who asks.",
