@@ -463,3 +463,44 @@ def test_what_waits_in_the_list_is_what_is_not_answered(desk: Desk) -> None:
     ended = [one for one in desk.controller.cases.all() if one.number not in unanswered]
     assert len(ended) > 3
     assert desk.controller.worklist.tally(desk.now.date(), desk.now.date()).all == len(unanswered)
+
+
+def test_a_letter_on_paper_is_made_opened_and_entered_as_sent(desk: Desk) -> None:
+    request = Request((ANA,), "web", "operator", evidence=HOW, region="EEA")
+    one = open_case(desk.controller, "access", request, desk.now)[0].id
+    path, olga = f"/desk/cases/{one}", at(desk, "olga")
+    before = len(desk.entries("data.shown"))
+    fields = {
+        "to": "Ana <b>A.</b>\n1 Road\r\n\n8001 Zürich",
+        "more": "complex",
+        "words": "archives",
+    }
+    answer = olga.post(f"{path}/letter", **fields)
+    assert answer.status_code == 200, words(answer.text)
+    assert answer.headers["content-type"] == "application/pdf"
+    assert f"-{one}.pdf" in answer.headers["content-disposition"]
+    assert answer.content.startswith(b"%PDF-")
+    assert len(desk.entries("data.shown")) == before + 1
+    shown = olga.get(path).text
+    (number,) = re.findall(r'name="letter" value="(\d+)"><p><button class="quiet">Open', shown)
+    again = olga.post(f"{path}/letter", letter=number)
+    assert again.content == answer.content
+    for day, why in (("", "not said when"), ("x", "not said when"), ("2020-01-01", "cannot have")):
+        refused = olga.post(f"{path}/posted", letter=number, on=day)
+        assert refused.status_code == 400
+        assert why in words(refused.text).lower().replace("it is ", "")
+    # Who examines sees that there is one, and neither opens nor enters it.
+    rita = at(desk, "rita")
+    assert "Not entered as sent yet" in words(rita.get(path).text)
+    for where in ("letter", "posted"):
+        assert rita.post(f"{path}/{where}", letter=number, on="2026-01-01").status_code == 403
+    day = desk.controller.day(desk.now).isoformat()
+    assert olga.post(f"{path}/posted", letter=number, on=day).status_code == 303
+    shown = words(olga.get(path).text)
+    assert f"It went out on {day}." in shown
+    assert "more time was taken" in shown
+    # A number of another case, or none at all.
+    other = case(desk, "access", BEN, evidence=HOW)
+    for strange in (number, "9" * 17, "-1", "x"):
+        assert olga.post(f"/desk/cases/{other}/letter", letter=strange).status_code == 400
+    assert "to whom" in words(olga.post(f"{path}/letter", to="  ").text)

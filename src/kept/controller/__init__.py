@@ -79,6 +79,7 @@ from kept.records.isolated import Opened
 from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
+from kept.records.paper import Papers
 from kept.records.recipient import Recipients
 from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
@@ -153,7 +154,7 @@ class Controller:
         self.clocks, self.desk = Clocks(database, vault), desk
         self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
-        self.deliveries = Deliveries(database, vault)
+        self.deliveries, self.papers = Deliveries(database, vault), Papers(database, vault)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.links = Links(database, vault, self.accounts)

@@ -33,6 +33,7 @@ from kept.app.desk import (
     incidents,
     login,
     moving,
+    paper,
     start,
     statistics,
 )
@@ -42,8 +43,8 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
-    *moving.HANDLERS, *asked.HANDLERS, *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS,
-    *account.HANDLERS, *accounts.HANDLERS,
+    *moving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
+    *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS, *accounts.HANDLERS,
 ]  # fmt: skip
 
 
