@@ -16,6 +16,7 @@ from tests.app.desk import Browser, Desk, opened
 
 from kept.app.desk import start, working
 from kept.duties.rights import Request, casework, erase
+from kept.duties.rights.delivery import code_for
 from kept.duties.rights.request import open_case
 from kept.errors import UsageError
 from kept.records.case_state import State
@@ -282,7 +283,7 @@ def test_a_value_is_put_right(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("right", ["access", "portability"])
-def test_a_package_is_made_once_and_leaves_no_copy(desk: Desk, right: str) -> None:
+def test_a_package_is_made_once_and_fetched_again(desk: Desk, right: str) -> None:
     olga, ines = at(desk, "olga"), at(desk, "ines")
     unknown = case(desk, right, BEN)
     before = set(desk.directory.iterdir())
@@ -295,9 +296,24 @@ def test_a_package_is_made_once_and_leaves_no_copy(desk: Desk, right: str) -> No
     with zipfile.ZipFile(io.BytesIO(made.content)) as package:
         assert package.testzip() is None
         assert len(package.namelist()) > 2
-    assert set(desk.directory.iterdir()) == before
+    assert set(desk.directory.iterdir()) - before <= {desk.directory / "state"}
     assert desk.controller.cases.get(one).state is State.CLOSED
+    # What is left here is encrypted; it is handed out three times in all, and to nobody else.
+    (waits,) = desk.controller.deliveries.of(desk.controller.cases.get(one))
+    file = desk.directory / "state" / "deliveries" / waits.file
+    assert made.content[:64] not in file.read_bytes()
+    assert f"can be fetched {waits.allowed - 1} more times" in words(
+        olga.get(f"/desk/cases/{one}").text
+    )
+    assert ines.post(f"/desk/cases/{one}/package").status_code == 403
+    with pytest.raises(UsageError, match="no package"):
+        code_for(desk.controller, one, desk.now)
+    for _ in range(waits.allowed - 1):
+        assert olga.post(f"/desk/cases/{one}/package").content == made.content
+    assert not file.exists()
     assert olga.post(f"/desk/cases/{one}/package").status_code == 400, "made once"
+    counted = [e["fetched"] for e in desk.entries("delivery.fetched") if e["case"] == one]
+    assert counted == [1, 2, 3]
     assert "every system was asked" in words(olga.get(f"/desk/cases/{one}").text)
 
 

@@ -26,7 +26,8 @@ def test_a_letter_is_written_once_and_entered_as_sent(kept: Kept, place: Path) -
     ran = kept("case", "letter", case, "--pdf", pdf, *to, *where)
     assert ran.status == 2
     assert "a file name that nothing has yet" in ran.said
-    assert kept("case", "letter", case, "--pdf", place / "x.pdf", "--again", "2", *where).status == 2
+    unknown = ("--pdf", place / "x.pdf", "--again", "2")
+    assert kept("case", "letter", case, *unknown, *where).status == 2
     again = place / "again.pdf"
     assert kept("case", "letter", case, "--pdf", again, "--again", "1", *where).status == 0
     assert again.read_bytes() == pdf.read_bytes()

@@ -25,3 +25,5 @@ CREATE TABLE case_letter (
     CHECK ((posted_on IS NULL) = (posted_at IS NULL))
 );
 CREATE INDEX ON case_letter (number);
+-- A package that waits for the staff who made it, where no person has a link to it.
+ALTER TABLE case_delivery ADD COLUMN desk boolean NOT NULL DEFAULT false;

@@ -205,6 +205,7 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "ends_at": "waits until",
         "allowed": "how often it may be fetched",
         "fetched": "how often it was fetched",
+        "desk": "waited for our staff",
         "code": "keyed hash of the code",
         "code_until": "the code is good until",
         "tries": "how often the code was tried",

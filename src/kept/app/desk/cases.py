@@ -19,7 +19,7 @@ from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import staff
-from kept.duties.rights import casework, clock
+from kept.duties.rights import casework, clock, delivery
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
@@ -182,6 +182,7 @@ def shown(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem, case=one,
         right=RIGHTS.get(one.right), stands=_stands(one), over=one.state in ENDS,
         known=one.evidence or one.override, opened=opened, letter=letter,
+        waits=delivery.at_desk(controller, one, now) if may_act and one.state in ENDS else None,
         refusals=REFUSALS.values(), papers=controller.papers.of(one),
         clock=_clock(controller, one, counted, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
