@@ -71,8 +71,10 @@ def deliver(
     controller: Controller, case_id: str, package: Path, actor: Actor, now: dt.datetime,
     *, days: int = DAYS, downloads: int = DOWNLOADS, desk: bool = False,
 ) -> Made:  # fmt: skip
-    """Put the package of a case behind a link; `desk`: for the staff, and nobody has it. Raises UsageError where it is not its package,
-    Denied where nobody knows or answers for who asks.
+    """Put the package of a case behind a link; `desk`: for the staff, and nobody has it.
+
+    Raises UsageError where it is not its package, Denied where nobody knows or answers for who
+    asks.
     """
     if not 1 <= days <= MOST_DAYS or not 1 <= downloads <= MOST_DOWNLOADS:
         raise UsageError(
