@@ -17,6 +17,7 @@ TINY = {
     "inbox": "--cases 300 --rounds 2",
     "intake": "--requests 12 --together 3 --rounds 1",
     "lake": "--files 4 --rows 2000 --people 5 --group 2 --rounds 1",
+    "forms": "--rounds 3",
     "ledger": "--entries 12000 --batches 12 --rounds 1",
     "lookup": "--rows 2000 --ids 20 --rounds 2 --engines sqlite parquet postgresql",
     "package": "--rows 60",

@@ -36,6 +36,7 @@ from kept.app.commands import (
     choices,
     correcting,
     demo,
+    disclosure,
     doctor,
     hold,
     identity,
@@ -45,10 +46,12 @@ from kept.app.commands import (
     new,
     policy,
     prove,
+    redacting,
     request,
     retain,
     rights,
     serve,
+    shown,
     stats,
     task,
 )
@@ -59,7 +62,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, task, account, identity, hold, incident, retain, prove, stats, ledger, bench,
+    case, answering, redacting, task, account, identity, hold, disclosure, incident, shown,
+    retain, prove, stats, ledger, bench,
 )  # fmt: skip
 
 

@@ -31,9 +31,11 @@ from kept.app.desk import (
     elsewhere,
     figures,
     incidents,
+    leaving,
     login,
     moving,
     paper,
+    quarantine,
     start,
     statistics,
 )
@@ -43,8 +45,9 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
-    *moving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
-    *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS, *accounts.HANDLERS,
+    *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
+    *statistics.HANDLERS, *incidents.HANDLERS, *quarantine.HANDLERS, *account.HANDLERS,
+    *accounts.HANDLERS,
 ]  # fmt: skip
 
 

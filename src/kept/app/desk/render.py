@@ -47,6 +47,8 @@ DONE: Final = {
     "reviewed": "It was noted that you looked at the roles.",
     "seen": "It was noted that you looked into the alert.",
     "incident": "It was recorded.",
+    "destroyed": "It was deleted, and so was the key to it.",
+    "let-through": "It may be stored. Nothing of it waits here longer than it has to.",
     "evidence": "It was noted how it was checked who asks.",
     "plan": "This is what would happen. Nothing was done yet.",
     "approved": "The plan was approved. Nothing was done yet.",
@@ -67,6 +69,12 @@ DONE: Final = {
     "decided": "The decision was recorded.",
     "told": "It was recorded that she was told. The restriction still stands.",
     "lifted": "The restriction was lifted.",
+    "part": "That part is refused; the rest is not.",
+    "struck": "It was noted what is struck. Nothing was handed over yet.",
+    "handed": "It was handed over. Somebody else approves it.",
+    "redaction-approve": "It was approved. The package can be made.",
+    "redaction-return": "It was given back to be struck again.",
+    "redaction-accept": "It was noted why this may stay. The package can be made.",
     "emergency": "You have the role for an hour. Every privacy officer sees it, with your reason.",
 }
 

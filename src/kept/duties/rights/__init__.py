@@ -27,6 +27,7 @@ from kept.duties.rights import (
     intake_checks,
     isolation,
     recipients,
+    redaction_checks,
     reported,
     told,
 )
@@ -66,7 +67,8 @@ __all__ = [
     "free_text", "freeze_reported", "identity", "identity_checks", "intake", "intake_checks",
     "isolation", "lift", "lines", "mail_code", "mail_link", "notify", "object_to", "port",
     "preview", "preview_objection",
-    "preview_rectification", "preview_restriction", "preview_withdrawal", "recipients", "rectify",
+    "preview_rectification", "preview_restriction",
+    "preview_withdrawal", "recipients", "rectify", "redaction_checks",
     "reported", "residue", "restrict", "scrub", "scrubbing", "standing", "tend", "told", "weigh",
     "withdraw",
 ]  # fmt: skip
