@@ -81,6 +81,7 @@ from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.notice import Notices
 from kept.records.outbox import Outbox
+from kept.records.paper import Papers
 from kept.records.part import Parts
 from kept.records.passed import PassedOn
 from kept.records.quarantine import Quarantine
@@ -170,7 +171,7 @@ class Controller:
         self.clocks, self.desk = Clocks(database, vault), desk
         self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
-        self.deliveries = Deliveries(database, vault)
+        self.deliveries, self.papers = Deliveries(database, vault), Papers(database, vault)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.links = Links(database, vault, self.accounts)

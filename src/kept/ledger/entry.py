@@ -227,6 +227,8 @@ _TABLE: Final = (
     _kind(102, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
     _kind(103, "agent.told", "request:name agent:name done:flag attempts:count"),
     _kind(104, "agent.refused", "agent:name why:name"),
+    _kind(115, "letter.made", "case:name kind:name text:sha256 file:sha256"),
+    _kind(116, "letter.posted", "case:name kind:name file:sha256 sent:date"),
     _kind(105, "redaction.handed",
           "case:name plan:sha256 texts:count struck:count spared:count added:count"),
     _kind(106, "redaction.approved", "case:name plan:sha256 left?:count reason?:sha256"),

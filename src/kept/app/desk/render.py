@@ -59,6 +59,7 @@ DONE: Final = {
     "clock": "The day was counted anew. The day before stays on record.",
     "refused": "The request was refused, and why is kept.",
     "withdrawn": "The case has ended; nothing was changed.",
+    "posted": "It was entered that the letter went out.",
     "note": "The note was added.",
     "owner": "It was noted whose task this is.",
     "entered": "The request was entered.",
