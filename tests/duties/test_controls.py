@@ -38,6 +38,7 @@ from kept.duties import page as policy_page
 from kept.duties.rights import Request, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.request import open_case
+from kept.duties.trackers import review
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.select import KeyTable
@@ -534,7 +535,21 @@ def _without_systems(world: Path) -> None:
     (world / "shop.sqlite").unlink()
 
 
+def _eager(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is declared may run, whoever chose what."""
+    monkeypatch.setattr(review, "runs", lambda visit, tracker: True)
+
+
+def _unsaid(controller: Controller, _: pytest.MonkeyPatch) -> None:
+    """A button of others that is said to be under our policy."""
+    rows = dict(controller.bundle.trackers)
+    rows["facebook-like"] = replace(rows["facebook-like"], outside=False)
+    controller.bundle = replace(controller.bundle, trackers=rows)
+
+
 CASES: dict[str, Case] = {
+    "trackers.choice-governs": Case(breaks=_eager),
+    "trackers.scope-is-said": Case(breaks=_unsaid),
     "publication.version-is-dated": Case(
         passes=_publish,
         fails=_then(_publish, _text("policy/text.md", "last updated", "changed")),
@@ -858,10 +873,19 @@ SERVED = "publication.policy-page-is-clean"
 #: And these elsewhere: in `test_intake_checks`, and with the table of routes.
 ASKED = "rights.requests-need-no-account"
 DOORS = "security.doors-are-guarded"
+#: Those over visits: in `test_visit_checks`.
+PAGES = {
+    "trackers.nothing-undeclared",  # tests/app/test_reports.py
+    "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
+}
+VISITS = {
+    "visits.choices-page-tells-all", "visits.choices-stand-as-made", "visits.opt-out-links-work",
+    "visits.trackers-obey-choices",
+}  # fmt: skip
 
 
 def test_every_shipped_control_has_its_worlds() -> None:
-    assert set(CASES) | {SERVED, ASKED, DOORS} == set(registered())
+    assert set(CASES) | {SERVED, ASKED, DOORS} | VISITS | PAGES == set(registered())
     assert all(case.fails or case.breaks for case in CASES.values())
 
 

@@ -81,14 +81,17 @@ from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.notice import Notices
 from kept.records.outbox import Outbox
+from kept.records.paper import Papers
 from kept.records.part import Parts
 from kept.records.passed import PassedOn
 from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
 from kept.records.session import Attempts, Sessions
+from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
+from kept.records.visit import VisitRecords
 from kept.records.watch import Watch
 from kept.records.worklist import Worklist
 from kept.stores.base import Store
@@ -137,9 +140,11 @@ class Controller:
         origins: Mapping[str, str] = NO_ORIGINS,
         destinations: Mapping[str, Destination] = NOWHERE,
         provider: Provider | None = None,
+        looks: frozenset[str] = frozenset(),
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
+        `looks` are the hosts that may be asked whether a link still leads somewhere.
         """
         self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
@@ -158,6 +163,7 @@ class Controller:
         self.cases = Cases(database, vault, self.subjects)
         self.bulks = Bulks(database, self.cases)
         self.consents = Consents(database)
+        self.visits, self.looks = VisitRecords(database), looks
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
@@ -165,7 +171,7 @@ class Controller:
         self.clocks, self.desk = Clocks(database, vault), desk
         self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
-        self.deliveries = Deliveries(database, vault)
+        self.deliveries, self.papers = Deliveries(database, vault), Papers(database, vault)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.links = Links(database, vault, self.accounts)
@@ -174,6 +180,7 @@ class Controller:
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        self.sightings = Sightings(database)
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
         self.passed = PassedOn(database, vault)
@@ -217,6 +224,7 @@ class Controller:
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
             drp=deployment.drp, origins=deployment.origins, destinations=deployment.forms,
             provider=Provider(deployment.oidc) if deployment.oidc else None,
+            looks=deployment.looks,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -44,6 +44,7 @@ DATASETS: Final = (
             "tries": Field("tries", "integer", nullable=False),
             "codes": Field("codes", "integer", nullable=False),
             "outcome": Field("outcome", "text", category="rights-case"),
+            "desk": Field("desk", "boolean", nullable=False),
             "ended_at": Field("ended_at", "datetime"),
         },
         links=(Link(("number",), "rights_case", ("number",)),),
@@ -55,14 +56,14 @@ DATASETS: Final = (
 
 _COLUMNS: Final = (
     "d.delivery, d.number, c.id, d.file, d.size, d.made_at, d.ends_at, d.allowed, d.fetched,"
-    " d.codes, d.outcome, d.ended_at"
+    " d.codes, d.outcome, d.ended_at, d.desk"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One package. `file` is its name in the folder of deliveries; `outcome` is how it ended:
-    fetched, expired, withdrawn or lost; None while it waits.
+    fetched, expired, withdrawn or lost; None while it waits. `desk`: it waits for staff.
     """
 
     id: int
@@ -77,6 +78,7 @@ class Delivery:
     codes: int
     outcome: str | None
     ended_at: dt.datetime | None
+    desk: bool
 
 
 class Deliveries:
@@ -87,7 +89,7 @@ class Deliveries:
 
     def add(
         self, case: Case, token: str, file: str, key: bytes, size: int, allowed: int,
-        now: dt.datetime, ends_at: dt.datetime, *, connection: Connection,
+        now: dt.datetime, ends_at: dt.datetime, *, connection: Connection, desk: bool = False,
     ) -> None:  # fmt: skip
         """Record a package that lies encrypted under `key`."""
         sealed = self._vault.seal(
@@ -95,8 +97,8 @@ class Deliveries:
         )
         connection.execute(
             "INSERT INTO case_delivery (number, token, file, sealed, size, made_at, ends_at,"
-            " allowed) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (case.number, self._token(token), file, sealed, size, now, ends_at, allowed),
+            " allowed, desk) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (case.number, self._token(token), file, sealed, size, now, ends_at, allowed, desk),
         )
 
     def by_token(
@@ -106,6 +108,10 @@ class Deliveries:
         lock: LiteralString = "FOR UPDATE OF d" if alone else ""
         found = self._those("d.token = %s", (self._token(token),), connection, lock)
         return found[0] if found else None
+
+    def locked(self, one: Delivery, *, connection: Connection) -> Delivery:
+        """A delivery as it stands, until the transaction ends for this one only."""
+        return self._those("d.delivery = %s", (one.id,), connection, "FOR UPDATE OF d")[0]
 
     def of(self, case: Case) -> list[Delivery]:
         """The deliveries of a case, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -12,8 +13,10 @@ from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, sai
 from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
+from kept.duties import staff
 from kept.duties.rights import redaction
 from kept.errors import UsageError
+from kept.records.actor import Actor
 from kept.records.redaction import Redaction, Stands
 
 Revision = Annotated[
@@ -67,7 +70,7 @@ def redact(
             looked = redaction.redact(
                 controller, case, revision, who, now, spared=spare, more=strike, done=done
             )
-        words = _words(controller, common, looked, show=show)
+        words = _words(controller, common, looked, who, now, show=show)
         if looked.stands.state is Stands.OPEN:
             again = common.next(
                 "case", "redact", looked.case.id, "--revision", str(looked.stands.revision)
@@ -110,7 +113,7 @@ def approve(
         looked = None
         if revision is None:
             looked = redaction.look(controller, case, who, now)
-            stands, words = looked.stands, _words(controller, common, looked, show=show)
+            stands, words = looked.stands, _words(controller, common, looked, who, now, show=show)
         else:
             if give_back is not None:
                 why = said(give_back, "--give-back")
@@ -127,9 +130,13 @@ def approve(
 
 
 def _words(
-    controller: Controller, common: Common, looked: redaction.Look, *, show: bool
-) -> list[str]:
+    controller: Controller, common: Common, looked: redaction.Look, who: Actor, now: dt.datetime,
+    *, show: bool,
+) -> list[str]:  # fmt: skip
+    """How it stands, in words; that texts are shown is noted first."""
     stands = looked.stands
+    if show:
+        staff.noted(controller, who, [looked.case.id], len(looked.texts), now)
     words: list[str] = [
         f"Case {looked.case.id}, change {stands.revision}: {stands.state}.",
         f"{stands.texts:,} texts; {stands.struck} struck in {looked.places:,} places,"

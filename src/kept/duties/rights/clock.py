@@ -74,7 +74,7 @@ def split(
 
 def extend(
     controller: Controller, case_id: str, reason: str, words: str, sent: dt.date, actor: Actor,
-    now: dt.datetime,
+    now: dt.datetime, *, connection: Connection | None = None,
 ) -> Clock:  # fmt: skip
     """Add the extension of the rule, once, after the person was told; the clock as it then stands.
 
@@ -83,6 +83,25 @@ def extend(
     that may not, UsageError for everything that the rule does not allow.
     """
     _may(actor)
+    _not_later(sent, controller.day(now), "a notice was sent")
+    with controller.database.within(connection) as c:
+        case, clock, rule = extendable(controller, case_id, reason, words, sent, connection=c)
+        after = counted(replace(clock, extended=True), rule, controller.workdays)
+        _changed(
+            controller, c, case, clock, after, "extended", now, actor=actor, reason=reason,
+            dated=sent, words=words,
+        )  # fmt: skip
+    return after
+
+
+def extendable(
+    controller: Controller, case_id: str, reason: str, words: str, sent: dt.date, *,
+    connection: Connection | None = None,
+) -> tuple[Case, Clock, Rule]:  # fmt: skip
+    """The case, its clock and rule, where a notice that goes out that day gives it more time.
+
+    UsageError for everything that the rule does not allow.
+    """
     if reason not in EXTENSIONS:
         known = "; ".join(f"{key}: {why}" for key, why in EXTENSIONS.items())
         raise UsageError("that is no reason for more time", expected=known)
@@ -90,9 +109,8 @@ def extend(
         raise UsageError(
             "it is not said what she was told", fix="give the words of the notice in --words"
         )
-    _not_later(sent, controller.day(now), "a notice was sent")
-    with controller.database.connection() as connection:
-        case, clock, rule = _open(controller, case_id, connection)
+    with controller.database.within(connection) as c:
+        case, clock, rule = _open(controller, case_id, c)
         if rule.extension is None:
             raise UsageError(
                 "the rule of this case knows no extension",
@@ -113,12 +131,17 @@ def extend(
                 expected=f"a day from {clock.arrived} to {clock.due}",
                 met=str(sent),
             )
-        after = counted(replace(clock, extended=True), rule, controller.workdays)
-        _changed(
-            controller, connection, case, clock, after, "extended", now, actor=actor,
-            reason=reason, dated=sent, words=words,
-        )  # fmt: skip
-    return after
+    return case, clock, rule
+
+
+def posted(
+    controller: Controller, case: Case, day: dt.date, actor: Actor, now: dt.datetime,
+    connection: Connection,
+) -> None:  # fmt: skip
+    """Have it on record with the clock that an answer on paper went out; no day moves by it."""
+    clock = controller.clocks.locked(case, connection=connection)
+    if clock is not None:
+        _changed(controller, connection, case, clock, clock, "posted", now, actor=actor, dated=day)
 
 
 def pause(

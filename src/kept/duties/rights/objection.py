@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from kept.controller import Controller
 from kept.decide.effects import Effect, absolute
+from kept.duties.rights import recipients
 from kept.duties.rights.choice import (
     ChoiceAnswer,
     Told,
@@ -34,6 +35,7 @@ from kept.ledger.entry import Entry, name
 from kept.model.select import KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
+from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
 #: Before an objection is recorded a case is in one of these.
@@ -86,6 +88,7 @@ def object_to(
         complete = held and not weighed and not her.unreached
         with controller.database.connection() as connection:
             if complete:
+                _tell(controller, case, her.identifiers, reached, now, connection)
                 _closed(controller, case, now, connection, complete=True)
             case = controller.cases.finish(case, complete, actor, now, connection=connection)
         return _answer(
@@ -154,6 +157,9 @@ def weigh(
                     body = {"purpose": name(purpose), "case": case.id, "actor": name(role)}
                     entries.append(Entry("objection.lifted", now, body))
             controller.ledger.append_in(connection, entries)
+            stopped = dict.fromkeys(row[0] for row in rows) if outcome == "upheld" else ()
+            named = [one for person in controller.cases.identifiers(case) for one in person]
+            _tell(controller, case, named, tuple(stopped), now, connection)
             _closed(controller, case, now, connection, complete=True)
             return controller.cases.close(case, grounds, who, now, connection=connection)
 
@@ -213,6 +219,19 @@ def _record(
     return case
 
 
+def _tell(
+    controller: Controller, case: Case, hers: Sequence[Identifier], purposes: Sequence[str],
+    now: dt.datetime, connection: Any,
+) -> None:  # fmt: skip
+    """Whoever had data of hers, as it is on record, is told which uses have stopped."""
+    if purposes and hers:
+        words = controller.bundle.vocabulary.purposes
+        uses = ", ".join(words[p].label if p in words else p for p in purposes)
+        had = recipients.on_record(controller, [hers])
+        messages = recipients.messages(had, [hers], ("objects to", uses))
+        recipients.note(controller, case, Notice.OBJECTED, messages, now, connection)
+
+
 def _closed(
     controller: Controller, case: Case, now: dt.datetime, connection: Any, *, complete: bool
 ) -> None:
@@ -263,4 +282,5 @@ def _answer(
         tuple(sorted(t for a, t in waits.items() if a not in stops)),
         tuple(sorted(t for a, t in rests.items() if a not in stops and a not in waits)),
         (), her.unreached, her.warnings, held=her.held,
+        told=recipients.informed(controller, case),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Accounts that log in through a provider."""
+"""Accounts that log in through a provider; letters on paper."""
 
 from kept.migrations import run
 
@@ -7,4 +7,4 @@ down_revision = "0024"
 
 
 def upgrade() -> None:
-    run("0027_login_elsewhere.sql")
+    run("0027_elsewhere_and_paper.sql")
