@@ -51,7 +51,17 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries"}),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
-        {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
+        {
+            "on",
+            "country",
+            "subdivision",
+            "zone",
+            "people",
+            "records",
+            "large",
+            "review_days",
+            "pause_days",
+        }
     ),
     "own": frozenset({"country", "owner", "declared"}),
 }
@@ -116,7 +126,8 @@ class Desk:
     `on` None: where it can be served safely. `country` (None: not said), `subdivision` and
     `zone` say whose weekends, public holidays and midnight count. As many as `people` persons or
     `records` records opened by one name within an hour raise an alert; a plan that destroys more
-    than `large` rows needs two people; roles are looked at again within `review_days`.
+    than `large` rows needs two people; roles are looked at again within `review_days`. A clock
+    that stands still goes on by itself after `pause_days`.
     """
 
     on: bool | None = None
@@ -127,6 +138,7 @@ class Desk:
     records: int = 10_000
     large: int = 1_000
     review_days: int = 180
+    pause_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -525,7 +537,7 @@ def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
             where=_where(path, "on"),
             expected="true or false",
         )
-    for key in ("people", "records", "large", "review_days"):
+    for key in ("people", "records", "large", "review_days", "pause_days"):
         if type(table.get(key, 1)) is not int or not 1 <= table.get(key, 1) <= 1_000_000_000:
             raise ConfigError(
                 f"`{key}` of [desk] is not a number",

@@ -58,7 +58,11 @@ Purposes = Annotated[
     Parameter(name="--purpose", help="a purpose of the policy; may be given again", negative=""),
 ]
 Region = Annotated[
-    str, Parameter(help="the region whose rules apply to her (default: the strictest)")
+    str,
+    Parameter(
+        help="where she is: a region or a country as DE, US-CA; its rules apply, also of how long"
+        " the answer may take (default: the strictest)"
+    ),
 ]
 Show = Annotated[
     bool,

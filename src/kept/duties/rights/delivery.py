@@ -210,6 +210,12 @@ def ended(
         controller.ledger.append_in(connection, entries)
 
 
+def discard(controller: Controller, those: list[Delivery]) -> None:
+    """Remove the files of deliveries that have ended; what is left of them `sweep` removes."""
+    for one in those:
+        (folder(controller) / one.file).unlink(missing_ok=True)
+
+
 def sweep(controller: Controller, now: dt.datetime) -> int:
     """End what is past its time, and remove every file that no waiting delivery has; how many
     deliveries ended. May be repeated and cut off at any point.

@@ -17,7 +17,7 @@ from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
-from kept.duties.rights import recipients
+from kept.duties.rights import delivery, recipients
 from kept.duties.rights.carry import refuse_obstacles
 from kept.duties.rights.child import forget
 from kept.duties.rights.ends import ends
@@ -185,15 +185,29 @@ def erase(
 
 def _packages(controller: Controller, known: Sequence[Sequence[Identifier]]) -> tuple[dt.date, ...]:
     """When packages were handed out to these people."""
-    strong = [i for one in known for i in one if i.kind not in WEAK]
-    return handed(controller.database, controller.vault, strong)
+    return handed(controller.database, controller.vault, _strong(known))
+
+
+def _strong(known: Sequence[Sequence[Identifier]]) -> list[Identifier]:
+    return [i for one in known for i in one if i.kind not in WEAK]
+
+
+def _waiting(controller: Controller, known: Sequence[Sequence[Identifier]]) -> tuple[str, ...]:
+    """What is said before the erasure of packages that wait to be fetched."""
+    days = [f"{d.ends_at:%Y-%m-%d}" for d in controller.deliveries.waiting_for(_strong(known))]
+    return tuple(
+        f"a package for her waits to be fetched until {day}; with the erasure it is gone: let her"
+        " fetch it first"
+        for day in days
+    )
 
 
 def _reminded(
     controller: Controller, known: Sequence[Sequence[Identifier]], answer: EraseAnswer
 ) -> EraseAnswer:
-    """The answer, with when packages were handed out to the same people."""
-    return replace(answer, packages=_packages(controller, known))
+    """The answer, with when packages were handed out to the same people, and which still wait."""
+    warnings = answer.warnings if answer.executed else answer.warnings + _waiting(controller, known)
+    return replace(answer, packages=_packages(controller, known), warnings=warnings)
 
 
 def _drawn(
@@ -337,6 +351,10 @@ def _commit(
             )
             entries = keep(controller, case, made, known, values, actor, now, connection)
         controller.ledger.append_in(connection, entries)
+        # A package that still waits for her is a copy of what goes: it can be fetched no more.
+        waiting = controller.deliveries.waiting_for(_strong(known), connection=connection)
+        delivery.ended(controller, waiting, "withdrawn", now, connection)
+    delivery.discard(controller, waiting)
     return case
 
 
