@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -44,7 +45,7 @@ from kept.app.fit import Exact
 from kept.app.output import Output, many, table
 from kept.controller import Controller
 from kept.deployment import FILE
-from kept.duties.rights import EraseAnswer, Request, access, erase, preview
+from kept.duties.rights import EraseAnswer, Request, access, erase, preview, proving
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
@@ -250,6 +251,11 @@ def erase_command(
         Parameter(help="print statements for systems in mode assisted: they hold row keys",
                   negative=""),
     ] = False,
+    alone: Annotated[
+        str | None,
+        Parameter(help="REASON for which a plan that takes two people cannot wait for another;"
+                  " officers are alerted"),
+    ] = None,
     physical: Annotated[
         bool,
         Parameter(help="have the engines destroy what deletion leaves in files; without --yes"
@@ -269,6 +275,7 @@ def erase_command(
         identity, identity_file, override, evidence, case, acting, same_person, people, ground,
         region, arrived,
     )  # fmt: skip
+    request = replace(request, alone=said(alone, "--alone"))
     if ground is not None and people is not None:
         raise UsageError("a ground is that of one person", fix="leave out --ground or --people")
     say = common.out
@@ -325,7 +332,7 @@ def erase_command(
     if not answer.executed:
         words += [*briefly(slow), *to_do, *below.words()]
     elif answer.complete:
-        said = sum(s.word for s in answer.steps)
+        spoken = sum(s.word for s in answer.steps)
         words.append(
             (
                 "Complete as far as the map goes (see the notes above)"
@@ -333,7 +340,7 @@ def erase_command(
                 else "Complete"
             )
             + ": every system was asked and every step was read back"
-            + (f", but for {many(said, 'step')} that rest on a person's word." if said else ".")
+            + (f", but for {many(spoken, 'step')} that rest on a person's word." if spoken else ".")
         )
         words += _untold(answer.told)
         words.append(f"Her keys: {answer.keys}.")
@@ -466,8 +473,11 @@ def _to_do(
             "Nothing would change now, since every system concerned is in mode observe. When"
             f" that is set: {named(case, again)}"
         ]
-    if case.evidence or case.override:
+    if proving.standing(controller, case).enough:
         return [f"To carry it out: {again} --yes"]
+    if case.evidence:
+        more = common.next("case", "prove", case.id, "--way", "facts", "--words", "…")
+        return [f"To carry it out, find out better who asks: {more}"]
     return [
         "To carry it out, say how it was checked who asks (or why not: --override):",
         named(case, again),

@@ -19,7 +19,7 @@ from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import staff
-from kept.duties.rights import casework, clock
+from kept.duties.rights import casework, clock, proving
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
@@ -31,7 +31,7 @@ from kept.records.case import Case
 from kept.records.case_state import ENDS, StepRecord, StepState
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock
-from kept.terms import separation
+from kept.terms import proof, separation
 from kept.terms.authorities import countries
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.refusals import REFUSALS
@@ -168,11 +168,17 @@ def shown(
                 if a.disabled_at is None and a.roles & casework.OWNS]  # fmt: skip
     fresh = one.state in casework.FRESH
     may_act = verb is not None and may(request, f"rights {verb}")
-    ready = not under_way and casework.can_carry_out(one, looked)
+    ready = not under_way and casework.can_carry_out(controller, one, looked)
     return page(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem, case=one,
         right=RIGHTS.get(one.right), stands=_stands(one), over=one.state in ENDS,
-        known=one.evidence or one.override, opened=opened, letter=letter,
+        known=one.evidence or one.override, proof=proving.standing(controller, one),
+        proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
+        recorded=[proof.WAYS[w] for w in proof.RECORDED],
+        questions=proving.questions(controller) if proving.asked(controller, one) else {},
+        tries=controller.cases.tries_left(one),
+        tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
+        opened=opened, letter=letter,
         refusals=REFUSALS.values(),
         clock=_clock(controller, one, counted, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
@@ -186,6 +192,9 @@ def shown(
         today=controller.day(now).isoformat(), packs=one.right in casework.PACKS,
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
         why_not=_why_not(request, controller, one, looked),
+        alone_may=not separation.never(
+            session(request).account.name, controller.did(one)
+        ),
         can={
             "look": fresh and not under_way and one.right in casework.WORKS and may_act,
             "approve": one.state is CaseState.PLANNED and looked is not None
@@ -193,8 +202,12 @@ def shown(
             "carry": ready and may_act,
             "go_on": ready and not fresh,
             "pack": one.right in casework.PACKS and one.state not in ENDS and may_act,
-            "evidence": not one.evidence and one.state not in ENDS
+            "evidence": not proving.standing(controller, one).enough and one.state not in ENDS
             and may(request, "request verify"),
+            "confirm": one.right == "rectification" and fresh and controller.post is not None
+            and may(request, "case confirm"),
+            "tell": bool(proving.questions(controller)) and proving.asked(controller, one)
+            and one.proof < proof.FACTS and may(request, "case tell"),
             "clock": counted is not None and not clock.answered(one)
             and may(request, "case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and may(request, "case refuse"),
@@ -203,7 +216,7 @@ def shown(
             "answer": (one.state in ENDS or bool(steps)) and may(request, "case answer"),
             "weigh": one.right == "objection" and one.state is CaseState.CHECKED
             and may(request, "rights weigh"),
-            "tell": one.right == "restriction" and one.state is CaseState.CHECKED
+            "notify": one.right == "restriction" and one.state is CaseState.CHECKED
             and may(request, "rights lift"),
             "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED
             and may(request, "rights lift"),
@@ -218,10 +231,7 @@ def _why_not(
     """Why whoever asks may not approve the plan; empty where he may."""
     if looked is None:
         return ""
-    large = separation.is_large(looked["rows"], controller.desk.large)
-    who = session(request).account.name
-    did = [separation.Did(name, act) for name, act in casework.acts(controller, one)]
-    return separation.approving(who, did, large=large)
+    return controller.stands_against(one, session(request).account.name, looked["rows"])
 
 
 def _stands(one: Case) -> str:

@@ -44,6 +44,8 @@ DONE: Final = {
     "reviewed": "It was noted that you looked at the roles.",
     "seen": "It was noted that you looked into the alert.",
     "incident": "It was recorded.",
+    "codes": "Codes go to the old address and to the new one. Both have to be typed in.",
+    "told-us": "What she told is put aside and compared. Tell her only that.",
     "evidence": "It was noted how it was checked who asks.",
     "plan": "This is what would happen. Nothing was done yet.",
     "approved": "The plan was approved. Nothing was done yet.",

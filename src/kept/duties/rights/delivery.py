@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kept.controller import Controller
 from kept.database import Connection
-from kept.duties.rights.request import require_known_asker
+from kept.duties.rights.proving import require_known_asker
 from kept.errors import Denied, UsageError, VaultError
 from kept.ledger.entry import Entry, moment, name
 from kept.records.actor import Actor
@@ -86,7 +86,7 @@ def deliver(
             f"a case about `{case.right}` has no package",
             expected=f"a case about {' or '.join(_PACKED)}",
         )
-    require_known_asker(case)
+    require_known_asker(controller, case)
     _refuse_other(controller, case, package)
     token, file, key = secrets.token_urlsafe(32), f"{secrets.token_hex(16)}{_SUFFIX}", _key()
     there = folder(controller)
