@@ -1326,7 +1326,7 @@ def test_what_has_ended_is_not_missed(world: Path) -> None:
     """A hold that was released and a law whose day came let rows go: that is as promised."""
     _isolated(world)
     with _opened(world) as controller:
-        who = controller.actors.of("Jo", "privacy-officer", NOW)
+        who = controller.actors.of("Jo", "operator", NOW)
         [hold] = controller.holds.all(NOW)
         holds.release(controller, hold.id, "settled", who, NOW)
         for later in (NOW + dt.timedelta(days=1), NOW.replace(year=2036)):

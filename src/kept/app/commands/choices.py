@@ -48,10 +48,9 @@ from kept.duties.rights import (
     withdraw,
 )
 from kept.duties.rights.choice import Told
-from kept.duties.rights.request import VERBS, also_open
+from kept.duties.rights.request import VERBS, Others, also_open
 from kept.duties.rights.restriction import GROUNDS
 from kept.errors import UsageError
-from kept.records.case import Case
 
 Purposes = Annotated[
     list[str] | None,
@@ -354,7 +353,7 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
 
 
 def _words(
-    answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Common, *, brief: bool = False
+    answer: ChoiceAnswer, what: str, others: Others, common: Common, *, brief: bool = False
 ) -> list[str]:
     """The answer for people, without what comes next; `brief`: activities are only counted."""
     title = f"Case {answer.case}: {what}"

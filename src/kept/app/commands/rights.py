@@ -50,11 +50,11 @@ from kept.duties.rights.answer import not_stated
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.recipients import NO_WAY, Informed
-from kept.duties.rights.request import also_open, step_document
+from kept.duties.rights.request import Others, also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
-from kept.records.case import Case, State
+from kept.records.case import State
 from kept.records.case_state import TRANSITIONS
 from kept.terms import clocks
 from kept.terms.rights import ERASURE_GROUNDS
@@ -490,14 +490,19 @@ def _waits(common: Common, met: bool) -> list[str]:
     return [f"To decide what may be the same person's: {again}"] if met else []
 
 
-def others_open(common: Common, right: str, case: str, cases: Sequence[Case]) -> list[str]:
+def others_open(common: Common, right: str, case: str, others: Others) -> list[str]:
     """That more than one case of the same person waits is easily overlooked.
 
     One of the same right of which nothing was carried out is often the look before this `case`:
     how it ends is said.
     """
+    cases, alike = others.linked, others.unlinked
+    beside = [
+        f"{many(alike, 'open case')} more under the same identifiers: not linked, for nobody"
+        " checked on both sides who asks."
+    ] * bool(alike)
     if not cases:
-        return []
+        return beside
     shown = ", ".join(f"{c.id} ({c.right}, {c.state})" for c in cases[:5])
     more = f" and {len(cases) - 5} more" if len(cases) > 5 else ""
     lines = [f"Also open for the same person: {shown}{more}."]
@@ -506,7 +511,7 @@ def others_open(common: Common, right: str, case: str, cases: Sequence[Case]) ->
             why = f"the same request as case {case}"
             end = common.next("case", "withdraw", one.id, "--reason", why)
             lines.append(f"If {one.id} is this same request, end it: {end}")
-    return lines
+    return lines + beside
 
 
 def modes_of(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:

@@ -39,9 +39,10 @@ def confirm_address(
         )
     said = {"words": "", "person": named[0].value, "changed": to.value, "case": case.id}
     with controller.database.connection() as c:
+        # A page of the whole there is, and nobody's: each has a page of her own.
         one = controller.intakes.take(
             "web", ("rectification",), said, now, state=State.AWAITING, address=named[0],
-            actor=actor.id, connection=c,
+            actor=actor.id, token=secrets.token_urlsafe(32), connection=c,
         )  # fmt: skip
         for party, address in (("person", named[0]), ("changed", to)):
             send_code(controller, one, party, address, secrets.token_urlsafe(32), now, c,

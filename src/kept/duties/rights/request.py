@@ -389,15 +389,34 @@ def refuse_mixed(
         raise problem
 
 
-def also_open(controller: Controller, case: str) -> tuple[Case, ...]:
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Other open cases under the same identifiers: `linked` are the same person's; of the others,
+    `unlinked` in number, nobody checked who asks, so that they say nothing of this one.
+    """
+
+    linked: tuple[Case, ...] = ()
+    unlinked: int = 0
+
+
+def also_open(controller: Controller, case: str) -> Others:
     """Other cases that name one of the same identifiers and have not ended, oldest first.
 
-    Not by what two people can have in common: a name.
+    Not by what two people can have in common: a name. Linked are those of which it is known who
+    asks, and what the staff opened themselves: a flood of look-alikes, by form or by letter, links
+    with nothing.
     """
-    named = controller.cases.identifiers(controller.cases.get(case))
+    one = controller.cases.get(case)
+    named = controller.cases.identifiers(one)
     strong = [i for one in named for i in one if i.kind not in WEAK]
     met = {c.id: c for i in strong for c in controller.cases.naming(i)}
-    return tuple(met[i] for i in sorted(met) if i != case and met[i].state not in ENDS)
+    there = [met[i] for i in sorted(met) if i != case and met[i].state not in ENDS]
+
+    def sure(case: Case) -> bool:
+        return case.evidence or case.override or not controller.intakes.of_case(case.id)
+
+    linked = tuple(c for c in there if sure(one) and sure(c))
+    return Others(linked, len(there) - len(linked))
 
 
 def refilled(found: Located) -> tuple[str, ...]:
