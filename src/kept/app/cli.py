@@ -45,6 +45,7 @@ from kept.app.commands import (
     new,
     policy,
     prove,
+    redacting,
     request,
     retain,
     rights,
@@ -59,7 +60,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, task, account, identity, hold, incident, retain, prove, stats, ledger, bench,
+    case, answering, redacting, task, account, identity, hold, incident, retain, prove, stats,
+    ledger, bench,
 )  # fmt: skip
 
 

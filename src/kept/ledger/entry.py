@@ -230,6 +230,11 @@ _TABLE: Final = (
     _kind(108, "identity.proven", "case:name way:name level:count needs:count paper:flag"),
     _kind(109, "identity.tried", "case:name tries:count"),
     _kind(110, "hold.asked", "hold:name reason:sha256"),
+    _kind(105, "redaction.handed",
+          "case:name plan:sha256 texts:count struck:count spared:count added:count"),
+    _kind(106, "redaction.approved", "case:name plan:sha256 left?:count reason?:sha256"),
+    _kind(107, "redaction.scanned",
+          "case:name plan:sha256 files:count places:count left:count law:name package?:sha256"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0025"
-down_revision = "0023"
+down_revision = "0024"
 
 
 def upgrade() -> None:
