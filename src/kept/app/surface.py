@@ -204,7 +204,6 @@ COMMANDS: Final = (
     _cli("case note", _WORKS, changes=True),
     _cli("case give", _WORKS, changes=True),
     _cli("case plan", _DISCLOSES, changes=True),
-    _cli("case approve", _ANSWERS, changes=True),
     _cli("case prove", _LINKS, changes=True),
     _cli("case confirm", _LINKS, changes=True),
     _cli("case tell", _TELLS, changes=True),

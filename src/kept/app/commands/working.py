@@ -1,4 +1,4 @@
-"""`kept case note|give|plan|approve|prove|confirm|tell`: a case as the desk works on it."""
+"""`kept case note|give|plan|prove|confirm|tell`: a case as the desk works on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ANSWERS = 65_536
 
 def register(group: App) -> None:
     """Add the commands to the group `case`."""
-    for command in (note, give, plan, approve, prove, confirm, tell):
+    for command in (note, give, plan, prove, confirm, tell):
         group.command(command)
 
 
@@ -102,20 +102,9 @@ def plan(
     return 0
 
 
-def approve(
-    case: str,
-    /,
-    *,
-    plan: Annotated[
-        str, Parameter(help="the hash of the plan, as `kept case plan` and `show` name it")
-    ],
-    alone: Annotated[
-        str | None,
-        Parameter(help="REASON for which it cannot wait for another person; officers are alerted"),
-    ] = None,
-    acting: Acting = ACTING,
-    common: Common = COMMON,
-) -> int:
+def approve_plan(
+    case: str, plan: str, alone: str | None, acting: Acting, common: Common
+) -> int:  # fmt: skip
     """Approve the plan of a case, by the hash under which it was looked at."""
     now = acting.moment
     with opened(common, "case approve", acting.role) as (controller, _):
