@@ -19,10 +19,10 @@ NONE, ADDRESS, FACTS, LOGIN = range(4)
 #: Level → what it takes, in words for everybody.
 LEVELS: Final[Mapping[int, str]] = MappingProxyType(
     {
-        NONE: "no proof",
-        ADDRESS: "that an address, a number or a cookie of hers is in her hands",
-        FACTS: "beside that, two things that only she and we know",
-        LOGIN: "that she is logged in, or two such things and a signed statement",
+        NONE: "nothing",
+        ADDRESS: "an address, a number or a cookie of hers is in her hands",
+        FACTS: "two things that only she and we know",
+        LOGIN: "her login, or two such things and a signed statement",
     }
 )
 
@@ -101,7 +101,7 @@ def needed(right: str, risks: Collection[str], raised: Mapping[str, int] | None 
     found = max(fit, key=lambda n: n.level)
     level = (raised or {}).get(right, 0)
     if level > found.level:
-        return Need((right,), "", level, "the organisation asks for more", "[desk.proof]")
+        return Need((right,), "", level, "the organisation asks for more", "kept.toml, [desk.proof]")
     return found
 
 
