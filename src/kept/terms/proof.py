@@ -101,7 +101,9 @@ def needed(right: str, risks: Collection[str], raised: Mapping[str, int] | None 
     found = max(fit, key=lambda n: n.level)
     level = (raised or {}).get(right, 0)
     if level > found.level:
-        return Need((right,), "", level, "the organisation asks for more", "kept.toml, [desk.proof]")
+        return Need(
+            (right,), "", level, "the organisation asks for more", "kept.toml, [desk.proof]"
+        )
     return found
 
 

@@ -57,6 +57,7 @@ from kept.model.plan import Action, Mode, StepResult
 from kept.records.case import State
 from kept.records.case_state import TRANSITIONS
 from kept.terms import clocks
+from kept.terms.proof import RECORDED, WAYS, recorded
 from kept.terms.rights import ERASURE_GROUNDS
 
 group = App(
@@ -66,6 +67,14 @@ group = App(
 Override = Annotated[
     str | None,
     Parameter(help="REASON for which the check of who asks is left out; recorded"),
+]
+Way = Annotated[
+    str,
+    Parameter(
+        name="--way",
+        help="in which way the evidence was found: "
+        + "; ".join(f"{w}: {WAYS[w].means} (L{WAYS[w].level})" for w in RECORDED),
+    ),
 ]
 Evidence = Annotated[str | None, Parameter(help="in words, how it was checked who asks; recorded")]
 SamePerson = Annotated[
@@ -121,6 +130,7 @@ def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting, same_person: str | None = None, people: Path | None = None,
     ground: str | None = None, region: str = "unknown", arrived: str | None = None,
+    way: str = "checked",
 ) -> Request:  # fmt: skip
     """The request that the options of a command of this group make."""
     named = person(identity, file)
@@ -146,6 +156,7 @@ def request_of(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
         said(same_person, "--same-person"), ground, clocks.where(region), day(arrived, "--arrived"),
+        recorded(way).word,
     )  # fmt: skip
 
 
@@ -164,6 +175,7 @@ def access_command(
     people: People = None,
     override: Override = None,
     evidence: Evidence = None,
+    way: Way = "checked",
     case: CaseId = None,
     same_person: SamePerson = None,
     region: Where = "unknown",
@@ -175,7 +187,7 @@ def access_command(
     now = acting.moment
     request = request_of(
         identity, identity_file, override, evidence, case, acting, same_person, people,
-        region=region, arrived=arrived,
+        region=region, arrived=arrived, way=way,
     )  # fmt: skip
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     say = common.out
@@ -235,6 +247,7 @@ def erase_command(
     ] = False,
     override: Override = None,
     evidence: Evidence = None,
+    way: Way = "checked",
     case: CaseId = None,
     same_person: SamePerson = None,
     ground: Annotated[
@@ -273,7 +286,7 @@ def erase_command(
     now = acting.moment
     request = request_of(
         identity, identity_file, override, evidence, case, acting, same_person, people, ground,
-        region, arrived,
+        region, arrived, way,
     )  # fmt: skip
     request = replace(request, alone=said(alone, "--alone"))
     if ground is not None and people is not None:
