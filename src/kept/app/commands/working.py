@@ -141,8 +141,8 @@ def prove(
 ) -> int:
     """Record how it was checked who asks, also better than before."""
     now = acting.moment
-    content = None if paper is None else _bytes(paper, _PAPER)
     with opened(common, "case prove", acting.role) as (controller, _):
+        content = None if paper is None else _bytes(paper, _PAPER)
         actor = controller.actors.of(acting.actor, acting.role, now)
         done = proving.record(
             controller, case, way, said(words, "--words"), actor, now, paper=content
@@ -164,8 +164,8 @@ def confirm(
 ) -> int:
     """Have a new e-mail address confirmed: codes go to the old one and to the new one."""
     now = acting.moment
-    new = _text(value_file, _ANSWERS)
     with opened(common, "case confirm", acting.role) as (controller, _):
+        new = _text(value_file, _ANSWERS)
         actor = controller.actors.of(acting.actor, acting.role, now)
         new_address.confirm_address(controller, case, new, actor, now)
     words = [
