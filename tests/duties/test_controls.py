@@ -33,7 +33,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
-from kept.duties import holds, incidents, publication, rights, staff
+from kept.duties import disclosure, holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
 from kept.duties.rights import Request, redaction
 from kept.duties.rights.letter import answer_case
@@ -45,6 +45,7 @@ from kept.policy import bundle
 from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as Outcome_
 from kept.terms.identifiers import parse
+from tests import forms
 from tests.world import NOW, ROOT, edit, make, sql, vouch
 
 Prepare: TypeAlias = Callable[[Path], None]
@@ -143,6 +144,20 @@ def _looked_at(world: Path) -> None:
         abel = controller.actors.of("Abel", "approver", NOW)
         redaction.approve(controller, case, stands.revision, abel, NOW)
         rights.access(controller, Request((), case=case), NOW, out=world / "ana.zip")
+
+
+def _disclosed(world: Path) -> None:
+    """A court asked for what is held of Ana and of Ben; of his a law forbids to tell."""
+    with _opened(world) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        for who, barred in (("ana", None), ("ben", (dt.date(2027, 1, 1), "§ 1"))):
+            one = (parse(f"email={who}@example.org"),)
+            disclosure.note(
+                controller, one, "authority", NOW.date(), ["contact.email"], "court-order", actor,
+                NOW, title="A court", barred=barred,
+            )  # fmt: skip
+            request = Request((one,), override="test")
+            rights.access(controller, request, NOW, out=world / f"{who}.zip")
 
 
 def _asked_on(day: dt.date) -> Prepare:
@@ -420,6 +435,24 @@ def _then(*steps: Prepare) -> Prepare:
     return all_of_them
 
 
+_JOINED = """[recipients.later]
+title = "Later Ltd"
+lane = "co-marketing"
+policy = "https://later.example/privacy"
+
+[recipients.deskline]"""
+
+
+def _sent(world: Path) -> None:
+    """Somebody wrote, somebody started a trial, somebody registered with partners."""
+    forms.equip(world)
+    with _opened(world) as controller:
+        for form in ("contact", "trial", "webinar"):
+            more = {"message": "Hello?"} if form == "contact" else {}
+            answer = forms.sent(controller, form, email=f"{form}@example.org", **more)
+            assert answer.taken, answer
+
+
 def _anonymous(world: Path) -> None:
     """Notes are not deleted but made anonymous."""
     file, erased = world / "shop.yml", "free_text: true, nullable: false, overwrite: erased}\n"
@@ -572,6 +605,18 @@ CASES: dict[str, Case] = {
         fails=_then(_delivered, _tampered("UPDATE case_delivery SET ends_at = '2026-01-01'")),
         vacuous=_nothing,
     ),
+    "disclosure.told-unless-barred": Case(
+        passes=_disclosed,
+        # Noted for him before his package was made, and not told.
+        fails=_then(
+            _disclosed,
+            _tampered(
+                "UPDATE passed_on SET barred_until = '2026-01-02', passed_on = '2026-01-01'"
+                " WHERE barred_until IS NOT NULL"
+            ),
+        ),
+        vacuous=_nothing,
+    ),
     "rights.redactions-took-two": Case(
         passes=_looked_at,
         fails=_then(
@@ -690,6 +735,59 @@ CASES: dict[str, Case] = {
     ),
     "collect.basis-is-stamped": Case(
         fails=_statement("UPDATE signup SET basis = NULL WHERE id = 1"), vacuous=_empty("signup")
+    ),
+    "collect.forms-take-what-is-declared": Case(
+        # A program of the company's adds what the form did not ask.
+        passes=_sent,
+        fails=_then(_sent, _statement("UPDATE message SET address = 'Street 1'")),
+    ),
+    "collect.only-what-is-needed-is-required": Case(
+        fails=_text(
+            "policy/forms.yml",
+            "label: Name, required: false",
+            "label: Name, required: false, value: Jane Doe",
+        ),
+    ),
+    "collect.only-from-our-sites": Case(
+        fails=_text(
+            "policy/forms.yml",
+            "  path: /contact\n",
+            "  path: /contact\n  site: https://old.example\n",
+        ),
+    ),
+    "collect.nobody-too-young": Case(
+        fails=_text(
+            "policy/forms.yml",
+            "    name: {category: contact.name",
+            "    birth_date: {category: contact.name",
+        ),
+        vacuous=_text("policy/policy.yml", "minimum_age: 16\n", ""),
+    ),
+    "notice.demands-are-told": Case(
+        passes=_sent,
+        fails=_then(
+            _sent,
+            _tampered("UPDATE notice_text SET shown = jsonb_set(shown, '{fields,0,words}', '[]')"),
+        ),
+    ),
+    "notice.interests-are-told": Case(
+        passes=_sent,
+        fails=_then(
+            _sent, _tampered("UPDATE notice_text SET shown = jsonb_set(shown, '{told}', '[]')")
+        ),
+        vacuous=_nothing,
+    ),
+    "notice.can-be-shown-again": Case(
+        passes=_sent,
+        # The words on the form are others now, under the same version.
+        fails=_then(_sent, _text("policy/forms.yml", "so that we can answer you", "as we like it")),
+        vacuous=_nothing,
+    ),
+    "notice.partners-are-named": Case(
+        passes=_sent,
+        # One joins in after people have registered.
+        fails=_then(_sent, _text("kept.toml", "[recipients.deskline]", _JOINED)),
+        vacuous=_nothing,
     ),
     "notice.controller-is-named": Case(
         fails=_text("policy/text.md", "European Economic Area", "some countries")

@@ -36,6 +36,7 @@ from kept.app.commands import (
     choices,
     correcting,
     demo,
+    disclosure,
     doctor,
     hold,
     identity,
@@ -50,6 +51,7 @@ from kept.app.commands import (
     retain,
     rights,
     serve,
+    shown,
     stats,
     task,
 )
@@ -60,8 +62,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, redacting, task, account, identity, hold, incident, retain, prove, stats,
-    ledger, bench,
+    case, answering, redacting, task, account, identity, hold, disclosure, incident, shown,
+    retain, prove, stats, ledger, bench,
 )  # fmt: skip
 
 

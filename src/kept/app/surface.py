@@ -71,10 +71,16 @@ ROUTES: Final = (
     _http("/privacy/requests/mail", "POST", _PERSON),
     _http("/privacy/requests/{token:str}"),
     _http("/privacy/requests/{token:str}", "POST", _PERSON),
+    # What people send to the company, judged before it is stored.
+    _http("/forms/{form:str}"),
+    _http("/forms/{form:str}", "POST", _PERSON),
     _http("/assets/{name:str}"),
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
     _http("/api/v1/decide", "POST", _PROGRAM),
+    _http("/api/v1/forms/{form:str}", "GET", _PROGRAM),
+    _http("/api/v1/forms/{form:str}", "POST", _PROGRAM),
+    _http("/api/v1/forms/{form:str}/items/{item:str}", "POST", _PROGRAM),
     _http("/api/v1/schema/openapi.json"),
     # Agents of the directory, by the Data Rights Protocol, where it is on: their signature and
     # their token let them in.
@@ -120,6 +126,7 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/redaction/approve", "POST", _APPROVES),
     _http("/desk/cases/{case:str}/decide", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/clock", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/cases/{case:str}/part", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/end", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/requests/new", "GET", TAKES - {"operator"}),
     _http("/desk/requests/new", "POST", TAKES - {"operator"}),
@@ -154,6 +161,9 @@ DESK: Final = (
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
     _http("/desk/statistics", "GET", LOOKS),
+    _http("/desk/quarantine", "GET", TAKES - {"operator"}),
+    _http("/desk/quarantine/show", "POST", TAKES - {"operator"}),
+    _http("/desk/quarantine/decide", "POST", TAKES - {"operator"}),
 )
 
 #: Empty roles: whoever may run commands on this machine.
@@ -233,6 +243,8 @@ COMMANDS: Final = (
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),
     _cli("hold list"),
+    _cli("disclosure add", _HOLDS, changes=True),
+    _cli("disclosure list", _HOLDS | {"auditor"}),
     _cli("incident add", _HOLDS, changes=True),
     _cli("incident list"),
     _cli("incident show"),
@@ -240,6 +252,11 @@ COMMANDS: Final = (
     _cli("incident notice", _HOLDS, changes=True),
     _cli("incident tell", _HOLDS, changes=True),
     _cli("incident close", _HOLDS, changes=True),
+    _cli("notice show"),
+    _cli("notice list"),
+    _cli("quarantine list"),
+    _cli("quarantine decide", TAKES, changes=True),
+    _cli("quarantine sweep", changes=True),
     _cli("stats requests"),
     _cli("retain plan", _ANSWERS),
     _cli("retain run", _ANSWERS, changes=True),

@@ -34,6 +34,9 @@ from kept.records import (
     linked,
     locator,
     outbox,
+    part,
+    passed,
+    quarantine,
     recipient,
     redaction,
     residue,
@@ -80,6 +83,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *recipient.DATASETS,
     *delivery.DATASETS,
     *intake.DATASETS,
+    *quarantine.DATASETS,
     *outbox.DATASETS,
     *agent.DATASETS,
     *hold.DATASETS,
@@ -93,6 +97,8 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *watch.DATASETS,
     *incident.DATASETS,
     *redaction.DATASETS,
+    *passed.DATASETS,
+    *part.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",
@@ -137,6 +143,25 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "Published versions of the policy",
         "policy text, version text, text_sha256 text, rules_sha256 text, units json, at datetime, "
         "entry integer",
+    ),
+    _plain(
+        "notice_text",
+        "notice",
+        "What people were shown on forms, each text once",
+        "notice text, policy text, version text, form text, region text, language text, "
+        "shown json, kept_at datetime",
+    ),
+    _plain(
+        "form_once",
+        "once",
+        "Keyed hashes of forms that were sent, for a day",
+        "once bytes, at datetime",
+    ),
+    _plain(
+        "form_refused",
+        "day form why",
+        "How often nothing was taken of a form",
+        "day date, form text, why text, count integer",
     ),
     _plain(
         "control_run",
@@ -207,6 +232,10 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "spared": "how much was looked at and stayed",
         "left_over": "how much was met in the files afterwards",
         "mark": "keyed hash of what was decided",
+        "passed_on": "passed on on",
+        "categories": "what kind of data",
+        "barred_until": "not to be told until",
+        "barred_by": "by which law not",
         "fetched": "how often it was fetched",
         "code": "keyed hash of the code",
         "code_until": "the code is good until",

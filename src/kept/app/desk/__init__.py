@@ -34,6 +34,7 @@ from kept.app.desk import (
     leaving,
     login,
     moving,
+    quarantine,
     start,
     statistics,
 )
@@ -44,7 +45,8 @@ from kept.errors import KeptError
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
     *moving.HANDLERS, *leaving.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
-    *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS, *accounts.HANDLERS,
+    *statistics.HANDLERS, *incidents.HANDLERS, *quarantine.HANDLERS, *account.HANDLERS,
+    *accounts.HANDLERS,
 ]  # fmt: skip
 
 
