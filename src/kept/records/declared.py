@@ -285,6 +285,12 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "after_rule": "rule after",
         "before_due": "day before",
         "after_due": "day after",
+        "proof": "how well it is known who asks, from 0 to 3",
+        "needs": "how well it has to be known, from 0 to 3",
+        "tried": "how often you were asked what only you know",
+        "way": "how it was found out",
+        "level": "how well it was known then, from 0 to 3",
+        "about": "keyed hash of the new address",
     }
 )
 #: What that system is, for people who never heard of Kept.

@@ -48,6 +48,8 @@ DONE: Final = {
     "seen": "It was noted that you looked into the alert.",
     "incident": "It was recorded.",
     "settled": "The decision was recorded.",
+    "codes": "Codes go to the old address and to the new one. Both have to be typed in.",
+    "told-us": "What she told is put aside and compared. Tell her only that.",
     "destroyed": "It was deleted, and so was the key to it.",
     "let-through": "It may be stored. Nothing of it waits here longer than it has to.",
     "evidence": "It was noted how it was checked who asks.",
