@@ -180,7 +180,8 @@ def _longer(world: Path) -> None:
         who = controller.actors.of("Pia", "privacy-officer", NOW)
         [case] = controller.cases.all()
         sent = came + dt.timedelta(days=20)
-        rights.clock.extend(controller, case.id, "complex", "Two months more.", sent, who, NOW)
+        then = NOW - dt.timedelta(days=20)
+        rights.clock.extend(controller, case.id, "complex", "Two months more.", sent, who, then)
 
 
 def _answered(world: Path) -> None:
@@ -201,6 +202,17 @@ def _asked(at: dt.datetime) -> Prepare:
             rights.intake.ask(controller, form, at)
 
     return prepare
+
+
+def _proven(world: Path) -> None:
+    """Ana came with a paper, and was deleted."""
+    with _opened(world) as controller:
+        case = rights.preview(controller, Request(((parse("email=ana@example.org"),),)), NOW).case
+        vera = controller.actors.of("Vera", "verifier", NOW)
+        rights.proving.record(
+            controller, case, "facts", "she named two orders", vera, NOW, paper=b"%PDF"
+        )
+        assert rights.erase(controller, Request((), case=case), NOW).complete
 
 
 def _reported(world: Path) -> None:
@@ -851,6 +863,23 @@ CASES: dict[str, Case] = {
         fails=_asked(NOW - 2 * rights.intake.UNCONFIRMED),
         vacuous=_nothing,
     ),
+    "rights.proof-ends-with-its-case": Case(
+        passes=_proven,
+        # As a version that forgets to destroy it, or a restored backup, would leave it.
+        fails=_then(
+            _proven,
+            _tampered(
+                "INSERT INTO case_sealed (number, name, sealed)"
+                " SELECT number, 'paper:1', '\\x01' FROM rights_case WHERE closed_at IS NOT NULL"
+            ),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.asker-known-well-enough": Case(
+        passes=_proven,
+        fails=_then(_proven, _tampered("UPDATE rights_case SET needs = 3")),
+        vacuous=_nothing,
+    ),
     "children.reported-is-frozen": Case(
         passes=_reported,
         fails=_then(_reported, _lifted),
@@ -1444,7 +1473,7 @@ def test_what_has_ended_is_not_missed(world: Path) -> None:
     """A hold that was released and a law whose day came let rows go: that is as promised."""
     _isolated(world)
     with _opened(world) as controller:
-        who = controller.actors.of("Jo", "privacy-officer", NOW)
+        who = controller.actors.of("Jo", "operator", NOW)
         [hold] = controller.holds.all(NOW)
         holds.release(controller, hold.id, "settled", who, NOW)
         for later in (NOW + dt.timedelta(days=1), NOW.replace(year=2036)):

@@ -34,6 +34,7 @@ from kept.app.desk import (
     leaving,
     login,
     moving,
+    paper,
     quarantine,
     start,
     statistics,
@@ -45,7 +46,7 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
-    *moving.HANDLERS, *leaving.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
+    *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
     *statistics.HANDLERS, *trackers.HANDLERS, *incidents.HANDLERS, *quarantine.HANDLERS,
     *account.HANDLERS,
     *accounts.HANDLERS,
