@@ -2,6 +2,7 @@
 """kept-verify: check an exported ledger of Kept without trusting Kept.
 
     kept-verify DIR [--key KEY] [--since CHECKPOINT] [--tree-only] [--json]
+    kept-verify RECEIPT [--key KEY] [--json]
 
 One file, Python's standard library and `cryptography`; it imports nothing of Kept, so that it
 can be read in one sitting and run on another machine. Exit status: 0 everything checked holds,
@@ -18,6 +19,9 @@ entry is canonical JSON (RFC 8785) of the few value shapes that a ledger may hol
 hash to the tiles, tiles to tiles, and all to the signed root (RFC 6962). With --key, that it is
 the log you know; with --since, that it continues what you saw before (no rollback, no fork).
 What could not be checked is said, not passed over.
+
+RECEIPT is the file that somebody got for a choice on a page: that it was signed with the key of
+the ledger, and not changed since.
 """
 
 from __future__ import annotations
@@ -582,13 +586,65 @@ def _say_unchecked(
     say("whether the entries are true, and complete: a ledger shows only that none was changed")
 
 
+DOMAIN: Final = b"kept consent receipt v1\n"
+LONGEST_RECEIPT: Final = 1 << 20
+
+
+def receipt(data: bytes, key: Key | None) -> Report:
+    """Check the receipt of a choice: the signature over the canonical form of its record."""
+    found = Report()
+    try:
+        if len(data) > LONGEST_RECEIPT:
+            raise Broken("the receipt is longer than any that is written")
+        try:
+            parts = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
+            record, signature, said = parts["record"], parts["signature"], parts["key"]
+            whole = {"key", "kept", "record", "signature"}
+            if set(parts) != whole or parts["kept"] != "consent receipt 1":
+                raise Broken("this is no receipt")
+            if not (isinstance(record, dict) and isinstance(signature, str)):
+                raise Broken("this is no receipt")
+            text = json.dumps(
+                record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            ).encode()
+            found.origin = str(record["dpv:hasIdentifier"])
+        except (KeyError, TypeError, ValueError, RecursionError):
+            raise Broken("this is no receipt") from None
+        own = read_key(said) if isinstance(said, str) else None
+        used = key or own
+        if used is None:
+            raise Broken("the key in the receipt is no verifier key")
+        found.key, found.root, found.entries = str(used), sha256(text).hexdigest(), 1
+        used.check(unbase64(signature) or b"", DOMAIN + text, "the signature of the receipt")
+    except Broken as problem:
+        found.problem(str(problem))
+    if key is None:
+        found.unchecked.append(
+            "whose receipt this is: no --key was given, so the key in the receipt was used,"
+            " which proves only that nothing was changed after it was signed with that key"
+        )
+    found.unchecked.append(
+        "whether the ledger has it: look there for an entry choice.made with this receipt's hash"
+    )
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError
+    return made
+
+
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kept-verify",
-        description="Check an exported ledger of Kept, without Kept.",
+        description="Check an exported ledger of Kept, or the receipt of a choice, without Kept.",
         epilog="Exit status: 0 all that was checked holds, 1 something does not, 2 wrong use.",
     )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="what the export wrote")
+    parser.add_argument(
+        "directory", metavar="DIR", type=Path, help="what the export wrote; or a receipt, a file"
+    )
     parser.add_argument(
         "--key", metavar="KEY", help="the log's verifier key, or a file with it, from elsewhere"
     )
@@ -630,12 +686,15 @@ def main(arguments: list[str] | None = None) -> int:
                 note_parts(since)
             except Broken as error:
                 raise Misuse(f"--since is no checkpoint: {error}") from None
-        if not args.directory.is_dir():
+        if not args.directory.is_dir() and not args.directory.is_file():
             raise Misuse("DIR is not a directory")
     except Misuse as error:
         print(f"kept-verify: {error}", file=sys.stderr)
         return 2
-    report = verify(args.directory, key, since, args.tree_only)
+    if args.directory.is_file():
+        report = receipt(args.directory.read_bytes(), key)
+    else:
+        report = verify(args.directory, key, since, args.tree_only)
     if report.more:
         report.problems.append(f"and {report.more} more")
     _print(report, args.json)

@@ -32,6 +32,17 @@ choices:
     clauses: [KEEP-2]
     by: operator
   statistics.least-group: {value: 10, asks: "How few?", clauses: [USE-2], by: operator}
+visits:
+  purposes:
+    run: {necessary: true, covers: [site.operate], label: {en: Run}, words: {en: What pages need}}
+    count: {covers: [analytics], label: {en: Count}, words: {en: Which pages are read}}
+  rules:
+    EEA: {count: opt-in}
+    default: {count: opt-out}
+  gpc: [count]
+  texts:
+    en: {title: "May we?", lead: Later too, accept: Allow, refuse: Refuse, choose: One by one}
+  clauses: [USE-2]
 minimum_age: 16
 """,
     "text.md": """\
@@ -140,6 +151,21 @@ contact:
     email: {category: contact.email, label: E-mail, required: true, type: email, why: to reach you}
     message: {category: free-text, label: Message, required: true, type: textarea, why: to answer}
   clauses: [USE-1]
+""",
+    "trackers.yml": """\
+- id: counter
+  title: Counter
+  provider: helpdesk
+  purposes: [count]
+  hosting: provider
+  hosts: {script: [count.example, "*.count.example:8443"], img: ["http://127.0.0.1:80"]}
+  leaves: [{name: "_c*", party: third, lifetime: P30D}, {name: s, lifetime: null}]
+  sends: [navigation.ip]
+  outside: true
+  policy: guide
+  opt-out: [lost]
+  embed: true
+  clauses: [USE-2]
 """,
 }
 CONTROLS = frozenset({"use.only-as-registered", "rights.objection", "retention.nothing-overdue"})

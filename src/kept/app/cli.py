@@ -38,10 +38,12 @@ from kept.app.commands import (
     demo,
     disclosure,
     doctor,
+    gateway,
     hold,
     identity,
     incident,
     ledger,
+    links,
     mapping,
     new,
     policy,
@@ -61,9 +63,9 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, redacting, task, account, identity, hold, disclosure, incident, shown,
-    retain, prove, stats, ledger, bench,
+    demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
+    choices, case, answering, redacting, task, account, identity, hold, disclosure, incident, shown,
+    retain, prove, links, stats, ledger, bench,
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from kept.app import mail
 from kept.controller import Controller
 from kept.database import Database
 from kept.deployment import Deployment
-from kept.duties import collect, rights
+from kept.duties import collect, rights, visits
 from kept.records.job import DONE, Jobs
 
 #: How a run ended after which something is left to do.
@@ -74,6 +74,13 @@ def _agents(controller: Controller, now: dt.datetime) -> bool:
     )
 
 
+def _visits(controller: Controller, now: dt.datetime) -> bool:
+    visits.links.forget(controller, now)
+    if visits.links.look(controller, now):
+        controller.ledger.checkpoint(now)
+    return True
+
+
 def _forms(controller: Controller, now: dt.datetime) -> bool:
     collect.deciding.keep_up(controller, now)
     return True
@@ -82,6 +89,7 @@ def _forms(controller: Controller, now: dt.datetime) -> bool:
 #: kept.toml [jobs] may set another pace for each, by name.
 JOBS: Final = (
     Job("retain", dt.timedelta(days=1), "retain run", _retain),
+    Job("visits", dt.timedelta(days=1), "links look", _visits),
     Job("letters", dt.timedelta(hours=1), "task send", _letters),
     Job("clocks", dt.timedelta(hours=1), "case remind", _clocks),
     # What the server does at once, every minute or as soon as it is asked (`app/promptly.py`).

@@ -391,7 +391,8 @@ def _authority(one: authorities.Authority, controller: Controller) -> dict[str, 
     }
 
 
-def _asset(name: str) -> bytes:
+def asset_bytes(name: str) -> bytes:
+    """A file of ours that goes out as it is."""
     return resources.files("kept.app").joinpath("assets", name).read_bytes()
 
 
@@ -402,7 +403,7 @@ def asset(name: FromPath[str]) -> Response[bytes]:
     if name not in kinds:
         raise NotFoundException
     return Response(
-        _asset(name), media_type=kinds[name], headers={"Cache-Control": "public, max-age=300"}
+        asset_bytes(name), media_type=kinds[name], headers={"Cache-Control": "public, max-age=300"}
     )
 
 

@@ -22,7 +22,7 @@ from litestar.response import Redirect
 from kept.app.pages import day_words, rendered
 from kept.app.whence import whence
 from kept.controller import Controller
-from kept.duties.rights import complaint, intake, reported
+from kept.duties.rights import complaint, intake, proving, reported
 from kept.errors import IdentifierError, UsageError
 from kept.records.intake import State as Standing
 from kept.records.intake import Typed
@@ -74,7 +74,7 @@ def aside(work: Callable[_P, _R]) -> Callable[_P, Awaitable[_R]]:
     return run
 
 
-def _fields(body: bytes) -> dict[str, list[str]]:
+def fields_of(body: bytes) -> dict[str, list[str]]:
     """The fields of a form as it was sent; what is no form has none."""
     try:
         text = body.decode("utf-8", "replace")
@@ -98,13 +98,13 @@ def _source(request: Request[Any, Any, Any], state: State) -> str:
     return str(address)
 
 
-def _cookie(request: Request[Any, Any, Any], state: State) -> str | None:
+def own_cookie(request: Request[Any, Any, Any], state: State) -> str | None:
     """The site's own cookie that the reader's browser holds; None where none is known."""
     value = request.cookies.get(state.cookie, "").strip() if state.cookie else ""
     return value if 0 < len(value) <= 200 and value.isprintable() else None
 
 
-def _elsewhere(request: Request[Any, Any, Any]) -> bool:
+def elsewhere(request: Request[Any, Any, Any]) -> bool:
     """Whether another site made the browser send this."""
     return request.headers.get("sec-fetch-site", "none") == "cross-site"
 
@@ -139,7 +139,7 @@ def _form(
 def form_page(request: Request[Any, Any, Any], state: State) -> Response[str]:
     """The form on which somebody asks; `?asked=` chooses something before."""
     chosen = [a for a in request.query_params.getall("asked", []) if a in ASKS]
-    visitor = _cookie(request, state) is not None
+    visitor = own_cookie(request, state) is not None
     return _form(state, {"asked": chosen}, {}, visitor=visitor)
 
 
@@ -148,11 +148,11 @@ def form_page(request: Request[Any, Any, Any], state: State) -> Response[str]:
 def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
     """Take a request in and send a code to the address, whoever's it is."""
     controller: Controller = state.controller
-    fields = _fields(body)
+    fields = fields_of(body)
     if controller.post is None:
         return _form(state, fields, {}, 503)
     problems: dict[str, str] = {}
-    cookie = _cookie(request, state) if fields.get("by") == ["cookie"] else None
+    cookie = own_cookie(request, state) if fields.get("by") == ["cookie"] else None
     if not [a for a in fields.get("asked", []) if a in ASKS]:
         problems["asked"] = "Choose at least one thing that you want."
     for name in ("email", "agent", "changed") if cookie is None else ():
@@ -161,7 +161,7 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
             problems[name] = "This is no e-mail address that we can write to. Look for a typo."
     if len(_one(fields, "words")) > intake.LONGEST:
         problems["words"] = f"This is too long. Please use at most {intake.LONGEST:,} characters."
-    if _elsewhere(request):
+    if elsewhere(request):
         problems["form"] = "Another site sent this form. If you want it, send it yourself."
     if not problems:
         try:
@@ -181,7 +181,7 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
         else:
             state.wake()
             return Redirect(f"{_FORM}/{token}", status_code=303)
-    visitor = _cookie(request, state) is not None
+    visitor = own_cookie(request, state) is not None
     return _form(state, fields, problems, 400, visitor=visitor)
 
 
@@ -197,7 +197,7 @@ def child_page(state: State) -> Response[str]:
 def report_child(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
     """Take the report in; the record is frozen at once, beside the answer."""
     controller: Controller = state.controller
-    fields = _fields(body)
+    fields = fields_of(body)
     about, words, reporter = (_one(fields, n) for n in ("about", "words", "reporter"))
     problems: dict[str, str] = {}
     if not about.strip() and not words.strip():
@@ -206,7 +206,7 @@ def report_child(request: Request[Any, Any, Any], state: State, body: RawBody) -
         problems["reporter"] = "This is no e-mail address that we can write to. Look for a typo."
     if len(words) > intake.LONGEST:
         problems["words"] = f"This is too long. Please use at most {intake.LONGEST:,} characters."
-    if _elsewhere(request):
+    if elsewhere(request):
         problems["form"] = "Another site sent this form. If you want it, send it yourself."
     if not problems:
         try:
@@ -236,7 +236,7 @@ def mail_page(state: State) -> Response[str]:
 def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
     """Say how such mail is stopped; nothing of theirs is touched, nothing of hers is kept."""
     controller: Controller = state.controller
-    fields = _fields(body)
+    fields = fields_of(body)
     kind = _one(fields, "asked")
     if kind not in (MAIL_OF_CUSTOMER, MAIL_OF_PARTNER):
         return _form(state, fields, {"asked": "Choose whose mail it is."}, 400, form="mail")
@@ -252,9 +252,11 @@ def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
 
 @get(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML)
 @aside
-def request_page(token: FromPath[str], state: State) -> Response[str]:
+def request_page(
+    request: Request[Any, Any, Any], token: FromPath[str], state: State
+) -> Response[str]:  # fmt: skip
     """How a request stands: where the code is typed, then what became of it."""
-    return _page(state, token)
+    return _page(state, token, told=request.query_params.get("told") == "1")
 
 
 @post(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML, status_code=303)
@@ -264,7 +266,7 @@ def go_on(
 ) -> Response[Any]:
     """Type the code, have it sent again, or take the request back."""
     controller: Controller = state.controller
-    fields, now = _fields(body), state.clock()
+    fields, now = fields_of(body), state.clock()
     if intake.found(controller, token) is None:
         return _page(state, token)
     match _one(fields, "do"):
@@ -273,13 +275,25 @@ def go_on(
             token = fresh if outcome is Typed.RIGHT and fresh else token
         case "again":
             intake.send_again(controller, token, now)
+        case "tell":
+            answers = [_one(fields, f"told-{n}") for n in range(len(controller.desk.facts))]
+            try:
+                intake.tell(controller, token, answers, now)
+            except UsageError as problem:
+                return _page(state, token, problem.what)
+            state.wake()
+            return Redirect(
+                f"{_FORM}/{token}?told=1", status_code=303, headers=_PRIVATE
+            )  # fmt: skip
         case "withdraw":
             intake.withdraw(controller, token, now)
     state.wake()
     return Redirect(f"{_FORM}/{token}", status_code=303, headers=_PRIVATE)
 
 
-def _page(state: State, token: str) -> Response[str]:
+def _page(
+    state: State, token: str, problem: str = "", *, told: bool = False
+) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     stands = intake.standing(controller, token, state.clock())
     if stands is None:
@@ -288,7 +302,11 @@ def _page(state: State, token: str) -> Response[str]:
     page = rendered(
         "requests-code.html.j2" if waits else "requests-status.html.j2",
         controller,
+        400 if problem else 200,
         here="requests",
+        problem=problem,
+        told=told,
+        thanks=proving.THANKS,
         stands=stands,
         child=CHILD_REPORT in stands.asked,
         titles={kind: ASKS[kind].title for kind in stands.asked},

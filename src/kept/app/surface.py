@@ -36,6 +36,8 @@ _OFFICER: Final = frozenset({"privacy-officer"})
 _SHOWN: Final = frozenset(
     {"intake", "verifier", "redactor", "approver", "privacy-officer", "support"}
 )
+_WORKS: Final = _SHOWN | {"operator"}
+_TELLS: Final = _LINKS | {"intake", "support"}
 CASES: Final = _SHOWN | {"auditor"}
 _REDACTS: Final = frozenset({"redactor"})
 _APPROVES: Final = frozenset({"approver", "privacy-officer"})
@@ -69,6 +71,17 @@ ROUTES: Final = (
     _http("/privacy/requests/mail", "POST", _PERSON),
     _http("/privacy/requests/{token:str}"),
     _http("/privacy/requests/{token:str}", "POST", _PERSON),
+    # Whoever reads a page chooses; the cookie in her browser is all that is known of her.
+    _http("/privacy/choices"),
+    _http("/privacy/choices", "POST", _PERSON),
+    _http("/privacy/choices/receipts/{record:str}"),
+    _http("/privacy/banner.css"),
+    _http("/privacy/banner.js"),
+    _http("/.well-known/gpc.json"),
+    # From browsers, of what they refused to load; nothing of who they are is kept.
+    _http("/privacy/reports", "POST"),
+    _http("/.well-known/security.txt"),
+    _http("/.well-known/change-password"),
     # What people send to the company, judged before it is stored.
     _http("/forms/{form:str}"),
     _http("/forms/{form:str}", "POST", _PERSON),
@@ -76,6 +89,7 @@ ROUTES: Final = (
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
     _http("/api/v1/decide", "POST", _PROGRAM),
+    _http("/api/v1/visit", "POST", _PROGRAM),
     _http("/api/v1/forms/{form:str}", "GET", _PROGRAM),
     _http("/api/v1/forms/{form:str}", "POST", _PROGRAM),
     _http("/api/v1/forms/{form:str}/items/{item:str}", "POST", _PROGRAM),
@@ -114,6 +128,8 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/note", "POST", _SHOWN),
     _http("/desk/cases/{case:str}/owner", "POST", _SHOWN),
     _http("/desk/cases/{case:str}/evidence", "POST", _LINKS - {"operator"}),
+    _http("/desk/cases/{case:str}/confirm", "POST", _LINKS - {"operator"}),
+    _http("/desk/cases/{case:str}/told", "POST", _TELLS - {"operator"}),
     _http("/desk/cases/{case:str}/plan", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/approve", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/carry-out", "POST", _DISCLOSES - {"operator"}),
@@ -159,6 +175,8 @@ DESK: Final = (
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
     _http("/desk/statistics", "GET", LOOKS),
+    _http("/desk/trackers", "GET", LOOKS),
+    _http("/desk/trackers/settle", "POST", _OFFICER),
     _http("/desk/quarantine", "GET", TAKES - {"operator"}),
     _http("/desk/quarantine/show", "POST", TAKES - {"operator"}),
     _http("/desk/quarantine/decide", "POST", TAKES - {"operator"}),
@@ -169,6 +187,8 @@ COMMANDS: Final = (
     _cli("new", changes=True),
     _cli("doctor"),
     _cli("serve", changes=True),
+    _cli("gateway", changes=True),
+    _cli("gateway snippet"),
     _cli("demo", changes=True),
     _cli("bench"),
     _cli("authorities"),
@@ -211,6 +231,12 @@ COMMANDS: Final = (
     _cli("case deliveries", _DISCLOSES, changes=True),
     _cli("case refuse", _ANSWERS, changes=True),
     _cli("case withdraw", _DISCLOSES, changes=True),
+    _cli("case note", _WORKS, changes=True),
+    _cli("case give", _WORKS, changes=True),
+    _cli("case plan", _DISCLOSES, changes=True),
+    _cli("case prove", _LINKS, changes=True),
+    _cli("case confirm", _LINKS, changes=True),
+    _cli("case tell", _TELLS, changes=True),
     _cli("case clock", _ANSWERS, changes=True),
     _cli("case extend", _ANSWERS, changes=True),
     _cli("case pause", _ANSWERS, changes=True),
@@ -246,6 +272,8 @@ COMMANDS: Final = (
     _cli("incident notice", _HOLDS, changes=True),
     _cli("incident tell", _HOLDS, changes=True),
     _cli("incident close", _HOLDS, changes=True),
+    _cli("links list"),
+    _cli("links look", changes=True),
     _cli("notice show"),
     _cli("notice list"),
     _cli("quarantine list"),

@@ -20,7 +20,18 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, delivery, desk, drp, forms, pages, requests
+from kept.app import (
+    api,
+    choices,
+    delivery,
+    desk,
+    drp,
+    forms,
+    pages,
+    reports,
+    requests,
+    wellknown,
+)
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -152,7 +163,8 @@ def hosts(config: Deployment, address: str) -> frozenset[str] | None:
     if address in ("0.0.0.0", "::"):  # noqa: S104 — compared, not listened on
         return None
     public = urlsplit(config.url).hostname if config.url else None
-    return frozenset(n for n in (*LOOPBACK, address.lower(), public) if n)
+    before = config.gateway.hosts  # the gateway asks by the name under which it was asked
+    return frozenset(n for n in (*LOOPBACK, address.lower(), public, *before) if n)
 
 
 def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
@@ -190,16 +202,21 @@ def make(
     controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime],
     names: frozenset[str] | None = None, console: bool = True,
     wake: Callable[[], None] = lambda: None, proxy: bool = False, cookie: str | None = None,
+    country: str | None = None,
 ) -> Litestar:  # fmt: skip
     """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`;
     `console`: with the staff's desk; `wake` tells who sends mail that there is some; `proxy`: a
-    server before this one says who asks; `cookie` is that by which the site knows a visitor.
+    server before this one says who asks; `cookie` is that by which the site knows a visitor,
+    `country` the header in which a server before this one says where she is.
     """
     app = Litestar(
         route_handlers=[
             *pages.HANDLERS,
             *requests.HANDLERS,
             *delivery.HANDLERS,
+            *choices.HANDLERS,
+            *reports.HANDLERS,
+            *wellknown.HANDLERS,
             *forms.PAGES,
             _door(),
             drp.router(_strict),
@@ -214,6 +231,11 @@ def make(
                 "wake": wake,
                 "proxy": proxy,
                 "cookie": cookie,
+                "country": country,
+                "console": console,
+                # By https the cookie of choices is one that no neighbour can plant.
+                "secure": (controller.site_url or "").startswith("https://"),
+                "choice_key": controller.vault.mac("visitor choices", b"cookie"),
             }
         ),
         response_headers=HEADERS,
@@ -231,7 +253,7 @@ def make(
         logging_config=None,
         request_max_body_size=64 * 1024,
         # Before whoever opened the Controller closes it.
-        on_shutdown=[working.finish],
+        on_shutdown=[working.finish, reports.finish],
     )
     app.asgi_handler = _in_time(_answering_head(app.asgi_handler), BODY_SECONDS)
     if names is not None:
@@ -255,7 +277,7 @@ def create() -> Litestar:
     app = make(
         controller, token=config.token, shows=config.shows, clock=_clock,
         names=hosts(config, config.host), console=config.serves_desk(config.host),
-        proxy=config.proxy, cookie=config.cookie,
+        proxy=config.proxy, cookie=config.cookie, country=config.country,
     )  # fmt: skip
     staff.first_officer(controller, config.directory, _clock())
     app.on_shutdown.append(controller.close)

@@ -88,8 +88,10 @@ from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
 from kept.records.session import Attempts, Sessions
+from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
+from kept.records.visit import VisitRecords
 from kept.records.watch import Watch
 from kept.records.worklist import Worklist
 from kept.stores.base import Store
@@ -99,6 +101,7 @@ from kept.stores.post import Folder, Post
 from kept.stores.provider import Provider
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
+from kept.terms import separation
 from kept.terms.identifiers import Identifier
 from kept.terms.workdays import Workdays
 
@@ -138,9 +141,11 @@ class Controller:
         origins: Mapping[str, str] = NO_ORIGINS,
         destinations: Mapping[str, Destination] = NOWHERE,
         provider: Provider | None = None,
+        looks: frozenset[str] = frozenset(),
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
+        `looks` are the hosts that may be asked whether a link still leads somewhere.
         """
         self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
@@ -159,6 +164,7 @@ class Controller:
         self.cases = Cases(database, vault, self.subjects)
         self.bulks = Bulks(database, self.cases)
         self.consents = Consents(database)
+        self.visits, self.looks = VisitRecords(database), looks
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
@@ -175,6 +181,7 @@ class Controller:
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        self.sightings = Sightings(database)
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
         self.passed = PassedOn(database, vault)
@@ -218,6 +225,7 @@ class Controller:
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
             drp=deployment.drp, origins=deployment.origins, destinations=deployment.forms,
             provider=Provider(deployment.oidc) if deployment.oidc else None,
+            looks=deployment.looks,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -587,9 +595,35 @@ class Controller:
             self.watch, self.accounts, self.desk, actor, what, records, now, connection
         )
 
-    def approving(self, case: Case, actor: Actor, rows: int, *, early: bool = False) -> None:
+    def approving(self, case: Case, actor: Actor, rows: int) -> None:
         """Refuse an approval that takes another person; see `controller.staff`."""
-        staff.approving(self.cases, self.desk, case, actor, rows, early=early)
+        staff.approving(self.cases, self.desk, case, actor, rows)
+
+    def stands_against(self, case: Case, who: str, rows: int) -> str:
+        """Why somebody may not approve the plan of a case; empty where he may."""
+        return staff.stands_against(self.cases, self.desk, case, who, rows)
+
+    def did(self, case: Case) -> list[separation.Did]:
+        """What was done in a case so far, by whom."""
+        return staff.did(self.cases, case)
+
+    def alone(
+        self, case: Case | None, actor: Actor, rows: int, verb: str, reason: str,
+        now: dt.datetime, *, connection: Connection,
+    ) -> list[Entry]:  # fmt: skip
+        """Alert officers that somebody did alone what takes two people; see `controller.staff`.
+
+        Denied for who may not in an emergency either, and without a reason.
+        """
+        if not reason.strip():
+            raise Denied("it is not said why it could not wait for another person")
+        did = [] if case is None else staff.did(self.cases, case)
+        if why := separation.never(actor.name, did):
+            raise Denied(f"this takes another person, whatever the emergency: {why}")
+        return staff.alone(
+            self.watch, self.accounts, case, actor, rows, verb, self.digest(reason.encode()), now,
+            connection,
+        )  # fmt: skip
 
     def digest(self, data: bytes) -> str:
         """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:

@@ -16,7 +16,9 @@ from kept.duties import (
     security,
     sharing,
     staff,
+    trackers,
     verification,
+    visits,
 )
 
 __all__ = [
@@ -32,5 +34,7 @@ __all__ = [
     "security",
     "sharing",
     "staff",
+    "trackers",
     "verification",
+    "visits",
 ]

@@ -182,6 +182,7 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
     to = {
         "/privacy",
         "/privacy/versions",
+        "/privacy/choices",
         "/privacy/authorities",
         "/privacy/requests",
         "#main",
@@ -245,7 +246,7 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
                 icon,
                 hidden("Inthispolicy", titles),
                 _bare(name),
-                hidden("PolicyVersionsYourrequests"),
+                hidden("PolicyVersionsYourchoicesYourrequests"),
                 *first,
                 f"Inforcesince{_bare(render.day(bundle.version, bundle.languages[0]))}",
                 r"(?:·adraft:thisversionhasnotbeenpublished)?",

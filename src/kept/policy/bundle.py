@@ -21,6 +21,8 @@ import rfc8785
 
 from kept.errors import BundleError
 from kept.policy import parts, textfile, yamlfile
+from kept.policy import trackers as tracking
+from kept.policy import visits as visiting
 from kept.policy.problem import Problem
 from kept.policy.shapes import (
     PERIOD,
@@ -39,6 +41,8 @@ from kept.policy.shapes import (
     Status,
     Unit,
 )
+from kept.policy.trackers import Tracker
+from kept.policy.visits import Visits
 from kept.terms.regimes import rules_of
 from kept.terms.vocabulary import KINDS, SHIPPED, Kind, Vocabulary
 
@@ -47,6 +51,7 @@ Json: TypeAlias = Any
 #: The YAML files of format 1; `text.md` stands beside them.
 FILES: Final = (
     "policy", "clauses", "vocabulary", "activities", "retention", "recipients", "links", "forms",
+    "trackers",
 )  # fmt: skip
 _BESIDE: Final = {*(f"{name}.yml" for name in FILES), textfile.NAME, "README.md"}
 # What says nothing of the rule itself, only of where it stands or how it is watched.
@@ -86,6 +91,8 @@ class Bundle:
     forms: Mapping[str, Form]
     lines: Mapping[str, int]
     answers: Mapping[str, str]
+    visits: Visits
+    trackers: Mapping[str, Tracker]
     minimum_age: int | None = None
 
     @functools.cached_property
@@ -156,7 +163,17 @@ class Bundle:
             ],
             "glossary": {d.term: [d.means, list(d.aliases)] for d in self.glossary.values()},
             "links": {link.id: [link.words, link.url] for link in self.links.values()},
+            **({"visits": self._visit_words()} if self.visits.aims else {}),
         }  # fmt: skip
+
+    def _visit_words(self) -> Json:
+        """The words in which visitors are asked."""
+        return {
+            "purposes": {
+                aim.id: [dict(aim.label), dict(aim.words)] for aim in self.visits.aims.values()
+            },
+            "texts": {language: dict(row) for language, row in self.visits.texts.items()},
+        }
 
     def rules(self) -> Json:
         """What binds the machine, as JSON; not how or whether it is watched."""
@@ -182,8 +199,59 @@ class Bundle:
             "links": _json(self.links),
             "forms": _json(self.forms),
             **({"answers": dict(self.answers)} if self.answers else {}),
+            **({"visits": self._visit_rules()} if self.visits.aims else {}),
+            **({"trackers": _json(self.trackers)} if self.trackers else {}),
             **({"minimum_age": self.minimum_age} if self.minimum_age is not None else {}),
         }
+
+    def _visit_rules(self) -> Json:
+        """What visitors choose about, without the words in which they are asked."""
+        return {
+            "purposes": {
+                aim.id: {"necessary": aim.necessary, "covers": list(aim.covers)}
+                for aim in self.visits.aims.values()
+            },
+            "rules": {region: dict(row) for region, row in self.visits.rules.items()},
+            "gpc": sorted(self.visits.gpc),
+        }
+
+    @functools.cached_property
+    def edition(self) -> str:
+        """What a choice of a visitor was about, in eight hex digits.
+
+        It changes with the purposes that can be chosen, and with who is behind each: what
+        somebody allowed covers nobody who came later. Other words for the same do not change it.
+        """
+        about: Json = {
+            "purposes": {
+                aim.id: sorted(aim.covers) for aim in self.visits.aims.values() if not aim.necessary
+            },
+            "trackers": {
+                row.id: [row.provider, sorted(row.aims), sorted(row.sends)]
+                for row in self.trackers.values()
+            },
+        }
+        return hashlib.sha256(rfc8785.dumps(about)).hexdigest()[:8]
+
+    def with_addresses(self, addresses: Mapping[str, str]) -> Bundle:
+        """The bundle with addresses that a deployment supplies for links that have none.
+
+        Raises BundleError for a link that is not there, or that the policy itself leads somewhere.
+        """
+        links = dict(self.links)
+        for name, url in addresses.items():
+            known = links.get(name)
+            if known is None:
+                raise BundleError(
+                    f"the policy has no link named {name!r}", fix=yamlfile.close(name, links)
+                )
+            if known.url is not None and known.url != url:
+                raise BundleError(
+                    f"the policy itself says where the link {name} leads",
+                    fix="leave it out of the deployment",
+                )
+            links[name] = dataclasses.replace(known, url=url)
+        return dataclasses.replace(self, links=MappingProxyType(links))
 
     def with_partners(self, partners: Iterable[Recipient]) -> Bundle:
         """The bundle with recipients whom a deployment names: rules like those of its own."""
@@ -288,7 +356,8 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
     vocabulary, named, problems = parts.vocabulary(files["vocabulary"])
     activities, twice = parts.activities(files["activities"])
     recipients, again = parts.recipients(files["recipients"])
-    problems += twice + again
+    trackers, doubled = tracking.trackers(files["trackers"])
+    problems += twice + again + doubled
     choices = parts.choices(files["policy"])
     retention, neither = parts.retention(files["retention"])
     problems += neither
@@ -321,6 +390,8 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
         forms=MappingProxyType(parts.forms(files["forms"], top["sites"][0])),
         lines=MappingProxyType({key: policy.line(key) for key in top}),
         answers=MappingProxyType(dict(top.get("answers", {}))),
+        visits=visiting.visits(policy),
+        trackers=MappingProxyType(trackers),
         minimum_age=top.get("minimum_age"),
     )
     try:

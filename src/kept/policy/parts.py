@@ -237,7 +237,13 @@ def links(file: File) -> dict[str, Link]:
     """The links, by id."""
     return {
         name: Link(
-            name, row["url"], row["words"], row["clause"], row.get("note", ""), file.line(name)
+            name,
+            row["url"],
+            row["words"],
+            row["clause"],
+            row.get("note", ""),
+            file.line(name),
+            row.get("where"),
         )
         for name, row in file.value.items()
     }

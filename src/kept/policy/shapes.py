@@ -212,7 +212,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link of the text. `url` None: the original does not say where it leads; `note` why."""
+    """A link of the text. `url` None: the original does not say where it leads; `note` why.
+
+    `where`: it is for people in the European Union (`EU`), or for everybody else (`elsewhere`).
+    """
 
     id: str
     url: str | None
@@ -220,6 +223,7 @@ class Link:
     clause: str
     note: str
     line: int
+    where: Literal["EU", "elsewhere"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

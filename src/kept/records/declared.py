@@ -42,8 +42,10 @@ from kept.records import (
     redaction,
     residue,
     session,
+    sighting,
     subject,
     suppression,
+    visit,
     watch,
     worklist,
 )
@@ -98,6 +100,8 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *linked.DATASETS,
     *watch.DATASETS,
     *incident.DATASETS,
+    *visit.DATASETS,
+    *sighting.DATASETS,
     *redaction.DATASETS,
     *passed.DATASETS,
     *part.DATASETS,
@@ -170,6 +174,13 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "entry",
         "Runs of controls",
         "entry integer, control text, at datetime, document json",
+    ),
+    _plain(
+        "sighting",
+        "number",
+        "Hosts and cookies met on the pages of the site, of nobody",
+        "number integer, kind text, name text, directive text, page text, count integer, "
+        "first_seen datetime, last_seen datetime",
     ),
     _plain(
         "job",
@@ -274,6 +285,12 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "after_rule": "rule after",
         "before_due": "day before",
         "after_due": "day after",
+        "proof": "how well it is known who asks, from 0 to 3",
+        "needs": "how well it has to be known, from 0 to 3",
+        "tried": "how often you were asked what only you know",
+        "way": "how it was found out",
+        "level": "how well it was known then, from 0 to 3",
+        "about": "keyed hash of the new address",
     }
 )
 #: What that system is, for people who never heard of Kept.

@@ -23,6 +23,8 @@ from kept.terms.identifiers import Identifier
 ALL: Final = ""
 #: Before the name of a fact that stands in the place of a channel; no channel begins so.
 FACT: Final = ":"
+#: The source of what was refused in a browser, by nobody in particular.
+BROWSER: Final = "browser"
 
 DATASETS: Final = (
     Dataset(
@@ -80,8 +82,18 @@ class Suppressions:
             new = c.execute(
                 "INSERT INTO suppression (mac, kind, channel, source, since)"
                 " SELECT mac, kind, %s, %s, %s FROM unnest(%s::bytea[], %s::text[]) r (mac, kind)"
-                " ON CONFLICT DO NOTHING RETURNING mac",
-                (channel, source, now, [m for m, _ in rows], [k for _, k in rows]),
+                # What a person says comes before what her browser said: it stays when that goes.
+                " ON CONFLICT (mac, channel) DO UPDATE SET source = excluded.source"
+                " WHERE suppression.source = %s AND excluded.source <> %s RETURNING mac",
+                (
+                    channel,
+                    source,
+                    now,
+                    [m for m, _ in rows],
+                    [k for _, k in rows],
+                    BROWSER,
+                    BROWSER,
+                ),
             ).fetchall()
             _stale(c, [m for m, _ in rows])
         return len(new)
@@ -91,13 +103,19 @@ class Suppressions:
         identifier: Identifier,
         *,
         channel: str = ALL,
+        source: str | None = None,
         connection: Connection | None = None,
     ) -> bool:
-        """Take a suppression back, by the person's own wish; whether there was one."""
+        """Take a suppression back, by the person's own wish; whether there was one.
+
+        With `source`, only one that came from there.
+        """
         mac = suppression_mac(self._vault, identifier)
         with self._database.within(connection) as c:
             there = c.execute(
-                "DELETE FROM suppression WHERE mac = %s AND channel = %s", (mac, channel)
+                "DELETE FROM suppression WHERE mac = %s AND channel = %s"
+                " AND (%s::text IS NULL OR source = %s)",
+                (mac, channel, source, source),
             ).rowcount
             _stale(c, [mac])
         return there > 0

@@ -14,8 +14,9 @@ Row: TypeAlias = (
     tuple[str, str | None, str, str | None] | tuple[str, str | None, str, str | None, str]
 )
 
-_D: Final = "https://w3id.org/dpv#"
-_P: Final = "https://w3id.org/dpv/pd#"
+DPV: Final = "https://w3id.org/dpv#"
+PD: Final = "https://w3id.org/dpv/pd#"
+_D, _P = DPV, PD
 #: The concept of a person's name.
 NAME: Final = _P + "Name"
 
@@ -207,3 +208,18 @@ TABLES: Final[Mapping[str, tuple[Row, ...]]] = {
     "channels": _CHANNELS,
     "bases": _BASES,
 }
+
+#: Other concepts of DPV that a record of consent is written with: classes, then properties.
+RECORD: Final[frozenset[str]] = frozenset(
+    (
+        "Collect", "ConsentGiven", "ConsentNotice", "ConsentRecord", "ConsentRefused",
+        "ConsentWithdrawn", "DataController", "DataSubject", "DataSubjectDataSource",
+        "ExpressedConsent", "Organisation", "Process", "Recipient", "Share", "StorageDuration",
+        "StorageLocation", "TemporalDuration", "ThirdParty", "WithinDevice",
+        "hasAddress", "hasConsentStatus", "hasContact", "hasDataController", "hasDataSource",
+        "hasDataSubject", "hasDuration", "hasEntity", "hasIdentifier", "hasJurisdiction",
+        "hasLegalBasis", "hasLocation", "hasName", "hasNotice", "hasPersonalData", "hasProcess",
+        "hasProcessing", "hasPurpose", "hasRecipient", "hasStorageCondition", "isExercisedAt",
+        "isIndicatedAtTime",
+    )
+)  # fmt: skip

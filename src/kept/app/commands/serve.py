@@ -86,7 +86,7 @@ def serve(
         app = web.make(
             controller, token=config.token, shows=config.shows, clock=lambda: moment(None),
             names=web.hosts(config, address), console=console, wake=wake, proxy=config.proxy,
-            cookie=config.cookie,
+            cookie=config.cookie, country=config.country,
         )  # fmt: skip
         staff.first_officer(controller, config.directory, moment(None))
         with jobs.running(config, controller.database, lambda: moment(None)):

@@ -38,6 +38,7 @@ from kept.app.desk import (
     quarantine,
     start,
     statistics,
+    trackers,
 )
 from kept.app.desk.guard import guard
 from kept.app.desk.render import HEADERS, kept_error, refused
@@ -46,7 +47,8 @@ from kept.errors import KeptError
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
     *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
-    *statistics.HANDLERS, *incidents.HANDLERS, *quarantine.HANDLERS, *account.HANDLERS,
+    *statistics.HANDLERS, *trackers.HANDLERS, *incidents.HANDLERS, *quarantine.HANDLERS,
+    *account.HANDLERS,
     *accounts.HANDLERS,
 ]  # fmt: skip
 

@@ -34,7 +34,7 @@ def more_time(
     """The notice, to go out today. Raises UsageError where the rule of the case gives no time."""
     case = controller.cases.get(case_id)
     today = controller.day(now)
-    _, before, rule = extendable(controller, case_id, reason, words, today)
+    _, before, rule = extendable(controller, case_id, reason, words, today, now)
     after = counted(replace(before, extended=True), rule, controller.workdays)
     record, organisation = Receipts.of(controller, case), controller.bundle.organisation
     choice = authority_of(country, subdivision, lead=organisation.country)

@@ -1,0 +1,127 @@
+(function (d, w) {
+  "use strict";
+  var me = d.currentScript, state = me.dataset, gpc = w.navigator.globalPrivacyControl === true;
+  var list = function (text) { return (text || "").split(" ").filter(Boolean); };
+  // A page that hears the signal itself, where the server did not, follows it too.
+  var allowed = list(gpc ? state.gpcAllowed : state.allowed), before;
+  var granted = list(gpc ? state.gpcConsent : state.consent);
+
+  // Google's tags hear first what is denied, then what is allowed.
+  w.dataLayer = w.dataLayer || [];
+  var say = function () { w.dataLayer.push(arguments); };
+  w.gtag = w.gtag || say;
+  var modes = function (granted) {
+    var said = {};
+    ["ad_storage", "ad_user_data", "ad_personalization", "analytics_storage", "personalization_storage"].forEach(function (kind) {
+      said[kind] = granted.indexOf(kind) < 0 ? "denied" : "granted";
+    });
+    return said;
+  };
+  say("consent", "default", modes([]));
+  if (granted.length) say("consent", "update", modes(granted));
+
+  // Whoever asks by the Global Privacy Platform is told the string of this visit (United States).
+  if (state.gpp) {
+    w.__gpp = function (command, callback) {
+      var ping = {
+        gppVersion: "1.1", cmpStatus: "loaded", cmpDisplayStatus: "hidden", signalStatus: "ready",
+        supportedAPIs: ["7:usnat"], cmpId: 0, sectionList: [7], applicableSections: [7], gppString: state.gpp
+      };
+      var added = command === "addEventListener";
+      if (callback) callback(
+        command === "ping" ? ping : added ? { eventName: "listenerRegistered", listenerId: 1, data: true, pingData: ping } : null,
+        command === "ping" || added
+      );
+    };
+  }
+
+  // What a refused tracker left in the browser beside cookies.
+  list(state.gone).forEach(function (name) {
+    [w.localStorage, w.sessionStorage].forEach(function (store) {
+      try {
+        Object.keys(store).forEach(function (key) {
+          if (name.slice(-1) === "*" ? key.indexOf(name.slice(0, -1)) === 0 : key === name) store.removeItem(key);
+        });
+      } catch (e) { /* storage is closed: nothing is there */ }
+    });
+  });
+
+  // Labels: what a page holds back by itself starts when it is allowed.
+  var start = function () {
+    d.querySelectorAll("[data-kept]").forEach(function (old) {
+      if (allowed.indexOf(old.dataset.kept) < 0) return;
+      if (old.tagName === "SCRIPT" && old.type === "text/plain") {
+        var fresh = d.createElement("script");
+        Array.prototype.forEach.call(old.attributes, function (a) {
+          if (a.name !== "type" && a.name !== "data-kept" && a.name !== "data-src") fresh.setAttribute(a.name, a.value);
+        });
+        if (old.dataset.src) fresh.src = old.dataset.src;
+        fresh.text = old.text;
+        old.replaceWith(fresh);
+      } else if (old.dataset.src) {
+        old.src = old.dataset.src;
+        old.removeAttribute("data-kept");
+      }
+    });
+    d.querySelectorAll("[data-kept-embed]").forEach(function (box) {
+      var inside = box.querySelector("template");
+      if (inside && allowed.indexOf(box.dataset.keptEmbed) >= 0) box.replaceWith(inside.content.cloneNode(true));
+    });
+  };
+
+  var close = function (banner) {
+    banner.remove();
+    var link = d.querySelector(".kept-link a");
+    var to = before && before !== d.body && before.isConnected ? before : link;
+    if (to) to.focus();
+  };
+
+  var send = function (event) {
+    var form = event.target, banner = form.closest(".kept-banner");
+    if (!w.fetch || !form.closest(".kept-banner,.kept-embed")) return;
+    event.preventDefault();
+    var body = new URLSearchParams(new FormData(form));
+    if (event.submitter) body.append(event.submitter.name, event.submitter.value);
+    w.fetch(form.action, { method: "POST", body: body, headers: { Accept: "application/json" } })
+      .then(function (answer) {
+        if (!answer.ok) throw new Error();
+        return answer.json();
+      })
+      .then(function (said) {
+        var page = d.getElementById("kept-banner");
+        if (said.reload && (!page || page.dataset.reload)) return w.location.reload();
+        allowed = said.allowed;
+        say("consent", "update", modes(said.consent));
+        if (banner) close(banner);
+        start();
+      })
+      .catch(function () {
+        // As without a script. The button that was pressed has to go along.
+        var pressed = event.submitter, field = d.createElement("input");
+        field.type = "hidden";
+        field.name = pressed.name;
+        field.value = pressed.value;
+        form.append(field);
+        form.submit();
+      });
+  };
+
+  d.addEventListener("submit", send);
+  d.addEventListener("DOMContentLoaded", function () {
+    var banner = d.getElementById("kept-banner");
+    if (banner && gpc) banner.remove();
+    else if (banner) {
+      before = d.activeElement;
+      d.body.prepend(banner);
+      banner.addEventListener("keydown", function (event) {
+        if (event.key !== "Escape") return;
+        var details = banner.querySelector("details");
+        if (details.open) {
+          details.open = false;
+          details.querySelector("summary").focus();
+        } else close(banner);
+      });
+    }
+    start();
+  });
+})(document, window);

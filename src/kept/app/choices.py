@@ -1,0 +1,355 @@
+"""Where visitors choose: one page, the banner's files, receipts. No account, no script needed.
+
+A GET shows and changes nothing; what is chosen is posted, from this site alone.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+from litestar import MediaType, Request, Response, get, post
+from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, JSONBody, RawBody
+from litestar.response.base import ASGIResponse
+
+from kept.app.api import bearer, unambiguous
+from kept.app.pages import asset_bytes, day_words, rendered
+from kept.app.requests import aside, elsewhere, fields_of, own_cookie
+from kept.controller import Controller
+from kept.decide.visit import Visitor, judge, met
+from kept.duties.visits import banner, choosing, links, receipt, ways
+from kept.duties.visits.reach import narrowed, reach
+from kept.errors import UsageError
+from kept.model import choice
+from kept.policy.bundle import Bundle
+from kept.policy.trackers import Tracker
+
+_PRIVATE: Final = {"Cache-Control": "no-store"}
+#: Why something runs or not, in words.
+_WHY: Final[Mapping[str, str]] = {
+    "necessary": "Always on: the site cannot work without it.",
+    "allowed": "On: you allowed it.",
+    "refused": "Off: you refused it.",
+    "signal": "Off: your browser sends Global Privacy Control, and we follow it.",
+    "not-asked": "Off, until you allow it.",
+    "until-refused": "On, until you refuse it.",
+}
+_PERIODS: Final = {"Y": "years", "M": "months", "D": "days"}
+
+
+def visitor(request: Request[Any, Any, Any], state: State) -> Visitor:
+    """Who asks, as far as her browser and the server before this one say it."""
+    controller: Controller = state.controller
+    header = state.country
+    return met(
+        controller.bundle,
+        request.headers.multi_items(),
+        state.choice_key,
+        secure=state.secure,
+        country=request.headers.get(header) if header else None,
+        today=controller.day(state.clock()),
+    )
+
+
+def _language(request: Request[Any, Any, Any], bundle: Bundle) -> str:
+    return banner.language_of(bundle, request.headers.get("accept-language"))
+
+
+@get(banner.PATH, media_type=MediaType.HTML)
+@aside
+def choices_page(request: Request[Any, Any, Any], state: State) -> Response[str]:
+    """What may run, why, and the switches; the opt-outs elsewhere; all rights with their pages."""
+    back = choosing.back(request.query_params.get("return_to"))
+    controller: Controller = state.controller
+    made = request.query_params.get("receipt")
+    known = controller.visits.find(made) if made else None
+    return _page(request, state, back=back, saved=known.id if known else None)
+
+
+def _page(
+    request: Request[Any, Any, Any], state: State, *, back: str | None = None,
+    saved: str | None = None, problem: str = "", status: int = 200,
+) -> Response[str]:  # fmt: skip
+    controller: Controller = state.controller
+    bundle, who = controller.bundle, visitor(request, state)
+    language = _language(request, bundle)
+    looks = controller.visits.looks()
+    own = dict(who.visit.trackers)
+    response = rendered(
+        "choices.html.j2",
+        controller,
+        status,
+        here="choices",
+        aims=[
+            {
+                "id": aim.id,
+                "necessary": aim.necessary,
+                "label": banner.worded(aim.label, language),
+                "words": banner.worded(aim.words, language),
+                "on": aim.id in who.visit.allowed,
+                "why": _WHY[who.visit.why[aim.id]],
+                "ads": any(
+                    bundle.vocabulary.within("purposes", one, "advertising") for one in aim.covers
+                ),
+                "trackers": [
+                    _tracker(bundle, row, own.get(row.id))
+                    for row in bundle.trackers.values()
+                    if aim.id in row.aims
+                ],
+            }
+            for aim in bundle.visits.aims.values()
+        ],
+        optional=bundle.visits.optional,
+        gpc=who.visit.signals.gpc,
+        unknown=who.visit.region == "unknown",
+        told=who.visit.chosen,
+        elsewhere=[
+            {
+                "url": one.link.url,
+                "words": one.link.words,
+                "note": one.link.note,
+                "of": ", ".join(one.of),
+                "where": one.link.where,
+                "look": _look(looks.get(one.link.id), controller),
+            }
+            for one in links.opt_outs(bundle, who.eu)
+        ],
+        unlooked=any(
+            one.link.url and one.link.id not in looks for one in links.opt_outs(bundle, who.eu)
+        ),
+        ways=ways.ways(controller, language),
+        language_asked=language,
+        back=back,
+        saved=saved,
+        problem=problem,
+    )
+    response.headers.update(_PRIVATE)
+    return response
+
+
+def _tracker(bundle: Bundle, row: Tracker, own: bool | None) -> dict[str, Any]:
+    provider = bundle.recipients[row.provider].name if row.provider else None
+    link = bundle.links.get(row.policy or "")
+    return {
+        "id": row.id,
+        "title": row.title,
+        "provider": provider,
+        "apart": own is not False,
+        "loaded": own is True,
+        "sends": [bundle.vocabulary.categories[name].label for name in row.sends],
+        "leaves": [
+            {"name": t.name, "words": t.words, "lifetime": _lifetime(t.lifetime)}
+            for t in row.traces
+        ],
+        "outside": row.outside,
+        "policy": {"url": link.url, "words": link.words} if link else None,
+    }
+
+
+def _lifetime(period: str | None) -> str:
+    if period is None:
+        return "for a time that we do not know"
+    if period == "session":
+        return "until you close the browser"
+    if period.startswith("PT"):
+        return f"for {period[2:-1]} {'hours' if period.endswith('H') else 'minutes'}"
+    number, unit = period[1:-1], _PERIODS[period[-1]]
+    return f"for {number} {unit if number != '1' else unit[:-1]}"
+
+
+def _look(look: Any, controller: Controller) -> str:
+    if look is None:
+        return ""
+    day = day_words(look.at.date(), controller)
+    words = {
+        "there": f"The page answered on {day}.",
+        "moved": f"On {day} it led to a front page: it may be gone.",
+        "gone": f"On {day} it was gone.",
+        "unreachable": f"On {day} nobody answered there.",
+    }
+    return words[look.outcome]
+
+
+@post(banner.PATH, status_code=303)
+@aside
+def make_choice(request: Request[Any, Any, Any], state: State, body: RawBody) -> Response[Any]:
+    """Take a choice in: the cookie, the record, and what a refused tracker left goes."""
+    controller: Controller = state.controller
+    bundle, who, now = controller.bundle, visitor(request, state), state.clock()
+    fields = fields_of(body)
+    wants_json = "application/json" in request.headers.get("accept", "")
+    if elsewhere(request) or _other_origin(request, controller):
+        words = "Another site sent this. If you want it, choose here yourself."
+        return _refused(request, state, words, wants_json)
+    act = _one(fields, "do")
+    place = _one(fields, "by") if _one(fields, "by") in choosing.PLACES else "page"
+    language = _one(fields, "language")
+    language = language if language in bundle.languages else _language(request, bundle)
+    shown = fields.get("tracker", []) if act == "load" or "shown" in fields else None
+    try:
+        made = choosing.choose(
+            bundle, who.choices, act,  # type: ignore[arg-type]  # refused there
+            controller.day(now), aims=fields.get("aim", []), trackers=shown,
+        )  # fmt: skip
+    except UsageError as problem:
+        return _refused(request, state, f"{problem.what}: {problem.fix}.", wants_json)
+    after = judge(bundle.visits, who.visit.region, made, who.visit.signals)
+    record = receipt.record(
+        controller, act, place, who.visit, who.choices, made, language, now  # type: ignore[arg-type]
+    )  # fmt: skip
+    reach(controller, own_cookie(request, state), made, now)
+    link = f"{banner.PATH}/receipts/{record.id}"
+    back = choosing.back(_one(fields, "return_to"))
+    value = choice.encode(made, state.choice_key)
+    host = (request.url.hostname or "").lower()
+    lines = [
+        choice.set_cookie(value, state.secure),
+        *choosing.expired(bundle, after, request.cookies, host),
+    ]
+    if wants_json:
+        return _Chosen(
+            lines,
+            {
+                "allowed": banner.running(bundle, after),
+                "consent": list(banner.consent_mode(bundle, after)),
+                "reload": True,
+                "receipt": link,
+            },
+            status_code=200,
+            headers=_PRIVATE,
+        )
+    query = {"receipt": record.id} | ({"return_to": back} if back else {})
+    page = f"{banner.PATH}?{urllib.parse.urlencode(query, safe='/')}#saved"
+    to = back if back and place != "page" else page
+    return _Chosen(lines, "", headers=_PRIVATE | {"Location": to}, media_type=MediaType.TEXT)
+
+
+class _Chosen(Response[Any]):
+    """An answer with `Set-Cookie` lines as they are: several of one name, for several domains."""
+
+    def __init__(self, lines: Sequence[str], content: Any, **rest: Any) -> None:
+        super().__init__(content, **rest)
+        self._lines = tuple(lines)
+
+    def to_asgi_response(self, *given: Any, **named: Any) -> ASGIResponse:
+        """As it goes out."""
+        made = super().to_asgi_response(*given, **named)
+        for line in self._lines:
+            made.headers.add("set-cookie", line)
+        return made
+
+
+def _other_origin(request: Request[Any, Any, Any], controller: Controller) -> bool:
+    """Whether a browser too old to say where a form came from names another place.
+
+    Newer ones say it themselves (Sec-Fetch-Site), also where the policy on referrers makes them
+    keep the origin to themselves.
+    """
+    origin = request.headers.get("origin")
+    if origin is None or "sec-fetch-site" in request.headers:
+        return False
+    ours = {
+        request.headers.get("host", ""),
+        urllib.parse.urlsplit(controller.site_url or "").netloc,
+    }
+    return urllib.parse.urlsplit(origin).netloc not in ours - {""}
+
+
+def _refused(
+    request: Request[Any, Any, Any], state: State, words: str, wants_json: bool
+) -> Response[Any]:
+    if wants_json:
+        return Response({"detail": words}, status_code=400)
+    return _page(request, state, problem=words, status=400)
+
+
+def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
+    return fields.get(name, [""])[0]
+
+
+@get(f"{banner.PATH}/receipts/{{record:str}}")
+@aside
+def receipt_file(record: FromPath[str], state: State) -> Response[bytes]:
+    """The receipt of one choice: the record, signed. Who knows its number has made it."""
+    controller: Controller = state.controller
+    made = controller.visits.find(record)
+    if made is None:
+        raise NotFoundException
+    body = msgspec.json.format(msgspec.json.encode(receipt.receipt(controller, made)))
+    name = f'attachment; filename="receipt-{made.at:%Y-%m-%d}.json"'
+    return Response(
+        body, media_type="application/json", headers=_PRIVATE | {"Content-Disposition": name}
+    )
+
+
+@get([banner.STYLE, banner.SCRIPT], include_in_schema=False)
+async def banner_file(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Style and script of the banner: for the pages of the site, not for ours."""
+    style = request.url.path == banner.STYLE
+    return Response(
+        asset_bytes("banner.css" if style else "banner.js"),
+        media_type="text/css" if style else "text/javascript",
+        headers={"Cache-Control": "public, max-age=300"},
+    )
+
+
+@get("/.well-known/gpc.json", include_in_schema=False)
+async def gpc_statement(state: State) -> Response[dict[str, Any]]:
+    """That Global Privacy Control is followed here (its specification, section 4)."""
+    bundle: Bundle = state.controller.bundle
+    follows = bool(bundle.visits.gpc) or not bundle.visits.optional
+    return Response(
+        {"gpc": follows, "lastUpdate": str(bundle.version)}, media_type="application/json"
+    )
+
+
+class VisitRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What a program knows of a visit: the `Cookie` header, the signal, the country."""
+
+    cookie: str = ""
+    gpc: bool = False
+    country: str | None = None
+
+
+class VisitAnswer(msgspec.Struct, frozen=True):
+    """What may be done: aims, trackers, why each aim stands as it does; `gpp` in the US."""
+
+    allowed: list[str]
+    trackers: list[str]
+    why: dict[str, str]
+    region: str
+    gpp: str
+
+
+@post(
+    "/api/v1/visit", guards=[bearer], before_request=unambiguous, status_code=200,
+    sync_to_thread=True, tags=["door"],
+)  # fmt: skip
+def visit(data: JSONBody[VisitRequest], state: State) -> VisitAnswer:
+    """May this be sent on about a visit? For programs that speak to third parties themselves."""
+    controller: Controller = state.controller
+    headers = [("cookie", data.cookie), *([("sec-gpc", "1")] if data.gpc else [])]
+    now = state.clock()
+    who = met(
+        controller.bundle, headers, state.choice_key, secure=state.secure, country=data.country,
+        today=controller.day(now),
+    )  # fmt: skip
+    own = choice.named([data.cookie], state.cookie) if state.cookie else None
+    found = narrowed(controller, who.visit, own, now)
+    return VisitAnswer(
+        allowed=sorted(found.allowed),
+        trackers=banner.running(controller.bundle, found),
+        why=dict(found.why),
+        region=found.region,
+        gpp=replace(who, visit=found).gpp(controller.bundle),
+    )
+
+
+HANDLERS: Final = [
+    choices_page, make_choice, receipt_file, banner_file, gpc_statement, visit,
+]  # fmt: skip

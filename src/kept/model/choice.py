@@ -1,0 +1,140 @@
+"""What a visitor chose, and the cookie that remembers it.
+
+The cookie says what was chosen and on which day, nothing of who chose: the seal of the house on
+it is the proof that it was given here, and needs no number by which a browser could be known
+again. It is read from the hands of strangers, so:
+
+- what was allowed counts only under the seal, for what it was about (`edition`), and for
+  180 days;
+- what was refused counts without it: nobody gains by forging a no, and a no outlives keys,
+  editions and days;
+- anything else is no choice at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+#: For how many days something allowed counts, and a browser keeps the cookie.
+DAYS: Final = 180
+#: After so many days a no is set anew, by whoever answers for the pages.
+_AGAIN: Final = 30
+_NAME: Final = "kept-choices"
+_LONGEST: Final = 2048
+_ID: Final = r"[a-z0-9]+(?:[.-][a-z0-9]+)*"
+_MARKS: Final = rf"(?:[+!]{_ID})*"
+_VALUE: Final = re.compile(
+    rf"1~([1-9][0-9]{{0,5}})~([0-9a-f]{{8}})~({_MARKS})~({_MARKS})(?:~([A-Za-z0-9_-]{{22}}))?",
+    re.ASCII,
+)
+_MARK: Final = re.compile(rf"([+!])({_ID})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What somebody chose in one browser: aim → allowed or not, and the same by tracker.
+
+    What is in neither was not chosen. `on` is the day of the choice, `edition` what it was
+    about (`Bundle.edition`).
+    """
+
+    on: dt.date
+    edition: str
+    aims: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+    trackers: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def name(secure: bool) -> str:
+    """What the cookie is called. Over https no other host and no plain page can plant it."""
+    return f"__Host-{_NAME}" if secure else _NAME
+
+
+def encode(choices: Choices, key: bytes) -> str:
+    """The value of the cookie."""
+    said = (choices.aims, choices.trackers)
+    day = (choices.on - dt.date(1970, 1, 1)).days
+    body = f"1~{day}~{choices.edition}~" + "~".join(map(_marks, said))
+    return f"{body}~{_seal(body, key)}"
+
+
+def decode(value: str | None, key: bytes, *, edition: str, today: dt.date) -> Choices | None:
+    """What a value says that counts today, or None: no choice was made, or none is readable.
+
+    `edition` is the one of now. Whatever the value is, nothing is raised.
+    """
+    met = _VALUE.fullmatch(value) if value and len(value) <= _LONGEST else None
+    if value is None or met is None:
+        return None
+    day, about, aims, trackers, seal = met.groups()
+    age = (today - dt.date(1970, 1, 1)).days - int(day)
+    body = value.removesuffix(f"~{seal}") if seal else value
+    genuine = seal is not None and hmac.compare_digest(seal, _seal(body, key))
+    if genuine and age < -1:  # a day of grace for the time zones of two machines
+        genuine = False
+    counts = genuine and age <= DAYS and about == edition
+    said = [
+        {about: mark == "+" for mark, about in _MARK.findall(part) if mark == "!" or counts}
+        for part in (aims, trackers)
+    ]
+    # A name with both marks is refused.
+    for part, found in zip((aims, trackers), said, strict=True):
+        found.update(dict.fromkeys((n for m, n in _MARK.findall(part) if m == "!"), False))
+    if not any(said):
+        return None
+    on = dt.date(1970, 1, 1) + dt.timedelta(days=int(day)) if genuine else today
+    return Choices(on, about, MappingProxyType(said[0]), MappingProxyType(said[1]))
+
+
+def found(cookies: Iterable[str], secure: bool) -> str | None:
+    """The value in the `Cookie` headers of a request. Two of the name that differ are none."""
+    return named(cookies, name(secure))
+
+
+def named(cookies: Iterable[str], wanted: str) -> str | None:
+    """The value of the cookie of that name; None where there is none, or two that differ."""
+    values = set()
+    for header in cookies:
+        for pair in header.split(";"):
+            key, equals, value = pair.strip(" \t").partition("=")
+            if equals and key == wanted:
+                values.add(value)
+    return values.pop() if len(values) == 1 else None
+
+
+def fades(value: str, today: dt.date) -> bool:
+    """Whether a cookie that was read should be set anew, as it is, so that a no in it stays.
+
+    What was allowed keeps its day and ends with it all the same.
+    """
+    met = _VALUE.fullmatch(value)
+    if met is None or "!" not in value:
+        return False
+    return (today - dt.date(1970, 1, 1)).days - int(met[1]) > _AGAIN
+
+
+def set_cookie(value: str, secure: bool) -> str:
+    """The `Set-Cookie` header that keeps a value."""
+    rest = "; Secure" if secure else ""
+    return f"{name(secure)}={value}; Path=/; Max-Age={DAYS * 86400}; HttpOnly; SameSite=Lax{rest}"
+
+
+def clear_cookie(secure: bool) -> str:
+    """The `Set-Cookie` header that forgets the choice."""
+    rest = "; Secure" if secure else ""
+    return f"{name(secure)}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{rest}"
+
+
+def _marks(said: Mapping[str, bool]) -> str:
+    return "".join(("+" if yes else "!") + about for about, yes in sorted(said.items()))
+
+
+def _seal(body: str, key: bytes) -> str:
+    mac = hmac.digest(key, body.encode("ascii"), "sha256")[:16]
+    return base64.urlsafe_b64encode(mac).decode("ascii").rstrip("=")
