@@ -84,6 +84,18 @@ def _incident(at: dt.datetime) -> Prepare:
     return prepare
 
 
+def _complained(at: dt.datetime) -> Prepare:
+    """A complaint by letter, which nobody has acknowledged."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            came = rights.complaints.Came("letter", at.date(), "You wrote again.", region="UK")
+            actor = controller.actors.of("Kim", "operator", at)
+            rights.complaints.add(controller, came, actor, at)
+
+    return prepare
+
+
 def _handled(field: str) -> Prepare:
     """A colleague's address stands in Ana's notes, in a field that the map has like this."""
 
@@ -535,6 +547,11 @@ CASES: dict[str, Case] = {
     "rights.answers-name-an-authority": Case(
         passes=_lettered,
         fails=_then(_text("policy/policy.yml", "country: US", "country: BR"), _lettered),
+        vacuous=_nothing,
+    ),
+    "rights.complaints-are-heard": Case(
+        passes=_complained(NOW),
+        fails=_complained(NOW - dt.timedelta(days=31)),
         vacuous=_nothing,
     ),
     "rights.authorities-are-listed": Case(

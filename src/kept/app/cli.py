@@ -34,6 +34,7 @@ from kept.app.commands import (
     bench,
     case,
     choices,
+    complaint,
     correcting,
     demo,
     doctor,
@@ -59,7 +60,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, task, account, identity, hold, incident, retain, prove, stats, ledger, bench,
+    case, answering, task, account, identity, hold, complaint, incident, retain, prove, stats,
+    ledger, bench,
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, delivery, desk, drp, pages, requests
+from kept.app import api, complaints, delivery, desk, drp, pages, requests
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -199,6 +199,7 @@ def make(
         route_handlers=[
             *pages.HANDLERS,
             *requests.HANDLERS,
+            *complaints.HANDLERS,
             *delivery.HANDLERS,
             _door(),
             drp.router(_strict),

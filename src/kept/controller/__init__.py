@@ -66,6 +66,7 @@ from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.casework import Casework
 from kept.records.clock import Clocks
+from kept.records.complaint import Complaints
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
@@ -79,6 +80,7 @@ from kept.records.isolated import Opened
 from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
 from kept.records.recipient import Recipients
+from kept.records.reminder import Reminders
 from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
@@ -157,6 +159,7 @@ class Controller:
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.incidents = Incidents(database, vault)
+        self.complaints, self.reminders = Complaints(database, vault), Reminders(database)
         self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post

@@ -183,6 +183,7 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
         "/privacy",
         "/privacy/versions",
         "/privacy/authorities",
+        "/privacy/complaints",
         "/privacy/requests",
         "#main",
         "#words-explained",
@@ -255,7 +256,7 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
                 words_head,
                 meanings,
                 foot,
-                _bare("Where you can complain"),
+                _bare("Complain to us · Complain to an authority"),
                 _bare(
                     "This page sets no cookie, runs no script and asks no other site for anything."
                 ),

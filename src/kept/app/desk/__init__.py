@@ -28,6 +28,7 @@ from kept.app.desk import (
     accounts,
     asked,
     cases,
+    complaints,
     figures,
     incidents,
     login,
@@ -41,8 +42,8 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *asked.HANDLERS,
-    *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS, *account.HANDLERS,
-    *accounts.HANDLERS,
+    *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS,
+    *account.HANDLERS, *accounts.HANDLERS,
 ]  # fmt: skip
 
 

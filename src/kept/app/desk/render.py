@@ -44,6 +44,7 @@ DONE: Final = {
     "reviewed": "It was noted that you looked at the roles.",
     "seen": "It was noted that you looked into the alert.",
     "incident": "It was recorded.",
+    "complaint": "It was recorded.",
     "evidence": "It was noted how it was checked who asks.",
     "plan": "This is what would happen. Nothing was done yet.",
     "approved": "The plan was approved. Nothing was done yet.",

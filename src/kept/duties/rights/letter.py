@@ -156,7 +156,7 @@ def letter(
         *_chosen(controller, record),
         *_goes_on(controller, record, named, region),
         *_told(controller, record),
-        _complain(controller, record, choice, region),
+        complain_to(controller, choice, *_appeal(record, region)),
     ]
     begun = record.steps if record.begun else ()
     return Letter(
@@ -470,8 +470,16 @@ def _told(controller: Controller, record: Receipts) -> Iterator[Part]:
             yield Part("Who gets your data", lines, tuple(had))
 
 
-def _complain(controller: Controller, record: Receipts, choice: Choice, region: str) -> Part:
-    """The right to complain, an authority, the way to a court, and how to reach us."""
+def _appeal(record: Receipts, region: str) -> tuple[str, ...]:
+    if region != "US-VA" or record.case.state is not State.REFUSED:
+        return ()
+    return ("Where you live you can also ask us to look at it again (an appeal); write to us.",)
+
+
+def complain_to(controller: Controller, choice: Choice, *appeal: str) -> Part:
+    """The right to complain, an authority, the way to a court, and how to reach us. `appeal`:
+    what else is open to her, in sentences.
+    """
     organisation = controller.bundle.organisation
     lines = [
         "You can complain to a data protection authority at any time, also while you talk to us."
@@ -487,10 +495,7 @@ def _complain(controller: Controller, record: Receipts, choice: Choice, region: 
         lines.append("We know no authority for where you live. The list below may have one.")
     page = f"{controller.site_url or ''}/privacy/authorities"
     lines.append(f"The authorities of other countries: {page}")
-    if region == "US-VA" and record.case.state is State.REFUSED:
-        lines.append(
-            "Where you live you can also ask us to look at it again (an appeal); write to us."
-        )
+    lines += appeal
     lines.append(f"How to reach us: {organisation.email}, or {address(organisation)}.")
     points = tuple(
         f"{'; '.join(one.lines())} (looked at on {_day(controller, one.checked_on)}. {BY[one.by]})"
