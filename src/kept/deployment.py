@@ -48,7 +48,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie"}),
-    "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries"}),
+    "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries", "systems"}),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
         {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}

@@ -24,7 +24,7 @@ from tests.app.conftest import TOKEN, Kept, serve
 from tests.world import NOW, REFERENCE
 
 from kept import deployment
-from kept.app import api, delivery, drp, pages, requests, web
+from kept.app import api, complaints, delivery, drp, pages, requests, web
 from kept.app.jobs import JOBS
 from kept.app.surface import ROUTES
 from kept.app.web import HEADERS, UNREADABLE
@@ -80,7 +80,8 @@ def paths() -> list[str]:
 
 
 def test_the_table_names_every_route() -> None:
-    handlers = [*pages.HANDLERS, *requests.HANDLERS, *delivery.HANDLERS, api.decide,
+    handlers = [*pages.HANDLERS, *requests.HANDLERS, *complaints.HANDLERS,
+                *delivery.HANDLERS, api.decide,
                 drp.router(lambda answer: answer)]  # fmt: skip
     app = Litestar(handlers, openapi_config=None)
     real = {
@@ -166,7 +167,8 @@ def test_head_is_get_without_what_it_shows(served: tuple[str, Path]) -> None:
         status, headers, _ = ask(url, path)
         met, told, shown = ask(url, path, "HEAD")
         assert (met, shown) == (status, ""), path
-        gone = ("/nothing-here", "/api/v1/decide", "/privacy/requests/nobody-asked")
+        gone = ("/nothing-here", "/api/v1/decide", "/privacy/requests/nobody-asked",
+                "/privacy/complaints/nobody-asked")  # fmt: skip
         assert met in (200, 302) or path in gone or path.startswith("/v1/")  # off: not there
         same = {k.lower(): v for k, v in headers.items() if k.lower() != "date"}
         assert {k.lower(): v for k, v in told.items() if k.lower() != "date"} == same, path

@@ -60,7 +60,13 @@ def _deliveries(controller: Controller, now: dt.datetime) -> bool:
 def _clocks(controller: Controller, now: dt.datetime) -> bool:
     if rights.clock.keep_up(controller, now):
         controller.ledger.checkpoint(now)
+    # Mail goes out with the rest of it, every minute (`app/promptly.py`).
+    rights.reminding.remind(controller, now)
     return True
+
+
+def _systems(controller: Controller, now: dt.datetime) -> bool:
+    return rights.reminding.look_for_systems(controller, now)
 
 
 def _intake(controller: Controller, now: dt.datetime) -> bool:
@@ -79,6 +85,7 @@ JOBS: Final = (
     Job("retain", dt.timedelta(days=1), "retain run", _retain),
     Job("letters", dt.timedelta(hours=1), "task send", _letters),
     Job("clocks", dt.timedelta(hours=1), "case remind", _clocks),
+    Job("systems", dt.timedelta(hours=1), "case remind", _systems),
     # What the server does at once, every minute or as soon as it is asked (`app/promptly.py`).
     Job("intake", dt.timedelta(hours=1), "request run", _intake),
     Job("agents", dt.timedelta(hours=1), "request run", _agents),

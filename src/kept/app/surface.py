@@ -133,6 +133,7 @@ DESK: Final = (
     _http("/desk/account/password", "POST", _STAFF),
     _http("/desk/account/second-proof", "POST", _STAFF),
     _http("/desk/account/codes", "POST", _STAFF),
+    _http("/desk/account/mail", "POST", _STAFF),
     _http("/desk/account/emergency", "POST", _STAFF),
     _http("/desk/accounts", "GET", _OFFICER),
     _http("/desk/accounts/add", "POST", _OFFICER),
@@ -211,6 +212,7 @@ COMMANDS: Final = (
     _cli("account disable", changes=True),
     _cli("account enable", changes=True),
     _cli("account reset", changes=True),
+    _cli("account mail", changes=True),
     # Whose values were shown to whom is noted.
     _cli("identity show", _LINKS, changes=True),
     _cli("identity link", _LINKS, changes=True),

@@ -62,6 +62,7 @@ from kept.policy.bundle import Bundle
 from kept.records.account import Accounts
 from kept.records.actor import Actor, Actors
 from kept.records.agent import Agents
+from kept.records.away import Away
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.casework import Casework
@@ -160,6 +161,7 @@ class Controller:
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.incidents = Incidents(database, vault)
         self.complaints, self.reminders = Complaints(database, vault), Reminders(database)
+        self.away = Away(database)
         self.agents, self.drp = Agents(database, vault), drp
         #: How letters go to people; None where no way is set up.
         self.post = post
@@ -538,6 +540,17 @@ class Controller:
     def written_before(self, step: Step) -> frozenset[tuple[Value, ...]]:
         """Keys (normalised) of rows that hold already what an overwriting step would put there."""
         return executing.written_before(self._stores[step.system], self.datamap, step)
+
+    def silent(self) -> dict[str, str]:
+        """System → class of the error, of those that do not answer now; nothing is read."""
+        found = {}
+        for system, store in self._stores.items():
+            try:
+                with store.session():
+                    pass
+            except StoreError as problem:
+                found[system] = type(problem).__name__
+        return found
 
     # — what people do ————————————————————————————————————————————————————————————————————
 

@@ -58,3 +58,10 @@ CREATE TABLE reminder (
 CREATE INDEX reminder_at ON reminder (at);
 -- Where somebody of the staff is reminded, sealed under the key of the account.
 ALTER TABLE account ADD COLUMN mail bytea;
+-- Systems that do not answer, and since when; a system that answers again has no row.
+CREATE TABLE system_away (
+    system text PRIMARY KEY,
+    since timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL,
+    problem text NOT NULL
+);

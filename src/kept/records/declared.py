@@ -145,6 +145,12 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "entry integer, control text, at datetime, document json",
     ),
     _plain(
+        "system_away",
+        "system",
+        "Systems that do not answer",
+        "system text, since datetime, seen_at datetime, problem text",
+    ),
+    _plain(
         "job",
         "job",
         "Last runs of what runs by itself",

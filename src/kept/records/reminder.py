@@ -41,7 +41,7 @@ class Reminders:
 
     def first(self, about: str, reason: str, whom: str, *, connection: Connection) -> bool:
         """Whether that was not sent before; nobody else decides it until the transaction ends."""
-        at = f"kept reminder {about}\x00{reason}\x00{whom}"
+        at = f"kept reminder {about}\n{reason}\n{whom}"
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (at,))
         row = connection.execute(
             "SELECT EXISTS (SELECT FROM reminder WHERE (about, reason, whom) = (%s, %s, %s))",

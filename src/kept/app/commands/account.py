@@ -120,6 +120,22 @@ def reset(name: str, /, *, why: Why, now: Now = None, common: Common = COMMON) -
     return _password(common, of, password)
 
 
+@group.command
+def mail(
+    name: str,
+    address: Annotated[str, Parameter(help="where; leave it out for nowhere")] = "",
+    /,
+    *,
+    now: Now = None,
+    common: Common = COMMON,
+) -> int:
+    """Say where somebody is reminded of what is to be done; such mail names no person."""
+    with _opened(common, now) as controller:
+        of = _named(controller, name, now)
+        staff.remind_at(controller, of, address, None, moment(now))
+    return _done(common, name, "is reminded there" if address else "is reminded nowhere")
+
+
 @contextmanager
 def _opened(common: Common, now: str | None) -> Iterator[Controller]:
     with opened(common) as (controller, config):

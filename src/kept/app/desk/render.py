@@ -36,6 +36,7 @@ _ALL: Final = {
 #: What was done, as a page says it after a redirect.
 DONE: Final = {
     "password": "The password was changed. Every other login of yours has ended.",
+    "mail": "It was noted where you are reminded.",
     "proof": "The second proof was replaced.",
     "granted": "The role was given.",
     "revoked": "The role was taken away.",

@@ -29,6 +29,7 @@ from kept.duties.rights import (
     intake_checks,
     isolation,
     recipients,
+    reminding,
     reported,
     told,
 )
@@ -111,6 +112,7 @@ __all__ = [
     "preview_withdrawal",
     "recipients",
     "rectify",
+    "reminding",
     "reported",
     "residue",
     "restrict",

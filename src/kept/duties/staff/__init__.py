@@ -15,6 +15,7 @@ from kept.duties.staff.accounts import (
     first_officer,
     grant,
     officers,
+    remind_at,
     reset,
     review,
     revoke,
@@ -36,5 +37,5 @@ from kept.duties.staff.watching import noted, shown
 __all__ = [
     "add", "break_glass", "change_password", "checks", "disable", "enable", "enrol", "enter",
     "first_officer", "grant", "leave", "new_codes", "noted", "offer", "officers", "prove",
-    "reset", "review", "revoke", "see_alert", "shown", "stage", "write_first",
+    "remind_at", "reset", "review", "revoke", "see_alert", "shown", "stage", "write_first",
 ]  # fmt: skip
