@@ -81,6 +81,6 @@ def test_the_pages_read_well_everywhere(page: Page, served: tuple[str, str]) -> 
     page.get_by_label("To which authority it went").fill("the authority of Berlin")
     page.get_by_role("button", name="Record that it went").click()
     assert "It was recorded." in page.locator("[role=status]").inner_text()
-    page.goto(f"{url}/desk/statistics")
+    page.goto(f"{url}/desk/figures")
     assert page.locator(".bars li").count() == 1
-    looked_at(page, "statistics")
+    looked_at(page, "figures")

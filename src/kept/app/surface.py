@@ -151,7 +151,6 @@ DESK: Final = (
     _http("/desk/incidents/notice", "POST", _OFFICER),
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
-    _http("/desk/statistics", "GET", LOOKS),
 )
 
 #: Empty roles: whoever may run commands on this machine.

@@ -34,7 +34,6 @@ from kept.app.desk import (
     login,
     moving,
     start,
-    statistics,
 )
 from kept.app.desk.guard import guard
 from kept.app.desk.render import HEADERS, kept_error, refused
@@ -42,7 +41,7 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *asked.HANDLERS,
-    *figures.HANDLERS, *statistics.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS,
+    *figures.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS,
     *account.HANDLERS, *accounts.HANDLERS,
 ]  # fmt: skip
 
