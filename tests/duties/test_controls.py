@@ -397,6 +397,10 @@ def _text(file: str, before: str, after: str) -> Prepare:
     return lambda world: edit(world / file, before, after)
 
 
+#: Somebody decided how long requests are kept.
+_TWO_YEARS = _text("kept.toml", "[choices]\n", '[choices]\n"retention.rights-cases" = "P24M"\n')
+
+
 def _then(*steps: Prepare) -> Prepare:
     def all_of_them(world: Path) -> None:
         for step in steps:
@@ -553,6 +557,13 @@ CASES: dict[str, Case] = {
         passes=_complained(NOW),
         fails=_complained(NOW - dt.timedelta(days=31)),
         vacuous=_nothing,
+    ),
+    "rights.desk-data-goes": Case(
+        passes=_then(_TWO_YEARS, _erase),
+        fails=_then(
+            _TWO_YEARS, _erase, _tampered("UPDATE rights_case SET closed_at = '2020-01-01'")
+        ),
+        vacuous=_erase,
     ),
     "rights.authorities-are-listed": Case(
         fails=_text("policy/policy.yml", "country: US", "country: BR"),

@@ -42,7 +42,8 @@ class Job:
 
 def _retain(controller: Controller, now: dt.datetime) -> bool:
     done = rights.expire(controller, now)
-    if done.ended:
+    gone = rights.forgetting.forget(controller, now)
+    if done.ended or gone:
         controller.ledger.checkpoint(now)
     return done.complete
 

@@ -364,6 +364,14 @@ class Complaints:
             (before,),
         )
 
+    def over(self, *, connection: Connection) -> list[tuple[int, dt.datetime]]:
+        """(number, when it ended) of those that are over and still say what was written."""
+        rows = connection.execute(
+            "SELECT number, ended_at FROM complaint WHERE ended_at IS NOT NULL"
+            " AND sealed IS NOT NULL"
+        ).fetchall()
+        return [(int(n), at) for n, at in rows]
+
     def hers(
         self, cases: Sequence[int], known: Sequence[Identifier], *, connection: Connection
     ) -> list[int]:
