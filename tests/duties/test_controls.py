@@ -35,7 +35,7 @@ from kept.datamap import reach
 from kept.decide.use import Rules
 from kept.duties import holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
-from kept.duties.rights import Request
+from kept.duties.rights import Request, entering
 from kept.duties.rights.letter import answer_case
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
@@ -80,6 +80,18 @@ def _incident(at: dt.datetime) -> Prepare:
                 noticed=at, happened=None, actor=controller.actors.of("Kim", "operator", at),
                 now=at,
             )  # fmt: skip
+
+    return prepare
+
+
+def _came(words: str) -> Prepare:
+    """A mail of Ana with these words."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            ana = (parse("email=ana@example.org"),)
+            came = entering.Came("email", NOW.date(), ana, (), words)
+            entering.add(controller, came, controller.actors.of("Kim", "operator", NOW), NOW)
 
     return prepare
 
@@ -558,6 +570,19 @@ CASES: dict[str, Case] = {
         fails=_complained(NOW - dt.timedelta(days=31)),
         vacuous=_nothing,
     ),
+    "rights.others-mail-is-untouched": Case(
+        passes=_came("Stop the newsletters of one of your customers"),
+        fails=_then(
+            _came("Stop the newsletters of one of your customers"),
+            _tampered("UPDATE intake SET frozen_at = arrived_at"),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.questions-are-tracked": Case(
+        passes=_came("How long do you keep logs?"),
+        fails=_then(_came("How long do you keep logs?"), _tampered("DELETE FROM intake")),
+        vacuous=_nothing,
+    ),
     "rights.desk-data-goes": Case(
         passes=_then(_TWO_YEARS, _erase),
         fails=_then(
@@ -762,11 +787,12 @@ CASES: dict[str, Case] = {
 SERVED = "publication.policy-page-is-clean"
 #: And these elsewhere: in `test_intake_checks`, and with the table of routes.
 ASKED = "rights.requests-need-no-account"
+WAYS = "publication.choices-have-a-way"
 DOORS = "security.doors-are-guarded"
 
 
 def test_every_shipped_control_has_its_worlds() -> None:
-    assert set(CASES) | {SERVED, ASKED, DOORS} == set(registered())
+    assert set(CASES) | {SERVED, ASKED, WAYS, DOORS} == set(registered())
     assert all(case.fails or case.breaks for case in CASES.values())
 
 

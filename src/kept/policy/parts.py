@@ -204,7 +204,7 @@ def recipients(file: File) -> tuple[dict[str, Recipient], list[Problem]]:
             problems.append(_twice(file, line, name, found[name].line))
         found[name] = Recipient(
             name, row["name"], row["lane"], row["country"], tuple(row["clauses"]),
-            row.get("notes", ""), line,
+            row.get("notes", ""), line, row.get("policy", ""),
         )  # fmt: skip
     return found, problems
 

@@ -178,7 +178,9 @@ class RetentionClass:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody to whom data may go, in one of the lanes of the vocabulary."""
+    """Somebody to whom data may go, in one of the lanes of the vocabulary. `policy` is the address
+    of its own privacy policy, "" where none is registered.
+    """
 
     id: str
     name: str
@@ -187,6 +189,7 @@ class Recipient:
     clauses: tuple[str, ...]
     notes: str
     line: int
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

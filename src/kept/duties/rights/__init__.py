@@ -12,6 +12,7 @@ from kept.duties.rights import (
     agents,
     anonymity,
     answer_checks,
+    asking_checks,
     casework,
     checks,
     child,
@@ -64,7 +65,8 @@ from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
 __all__ = [
     "AccessAnswer", "ChoiceAnswer", "EndAnswer", "EraseAnswer", "Form", "PortAnswer",
     "RectifyAnswer", "Request", "TooMany", "access", "agent_status", "agents", "anonymity",
-    "answer_checks", "begin_waiting", "casework", "checks", "child", "choice_checks", "clock",
+    "answer_checks", "asking_checks",
+    "begin_waiting", "casework", "checks", "child", "choice_checks", "clock",
     "clock_checks", "close_case", "complaint_checks", "complaints", "correct_again", "delivery",
     "due_today", "erase", "erased", "expire", "forgetting", "free_text", "freeze_reported",
     "identity", "identity_checks", "intake", "intake_checks", "isolation", "lift", "lines",

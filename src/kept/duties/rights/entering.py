@@ -7,7 +7,7 @@ disclosed or changed. What needs no proof is done at once: mail stops, a child's
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -15,6 +15,7 @@ from kept.controller import Controller
 from kept.decide.asks import LONGEST as READ
 from kept.decide.asks import Recognised, recognise
 from kept.duties.rights.intake import clean, ended, opened
+from kept.duties.rights.others_mail import partners
 from kept.duties.rights.reported import enter_report, freeze
 from kept.duties.rights.request import Request
 from kept.errors import UsageError
@@ -57,7 +58,9 @@ class Came:
     region: str = "unknown"
 
 
-def checked(came: Came, now: dt.datetime) -> tuple[str, Recognised | None, tuple[str, ...]]:
+def checked(
+    came: Came, now: dt.datetime, partners: Iterable[str] = ()
+) -> tuple[str, Recognised | None, tuple[str, ...]]:
     """(its words, what they say where nobody chose, what is asked). Raises UsageError where it is
     not said what is asked, or of whom, or the day is to come.
     """
@@ -70,7 +73,7 @@ def checked(came: Came, now: dt.datetime) -> tuple[str, Recognised | None, tuple
     for one in came.people:
         _ = one.normalised  # refuses what is not of its kind
     words = clean(came.words, READ)
-    seen = None if came.asked else recognise(words)
+    seen = None if came.asked else recognise(words, partners)
     asked = kinds(came.asked) if seen is None else seen.kinds
     if seen is not None and not words:
         raise UsageError(
@@ -89,7 +92,7 @@ def add(
     With `once` the same is entered once, however often, and what was cut off is finished; `told`:
     she was told before that it has come. Raises as `checked` does.
     """
-    words, seen, asked = checked(came, now)
+    words, seen, asked = checked(came, now, partners(controller.bundle))
     said: dict[str, Any] = {
         "words": words,
         "person": next((i.value for i in came.people if i.kind == "email"), ""),
@@ -237,13 +240,24 @@ def _enter(
             template = _answer_to(asked)
             if said["person"] and controller.post is not None and not told:
                 day = f"{one.arrived:%Y-%m-%d}"
-                _mail(controller, said["person"], template, {"day": day}, now, c)
+                policies = (
+                    _policies(controller, said["words"]) if template == "mail-of-partner" else ""
+                )
+                values = {"day": day, "policies": policies}
+                _mail(controller, said["person"], template, values, now, c)
             if set(asked) <= set(_OTHERS):
                 # Nothing of theirs is touched; both ways to have it stopped were told.
                 return ended(controller, one, State.ANSWERED, "guidance", None, now, c)
     if there is not None and (there.outcome is not None or not there.open):
         return there  # else it was cut off before its cases were opened
     return opened(controller, one, asked, request, now, stop=stop)
+
+
+def _policies(controller: Controller, words: str) -> str:
+    """Addresses of the policies of partners that these words name, a line each."""
+    met = words.casefold()
+    known = partners(controller.bundle)
+    return "\n".join(p.policy for name_, p in known.items() if p.policy and name_ in met)
 
 
 def _answer_to(asked: Sequence[str]) -> str:

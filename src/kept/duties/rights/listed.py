@@ -16,6 +16,7 @@ from typing import Final
 
 from kept.controller import Controller
 from kept.duties.rights.entering import CHANNELS, Came, add, checked
+from kept.duties.rights.others_mail import partners
 from kept.duties.rights.tables import unguarded
 from kept.errors import UsageError
 from kept.records.actor import Actor
@@ -95,7 +96,7 @@ def look(controller: Controller, rows: Sequence[Mapping[str, str]], now: dt.date
                 continue
             try:
                 came, told = _came(row)
-                asked = checked(came, now)[2]
+                asked = checked(came, now, partners(controller.bundle))[2]
                 if CHILD_REPORT in asked:
                     raise UsageError("a report of a child is entered by itself, at once")
             except UsageError as problem:
