@@ -1,9 +1,10 @@
 """Finding 1,000 people in a column without an index, against a scan for one written by hand.
 
 The same rows in PostgreSQL, SQLite, MariaDB (where its server is installed) and Parquet. By
-hand: one value, compared exactly, or with its case folded, in the engine's plain words. Ours:
-1,000 values at once, each with its person, as a search for a batch of people asks for them.
-Ours must find for each person what is hers and nothing else.
+hand: one value, compared exactly, or as an address is, without blanks around it and whatever the
+case of A to Z, in the engine's plain words. Ours: 1,000 values at once, each with its person, as
+a search for a batch of people asks for them. Ours must find for each person what is hers and
+nothing else. What each key costs whatever the size of the table weighs the more the smaller it is.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def postgresql(rows: int, place: Path) -> Iterator[Engine]:
                 text = f"SELECT id FROM big WHERE {where} = %s"
                 return lambda value: [i for (i,) in connection.execute(text, (value,)).fetchall()]
 
-            yield PostgreSQLStore("s", (BIG,), url), scan("code"), scan("lower(mail)")
+            alike = """lower(btrim(mail, E' \\t\\r\\n\\f\\x0B') COLLATE "C")"""
+            yield PostgreSQLStore("s", (BIG,), url), scan("code"), scan(alike)
     finally:
         server.release()
 
@@ -87,7 +89,8 @@ def sqlite(rows: int, place: Path) -> Iterator[Engine]:
         text = f"SELECT id FROM big WHERE {where} = ?"
         return lambda value: [i for (i,) in connection.execute(text, (value,)).fetchall()]
 
-    yield SQLiteStore("s", (BIG,), str(place / "big.sqlite")), scan("code"), scan("lower(mail)")
+    alike = "lower(trim(mail, char(32, 9, 13, 10, 12, 11)))"
+    yield SQLiteStore("s", (BIG,), str(place / "big.sqlite")), scan("code"), scan(alike)
     connection.close()
 
 
@@ -121,7 +124,7 @@ def mariadb(rows: int, place: Path) -> Iterator[Engine]:
             return one
 
         exact = "binary code"
-        yield MariaDBStore("s", (BIG,), url), scan(exact), scan("lower(mail)")
+        yield MariaDBStore("s", (BIG,), url), scan(exact), scan("lower(trim(mail))")
         connection.close()
     finally:
         server.release()
@@ -148,7 +151,11 @@ def parquet(rows: int, place: Path) -> Iterator[Engine]:
         return one
 
     store = ParquetStore("s", (BIG,), str(folder.parent))
-    yield store, scan("code", lambda c: c), scan("mail", pc.utf8_lower)
+
+    def alike(column: Any) -> Any:
+        return pc.ascii_lower(pc.ascii_trim(column, characters=" \t\r\n\f\v"))
+
+    yield store, scan("code", lambda c: c), scan("mail", alike)
 
 
 ENGINES = {"postgresql": postgresql, "sqlite": sqlite, "mariadb": mariadb, "parquet": parquet}
@@ -200,7 +207,7 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--ids", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=list(ENGINES))

@@ -34,6 +34,9 @@ from kept.stores.letters import SETTINGS as LETTERS
 from kept.stores.own import NAME as OWN
 from kept.stores.post import SETTINGS as MAIL
 from kept.stores.post import Mail
+from kept.stores.provider import SETTINGS as OIDC
+from kept.stores.provider import Oidc
+from kept.stores.provider import settings as oidc_settings
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
 from kept.terms.workdays import Workdays
@@ -53,6 +56,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "desk": frozenset(
         {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
     ),
+    "login": frozenset({"oidc"}),
     "own": frozenset({"country", "owner", "declared"}),
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
@@ -173,6 +177,7 @@ class Deployment:
     proxy: bool = False  # who asks is told by a server before this one (X-Forwarded-For)
     cookie: str | None = None  # the site's own cookie by which it knows a visitor
     desk: Desk = Desk()
+    oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
 
     def serves_desk(self, address: str) -> bool:
@@ -392,6 +397,7 @@ def read(directory: Path) -> Deployment:
         proxy=_flag(path, site, "proxy"),
         cookie=_perhaps(path, site, "cookie"),
         drp=_drp(path, raw.get("drp", {})),
+        oidc=_oidc(path, raw.get("login", {}).get("oidc")),
     )
 
 
@@ -445,6 +451,19 @@ def _mail(path: Path, table: Mapping[str, Any]) -> Mail | None:
             expected='url = "smtp://host:587", "smtps://host" or a folder',
         )
     return Mail(url, {k: _option(path, v, k) for k, v in table.items() if k != "url"})
+
+
+def _oidc(path: Path, table: Any) -> Oidc | None:
+    """`[login.oidc]`: the provider of logins beside Kept's own; None: there is none."""
+    if table is None:
+        return None
+    where = _where(path, "[login.oidc")
+    if not isinstance(table, dict):
+        raise ConfigError("`oidc` is a table", where=where, fix="write it as [login.oidc]")
+    for key in table:
+        if key not in OIDC:
+            raise _unknown(path, key, OIDC)
+    return oidc_settings({key: _option(path, one, key) for key, one in table.items()}, where)
 
 
 def _flag(path: Path, table: Mapping[str, Any], key: str) -> bool:

@@ -123,3 +123,15 @@ def test_new_leaves_an_officer_whose_password_is_shown_once(kept: Kept, tmp_path
     assert re.search(r"name +officer\n +password +(?:[a-z0-9]{5}-){3}[a-z0-9]{5}\n", ran.out)
     assert kept("new", tmp_path / "f", "--officer", "M M").status == 2
     assert not (tmp_path / "f").exists()
+
+
+def test_link_and_unlink_need_a_provider(kept: Kept, place: Path) -> None:
+    kept("account", "add", "ana", "--dir", place)
+    words = ("account", "link", "ana", "--word", "77", "--why", "seen", "--dir", place)
+    assert "no other place to log in is set up" in kept(*words).said
+    with (place / "kept.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[login.oidc]\nissuer = "https://login.example"\nclient = "kept"\n')
+    assert kept(*words).status == 0, "nothing is asked of the provider for it"
+    assert kept(*words).status == 2
+    assert kept("account", "unlink", "ana", "--why", "left", "--dir", place).status == 0
+    assert kept("account", "unlink", "ana", "--why", "left", "--dir", place).status == 2

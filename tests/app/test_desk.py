@@ -204,7 +204,7 @@ def test_sessions_end(desk: Desk) -> None:
     here, there = desk.browser(desk.session(account)), desk.browser(desk.session(account))
     assert here.get("/desk").status_code == there.get("/desk").status_code == 200
     answer = here.post("/desk/logout")
-    assert answer.headers["location"] == "/desk/login"
+    assert answer.headers["location"] == "/desk/login?done=out"
     assert 'kept=""' in answer.headers["set-cookie"] or "Max-Age=0" in answer.headers["set-cookie"]
     here = desk.browser(desk.session(account))
     assert there.get("/desk").status_code == 200

@@ -30,7 +30,11 @@ from kept.terms.identifiers import Identifier
 pytestmark = NEEDS_CHROMIUM
 __all__ = ["browser"]  # the fixture
 HOW = "Kim called the number on file; she named her last two orders"
-PEOPLE = {"olga": "privacy-officer", "abel": "approver", "ines": "intake"}
+PEOPLE = {"olga": "privacy-officer", "abel": "approver", "ines": "intake", "red": "redactor"}
+#: What stands of others in Cleo's note.
+NOTE = (
+    "Cleo came with Ana O'Neill (+44 20 7946 0018), who wants it sent to max@else.example; ask Bö."
+)
 
 
 class Served(NamedTuple):
@@ -40,6 +44,7 @@ class Served(NamedTuple):
     directory: Path
     case: str
     request: str
+    access: str
     secrets: dict[str, bytes]
 
 
@@ -73,6 +78,9 @@ def served(
             return open_case(controller, right, request, now)[0].id
 
         case("access", "ben@example.org", 40, HOW)
+        world.sql(directory, "INSERT INTO note VALUES (3, 'cleo@example.org', ?, '2026-01-02')",
+                  NOTE)  # fmt: skip
+        cleos = case("access", "cleo@example.org", 12, HOW)
         due = case("erasure", "ana@example.org", 27)
         for n, right in enumerate(("access", "rectification", "objection", "portability")):
             one = case(right, f"p{n}@example.org", 26 - 5 * n, HOW if n % 2 else None)
@@ -93,7 +101,7 @@ def served(
         ]  # fmt: skip
     process, document = serve(directory)
     try:
-        yield Served(document["url"], directory, due, asked[0].id, secrets)
+        yield Served(document["url"], directory, due, asked[0].id, cleos, secrets)
     finally:
         process.terminate()
         assert process.wait(40) == 0
@@ -224,3 +232,43 @@ def test_requests_figures_and_a_letter(browser: Browser, served: Served) -> None
     looked_at(page, "inbox-mine")
     assert re.search(r"Task of", page.locator("main").inner_text())
     context.close()
+
+
+def test_what_concerns_others_is_left_out_by_two(browser: Browser, served: Served) -> None:
+    first, second, third = opened(browser), opened(browser), opened(browser)
+    page, other, officer = first.new_page(), second.new_page(), third.new_page()
+    where = f"{served.url}/desk/cases/{served.access}/redaction"
+    log_in(page, served, "red")
+    page.goto(where)
+    looked_at(page, "redaction")
+    assert "else.example" not in page.content()
+    button(page, "Show the texts")
+    looked_at(page, "redaction-texts")
+    assert page.locator("del").all_inner_texts() == [
+        "Ana O'Neill", "+44 20 7946 0018", "max@else.example"
+    ]  # fmt: skip
+    page.get_by_label("Strike also").fill("Bö")
+    page.get_by_label("max@else.example").check()
+    button(page, "Hand it over to be approved")
+    page.wait_for_url("**?done=handed")
+    # Back, and pressed again: what is there now counts.
+    page.go_back()
+    if page.get_by_role("button", name="Hand it over to be approved").count():
+        button(page, "Hand it over to be approved")
+        assert "changed it since" in page.locator("[role=alert]").inner_text()
+    log_in(other, served, "abel")
+    other.goto(where)
+    button(other, "Show the texts")
+    looked_at(other, "redaction-approve")
+    assert "Bö" in other.locator("del").all_inner_texts()
+    assert other.locator(".reading mark").all_inner_texts() == ["max@else.example"]
+    button(other, "Approve it")
+    other.wait_for_url("**?done=redaction-approve")
+    log_in(officer, served, "olga")
+    officer.goto(f"{served.url}/desk/cases/{served.access}")
+    looked_at(officer, "redaction-passed")
+    with officer.expect_download() as got:
+        officer.get_by_role("button", name="Make the package and download it").click()
+    assert got.value.suggested_filename.startswith("access-")
+    for context in (first, second, third):
+        context.close()

@@ -35,8 +35,9 @@ from kept.datamap import reach
 from kept.decide.use import Rules
 from kept.duties import holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
-from kept.duties.rights import Request, entering
+from kept.duties.rights import Request, entering, redaction
 from kept.duties.rights.letter import answer_case
+from kept.duties.rights.request import open_case
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.select import KeyTable
@@ -152,6 +153,20 @@ def _delivered(world: Path) -> None:
         got = rights.delivery.fetch(controller, made.token, code, NOW)
         assert got is not None
         assert b"".join(got[1]) == out.read_bytes()
+
+
+def _looked_at(world: Path) -> None:
+    """Ana's package, of which one struck and another approved what concerns others."""
+    sql(world, "UPDATE note SET words = 'Ask max@else.example' WHERE id = 1")
+    with _opened(world) as controller:
+        ana = Request(((parse("email=ana@example.org"),),), evidence="test")
+        case = open_case(controller, "access", ana, NOW)[0].id
+        red = controller.actors.of("Red", "redactor", NOW)
+        stands = redaction.look(controller, case, red, NOW).stands
+        stands = redaction.redact(controller, case, stands.revision, red, NOW, done=True).stands
+        abel = controller.actors.of("Abel", "approver", NOW)
+        redaction.approve(controller, case, stands.revision, abel, NOW)
+        rights.access(controller, Request((), case=case), NOW, out=world / "ana.zip")
 
 
 def _asked_on(day: dt.date) -> Prepare:
@@ -596,6 +611,16 @@ CASES: dict[str, Case] = {
     "rights.deliveries-end": Case(
         passes=_delivered,
         fails=_then(_delivered, _tampered("UPDATE case_delivery SET ends_at = '2026-01-01'")),
+        vacuous=_nothing,
+    ),
+    "rights.redactions-took-two": Case(
+        passes=_looked_at,
+        fails=_then(
+            _looked_at,
+            _tampered(
+                "UPDATE case_redaction_act t SET actor = a.actor FROM actor a WHERE a.name = 'Red'"
+            ),
+        ),
         vacuous=_nothing,
     ),
     "rights.answered-in-time": Case(

@@ -209,7 +209,7 @@ class Matrix:
         assert status == -signal.SIGKILL if fault.how == "kill" else status in (0, 1), (
             status, worker.out, worker.err,
         )  # fmt: skip
-        assert fired.exists(), "there is no such write"
+        assert fired.exists(), ("there is no such write", status, worker.out, worker.err)
         assert "Traceback" not in worker.err
         assert town.email(HER) not in worker.err.lower()
         assert not town.differing(

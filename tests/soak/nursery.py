@@ -38,20 +38,19 @@ def load() -> None:
     ):
         importlib.import_module(name)
     stores.kinds()  # what is installed does not change
-    _impatient()
     gc.collect()
     gc.freeze()
 
 
-def _impatient() -> None:
-    """A server that was killed does not come back before its worker has given up: do not wait."""
+def _patient(seconds: float) -> None:
+    """Wait so long for a connection of Kept's own database, and no longer."""
     from kept.database import Database
 
     whole = Database.__init__
 
     def opened(self: Database, *args: Any, **more: Any) -> None:
         whole(self, *args, **more)
-        self._pool.timeout = 1.0
+        self._pool.timeout = seconds
 
     Database.__init__ = opened  # type: ignore[method-assign]
 
@@ -85,6 +84,8 @@ def _child(command: dict[str, Any]) -> NoReturn:
 def serve() -> None:
     """Until standard input ends."""
     load()
+    if sys.argv[1:]:
+        _patient(float(sys.argv[1]))
     print("ready", flush=True)
     for line in sys.stdin:
         pid = os.fork()
@@ -118,13 +119,24 @@ class Worker:
 
 
 class Nursery:
-    """The process that workers are forked from; one worker at a time."""
+    """The process that workers are forked from; one worker at a time.
 
-    def __init__(self, root: Path, directory: Path, environment: dict[str, str]) -> None:
+    `patience`: how many seconds they wait for Kept's database, where its server may be killed: it
+    does not come back before its worker has given up. None: as long as ever, for on a machine with
+    much to do a connection takes its time.
+    """
+
+    def __init__(
+        self, root: Path, directory: Path, environment: dict[str, str],
+        *, patience: float | None = None,
+    ) -> None:  # fmt: skip
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.nursery"],
+            [
+                sys.executable, "-m", "tests.soak.nursery",
+                *(() if patience is None else (str(patience),)),
+            ],
             cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, **environment, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"},
         )  # fmt: skip

@@ -41,7 +41,7 @@ def standing(base: Path, people: Sequence[int], turn: int = 0) -> Iterator[Stand
     os.environ["CRM_TOKEN"] = TOKEN
     shop.acquire()
     desk.acquire()
-    nursery = Nursery(ROOT, base / "workers", {"CRM_TOKEN": TOKEN})
+    nursery = Nursery(ROOT, base / "workers", {"CRM_TOKEN": TOKEN}, patience=1.0)
     try:
         with vendor() as crm:
             made = town.Town(

@@ -64,7 +64,7 @@ SOME = (
     "lifting-kept-1-before-kill",
     "ending-shop.commit-1-after-kill", "scrubbing-kept-1-after-error",
     "access-package-1-after-kill", "portability-package-1-before-error",
-    "asking-task-1-after-kill", "answering-kept-1-before-error",
+    "asking-task-1-after-kill", "answering-kept-1-before-error", "hearing-kept-3-after-kill",
 )  # fmt: skip
 #: Which faults the whole matrix has survived so far; stopped, it goes on with the others.
 PROGRESS = ROOT / "build" / "soak-matrix.json"

@@ -46,6 +46,7 @@ from kept.app.commands import (
     new,
     policy,
     prove,
+    redacting,
     request,
     retain,
     rights,
@@ -60,8 +61,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, task, account, identity, hold, complaint, incident, retain, prove, stats,
-    ledger, bench,
+    case, answering, redacting, task, account, identity, hold, complaint, incident, retain, prove,
+    stats, ledger, bench,
 )  # fmt: skip
 
 

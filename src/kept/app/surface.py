@@ -37,6 +37,8 @@ _SHOWN: Final = frozenset(
     {"intake", "verifier", "redactor", "approver", "privacy-officer", "support"}
 )
 CASES: Final = _SHOWN | {"auditor"}
+_REDACTS: Final = frozenset({"redactor"})
+_APPROVES: Final = frozenset({"approver", "privacy-officer"})
 LISTS: Final = frozenset({"approver", "privacy-officer", "auditor"})
 
 
@@ -90,6 +92,9 @@ ROUTES: Final = (
 DESK: Final = (
     _http("/desk/login"),
     _http("/desk/login", "POST", _GUEST),
+    _http("/desk/login/elsewhere"),
+    _http("/desk/login/elsewhere/back"),
+    _http("/desk/login/elsewhere/back", "POST", _GUEST),
     _http("/desk/login/code", "GET", _HALF),
     _http("/desk/login/code", "POST", _HALF),
     _http("/desk/login/password", "GET", _HALF),
@@ -109,6 +114,10 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/approve", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/carry-out", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/package", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/redaction", "GET", CASES),
+    _http("/desk/cases/{case:str}/redaction/show", "POST", _REDACTS | _APPROVES),
+    _http("/desk/cases/{case:str}/redaction/strike", "POST", _REDACTS),
+    _http("/desk/cases/{case:str}/redaction/approve", "POST", _APPROVES),
     _http("/desk/cases/{case:str}/decide", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/clock", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/end", "POST", _DISCLOSES - {"operator"}),
@@ -144,6 +153,8 @@ DESK: Final = (
     _http("/desk/accounts/disable", "POST", _OFFICER),
     _http("/desk/accounts/enable", "POST", _OFFICER),
     _http("/desk/accounts/reset", "POST", _OFFICER),
+    _http("/desk/accounts/link", "POST", _OFFICER),
+    _http("/desk/accounts/unlink", "POST", _OFFICER),
     _http("/desk/accounts/review", "POST", _OFFICER),
     _http("/desk/accounts/alert", "POST", _OFFICER),
     _http("/desk/incidents", "GET", LOOKS),
@@ -194,6 +205,8 @@ COMMANDS: Final = (
     _cli("case list"),
     _cli("case show"),
     _cli("case answer", _DISCLOSES, changes=True),
+    _cli("case redact", _REDACTS, changes=True),
+    _cli("case approve", _APPROVES, changes=True),
     _cli("case deliver", _DISCLOSES, changes=True),
     _cli("case code", _DISCLOSES, changes=True),
     _cli("case deliveries", _DISCLOSES, changes=True),
@@ -215,6 +228,8 @@ COMMANDS: Final = (
     _cli("account enable", changes=True),
     _cli("account reset", changes=True),
     _cli("account mail", changes=True),
+    _cli("account link", changes=True),
+    _cli("account unlink", changes=True),
     # Whose values were shown to whom is noted.
     _cli("identity show", _LINKS, changes=True),
     _cli("identity link", _LINKS, changes=True),

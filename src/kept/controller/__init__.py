@@ -78,9 +78,11 @@ from kept.records.identity import Identities
 from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
+from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
 from kept.records.recipient import Recipients
+from kept.records.redaction import Redactions
 from kept.records.reminder import Reminders
 from kept.records.session import Attempts, Sessions
 from kept.records.subject import Subjects
@@ -91,6 +93,7 @@ from kept.stores.base import Store
 from kept.stores.dialects import POSTGRESQL, render
 from kept.stores.own import OwnStore
 from kept.stores.post import Folder, Post
+from kept.stores.provider import Provider
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
 from kept.terms.identifiers import Identifier
@@ -125,6 +128,7 @@ class Controller:
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
         drp: Drp | None = None,
+        provider: Provider | None = None,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
@@ -156,10 +160,14 @@ class Controller:
         self.deliveries = Deliveries(database, vault)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
+        self.links = Links(database, vault, self.accounts)
+        #: Where staff may log in beside here; None: nowhere.
+        self.provider = provider
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.incidents = Incidents(database, vault)
+        self.redactions = Redactions(database, vault)
         self.complaints, self.reminders = Complaints(database, vault), Reminders(database)
         self.away = Away(database)
         self.agents, self.drp = Agents(database, vault), drp
@@ -195,6 +203,7 @@ class Controller:
             site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
             drp=deployment.drp,
+            provider=Provider(deployment.oidc) if deployment.oidc else None,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -389,6 +398,12 @@ class Controller:
             self.datamap, self._stores, people, own, (organisation.email,), organisation.country,
             self.bundle.vocabulary,
         )  # fmt: skip
+
+    def known(
+        self, runs: Iterable[tuple[str, ...]]
+    ) -> tuple[list[tuple[str, str]], dict[str, str]]:
+        """Which of these runs of words are names of people that the systems know; who is away."""
+        return others.known(self.datamap, self._stores, runs, self.bundle.vocabulary, SYSTEM.name)
 
     def isolation(self) -> Iterator[isolating.Sealing]:
         """For every dataset with retained rows: what of them can be read, and by whom; counts."""

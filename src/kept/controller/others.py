@@ -7,8 +7,9 @@ Who she is and who the staff are is read here, once for an answer and only where
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from kept.controller import naming
 from kept.datamap.map import DataMap
@@ -16,12 +17,17 @@ from kept.datamap.others import Rule, rules, staff, texts
 from kept.datamap.reach import Place
 from kept.errors import StoreError
 from kept.model.cover import ROLES, Cover, Role
-from kept.model.predicate import IsNull, Not
+from kept.model.predicate import And, In, IsNull, Not, Or, Predicate
 from kept.model.select import KeyTable, Select
-from kept.model.values import Value, normal
+from kept.model.values import Value, fold, normal
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
 from kept.terms.vocabulary import Vocabulary
+
+#: (place, field, text) → the text without others, and how many places that were, by role.
+Deciding: TypeAlias = Callable[[Place, str, str], tuple[str, Counter[Role]]]
+#: Names that are looked up with one question.
+_AT_ONCE: Final = 400
 
 
 @dataclass(slots=True)
@@ -29,11 +35,12 @@ class Covering:
     """What is done to the rows of one answer. `counts`: values and passages covered so far.
 
     `unreached` says of which systems the staff could not be read: their names may then stand in
-    texts.
+    texts. Where people decided about texts, `deciding` says what becomes of each.
     """
 
     datamap: DataMap
     cover: Cover
+    deciding: Deciding | None = None
     counts: dict[Place, Counter[Role]] = field(default_factory=dict)
     unreached: dict[str, str] = field(default_factory=dict)
     _ends: Mapping[Rule, frozenset[tuple[Value, ...]]] = field(default_factory=dict)
@@ -46,25 +53,31 @@ class Covering:
         told, written = self._of(place)
         at = {name: i for i, name in enumerate(columns)}
         ruled = [rule for rule in told if all(name in at for name in rule.fields)]
-        free = [at[name] for name in written if name in at]
+        free = [(name, at[name]) for name in written if name in at]
         if not ruled and not free:
             return [tuple(row) for row in rows]
         met = self.counts.setdefault(place, Counter())
-        return [self._row(row, at, ruled, free, met) for row in rows]
+        return [self._row(place, row, at, ruled, free, met) for row in rows]
 
-    def text(self, place: Place, text: str, masked: int = 0) -> str:
+    def text(self, place: Place, text: str, masked: int = 0, *, field: str = "") -> str:
         """A passage of a text with what is others' covered, beside what was `masked` before."""
-        covered, met = self.cover.text(text)
+        covered, met = self._decided(place, field, text)
         met["person"] += masked
         self.counts.setdefault(place, Counter()).update(met)
         return covered
 
+    def _decided(self, place: Place, field: str, text: str) -> tuple[str, Counter[Role]]:
+        if self.deciding is not None:
+            return self.deciding(place, field, text)
+        return self.cover.text(text)
+
     def _row(
         self,
+        place: Place,
         row: Sequence[Value],
         at: Mapping[str, int],
         ruled: Sequence[Rule],
-        free: Sequence[int],
+        free: Sequence[tuple[str, int]],
         met: Counter[Role],
     ) -> tuple[Value, ...]:
         values = list(row)
@@ -76,10 +89,10 @@ class Covering:
                 if values[at[name]] is not None:
                     values[at[name]] = ROLES[rule.role]
                     met[rule.role] += 1
-        for i in free:
+        for name, i in free:
             value = values[i]
             if isinstance(value, str) and value and value is row[i]:
-                values[i], found = self.cover.text(value)
+                values[i], found = self._decided(place, name, value)
                 met.update(found)
         return tuple(values)
 
@@ -177,3 +190,60 @@ def _staff(
                     value = row[at[name]]
                     if isinstance(value, str) and value.strip():
                         yield kind, value
+
+
+def known(
+    datamap: DataMap, stores: Mapping[str, Store], runs: Iterable[tuple[str, ...]],
+    words: Vocabulary, without: str,
+) -> tuple[list[tuple[str, str]], dict[str, str]]:  # fmt: skip
+    """Those of these runs of words that are names of people whom the systems know, as (`name`,
+    value); and the systems that could not be asked, each with why. `without`: a system left out.
+
+    Asked is by the words, not by the people: a table of millions is not read.
+    """
+    wanted = {fold(" ".join(run)) for run in runs}
+    found: dict[tuple[str, str], None] = {}
+    unreached: dict[str, str] = {}
+    for system in datamap.systems.values() if wanted else ():
+        store = stores.get(system.name)
+        if store is None or system.name == without or store.abilities.word:
+            continue
+        for dataset in system.datasets.values():
+            fields = tuple(
+                f.name for f in dataset.fields.values() if naming.kind_of(f, words) == "name"
+            )
+            if not fields or not store.abilities.able(dataset.name, "search"):
+                continue
+            try:
+                for name in _named(store, dataset.name, dataset.key, fields, wanted):
+                    found["name", name] = None
+            except StoreError as problem:
+                unreached[system.name] = f"whom else it knows could not be asked: {problem}"
+                break
+    return list(found), unreached
+
+
+def _named(
+    store: Store, dataset: str, key: tuple[str, ...], fields: tuple[str, ...], wanted: set[str]
+) -> Iterator[str]:
+    """Names of a dataset that are among those wanted; first and last name may stand apart."""
+    every = sorted(wanted)
+    with store.session() as session:
+        for i in range(0, len(every), _AT_ONCE):
+            some = tuple(every[i : i + _AT_ONCE])
+            apart = tuple(sorted({word for name in some for word in name.split()}))
+            asked: list[Predicate] = [In(name, some, folded=True) for name in fields]
+            if len(fields) > 1:
+                asked += [
+                    And((In(one, apart, folded=True), In(two, apart, folded=True)))
+                    for n, one in enumerate(fields)
+                    for two in fields[n + 1 :]
+                ]
+            select = Select(dataset, key, only=Or(tuple(asked)), fields=(*key, *fields))
+            for _, batch in session.read([select]):
+                at = [batch.columns.index(name) for name in fields]
+                for row in batch.rows:
+                    said = [str(row[j]) for j in at if row[j]]
+                    for name in (*said, " ".join(said), " ".join(reversed(said))):
+                        if fold(name) in wanted:
+                            yield name

@@ -235,6 +235,11 @@ _TABLE: Final = (
     _kind(102, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
     _kind(103, "agent.told", "request:name agent:name done:flag attempts:count"),
     _kind(104, "agent.refused", "agent:name why:name"),
+    _kind(105, "redaction.handed",
+          "case:name plan:sha256 texts:count struck:count spared:count added:count"),
+    _kind(106, "redaction.approved", "case:name plan:sha256 left?:count reason?:sha256"),
+    _kind(107, "redaction.scanned",
+          "case:name plan:sha256 files:count places:count left:count law:name package?:sha256"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -1,8 +1,9 @@
 """What is somebody else's in a person's data is covered by what they are to her (GDPR Art. 15(4)).
 
 In a text these are found: e-mail addresses (RFC 5321 and 6531, checked), telephone numbers (valid
-ones, in the international form or as dialled in one of the regions given), and names of staff,
-of at least two words, whole. What is hers is never covered, however it is spelt. Pure.
+ones, in the international form or as dialled in one of the regions given), and names of staff and
+of others that are given, of at least two words, whole. What is hers is never covered, however it
+is spelt. Pure.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _LETTER: Final = r"(?:[^\W\d_]|[\u0300-\u036f])"
 _WORD: Final = re.compile(rf"{_LETTER}+(?:['’\-]{_LETTER}+)*\.?")
 _BETWEEN: Final = re.compile(r",?\s{1,3}\Z")
 
-_Span: TypeAlias = tuple[int, int, Role, str]
+#: A place in a text: from, to, who stands there, and what to write instead.
+Span: TypeAlias = tuple[int, int, Role, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Cover:
     staff: frozenset[tuple[str, str]] = frozenset()
     public: frozenset[tuple[str, str]] = frozenset()
     regions: tuple[str, ...] = ()
-    _names: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    _names: Mapping[str, Mapping[tuple[str, ...], Role]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -61,21 +63,27 @@ class Cover:
         staff: Iterable[tuple[str, str]] = (),
         public: Iterable[str] = (),
         regions: Sequence[str] = (),
+        people: Iterable[tuple[str, str]] = (),
     ) -> Cover:
-        """From (kind, value) as they were found; what is not of its kind is left out."""
+        """From (kind, value) as they were found; what is not of its kind is left out. `people`
+        are others who are known.
+        """
         places = tuple(dict.fromkeys(r for r in regions if r))
-        names: dict[str, dict[tuple[str, ...], None]] = {}
+        names: dict[str, dict[tuple[str, ...], Role]] = {}
         known = set(signs(hers, places))
         theirs = set(signs(staff, places))
-        for kind, value in theirs - known:
-            words = tuple(value.split()) if kind == "name" else ()
-            # A single word may be a month, a colour, a verb; who is meant nobody can tell.
-            if len(words) > 1:
-                for form in (words, (words[-1], *words[:-1])):
-                    names.setdefault(form[0], {})[form] = None
+        others: set[tuple[str, str]] = set(signs(people, places)) - theirs
+        roles: tuple[tuple[set[tuple[str, str]], Role], ...] = (theirs, "staff"), (others, "person")
+        for those, role in roles:
+            for kind, value in those - known:
+                words = tuple(value.split()) if kind == "name" else ()
+                # A single word may be a month, a colour, a verb; who is meant nobody can tell.
+                if len(words) > 1:
+                    for form in (words, (words[-1], *words[:-1])):
+                        names.setdefault(form[0], {}).setdefault(form, role)
         return cls(
             frozenset(known), frozenset(theirs), frozenset(signs(("email", p) for p in public)),
-            places, {first: tuple(forms) for first, forms in names.items()},
+            places, names,
         )  # fmt: skip
 
     def is_hers(self, kind: str | None, value: str) -> bool:
@@ -86,24 +94,28 @@ class Cover:
     def text(self, text: str) -> tuple[str, Counter[Role]]:
         """The text with others covered, and how many places that were, by role."""
         met: Counter[Role] = Counter()
-        taken: list[_Span] = []
+        parts, at = [], 0
+        for start, end, role, words in (taken := self.spans(text)):
+            parts += [text[at:start], words]
+            at = end
+            met[role] += 1
+        return "".join([*parts, text[at:]]) if taken else text, met
+
+    def spans(self, text: str) -> list[Span]:
+        """The places where somebody else is named, in order; none overlaps another."""
+        taken: list[Span] = []
         there = bytearray(len(text))
         for span in (*self._addresses(text), *self._numbers(text), *self._named(text)):
             start, end, _, _ = span
             if not any(there[start:end]):
                 there[start:end] = b"x" * (end - start)
                 taken.append(span)
-        parts, at = [], 0
-        for start, end, role, words in sorted(taken):
-            parts += [text[at:start], words]
-            at = end
-            met[role] += 1
-        return "".join([*parts, text[at:]]) if taken else text, met
+        return sorted(taken)
 
     def _role(self, one: tuple[str, str]) -> Role:
         return "staff" if one in self.staff else "person"
 
-    def _addresses(self, text: str) -> Iterator[_Span]:
+    def _addresses(self, text: str) -> Iterator[Span]:
         at = text.find("@")
         while at >= 0:
             local = _LOCAL.search(text[max(0, at - _LOCAL_MOST) : at])
@@ -120,7 +132,7 @@ class Cover:
                     yield start, domain.end(), role, f"[{ROLES[role]}'s {_OF['email']}]"
             at = text.find("@", at + 1)
 
-    def _numbers(self, text: str) -> Iterator[_Span]:
+    def _numbers(self, text: str) -> Iterator[Span]:
         if not _DIGITS.search(text):
             return
         spans: dict[tuple[int, int], set[tuple[str, str]]] = {}
@@ -140,7 +152,7 @@ class Cover:
             role: Role = "staff" if ones & self.staff else "person"
             yield start, end, role, f"[{ROLES[role]}'s {_OF['phone']}]"
 
-    def _named(self, text: str) -> Iterator[_Span]:
+    def _named(self, text: str) -> Iterator[Span]:
         if not self._names:
             return
         words = []
@@ -149,12 +161,12 @@ class Cover:
             # A full stop belongs to an initial; after a word it ends what was said.
             words.append((word, m.start(), m.end() - (m[0].endswith(".") and len(word) > 1)))
         for i, (word, start, _) in enumerate(words):
-            for form in self._names.get(word, ()):
+            for form, role in self._names.get(word, {}).items():
                 run = words[i : i + len(form)]
                 if tuple(w for w, _, _ in run) == form and all(
                     _BETWEEN.match(text[a[2] : b[1]]) for a, b in itertools.pairwise(run)
                 ):
-                    yield start, run[-1][2], "staff", f"[{ROLES['staff']}]"
+                    yield start, run[-1][2], role, f"[{ROLES[role]}]"
                     break
 
 

@@ -76,4 +76,6 @@ def strike(
     connection.execute("UPDATE case_event SET words = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_clock_change SET words = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_recipient SET sealed = NULL WHERE number = ANY(%s)", of)
+    connection.execute("UPDATE case_redaction SET sealed = NULL WHERE number = ANY(%s)", of)
+    connection.execute("UPDATE case_redaction_act SET words = NULL WHERE number = ANY(%s)", of)
     return vault.shred([-number for number in numbers], {_CLASS}, now, connection=connection)

@@ -24,9 +24,14 @@ from kept.stores.columns import (
 )
 from kept.stores.engines import Dialect, KeyList, Named, engine
 
+#: In a statement that has to be planned each time for the values that it is given.
+ANEW: Final = "/* planned anew */"
+
 
 class PostgreSQL(Dialect):
-    """PostgreSQL 13 to 18. Parameters are text, cast by the statement."""
+    """PostgreSQL 13 to 18 (13 compares long lists slowly). Parameters are text, cast by the
+    statement.
+    """
 
     name = "postgresql"
     turns = True
@@ -162,14 +167,13 @@ class PostgreSQL(Dialect):
         # on one core. A condition that it cannot make a join of is looked up row by row in a
         # hash of the list, by all workers, and leaves few rows to join. As a bare condition it
         # would be taken to leave every second row, too many to hand over from a worker; of an
-        # equality the planner expects few.
+        # equality the planner expects few. It hashes only values that it knows, of one type.
         yes: Element = sa.literal_column("1")
-        no: Element = sa.literal_column("0")
+        no: Element = sa.literal_column(f"0 {ANEW}")
         on = [side == value for side, value in zip(sides, values, strict=True)]
-        for i, (column, side, bind) in enumerate(zip(columns, sides, binds, strict=False)):
-            listed = sa.func.unnest(sa.cast(bind, Named(self.type_of(column) + "[]")))
-            one = listed.table_valued("k").render_derived(f"{keys.description}in{i}")
-            on.append(sa.case((side.in_(sa.select(one.c.k)), yes), else_=no) == yes)
+        for column, side, bind in zip(columns, sides, binds, strict=False):
+            one = sa.cast(side, Named(self.type_of(column)))
+            on.append(sa.case((self.member(column, one, bind), yes), else_=no) == yes)
         return self.ordered(last, keys, sa.and_(*on)), person
 
     @override

@@ -32,6 +32,7 @@ from kept.stores import residue_postgresql as left
 from kept.stores.along import looks, refusal
 from kept.stores.columns import Along, Table
 from kept.stores.dialects import POSTGRESQL
+from kept.stores.engine_postgresql import ANEW
 from kept.stores.obstacles import Refused, named, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
 from kept.stores.statements import Built, Call, Written
@@ -248,7 +249,7 @@ class PostgreSQLStore(SqlStore):
                     return wire
             wire.connection.close()
         connection = self._connect()
-        return Wire(connection, _CAREFUL, chunk=CHUNK, prepare=self.options.prepare)
+        return Wire(connection, _CAREFUL, chunk=CHUNK, prepare=self.options.prepare, never=ANEW)
 
     def give_back(self, wire: Wire, write: bool) -> None:
         """Keep the connection for another session of the same kind, or close it."""

@@ -48,6 +48,7 @@ class Wire:
         *,
         chunk: int = 2000,
         prepare: bool = True,
+        never: str | None = None,
     ) -> None:
         self.connection = connection
         self.broken = False
@@ -57,7 +58,7 @@ class Wire:
         self._load = Transformer(connection)
         self._tolerant = tolerant
         self._chunk = chunk
-        self._prepare = prepare
+        self._prepare, self._never = prepare, never
         self._names: dict[str, bytes] = {}
         self._numbers = itertools.count()
         self._owed: Iterator[tuple[int, list[Any], int]] | None = None
@@ -118,7 +119,7 @@ class Wire:
         for text, params in statements:
             values = [None if p is None else str(p).encode() for p in params]
             name = self._names.get(text)
-            if name is None and prepare:
+            if name is None and prepare and (self._never is None or self._never not in text):
                 name = self._names[text] = b"kept_%d" % next(self._numbers)
                 pg.send_prepare(name, text.encode())
                 fresh.append(text)

@@ -136,6 +136,32 @@ def mail(
     return _done(common, name, "is reminded there" if address else "is reminded nowhere")
 
 
+@group.command
+def link(
+    name: str,
+    /,
+    *,
+    word: Annotated[str, Parameter(help="by which the provider knows its owner (`sub`)")],
+    why: Why,
+    now: Now = None,
+    common: Common = COMMON,
+) -> int:
+    """Let an account log in through the provider of [login.oidc]."""
+    with _opened(common, now) as controller:
+        staff.link(controller, _named(controller, name, now), word, said(why, "--why"), None,
+                   moment(now))  # fmt: skip
+    return _done(common, name, "can log in through the provider")
+
+
+@group.command
+def unlink(name: str, /, *, why: Why, now: Now = None, common: Common = COMMON) -> int:
+    """The account logs in through the provider no more; whoever is logged in with it is out."""
+    with _opened(common, now) as controller:
+        staff.unlink(controller, _named(controller, name, now), said(why, "--why"), None,
+                     moment(now))  # fmt: skip
+    return _done(common, name, "logs in through the provider no more")
+
+
 @contextmanager
 def _opened(common: Common, now: str | None) -> Iterator[Controller]:
     with opened(common) as (controller, config):

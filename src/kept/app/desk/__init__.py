@@ -29,8 +29,10 @@ from kept.app.desk import (
     asked,
     cases,
     complaints,
+    elsewhere,
     figures,
     incidents,
+    leaving,
     login,
     moving,
     start,
@@ -40,9 +42,9 @@ from kept.app.desk.render import HEADERS, kept_error, refused
 from kept.errors import KeptError
 
 HANDLERS: Final = [
-    *login.HANDLERS, *start.HANDLERS, *cases.HANDLERS, *moving.HANDLERS, *asked.HANDLERS,
-    *figures.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS,
-    *account.HANDLERS, *accounts.HANDLERS,
+    *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
+    *moving.HANDLERS, *leaving.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
+    *incidents.HANDLERS, *complaints.HANDLERS, *account.HANDLERS, *accounts.HANDLERS,
 ]  # fmt: skip
 
 

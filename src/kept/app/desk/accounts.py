@@ -84,6 +84,22 @@ def enable(request: Asked, state: State) -> Response[Any]:
                    lambda c, of, by: staff.enable(c, of, why, by, state.clock()))  # fmt: skip
 
 
+@post("/accounts/link", status_code=303, sync_to_thread=True)
+def link(request: Asked, state: State) -> Response[Any]:
+    """Whoever the provider knows by that word logs in with this account."""
+    word, why = form(request).one("word").strip(), form(request).one("why")
+    return _change(request, state, "linked",
+                   lambda c, of, by: staff.link(c, of, word, why, by, state.clock()))  # fmt: skip
+
+
+@post("/accounts/unlink", status_code=303, sync_to_thread=True)
+def unlink(request: Asked, state: State) -> Response[Any]:
+    """The account logs in through the provider no more."""
+    why = form(request).one("why")
+    return _change(request, state, "unlinked",
+                   lambda c, of, by: staff.unlink(c, of, why, by, state.clock()))  # fmt: skip
+
+
 @post("/accounts/review", status_code=303, sync_to_thread=True)
 def review(request: Asked, state: State) -> Response[Any]:
     """The roles that are ticked were looked at and are right."""
@@ -130,6 +146,7 @@ def _shown(request: Asked, state: State, problem: str | None = None) -> Response
         accounts=accounts, holding=holding,
         emergencies=[g for g in grants if g.until is not None and g.reviewed_at is None],
         past=[g for g in grants if not g.holds(now)][: -_PAST - 1 : -1],
+        linked=controller.links.all(),
         named={a.number: a for a in accounts}, staff_roles=STAFF,
         open_alerts=controller.watch.alerts(unseen=True),
         review_days=controller.desk.review_days,
@@ -138,5 +155,5 @@ def _shown(request: Asked, state: State, problem: str | None = None) -> Response
 
 
 HANDLERS: Final = [
-    accounts_page, add, reset, grant, revoke, disable, enable, review, alert,
+    accounts_page, add, reset, grant, revoke, disable, enable, link, unlink, review, alert,
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import staff
-from kept.duties.rights import casework, clock
+from kept.duties.rights import casework, clock, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
@@ -31,6 +31,7 @@ from kept.records.case import Case
 from kept.records.case_state import ENDS, StepRecord, StepState
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock
+from kept.records.redaction import Stands
 from kept.terms import separation
 from kept.terms.authorities import countries
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
@@ -60,6 +61,14 @@ _MOVED: Final = {
     "resumed": "it went on", "arrived": "it came on another day", "placed": "she is elsewhere",
     "recounted": "counted anew by a newer rule", "reminded": "somebody was reminded",
 }  # fmt: skip
+#: How it stands with what is left out of a package, and the commands of those who see the texts.
+LEFT_OUT: Final = {
+    None: "nobody has begun", Stands.OPEN: "being worked on",
+    Stands.HANDED: "waits to be approved", Stands.APPROVED: "approved",
+    Stands.LEFT: "something was left in the files", Stands.ACCEPTED: "what was left is accepted",
+    Stands.OUT: "handed out",
+}  # fmt: skip
+SEES_TEXTS: Final = ("case redact", "case approve")
 
 
 @get("/cases/{case:str}", sync_to_thread=True)
@@ -186,6 +195,7 @@ def shown(
         today=controller.day(now).isoformat(), packs=one.right in casework.PACKS,
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
         why_not=_why_not(request, controller, one, looked),
+        leaving=_leaving(request, state, one),
         can={
             "look": fresh and not under_way and one.right in casework.WORKS and may_act,
             "approve": one.state is CaseState.PLANNED and looked is not None
@@ -210,6 +220,20 @@ def shown(
             "show": bool(session(request).account.roles - {"auditor", "marketer", "system-owner"}),
         },
     )  # fmt: skip
+
+
+def _leaving(request: Asked, state: State, one: Case) -> dict[str, Any] | None:
+    """What the page of a case says of it; None where nobody looks at its texts."""
+    stands = state.controller.redactions.of(one)
+    if one.right not in redaction.PACKED:
+        return None
+    if stands is None and not redaction.wanted(state.controller, state.clock()):
+        return None
+    return {
+        "words": LEFT_OUT[stands.state if stands else None],
+        "sees": any(may(request, command) for command in SEES_TEXTS),
+        "passed": stands is not None and stands.state in (Stands.APPROVED, Stands.ACCEPTED),
+    }
 
 
 def _why_not(

@@ -30,7 +30,12 @@ _WRONG: Final = "That code did not work. Each is good once; wait for the next on
 def login_page(request: Asked) -> Response[str]:
     """Where one logs in."""
     found: Session | None = request.state.desk
-    return page(request, "desk_login.html.j2", step=NEXT[staff.stage(found)] if found else None)
+    provider = request.app.state.controller.provider
+    out = request.query_params.get("done") == "out" and provider is not None
+    return page(
+        request, "desk_login.html.j2", step=NEXT[staff.stage(found)] if found else None,
+        leave=provider.leave if out else None,
+    )  # fmt: skip
 
 
 @post("/login", status_code=303, sync_to_thread=True)
@@ -118,7 +123,9 @@ def log_out(request: Asked, state: State) -> Response[Any]:
     """End this login, or all of one's own."""
     everywhere = bool(form(request).one("everywhere"))
     staff.leave(state.controller, session(request), state.clock(), everywhere=everywhere)
-    return Redirect("/desk/login", status_code=303, cookies=[cookie(state.controller, None)])
+    return Redirect(
+        "/desk/login?done=out", status_code=303, cookies=[cookie(state.controller, None)]
+    )
 
 
 TWICE: Final = "The two passwords are not the same."

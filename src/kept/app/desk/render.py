@@ -38,6 +38,9 @@ DONE: Final = {
     "password": "The password was changed. Every other login of yours has ended.",
     "mail": "It was noted where you are reminded.",
     "proof": "The second proof was replaced.",
+    "out": "You are logged out.",
+    "linked": "The account can log in that way.",
+    "unlinked": "The account logs in that way no more, and whoever was logged in is out.",
     "granted": "The role was given.",
     "revoked": "The role was taken away.",
     "disabled": "The account was disabled, and whoever was logged in with it is out.",
@@ -65,6 +68,11 @@ DONE: Final = {
     "decided": "The decision was recorded.",
     "told": "It was recorded that she was told. The restriction still stands.",
     "lifted": "The restriction was lifted.",
+    "struck": "It was noted what is struck. Nothing was handed over yet.",
+    "handed": "It was handed over. Somebody else approves it.",
+    "redaction-approve": "It was approved. The package can be made.",
+    "redaction-return": "It was given back to be struck again.",
+    "redaction-accept": "It was noted why this may stay. The package can be made.",
     "emergency": "You have the role for an hour. Every privacy officer sees it, with your reason.",
 }
 
@@ -96,13 +104,14 @@ def page(
         alerts=len(controller.watch.alerts(unseen=True)) if officer else 0,
         roles_words=ROLES,
         incident_roles=LOOKS,
+        elsewhere=controller.provider.settings.title if controller.provider else None,
         csrf=lambda: csrf,
         when=lambda at: _when(at, controller),
         done=DONE.get(request.query_params.get("done", ""), ""),
         here=request.url.path,
         sees_cases=bool(roles & CASES),
         enters=bool(roles & TAKES),
-        **{"problem": None, **values},
+        **{"problem": None, "leave": None, **values},
     )
     return Response(
         body, media_type=MediaType.HTML, status_code=status,

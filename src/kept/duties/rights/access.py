@@ -14,11 +14,12 @@ from kept.controller import Controller, Located, Place
 from kept.controller.others import Covering
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
-from kept.duties.rights import free_text, own, travelling
+from kept.duties.rights import free_text, own, redaction, travelling
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
+from kept.duties.rights.redaction import together
 from kept.duties.rights.request import (
     Request,
     open_case,
@@ -128,8 +129,9 @@ def _serve(
     refuse_mixed(controller, case, keys, held)
     again = () if held else refilled(found)
     staying = {p: t for p, t in stayed.tables.items() if p[0] not in found.unreached}
-    hers = _together({p: t for p, t in keys.items() if p[0] not in found.unreached}, staying)
+    hers = together({p: t for p, t in keys.items() if p[0] not in found.unreached}, staying)
     covering = controller.covering(people, hers)
+    guard = redaction.guard(controller, case, covering, now)
     covers = coverage(controller, case, keys, now)
     found.warnings += (*again, *covers.words)
     shown: dict[Place, Data] = {}
@@ -158,9 +160,11 @@ def _serve(
         told["own"] = own.holds(controller, people, stays)
         covered = covered_of(controller, covering)
         told["covered"] = [one.document() for one in covered]
+        told["others_left_out"] = guard.document() if guard else None
         page = {**words.page(controller, shown, stays, opened.met, covered, now), "named": named}
         package.rules = travelling.rules(controller, people, shown, now)
         manifest = package.finish(told, page)
+        passed = guard.pass_(package.whole, actor, now) if guard else ()
         read = {place: data.count for place, data in shown.items()}
         body: dict[str, Any] = {
             "case": case.id,
@@ -172,7 +176,10 @@ def _serve(
             "unreached": [name(s) for s, _ in unreached],
             "right": "access",
         }
-        entries = [Entry("access.given", now, body)]
+        entries = [
+            Entry("access.given", now, body),
+            *(e._replace(body={**e.body, "package": manifest}) for e in passed),
+        ]
         if held:
             rows = sum(len(table) for table in stays.rows().values())
             entries.insert(0, Entry("locator.used", now, {"case": case.id, "found": rows}))
@@ -203,6 +210,8 @@ def _serve(
             with connection.pipeline():
                 controller.cases.record_reads(case, steps, now, connection=connection)
                 controller.cases.finish(case, complete, actor, now, connection=connection)
+            if guard:
+                guard.end(actor, now, connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     if complete:
         controller.settle(case.id)
@@ -229,16 +238,6 @@ def _covered(covering: Covering, place: Place, runs: Iterator[_Run]) -> Iterator
     """The runs with other people in them covered (Art. 15(4))."""
     for why, columns, rows in runs:
         yield why, columns, covering.rows(place, columns, rows)
-
-
-def _together(*tables: Mapping[Place, KeyTable]) -> dict[Place, KeyTable]:
-    """Keys from several searches, place by place."""
-    found: dict[Place, KeyTable] = {}
-    for one in tables:
-        for place, table in one.items():
-            before = found[place].rows if place in found else ()
-            found[place] = KeyTable(table.fields, (*before, *table.rows))
-    return found
 
 
 def _labelled(

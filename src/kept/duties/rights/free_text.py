@@ -124,7 +124,7 @@ def write(
     told, shown = [], []
     for place in dict.fromkeys(one.place for one in met.found):
         rows = [
-            (m.field, covering.text(place, text, masked))
+            (m.field, covering.text(place, text, masked, field=m.field))
             for m in met.found
             if m.place == place
             for text, masked in m.passages

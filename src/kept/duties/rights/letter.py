@@ -22,6 +22,8 @@ from kept.duties.rights.choice import going_on, judged, told
 from kept.duties.rights.receipts import Receipts, title
 from kept.duties.rights.recipients import given, informed
 from kept.duties.rights.recipients import titled as recipient_titled
+from kept.duties.rights.redaction import LAW
+from kept.duties.rights.redaction import words as left_out
 from kept.duties.rights.request import capital, sentence, verification
 from kept.duties.rights.restriction import GROUNDS
 from kept.ledger.entry import Entry, name
@@ -249,6 +251,10 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
             if record.handed_out
             else "No package was handed out."
         )
+    if record.handed_out:
+        # Of the package that she got; what stopped one before it is no matter of hers.
+        given = [b for _, b in record.said["redaction.scanned"] if b.get("package")]
+        lines += [f"{left_out(b['places'])} (The law: {LAW}.)" for b in given[-1:]]
     for at, entry in record.said["keys.shredded"]:
         lines.append(
             f"The keys under which we kept notes on you were destroyed on {_day(controller, at)}."

@@ -343,6 +343,11 @@ class Package:
         os.fsync(self._file.fileno())
         return self.sha256
 
+    @property
+    def whole(self) -> Path:
+        """The file, once it was sealed and before it has its name."""
+        return self._temporary
+
     def place(self) -> None:
         """Give the package, which is whole, its name. UsageError where something has it by now."""
         try:

@@ -284,12 +284,15 @@ def ask_again(
     for system, obstacle in again.obstacles:
         stopped.setdefault(system, f"`{obstacle.dataset}`: {obstacle.words}. {obstacle.fix}")
     concerned = away | {system for system, _ in hanging}
+    abilities = controller.abilities
     planned: dict[Place, set[ties.Key]] = {}
     for s in made.steps:
         if s.action is Action.REDACT:
             continue  # named in the same text again, or not at all
-        # A row that went and is there again has to go again.
-        if s.action is not Action.DELETE or (s.system, s.dataset) not in among:
+        # A row that went and is there again has to go again. Of what people answer for, only
+        # their word is known: they are named by what she is asked for by, which never goes.
+        asked = s.system in abilities and abilities[s.system].word
+        if s.action is not Action.DELETE or (s.system, s.dataset) not in among or asked:
             keys = planned.setdefault((s.system, s.dataset), set())
             keys |= {ties.norm(key) for key in s.keys.values}
     first = 1 + max((s.number for s in made.steps), default=0)

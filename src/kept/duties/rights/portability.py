@@ -19,7 +19,7 @@ from typing import Any, Final
 from kept.controller import Controller, Place
 from kept.controller.others import Covering
 from kept.decide.facts import known_basis
-from kept.duties.rights import travelling
+from kept.duties.rights import redaction, travelling
 from kept.duties.rights.about import fielded, readable, sources, titled
 from kept.duties.rights.choice import known_region
 from kept.duties.rights.covered import Covered, covered_of
@@ -160,6 +160,7 @@ def _serve(
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
     covering = controller.covering(people, keys)
+    guard = redaction.guard(controller, case, covering, now)
     found.unreached.update(covering.unreached)
     found.warnings += coverage(controller, case, keys, now).words
     left: list[LeftOut] = []
@@ -215,10 +216,12 @@ def _serve(
             ],
             "left_out": [one.document() for one in left],
             "covered": [one.document() for one in covered_of(controller, covering)],
+            "others_left_out": guard.document() if guard else None,
             "unreached": [{"system": s, "why": why} for s, why in unreached],
         }  # fmt: skip
         package.rules = travelling.rules(controller, people, tables, now)
         manifest = package.ended(answer, _page(controller, wanted, tables, left, answer, now))
+        passed = guard.pass_(package.whole, actor, now) if guard else ()
         body: dict[str, Any] = {
             "case": case.id,
             "package": manifest,
@@ -233,7 +236,10 @@ def _serve(
             way = states[2:] if case.state in _BEGUN else states
             case = controller.cases.move(case, way, actor, now, connection=connection)
             noted = controller.noted(actor, [case.id], body["rows"], now, connection=connection)
-            controller.ledger.append_in(connection, [Entry("access.given", now, body), *noted])
+            scanned = [e._replace(body={**e.body, "package": manifest}) for e in passed]
+            controller.ledger.append_in(
+                connection, [Entry("access.given", now, body), *scanned, *noted]
+            )
         try:
             package.place()
         except (KeptError, OSError):
@@ -252,6 +258,8 @@ def _serve(
         with controller.database.connection() as connection:
             controller.cases.record_reads(case, steps, now, connection=connection)
             controller.cases.finish(case, complete, actor, now, connection=connection)
+            if guard:
+                guard.end(actor, now, connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     return PortAnswer(
         case.id, complete, steps, tuple(left), unreached, found.warnings, out, manifest,

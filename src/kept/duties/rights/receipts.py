@@ -20,7 +20,7 @@ from kept.records.declared import SYSTEM
 #: Kinds of entries that say of a case what was done with it.
 _KINDS: Final = (
     "case.closed", "access.given", "consent.withdrawn", "objection.made", "objection.lifted",
-    "restriction.set", "restriction.lifted", "keys.shredded",
+    "restriction.set", "restriction.lifted", "keys.shredded", "redaction.scanned",
 )  # fmt: skip
 #: States in which nothing was done yet.
 _BEFORE: Final = frozenset(

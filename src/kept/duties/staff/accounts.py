@@ -33,7 +33,7 @@ def add(
     by: Account | None, now: dt.datetime,
 ) -> tuple[Account, str]:  # fmt: skip
     """Make an account; with it the password for the first login, which is shown once."""
-    _lasting(controller, by, now)
+    lasting(controller, by, now)
     _apart(roles, frozenset())
     password = once()
     hash_ = hashed(password)
@@ -50,10 +50,10 @@ def grant(
     controller: Controller, to: Account, role: str, why: str, by: Account | None, now: dt.datetime
 ) -> None:
     """Give a role. Nobody gives himself one; roles that are kept apart are not held together."""
-    _said(why)
+    said(why)
     if by is not None and by.number == to.number:
         raise Denied("nobody gives himself a role", fix="ask another privacy officer")
-    _lasting(controller, by, now)
+    lasting(controller, by, now)
     with controller.database.connection() as c:
         _alone(c)
         to = controller.accounts.get(to.number, now, connection=c)
@@ -76,7 +76,7 @@ def revoke(
     controller: Controller, of: Account, role: str, why: str, by: Account | None, now: dt.datetime
 ) -> None:
     """Take a role away, at once: also from whoever is logged in."""
-    _said(why)
+    said(why)
     with controller.database.connection() as c:
         _alone(c)
         if not controller.accounts.revoke(of, role, by, now, connection=c):
@@ -91,7 +91,7 @@ def disable(
     controller: Controller, of: Account, why: str, by: Account | None, now: dt.datetime
 ) -> None:
     """Nobody logs in with the account any more, and whoever is logged in with it is out."""
-    _said(why)
+    said(why)
     if of.disabled_at is not None:
         raise UsageError("the account is disabled already; nothing was changed")
     with controller.database.connection() as c:
@@ -107,8 +107,8 @@ def enable(
     controller: Controller, of: Account, why: str, by: Account | None, now: dt.datetime
 ) -> None:
     """The account may be used again."""
-    _said(why)
-    _lasting(controller, by, now)
+    said(why)
+    lasting(controller, by, now)
     if of.disabled_at is None:
         raise UsageError("the account is not disabled; nothing was changed")
     with controller.database.connection() as c:
@@ -120,16 +120,17 @@ def enable(
 def reset(
     controller: Controller, of: Account, why: str, by: Account | None, now: dt.datetime
 ) -> str:
-    """Password, second proof and recovery codes are void; the password for the next login, which
-    is shown once.
+    """Password, second proof, recovery codes and a login from elsewhere are void; the password for
+    the next login, which is shown once.
     """
-    _said(why)
-    _lasting(controller, by, now)
+    said(why)
+    lasting(controller, by, now)
     password = once()
     hash_ = hashed(password)
     with controller.database.connection() as c:
         controller.accounts.set_password(of, hash_, connection=c, until=now + FIRST_GOOD)
         controller.accounts.unproven(of, connection=c)
+        controller.links.remove(of, connection=c)
         controller.sessions.end_all(of, connection=c)
         controller.attempts.forget_name(of.name, connection=c)
         reason = controller.digest(why.encode())
@@ -157,7 +158,7 @@ def break_glass(
 
     What is kept apart stays apart.
     """
-    _said(why)
+    said(why)
     with controller.database.connection() as c:
         _alone(c)
         account = controller.accounts.get(account.number, now, connection=c)
@@ -278,7 +279,7 @@ def officers(controller: Controller, now: dt.datetime, c: Connection | None = No
     return {g.account for g in grants if g.role == OFFICER and g.until is None} & living
 
 
-def _lasting(controller: Controller, by: Account | None, now: dt.datetime) -> None:
+def lasting(controller: Controller, by: Account | None, now: dt.datetime) -> None:
     """Who has the role for an hour only closes doors with it; he opens none that stay open."""
     if by is not None and by.number not in officers(controller, now):
         raise Denied(
@@ -287,6 +288,7 @@ def _lasting(controller: Controller, by: Account | None, now: dt.datetime) -> No
         )
 
 
-def _said(why: str) -> None:
+def said(why: str) -> None:
+    """UsageError where the reason of a change is missing."""
     if not any(c.isalnum() for c in why) or len(why) > 500:
         raise UsageError("the reason is missing", expected="up to 500 letters, which are recorded")

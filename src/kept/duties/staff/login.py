@@ -76,7 +76,7 @@ def prove(
             if tried is None or tried == BOTH:
                 controller.sessions.end(session, connection=c)
             if tried == BOTH:
-                controller.ledger.append_in(c, [_entered(account, "waits", now)])
+                controller.ledger.append_in(c, [entered(account, "waits", now)])
             return None
         controller.attempts.forget(name, source, connection=c)
         return _in(controller, session, used, now, c)
@@ -101,7 +101,7 @@ def _in(
     controller.accounts.seen(before.account, now, connection=c)
     account = controller.accounts.get(before.account.number, now, connection=c)
     made = controller.sessions.begin(account, now, proven=True, connection=c)
-    controller.ledger.append_in(c, [_entered(account, how, now)])
+    controller.ledger.append_in(c, [entered(account, how, now)])
     return made
 
 
@@ -114,7 +114,7 @@ def leave(
         if everywhere:
             controller.sessions.end_all(session.account, connection=c)
         what = "out-everywhere" if everywhere else "out"
-        controller.ledger.append_in(c, [_entered(session.account, what, now)])
+        controller.ledger.append_in(c, [entered(session.account, what, now)])
 
 
 def change_password(
@@ -183,7 +183,7 @@ def enrol(
         account = controller.accounts.get(account.number, now, connection=c)
         made = controller.sessions.begin(account, now, proven=True, connection=c)
         controller.ledger.append_in(
-            c, [changed(account, "second-proof-set", account, now), _entered(account, "code", now)]
+            c, [changed(account, "second-proof-set", account, now), entered(account, "code", now)]
         )
     return made, codes
 
@@ -221,10 +221,11 @@ def _over(account: Account, now: dt.datetime) -> bool:
 
 def _waits(controller: Controller, account: Account | None, now: dt.datetime) -> None:
     # Also of a name that is nobody's: it takes as long.
-    controller.ledger.append(_entered(account, "waits", now))
+    controller.ledger.append(entered(account, "waits", now))
 
 
-def _entered(account: Account | None, what: str, now: dt.datetime) -> Entry:
+def entered(account: Account | None, what: str, now: dt.datetime) -> Entry:
+    """The entry of a login or logout; None: of nobody who is known."""
     whose = {} if account is None else {"account": account.id}
     return Entry("account.entered", now, {**whose, "what": what})
 

@@ -1,0 +1,10 @@
+"""Accounts that log in through a provider."""
+
+from kept.migrations import run
+
+revision = "0027"
+down_revision = "0024"
+
+
+def upgrade() -> None:
+    run("0027_login_elsewhere.sql")
