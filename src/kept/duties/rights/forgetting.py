@@ -19,9 +19,8 @@ from kept.ledger.entry import Entry
 from kept.records.declared import DATASETS
 from kept.records.struck import ended, proven, strike, strike_proof
 
-#: The categories of the policy whose rules hold here.
+#: The category of the policy whose rule holds here.
 _CASES: Final = "rights-case"
-_PROOF: Final = "rights-case.identity-proof"
 #: What goes, in words.
 WORDS: Final[Mapping[str, str]] = {
     "cases": "cases that are over forgot whom they were about",
@@ -50,10 +49,17 @@ GOES: Final[Mapping[str, str]] = {
 _GRACE: Final = dt.timedelta(days=2)
 
 
-def keep(controller: Controller, category: str = _CASES) -> str | None:
-    """The period of the policy for a category of the desk; None where nobody decided it."""
-    found = [r.keep for r in controller.bundle.retention.values() if r.category == category]
-    return found[0] if found else keep(controller) if category != _CASES else None
+def keep(controller: Controller, *, proof: bool = False) -> str | None:
+    """The period of the policy for requests; None where nobody decided it. `proof`: that for proof
+    of who asks, which is the one kind of data below them, where the policy has a rule for it.
+    """
+    within = controller.bundle.vocabulary.within
+    rules = {
+        r.category: r.keep for r in controller.bundle.retention.values()
+        if within("categories", r.category, _CASES)
+    }  # fmt: skip
+    below = [period for category, period in rules.items() if category != _CASES]
+    return below[0] if proof and below else rules.get(_CASES)
 
 
 def forget(controller: Controller, now: dt.datetime) -> dict[str, int]:
@@ -78,7 +84,7 @@ def forget(controller: Controller, now: dt.datetime) -> dict[str, int]:
             if past:
                 let_go(past, connection=c)
                 gone[what] = len(past)
-        proofs = _past(controller, proven(c), keep(controller, _PROOF), today)
+        proofs = _past(controller, proven(c), keep(controller, proof=True), today)
         if proofs:
             strike_proof(proofs, c)
             gone["proofs"] = len(proofs)
@@ -135,7 +141,7 @@ def desk_data_goes(controller: Controller, now: dt.datetime) -> Iterator[Looked 
     nothing of that kind was looked at.
     """
     today = controller.day(now - _GRACE)
-    periods = {False: keep(controller), True: keep(controller, _PROOF)}
+    periods = {False: keep(controller), True: keep(controller, proof=True)}
     with controller.database.connection() as c:
         rows = c.execute(_LEFT).fetchall()
         mail = c.execute(

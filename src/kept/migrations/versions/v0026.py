@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0026"
-down_revision = "0027"
+down_revision = "0024"
 
 
 def upgrade() -> None:
