@@ -72,6 +72,7 @@ def _systems(controller: Controller, now: dt.datetime) -> bool:
 
 def _intake(controller: Controller, now: dt.datetime) -> bool:
     left = rights.freeze_reported(controller, now) + rights.tend(controller, now)
+    rights.complaints.tend(controller, now)
     return not mail.deliver(controller, lambda: now).failed + left
 
 

@@ -331,6 +331,7 @@ def run(
     at = moment(now)
     with opened(common) as (controller, _):
         left = rights.freeze_reported(controller, at) + rights.tend(controller, at)
+        rights.complaints.tend(controller, at)
         left += rights.agent_status.keep_up(controller, at)
         left += rights.agent_status.tell_agents(controller, at)
         went = mail.deliver(controller, lambda: at)
