@@ -12,7 +12,7 @@ from tests.app.desk import Desk, opened
 
 from kept.app import jobs, mail
 from kept.duties import rights, staff
-from kept.duties.rights import Request, complaints, reminding
+from kept.duties.rights import Request, complaints, entering, reminding
 from kept.errors import KeptError
 from kept.records.outbox import _Turn
 from kept.terms.identifiers import parse
@@ -133,12 +133,20 @@ def test_a_complaint_that_waits_reaches_the_officer_or_the_organisation(desk: De
     actor = desk.controller.actors.of("Jo", "intake", desk.now)
     came = complaints.Came("letter", desk.controller.day(desk.now), "You were rude.")
     one = complaints.add(desk.controller, came, actor, desk.now)
+    on, hana = desk.controller.day(desk.now), (parse("email=hana@example.org"),)
+    (question,), _ = entering.add(
+        desk.controller, entering.Came("email", on, hana, ("question",), "Why?"), actor, desk.now
+    )
     assert reminding.remind(desk.controller, desk.now) == 0
+    desk.later(days=8)
+    assert [call.about for call in reminding.calls(desk.controller, desk.now)] == [question.id]
+    desk.controller.outbox.tidy(desk.now)
+    desk.later(days=-8)
     desk.later(days=31)
     staff.remind_at(desk.controller, desk.account("keeper"), "", None, desk.now)
-    assert reminding.remind(desk.controller, desk.now) == 1
+    assert reminding.remind(desk.controller, desk.now) == 2
     to = desk.controller.bundle.organisation.email
-    assert sent(desk) == [(to, f"To be done: {one.id}")]
+    assert {*sent(desk)} == {(to, f"To be done: {id_}") for id_ in (one.id, question.id)}
     with pytest.raises(KeptError):
         staff.remind_at(desk.controller, desk.account("keeper"), "no mail", None, desk.now)
     browser = desk.browser(desk.session(desk.account("worker")))

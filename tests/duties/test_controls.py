@@ -593,6 +593,14 @@ CASES: dict[str, Case] = {
         ),
         vacuous=_nothing,
     ),
+    "rights.wishes-open-their-case": Case(
+        passes=_came("Remove me from everything, and delete all my data"),
+        fails=_then(
+            _came("Remove me from everything, and delete all my data"),
+            _tampered("UPDATE rights_case SET \"right\" = 'erasure'"),
+        ),
+        vacuous=_came("How long do you keep logs?"),
+    ),
     "rights.questions-are-tracked": Case(
         passes=_came("How long do you keep logs?"),
         fails=_then(_came("How long do you keep logs?"), _tampered("DELETE FROM intake")),

@@ -22,6 +22,10 @@ from kept.terms.identifiers import Identifier
 _OTHERS: Final = frozenset((MAIL_OF_CUSTOMER, MAIL_OF_PARTNER))
 #: Told at once; whoever enters a letter may take a moment.
 _AT_ONCE: Final = dt.timedelta(minutes=10)
+#: What is begun at once may be late by so much where a system was away.
+_SOON: Final = dt.timedelta(hours=2)
+#: What is asked → the right whose case it opens.
+_WISHES: Final[Mapping[str, str]] = {"erasure": "erasure", STOP_MAILING: "objection"}
 _FORM: Final = "/privacy/requests"
 #: What everybody may ask whatever the policy does.
 _ALWAYS: Final = ("access", "rectification", "erasure", "restriction", QUESTION)
@@ -107,6 +111,40 @@ def questions_are_tracked(controller: Controller, now: dt.datetime) -> Iterator[
         if rows and rows[0]:
             yield Finding("a question", "somebody was enrolled because she asked")
     yield Looked(len(taken), "questions")
+
+
+@control("rights.wishes-open-their-case")
+def wishes_open_their_case(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Whoever asks to be deleted, or for an end of advertising, has a case of that, and no other.
+
+    What was asked is read from the ledger, once it was known who asks; an end of advertising is
+    carried out at once, and deletes nothing: the case is one of an objection.
+    """
+    asked = {
+        str(e.body["request"]): (e.at, [k for k in e.body["kinds"] if k in _WISHES])
+        for _, e in controller.ledger.entries(kind="request.taken")
+        if e.at <= now and set(e.body["kinds"]) & _WISHES.keys()
+    }
+    there = {one.id: one for one in controller.intakes.all()}
+    for id_, (at, kinds) in asked.items():
+        one = there.get(id_)
+        if one is None:
+            yield Finding("a request", "it is not on record any more")
+            continue
+        cases = {kind: controller.cases.get(case) for kind, case in one.cases}
+        for kind in kinds:
+            case = cases.get(kind)
+            if case is None:
+                if one.open and now - at > _SOON:
+                    yield Finding(
+                        "a request", f"of `{kind}` no case was opened",
+                        "see that `kept serve` runs, or run `kept request run`",
+                    )  # fmt: skip
+            elif case.right != _WISHES[kind]:
+                yield Finding("a request", f"`{kind}` became a case of another right")
+            elif kind == STOP_MAILING and case.closed_at is None and now - at > _SOON:
+                yield Finding("a request", "advertising was not stopped at once")
+    yield Looked(len(asked), "wishes for an end of mail, and of data")
 
 
 def catalogue(bundle: Bundle) -> Mapping[str, str]:

@@ -19,6 +19,7 @@ from kept.duties.rights import clock, recipients
 from kept.records.account import OFFICER
 from kept.stores.tasks import Notice, Outcome
 from kept.terms import clocks
+from kept.terms.asks import CHILD_REPORT
 from kept.terms.clocks import Light
 
 #: How long such mail is tried.
@@ -27,6 +28,10 @@ _TRIED: Final = dt.timedelta(days=3)
 _ORGANISATION: Final = "organisation"
 #: A system that is away this long is said, and said again.
 AWAY: Final = (1, 7)
+#: After so many days of nobody seeing to it a question is said, and a report of a child at once.
+ASKED: Final = (7, 21)
+CHILD: Final = (0, 1)
+_MANY: Final = 500
 #: After so many days that a task is late, or a recipient cannot be reached, it is escalated.
 _PATIENCE: Final = dt.timedelta(days=7)
 
@@ -79,6 +84,7 @@ def calls(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     yield from _tasks(controller, now)
     yield from _recipients(controller, now)
     yield from _complaints(controller, now)
+    yield from _asked(controller, now)
     for gone in controller.away.all():
         reached = [days for days in AWAY if gone.days(now) >= days]
         if reached:
@@ -143,6 +149,19 @@ def _complaints(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             yield Call(one.id, f"{light.value}:{day}",
                        f"Something is to be done about the complaint by {day}.",
                        f"/desk/complaints/{one.id}", officers=True)  # fmt: skip
+
+
+def _asked(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    """What a person has to see to and that is no case: questions, reports of a child."""
+    for one in controller.intakes.to_do(_MANY):
+        child = CHILD_REPORT in one.asked
+        reached = [d for d in (CHILD if child else ASKED) if (now - one.arrived_at).days >= d]
+        if reached:
+            what = "A report of data of a child waits to be decided." if child else (
+                f"A request waits for somebody since {controller.day(one.arrived_at)}."
+            )  # fmt: skip
+            yield Call(one.id, f"asked:{reached[-1]}", what, f"/desk/requests/{one.id}",
+                       officers=True)  # fmt: skip
 
 
 def _owner(controller: Controller, case: str) -> int | None:
