@@ -114,7 +114,7 @@ def test_a_system_that_is_away_for_a_week_is_on_the_desk_and_told_twice(desk: De
     shop = desk.directory / "shop.sqlite"
     shop.rename(desk.directory / "gone")
     for day in range(9):
-        assert not jobs._systems(desk.controller, desk.now)
+        assert jobs._systems(desk.controller, desk.now)
         jobs._clocks(desk.controller, desk.now)
         told = [to for to, _ in sent(desk)]
         (away,) = desk.controller.away.all()
