@@ -491,8 +491,15 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
                 expected="letters, digits and . _ -",
             )
         for key in own:
-            if key not in mail | {"title", "lane"}:
-                raise _unknown(path, key, mail | {"title", "lane"})
+            if key not in mail | {"title", "lane", "recorded"}:
+                raise _unknown(path, key, mail | {"title", "lane", "recorded"})
+        recorded = own.get("recorded", False)
+        if not isinstance(recorded, bool):
+            raise ConfigError(
+                f"`recorded` of `{name}` says neither yes nor no",
+                where=_where(path, f"[recipients.{name}"),
+                expected="true or false",
+            )
         table = {**common, **own}
         url = _secret(path, table.get("url"), "url")
         if not url:
@@ -504,7 +511,7 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
             )
         options = {k: _option(path, v, k) for k, v in table.items() if k in LETTERS}
         title, lane = (table.get(k) and str(table[k]) for k in ("title", "lane"))
-        ways[name] = Way(name, title, lane, url, options)
+        ways[name] = Way(name, title, lane, url, options, recorded)
     return ways
 
 

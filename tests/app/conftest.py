@@ -76,13 +76,9 @@ def make(directory: Path, url: str) -> Path:
 
 
 @pytest.fixture
-def place(
-    tmp_path: Path, pg_server: Server, _kept_template: str, request: pytest.FixtureRequest
-) -> Path:
+def place(kept_url: str, tmp_path: Path) -> Path:
     """A deployment of its own for one test."""
-    name = f"app_{os.getpid()}_{abs(hash(request.node.nodeid)) % 10**9}"
-    url = pg_server.make_database(name, template=_kept_template)
-    return make(tmp_path / "deployment", url)
+    return make(tmp_path / "deployment", kept_url)
 
 
 @pytest.fixture(scope="module")

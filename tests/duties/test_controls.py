@@ -33,7 +33,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
-from kept.duties import holds, incidents, publication, rights, staff
+from kept.duties import disclosure, holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
 from kept.duties.rights import Request, entering, redaction
 from kept.duties.rights.letter import answer_case
@@ -167,6 +167,20 @@ def _looked_at(world: Path) -> None:
         abel = controller.actors.of("Abel", "approver", NOW)
         redaction.approve(controller, case, stands.revision, abel, NOW)
         rights.access(controller, Request((), case=case), NOW, out=world / "ana.zip")
+
+
+def _disclosed(world: Path) -> None:
+    """A court asked for what is held of Ana and of Ben; of his a law forbids to tell."""
+    with _opened(world) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        for who, barred in (("ana", None), ("ben", (dt.date(2027, 1, 1), "§ 1"))):
+            one = (parse(f"email={who}@example.org"),)
+            disclosure.note(
+                controller, one, "authority", NOW.date(), ["contact.email"], "court-order", actor,
+                NOW, title="A court", barred=barred,
+            )  # fmt: skip
+            request = Request((one,), override="test")
+            rights.access(controller, request, NOW, out=world / f"{who}.zip")
 
 
 def _asked_on(day: dt.date) -> Prepare:
@@ -619,6 +633,18 @@ CASES: dict[str, Case] = {
     "rights.deliveries-end": Case(
         passes=_delivered,
         fails=_then(_delivered, _tampered("UPDATE case_delivery SET ends_at = '2026-01-01'")),
+        vacuous=_nothing,
+    ),
+    "disclosure.told-unless-barred": Case(
+        passes=_disclosed,
+        # Noted for him before his package was made, and not told.
+        fails=_then(
+            _disclosed,
+            _tampered(
+                "UPDATE passed_on SET barred_until = '2026-01-02', passed_on = '2026-01-01'"
+                " WHERE barred_until IS NOT NULL"
+            ),
+        ),
         vacuous=_nothing,
     ),
     "rights.redactions-took-two": Case(

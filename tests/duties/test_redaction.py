@@ -297,3 +297,23 @@ def test_it_is_given_back_with_a_reason(shop: tuple[Controller, Path]) -> None:
     redaction.approve(controller, one, done.stands.revision, abel, NOW + dt.timedelta(hours=1))
     acts = [a.act for a in controller.redactions.acts(controller.cases.get(one))]
     assert acts == ["looked", "redacted", "handed", "returned", "redacted", "handed", "approved"]
+
+
+def test_what_was_never_approved_is_found_in_what_was_handed_out(
+    shop: tuple[Controller, Path], tmp_path: Path
+) -> None:
+    controller, _ = shop
+    red, abel = who(controller, "red", "redactor"), who(controller, "abel", "approver")
+    one = case(controller)
+    seen = redaction.look(controller, one, red, NOW)
+    done = redaction.redact(controller, one, seen.stands.revision, red, NOW, done=True)
+    redaction.approve(controller, one, done.stands.revision, abel, NOW)
+    # By somebody with the password of the database: other words, under the same approval.
+    strikes, _ = controller.redactions.strikes(controller.cases.get(one))
+    with controller.database.connection() as c:
+        controller.redactions.save(
+            controller.cases.get(one), done.stands.revision + 1, Stands.APPROVED,
+            dataclasses.replace(strikes, strikes=()), "0" * 64, red, [], NOW, connection=c,
+        )  # fmt: skip
+    with pytest.raises(UsageError, match="left in the files"):
+        serve(controller, one, tmp_path / "ana.zip")

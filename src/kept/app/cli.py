@@ -37,6 +37,7 @@ from kept.app.commands import (
     complaint,
     correcting,
     demo,
+    disclosure,
     doctor,
     hold,
     identity,
@@ -61,8 +62,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, redacting, task, account, identity, hold, complaint, incident, retain, prove,
-    stats, ledger, bench,
+    case, answering, redacting, task, account, identity, hold, complaint, disclosure, incident,
+    retain, prove, stats, ledger, bench,
 )  # fmt: skip
 
 

@@ -81,6 +81,8 @@ from kept.records.isolated import Opened
 from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
+from kept.records.part import Parts
+from kept.records.passed import PassedOn
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
 from kept.records.reminder import Reminders
@@ -168,6 +170,8 @@ class Controller:
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
+        self.passed = PassedOn(database, vault)
+        self.parts = Parts(database, vault)
         self.complaints, self.reminders = Complaints(database, vault), Reminders(database)
         self.away = Away(database)
         self.agents, self.drp = Agents(database, vault), drp

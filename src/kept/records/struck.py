@@ -77,5 +77,8 @@ def strike(
     connection.execute("UPDATE case_clock_change SET words = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_recipient SET sealed = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_redaction SET sealed = NULL WHERE number = ANY(%s)", of)
+    connection.execute(
+        "UPDATE case_part SET words = substring(words FOR 0) WHERE number = ANY(%s)", of
+    )
     connection.execute("UPDATE case_redaction_act SET words = NULL WHERE number = ANY(%s)", of)
     return vault.shred([-number for number in numbers], {_CLASS}, now, connection=connection)

@@ -18,6 +18,7 @@ class Way:
     """One `[recipients.NAME]` table of kept.toml.
 
     `lane` is that of a recipient whom the policy does not name; `options` are `stores.letters`'.
+    `recorded`: whatever it gets of somebody is noted, so that the register alone says nothing.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Way:
     lane: str | None
     url: str
     options: Mapping[str, Any]
+    recorded: bool = False
 
 
 class Reach:

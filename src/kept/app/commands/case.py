@@ -21,6 +21,7 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
 from kept.duties.rights import close_case
+from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, follows
 from kept.duties.rights.shown import gathered, problems, summed
@@ -195,6 +196,10 @@ def refuse(
     *,
     reason: Annotated[str, Parameter(help=f"one of {', '.join(REFUSALS)}")],
     words: Reason,
+    part: Annotated[
+        str | None,
+        Parameter(help="refuse this part only, SYSTEM or SYSTEM.DATASET, and go on with the rest"),
+    ] = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -203,7 +208,20 @@ def refuse(
     What the law says of the reason, where to complain and the way to a court stand in the letter
     (`kept case answer`). That nothing is held is no refusal.
     """
-    return _end("refused", case, said(words, "--words"), acting, common, refusal(reason).code)
+    why, code = said(words, "--words"), refusal(reason).code
+    if part is None:
+        return _end("refused", case, why, acting, common, code)
+    now = acting.moment
+    with opened(common, "case refuse", acting.role) as (controller, _):
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        made = refuse_part(controller, case, part, code, why, actor, now)
+        again = common.next("rights", *follows(controller.cases.get(case)))
+        controller.ledger.checkpoint(now)
+    common.out.result(
+        {"case": case, "system": made.system, "dataset": made.dataset or None, "code": code},
+        ["That part is refused; the rest is not.", f"To go on: {again}"],
+    )
+    return 0
 
 
 @group.command

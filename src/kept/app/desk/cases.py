@@ -18,8 +18,8 @@ from kept.app.desk.start import STATES
 from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
-from kept.duties import staff
-from kept.duties.rights import casework, clock, redaction
+from kept.duties import holds, staff
+from kept.duties.rights import casework, clock, parts, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
@@ -31,11 +31,12 @@ from kept.records.case import Case
 from kept.records.case_state import ENDS, StepRecord, StepState
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock
+from kept.records.declared import SYSTEM
 from kept.records.redaction import Stands
 from kept.terms import separation
 from kept.terms.authorities import countries
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
-from kept.terms.refusals import REFUSALS
+from kept.terms.refusals import REFUSALS, refusal
 from kept.terms.rights import ERASURE_GROUNDS, RIGHTS
 
 #: How a state is said of a case that came through it.
@@ -197,6 +198,9 @@ def shown(
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
         why_not=_why_not(request, controller, one, looked),
         leaving=_leaving(request, state, one),
+        places=_places(controller), clauses=holds.allowing(controller.bundle),
+        apart=[(parts.called(controller, p), refusal(p.code).law)
+               for p in controller.parts.of(one)],
         can={
             "look": fresh and not under_way and one.right in casework.WORKS and may_act,
             "approve": one.state is CaseState.PLANNED and looked is not None
@@ -209,6 +213,9 @@ def shown(
             "clock": counted is not None and not clock.answered(one)
             and may(request, "case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and may(request, "case refuse"),
+            "part": one.right in parts.PACKED and one.state in parts.BEFORE
+            and may(request, "case refuse"),
+            "keep": one.right == "erasure" and fresh and may(request, "hold add"),
             "withdraw": can_end(controller, one, CaseState.WITHDRAWN)
             and may(request, "case withdraw"),
             "answer": (one.state in ENDS or bool(steps)) and may(request, "case answer"),
@@ -235,6 +242,22 @@ def _leaving(request: Asked, state: State, one: Case) -> dict[str, Any] | None:
         "sees": any(may(request, command) for command in SEES_TEXTS),
         "passed": stands is not None and stands.state in (Stands.APPROVED, Stands.ACCEPTED),
     }
+
+
+def _places(controller: Controller) -> list[tuple[str, str]]:
+    """Where data of people lies, to choose a place: (as the map names it, in words)."""
+    found = []
+    for system in controller.datamap.systems.values():
+        if system.name == SYSTEM.name:
+            continue
+        title = system.title or system.name
+        found.append((system.name, f"{title}: all of it"))
+        found += [
+            (f"{system.name}.{d.name}", f"{title}: {d.title or d.name}")
+            for d in system.datasets.values()
+            if d.personal
+        ]
+    return found
 
 
 def _why_not(

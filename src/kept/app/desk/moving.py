@@ -19,12 +19,15 @@ from kept.app.desk.guard import Asked, Form, form
 from kept.app.desk.render import back, said
 from kept.app.desk.working import actor, carry_out
 from kept.controller import Controller
+from kept.duties import holds
 from kept.duties.rights import casework, clock, entering, lift, notify, weigh
+from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.request import VERBS, close_case
 from kept.errors import KeptError, UsageError
 from kept.records.case import Case
 from kept.records.case_state import ENDS
 from kept.terms import clocks
+from kept.terms.refusals import refusal
 
 #: Bytes of a package that are sent at one time.
 _PART: Final = 65_536
@@ -150,6 +153,32 @@ def move_clock(request: Asked, state: State, case: FromPath[str]) -> Response[An
     return back(f"/desk/cases/{one.id}", "clock")
 
 
+@post("/cases/{case:str}/part", status_code=303, sync_to_thread=True)
+def part(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Refuse a part of a request with the reason; the rest is granted. Of an erasure it is a hold,
+    by a clause of the policy, and the plan is looked at anew.
+    """
+    one, sent, now = found(state, case), form(request), state.clock()
+    where, code, words = sent.one("where"), sent.one("code"), sent.one("words")
+    try:
+        if one.right == "erasure":
+            why = refusal(code)
+            system, _, dataset = where.partition(".")
+            who = actor(request, state, "hold add")
+            holds.place(
+                state.controller, ground=f"{why.words} {words}".strip(), clause=sent.one("clause"),
+                actor=who, now=now, person=[i for p in state.controller.cases.identifiers(one)
+                                            for i in p],
+                system=system or None, dataset=dataset or None, law=why.law,
+            )  # fmt: skip
+        else:
+            who = actor(request, state, "case refuse")
+            refuse_part(state.controller, one.id, where, code, words, who, now)
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "part")
+
+
 @post("/cases/{case:str}/end", status_code=303, sync_to_thread=True)
 def end(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     """Refuse a request with the reason, or end it because she no longer asks."""
@@ -204,4 +233,4 @@ def _day(text: str) -> dt.date | None:
         raise UsageError("that is no day", expected="a day as 2026-01-31") from None
 
 
-HANDLERS: Final = [evidence, plan, approve, carry, package, decide, move_clock, end]
+HANDLERS: Final = [evidence, plan, approve, carry, package, decide, move_clock, part, end]

@@ -68,6 +68,7 @@ DONE: Final = {
     "decided": "The decision was recorded.",
     "told": "It was recorded that she was told. The restriction still stands.",
     "lifted": "The restriction was lifted.",
+    "part": "That part is refused; the rest is not.",
     "struck": "It was noted what is struck. Nothing was handed over yet.",
     "handed": "It was handed over. Somebody else approves it.",
     "redaction-approve": "It was approved. The package can be made.",

@@ -408,10 +408,12 @@ def _carry_out(
             for place, rows in sorted(met.items())
         )
         complete = not met and not away
-    gone = recipients.given(controller, recipients.went(made, results) if complete else {})
+    went = recipients.went(made, results) if complete else {}
+    gone = recipients.given(controller, went, people=people)
     known = sought(controller, case, people).known if gone or case.ground == CHILD else []
     to_tell = recipients.messages(gone, known)
-    later = recipients.given(controller, recipients.meant(made)) if not complete else {}
+    meant = recipients.meant(made) if not complete else {}
+    later = recipients.given(controller, meant, people=people)
     nowhere = not searched(controller, people)
     ended = ends(controller, made, results, unreached=bool(unreached), nowhere=nowhere, came=came)
     physical = None
@@ -555,7 +557,8 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
             None,
         )
         steps.append(StepResult(s.system, s.dataset, s.action, counts, False, s.reason, problem))
-    later = recipients.given(controller, recipients.meant(made))
+    named = controller.cases.identifiers(case)
+    later = recipients.given(controller, recipients.meant(made), people=named)
     return EraseAnswer(
         case.id, executed, False, tuple(steps), made.unreached, made.warnings,
         told=recipients.informed(controller, case, later),

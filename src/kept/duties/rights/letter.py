@@ -16,12 +16,14 @@ from typing import Any, Final
 import jinja2
 
 from kept.controller import Controller, Located
+from kept.duties.rights import parts
 from kept.duties.rights.about import many, titled
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import going_on, judged, told
 from kept.duties.rights.receipts import Receipts, title
-from kept.duties.rights.recipients import given, informed
-from kept.duties.rights.recipients import titled as recipient_titled
+from kept.duties.rights.received import received
+from kept.duties.rights.received import words as received_words
+from kept.duties.rights.recipients import informed
 from kept.duties.rights.redaction import LAW
 from kept.duties.rights.redaction import words as left_out
 from kept.duties.rights.request import capital, sentence, verification
@@ -150,14 +152,14 @@ def letter(
     named = controller.cases.identifiers(case)
     choice = authority_of(country, subdivision, lead=bundle.organisation.country)
     region = region_of(country, subdivision)
-    parts = [
+    told_of = [
         _asked(controller, record, named),
         *_outcome(controller, record),
         *_systems(controller, record, named),
         *_stays(controller, record),
         *_chosen(controller, record),
         *_goes_on(controller, record, named, region),
-        *_told(controller, record),
+        *_told(controller, record, named, now),
         complain_to(controller, choice, *_appeal(record, region)),
     ]
     begun = record.steps if record.begun else ()
@@ -166,7 +168,7 @@ def letter(
         _day(controller, now), record.complete, record.missing,
         tuple(one.id for one in choice.authorities),
         sum(s.counts.found for s in begun), sum(s.counts.changed for s in begun),
-        sum(s.counts.retained + s.counts.isolated for s in begun), tuple(parts),
+        sum(s.counts.retained + s.counts.isolated for s in begun), tuple(told_of),
     )  # fmt: skip
 
 
@@ -262,6 +264,14 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
             f" {_day(controller, dt.date.fromisoformat(entry['dies']))} on."
         )
     yield Part("What came of it", tuple(lines))
+    apart = parts.documents(controller, parts.of(controller, case))
+    if apart:
+        yield Part(
+            "What we refuse of it",
+            ("We do not give you this part of what you asked for; the rest you get.",),
+            tuple(f"{p['title']}. Why: {p['why']} In your case: {sentence(p['in_your_case'])} The"
+                  f" law: {p['law']}. What you can do: {p['then']}" for p in apart),
+        )  # fmt: skip
 
 
 def _whole(record: Receipts) -> str:
@@ -270,11 +280,13 @@ def _whole(record: Receipts) -> str:
         return "The use of your data is restricted. You will be told before that ends."
     if not record.complete:
         return "This is not finished. What follows says how far we have come."
+    if record.parts and record.nothing_found:
+        return "It is done, but for the part that we refuse."
     if record.case.right in ("access", "erasure") and record.nothing_found:
         return "We hold nothing about you under what you gave us."
     if record.case.right == "portability" and record.nothing_found:
         return "We hold nothing that you could take along under what you gave us."
-    if any(s.counts.retained or s.counts.isolated for s in record.steps):
+    if record.parts or any(s.counts.retained or s.counts.isolated for s in record.steps):
         return "What could be done is done. Not everything could: the parts that stay are named."
     return "It is done."
 
@@ -323,7 +335,8 @@ def _elsewhere(
     found = Located(tuple(map(tuple, named)), {})
     found.unreached.update(dict.fromkeys(record.unreached, ""))
     search = Search.of(controller, named, found)
-    empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing))
+    apart = {p.system for p in record.parts}
+    empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing) - apart)
     lines = []
     if empty and record.case.right != "rectification":
         where = ", ".join(title(controller, s) for s in empty)
@@ -457,7 +470,10 @@ def _goes_on(
     yield Part("What goes on all the same", tuple(lines), tuple(points))
 
 
-def _told(controller: Controller, record: Receipts) -> Iterator[Part]:
+def _told(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]],
+    now: dt.datetime,
+) -> Iterator[Part]:  # fmt: skip
     """Who had her data, and whether each was told and has answered."""
     noted = informed(controller, record.case)
     if noted:
@@ -470,10 +486,18 @@ def _told(controller: Controller, record: Receipts) -> Iterator[Part]:
             for s in record.steps
             if s.counts.found and s.system in systems and s.dataset in systems[s.system].datasets
         }
-        had = sorted(recipient_titled(controller, one) for one in given(controller, places))
-        lines = ("By our register these get data from the places where records of yours are:",)
-        if had:
-            yield Part("Who gets your data", lines, tuple(had))
+        had = received(controller, named, places, now)
+        if had.lines:
+            yield Part(
+                "Who received your data", ("On record is that these received data of yours:",),
+                tuple(f"{received_words(controller, one)}." for one in had.lines),
+            )  # fmt: skip
+        others = "These others" if had.lines else "These"
+        lines = (f"{others} may have received data of yours. By our register they get data from the"
+                 " places where records of yours are; whether yours was among it is not on"
+                 " record:",)  # fmt: skip
+        if had.may:
+            yield Part("Who may have received your data", lines, had.may)
 
 
 def _appeal(record: Receipts, region: str) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def preview_rectification(
     return RectifyAnswer(
             case.id, False, False, carry.shown(made), made.unreached, made.warnings,
             fields=_fields(made),
-            told=recipients.informed(controller, case, _had(controller, made, wanted)),
+            told=recipients.informed(controller, case, _had(controller, case, made, wanted)),
         )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def rectify(
         complete = carried.done and not made.unreached and bool(made.steps)
         complete = complete and searched(controller, people)
         case = controller.cases.get(case.id)
-        whom = _had(controller, made, wanted)
+        whom = _had(controller, case, made, wanted)
         messages = _messages(controller, people, found, wanted, whom) if complete else {}
         with controller.database.connection() as connection:
             recipients.note(controller, case, Notice.CORRECTED, messages, now, connection)
@@ -182,10 +182,13 @@ def rectify(
         )  # fmt: skip
 
 
-def _had(controller: Controller, made: Plan, wanted: _Wanted) -> dict[str, recipients.Given]:
+def _had(
+    controller: Controller, case: Case, made: Plan, wanted: _Wanted
+) -> dict[str, recipients.Given]:
     """Who had the value that is put right."""
     item = controller.datamap.dataset(*wanted.place).fields[wanted.field]
-    return recipients.given(controller, recipients.meant(made), item.category)
+    named = controller.cases.identifiers(case)
+    return recipients.given(controller, recipients.meant(made), item.category, named)
 
 
 def _messages(

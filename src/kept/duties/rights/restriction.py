@@ -283,4 +283,5 @@ def _answer(
 
 def _had(controller: Controller, her: Whom) -> dict[str, recipients.Given]:
     """Who had her data: a choice is that of one person."""
-    return recipients.given(controller, {place: {0} for place in her.rows})
+    rows = {place: {0} for place in her.rows}
+    return recipients.given(controller, rows, people=[her.identifiers])

@@ -114,7 +114,8 @@ def withdraw(
                         case = controller.cases.move(case, state, actor, now)
         held = held_at_the_door(controller, people, [f"withdrawn:{p}" for p in parts], now)
         complete = held and done and not made.unreached and not her.unreached
-        had = recipients.given(controller, recipients.meant(made) if erase else {})
+        meant = recipients.meant(made) if erase else {}
+        had = recipients.given(controller, meant, people=[her.identifiers])
         messages = recipients.messages(had, [her.identifiers]) if complete else {}
         with controller.database.connection() as connection:
             recipients.note(controller, case, Notice.ERASED, messages, now, connection)
