@@ -39,7 +39,8 @@ GOES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("case_person", "case_subject", "case_sealed", "case_event", "case_note", "case_clock",
          "case_clock_change", "case_recipient", "case_owner", "case_run", "case_residue",
-         "case_step", "case_part", "case_redaction", "case_redaction_act", "intake_case"), _WITH_CASE
+         "case_step", "case_part", "case_redaction", "case_redaction_act", "intake_case"),
+        _WITH_CASE,
     ),
     "intake_code": "ten minutes after it was sent; the row when its request is over",
     "case_delivery": "at its day or its last download: its key, its file and its words",
