@@ -16,6 +16,7 @@ TINY = {
     "desk": "--cases 300 --rounds 2",
     "discover": "--tables 12 --rows 60 --rounds 1",
     "lake": "--files 4 --rows 2000 --people 5 --group 2 --rounds 1",
+    "forms": "--rounds 3",
     "ledger": "--entries 12000 --batches 12 --rounds 1",
     "lookup": "--rows 2000 --ids 20 --rounds 2 --engines sqlite parquet postgresql",
     "rights": "--scale 0.0005 --heavy 40 80 --people 3 --warm 1 --batch 5 --list 3 --rounds 1",

@@ -163,8 +163,8 @@ def _deployment(world: World, port: int) -> None:
 
 
 TABLES = (
-    "employee product customer form_submission subscription account login_session"
-    " terms_acceptance free_transaction invoice order_line"
+    "employee product customer form_submission registration testimonial subscription account"
+    " login_session terms_acceptance free_transaction invoice order_line"
 )
 Rows = dict[tuple[str, str], dict[str, Any]]
 

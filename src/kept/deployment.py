@@ -14,7 +14,7 @@ import re
 import tomllib
 import zoneinfo
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from kept.model.plan import Mode
 from kept.model.safety import ASPECTS, Declared, aspect
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
-from kept.policy.shapes import PERIOD
+from kept.policy.shapes import PERIOD, Recipient
 from kept.stores import open_store, settings
 from kept.stores.base import Store
 from kept.stores.letters import SETTINGS as LETTERS
@@ -51,14 +51,23 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie"}),
-    "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries", "systems"}),
+    "jobs": frozenset(
+        {"retain", "letters", "clocks", "intake", "agents", "deliveries", "systems", "forms"}
+    ),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
         {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
     ),
     "login": frozenset({"oidc"}),
     "own": frozenset({"country", "owner", "declared"}),
+    "forms": frozenset(),  # names come from the bundle
+    "origins": frozenset(),  # names are origins, values sites of the bundle
 }
+#: What a recipient may be given beside the way in which letters go to it.
+_NAMED = frozenset({"title", "lane", "recorded", "policy", "forms"})
+_DESTINATION = frozenset({"dataset", "fields", "stamps", "constants"})
+#: What is stored with what a form takes.
+STAMPS = frozenset({"basis", "activity", "policy", "notice", "at"})
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
 #: Addresses of this machine alone.
@@ -67,6 +76,10 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LONGEST_PACE = 31 * 24 * 3600
 #: Ports that a server can listen on; 0 takes a free one.
 PORTS = range(2**16)
+#: Where a page comes from (RFC 6454), as browsers say it; on this machine any port may be meant.
+ORIGIN = re.compile(
+    r"https://[a-z0-9.-]+(?::[0-9]{1,5})?|http://(?:127\.0\.0\.1|localhost):(?:[0-9]{1,5}|\*)"
+)
 _DOCUMENT = frozenset({"signer", "date", "expires", "file"})
 _DECLARED = frozenset({"by", "date", "expires", "how"})
 _SYSTEM = frozenset(
@@ -154,6 +167,20 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """One `[forms.NAME]`: the dataset in which Kept stores what a form takes.
+
+    `fields` gives the column of a field that is called otherwise, `stamps` those of basis,
+    activity, policy, notice and at (the moment); `constants` is what every such row says.
+    """
+
+    place: tuple[str, str]
+    fields: Mapping[str, str]
+    stamps: Mapping[str, str]
+    constants: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """kept.toml, read and checked. Paths are absolute."""
 
@@ -179,6 +206,8 @@ class Deployment:
     desk: Desk = Desk()
     oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
+    origins: Mapping[str, str] = field(default_factory=dict)  # origin → site of the policy
+    forms: Mapping[str, Destination] = field(default_factory=dict)  # form → where it is stored
 
     def serves_desk(self, address: str) -> bool:
         """Whether a server on `address` serves the desk: on this machine, or by https, only.
@@ -209,7 +238,8 @@ class Deployment:
         """
         known = bundle.vocabulary.recipients
         for way in self.recipients.values():
-            if (way.lane or way.name) not in known or (way.lane and way.name in known):
+            named = way.lane and way.name in known and way.policy is None
+            if (way.lane or way.name) not in known or named:
                 raise ConfigError(
                     f"`{way.name}` is not a recipient of this policy"
                     if way.name not in known
@@ -218,6 +248,7 @@ class Deployment:
                     expected=f"one of {', '.join(known)}; or another name, with one of them as"
                     " its `lane`",
                 )
+        self._check_forms(bundle, datamap)
         strange = [p for p in (self.drp.sale if self.drp else ()) if p not in served(bundle)]
         if strange:
             raise ConfigError(
@@ -240,6 +271,41 @@ class Deployment:
             {r.id for r in bundle.retention.values() if r.law is not None},
         )
         datamap_load.refuse(problems)
+
+    def _check_forms(self, bundle: Bundle, datamap: DataMap) -> None:
+        """Refuse origins of sites, and forms and columns, that are not there."""
+        for origin, site in self.origins.items():
+            if site not in bundle.sites:
+                raise ConfigError(
+                    "an origin stands for a site that the policy does not list",
+                    where=self._line(origin),
+                    expected=f"one of {', '.join(bundle.sites)}",
+                )
+        for way in self.recipients.values():
+            for form in way.forms:
+                if form not in bundle.forms:
+                    raise ConfigError(
+                        f"`{way.name}` is to be named on a form that the policy does not have",
+                        where=self._line(f"[recipients.{way.name}"),
+                        expected=f"some of {', '.join(bundle.forms)}",
+                    )
+        for form, to in self.forms.items():
+            system, dataset = to.place
+            known = datamap.systems.get(system)
+            there = known.datasets.get(dataset) if known else None
+            named = {*to.stamps.values(), *to.constants}
+            if form in bundle.forms:
+                named |= {to.fields.get(f.name, f.name) for f in bundle.forms[form].fields.values()
+                          if not f.consent}  # fmt: skip
+            amiss = [] if there is None else sorted(named - there.fields.keys())
+            if form not in bundle.forms or there is None or amiss:
+                column = f"; `{dataset}` has no `{amiss[0]}`" if amiss else ""
+                raise ConfigError(
+                    f"what the form `{form}` takes cannot be stored as it is set up{column}",
+                    where=self._line(f"[forms.{form}"),
+                    expected="a form of the policy, a dataset of the map, and a column for each"
+                    " field and stamp",
+                )
 
     def read_bundle(self) -> Bundle:
         """The policy bundle with the operator's choices filled in."""
@@ -264,7 +330,7 @@ class Deployment:
                     + ('"P30D", "P24M" or "P10Y"' if period else '"…", 20, true or ["…", "…"]'),
                 )
         try:
-            return loaded.with_choices(dict(self.choices))
+            return loaded.with_choices(dict(self.choices)).with_partners(self._partners())
         except BundleError as problem:
             # What is left: a choice that the bundle has made itself.
             made = next(n for n in self.choices if loaded.choices[n].value is not None)
@@ -274,6 +340,14 @@ class Deployment:
                 expected="choices that the bundle leaves open",
                 fix="leave it out here, or change it in policy.yml with a new version",
             ) from None
+
+    def _partners(self) -> list[Recipient]:
+        """Partners whom forms name: those of [recipients] that have a lane and their own policy."""
+        return [
+            Recipient(w.name, w.title or w.name, w.lane, None, (), "", 0, w.policy, w.forms)
+            for w in self.recipients.values()
+            if w.lane is not None and w.policy is not None
+        ]
 
     def read_map(self) -> DataMap:
         """The data map of all systems of the deployment. MapError names all that is amiss."""
@@ -397,6 +471,8 @@ def read(directory: Path) -> Deployment:
         proxy=_flag(path, site, "proxy"),
         cookie=_perhaps(path, site, "cookie"),
         drp=_drp(path, raw.get("drp", {})),
+        origins=_origins(path, raw.get("origins", {})),
+        forms={n: _destination(path, n, t) for n, t in raw.get("forms", {}).items()},
         oidc=_oidc(path, raw.get("login", {}).get("oidc")),
     )
 
@@ -491,8 +567,8 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
                 expected="letters, digits and . _ -",
             )
         for key in own:
-            if key not in mail | {"title", "lane", "recorded"}:
-                raise _unknown(path, key, mail | {"title", "lane", "recorded"})
+            if key not in mail | _NAMED:
+                raise _unknown(path, key, mail | _NAMED)
         recorded = own.get("recorded", False)
         if not isinstance(recorded, bool):
             raise ConfigError(
@@ -511,8 +587,77 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
             )
         options = {k: _option(path, v, k) for k, v in table.items() if k in LETTERS}
         title, lane = (table.get(k) and str(table[k]) for k in ("title", "lane"))
-        ways[name] = Way(name, title, lane, url, options, recorded)
+        ways[name] = Way(
+            name, title, lane, url, options, recorded, _https(path, own.get("policy")),
+            _names(path, own.get("forms", ()), "forms"),
+        )  # fmt: skip
     return ways
+
+
+def _https(path: Path, value: Any) -> str | None:
+    """The address of a partner's own policy."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"https://[^\s/]+(?:/\S*)?", value):
+        raise ConfigError(
+            "`policy` is no address of a privacy policy",
+            where=_where(path, "policy"),
+            expected='an address such as "https://partner.example/privacy"',
+        )
+    return value
+
+
+def _names(path: Path, value: Any, key: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise ConfigError(
+            f"`{key}` is no list of names", where=_where(path, key), expected='["…", "…"]'
+        )
+    return tuple(value)
+
+
+def _origins(path: Path, table: Mapping[str, Any]) -> dict[str, str]:
+    """`[origins]`: further places at which a site of the policy answers, each with that site."""
+    for origin, site in table.items():
+        if not ORIGIN.fullmatch(origin) or not isinstance(site, str):
+            raise ConfigError(
+                "this is no origin of a site",
+                where=_where(path, origin),
+                expected='"https://host" = "https://site-of-the-policy"; without TLS a loopback'
+                ' address alone, as "http://127.0.0.1:8780" or, for any port, "http://127.0.0.1:*"',
+            )
+    return dict(table)
+
+
+def _destination(path: Path, form: str, table: Any) -> Destination:
+    """`[forms.NAME]`: where Kept stores what a form takes."""
+    where = _where(path, f"[forms.{form}")
+    if not isinstance(table, dict):
+        raise ConfigError(f"`forms.{form}` is a table", where=where)
+    for key in table:
+        if key not in _DESTINATION:
+            raise _unknown(path, key, _DESTINATION)
+    system, dot, dataset = _text(path, table, "dataset", f"[forms.{form}]").partition(".")
+    if not (system and dot and dataset):
+        raise ConfigError(
+            f"it is not said where what `{form}` takes is stored", where=where,
+            expected='dataset = "SYSTEM.DATASET", as the data map names them',
+        )  # fmt: skip
+    named: dict[str, dict[str, str]] = {}
+    for key in ("fields", "stamps", "constants"):
+        rows = table.get(key, {})
+        if not isinstance(rows, dict) or not all(isinstance(v, str) for v in rows.values()):
+            raise ConfigError(
+                f"`{key}` of `{form}` is no table of names", where=where,
+                expected=f'{key} = {{name = "column"}}',
+            )  # fmt: skip
+        named[key] = dict(rows)
+    unknown = sorted(named["stamps"].keys() - STAMPS)
+    if unknown or {"basis", "notice"} - named["stamps"].keys():
+        raise ConfigError(
+            f"`stamps` of `{form}` does not name the columns of the stamps", where=where,
+            expected="basis and notice, and as you like " + ", ".join(sorted(STAMPS)),
+        )  # fmt: skip
+    return Destination((system, dataset), **named)
 
 
 def _own(path: Path, table: Mapping[str, Any]) -> Own:

@@ -34,7 +34,8 @@ DAY = dt.timedelta(days=1)
 MINUTE = dt.timedelta(minutes=1)
 #: What runs several times a day.
 OFTEN = [
-    (job, "done") for job in ("letters", "clocks", "systems", "intake", "agents", "deliveries")
+    (job, "done")
+    for job in ("letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
 ]
 #: Servers go by the clock of the machine, so the world must not begin after it.
 NOW = min(WORLD, dt.datetime.now(dt.UTC) - DAY)

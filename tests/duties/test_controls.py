@@ -45,6 +45,7 @@ from kept.policy import bundle
 from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as Outcome_
 from kept.terms.identifiers import parse
+from tests import forms
 from tests.world import NOW, ROOT, edit, make, sql, vouch
 
 Prepare: TypeAlias = Callable[[Path], None]
@@ -450,6 +451,24 @@ def _then(*steps: Prepare) -> Prepare:
     return all_of_them
 
 
+_JOINED = """[recipients.later]
+title = "Later Ltd"
+lane = "co-marketing"
+policy = "https://later.example/privacy"
+
+[recipients.deskline]"""
+
+
+def _sent(world: Path) -> None:
+    """Somebody wrote, somebody started a trial, somebody registered with partners."""
+    forms.equip(world)
+    with _opened(world) as controller:
+        for form in ("contact", "trial", "webinar"):
+            more = {"message": "Hello?"} if form == "contact" else {}
+            answer = forms.sent(controller, form, email=f"{form}@example.org", **more)
+            assert answer.taken, answer
+
+
 def _anonymous(world: Path) -> None:
     """Notes are not deleted but made anonymous."""
     file, erased = world / "shop.yml", "free_text: true, nullable: false, overwrite: erased}\n"
@@ -765,6 +784,59 @@ CASES: dict[str, Case] = {
     ),
     "collect.basis-is-stamped": Case(
         fails=_statement("UPDATE signup SET basis = NULL WHERE id = 1"), vacuous=_empty("signup")
+    ),
+    "collect.forms-take-what-is-declared": Case(
+        # A program of the company's adds what the form did not ask.
+        passes=_sent,
+        fails=_then(_sent, _statement("UPDATE message SET address = 'Street 1'")),
+    ),
+    "collect.only-what-is-needed-is-required": Case(
+        fails=_text(
+            "policy/forms.yml",
+            "label: Name, required: false",
+            "label: Name, required: false, value: Jane Doe",
+        ),
+    ),
+    "collect.only-from-our-sites": Case(
+        fails=_text(
+            "policy/forms.yml",
+            "  path: /contact\n",
+            "  path: /contact\n  site: https://old.example\n",
+        ),
+    ),
+    "collect.nobody-too-young": Case(
+        fails=_text(
+            "policy/forms.yml",
+            "    name: {category: contact.name",
+            "    birth_date: {category: contact.name",
+        ),
+        vacuous=_text("policy/policy.yml", "minimum_age: 16\n", ""),
+    ),
+    "notice.demands-are-told": Case(
+        passes=_sent,
+        fails=_then(
+            _sent,
+            _tampered("UPDATE notice_text SET shown = jsonb_set(shown, '{fields,0,words}', '[]')"),
+        ),
+    ),
+    "notice.interests-are-told": Case(
+        passes=_sent,
+        fails=_then(
+            _sent, _tampered("UPDATE notice_text SET shown = jsonb_set(shown, '{told}', '[]')")
+        ),
+        vacuous=_nothing,
+    ),
+    "notice.can-be-shown-again": Case(
+        passes=_sent,
+        # The words on the form are others now, under the same version.
+        fails=_then(_sent, _text("policy/forms.yml", "so that we can answer you", "as we like it")),
+        vacuous=_nothing,
+    ),
+    "notice.partners-are-named": Case(
+        passes=_sent,
+        # One joins in after people have registered.
+        fails=_then(_sent, _text("kept.toml", "[recipients.deskline]", _JOINED)),
+        vacuous=_nothing,
     ),
     "notice.controller-is-named": Case(
         fails=_text("policy/text.md", "European Economic Area", "some countries")

@@ -32,6 +32,7 @@ choices:
     clauses: [KEEP-2]
     by: operator
   statistics.least-group: {value: 10, asks: "How few?", clauses: [USE-2], by: operator}
+minimum_age: 16
 """,
     "text.md": """\
 # Privacy policy of {org.name} {section=SCOPE} {#SCOPE-1}
@@ -101,6 +102,7 @@ names: [Norway]
   contexts: [site-form]
   bases: {EEA: legitimate-interest, default: legitimate-interest}
   requires: ["assessment:answer"]
+  interest: {words: to answer whoever asks, whose: ours}
   recipients: [provider, helpdesk]
   retention: messages
   clauses: [USE-1]
@@ -135,7 +137,7 @@ contact:
   activity: answer
   context: site-form
   fields:
-    email: {category: contact.email, label: E-mail, required: true, type: email}
+    email: {category: contact.email, label: E-mail, required: true, type: email, why: to reach you}
     message: {category: free-text, label: Message, required: true, type: textarea, why: to answer}
   clauses: [USE-1]
 """,

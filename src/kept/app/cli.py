@@ -52,6 +52,7 @@ from kept.app.commands import (
     retain,
     rights,
     serve,
+    shown,
     stats,
     task,
 )
@@ -63,7 +64,7 @@ from kept.errors import KeptError, UsageError
 _GROUPS: Final = (
     demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
     case, answering, redacting, task, account, identity, hold, complaint, disclosure, incident,
-    retain, prove, stats, ledger, bench,
+    shown, retain, prove, stats, ledger, bench,
 )  # fmt: skip
 
 

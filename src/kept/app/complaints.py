@@ -14,8 +14,8 @@ from litestar.datastructures import State
 from litestar.params import FromPath, RawBody
 from litestar.response import Redirect
 
-from kept.app.forms import ELSEWHERE, PRIVATE, aside, elsewhere, fields_of, is_email, one, source
 from kept.app.pages import day_words, rendered
+from kept.app.posted import ELSEWHERE, PRIVATE, aside, elsewhere, fields_of, is_email, one, source
 from kept.app.requests import REGIONS
 from kept.controller import Controller
 from kept.duties.rights import complaints

@@ -19,7 +19,7 @@ from kept.app import mail
 from kept.controller import Controller
 from kept.database import Database
 from kept.deployment import Deployment
-from kept.duties import rights
+from kept.duties import collect, rights
 from kept.records.job import DONE, Jobs
 
 #: How a run ended after which something is left to do.
@@ -84,6 +84,11 @@ def _agents(controller: Controller, now: dt.datetime) -> bool:
     )
 
 
+def _forms(controller: Controller, now: dt.datetime) -> bool:
+    collect.deciding.keep_up(controller, now)
+    return True
+
+
 #: kept.toml [jobs] may set another pace for each, by name.
 JOBS: Final = (
     Job("retain", dt.timedelta(days=1), "retain run", _retain),
@@ -94,6 +99,7 @@ JOBS: Final = (
     Job("intake", dt.timedelta(hours=1), "request run", _intake),
     Job("agents", dt.timedelta(hours=1), "request run", _agents),
     Job("deliveries", dt.timedelta(minutes=15), "case deliveries", _deliveries),
+    Job("forms", dt.timedelta(hours=1), "quarantine sweep", _forms),
 )
 
 

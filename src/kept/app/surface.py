@@ -73,10 +73,16 @@ ROUTES: Final = (
     _http("/privacy/complaints", "POST", _PERSON),
     _http("/privacy/complaints/{token:str}"),
     _http("/privacy/complaints/{token:str}", "POST", _PERSON),
+    # What people send to the company, judged before it is stored.
+    _http("/forms/{form:str}"),
+    _http("/forms/{form:str}", "POST", _PERSON),
     _http("/assets/{name:str}"),
     _http("/health"),
     # Records what was decided; stores nothing about the person asked for.
     _http("/api/v1/decide", "POST", _PROGRAM),
+    _http("/api/v1/forms/{form:str}", "GET", _PROGRAM),
+    _http("/api/v1/forms/{form:str}", "POST", _PROGRAM),
+    _http("/api/v1/forms/{form:str}/items/{item:str}", "POST", _PROGRAM),
     _http("/api/v1/schema/openapi.json"),
     # Agents of the directory, by the Data Rights Protocol, where it is on: their signature and
     # their token let them in.
@@ -165,6 +171,9 @@ DESK: Final = (
     _http("/desk/incidents/notice", "POST", _OFFICER),
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
+    _http("/desk/quarantine", "GET", TAKES - {"operator"}),
+    _http("/desk/quarantine/show", "POST", TAKES - {"operator"}),
+    _http("/desk/quarantine/decide", "POST", TAKES - {"operator"}),
 )
 
 #: Empty roles: whoever may run commands on this machine.
@@ -257,6 +266,11 @@ COMMANDS: Final = (
     _cli("complaint verify", _LINKS, changes=True),
     _cli("complaint link", _LINKS, changes=True),
     _cli("complaint answer", _ANSWERS, changes=True),
+    _cli("notice show"),
+    _cli("notice list"),
+    _cli("quarantine list"),
+    _cli("quarantine decide", TAKES, changes=True),
+    _cli("quarantine sweep", changes=True),
     _cli("stats requests"),
     _cli("retain plan", _ANSWERS),
     _cli("retain run", _ANSWERS, changes=True),

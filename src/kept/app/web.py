@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, complaints, delivery, desk, drp, pages, requests
+from kept.app import api, complaints, delivery, desk, drp, forms, pages, requests
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -183,7 +183,7 @@ def _door() -> Router:
     given_up: dict[int | type[Exception], Any] = dict.fromkeys(
         (RecursionError, UnicodeDecodeError), _unreadable
     )
-    return Router("/", route_handlers=[api.decide], exception_handlers=given_up)
+    return Router("/", route_handlers=[api.decide, *forms.PROGRAMS], exception_handlers=given_up)
 
 
 def make(
@@ -201,6 +201,7 @@ def make(
             *requests.HANDLERS,
             *complaints.HANDLERS,
             *delivery.HANDLERS,
+            *forms.PAGES,
             _door(),
             drp.router(_strict),
             *([desk.router()] if console else []),

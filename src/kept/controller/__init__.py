@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from kept.controller import concerned as concerning
 from kept.controller import execute as executing
@@ -27,6 +27,7 @@ from kept.controller.alike import Alike
 from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
+from kept.controller.collect import Collecting
 from kept.controller.concerned import Concerned
 from kept.controller.foresee import Foreseen
 from kept.controller.inspect import Inspector
@@ -44,7 +45,7 @@ from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
-from kept.deployment import Deployment, Desk, Document
+from kept.deployment import Deployment, Desk, Destination, Document
 from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
@@ -80,9 +81,11 @@ from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.linked import Links
 from kept.records.locator import Held, Locator
+from kept.records.notice import Notices
 from kept.records.outbox import Outbox
 from kept.records.part import Parts
 from kept.records.passed import PassedOn
+from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
 from kept.records.reminder import Reminders
@@ -105,6 +108,10 @@ __all__ = ["Controller", "Located", "Place", "workdays"]
 
 #: The people whom Kept knows, as a place of the map.
 SUBJECT: Place = (SYSTEM.name, "subject")
+#: No origins beside those of the sites themselves.
+NO_ORIGINS: Mapping[str, str] = MappingProxyType({})
+#: No form whose data Kept stores.
+NOWHERE: Mapping[str, Destination] = MappingProxyType({})
 #: Kinds of grounds that can arise in the very act asked about (a form that is being sent).
 ARISING = frozenset(("consent", "contract", "request", "terms", "preference"))
 
@@ -130,6 +137,8 @@ class Controller:
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
         drp: Drp | None = None,
+        origins: Mapping[str, str] = NO_ORIGINS,
+        destinations: Mapping[str, Destination] = NOWHERE,
         provider: Provider | None = None,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
@@ -175,6 +184,11 @@ class Controller:
         self.complaints, self.reminders = Complaints(database, vault), Reminders(database)
         self.away = Away(database)
         self.agents, self.drp = Agents(database, vault), drp
+        self.notices, self.quarantine = Notices(database), Quarantine(database, vault)
+        #: Further origins (scheme, host, port) that stand for sites of the policy.
+        self.origins = origins
+        #: Form → where Kept stores what it takes.
+        self.destinations = destinations
         #: How letters go to people; None where no way is set up.
         self.post = post
 
@@ -206,7 +220,7 @@ class Controller:
             reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
-            drp=deployment.drp,
+            drp=deployment.drp, origins=deployment.origins, destinations=deployment.forms,
             provider=Provider(deployment.oidc) if deployment.oidc else None,
         )  # fmt: skip
 
@@ -234,12 +248,14 @@ class Controller:
     # — the door ——————————————————————————————————————————————————————————————————————————
 
     def facts(
-        self, person: Identifier | None, now: dt.datetime, arising: Iterable[str] = ()
-    ) -> Facts:
+        self, person: Identifier | None, now: dt.datetime, arising: Iterable[str] = (),
+        *, met: tuple[tuple[int, ...], frozenset[str]] | None = None,
+    ) -> Facts:  # fmt: skip
         """What is known of a person as of `now`, with the organisation's documents in force.
 
         An identifier that leads to several people gets the impediments of all of them and the
-        grounds that every one of them has.
+        grounds that every one of them has. `met`: to whom it leads and on which channels it is
+        suppressed, where that was asked already (`arriving`).
         """
         standing = {d.fact for d in self._documents if d.in_force(now)}
         for fact in arising:
@@ -252,10 +268,13 @@ class Controller:
             standing.add(fact)
         if person is None:
             return Facts(frozenset(standing))
-        people = self.subjects.find([person])
+        if met is None:
+            people = self.subjects.find([person])
+            channels = frozenset() if people else self.suppressions.channels(person)
+        else:
+            people, channels = met
         if not people:
-            held = {fact_of(channel) for channel in self.suppressions.channels(person)}
-            return Facts(frozenset(standing | held))
+            return Facts(frozenset(standing | {fact_of(channel) for channel in channels}))
         known = self.consents.facts_of(people, now)
         grounds = frozenset.intersection(*(_grounds(f) for f in known))
         others = frozenset().union(*(f.held - _grounds(f) for f in known))
@@ -272,6 +291,32 @@ class Controller:
     ) -> Decision:
         """May this be done? The answer is recorded, allowed or denied, with its clauses."""
         return self._passage(ask, self.facts(person, now, arising), now)
+
+    def arriving(
+        self, person: Identifier | None, once: str | None, now: dt.datetime, connection: Connection
+    ) -> tuple[bool, tuple[tuple[int, ...], frozenset[str]]]:
+        """Whether something was not sent before, and what `facts` has to know of who sent it: all
+        asked in one round trip.
+        """
+        known = refused = new = None
+        with connection.pipeline():
+            if person is not None:
+                known = self.subjects.sought(person, connection)
+                refused = self.suppressions.sought(person, connection)
+            if once is not None:
+                new = self.quarantine.first(once, now, connection)
+        people = tuple(int(row[1]) for row in known.fetchall()) if known else ()
+        channels = frozenset(str(row[0]) for row in refused.fetchall()) if refused else frozenset()
+        return new is None or bool(new.fetchall()), (people, channels)
+
+    def note(self, ask: Ask, facts: Facts, decision: Decision, now: dt.datetime) -> None:
+        """Record a decision that was made elsewhere by the same rules."""
+        rule = self.rules.judge(ask).deciding(self.rules.word(facts))
+        self.ledger.append(passage.entry(self.bundle, ask, decision, rule, facts.epoch, now))
+
+    def collect(self, place: Place, row: Mapping[str, Value]) -> Collecting:
+        """Add a row that somebody sent; it counts once committed. See `controller.collect`."""
+        return Collecting(self.datamap, self._stores, place, row)
 
     def use(self, ask: Ask, person: Identifier, now: dt.datetime) -> Iterator[tuple[Place, Batch]]:
         """A person's rows for a purpose: only datasets that serve the activity which allowed it,
@@ -694,8 +739,7 @@ class Controller:
     def _passage(self, ask: Ask, facts: Facts, now: dt.datetime) -> Decision:
         """The judgement, with its entry."""
         decision = may(self.rules, ask, facts)
-        rule = self.rules.judge(ask).deciding(self.rules.word(facts))
-        self.ledger.append(passage.entry(self.bundle, ask, decision, rule, facts.epoch, now))
+        self.note(ask, facts, decision, now)
         return decision
 
 

@@ -337,7 +337,7 @@ class _Reader:
             self._flag(keys.get("nullable"), "nullable", True),
             self._text(keys.get("overwrite"), "overwrite", empty=True),
             free_text,
-            self._choice(keys.get("stamp"), "stamp", ("basis",)),
+            self._choice(keys.get("stamp"), "stamp", ("basis", "notice")),
             origin=self._origin(keys.get("origin")),
             secret=self._flag(keys["secret"], "secret", False) if "secret" in keys else None,
             anonymise=self._method(keys.get("anonymise")),

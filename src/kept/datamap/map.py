@@ -53,7 +53,8 @@ class Field:
     `anonymise` is the method (model.generalise) where rows are made anonymous.
     `overwrite` is what stands there instead after an erasure that must keep the row: None sets
     a null, text is a model.change.Template. `stamp` "basis": the legal basis on which the row
-    was collected stands here. Only a store knows, no map says: `computed`, from which fields the
+    was collected stands here; "notice": the hash of what the person was shown then.
+    Only a store knows, no map says: `computed`, from which fields the
     engine itself makes the value (None: it does not); `loose`, that the engine takes unlike
     texts for equal. `origin`: whether she gave it, it was observed, or made of other data
     (terms.origins); None: its category or its dataset says (`Dataset.whence`). `secret`: what

@@ -240,6 +240,11 @@ _TABLE: Final = (
     _kind(106, "redaction.approved", "case:name plan:sha256 left?:count reason?:sha256"),
     _kind(107, "redaction.scanned",
           "case:name plan:sha256 files:count places:count left:count law:name package?:sha256"),
+    _kind(118, "notice.kept",
+          "notice:sha256 form:name region:name language:name version:name"),
+    _kind(119, "form.held", "item:name form:name notice:sha256"),
+    _kind(120, "form.decided", "item:name form:name outcome:name reason:sha256"),
+    _kind(121, "form.handed", "item:name form:name"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),
@@ -251,7 +256,7 @@ _TABLE: Final = (
           "step:name action:name system:name dataset?:name error:name attempt?:count"),
     _kind(1003, "data.collected",
           "activity:name rows:count form?:name source?:name basis?:name notice?:sha256"
-          " system?:name dataset?:name"),
+          " system?:name dataset?:name region?:name language?:name dropped?:count"),
     _kind(1004, "notice.shown", "notice:sha256 language?:name version?:name form?:name"),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ import datetime as dt
 import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -59,7 +59,8 @@ class Bundle:
 
     `answers` names, by region or as `default`, the choice within which a request is answered.
     `lines` gives the line of a key of policy.yml; `named_purposes` maps each purpose that
-    vocabulary.yml lists to its line; `names` are proper names that need no definition.
+    vocabulary.yml lists to its line; `names` are proper names that need no definition. Of who is
+    younger than `minimum_age` nothing is collected knowingly; None: the policy does not say so.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Bundle:
     forms: Mapping[str, Form]
     lines: Mapping[str, int]
     answers: Mapping[str, str]
+    minimum_age: int | None = None
 
     @functools.cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -180,7 +182,17 @@ class Bundle:
             "links": _json(self.links),
             "forms": _json(self.forms),
             **({"answers": dict(self.answers)} if self.answers else {}),
+            **({"minimum_age": self.minimum_age} if self.minimum_age is not None else {}),
         }
+
+    def with_partners(self, partners: Iterable[Recipient]) -> Bundle:
+        """The bundle with recipients whom a deployment names: rules like those of its own."""
+        extra = {r.id: r for r in partners}
+        return dataclasses.replace(
+            self,
+            vocabulary=parts.with_recipients(self.vocabulary, extra),
+            recipients=MappingProxyType({**self.recipients, **extra}),
+        )
 
     def with_choices(self, values: Mapping[str, Any]) -> Bundle:
         """The bundle with choices made by a deployment; what names them follows.
@@ -306,9 +318,10 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
         retention=MappingProxyType(retention),
         recipients=MappingProxyType(recipients),
         links=MappingProxyType(parts.links(files["links"])),
-        forms=MappingProxyType(parts.forms(files["forms"])),
+        forms=MappingProxyType(parts.forms(files["forms"], top["sites"][0])),
         lines=MappingProxyType({key: policy.line(key) for key in top}),
         answers=MappingProxyType(dict(top.get("answers", {}))),
+        minimum_age=top.get("minimum_age"),
     )
     try:
         return bundle.with_choices({}), []

@@ -37,6 +37,7 @@ from kept.records import (
     outbox,
     part,
     passed,
+    quarantine,
     recipient,
     redaction,
     reminder,
@@ -84,6 +85,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *recipient.DATASETS,
     *delivery.DATASETS,
     *intake.DATASETS,
+    *quarantine.DATASETS,
     *outbox.DATASETS,
     *agent.DATASETS,
     *hold.DATASETS,
@@ -145,6 +147,25 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "Published versions of the policy",
         "policy text, version text, text_sha256 text, rules_sha256 text, units json, at datetime, "
         "entry integer",
+    ),
+    _plain(
+        "notice_text",
+        "notice",
+        "What people were shown on forms, each text once",
+        "notice text, policy text, version text, form text, region text, language text, "
+        "shown json, kept_at datetime",
+    ),
+    _plain(
+        "form_once",
+        "once",
+        "Keyed hashes of forms that were sent, for a day",
+        "once bytes, at datetime",
+    ),
+    _plain(
+        "form_refused",
+        "day form why",
+        "How often nothing was taken of a form",
+        "day date, form text, why text, count integer",
     ),
     _plain(
         "control_run",

@@ -35,6 +35,7 @@ from kept.app.desk import (
     leaving,
     login,
     moving,
+    quarantine,
     start,
 )
 from kept.app.desk.guard import guard
@@ -44,7 +45,8 @@ from kept.errors import KeptError
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
     *moving.HANDLERS, *leaving.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
-    *incidents.HANDLERS, *complaints.HANDLERS, *account.HANDLERS, *accounts.HANDLERS,
+    *incidents.HANDLERS, *complaints.HANDLERS, *quarantine.HANDLERS, *account.HANDLERS,
+    *accounts.HANDLERS,
 ]  # fmt: skip
 
 

@@ -49,6 +49,8 @@ DONE: Final = {
     "seen": "It was noted that you looked into the alert.",
     "incident": "It was recorded.",
     "complaint": "It was recorded.",
+    "destroyed": "It was deleted, and so was the key to it.",
+    "let-through": "It may be stored. Nothing of it waits here longer than it has to.",
     "evidence": "It was noted how it was checked who asks.",
     "plan": "This is what would happen. Nothing was done yet.",
     "approved": "The plan was approved. Nothing was done yet.",

@@ -58,5 +58,5 @@ def complain(
             controller.ledger.append_in(c, [Entry("request.taken", now, body)])
             ended(controller, one, State.ANSWERED, "guidance", None, now, c, forget=True)
     known = partners(controller.bundle).get(sender.casefold())
-    policy = known.policy if known is not None and kind == MAIL_OF_PARTNER else ""
+    policy = (known.policy or "") if known is not None and kind == MAIL_OF_PARTNER else ""
     return Guidance(kind, sender, policy)
