@@ -24,7 +24,7 @@ from tests.app.conftest import TOKEN, Kept, serve
 from tests.world import NOW, REFERENCE
 
 from kept import deployment
-from kept.app import api, complaints, delivery, drp, pages, requests, web
+from kept.app import api, complaints, delivery, drp, forms, pages, requests, web
 from kept.app.jobs import JOBS
 from kept.app.surface import ROUTES
 from kept.app.web import HEADERS, UNREADABLE
@@ -71,6 +71,7 @@ def paths() -> list[str]:
     fill = {
         "number:int": "2", "version:str": "2023-06-27", "name:str": "kept.css",
         "token:str": "nobody-asked", "request_id:str": "x", "agent_id:str": "X",
+        "form:str": "nobody-asked",
     }  # fmt: skip
     return [
         re.sub(r"\{([^}]+)\}", lambda place: fill[place[1]], route.name)
@@ -81,7 +82,7 @@ def paths() -> list[str]:
 
 def test_the_table_names_every_route() -> None:
     handlers = [*pages.HANDLERS, *requests.HANDLERS, *complaints.HANDLERS,
-                *delivery.HANDLERS, api.decide,
+                *delivery.HANDLERS, *forms.PAGES, *forms.PROGRAMS, api.decide,
                 drp.router(lambda answer: answer)]  # fmt: skip
     app = Litestar(handlers, openapi_config=None)
     real = {
@@ -168,7 +169,8 @@ def test_head_is_get_without_what_it_shows(served: tuple[str, Path]) -> None:
         met, told, shown = ask(url, path, "HEAD")
         assert (met, shown) == (status, ""), path
         gone = ("/nothing-here", "/api/v1/decide", "/privacy/requests/nobody-asked",
-                "/privacy/complaints/nobody-asked")  # fmt: skip
+                "/privacy/complaints/nobody-asked", "/forms/nobody-asked",
+                "/api/v1/forms/nobody-asked")  # fmt: skip
         assert met in (200, 302) or path in gone or path.startswith("/v1/")  # off: not there
         same = {k.lower(): v for k, v in headers.items() if k.lower() != "date"}
         assert {k.lower(): v for k, v in told.items() if k.lower() != "date"} == same, path
