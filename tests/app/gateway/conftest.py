@@ -169,9 +169,10 @@ def shop(
     others, site = Others(), ThreadingHTTPServer(("127.0.0.1", 0), _Page)
     site.daemon_threads = True
     site.others, site.cookies = others.port, []  # type: ignore[attr-defined]
-    database = pg_server.make_database(f"street_{os.getpid()}", template=_kept_template)
+    base = tmp_path_factory.mktemp("street")
+    database = pg_server.make_database(f"{base.name}_{os.getpid()}", template=_kept_template)
     directory = small.make(
-        tmp_path_factory.mktemp("street") / "world", database,
+        base / "world", database,
         extra='\n[site]\nproxy = true\ncountry = "X-Country"\nport = 9\n'
               '\n[gateway]\nacts = true\nproxy = true\nhosts = ["shop.test"]\n',
     )  # fmt: skip
