@@ -25,6 +25,7 @@ def main() -> int:
         verb.add_argument("directory", type=Path, metavar="DIR")
         if name == "prepare":
             verb.add_argument("--port", type=int, default=8790, help="where Kept will serve")
+            verb.add_argument("--street", type=int, default=0, help="where examples.street will")
         if name == "site":
             verb.add_argument("--port", type=int, default=8780, help="0 takes a free one")
         if name == "life":
@@ -48,7 +49,7 @@ def _run(given: argparse.Namespace) -> int:
         world.stop(given.directory.resolve())
         return 0
     if given.verb == "prepare":
-        made, new = world.prepare(given.directory, given.port)
+        made, new = world.prepare(given.directory, given.port, given.street)
         people = seed.fill(made) if new else None
         world.finish(made)
         told = {k: v for k, v in asdict(made).items() if k not in ("token", "own")}

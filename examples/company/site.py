@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 from examples.company import counter
 from examples.company.door import NOWHERE, Door, Unanswered
 from examples.company.world import World
+from examples.street.tags import pasted
 
 LONGEST = 64 * 1024
 UNSURE = "we could not make sure that we may"
@@ -127,6 +128,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._say(503, "This form is closed for a moment", {"reason": UNSURE})
                 return
             self._form(form, shown["title"], shown, path)
+        elif text := pasted(path, self.server.world.street):
+            self._send(200, page("Example", text, path), {"Content-Security-Policy": ""})
         else:
             self._say(404, "There is no such page", {})
 

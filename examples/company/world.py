@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 import psycopg
 import psycopg.rows
+from examples.street.tags import declare
 from psycopg import sql
 
 HERE = Path(__file__).resolve().parent
@@ -49,6 +50,7 @@ class World:
     bundle: str
     kept: str  # http://host:port, where `kept serve` will listen
     token: str
+    street: int = 0  # the port of examples/street, whose tags stand in the pages; 0: in none
 
     @property
     def file(self) -> Path:
@@ -102,7 +104,7 @@ def load(directory: Path) -> World:
     return World(**json.loads(text))
 
 
-def prepare(directory: Path, port: int) -> tuple[World, bool]:
+def prepare(directory: Path, port: int, street: int = 0) -> tuple[World, bool]:
     """Make the databases and the deployment, or find them; whether they are new (and empty)."""
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
@@ -112,7 +114,9 @@ def prepare(directory: Path, port: int) -> tuple[World, bool]:
         return load(directory), False
     support, kept = directory / "company" / "support.sqlite3", f"http://127.0.0.1:{port}"
     urls = _url(admin, "kept_privacy"), _url(admin, "company")
-    world = World(str(directory), *urls, str(support), str(BUNDLE), kept, secrets.token_urlsafe(24))
+    bundle = directory / "policy" if street else BUNDLE
+    token = secrets.token_urlsafe(24)
+    world = World(str(directory), *urls, str(support), str(bundle), kept, token, street)
     _databases(world, admin)
     _deployment(world, port)
     return world, True
@@ -150,6 +154,8 @@ def _databases(world: World, admin: str) -> None:
 
 def _deployment(world: World, port: int) -> None:
     directory = Path(world.directory)
+    if world.street:  # the policy, with what the pages load from there
+        declare(BUNDLE, Path(world.bundle), world.street)
     shutil.copytree(HERE / "datamap", directory / "datamap", dirs_exist_ok=True)
     documents = directory / "documents"
     documents.mkdir(exist_ok=True)
@@ -159,7 +165,8 @@ def _deployment(world: World, port: int) -> None:
         bundle=bundle, port=port, token=world.token, customers=world.customers, support=support
     )
     settings = directory / "kept.toml"
-    settings.write_text(text.partition("\n\n")[2], "utf-8")
+    before = "\n[gateway]\nacts = true\n" * bool(world.street)
+    settings.write_text(text.partition("\n\n")[2] + before, "utf-8")
 
 
 TABLES = (

@@ -40,6 +40,8 @@ from kept.stores.provider import Oidc
 from kept.stores.provider import settings as oidc_settings
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
+from kept.terms.proof import LEVELS
+from kept.terms.rights import RIGHTS
 from kept.terms.workdays import Workdays
 
 FILE = "kept.toml"
@@ -53,12 +55,25 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "mail": MAIL | {"url"},
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country"}),
     "links": frozenset({"look", "addresses"}),
+    "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
     "jobs": frozenset(
         {"retain", "letters", "clocks", "intake", "agents", "deliveries", "forms", "visits"}
     ),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
-        {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
+        {
+            "on",
+            "country",
+            "subdivision",
+            "zone",
+            "people",
+            "records",
+            "large",
+            "review_days",
+            "pause_days",
+            "proof",
+            "facts",
+        }
     ),
     "login": frozenset({"oidc"}),
     "own": frozenset({"country", "owner", "declared"}),
@@ -135,7 +150,10 @@ class Desk:
     `on` None: where it can be served safely. `country` (None: not said), `subdivision` and
     `zone` say whose weekends, public holidays and midnight count. As many as `people` persons or
     `records` records opened by one name within an hour raise an alert; a plan that destroys more
-    than `large` rows needs two people; roles are looked at again within `review_days`.
+    than `large` rows needs two people; roles are looked at again within `review_days`. A clock
+    that stands still goes on by itself after `pause_days`. `proof` says of which right more is
+    asked to know who asks than terms.proof has, `facts` what people may be asked for that: place
+    in the map → question.
     """
 
     on: bool | None = None
@@ -146,6 +164,27 @@ class Desk:
     records: int = 10_000
     large: int = 1_000
     review_days: int = 180
+    pause_days: int = 30
+    proof: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """`[gateway]`: the site that `kept gateway` stands before.
+
+    `acts` False: browsers report what would be refused, and nothing is changed. `hosts` are the
+    names of the site. `proxy`: a server before the gateway says who asks, by what, and from
+    where ([site] country); whatever else says so is not believed. Forms may be sent to the
+    hosts of `forms`; links to those of `links` keep all that they say.
+    """
+
+    upstream: str | None = None
+    hosts: tuple[str, ...] = ()
+    acts: bool = False
+    proxy: bool = False
+    forms: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +250,7 @@ class Deployment:
     desk: Desk = Desk()
     oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
+    gateway: Before = Before()
     origins: Mapping[str, str] = field(default_factory=dict)  # origin → site of the policy
     forms: Mapping[str, Destination] = field(default_factory=dict)  # form → where it is stored
 
@@ -484,9 +524,29 @@ def read(directory: Path) -> Deployment:
         looks=_hosts(path, raw.get("links", {}).get("look", ())),
         addresses=_addresses(path, raw.get("links", {}).get("addresses", {})),
         drp=_drp(path, raw.get("drp", {})),
+        gateway=_before(path, raw.get("gateway", {})),
         origins=_origins(path, raw.get("origins", {})),
         forms={n: _destination(path, n, t) for n, t in raw.get("forms", {}).items()},
         oidc=_oidc(path, raw.get("login", {}).get("oidc")),
+    )
+
+
+def _before(path: Path, table: Mapping[str, Any]) -> Before:
+    """`[gateway]`: the site before which Kept stands."""
+    lists = {}
+    for key in ("hosts", "forms", "links"):
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+            raise ConfigError(
+                f"`{key}` is no list of hosts", where=_where(path, key),
+                expected=f'{key} = ["www.example.org"]',
+            )  # fmt: skip
+        lists[key] = tuple(host.lower() for host in value)
+    return Before(
+        upstream=_perhaps(path, table, "upstream"),
+        acts=_flag(path, table, "acts"),
+        proxy=_flag(path, table, "proxy"),
+        **lists,
     )
 
 
@@ -737,15 +797,46 @@ def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
             where=_where(path, "on"),
             expected="true or false",
         )
-    for key in ("people", "records", "large", "review_days"):
+    for key in ("people", "records", "large", "review_days", "pause_days"):
         if type(table.get(key, 1)) is not int or not 1 <= table.get(key, 1) <= 1_000_000_000:
             raise ConfigError(
                 f"`{key}` of [desk] is not a number",
                 where=_where(path, key),
                 expected="a whole number of 1 or more",
             )
-    rest = {k: v for k, v in table.items() if k not in ("country", "subdivision", "zone")}
-    return Desk(country=country, subdivision=part, zone=place, **rest)
+    own = ("country", "subdivision", "zone", "proof", "facts")
+    rest = {k: v for k, v in table.items() if k not in own}
+    return Desk(
+        country=country, subdivision=part, zone=place, proof=_levels(path, table.get("proof", {})),
+        facts=_questions(path, table.get("facts", {})), **rest,
+    )  # fmt: skip
+
+
+def _levels(path: Path, table: Any) -> Mapping[str, int]:
+    """Right → the level at which it has to be known who asks."""
+    if not isinstance(table, dict) or not all(
+        right in RIGHTS and type(level) is int and level in LEVELS for right, level in table.items()
+    ):
+        raise ConfigError(
+            "`proof` of [desk] does not say of a right how well it has to be known who asks",
+            where=_where(path, "[desk.proof"),
+            expected=f"among {', '.join(RIGHTS)}, each with a number from 0 to {max(LEVELS)}",
+        )
+    return MappingProxyType(dict(table))
+
+
+def _questions(path: Path, table: Any) -> Mapping[str, str]:
+    """Place in the map → what people are asked."""
+    if not isinstance(table, dict) or not all(
+        place.count(".") >= 2 and isinstance(words, str) and words.strip()
+        for place, words in table.items()
+    ):
+        raise ConfigError(
+            "`facts` of [desk] does not say of a place in the map what people are asked",
+            where=_where(path, "[desk.facts"),
+            expected='lines as "shop.customer.phone" = "Your telephone number"',
+        )
+    return MappingProxyType(dict(table))
 
 
 def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:

@@ -31,3 +31,20 @@ def test_PROV_6_exactly_those_who_had_her_data_are_told(shop: Path) -> None:
     text = letter.read_text("utf-8")
     assert "ana@example.org" in text
     assert "+49" not in text, "it never had her number"
+
+
+def test_PROV_6_an_objection_is_told_to_who_had_her_data(shop: Path) -> None:
+    note(shop, *ANA, "--to", "printer", "--what", "contact.email", "--ground", "task",
+         "--on", "2026-10-30")  # fmt: skip
+    for who, told in ((ANA, ["printer"]), (BEN, [])):
+        ran = kept(shop, "rights", "object", *who, "--purpose", "marketing", "--yes",
+                   "--override", "test", "--now", "2026-11-21T12:00:00Z")  # fmt: skip
+        assert ran.status == 0, ran.said
+        assert [one["recipient"] for one in ran.document["told"]] == told
+    assert kept(shop, "task", "send", "--now", "2026-11-21T13:00:00Z").status == 0
+    (letter,) = (shop / "notices" / "printer").glob("*.txt")
+    text = letter.read_text("utf-8")
+    assert "objects to the uses" in text
+    assert "objects to: Promote" in text
+    assert "ana@example.org" in text
+    assert "+49" not in text

@@ -101,10 +101,10 @@ def served(
         assert process.wait(20) == 0
 
 
-def serve(directory: Path) -> tuple[subprocess.Popen[str], Any]:
+def serve(directory: Path, port: int = 0) -> tuple[subprocess.Popen[str], Any]:
     """`kept serve` as a process of its own, and what it says when it is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "kept.app", "serve", "--port", "0", "--json",
+        [sys.executable, "-m", "kept.app", "serve", "--port", str(port), "--json",
          "--dir", str(directory)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip

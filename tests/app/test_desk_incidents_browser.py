@@ -14,7 +14,8 @@ from tests.browser import NEEDS_CHROMIUM, browser, opened
 
 from kept import deployment
 from kept.controller import Controller
-from kept.duties import incidents
+from kept.decide.sightings import Sighting
+from kept.duties import incidents, trackers
 from kept.embedded import Server
 
 pytestmark = NEEDS_CHROMIUM
@@ -45,6 +46,11 @@ def served(
         )  # fmt: skip
         words = {"measures": "The server was closed.", "consequences": "Unwanted mail."}
         incidents.judge(controller, made.id, "high", "addresses", words, actor, now)
+        hosts = {"pasted.example": "script-src", "old.ads.example": "img-src",
+                 "www.google-analytics.com": "connect-src"}  # fmt: skip
+        met = {Sighting("host", h, d, "/news"): 3 for h, d in hosts.items()}
+        trackers.note(controller, met | {Sighting("cookie", "strange", "", "/*"): 1}, now)
+        trackers.settle(controller, "host", "old.ads.example", "remove", actor, now)
         accounts = controller.accounts
         with controller.database.connection() as c:
             pia = accounts.add("pia", "Pia P.", "no hash", now, connection=c)
@@ -84,3 +90,9 @@ def test_the_pages_read_well_everywhere(page: Page, served: tuple[str, str]) -> 
     page.goto(f"{url}/desk/statistics")
     assert page.locator(".bars li").count() == 1
     looked_at(page, "statistics")
+    page.goto(f"{url}/desk/trackers")
+    looked_at(page, "trackers")
+    page.get_by_label("What to do about pasted.example").select_option("remove")
+    page.get_by_role("row", name="pasted.example").get_by_role("button").click()
+    assert "The decision was recorded." in page.locator("[role=status]").inner_text()
+    assert page.get_by_label("What to do about").count() == 1

@@ -45,7 +45,7 @@ def world(kept_url: str, tmp_path: Path) -> Path:
     made = make(tmp_path / "world", kept_url)
     edit(made / "shop.yml", "\n  note:", "\n  note:\n    stays: isolated")
     with Controller.open(deployment.read(made)) as controller:
-        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        actor = controller.actors.of("Pia", "operator", NOW)
         hold = holds.place(
             controller, ground="A dispute.", clause="RET-10", actor=actor, now=NOW,
             person=[parse(EMAIL)], system="shop", dataset="note",

@@ -38,6 +38,7 @@ from kept.duties import page as policy_page
 from kept.duties.rights import Request, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.request import open_case
+from kept.duties.trackers import review
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.select import KeyTable
@@ -179,7 +180,8 @@ def _longer(world: Path) -> None:
         who = controller.actors.of("Pia", "privacy-officer", NOW)
         [case] = controller.cases.all()
         sent = came + dt.timedelta(days=20)
-        rights.clock.extend(controller, case.id, "complex", "Two months more.", sent, who, NOW)
+        then = NOW - dt.timedelta(days=20)
+        rights.clock.extend(controller, case.id, "complex", "Two months more.", sent, who, then)
 
 
 def _answered(world: Path) -> None:
@@ -200,6 +202,17 @@ def _asked(at: dt.datetime) -> Prepare:
             rights.intake.ask(controller, form, at)
 
     return prepare
+
+
+def _proven(world: Path) -> None:
+    """Ana came with a paper, and was deleted."""
+    with _opened(world) as controller:
+        case = rights.preview(controller, Request(((parse("email=ana@example.org"),),)), NOW).case
+        vera = controller.actors.of("Vera", "verifier", NOW)
+        rights.proving.record(
+            controller, case, "facts", "she named two orders", vera, NOW, paper=b"%PDF"
+        )
+        assert rights.erase(controller, Request((), case=case), NOW).complete
 
 
 def _reported(world: Path) -> None:
@@ -534,7 +547,21 @@ def _without_systems(world: Path) -> None:
     (world / "shop.sqlite").unlink()
 
 
+def _eager(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is declared may run, whoever chose what."""
+    monkeypatch.setattr(review, "runs", lambda visit, tracker: True)
+
+
+def _unsaid(controller: Controller, _: pytest.MonkeyPatch) -> None:
+    """A button of others that is said to be under our policy."""
+    rows = dict(controller.bundle.trackers)
+    rows["facebook-like"] = replace(rows["facebook-like"], outside=False)
+    controller.bundle = replace(controller.bundle, trackers=rows)
+
+
 CASES: dict[str, Case] = {
+    "trackers.choice-governs": Case(breaks=_eager),
+    "trackers.scope-is-said": Case(breaks=_unsaid),
     "publication.version-is-dated": Case(
         passes=_publish,
         fails=_then(_publish, _text("policy/text.md", "last updated", "changed")),
@@ -836,6 +863,23 @@ CASES: dict[str, Case] = {
         fails=_asked(NOW - 2 * rights.intake.UNCONFIRMED),
         vacuous=_nothing,
     ),
+    "rights.proof-ends-with-its-case": Case(
+        passes=_proven,
+        # As a version that forgets to destroy it, or a restored backup, would leave it.
+        fails=_then(
+            _proven,
+            _tampered(
+                "INSERT INTO case_sealed (number, name, sealed)"
+                " SELECT number, 'paper:1', '\\x01' FROM rights_case WHERE closed_at IS NOT NULL"
+            ),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.asker-known-well-enough": Case(
+        passes=_proven,
+        fails=_then(_proven, _tampered("UPDATE rights_case SET needs = 3")),
+        vacuous=_nothing,
+    ),
     "children.reported-is-frozen": Case(
         passes=_reported,
         fails=_then(_reported, _lifted),
@@ -859,6 +903,10 @@ SERVED = "publication.policy-page-is-clean"
 ASKED = "rights.requests-need-no-account"
 DOORS = "security.doors-are-guarded"
 #: Those over visits: in `test_visit_checks`.
+PAGES = {
+    "trackers.nothing-undeclared",  # tests/app/test_reports.py
+    "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
+}
 VISITS = {
     "visits.choices-page-tells-all", "visits.choices-stand-as-made", "visits.opt-out-links-work",
     "visits.trackers-obey-choices",
@@ -866,7 +914,7 @@ VISITS = {
 
 
 def test_every_shipped_control_has_its_worlds() -> None:
-    assert set(CASES) | {SERVED, ASKED, DOORS} | VISITS == set(registered())
+    assert set(CASES) | {SERVED, ASKED, DOORS} | VISITS | PAGES == set(registered())
     assert all(case.fails or case.breaks for case in CASES.values())
 
 
@@ -1425,7 +1473,7 @@ def test_what_has_ended_is_not_missed(world: Path) -> None:
     """A hold that was released and a law whose day came let rows go: that is as promised."""
     _isolated(world)
     with _opened(world) as controller:
-        who = controller.actors.of("Jo", "privacy-officer", NOW)
+        who = controller.actors.of("Jo", "operator", NOW)
         [hold] = controller.holds.all(NOW)
         holds.release(controller, hold.id, "settled", who, NOW)
         for later in (NOW + dt.timedelta(days=1), NOW.replace(year=2036)):

@@ -38,6 +38,7 @@ from kept.app.commands import (
     demo,
     disclosure,
     doctor,
+    gateway,
     hold,
     identity,
     incident,
@@ -62,8 +63,8 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, doctor, authorities, policy, mapping, request, rights, correcting, choices,
-    case, answering, redacting, task, account, identity, hold, disclosure, incident, shown,
+    demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
+    choices, case, answering, redacting, task, account, identity, hold, disclosure, incident, shown,
     retain, prove, links, stats, ledger, bench,
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ from litestar.response import Redirect
 from kept.app.pages import day_words, rendered
 from kept.app.whence import whence
 from kept.controller import Controller
-from kept.duties.rights import complaint, intake, reported
+from kept.duties.rights import complaint, intake, proving, reported
 from kept.errors import IdentifierError, UsageError
 from kept.records.intake import State as Standing
 from kept.records.intake import Typed
@@ -252,9 +252,11 @@ def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
 
 @get(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML)
 @aside
-def request_page(token: FromPath[str], state: State) -> Response[str]:
+def request_page(
+    request: Request[Any, Any, Any], token: FromPath[str], state: State
+) -> Response[str]:  # fmt: skip
     """How a request stands: where the code is typed, then what became of it."""
-    return _page(state, token)
+    return _page(state, token, told=request.query_params.get("told") == "1")
 
 
 @post(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML, status_code=303)
@@ -273,13 +275,25 @@ def go_on(
             token = fresh if outcome is Typed.RIGHT and fresh else token
         case "again":
             intake.send_again(controller, token, now)
+        case "tell":
+            answers = [_one(fields, f"told-{n}") for n in range(len(controller.desk.facts))]
+            try:
+                intake.tell(controller, token, answers, now)
+            except UsageError as problem:
+                return _page(state, token, problem.what)
+            state.wake()
+            return Redirect(
+                f"{_FORM}/{token}?told=1", status_code=303, headers=_PRIVATE
+            )  # fmt: skip
         case "withdraw":
             intake.withdraw(controller, token, now)
     state.wake()
     return Redirect(f"{_FORM}/{token}", status_code=303, headers=_PRIVATE)
 
 
-def _page(state: State, token: str) -> Response[str]:
+def _page(
+    state: State, token: str, problem: str = "", *, told: bool = False
+) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     stands = intake.standing(controller, token, state.clock())
     if stands is None:
@@ -288,7 +302,11 @@ def _page(state: State, token: str) -> Response[str]:
     page = rendered(
         "requests-code.html.j2" if waits else "requests-status.html.j2",
         controller,
+        400 if problem else 200,
         here="requests",
+        problem=problem,
+        told=told,
+        thanks=proving.THANKS,
         stands=stands,
         child=CHILD_REPORT in stands.asked,
         titles={kind: ASKS[kind].title for kind in stands.asked},

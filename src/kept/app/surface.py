@@ -36,6 +36,8 @@ _OFFICER: Final = frozenset({"privacy-officer"})
 _SHOWN: Final = frozenset(
     {"intake", "verifier", "redactor", "approver", "privacy-officer", "support"}
 )
+_WORKS: Final = _SHOWN | {"operator"}
+_TELLS: Final = _LINKS | {"intake", "support"}
 CASES: Final = _SHOWN | {"auditor"}
 _REDACTS: Final = frozenset({"redactor"})
 _APPROVES: Final = frozenset({"approver", "privacy-officer"})
@@ -76,6 +78,8 @@ ROUTES: Final = (
     _http("/privacy/banner.css"),
     _http("/privacy/banner.js"),
     _http("/.well-known/gpc.json"),
+    # From browsers, of what they refused to load; nothing of who they are is kept.
+    _http("/privacy/reports", "POST"),
     _http("/.well-known/security.txt"),
     _http("/.well-known/change-password"),
     # What people send to the company, judged before it is stored.
@@ -119,9 +123,13 @@ DESK: Final = (
     _http("/desk/cases/{case:str}", "GET", CASES),
     _http("/desk/cases/{case:str}/show", "POST", _SHOWN),
     _http("/desk/cases/{case:str}/answer", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/letter", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/posted", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/note", "POST", _SHOWN),
     _http("/desk/cases/{case:str}/owner", "POST", _SHOWN),
     _http("/desk/cases/{case:str}/evidence", "POST", _LINKS - {"operator"}),
+    _http("/desk/cases/{case:str}/confirm", "POST", _LINKS - {"operator"}),
+    _http("/desk/cases/{case:str}/told", "POST", _TELLS - {"operator"}),
     _http("/desk/cases/{case:str}/plan", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/approve", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/carry-out", "POST", _DISCLOSES - {"operator"}),
@@ -167,6 +175,8 @@ DESK: Final = (
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
     _http("/desk/statistics", "GET", LOOKS),
+    _http("/desk/trackers", "GET", LOOKS),
+    _http("/desk/trackers/settle", "POST", _OFFICER),
     _http("/desk/quarantine", "GET", TAKES - {"operator"}),
     _http("/desk/quarantine/show", "POST", TAKES - {"operator"}),
     _http("/desk/quarantine/decide", "POST", TAKES - {"operator"}),
@@ -177,6 +187,8 @@ COMMANDS: Final = (
     _cli("new", changes=True),
     _cli("doctor"),
     _cli("serve", changes=True),
+    _cli("gateway", changes=True),
+    _cli("gateway snippet"),
     _cli("demo", changes=True),
     _cli("bench"),
     _cli("authorities"),
@@ -210,6 +222,8 @@ COMMANDS: Final = (
     _cli("case list"),
     _cli("case show"),
     _cli("case answer", _DISCLOSES, changes=True),
+    _cli("case letter", _DISCLOSES, changes=True),
+    _cli("case posted", _DISCLOSES, changes=True),
     _cli("case redact", _REDACTS, changes=True),
     _cli("case approve", _APPROVES, changes=True),
     _cli("case deliver", _DISCLOSES, changes=True),
@@ -217,6 +231,12 @@ COMMANDS: Final = (
     _cli("case deliveries", _DISCLOSES, changes=True),
     _cli("case refuse", _ANSWERS, changes=True),
     _cli("case withdraw", _DISCLOSES, changes=True),
+    _cli("case note", _WORKS, changes=True),
+    _cli("case give", _WORKS, changes=True),
+    _cli("case plan", _DISCLOSES, changes=True),
+    _cli("case prove", _LINKS, changes=True),
+    _cli("case confirm", _LINKS, changes=True),
+    _cli("case tell", _TELLS, changes=True),
     _cli("case clock", _ANSWERS, changes=True),
     _cli("case extend", _ANSWERS, changes=True),
     _cli("case pause", _ANSWERS, changes=True),

@@ -20,7 +20,18 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, choices, delivery, desk, drp, forms, pages, requests, wellknown
+from kept.app import (
+    api,
+    choices,
+    delivery,
+    desk,
+    drp,
+    forms,
+    pages,
+    reports,
+    requests,
+    wellknown,
+)
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -152,7 +163,8 @@ def hosts(config: Deployment, address: str) -> frozenset[str] | None:
     if address in ("0.0.0.0", "::"):  # noqa: S104 — compared, not listened on
         return None
     public = urlsplit(config.url).hostname if config.url else None
-    return frozenset(n for n in (*LOOPBACK, address.lower(), public) if n)
+    before = config.gateway.hosts  # the gateway asks by the name under which it was asked
+    return frozenset(n for n in (*LOOPBACK, address.lower(), public, *before) if n)
 
 
 def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
@@ -203,6 +215,7 @@ def make(
             *requests.HANDLERS,
             *delivery.HANDLERS,
             *choices.HANDLERS,
+            *reports.HANDLERS,
             *wellknown.HANDLERS,
             *forms.PAGES,
             _door(),
@@ -240,7 +253,7 @@ def make(
         logging_config=None,
         request_max_body_size=64 * 1024,
         # Before whoever opened the Controller closes it.
-        on_shutdown=[working.finish],
+        on_shutdown=[working.finish, reports.finish],
     )
     app.asgi_handler = _in_time(_answering_head(app.asgi_handler), BODY_SECONDS)
     if names is not None:

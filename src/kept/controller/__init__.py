@@ -81,12 +81,14 @@ from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.notice import Notices
 from kept.records.outbox import Outbox
+from kept.records.paper import Papers
 from kept.records.part import Parts
 from kept.records.passed import PassedOn
 from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
 from kept.records.session import Attempts, Sessions
+from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
 from kept.records.visit import VisitRecords
@@ -99,6 +101,7 @@ from kept.stores.post import Folder, Post
 from kept.stores.provider import Provider
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
+from kept.terms import separation
 from kept.terms.identifiers import Identifier
 from kept.terms.workdays import Workdays
 
@@ -169,7 +172,7 @@ class Controller:
         self.clocks, self.desk = Clocks(database, vault), desk
         self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
-        self.deliveries = Deliveries(database, vault)
+        self.deliveries, self.papers = Deliveries(database, vault), Papers(database, vault)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.links = Links(database, vault, self.accounts)
@@ -178,6 +181,7 @@ class Controller:
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        self.sightings = Sightings(database)
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
         self.passed = PassedOn(database, vault)
@@ -591,9 +595,35 @@ class Controller:
             self.watch, self.accounts, self.desk, actor, what, records, now, connection
         )
 
-    def approving(self, case: Case, actor: Actor, rows: int, *, early: bool = False) -> None:
+    def approving(self, case: Case, actor: Actor, rows: int) -> None:
         """Refuse an approval that takes another person; see `controller.staff`."""
-        staff.approving(self.cases, self.desk, case, actor, rows, early=early)
+        staff.approving(self.cases, self.desk, case, actor, rows)
+
+    def stands_against(self, case: Case, who: str, rows: int) -> str:
+        """Why somebody may not approve the plan of a case; empty where he may."""
+        return staff.stands_against(self.cases, self.desk, case, who, rows)
+
+    def did(self, case: Case) -> list[separation.Did]:
+        """What was done in a case so far, by whom."""
+        return staff.did(self.cases, case)
+
+    def alone(
+        self, case: Case | None, actor: Actor, rows: int, verb: str, reason: str,
+        now: dt.datetime, *, connection: Connection,
+    ) -> list[Entry]:  # fmt: skip
+        """Alert officers that somebody did alone what takes two people; see `controller.staff`.
+
+        Denied for who may not in an emergency either, and without a reason.
+        """
+        if not reason.strip():
+            raise Denied("it is not said why it could not wait for another person")
+        did = [] if case is None else staff.did(self.cases, case)
+        if why := separation.never(actor.name, did):
+            raise Denied(f"this takes another person, whatever the emergency: {why}")
+        return staff.alone(
+            self.watch, self.accounts, case, actor, rows, verb, self.digest(reason.encode()), now,
+            connection,
+        )  # fmt: skip
 
     def digest(self, data: bytes) -> str:
         """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:

@@ -16,6 +16,7 @@ from kept.duties import (
     security,
     sharing,
     staff,
+    trackers,
     verification,
     visits,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "security",
     "sharing",
     "staff",
+    "trackers",
     "verification",
     "visits",
 ]

@@ -126,7 +126,7 @@ _TABLE: Final = (
     _kind(4, "attestation.given", "clause:clause document:sha256 signer?:name expires?:date"),
     _kind(10, "case.opened",
           "case:name right:name people?:count verified?:name override?:sha256 due?:date"
-          " ground?:name arrived?:date rule?:name"),
+          " ground?:name arrived?:date rule?:name level?:count needs?:count"),
     _kind(11, "case.moved", "case:name state:name reason?:sha256 code?:name"),
     _kind(12, "case.closed",
           "case:name right:name complete:flag receipt?:sha256 package?:sha256 steps?:count"
@@ -227,6 +227,11 @@ _TABLE: Final = (
     _kind(102, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
     _kind(103, "agent.told", "request:name agent:name done:flag attempts:count"),
     _kind(104, "agent.refused", "agent:name why:name"),
+    _kind(115, "letter.made", "case:name kind:name text:sha256 file:sha256"),
+    _kind(116, "letter.posted", "case:name kind:name file:sha256 sent:date"),
+    _kind(108, "identity.proven", "case:name way:name level:count needs:count paper:flag"),
+    _kind(109, "identity.tried", "case:name tries:count"),
+    _kind(110, "hold.asked", "hold:name reason:sha256"),
     _kind(105, "redaction.handed",
           "case:name plan:sha256 texts:count struck:count spared:count added:count"),
     _kind(106, "redaction.approved", "case:name plan:sha256 left?:count reason?:sha256"),
@@ -241,6 +246,8 @@ _TABLE: Final = (
           "act:name place:name region:name allowed:names refused:names notice:sha256"
           " receipt:sha256 version:name gpc:flag"),
     _kind(123, "link.looked", "link:name outcome:name status?:count"),
+    _kind(127, "tracker.met", "what:name name:name directive?:name"),
+    _kind(128, "tracker.settled", "what:name name:name outcome:name"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

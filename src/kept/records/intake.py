@@ -225,7 +225,11 @@ class Intakes:
         words = json.dumps(dict(said)).encode()
         sealed = self._vault.seal(-row[0], _CLASS, words, _WORDS, connection=connection)
         connection.execute("UPDATE intake SET sealed = %s WHERE number = %s", (sealed, row[0]))
-        return self._one(connection, "i.number = %s", row[0])
+        return Intake(
+            id=id_, number=row[0], channel=channel, state=state, asked=tuple(asked), region=region,
+            arrived=arrived or now.astimezone(dt.UTC).date(), arrived_at=now, expires_at=expires,
+            verified_at=None, frozen_at=None, ended_at=None, outcome=None, actor=actor, cases=(),
+        )  # fmt: skip
 
     def tally(
         self, address: Identifier | None, source: str, since: dt.datetime,

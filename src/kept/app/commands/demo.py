@@ -36,6 +36,8 @@ from kept.errors import KeptError, UsageError
 _HOST: Final = "127.0.0.1"
 _KEPT_PORT: Final = 8790
 _SITE_PORT: Final = 8780
+_STREET_PORT: Final = 8770
+_GATEWAY_PORT: Final = 8800
 _READY_SECONDS: Final = 90
 _STOP_SECONDS: Final = 20
 #: The columns in which her story names its steps.
@@ -129,12 +131,16 @@ class _Play:
             say(f"{self.command('--fresh')} removes it and makes a new one.")
         self._prepared = True
         with self._doing("  its databases, with the people who were there before"):
-            self._company("prepare", str(self._directory), "--port", str(port))
+            made = self._company(
+                "prepare", str(self._directory), "--port", str(port),
+                "--street", str(_free(_STREET_PORT)),
+            )  # fmt: skip
         with self._doing("  Kept's own database, and the policy, published"):
             version = self._kept("policy", "publish")
         with self._doing("  the pages of Kept, and the company's web site"):
             kept = self._pages(port)["url"]
             site = self._site(_free(_SITE_PORT), kept)["site"]
+        front = self._before(site, kept, int(json.loads(made).get("street", 0)))
         ready = time.monotonic() - self.begun
         say(f"Ready after {ready:.0f} seconds: {kept}/privacy and {site}")
         say()
@@ -150,6 +156,7 @@ class _Play:
             "ok": not life["wrong"] and not broken and bool(ledger["ok"]),
             "policy": f"{kept}/privacy",
             "site": site,
+            "gateway": front,
             "directory": str(self._directory),
             "package": str(self._directory / "company" / f"access-{number}.zip"),
             "version": version["version"],
@@ -189,6 +196,14 @@ class _Play:
                     ("  the policy, sentence by sentence", document["policy"]),
                     ("  its versions", f"{document['policy']}/versions"),
                     ("  the company's web site", site),
+                    *(
+                        [
+                            ("  the same behind the gateway", f"{front}/news"),
+                            ("  … with a film and buttons", f"{front}/film, {front}/share"),
+                        ]
+                        if (front := document["gateway"])
+                        else []
+                    ),
                     ("  the answer she got: open index.html in", document["package"]),
                 ],
             ),
@@ -346,6 +361,18 @@ class _Play:
         self._settle(other)
         return self._serve((*command, str(other)))
 
+    def _before(self, site: str, kept: str, street: int) -> str | None:
+        """The gateway before the site, and the others whom its pages call; None where a company
+        was made without them, or somebody has their port.
+        """
+        if not street or _free(street) != street:
+            return None
+        with self._doing("  the gateway before the site, and others whom its pages call"):
+            self._serve((*_STREET, "--port", str(street)))
+            command = (*_KEPT, "gateway", "--dir", str(self._directory), "--json", "--upstream",
+                       site, "--kept", kept, "--port", str(_free(_GATEWAY_PORT)))  # fmt: skip
+            return str(self._serve(command)["url"])
+
     def _site(self, port: int, kept: str) -> dict[str, Any]:
         """Serve the company's web site; at another port where somebody took this one meanwhile."""
         command = (*_COMPANY, "site", str(self._directory), "--kept", kept, "--port")
@@ -454,7 +481,7 @@ _REMOVING: Final = ".removing"
 #: There while the database of Kept itself runs.
 _OWN_DATABASE: Final = "postgres/data/postmaster.pid"
 #: What a demonstration puts into its folder.
-_MADE: Final = ("kept.toml", "company", "datamap", "documents", "keys", "postgres")
+_MADE: Final = ("kept.toml", "company", "datamap", "documents", "keys", "policy", "postgres")
 
 
 def stopped(directory: Path) -> bool:
@@ -475,6 +502,7 @@ def _made_on(directory: Path) -> dt.date | None:
 
 _KEPT: Final = (sys.executable, "-m", "kept.app")
 _COMPANY: Final = (sys.executable, "-m", "examples.company")
+_STREET: Final = (sys.executable, "-m", "examples.street")
 
 
 def _kept_answers(port: int) -> bool:

@@ -34,6 +34,7 @@ from kept.duties.rights import entering, reported
 from kept.errors import UsageError
 from kept.records.intake import BEGUN, WHOLE, Intake
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
+from kept.terms.proof import RECORDED, WAYS
 
 group = App(
     name="request", help="What people ask: letters, calls and mail entered, reports decided."
@@ -185,6 +186,9 @@ def verify(
     /,
     *,
     evidence: Annotated[str, Parameter(help="in words, how it was checked who asks; recorded")],
+    way: Annotated[
+        str, Parameter(help="; ".join(f"{w}: {WAYS[w].means}" for w in RECORDED))
+    ] = "checked",
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -192,7 +196,8 @@ def verify(
     now = acting.moment
     with opened(common, "request verify", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
-        done = entering.verify(controller, case, said(evidence, "--evidence"), actor, now)
+        words_ = said(evidence, "--evidence")
+        done = entering.verify(controller, case, words_, actor, now, way=way)
         controller.ledger.checkpoint(now)
     words = [f"Case {done.id} is {done.state}.", f"Next: {common.next('case', 'show', done.id)}"]
     common.out.result({"case": done.id, "state": done.state.value}, words)

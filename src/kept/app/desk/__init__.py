@@ -34,9 +34,11 @@ from kept.app.desk import (
     leaving,
     login,
     moving,
+    paper,
     quarantine,
     start,
     statistics,
+    trackers,
 )
 from kept.app.desk.guard import guard
 from kept.app.desk.render import HEADERS, kept_error, refused
@@ -44,8 +46,9 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
-    *moving.HANDLERS, *leaving.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
-    *statistics.HANDLERS, *incidents.HANDLERS, *quarantine.HANDLERS, *account.HANDLERS,
+    *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
+    *statistics.HANDLERS, *trackers.HANDLERS, *incidents.HANDLERS, *quarantine.HANDLERS,
+    *account.HANDLERS,
     *accounts.HANDLERS,
 ]  # fmt: skip
 

@@ -50,6 +50,7 @@ def forget(
         waiting = controller.deliveries.waiting(connection=connection)
         hers = [one for one in waiting if one.number in ids]
         delivery.ended(controller, hers, "withdrawn", now, connection)
+        controller.papers.forget(sorted(ids), connection=connection)
         strike(controller.vault, sorted(ids), now, connection)
         controller.intakes.strike(sorted(ids), flat, connection=connection)
         body = {"case": case.id, "cases": len(ids)}

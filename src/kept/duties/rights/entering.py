@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from kept.controller import Controller
 from kept.decide.asks import LONGEST as READ
 from kept.decide.asks import Recognised, recognise
+from kept.duties.rights import proving
 from kept.duties.rights.intake import clean, ended, opened
 from kept.duties.rights.reported import enter_report, freeze
 from kept.duties.rights.request import Request
@@ -138,19 +139,16 @@ def classify(
 
 
 def verify(
-    controller: Controller, case_id: str, evidence: str, actor: Actor, now: dt.datetime
-) -> Case:
-    """Record how it was checked who asks. UsageError where that is on record already."""
-    if not evidence.strip():
-        raise UsageError("it is not said how it was checked", fix="say in words what was checked")
+    controller: Controller, case_id: str, evidence: str, actor: Actor, now: dt.datetime,
+    *, way: str = "checked",
+) -> Case:  # fmt: skip
+    """Record how it was checked who asks, the first time or better than before. UsageError where
+    that is on record already.
+    """
     case = controller.cases.get(case_id)
-    if case.evidence:
+    if case.evidence and way == "checked":
         raise UsageError(f"of case {case.id} it is on record how it was checked who asks")
-    with controller.database.connection() as c:
-        case = controller.cases.identify(case, evidence, actor, now, connection=c)
-        body = {"case": case.id, "state": case.state.value, "actor": name(actor.role)}
-        controller.ledger.append_in(c, [Entry("case.moved", now, body)])
-    return case
+    return proving.record(controller, case_id, way, evidence, actor, now)
 
 
 def close(

@@ -153,19 +153,19 @@ def letter(
     choice = authority_of(country, subdivision, lead=bundle.organisation.country)
     region = region_of(country, subdivision)
     told_of = [
-        _asked(controller, record, named),
+        asked(controller, record, named),
         *_outcome(controller, record),
         *_systems(controller, record, named),
         *_stays(controller, record),
         *_chosen(controller, record),
         *_goes_on(controller, record, named, region),
         *_told(controller, record, named, now),
-        _complain(controller, record, choice, region),
+        complain(controller, record, choice, region),
     ]
     begun = record.steps if record.begun else ()
     return Letter(
         case.id, case.right, bundle.languages[0], _title(record), address(bundle.organisation),
-        _day(controller, now), record.complete, record.missing,
+        spelt(controller, now), record.complete, record.missing,
         tuple(one.id for one in choice.authorities),
         sum(s.counts.found for s in begun), sum(s.counts.changed for s in begun),
         sum(s.counts.retained + s.counts.isolated for s in begun), tuple(told_of),
@@ -178,6 +178,13 @@ def answer_case(
 ) -> Letter:  # fmt: skip
     """The letter, and an entry that says what it claims: so it can be held against the record."""
     made = letter(controller, case_id, now, country=country, subdivision=subdivision)
+    with controller.database.connection() as connection:
+        controller.ledger.append_in(connection, [claimed(controller, made, role, now)])
+    return made
+
+
+def claimed(controller: Controller, made: Letter, role: str, now: dt.datetime) -> Entry:
+    """The entry of a letter that answers: what it claims."""
     body = {
         "case": made.case,
         "right": made.right,
@@ -190,12 +197,11 @@ def answer_case(
         "retained": made.retained,
         "actor": name(role),
     }
-    with controller.database.connection() as connection:
-        controller.ledger.append_in(connection, [Entry("answer.given", now, body)])
-    return made
+    return Entry("answer.given", now, body)
 
 
-def _day(controller: Controller, moment: dt.datetime | dt.date) -> str:
+def spelt(controller: Controller, moment: dt.datetime | dt.date) -> str:
+    """A day, as the letter writes it."""
     if isinstance(moment, dt.datetime):
         moment = moment.astimezone(dt.UTC).date()
     return day(moment, controller.bundle.languages[0])
@@ -208,11 +214,12 @@ def _title(record: Receipts) -> str:
     return f"Our answer to your request: {right}"
 
 
-def _asked(controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]) -> Part:
+def asked(controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]) -> Part:
+    """What she asked, when, and how it was checked who asks."""
     case = record.case
     lines = [
         f"You asked us {_ASKED[case.right]}. Your request came on"
-        f" {_day(controller, case.opened_at)}. Your right to it: {RIGHTS[case.right].article}.",
+        f" {spelt(controller, case.opened_at)}. Your right to it: {RIGHTS[case.right].article}.",
         f"Did we check that it is you who asks? {verification(controller, case)}",
     ]
     if case.people > 1:
@@ -231,7 +238,7 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
         yield _refused(controller, record)
         return
     if case.state is State.WITHDRAWN:
-        words = [f"The request was taken back on {_day(controller, case.changed_at)}, so we did"
+        words = [f"The request was taken back on {spelt(controller, case.changed_at)}, so we did"
                  " nothing more."]  # fmt: skip
         words += [f"What was noted: {sentence(record.words)}"] if record.words else []
         yield Part("What came of it", tuple(words))
@@ -259,9 +266,9 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
         lines += [f"{left_out(b['places'])} (The law: {LAW}.)" for b in given[-1:]]
     for at, entry in record.said["keys.shredded"]:
         lines.append(
-            f"The keys under which we kept notes on you were destroyed on {_day(controller, at)}."
+            f"The keys under which we kept notes on you were destroyed on {spelt(controller, at)}."
             f" The last copy of them is of no use from"
-            f" {_day(controller, dt.date.fromisoformat(entry['dies']))} on."
+            f" {spelt(controller, dt.date.fromisoformat(entry['dies']))} on."
         )
     yield Part("What came of it", tuple(lines))
     apart = parts.documents(controller, parts.of(controller, case))
@@ -293,7 +300,7 @@ def _whole(record: Receipts) -> str:
 
 def _refused(controller: Controller, record: Receipts) -> Part:
     case = record.case
-    lines = [f"We refuse this request, since {_day(controller, case.changed_at)}. Nothing was"
+    lines = [f"We refuse this request, since {spelt(controller, case.changed_at)}. Nothing was"
              " changed."]  # fmt: skip
     why = REFUSALS.get(case.refusal or "")
     if why is not None:
@@ -392,7 +399,7 @@ def _stays(controller: Controller, record: Receipts) -> Iterator[Part]:
         said = [
             f"{_dataset(controller, one)} ({title(controller, one.system)}):"
             f" {many(rows, 'record')},"
-            + (f" until {_day(controller, until)}." if until else " with no end set yet."),
+            + (f" until {spelt(controller, until)}." if until else " with no end set yet."),
             f"Why: {sentence(one.reason.words)}",
         ]
         if one.reason.law:
@@ -420,7 +427,7 @@ def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:
     if standing:
         verb = "take back your consent" if record.case.right == "withdrawal" else "object"
         kinds = [*record.said["consent.withdrawn"], *record.said["objection.made"]]
-        lines = [f"It is on record since {_day(controller, kinds[0][0])} that you {verb}. We ask"
+        lines = [f"It is on record since {spelt(controller, kinds[0][0])} that you {verb}. We ask"
                  " this record before we use your data. It stands for:"]  # fmt: skip
         yield Part("Your choice", tuple(lines), purposes(standing))
     if lifted:
@@ -431,10 +438,10 @@ def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:
         yield Part("Where we do not follow you", tuple(lines), tuple(points))
     for at, entry in record.said["restriction.set"][:1]:
         ground = GROUNDS.get(str(entry.get("ground")))
-        lines = [f"The restriction is on record since {_day(controller, at)}."]
+        lines = [f"The restriction is on record since {spelt(controller, at)}."]
         lines += [f"Why you may ask for it: {sentence(ground)}"] if ground else []
         for lifted_at, _ in record.said["restriction.lifted"]:
-            lines.append(f"It ended on {_day(controller, lifted_at)}.")
+            lines.append(f"It ended on {spelt(controller, lifted_at)}.")
         yield Part("Your choice", tuple(lines))
 
 
@@ -500,7 +507,7 @@ def _told(
             yield Part("Who may have received your data", lines, had.may)
 
 
-def _complain(controller: Controller, record: Receipts, choice: Choice, region: str) -> Part:
+def complain(controller: Controller, record: Receipts, choice: Choice, region: str) -> Part:
     """The right to complain, an authority, the way to a court, and how to reach us."""
     organisation = controller.bundle.organisation
     lines = [
@@ -523,7 +530,7 @@ def _complain(controller: Controller, record: Receipts, choice: Choice, region: 
         )
     lines.append(f"How to reach us: {organisation.email}, or {address(organisation)}.")
     points = tuple(
-        f"{'; '.join(one.lines())} (looked at on {_day(controller, one.checked_on)}. {BY[one.by]})"
+        f"{'; '.join(one.lines())} (looked at on {spelt(controller, one.checked_on)}. {BY[one.by]})"
         for one in choice.authorities
     )
     return Part("If you do not agree", tuple(lines), points)

@@ -122,6 +122,18 @@ def given(
     return found
 
 
+def on_record(controller: Controller, people: Sequence[Sequence[Identifier]]) -> dict[str, Given]:
+    """Who had data of these people as it is on record, whatever is held of them now."""
+    found: dict[str, Given] = {}
+    rows = {
+        (system.name, dataset): range(len(people))
+        for system in controller.datamap.systems.values()
+        for dataset in system.datasets
+    }
+    _as_recorded(controller, found, rows, None, people)
+    return found
+
+
 def _as_recorded(
     controller: Controller, found: dict[str, Given], rows: Mapping[Place, Collection[int]],
     category: str | None, people: Sequence[Sequence[Identifier]],

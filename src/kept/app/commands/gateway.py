@@ -1,0 +1,117 @@
+"""`kept gateway`: the server before a site, so that nothing loads which was not allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from kept import deployment
+from kept.app.commands.common import COMMON, Common
+from kept.app.commands.serve import free_port
+from kept.app.output import table
+from kept.controller import Controller
+
+
+def register(app: App) -> None:
+    """Add the commands to the command line."""
+    group = App(name="gateway", help="The server before a site.")
+    group.default(gateway)
+    group.command(snippet)
+    app.command(group)
+
+
+def gateway(
+    *,
+    upstream: Annotated[
+        str | None, Parameter(help="the site behind (default: `upstream` of [gateway])")
+    ] = None,
+    kept: Annotated[
+        str | None, Parameter(help="where `kept serve` listens (default: as kept.toml says)")
+    ] = None,
+    host: Annotated[str, Parameter(help="the address to listen on")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="the port; 0 takes a free one")] = 8800,
+    acts: Annotated[
+        bool | None,
+        Parameter(help="refuse and change, or only have browsers report what would be"),
+    ] = None,
+    common: Common = COMMON,
+) -> int:
+    """Stand before a site: pages load only what their visitor allowed. Ctrl-C stops it."""
+    from kept.app.gateway import make
+    from kept.app.gateway.asgi import Guarded
+    from kept.app.gateway.noticed import Noticed
+    from kept.app.gateway.serving import serve
+    from kept.app.gateway.upstream import Gateway, Upstream
+
+    config = deployment.read(common.directory)
+    behind = make.upstream(config, upstream)
+    beside = kept or f"http://{config.host}:{config.port}"
+    number = free_port(host, port)
+    with Controller.open(config) as controller:
+        bundle, key = controller.bundle, make.key_of(controller)
+    noticed = Noticed(beside)
+    site = make.site(config, bundle, key, acts=acts, noticed=noticed)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{number}"
+    document: dict[str, Any] = {
+        "url": url, "upstream": behind, "kept": beside, "acts": site.acts, "pid": os.getpid(),
+        "hosts": sorted(site.names),
+    }  # fmt: skip
+
+    def ready() -> None:
+        rows = [
+            ("site", f"{url}  (from {behind})"),
+            ("privacy", f"{url}/privacy  (from {beside})"),
+            ("names", ", ".join(sorted(site.names))),
+            ("mode", "acts: what was not allowed does not load" if site.acts else
+             "observes: nothing is refused; `acts = true` under [gateway] refuses"),
+        ]  # fmt: skip
+        common.out.result(document, [table(("", ""), rows), "", "Ctrl-C stops it."])
+        sys.stdout.flush()
+
+    async def run() -> None:
+        trusts = config.gateway.proxy
+        inner = Upstream(behind, proxied=trusts)
+        ours = Upstream(beside, proxied=trusts, last=True)
+        unsaid = frozenset(filter(None, [None if trusts else named(config.country)]))
+        app = Gateway(
+            Guarded(inner, site, make.clock), ours, site.names, proxied=trusts, unsaid=unsaid
+        )
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signalled in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signalled, stopped.set)
+        telling = asyncio.create_task(noticed.tell())
+        try:
+            await serve(app, host, number, ready, stopped)
+        finally:
+            telling.cancel()
+            await noticed.flush()
+            inner.close()
+            ours.close()
+
+    asyncio.run(run())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # as `kept serve`: the server's own threads outlive it by a moment
+
+
+def named(header: str | None) -> bytes | None:
+    """The name of a header as it comes in."""
+    return header.lower().encode("latin-1") if header else None
+
+
+def snippet(
+    server: Annotated[str, Parameter(help="nginx or caddy")], /, *, common: Common = COMMON
+) -> int:
+    """Print the lines that lead a site's visitors through the gateway, for nginx or Caddy."""
+    from kept.app.gateway import snippet as made
+
+    config = deployment.read(common.directory)
+    text = made.text(server, config)
+    common.out.result({"server": server, "text": text}, [text])
+    return 0

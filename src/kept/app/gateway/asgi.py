@@ -1,0 +1,64 @@
+"""The guard within an ASGI server: `Guarded(app, site)` answers as `app` does, judged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from kept.app.gateway.guard import Passing, Site
+from kept.app.gateway.rewrite import Inflating, Rewriter
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def _clock() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class Guarded:
+    """The application behind the guard."""
+
+    def __init__(self, app: App, site: Site, clock: Callable[[], dt.datetime] = _clock) -> None:
+        self._app, self._site, self._clock = app, site, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        query = scope.get("query_string", b"")
+        raw = bytes(scope.get("raw_path") or scope["path"].encode())
+        here = (raw + (b"?" + query if query else b"")).decode("latin-1")
+        passing = Passing(self._site, scope["headers"], path=here, today=self._clock().date())
+        body: Rewriter | Inflating | None = None
+        start: Message | None = None
+
+        async def judged(message: Message) -> None:
+            nonlocal body, start
+            kind = message["type"]
+            if kind == "http.response.start":
+                headers = [(n.lower(), v) for n, v in message.get("headers", ())]
+                found, body = passing.answer(message["status"], headers)
+                message = {**message, "headers": found}
+                if body is not None:  # with the first of the body it is known how long that is
+                    start = message
+                    return
+            elif kind == "http.response.body" and body is not None:
+                more = message.get("more_body", False)
+                data = body.feed(message.get("body", b""))
+                if not more:
+                    data += body.close()
+                if start is not None:
+                    if not more and scope["method"] != "HEAD":
+                        start["headers"].append((b"content-length", str(len(data)).encode()))
+                    await send(start)
+                    start = None
+                message = {**message, "body": data}
+            await send(message)
+
+        await self._app({**scope, "headers": passing.request}, receive, judged)

@@ -1,0 +1,76 @@
+"""What the gateway puts into pages: the banner, and boxes where something was not loaded."""
+
+from __future__ import annotations
+
+import html
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote
+
+from kept.app.gateway.rewrite import Boxes
+from kept.decide.visit import Visit
+from kept.duties.visits import banner
+from kept.policy.bundle import Bundle
+from kept.policy.trackers import Tracker
+
+#: Stands for the page to come back to while a fragment is made once for all pages.
+_HERE: Final = "/~here~"
+#: A frame of a host that nobody declared. Only ASCII: the page may be in any letters.
+_UNKNOWN: Final = (
+    '<div class="kept-embed"><p><b>Something from {host} was not loaded</b></p><p>It stands on '
+    "none of our lists, so we do not know what it would learn of you.</p></div>"
+)
+#: Within a form of the page: the button stands on the page of choices.
+_IN_FORM: Final = (
+    '<div class="kept-embed"><p><b>{title}</b></p><p><a href="{there}">It was not loaded. Choose'
+    " what may run</a></p></div>"
+)
+
+
+class Fragments:
+    """The fragments of one bundle, ready made for each choice and language."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._made = lru_cache(maxsize=256)(self._make)
+        self._states: dict[tuple[object, ...], Visit] = {}
+
+    def __call__(self, visit: Visit, language: str, here: str) -> Boxes:
+        """What goes into the page `here`, in the language that a browser asks for."""
+        state = (
+            visit.region, tuple(visit.why.items()), visit.signals, visit.ask,
+            tuple(visit.trackers.items()),
+        )  # fmt: skip
+        if len(self._states) > 4096:
+            self._states.clear()
+        self._states[state] = visit
+        head, foot = self._made(state, language[:64])
+
+        def box(tracker: Tracker | None, host: str, in_form: bool) -> bytes:
+            if tracker is None:
+                return _ascii(_UNKNOWN.format(host=html.escape(host)))
+            if in_form:
+                there = f"{banner.PATH}?return_to={quote(here, safe='/')}"
+                return _ascii(_IN_FORM.format(title=html.escape(tracker.title), there=there))
+            known = banner.language_of(self._bundle, language)
+            return _ascii(banner.placeholder(self._bundle, tracker, known, here))
+
+        return Boxes(box, head, _at(foot, here))
+
+    def _make(self, state: tuple[object, ...], language: str) -> tuple[bytes, bytes]:
+        visit, known = self._states[state], banner.language_of(self._bundle, language)
+        return (
+            _ascii(banner.head(self._bundle, visit)),
+            _ascii(banner.fragment(self._bundle, visit, known, _HERE)),
+        )
+
+
+def _ascii(text: str) -> bytes:
+    """The same in any encoding of the page around it."""
+    return text.encode("ascii", "xmlcharrefreplace")
+
+
+def _at(foot: bytes, here: str) -> bytes:
+    linked = f"return_to={quote(here, safe='/')}".encode("ascii")
+    foot = foot.replace(f"return_to={_HERE}".encode(), linked)
+    return foot.replace(_HERE.encode(), _ascii(html.escape(here)))

@@ -1,0 +1,302 @@
+"""One request and its answer: who may load what, by what the visitor chose.
+
+The same for the server before a site and for the middleware within it. It knows no socket and
+no clock: headers in, headers out, and a rewriter where the answer is a page.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from kept.app.gateway import cookies
+from kept.app.gateway.rewrite import REFERRER, STRICT, Boxes, Inflating, Rewriter
+from kept.decide import csp
+from kept.decide.loading import of_host, runs
+from kept.decide.visit import Visit, met
+from kept.model import choice
+from kept.policy.bundle import Bundle
+from kept.policy.trackers import Directive, Tracker
+from kept.terms.addresses import elsewhere, host_of, without_people
+from kept.terms.signals import DNT, GPC, signals
+
+Header: TypeAlias = tuple[bytes, bytes]
+
+#: Where a browser shows, or runs, what comes back: its policy is that of what it contains.
+_SHOWN: Final = frozenset(
+    b"document iframe frame embed object worker sharedworker serviceworker".split()
+)
+_PAGES: Final = (b"text/html", b"application/xhtml+xml")
+#: Kinds that a browser shows as documents of their own, with scripts.
+_LIVE: Final = (*_PAGES, b"image/svg+xml", b"text/xml", b"application/xml")
+#: Character sets in which a `<` is not always a tag's.
+_STRANGE: Final = (b"utf-16", b"utf-32", b"utf-7", b"iso-2022", b"hz-gb")
+#: Headers of a page that would make a browser speak to others, or remember how to.
+_TELLING: Final = frozenset(
+    (
+        b"nel", b"report-to", b"reporting-endpoints", b"alt-svc", b"speculation-rules",
+        b"x-dns-prefetch-control", b"attribution-reporting-register-source",
+        b"attribution-reporting-register-trigger", b"attribution-reporting-register-os-source",
+        b"attribution-reporting-register-os-trigger", b"observe-browsing-topics",
+        b"supports-loading-mode", b"accept-ch", b"critical-ch", b"origin-trial",
+    )
+)  # fmt: skip
+_OWN_POLICY: Final = frozenset((b"content-security-policy", b"content-security-policy-report-only"))
+#: What no longer holds of a body that was changed.
+_OF_THE_BODY: Final = frozenset(
+    (
+        b"content-length", b"etag", b"last-modified", b"content-md5", b"digest", b"repr-digest",
+        b"content-digest", b"accept-ranges",
+    )
+)  # fmt: skip
+_CONDITIONS: Final = frozenset(
+    (
+        b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since", b"if-range",
+        b"range",
+    )
+)  # fmt: skip
+_PERMISSIONS: Final = (
+    b"browsing-topics=(), interest-cohort=(), attribution-reporting=(), join-ad-interest-group=(),"
+    b" run-ad-auction=(), private-state-token-issuance=(), private-state-token-redemption=()"
+)
+#: The headers by which a visitor is met.
+_ASKED: Final = frozenset((b"cookie", GPC.encode(), DNT.encode()))
+#: Choices that are remembered at once.
+_MOST: Final = 2048
+#: What the answer depends on.
+_VARY: Final = b"Cookie, Sec-GPC"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site and its rules.
+
+    `names` are its hosts, `secure` whether people reach it by https. `acts` False: nothing is
+    changed and nothing refused, browsers only report what would have been. `country` is the
+    header in which a server before this one says where a visitor is; None: nobody knows.
+    `forms`: hosts that forms may be sent to; `links`: hosts to which links keep all they say.
+    `boxes` makes what is put into a page, of what may run, the languages that a browser asks
+    for, and the page. `noticed` hears of what nobody declared: its kind, its name and the page.
+    """
+
+    bundle: Bundle
+    key: bytes
+    names: frozenset[str]
+    acts: bool
+    boxes: Callable[[Visit, str, str], Boxes]
+    secure: bool = False
+    country: bytes | None = None
+    forms: Sequence[str] = ()
+    links: frozenset[str] = frozenset()
+    noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
+    seen: dict[bytes, tuple[bytes, bool]] = field(default_factory=dict, repr=False)
+    _policies: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
+    _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "declared", cookies.Declared(self.bundle.trackers.values()))
+        texts = (link.url for link in self.bundle.links.values())
+        object.__setattr__(self, "verbatim", frozenset(url for url in texts if url))
+
+    declared: cookies.Declared = field(init=False, repr=False)
+    verbatim: frozenset[str] = field(init=False, repr=False)
+
+    def standing(
+        self, headers: Sequence[Header], today: dt.date
+    ) -> tuple[Visit, tuple[Tracker, ...], frozenset[str]]:
+        """What this visitor allowed, by the cookie and the signals of a request; what may run,
+        and the ids of that. Who chose the same on the same day is told the same, made once.
+        """
+        lines = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers if n in _ASKED]
+        country = dict(headers).get(self.country, b"").decode("latin-1") if self.country else ""
+        value = choice.found((v for n, v in lines if n == "cookie"), self.secure)
+        key = (value, country, signals(lines), today)
+        known = self._standings.get(key)
+        if known is None:
+            visit = met(
+                self.bundle, lines, self.key, secure=self.secure, country=country, today=today
+            ).visit
+            rows = tuple(t for t in self.bundle.trackers.values() if runs(visit, t))
+            known = visit, rows, frozenset(row.id for row in rows)
+            if len(self._standings) >= _MOST:
+                self._standings.clear()
+            self._standings[key] = known
+        return known
+
+    def policy(self, allowed: Iterable[Tracker]) -> bytes:
+        """Our policy while these may run; made once for each choice that is met."""
+        rows = tuple(allowed)
+        key = tuple(row.id for row in rows)
+        if key not in self._policies:
+            self._policies[key] = csp.policy(rows, self.forms, secure=self.secure).encode("ascii")
+        return self._policies[key]
+
+
+class Passing:
+    """One request on its way. `request` are the headers with which it goes on."""
+
+    def __init__(self, site: Site, headers: Sequence[Header], *, path: str, today: dt.date) -> None:
+        self._site, self._path = site, path
+        self.visit, self.allowed, self._ids = site.standing(headers, today)
+        found = dict(headers)
+        self._host = host_of(found.get(b"host", b"").decode("latin-1"))
+        kind = found.get(b"sec-fetch-dest")
+        self._page = kind in _SHOWN or (kind is None and b"text/html" in found.get(b"accept", b""))
+        self._fetched = kind is not None and kind not in _SHOWN
+        self._languages = found.get(b"accept-language", b"").decode("latin-1")
+        self._expire: list[str] = []
+        self.request = self._onwards(headers)
+
+    def _onwards(self, headers: Sequence[Header]) -> list[Header]:
+        found = []
+        for name, value in headers:
+            if self._site.acts and name == b"cookie":
+                stay = []
+                for cookie, pair in cookies.pairs(value):
+                    if self._passes(cookie):
+                        stay.append(pair)
+                    else:
+                        self._expire.append(cookie)
+                if stay:
+                    found.append((name, b"; ".join(stay)))
+            elif self._page and self._site.acts and name in _CONDITIONS:
+                pass  # the body that comes back depends on more than the other end knows
+            elif self._page and name == b"accept-encoding":
+                found.append((name, b"identity"))
+            else:
+                found.append((name, value))
+        return found
+
+    def _passes(self, cookie: str) -> bool:
+        return self._site.declared.passes(cookie, lambda t: t.id in self._ids)
+
+    def answer(
+        self, status: int, headers: Sequence[Header]
+    ) -> tuple[list[Header], Rewriter | Inflating | None]:
+        """The headers with which an answer goes out, and what its body has to pass through."""
+        first = dict(reversed(headers))
+        kind = first.get(b"content-type", b"").lower()
+        shown = not self._fetched and (self._page or kind.startswith(_LIVE))
+        if not self._site.acts:
+            return self._watched(headers, shown), None
+        rewriter = self._rewriter(status, kind, first) if shown else None
+        found = self._headers(headers, shown, rewriter is not None)
+        return found, rewriter
+
+    def _watched(self, headers: Sequence[Header], shown: bool) -> list[Header]:
+        """Nothing is changed; the browser reports what would be refused."""
+        found = list(headers)
+        for name, value in headers:
+            if name == b"set-cookie" and not self._passes(cookie := cookies.name_set(value)):
+                self._site.noticed("cookie", cookie, self._path)
+        if shown:
+            policy = self._site.policy(self.allowed)
+            found.append((b"content-security-policy-report-only", policy))
+            found += self._endpoints()
+        return found
+
+    def _headers(self, headers: Sequence[Header], shown: bool, changed: bool) -> list[Header]:
+        site, own = self._site, self._site.names
+        found: list[Header] = []
+        referrer = REFERRER
+        for name, value in headers:
+            if name == b"set-cookie":
+                cookie = cookies.name_set(value)
+                if not self._passes(cookie):
+                    site.noticed("cookie", cookie, self._path)
+                    continue
+            elif name in _TELLING or (changed and name in (*_OF_THE_BODY, b"content-encoding")):
+                continue
+            elif name == b"referrer-policy":
+                words = value.decode("latin-1").replace(" ", "").lower().split(",")
+                known = [word for word in words if word in STRICT]
+                referrer = known[-1] if known and words[-1] in STRICT else REFERRER
+                continue
+            elif name in _OWN_POLICY:
+                value = csp.kept_to_itself(value.decode("latin-1"), own).encode("latin-1")
+            elif name == b"link":
+                value = self._hints(value)
+                if not value:
+                    continue
+            elif name == b"location":
+                value = self._target(value)
+            elif shown and name in (b"cache-control", b"vary", b"expires", b"pragma"):
+                continue
+            found.append((name, value))
+        allowed = self.allowed if shown else ()
+        found += [
+            (b"content-security-policy", site.policy(allowed)),
+            (b"referrer-policy", referrer.encode("ascii")),
+            (b"permissions-policy", _PERMISSIONS),
+            (b"x-dns-prefetch-control", b"off"),
+        ]
+        if shown:
+            found += [(b"cache-control", self._caching(headers)), (b"vary", self._vary(headers))]
+            found += self._endpoints()
+            for cookie in dict.fromkeys(self._expire):
+                found += [(b"set-cookie", v) for v in cookies.expiring(cookie, self._host)]
+        return found
+
+    def _endpoints(self) -> list[Header]:
+        value = f'{csp.GROUP}="{csp.REPORTS}"'.encode("ascii")
+        return [(b"reporting-endpoints", value)] if self._site.secure else []
+
+    @staticmethod
+    def _caching(headers: Sequence[Header]) -> bytes:
+        """What the site says, for this browser alone and never without asking again."""
+        said = b",".join(v for n, v in headers if n == b"cache-control").lower()
+        return b"no-store" if b"no-store" in said else b"private, no-cache"
+
+    @staticmethod
+    def _vary(headers: Sequence[Header]) -> bytes:
+        said = [v for n, v in headers if n == b"vary"]
+        return b", ".join([*said, _VARY])
+
+    def _hints(self, value: bytes) -> bytes:
+        """A `Link` header without what would make a browser connect to who may not."""
+        parts = value.decode("latin-1").split(",")
+        if any(part.count("<") != 1 for part in parts):
+            parts = [value.decode("latin-1")]
+        stay = []
+        for part in parts:
+            host = elsewhere(part.partition("<")[2].partition(">")[0], self._site.names)
+            if host is None or self.loads(None, host):
+                stay.append(part)
+        return ",".join(stay).strip().encode("latin-1")
+
+    def _target(self, value: bytes) -> bytes:
+        address = value.decode("latin-1")
+        host = elsewhere(address, self._site.names)
+        if host is None or host in self._site.links or address in self._site.verbatim:
+            return value
+        return without_people(address).encode("latin-1")
+
+    def loads(self, kind: Directive | None, host: str) -> bool:
+        """Whether a page may load a kind of thing (None: any) from a host, for this visitor."""
+        return bool(of_host(self.allowed, host, kind))
+
+    def _held(self, kind: Directive, host: str) -> Tracker | None:
+        """The tracker that is declared for a host and does not run; one to be clicked first."""
+        rows = of_host(self._site.bundle.trackers.values(), host, kind)
+        return next(iter(sorted(rows, key=lambda t: not t.embed)), None)
+
+    def _rewriter(
+        self, status: int, kind: bytes, first: Mapping[bytes, bytes]
+    ) -> Rewriter | Inflating | None:
+        if status in (204, 205, 206, 304) or not kind.startswith(_PAGES):
+            return None
+        if any(name in kind for name in _STRANGE):
+            return None
+        coding = first.get(b"content-encoding", b"identity").strip().lower()
+        if coding not in (b"identity", b"gzip", b"x-gzip", b"deflate"):
+            return None
+        site = self._site
+        made = Rewriter(
+            site.names, self.loads, self._held, site.boxes(self.visit, self._languages, self._path),
+            site.verbatim, site.links, site.seen,
+        )  # fmt: skip
+        return made if coding == b"identity" else Inflating(made)

@@ -1,0 +1,256 @@
+"""What is changed in a page on its way out, and nothing else.
+
+- a frame that may not load stands as a box which says what it is, and loads it on a click;
+- hints that make a browser connect elsewhere in advance go, as no policy governs them;
+- links that lead elsewhere are marked, and carry nothing that tells who follows them;
+- the banner comes in at the end.
+
+Nothing here keeps trackers out: the policy does, of pages that are not HTML too. What cannot be
+read passes as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kept.app.gateway.tokens import Piece, Tag, Tokens, passes
+from kept.policy.trackers import Directive, Tracker
+from kept.terms.addresses import elsewhere, without_people
+
+#: The last a page may be told to send along to other sites: where it comes from, not which page.
+REFERRER: Final = "strict-origin-when-cross-origin"
+STRICT: Final = frozenset({"no-referrer", "same-origin", "strict-origin", "origin", REFERRER})
+#: Reads as part of the link: the arrow is a picture with a name. Nothing but ASCII is put in.
+MARK: Final = b'&nbsp;<span role="img" aria-label="(another website)">&#8599;</span>'
+_HINTS: Final = frozenset(
+    {"preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload"}
+)
+_SOURCE: Final[Mapping[bytes, str]] = {b"iframe": "src", b"embed": "src", b"object": "data"}
+#: The tags that are looked at.
+_LOOKED_AT: Final = frozenset(b"a area link meta iframe embed object script head body form".split())
+#: A link on the site as it is mostly written, with nothing in it that could be another host.
+_INTERNAL: Final = rb'<a(?: [a-z-]++(?:="(?:[^"&:\\\t\n\r/]++|/(?!/))*+")?+)*+>|</a>'
+_CALM: Final = passes(_LOOKED_AT, _INTERNAL)
+_MARKING: Final = passes(_LOOKED_AT)
+#: Bytes of a link that is remembered, and how many are.
+_SHORT, _MANY = 512, 4096
+#: A link without any of these stays on the site, whatever else it says.
+_AWAY: Final = re.compile(rb"(?i)//|[\\:&\t\n\r]|referrerpolicy")
+_REFERRER: Final = b"referrerpolicy"
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """What is put into pages: ready HTML, in ASCII.
+
+    `box(tracker, host, in_form)`: where a frame or a button of a declared tracker stood, or of a
+    host that nobody declared (None); within a form there is no room for another. `head` comes
+    first in the head, `foot` last in the body.
+    """
+
+    box: Callable[[Tracker | None, str, bool], bytes]
+    head: bytes = b""
+    foot: bytes = b""
+
+
+class Rewriter:
+    """One page. `own`: names of the site; `loads(kind, host)`: may it be loaded by this page?
+
+    `held(kind, host)`: the tracker that a click would load from there. `verbatim`: addresses that
+    stay as they are; `trusted`: hosts to which all of them do.
+    `links` remembers, from page to page, what became of links that told nothing of anybody.
+    """
+
+    def __init__(
+        self, own: frozenset[str], loads: Callable[[Directive | None, str], bool],
+        held: Callable[[Directive, str], Tracker | None], boxes: Boxes, verbatim: frozenset[str],
+        trusted: frozenset[str], links: dict[bytes, tuple[bytes, bool]] | None = None,
+    ) -> None:  # fmt: skip
+        self._own, self._loads, self._held = own, loads, held
+        self._boxes, self._verbatim, self._trusted = boxes, verbatim, trusted
+        self._tokens = Tokens(_CALM, _REFERRER)
+        self._marking = self._in_body = self._in_form = False
+        self._links = links
+        self._skipping: bytes | None = None
+        self._shown: set[str] = set()
+        self._foot = boxes.foot
+
+    def feed(self, data: bytes) -> bytes:
+        """What can go out by now."""
+        return b"".join(map(self._piece, self._tokens.feed(data)))
+
+    def close(self) -> bytes:
+        """What is left."""
+        rest = b"".join(map(self._piece, self._tokens.close()))
+        foot, self._foot = self._foot, b""
+        return rest + (foot if self._in_body else b"")
+
+    def _piece(self, piece: Piece) -> bytes:
+        if isinstance(piece, bytes):
+            return b"" if self._skipping else piece
+        if self._skipping:
+            if piece.end and piece.name == self._skipping:
+                self._skipping = None
+            return b""
+        if piece.end:
+            return self._end(piece)
+        if piece.name in _LOOKED_AT:
+            return self._start(piece)
+        if _REFERRER in piece.raw.lower():
+            return self._discreet(piece)
+        return piece.raw
+
+    def _end(self, tag: Tag) -> bytes:
+        if tag.name == b"a" and self._marking:
+            self._mark(False)
+            return MARK + tag.raw
+        if tag.name == b"form":
+            self._in_form = False
+        if tag.name == b"body" and self._foot:
+            foot, self._foot = self._foot, b""
+            return foot + tag.raw
+        return tag.raw
+
+    def _start(self, tag: Tag) -> bytes:
+        name = tag.name
+        if name == b"head":
+            return tag.raw + self._boxes.head
+        if name == b"body":
+            self._in_body = True
+            return tag.raw
+        if name == b"form":
+            self._in_form = True
+            return tag.raw
+        if name in (b"a", b"area"):
+            return self._link(tag)
+        if name in _SOURCE:
+            return self._frame(tag)
+        if name == b"script":
+            return self._script(tag)
+        if name == b"link":
+            return self._hint(tag)
+        if name == b"meta":
+            return self._meta(tag)
+        return tag.raw
+
+    def _mark(self, on: bool) -> None:
+        """Whether the next end of a link is to be marked; until then every such end matters."""
+        self._marking = on
+        self._tokens.passing = _MARKING if on else _CALM
+
+    def _link(self, tag: Tag) -> bytes:
+        before = b""
+        if tag.name == b"a" and self._marking:  # a link that nobody closed ends at the next
+            self._mark(False)
+            before = MARK
+        known = self._links.get(tag.raw) if self._links is not None else None
+        if known is None:
+            known, anybodys = self._judged(tag)
+            if self._links is not None and anybodys and len(tag.raw) <= _SHORT:
+                if len(self._links) >= _MANY:
+                    self._links.clear()
+                self._links[tag.raw] = known
+        if known[1]:
+            self._mark(True)
+        return before + known[0]
+
+    def _judged(self, tag: Tag) -> tuple[tuple[bytes, bool], bool]:
+        """((the tag as it goes out, whether it is to be marked), it told nothing of anybody)."""
+        if _AWAY.search(tag.raw) is None:
+            return (tag.raw, False), True
+        values, changes, anybodys = tag.attributes(), {}, True
+        if elsewhere(values.get("ping", ""), self._own):
+            changes["ping"] = ""
+        href = values.get("href", "")
+        host = elsewhere(href, self._own)
+        if host is not None:
+            same = href in self._verbatim or host in self._trusted
+            clean = href if same else without_people(href)
+            if clean != href:
+                changes["href"], anybodys = clean, False
+            words = values.get("rel", "").split()
+            if not {"noopener", "noreferrer"} & {word.lower() for word in words}:
+                changes["rel"] = " ".join((*words, "noopener"))
+        changes |= _discretion(values)
+        out = tag.changed(changes) if changes else tag.raw
+        return (out, host is not None and tag.name == b"a"), anybodys
+
+    def _frame(self, tag: Tag) -> bytes:
+        values = tag.attributes()
+        host = elsewhere(values.get(_SOURCE[tag.name], ""), self._own)
+        if host is None or self._loads("frame", host):
+            return self._discreet(tag)
+        if tag.name != b"embed":
+            self._skipping = tag.name
+        tracker = self._held("frame", host)
+        if tracker is not None:
+            self._shown.add(tracker.id)
+        return self._boxes.box(tracker, host, self._in_form)
+
+    def _script(self, tag: Tag) -> bytes:
+        """A button that is a script: the policy keeps it out, the box stands before it."""
+        host = elsewhere(tag.attributes().get("src", ""), self._own)
+        if host is not None and self._in_body and not self._loads("script", host):
+            tracker = self._held("script", host)
+            if tracker is not None and tracker.embed and tracker.id not in self._shown:
+                self._shown.add(tracker.id)
+                return self._boxes.box(tracker, host, self._in_form) + tag.raw
+        return self._discreet(tag)
+
+    def _hint(self, tag: Tag) -> bytes:
+        values = tag.attributes()
+        if _HINTS & set(values.get("rel", "").lower().split()):
+            host = elsewhere(values.get("href", ""), self._own)
+            if host is not None and not self._loads(None, host):
+                return b""
+        return self._discreet(tag)
+
+    def _meta(self, tag: Tag) -> bytes:
+        values = tag.attributes()
+        loud = values.get("http-equiv", "").strip().lower() == "x-dns-prefetch-control"
+        if values.get("name", "").strip().lower() == "referrer":
+            loud = values.get("content", "").strip().lower() not in STRICT
+        return b"" if loud else tag.raw
+
+    def _discreet(self, tag: Tag) -> bytes:
+        changes = _discretion(tag.attributes()) if _REFERRER in tag.raw.lower() else {}
+        return tag.changed(changes) if changes else tag.raw
+
+
+def _discretion(values: Mapping[str, str]) -> dict[str, str]:
+    """What an element may not say more of than the page does."""
+    said = values.get("referrerpolicy")
+    return {} if said is None or said.lower() in STRICT else {"referrerpolicy": REFERRER}
+
+
+class Garbled(ValueError):
+    """A body that cannot be what its headers say."""
+
+
+class Inflating:
+    """A body that was compressed although nobody asked for it, read as it comes."""
+
+    #: How much one piece may become: a page is no place for a bomb.
+    _MOST: Final = 8 * 1024 * 1024
+
+    def __init__(self, inner: Rewriter) -> None:
+        self._inner = inner
+        self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, by its first bytes
+
+    def feed(self, data: bytes) -> bytes:
+        """What can go out by now. Raises Garbled on what is not compressed so."""
+        try:
+            plain = self._inflate.decompress(data, self._MOST)
+        except zlib.error:
+            raise Garbled("a body that is not compressed as its header says") from None
+        if self._inflate.unconsumed_tail:
+            raise Garbled("a body that grows beyond measure")
+        return self._inner.feed(plain)
+
+    def close(self) -> bytes:
+        """What is left."""
+        return self._inner.feed(self._inflate.flush()) + self._inner.close()

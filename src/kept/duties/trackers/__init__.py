@@ -1,0 +1,11 @@
+"""Trackers: what the pages reach is what is declared, and runs only while a visitor allows it.
+
+Browsers tell what they refused, so that whatever somebody pastes into a page is known when the
+first visitor opens it (`review`); the pages themselves are looked at as a stranger gets them
+(`guarded`).
+"""
+
+from kept.duties.trackers import guarded
+from kept.duties.trackers.review import declared, note, settle
+
+__all__ = ["declared", "guarded", "note", "settle"]

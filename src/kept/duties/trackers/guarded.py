@@ -1,0 +1,194 @@
+"""The pages of the site as a stranger gets them: what they may load, set and tell before a choice.
+
+Looked at from outside, where the operator wrote the site's host into kept.toml ([links] look);
+read anew, by nothing that the gateway uses.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import html.parser
+import http.client
+import urllib.parse
+from collections.abc import Iterator
+from typing import Final
+
+from kept.controller import Controller
+from kept.controls.registry import Finding, Looked, control
+from kept.policy.bundle import Bundle
+
+_SECONDS: Final = 10.0
+_LARGEST: Final = 4 * 1024 * 1024
+#: A host that nobody declares: what it may not, nobody may who is not on the list.
+_NOBODY: Final = "undeclared.invalid"
+#: The doors of a page by which something can be loaded or sent, and what stands in for each.
+_DOORS: Final = ("script", "style", "img", "connect", "font", "media", "frame", "object", "worker")
+_QUIET: Final = frozenset(
+    ["no-referrer", "same-origin", "strict-origin", "origin", "strict-origin-when-cross-origin"]
+)
+#: Words in the query of a link by which whoever follows it is known.
+_WHO: Final = frozenset(
+    (
+        "email", "mail", "e-mail", "phone", "uid", "user", "user_id", "userid", "customer",
+        "customer_id", "token", "session", "sid", "gclid", "fbclid", "msclkid", "mc_eid", "_ga",
+    )
+)  # fmt: skip
+
+
+@control("trackers.pages-are-guarded")
+def pages_are_guarded(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """A page of the site, asked for by a stranger who chose nothing, loads nothing of others.
+
+    Its policy admits no host that is not necessary, its cookies are declared and necessary, its
+    links say nothing of who follows them, and a cache keeps it for nobody else.
+    """
+    bundle, count = controller.bundle, 0
+    for address in _addresses(controller):
+        for path in ("/", *sorted({form.path for form in bundle.forms.values()})):
+            met = _get(address, path)
+            if met is None:
+                yield Finding(address, "could not be asked", "start the site", unasked=True)
+                break
+            status, headers, body = met
+            kind = next((v for n, v in headers if n == "content-type"), "")
+            if status != 200 or not kind.startswith("text/html"):
+                continue
+            count += 1
+            yield from _judged(bundle, urllib.parse.urlsplit(address).hostname or "", path, headers)
+            yield from _links(urllib.parse.urlsplit(address).hostname or "", path, body)
+    yield Looked(count, "pages of the site, as a stranger gets them")
+
+
+def _addresses(controller: Controller) -> list[str]:
+    """The addresses of the site at which kept.toml lets us look."""
+    known = dict.fromkeys((controller.site_url or "", *controller.bundle.sites))
+    looks = controller.looks
+    return [one.rstrip("/") for one in known if urllib.parse.urlsplit(one).netloc.lower() in looks]
+
+
+def _judged(
+    bundle: Bundle, own: str, path: str, headers: list[tuple[str, str]]
+) -> Iterator[Finding]:
+    policies = [
+        one for n, v in headers if n == "content-security-policy" for one in v.split(",") if one
+    ]
+    fix = "lead the site's visitors through `kept gateway`, with acts = true"
+    if not policies:
+        yield Finding(path, "nothing keeps out what was not allowed", fix)
+        return
+    free = {
+        aim.id for aim in bundle.visits.aims.values() if aim.necessary
+    }  # what runs without being chosen
+    hosts = {
+        (kind, host): row.id
+        for row in bundle.trackers.values()
+        if not (row.aims and free.issuperset(row.aims))
+        for kind, names in row.hosts.items()
+        for host in names
+    }
+    for (kind, host), row in hosts.items():
+        if all(_admits(one, str(kind), _bare(host)) for one in policies):
+            yield Finding(path, f"`{row}` may load before a choice", fix)
+    for door in _DOORS:
+        if all(_admits(one, door, _NOBODY) for one in policies):
+            yield Finding(path, f"whoever is on no list may load ({door}-src)", fix)
+    said = next((v for n, v in headers if n == "referrer-policy"), "")
+    if said.rpartition(",")[2].strip().lower() not in _QUIET:
+        yield Finding(path, "other sites are told which page somebody comes from", fix)
+    kept = ",".join(v for n, v in headers if n == "cache-control").lower()
+    if "private" not in kept and "no-store" not in kept:
+        yield Finding(path, "a shared cache may give one visitor's page to another", fix)
+    declared = [
+        (trace.name, free.issuperset(row.aims) and bool(row.aims))
+        for row in bundle.trackers.values()
+        for trace in row.traces
+        if trace.kind == "cookie"
+    ]
+    for header, value in headers:
+        name = value.partition("=")[0].strip()
+        if header != "set-cookie" or "max-age=0" in value.lower():
+            continue
+        if not any(
+            may and (name == one or (one.endswith("*") and name.startswith(one[:-1])))
+            for one, may in declared
+        ):
+            yield Finding(path, "a cookie is set that is not declared as necessary", fix)
+
+
+def _bare(host: str) -> str:
+    plain = host.rpartition("//")[2].replace("*.", "any.")
+    head, colon, port = plain.rpartition(":")
+    return head if colon and port.isdigit() else plain
+
+
+def _admits(policy: str, kind: str, host: str) -> bool:
+    """Whether a policy lets a page load a kind of thing from a host, over http or https."""
+    rules: dict[str, list[str]] = {}
+    for directive in policy.split(";"):
+        words = directive.split()
+        if words:
+            rules.setdefault(words[0].lower(), words[1:])
+    chain = {"frame": ("frame-src", "child-src", "default-src"),
+             "worker": ("worker-src", "child-src", "script-src", "default-src")}.get(
+                 kind, (f"{kind}-src", "default-src"))  # fmt: skip
+    sources = next((rules[name] for name in chain if name in rules), None)
+    if sources is None:
+        return True
+    for source in sources:
+        one = source.lower()
+        if one in ("*", "http:", "https:"):
+            return True
+        if one.startswith("'") or one.endswith(":"):
+            continue
+        name = _bare(one).partition("/")[0]
+        if name == host or (name.startswith("any.") and host.endswith(name[3:])):
+            return True
+    return False
+
+
+class _Page(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[dict[str, str]] = []
+        self.hints: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in reversed(attrs)}
+        if tag == "a" and "href" in values:
+            self.links.append(values)
+        if tag == "link" and "pre" in values.get("rel", "").lower():
+            self.hints.append(values.get("href", ""))
+
+
+def _links(own: str, path: str, body: str) -> Iterator[Finding]:
+    page = _Page()
+    page.feed(body)
+    for values in page.links:
+        parts = urllib.parse.urlsplit(values["href"])
+        if not parts.netloc or parts.hostname == own:
+            continue
+        query = urllib.parse.parse_qsl(parts.query)
+        if parts.username or any(n.lower() in _WHO or "@" in v for n, v in query):
+            yield Finding(path, "a link to another site tells who follows it")
+        if not {"noopener", "noreferrer"} & set(values.get("rel", "").lower().split()):
+            yield Finding(path, "a link to another site gives it a hold on our page")
+    for href in page.hints:
+        there = urllib.parse.urlsplit(href)
+        if there.netloc and there.hostname != own:
+            yield Finding(path, "a browser is told to connect elsewhere in advance")
+
+
+def _get(address: str, path: str) -> tuple[int, list[tuple[str, str]], str] | None:
+    parts = urllib.parse.urlsplit(address)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    try:
+        connection = kind(parts.hostname or "", parts.port, timeout=_SECONDS)
+        try:
+            connection.request("GET", path, headers={"Accept": "text/html"})
+            answer = connection.getresponse()
+            body = answer.read(_LARGEST).decode("utf-8", "replace")
+            return answer.status, [(n.lower(), v) for n, v in answer.getheaders()], body
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, ValueError):
+        return None

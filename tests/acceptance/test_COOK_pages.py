@@ -1,0 +1,124 @@
+"""COOK, SOCIAL and EXT at the pages of a site behind the gateway, by its public doors."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from pathlib import Path
+
+import pytest
+
+from kept import deployment
+from kept.controller import Controller
+from kept.controls.registry import registered
+from kept.controls.runner import run
+from tests.app.gateway.conftest import Shop, shop
+from tests.app.gateway.street import chosen
+from tests.world import NOW
+
+__all__ = ["shop"]  # the fixture
+
+
+def page(shop: Shop, path: str = "/", **headers: str) -> tuple[http.client.HTTPMessage, str]:
+    """A page, as who chose nothing gets it in Germany unless the headers say more."""
+    connection = http.client.HTTPConnection("127.0.0.1", shop.port, timeout=20)
+    connection.request("GET", path, headers={"Host": "shop.test", "Accept": "text/html",
+                                             "X-Country": "DE", **headers})  # fmt: skip
+    answer = connection.getresponse()
+    try:
+        return answer.headers, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def who_may(headers: http.client.HTTPMessage, directive: str) -> set[str]:
+    """The hosts of the street that a policy lets in for a kind of thing."""
+    policy = headers["Content-Security-Policy"]
+    words = next(d.split() for d in policy.split(";") if d.split()[0] == directive)
+    return {word.partition("//")[2].partition(".")[0] for word in words if "//" in word}
+
+
+def cookie(shop: Shop, **aims: bool) -> str:
+    return f"kept-choices={chosen(shop.edition, shop.key, aims)}"
+
+
+def test_COOK_2_what_has_no_aim_never_loads(shop: Shop) -> None:
+    every = dict.fromkeys(("analyse", "personalise", "advertise", "social"), True)
+    headers, _ = page(shop, Cookie=cookie(shop, **every))
+    assert {"analytics", "ads", "social"} <= who_may(headers, "script-src")
+    for directive in ("script-src", "img-src", "connect-src", "frame-src", "media-src"):
+        assert "unknown" not in who_may(headers, directive)
+
+
+def test_COOK_4_a_choice_governs_tags_of_others_and_takes_their_cookies(shop: Shop) -> None:
+    headers, _ = page(shop)
+    assert who_may(headers, "script-src") == set()
+    assert [c.partition("=")[0] for c in headers.get_all("Set-Cookie") or ()] == ["login"]
+    headers, _ = page(shop, Cookie=cookie(shop, analyse=True))
+    assert who_may(headers, "script-src") == {"analytics"}
+    refused = cookie(shop, analyse=False, advertise=False, personalise=False, social=False)
+    headers, _ = page(shop, Cookie=f"{refused}; _visit_1=tracked; _ad=1")
+    assert who_may(headers, "script-src") == set()
+    gone = {c.partition("=")[0] for c in headers.get_all("Set-Cookie") or () if "Max-Age=0" in c}
+    assert gone == {"_visit_1", "_ad"}
+    elsewhere, _ = page(shop, **{"X-Country": "US"})
+    assert {"analytics", "ads"} <= who_may(elsewhere, "script-src")
+    heard, _ = page(shop, **{"X-Country": "US", "Sec-GPC": "1"})
+    assert "ads" not in who_may(heard, "script-src")
+
+
+def test_SOCIAL_1_a_widget_that_is_not_registered_is_kept_out(shop: Shop) -> None:
+    headers, text = page(shop)
+    assert "Something from unknown.test was not loaded" in text
+    assert re.search(r"<(iframe|embed|object) (src|data)=\S*unknown\.test", text) is None
+    assert "unknown.test" not in headers["Content-Security-Policy"]
+
+
+def test_SOCIAL_2_and_4_a_box_says_what_goes_out_and_whose_policy_holds(shop: Shop) -> None:
+    headers, text = page(shop, **{"X-Country": "US"})  # also where others run until refused
+    assert "social" not in who_may(headers, "frame-src")
+    script = f"http://social.test:{shop.others.port}/widget.js"  # kept out by the policy
+    assert "http://social.test" not in text.replace(script, "")
+    box = text.partition('data-kept-embed="test-like"')[2].partition("</div>")[0]
+    assert "IP address" in box
+    assert "What they do then is theirs to say" in box
+    with Controller.open(deployment.read(shop.directory)) as controller:
+        rows = [t for t in controller.bundle.trackers.values() if t.embed]
+    assert all(row.outside for row in rows if row.provider)
+
+
+def test_EXT_2_and_4_a_link_away_is_marked_and_tells_nothing(shop: Shop) -> None:
+    headers, text = page(shop, Cookie="login=1")
+    link = re.search(r'<a [^>]*href="(http://partner.test[^"]*)"[^>]*>our partner(.*?)</a>', text)
+    assert link is not None
+    assert "email" not in link[1]
+    assert "gclid" not in link[1]
+    assert "another website" in link[2]
+    assert "endorse" not in link[0]
+    assert 'rel="noopener"' in link[0]
+    assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_COOK_4_the_control_sees_whether_the_pages_are_guarded(shop: Shop, behind: bool) -> None:
+    """Through the gateway nothing is amiss; the same site reached past it fails."""
+    port = shop.port if behind else int(shop.said["upstream"].rpartition(":")[2])
+    settings = shop.directory / "kept.toml"
+    before = settings.read_text("utf-8")
+    settings.write_text(
+        before.replace("port = 9\n", f'port = 9\nurl = "http://127.0.0.1:{port}"\n')
+        + f'\n[links]\nlook = ["127.0.0.1:{port}"]\n', "utf-8",
+    )  # fmt: skip
+    try:
+        with Controller.open(deployment.read(Path(shop.directory))) as controller:
+            met = run(controller, registered(), NOW, names=["trackers.pages-are-guarded"])[0]
+    finally:
+        settings.write_text(before, "utf-8")
+    words = " ".join(finding.words for finding in met.findings)
+    if behind:
+        assert (met.outcome, words) == ("pass", "")
+    else:
+        assert met.outcome == "fail"
+        for amiss in ("nothing keeps out", "tells who follows", "connect elsewhere"):
+            assert amiss in words
+    assert met.looked_at >= 2

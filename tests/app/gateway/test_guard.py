@@ -1,0 +1,216 @@
+# ruff: noqa: E501 — what goes in and what comes out stand side by side
+"""One request and its answer, judged: headers in, headers out."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.app.gateway.street import TRACKERS, chosen
+from tests.world import REFERENCE
+
+from kept.app.gateway.boxes import Fragments
+from kept.app.gateway.guard import Header, Passing, Site
+from kept.decide import csp
+from kept.policy import bundle as policies
+from kept.terms import addresses
+
+KEY = bytes(32)
+TODAY = dt.datetime.now(dt.UTC).date()
+PAGE = [(b"host", b"shop.test:8800"), (b"sec-fetch-dest", b"document"), (b"accept", b"text/html")]
+HTML = (b"content-type", b"text/html; charset=utf-8")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    import shutil
+
+    directory: Path = tmp_path_factory.mktemp("guard") / "policy"
+    shutil.copytree(REFERENCE, directory)
+    with (directory / "trackers.yml").open("a") as file:
+        file.write(TRACKERS.format(port=80))
+    loaded = policies.load(directory)
+    return Site(
+        loaded, KEY, frozenset({"shop.test"}), True, Fragments(loaded),
+        country=b"x-country",
+    )  # fmt: skip
+
+
+def passing(site: Site, *more: Header, page: list[Header] = PAGE) -> Passing:
+    return Passing(site, [*page, *more], path="/", today=TODAY)
+
+
+def answered(
+    site: Site, *headers: Header, asked: tuple[Header, ...] = (), status: int = 200,
+    page: list[Header] = PAGE,
+) -> tuple[dict[bytes, list[bytes]], Any]:  # fmt: skip
+    found, body = passing(site, *asked, page=page).answer(status, list(headers))
+    made: dict[bytes, list[bytes]] = {}
+    for name, value in found:
+        made.setdefault(name, []).append(value)
+    return made, body
+
+
+def test_cookies_that_nobody_allowed_go_both_ways(site: Site) -> None:
+    sent = (b"cookie", b"login=1; _visit_9=x; strange=2; kept-choices=junk; __Host-id=1")
+    going = passing(site, sent)
+    assert dict(going.request)[b"cookie"] == b"login=1; kept-choices=junk"
+    set_ = [
+        (b"set-cookie", v) for v in (b"login=2; Path=/", b"_visit_9=y", b"strange=3", b"nameless")
+    ]
+    found, _ = answered(site, HTML, *set_, asked=(sent,))
+    cookies = found[b"set-cookie"]
+    assert cookies[0] == b"login=2; Path=/"
+    assert all(b"Max-Age=0" in one for one in cookies[1:])
+    gone = {one.partition(b"=")[0] for one in cookies[1:]}
+    assert gone == {b"_visit_9", b"strange", b"__Host-id"}
+    assert any(b"Domain=shop.test" in one for one in cookies)
+    allowed = chosen(site.bundle.edition, KEY, {"analyse": True})
+    found, _ = answered(site, HTML, *set_, asked=((b"cookie", f"kept-choices={allowed}".encode()),))
+    assert found[b"set-cookie"] == [b"login=2; Path=/", b"_visit_9=y"]
+
+
+def test_what_a_page_may_load_is_for_this_browser_alone(site: Site) -> None:
+    given_ = (
+        HTML, (b"cache-control", b"public, max-age=600"), (b"vary", b"Accept-Language"),
+        (b"etag", b'"1"'), (b"last-modified", b"x"), (b"expires", b"x"), (b"content-length", b"9"),
+        (b"nel", b"{}"), (b"report-to", b"{}"), (b"reporting-endpoints", b"a='//e.test'"),
+        (b"alt-svc", b"h3=:443"), (b"referrer-policy", b"unsafe-url"),
+        (b"content-security-policy", b"img-src *; report-uri https://e.test/r /own"),
+        (b"link", b"<//e.test>; rel=preconnect, </own.css>; rel=preload"),
+    )  # fmt: skip
+    found, body = answered(site, *given_)
+    assert body is not None
+    assert found[b"cache-control"] == [b"private, no-cache"]
+    assert found[b"vary"] == [b"Accept-Language, Cookie, Sec-GPC"]
+    assert found[b"referrer-policy"] == [b"strict-origin-when-cross-origin"]
+    assert found[b"content-security-policy"][0] == b"img-src *; report-uri /own"
+    assert b"script-src 'self'" in found[b"content-security-policy"][1]
+    assert found[b"link"] == [b"</own.css>; rel=preload"]
+    assert not {b"nel", b"report-to", b"alt-svc", b"etag", b"last-modified", b"expires",
+                b"content-length", b"reporting-endpoints"} & set(found)  # fmt: skip
+    found, _ = answered(
+        dataclasses.replace(site, secure=True, _policies={}), HTML, (b"cache-control", b"no-store")
+    )
+    assert found[b"cache-control"] == [b"no-store"]
+    assert found[b"reporting-endpoints"] == [b'kept="/privacy/reports"']
+    assert found[b"content-security-policy"][0].endswith(b"report-to kept")
+
+
+def test_what_is_no_page_can_be_kept_by_anybody_and_has_the_strictest_policy(site: Site) -> None:
+    asked = [(b"host", b"shop.test"), (b"sec-fetch-dest", b"script")]
+    allowed = chosen(site.bundle.edition, KEY, {"advertise": True, "analyse": True})
+    cookie = (b"cookie", f"kept-choices={allowed}".encode())
+    given_ = (
+        (b"content-type", b"text/javascript"),
+        (b"cache-control", b"max-age=600"),
+        (b"etag", b"1"),
+    )
+    found, body = answered(site, *given_, asked=(cookie,), page=asked)
+    assert body is None
+    assert found[b"cache-control"] == [b"max-age=600"]
+    assert found[b"etag"] == [b"1"]
+    assert b".test" not in found[b"content-security-policy"][0]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (206, [HTML]), (304, [HTML]), (204, []), (200, [(b"content-type", b"application/json")]),
+        (200, [(b"content-type", b"text/html; charset=utf-16")]),
+        (200, [HTML, (b"content-encoding", b"br")]), (200, [HTML, (b"content-encoding", b"gzip, br")]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_passes_under_the_policy(status: int, headers: list[Header]) -> None:
+    loaded = policies.load(REFERENCE)
+    site = Site(loaded, KEY, frozenset(), True, Fragments(loaded))
+    found, body = answered(site, *headers, status=status)
+    assert body is None
+    assert b"script-src 'self'" in found[b"content-security-policy"][0]
+
+
+def test_a_page_is_asked_for_whole_and_plain(site: Site) -> None:
+    sent = [(b"accept-encoding", b"br"), (b"if-none-match", b"1"), (b"range", b"bytes=0-1")]
+    going = dict(passing(site, *sent).request)
+    assert going[b"accept-encoding"] == b"identity"
+    assert not {b"if-none-match", b"range"} & set(going)
+    image = [(b"host", b"shop.test"), (b"sec-fetch-dest", b"image")]
+    assert dict(passing(site, *sent, page=image).request)[b"range"] == b"bytes=0-1"
+
+
+def test_who_observes_changes_nothing(site: Site) -> None:
+    noticed: list[tuple[str, str, str]] = []
+    watching = dataclasses.replace(site, acts=False, noticed=lambda *one: noticed.append(one))
+    given_ = [HTML, (b"set-cookie", b"strange=1"), (b"cache-control", b"public"), (b"etag", b"1")]
+    going = passing(watching, (b"cookie", b"strange=1"), (b"if-none-match", b"1"))
+    assert {b"cookie", b"if-none-match"} <= set(dict(going.request))
+    found, body = going.answer(200, given_)
+    assert body is None
+    assert found[:4] == given_
+    assert [n for n, _ in found[4:]] == [b"content-security-policy-report-only"]
+    assert noticed == [("cookie", "strange", "/")]
+
+
+def test_where_somebody_is(site: Site) -> None:
+    for country, region in {
+        "DE": "EEA",
+        "US": "US",
+        "US-CA": "US-CA",
+        "": "unknown",
+        "xx!": "unknown",
+    }.items():
+        assert passing(site, (b"x-country", country.encode())).visit.region == region
+
+
+def test_a_redirection_tells_the_other_site_nothing(site: Site) -> None:
+    found, _ = answered(site, (b"location", b"https://e.test/?email=a@b.example&x=1"), status=302)
+    assert found[b"location"] == [b"https://e.test/?x=1"]
+    found, _ = answered(site, (b"location", b"/in?email=a@b.example"), status=302)
+    assert found[b"location"] == [b"/in?email=a@b.example"]
+    opt_out = "https://www.facebook.com/settings/?tab=ads"
+    found, _ = answered(site, (b"location", opt_out.encode()), status=302)
+    assert found[b"location"] == [opt_out.encode()]
+
+
+@given(st.text(max_size=60))
+def test_addresses_are_never_too_strange(text: str) -> None:
+    host = addresses.host_in(text)
+    assert host is None or "/" not in host
+    clean = addresses.without_people(text)
+    assert addresses.without_people(clean) == clean
+    csp.kept_to_itself(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("//e.test/x", "e.test"), ("https:e.test", "e.test"), ("\\\\e.test", "e.test"),
+        (" ht\ntps://E.TEST:80/x", "e.test"), ("https://a@b@e.test?x", "e.test"), ("/x", None),
+        ("mailto:a@b.example", None), ("javascript:1", None), ("data:,x", None), ("?x", None),
+        ("http://[::1]:8/", "[::1]"), ("http://bücher.test", "xn--bcher-kva.test"), ("", None),
+    ],
+)  # fmt: skip
+def test_whose_host(address: str, host: str | None) -> None:
+    assert addresses.host_in(address) == host
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"cookie", b"set-cookie", b"link", b"location",
+       b"content-type", b"referrer-policy", b"vary", b"content-security-policy", b"host",
+       b"content-encoding"]), st.binary(max_size=40)), max_size=8))  # fmt: skip
+def test_no_header_is_too_strange(headers: list[Header]) -> None:
+    loaded = policies.load(REFERENCE)
+    site = Site(loaded, KEY, frozenset({"shop.test"}), True, Fragments(loaded))
+    going = passing(site, *headers)
+    found, _ = going.answer(200, headers)
+    ours = [v for n, v in found if n == b"content-security-policy"][-1]
+    assert (
+        ours
+        == csp.policy(
+            going.allowed if any(n == b"cache-control" for n, _ in found) else ()
+        ).encode()
+    )
