@@ -15,7 +15,7 @@ from kept.controller import Controller
 from kept.controller.naming import THEIRS
 from kept.datamap.map import Dataset, Field
 from kept.policy.bundle import Bundle
-from kept.policy.shapes import Activity, Clock
+from kept.policy.shapes import Activity, Clock, said
 from kept.records.declared import SYSTEM
 from kept.terms.origins import ORIGINS, Origin
 
@@ -55,6 +55,14 @@ _FOLLOWS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
+def _interest(bundle: Bundle, activity: Activity) -> str:
+    """The interest that an activity rests on, and whose it is, as it is told on forms."""
+    assert activity.interest is not None
+    language = bundle.languages[0]
+    words, whose = (said(t, language) for t in (activity.interest.words, activity.interest.whose))
+    return f"That purpose: {words}. The interest is {whose}."
+
+
 def living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
     """What is told of rows that are in use."""
     bundle = controller.bundle
@@ -72,7 +80,10 @@ def living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
         "sources": sources(bundle, dataset),
         "bases": [words.bases[b].label for b in bases],
         "stamped": any(f.stamp == "basis" for f in dataset.fields.values()) and len(bases) > 1,
-        "follows": [_FOLLOWS[b] for b in bases if b in _FOLLOWS],
+        "follows": [
+            *(_FOLLOWS[b] for b in bases if b in _FOLLOWS),
+            *once(_interest(bundle, a) for a in activities if a.interest is not None),
+        ],
         "recipients": [
             _recipient(bundle, r) for r in once(r for a in activities for r in a.recipients)
         ],
