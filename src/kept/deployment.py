@@ -57,7 +57,8 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "links": frozenset({"look", "addresses"}),
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
     "jobs": frozenset(
-        {"retain", "letters", "clocks", "intake", "agents", "deliveries", "forms", "visits"}
+        ("retain", "letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
+        + ("visits",)
     ),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(

@@ -34,7 +34,10 @@ DAY = dt.timedelta(days=1)
 MINUTE = dt.timedelta(minutes=1)
 #: What runs once a day, and what several times.
 DAILY = [("retain", "done"), ("visits", "done")]
-OFTEN = [(job, "done") for job in ("letters", "clocks", "intake", "agents", "deliveries", "forms")]
+OFTEN = [
+    (job, "done")
+    for job in ("letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
+]
 #: Servers go by the clock of the machine, so the world must not begin after it.
 NOW = min(WORLD, dt.datetime.now(dt.UTC) - DAY)
 

@@ -24,7 +24,18 @@ from tests.app.conftest import TOKEN, Kept, serve
 from tests.world import NOW, REFERENCE
 
 from kept import deployment
-from kept.app import api, choices, delivery, drp, forms, pages, requests, web, wellknown
+from kept.app import (
+    api,
+    choices,
+    complaints,
+    delivery,
+    drp,
+    forms,
+    pages,
+    requests,
+    web,
+    wellknown,
+)
 from kept.app.jobs import JOBS
 from kept.app.surface import ROUTES
 from kept.app.web import HEADERS, UNREADABLE
@@ -83,7 +94,7 @@ def paths() -> list[str]:
 
 
 def test_the_table_names_every_route() -> None:
-    handlers = [*pages.HANDLERS, *requests.HANDLERS, *delivery.HANDLERS,
+    handlers = [*pages.HANDLERS, *requests.HANDLERS, *complaints.HANDLERS, *delivery.HANDLERS,
                 *choices.HANDLERS, *wellknown.HANDLERS, *forms.PAGES, *forms.PROGRAMS, api.decide,
                 drp.router(lambda answer: answer)]  # fmt: skip
     app = Litestar(handlers, openapi_config=None)
@@ -171,7 +182,8 @@ def test_head_is_get_without_what_it_shows(served: tuple[str, Path]) -> None:
         met, told, shown = ask(url, path, "HEAD")
         assert (met, shown) == (status, ""), path
         gone = ("/nothing-here", "/api/v1/decide", "/privacy/requests/nobody-asked",
-                "/privacy/choices/receipts/nobody-asked", "/forms/nobody-asked")  # fmt: skip
+                "/privacy/choices/receipts/nobody-asked", "/privacy/complaints/nobody-asked",
+                "/forms/nobody-asked", "/api/v1/forms/nobody-asked")  # fmt: skip
         assert met in (200, 302) or path in gone or path.startswith("/v1/")  # off: not there
         same = {k.lower(): v for k, v in headers.items() if k.lower() != "date"}
         assert {k.lower(): v for k, v in told.items() if k.lower() != "date"} == same, path

@@ -63,10 +63,12 @@ from kept.policy.bundle import Bundle
 from kept.records.account import Accounts
 from kept.records.actor import Actor, Actors
 from kept.records.agent import Agents
+from kept.records.away import Away
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.casework import Casework
 from kept.records.clock import Clocks
+from kept.records.complaint import Complaints
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
@@ -87,6 +89,7 @@ from kept.records.passed import PassedOn
 from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
+from kept.records.reminder import Reminders
 from kept.records.session import Attempts, Sessions
 from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
@@ -186,6 +189,8 @@ class Controller:
         self.redactions = Redactions(database, vault)
         self.passed = PassedOn(database, vault)
         self.parts = Parts(database, vault)
+        self.complaints, self.reminders = Complaints(database, vault), Reminders(database)
+        self.away = Away(database)
         self.agents, self.drp = Agents(database, vault), drp
         self.notices, self.quarantine = Notices(database), Quarantine(database, vault)
         #: Further origins (scheme, host, port) that stand for sites of the policy.
@@ -634,6 +639,17 @@ class Controller:
     def written_before(self, step: Step) -> frozenset[tuple[Value, ...]]:
         """Keys (normalised) of rows that hold already what an overwriting step would put there."""
         return executing.written_before(self._stores[step.system], self.datamap, step)
+
+    def silent(self) -> dict[str, str]:
+        """System → class of the error, of those that do not answer now; nothing is read."""
+        found = {}
+        for system, store in self._stores.items():
+            try:
+                with store.session():
+                    pass
+            except StoreError as problem:
+                found[system] = type(problem).__name__
+        return found
 
     # — what people do ————————————————————————————————————————————————————————————————————
 

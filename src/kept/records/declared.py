@@ -22,6 +22,7 @@ from kept.records import (
     case,
     casework,
     clock,
+    complaint,
     consent,
     correction,
     delivery,
@@ -40,6 +41,7 @@ from kept.records import (
     quarantine,
     recipient,
     redaction,
+    reminder,
     residue,
     session,
     sighting,
@@ -105,6 +107,8 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *redaction.DATASETS,
     *passed.DATASETS,
     *part.DATASETS,
+    *complaint.DATASETS,
+    *reminder.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",
@@ -181,6 +185,12 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "Hosts and cookies met on the pages of the site, of nobody",
         "number integer, kind text, name text, directive text, page text, count integer, "
         "first_seen datetime, last_seen datetime",
+    ),
+    _plain(
+        "system_away",
+        "system",
+        "Systems that do not answer",
+        "system text, since datetime, seen_at datetime, problem text",
     ),
     _plain(
         "job",

@@ -204,6 +204,7 @@ def shown(
         looked=looked, at=_moment(looked), sentences=sentences(controller),
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
+        complaints=controller.complaints.of_case(one.number),
         told=informed(controller, one), events=_events(controller, one), run=run,
         under_way=under_way, notes=controller.casework.how_many_notes(one),
         owner=next((a for a in accounts if a.number == owner_of), None), accounts=accounts,
