@@ -125,7 +125,9 @@ def prepared(controller: Controller, form: str, region: str, language: str | Non
         try:
             made = notice(bundle, controller.rules, one, region, spoken)
         except Unsaid as problem:
-            raise UsageError(str(problem), fix="see `kept doctor`") from None
+            raise UsageError(
+                str(problem), fix="say it in the policy, or name in kept.toml who is missing"
+            ) from None
         document = made.document()
         wanted = asks(one, region, leading(bundle, one))
         found = known[form, region, spoken] = Prepared(
