@@ -24,7 +24,7 @@ from tests.app.conftest import TOKEN, Kept, serve
 from tests.world import NOW, REFERENCE
 
 from kept import deployment
-from kept.app import api, choices, delivery, drp, forms, pages, requests, web, wellknown
+from kept.app import api, choices, delivery, drp, forms, pages, reports, requests, web, wellknown
 from kept.app.jobs import JOBS
 from kept.app.surface import ROUTES
 from kept.app.web import HEADERS, UNREADABLE
@@ -84,7 +84,8 @@ def paths() -> list[str]:
 
 def test_the_table_names_every_route() -> None:
     handlers = [*pages.HANDLERS, *requests.HANDLERS, *delivery.HANDLERS,
-                *choices.HANDLERS, *wellknown.HANDLERS, *forms.PAGES, *forms.PROGRAMS, api.decide,
+                *choices.HANDLERS, *wellknown.HANDLERS, *forms.PAGES, *forms.PROGRAMS,
+                *reports.HANDLERS, api.decide,
                 drp.router(lambda answer: answer)]  # fmt: skip
     app = Litestar(handlers, openapi_config=None)
     real = {
