@@ -139,6 +139,11 @@ class Desk:
         with psycopg.connect(deployment.read(self.directory).database) as connection:
             return connection.execute(statement, parameters).fetchall()
 
+    def change(self, statement: str, *parameters: object) -> None:
+        """Change Kept's own tables behind its back."""
+        with psycopg.connect(deployment.read(self.directory).database) as connection:
+            connection.execute(statement, parameters)
+
     def rows(self, *but: str) -> dict[str, tuple[Any, ...]]:
         """Every table of Kept's own, as a count and a hash; without those named."""
         found = {}

@@ -40,6 +40,8 @@ from kept.stores.provider import Oidc
 from kept.stores.provider import settings as oidc_settings
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
+from kept.terms.proof import LEVELS
+from kept.terms.rights import RIGHTS
 from kept.terms.workdays import Workdays
 
 FILE = "kept.toml"
@@ -55,11 +57,24 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "links": frozenset({"look", "addresses"}),
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
     "jobs": frozenset(
-        {"retain", "letters", "clocks", "intake", "agents", "deliveries", "forms", "visits"}
+        ("retain", "letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
+        + ("visits",)
     ),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
-        {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
+        {
+            "on",
+            "country",
+            "subdivision",
+            "zone",
+            "people",
+            "records",
+            "large",
+            "review_days",
+            "pause_days",
+            "proof",
+            "facts",
+        }
     ),
     "login": frozenset({"oidc"}),
     "own": frozenset({"country", "owner", "declared"}),
@@ -136,7 +151,10 @@ class Desk:
     `on` None: where it can be served safely. `country` (None: not said), `subdivision` and
     `zone` say whose weekends, public holidays and midnight count. As many as `people` persons or
     `records` records opened by one name within an hour raise an alert; a plan that destroys more
-    than `large` rows needs two people; roles are looked at again within `review_days`.
+    than `large` rows needs two people; roles are looked at again within `review_days`. A clock
+    that stands still goes on by itself after `pause_days`. `proof` says of which right more is
+    asked to know who asks than terms.proof has, `facts` what people may be asked for that: place
+    in the map → question.
     """
 
     on: bool | None = None
@@ -147,6 +165,9 @@ class Desk:
     records: int = 10_000
     large: int = 1_000
     review_days: int = 180
+    pause_days: int = 30
+    proof: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -777,15 +798,46 @@ def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
             where=_where(path, "on"),
             expected="true or false",
         )
-    for key in ("people", "records", "large", "review_days"):
+    for key in ("people", "records", "large", "review_days", "pause_days"):
         if type(table.get(key, 1)) is not int or not 1 <= table.get(key, 1) <= 1_000_000_000:
             raise ConfigError(
                 f"`{key}` of [desk] is not a number",
                 where=_where(path, key),
                 expected="a whole number of 1 or more",
             )
-    rest = {k: v for k, v in table.items() if k not in ("country", "subdivision", "zone")}
-    return Desk(country=country, subdivision=part, zone=place, **rest)
+    own = ("country", "subdivision", "zone", "proof", "facts")
+    rest = {k: v for k, v in table.items() if k not in own}
+    return Desk(
+        country=country, subdivision=part, zone=place, proof=_levels(path, table.get("proof", {})),
+        facts=_questions(path, table.get("facts", {})), **rest,
+    )  # fmt: skip
+
+
+def _levels(path: Path, table: Any) -> Mapping[str, int]:
+    """Right → the level at which it has to be known who asks."""
+    if not isinstance(table, dict) or not all(
+        right in RIGHTS and type(level) is int and level in LEVELS for right, level in table.items()
+    ):
+        raise ConfigError(
+            "`proof` of [desk] does not say of a right how well it has to be known who asks",
+            where=_where(path, "[desk.proof"),
+            expected=f"among {', '.join(RIGHTS)}, each with a number from 0 to {max(LEVELS)}",
+        )
+    return MappingProxyType(dict(table))
+
+
+def _questions(path: Path, table: Any) -> Mapping[str, str]:
+    """Place in the map → what people are asked."""
+    if not isinstance(table, dict) or not all(
+        place.count(".") >= 2 and isinstance(words, str) and words.strip()
+        for place, words in table.items()
+    ):
+        raise ConfigError(
+            "`facts` of [desk] does not say of a place in the map what people are asked",
+            where=_where(path, "[desk.facts"),
+            expected='lines as "shop.customer.phone" = "Your telephone number"',
+        )
+    return MappingProxyType(dict(table))
 
 
 def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:

@@ -35,7 +35,7 @@ from kept.datamap import reach
 from kept.decide.use import Rules
 from kept.duties import disclosure, holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
-from kept.duties.rights import Request, redaction
+from kept.duties.rights import Request, entering, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.request import open_case
 from kept.duties.trackers import review
@@ -83,6 +83,30 @@ def _incident(at: dt.datetime) -> Prepare:
                 noticed=at, happened=None, actor=controller.actors.of("Kim", "operator", at),
                 now=at,
             )  # fmt: skip
+
+    return prepare
+
+
+def _came(words: str) -> Prepare:
+    """A mail of Ana with these words."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            ana = (parse("email=ana@example.org"),)
+            came = entering.Came("email", NOW.date(), ana, (), words)
+            entering.add(controller, came, controller.actors.of("Kim", "operator", NOW), NOW)
+
+    return prepare
+
+
+def _complained(at: dt.datetime) -> Prepare:
+    """A complaint by letter, which nobody has acknowledged."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            came = rights.complaints.Came("letter", at.date(), "You wrote again.", region="UK")
+            actor = controller.actors.of("Kim", "operator", at)
+            rights.complaints.add(controller, came, actor, at)
 
     return prepare
 
@@ -180,7 +204,8 @@ def _longer(world: Path) -> None:
         who = controller.actors.of("Pia", "privacy-officer", NOW)
         [case] = controller.cases.all()
         sent = came + dt.timedelta(days=20)
-        rights.clock.extend(controller, case.id, "complex", "Two months more.", sent, who, NOW)
+        then = NOW - dt.timedelta(days=20)
+        rights.clock.extend(controller, case.id, "complex", "Two months more.", sent, who, then)
 
 
 def _answered(world: Path) -> None:
@@ -201,6 +226,17 @@ def _asked(at: dt.datetime) -> Prepare:
             rights.intake.ask(controller, form, at)
 
     return prepare
+
+
+def _proven(world: Path) -> None:
+    """Ana came with a paper, and was deleted."""
+    with _opened(world) as controller:
+        case = rights.preview(controller, Request(((parse("email=ana@example.org"),),)), NOW).case
+        vera = controller.actors.of("Vera", "verifier", NOW)
+        rights.proving.record(
+            controller, case, "facts", "she named two orders", vera, NOW, paper=b"%PDF"
+        )
+        assert rights.erase(controller, Request((), case=case), NOW).complete
 
 
 def _reported(world: Path) -> None:
@@ -416,6 +452,10 @@ def _text(file: str, before: str, after: str) -> Prepare:
     return lambda world: edit(world / file, before, after)
 
 
+#: Somebody decided how long requests are kept.
+_TWO_YEARS = _text("kept.toml", "[choices]\n", '[choices]\n"retention.rights-cases" = "P24M"\n')
+
+
 def _then(*steps: Prepare) -> Prepare:
     def all_of_them(world: Path) -> None:
         for step in steps:
@@ -599,6 +639,39 @@ CASES: dict[str, Case] = {
         passes=_lettered,
         fails=_then(_text("policy/policy.yml", "country: US", "country: BR"), _lettered),
         vacuous=_nothing,
+    ),
+    "rights.complaints-are-heard": Case(
+        passes=_complained(NOW),
+        fails=_complained(NOW - dt.timedelta(days=31)),
+        vacuous=_nothing,
+    ),
+    "rights.others-mail-is-untouched": Case(
+        passes=_came("Stop the newsletters of one of your customers"),
+        fails=_then(
+            _came("Stop the newsletters of one of your customers"),
+            _tampered("UPDATE intake SET frozen_at = arrived_at"),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.wishes-open-their-case": Case(
+        passes=_came("Remove me from everything, and delete all my data"),
+        fails=_then(
+            _came("Remove me from everything, and delete all my data"),
+            _tampered("UPDATE rights_case SET \"right\" = 'erasure'"),
+        ),
+        vacuous=_came("How long do you keep logs?"),
+    ),
+    "rights.questions-are-tracked": Case(
+        passes=_came("How long do you keep logs?"),
+        fails=_then(_came("How long do you keep logs?"), _tampered("DELETE FROM intake")),
+        vacuous=_nothing,
+    ),
+    "rights.desk-data-goes": Case(
+        passes=_then(_TWO_YEARS, _erase),
+        fails=_then(
+            _TWO_YEARS, _erase, _tampered("UPDATE rights_case SET closed_at = '2020-01-01'")
+        ),
+        vacuous=_erase,
     ),
     "rights.authorities-are-listed": Case(
         fails=_text("policy/policy.yml", "country: US", "country: BR"),
@@ -851,6 +924,23 @@ CASES: dict[str, Case] = {
         fails=_asked(NOW - 2 * rights.intake.UNCONFIRMED),
         vacuous=_nothing,
     ),
+    "rights.proof-ends-with-its-case": Case(
+        passes=_proven,
+        # As a version that forgets to destroy it, or a restored backup, would leave it.
+        fails=_then(
+            _proven,
+            _tampered(
+                "INSERT INTO case_sealed (number, name, sealed)"
+                " SELECT number, 'paper:1', '\\x01' FROM rights_case WHERE closed_at IS NOT NULL"
+            ),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.asker-known-well-enough": Case(
+        passes=_proven,
+        fails=_then(_proven, _tampered("UPDATE rights_case SET needs = 3")),
+        vacuous=_nothing,
+    ),
     "children.reported-is-frozen": Case(
         passes=_reported,
         fails=_then(_reported, _lifted),
@@ -872,6 +962,7 @@ CASES: dict[str, Case] = {
 SERVED = "publication.policy-page-is-clean"
 #: And these elsewhere: in `test_intake_checks`, and with the table of routes.
 ASKED = "rights.requests-need-no-account"
+WAYS = "publication.choices-have-a-way"
 DOORS = "security.doors-are-guarded"
 #: Those over visits: in `test_visit_checks`.
 PAGES = {
@@ -885,7 +976,7 @@ VISITS = {
 
 
 def test_every_shipped_control_has_its_worlds() -> None:
-    assert set(CASES) | {SERVED, ASKED, DOORS} | VISITS | PAGES == set(registered())
+    assert set(CASES) | {SERVED, ASKED, WAYS, DOORS} | VISITS | PAGES == set(registered())
     assert all(case.fails or case.breaks for case in CASES.values())
 
 
@@ -1444,7 +1535,7 @@ def test_what_has_ended_is_not_missed(world: Path) -> None:
     """A hold that was released and a law whose day came let rows go: that is as promised."""
     _isolated(world)
     with _opened(world) as controller:
-        who = controller.actors.of("Jo", "privacy-officer", NOW)
+        who = controller.actors.of("Jo", "operator", NOW)
         [hold] = controller.holds.all(NOW)
         holds.release(controller, hold.id, "settled", who, NOW)
         for later in (NOW + dt.timedelta(days=1), NOW.replace(year=2036)):

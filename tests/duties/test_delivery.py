@@ -290,3 +290,21 @@ def test_what_is_left_behind_goes_by_the_time_that_is_given(controller: Controll
     assert (old.exists(), young.exists()) == (False, True)
     delivery.sweep(controller, NOW + 2 * MINUTE)
     assert not young.exists()
+
+
+def test_an_erasure_ends_what_still_waits_for_the_same_person(
+    controller: Controller, tmp_path: Path
+) -> None:
+    made, _ = _made(controller, tmp_path)
+    asked = Request(((parse("email=ben@example.org"),),), evidence="a code")
+    seen = rights.preview(controller, asked, NOW)
+    assert any("waits to be fetched until" in words for words in seen.warnings)
+    file, code = _file(controller, made), delivery.code_for(controller, made.case, NOW)
+    rights.erase(controller, Request((), case=seen.case), NOW)
+    one = controller.deliveries.by_token(made.token)
+    assert one is not None
+    assert (one.outcome, file.exists()) == ("withdrawn", False)
+    assert _fetch(controller, made.token, code, NOW) is None
+    ended = [e.body for _, e in controller.ledger.entries(kind="delivery.ended")]
+    assert (ended[-1]["case"], ended[-1]["outcome"]) == (made.case, "withdrawn")
+    assert not controller.deliveries.waiting_for([parse("email=ben@example.org")])

@@ -34,6 +34,7 @@ from kept.app.commands import (
     bench,
     case,
     choices,
+    complaint,
     correcting,
     demo,
     disclosure,
@@ -64,8 +65,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
-    choices, case, answering, redacting, task, account, identity, hold, disclosure, incident, shown,
-    retain, prove, links, stats, ledger, bench,
+    choices, case, answering, redacting, task, account, identity, hold, complaint, disclosure,
+    incident, shown, retain, prove, links, stats, ledger, bench,
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
 from kept.app.api import bearer, unambiguous
 from kept.app.pages import rendered, templates
-from kept.app.requests import aside
+from kept.app.posted import aside
 from kept.controller import Controller
 from kept.decide.form import LONG, SHORT, Why
 from kept.duties.collect import deciding, storing, taking

@@ -23,6 +23,7 @@ from kept import __version__, deployment
 from kept.app import (
     api,
     choices,
+    complaints,
     delivery,
     desk,
     drp,
@@ -213,6 +214,7 @@ def make(
         route_handlers=[
             *pages.HANDLERS,
             *requests.HANDLERS,
+            *complaints.HANDLERS,
             *delivery.HANDLERS,
             *choices.HANDLERS,
             *reports.HANDLERS,

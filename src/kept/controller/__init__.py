@@ -63,10 +63,12 @@ from kept.policy.bundle import Bundle
 from kept.records.account import Accounts
 from kept.records.actor import Actor, Actors
 from kept.records.agent import Agents
+from kept.records.away import Away
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.casework import Casework
 from kept.records.clock import Clocks
+from kept.records.complaint import Complaints
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
@@ -87,6 +89,7 @@ from kept.records.passed import PassedOn
 from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
+from kept.records.reminder import Reminders
 from kept.records.session import Attempts, Sessions
 from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
@@ -101,6 +104,7 @@ from kept.stores.post import Folder, Post
 from kept.stores.provider import Provider
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
+from kept.terms import separation
 from kept.terms.identifiers import Identifier
 from kept.terms.workdays import Workdays
 
@@ -185,6 +189,8 @@ class Controller:
         self.redactions = Redactions(database, vault)
         self.passed = PassedOn(database, vault)
         self.parts = Parts(database, vault)
+        self.complaints, self.reminders = Complaints(database, vault), Reminders(database)
+        self.away = Away(database)
         self.agents, self.drp = Agents(database, vault), drp
         self.notices, self.quarantine = Notices(database), Quarantine(database, vault)
         #: Further origins (scheme, host, port) that stand for sites of the policy.
@@ -594,9 +600,35 @@ class Controller:
             self.watch, self.accounts, self.desk, actor, what, records, now, connection
         )
 
-    def approving(self, case: Case, actor: Actor, rows: int, *, early: bool = False) -> None:
+    def approving(self, case: Case, actor: Actor, rows: int) -> None:
         """Refuse an approval that takes another person; see `controller.staff`."""
-        staff.approving(self.cases, self.desk, case, actor, rows, early=early)
+        staff.approving(self.cases, self.desk, case, actor, rows)
+
+    def stands_against(self, case: Case, who: str, rows: int) -> str:
+        """Why somebody may not approve the plan of a case; empty where he may."""
+        return staff.stands_against(self.cases, self.desk, case, who, rows)
+
+    def did(self, case: Case) -> list[separation.Did]:
+        """What was done in a case so far, by whom."""
+        return staff.did(self.cases, case)
+
+    def alone(
+        self, case: Case | None, actor: Actor, rows: int, verb: str, reason: str,
+        now: dt.datetime, *, connection: Connection,
+    ) -> list[Entry]:  # fmt: skip
+        """Alert officers that somebody did alone what takes two people; see `controller.staff`.
+
+        Denied for who may not in an emergency either, and without a reason.
+        """
+        if not reason.strip():
+            raise Denied("it is not said why it could not wait for another person")
+        did = [] if case is None else staff.did(self.cases, case)
+        if why := separation.never(actor.name, did):
+            raise Denied(f"this takes another person, whatever the emergency: {why}")
+        return staff.alone(
+            self.watch, self.accounts, case, actor, rows, verb, self.digest(reason.encode()), now,
+            connection,
+        )  # fmt: skip
 
     def digest(self, data: bytes) -> str:
         """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:
@@ -607,6 +639,17 @@ class Controller:
     def written_before(self, step: Step) -> frozenset[tuple[Value, ...]]:
         """Keys (normalised) of rows that hold already what an overwriting step would put there."""
         return executing.written_before(self._stores[step.system], self.datamap, step)
+
+    def silent(self) -> dict[str, str]:
+        """System → class of the error, of those that do not answer now; nothing is read."""
+        found = {}
+        for system, store in self._stores.items():
+            try:
+                with store.session():
+                    pass
+            except StoreError as problem:
+                found[system] = type(problem).__name__
+        return found
 
     # — what people do ————————————————————————————————————————————————————————————————————
 

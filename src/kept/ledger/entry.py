@@ -126,7 +126,7 @@ _TABLE: Final = (
     _kind(4, "attestation.given", "clause:clause document:sha256 signer?:name expires?:date"),
     _kind(10, "case.opened",
           "case:name right:name people?:count verified?:name override?:sha256 due?:date"
-          " ground?:name arrived?:date rule?:name"),
+          " ground?:name arrived?:date rule?:name level?:count needs?:count"),
     _kind(11, "case.moved", "case:name state:name reason?:sha256 code?:name"),
     _kind(12, "case.closed",
           "case:name right:name complete:flag receipt?:sha256 package?:sha256 steps?:count"
@@ -218,6 +218,14 @@ _TABLE: Final = (
           "incident:name way:name people:count text:sha256 sent:moment"),
     _kind(94, "incident.untold", "incident:name ground:name reason:sha256"),
     _kind(95, "incident.ended", "incident:name reason:sha256"),
+    _kind(111, "complaint.opened",
+          "complaint:name channel:name by:name arrived:date confirm:date rule:name words:sha256"
+          " due?:date"),
+    _kind(112, "complaint.moved",
+          "complaint:name act:name way?:name done?:moment words?:sha256"),
+    _kind(113, "complaint.ended",
+          "complaint:name outcome:name authorities?:names words?:sha256 way?:name"),
+    _kind(114, "desk.forgot", "what:name count:count before:date"),
     _kind(73, "use.frozen", "request:name kinds:names people:count whole:flag"),
     _kind(74, "use.unfrozen", "request:name reason:sha256 left?:count"),
     _kind(100, "agent.entered", "agent:name"),
@@ -229,6 +237,9 @@ _TABLE: Final = (
     _kind(104, "agent.refused", "agent:name why:name"),
     _kind(115, "letter.made", "case:name kind:name text:sha256 file:sha256"),
     _kind(116, "letter.posted", "case:name kind:name file:sha256 sent:date"),
+    _kind(108, "identity.proven", "case:name way:name level:count needs:count paper:flag"),
+    _kind(109, "identity.tried", "case:name tries:count"),
+    _kind(110, "hold.asked", "hold:name reason:sha256"),
     _kind(105, "redaction.handed",
           "case:name plan:sha256 texts:count struck:count spared:count added:count"),
     _kind(106, "redaction.approved", "case:name plan:sha256 left?:count reason?:sha256"),

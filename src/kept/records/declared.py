@@ -22,6 +22,7 @@ from kept.records import (
     case,
     casework,
     clock,
+    complaint,
     consent,
     correction,
     delivery,
@@ -40,6 +41,7 @@ from kept.records import (
     quarantine,
     recipient,
     redaction,
+    reminder,
     residue,
     session,
     sighting,
@@ -105,6 +107,8 @@ DATASETS: Final[tuple[Dataset, ...]] = (
     *redaction.DATASETS,
     *passed.DATASETS,
     *part.DATASETS,
+    *complaint.DATASETS,
+    *reminder.DATASETS,
     _plain(
         "subject_key",
         "subject class generation",
@@ -181,6 +185,12 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "Hosts and cookies met on the pages of the site, of nobody",
         "number integer, kind text, name text, directive text, page text, count integer, "
         "first_seen datetime, last_seen datetime",
+    ),
+    _plain(
+        "system_away",
+        "system",
+        "Systems that do not answer",
+        "system text, since datetime, seen_at datetime, problem text",
     ),
     _plain(
         "job",
@@ -285,6 +295,12 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "after_rule": "rule after",
         "before_due": "day before",
         "after_due": "day after",
+        "proof": "how well it is known who asks, from 0 to 3",
+        "needs": "how well it has to be known, from 0 to 3",
+        "tried": "how often you were asked what only you know",
+        "way": "how it was found out",
+        "level": "how well it was known then, from 0 to 3",
+        "about": "keyed hash of the new address",
     }
 )
 #: What that system is, for people who never heard of Kept.

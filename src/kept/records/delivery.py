@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase
 from kept.keys import Vault
+from kept.records.case import case_mac
 from kept.records.case_state import Case
+from kept.terms.identifiers import Identifier
 
 _CLASS: Final = "case"
 #: How often one code may be tried, and how many codes one delivery is given.
@@ -120,6 +122,17 @@ class Deliveries:
     def all(self) -> list[Delivery]:
         """Every delivery, oldest first."""
         return self._those("true", ())
+
+    def waiting_for(
+        self, people: Iterable[Identifier], *, connection: Connection | None = None
+    ) -> list[Delivery]:
+        """Those that have not ended, of cases that name one of these or cover it."""
+        macs = [case_mac(self._vault, one) for one in people]
+        return self._those(
+            "d.outcome IS NULL AND d.number IN"
+            " (SELECT number FROM case_person WHERE mac = ANY(%s))",
+            (macs,), connection,
+        )  # fmt: skip
 
     def waiting(self, *, connection: Connection | None = None) -> list[Delivery]:
         """Those that have not ended."""

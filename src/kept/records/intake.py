@@ -538,6 +538,25 @@ class Intakes:
         for (number,) in rows:
             self._vault.drop(-number, _CLASS, connection=connection)
 
+    def over(self, *, connection: Connection) -> list[tuple[int, dt.datetime]]:
+        """(number, when it ended) of those that are over and still say what was asked."""
+        rows = connection.execute(
+            "SELECT number, ended_at FROM intake WHERE ended_at IS NOT NULL AND sealed IS NOT NULL"
+        ).fetchall()
+        return [(int(n), at) for n, at in rows]
+
+    def forget(self, numbers: Sequence[int], *, connection: Connection) -> None:
+        """Strike out whom and what these were about, and the way to their pages."""
+        of = (list(numbers),)
+        connection.execute(
+            "UPDATE intake SET sealed = NULL, reach = NULL, mac = NULL, token = NULL, once = NULL"
+            " WHERE number = ANY(%s)",
+            of,
+        )
+        connection.execute("DELETE FROM intake_code WHERE number = ANY(%s)", of)
+        for number in numbers:
+            self._vault.drop(-number, _CLASS, connection=connection)
+
     def remove_unconfirmed(self, now: dt.datetime, *, connection: Connection) -> int:
         """Remove what nobody confirmed in time, with its keys; how many there were."""
         gone = connection.execute(

@@ -90,5 +90,7 @@ class Parts:
             return [Part(row[0], row[1], row[2], self._open(case, row[3], c)) for row in rows]
 
     def _open(self, case: Case, sealed: bytes, connection: Connection) -> str:
+        if not sealed:  # struck out
+            return ""
         plain = self._vault.unseal(case.key_subject, _CLASS, sealed, _LABEL, connection=connection)
         return plain.decode()

@@ -32,7 +32,7 @@ DATASETS: Final = (
             "recipient": Field("recipient", nullable=False),
             "title": Field("title"),
             "passed_on": Field("passed_on", "date", nullable=False),
-            "categories": Field("categories", nullable=False),
+            "categories": Field("categories", "other", nullable=False),
             "ground": Field("ground", nullable=False),
             "barred_until": Field("barred_until", "date"),
             "barred_by": Field("barred_by"),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from kept.app.commands import working
 from kept.app.commands.case import group
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
 from kept.app.fit import Exact
@@ -93,15 +94,29 @@ def approve(
     accept: Annotated[
         str | None, Parameter(help="accept what is left in the files, with this reason")
     ] = None,
+    plan: Annotated[
+        str | None,
+        Parameter(help="approve what a deletion does: the hash that `kept case plan` names"),
+    ] = None,
+    alone: Annotated[
+        str | None,
+        Parameter(
+            help="REASON for which a plan that takes another person cannot wait for one;"
+            " officers are alerted"
+        ),
+    ] = None,
     show: Show = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """Approve what is left out of a package because it concerns others: never who struck it.
 
-    Without `--revision` it is shown how it stands.
+    Without `--revision` it is shown how it stands. With `--plan` the plan of a deletion is
+    approved: never by who entered the request.
     """
     now = acting.moment
+    if plan is not None:
+        return working.approve_plan(case, plan, alone, acting, common)
     if give_back is not None and accept is not None:
         raise UsageError("`--give-back` and `--accept` exclude each other", fix="give one of them")
     if revision is None and (give_back is not None or accept is not None):

@@ -28,6 +28,7 @@ from kept.app.desk import (
     accounts,
     asked,
     cases,
+    complaints,
     elsewhere,
     figures,
     incidents,
@@ -37,7 +38,6 @@ from kept.app.desk import (
     paper,
     quarantine,
     start,
-    statistics,
     trackers,
 )
 from kept.app.desk.guard import guard
@@ -47,7 +47,7 @@ from kept.errors import KeptError
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
     *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
-    *statistics.HANDLERS, *trackers.HANDLERS, *incidents.HANDLERS, *quarantine.HANDLERS,
+    *trackers.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS, *quarantine.HANDLERS,
     *account.HANDLERS,
     *accounts.HANDLERS,
 ]  # fmt: skip

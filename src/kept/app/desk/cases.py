@@ -19,7 +19,7 @@ from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import holds, staff
-from kept.duties.rights import casework, clock, delivery, parts, redaction
+from kept.duties.rights import casework, clock, delivery, parts, proving, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
@@ -33,7 +33,7 @@ from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
 from kept.records.redaction import Stands
-from kept.terms import separation
+from kept.terms import proof, separation
 from kept.terms.authorities import countries
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.refusals import REFUSALS, refusal
@@ -187,17 +187,24 @@ def shown(
     may_act = verb is not None and may(request, f"rights {verb}")
     answers = one.state in ENDS or bool(steps)
     moves = counted is not None and not clock.answered(one)
-    ready = not under_way and casework.can_carry_out(one, looked)
+    ready = not under_way and casework.can_carry_out(controller, one, looked)
     return page(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem, case=one,
         right=RIGHTS.get(one.right), stands=_stands(one), over=one.state in ENDS,
-        known=one.evidence or one.override, opened=opened, letter=letter,
+        known=one.evidence or one.override, proof=proving.standing(controller, one),
+        proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
+        recorded=[proof.WAYS[w] for w in proof.RECORDED],
+        questions=proving.questions(controller) if proving.asked(controller, one) else {},
+        tries=controller.cases.tries_left(one),
+        tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
+        opened=opened, letter=letter,
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in ENDS else None,
         refusals=REFUSALS.values(), papers=controller.papers.of(one),
         clock=_clock(controller, one, counted, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
+        complaints=controller.complaints.of_case(one.number),
         told=informed(controller, one), events=_events(controller, one), run=run,
         under_way=under_way, notes=controller.casework.how_many_notes(one),
         owner=next((a for a in accounts if a.number == owner_of), None), accounts=accounts,
@@ -206,6 +213,7 @@ def shown(
         today=controller.day(now).isoformat(), packs=one.right in casework.PACKS,
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
         why_not=_why_not(request, controller, one, looked),
+        alone_may=not separation.never(session(request).account.name, controller.did(one)),
         leaving=_leaving(request, state, one),
         places=_places(controller), clauses=holds.allowing(controller.bundle),
         apart=[(parts.called(controller, p), refusal(p.code).law)
@@ -217,8 +225,12 @@ def shown(
             "carry": ready and may_act,
             "go_on": ready and not fresh,
             "pack": one.right in casework.PACKS and one.state not in ENDS and may_act,
-            "evidence": not one.evidence and one.state not in ENDS
+            "evidence": not proving.standing(controller, one).enough and one.state not in ENDS
             and may(request, "request verify"),
+            "confirm": one.right == "rectification" and fresh and controller.post is not None
+            and may(request, "case confirm"),
+            "tell": bool(proving.questions(controller)) and proving.asked(controller, one)
+            and one.proof < proof.FACTS and may(request, "case tell"),
             "clock": moves and may(request, "case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and may(request, "case refuse"),
             "part": one.right in parts.PACKED and one.state in parts.BEFORE
@@ -232,7 +244,7 @@ def shown(
             and (answers or (moves and may(request, "case extend"))),
             "weigh": one.right == "objection" and one.state is CaseState.CHECKED
             and may(request, "rights weigh"),
-            "tell": one.right == "restriction" and one.state is CaseState.CHECKED
+            "notify": one.right == "restriction" and one.state is CaseState.CHECKED
             and may(request, "rights lift"),
             "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED
             and may(request, "rights lift"),
@@ -277,10 +289,7 @@ def _why_not(
     """Why whoever asks may not approve the plan; empty where he may."""
     if looked is None:
         return ""
-    large = separation.is_large(looked["rows"], controller.desk.large)
-    who = session(request).account.name
-    did = [separation.Did(name, act) for name, act in casework.acts(controller, one)]
-    return separation.approving(who, did, large=large)
+    return controller.stands_against(one, session(request).account.name, looked["rows"])
 
 
 def _stands(one: Case) -> str:

@@ -19,7 +19,17 @@ from kept.app.desk.render import back, said
 from kept.app.desk.working import actor, carry_out
 from kept.controller import Controller
 from kept.duties import holds, staff
-from kept.duties.rights import casework, clock, delivery, entering, lift, notify, weigh
+from kept.duties.rights import (
+    casework,
+    clock,
+    delivery,
+    entering,
+    lift,
+    new_address,
+    notify,
+    proving,
+    weigh,
+)
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.request import VERBS, close_case
 from kept.errors import KeptError, UsageError
@@ -38,11 +48,41 @@ def evidence(request: Asked, state: State, case: FromPath[str]) -> Response[Any]
     """Record how it was checked who asks."""
     one = found(state, case)
     try:
-        entering.verify(state.controller, one.id, form(request).one("words"),
-                        actor(request, state, "request verify"), state.clock())  # fmt: skip
+        sent = form(request)
+        entering.verify(
+            state.controller, one.id, sent.one("words"), actor(request, state, "request verify"),
+            state.clock(), way=sent.one("way") or "checked",
+        )  # fmt: skip
     except KeptError as problem:
         return shown(request, state, one, said(problem))
     return back(f"/desk/cases/{one.id}", "evidence")
+
+
+@post("/cases/{case:str}/confirm", status_code=303, sync_to_thread=True)
+def confirm(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Have a new e-mail address confirmed at the old one and at itself."""
+    one = found(state, case)
+    try:
+        who = actor(request, state, "case confirm")
+        new_address.confirm_address(state.controller, one.id, form(request).one("new"), who,
+                               state.clock())  # fmt: skip
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "codes")
+
+
+@post("/cases/{case:str}/told", status_code=303, sync_to_thread=True)
+def told(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Put aside what she tells of herself, to be compared; the answer is always the same."""
+    one, controller, sent = found(state, case), state.controller, form(request)
+    try:
+        who = actor(request, state, "case tell")
+        answers = {p: sent.one(f"told-{n}") for n, p in enumerate(proving.questions(controller))}
+        proving.tell(controller, one.id, answers, who, state.clock())
+        proving.compare(controller, state.clock())
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "told-us")
 
 
 @post("/cases/{case:str}/plan", status_code=303, sync_to_thread=True)
@@ -63,7 +103,9 @@ def approve(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     one = found(state, case)
     try:
         who = actor(request, state, "rights erase")
-        casework.approve(state.controller, one.id, form(request).one("plan"), who, state.clock())
+        sent = form(request)
+        casework.approve(state.controller, one.id, sent.one("plan"), who, state.clock(),
+                         alone=sent.one("alone").strip() or None)  # fmt: skip
     except KeptError as problem:
         return shown(request, state, one, said(problem))
     return back(f"/desk/cases/{one.id}", "approved")
@@ -241,4 +283,6 @@ def _day(text: str) -> dt.date | None:
         raise UsageError("that is no day", expected="a day as 2026-01-31") from None
 
 
-HANDLERS: Final = [evidence, plan, approve, carry, package, decide, move_clock, part, end]
+HANDLERS: Final = [
+    evidence, confirm, told, plan, approve, carry, package, decide, move_clock, part, end,
+]  # fmt: skip

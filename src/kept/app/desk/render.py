@@ -36,6 +36,7 @@ _ALL: Final = {
 #: What was done, as a page says it after a redirect.
 DONE: Final = {
     "password": "The password was changed. Every other login of yours has ended.",
+    "mail": "It was noted where you are reminded.",
     "proof": "The second proof was replaced.",
     "out": "You are logged out.",
     "linked": "The account can log in that way.",
@@ -48,6 +49,9 @@ DONE: Final = {
     "seen": "It was noted that you looked into the alert.",
     "incident": "It was recorded.",
     "settled": "The decision was recorded.",
+    "codes": "Codes go to the old address and to the new one. Both have to be typed in.",
+    "told-us": "What she told is put aside and compared. Tell her only that.",
+    "complaint": "It was recorded.",
     "destroyed": "It was deleted, and so was the key to it.",
     "let-through": "It may be stored. Nothing of it waits here longer than it has to.",
     "evidence": "It was noted how it was checked who asks.",

@@ -19,6 +19,7 @@ from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
+from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.received import received
 from kept.duties.rights.received import words as received_words
 from kept.duties.rights.redaction import together
@@ -27,7 +28,6 @@ from kept.duties.rights.request import (
     open_case,
     refilled,
     refuse_mixed,
-    require_known_asker,
     searched,
     step_document,
     verification,
@@ -101,7 +101,7 @@ def access(
     """
     refuse_target(out)
     case, actor, people = open_case(controller, "access", request, now)
-    require_known_asker(case)
+    require_known_asker(controller, case)
     with controller.cases.alone(case) as case:
         return _serve(controller, case, actor, people, now, out)
 

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kept.controller import Controller
 from kept.database import Connection
-from kept.duties.rights.request import require_known_asker
+from kept.duties.rights.proving import require_known_asker
 from kept.errors import Denied, UsageError, VaultError
 from kept.ledger.entry import Entry, moment, name
 from kept.records.actor import Actor
@@ -87,7 +87,7 @@ def deliver(
             f"a case about `{case.right}` has no package",
             expected=f"a case about {' or '.join(_PACKED)}",
         )
-    require_known_asker(case)
+    require_known_asker(controller, case)
     _refuse_other(controller, case, package)
     token, file, key = secrets.token_urlsafe(32), f"{secrets.token_hex(16)}{_SUFFIX}", _key()
     there = folder(controller)
@@ -258,6 +258,12 @@ def ended(
     ]  # fmt: skip
     if entries:
         controller.ledger.append_in(connection, entries)
+
+
+def discard(controller: Controller, those: list[Delivery]) -> None:
+    """Remove the files of deliveries that have ended; what is left of them `sweep` removes."""
+    for one in those:
+        (folder(controller) / one.file).unlink(missing_ok=True)
 
 
 def sweep(controller: Controller, now: dt.datetime) -> int:

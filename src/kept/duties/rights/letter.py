@@ -160,7 +160,7 @@ def letter(
         *_chosen(controller, record),
         *_goes_on(controller, record, named, region),
         *_told(controller, record, named, now),
-        complain(controller, record, choice, region),
+        complain_to(controller, choice, *appeal(record, region)),
     ]
     begun = record.steps if record.begun else ()
     return Letter(
@@ -507,8 +507,17 @@ def _told(
             yield Part("Who may have received your data", lines, had.may)
 
 
-def complain(controller: Controller, record: Receipts, choice: Choice, region: str) -> Part:
-    """The right to complain, an authority, the way to a court, and how to reach us."""
+def appeal(record: Receipts, region: str) -> tuple[str, ...]:
+    """What is open to her besides, where the law of her region knows an appeal to us."""
+    if region != "US-VA" or record.case.state is not State.REFUSED:
+        return ()
+    return ("Where you live you can also ask us to look at it again (an appeal); write to us.",)
+
+
+def complain_to(controller: Controller, choice: Choice, *appeal: str) -> Part:
+    """The right to complain, an authority, the way to a court, and how to reach us. `appeal`:
+    what else is open to her, in sentences.
+    """
     organisation = controller.bundle.organisation
     lines = [
         "You can complain to a data protection authority at any time, also while you talk to us."
@@ -524,10 +533,7 @@ def complain(controller: Controller, record: Receipts, choice: Choice, region: s
         lines.append("We know no authority for where you live. The list below may have one.")
     page = f"{controller.site_url or ''}/privacy/authorities"
     lines.append(f"The authorities of other countries: {page}")
-    if region == "US-VA" and record.case.state is State.REFUSED:
-        lines.append(
-            "Where you live you can also ask us to look at it again (an appeal); write to us."
-        )
+    lines += appeal
     lines.append(f"How to reach us: {organisation.email}, or {address(organisation)}.")
     points = tuple(
         f"{'; '.join(one.lines())} (looked at on {spelt(controller, one.checked_on)}. {BY[one.by]})"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from kept.controller import Controller
 from kept.duties.rights.answer import address
 from kept.duties.rights.clock import extendable
-from kept.duties.rights.letter import Letter, Part, asked, complain, spelt
+from kept.duties.rights.letter import Letter, Part, appeal, asked, complain_to, spelt
 from kept.duties.rights.receipts import Receipts
 from kept.duties.rights.request import sentence
 from kept.records.clock import counted
@@ -34,7 +34,7 @@ def more_time(
     """The notice, to go out today. Raises UsageError where the rule of the case gives no time."""
     case = controller.cases.get(case_id)
     today = controller.day(now)
-    _, before, rule = extendable(controller, case_id, reason, words, today)
+    _, before, rule = extendable(controller, case_id, reason, words, today, now)
     after = counted(replace(before, extended=True), rule, controller.workdays)
     record, organisation = Receipts.of(controller, case), controller.bundle.organisation
     choice = authority_of(country, subdivision, lead=organisation.country)
@@ -47,7 +47,7 @@ def more_time(
     parts = (
         asked(controller, record, controller.cases.identifiers(case)),
         Part("It takes longer", lines),
-        complain(controller, record, choice, region_of(country, subdivision)),
+        complain_to(controller, choice, *appeal(record, region_of(country, subdivision))),
     )
     title = f"We need more time for your request: {RIGHTS[case.right].title.lower()}"
     return Letter(

@@ -29,7 +29,8 @@ from kept.duties.rights.choice import (
     told,
     whom,
 )
-from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case, require_known_asker
+from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.select import KeySet, KeyTable
@@ -74,7 +75,7 @@ def object_to(
     case, actor, people = open_case(
         controller, "objection", request, now, matter=matter(controller, purposes)
     )
-    require_known_asker(case)
+    require_known_asker(controller, case, purposes)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now, several=True)

@@ -35,10 +35,10 @@ from kept.duties.rights.portable import (
     Why,
     portable,
 )
+from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import (
     Request,
     open_case,
-    require_known_asker,
     searched,
     step_document,
 )
@@ -143,7 +143,7 @@ def port(
     refuse_target(out)
     region = known_region(region)
     case, actor, people = open_case(controller, "portability", request, now)
-    require_known_asker(case)
+    require_known_asker(controller, case)
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
             raise UsageError(

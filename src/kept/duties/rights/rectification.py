@@ -23,12 +23,12 @@ from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.planning import known_by, subjects_of
+from kept.duties.rights.proving import require_both, require_known_asker
 from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import (
     REPEATED,
     Request,
     open_case,
-    require_known_asker,
     searched,
     step_document,
     way_on,
@@ -137,7 +137,9 @@ def rectify(
         place, item = _source(controller, at)
         right = _right(item, value)
     case, actor, people = open_case(controller, "rectification", request, now)
-    require_known_asker(case)
+    require_known_asker(controller, case)
+    if at is not None:
+        require_both(controller, case, item, right)
     with (
         way_on(controller, case),
         controller.cases.alone(case) as case,

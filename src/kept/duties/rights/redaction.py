@@ -28,8 +28,8 @@ from kept.database import Connection
 from kept.duties.rights import rescan
 from kept.duties.rights.about import many, titled
 from kept.duties.rights.answer import Stays
+from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import covering as everybody
-from kept.duties.rights.request import require_known_asker
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model import strike
@@ -363,7 +363,7 @@ def _open(controller: Controller, case_id: str) -> Case:
             expected=f"an open case of one of the rights {', '.join(PACKED)}",
             met=f"one of the right `{case.right}` that is {case.state}",
         )
-    require_known_asker(case)
+    require_known_asker(controller, case)
     return case
 
 

@@ -28,11 +28,11 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.identity import of_case
+from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import (
     MAY_OVERRIDE,
     Request,
     open_case,
-    require_known_asker,
 )
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -90,7 +90,7 @@ def restrict(
     region = known_region(region)
     but = known_purposes(controller.bundle, but) if but else ()
     case, actor, people = open_case(controller, "restriction", request, now)
-    require_known_asker(case)
+    require_known_asker(controller, case)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now)

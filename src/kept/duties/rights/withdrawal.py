@@ -33,7 +33,8 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.identity import of_case
-from kept.duties.rights.request import Request, open_case, require_known_asker, way_on
+from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.request import Request, open_case, way_on
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan, Reason, StepResult
 from kept.model.select import KeyTable, by_key
@@ -80,7 +81,7 @@ def withdraw(
     case, actor, people = open_case(
         controller, "withdrawal", request, now, matter=matter(controller, purposes)
     )
-    require_known_asker(case)
+    require_known_asker(controller, case, purposes)
     with (
         way_on(controller, case),
         controller.cases.alone(case) as case,

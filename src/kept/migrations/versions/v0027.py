@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0027"
-down_revision = "0024"
+down_revision = "0026"
 
 
 def upgrade() -> None:
