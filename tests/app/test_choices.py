@@ -243,7 +243,8 @@ def test_the_signal_and_the_country_decide_until_somebody_chooses(site: Site) ->
     assert heard.count("What others would get is off") == 1
     # What nobody ticked is not sent as a yes by whoever saves the page as it stands.
     with site.open() as client:
-        for headers, ticked in (({}, set()), ({"X-Country": "US", "Sec-GPC": "1"}, {"personalise"}),
+        for headers, ticked in (({}, set()),
+                                ({"X-Country": "US", "Sec-GPC": "1"}, {"personalise"}),
                                 ({"X-Country": "US"}, {"analyse", "personalise", "advertise"})):  # fmt: skip
             text = client.get(PATH, headers=headers).text
             boxes = re.findall(r'<input[^>]*name="aim"[^>]*>', text)
