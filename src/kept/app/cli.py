@@ -51,9 +51,11 @@ from kept.app.commands import (
     request,
     retain,
     rights,
+    scan,
     serve,
     stats,
     task,
+    trackers,
 )
 from kept.app.commands.common import as_called, program
 from kept.app.output import Output
@@ -63,7 +65,7 @@ from kept.errors import KeptError, UsageError
 _GROUPS: Final = (
     demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
     choices, case, answering, redacting, task, account, identity, hold, incident, retain, prove,
-    links, stats, ledger, bench,
+    scan, trackers, links, stats, ledger, bench,
 )  # fmt: skip
 
 

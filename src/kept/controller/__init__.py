@@ -76,11 +76,13 @@ from kept.records.identity import Identities
 from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
+from kept.records.known import KnownNames
 from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.outbox import Outbox
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
+from kept.records.scan import Scans
 from kept.records.session import Attempts, Sessions
 from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
@@ -169,6 +171,7 @@ class Controller:
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.sightings = Sightings(database)
+        self.scans, self.known_names = Scans(database), KnownNames(database)
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
         self.agents, self.drp = Agents(database, vault), drp
