@@ -778,6 +778,7 @@ DOORS = "security.doors-are-guarded"
 #: Those over visits: in `test_visit_checks`.
 PAGES = {
     "trackers.nothing-undeclared",  # tests/app/test_reports.py
+    "trackers.scans-find-what-is-declared",  # tests/duties/test_scans.py
     "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
 }
 VISITS = {

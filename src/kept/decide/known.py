@@ -24,8 +24,8 @@ _LIKELY: Final = {
 }  # fmt: skip
 _COLUMNS: Final = ("Platform", "Category", "Cookie / Data Key name", "Domain", "Retention period",
                    "Wildcard match")  # fmt: skip
-#: A prefix of fewer letters than this says nothing without its domain.
-_SHORT: Final = 5
+#: A prefix of fewer signs than this says nothing without its domain.
+_SHORT: Final = 4
 _LONGEST: Final = 160
 _HOST: Final = re.compile(
     r"\|\|([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+)\^?(?:\$([a-z0-9,~_-]+))?", re.ASCII | re.I
@@ -145,14 +145,14 @@ def suggest(rows: Iterable[Known], name: str, domain: str = "") -> Suggestion | 
         if row.kind == "host":
             fits = name == row.name or name.endswith("." + row.name)
         elif row.prefix:
-            short = sum(c.isalnum() for c in row.name) < _SHORT
+            short = len(row.name) < _SHORT
             fits = name.startswith(row.name) and (not short or _at(row.domain, domain))
         else:
             fits = name == row.name
         fitting += [row] if fits else []
     if not fitting:
         return None
-    exact = [row for row in fitting if not row.prefix and row.name == name]
+    exact = [row for row in fitting if row.name == name]
     longest = max(len(row.name) for row in fitting)
     best = exact or [row for row in fitting if len(row.name) == longest]
     near = [row for row in best if _at(row.domain, domain)] or best

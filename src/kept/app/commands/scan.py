@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from kept.app.commands.common import COMMON, Common, ending, moment, opened
+from kept.app.commands.common import COMMON, Common, moment, opened
 from kept.app.output import many, table
 from kept.app.scan import passes, sheet
 from kept.controller import Controller
@@ -49,6 +53,10 @@ def scan(
         list[str] | None,
         Parameter(help="a host that the browser may really reach (*.NAME: all below)", negative=""),
     ] = None,
+    resolve: Annotated[
+        list[str] | None,
+        Parameter(help="HOST=ADDRESS: where a host is, as for a site not yet public", negative=""),
+    ] = None,
     settle: Annotated[int, Parameter(help="milliseconds that a page has to do what it does")] = 400,
     afresh: Annotated[
         bool, Parameter(help="begin again where an earlier scan was stopped", negative="")
@@ -76,22 +84,29 @@ def scan(
         raise UsageError("a scan opens at least one page, and waits at most a minute for it")
     with opened(common) as (controller, config):
         task = _task(controller, config, address, pages, page or [], states, country, gpc,
-                     let_out or [], settle)  # fmt: skip
+                     let_out or [], settle, _resolved(resolve or []))  # fmt: skip
         file = common.directory / "scan" / f"{re.sub(r'[^a-z0-9.-]', '_', task.host)}.json"
         if afresh:
             file.unlink(missing_ok=True)
         done = passes.load(file, task.mark(scanned.rules(controller.bundle)))
-        try:
-            with ending(), common.out.progress("scan", len(task.stops)) as step:
-                for one in done.passes:
-                    step(str(one["choice"]))
-                passes.walk(controller.bundle, task, done, lambda d: passes.save(file, d), step)
-        except KeyboardInterrupt:
+        with _heard() as signals, common.out.progress("scan", len(task.stops)) as step:
+            for one in done.passes:
+                step(str(one["choice"]))
+            try:
+                ended = passes.walk(
+                    controller.bundle, task, done, lambda d: passes.save(file, d), step,
+                    lambda: bool(signals),
+                )  # fmt: skip
+            except Exception:
+                if not signals:
+                    raise
+                ended = False  # the terminal stopped the browser as well
+        if not ended:
             common.out.warn(
                 f"Stopped after {many(len(done.passes), 'visitor')} of {len(task.stops)}."
                 " The same command goes on from there; --afresh begins again."
             )
-            return 130
+            return 128 + signals[0]
         whole = scanned.whole(controller.bundle, task.stops, _countries(controller, config))
         document = sheet.document(controller.bundle, task, done, at, whole)
         new = scanned.keep(controller, task.host, document, complete=whole, now=at)
@@ -108,6 +123,35 @@ def scan(
     return 1 if document["amiss"] else 0
 
 
+@contextmanager
+def _heard() -> Iterator[list[int]]:
+    """The signals that asked to stop; the visitor that is under way is finished first."""
+    heard: list[int] = []
+    before = {
+        number: signal.signal(number, lambda n, _: heard.append(n))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _resolved(given: list[str]) -> tuple[tuple[str, str], ...]:
+    rows = []
+    for text in given:
+        host, _, address = text.partition("=")
+        try:
+            rows.append((host.lower(), str(ipaddress.ip_address(address))))
+        except ValueError:
+            host = ""
+        if _HOST.fullmatch(host) is None:
+            raise UsageError("`--resolve` does not say where a host is",
+                             expected="HOST=ADDRESS, as www.example.org=192.0.2.1")  # fmt: skip
+    return tuple(rows)
+
+
 def _countries(controller: Controller, config: Deployment) -> tuple[str, ...]:
     """Countries that the site can tell apart: none, where nobody tells it any."""
     return judged.countries(controller.bundle) if config.country else ("",)
@@ -116,7 +160,7 @@ def _countries(controller: Controller, config: Deployment) -> tuple[str, ...]:
 def _task(
     controller: Controller, config: Deployment, address: str, pages: int, extra: list[str],
     states: str | None, country: list[str] | None, gpc: bool | None, let_out: list[str],
-    settle: int,
+    settle: int, resolve: tuple[tuple[str, str], ...],
 ) -> passes.Task:  # fmt: skip
     bundle = controller.bundle
     if country and not config.country:
@@ -126,11 +170,11 @@ def _task(
             fix="name it in kept.toml: `proxy = true` and `country` under [site]",
         )
     named = tuple(filter(None, (states or "").split(","))) or judged.choices(bundle)
-    signal = (False, True) if gpc is None else (gpc,)
+    both = (False, True) if gpc is None else (gpc,)
     where = tuple(country or _countries(controller, config))
     return passes.Task(
-        address, pages, tuple(extra), passes.stops(bundle, named, where, signal),
-        tuple(let_out), config.country, settle,
+        address, pages, tuple(extra), passes.stops(bundle, named, where, both),
+        tuple(let_out), config.country, settle, resolve,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ is none. So what a page asks of others is seen, and nothing of it goes out.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -93,9 +94,23 @@ def executable() -> str:
 
 
 @contextmanager
-def launched(reach: Sequence[str]) -> Iterator[Any]:
-    """A browser that can reach these hosts alone; `*.name` stands for all below it."""
-    rules = ", ".join(["MAP * ~NOTFOUND", *(f"EXCLUDE {host}" for host in reach)])
+def launched(reach: Sequence[str], resolve: Sequence[tuple[str, str]] = ()) -> Iterator[Any]:
+    """A browser that can reach these hosts alone; `*.name` stands for all below it.
+
+    `resolve`: hosts whose address is given, so that nobody is asked for it.
+    """
+    given = dict(resolve)
+    rules = ", ".join(
+        [
+            *(f"MAP {host} {address}" for host, address in given.items()),
+            "MAP * ~NOTFOUND",
+            *(
+                f"EXCLUDE {host}"
+                for host in dict.fromkeys([*reach, *given.values()])
+                if host not in given
+            ),
+        ]
+    )
     arguments = [
         "--disable-dev-shm-usage", "--disable-gpu", f"--host-resolver-rules={rules}",
         "--disable-blink-features=AutomationControlled", "--no-proxy-server",
@@ -105,11 +120,18 @@ def launched(reach: Sequence[str]) -> Iterator[Any]:
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=arguments)
+        browser = playwright.chromium.launch(
+            executable_path=executable(),
+            args=arguments,
+            handle_sigint=False,  # whoever stops a scan is heard between two visitors
+            handle_sigterm=False,
+            handle_sighup=False,
+        )
         try:
             yield browser
         finally:
-            browser.close()
+            with contextlib.suppress(Exception):  # it may have been stopped with us
+                browser.close()
 
 
 @contextmanager

@@ -36,6 +36,7 @@ class Task:
     let_out: tuple[str, ...]
     header: str | None
     settle: int
+    resolve: tuple[tuple[str, str], ...] = ()
 
     @property
     def host(self) -> str:
@@ -95,14 +96,21 @@ def walk(
     done: Done,
     kept: Callable[[Done], None],
     step: Callable[[str], None],
-) -> None:
-    """Go through what is left, pass by pass; `kept` is called after each."""
-    with chromium.launched([task.host, *task.let_out]) as browser:
+    stopped: Callable[[], bool],
+) -> bool:
+    """Go through what is left, pass by pass; `kept` is called after each. Whether all is done.
+
+    `stopped` is asked before each: what drives the browser swallows the exception of a signal.
+    """
+    with chromium.launched([task.host, *task.let_out], task.resolve) as browser:
         done.browser = f"Chromium {browser.version}"
         for stop in task.stops[len(done.passes) :]:
+            if stopped():
+                break
             step(stop.words)
             done.passes.append(_pass(bundle, browser, task, stop, done))
             kept(done)
+    return len(done.passes) == len(task.stops)
 
 
 def _pass(bundle: Bundle, browser: Any, task: Task, stop: Stop, done: Done) -> dict[str, Any]:
@@ -214,7 +222,14 @@ def _choose(bundle: Bundle, page: Any, task: Task, stop: Stop) -> None:
         for n in range(boxes.count()):
             boxes.nth(n).set_checked(boxes.nth(n).get_attribute("value") == stop.choice)
         page.locator('form.choices button[value="save"]').click()
-    page.wait_for_selector("#saved")
+    page.wait_for_load_state("load")
+    if not page.locator("#saved").count():
+        words = page.locator("[role=alert]")
+        raise UsageError(
+            "the site did not take the choice", where=_CHOICES,
+            met=words.first.inner_text() if words.count() else f"a page at {pattern(page.url)}",
+            fix="make a choice there by hand, and see why",
+        )  # fmt: skip
 
 
 def stops(
