@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from kept import deployment
+from kept.app import mail
 from kept.controller import Controller
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
@@ -123,3 +124,20 @@ def test_lists_of_others_suggest(world: Controller) -> None:
     for body, source in ((b"\xff\xfe", "x"), (b"hello", "x"), (text, " ")):
         with pytest.raises(UsageError):
             known.take(world, body, source, "CC0", NOW.date(), NOW)
+
+
+def test_letters_load_nothing(world: Controller, monkeypatch: Any) -> None:
+    name = "trackers.letters-load-nothing"
+
+    def met() -> tuple[Outcome, list[str]]:
+        one = run(world, registered(), NOW, names=[name])[0]
+        return one.outcome, [f.words for f in one.findings]
+
+    assert met()[0] is Outcome.VACUOUS
+    monkeypatch.setattr(world, "specimens", mail.specimens)
+    assert met() == (Outcome.PASS, [])
+    # A template that does not cover what stands in it.
+    monkeypatch.setattr(mail, "_html", lambda title, body: f"<p>{body}</p>")
+    outcome_, found = met()
+    assert outcome_ is Outcome.FAIL
+    assert "img src" in " ".join(found)

@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, choices, delivery, desk, drp, pages, reports, requests, wellknown
+from kept.app import api, choices, delivery, desk, drp, mail, pages, reports, requests, wellknown
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -255,6 +255,7 @@ def make(
 
         app.state[delivery.SENDER] = send_code
     controller.surfaces = SURFACES
+    controller.specimens = mail.specimens
     return app
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import hashlib
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -140,6 +140,8 @@ class Controller:
         self.bundle, self.datamap, self.database = bundle, datamap, database
         self.vault, self.ledger, self.site_url = vault, ledger, site_url
         self.surfaces: tuple[Surface, ...] = ()
+        #: A specimen in HTML of every kind of letter that Kept sends, by name; the faces name them.
+        self.specimens: Callable[[], Sequence[tuple[str, str]]] = tuple
         self.desk = desk
         self._stores, self._without = dict(stores), dict(without)
         self._documents = tuple(documents)

@@ -8,7 +8,6 @@ and the rules of filter lists (Adblock Plus) that name a host.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def read(text: str) -> tuple[str, list[Known], int]:
 
 def _cookies(text: str) -> tuple[list[Known], int]:
     rows, left = [], 0
-    reader = csv.DictReader(io.StringIO(text), strict=True)
+    reader = csv.DictReader((f"{line}\n" for line in text.split("\n")), strict=True)
     missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         raise UsageError("the list lacks columns", expected=", ".join(_COLUMNS),

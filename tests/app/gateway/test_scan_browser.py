@@ -1,38 +1,18 @@
-"""`kept scan` on the shop: clean through the gateway; amiss past it, and with a planted script."""
+"""`kept scan` behind the gateway: clean, stopped and gone on; what it finds: tests/acceptance."""
 
 from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
-from typing import Any
 
 from tests.app.gateway.conftest import Shop
+from tests.app.gateway.scanning import ended, started
 from tests.browser import NEEDS_CHROMIUM
 
-from kept import deployment
-from kept.controller import Controller
 from kept.model.choice import DAYS
 
 pytestmark = NEEDS_CHROMIUM
-
-
-def started(shop: Shop, port: int, *more: str, host: str = "localhost") -> subprocess.Popen[str]:
-    """A browser says where a form comes from on https, and on this very machine."""
-    command = [
-        sys.executable, "-m", "kept.app", "scan", f"http://{host}:{port}/?who=ana",
-        "--dir", str(shop.directory), "--resolve", "shop.test=127.0.0.1", "--settle", "150",
-        "--json", *more,
-    ]  # fmt: skip
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
-    out, told = process.communicate(timeout=240)
-    return process.returncode, json.loads(out) if out.strip() else {}, told
 
 
 def test_every_choice_is_kept_behind_the_gateway(shop: Shop) -> None:
@@ -75,53 +55,3 @@ def test_every_choice_is_kept_behind_the_gateway(shop: Shop) -> None:
     login = next(i for i in found["passes"][0]["items"] if i["name"] == "login")
     assert login["http_only"]
     assert not found["whole"]
-
-
-def test_a_planted_script_is_found(shop: Shop, tmp_path: Path) -> None:
-    """It loads nothing of others, so that only a browser that looks sees what it leaves."""
-    page = tmp_path / "evidence.html"
-    code, found, told = ended(
-        started(
-            shop, shop.port, "--states", "refused", "--country", "US", "--gpc", "--page",
-            "/planted", "--pages", "2", "--draft", "--evidence", str(page),
-        )
-    )  # fmt: skip
-    assert code == 1, told
-    assert {row["what"] for row in found["amiss"]} == {"planted_*", "visitor"}
-    assert 'name: "planted_*", kind: cookie, party: first, lifetime: P105D' in found["draft"]
-    assert "purposes: []" in found["draft"]
-    for text in (json.dumps(found), page.read_text("utf-8")):
-        assert "secret" not in text
-        assert "81723" not in text
-        assert "ana" not in text
-    with Controller.open(deployment.read(shop.directory)) as controller:
-        assert ("cookie", "planted_*") in {(m.kind, m.name) for m in controller.sightings.all()}
-
-
-def test_past_the_gateway_tags_are_met(shop: Shop) -> None:
-    shop.others.forget()
-    port = int(shop.said["upstream"].rpartition(":")[2])
-    code, found, told = ended(
-        started(
-            shop,
-            port,
-            "--states",
-            "none",
-            "--country",
-            "DE",
-            "--no-gpc",
-            "--pages",
-            "1",
-            host="shop.test",
-        )
-    )
-    assert code == 1, told
-    amiss = {row["what"] for row in found["amiss"]}
-    assert {"unknown.test", "ads.test", "analytics.test", "social.test", "strange"} <= amiss
-    assert shop.others.connected == 0
-    via = {i["via"] for i in found["passes"][0]["items"]}
-    assert {"script", "image", "document", "ping", "fetch", "websocket", "hint"} <= via
-    code, _, told = ended(started(shop, port, "--states", "all", "--country", "DE"))
-    assert code == 2
-    assert "no page on which to choose" in told
-    assert ended(started(shop, port, "--states", "some"))[0] == 2

@@ -5,7 +5,7 @@ first visitor opens it (`review`); the pages themselves are looked at as a stran
 (`guarded`), and by a browser that plays every visitor (`scanned`).
 """
 
-from kept.duties.trackers import guarded, scanned
+from kept.duties.trackers import guarded, letters, scanned
 from kept.duties.trackers.review import declared, note, settle
 
-__all__ = ["declared", "guarded", "note", "scanned", "settle"]
+__all__ = ["declared", "guarded", "letters", "note", "scanned", "settle"]
