@@ -69,13 +69,13 @@ def links(letter: EmailMessage) -> set[str]:
 
 
 @contextmanager
-def mail_server() -> Iterator[tuple[Inbox, str]]:
-    """An inbox and the URL of the server that fills it."""
+def mail_server(handler: Any = None) -> Iterator[tuple[Inbox, str]]:
+    """An inbox and the URL of the server that fills it, or that has another handler."""
     inbox = Inbox()
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    server = MailServer(inbox, hostname="127.0.0.1", port=port, enable_SMTPUTF8=True)
+    server = MailServer(handler or inbox, hostname="127.0.0.1", port=port, enable_SMTPUTF8=True)
     server.start()
     try:
         yield inbox, f"smtp://127.0.0.1:{port}"
@@ -138,6 +138,11 @@ class Desk:
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(deployment.read(self.directory).database) as connection:
             return connection.execute(statement, parameters).fetchall()
+
+    def change(self, statement: str, *parameters: object) -> None:
+        """Change Kept's own tables behind its back."""
+        with psycopg.connect(deployment.read(self.directory).database) as connection:
+            connection.execute(statement, parameters)
 
     def rows(self, *but: str) -> dict[str, tuple[Any, ...]]:
         """Every table of Kept's own, as a count and a hash; without those named."""

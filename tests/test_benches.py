@@ -13,12 +13,15 @@ BENCH = Path(__file__).parents[1] / "bench"
 TINY = {
     "audience": "--subjects 2000 --rounds 2",
     "decide": "--subjects 2000 --rounds 3",
-    "desk": "--cases 300 --rounds 2",
     "discover": "--tables 12 --rows 60 --rounds 1",
     "gateway": "--rounds 5 --turns 1 --seconds 0.1",
+    "inbox": "--cases 300 --rounds 2",
+    "intake": "--requests 12 --together 3 --rounds 1",
     "lake": "--files 4 --rows 2000 --people 5 --group 2 --rounds 1",
+    "forms": "--rounds 3",
     "ledger": "--entries 12000 --batches 12 --rounds 1",
     "lookup": "--rows 2000 --ids 20 --rounds 2 --engines sqlite parquet postgresql",
+    "package": "--rows 60",
     "rights": "--scale 0.0005 --heavy 40 80 --people 3 --warm 1 --batch 5 --list 3 --rounds 1",
 }
 

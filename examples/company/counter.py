@@ -1,6 +1,6 @@
-"""What happens when a form comes in: ask Kept, then store with the stamps of its answer.
+"""What happens with what a form brought: it is stored with the stamps of Kept's answer.
 
-Every function either stores all of it, or raises Refused or Unanswered and stores nothing.
+Whatever was not declared, and whatever may not be stored, is not in the answer.
 """
 
 from __future__ import annotations
@@ -16,90 +16,75 @@ from typing import Any
 
 import psycopg
 import yaml
-from examples.company.door import Answer, Door, Use, region_of
 from examples.company.world import World
 
 TERMS_VERSION = "2023-01"
-STAMPS = ("legal_basis", "activity", "policy_version")
+STAMPS = ("legal_basis", "activity", "policy_version", "notice")
 PRODUCTS = {"io-connect": ("Desktop, one seat for a year", 24_000), "io-trial": ("Trial", 0)}
+#: Forms of which the subscription is all that is stored, and forms with a table of their own.
+TOPICS = {"newsletter": "news", "partner-offers": "partner-offers"}
+TABLES = {"webinar": "registration", "testimonial": "testimonial"}
+#: Whom an answer of Kept's is about: its values, and the stamps of a row that is made of them.
+Taken = Mapping[str, Any]
 
 
 class Incomplete(Exception):
     """What was sent cannot be used; the message says what is missing, and shows no value."""
 
 
-def forms(bundle: Path) -> dict[str, dict[str, Any]]:
-    """Path → form, as the policy bundle declares it: what is not named there is never stored."""
+def forms(bundle: Path) -> dict[str, str]:
+    """Path → id of every form that the policy bundle declares."""
     declared = yaml.safe_load((bundle / "forms.yml").read_text("utf-8"))
-    return {form["path"]: {**form, "id": name} for name, form in declared.items()}
+    return {form["path"]: name for name, form in declared.items()}
 
 
-def _stored(what: str, answer: Answer, **more: Any) -> dict[str, Any]:
-    return {
-        "stored": what, "basis": answer.basis, "activity": answer.activity,
-        "because": list(answer.because), "policy": answer.policy_version, **more,
-    }  # fmt: skip
+def stamps(taken: Taken, consent: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """legal_basis, activity, policy_version, notice; those of a consent, where one is given."""
+    own, row = consent or taken["stamps"], taken["stamps"]
+    return own["basis"], own["activity"], row["policy"], row["notice"]
 
 
 def insert(
-    connection: psycopg.Connection[Any], table: str, stamps: Sequence[str], **row: Any
+    connection: psycopg.Connection[Any], table: str, stamped: Sequence[str], **row: Any
 ) -> None:
-    """Insert a row with its stamps: legal_basis, activity, policy_version."""
-    full = dict(zip(STAMPS, stamps, strict=True)) | row
+    """Insert a row with its stamps; what was collected before notices were kept has three."""
+    full = dict(zip(STAMPS, stamped, strict=False)) | row
     marks = ", ".join(["%s"] * len(full))
     connection.execute(
         f"INSERT INTO {table} ({', '.join(full)}) VALUES ({marks})", list(full.values())
     )
 
 
-def submit(
-    world: World, door: Door, form: Mapping[str, Any], sent: Mapping[str, str], now: dt.datetime
-) -> dict[str, Any]:
-    """A contact or trial form. Undeclared fields are dropped before anything else is done."""
-    fields: Mapping[str, Mapping[str, Any]] = form["fields"]
-    given = {name: sent[name].strip() for name in fields if sent.get(name, "").strip()}
-    for name, field in fields.items():
-        if field["required"] and name not in given:
-            raise Incomplete(f"{field['label']} is missing")
-    email, purpose, trial = given["email"], form["purposes"][0], form["id"] == "trial"
-    boxes = [name for name in given if "consent" in fields[name]]
-    texts = {name: text for name, text in given.items() if name not in boxes}
-    # Who asks for a trial asks for a contract; who only writes does not.
-    use = Use(purpose, form["context"], grounds=("contract",) * trial)
-    categories = [fields[name]["category"] for name in texts] + ["transaction.free"] * trial
-    answer = door.allowed(use, categories, email)
-    # A second use stands on its own legs: if it is refused, the message is kept all the same.
-    wish = None
-    for name in boxes:
-        consent = fields[name]["consent"]
-        grounds = (f"consent:{consent}", f"preference:{consent.rpartition('.')[2]}")
-        promotion = Use(consent, form["context"], grounds=grounds)
-        wish = door.ask(promotion, fields[name]["category"], email)
+def submit(world: World, form: str, taken: Taken, now: dt.datetime) -> dict[str, Any]:
+    """A form that needs no account. A box that was ticked and may not count is not stored."""
+    boxes = {c["purpose"]: c for c in taken["consents"] if c["allow"]}
+    texts = {n: v for n, v in taken["values"].items() if n not in ("newsletter", "country")}
     with world.database() as connection:
-        customer = _trial(connection, texts, answer, now) if trial else None
-        insert(
-            connection, "form_submission", answer.stamps,
-            form_id=form["id"], customer_id=customer, submitted_at=now, **texts,
-        )  # fmt: skip
-        if wish is not None and wish.allow:
+        if form in TABLES:
+            insert(connection, TABLES[form], stamps(taken), submitted_at=now, **texts)
+        elif form not in TOPICS:
+            customer = _trial(connection, texts, taken, now) if form == "trial" else None
             insert(
-                connection, "subscription", wish.stamps,
-                email=email, topic="news", wanted=True, last_interest_at=now,
+                connection, "form_submission", stamps(taken),
+                form_id=form, customer_id=customer, submitted_at=now, **texts,
             )  # fmt: skip
-    return _stored(
-        form["id"], answer, dropped=len(set(sent) - set(fields)),
-        newsletter=wish and wish.allow, newsletter_basis=wish and wish.basis,
-    )  # fmt: skip
+        for topic in [TOPICS[form]] if form in TOPICS else ["news"] * ("marketing.email" in boxes):
+            insert(
+                connection, "subscription", stamps(taken, next(iter(boxes.values()))),
+                email=texts["email"], topic=topic, wanted=True, last_interest_at=now,
+            )  # fmt: skip
+    asked = next((c for c in taken["consents"] if c["purpose"] == "marketing.email"), None)
+    return {"newsletter": asked and asked["allow"], "newsletter_basis": asked and asked["basis"]}
 
 
 def _trial(
-    connection: psycopg.Connection[Any], texts: Mapping[str, str], answer: Answer, now: dt.datetime
+    connection: psycopg.Connection[Any], texts: Mapping[str, str], taken: Taken, now: dt.datetime
 ) -> int:
     number = _next(connection, "customer", "customer_id")
     about = {"name": "not given", **texts, "customer_id": number, "sales_rep_id": 1}
-    insert(connection, "customer", answer.stamps, created_at=now, **about)
+    insert(connection, "customer", stamps(taken), created_at=now, **about)
     insert(
-        connection, "free_transaction", answer.stamps,
+        connection, "free_transaction", stamps(taken),
         customer_id=number, product_code="io-trial", kind="trial", started_at=now,
     )  # fmt: skip
     return number
@@ -111,23 +96,13 @@ def _next(connection: psycopg.Connection[Any], table: str, key: str) -> int:
 
 
 def onboard(
-    world: World, door: Door, sent: Mapping[str, str], now: dt.datetime
+    world: World, taken: Taken, password: str, now: dt.datetime
 ) -> tuple[dict[str, Any], str]:
     """An account for a customer, with the Terms of Service accepted; also the session's token."""
-    need = ("email", "password", "name", "address", "country")
-    missing = [name for name in need if not sent.get(name, "").strip()]
-    if missing:
-        raise Incomplete(f"missing: {', '.join(missing)}")
-    if sent.get("terms") != "yes":
-        raise Incomplete("without accepting the Terms of Service there is no account")
-    email, country = sent["email"].strip(), sent["country"].strip().upper()
-    region = region_of(country, sent.get("state"))
-    opening = Use("service.account", "sales-onboarding", region, ("contract",))
-    categories = ("account", "contact.email", "contact.name", "contact.address", "identifier")
-    answer = door.allowed(opening, categories, email)
-    agreeing = Use("contract.terms", "sales-onboarding", region, ("contract", "terms"))
-    agreed = door.allowed(agreeing, ("terms-acceptance",), email)
+    given = dict(taken["values"])
+    email, country = given["email"], given["country"].upper()
     token, account = secrets.token_urlsafe(24), uuid.uuid4()
+    agreed = stamps(taken, taken["fields"]["terms"])
     with world.database() as connection:
         found = connection.execute(
             "SELECT customer_id FROM customer WHERE lower(btrim(email)) = lower(%s)"
@@ -137,28 +112,28 @@ def onboard(
         ).fetchone()
         if found is None:
             raise Incomplete("there is no open trial under this address")
-        about = {n: sent[n].strip() for n in ("name", "address", "state") if sent.get(n)}
+        about = {n: given[n] for n in ("name", "address", "state") if given.get(n)}
         about["country"] = country
         connection.execute(
             f"UPDATE customer SET {', '.join(f'{n} = %s' for n in about)} WHERE customer_id = %s",
             [*about.values(), found[0]],
         )
         salt = secrets.token_bytes(16)
-        hashed = hashlib.scrypt(sent["password"].encode(), salt=salt, n=2**14, r=8, p=1)
+        hashed = hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)
         insert(
-            connection, "account", answer.stamps,
+            connection, "account", stamps(taken),
             account_id=account, customer_id=found[0], login=email, created_at=now,
             password_hash=f"scrypt:{salt.hex()}:{hashed.hex()}",
         )  # fmt: skip
         insert(
-            connection, "terms_acceptance", agreed.stamps,
+            connection, "terms_acceptance", agreed,
             account_id=account, terms_version=TERMS_VERSION, accepted_at=now,
         )  # fmt: skip
         connection.execute(
             "INSERT INTO login_session (token_hash, account_id, created_at) VALUES (%s, %s, %s)",
             (_hash(token), account, now),
         )
-    return _stored("account", answer, customer=found[0], terms=TERMS_VERSION), token
+    return {"customer": found[0], "terms": TERMS_VERSION}, token
 
 
 def _hash(token: str) -> str:
@@ -178,67 +153,62 @@ def customer_of(world: World, token: str) -> dict[str, Any] | None:
     return None if row is None else dict(zip(names, row, strict=True))
 
 
-def order(
-    world: World, door: Door, who: Mapping[str, Any], sent: Mapping[str, str], now: dt.datetime
-) -> dict[str, Any]:
+def order(world: World, who: Mapping[str, Any], taken: Taken, now: dt.datetime) -> dict[str, Any]:
     """A paid order of a customer with an account, and its invoice."""
-    product = sent.get("product", "io-connect")
-    quantity = sent.get("quantity", "1")
-    if product not in PRODUCTS or not (quantity.isascii() and quantity.isdigit()):
-        raise Incomplete("choose a product and a quantity")
-    count = max(1, min(int(quantity), 500))
-    price = PRODUCTS[product][1]
-    region = region_of(who["country"], who["state"])
-    billing = Use("service.payment", "order", region, ("contract",))
-    told = ("transaction.paid", "contact.name", "contact.address")
-    answer = door.allowed(billing, told, who["email"])
-    delivering = Use("service.provide", "order", region, ("contract",))
-    delivered = door.allowed(delivering, ("transaction.paid",), who["email"])
+    quantity = taken["values"]["quantity"]
+    if not (quantity.isascii() and quantity.isdigit()):
+        raise Incomplete("choose how many seats")
+    count, price = max(1, min(int(quantity), 500)), PRODUCTS["io-connect"][1]
+    # The invoice is for taking payment, its lines for delivering: each has its own activity.
+    billed = stamps(taken, taken["fields"][":transaction.paid"])
     with world.database() as connection:
         number = _next(connection, "invoice", "invoice_id")
         insert(
-            connection, "invoice", answer.stamps,
+            connection, "invoice", billed,
             invoice_id=number, customer_id=who["customer_id"], number=f"R-{number}",
             billing_name=who["name"], billing_address=who["address"],
             total_cents=count * price, currency="EUR", issued_at=now,
         )  # fmt: skip
         insert(
-            connection, "order_line", delivered.stamps,
-            invoice_id=number, line=1, product_code=product, quantity=count, price_cents=price,
+            connection, "order_line", stamps(taken),
+            invoice_id=number, line=1, product_code="io-connect", quantity=count,
+            price_cents=price,
         )  # fmt: skip
-    return _stored("order", answer, invoice=f"R-{number}", total_cents=count * price)
+    return {"invoice": f"R-{number}", "total_cents": count * price}
 
 
-def ticket(
-    world: World, door: Door, who: Mapping[str, Any], sent: Mapping[str, str], now: dt.datetime
-) -> dict[str, Any]:
+def ticket(world: World, who: Mapping[str, Any], taken: Taken, now: dt.datetime) -> dict[str, Any]:
     """A support request; the desk keeps the customer's number as text."""
-    subject, body = sent.get("subject", "").strip(), sent.get("body", "").strip()
-    if not subject or not body:
-        raise Incomplete("a subject and a message are needed")
-    use = Use("support", "support", region_of(who["country"], who["state"]), ("contract",))
-    categories = ("support-case", "free-text", "contact.email", "contact.name", "identifier")
-    answer = door.allowed(use, categories, who["email"])
+    given = taken["values"]
     with world.desk() as desk:
         number = open_ticket(
-            desk, str(who["customer_id"]), str(who["email"]).upper(), who["name"], subject, now,
-            answer.stamps,
+            desk, str(who["customer_id"]), str(who["email"]).upper(), who["name"],
+            given["subject"], now, stamps(taken),
         )  # fmt: skip
-        add_message(desk, number, None, body, now)
+        add_message(desk, number, None, given["body"], now)
         add_message(desk, number, 1, "Thank you. We are looking into it.", now)
-    return _stored("ticket", answer, ticket=number)
+    return {"ticket": number}
 
 
 def open_ticket(
     desk: sqlite3.Connection, customer: str | None, email: str, name: str | None, subject: str,
-    now: dt.datetime, stamps: tuple[str, str, str], closed: dt.datetime | None = None,
+    now: dt.datetime, stamped: tuple[str, ...], closed: dt.datetime | None = None,
 ) -> int:  # fmt: skip
     """Insert a ticket; its number. The desk writes addresses in capitals, as it always has."""
     cursor = desk.execute(
         "INSERT INTO ticket (customer_ref, requester_email, requester_name, subject, agent_id,"
-        " opened_at, closed_at, legal_basis, activity, policy_version)"
-        " VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
-        (customer, email, name, subject, _moment(now), closed and _moment(closed), *stamps),
+        " opened_at, closed_at, legal_basis, activity, policy_version, notice)"
+        " VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)",
+        (
+            customer,
+            email,
+            name,
+            subject,
+            _moment(now),
+            closed and _moment(closed),
+            *stamped,
+            *[None] * (len(STAMPS) - len(stamped)),
+        ),
     )
     return int(cursor.lastrowid or 0)
 

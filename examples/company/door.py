@@ -1,27 +1,17 @@
-"""Asking Kept: may this be stored? One question per kind of data, before anything is written."""
+"""Asking Kept: what is told on a form, what of it may be stored; may this be used?"""
 
 from __future__ import annotations
 
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
-#: States of the European Economic Area; for all other countries see `region_of`.
-EEA = "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE IS LI NO"
-
-
-def region_of(country: str | None, state: str | None = None) -> str:
-    """The region whose rules apply; where the country is not known, `unknown` (the strictest)."""
-    if not country:
-        return "unknown"
-    if country in EEA.split():
-        return "EEA"
-    if country == "US":
-        return f"US-{state}" if state in ("CA", "VA") else "US"
-    return {"GB": "UK", "CH": "CH"}.get(country, "other")
+#: Country and state of whom they are not known.
+NOWHERE = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +30,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Kept said. The stamps go into the row that is stored."""
+    """What Kept said of a use."""
 
     allow: bool
     because: tuple[str, ...]
@@ -48,19 +38,6 @@ class Answer:
     activity: str | None
     reason: str
     policy_version: str
-
-    @property
-    def stamps(self) -> tuple[str, str, str]:
-        """legal_basis, activity, policy_version."""
-        return str(self.basis), str(self.activity), self.policy_version
-
-
-class Refused(Exception):
-    """Kept said no; nothing is stored."""
-
-    def __init__(self, use: Use, category: str, answer: Answer) -> None:
-        super().__init__(f"{use.purpose} of {category}: {answer.reason}")
-        self.use, self.category, self.answer = use, category, answer
 
 
 class Unanswered(Exception):
@@ -71,10 +48,36 @@ class Door:
     """The one way in: `http://host:port` of Kept and the bearer token of its kept.toml."""
 
     def __init__(self, base: str, token: str) -> None:
-        self._url, self._token = base.rstrip("/") + "/api/v1/decide", token
+        self._url, self._token = base.rstrip("/") + "/api/v1/", token
+
+    def _call(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                said: dict[str, Any] = json.load(reply)
+        except (OSError, ValueError) as error:
+            status = f" (status {error.code})" if isinstance(error, urllib.error.HTTPError) else ""
+            raise Unanswered(f"Kept did not answer{status}") from None
+        return said
+
+    def shown(self, form: str, lives: tuple[str, str] = NOWHERE) -> dict[str, Any]:
+        """A form as it has to be shown to somebody who lives there: `told` and `fields` as HTML."""
+        query = urlencode({"country": lives[0], "part": lives[1]})
+        return self._call(f"forms/{form}?{query}")
+
+    def send(
+        self, form: str, fields: Sequence[tuple[str, str]], origin: str | None,
+        lives: tuple[str, str] = NOWHERE, email: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """What of it may be stored: `outcome`, `values`, `stamps`. `email`: of her account."""
+        by = {"kind": "email", "value": email} if email else None
+        known = {"country": lives[0], "part": lives[1], "subject": by}
+        return self._call(f"forms/{form}", {"fields": fields, "origin": origin, **known})
 
     def ask(self, use: Use, category: str, email: str | None = None) -> Answer:
-        """May `category` be stored for this use? With `email`, of that person."""
+        """May `category` be used? With `email`, of that person."""
         subject = {"kind": "email", "value": email} if email else None
         body: dict[str, Any] = {
             "purpose": use.purpose, "category": category, "context": use.context,
@@ -82,23 +85,7 @@ class Door:
         }  # fmt: skip
         if use.grounds:
             body["grounds"] = list(use.grounds)
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
-        request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)
-        try:
-            with urllib.request.urlopen(request, timeout=10) as reply:
-                said = json.load(reply)
-        except (OSError, ValueError) as error:
-            status = f" (status {error.code})" if isinstance(error, urllib.error.HTTPError) else ""
-            raise Unanswered(f"Kept did not answer{status}") from None
+        said = self._call("decide", body)
         version = said["policy"]["version"]
         because, basis, activity = tuple(said["because"]), said["basis"], said["activity"]
         return Answer(said["allow"], because, basis, activity, said["reason"], version)
-
-    def allowed(self, use: Use, categories: Iterable[str], email: str) -> Answer:
-        """The answer for the first category, once all of them were allowed; else Refused."""
-        answers = []
-        for category in dict.fromkeys(categories):
-            answers.append(self.ask(use, category, email))
-            if not answers[-1].allow:
-                raise Refused(use, category, answers[-1])
-        return answers[0]

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,14 +61,17 @@ class Browser:
 
     def get(self, path: str) -> int:
         """Read a page; the status."""
-        return self._request("GET", path, None)[0]
+        return self._request("GET", path)[0]
 
     def send(self, path: str, **fields: str) -> tuple[int, dict[str, Any]]:
-        """Send a form; status and what the site says it did."""
-        status, text = self._request("POST", path, urlencode(fields))
+        """Open a form, fill it in and send it; status and what the site says it did."""
+        hidden = re.findall(
+            r'name="(kept[.][a-z]+)" value="([^"]*)"', self._request("GET", path)[1]
+        )
+        status, text = self._request("POST", path, urlencode({**dict(hidden), **fields}))
         return status, json.loads(text)
 
-    def _request(self, method: str, path: str, body: str | None) -> tuple[int, str]:
+    def _request(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         headers = {
             "Accept": "application/json" if body else "text/html", "Cookie": self.cookie,
             "Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{self._host}",

@@ -1,5 +1,5 @@
-"""The web site: server-rendered pages, two declared forms, an account. No third-party request,
-no cookie before somebody opens an account, and that one only for the account.
+"""The web site: server-rendered pages, the forms that the policy declares, an account. No
+third-party request, no cookie before somebody opens an account, and that one only for it.
 
 Every answer is a page, or JSON where the client asks for it.
 """
@@ -15,16 +15,16 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from string import Template
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from examples.company import counter
-from examples.company.counter import Incomplete
-from examples.company.door import Door, Refused, Unanswered
+from examples.company.door import NOWHERE, Door, Unanswered
 from examples.company.world import World
+from examples.street.tags import pasted
 
 LONGEST = 64 * 1024
+UNSURE = "we could not make sure that we may"
 NOTHING: Mapping[str, str] = {}
 POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -38,14 +38,14 @@ PAGES = {
     "/about": ("About us", "We are a small company. This one exists to show how Kept works."),
 }  # fmt: skip
 LINKS = {
-    "/": "Home", "/product": "Product", "/trial": "Trial", "/onboarding": "Account",
-    "/order": "Order", "/support": "Support", "/contact": "Contact", "/about": "About us",
+    "/": "Home", "/product": "Product", "/trial": "Trial", "/demo": "Demo", "/order": "Order",
+    "/support": "Support", "/webinar": "Webinar", "/newsletter": "News", "/contact": "Contact",
+    "/about": "About us",
 }  # fmt: skip
-#: What a browser may fill in by itself (WCAG 1.3.5), by the name of the field.
-FILL = {
-    "email": "email", "name": "name", "company": "organization", "job_title": "organization-title",
-    "address": "street-address", "phone": "tel", "country": "country", "state": "address-level1",
-    "password": "new-password",
+#: Linked at the foot of every page.
+FOOT = {
+    "/download": "White paper", "/testimonial": "Tell others", "/onboarding": "Open an account",
+    "/partner-offers": "Offers of partners", "/child": "Report data of a child",
 }  # fmt: skip
 #: What an answer says to a person.
 TOLD = {
@@ -53,25 +53,16 @@ TOLD = {
     "activity": "Used for", "policy": "Policy of", "because": "Decided by the clauses",
     "dropped": "Fields left out", "newsletter_basis": "News, asked for apart",
 }  # fmt: skip
-ONBOARDING = """
-<p>The fields are needed for the contract: without them there is no account and no invoice.</p>
-<label>E-mail address of your trial <input name="email" type="email" required></label>
-<label>Name <input name="name" required></label>
-<label>Address for invoices <textarea name="address" required></textarea></label>
-<label>Country, two letters <input name="country" pattern="[A-Za-z]{2}" required></label>
-<label>State, for the USA <input name="state"></label>
-<label>Password <input name="password" type="password" minlength="10" required></label>
-<label class="box"><input type="checkbox" name="terms" value="yes" required>
-<span>I accept the Terms of Service</span></label>"""
-ORDER = """
-<label>Seats for a year <input name="quantity" type="number" min="1" max="500" value="1"></label>
-<p>Name and address of your account go onto the invoice: the law asks for them.</p>"""
-SUPPORT = """
-<label>Subject <input name="subject" required></label>
-<label>What happened? <textarea name="body" required></textarea></label>"""
-OWN_FORMS = {
-    "/onboarding": ("Open your account", ONBOARDING), "/order": ("Order", ORDER),
-    "/support": ("Ask for support", SUPPORT),
+#: What a form asks beside what is declared: it is never sent to Kept, and never stored as it is.
+SECRET = {
+    "onboarding": """<p class="field"><label for="password">Password</label> <input id="password"
+name="password" type="password" minlength="10" autocomplete="new-password" required></p>"""
+}
+#: Forms of an account.
+OWN = {"order": counter.order, "support": counter.ticket}
+STATUS = {
+    "held": 202, "missing": 400, "malformed": 400, "long": 400, "unreadable": 400, "twice": 400,
+    "many": 400, "notice": 409, "replayed": 409, "closed": 503,
 }  # fmt: skip
 
 
@@ -79,40 +70,14 @@ def page(title: str, body: str, here: str = "") -> str:
     """A whole page; `here` is its path."""
     mark = ("", ' aria-current="page"')
     nav = "".join(f'<a href="{to}"{mark[to == here]}>{text}</a>' for to, text in LINKS.items())
+    foot = " · ".join(f'<a href="{to}">{text}</a>' for to, text in FOOT.items())
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} · Example '
         'company</title><meta name="viewport" content="width=device-width, initial-scale=1"><link '
         'rel="stylesheet" href="/style.css"></head><body><header><b>Example company</b><nav>'
-        f"{nav}</nav></header><main><h1>{title}</h1>{body}</main><footer><a href="
-        '"/privacy">Privacy policy, and what is checked of it</a></footer></body></html>'
+        f"{nav}</nav></header><main><h1>{title}</h1>{body}</main><footer><p>{foot}</p><p><a href="
+        '"/privacy">Privacy policy, and what is checked of it</a></p></footer></body></html>'
     ).replace("e-mail", '<span class="whole">e-mail</span>')
-
-
-def declared(fields: Mapping[str, Mapping[str, Any]]) -> str:
-    """The fields of a form as the policy declares them; no box is ticked."""
-    parts = []
-    for name, field in fields.items():
-        name, label, need = html.escape(name), html.escape(field["label"]), field["required"]
-        if field["type"] == "checkbox":
-            box = f'<input type="checkbox" name="{name}" value="yes"> <span>{label}</span>'
-            parts.append(f'<label class="box">{box}</label>')
-            continue
-        note = html.escape(f"needed {field.get('why', '')}" if need else "may stay empty")
-        required = " required" if need else ""
-        control = (
-            f'<textarea name="{name}"{required}></textarea>'
-            if field["type"] == "textarea"
-            else f'<input name="{name}" type="{html.escape(field["type"])}"{required}>'
-        )
-        parts.append(f"<label>{label} <small>{note}</small>{control}</label>")
-    return "".join(parts)
-
-
-def pasted(path: str, street: int) -> str:
-    """A page as marketing left it, with all that was pasted into it; there where a street is."""
-    file = Path(__file__).with_name("pages") / f"{path.strip('/')}.html"
-    there = street and path.strip("/").replace("-", "").isalpha() and file.exists()
-    return Template(file.read_text("utf-8")).substitute(port=street) if there else ""
 
 
 class Site(ThreadingHTTPServer):
@@ -149,68 +114,89 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/style.css":
             style = Path(__file__).with_name("site.css").read_text("utf-8")
             self._send(200, style, kind="text/css")
-        elif path == "/privacy":
-            self._send(302, "", {"Location": f"{self.server.world.kept}/privacy"})
+        elif path in ("/privacy", "/child"):
+            to = {"/privacy": "/privacy", "/child": "/privacy/requests/child"}[path]
+            self._send(302, "", {"Location": self.server.world.kept + to})
         elif path in PAGES:
             title, text = PAGES[path]
             self._send(200, page(title, f"<p>{text}</p>", path))
         elif path in self.server.forms:
             form = self.server.forms[path]
-            self._form(form["title"], declared(form["fields"]), path)
-        elif path in OWN_FORMS:
-            self._form(*OWN_FORMS[path], path)
+            try:
+                shown = self.server.door.shown(form, self._lives(form))
+            except Unanswered:
+                self._say(503, "This form is closed for a moment", {"reason": UNSURE})
+                return
+            self._form(form, shown["title"], shown, path)
         elif text := pasted(path, self.server.world.street):
             self._send(200, page("Example", text, path), {"Content-Security-Policy": ""})
         else:
             self._say(404, "There is no such page", {})
 
     def do_POST(self) -> None:
-        """A form that was sent."""
-        sent = self._sent()
+        """A form that was sent: what Kept lets us store of it is stored."""
+        sent, path, now = self._sent(), urlsplit(self.path).path, dt.datetime.now(dt.UTC)
         if sent is None:
             return
-        path, now, cookie = urlsplit(self.path).path, dt.datetime.now(dt.UTC), {}
-        world, door = self.server.world, self.server.door
+        form, cookie = self.server.forms.get(path), {}
+        if form is None:
+            self._say(404, "There is no such page", {})
+            return
+        who = counter.customer_of(self.server.world, self._token())
+        if form in OWN and who is None:
+            reason = "an order and a question of support belong to an account"
+            self._say(403, "Please open an account first", {"reason": reason})
+            return
+        password = dict(sent).get("password", "")
+        fields = [(name, value) for name, value in sent if name != "password"]
         try:
-            if path in self.server.forms:
-                done = counter.submit(world, door, self.server.forms[path], sent, now)
-            elif path == "/onboarding":
-                done, token = counter.onboard(world, door, sent, now)
-                cookie = {"Set-Cookie": f"account={token}; Path=/; HttpOnly; SameSite=Strict"}
-            elif path in ("/order", "/support"):
-                who = counter.customer_of(world, self._token())
-                if who is None:
-                    reason = "an order and a question of support belong to an account"
-                    self._say(403, "Please open an account first", {"reason": reason})
-                    return
-                act = counter.order if path == "/order" else counter.ticket
-                done = act(world, door, who, sent, now)
-            else:
-                self._say(404, "There is no such page", {})
+            taken = self.server.door.send(
+                form, fields, self.headers.get("Origin"), self._lives(form),
+                who["email"] if who and form in OWN else None,
+            )  # fmt: skip
+            if taken["outcome"] != "taken":
+                self._not_taken(form, path, taken)
                 return
-        except Incomplete as error:
+            if form == "onboarding":
+                done, token = counter.onboard(self.server.world, taken, password, now)
+                cookie = {"Set-Cookie": f"account={token}; Path=/; HttpOnly; SameSite=Strict"}
+            elif who is not None and form in OWN:
+                done = OWN[form](self.server.world, who, taken, now)
+            else:
+                done = counter.submit(self.server.world, form, taken, now)
+        except counter.Incomplete as error:
             self._say(400, "Something is missing", {"stored": None, "reason": str(error)})
-        except Refused as error:
-            answer = error.answer
-            told = {"stored": None, "reason": answer.reason, "because": list(answer.because)}
-            self._say(403, "We may not store this, and did not", told)
         except Unanswered:
-            reason = "we could not make sure that we may"
-            self._say(503, "We did not store this", {"stored": None, "reason": reason})
+            self._say(503, "We did not store this", {"stored": None, "reason": UNSURE})
         else:
-            self._say(201, "Thank you, we have it", done, cookie)
+            told = {"stored": form, "because": taken["because"], "dropped": taken["dropped"]}
+            self._say(201, "Thank you, we have it", {**told, **taken["stamps"], **done}, cookie)
 
-    def _sent(self) -> dict[str, str] | None:
-        origin = self.headers.get("Origin")
-        if origin is not None and origin != f"http://{self.headers.get('Host')}":
-            self._say(403, "This form was sent from another site", {"stored": None})
-            return None
+    def _not_taken(self, form: str, path: str, taken: Mapping[str, Any]) -> None:
+        status = STATUS.get(taken["outcome"]) or STATUS.get(taken["why"], 403)
+        told = {"stored": None, "reason": taken["reason"], "because": taken["because"]}
+        if self.headers.get("Accept") != "application/json" and taken["problems"]:
+            self._form(form, "Please look at this again", taken, path, status)
+            return
+        title = "Somebody reads it first" if status == 202 else "We may not store this, and did not"
+        self._say(status, title, told)
+
+    def _lives(self, form: str) -> tuple[str, str]:
+        """Where the customer lives whose form it is, as the account says."""
+        who = counter.customer_of(self.server.world, self._token()) if form in OWN else None
+        return (who["country"] or "", who["state"] or "") if who else NOWHERE
+
+    def _sent(self) -> list[tuple[str, str]] | None:
         length = self.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) > LONGEST:
             self._say(413, "This is too long", {"stored": None})
             return None
-        text = self.rfile.read(int(length)).decode("utf-8", "replace")
-        return {name: values[0] for name, values in parse_qs(text).items()}
+        try:
+            text = self.rfile.read(int(length)).decode("ascii")
+            return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
+        except ValueError:
+            self._say(400, "This is no form", {"stored": None})
+            return None
 
     def _token(self) -> str:
         try:
@@ -219,11 +205,13 @@ class Handler(BaseHTTPRequestHandler):
             morsel = None
         return morsel.value if morsel else ""
 
-    def _form(self, title: str, fields: str, path: str) -> None:
-        for name, what in FILL.items():
-            fields = fields.replace(f'name="{name}"', f'name="{name}" autocomplete="{what}"')
-        body = f'<form method="post">{fields}<button>Send</button></form>'
-        self._send(200, page(html.escape(title), body, path))
+    def _form(
+        self, form: str, title: str, shown: Mapping[str, Any], path: str, status: int = 200
+    ) -> None:
+        """A form as Kept gives it: what is told, then the fields with what stands beside each."""
+        fields = f"{shown['fields_html']}{SECRET.get(form, '')}"
+        body = f'{shown["told_html"]}<form method="post">{fields}<button>Send</button></form>'
+        self._send(status, page(html.escape(title), body, path))
 
     def _say(
         self, status: int, title: str, told: Mapping[str, Any], extra: Mapping[str, str] = NOTHING

@@ -10,7 +10,7 @@ CREATE TABLE ticket (
     subject         TEXT NOT NULL,
     agent_id        INTEGER REFERENCES agent,
     opened_at       TIMESTAMP NOT NULL, closed_at TIMESTAMP,
-    legal_basis TEXT NOT NULL, activity TEXT NOT NULL, policy_version TEXT NOT NULL
+    legal_basis TEXT NOT NULL, activity TEXT NOT NULL, policy_version TEXT NOT NULL, notice TEXT
 );
 CREATE INDEX ticket_customer ON ticket (customer_ref);
 

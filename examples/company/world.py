@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 import psycopg
 import psycopg.rows
+from examples.street.tags import declare
 from psycopg import sql
 
 HERE = Path(__file__).resolve().parent
@@ -154,10 +155,7 @@ def _databases(world: World, admin: str) -> None:
 def _deployment(world: World, port: int) -> None:
     directory = Path(world.directory)
     if world.street:  # the policy, with what the pages load from there
-        shutil.copytree(BUNDLE, world.bundle, dirs_exist_ok=True)
-        rows = string.Template((HERE / "pages" / "trackers.yml").read_text("utf-8"))
-        with Path(world.bundle, "trackers.yml").open("a", encoding="utf-8") as file:
-            file.write(rows.substitute(port=world.street))
+        declare(BUNDLE, Path(world.bundle), world.street)
     shutil.copytree(HERE / "datamap", directory / "datamap", dirs_exist_ok=True)
     documents = directory / "documents"
     documents.mkdir(exist_ok=True)
@@ -172,8 +170,8 @@ def _deployment(world: World, port: int) -> None:
 
 
 TABLES = (
-    "employee product customer form_submission subscription account login_session"
-    " terms_acceptance free_transaction invoice order_line"
+    "employee product customer form_submission registration testimonial subscription account"
+    " login_session terms_acceptance free_transaction invoice order_line"
 )
 Rows = dict[tuple[str, str], dict[str, Any]]
 

@@ -28,7 +28,7 @@ from kept.model.plan import Mode
 from kept.model.safety import ASPECTS, Declared, aspect
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
-from kept.policy.shapes import PERIOD
+from kept.policy.shapes import PERIOD, Recipient
 from kept.stores import open_store, settings
 from kept.stores.base import Store
 from kept.stores.letters import SETTINGS as LETTERS
@@ -40,6 +40,8 @@ from kept.stores.provider import Oidc
 from kept.stores.provider import settings as oidc_settings
 from kept.stores.recipients import Way
 from kept.stores.tasks import SAFE
+from kept.terms.proof import LEVELS
+from kept.terms.rights import RIGHTS
 from kept.terms.workdays import Workdays
 
 FILE = "kept.toml"
@@ -54,14 +56,36 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country"}),
     "links": frozenset({"look", "addresses"}),
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
-    "jobs": frozenset({"retain", "letters", "clocks", "intake", "agents", "deliveries", "visits"}),
+    "jobs": frozenset(
+        ("retain", "letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
+        + ("visits",)
+    ),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
-        {"on", "country", "subdivision", "zone", "people", "records", "large", "review_days"}
+        {
+            "on",
+            "country",
+            "subdivision",
+            "zone",
+            "people",
+            "records",
+            "large",
+            "review_days",
+            "pause_days",
+            "proof",
+            "facts",
+        }
     ),
     "login": frozenset({"oidc"}),
     "own": frozenset({"country", "owner", "declared"}),
+    "forms": frozenset(),  # names come from the bundle
+    "origins": frozenset(),  # names are origins, values sites of the bundle
 }
+#: What a recipient may be given beside the way in which letters go to it.
+_NAMED = frozenset({"title", "lane", "recorded", "policy", "forms"})
+_DESTINATION = frozenset({"dataset", "fields", "stamps", "constants"})
+#: What is stored with what a form takes.
+STAMPS = frozenset({"basis", "activity", "policy", "notice", "at"})
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
 #: Addresses of this machine alone.
@@ -70,6 +94,10 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LONGEST_PACE = 31 * 24 * 3600
 #: Ports that a server can listen on; 0 takes a free one.
 PORTS = range(2**16)
+#: Where a page comes from (RFC 6454), as browsers say it; on this machine any port may be meant.
+ORIGIN = re.compile(
+    r"https://[a-z0-9.-]+(?::[0-9]{1,5})?|http://(?:127\.0\.0\.1|localhost):(?:[0-9]{1,5}|\*)"
+)
 _DOCUMENT = frozenset({"signer", "date", "expires", "file"})
 _DECLARED = frozenset({"by", "date", "expires", "how"})
 _SYSTEM = frozenset(
@@ -123,7 +151,10 @@ class Desk:
     `on` None: where it can be served safely. `country` (None: not said), `subdivision` and
     `zone` say whose weekends, public holidays and midnight count. As many as `people` persons or
     `records` records opened by one name within an hour raise an alert; a plan that destroys more
-    than `large` rows needs two people; roles are looked at again within `review_days`.
+    than `large` rows needs two people; roles are looked at again within `review_days`. A clock
+    that stands still goes on by itself after `pause_days`. `proof` says of which right more is
+    asked to know who asks than terms.proof has, `facts` what people may be asked for that: place
+    in the map → question.
     """
 
     on: bool | None = None
@@ -134,6 +165,9 @@ class Desk:
     records: int = 10_000
     large: int = 1_000
     review_days: int = 180
+    pause_days: int = 30
+    proof: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +209,20 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """One `[forms.NAME]`: the dataset in which Kept stores what a form takes.
+
+    `fields` gives the column of a field that is called otherwise, `stamps` those of basis,
+    activity, policy, notice and at (the moment); `constants` is what every such row says.
+    """
+
+    place: tuple[str, str]
+    fields: Mapping[str, str]
+    stamps: Mapping[str, str]
+    constants: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """kept.toml, read and checked. Paths are absolute."""
 
@@ -204,6 +252,8 @@ class Deployment:
     oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
     gateway: Before = Before()
+    origins: Mapping[str, str] = field(default_factory=dict)  # origin → site of the policy
+    forms: Mapping[str, Destination] = field(default_factory=dict)  # form → where it is stored
 
     def serves_desk(self, address: str) -> bool:
         """Whether a server on `address` serves the desk: on this machine, or by https, only.
@@ -234,7 +284,8 @@ class Deployment:
         """
         known = bundle.vocabulary.recipients
         for way in self.recipients.values():
-            if (way.lane or way.name) not in known or (way.lane and way.name in known):
+            named = way.lane and way.name in known and way.policy is None
+            if (way.lane or way.name) not in known or named:
                 raise ConfigError(
                     f"`{way.name}` is not a recipient of this policy"
                     if way.name not in known
@@ -243,6 +294,7 @@ class Deployment:
                     expected=f"one of {', '.join(known)}; or another name, with one of them as"
                     " its `lane`",
                 )
+        self._check_forms(bundle, datamap)
         strange = [p for p in (self.drp.sale if self.drp else ()) if p not in served(bundle)]
         if strange:
             raise ConfigError(
@@ -265,6 +317,41 @@ class Deployment:
             {r.id for r in bundle.retention.values() if r.law is not None},
         )
         datamap_load.refuse(problems)
+
+    def _check_forms(self, bundle: Bundle, datamap: DataMap) -> None:
+        """Refuse origins of sites, and forms and columns, that are not there."""
+        for origin, site in self.origins.items():
+            if site not in bundle.sites:
+                raise ConfigError(
+                    "an origin stands for a site that the policy does not list",
+                    where=self._line(origin),
+                    expected=f"one of {', '.join(bundle.sites)}",
+                )
+        for way in self.recipients.values():
+            for form in way.forms:
+                if form not in bundle.forms:
+                    raise ConfigError(
+                        f"`{way.name}` is to be named on a form that the policy does not have",
+                        where=self._line(f"[recipients.{way.name}"),
+                        expected=f"some of {', '.join(bundle.forms)}",
+                    )
+        for form, to in self.forms.items():
+            system, dataset = to.place
+            known = datamap.systems.get(system)
+            there = known.datasets.get(dataset) if known else None
+            named = {*to.stamps.values(), *to.constants}
+            if form in bundle.forms:
+                named |= {to.fields.get(f.name, f.name) for f in bundle.forms[form].fields.values()
+                          if not f.consent}  # fmt: skip
+            amiss = [] if there is None else sorted(named - there.fields.keys())
+            if form not in bundle.forms or there is None or amiss:
+                column = f"; `{dataset}` has no `{amiss[0]}`" if amiss else ""
+                raise ConfigError(
+                    f"what the form `{form}` takes cannot be stored as it is set up{column}",
+                    where=self._line(f"[forms.{form}"),
+                    expected="a form of the policy, a dataset of the map, and a column for each"
+                    " field and stamp",
+                )
 
     def read_bundle(self) -> Bundle:
         """The policy bundle with the operator's choices filled in."""
@@ -294,7 +381,7 @@ class Deployment:
             where = self._line("addresses")
             raise ConfigError(problem.what, where=where, fix=problem.fix) from None
         try:
-            return loaded.with_choices(dict(self.choices))
+            return loaded.with_choices(dict(self.choices)).with_partners(self._partners())
         except BundleError as problem:
             # What is left: a choice that the bundle has made itself.
             made = next(n for n in self.choices if loaded.choices[n].value is not None)
@@ -304,6 +391,14 @@ class Deployment:
                 expected="choices that the bundle leaves open",
                 fix="leave it out here, or change it in policy.yml with a new version",
             ) from None
+
+    def _partners(self) -> list[Recipient]:
+        """Partners whom forms name: those of [recipients] that have a lane and their own policy."""
+        return [
+            Recipient(w.name, w.title or w.name, w.lane, None, (), "", 0, w.policy, w.forms)
+            for w in self.recipients.values()
+            if w.lane is not None and w.policy is not None
+        ]
 
     def read_map(self) -> DataMap:
         """The data map of all systems of the deployment. MapError names all that is amiss."""
@@ -431,6 +526,8 @@ def read(directory: Path) -> Deployment:
         addresses=_addresses(path, raw.get("links", {}).get("addresses", {})),
         drp=_drp(path, raw.get("drp", {})),
         gateway=_before(path, raw.get("gateway", {})),
+        origins=_origins(path, raw.get("origins", {})),
+        forms={n: _destination(path, n, t) for n, t in raw.get("forms", {}).items()},
         oidc=_oidc(path, raw.get("login", {}).get("oidc")),
     )
 
@@ -572,8 +669,15 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
                 expected="letters, digits and . _ -",
             )
         for key in own:
-            if key not in mail | {"title", "lane"}:
-                raise _unknown(path, key, mail | {"title", "lane"})
+            if key not in mail | _NAMED:
+                raise _unknown(path, key, mail | _NAMED)
+        recorded = own.get("recorded", False)
+        if not isinstance(recorded, bool):
+            raise ConfigError(
+                f"`recorded` of `{name}` says neither yes nor no",
+                where=_where(path, f"[recipients.{name}"),
+                expected="true or false",
+            )
         table = {**common, **own}
         url = _secret(path, table.get("url"), "url")
         if not url:
@@ -585,8 +689,77 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
             )
         options = {k: _option(path, v, k) for k, v in table.items() if k in LETTERS}
         title, lane = (table.get(k) and str(table[k]) for k in ("title", "lane"))
-        ways[name] = Way(name, title, lane, url, options)
+        ways[name] = Way(
+            name, title, lane, url, options, recorded, _https(path, own.get("policy")),
+            _names(path, own.get("forms", ()), "forms"),
+        )  # fmt: skip
     return ways
+
+
+def _https(path: Path, value: Any) -> str | None:
+    """The address of a partner's own policy."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"https://[^\s/]+(?:/\S*)?", value):
+        raise ConfigError(
+            "`policy` is no address of a privacy policy",
+            where=_where(path, "policy"),
+            expected='an address such as "https://partner.example/privacy"',
+        )
+    return value
+
+
+def _names(path: Path, value: Any, key: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise ConfigError(
+            f"`{key}` is no list of names", where=_where(path, key), expected='["…", "…"]'
+        )
+    return tuple(value)
+
+
+def _origins(path: Path, table: Mapping[str, Any]) -> dict[str, str]:
+    """`[origins]`: further places at which a site of the policy answers, each with that site."""
+    for origin, site in table.items():
+        if not ORIGIN.fullmatch(origin) or not isinstance(site, str):
+            raise ConfigError(
+                "this is no origin of a site",
+                where=_where(path, origin),
+                expected='"https://host" = "https://site-of-the-policy"; without TLS a loopback'
+                ' address alone, as "http://127.0.0.1:8780" or, for any port, "http://127.0.0.1:*"',
+            )
+    return dict(table)
+
+
+def _destination(path: Path, form: str, table: Any) -> Destination:
+    """`[forms.NAME]`: where Kept stores what a form takes."""
+    where = _where(path, f"[forms.{form}")
+    if not isinstance(table, dict):
+        raise ConfigError(f"`forms.{form}` is a table", where=where)
+    for key in table:
+        if key not in _DESTINATION:
+            raise _unknown(path, key, _DESTINATION)
+    system, dot, dataset = _text(path, table, "dataset", f"[forms.{form}]").partition(".")
+    if not (system and dot and dataset):
+        raise ConfigError(
+            f"it is not said where what `{form}` takes is stored", where=where,
+            expected='dataset = "SYSTEM.DATASET", as the data map names them',
+        )  # fmt: skip
+    named: dict[str, dict[str, str]] = {}
+    for key in ("fields", "stamps", "constants"):
+        rows = table.get(key, {})
+        if not isinstance(rows, dict) or not all(isinstance(v, str) for v in rows.values()):
+            raise ConfigError(
+                f"`{key}` of `{form}` is no table of names", where=where,
+                expected=f'{key} = {{name = "column"}}',
+            )  # fmt: skip
+        named[key] = dict(rows)
+    unknown = sorted(named["stamps"].keys() - STAMPS)
+    if unknown or {"basis", "notice"} - named["stamps"].keys():
+        raise ConfigError(
+            f"`stamps` of `{form}` does not name the columns of the stamps", where=where,
+            expected="basis and notice, and as you like " + ", ".join(sorted(STAMPS)),
+        )  # fmt: skip
+    return Destination((system, dataset), **named)
 
 
 def _own(path: Path, table: Mapping[str, Any]) -> Own:
@@ -625,15 +798,46 @@ def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
             where=_where(path, "on"),
             expected="true or false",
         )
-    for key in ("people", "records", "large", "review_days"):
+    for key in ("people", "records", "large", "review_days", "pause_days"):
         if type(table.get(key, 1)) is not int or not 1 <= table.get(key, 1) <= 1_000_000_000:
             raise ConfigError(
                 f"`{key}` of [desk] is not a number",
                 where=_where(path, key),
                 expected="a whole number of 1 or more",
             )
-    rest = {k: v for k, v in table.items() if k not in ("country", "subdivision", "zone")}
-    return Desk(country=country, subdivision=part, zone=place, **rest)
+    own = ("country", "subdivision", "zone", "proof", "facts")
+    rest = {k: v for k, v in table.items() if k not in own}
+    return Desk(
+        country=country, subdivision=part, zone=place, proof=_levels(path, table.get("proof", {})),
+        facts=_questions(path, table.get("facts", {})), **rest,
+    )  # fmt: skip
+
+
+def _levels(path: Path, table: Any) -> Mapping[str, int]:
+    """Right → the level at which it has to be known who asks."""
+    if not isinstance(table, dict) or not all(
+        right in RIGHTS and type(level) is int and level in LEVELS for right, level in table.items()
+    ):
+        raise ConfigError(
+            "`proof` of [desk] does not say of a right how well it has to be known who asks",
+            where=_where(path, "[desk.proof"),
+            expected=f"among {', '.join(RIGHTS)}, each with a number from 0 to {max(LEVELS)}",
+        )
+    return MappingProxyType(dict(table))
+
+
+def _questions(path: Path, table: Any) -> Mapping[str, str]:
+    """Place in the map → what people are asked."""
+    if not isinstance(table, dict) or not all(
+        place.count(".") >= 2 and isinstance(words, str) and words.strip()
+        for place, words in table.items()
+    ):
+        raise ConfigError(
+            "`facts` of [desk] does not say of a place in the map what people are asked",
+            where=_where(path, "[desk.facts"),
+            expected='lines as "shop.customer.phone" = "Your telephone number"',
+        )
+    return MappingProxyType(dict(table))
 
 
 def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:

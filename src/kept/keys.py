@@ -34,7 +34,18 @@ __all__ = ["EPOCH_DAYS", "OWN_CLASSES", "PERSON", "Custodian", "FileCustodian", 
 EPOCH_DAYS: Final = 30
 #: Classes of Kept's own records; an erasure does not shred them.
 OWN_CLASSES: Final = frozenset(
-    ("case", "suppression", "locator", "hold", "intake", "outbox", "agent")
+    (
+        "case",
+        "suppression",
+        "locator",
+        "hold",
+        "intake",
+        "outbox",
+        "agent",
+        "complaint",
+        "incident",
+        "quarantine",
+    )
 )
 #: The class under which identifiers are sealed.
 PERSON: Final = "person"

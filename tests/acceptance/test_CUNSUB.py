@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
 
 import pytest
 
+from kept import deployment
 from kept.app import mail
-from kept.duties.rights import entering
+from kept.controller import Controller
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
+from kept.decide.asks import recognise
+from kept.duties.rights import entering, others_mail
 from kept.terms.identifiers import parse
 from tests.acceptance.conftest import kept
 from tests.asking import Desk, desk, text
-from tests.world import sql
+from tests.world import NOW, edit, make, sql
 
 FORM = "/privacy/requests/mail"
 LEFT = ("intake", "outbox", "ledger_entry", "ledger_head", "ledger_tile", "actor", "subject_key")
@@ -60,6 +69,52 @@ def test_CUNSUB_3_a_mail_about_it_is_answered_with_both_ways_and_closes(asked: D
     (letter,) = asked.inbox.to(address)
     assert "unsubscribe at the bottom" in text(letter)
     assert "write to the company itself" in text(letter)
+
+
+def test_CUNSUB_4_of_a_partner_its_own_policy_is_told_and_what_we_can_stop(
+    kept_url: str, tmp_path: Path
+) -> None:
+    """The partner is of the register: its mail is known by its name, and its policy linked."""
+    world = make(tmp_path / "w", kept_url, extra='\n[mail]\nurl = "out"\nfrom = "d@kept.test"\n')
+    row = "- {{id: beta, name: Beta Ltd, lane: partner, country: null, clauses: [PART-8]{}}}\n"
+    policy = "https://beta.example/privacy"
+    edit(world / "policy" / "recipients.yml", "- id: goo",
+         row.format(f', policy: "{policy}"') + "- id: goo")  # fmt: skip
+    with Controller.open(deployment.read(world)) as controller:
+        told = others_mail.complain(
+            controller, "mail-of-partner", "beta ltd", once="1", source="x", now=NOW
+        )
+        assert told.policy == policy
+        actor = controller.actors.of("Jo", "intake", NOW)
+        words = "Please stop the mails from Beta Ltd."
+        hana = (parse("email=hana@example.org"),)
+        came = entering.Came("email", NOW.date(), hana, (), words)
+        (one,), _ = entering.add(controller, came, actor, NOW)
+        assert (one.asked, one.cases) == (("mail-of-partner",), ())
+        mail.deliver(controller, lambda: NOW)
+        (file,) = (world / "out").glob("*.eml")
+        letter = message_from_bytes(file.read_bytes(), policy=default)
+        said = letter.get_body(("plain",)).get_content()  # type: ignore[attr-defined]
+        for part in (policy, "unsubscribe at the bottom", "stop giving your data to partners"):
+            assert part in said, part
+        name = "rights.others-mail-is-untouched"
+        assert run(controller, registered(), NOW, names=[name])[0].outcome is Outcome.PASS
+    edit(world / "policy" / "recipients.yml", f', policy: "{policy}"', "")
+    with Controller.open(deployment.read(world)) as controller:
+        met = run(controller, registered(), NOW, names=[name])[0]
+        assert [f.words for f in met.findings] == ["of the partner `beta` no policy is registered"]
+
+
+def test_TESTI_5_taking_words_down_is_asked_as_taking_back_a_consent(asked: Desk) -> None:
+    """Not yet: nothing takes them down from every page on which they stand."""
+    for words in ("Please take down my testimonial", "Remove our quote from your site"):
+        assert recognise(words).kinds == ("withdrawal",), words
+    actor = asked.controller.actors.of("Jo", "intake", asked.now)
+    who = (parse("email=quoted@example.org"),)
+    came = entering.Came("letter", asked.now.date(), who, (), "Please unpublish my story.")
+    (one,), _ = entering.add(asked.controller, came, actor, asked.now)
+    (kind, id_) = one.cases[0]
+    assert (kind, asked.controller.cases.get(id_).right) == ("withdrawal", "withdrawal")
 
 
 def test_PREAM_9_a_question_opens_a_tracked_request_is_acknowledged_and_enrols_nobody(

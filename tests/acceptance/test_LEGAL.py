@@ -22,6 +22,8 @@ def test_LEGAL_1_the_EEA_gets_its_rules_and_the_name_of_the_controller(
     world: World, country: str
 ) -> None:
     """Not yet: a visit itself shows no region; the country is what is declared."""
+    shown = Page(get(f"{world.site}/onboarding").text).text
+    assert all(w in shown for w in ("interop.io answers for", "info@interop.io", "VA 22902"))
     email, browser = world.stranger(), world.browser()
     assert browser.send("/trial", email=email)[0] == 201
     first = len(world.ledger())
@@ -30,7 +32,7 @@ def test_LEGAL_1_the_EEA_gets_its_rules_and_the_name_of_the_controller(
         password="a long enough secret", terms="yes",
     )  # fmt: skip
     assert status == 201
-    asked = [e["body"] for e in world.ledger()[first:] if e["kind"] == "use.decided"]
+    asked = [e["body"] for e in world.ledger()[first:] if e["kind"] == "data.collected"]
     assert asked
     assert {body["region"] for body in asked} == {"EEA"}
     _, pack = world.access(COUNTRIES[country])
@@ -55,7 +57,7 @@ def test_LEGAL_1_who_does_not_say_where_she_is_gets_the_rules_of_the_EEA(world: 
     # The contact form asks for no country: it is judged as unknown, and its notice names us.
     first = len(world.ledger())
     assert world.browser().send("/contact", email=world.stranger(), message="Hello?")[0] == 201
-    entry = world.ledger()[first]["body"]
+    (entry,) = [e["body"] for e in world.ledger()[first:] if e["kind"] == "data.collected"]
     assert (entry["region"], entry["basis"]) == ("unknown", "legitimate-interest")
     section = get(f"{world.url}/privacy").text.partition('id="LEGAL"')[2].partition("<section")[0]
     words = Page(section).text
@@ -95,7 +97,8 @@ def test_LEGAL_2_without_a_basis_for_the_region_nothing_is_collected(
         status, told = Browser(site["site"]).send(
             "/contact", email=world.stranger(), message="Hello?"
         )
-    assert (status, told["stored"]) == (403, None)
+    # What cannot be told is not even asked: the form is closed there.
+    assert (status, told["stored"]) == (503, None)
     assert "no activity has a legal basis for `communicate`" in told["reason"]
     assert world.rows() == before
     world.proven("LEGAL-2")

@@ -209,7 +209,7 @@ def test_RIGHT_15_the_answer_does_not_claim_what_was_not_done(world: World) -> N
 
 
 def test_RIGHT_10_every_answer_and_refusal_names_an_authority(world: World) -> None:
-    """Not yet: a complaint has no case of its own."""
+    """That a complaint has a case of its own: test_RIGHT_complaints.py."""
     who = ("--identity", f"email={world.stranger()}", "--override", "acceptance")
     ran = world.kept("rights", "access", *who, "--out", world.new("pack").with_suffix(".zip"))
     asked = world.kept("rights", "erase", *who).document["case"]

@@ -38,7 +38,7 @@ def test_RIGHT_4_an_objection_stops_the_purpose_and_nothing_else(
     assert _mail(world, email)
     assert _improve(world, email)
     # Shown first; and nothing is done before it is known who asks.
-    ran = world.kept("rights", "object", *who, "--purpose", "marketing", "--region", "EEA")
+    ran = world.kept("rights", "object", *who, "--purpose", "marketing", "--region", "DE")
     assert (ran.status, ran.document["executed"]) == (0, False)
     case = ran.document["case"]
     refused = world.kept("rights", "object", "--case", case, "--purpose", "marketing", "--yes")
@@ -133,7 +133,7 @@ def test_RIGHT_7_8_9_a_withdrawal_ends_what_rests_on_consent_and_nothing_else(
     _subscribed(world, email)
     assert _mail(world, email)
     before = world.rows()
-    ran = world.kept("rights", "withdraw", "--identity", f"email={email}", "--region", "EEA",
+    ran = world.kept("rights", "withdraw", "--identity", f"email={email}", "--region", "FR",
                      "--evidence", "gave a code", "--purpose", "marketing", "--yes")  # fmt: skip
     assert (ran.status, ran.document["complete"]) == (1, False)
     assert not _mail(world, email)
@@ -208,7 +208,7 @@ def test_RIGHT_5_what_is_restricted_is_not_used_until_she_was_told(
 ) -> None:
     email, browser = person
     ran = world.kept("rights", "restrict", "--identity", f"email={email}", "--ground", "claims",
-                     "--evidence", "answered a code", "--region", "EEA", "--yes")  # fmt: skip
+                     "--evidence", "answered a code", "--region", "BR", "--yes")  # fmt: skip
     assert (ran.status, ran.document["complete"]) == (0, True)
     case = ran.document["case"]
     # Every use: at the door, and through it at the company's own counter.

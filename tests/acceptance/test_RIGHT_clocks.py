@@ -105,23 +105,30 @@ def _prove(desk: Path, now: str) -> Ran:
 
 def test_RIGHT_14_no_extension_without_its_notice_inside_the_first_period(desk: Path) -> None:
     case = _open(desk, "--region", "EEA", "--now", "2026-03-05T09:00:00Z")
-    now = ("--now", "2026-04-20T12:00:00Z")
+    now = ("--now", "2026-04-01T12:00:00Z")
     extend = ("case", "extend", case["case"], "--reason", "complex", "--words", "It takes longer.")
     assert kept(desk, *extend, *now).status == 2  # no notice is named
-    late = kept(desk, *extend, "--notice-sent", "2026-04-07", *now)
-    assert (late.status, "there is no extended day" in late.err) == (2, True)
-    assert _listed(desk, now[1]) == [("2026-04-06", "overdue")]
-    assert _prove(desk, now[1]).status == 1
-    told = kept(desk, *extend, "--notice-sent", "2026-04-01", *now)
+    told = kept(desk, *extend, "--notice-sent", "2026-03-31", *now)
     # From the original start: three months after 5 March.
     assert (told.status, told.document["due"]) == (0, "2026-06-05")
-    again = kept(desk, *extend, "--notice-sent", "2026-04-01", *now)
+    again = kept(desk, *extend, "--notice-sent", "2026-03-31", *now)
     assert (again.status, "extended before" in again.err) == (2, True)
     shown = kept(desk, "case", "show", case["case"], *now, json=False)
     assert "may take longer" in shown.out
     assert "2026-04-06" in shown.out
     assert "It takes longer" not in shown.out
     assert _prove(desk, now[1]).status == 0
+
+
+def test_RIGHT_14_a_notice_that_is_entered_afterwards_extends_nothing(desk: Path) -> None:
+    case = _open(desk, "--region", "EEA", "--now", "2026-03-05T09:00:00Z")
+    now = ("--now", "2026-04-20T12:00:00Z")
+    extend = ("case", "extend", case["case"], "--reason", "complex", "--words", "It takes longer.")
+    for day in ("2026-04-07", "2026-04-01"):  # after the first period, and said to be inside it
+        late = kept(desk, *extend, "--notice-sent", day, *now)
+        assert (late.status, "no notice was entered" in late.err) == (2, True)
+    assert _listed(desk, now[1]) == [("2026-04-06", "overdue")]
+    assert _prove(desk, now[1]).status == 1
 
 
 def test_RIGHT_14_a_clock_stands_still_only_where_the_law_lets_it(desk: Path) -> None:

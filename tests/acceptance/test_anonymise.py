@@ -186,7 +186,7 @@ def test_RET_3_a_row_of_nobody_that_is_held_is_not_made_anonymous(desk: Desk) ->
     assert answer.complete
     assert _rows(desk) == before
     with Controller.open(deployment.read(desk.world)) as controller:
-        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        actor = controller.actors.of("Pia", "operator", NOW)
         holds.release(controller, hold.id, "settled", actor, NOW)
         ended = rights.expire(controller, NOW + dt.timedelta(days=1))
     assert ended.complete

@@ -129,7 +129,7 @@ def _hold(desk: Desk, until: dt.date | None = None) -> Hold:
 
 def _release(desk: Desk, hold: Hold, now: dt.datetime = NOW) -> None:
     with Controller.open(deployment.read(desk.world)) as controller:
-        actor = controller.actors.of("Pia", "privacy-officer", now)
+        actor = controller.actors.of("Pia", "operator", now)
         holds.release(controller, hold.id, "settled", actor, now)
 
 

@@ -76,13 +76,9 @@ def make(directory: Path, url: str) -> Path:
 
 
 @pytest.fixture
-def place(
-    tmp_path: Path, pg_server: Server, _kept_template: str, request: pytest.FixtureRequest
-) -> Path:
+def place(kept_url: str, tmp_path: Path) -> Path:
     """A deployment of its own for one test."""
-    name = f"app_{os.getpid()}_{abs(hash(request.node.nodeid)) % 10**9}"
-    url = pg_server.make_database(name, template=_kept_template)
-    return make(tmp_path / "deployment", url)
+    return make(tmp_path / "deployment", kept_url)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +101,10 @@ def served(
         assert process.wait(20) == 0
 
 
-def serve(directory: Path) -> tuple[subprocess.Popen[str], Any]:
+def serve(directory: Path, port: int = 0) -> tuple[subprocess.Popen[str], Any]:
     """`kept serve` as a process of its own, and what it says when it is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "kept.app", "serve", "--port", "0", "--json",
+        [sys.executable, "-m", "kept.app", "serve", "--port", str(port), "--json",
          "--dir", str(directory)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip

@@ -21,6 +21,7 @@ VALUES = {
     "--at": "example.customer.name", "--value": "x", "--to": "email=ben@example.org",
     "--of": "email=ben@example.org", "--told": "by letter", "--from": "email=ben@example.org",
     "--arrived": "2026-01-31", "--notice-sent": "2026-01-31", "--reason": "not-identified",
+    "--on": "2026-01-31",
 }  # fmt: skip
 
 

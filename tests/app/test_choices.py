@@ -274,6 +274,47 @@ def test_a_browser_that_is_known_carries_its_no_and_never_its_yes(site: Site) ->
         assert refused()
 
 
+def test_a_person_and_her_browser_are_two_levels(site: Site) -> None:
+    """A no reaches her by the cookie she is known by; her own no narrows; no yes crosses."""
+    cookie, email = Identifier("cookie", "visitor-of-lea-1"), Identifier("email", "lea@example.org")
+    her = site.controller.subjects.of([email, cookie], NOW)
+    consents = site.controller.consents
+    consents.grant(her, "analytics.third-party", NOW, source="form")
+    program = {"Authorization": f"Bearer {TOKEN}"}
+
+    def allowed(client: TestClient[Any]) -> list[str]:
+        both = "; ".join(f"{k}={v}" for k, v in client.cookies.items())
+        with site.open() as other:
+            found: list[str] = other.post(
+                "/api/v1/visit", json={"cookie": both, "country": "DE"}, headers=program
+            ).json()["allowed"]
+        return found
+
+    with site.open() as client:
+        client.cookies.set("shop", "visitor-of-lea-1")
+        # That she agreed somewhere, as a person, allows nothing in a browser that was not asked.
+        assert allowed(client) == ["operate"]
+        press(client, do="save", aim=["analyse", "social"])
+        assert allowed(client) == ["analyse", "operate", "social"]
+        # What she takes back as a person, at the desk, counts here as well.
+        consents.withdraw(her, "analytics.third-party", NOW, source="request")
+        assert allowed(client) == ["operate", "social"]
+        consents.grant(her, "analytics.third-party", NOW, source="form")
+        assert allowed(client) == ["analyse", "operate", "social"]
+        press(client, do="refuse")
+        held = consents.facts(her, NOW).held
+        assert "consent:analytics.third-party" not in held
+        assert "withdrawn:analytics.third-party" in held
+        assert "objection:advertising.targeted" in held
+        entries = [e for _, e in site.controller.ledger.entries(kind="consent.withdrawn")]
+        assert entries[-1].body["source"] == "browser"
+        # A yes in the browser gives nothing back that she had given as a person.
+        press(client, do="accept")
+        held = consents.facts(her, NOW).held
+        assert "consent:analytics.third-party" not in held
+        assert "objection:advertising.targeted" not in held
+
+
 def test_programs_ask_before_they_send_anything_on(site: Site) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with site.open() as client:

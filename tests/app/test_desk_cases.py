@@ -16,6 +16,7 @@ from tests.app.desk import Browser, Desk, opened
 
 from kept.app.desk import start, working
 from kept.duties.rights import Request, casework, erase
+from kept.duties.rights.delivery import code_for
 from kept.duties.rights.request import open_case
 from kept.errors import UsageError
 from kept.records.case_state import State
@@ -77,7 +78,8 @@ def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:
     assert re.search(r'href="/privacy#s\d+"', page), "why something stays leads to its sentence"
     plan = re.search(r'name="plan" value="([0-9a-f]{64})"', abel.get(path).text)
     assert plan
-    assert plan[1] not in page
+    assert "Approve the plan" not in page
+    assert "Nobody else can in time" in page
     # It destroys more than one person answers for, so whoever drew it up does not approve it.
     refused = olga.post(f"{path}/approve", plan=plan[1])
     assert refused.status_code == 400
@@ -94,6 +96,9 @@ def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:
     page = words(olga.get(path).text)
     assert "every step was read back" in page
     assert "read back" in page
+    # Who has to be told by letter is a task of people, with how it stands.
+    assert "What people are to do" in page
+    assert re.search(r"tell-erasure \S+ waits|tell-erasure .* waits", page)
     done = desk.controller.cases.get(one)
     assert (done.state, done.complete) == (State.CLOSED, True)
     # Who approved stays who approved.
@@ -282,7 +287,7 @@ def test_a_value_is_put_right(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("right", ["access", "portability"])
-def test_a_package_is_made_once_and_leaves_no_copy(desk: Desk, right: str) -> None:
+def test_a_package_is_made_once_and_fetched_again(desk: Desk, right: str) -> None:
     olga, ines = at(desk, "olga"), at(desk, "ines")
     unknown = case(desk, right, BEN)
     before = set(desk.directory.iterdir())
@@ -295,9 +300,24 @@ def test_a_package_is_made_once_and_leaves_no_copy(desk: Desk, right: str) -> No
     with zipfile.ZipFile(io.BytesIO(made.content)) as package:
         assert package.testzip() is None
         assert len(package.namelist()) > 2
-    assert set(desk.directory.iterdir()) == before
+    assert set(desk.directory.iterdir()) - before <= {desk.directory / "state"}
     assert desk.controller.cases.get(one).state is State.CLOSED
+    # What is left here is encrypted; it is handed out three times in all, and to nobody else.
+    (waits,) = desk.controller.deliveries.of(desk.controller.cases.get(one))
+    file = desk.directory / "state" / "deliveries" / waits.file
+    assert made.content[:64] not in file.read_bytes()
+    assert f"can be fetched {waits.allowed - 1} more times" in words(
+        olga.get(f"/desk/cases/{one}").text
+    )
+    assert ines.post(f"/desk/cases/{one}/package").status_code == 403
+    with pytest.raises(UsageError, match="no package"):
+        code_for(desk.controller, one, desk.now)
+    for _ in range(waits.allowed - 1):
+        assert olga.post(f"/desk/cases/{one}/package").content == made.content
+    assert not file.exists()
     assert olga.post(f"/desk/cases/{one}/package").status_code == 400, "made once"
+    counted = [e["fetched"] for e in desk.entries("delivery.fetched") if e["case"] == one]
+    assert counted == [1, 2, 3]
     assert "every system was asked" in words(olga.get(f"/desk/cases/{one}").text)
 
 
@@ -402,14 +422,15 @@ def test_figures_and_lists_hold_nobody(desk: Desk) -> None:
     assert "What is due when" in page.text
     good, late = _answered(desk)
     assert good + late >= 1
-    few = good + late < 5
-    assert ("fewer than 5" in words(page.text)) is few
-    for days in (90, 1, 1, 1, 1):
+    apart = good + late >= 5 and not {good, late} & {1, 2, 3, 4}
+    assert ("are not shown apart" in words(page.text)) is not apart
+    for days in (90, 1, 1, 1, 1, *[90] * 4):
         arrived = desk.controller.day(desk.now) - dt.timedelta(days=days)
         one = case(desk, "access", BEN, evidence=HOW, arrived=arrived)
         olga.post(f"/desk/cases/{one}/end", outcome="refused", code="excessive",
                   words="asked before")  # fmt: skip
     good, late = _answered(desk)
+    assert min(good, late) >= 5, "neither part is of few, so both are shown"
     shown = words(olga.get("/desk/figures").text)
     assert f"{good} in time" in shown
     assert f"{late} late" in shown
@@ -463,3 +484,44 @@ def test_what_waits_in_the_list_is_what_is_not_answered(desk: Desk) -> None:
     ended = [one for one in desk.controller.cases.all() if one.number not in unanswered]
     assert len(ended) > 3
     assert desk.controller.worklist.tally(desk.now.date(), desk.now.date()).all == len(unanswered)
+
+
+def test_a_letter_on_paper_is_made_opened_and_entered_as_sent(desk: Desk) -> None:
+    request = Request((ANA,), "web", "operator", evidence=HOW, region="EEA")
+    one = open_case(desk.controller, "access", request, desk.now)[0].id
+    path, olga = f"/desk/cases/{one}", at(desk, "olga")
+    before = len(desk.entries("data.shown"))
+    fields = {
+        "to": "Ana <b>A.</b>\n1 Road\r\n\n8001 Zürich",
+        "more": "complex",
+        "words": "archives",
+    }
+    answer = olga.post(f"{path}/letter", **fields)
+    assert answer.status_code == 200, words(answer.text)
+    assert answer.headers["content-type"] == "application/pdf"
+    assert f"-{one}.pdf" in answer.headers["content-disposition"]
+    assert answer.content.startswith(b"%PDF-")
+    assert len(desk.entries("data.shown")) == before + 1
+    shown = olga.get(path).text
+    (number,) = re.findall(r'name="letter" value="(\d+)"><p><button class="quiet">Open', shown)
+    again = olga.post(f"{path}/letter", letter=number)
+    assert again.content == answer.content
+    for day, why in (("", "not said when"), ("x", "not said when"), ("2020-01-01", "cannot have")):
+        refused = olga.post(f"{path}/posted", letter=number, on=day)
+        assert refused.status_code == 400
+        assert why in words(refused.text).lower().replace("it is ", "")
+    # Who examines sees that there is one, and neither opens nor enters it.
+    rita = at(desk, "rita")
+    assert "Not entered as sent yet" in words(rita.get(path).text)
+    for where in ("letter", "posted"):
+        assert rita.post(f"{path}/{where}", letter=number, on="2026-01-01").status_code == 403
+    day = desk.controller.day(desk.now).isoformat()
+    assert olga.post(f"{path}/posted", letter=number, on=day).status_code == 303
+    shown = words(olga.get(path).text)
+    assert f"It went out on {day}." in shown
+    assert "more time was taken" in shown
+    # A number of another case, or none at all.
+    other = case(desk, "access", BEN, evidence=HOW)
+    for strange in (number, "9" * 17, "-1", "x"):
+        assert olga.post(f"/desk/cases/{other}/letter", letter=strange).status_code == 400
+    assert "to whom" in words(olga.post(f"{path}/letter", to="  ").text)

@@ -14,7 +14,8 @@ from tests.browser import NEEDS_CHROMIUM, browser, opened
 
 from kept import deployment
 from kept.controller import Controller
-from kept.duties import incidents
+from kept.decide.sightings import Sighting
+from kept.duties import incidents, trackers
 from kept.embedded import Server
 
 pytestmark = NEEDS_CHROMIUM
@@ -45,6 +46,11 @@ def served(
         )  # fmt: skip
         words = {"measures": "The server was closed.", "consequences": "Unwanted mail."}
         incidents.judge(controller, made.id, "high", "addresses", words, actor, now)
+        hosts = {"pasted.example": "script-src", "old.ads.example": "img-src",
+                 "www.google-analytics.com": "connect-src"}  # fmt: skip
+        met = {Sighting("host", h, d, "/news"): 3 for h, d in hosts.items()}
+        trackers.note(controller, met | {Sighting("cookie", "strange", "", "/*"): 1}, now)
+        trackers.settle(controller, "host", "old.ads.example", "remove", actor, now)
         accounts = controller.accounts
         with controller.database.connection() as c:
             pia = accounts.add("pia", "Pia P.", "no hash", now, connection=c)
@@ -81,6 +87,39 @@ def test_the_pages_read_well_everywhere(page: Page, served: tuple[str, str]) -> 
     page.get_by_label("To which authority it went").fill("the authority of Berlin")
     page.get_by_role("button", name="Record that it went").click()
     assert "It was recorded." in page.locator("[role=status]").inner_text()
-    page.goto(f"{url}/desk/statistics")
+    # Somebody complains, without a login; then the desk.
+    page.goto(f"{url}/privacy/complaints")
+    page.get_by_role("button", name="Send the complaint").click()
+    assert "what went wrong" in page.get_by_role("alert").inner_text()
+    looked_at(page, "complain")
+    page.get_by_label("What went wrong?").fill("You wrote to me again, after I had said no.")
+    page.get_by_label("Your postal address").fill("4 Mill Lane, Bath")
+    page.get_by_role("button", name="Send the complaint").click()
+    assert "We have your complaint" in page.locator("h1").inner_text()
+    looked_at(page, "complaint-public")
+    page.goto(f"{url}/desk/complaints")
+    looked_at(page, "complaints")
+    page.locator("table a").click()
+    page.get_by_role("button", name="Show it").click()
+    assert "4 Mill Lane" in page.locator("dl.opened").inner_text()
+    page.get_by_label("What was looked into").fill("The list was out of date.")
+    page.get_by_role("button", name="Add it").click()
+    looked_at(page, "complaint")
+    page.goto(f"{url}/desk/requests/import")
+    page.locator("#list").fill(
+        "arrived\tchannel\tasked\temail\n2026-01-02\tletter\taccess\ta@b.de\nx"
+    )
+    page.get_by_role("button", name="Look at it").click()
+    assert "Wrong:" in page.locator("table").inner_text()
+    looked_at(page, "import")
+    page.goto(f"{url}/desk/account")
+    looked_at(page, "account")
+    page.goto(f"{url}/desk/figures")
     assert page.locator(".bars li").count() == 1
-    looked_at(page, "statistics")
+    looked_at(page, "figures")
+    page.goto(f"{url}/desk/trackers")
+    looked_at(page, "trackers")
+    page.get_by_label("What to do about pasted.example").select_option("remove")
+    page.get_by_role("row", name="pasted.example").get_by_role("button").click()
+    assert "The decision was recorded." in page.locator("[role=status]").inner_text()
+    assert page.get_by_label("What to do about").count() == 1

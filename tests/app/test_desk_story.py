@@ -33,7 +33,7 @@ HOW = "Kim called the number on file; she named her last two orders"
 PEOPLE = {"olga": "privacy-officer", "abel": "approver", "ines": "intake", "red": "redactor"}
 #: What stands of others in Cleo's note.
 NOTE = (
-    "Cleo came with Ana O'Neill (+44 20 7946 0018), who wants it sent to max@else.example; ask Bö."
+    "Cleo came with Dora Quill (+44 20 7946 0018), who wants it sent to max@else.example; ask Bö."
 )
 
 
@@ -80,6 +80,8 @@ def served(
         case("access", "ben@example.org", 40, HOW)
         world.sql(directory, "INSERT INTO note VALUES (3, 'cleo@example.org', ?, '2026-01-02')",
                   NOTE)  # fmt: skip
+        world.sql(directory, "INSERT INTO customer VALUES (9, 'dora@example.org', 'Dora Quill',"
+                  " NULL, '2024-01-01')")  # fmt: skip
         cleos = case("access", "cleo@example.org", 12, HOW)
         due = case("erasure", "ana@example.org", 27)
         for n, right in enumerate(("access", "rectification", "objection", "portability")):
@@ -245,17 +247,12 @@ def test_what_concerns_others_is_left_out_by_two(browser: Browser, served: Serve
     button(page, "Show the texts")
     looked_at(page, "redaction-texts")
     assert page.locator("del").all_inner_texts() == [
-        "Ana O'Neill", "+44 20 7946 0018", "max@else.example"
+        "Dora Quill", "+44 20 7946 0018", "max@else.example"
     ]  # fmt: skip
     page.get_by_label("Strike also").fill("Bö")
     page.get_by_label("max@else.example").check()
     button(page, "Hand it over to be approved")
     page.wait_for_url("**?done=handed")
-    # Back, and pressed again: what is there now counts.
-    page.go_back()
-    if page.get_by_role("button", name="Hand it over to be approved").count():
-        button(page, "Hand it over to be approved")
-        assert "changed it since" in page.locator("[role=alert]").inner_text()
     log_in(other, served, "abel")
     other.goto(where)
     button(other, "Show the texts")

@@ -8,6 +8,7 @@ import email.policy
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.asking import Inbox, mail_server, text
@@ -166,3 +167,51 @@ def test_settings_that_cannot_be_are_refused_with_words(
         pass
     assert words in str(met.value)
     edit(directory / "kept.toml", settings, "")
+
+
+def test_letters_go_over_one_connection_until_the_server_ends_it(
+    kept_url: str, tmp_path: Path
+) -> None:
+    class Short:
+        """Takes two letters over a connection, then says that it is enough."""
+
+        def __init__(self) -> None:
+            self.met: list[tuple[int, str]] = []
+            self.refused = ""
+
+        async def handle_MAIL(
+            self, server: Any, session: Any, envelope: Any, address: str, options: Any
+        ) -> str:
+            if sum(port == session.peer[1] for port, _ in self.met) == 2:
+                return "421 enough over this one"
+            envelope.mail_from = address
+            return "250 OK"
+
+        async def handle_RCPT(
+            self, server: Any, session: Any, envelope: Any, address: str, options: Any
+        ) -> str:
+            if address == self.refused:
+                return "550 nobody here"
+            envelope.rcpt_tos.append(address)
+            return "250 OK"
+
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+            self.met.append((session.peer[1], envelope.rcpt_tos[0]))
+            return "250 OK"
+
+    handler = Short()
+    with mail_server(handler) as (_, url):
+        settings = f'[mail]\nurl = "{url}"\nfrom = "privacy@example.net"\n'
+        directory = make(tmp_path / "world", kept_url, extra=settings)
+        with Controller.open(deployment.read(directory)) as controller:
+            for number in range(5):
+                put(controller, f"p{number}@example.org")
+            assert mail.deliver(controller, lambda: NOW) == mail.Sent(5, 0)
+            assert [to for _, to in handler.met] == [f"p{n}@example.org" for n in range(5)]
+            assert len({port for port, _ in handler.met}) == 3
+            # One that is refused fails alone, and is not tried twice in a row.
+            handler.refused = "no@example.org"
+            for to in ("a@example.org", handler.refused, "b@example.org"):
+                put(controller, to)
+            assert mail.deliver(controller, lambda: NOW) == mail.Sent(2, 1)
+            assert [to for _, to in handler.met[5:]] == ["a@example.org", "b@example.org"]

@@ -24,7 +24,19 @@ from tests.app.conftest import TOKEN, Kept, serve
 from tests.world import NOW, REFERENCE
 
 from kept import deployment
-from kept.app import api, choices, delivery, drp, pages, requests, web, wellknown
+from kept.app import (
+    api,
+    choices,
+    complaints,
+    delivery,
+    drp,
+    forms,
+    pages,
+    reports,
+    requests,
+    web,
+    wellknown,
+)
 from kept.app.jobs import JOBS
 from kept.app.surface import ROUTES
 from kept.app.web import HEADERS, UNREADABLE
@@ -71,18 +83,21 @@ def paths() -> list[str]:
     fill = {
         "number:int": "2", "version:str": "2023-06-27", "name:str": "kept.css",
         "token:str": "nobody-asked", "request_id:str": "x", "agent_id:str": "X",
-        "record:str": "nobody-asked",
+        "record:str": "nobody-asked", "form:str": "nobody-asked",
     }  # fmt: skip
     return [
         re.sub(r"\{([^}]+)\}", lambda place: fill[place[1]], route.name)
         for route in ROUTES
-        if route.method == "GET" and "delivery" not in route.name
+        if route.method == "GET"
+        and "delivery" not in route.name
+        and not route.name.startswith("/api/v1/forms")  # for programs with a token
     ]
 
 
 def test_the_table_names_every_route() -> None:
-    handlers = [*pages.HANDLERS, *requests.HANDLERS, *delivery.HANDLERS,
-                *choices.HANDLERS, *wellknown.HANDLERS, api.decide,
+    handlers = [*pages.HANDLERS, *requests.HANDLERS, *complaints.HANDLERS, *delivery.HANDLERS,
+                *choices.HANDLERS, *wellknown.HANDLERS, *forms.PAGES, *forms.PROGRAMS,
+                *reports.HANDLERS, api.decide,
                 drp.router(lambda answer: answer)]  # fmt: skip
     app = Litestar(handlers, openapi_config=None)
     real = {
@@ -169,7 +184,8 @@ def test_head_is_get_without_what_it_shows(served: tuple[str, Path]) -> None:
         met, told, shown = ask(url, path, "HEAD")
         assert (met, shown) == (status, ""), path
         gone = ("/nothing-here", "/api/v1/decide", "/privacy/requests/nobody-asked",
-                "/privacy/choices/receipts/nobody-asked")  # fmt: skip
+                "/privacy/choices/receipts/nobody-asked", "/privacy/complaints/nobody-asked",
+                "/forms/nobody-asked", "/api/v1/forms/nobody-asked")  # fmt: skip
         assert met in (200, 302) or path in gone or path.startswith("/v1/")  # off: not there
         same = {k.lower(): v for k, v in headers.items() if k.lower() != "date"}
         assert {k.lower(): v for k, v in told.items() if k.lower() != "date"} == same, path

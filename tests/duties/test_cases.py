@@ -196,8 +196,12 @@ def test_a_hold_is_placed_and_released_with_its_entries(controller: Controller) 
         kept = c.execute("SELECT string_agg(s::text, '') FROM case_step s").fetchone()
     assert kept is not None
     assert "never began" not in kept[0]  # the ground stands sealed with the hold only
+    # Before its end it takes two.
+    other = controller.actors.of("Ola", "privacy-officer", NOW)
+    holds.release(controller, hold.id, "Ana lost her claim", other, NOW + DAY)
+    assert controller.holds.all(NOW + DAY) == [replace(hold, asked="Ola")]
     done = holds.release(controller, hold.id, "Ana lost her claim", officer, NOW + DAY)
-    assert done == replace(hold, released_at=NOW + DAY)
+    assert done == replace(hold, released_at=NOW + DAY, asked="Ola")
     assert controller.holds.all(NOW + DAY) == []
     (released,) = _bodies(controller, "hold.released")
     assert (released["hold"], released["actor"]) == (hold.id, officer.role)

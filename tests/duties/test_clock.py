@@ -169,8 +169,12 @@ def test_an_extension_is_counted_from_the_start_and_taken_once(controller: Contr
 
 def test_a_notice_that_went_out_too_late_extends_nothing(controller: Controller) -> None:
     case = _asked(controller, arrived=TODAY - 40 * DAY)
-    with pytest.raises(UsageError, match="not sent inside the first period"):
+    with pytest.raises(UsageError, match="the first period is over"):
         clock.extend(controller, case, "numerous", "Longer.", TODAY, _pia(controller), NOW)
+    # Nor is a day believed that lies inside it, and is said afterwards.
+    before = TODAY - 35 * DAY
+    with pytest.raises(UsageError, match="the first period is over"):
+        clock.extend(controller, case, "numerous", "Longer.", before, _pia(controller), NOW)
     assert not _clock(controller, case).extended
     assert _proved(controller, NOW)["rights.answered-in-time"] is Outcome.FAIL
 
@@ -223,14 +227,52 @@ def test_a_clock_that_ran_out_is_not_let_stand_still_afterwards(controller: Cont
     assert _proved(controller, late)["rights.answered-in-time"] is Outcome.FAIL
 
 
+def test_an_extension_that_was_entered_afterwards_is_found(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an older version, or somebody at the database, would have left it."""
+    case = _asked(controller, arrived=TODAY - 40 * DAY)
+    monkeypatch.setattr(Controller, "day", lambda *_: TODAY - 35 * DAY)
+    clock.extend(controller, case, "complex", "Longer.", TODAY - 35 * DAY, _pia(controller), NOW)
+    monkeypatch.undo()
+    assert _proved(controller, NOW)["rights.extension-told-in-time"] is Outcome.FAIL
+
+
 def test_nobody_is_late_while_the_clock_stands_still(controller: Controller) -> None:
     case = _asked(controller, region="UK")
-    clock.pause(controller, case, "identity", None, _pia(controller), NOW)
-    late = NOW + 60 * DAY
+    due = _clock(controller, case).due
+    clock.pause(controller, case, "identity", due - DAY, _pia(controller), _noon(due - DAY))
+    late = _noon(due + 5 * DAY)
     assert _proved(controller, late)["rights.answered-in-time"] is Outcome.PASS
     assert clock.keep_up(controller, late) == ()
-    clock.resume(controller, case, TODAY + DAY, _pia(controller), late)
+    clock.resume(controller, case, due, _pia(controller), late)
     assert _proved(controller, late)["rights.answered-in-time"] is Outcome.FAIL
+
+
+def test_a_clock_that_nobody_lets_go_on_goes_on_by_itself(controller: Controller) -> None:
+    case = _asked(controller, region="UK")
+    due = _clock(controller, case).due
+    clock.pause(controller, case, "identity", None, _pia(controller), NOW)
+    # Somebody hears of it a week before; then it counts again, and is late like any other.
+    soon, over = NOW + 23 * DAY, NOW + 31 * DAY
+    assert clock.keep_up(controller, NOW + 22 * DAY) == ()
+    assert [s.case.id for s in clock.keep_up(controller, soon)] == [case]
+    assert _proved(controller, over)["rights.answered-in-time"] is Outcome.FAIL
+    assert [s.case.id for s in clock.keep_up(controller, over)] == [case]
+    assert _proved(controller, over)["rights.answered-in-time"] is Outcome.PASS
+    met = _clock(controller, case)
+    assert (met.paused_since, met.paused_days) == (None, controller.desk.pause_days)
+    assert met.due >= due + 30 * DAY
+    assert _moved(controller)[-1]["dated"] == (TODAY + 30 * DAY).isoformat()
+    assert "actor" not in _moved(controller)[-1]
+    levels = [e.body["level"] for _, e in controller.ledger.entries(kind="clock.reminded")]
+    assert levels == ["paused", "resumed"]
+    late = _noon(met.due + DAY)
+    assert _proved(controller, late)["rights.answered-in-time"] is Outcome.FAIL
+
+
+def _noon(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(12), dt.UTC)
 
 
 def test_where_she_is_and_when_it_came_can_be_put_right_openly(controller: Controller) -> None:

@@ -33,9 +33,9 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
-from kept.duties import holds, incidents, publication, rights, staff
+from kept.duties import disclosure, holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
-from kept.duties.rights import Request, redaction
+from kept.duties.rights import Request, entering, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.request import open_case
 from kept.duties.trackers import review
@@ -46,6 +46,7 @@ from kept.policy import bundle
 from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as Outcome_
 from kept.terms.identifiers import parse
+from tests import forms
 from tests.world import NOW, ROOT, edit, make, sql, vouch
 
 Prepare: TypeAlias = Callable[[Path], None]
@@ -82,6 +83,30 @@ def _incident(at: dt.datetime) -> Prepare:
                 noticed=at, happened=None, actor=controller.actors.of("Kim", "operator", at),
                 now=at,
             )  # fmt: skip
+
+    return prepare
+
+
+def _came(words: str) -> Prepare:
+    """A mail of Ana with these words."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            ana = (parse("email=ana@example.org"),)
+            came = entering.Came("email", NOW.date(), ana, (), words)
+            entering.add(controller, came, controller.actors.of("Kim", "operator", NOW), NOW)
+
+    return prepare
+
+
+def _complained(at: dt.datetime) -> Prepare:
+    """A complaint by letter, which nobody has acknowledged."""
+
+    def prepare(world: Path) -> None:
+        with _opened(world) as controller:
+            came = rights.complaints.Came("letter", at.date(), "You wrote again.", region="UK")
+            actor = controller.actors.of("Kim", "operator", at)
+            rights.complaints.add(controller, came, actor, at)
 
     return prepare
 
@@ -146,6 +171,20 @@ def _looked_at(world: Path) -> None:
         rights.access(controller, Request((), case=case), NOW, out=world / "ana.zip")
 
 
+def _disclosed(world: Path) -> None:
+    """A court asked for what is held of Ana and of Ben; of his a law forbids to tell."""
+    with _opened(world) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        for who, barred in (("ana", None), ("ben", (dt.date(2027, 1, 1), "§ 1"))):
+            one = (parse(f"email={who}@example.org"),)
+            disclosure.note(
+                controller, one, "authority", NOW.date(), ["contact.email"], "court-order", actor,
+                NOW, title="A court", barred=barred,
+            )  # fmt: skip
+            request = Request((one,), override="test")
+            rights.access(controller, request, NOW, out=world / f"{who}.zip")
+
+
 def _asked_on(day: dt.date) -> Prepare:
     """Ana's letter came on a day, and nobody has answered it."""
 
@@ -165,7 +204,8 @@ def _longer(world: Path) -> None:
         who = controller.actors.of("Pia", "privacy-officer", NOW)
         [case] = controller.cases.all()
         sent = came + dt.timedelta(days=20)
-        rights.clock.extend(controller, case.id, "complex", "Two months more.", sent, who, NOW)
+        then = NOW - dt.timedelta(days=20)
+        rights.clock.extend(controller, case.id, "complex", "Two months more.", sent, who, then)
 
 
 def _answered(world: Path) -> None:
@@ -186,6 +226,17 @@ def _asked(at: dt.datetime) -> Prepare:
             rights.intake.ask(controller, form, at)
 
     return prepare
+
+
+def _proven(world: Path) -> None:
+    """Ana came with a paper, and was deleted."""
+    with _opened(world) as controller:
+        case = rights.preview(controller, Request(((parse("email=ana@example.org"),),)), NOW).case
+        vera = controller.actors.of("Vera", "verifier", NOW)
+        rights.proving.record(
+            controller, case, "facts", "she named two orders", vera, NOW, paper=b"%PDF"
+        )
+        assert rights.erase(controller, Request((), case=case), NOW).complete
 
 
 def _reported(world: Path) -> None:
@@ -401,12 +452,34 @@ def _text(file: str, before: str, after: str) -> Prepare:
     return lambda world: edit(world / file, before, after)
 
 
+#: Somebody decided how long requests are kept.
+_TWO_YEARS = _text("kept.toml", "[choices]\n", '[choices]\n"retention.rights-cases" = "P24M"\n')
+
+
 def _then(*steps: Prepare) -> Prepare:
     def all_of_them(world: Path) -> None:
         for step in steps:
             step(world)
 
     return all_of_them
+
+
+_JOINED = """[recipients.later]
+title = "Later Ltd"
+lane = "co-marketing"
+policy = "https://later.example/privacy"
+
+[recipients.deskline]"""
+
+
+def _sent(world: Path) -> None:
+    """Somebody wrote, somebody started a trial, somebody registered with partners."""
+    forms.equip(world)
+    with _opened(world) as controller:
+        for form in ("contact", "trial", "webinar"):
+            more = {"message": "Hello?"} if form == "contact" else {}
+            answer = forms.sent(controller, form, email=f"{form}@example.org", **more)
+            assert answer.taken, answer
 
 
 def _anonymous(world: Path) -> None:
@@ -567,12 +640,57 @@ CASES: dict[str, Case] = {
         fails=_then(_text("policy/policy.yml", "country: US", "country: BR"), _lettered),
         vacuous=_nothing,
     ),
+    "rights.complaints-are-heard": Case(
+        passes=_complained(NOW),
+        fails=_complained(NOW - dt.timedelta(days=31)),
+        vacuous=_nothing,
+    ),
+    "rights.others-mail-is-untouched": Case(
+        passes=_came("Stop the newsletters of one of your customers"),
+        fails=_then(
+            _came("Stop the newsletters of one of your customers"),
+            _tampered("UPDATE intake SET frozen_at = arrived_at"),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.wishes-open-their-case": Case(
+        passes=_came("Remove me from everything, and delete all my data"),
+        fails=_then(
+            _came("Remove me from everything, and delete all my data"),
+            _tampered("UPDATE rights_case SET \"right\" = 'erasure'"),
+        ),
+        vacuous=_came("How long do you keep logs?"),
+    ),
+    "rights.questions-are-tracked": Case(
+        passes=_came("How long do you keep logs?"),
+        fails=_then(_came("How long do you keep logs?"), _tampered("DELETE FROM intake")),
+        vacuous=_nothing,
+    ),
+    "rights.desk-data-goes": Case(
+        passes=_then(_TWO_YEARS, _erase),
+        fails=_then(
+            _TWO_YEARS, _erase, _tampered("UPDATE rights_case SET closed_at = '2020-01-01'")
+        ),
+        vacuous=_erase,
+    ),
     "rights.authorities-are-listed": Case(
         fails=_text("policy/policy.yml", "country: US", "country: BR"),
     ),
     "rights.deliveries-end": Case(
         passes=_delivered,
         fails=_then(_delivered, _tampered("UPDATE case_delivery SET ends_at = '2026-01-01'")),
+        vacuous=_nothing,
+    ),
+    "disclosure.told-unless-barred": Case(
+        passes=_disclosed,
+        # Noted for him before his package was made, and not told.
+        fails=_then(
+            _disclosed,
+            _tampered(
+                "UPDATE passed_on SET barred_until = '2026-01-02', passed_on = '2026-01-01'"
+                " WHERE barred_until IS NOT NULL"
+            ),
+        ),
         vacuous=_nothing,
     ),
     "rights.redactions-took-two": Case(
@@ -694,6 +812,59 @@ CASES: dict[str, Case] = {
     "collect.basis-is-stamped": Case(
         fails=_statement("UPDATE signup SET basis = NULL WHERE id = 1"), vacuous=_empty("signup")
     ),
+    "collect.forms-take-what-is-declared": Case(
+        # A program of the company's adds what the form did not ask.
+        passes=_sent,
+        fails=_then(_sent, _statement("UPDATE message SET address = 'Street 1'")),
+    ),
+    "collect.only-what-is-needed-is-required": Case(
+        fails=_text(
+            "policy/forms.yml",
+            "label: Name, required: false",
+            "label: Name, required: false, value: Jane Doe",
+        ),
+    ),
+    "collect.only-from-our-sites": Case(
+        fails=_text(
+            "policy/forms.yml",
+            "  path: /contact\n",
+            "  path: /contact\n  site: https://old.example\n",
+        ),
+    ),
+    "collect.nobody-too-young": Case(
+        fails=_text(
+            "policy/forms.yml",
+            "    name: {category: contact.name",
+            "    birth_date: {category: contact.name",
+        ),
+        vacuous=_text("policy/policy.yml", "minimum_age: 16\n", ""),
+    ),
+    "notice.demands-are-told": Case(
+        passes=_sent,
+        fails=_then(
+            _sent,
+            _tampered("UPDATE notice_text SET shown = jsonb_set(shown, '{fields,0,words}', '[]')"),
+        ),
+    ),
+    "notice.interests-are-told": Case(
+        passes=_sent,
+        fails=_then(
+            _sent, _tampered("UPDATE notice_text SET shown = jsonb_set(shown, '{told}', '[]')")
+        ),
+        vacuous=_nothing,
+    ),
+    "notice.can-be-shown-again": Case(
+        passes=_sent,
+        # The words on the form are others now, under the same version.
+        fails=_then(_sent, _text("policy/forms.yml", "so that we can answer you", "as we like it")),
+        vacuous=_nothing,
+    ),
+    "notice.partners-are-named": Case(
+        passes=_sent,
+        # One joins in after people have registered.
+        fails=_then(_sent, _text("kept.toml", "[recipients.deskline]", _JOINED)),
+        vacuous=_nothing,
+    ),
     "notice.controller-is-named": Case(
         fails=_text("policy/text.md", "European Economic Area", "some countries")
     ),
@@ -753,6 +924,23 @@ CASES: dict[str, Case] = {
         fails=_asked(NOW - 2 * rights.intake.UNCONFIRMED),
         vacuous=_nothing,
     ),
+    "rights.proof-ends-with-its-case": Case(
+        passes=_proven,
+        # As a version that forgets to destroy it, or a restored backup, would leave it.
+        fails=_then(
+            _proven,
+            _tampered(
+                "INSERT INTO case_sealed (number, name, sealed)"
+                " SELECT number, 'paper:1', '\\x01' FROM rights_case WHERE closed_at IS NOT NULL"
+            ),
+        ),
+        vacuous=_nothing,
+    ),
+    "rights.asker-known-well-enough": Case(
+        passes=_proven,
+        fails=_then(_proven, _tampered("UPDATE rights_case SET needs = 3")),
+        vacuous=_nothing,
+    ),
     "children.reported-is-frozen": Case(
         passes=_reported,
         fails=_then(_reported, _lifted),
@@ -774,6 +962,7 @@ CASES: dict[str, Case] = {
 SERVED = "publication.policy-page-is-clean"
 #: And these elsewhere: in `test_intake_checks`, and with the table of routes.
 ASKED = "rights.requests-need-no-account"
+WAYS = "publication.choices-have-a-way"
 DOORS = "security.doors-are-guarded"
 #: Those over visits: in `test_visit_checks`.
 PAGES = {
@@ -789,7 +978,7 @@ VISITS = {
 
 
 def test_every_shipped_control_has_its_worlds() -> None:
-    assert set(CASES) | {SERVED, ASKED, DOORS} | VISITS | PAGES == set(registered())
+    assert set(CASES) | {SERVED, ASKED, WAYS, DOORS} | VISITS | PAGES == set(registered())
     assert all(case.fails or case.breaks for case in CASES.values())
 
 
@@ -1348,7 +1537,7 @@ def test_what_has_ended_is_not_missed(world: Path) -> None:
     """A hold that was released and a law whose day came let rows go: that is as promised."""
     _isolated(world)
     with _opened(world) as controller:
-        who = controller.actors.of("Jo", "privacy-officer", NOW)
+        who = controller.actors.of("Jo", "operator", NOW)
         [hold] = controller.holds.all(NOW)
         holds.release(controller, hold.id, "settled", who, NOW)
         for later in (NOW + dt.timedelta(days=1), NOW.replace(year=2036)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import os
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
@@ -257,3 +258,53 @@ def test_a_large_package_passes_in_little_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert total == 64 << 20
     assert peak < 4 << 20
+
+
+def test_a_connection_that_breaks_at_the_desk_loses_nothing(
+    controller: Controller, tmp_path: Path
+) -> None:
+    out = tmp_path / "ben.zip"
+    case = controller.cases.get(_package(controller, out))
+    packed, actor = out.read_bytes(), controller.actors.of("Pia", "privacy-officer", NOW)
+    delivery.keep(controller, case.id, out, actor, NOW)
+    out.unlink()
+    got = delivery.hand(controller, case, NOW)
+    assert got is not None
+    next(got[1])
+    got[1].close()  # type: ignore[attr-defined]  # the browser is gone
+    for _ in range(2):
+        got = delivery.hand(controller, case, NOW)
+        assert got is not None
+        assert b"".join(got[1]) == packed
+    assert delivery.hand(controller, case, NOW) is None
+    assert not (delivery.folder(controller) / got[0].file).exists()
+
+
+def test_what_is_left_behind_goes_by_the_time_that_is_given(controller: Controller) -> None:
+    there = delivery.folder(controller)
+    old, young = there / "old.sealed", there / "young.sealed"
+    for file, age in ((old, 61 * MINUTE), (young, 59 * MINUTE)):
+        file.write_bytes(b"left behind")
+        os.utime(file, ((NOW - age).timestamp(),) * 2)
+    delivery.sweep(controller, NOW)
+    assert (old.exists(), young.exists()) == (False, True)
+    delivery.sweep(controller, NOW + 2 * MINUTE)
+    assert not young.exists()
+
+
+def test_an_erasure_ends_what_still_waits_for_the_same_person(
+    controller: Controller, tmp_path: Path
+) -> None:
+    made, _ = _made(controller, tmp_path)
+    asked = Request(((parse("email=ben@example.org"),),), evidence="a code")
+    seen = rights.preview(controller, asked, NOW)
+    assert any("waits to be fetched until" in words for words in seen.warnings)
+    file, code = _file(controller, made), delivery.code_for(controller, made.case, NOW)
+    rights.erase(controller, Request((), case=seen.case), NOW)
+    one = controller.deliveries.by_token(made.token)
+    assert one is not None
+    assert (one.outcome, file.exists()) == ("withdrawn", False)
+    assert _fetch(controller, made.token, code, NOW) is None
+    ended = [e.body for _, e in controller.ledger.entries(kind="delivery.ended")]
+    assert (ended[-1]["case"], ended[-1]["outcome"]) == (made.case, "withdrawn")
+    assert not controller.deliveries.waiting_for([parse("email=ben@example.org")])

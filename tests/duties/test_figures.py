@@ -131,6 +131,29 @@ def test_what_is_shown_hides_the_few(controller: Controller) -> None:
     assert figures.requests(controller, 2025, END).received is None
 
 
+def test_reasons_are_what_the_ledger_says_and_few_are_not_told(controller: Controller) -> None:
+    met: dict[str, int] = {}
+    for _, entry in controller.ledger.entries(kind="case.moved"):
+        if entry.body["state"] == "refused":
+            met[str(entry.body["code"])] = met.get(str(entry.body["code"]), 0) + 1
+    told = {r: n for what, r, n in figures.reasons(controller, 2026, END) if what == "refused"}
+    assert told == met == {next(iter(REFUSALS)): 1}
+    assert figures.requests(controller, 2026, END).reasons.get("refused", ()) == ()
+
+
+@given(st.lists(st.integers(1, 12), max_size=6))
+def test_reasons_of_few_are_put_together(counts: list[int]) -> None:
+    made = figures.gathered([(f"r{n}", count) for n, count in enumerate(counts)], 5)
+    assert all(n >= 5 for _, n in made)
+    assert sum(n for _, n in made) == (sum(counts) if sum(counts) >= 5 else 0)
+
+
+@given(st.integers(0, 20), st.integers(0, 20))
+def test_parts_of_a_month_stand_apart_only_where_neither_is_of_few(good: int, late: int) -> None:
+    apart = figures.parted(good, late, 5)
+    assert apart == (good + late >= 5 and good not in range(1, 5) and late not in range(1, 5))
+
+
 COUNTS = st.tuples(*[st.integers(0, 12)] * 5)
 
 

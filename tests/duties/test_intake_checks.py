@@ -62,11 +62,12 @@ def serving(
 
 
 def look(
-    controller: Controller, change: Callable[[str], str] = str, status: int = 200, **headers: str
-) -> Evidence:
+    controller: Controller, change: Callable[[str], str] = str, status: int = 200, *,
+    control: str = NAME, **headers: str,
+) -> Evidence:  # fmt: skip
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     with serving(controller, change, status, named):
-        return run(controller, registered(), NOW, names=[NAME])[0]
+        return run(controller, registered(), NOW, names=[control])[0]
 
 
 def test_RIGHT_16_the_forms_as_they_are(here: Controller) -> None:
@@ -90,6 +91,33 @@ def test_RIGHT_16_what_is_planted_in_a_form_is_seen(
     here: Controller, change: Callable[[str], str]
 ) -> None:
     assert look(here, change).outcome is Outcome.FAIL
+
+
+WAYS = "publication.choices-have-a-way"
+
+
+def test_PREAM_5_every_choice_has_a_way_that_answers(here: Controller) -> None:
+    met = look(here, control=WAYS)
+    assert (met.outcome, met.findings) == (Outcome.PASS, ())
+    # By another road: the rights that the reference text names, each on the page.
+    assert met.looked_at == 13
+    assert look(here, status=503, control=WAYS).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda page: page.replace('value="portability"', ""), "`portability` is not offered"),
+        (lambda page: page.replace('value="stop-mailing"', ""), "`stop-mailing` is not offered"),
+        (lambda page: page.replace("/privacy/complaints", "/"), "nothing leads to `/privacy/co"),
+    ],
+)
+def test_PREAM_5_a_choice_without_a_way_is_seen(
+    here: Controller, change: Callable[[str], str], words: str
+) -> None:
+    met = look(here, change, control=WAYS)
+    assert met.outcome is Outcome.FAIL
+    assert words in met.findings[0].words
 
 
 def test_RIGHT_16_a_cookie_or_an_error_is_seen(here: Controller) -> None:

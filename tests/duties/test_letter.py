@@ -60,7 +60,7 @@ def test_an_access_is_answered_system_by_system(controller: Controller, tmp_path
     assert "It is done." in text
     for words in ("What was done: Shop", "Customers: 1 record read.", "Notes: 1 record read."):
         assert words in text, text
-    assert "By our register these get data" in text
+    assert "These may have received data of yours. By our register" in text
     assert "Commission Nationale de l'Informatique et des Libertés" in text
     assert made.found == sum(s.counts.found for s in given.steps)
 

@@ -166,7 +166,7 @@ def test_nothing_happens_before_it_is_known_who_asks_and_what_for(controller: Co
     for purposes, who in (([], NEW), (["made-up"], NEW), (["marketing"], parse("name=Ana"))):
         with pytest.raises(UsageError):
             _object(controller, who, *purposes)
-    with pytest.raises(UsageError, match="no such region"):
+    with pytest.raises(UsageError, match="neither a region"):
         _object(controller, NEW, "marketing", region="Mars")
     assert _bodies(controller, "objection.made") == []
     done = rights.object_to(

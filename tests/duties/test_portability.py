@@ -317,7 +317,7 @@ def test_everybody_is_served_and_nothing_before_it_is_known_who_asks(
     assert not (tmp_path / "no.zip").exists()
     with pytest.raises(UsageError, match="already"):
         _port(controller, tmp_path / "US.zip")
-    with pytest.raises(UsageError, match="no such region"):
+    with pytest.raises(UsageError, match="neither a region"):
         _port(controller, tmp_path / "x.zip", region="Mars")
     bodies = [e.body for _, e in controller.ledger.entries(kind="access.given")]
     assert [b["right"] for b in bodies] == ["portability"] * 3

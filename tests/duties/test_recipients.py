@@ -16,7 +16,7 @@ from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
-from kept.duties import rights
+from kept.duties import disclosure, rights
 from kept.duties.rights import Request
 from kept.duties.rights.recipients import Informed, informed, record
 from kept.errors import ConfigError, Denied, UsageError
@@ -247,3 +247,28 @@ def test_a_ground_is_one_of_the_law_and_stays_that_of_the_case(controller: Contr
         rights.preview(controller, Request((), case=case, ground="unlawful"), NOW)
     opened = [e.body.get("ground") for _, e in controller.ledger.entries(kind="case.opened")]
     assert opened == [None]
+
+
+def test_a_recipient_of_whom_all_is_recorded_is_told_by_its_record(shop: Path) -> None:
+    edit(shop / "kept.toml", 'lane = "partner"\n', 'lane = "partner"\nrecorded = true\n')
+    with Controller.open(deployment.read(shop)) as controller:
+        actor = controller.actors.of("Jo", "privacy-officer", NOW)
+        disclosure.note(
+            controller, (ANA,), "mailer", NOW.date(), ["contact.email"], "task", actor, NOW
+        )
+        ben = Request(((parse("email=ben@example.org"),),), override="test")
+        assert _states(rights.preview(controller, ben, NOW).told) == {"provider": "waits"}
+        for request, told in ((_ask(), {"mailer", "provider"}), (ben, {"provider"})):
+            assert set(_states(rights.erase(controller, request, NOW).told)) == told
+        assert _proof(controller).outcome is Outcome.PASS
+        tampered = (
+            "UPDATE case_recipient SET recipient = 'public' WHERE recipient = 'mailer'",
+            "INSERT INTO case_recipient SELECT max(number), 'mailer', 'tell-erased', NULL, NULL,"
+            " now(), NULL FROM rights_case",
+        )
+        for statement, words in zip(tampered, ("was not told", "had nothing of hers"), strict=True):
+            with controller.database.connection() as c:
+                c.execute(statement.encode())
+            met = _proof(controller)
+            assert met.outcome is Outcome.FAIL
+            assert any(words in f.words for f in met.findings), met.findings

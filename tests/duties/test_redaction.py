@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 
 from kept import deployment
 from kept.controller import Controller
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import Request, redaction
 from kept.duties.rights.letter import letter
@@ -159,7 +163,11 @@ def test_two_redactors_and_a_double_click(shop: tuple[Controller, Path]) -> None
     red = who(controller, "red", "redactor")
     one = case(controller)
     seen = redaction.look(controller, one, red, NOW)
-    redaction.redact(controller, one, seen.stands.revision, red, NOW, more=[NICK], done=True)
+    first = seen.stands.revision
+    done = redaction.redact(controller, one, first, red, NOW, more=[NICK], done=True)
+    # The same press once more is done already; another page's is not.
+    again = redaction.redact(controller, one, first, red, NOW, more=[NICK], done=True)
+    assert again.stands == done.stands
     for name in ("red", "rob"):
         with pytest.raises(Busy, match="since this was shown"):
             redaction.redact(
@@ -169,6 +177,12 @@ def test_two_redactors_and_a_double_click(shop: tuple[Controller, Path]) -> None
     assert len(entries(controller, "redaction.handed")) == 1
     strikes, _ = controller.redactions.strikes(controller.cases.get(one))
     assert all(s.on for s in strikes.strikes)
+    abel = who(controller, "abel", "approver")
+    passed = redaction.approve(controller, one, done.stands.revision, abel, NOW)
+    assert redaction.approve(controller, one, done.stands.revision, abel, NOW) == passed
+    with pytest.raises(Busy):
+        redaction.give_back(controller, one, done.stands.revision, "no", abel, NOW)
+    assert len(entries(controller, "redaction.approved")) == 1
 
 
 def test_what_is_left_in_the_files_stops_them_until_it_is_accepted(
@@ -297,3 +311,58 @@ def test_it_is_given_back_with_a_reason(shop: tuple[Controller, Path]) -> None:
     redaction.approve(controller, one, done.stands.revision, abel, NOW + dt.timedelta(hours=1))
     acts = [a.act for a in controller.redactions.acts(controller.cases.get(one))]
     assert acts == ["looked", "redacted", "handed", "returned", "redacted", "handed", "approved"]
+
+
+def test_what_was_never_approved_is_found_in_what_was_handed_out(
+    shop: tuple[Controller, Path], tmp_path: Path
+) -> None:
+    controller, _ = shop
+    red, abel = who(controller, "red", "redactor"), who(controller, "abel", "approver")
+    one = case(controller)
+    seen = redaction.look(controller, one, red, NOW)
+    done = redaction.redact(controller, one, seen.stands.revision, red, NOW, done=True)
+    redaction.approve(controller, one, done.stands.revision, abel, NOW)
+    # By somebody with the password of the database: other words, under the same approval.
+    strikes, _ = controller.redactions.strikes(controller.cases.get(one))
+    with controller.database.connection() as c:
+        controller.redactions.save(
+            controller.cases.get(one), done.stands.revision + 1, Stands.APPROVED,
+            dataclasses.replace(strikes, strikes=()), "0" * 64, red, [], NOW, connection=c,
+        )  # fmt: skip
+    with pytest.raises(UsageError, match="left in the files"):
+        serve(controller, one, tmp_path / "ana.zip")
+
+
+def test_of_a_package_that_is_not_complete_another_is_made_with_the_same_left_out(
+    shop: tuple[Controller, Path], tmp_path: Path
+) -> None:
+    before, directory = shop
+    before.close()
+    text = (directory / "shop.yml").read_text("utf-8").replace("system: shop", "system: branch")
+    head, _, rest = text.partition("  customer:\n")
+    notes = head + "  note:\n" + rest.partition("  note:\n")[2]
+    (directory / "branch.yml").write_text(notes, "utf-8")
+    with (directory / "kept.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[systems.branch]\nstore = "sqlite"\nurl = "branch.sqlite"\nmode = "act"\n'
+                   'map = "branch.yml"\n')  # fmt: skip
+    with Controller.open(deployment.read(directory)) as controller:
+        red, abel = who(controller, "red", "redactor"), who(controller, "abel", "approver")
+        one = case(controller)
+        seen = redaction.look(controller, one, red, NOW)
+        assert "branch" in seen.unreached
+        done = redaction.redact(
+            controller, one, seen.stands.revision, red, NOW, more=[NICK], done=True
+        )
+        redaction.approve(controller, one, done.stands.revision, abel, NOW)
+        files = serve(controller, one, tmp_path / "first.zip")
+        assert json.loads(files["answer.json"])["complete"] is False
+        shutil.copy(directory / "shop.sqlite", directory / "branch.sqlite")
+        files = serve(controller, one, tmp_path / "second.zip")
+        assert json.loads(files["answer.json"])["complete"] is True
+        assert NICK not in "".join(files.values())
+        stands = controller.redactions.of(controller.cases.get(one))
+        assert stands is not None
+        assert stands.state is Stands.OUT
+        assert len(entries(controller, "redaction.scanned")) == 2
+        met = run(controller, registered(), NOW, names=["rights.redactions-took-two"])
+        assert (met[0].outcome, met[0].looked_at) == (Outcome.PASS, 2)

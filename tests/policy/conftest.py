@@ -43,6 +43,7 @@ visits:
   texts:
     en: {title: "May we?", lead: Later too, accept: Allow, refuse: Refuse, choose: One by one}
   clauses: [USE-2]
+minimum_age: 16
 """,
     "text.md": """\
 # Privacy policy of {org.name} {section=SCOPE} {#SCOPE-1}
@@ -112,6 +113,7 @@ names: [Norway]
   contexts: [site-form]
   bases: {EEA: legitimate-interest, default: legitimate-interest}
   requires: ["assessment:answer"]
+  interest: {words: to answer whoever asks, whose: ours}
   recipients: [provider, helpdesk]
   retention: messages
   clauses: [USE-1]
@@ -146,7 +148,7 @@ contact:
   activity: answer
   context: site-form
   fields:
-    email: {category: contact.email, label: E-mail, required: true, type: email}
+    email: {category: contact.email, label: E-mail, required: true, type: email, why: to reach you}
     message: {category: free-text, label: Message, required: true, type: textarea, why: to answer}
   clauses: [USE-1]
 """,

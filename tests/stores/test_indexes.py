@@ -247,7 +247,13 @@ def test_many_people_are_found_in_one_look_at_the_table(world: World) -> None:
             assert "AUTOMATIC COVERING INDEX" in plan, plan
         if world.engine == "postgresql":
             plan = _plan(world, search, cases[search])
-            assert "hashed SubPlan" in plan, plan
+            # The server knows the values, of the type that it compares: so it hashes them.
+            assert "Seq Scan" in plan, plan
+            assert "= ANY ('{" in plan, plan
+            assert "Nested Loop" not in plan, plan
+            kind = {"integer": "bigint"}.get(world.store().table(search.dataset).column(
+                search.fields[0]).type, "text")  # fmt: skip
+            assert f"::{kind}[])" in plan, plan
         if world.engine == "mariadb":
             plan = _plan(world, search, cases[search])
             assert "<derived2>" in plan, plan

@@ -239,3 +239,13 @@ def test_a_light_only_ever_darkens(start: dt.date, rule: clocks.Rule) -> None:
     order = [Light.GREEN, Light.AMBER, Light.RED, Light.OVERDUE]
     met = [order.index(light(start + DAY * n, last, days)) for n in range(60)]
     assert met == sorted(met)
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [("DE", "EEA"), ("br", "other"), ("CA", "other"), ("US-CA", "US-CA"), ("unknown", "unknown")],
+)
+def test_the_rules_of_a_policy_hold_where_a_clock_has_somebody(text: str, region: str) -> None:
+    assert clocks.rules_at(text) == region
+    with pytest.raises(UsageError, match="neither a region nor a country"):
+        clocks.rules_at("Atlantis")

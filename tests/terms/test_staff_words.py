@@ -47,16 +47,35 @@ def test_roles_apart() -> None:
 
 
 def test_who_blackened_does_not_approve_nor_the_other_way_round() -> None:
-    did = [Did("ana", "redacted"), Did("bo", "opened"), Did("cy", "approved")]
+    did = [Did("ana", "redacted"), Did("bo", "verified"), Did("cy", "approved")]
     assert approving("ana", did)
+    assert separation.never("ana", did), "nor in an emergency"
     assert not approving("bo", did)
+    assert not separation.never("bo", did)
     assert redacting("cy", did)
     assert not redacting("ana", did)
 
 
-@pytest.mark.parametrize("act", ["opened", "planned"])
-def test_a_large_or_early_destruction_needs_two(act: separation.Act) -> None:
-    did = [Did("ana", act)]
+def test_who_entered_a_request_approves_nothing_of_it() -> None:
+    did = [Did("ana", "opened"), Did("bo", "planned")]
+    assert "entered" in approving("ana", did)
+    assert not approving("bo", did)
+    assert not separation.never("ana", did)
+
+
+@pytest.mark.parametrize(
+    ("who", "asked", "over", "waits"),
+    [("ana", None, False, True), ("ana", "ana", False, True), ("ana", "bo", False, False),
+     ("ana", None, True, False), ("ana", "ana", True, False)],
+)  # fmt: skip
+def test_a_hold_that_is_not_over_takes_two(
+    who: str, asked: str | None, over: bool, waits: bool
+) -> None:
+    assert bool(separation.releasing(who, asked, over)) is waits
+
+
+def test_a_large_or_early_destruction_needs_two() -> None:
+    did = [Did("ana", "planned")]
     assert not approving("ana", did)
     assert "large" in approving("ana", did, large=True)
     assert "early" in approving("ana", did, early=True)

@@ -19,7 +19,8 @@ from litestar.response.base import ASGIResponse
 
 from kept.app.api import bearer, unambiguous
 from kept.app.pages import asset_bytes, day_words, rendered
-from kept.app.requests import aside, elsewhere, fields_of, own_cookie
+from kept.app.posted import aside, elsewhere, fields_of
+from kept.app.requests import own_cookie
 from kept.controller import Controller
 from kept.decide.visit import Visitor, judge, met
 from kept.duties.visits import banner, choosing, links, receipt, ways

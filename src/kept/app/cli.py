@@ -34,8 +34,10 @@ from kept.app.commands import (
     bench,
     case,
     choices,
+    complaint,
     correcting,
     demo,
+    disclosure,
     doctor,
     gateway,
     hold,
@@ -53,6 +55,7 @@ from kept.app.commands import (
     rights,
     scan,
     serve,
+    shown,
     stats,
     task,
     trackers,
@@ -64,8 +67,8 @@ from kept.errors import KeptError, UsageError
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
     demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
-    choices, case, answering, redacting, task, account, identity, hold, incident, retain, prove,
-    scan, trackers, links, stats, ledger, bench,
+    choices, case, answering, redacting, task, account, identity, hold, complaint, disclosure,
+    incident, shown, retain, prove, scan, trackers, links, stats, ledger, bench,
 )  # fmt: skip
 
 

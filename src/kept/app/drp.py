@@ -14,7 +14,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, RawBody
 
-from kept.app.requests import aside
+from kept.app.posted import aside
 from kept.controller import Controller
 from kept.duties.rights import agent_status, agents
 from kept.duties.rights.agent_status import Status

@@ -19,7 +19,7 @@ from kept.app import mail
 from kept.controller import Controller
 from kept.database import Database
 from kept.deployment import Deployment
-from kept.duties import rights, visits
+from kept.duties import collect, rights, visits
 from kept.records.job import DONE, Jobs
 
 #: How a run ended after which something is left to do.
@@ -42,7 +42,8 @@ class Job:
 
 def _retain(controller: Controller, now: dt.datetime) -> bool:
     done = rights.expire(controller, now)
-    if done.ended:
+    gone = rights.forgetting.forget(controller, now)
+    if done.ended or gone:
         controller.ledger.checkpoint(now)
     return done.complete
 
@@ -60,11 +61,20 @@ def _deliveries(controller: Controller, now: dt.datetime) -> bool:
 def _clocks(controller: Controller, now: dt.datetime) -> bool:
     if rights.clock.keep_up(controller, now):
         controller.ledger.checkpoint(now)
+    # Mail goes out with the rest of it, every minute (`app/promptly.py`).
+    rights.reminding.remind(controller, now)
+    return True
+
+
+def _systems(controller: Controller, now: dt.datetime) -> bool:
+    # That one is away is its finding, and no failure of the look.
+    rights.reminding.look_for_systems(controller, now)
     return True
 
 
 def _intake(controller: Controller, now: dt.datetime) -> bool:
     left = rights.freeze_reported(controller, now) + rights.tend(controller, now)
+    rights.complaints.tend(controller, now)
     return not mail.deliver(controller, lambda: now).failed + left
 
 
@@ -81,16 +91,23 @@ def _visits(controller: Controller, now: dt.datetime) -> bool:
     return True
 
 
+def _forms(controller: Controller, now: dt.datetime) -> bool:
+    collect.deciding.keep_up(controller, now)
+    return True
+
+
 #: kept.toml [jobs] may set another pace for each, by name.
 JOBS: Final = (
     Job("retain", dt.timedelta(days=1), "retain run", _retain),
     Job("visits", dt.timedelta(days=1), "links look", _visits),
     Job("letters", dt.timedelta(hours=1), "task send", _letters),
     Job("clocks", dt.timedelta(hours=1), "case remind", _clocks),
+    Job("systems", dt.timedelta(hours=1), "case remind", _systems),
     # What the server does at once, every minute or as soon as it is asked (`app/promptly.py`).
     Job("intake", dt.timedelta(hours=1), "request run", _intake),
     Job("agents", dt.timedelta(hours=1), "request run", _agents),
     Job("deliveries", dt.timedelta(minutes=15), "case deliveries", _deliveries),
+    Job("forms", dt.timedelta(hours=1), "quarantine sweep", _forms),
 )
 
 

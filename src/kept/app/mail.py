@@ -20,6 +20,7 @@ from markupsafe import Markup
 from kept.controller import Controller
 from kept.errors import KeptError, StoreUnreachable
 from kept.records.outbox import Letter
+from kept.stores.post import Send
 from kept.terms.identifiers import Identifier
 
 _templates: Final = jinja2.Environment(
@@ -43,9 +44,16 @@ class Sent:
 
 def deliver(controller: Controller, clock: Callable[[], dt.datetime]) -> Sent:
     """Send what waits, the oldest first. What fails is tried again later and stops nothing else."""
-    post, sent, failed = controller.post, 0, 0
+    if controller.post is None:
+        return Sent(0, 0)
+    with controller.post.many() as send:
+        return _deliver(controller, clock, send)
+
+
+def _deliver(controller: Controller, clock: Callable[[], dt.datetime], send: Send) -> Sent:
+    sent = failed = 0
     # A server that is away is not waited for letter by letter.
-    while post is not None and (sent or failed < _ENOUGH):
+    while sent or failed < _ENOUGH:
         with controller.outbox.next(clock()) as met:
             if met is None:
                 break
@@ -58,7 +66,7 @@ def deliver(controller: Controller, clock: Callable[[], dt.datetime]) -> Sent:
                 turn.given_up()
                 continue
             try:
-                post.send(message, what="mail to people", then="wait")
+                send(message, what="mail to people", then="wait")
             except StoreUnreachable:
                 failed += 1
                 turn.failed(clock())

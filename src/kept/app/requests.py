@@ -6,13 +6,9 @@ not somebody is known; nothing is changed by a GET.
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import ipaddress
 import secrets
-import urllib.parse
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, ParamSpec, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
@@ -20,17 +16,13 @@ from litestar.params import FromPath, RawBody
 from litestar.response import Redirect
 
 from kept.app.pages import day_words, rendered
-from kept.app.whence import whence
+from kept.app.posted import ELSEWHERE, PRIVATE, aside, elsewhere, fields_of, is_email, one, source
 from kept.controller import Controller
-from kept.duties.rights import complaint, intake, reported
-from kept.errors import IdentifierError, UsageError
+from kept.duties.rights import intake, others_mail, proving, reported
+from kept.errors import UsageError
 from kept.records.intake import State as Standing
 from kept.records.intake import Typed
 from kept.terms.asks import ASKS, CHILD_REPORT, MAIL_OF_CUSTOMER, MAIL_OF_PARTNER
-from kept.terms.identifiers import Identifier
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 _FORM: Final = "/privacy/requests"
 #: What the form offers for where somebody lives: words → region of terms.regimes.
@@ -56,57 +48,12 @@ _TOO_MANY: Final = (
     "Many requests came in within the last hour, so we cannot take this one by this form now. Try"
     " again in an hour, or write to us: our addresses are below."
 )
-#: Only ever shown to who asked: nothing on the way keeps it.
-_PRIVATE: Final = {"Cache-Control": "no-store"}
-
-
-def aside(work: Callable[_P, _R]) -> Callable[_P, Awaitable[_R]]:
-    """Work that waits for a database, on a thread of its own.
-
-    Where GET and POST share a path the framework takes a handler in twice, and its own
-    `sync_to_thread` would then answer with what is still to be awaited.
-    """
-
-    @functools.wraps(work)
-    async def run(*given: _P.args, **named: _P.kwargs) -> _R:
-        return await asyncio.to_thread(work, *given, **named)
-
-    return run
-
-
-def fields_of(body: bytes) -> dict[str, list[str]]:
-    """The fields of a form as it was sent; what is no form has none."""
-    try:
-        text = body.decode("utf-8", "replace")
-        return urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=100)
-    except ValueError:
-        return {}
-
-
-def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
-    return fields.get(name, [""])[0]
-
-
-def _source(request: Request[Any, Any, Any], state: State) -> str:
-    """Where it came from: an address of a machine; of IPv6 the part that is one customer's."""
-    try:
-        address = ipaddress.ip_address(whence(request, state.proxy))
-    except ValueError:
-        return "unknown"
-    if address.version == 6 and address.ipv4_mapped is None:
-        return str(ipaddress.ip_network(f"{address}/64", strict=False))
-    return str(address)
 
 
 def own_cookie(request: Request[Any, Any, Any], state: State) -> str | None:
     """The site's own cookie that the reader's browser holds; None where none is known."""
     value = request.cookies.get(state.cookie, "").strip() if state.cookie else ""
     return value if 0 < len(value) <= 200 and value.isprintable() else None
-
-
-def elsewhere(request: Request[Any, Any, Any]) -> bool:
-    """Whether another site made the browser send this."""
-    return request.headers.get("sec-fetch-site", "none") == "cross-site"
 
 
 def _form(
@@ -123,8 +70,8 @@ def _form(
         here="requests",
         asks=[a for a in ASKS.values() if a.form == form],
         chosen=list(fields.get("asked", [])),
-        typed={name: _one(fields, name) for name in _FIELDS},
-        region=_one(fields, "region") or "unknown",
+        typed={name: one(fields, name) for name in _FIELDS},
+        region=one(fields, "region") or "unknown",
         regions=REGIONS,
         problems=dict.fromkeys((*_FIELDS, "asked", "form"), "") | dict(problems),
         amiss=[(name, words) for name, words in problems.items() if name != "form"],
@@ -156,19 +103,19 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
     if not [a for a in fields.get("asked", []) if a in ASKS]:
         problems["asked"] = "Choose at least one thing that you want."
     for name in ("email", "agent", "changed") if cookie is None else ():
-        value = _one(fields, name).strip()
-        if (value or name == "email") and not _is_email(value):
+        value = one(fields, name).strip()
+        if (value or name == "email") and not is_email(value):
             problems[name] = "This is no e-mail address that we can write to. Look for a typo."
-    if len(_one(fields, "words")) > intake.LONGEST:
+    if len(one(fields, "words")) > intake.LONGEST:
         problems["words"] = f"This is too long. Please use at most {intake.LONGEST:,} characters."
     if elsewhere(request):
-        problems["form"] = "Another site sent this form. If you want it, send it yourself."
+        problems["form"] = ELSEWHERE
     if not problems:
         try:
             form = intake.Form(
-                tuple(fields["asked"]), _one(fields, "email"), _one(fields, "words"),
-                _one(fields, "once"), _source(request, state), _one(fields, "region") or "unknown",
-                _one(fields, "agent"), _one(fields, "changed"),
+                tuple(fields["asked"]), one(fields, "email"), one(fields, "words"),
+                one(fields, "once"), source(request, state), one(fields, "region") or "unknown",
+                one(fields, "agent"), one(fields, "changed"),
             )  # fmt: skip
             if cookie is None:
                 token = intake.ask(controller, form, state.clock())
@@ -198,21 +145,21 @@ def report_child(request: Request[Any, Any, Any], state: State, body: RawBody) -
     """Take the report in; the record is frozen at once, beside the answer."""
     controller: Controller = state.controller
     fields = fields_of(body)
-    about, words, reporter = (_one(fields, n) for n in ("about", "words", "reporter"))
+    about, words, reporter = (one(fields, n) for n in ("about", "words", "reporter"))
     problems: dict[str, str] = {}
     if not about.strip() and not words.strip():
         problems["about"] = "Tell us by what we can find the child's data."
-    if reporter.strip() and not _is_email(reporter):
+    if reporter.strip() and not is_email(reporter):
         problems["reporter"] = "This is no e-mail address that we can write to. Look for a typo."
     if len(words) > intake.LONGEST:
         problems["words"] = f"This is too long. Please use at most {intake.LONGEST:,} characters."
     if elsewhere(request):
-        problems["form"] = "Another site sent this form. If you want it, send it yourself."
+        problems["form"] = ELSEWHERE
     if not problems:
         try:
             token = reported.report(
-                controller, about, words, reporter, once=_one(fields, "once"),
-                source=_source(request, state), now=state.clock(),
+                controller, about, words, reporter, once=one(fields, "once"),
+                source=source(request, state), now=state.clock(),
             )  # fmt: skip
         except intake.TooMany:
             return _form(state, fields, {"form": _TOO_MANY}, 429, form="child")
@@ -237,13 +184,13 @@ def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
     """Say how such mail is stopped; nothing of theirs is touched, nothing of hers is kept."""
     controller: Controller = state.controller
     fields = fields_of(body)
-    kind = _one(fields, "asked")
+    kind = one(fields, "asked")
     if kind not in (MAIL_OF_CUSTOMER, MAIL_OF_PARTNER):
         return _form(state, fields, {"asked": "Choose whose mail it is."}, 400, form="mail")
     try:
-        told = complaint.complain(
-            controller, kind, _one(fields, "name"), once=_one(fields, "once"),
-            source=_source(request, state), now=state.clock(),
+        told = others_mail.complain(
+            controller, kind, one(fields, "name"), once=one(fields, "once"),
+            source=source(request, state), now=state.clock(),
         )  # fmt: skip
     except intake.TooMany:
         return _form(state, fields, {"form": _TOO_MANY}, 429, form="mail")
@@ -252,9 +199,11 @@ def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
 
 @get(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML)
 @aside
-def request_page(token: FromPath[str], state: State) -> Response[str]:
+def request_page(
+    request: Request[Any, Any, Any], token: FromPath[str], state: State
+) -> Response[str]:  # fmt: skip
     """How a request stands: where the code is typed, then what became of it."""
-    return _page(state, token)
+    return _page(state, token, told=request.query_params.get("told") == "1")
 
 
 @post(f"{_FORM}/{{token:str}}", media_type=MediaType.HTML, status_code=303)
@@ -267,19 +216,31 @@ def go_on(
     fields, now = fields_of(body), state.clock()
     if intake.found(controller, token) is None:
         return _page(state, token)
-    match _one(fields, "do"):
+    match one(fields, "do"):
         case "code":
-            outcome, fresh = intake.type_code(controller, token, _one(fields, "code"), now)
+            outcome, fresh = intake.type_code(controller, token, one(fields, "code"), now)
             token = fresh if outcome is Typed.RIGHT and fresh else token
         case "again":
             intake.send_again(controller, token, now)
+        case "tell":
+            answers = [one(fields, f"told-{n}") for n in range(len(controller.desk.facts))]
+            try:
+                intake.tell(controller, token, answers, now)
+            except UsageError as problem:
+                return _page(state, token, problem.what)
+            state.wake()
+            return Redirect(
+                f"{_FORM}/{token}?told=1", status_code=303, headers=PRIVATE
+            )  # fmt: skip
         case "withdraw":
             intake.withdraw(controller, token, now)
     state.wake()
-    return Redirect(f"{_FORM}/{token}", status_code=303, headers=_PRIVATE)
+    return Redirect(f"{_FORM}/{token}", status_code=303, headers=PRIVATE)
 
 
-def _page(state: State, token: str) -> Response[str]:
+def _page(
+    state: State, token: str, problem: str = "", *, told: bool = False
+) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     stands = intake.standing(controller, token, state.clock())
     if stands is None:
@@ -288,22 +249,19 @@ def _page(state: State, token: str) -> Response[str]:
     page = rendered(
         "requests-code.html.j2" if waits else "requests-status.html.j2",
         controller,
+        400 if problem else 200,
         here="requests",
+        problem=problem,
+        told=told,
+        thanks=proving.THANKS,
         stands=stands,
         child=CHILD_REPORT in stands.asked,
         titles={kind: ASKS[kind].title for kind in stands.asked},
         states=STANDS,
         arrived=day_words(stands.arrived, controller),
     )
-    page.headers.update(_PRIVATE)
+    page.headers.update(PRIVATE)
     return page
-
-
-def _is_email(value: str) -> bool:
-    try:
-        return bool(Identifier("email", value).normalised)
-    except IdentifierError:
-        return False
 
 
 HANDLERS: Final = [

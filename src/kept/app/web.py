@@ -20,7 +20,20 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from kept import __version__, deployment
-from kept.app import api, choices, delivery, desk, drp, mail, pages, reports, requests, wellknown
+from kept.app import (
+    api,
+    choices,
+    complaints,
+    delivery,
+    desk,
+    drp,
+    forms,
+    mail,
+    pages,
+    reports,
+    requests,
+    wellknown,
+)
 from kept.app.desk import working
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -184,7 +197,7 @@ def _door() -> Router:
     given_up: dict[int | type[Exception], Any] = dict.fromkeys(
         (RecursionError, UnicodeDecodeError), _unreadable
     )
-    return Router("/", route_handlers=[api.decide], exception_handlers=given_up)
+    return Router("/", route_handlers=[api.decide, *forms.PROGRAMS], exception_handlers=given_up)
 
 
 def make(
@@ -202,10 +215,12 @@ def make(
         route_handlers=[
             *pages.HANDLERS,
             *requests.HANDLERS,
+            *complaints.HANDLERS,
             *delivery.HANDLERS,
             *choices.HANDLERS,
             *reports.HANDLERS,
             *wellknown.HANDLERS,
+            *forms.PAGES,
             _door(),
             drp.router(_strict),
             *([desk.router()] if console else []),

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from kept.controller import concerned as concerning
 from kept.controller import execute as executing
@@ -27,6 +27,7 @@ from kept.controller.alike import Alike
 from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
+from kept.controller.collect import Collecting
 from kept.controller.concerned import Concerned
 from kept.controller.foresee import Foreseen
 from kept.controller.inspect import Inspector
@@ -44,7 +45,7 @@ from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
-from kept.deployment import Deployment, Desk, Document
+from kept.deployment import Deployment, Desk, Destination, Document
 from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
@@ -62,10 +63,12 @@ from kept.policy.bundle import Bundle
 from kept.records.account import Accounts
 from kept.records.actor import Actor, Actors
 from kept.records.agent import Agents
+from kept.records.away import Away
 from kept.records.bulk import Bulks
 from kept.records.case import Case, Cases
 from kept.records.casework import Casework
 from kept.records.clock import Clocks
+from kept.records.complaint import Complaints
 from kept.records.consent import WORDS, Consents
 from kept.records.correction import Corrections
 from kept.records.declared import SYSTEM
@@ -79,9 +82,15 @@ from kept.records.isolated import Opened
 from kept.records.known import KnownNames
 from kept.records.linked import Links
 from kept.records.locator import Held, Locator
+from kept.records.notice import Notices
 from kept.records.outbox import Outbox
+from kept.records.paper import Papers
+from kept.records.part import Parts
+from kept.records.passed import PassedOn
+from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
+from kept.records.reminder import Reminders
 from kept.records.scan import Scans
 from kept.records.session import Attempts, Sessions
 from kept.records.sighting import Sightings
@@ -97,6 +106,7 @@ from kept.stores.post import Folder, Post
 from kept.stores.provider import Provider
 from kept.stores.recipients import Reach
 from kept.stores.tasks import Answered, Notice, Task
+from kept.terms import separation
 from kept.terms.identifiers import Identifier
 from kept.terms.workdays import Workdays
 
@@ -104,6 +114,10 @@ __all__ = ["Controller", "Located", "Place", "workdays"]
 
 #: The people whom Kept knows, as a place of the map.
 SUBJECT: Place = (SYSTEM.name, "subject")
+#: No origins beside those of the sites themselves.
+NO_ORIGINS: Mapping[str, str] = MappingProxyType({})
+#: No form whose data Kept stores.
+NOWHERE: Mapping[str, Destination] = MappingProxyType({})
 #: Kinds of grounds that can arise in the very act asked about (a form that is being sent).
 ARISING = frozenset(("consent", "contract", "request", "terms", "preference"))
 
@@ -129,6 +143,8 @@ class Controller:
         desk: Desk = Desk(),  # noqa: B008 — a value that nobody can change
         post: Post | Folder | None = None,
         drp: Drp | None = None,
+        origins: Mapping[str, str] = NO_ORIGINS,
+        destinations: Mapping[str, Destination] = NOWHERE,
         provider: Provider | None = None,
         looks: frozenset[str] = frozenset(),
     ) -> None:
@@ -163,7 +179,7 @@ class Controller:
         self.clocks, self.desk = Clocks(database, vault), desk
         self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
-        self.deliveries = Deliveries(database, vault)
+        self.deliveries, self.papers = Deliveries(database, vault), Papers(database, vault)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.links = Links(database, vault, self.accounts)
@@ -176,7 +192,16 @@ class Controller:
         self.scans, self.known_names = Scans(database), KnownNames(database)
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
+        self.passed = PassedOn(database, vault)
+        self.parts = Parts(database, vault)
+        self.complaints, self.reminders = Complaints(database, vault), Reminders(database)
+        self.away = Away(database)
         self.agents, self.drp = Agents(database, vault), drp
+        self.notices, self.quarantine = Notices(database), Quarantine(database, vault)
+        #: Further origins (scheme, host, port) that stand for sites of the policy.
+        self.origins = origins
+        #: Form → where Kept stores what it takes.
+        self.destinations = destinations
         #: How letters go to people; None where no way is set up.
         self.post = post
 
@@ -208,7 +233,7 @@ class Controller:
             reach=Reach(deployment.directory, deployment.recipients),
             site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
-            drp=deployment.drp,
+            drp=deployment.drp, origins=deployment.origins, destinations=deployment.forms,
             provider=Provider(deployment.oidc) if deployment.oidc else None,
             looks=deployment.looks,
         )  # fmt: skip
@@ -237,12 +262,14 @@ class Controller:
     # — the door ——————————————————————————————————————————————————————————————————————————
 
     def facts(
-        self, person: Identifier | None, now: dt.datetime, arising: Iterable[str] = ()
-    ) -> Facts:
+        self, person: Identifier | None, now: dt.datetime, arising: Iterable[str] = (),
+        *, met: tuple[tuple[int, ...], frozenset[str]] | None = None,
+    ) -> Facts:  # fmt: skip
         """What is known of a person as of `now`, with the organisation's documents in force.
 
         An identifier that leads to several people gets the impediments of all of them and the
-        grounds that every one of them has.
+        grounds that every one of them has. `met`: to whom it leads and on which channels it is
+        suppressed, where that was asked already (`arriving`).
         """
         standing = {d.fact for d in self._documents if d.in_force(now)}
         for fact in arising:
@@ -255,10 +282,13 @@ class Controller:
             standing.add(fact)
         if person is None:
             return Facts(frozenset(standing))
-        people = self.subjects.find([person])
+        if met is None:
+            people = self.subjects.find([person])
+            channels = frozenset() if people else self.suppressions.channels(person)
+        else:
+            people, channels = met
         if not people:
-            held = {fact_of(channel) for channel in self.suppressions.channels(person)}
-            return Facts(frozenset(standing | held))
+            return Facts(frozenset(standing | {fact_of(channel) for channel in channels}))
         known = self.consents.facts_of(people, now)
         grounds = frozenset.intersection(*(_grounds(f) for f in known))
         others = frozenset().union(*(f.held - _grounds(f) for f in known))
@@ -275,6 +305,32 @@ class Controller:
     ) -> Decision:
         """May this be done? The answer is recorded, allowed or denied, with its clauses."""
         return self._passage(ask, self.facts(person, now, arising), now)
+
+    def arriving(
+        self, person: Identifier | None, once: str | None, now: dt.datetime, connection: Connection
+    ) -> tuple[bool, tuple[tuple[int, ...], frozenset[str]]]:
+        """Whether something was not sent before, and what `facts` has to know of who sent it: all
+        asked in one round trip.
+        """
+        known = refused = new = None
+        with connection.pipeline():
+            if person is not None:
+                known = self.subjects.sought(person, connection)
+                refused = self.suppressions.sought(person, connection)
+            if once is not None:
+                new = self.quarantine.first(once, now, connection)
+        people = tuple(int(row[1]) for row in known.fetchall()) if known else ()
+        channels = frozenset(str(row[0]) for row in refused.fetchall()) if refused else frozenset()
+        return new is None or bool(new.fetchall()), (people, channels)
+
+    def note(self, ask: Ask, facts: Facts, decision: Decision, now: dt.datetime) -> None:
+        """Record a decision that was made elsewhere by the same rules."""
+        rule = self.rules.judge(ask).deciding(self.rules.word(facts))
+        self.ledger.append(passage.entry(self.bundle, ask, decision, rule, facts.epoch, now))
+
+    def collect(self, place: Place, row: Mapping[str, Value]) -> Collecting:
+        """Add a row that somebody sent; it counts once committed. See `controller.collect`."""
+        return Collecting(self.datamap, self._stores, place, row)
 
     def use(self, ask: Ask, person: Identifier, now: dt.datetime) -> Iterator[tuple[Place, Batch]]:
         """A person's rows for a purpose: only datasets that serve the activity which allowed it,
@@ -549,9 +605,35 @@ class Controller:
             self.watch, self.accounts, self.desk, actor, what, records, now, connection
         )
 
-    def approving(self, case: Case, actor: Actor, rows: int, *, early: bool = False) -> None:
+    def approving(self, case: Case, actor: Actor, rows: int) -> None:
         """Refuse an approval that takes another person; see `controller.staff`."""
-        staff.approving(self.cases, self.desk, case, actor, rows, early=early)
+        staff.approving(self.cases, self.desk, case, actor, rows)
+
+    def stands_against(self, case: Case, who: str, rows: int) -> str:
+        """Why somebody may not approve the plan of a case; empty where he may."""
+        return staff.stands_against(self.cases, self.desk, case, who, rows)
+
+    def did(self, case: Case) -> list[separation.Did]:
+        """What was done in a case so far, by whom."""
+        return staff.did(self.cases, case)
+
+    def alone(
+        self, case: Case | None, actor: Actor, rows: int, verb: str, reason: str,
+        now: dt.datetime, *, connection: Connection,
+    ) -> list[Entry]:  # fmt: skip
+        """Alert officers that somebody did alone what takes two people; see `controller.staff`.
+
+        Denied for who may not in an emergency either, and without a reason.
+        """
+        if not reason.strip():
+            raise Denied("it is not said why it could not wait for another person")
+        did = [] if case is None else staff.did(self.cases, case)
+        if why := separation.never(actor.name, did):
+            raise Denied(f"this takes another person, whatever the emergency: {why}")
+        return staff.alone(
+            self.watch, self.accounts, case, actor, rows, verb, self.digest(reason.encode()), now,
+            connection,
+        )  # fmt: skip
 
     def digest(self, data: bytes) -> str:
         """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:
@@ -562,6 +644,17 @@ class Controller:
     def written_before(self, step: Step) -> frozenset[tuple[Value, ...]]:
         """Keys (normalised) of rows that hold already what an overwriting step would put there."""
         return executing.written_before(self._stores[step.system], self.datamap, step)
+
+    def silent(self) -> dict[str, str]:
+        """System → class of the error, of those that do not answer now; nothing is read."""
+        found = {}
+        for system, store in self._stores.items():
+            try:
+                with store.session():
+                    pass
+            except StoreError as problem:
+                found[system] = type(problem).__name__
+        return found
 
     # — what people do ————————————————————————————————————————————————————————————————————
 
@@ -686,8 +779,7 @@ class Controller:
     def _passage(self, ask: Ask, facts: Facts, now: dt.datetime) -> Decision:
         """The judgement, with its entry."""
         decision = may(self.rules, ask, facts)
-        rule = self.rules.judge(ask).deciding(self.rules.word(facts))
-        self.ledger.append(passage.entry(self.bundle, ask, decision, rule, facts.epoch, now))
+        self.note(ask, facts, decision, now)
         return decision
 
 

@@ -12,7 +12,7 @@ from kept.ledger.entry import Entry, name
 from kept.records.account import Accounts
 from kept.records.actor import OPERATOR, Actor
 from kept.records.case import Case, Cases, State
-from kept.records.watch import Watch
+from kept.records.watch import ALONE, Watch
 from kept.terms import separation
 
 
@@ -37,25 +37,66 @@ def noted(
     return [Entry("alert.raised", now, {**body, "actor": name(actor.role), **whose})]
 
 
-def approving(
-    cases: Cases, desk: Desk, case: Case, actor: Actor, rows: int, *, early: bool = False
-) -> None:
-    """Refuse an approval that takes another person; `rows` are those that its plan destroys.
+def did(cases: Cases, case: Case) -> list[separation.Did]:
+    """What was done in a case so far, by whom, as terms.separation names acts."""
+    known: dict[State, separation.Act] = {
+        State.PLANNED: "planned", State.IDENTIFIED: "verified", State.APPROVED: "approved",
+    }  # fmt: skip
+    done = [
+        separation.Did(e.actor.name, known[e.state]) for e in cases.events(case) if e.state in known
+    ]
+    return [separation.Did(case.actor.name, "opened"), *done]
 
-    By what stands in the case. Whoever acts as operator answers for the machine itself, and is
-    recorded so. Raises Denied.
+
+def is_early(case: Case) -> bool:
+    """Whether what goes with a case goes early: nobody knows that the person asked for it."""
+    return case.override and not case.evidence
+
+
+def stands_against(cases: Cases, desk: Desk, case: Case, who: str, rows: int) -> str:
+    """Why somebody may not approve the plan of a case, by what stands in it; empty where he may.
+
+    `rows` are those that the plan destroys.
+    """
+    large = separation.is_large(rows, desk.large)
+    return separation.approving(who, did(cases, case), large=large, early=is_early(case))
+
+
+def approving(cases: Cases, desk: Desk, case: Case, actor: Actor, rows: int) -> None:
+    """Refuse an approval that takes another person.
+
+    Whoever acts as operator answers for the machine itself, and is recorded so. Raises Denied.
     """
     if actor.role == OPERATOR:
         return
-    did = [separation.Did(case.actor.name, "opened")]
-    did += [
-        separation.Did(e.actor.name, "planned")
-        for e in cases.events(case)
-        if e.state is State.PLANNED
-    ]
-    large = separation.is_large(rows, desk.large)
-    if why := separation.approving(actor.name, did, large=large, early=early):
+    if why := stands_against(cases, desk, case, actor.name, rows):
         raise Denied(
             f"this approval takes another person: {why}; nothing was changed",
-            fix="somebody else, in the role of an approver, carries the case out",
+            fix="somebody else, in the role of an approver, approves it; where nobody else can in"
+            " time, approve it alone with a reason (--alone REASON), and officers are alerted",
         )
+
+
+def alone(
+    watch: Watch, accounts: Accounts, case: Case | None, actor: Actor, rows: int, verb: str,
+    reason: str, now: dt.datetime, connection: Connection,
+) -> list[Entry]:  # fmt: skip
+    """Raise the alert that somebody did alone, in an emergency, what takes two people; the entries
+    for the caller's transaction. `reason` is a hash.
+    """
+    people = case.people if case else 0
+    watch.alone(actor, people, rows, now, connection=connection)
+    account = accounts.named(actor.name, now, connection=connection)
+    whose = {} if account is None else {"account": account.id}
+    about = {} if case is None else {"case": case.id}
+    return [
+        Entry(
+            "override.used", now,
+            {**about, "reason": reason, "verb": name(verb), "role": name(actor.role)},
+        ),
+        Entry(
+            "alert.raised", now,
+            {**about, "what": ALONE, "people": people, "records": rows,
+             "actor": name(actor.role), **whose},
+        ),
+    ]  # fmt: skip

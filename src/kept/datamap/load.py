@@ -38,12 +38,12 @@ _NULL: Final = {"", "~", "null"}
 _TYPES: Final = get_args(Type)
 _SYSTEM: Final = ("system", "title", "country", "datasets")
 _DATASET: Final = (
-    "key", "title", "retention", "clock", "activities", "erase", "stays", "k", "origin", "fields",
-    "links", "copy_of",
+    "key", "title", "retention", "clock", "activities", "erase", "stays", "k", "origin", "source",
+    "fields", "links", "copy_of",
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
-    "free_text", "stamp", "origin", "secret", "anonymise", "others",
+    "free_text", "stamp", "origin", "source", "secret", "anonymise", "others",
 )  # fmt: skip
 #: Types in which engines without dates hold them.
 _SPELT: Final = ("text", "other")
@@ -214,6 +214,7 @@ class _Reader:
             k=self._number(keys.get("k"), "k"),
             origin=self._origin(keys.get("origin")),
             copy_of=copies.place(self._text(keys.get("copy_of"), "copy_of")),
+            source=self._text(keys.get("source"), "source"),
         )
         for at, names in (("key", dataset.key), ("clock", (dataset.clock,) * bool(dataset.clock))):
             for wanted in names:
@@ -336,12 +337,13 @@ class _Reader:
             self._flag(keys.get("nullable"), "nullable", True),
             self._text(keys.get("overwrite"), "overwrite", empty=True),
             free_text,
-            self._choice(keys.get("stamp"), "stamp", ("basis",)),
+            self._choice(keys.get("stamp"), "stamp", ("basis", "notice")),
             origin=self._origin(keys.get("origin")),
             secret=self._flag(keys["secret"], "secret", False) if "secret" in keys else None,
             anonymise=self._method(keys.get("anonymise")),
             mentions=mentions,
             others=self._choice(keys.get("others"), "others", _OTHERS),
+            source=self._text(keys.get("source"), "source"),
         )
 
     def _origin(self, node: yaml.Node | None) -> Origin | None:

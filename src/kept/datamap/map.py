@@ -53,14 +53,15 @@ class Field:
     `anonymise` is the method (model.generalise) where rows are made anonymous.
     `overwrite` is what stands there instead after an erasure that must keep the row: None sets
     a null, text is a model.change.Template. `stamp` "basis": the legal basis on which the row
-    was collected stands here. Only a store knows, no map says: `computed`, from which fields the
+    was collected stands here; "notice": the hash of what the person was shown then.
+    Only a store knows, no map says: `computed`, from which fields the
     engine itself makes the value (None: it does not); `loose`, that the engine takes unlike
     texts for equal. `origin`: whether she gave it, it was observed, or made of other data
     (terms.origins); None: its category or its dataset says (`Dataset.whence`). `secret`: what
     proves who somebody is (a hash of a password, a token); it goes with an erasure and is handed
     out to nobody; None: the map does not say. `others`: it names somebody else, a member of
     `staff` or another `person`, and answers say only that; `no`: it names nobody else although it
-    may look so (datamap.others).
+    may look so (datamap.others). `source`: who gave it, of what came from others.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Field:
     anonymise: str | None = None
     mentions: str | None = None
     others: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Dataset:
     `stays` None: the map does not say, and rows that must stay do so in place.
     `copy_of` (system, dataset): its rows are those of that dataset, under the same keys.
     `origin`: where the fields come from of which neither they nor their category say it
-    (`whence`).
+    (`whence`). `source`: who gave the fields that came from others.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Dataset:
     k: int | None = None
     origin: Origin | None = None
     copy_of: tuple[str, str] | None = None
+    source: str | None = None
 
     def said(self, item: Field) -> Origin | None:
         """Where a field comes from, as the map itself says; None: its category may know.

@@ -66,6 +66,7 @@ PATTERNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("en", "restriction", rf"\b(?:restrict|freeze|block|limit) (?:the )?(?:use|processing) of (?:my|our) (?:\w+ )?{_DATA}\b"),
     ("en", "restriction", rf"\bstop (?:using|processing) (?:my|our) (?:\w+ )?{_DATA}\b"),
     ("en", "objection", r"\bi (?:hereby )?object\b|\bobject(?:ion)? to (?:the |your )?(?:use|processing|profiling)\b"),
+    ("en", "withdrawal", r"\b(?:take down|unpublish|remove|delete|take off) (?:my|our) (?:\w+ )?(?:testimonials?|quotes?|quotation|comments?|review|story|statement)\b"),
     ("en", "withdrawal", r"\b(?:withdraw|revoke|take back) (?:my|our|the) (?:\w+ )?(?:consent|permission|agreement)\b"),
     ("en", CHILD_REPORT, r"\b(?:under|below|younger than) (?:the age of )?(?:16|sixteen|13|thirteen)\b"),
     ("en", CHILD_REPORT, rf"\b{_YOUNG}\b[^.!?]{{0,60}}?\b(?:is|aged|age|only|who is|,) ?(?:only |just )?{_TO_15}\b"),

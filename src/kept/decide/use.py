@@ -117,6 +117,11 @@ class Judge:
         """Whether any facts at all lead to an allow."""
         return self._allow is not None
 
+    @property
+    def permits(self) -> Decision | None:
+        """The allow to which the right facts lead; None where none do."""
+        return self._allow
+
     def deciding(self, word: int) -> str:
         """The kind of the rule that decides: that of the first check that denies, or `allow`."""
         return next((check.rule for check in self.checks if check.denies(word)), "allow")

@@ -6,6 +6,7 @@ This is the one table of duties: importing it makes the shipped controls known.
 from kept.duties import (
     choices,
     collect,
+    disclosure,
     figures,
     incidents,
     navigation,
@@ -23,6 +24,7 @@ from kept.duties import (
 __all__ = [
     "choices",
     "collect",
+    "disclosure",
     "figures",
     "incidents",
     "navigation",

@@ -8,8 +8,8 @@ One year at a time: the difference of two tables would say what each of them hid
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kept.controller import Controller
@@ -60,6 +60,22 @@ FROM told GROUP BY right_, regime, channel ORDER BY right_, regime, channel
 """
 
 
+#: Why requests were refused, and why answers took longer, among those of one year.
+_REASONS: Final = """
+SELECT what, reason, count(*) FROM (
+    SELECT 'refused' AS what, r.refusal AS reason FROM rights_case r LEFT JOIN case_clock k
+        USING (number) WHERE r.refusal IS NOT NULL AND r.state = 'refused'
+        AND r.id = ANY(%(cases)s) AND extract(year FROM coalesce(k.arrived,
+            (r.opened_at AT TIME ZONE %(zone)s)::date)) = %(year)s
+    UNION ALL
+    SELECT 'extended', e.reason FROM case_clock_change e JOIN case_clock k USING (number)
+        JOIN rights_case r USING (number) WHERE e.act = 'extended' AND k.extended
+        AND e.at <= %(now)s AND r.id = ANY(%(cases)s)
+        AND extract(year FROM k.arrived) = %(year)s
+) told GROUP BY what, reason ORDER BY what, count(*) DESC, reason
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One group. `median` and `oldest` in days; `late` are answers after their last day; None is
@@ -103,7 +119,9 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Figures:
     """A year. `rows` are safe to show; `received` None: too few in all. `expired` is how many
-    requests nobody confirmed, of which no more is known than that.
+    requests nobody confirmed, of which no more is known than that; `unproven` their share among
+    all that asked for a code. `reasons`: refused or extended → (why, how many), () where some
+    group hides how many there are: the sum would give it away.
     """
 
     year: int
@@ -111,6 +129,8 @@ class Figures:
     rows: tuple[Row, ...]
     received: int | None
     expired: int | None
+    unproven: float | None = None
+    reasons: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
 
 
 def requests(controller: Controller, year: int, now: dt.datetime) -> Figures:
@@ -123,10 +143,48 @@ def requests(controller: Controller, year: int, now: dt.datetime) -> Figures:
         for _, e in controller.ledger.entries(kind="request.left")
         if e.at <= now and controller.day(e.at).year == year
     )
+    proven = sum(
+        1
+        for _, e in controller.ledger.entries(kind="request.taken")
+        if e.body.get("verified") == "code" and e.at <= now and controller.day(e.at).year == year
+    )
+    few = 0 < left < least or 0 < proven < least or not left + proven
+    safe = tuple(covered(row, least) for row in rows)
+    why = {
+        what: gathered([(r, n) for w, r, n in reasons(controller, year, now) if w == what], least)
+        for what in ("refused", "extended")
+        if safe and not any(what in row.hidden for row in safe)
+    }
     return Figures(
-        year, least, tuple(covered(row, least) for row in rows), received or None,
-        None if 0 < left < least else left,
+        year, least, safe, received or None, None if 0 < left < least else left,
+        None if few else left / (left + proven), why,
     )  # fmt: skip
+
+
+def reasons(controller: Controller, year: int, now: dt.datetime) -> list[tuple[str, str, int]]:
+    """(refused or extended, why, how many) of the requests of a year: not to be shown."""
+    entries = controller.ledger.entries(kind="case.opened")
+    cases = [str(e.body["case"]) for _, e in entries if e.at <= now]
+    with controller.database.connection() as c:
+        rows = c.execute(
+            _REASONS,
+            {"cases": cases, "zone": str(controller.desk.zone), "year": year, "now": now},
+        ).fetchall()
+    return [(str(what), str(why), int(n)) for what, why, n in rows]
+
+
+def gathered(counts: Sequence[tuple[str, int]], least: int) -> tuple[tuple[str, int], ...]:
+    """Counts by reason, those of too few put together with the next larger; () where all are."""
+    kept = sorted(counts, key=lambda one: (-one[1], one[0]))
+    few = 0
+    while kept and (kept[-1][1] < least or 0 < few < least):
+        few += kept.pop()[1]
+    return (*kept, *(((OTHERS, few),) if few >= least else ()))
+
+
+def parted(good: int, late: int, least: int) -> bool:
+    """Whether answers in time and late may stand apart: neither of them of too few."""
+    return good + late >= least and not (0 < good < least or 0 < late < least)
 
 
 def least_group(controller: Controller) -> int:

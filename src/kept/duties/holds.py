@@ -11,9 +11,10 @@ from kept.decide.due import laws
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.policy.bundle import Bundle
-from kept.records.actor import Actor
+from kept.records.actor import OPERATOR, Actor
 from kept.records.declared import SYSTEM
 from kept.records.hold import Hold
+from kept.terms import separation
 from kept.terms.identifiers import Identifier
 
 
@@ -117,13 +118,33 @@ def covered(controller: Controller, hold: Hold, person: Sequence[Identifier]) ->
     )
 
 
-def release(controller: Controller, hold: str, why: str, actor: Actor, now: dt.datetime) -> Hold:
+def release(
+    controller: Controller, hold: str, why: str, actor: Actor, now: dt.datetime,
+    *, alone: str | None = None,
+) -> Hold:  # fmt: skip
     """Release a hold, once. What an erasure left because of it goes with the next run of
     `duties.rights.ending`.
 
-    Raises UsageError where there is no such open hold.
+    Before its end that takes two people: the first call notes who asks for it, and the hold stays
+    (`released_at` None) until another name calls. `alone` is the reason why it cannot wait for
+    that; officers are alerted. Raises UsageError where there is no such open hold.
     """
+    one = controller.holds.get(hold)
+    over = one.until is not None and one.until <= controller.day(now)
+    waits = actor.role != OPERATOR and separation.releasing(actor.name, one.asked, over)
     with controller.database.connection() as connection:
+        if waits and alone is None:
+            if one.asked is None:
+                controller.holds.ask(one, actor, now, connection=connection)
+                reason = controller.digest(why.encode())
+                body = {"hold": one.id, "reason": reason, "actor": name(actor.role)}
+                controller.ledger.append_in(connection, [Entry("hold.asked", now, body)])
+            return one
+        if waits and alone is not None:
+            controller.ledger.append_in(
+                connection,
+                controller.alone(None, actor, 0, "release", alone, now, connection=connection),
+            )
         done = controller.holds.release(hold, actor, why, now, connection=connection)
         reason = controller.digest(why.encode())
         body = {"hold": done.id, "reason": reason, "actor": name(actor.role)}

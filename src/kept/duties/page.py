@@ -184,6 +184,7 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
         "/privacy/versions",
         "/privacy/choices",
         "/privacy/authorities",
+        "/privacy/complaints",
         "/privacy/requests",
         "#main",
         "#words-explained",
@@ -256,7 +257,7 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
                 words_head,
                 meanings,
                 foot,
-                _bare("Where you can complain"),
+                _bare("Complain to us · Complain to an authority"),
                 _bare(
                     "This page sets no cookie, runs no script and asks no other site for anything."
                 ),

@@ -126,7 +126,7 @@ _TABLE: Final = (
     _kind(4, "attestation.given", "clause:clause document:sha256 signer?:name expires?:date"),
     _kind(10, "case.opened",
           "case:name right:name people?:count verified?:name override?:sha256 due?:date"
-          " ground?:name arrived?:date rule?:name"),
+          " ground?:name arrived?:date rule?:name level?:count needs?:count"),
     _kind(11, "case.moved", "case:name state:name reason?:sha256 code?:name"),
     _kind(12, "case.closed",
           "case:name right:name complete:flag receipt?:sha256 package?:sha256 steps?:count"
@@ -137,7 +137,7 @@ _TABLE: Final = (
     _kind(14, "plan.approved", "case:name plan:sha256"),
     _kind(15, "access.given",
           "case:name package:sha256 rows:count datasets?:count systems?:count known?:count"
-          " unreached?:names right?:name"),
+          " unreached?:names right?:name received?:count"),
     _kind(16, "override.used", "reason:sha256 verb:name role?:name"),
     _kind(17, "word.given",
           "case:name system:name dataset:name action:name outcome:name evidence:sha256 rows?:count"
@@ -218,6 +218,14 @@ _TABLE: Final = (
           "incident:name way:name people:count text:sha256 sent:moment"),
     _kind(94, "incident.untold", "incident:name ground:name reason:sha256"),
     _kind(95, "incident.ended", "incident:name reason:sha256"),
+    _kind(111, "complaint.opened",
+          "complaint:name channel:name by:name arrived:date confirm:date rule:name words:sha256"
+          " due?:date"),
+    _kind(112, "complaint.moved",
+          "complaint:name act:name way?:name done?:moment words?:sha256"),
+    _kind(113, "complaint.ended",
+          "complaint:name outcome:name authorities?:names words?:sha256 way?:name"),
+    _kind(114, "desk.forgot", "what:name count:count before:date"),
     _kind(73, "use.frozen", "request:name kinds:names people:count whole:flag"),
     _kind(74, "use.unfrozen", "request:name reason:sha256 left?:count"),
     _kind(100, "agent.entered", "agent:name"),
@@ -227,11 +235,21 @@ _TABLE: Final = (
     _kind(102, "agent.status", "request:name agent:name status:name reason?:name due?:date"),
     _kind(103, "agent.told", "request:name agent:name done:flag attempts:count"),
     _kind(104, "agent.refused", "agent:name why:name"),
+    _kind(115, "letter.made", "case:name kind:name text:sha256 file:sha256"),
+    _kind(116, "letter.posted", "case:name kind:name file:sha256 sent:date"),
+    _kind(108, "identity.proven", "case:name way:name level:count needs:count paper:flag"),
+    _kind(109, "identity.tried", "case:name tries:count"),
+    _kind(110, "hold.asked", "hold:name reason:sha256"),
     _kind(105, "redaction.handed",
           "case:name plan:sha256 texts:count struck:count spared:count added:count"),
     _kind(106, "redaction.approved", "case:name plan:sha256 left?:count reason?:sha256"),
     _kind(107, "redaction.scanned",
           "case:name plan:sha256 files:count places:count left:count law:name package?:sha256"),
+    _kind(118, "notice.kept",
+          "notice:sha256 form:name region:name language:name version:name"),
+    _kind(119, "form.held", "item:name form:name notice:sha256"),
+    _kind(120, "form.decided", "item:name form:name outcome:name reason:sha256"),
+    _kind(121, "form.handed", "item:name form:name"),
     _kind(122, "choice.made",
           "act:name place:name region:name allowed:names refused:names notice:sha256"
           " receipt:sha256 version:name gpc:flag"),
@@ -252,7 +270,7 @@ _TABLE: Final = (
           "step:name action:name system:name dataset?:name error:name attempt?:count"),
     _kind(1003, "data.collected",
           "activity:name rows:count form?:name source?:name basis?:name notice?:sha256"
-          " system?:name dataset?:name"),
+          " system?:name dataset?:name region?:name language?:name dropped?:count"),
     _kind(1004, "notice.shown", "notice:sha256 language?:name version?:name form?:name"),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ import datetime as dt
 import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -64,7 +64,8 @@ class Bundle:
 
     `answers` names, by region or as `default`, the choice within which a request is answered.
     `lines` gives the line of a key of policy.yml; `named_purposes` maps each purpose that
-    vocabulary.yml lists to its line; `names` are proper names that need no definition.
+    vocabulary.yml lists to its line; `names` are proper names that need no definition. Of who is
+    younger than `minimum_age` nothing is collected knowingly; None: the policy does not say so.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Bundle:
     answers: Mapping[str, str]
     visits: Visits
     trackers: Mapping[str, Tracker]
+    minimum_age: int | None = None
 
     @functools.cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -199,6 +201,7 @@ class Bundle:
             **({"answers": dict(self.answers)} if self.answers else {}),
             **({"visits": self._visit_rules()} if self.visits.aims else {}),
             **({"trackers": _json(self.trackers)} if self.trackers else {}),
+            **({"minimum_age": self.minimum_age} if self.minimum_age is not None else {}),
         }
 
     def _visit_rules(self) -> Json:
@@ -249,6 +252,15 @@ class Bundle:
                 )
             links[name] = dataclasses.replace(known, url=url)
         return dataclasses.replace(self, links=MappingProxyType(links))
+
+    def with_partners(self, partners: Iterable[Recipient]) -> Bundle:
+        """The bundle with recipients whom a deployment names: rules like those of its own."""
+        extra = {r.id: r for r in partners}
+        return dataclasses.replace(
+            self,
+            vocabulary=parts.with_recipients(self.vocabulary, extra),
+            recipients=MappingProxyType({**self.recipients, **extra}),
+        )
 
     def with_choices(self, values: Mapping[str, Any]) -> Bundle:
         """The bundle with choices made by a deployment; what names them follows.
@@ -375,11 +387,12 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
         retention=MappingProxyType(retention),
         recipients=MappingProxyType(recipients),
         links=MappingProxyType(parts.links(files["links"])),
-        forms=MappingProxyType(parts.forms(files["forms"])),
+        forms=MappingProxyType(parts.forms(files["forms"], top["sites"][0])),
         lines=MappingProxyType({key: policy.line(key) for key in top}),
         answers=MappingProxyType(dict(top.get("answers", {}))),
         visits=visiting.visits(policy),
         trackers=MappingProxyType(trackers),
+        minimum_age=top.get("minimum_age"),
     )
     try:
         return bundle.with_choices({}), []

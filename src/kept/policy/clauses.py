@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from kept.errors import BundleError
 from kept.policy import bundle as reading
+from kept.policy import forms as declared
 from kept.policy import versions, visit_checks
 from kept.policy.bundle import Bundle
 from kept.policy.problem import Problem
@@ -56,6 +57,7 @@ def check(
         *_forms(bundle),
         *visit_checks.visits(bundle),
         *visit_checks.trackers(bundle),
+        *declared.check(bundle),
         *(versions.changed(bundle, published) if published else ()),
     ]
     return sorted(set(found), key=lambda problem: problem.place)
@@ -325,24 +327,23 @@ def _forms(bundle: Bundle) -> Iterator[Problem]:
     for form in bundle.forms.values():
         where = f"forms.yml:{form.line}"
         yield from _unknown(bundle, where, form.clauses)
-        asked = {*form.purposes, *(f.consent for f in form.fields.values() if f.consent)}
-        for purpose in sorted(asked):
+        named = {p for f in form.fields.values() for p in (f.consent, f.purpose) if p}
+        for purpose in sorted({*form.purposes, *form.makes.values(), *named}):
             yield from _term(bundle, where, "purposes", purpose)
         if form.activity not in bundle.activities:
             what = f"the form {form.id} feeds the activity {form.activity}, which is not there"
             fix = f"add it to activities.yml, or {close(form.activity, bundle.activities)}"
             yield Problem(where, what, fix)
             continue
-        feeds = [bundle.activities[form.activity]]
-        feeds += [a for a in bundle.activities.values() if a.purpose in asked]
-        for field in form.fields.values():
-            known = field.category in bundle.vocabulary.categories
-            yield from _term(bundle, where, "categories", field.category)
-            covered = any(
-                within("categories", field.category, c) for a in feeds for c in a.categories
-            )
+        feeds = declared.feeds(bundle, form)
+        asked = [(f.category, f.name, f.line) for f in form.fields.values()]
+        for category, name, line in [*asked, *((c, "made by it", form.line) for c in form.makes)]:
+            at = f"forms.yml:{line}"
+            known = category in bundle.vocabulary.categories
+            yield from _term(bundle, at, "categories", category)
+            covered = any(within("categories", category, c) for a in feeds for c in a.categories)
             if known and not covered:
-                what = f"the form {form.id} asks for {field.category} ({field.name}), "
+                what = f"the form {form.id} asks for {category} ({name}), "
                 what += "which none of the activities it feeds names"
                 fix = f"add the category to the activity {form.activity}, or remove the field"
-                yield Problem(where, what, fix)
+                yield Problem(at, what, fix)

@@ -14,8 +14,10 @@ from kept.policy.shapes import (
     Choice,
     Clause,
     Definition,
+    Demand,
     Form,
     FormField,
+    Interest,
     LawHold,
     Link,
     Organisation,
@@ -23,6 +25,7 @@ from kept.policy.shapes import (
     Recipient,
     Reference,
     RetentionClass,
+    Text,
 )
 from kept.policy.yamlfile import File, close
 from kept.terms.vocabulary import SHIPPED, Kind, Term, Vocabulary
@@ -157,8 +160,18 @@ def activities(file: File) -> tuple[dict[str, Activity], list[Problem]]:
             retention=row["retention"],
             clauses=tuple(row["clauses"]),
             line=line,
+            interest=_interest(row.get("interest")),
         )
     return found, problems
+
+
+def _interest(row: Mapping[str, Any] | None) -> Interest | None:
+    return None if row is None else Interest(words(row["words"]), words(row["whose"]))
+
+
+def words(value: str | Mapping[str, str]) -> Text:
+    """Words for people, in one language or in several."""
+    return value if isinstance(value, str) else MappingProxyType(dict(value))
 
 
 def retention(file: File) -> tuple[dict[str, RetentionClass], list[Problem]]:
@@ -204,7 +217,7 @@ def recipients(file: File) -> tuple[dict[str, Recipient], list[Problem]]:
             problems.append(_twice(file, line, name, found[name].line))
         found[name] = Recipient(
             name, row["name"], row["lane"], row["country"], tuple(row["clauses"]),
-            row.get("notes", ""), line,
+            row.get("notes", ""), line, row.get("policy"), tuple(row.get("forms", ())),
         )  # fmt: skip
     return found, problems
 
@@ -236,35 +249,53 @@ def links(file: File) -> dict[str, Link]:
     }
 
 
-def forms(file: File) -> dict[str, Form]:
+def forms(file: File, first_site: str) -> dict[str, Form]:
     """The forms, by id."""
     return {
         name: Form(
             id=name,
-            title=row["title"],
+            title=words(row["title"]),
             path=row["path"],
             activity=row["activity"],
             purposes=tuple(row.get("purposes", ())),
             context=row.get("context", "any"),
             fields=MappingProxyType(
-                {field: _field(field, f) for field, f in row["fields"].items()}
+                {n: _field(n, f, file.line(name, "fields", n)) for n, f in row["fields"].items()}
             ),
             clauses=tuple(row["clauses"]),
             line=file.line(name),
+            site=row.get("site", first_site),
+            grounds=tuple(row.get("grounds", ())),
+            makes=MappingProxyType(dict(row.get("makes", {}))),
+            partners=tuple(row.get("partners", ())),
+            consent=row.get("consent"),
         )
         for name, row in file.value.items()
     }
 
 
-def _field(name: str, row: Mapping[str, Any]) -> FormField:
+def _field(name: str, row: Mapping[str, Any], line: int) -> FormField:
+    demand, options = row.get("demand"), row.get("options")
     return FormField(
         name=name,
         category=row["category"],
-        label=row["label"],
+        label=words(row["label"]),
         required=row["required"],
         type=row.get("type", "text"),
-        why=row.get("why", ""),
+        why=words(row.get("why", "")),
         consent=row.get("consent"),
+        line=line,
+        purpose=row.get("purpose"),
+        agrees=row.get("agrees"),
+        demand=None
+        if demand is None
+        else Demand(demand["by"], words(demand["otherwise"]), demand.get("citation", "")),
+        options=None
+        if options is None
+        else MappingProxyType({value: words(text) for value, text in options.items()}),
+        region=row.get("region"),
+        ticked=row.get("ticked", False),
+        value=row.get("value"),
     )
 
 

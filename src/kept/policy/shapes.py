@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+#: Words for people: the same in every language, or language → words.
+Text: TypeAlias = "str | Mapping[str, str]"
 
 Mode = Literal["never", "must", "right", "fact", "may", "limit", "implied"]
 Status = Literal["checked", "gated", "attested", "statement", "open"]
@@ -121,8 +124,19 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Interest:
+    """The interest that an activity rests on, as people are told it, and whose it is."""
+
+    words: Text
+    whose: Text
+
+
+@dataclass(frozen=True, slots=True)
 class Activity:
-    """One row of the record of processing (GDPR Art. 30). `bases`: region or `default` → basis."""
+    """One row of the record of processing (GDPR Art. 30). `bases`: region or `default` → basis.
+
+    `interest` None: nobody has written down yet which interest it is.
+    """
 
     id: str
     title: str
@@ -135,6 +149,7 @@ class Activity:
     retention: str
     clauses: tuple[str, ...]
     line: int
+    interest: Interest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +193,11 @@ class RetentionClass:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody to whom data may go, in one of the lanes of the vocabulary."""
+    """Somebody to whom data may go, in one of the lanes of the vocabulary.
+
+    `policy` is the address of its own privacy policy; `forms` those on which it is named: none,
+    all that name its lane.
+    """
 
     id: str
     name: str
@@ -187,6 +206,8 @@ class Recipient:
     clauses: tuple[str, ...]
     notes: str
     line: int
+    policy: str | None = None
+    forms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,24 +227,55 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """Who asks for a field, a law or a contract (GDPR Art. 13(2)(e)), and what follows if it is
+    not given. `citation` names the law.
+    """
+
+    by: Literal["law", "contract"]
+    otherwise: Text
+    citation: str
+
+
+@dataclass(frozen=True, slots=True)
 class FormField:
-    """One field of a form; `consent` names the purpose that ticking it consents to."""
+    """One field of a form.
+
+    `consent` names the purpose that ticking it consents to, `agrees` the ground that ticking it
+    makes (terms). `purpose` None: that of the form. `ticked` and `value` are what would stand
+    there before anybody typed; the check refuses both. `region`: the country or the part of one
+    that somebody says she lives in, by which it is judged whose rules hold.
+    """
 
     name: str
     category: str
-    label: str
+    label: Text
     required: bool
     type: str
-    why: str
+    why: Text
     consent: str | None
+    line: int
+    purpose: str | None = None
+    agrees: str | None = None
+    demand: Demand | None = None
+    options: Mapping[str, Text] | None = None
+    region: Literal["country", "part"] | None = None
+    ticked: bool = False
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form of a site: where it stands, which activity it feeds, what it asks."""
+    """A form of a site: where it stands, which activity it feeds, what it asks.
+
+    `site` is one of the policy's. `grounds` arise by sending it (`contract`); `makes` are
+    categories of data that come to be by it beside what is typed, each with its purpose.
+    `partners` are lanes, or recipients, of which each is named on it. With `consent` sending it
+    is nothing else than agreeing to that purpose.
+    """
 
     id: str
-    title: str
+    title: Text
     path: str
     activity: str
     purposes: tuple[str, ...]
@@ -231,3 +283,16 @@ class Form:
     fields: Mapping[str, FormField]
     clauses: tuple[str, ...]
     line: int
+    site: str = ""
+    grounds: tuple[str, ...] = ()
+    makes: Mapping[str, str] = field(default_factory=dict)
+    partners: tuple[str, ...] = ()
+    consent: str | None = None
+
+
+def said(text: Text, language: str) -> str:
+    """Words for people in a language; where there are none, in the first that there is."""
+    if isinstance(text, str):
+        return text
+    short = language.partition("-")[0]
+    return text.get(language) or text.get(short) or next(iter(text.values()), "")

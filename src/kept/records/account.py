@@ -69,6 +69,7 @@ DATASETS: Final = (
         Field("made_at", "datetime", nullable=False),
         Field("last_seen", "datetime", category="account"),
         Field("disabled_at", "datetime"),
+        Field("mail", "bytes", category="contact.email"),
         clock="last_seen",
     ),
     own(
@@ -320,6 +321,25 @@ class Accounts:
                 return None, None
             opened = self._vault.unseal(-of.number, _CLASS, bytes(row[0]), b"totp", connection=c)
         return opened, row[1]
+
+    def set_mail(self, of: Account, address: str | None, *, connection: Connection) -> None:
+        """Where somebody of the staff is reminded; None: nowhere. Sealed."""
+        sealed = address and self._vault.seal(
+            -of.number, _CLASS, address.encode(), b"mail", connection=connection
+        )
+        connection.execute(
+            "UPDATE account SET mail = %s WHERE account = %s", (sealed or None, of.number)
+        )
+
+    def mail(self, of: Account) -> str | None:
+        """Where somebody of the staff is reminded; None where nowhere."""
+        with self._database.by_statement() as c:
+            row = c.execute("SELECT mail FROM account WHERE account = %s", (of.number,)).fetchone()
+            if row is None or row[0] is None:
+                return None
+            return self._vault.unseal(
+                -of.number, _CLASS, bytes(row[0]), b"mail", connection=c
+            ).decode()
 
     def enrol(self, of: Account, step: int, *, connection: Connection) -> list[str]:
         """The secret that was offered counts from now on; new recovery codes, to be shown once."""

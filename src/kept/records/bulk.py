@@ -316,6 +316,7 @@ class Bulks:
                 case.right, [people[who] for who in part], actor, words.override, case.opened_at,
                 evidence=words.evidence, connection=connection,
             )  # fmt: skip
+            self._cases.as_well(one, case, connection=connection)
             self._move(connection, case, one, part, now)
             made.append(one)
         staying = [who for who in range(len(people)) if who not in going]

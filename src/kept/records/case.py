@@ -23,9 +23,13 @@ from kept.keys import Vault
 from kept.model.codec import decode_keys, decode_plan, encode_keys, encode_plan
 from kept.model.plan import Plan, Step
 from kept.model.select import KeySet
+from kept.records import case_proof
 from kept.records.actor import Actor
+from kept.records.case_proof import PAPER, Proofs
 from kept.records.case_state import (
-    DATASETS,
+    DATASETS as STATES,
+)
+from kept.records.case_state import (
     ENDS,
     NEED_EVIDENCE,
     TRANSITIONS,
@@ -37,9 +41,10 @@ from kept.records.case_state import (
     Words,
     past,
 )
-from kept.records.case_steps import Steps, add_steps
+from kept.records.case_steps import add_steps
 from kept.records.ids import new_id
 from kept.records.subject import Subjects
+from kept.terms import proof
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import ERASURE_GROUNDS, RIGHTS
 
@@ -47,6 +52,7 @@ __all__ = [
     "DATASETS", "Case", "Cases", "Event", "State", "StepRecord", "StepState", "Words", "case_mac",
 ]  # fmt: skip
 
+DATASETS: Final = (*STATES, *case_proof.DATASETS)
 _CLASS: Final = "case"
 _WORDS: Final = b"words"
 #: Under this name is sealed why records that name different people are one person's.
@@ -68,7 +74,7 @@ _COLUMNS: Final = (
     " r.evidence IS NOT NULL,"
     " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete, r.ground,"
     " (SELECT json_agg(json_build_array(p.person, p.subject)) FROM case_subject p"
-    " WHERE p.number = r.number), r.refusal"
+    " WHERE p.number = r.number), r.refusal, r.proof, r.needs"
 )
 
 
@@ -81,7 +87,7 @@ def case_mac(vault: Vault, identifier: Identifier) -> bytes:
     return vault.mac("case", f"{identifier.kind}\x00{identifier.normalised}".encode())
 
 
-class Cases(Steps):
+class Cases(Proofs):
     """The requests of people."""
 
     def __init__(self, database: Database, vault: Vault, subjects: Subjects) -> None:
@@ -97,12 +103,14 @@ class Cases(Steps):
         now: dt.datetime,
         *,
         evidence: str | None = None,
+        way: str = "checked",
+        needs: int = proof.ADDRESS,
         connection: Connection | None = None,
     ) -> Case:
         """Open a case on a right for people, each named by her identifiers. Makes no subject.
 
-        `evidence` says how it was checked who asks; `override` why that was left out. Both are
-        words of people and are sealed.
+        `evidence` says how it was checked who asks, `way` in which way (terms.proof); `override`
+        why that was left out. The words of people are sealed. `needs` is the level that it takes.
         """
         if right not in RIGHTS:
             raise UsageError("there is no such right", expected=f"one of {', '.join(RIGHTS)}")
@@ -130,9 +138,16 @@ class Cases(Steps):
             named = sealed.pop()
             left, right_, why = (sealed.pop(0) if one else None for one in words)
             c.execute(
-                "UPDATE rights_case SET override = %s, evidence = %s WHERE number = %s",
-                (left, right_, number),
+                "UPDATE rights_case SET override = %s, evidence = %s, needs = %s, proof = %s"
+                " WHERE number = %s",
+                (left, right_, needs, proof.reached([way]) if evidence else 0, number),
             )
+            if evidence:
+                c.execute(
+                    "INSERT INTO case_proof (number, turn, way, level, actor, at)"
+                    " VALUES (%s, 1, %s, %s, %s, %s)",
+                    (number, way, proof.reached([way]), actor.id, now),
+                )
             self._name(c, number, people, named, known)
             self._event(c, number, [state], actor, why, now)
             cursor = self._asked(c, "r.number = %s", (number,))
@@ -345,16 +360,28 @@ class Cases(Steps):
         actor: Actor,
         now: dt.datetime,
         *,
+        way: str = "checked",
         connection: Connection | None = None,
     ) -> Case:
-        """Record how it was checked who asks."""
+        """Record how it was checked who asks, and in which way (terms.proof)."""
         with self._database.within(connection) as c:
             moved = self.move(case, State.IDENTIFIED, actor, now, words=evidence, connection=c)
+            self.prove(moved, way, actor, now, connection=c)
             c.execute(
                 "UPDATE rights_case SET evidence = %s WHERE number = %s",
                 (self._said(c, case.number, evidence), case.number),
             )
             return self._get(c, "r.number = %s", (moved.number,))[0]
+
+    def prove_more(
+        self, case: Case, way: str, words: str, actor: Actor, now: dt.datetime,
+        *, connection: Connection,
+    ) -> Case:  # fmt: skip
+        """Record one more way, of a case in which it is known already who asks, and its words."""
+        said = self._said(connection, case.number, words)
+        self._event(connection, case.number, [case.state], actor, said, now)
+        self.prove(case, way, actor, now, connection=connection)
+        return self._get(connection, "r.number = %s", (case.number,))[0]
 
     def let_pass(
         self,
@@ -473,6 +500,8 @@ class Cases(Steps):
             (at, now, closed, complete, case.number),
         )
         self._event(c, case.number, states, actor, self._said(c, case.number, words), now)
+        if closed:
+            self.destroyed(case.number, connection=c)
         if closed or case.right == "restriction":
             self._answered(c, case.number)
         return replace(case, state=at, changed_at=now, closed_at=closed, complete=complete)
@@ -608,8 +637,9 @@ class Cases(Steps):
                 )
             c.execute("DELETE FROM case_step WHERE number = %s", (case.number,))
             c.execute(
-                "DELETE FROM case_sealed WHERE number = %s AND name <> ALL(%s)",
-                (case.number, [_SAME, _COVERED]),
+                "DELETE FROM case_sealed WHERE number = %s AND name <> ALL(%s)"
+                " AND name NOT LIKE %s",
+                (case.number, [_SAME, _COVERED], f"{PAPER}%"),
             )
             c.execute(
                 "UPDATE rights_case SET state = %s, changed_at = %s WHERE number = %s",
@@ -766,5 +796,5 @@ def _case(row: tuple[Any, ...]) -> Case:
         override=row[7], evidence=row[8], people=row[9],
         subjects=tuple(tuple(sorted(one)) for one in subjects),
         opened_at=row[10], changed_at=row[11], closed_at=row[12], complete=row[13],
-        ground=row[14], refusal=row[16],
+        ground=row[14], refusal=row[16], proof=row[17], needs=row[18],
     )  # fmt: skip

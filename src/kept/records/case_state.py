@@ -101,7 +101,8 @@ class Case:
 
     `evidence`: it is recorded how it was checked who asks; `override`: why that was left out.
     The words themselves are sealed (`Cases.words`). `ground` is one of ERASURE_GROUNDS,
-    `refusal` one of REFUSALS where it was refused.
+    `refusal` one of REFUSALS where it was refused. `proof` is the level (terms.proof) at which it
+    is known who asks, `needs` the one that it takes, as it was worked out last.
     """
 
     id: str
@@ -119,6 +120,8 @@ class Case:
     complete: bool | None
     ground: str | None = None
     refusal: str | None = None
+    proof: int = 0
+    needs: int = 1
 
     @property
     def key_subject(self) -> int:
@@ -204,6 +207,9 @@ DATASETS: Final = (
         Field("complete", "boolean"),
         Field("ground", category="rights-case"),
         Field("refusal", category="rights-case"),
+        Field("proof", "integer", category="rights-case", nullable=False),
+        Field("needs", "integer", category="rights-case", nullable=False),
+        Field("tried", "integer", category="rights-case", nullable=False),
         links=(Link(("actor",), "actor", ("actor",), Owner.ACCESSED),),
     ),
     _own(

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase
 from kept.keys import Vault
+from kept.records.case import case_mac
 from kept.records.case_state import Case
+from kept.terms.identifiers import Identifier
 
 _CLASS: Final = "case"
 #: How often one code may be tried, and how many codes one delivery is given.
@@ -44,6 +46,7 @@ DATASETS: Final = (
             "tries": Field("tries", "integer", nullable=False),
             "codes": Field("codes", "integer", nullable=False),
             "outcome": Field("outcome", "text", category="rights-case"),
+            "desk": Field("desk", "boolean", nullable=False),
             "ended_at": Field("ended_at", "datetime"),
         },
         links=(Link(("number",), "rights_case", ("number",)),),
@@ -55,14 +58,14 @@ DATASETS: Final = (
 
 _COLUMNS: Final = (
     "d.delivery, d.number, c.id, d.file, d.size, d.made_at, d.ends_at, d.allowed, d.fetched,"
-    " d.codes, d.outcome, d.ended_at"
+    " d.codes, d.outcome, d.ended_at, d.desk"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One package. `file` is its name in the folder of deliveries; `outcome` is how it ended:
-    fetched, expired, withdrawn or lost; None while it waits.
+    fetched, expired, withdrawn or lost; None while it waits. `desk`: it waits for staff.
     """
 
     id: int
@@ -77,6 +80,7 @@ class Delivery:
     codes: int
     outcome: str | None
     ended_at: dt.datetime | None
+    desk: bool
 
 
 class Deliveries:
@@ -87,7 +91,7 @@ class Deliveries:
 
     def add(
         self, case: Case, token: str, file: str, key: bytes, size: int, allowed: int,
-        now: dt.datetime, ends_at: dt.datetime, *, connection: Connection,
+        now: dt.datetime, ends_at: dt.datetime, *, connection: Connection, desk: bool = False,
     ) -> None:  # fmt: skip
         """Record a package that lies encrypted under `key`."""
         sealed = self._vault.seal(
@@ -95,8 +99,8 @@ class Deliveries:
         )
         connection.execute(
             "INSERT INTO case_delivery (number, token, file, sealed, size, made_at, ends_at,"
-            " allowed) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (case.number, self._token(token), file, sealed, size, now, ends_at, allowed),
+            " allowed, desk) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (case.number, self._token(token), file, sealed, size, now, ends_at, allowed, desk),
         )
 
     def by_token(
@@ -107,6 +111,10 @@ class Deliveries:
         found = self._those("d.token = %s", (self._token(token),), connection, lock)
         return found[0] if found else None
 
+    def locked(self, one: Delivery, *, connection: Connection) -> Delivery:
+        """A delivery as it stands, until the transaction ends for this one only."""
+        return self._those("d.delivery = %s", (one.id,), connection, "FOR UPDATE OF d")[0]
+
     def of(self, case: Case) -> list[Delivery]:
         """The deliveries of a case, oldest first."""
         return self._those("d.number = %s", (case.number,))
@@ -114,6 +122,17 @@ class Deliveries:
     def all(self) -> list[Delivery]:
         """Every delivery, oldest first."""
         return self._those("true", ())
+
+    def waiting_for(
+        self, people: Iterable[Identifier], *, connection: Connection | None = None
+    ) -> list[Delivery]:
+        """Those that have not ended, of cases that name one of these or cover it."""
+        macs = [case_mac(self._vault, one) for one in people]
+        return self._those(
+            "d.outcome IS NULL AND d.number IN"
+            " (SELECT number FROM case_person WHERE mac = ANY(%s))",
+            (macs,), connection,
+        )  # fmt: skip
 
     def waiting(self, *, connection: Connection | None = None) -> list[Delivery]:
         """Those that have not ended."""

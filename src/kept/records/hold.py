@@ -34,11 +34,14 @@ DATASETS: Final = (
             "released_at": Field("released_at", "datetime"),
             "released_by": Field("released_by", "integer"),
             "why": Field("why", "bytes"),
+            "asked_by": Field("asked_by", "integer"),
+            "asked_at": Field("asked_at", "datetime"),
         },
         links=(
             Link(("subject",), "subject", ("subject",)),
             Link(("actor",), "actor", ("actor",), Owner.ACCESSED),
             Link(("released_by",), "actor", ("actor",), Owner.ACCESSED),
+            Link(("asked_by",), "actor", ("actor",), Owner.ACCESSED),
         ),
         retention="hold",
         clock="placed_at",
@@ -52,7 +55,8 @@ _CLASS: Final = "hold"
 _SEAL: Final = b"\x01"
 _COLUMNS: Final = (
     "h.id, h.subject, h.system, h.dataset, h.ground, h.law, h.until, h.clause, h.placed_at,"
-    " h.released_at, a.actor, a.name, a.role, h.number"
+    " h.released_at, a.actor, a.name, a.role, h.number,"
+    " (SELECT b.name FROM actor b WHERE b.actor = h.asked_by)"
 )
 _OPEN: Final = "h.released_at IS NULL AND (h.until IS NULL OR h.until > %(today)s)"
 
@@ -61,7 +65,8 @@ _OPEN: Final = "h.released_at IS NULL AND (h.until IS NULL OR h.until > %(today)
 class Hold:
     """One hold. `subject`, `system`, `dataset` None: all of them.
 
-    `until` is the first day on which it no longer holds; None: until it is released.
+    `until` is the first day on which it no longer holds; None: until it is released. `asked` is
+    the name of who asked that it be released before its end.
     """
 
     id: str
@@ -75,6 +80,7 @@ class Hold:
     placed_by: Actor
     placed_at: dt.datetime
     released_at: dt.datetime | None = None
+    asked: str | None = None
 
     def reason(self) -> Reason:
         """Why rows stay, as a plan says it."""
@@ -176,6 +182,27 @@ class Holds:
             assert row is not None
             return self._hold(c, row)
 
+    def get(self, hold: str) -> Hold:
+        """The open hold of that id. UsageError where there is none."""
+        with self._database.by_statement() as c:
+            row = c.execute(
+                f"SELECT {_COLUMNS} FROM hold h JOIN actor a USING (actor)"
+                " WHERE h.id = %s AND h.released_at IS NULL",
+                (hold,),
+            ).fetchone()
+            if row is None:
+                raise UsageError(
+                    "there is no such open hold", fix="see `kept hold list` for those that are"
+                )
+            return self._hold(c, row)
+
+    def ask(self, hold: Hold, actor: Actor, now: dt.datetime, *, connection: Connection) -> None:
+        """Note who asked that a hold be released before its end; the first one counts."""
+        connection.execute(
+            "UPDATE hold SET asked_by = %s, asked_at = %s WHERE id = %s AND asked_by IS NULL",
+            (actor.id, now, hold.id),
+        )
+
     def all(self, now: dt.datetime, *, released: bool = False) -> list[Hold]:
         """Holds that are open at `now`, oldest first; with `released` all there ever were."""
         with self._database.by_statement() as c:
@@ -210,7 +237,18 @@ class Holds:
         ground = grounds(self._vault, c, row[13], sealed)
         actor = Actor(*row[10:13])
         return Hold(
-            id_, subject, system, dataset, ground, law, until, clause, actor, placed_at, released_at
+            id_,
+            subject,
+            system,
+            dataset,
+            ground,
+            law,
+            until,
+            clause,
+            actor,
+            placed_at,
+            released_at,
+            row[14],
         )
 
 

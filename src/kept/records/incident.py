@@ -249,6 +249,22 @@ class Incidents:
             ).fetchall()
             return self._read(c, rows)
 
+    def over(self, *, connection: Connection) -> list[tuple[int, dt.datetime]]:
+        """(number, when it was closed) of those that are closed and still say what was written."""
+        rows = connection.execute(
+            "SELECT i.number, max(e.at) FROM incident i JOIN incident_act e USING (number)"
+            " WHERE e.act = 'closed' AND i.sealed IS NOT NULL GROUP BY i.number"
+        ).fetchall()
+        return [(int(n), at) for n, at in rows]
+
+    def strike(self, numbers: Sequence[int], *, connection: Connection) -> None:
+        """Strike out what was written of these, with their keys; what was done when stays."""
+        of = (list(numbers),)
+        connection.execute("UPDATE incident SET sealed = NULL WHERE number = ANY(%s)", of)
+        connection.execute("UPDATE incident_act SET sealed = NULL WHERE number = ANY(%s)", of)
+        for number in numbers:
+            self._vault.drop(-number, _CLASS, connection=connection)
+
     def _read(self, c: Connection, rows: Sequence[tuple[Any, ...]]) -> list[Incident]:
         acts: dict[int, list[Act]] = {}
         for number, act, what, way, people, sealed, done, at, *actor in c.execute(

@@ -225,7 +225,11 @@ class Intakes:
         words = json.dumps(dict(said)).encode()
         sealed = self._vault.seal(-row[0], _CLASS, words, _WORDS, connection=connection)
         connection.execute("UPDATE intake SET sealed = %s WHERE number = %s", (sealed, row[0]))
-        return self._one(connection, "i.number = %s", row[0])
+        return Intake(
+            id=id_, number=row[0], channel=channel, state=state, asked=tuple(asked), region=region,
+            arrived=arrived or now.astimezone(dt.UTC).date(), arrived_at=now, expires_at=expires,
+            verified_at=None, frozen_at=None, ended_at=None, outcome=None, actor=actor, cases=(),
+        )  # fmt: skip
 
     def tally(
         self, address: Identifier | None, source: str, since: dt.datetime,
@@ -532,6 +536,25 @@ class Intakes:
             (State.AWAITING, [self._mac("address", _spelt(i)) for i in known], list(cases)),
         ).fetchall()
         for (number,) in rows:
+            self._vault.drop(-number, _CLASS, connection=connection)
+
+    def over(self, *, connection: Connection) -> list[tuple[int, dt.datetime]]:
+        """(number, when it ended) of those that are over and still say what was asked."""
+        rows = connection.execute(
+            "SELECT number, ended_at FROM intake WHERE ended_at IS NOT NULL AND sealed IS NOT NULL"
+        ).fetchall()
+        return [(int(n), at) for n, at in rows]
+
+    def forget(self, numbers: Sequence[int], *, connection: Connection) -> None:
+        """Strike out whom and what these were about, and the way to their pages."""
+        of = (list(numbers),)
+        connection.execute(
+            "UPDATE intake SET sealed = NULL, reach = NULL, mac = NULL, token = NULL, once = NULL"
+            " WHERE number = ANY(%s)",
+            of,
+        )
+        connection.execute("DELETE FROM intake_code WHERE number = ANY(%s)", of)
+        for number in numbers:
             self._vault.drop(-number, _CLASS, connection=connection)
 
     def remove_unconfirmed(self, now: dt.datetime, *, connection: Connection) -> int:

@@ -93,6 +93,10 @@ class Recipients:
         """Who is recorded for these cases, by their numbers."""
         return self._noted("c.number = ANY(%s)", (list(cases),))
 
+    def unanswered(self) -> list[Noted]:
+        """Those of whom nothing was recorded yet."""
+        return self._noted("c.outcome IS NULL", ())
+
     def waiting(self, case: Case, *, connection: Connection) -> bool:
         """Whether somebody of the case has not answered, or could not do it."""
         row = connection.execute(

@@ -62,7 +62,10 @@ DATASETS: Final = (
             "words": Field("words", "bytes", category="rights-case"),
             "at": Field("at", "datetime", nullable=False),
         },
-        links=(_CASE, Link(("actor",), "actor", ("actor",), Owner.ACCESSED)),
+        links=(
+            Link(("number",), "case_redaction", ("number",)),
+            Link(("actor",), "actor", ("actor",), Owner.ACCESSED),
+        ),
         retention="case",
         on_erase=OnErase.NEVER,
         title="Who left out of your package what concerns others",

@@ -30,6 +30,35 @@ def also_about(
     return dict(rows)
 
 
+def ended(connection: Connection) -> list[tuple[int, str, dt.datetime]]:
+    """(number, id, when it ended) of cases that are over and not struck out yet."""
+    rows = connection.execute(
+        "SELECT number, id, closed_at FROM rights_case WHERE closed_at IS NOT NULL"
+        " AND sealed IS NOT NULL ORDER BY number"
+    ).fetchall()
+    return [(int(n), str(id_), at) for n, id_, at in rows]
+
+
+def proven(connection: Connection) -> list[tuple[int, dt.datetime]]:
+    """(number, when it ended) of cases that are over and still say how it was checked who asks."""
+    rows = connection.execute(
+        "SELECT number, closed_at FROM rights_case WHERE closed_at IS NOT NULL"
+        " AND length(evidence) > 0 ORDER BY number"
+    ).fetchall()
+    return [(int(n), at) for n, at in rows]
+
+
+def strike_proof(numbers: Sequence[int], connection: Connection) -> None:
+    """Strike out how it was checked who asks; that it was is still to be seen."""
+    of = (list(numbers),)
+    connection.execute(
+        "UPDATE rights_case SET evidence = substring(evidence FOR 0) WHERE number = ANY(%s)", of
+    )
+    connection.execute(
+        "UPDATE case_event SET words = NULL WHERE number = ANY(%s) AND state = 'identified'", of
+    )
+
+
 def strike(
     vault: Vault, numbers: Sequence[int], now: dt.datetime, connection: Connection
 ) -> dt.date:
@@ -37,7 +66,7 @@ def strike(
     which no copy of a key is of any use any more. That a word was there is still to be seen.
     """
     of = (list(numbers),)
-    for table in ("case_person", "case_subject", "case_sealed"):
+    for table in ("case_person", "case_subject", "case_sealed", "case_note"):
         connection.execute(f"DELETE FROM {table} WHERE number = ANY(%s)", of)
     connection.execute(
         "UPDATE rights_case SET sealed = NULL, override = substring(override FOR 0),"
@@ -47,4 +76,9 @@ def strike(
     connection.execute("UPDATE case_event SET words = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_clock_change SET words = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_recipient SET sealed = NULL WHERE number = ANY(%s)", of)
+    connection.execute("UPDATE case_redaction SET sealed = NULL WHERE number = ANY(%s)", of)
+    connection.execute(
+        "UPDATE case_part SET words = substring(words FOR 0) WHERE number = ANY(%s)", of
+    )
+    connection.execute("UPDATE case_redaction_act SET words = NULL WHERE number = ANY(%s)", of)
     return vault.shred([-number for number in numbers], {_CLASS}, now, connection=connection)

@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Final
 
-from kept.database import Connection, Database
+from kept.database import Connection, Cursor, Database
 from kept.datamap.map import Dataset, Field, Link
 from kept.errors import UsageError
 from kept.keys import PERSON, Vault
@@ -109,6 +109,11 @@ class Subjects:
                 for person, subject in c.execute(_FIND, (asked, who)):
                     found[person][int(subject)] = None
         return [tuple(one) for one in found]
+
+    def sought(self, person: Identifier, connection: Connection) -> Cursor:
+        """`find` as it is under way: (0, subject) rows, for who asks several things at once."""
+        macs = [identity_mac(self._vault, person)] if person.kind in LINKING else []
+        return connection.execute(_FIND, (macs, [0] * len(macs)))
 
     def of(
         self,

@@ -13,7 +13,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Final
 
-from kept.database import Connection, Database
+from kept.database import Connection, Cursor, Database
 from kept.datamap.map import Dataset, Field, OnErase
 from kept.keys import Vault
 from kept.records.subject import LINKING, suppression_mac
@@ -136,6 +136,11 @@ class Suppressions:
             ):
                 found[at].add(channel)
         return [frozenset(one) for one in found]
+
+    def sought(self, person: Identifier, connection: Connection) -> Cursor:
+        """`channels` as they are under way: rows of one channel."""
+        mac = suppression_mac(self._vault, person)
+        return connection.execute("SELECT channel FROM suppression WHERE mac = %s", (mac,))
 
 
 def _stale(c: Connection, macs: Sequence[bytes]) -> None:

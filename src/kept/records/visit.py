@@ -14,18 +14,28 @@ from typing import Final
 from psycopg.types.json import Jsonb
 
 from kept.database import Connection, Database
-from kept.datamap.map import Dataset, Field, OnErase
+from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.model.values import Type
 
 
-def _of_nobody(name: str, key: str, title: str, clock: str | None, fields: str) -> Dataset:
+def _of_nobody(
+    name: str, key: str, title: str, clock: str | None, fields: str, *links: Link
+) -> Dataset:
     """A dataset without a field of a person; nobody can be found in it, so nobody is erased."""
     made = {}
     for text in fields.split(", "):
         field, type_ = text.split(" ")
         kind: Type = _TYPES[type_.rstrip("?")]
         made[field] = Field(field, kind, nullable=type_.endswith("?"))
-    return Dataset(name, tuple(key.split()), made, on_erase=OnErase.NEVER, title=title, clock=clock)
+    return Dataset(
+        name,
+        tuple(key.split()),
+        made,
+        links=links,
+        on_erase=OnErase.NEVER,
+        title=title,
+        clock=clock,
+    )
 
 
 _TYPES: Final[Mapping[str, Type]] = {
@@ -43,6 +53,7 @@ DATASETS: Final = (
         "number integer, id text, at datetime, act text, place text, region text, gpc boolean,"
         " dnt boolean, notice text, edition text, aims json, trackers json, record text,"
         " signature text",
+        Link(("notice",), "visit_notice", ("sha256",), Owner.ACCESSED),
     ),
     _of_nobody(
         "visit_signal", "day region signal", "How often browsers sent a signal", None,

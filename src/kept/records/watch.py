@@ -19,6 +19,9 @@ from kept.records.actor import Actor
 
 #: What is counted together, and for how long it is remembered.
 HOUR: Final = dt.timedelta(hours=1)
+#: What an alert is about: many people opened; something done alone that takes two people.
+BULK: Final = "bulk-reading"
+ALONE: Final = "done-alone"
 _REMEMBERED: Final = dt.timedelta(days=30)
 
 DATASETS: Final = (
@@ -37,6 +40,7 @@ DATASETS: Final = (
         Field("actor", "integer", category="account", nullable=False),
         Field("people", "integer", nullable=False),
         Field("records", "integer", nullable=False),
+        Field("what", nullable=False),
         Field("at", "datetime", nullable=False),
         Field("seen_at", "datetime"),
         Field("seen_by", "integer"),
@@ -47,7 +51,9 @@ DATASETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Somebody opened more people, or more records, within an hour than is usual."""
+    """Somebody opened more people, or more records, within an hour than is usual; or did alone
+    what takes two people (`what`).
+    """
 
     number: int
     name: str
@@ -56,6 +62,7 @@ class Alert:
     records: int
     at: dt.datetime
     seen_at: dt.datetime | None
+    what: str = BULK
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,8 @@ class Watch:
         """Whether there is an alert about the same name within the hour: one is enough."""
         row = connection.execute(
             "SELECT 1 FROM desk_alert d JOIN actor a USING (actor)"
-            " WHERE a.name = %s AND d.at > %s LIMIT 1",
-            (actor.name, now - HOUR),
+            " WHERE a.name = %s AND d.at > %s AND d.what = %s LIMIT 1",
+            (actor.name, now - HOUR, BULK),
         ).fetchone()
         return row is not None
 
@@ -112,11 +119,20 @@ class Watch:
             (actor.id, hour.people, hour.records, now),
         )
 
+    def alone(
+        self, actor: Actor, people: int, records: int, now: dt.datetime, *, connection: Connection
+    ) -> None:
+        """Raise an alert that somebody did alone what takes two people."""
+        connection.execute(
+            "INSERT INTO desk_alert (actor, people, records, at, what) VALUES (%s, %s, %s, %s, %s)",
+            (actor.id, people, records, now, ALONE),
+        )
+
     def alerts(self, *, unseen: bool = False) -> list[Alert]:
         """Alerts, newest first."""
         with self._database.by_statement() as c:
             rows = c.execute(
-                "SELECT d.number, a.name, a.role, d.people, d.records, d.at, d.seen_at"
+                "SELECT d.number, a.name, a.role, d.people, d.records, d.at, d.seen_at, d.what"
                 " FROM desk_alert d JOIN actor a USING (actor)"
                 " WHERE NOT %s OR d.seen_at IS NULL ORDER BY d.number DESC",
                 (unseen,),
@@ -149,7 +165,7 @@ class Watch:
                 " GROUP BY h.name, h.at)"
                 " SELECT s.name, s.people, s.records, s.at, EXISTS (SELECT FROM desk_alert d"
                 " JOIN actor a USING (actor) WHERE a.name = s.name AND d.at <= s.at"
-                " AND d.at > s.at - interval '1 hour') FROM s ORDER BY s.at",
-                {"since": since},
+                " AND d.what = %(bulk)s AND d.at > s.at - interval '1 hour') FROM s ORDER BY s.at",
+                {"since": since, "bulk": BULK},
             ).fetchall()
         return [(Hour(r[0], int(r[1]), int(r[2])), r[3], bool(r[4])) for r in rows]

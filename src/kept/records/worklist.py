@@ -38,8 +38,8 @@ DATASETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One case in a list. `known`: it is on record who asks, or somebody answers for it; `owner`
-    is the name of an account as it is shown.
+    """One case in a list. `known`: it is known as well as it takes who asks, or somebody answers
+    for it; `owner` is the name of an account as it is shown.
     """
 
     number: int
@@ -101,7 +101,8 @@ class Worklist:
         with self._database.by_statement() as c:
             rows = c.execute(
                 'SELECT k.number, r.id, r."right", r.state, k.due, k.paused_since IS NOT NULL,'
-                " k.extended, r.evidence IS NOT NULL OR r.override IS NOT NULL, a.shown"
+                " k.extended, r.override IS NOT NULL OR (r.evidence IS NOT NULL AND r.proof >="
+                " r.needs), a.shown"
                 " FROM case_clock k JOIN rights_case r ON r.number = k.number"
                 " LEFT JOIN case_owner o ON o.number = k.number"
                 " LEFT JOIN account a ON a.account = o.account"

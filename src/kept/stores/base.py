@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import abc
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import ClassVar
@@ -26,6 +26,7 @@ from kept.model.plan import Action, Counts, Obstacle, Word
 from kept.model.residue import Needles, Residue, Scrub, unseen
 from kept.model.safety import Safety
 from kept.model.select import Batch, KeySet, Select
+from kept.model.values import Value
 
 
 class Session(AbstractContextManager["Session"], abc.ABC):
@@ -53,6 +54,14 @@ class Session(AbstractContextManager["Session"], abc.ABC):
     @abc.abstractmethod
     def apply(self, changes: Sequence[Change], step: str) -> list[Counts]:
         """Carry out the changes in order; Counts per change: found and changed by this attempt."""
+
+    def add(self, dataset: str, row: Mapping[str, Value]) -> tuple[Value, ...]:
+        """Add a row, which the engine gives the key that it lacks; that key. NotAble by default."""
+        raise NotAble(
+            "this kind of store takes no new rows",
+            expected="a table of a database",
+            fix="let your own program store it, with the stamps of the answer",
+        )
 
     def word(self, dataset: str, action: Action, mark: str) -> Word:
         """Where the abilities say `word`: what people said of a step of the case `mark`."""

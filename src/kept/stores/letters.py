@@ -42,6 +42,11 @@ _ASKS: Final[Mapping[Action | Notice, tuple[str, str]]] = {
         "The use of data that you had from us is restricted. Please keep it and do not use it"
         " until you hear from us, and pass this on to whoever had it from you (GDPR Art. 18, 19).",
     ),
+    Notice.OBJECTED: (
+        "Objection",
+        "Somebody whose data you had from us objects to the uses that are named below. Please stop"
+        " them, and pass this on to whoever had it from you (GDPR Art. 21).",
+    ),
 }
 #: Settings of a mailbox in kept.toml.
 SETTINGS: Final = frozenset(("to", "from", "user", "password", "days", "remind", "ca"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from kept.errors import ConfigError, StoreUnreachable
@@ -18,6 +18,13 @@ from kept.errors import ConfigError, StoreUnreachable
 _TIMEOUT: Final = 30.0
 #: Settings of outgoing mail in kept.toml, beside `url`.
 SETTINGS: Final = frozenset(("from", "user", "password", "ca"))
+
+
+class Send(Protocol):
+    """What hands over one letter: see `Post.send`."""
+
+    def __call__(self, message: EmailMessage, *, what: str, then: str) -> None:
+        """Raises StoreUnreachable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +73,51 @@ class Post:
 
         `what` could not be sent is said of a failure, and `then` what is to be done next.
         """
-        try:
-            with self._open() as server:
-                if self._user:
-                    server.login(str(self._user), str(self._password or ""))
+        with self.many() as send:
+            send(message, what=what, then=then)
+
+    @contextlib.contextmanager
+    def many(self) -> Iterator[Send]:
+        """As `send`, for letters one after another over one connection, made with the first."""
+        server: smtplib.SMTP | None = None
+        with contextlib.ExitStack() as stack:
+
+            def shut() -> None:
+                nonlocal server
+                server = None
+                with contextlib.suppress(OSError, smtplib.SMTPException):
+                    stack.close()
+
+            def hand(message: EmailMessage) -> None:
+                nonlocal server
+                if server is None:
+                    server = stack.enter_context(self._open())
+                    if self._user:
+                        server.login(str(self._user), str(self._password or ""))
                 server.send_message(message)
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            raise StoreUnreachable(
-                f"{what} could not be sent",
-                met=type(error).__name__,
-                fix=f"see the mail server and its settings in kept.toml, then {then}",
-            ) from None
+
+            def send(message: EmailMessage, *, what: str, then: str) -> None:
+                used = server is not None
+                try:
+                    try:
+                        hand(message)
+                    except (OSError, smtplib.SMTPException) as error:
+                        if not used or not _over(error):
+                            raise
+                        shut()  # it takes so many over one connection, and no more
+                        hand(message)
+                except (OSError, smtplib.SMTPException, ValueError) as error:
+                    shut()
+                    raise StoreUnreachable(
+                        f"{what} could not be sent",
+                        met=type(error).__name__,
+                        fix=f"see the mail server and its settings in kept.toml, then {then}",
+                    ) from None
+
+            try:
+                yield send
+            finally:
+                shut()  # what was taken is sent, however the connection ends
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[smtplib.SMTP]:
@@ -98,6 +139,11 @@ class Folder:
 
     def __init__(self, path: Path, sender: str) -> None:
         self._path, self.sender = path, sender
+
+    @contextlib.contextmanager
+    def many(self) -> Iterator[Send]:
+        """As `send`, for letters one after another."""
+        yield self.send
 
     def send(self, message: EmailMessage, *, what: str, then: str) -> None:
         """Lay one letter there; the same Message-ID takes the place of itself."""
@@ -125,6 +171,16 @@ def address(table: str, given: Mapping[str, Any], name: str) -> str:
             expected=f'{name} = "name@example.org"',
         )
     return found
+
+
+def _over(error: Exception) -> bool:
+    """Whether a connection that was good has come to its end."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code == 421
+    # What a mail server says is an OSError too, by the word of the library.
+    return isinstance(error, smtplib.SMTPServerDisconnected) or not isinstance(
+        error, smtplib.SMTPException
+    )
 
 
 def _here(host: str) -> bool:

@@ -113,6 +113,24 @@ def _loading() -> tuple[_Loading, _Loading]:
 _USUAL, _CAREFUL = _loading()
 
 
+#: One engine for each version of a server keeps the questions of reflection compiled; each thread
+#: lends it the connection that is asked.
+_ENGINES: Final[dict[int, sa.Engine]] = {}
+_LENT: Final = threading.local()
+
+
+def _inspecting(connection: psycopg.Connection[Any]) -> sa.Engine:
+    """The engine that asks `connection` next, in this thread."""
+    _LENT.connection = connection
+    version = connection.info.server_version
+    if version not in _ENGINES:
+        made = sa.create_engine(
+            "postgresql+psycopg://", creator=lambda: _LENT.connection, poolclass=NullPool
+        )
+        _ENGINES.setdefault(version, made)
+    return _ENGINES[version]
+
+
 class PostgreSQLStore(SqlStore):
     """`url` is a libpq URL or connection string.
 
@@ -199,9 +217,7 @@ class PostgreSQLStore(SqlStore):
     def reflect(self, names: Collection[str] | None) -> dict[str, Table]:
         """What the catalogue says; StoreUnreachable."""
         connection = self._connect(None)  # SQLAlchemy wants lists where Kept wants text
-        engine = sa.create_engine(
-            "postgresql+psycopg://", creator=lambda: connection, poolclass=NullPool
-        )
+        engine = _inspecting(connection)
         wanted = self.mapped if names is None else names
         problem: StoreError
         try:

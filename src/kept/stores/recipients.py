@@ -18,6 +18,8 @@ class Way:
     """One `[recipients.NAME]` table of kept.toml.
 
     `lane` is that of a recipient whom the policy does not name; `options` are `stores.letters`'.
+    `recorded`: whatever it gets of somebody is noted, so that the register alone says nothing.
+    A partner whom forms name has the address of its own `policy`, and `forms` on which it stands.
     """
 
     name: str
@@ -25,6 +27,9 @@ class Way:
     lane: str | None
     url: str
     options: Mapping[str, Any]
+    recorded: bool = False
+    policy: str | None = None
+    forms: tuple[str, ...] = ()
 
 
 class Reach:

@@ -26,7 +26,7 @@ from kept.stores.columns import Table
 from kept.stores.dialects import Dialect
 from kept.stores.engine_sqlite import OURS
 from kept.stores.explain import SAMPLES, served
-from kept.stores.rows import assigned
+from kept.stores.rows import assigned, decode
 from kept.stores.statements import Call, Memo, ReadCall, Statements, Written
 
 #: Rows per Batch, and per step where rows are computed outside the engine.
@@ -338,6 +338,15 @@ class SqlSession(Session):
                 waiting.append((len(counts) - 1, made))
         run()
         return counts
+
+    def add(self, dataset: str, row: Mapping[str, Value]) -> tuple[Value, ...]:
+        """Add one row; its key."""
+        self._open(writes=True)
+        key = self.store.mapped[dataset].key
+        text, params = self.store.statements_of.insertion(dataset, row, key)
+        rows = [r for _, found in self._stream([Call(dataset, text, params)]) for r in found]
+        kinds = [self.store.table(dataset).column(name).type for name in key]
+        return tuple(decode(v, kind) for v, kind in zip(rows[0], kinds, strict=True))
 
     def computed(self, change: Change) -> Iterator[tuple[int, Written | None]]:
         """Rows read, and the update with their new values, chunk by chunk."""

@@ -6,7 +6,7 @@ What does not depend on values is compiled once, as in `stores.reading`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -63,7 +63,10 @@ class Statements(Reading):
 
     def writable(self, change: Change) -> Table:
         """The table of a change; NotAble for a view, before anything is tried."""
-        table = self.table(change.select.dataset)
+        return self._changeable(change.select.dataset, change.assign or ())
+
+    def _changeable(self, dataset: str, names: Iterable[str]) -> Table:
+        table = self.table(dataset)
         if table.view:
             raise NotAble(
                 f"`{table.dataset}` is a view; its rows cannot be changed through it",
@@ -76,7 +79,7 @@ class Statements(Reading):
                 expected="a table whose changes are undone by a rollback and leave nothing behind",
                 fix="let its owner change the table, or do it in the system itself",
             )
-        for name in change.assign or ():
+        for name in names:
             if table.column(name).generated:
                 raise NotAble(
                     f"`{name}` of `{table.dataset}` is computed by the engine",
@@ -188,6 +191,22 @@ class Statements(Reading):
                 made = self.dialect.together(parts) if parts else sa.literal_column("''")
                 new[name] = self.dialect.new(column, made)
         return new
+
+    def insertion(
+        self, dataset: str, row: Mapping[str, Value], key: Sequence[str]
+    ) -> tuple[str, list[Param]]:
+        """The text that adds a row and answers with its key, and its parameters."""
+        table = self._changeable(dataset, row)
+        assign = {name: Const(value) for name, value in row.items()}
+
+        def build() -> sa.ClauseElement:
+            added = sa.insert(table.clause).values(self._news(assign, table))
+            return added.returning(*(table.clause.c[name] for name in key))
+
+        shape = ("add", dataset, tuple(key), self._form(assign))
+        text = self.texts.get(shape) or self.keep(shape, build())
+        params = self._params(assign, table)
+        return text[0], [params[name] for name in text[1]]
 
     def by_key(
         self,

@@ -47,6 +47,7 @@ class Notice(StrEnum):
     ERASED = "tell-erasure"
     CORRECTED = "tell-rectification"
     RESTRICTED = "tell-restriction"
+    OBJECTED = "tell-objection"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,14 @@ def where(text: str) -> str:
     return country if country in _BESIDE else found
 
 
+def rules_at(region: str) -> str:
+    """The region of a policy (one of REGIONS) whose rules hold where a clock has somebody, or for
+    what `where` understands.
+    """
+    found = where(region)
+    return "other" if found in _BESIDE else found
+
+
 def applying(region: str, right: str, matter: str | None, arrived: dt.date) -> tuple[Rule, ...]:
     """The rules for a request; several only where it is not known where she is.
 

@@ -1,8 +1,9 @@
 """Who may not do what because of what he is or did already: roles kept apart. Pure.
 
 Two kinds: roles that one account never holds together, and acts on one case that two people
-have to share. What is approved is the plan of a case; who blackened a package, or drew up a
-destruction that is large or early, does not approve it.
+have to share. What is approved is the plan of a case; who entered the request, who blackened a
+package, or drew up a destruction that is large or early, does not approve it. In an emergency
+somebody may all the same, alone and with a reason; never who blackened.
 """
 
 from __future__ import annotations
@@ -49,15 +50,34 @@ def approving(who: str, did: Iterable[Did], *, large: bool = False, early: bool 
     """Why `who` may not approve the plan of a case; empty where nothing stands against it.
 
     `large`: it destroys more rows than one person answers for; `early`: rows go before their
-    period has ended, and nobody whose data it is asked for that.
+    period has ended, and nobody knows that the person whose they are asked for that.
     """
+    did = tuple(did)
     acts = {d.act for d in did if d.who == who}
-    if "redacted" in acts:
-        return "who blackened what belongs to others does not approve the same case"
+    if why := never(who, did):
+        return why
+    if "opened" in acts:
+        return "who entered a request does not approve what is done for it"
     if (large or early) and acts & {"opened", "planned"}:
         what = "large" if large else "early"
         return f"a destruction that is {what} needs two people: another than who drew it up"
     return ""
+
+
+def never(who: str, did: Iterable[Did]) -> str:
+    """Why `who` may not approve it in an emergency either; empty where he may."""
+    if any(d.who == who and d.act == "redacted" for d in did):
+        return "who blackened what belongs to others does not approve the same case"
+    return ""
+
+
+def releasing(who: str, asked: str | None, over: bool) -> str:
+    """Why a hold is not released yet; empty where it is. `asked`: who asked for it before; `over`:
+    its time has ended, and nothing goes early with it.
+    """
+    if over or asked not in (None, who):
+        return ""
+    return "what a hold keeps goes early when it is released: another has to do it as well"
 
 
 def redacting(who: str, did: Iterable[Did]) -> str:

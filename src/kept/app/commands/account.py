@@ -121,6 +121,22 @@ def reset(name: str, /, *, why: Why, now: Now = None, common: Common = COMMON) -
 
 
 @group.command
+def mail(
+    name: str,
+    address: Annotated[str, Parameter(help="where; leave it out for nowhere")] = "",
+    /,
+    *,
+    now: Now = None,
+    common: Common = COMMON,
+) -> int:
+    """Say where somebody is reminded of what is to be done; such mail names no person."""
+    with _opened(common, now) as controller:
+        of = _named(controller, name, now)
+        staff.remind_at(controller, of, address, None, moment(now))
+    return _done(common, name, "is reminded there" if address else "is reminded nowhere")
+
+
+@group.command
 def link(
     name: str,
     /,

@@ -1,18 +1,29 @@
-"""`kept case answer` and `deliver`: the letter of a case, and its package behind a link."""
+"""`kept case answer`, `letter` and `deliver`: the letter of a case, on paper as well, and its
+package behind a link.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from kept.app.commands.case import group
-from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, warn_of_stranger
+from kept.app.commands.common import (
+    ACTING,
+    COMMON,
+    Acting,
+    Common,
+    day,
+    opened,
+    said,
+    warn_of_stranger,
+)
 from kept.app.fit import Exact
 from kept.app.output import table
-from kept.duties.rights import delivery, mail_link
+from kept.duties.rights import delivery, mail_link, paper
 from kept.duties.rights.letter import answer_case
 from kept.errors import UsageError
 from kept.terms.authorities import countries
@@ -48,25 +59,100 @@ def answer(
     """
     if html and text:
         raise UsageError("`--html` and `--text` exclude each other", fix="give one of them")
-    where, _, part = (country or "").strip().upper().partition("-")
-    if country and (len(where) != 2 or not where.isalpha()):
-        raise UsageError(
-            "`--country` is no country",
-            expected=f"two letters, as {', '.join(list(countries())[:3])}",
-        )
+    where, part = _lives(country)
     with opened(common, "case answer", acting.role) as (controller, config):
         warn_of_stranger(common, config, controller.bundle)
         now = acting.moment
-        made = answer_case(
-            controller, case, now, role=acting.role, country=where or None, subdivision=part or None
-        )
+        made = answer_case(controller, case, now, role=acting.role, country=where, subdivision=part)
         controller.ledger.checkpoint(now)
-    said = made.html() if html else made.text()
+    words = made.html() if html else made.text()
     if out is not None:
-        write_new(out, said)
+        write_new(out, words)
         common.out.result({**made.document(), "out": str(out)}, [f"The letter lies in {out}."])
     else:
-        common.out.result({**made.document(), "text": said}, [Exact(said.rstrip("\n"))])
+        common.out.result({**made.document(), "text": words}, [Exact(words.rstrip("\n"))])
+    return 0
+
+
+@group.command(name="letter")
+def letter_command(
+    case: str,
+    /,
+    *,
+    pdf: Annotated[Path, Parameter(help="a new file for the letter; it is yours alone to read")],
+    to: Annotated[
+        list[str] | None,
+        Parameter(help="a line of name and address; stands once for each line", negative=""),
+    ] = None,
+    more_time: Annotated[
+        Literal["complex", "numerous"] | None,
+        Parameter(help="the notice that it takes longer, and why, in place of the answer"),
+    ] = None,
+    words: Annotated[str | None, Parameter(help="with --more-time: what she is told")] = None,
+    again: Annotated[
+        int | None, Parameter(help="a letter that was made before, by its number, as it was")
+    ] = None,
+    country: Country = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """The letter of a case as a PDF for a window envelope: the answer, or that it takes longer.
+
+    A copy stays with the case, sealed. Once it is posted, say so: `kept case posted`.
+    """
+    where, part = _lives(country)
+    if pdf.exists() or not pdf.parent.is_dir():  # before anything is entered
+        raise _taken(None)
+    with opened(common, "case letter", acting.role) as (controller, config):
+        warn_of_stranger(common, config, controller.bundle)
+        now = acting.moment
+        if again is not None:
+            number, made = again, paper.again(controller, case, again)
+        else:
+            longer = None if more_time is None else (more_time, said(words or "", "--words"))
+            actor = controller.actors.of(acting.actor, acting.role, now)
+            one, made = paper.make(
+                controller, case, to or (), actor, now, longer=longer, country=where,
+                subdivision=part,
+            )  # fmt: skip
+            number = one.id
+            controller.ledger.checkpoint(now)
+        write_new(pdf, made)
+    lines = [
+        f"Letter {number} lies in {pdf}.",
+        f"When it went out: {common.next('case', 'posted', case, '--on', 'DAY')}",
+    ]
+    common.out.result({"case": case, "letter": number, "pdf": str(pdf)}, lines)
+    return 0
+
+
+@group.command
+def posted(
+    case: str,
+    /,
+    *,
+    on: Annotated[str, Parameter(help="the day on which it went out, as 2026-01-31")],
+    letter: Annotated[
+        int | None, Parameter(help="the number of the letter; the newest where none is given")
+    ] = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """A letter on paper went out: entered with the day, and with the clock of the case.
+
+    With a notice that it takes longer, the time of the case is extended by it.
+    """
+    sent = day(on, "--on")
+    assert sent is not None
+    with opened(common, "case posted", acting.role) as (controller, _):
+        now = acting.moment
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        one = paper.posted(controller, case, letter, sent, actor, now)
+        controller.ledger.checkpoint(now)
+    common.out.result(
+        {"case": case, "letter": one.id, "kind": one.kind, "posted_on": on},
+        [f"Letter {one.id} is entered as sent on {sent}."],
+    )
     return 0
 
 
@@ -151,16 +237,31 @@ def deliveries(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     return 0
 
 
-def write_new(path: Path, text: str) -> None:
+def _lives(country: str | None) -> tuple[str | None, str | None]:
+    """(country, part of it) where the person lives. UsageError."""
+    where, _, part = (country or "").strip().upper().partition("-")
+    if country and (len(where) != 2 or not where.isalpha()):
+        raise UsageError(
+            "`--country` is no country",
+            expected=f"two letters, as {', '.join(list(countries())[:3])}",
+        )
+    return where or None, part or None
+
+
+def write_new(path: Path, said: str | bytes) -> None:
     """Write a file that nobody else may read; UsageError where it is there, or cannot be made."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as problem:
-        raise UsageError(
-            "the letter cannot be written there",
-            expected="a file name that nothing has yet, in a directory that exists",
-            met=problem.strerror,
-            fix="name another file with --out",
-        ) from None
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+        raise _taken(problem.strerror) from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(said.encode() if isinstance(said, str) else said)
+
+
+def _taken(met: str | None) -> UsageError:
+    return UsageError(
+        "the letter cannot be written there",
+        expected="a file name that nothing has yet, in a directory that exists",
+        met=met,
+        fix="name another file",
+    )

@@ -10,17 +10,18 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from kept.app.commands import clock
+from kept.app.commands import clock, working
 from kept.app.commands.after import astray, ends
 from kept.app.commands.clock import Time
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, moment, opened, said
 from kept.app.commands.people import shown
 from kept.app.commands.rights import NOT_DONE, recipients_told
 from kept.app.fit import Exact
-from kept.app.output import table
+from kept.app.output import many, table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
-from kept.duties.rights import close_case
+from kept.duties.rights import casework, close_case, proving
+from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, follows
 from kept.duties.rights.shown import gathered, problems, summed
@@ -36,6 +37,7 @@ Reason = Annotated[
 
 group = App(name="case", help="The requests of people and how far each has come.")
 clock.register(group)
+working.register(group)
 
 
 def register(app: App) -> None:
@@ -101,7 +103,8 @@ def show(
     show: Annotated[
         bool,
         Parameter(
-            help="also the identifiers that the case names; of a run all its lines", negative=""
+            help="also the identifiers that the case names, and notes; of a run all its lines",
+            negative="",
         ),
     ] = False,
     now: Annotated[
@@ -123,12 +126,42 @@ def show(
         named = controller.cases.identifiers(one) if show else []
         time = Time.of(controller, one, controller.clocks.of(one), moment(now))
         changes = controller.clocks.changes(one)
+        proof, proofs = proving.standing(controller, one), controller.cases.proofs(one)
+        tasks = casework.tasks(controller, one)
+        looked = controller.casework.looked_at(one)
+        owner = controller.worklist.owner(one)
+        accounts = controller.accounts.all(moment(now))
+        whose = next((a.name for a in accounts if a.number == owner), None)
+        notes = controller.casework.notes(one) if show else []
+        many_notes = controller.casework.how_many_notes(one)
     document: dict[str, Any] = {
         **_document(one),
         **time.document(changes),
         "actor": {"name": one.actor.name, "role": one.actor.role},
         "verified": one.evidence,
         "override": one.override,
+        "proof": {
+            **proof.document(),
+            "ways": [
+                {"way": p.way, "level": p.level, "role": p.actor.role, "at": p.at.isoformat()}
+                for p in proofs
+            ],
+        },
+        "owner": whose,
+        "notes": many_notes,
+        "looked_at": working.looked_document(looked),
+        "tasks": [
+            {
+                "task": t.id,
+                "store": t.system,
+                "dataset": t.dataset,
+                "action": t.action.value,
+                "due_at": t.due.isoformat() if t.due else None,
+                "reminders": len(t.reminded),
+                "state": casework.stands(t, moment(now)),
+            }
+            for t in tasks
+        ],
         "told": [t.document() for t in told],
         "steps": [
             {
@@ -160,6 +193,8 @@ def show(
         + ("person" if one.people == 1 else "people"),
         "Who asks: "
         + ("checked" if one.evidence else "not checked" + (", overridden" if one.override else "")),
+        *proof.lines(),
+        f"Task of {whose or 'nobody'}; {many(many_notes, 'note')} of the staff.",
         *time.lines(changes),
         "",
         table(("when", "state", "who", "role"), _moments(events)),
@@ -180,7 +215,13 @@ def show(
             ),
         ]
         words += problems([s.result() for s in steps])
+    if looked is not None and one.state not in ENDS:
+        words += ["", *working.looked_lines(looked)]
+    if tasks:
+        head = ("task of people", "where", "to do", "due", "#reminders", "state")
+        words += ["", table(head, working.task_rows(tasks, moment(now)))]
     words += recipients_told(told)
+    words += [f"{n.at:%Y-%m-%d %H:%M} {n.actor.name}: {n.words}" for n in notes]
     for person in named:
         words += [Exact(f"{i.kind}={i.value}") for i in person]
     words += after
@@ -195,6 +236,10 @@ def refuse(
     *,
     reason: Annotated[str, Parameter(help=f"one of {', '.join(REFUSALS)}")],
     words: Reason,
+    part: Annotated[
+        str | None,
+        Parameter(help="refuse this part only, SYSTEM or SYSTEM.DATASET, and go on with the rest"),
+    ] = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -203,7 +248,20 @@ def refuse(
     What the law says of the reason, where to complain and the way to a court stand in the letter
     (`kept case answer`). That nothing is held is no refusal.
     """
-    return _end("refused", case, said(words, "--words"), acting, common, refusal(reason).code)
+    why, code = said(words, "--words"), refusal(reason).code
+    if part is None:
+        return _end("refused", case, why, acting, common, code)
+    now = acting.moment
+    with opened(common, "case refuse", acting.role) as (controller, _):
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        made = refuse_part(controller, case, part, code, why, actor, now)
+        again = common.next("rights", *follows(controller.cases.get(case)))
+        controller.ledger.checkpoint(now)
+    common.out.result(
+        {"case": case, "system": made.system, "dataset": made.dataset or None, "code": code},
+        ["That part is refused; the rest is not.", f"To go on: {again}"],
+    )
+    return 0
 
 
 @group.command
@@ -239,6 +297,9 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
         return ["", *lost]
     if not case.evidence and not case.override:
         lines = [f'To go on, say how it was checked who asks: {again} --evidence "…"']
+    elif not proving.standing(controller, case).enough:
+        more = common.next("case", "prove", case.id, "--way", "facts", "--words", "…")
+        lines = [f"To go on, find out better who asks: {more}"]
     else:
         lines = [f"To go on: {again}"]
     lines += ends(controller, common, case)

@@ -48,17 +48,20 @@ from kept.duties.rights import (
     withdraw,
 )
 from kept.duties.rights.choice import Told
-from kept.duties.rights.request import VERBS, also_open
+from kept.duties.rights.request import VERBS, Others, also_open
 from kept.duties.rights.restriction import GROUNDS
 from kept.errors import UsageError
-from kept.records.case import Case
 
 Purposes = Annotated[
     list[str] | None,
     Parameter(name="--purpose", help="a purpose of the policy; may be given again", negative=""),
 ]
 Region = Annotated[
-    str, Parameter(help="the region whose rules apply to her (default: the strictest)")
+    str,
+    Parameter(
+        help="where she is: a region or a country as DE, US-CA; its rules apply, also of how long"
+        " the answer may take (default: the strictest)"
+    ),
 ]
 Show = Annotated[
     bool,
@@ -350,7 +353,7 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
 
 
 def _words(
-    answer: ChoiceAnswer, what: str, others: Sequence[Case], common: Common, *, brief: bool = False
+    answer: ChoiceAnswer, what: str, others: Others, common: Common, *, brief: bool = False
 ) -> list[str]:
     """The answer for people, without what comes next; `brief`: activities are only counted."""
     title = f"Case {answer.case}: {what}"

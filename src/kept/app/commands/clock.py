@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from kept.app import mail
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, day, opened, said
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties.rights import clock as duty
+from kept.duties.rights import reminding
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.clock import Change, Clock
@@ -224,11 +226,14 @@ def resume(case: str, /, *, on: On = None, acting: Acting = ACTING, common: Comm
 
 
 def remind(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
-    """Enter whom to remind of what is nearly late or late, once each; sends nothing."""
+    """Remind whoever has something to do that is nearly late or late, by mail, once each."""
     with opened(common, "case remind", acting.role) as (controller, _):
         entered = duty.keep_up(controller, acting.moment)
         if entered:
             controller.ledger.checkpoint(acting.moment)
+        reminding.look_for_systems(controller, acting.moment)
+        queued = reminding.remind(controller, acting.moment)
+        mail.deliver(controller, lambda: acting.moment)
     rows = [(s.case.id, s.case.right, s.clock.due, s.light.value, duty.reminded(s))
             for s in entered]  # fmt: skip
     words = (
@@ -236,12 +241,13 @@ def remind(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
         if rows
         else ["Nobody is to be reminded of anything new."]
     )
+    words = [*words, f"{many(queued, 'mail')} went out."]
     document = [
         {"case": s.case.id, "due": s.clock.due.isoformat(), "light": s.light.value,
          "role": duty.reminded(s)}
         for s in entered
     ]  # fmt: skip
-    common.out.result({"reminded": document}, words)
+    common.out.result({"reminded": document, "mailed": queued}, words)
     return 0
 
 

@@ -29,6 +29,7 @@ from kept.app.commands.rights import (
     Evidence,
     Override,
     SamePerson,
+    Way,
     Where,
     group,
     modes_of,
@@ -68,6 +69,7 @@ def port_command(
     people: People = None,
     override: Override = None,
     evidence: Evidence = None,
+    way: Way = "checked",
     same_person: SamePerson = None,
     case: CaseId = None,
     acting: Acting = ACTING,
@@ -77,7 +79,7 @@ def port_command(
     now, say = acting.moment, common.out
     request = request_of(
         identity, identity_file, override, evidence, case, acting, same_person, people,
-        region=region, arrived=arrived,
+        region=region, arrived=arrived, way=way,
     )  # fmt: skip
     path = (out or Path(f"portable-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     if people is None and not (case and path.is_dir()):

@@ -86,14 +86,30 @@ def release(
     /,
     *,
     why: Annotated[str, Parameter(help="why it holds no more; recorded")],
+    alone: Annotated[
+        str | None,
+        Parameter(help="REASON for which it cannot wait for another person; officers are alerted"),
+    ] = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
-    """Release a hold, once. What an erasure left because of it goes with the next `retain run`."""
+    """Release a hold, once. What an erasure left because of it goes with the next `retain run`.
+
+    Before its end that takes two people: each runs this.
+    """
     now = acting.moment
     with opened(common, "hold release", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
-        done = holds.release(controller, hold, said(why, "--why"), actor, now)
+        done = holds.release(
+            controller, hold, said(why, "--why"), actor, now, alone=said(alone, "--alone")
+        )  # fmt: skip
+    if done.released_at is None:
+        words = [
+            f"Hold {done.id} stays until somebody else releases it too: what it keeps goes early.",
+            f"By another person: {common.next('hold', 'release', done.id, '--why', '…')}",
+        ]
+        common.out.result(_document(done), words)
+        return 1
     common.out.result(_document(done), [f"Hold {done.id} released.", *_then(common)])
     return 0
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from kept.app.commands import working
 from kept.app.commands.case import group
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
 from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
+from kept.duties import staff
 from kept.duties.rights import redaction
 from kept.errors import UsageError
+from kept.records.actor import Actor
 from kept.records.redaction import Redaction, Stands
 
 Revision = Annotated[
@@ -67,7 +71,7 @@ def redact(
             looked = redaction.redact(
                 controller, case, revision, who, now, spared=spare, more=strike, done=done
             )
-        words = _words(controller, common, looked, show=show)
+        words = _words(controller, common, looked, who, now, show=show)
         if looked.stands.state is Stands.OPEN:
             again = common.next(
                 "case", "redact", looked.case.id, "--revision", str(looked.stands.revision)
@@ -90,15 +94,29 @@ def approve(
     accept: Annotated[
         str | None, Parameter(help="accept what is left in the files, with this reason")
     ] = None,
+    plan: Annotated[
+        str | None,
+        Parameter(help="approve what a deletion does: the hash that `kept case plan` names"),
+    ] = None,
+    alone: Annotated[
+        str | None,
+        Parameter(
+            help="REASON for which a plan that takes another person cannot wait for one;"
+            " officers are alerted"
+        ),
+    ] = None,
     show: Show = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
     """Approve what is left out of a package because it concerns others: never who struck it.
 
-    Without `--revision` it is shown how it stands.
+    Without `--revision` it is shown how it stands. With `--plan` the plan of a deletion is
+    approved: never by who entered the request.
     """
     now = acting.moment
+    if plan is not None:
+        return working.approve_plan(case, plan, alone, acting, common)
     if give_back is not None and accept is not None:
         raise UsageError("`--give-back` and `--accept` exclude each other", fix="give one of them")
     if revision is None and (give_back is not None or accept is not None):
@@ -110,7 +128,7 @@ def approve(
         looked = None
         if revision is None:
             looked = redaction.look(controller, case, who, now)
-            stands, words = looked.stands, _words(controller, common, looked, show=show)
+            stands, words = looked.stands, _words(controller, common, looked, who, now, show=show)
         else:
             if give_back is not None:
                 why = said(give_back, "--give-back")
@@ -127,9 +145,13 @@ def approve(
 
 
 def _words(
-    controller: Controller, common: Common, looked: redaction.Look, *, show: bool
-) -> list[str]:
+    controller: Controller, common: Common, looked: redaction.Look, who: Actor, now: dt.datetime,
+    *, show: bool,
+) -> list[str]:  # fmt: skip
+    """How it stands, in words; that texts are shown is noted first."""
     stands = looked.stands
+    if show:
+        staff.noted(controller, who, [looked.case.id], len(looked.texts), now)
     words: list[str] = [
         f"Case {looked.case.id}, change {stands.revision}: {stands.state}.",
         f"{stands.texts:,} texts; {stands.struck} struck in {looked.places:,} places,"

@@ -26,14 +26,16 @@ from kept.app.commands.common import (
     person,
     said,
 )
+from kept.app.desk import sheets
 from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties import rights
-from kept.duties.rights import entering, reported
+from kept.duties.rights import entering, listed, reported
 from kept.errors import UsageError
 from kept.records.intake import BEGUN, WHOLE, Intake
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
+from kept.terms.proof import RECORDED, WAYS
 
 group = App(
     name="request", help="What people ask: letters, calls and mail entered, reports decided."
@@ -100,6 +102,63 @@ def add(
                                           or "nothing that it says"))  # fmt: skip
     common.out.result(document, words)
     return 0
+
+
+@group.command(name="import")
+def import_command(
+    file: Path,
+    /,
+    *,
+    yes: Annotated[
+        bool, Parameter(help="enter them; without, they are shown", negative="")
+    ] = False,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Enter a list (CSV, XLSX) of requests received elsewhere; shown first, entered with --yes.
+
+    Columns: arrived, channel, and any of asked, words, region, reference, told, and one for each
+    kind of identifier. Nothing is entered while a line is wrong, and nothing twice.
+    """
+    now = acting.moment
+    try:
+        data = file.read_bytes()
+    except OSError as problem:
+        raise UsageError("the list cannot be read", met=type(problem).__name__) from None
+    if file.suffix.casefold() == ".xlsx":
+        rows = listed.named(sheets.read_xlsx(data, listed.MOST))
+    else:
+        rows = listed.read_text(data.decode("utf-8", "replace"))
+    with opened(common, "request import", acting.role) as (controller, _):
+        lines = listed.look(controller, rows, now)
+        made: list[Intake] = []
+        if yes:
+            actor = controller.actors.of(acting.actor, acting.role, now)
+            made = listed.enter(controller, rows, actor, now)
+            mail.deliver(controller, lambda: now)
+            controller.ledger.checkpoint(now)
+    shown = [
+        (line.number, ", ".join(line.asked) or "–", str(line.came.arrived) if line.came else "–",
+         f"WRONG: {line.problem}" if line.problem else "entered before" if line.there
+         else f"the same as line {line.same}" if line.same else "new")
+        for line in lines
+    ]  # fmt: skip
+    wrong = sum(1 for line in lines if line.problem)
+    words = [table(("#line", "asked", "arrived", ""), shown) if shown else "No lines."]
+    if yes:
+        words.append(f"{many(len(made), 'request')} entered.")
+    elif not wrong:
+        words.append("Nothing was entered yet. To enter what is new: add --yes")
+    document = {
+        "lines": [
+            {"line": line.number, "asked": list(line.asked), "problem": line.problem,
+             "there": line.there, "same": line.same}
+            for line in lines
+        ],
+        "entered": [one.id for one in made],
+    }  # fmt: skip
+    common.out.result(document, words)
+    return 2 if wrong else 0
 
 
 @group.command(name="list")
@@ -185,6 +244,9 @@ def verify(
     /,
     *,
     evidence: Annotated[str, Parameter(help="in words, how it was checked who asks; recorded")],
+    way: Annotated[
+        str, Parameter(help="; ".join(f"{w}: {WAYS[w].means}" for w in RECORDED))
+    ] = "checked",
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -192,7 +254,8 @@ def verify(
     now = acting.moment
     with opened(common, "request verify", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
-        done = entering.verify(controller, case, said(evidence, "--evidence"), actor, now)
+        words_ = said(evidence, "--evidence")
+        done = entering.verify(controller, case, words_, actor, now, way=way)
         controller.ledger.checkpoint(now)
     words = [f"Case {done.id} is {done.state}.", f"Next: {common.next('case', 'show', done.id)}"]
     common.out.result({"case": done.id, "state": done.state.value}, words)
@@ -273,6 +336,7 @@ def run(
     at = moment(now)
     with opened(common) as (controller, _):
         left = rights.freeze_reported(controller, at) + rights.tend(controller, at)
+        rights.complaints.tend(controller, at)
         left += rights.agent_status.keep_up(controller, at)
         left += rights.agent_status.tell_agents(controller, at)
         went = mail.deliver(controller, lambda: at)

@@ -7,7 +7,7 @@ from cyclopts import App
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
 from kept.app.commands.rights import modes_of, notes, step_table
 from kept.app.output import many
-from kept.duties.rights import due_today, expire
+from kept.duties.rights import due_today, expire, forgetting
 
 group = App(name="retain", help="What a law or a hold kept, and when it goes.")
 
@@ -40,6 +40,7 @@ def run(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     """Let go what no law and no hold keeps any more; `kept serve` does it every day by itself."""
     with opened(common, "retain run", acting.role) as (controller, _):
         answer = expire(controller, acting.moment)
+        gone = forgetting.forget(controller, acting.moment)
         controller.ledger.checkpoint(acting.moment)
         modes = modes_of(controller, answer.steps)
     words = []
@@ -50,9 +51,10 @@ def run(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
         f"{many(answer.ended, 'group')} of rows lost what kept them: {answer.gone} gone,"
         f" {answer.renewed} kept on for another reason."
     )
+    words += [f"Of the desk itself: {n:,} {forgetting.WORDS[what]}." for what, n in gone.items()]
     if not answer.complete:
         left = answer.ended - answer.gone - answer.renewed
         again = common.next("retain", "run")
         words.append(f"Not complete: {left} still to go. Mend what is named, then: {again}")
-    common.out.result({**answer.document(), "executed": True}, words)
+    common.out.result({**answer.document(), "executed": True, "desk": gone}, words)
     return 0 if answer.complete else 1

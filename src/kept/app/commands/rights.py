@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -44,18 +45,19 @@ from kept.app.fit import Exact
 from kept.app.output import Output, many, table
 from kept.controller import Controller
 from kept.deployment import FILE
-from kept.duties.rights import EraseAnswer, Request, access, erase, preview
+from kept.duties.rights import EraseAnswer, Request, access, erase, preview, proving
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.recipients import NO_WAY, Informed
-from kept.duties.rights.request import also_open, step_document
+from kept.duties.rights.request import Others, also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.errors import UsageError
 from kept.model.plan import Action, Mode, StepResult
-from kept.records.case import Case, State
+from kept.records.case import State
 from kept.records.case_state import TRANSITIONS
 from kept.terms import clocks
+from kept.terms.proof import RECORDED, WAYS, recorded
 from kept.terms.rights import ERASURE_GROUNDS
 
 group = App(
@@ -65,6 +67,14 @@ group = App(
 Override = Annotated[
     str | None,
     Parameter(help="REASON for which the check of who asks is left out; recorded"),
+]
+Way = Annotated[
+    str,
+    Parameter(
+        name="--way",
+        help="in which way the evidence was found: "
+        + "; ".join(f"{w}: {WAYS[w].means} (L{WAYS[w].level})" for w in RECORDED),
+    ),
 ]
 Evidence = Annotated[str | None, Parameter(help="in words, how it was checked who asks; recorded")]
 SamePerson = Annotated[
@@ -120,6 +130,7 @@ def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting, same_person: str | None = None, people: Path | None = None,
     ground: str | None = None, region: str = "unknown", arrived: str | None = None,
+    way: str = "checked",
 ) -> Request:  # fmt: skip
     """The request that the options of a command of this group make."""
     named = person(identity, file)
@@ -145,6 +156,7 @@ def request_of(
         (named,) if named else (), acting.actor, acting.role,
         said(override, "--override"), said(evidence, "--evidence"), case,
         said(same_person, "--same-person"), ground, clocks.where(region), day(arrived, "--arrived"),
+        recorded(way).word,
     )  # fmt: skip
 
 
@@ -163,6 +175,7 @@ def access_command(
     people: People = None,
     override: Override = None,
     evidence: Evidence = None,
+    way: Way = "checked",
     case: CaseId = None,
     same_person: SamePerson = None,
     region: Where = "unknown",
@@ -174,7 +187,7 @@ def access_command(
     now = acting.moment
     request = request_of(
         identity, identity_file, override, evidence, case, acting, same_person, people,
-        region=region, arrived=arrived,
+        region=region, arrived=arrived, way=way,
     )  # fmt: skip
     path = (out or Path(f"access-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}.zip")).resolve()
     say = common.out
@@ -234,6 +247,7 @@ def erase_command(
     ] = False,
     override: Override = None,
     evidence: Evidence = None,
+    way: Way = "checked",
     case: CaseId = None,
     same_person: SamePerson = None,
     ground: Annotated[
@@ -250,6 +264,11 @@ def erase_command(
         Parameter(help="print statements for systems in mode assisted: they hold row keys",
                   negative=""),
     ] = False,
+    alone: Annotated[
+        str | None,
+        Parameter(help="REASON for which a plan that takes two people cannot wait for another;"
+                  " officers are alerted"),
+    ] = None,
     physical: Annotated[
         bool,
         Parameter(help="have the engines destroy what deletion leaves in files; without --yes"
@@ -267,8 +286,9 @@ def erase_command(
     now = acting.moment
     request = request_of(
         identity, identity_file, override, evidence, case, acting, same_person, people, ground,
-        region, arrived,
+        region, arrived, way,
     )  # fmt: skip
+    request = replace(request, alone=said(alone, "--alone"))
     if ground is not None and people is not None:
         raise UsageError("a ground is that of one person", fix="leave out --ground or --people")
     say = common.out
@@ -325,7 +345,7 @@ def erase_command(
     if not answer.executed:
         words += [*briefly(slow), *to_do, *below.words()]
     elif answer.complete:
-        said = sum(s.word for s in answer.steps)
+        spoken = sum(s.word for s in answer.steps)
         words.append(
             (
                 "Complete as far as the map goes (see the notes above)"
@@ -333,7 +353,7 @@ def erase_command(
                 else "Complete"
             )
             + ": every system was asked and every step was read back"
-            + (f", but for {many(said, 'step')} that rest on a person's word." if said else ".")
+            + (f", but for {many(spoken, 'step')} that rest on a person's word." if spoken else ".")
         )
         words += _untold(answer.told)
         words.append(f"Her keys: {answer.keys}.")
@@ -466,8 +486,11 @@ def _to_do(
             "Nothing would change now, since every system concerned is in mode observe. When"
             f" that is set: {named(case, again)}"
         ]
-    if case.evidence or case.override:
+    if proving.standing(controller, case).enough:
         return [f"To carry it out: {again} --yes"]
+    if case.evidence:
+        more = common.next("case", "prove", case.id, "--way", "facts", "--words", "…")
+        return [f"To carry it out, find out better who asks: {more}"]
     return [
         "To carry it out, say how it was checked who asks (or why not: --override):",
         named(case, again),
@@ -480,14 +503,19 @@ def _waits(common: Common, met: bool) -> list[str]:
     return [f"To decide what may be the same person's: {again}"] if met else []
 
 
-def others_open(common: Common, right: str, case: str, cases: Sequence[Case]) -> list[str]:
+def others_open(common: Common, right: str, case: str, others: Others) -> list[str]:
     """That more than one case of the same person waits is easily overlooked.
 
     One of the same right of which nothing was carried out is often the look before this `case`:
     how it ends is said.
     """
+    cases, alike = others.linked, others.unlinked
+    beside = [
+        f"{many(alike, 'open case')} more under the same identifiers: not linked, for nobody"
+        " checked on both sides who asks."
+    ] * bool(alike)
     if not cases:
-        return []
+        return beside
     shown = ", ".join(f"{c.id} ({c.right}, {c.state})" for c in cases[:5])
     more = f" and {len(cases) - 5} more" if len(cases) > 5 else ""
     lines = [f"Also open for the same person: {shown}{more}."]
@@ -496,7 +524,7 @@ def others_open(common: Common, right: str, case: str, cases: Sequence[Case]) ->
             why = f"the same request as case {case}"
             end = common.next("case", "withdraw", one.id, "--reason", why)
             lines.append(f"If {one.id} is this same request, end it: {end}")
-    return lines
+    return lines + beside
 
 
 def modes_of(controller: Controller, steps: Sequence[StepResult]) -> Mapping[str, Mode]:

@@ -28,14 +28,16 @@ from kept.app.desk import (
     accounts,
     asked,
     cases,
+    complaints,
     elsewhere,
     figures,
     incidents,
     leaving,
     login,
     moving,
+    paper,
+    quarantine,
     start,
-    statistics,
     trackers,
 )
 from kept.app.desk.guard import guard
@@ -44,8 +46,9 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
-    *moving.HANDLERS, *leaving.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
-    *statistics.HANDLERS, *trackers.HANDLERS, *incidents.HANDLERS, *account.HANDLERS,
+    *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
+    *trackers.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS, *quarantine.HANDLERS,
+    *account.HANDLERS,
     *accounts.HANDLERS,
 ]  # fmt: skip
 

@@ -62,6 +62,18 @@ def codes(request: Asked, state: State) -> Response[Any]:
     return page(request, "desk_codes.html.j2", codes=made)
 
 
+@post("/account/mail", status_code=303, sync_to_thread=True)
+def mail(request: Asked, state: State) -> Response[Any]:
+    """Where one is reminded of what is to be done."""
+    account = session(request).account
+    try:
+        staff.remind_at(state.controller, account, form(request).one("mail"), account,
+                        state.clock())  # fmt: skip
+    except KeptError as problem:
+        return _shown(request, state, said(problem))
+    return back("/desk/account", "mail")
+
+
 @post("/account/emergency", status_code=303, sync_to_thread=True)
 def emergency(request: Asked, state: State) -> Response[Any]:
     """Take a role for an hour, with the reason."""
@@ -80,10 +92,11 @@ def _shown(request: Asked, state: State, problem: str | None = None) -> Response
     grants = [g for g in controller.accounts.grants(living=now) if g.account == account.number]
     return page(
         request, "desk_account.html.j2", 400 if problem else 200, problem=problem, grants=grants,
+        mail=controller.accounts.mail(account) or "",
         codes_left=controller.accounts.codes_left(account),
         sessions=controller.sessions.count(account, now),
         takes=[r for r in STAFF if r not in account.roles],
     )  # fmt: skip
 
 
-HANDLERS: Final = [account_page, password, second_proof, codes, emergency]
+HANDLERS: Final = [account_page, password, second_proof, codes, mail, emergency]

@@ -17,7 +17,7 @@ from kept.app.desk.working import actor, may
 from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import staff
-from kept.duties.rights import entering, reported
+from kept.duties.rights import entering, listed, reported
 from kept.errors import KeptError, UsageError
 from kept.records.case_state import ENDS
 from kept.records.intake import Intake
@@ -58,6 +58,37 @@ def enter(request: Asked, state: State) -> Response[Any]:
     state.wake()
     controller.ledger.checkpoint(now)
     return back(f"/desk/requests/{made[0].id}", "entered")
+
+
+@get("/requests/import", sync_to_thread=True)
+def list_page(request: Asked, state: State) -> Response[str]:
+    """The form into which a list of requests is pasted that were received elsewhere."""
+    return page(request, "desk_import.html.j2", lines=None, typed="", columns=listed.COLUMNS,
+                kinds=KINDS, entered=None)  # fmt: skip
+
+
+@post("/requests/import", status_code=200, sync_to_thread=True)
+def take_list(request: Asked, state: State) -> Response[str]:
+    """Look at a list line by line; with `do=enter` what is new is entered."""
+    controller: Controller = state.controller
+    sent, now = form(request), state.clock()
+    text, entered, problem, lines = sent.one("list"), None, None, None
+    try:
+        who = actor(request, state, "request import")
+        rows = listed.read_text(text)
+        lines = listed.look(controller, rows, now)
+        if sent.one("do") == "enter":
+            entered = len(listed.enter(controller, rows, who, now))
+            lines, text = listed.look(controller, rows, now), ""
+            controller.ledger.checkpoint(now)
+    except KeptError as wrong:
+        problem = said(wrong)
+    state.wake()
+    return page(
+        request, "desk_import.html.j2", 400 if problem else 200, problem=problem, lines=lines,
+        typed=text, columns=listed.COLUMNS, kinds=KINDS, entered=entered,
+        asks=asks, wrong=sum(1 for line in lines or () if line.problem),
+    )  # fmt: skip
 
 
 @get("/requests/{request_id:str}", sync_to_thread=True)
@@ -201,4 +232,14 @@ def _shown(
     )  # fmt: skip
 
 
-HANDLERS: Final = [new_page, enter, request_page, show, classify, close, decide]
+HANDLERS: Final = [
+    new_page,
+    enter,
+    list_page,
+    take_list,
+    request_page,
+    show,
+    classify,
+    close,
+    decide,
+]

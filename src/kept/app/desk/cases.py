@@ -18,8 +18,8 @@ from kept.app.desk.start import STATES
 from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
-from kept.duties import staff
-from kept.duties.rights import casework, clock, redaction
+from kept.duties import holds, staff
+from kept.duties.rights import casework, clock, delivery, parts, proving, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
@@ -31,11 +31,12 @@ from kept.records.case import Case
 from kept.records.case_state import ENDS, StepRecord, StepState
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock
+from kept.records.declared import SYSTEM
 from kept.records.redaction import Stands
-from kept.terms import separation
+from kept.terms import proof, separation
 from kept.terms.authorities import countries
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
-from kept.terms.refusals import REFUSALS
+from kept.terms.refusals import REFUSALS, refusal
 from kept.terms.rights import ERASURE_GROUNDS, RIGHTS
 
 #: How a state is said of a case that came through it.
@@ -60,6 +61,7 @@ _MOVED: Final = {
     "started": "counting began", "extended": "more time was taken", "paused": "it stood still",
     "resumed": "it went on", "arrived": "it came on another day", "placed": "she is elsewhere",
     "recounted": "counted anew by a newer rule", "reminded": "somebody was reminded",
+    "posted": "a letter was posted",
 }  # fmt: skip
 #: How it stands with what is left out of a package, and the commands of those who see the texts.
 LEFT_OUT: Final = {
@@ -103,19 +105,14 @@ def show(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
 def answer(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
     """The case with the letter to the person, made of its record. Entered before it is shown."""
     one, controller = found(state, case), state.controller
-    where, _, part = form(request).one("country").strip().upper().partition("-")
     try:
         who = actor(request, state, "case answer")
-        if where and where not in countries():
-            raise UsageError(
-                "the country is none of the list of authorities",
-                expected=f"two letters, as {', '.join(list(countries())[:3])}, or nothing",
-            )
+        where, part = country(form(request).one("country"))
         staff.shown(controller, session(request).account, who, ("case", one.id), one.people,
                     state.clock())  # fmt: skip
         made = answer_case(
-            controller, one.id, state.clock(), role=who.role, country=where or None,
-            subdivision=part or None,
+            controller, one.id, state.clock(), role=who.role, country=where,
+            subdivision=part,
         )  # fmt: skip
     except KeptError as problem:
         return shown(request, state, one, said(problem))
@@ -145,6 +142,17 @@ def owner(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     except KeptError as problem:
         return shown(request, state, one, said(problem))
     return back(f"/desk/cases/{one.id}", "owner")
+
+
+def country(given: str) -> tuple[str | None, str | None]:
+    """(country, part of it) where she lives, as a form has it. UsageError."""
+    where, _, part = given.strip().upper().partition("-")
+    if where and where not in countries():
+        raise UsageError(
+            "the country is none of the list of authorities",
+            expected=f"two letters, as {', '.join(list(countries())[:3])}, or nothing",
+        )
+    return where or None, part or None
 
 
 def found(state: State, case: str) -> Case:
@@ -177,16 +185,26 @@ def shown(
                 if a.disabled_at is None and a.roles & casework.OWNS]  # fmt: skip
     fresh = one.state in casework.FRESH
     may_act = verb is not None and may(request, f"rights {verb}")
-    ready = not under_way and casework.can_carry_out(one, looked)
+    answers = one.state in ENDS or bool(steps)
+    moves = counted is not None and not clock.answered(one)
+    ready = not under_way and casework.can_carry_out(controller, one, looked)
     return page(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem, case=one,
         right=RIGHTS.get(one.right), stands=_stands(one), over=one.state in ENDS,
-        known=one.evidence or one.override, opened=opened, letter=letter,
-        refusals=REFUSALS.values(),
+        known=one.evidence or one.override, proof=proving.standing(controller, one),
+        proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
+        recorded=[proof.WAYS[w] for w in proof.RECORDED],
+        questions=proving.questions(controller) if proving.asked(controller, one) else {},
+        tries=controller.cases.tries_left(one),
+        tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
+        opened=opened, letter=letter,
+        waits=delivery.at_desk(controller, one, now) if may_act and one.state in ENDS else None,
+        refusals=REFUSALS.values(), papers=controller.papers.of(one),
         clock=_clock(controller, one, counted, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
+        complaints=controller.complaints.of_case(one.number),
         told=informed(controller, one), events=_events(controller, one), run=run,
         under_way=under_way, notes=controller.casework.how_many_notes(one),
         owner=next((a for a in accounts if a.number == owner_of), None), accounts=accounts,
@@ -195,7 +213,11 @@ def shown(
         today=controller.day(now).isoformat(), packs=one.right in casework.PACKS,
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
         why_not=_why_not(request, controller, one, looked),
+        alone_may=not separation.never(session(request).account.name, controller.did(one)),
         leaving=_leaving(request, state, one),
+        places=_places(controller), clauses=holds.allowing(controller.bundle),
+        apart=[(parts.called(controller, p), refusal(p.code).law)
+               for p in controller.parts.of(one)],
         can={
             "look": fresh and not under_way and one.right in casework.WORKS and may_act,
             "approve": one.state is CaseState.PLANNED and looked is not None
@@ -203,17 +225,26 @@ def shown(
             "carry": ready and may_act,
             "go_on": ready and not fresh,
             "pack": one.right in casework.PACKS and one.state not in ENDS and may_act,
-            "evidence": not one.evidence and one.state not in ENDS
+            "evidence": not proving.standing(controller, one).enough and one.state not in ENDS
             and may(request, "request verify"),
-            "clock": counted is not None and not clock.answered(one)
-            and may(request, "case extend"),
+            "confirm": one.right == "rectification" and fresh and controller.post is not None
+            and may(request, "case confirm"),
+            "tell": bool(proving.questions(controller)) and proving.asked(controller, one)
+            and one.proof < proof.FACTS and may(request, "case tell"),
+            "clock": moves and may(request, "case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and may(request, "case refuse"),
+            "part": one.right in parts.PACKED and one.state in parts.BEFORE
+            and may(request, "case refuse"),
+            "keep": one.right == "erasure" and fresh and may(request, "hold add"),
             "withdraw": can_end(controller, one, CaseState.WITHDRAWN)
             and may(request, "case withdraw"),
-            "answer": (one.state in ENDS or bool(steps)) and may(request, "case answer"),
+            "answer": answers and may(request, "case answer"),
+            "letters": may(request, "case posted"),
+            "paper": may(request, "case letter")
+            and (answers or (moves and may(request, "case extend"))),
             "weigh": one.right == "objection" and one.state is CaseState.CHECKED
             and may(request, "rights weigh"),
-            "tell": one.right == "restriction" and one.state is CaseState.CHECKED
+            "notify": one.right == "restriction" and one.state is CaseState.CHECKED
             and may(request, "rights lift"),
             "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED
             and may(request, "rights lift"),
@@ -236,16 +267,29 @@ def _leaving(request: Asked, state: State, one: Case) -> dict[str, Any] | None:
     }
 
 
+def _places(controller: Controller) -> list[tuple[str, str]]:
+    """Where data of people lies, to choose a place: (as the map names it, in words)."""
+    found = []
+    for system in controller.datamap.systems.values():
+        if system.name == SYSTEM.name:
+            continue
+        title = system.title or system.name
+        found.append((system.name, f"{title}: all of it"))
+        found += [
+            (f"{system.name}.{d.name}", f"{title}: {d.title or d.name}")
+            for d in system.datasets.values()
+            if d.personal
+        ]
+    return found
+
+
 def _why_not(
     request: Asked, controller: Controller, one: Case, looked: dict[str, Any] | None
 ) -> str:
     """Why whoever asks may not approve the plan; empty where he may."""
     if looked is None:
         return ""
-    large = separation.is_large(looked["rows"], controller.desk.large)
-    who = session(request).account.name
-    did = [separation.Did(name, act) for name, act in casework.acts(controller, one)]
-    return separation.approving(who, did, large=large)
+    return controller.stands_against(one, session(request).account.name, looked["rows"])
 
 
 def _stands(one: Case) -> str:

@@ -23,14 +23,19 @@ from kept.app.desk.start import STATES
 from kept.app.desk.working import near
 from kept.app.surface import LISTS as MAY_TAKE
 from kept.controller import Controller
-from kept.duties.figures import least_group
+from kept.duties.figures import OUTCOMES, least_group, parted, percent, requests
 from kept.terms import clocks
+from kept.terms.clock_rules import EXTENSIONS
+from kept.terms.refusals import REFUSALS
+from kept.terms.rights import RIGHTS
 
 #: Weeks ahead and months back that are drawn; cases in one list.
 _WEEKS: Final = 8
 _MONTHS: Final = 12
 _MOST: Final = 100_000
 _CHUNK: Final = 5_000
+#: Parts of a month that shows what was in time and what was late.
+_BOTH: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,19 @@ class Bar:
 def figures(request: Asked, state: State) -> Response[str]:
     """What is due in which week, and what was answered in time in which month."""
     controller: Controller = state.controller
-    least = least_group(controller)
-    load, months = _load(controller, state.clock()), _months(controller, state.clock(), least)
-    answered = sum(b.sum for b in months)
-    in_time = sum(count for b in months for shape, _, count in b.parts if shape == "fine")
+    now = state.clock()
+    least, this = least_group(controller), controller.day(now).year
+    given = request.query_params.get("year", "")
+    year = int(given) if given.isascii() and given.isdigit() and len(given) == 4 else this
+    found = requests(controller, min(max(year, 1970), this), now)
+    load, months = _load(controller, now), _months(controller, now, least)
+    answered = sum(b.sum for b in months if len(b.parts) == _BOTH)
+    in_time = sum(n for b in months if len(b.parts) == _BOTH for s, _, n in b.parts if s == "fine")
     return page(
-        request, "desk_figures.html.j2", load=load, months=months, least=least,
+        request, "desk_figures.html.j2", load=load, months=months, least=least, found=found,
+        this=this, rights=RIGHTS, outcomes=OUTCOMES, percent=percent,
+        most=max((row.received for row in found.rows), default=1),
+        why={"refused": {k: k.replace("-", " ") for k in REFUSALS}, "extended": EXTENSIONS},
         load_most=max([b.sum for b in load], default=0),
         months_most=max([b.sum for b in months], default=0),
         answered=answered, in_time=in_time, months_back=_MONTHS,
@@ -112,6 +124,9 @@ def _months(controller: Controller, now: dt.datetime, least: int) -> list[Bar]:
         label = f"{month:%B %Y}"
         if good + late < least:
             bars.append(Bar(label, (), f"fewer than {least}"))
+        elif not parted(good, late, least):
+            # One part of too few would follow from the other.
+            bars.append(Bar(label, (("soon", "answered", good + late),)))
         else:
             bars.append(Bar(label, (("fine", "in time", good), ("late", "late", late))))
     return bars

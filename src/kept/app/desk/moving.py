@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from litestar import Response, post
 from litestar.datastructures import State
@@ -19,15 +18,27 @@ from kept.app.desk.guard import Asked, Form, form
 from kept.app.desk.render import back, said
 from kept.app.desk.working import actor, carry_out
 from kept.controller import Controller
-from kept.duties.rights import casework, clock, entering, lift, notify, weigh
+from kept.duties import holds, staff
+from kept.duties.rights import (
+    casework,
+    clock,
+    delivery,
+    entering,
+    lift,
+    new_address,
+    notify,
+    proving,
+    weigh,
+)
+from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.request import VERBS, close_case
 from kept.errors import KeptError, UsageError
+from kept.records.actor import Actor
 from kept.records.case import Case
 from kept.records.case_state import ENDS
 from kept.terms import clocks
+from kept.terms.refusals import refusal
 
-#: Bytes of a package that are sent at one time.
-_PART: Final = 65_536
 #: An end of a case without carrying it out, and the command that does it.
 _ENDS: Final = {"refused": "case refuse", "withdrawn": "case withdraw"}
 
@@ -37,11 +48,41 @@ def evidence(request: Asked, state: State, case: FromPath[str]) -> Response[Any]
     """Record how it was checked who asks."""
     one = found(state, case)
     try:
-        entering.verify(state.controller, one.id, form(request).one("words"),
-                        actor(request, state, "request verify"), state.clock())  # fmt: skip
+        sent = form(request)
+        entering.verify(
+            state.controller, one.id, sent.one("words"), actor(request, state, "request verify"),
+            state.clock(), way=sent.one("way") or "checked",
+        )  # fmt: skip
     except KeptError as problem:
         return shown(request, state, one, said(problem))
     return back(f"/desk/cases/{one.id}", "evidence")
+
+
+@post("/cases/{case:str}/confirm", status_code=303, sync_to_thread=True)
+def confirm(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Have a new e-mail address confirmed at the old one and at itself."""
+    one = found(state, case)
+    try:
+        who = actor(request, state, "case confirm")
+        new_address.confirm_address(state.controller, one.id, form(request).one("new"), who,
+                               state.clock())  # fmt: skip
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "codes")
+
+
+@post("/cases/{case:str}/told", status_code=303, sync_to_thread=True)
+def told(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Put aside what she tells of herself, to be compared; the answer is always the same."""
+    one, controller, sent = found(state, case), state.controller, form(request)
+    try:
+        who = actor(request, state, "case tell")
+        answers = {p: sent.one(f"told-{n}") for n, p in enumerate(proving.questions(controller))}
+        proving.tell(controller, one.id, answers, who, state.clock())
+        proving.compare(controller, state.clock())
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "told-us")
 
 
 @post("/cases/{case:str}/plan", status_code=303, sync_to_thread=True)
@@ -62,7 +103,9 @@ def approve(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     one = found(state, case)
     try:
         who = actor(request, state, "rights erase")
-        casework.approve(state.controller, one.id, form(request).one("plan"), who, state.clock())
+        sent = form(request)
+        casework.approve(state.controller, one.id, sent.one("plan"), who, state.clock(),
+                         alone=sent.one("alone").strip() or None)  # fmt: skip
     except KeptError as problem:
         return shown(request, state, one, said(problem))
     return back(f"/desk/cases/{one.id}", "approved")
@@ -91,26 +134,36 @@ def carry(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
 
 @post("/cases/{case:str}/package", status_code=200, sync_to_thread=True)
 def package(request: Asked, state: State, case: FromPath[str]) -> Response[Any] | Stream:
-    """Make the package of an access and hand it to who asked for it; nothing of it stays here."""
-    one, controller = found(state, case), state.controller
-    folder = Path(tempfile.mkdtemp(prefix="package-", dir=controller.reach.directory))
+    """Make the package of an access, once, and hand it to who asked for it: again for a day, a few
+    times, since a connection can break. Until then it lies here encrypted.
+    """
+    one, controller, now = found(state, case), state.controller, state.clock()
     try:
         who = actor(request, state, f"rights {VERBS.get(one.right, 'access')}")
-        casework.pack(controller, one.id, folder / "package.zip", who, state.clock())
-        # Open, it is read to its end; without a name it is gone from the disk by itself.
-        file = (folder / "package.zip").open("rb")
+        if one.state in ENDS and delivery.at_desk(controller, one, now) is not None:
+            staff.noted(controller, who, [one.id], 0, now)
+        else:
+            _pack(controller, one, who, now)
+        got = delivery.hand(controller, one, now)
     except KeptError as problem:
         return shown(request, state, one, said(problem))
+    if got is None:
+        return shown(request, state, one, "The package is not there any more.")
+    waiting, chunks = got
+    headers = {
+        "Content-Disposition": f'attachment; filename="{one.right}-{one.id}.zip"',
+        "Content-Length": str(waiting.size),
+    }
+    return Stream(chunks, media_type="application/zip", headers=headers)
+
+
+def _pack(controller: Controller, one: Case, who: Actor, now: dt.datetime) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="package-", dir=controller.reach.directory))
+    try:
+        casework.pack(controller, one.id, folder / "package.zip", who, now)
+        delivery.keep(controller, one.id, folder / "package.zip", who, now)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    name = f'attachment; filename="{one.right}-{one.id}.zip"'
-    return Stream(_parts(file), media_type="application/zip", headers={"Content-Disposition": name})
-
-
-def _parts(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while part := file.read(_PART):
-            yield part
 
 
 @post("/cases/{case:str}/decide", status_code=303, sync_to_thread=True)
@@ -148,6 +201,32 @@ def move_clock(request: Asked, state: State, case: FromPath[str]) -> Response[An
     except KeptError as problem:
         return shown(request, state, one, said(problem))
     return back(f"/desk/cases/{one.id}", "clock")
+
+
+@post("/cases/{case:str}/part", status_code=303, sync_to_thread=True)
+def part(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Refuse a part of a request with the reason; the rest is granted. Of an erasure it is a hold,
+    by a clause of the policy, and the plan is looked at anew.
+    """
+    one, sent, now = found(state, case), form(request), state.clock()
+    where, code, words = sent.one("where"), sent.one("code"), sent.one("words")
+    try:
+        if one.right == "erasure":
+            why = refusal(code)
+            system, _, dataset = where.partition(".")
+            who = actor(request, state, "hold add")
+            holds.place(
+                state.controller, ground=f"{why.words} {words}".strip(), clause=sent.one("clause"),
+                actor=who, now=now, person=[i for p in state.controller.cases.identifiers(one)
+                                            for i in p],
+                system=system or None, dataset=dataset or None, law=why.law,
+            )  # fmt: skip
+        else:
+            who = actor(request, state, "case refuse")
+            refuse_part(state.controller, one.id, where, code, words, who, now)
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "part")
 
 
 @post("/cases/{case:str}/end", status_code=303, sync_to_thread=True)
@@ -204,4 +283,6 @@ def _day(text: str) -> dt.date | None:
         raise UsageError("that is no day", expected="a day as 2026-01-31") from None
 
 
-HANDLERS: Final = [evidence, plan, approve, carry, package, decide, move_clock, end]
+HANDLERS: Final = [
+    evidence, confirm, told, plan, approve, carry, package, decide, move_clock, part, end,
+]  # fmt: skip

@@ -15,7 +15,7 @@ from kept.controller import Controller
 from kept.controller.naming import THEIRS
 from kept.datamap.map import Dataset, Field
 from kept.policy.bundle import Bundle
-from kept.policy.shapes import Activity, Clock
+from kept.policy.shapes import Activity, Clock, said
 from kept.records.declared import SYSTEM
 from kept.terms.origins import ORIGINS, Origin
 
@@ -55,6 +55,14 @@ _FOLLOWS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
+def _interest(bundle: Bundle, activity: Activity) -> str:
+    """The interest that an activity rests on, and whose it is, as it is told on forms."""
+    assert activity.interest is not None
+    language = bundle.languages[0]
+    words, whose = (said(t, language) for t in (activity.interest.words, activity.interest.whose))
+    return f"That purpose: {words}. The interest is {whose}."
+
+
 def living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
     """What is told of rows that are in use."""
     bundle = controller.bundle
@@ -72,7 +80,10 @@ def living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
         "sources": sources(bundle, dataset),
         "bases": [words.bases[b].label for b in bases],
         "stamped": any(f.stamp == "basis" for f in dataset.fields.values()) and len(bases) > 1,
-        "follows": [_FOLLOWS[b] for b in bases if b in _FOLLOWS],
+        "follows": [
+            *(_FOLLOWS[b] for b in bases if b in _FOLLOWS),
+            *once(_interest(bundle, a) for a in activities if a.interest is not None),
+        ],
         "recipients": [
             _recipient(bundle, r) for r in once(r for a in activities for r in a.recipients)
         ],
@@ -92,7 +103,7 @@ def profiling(bundle: Bundle, activities: Iterable[Activity]) -> bool:
 
 def sources(bundle: Bundle, dataset: Dataset, names: Collection[str] | None = None) -> list[str]:
     """Where the fields (of those `names`) came from; which ones is said where they differ."""
-    found: dict[Origin | None, list[str]] = {}
+    found: dict[tuple[Origin | None, str], list[str]] = {}
     tied = {*dataset.key, *(name for link in dataset.links for name in link.fields)}
     for item in dataset.fields.values():
         origin = dataset.whence(item, bundle.vocabulary)
@@ -100,12 +111,22 @@ def sources(bundle: Bundle, dataset: Dataset, names: Collection[str] | None = No
         ties = item.category is None and item.name in tied
         asked = names is None or item.name in names
         if asked and item.others not in THEIRS and not ties and (item.category or origin):
-            found.setdefault(origin, []).append(readable(item.name))
+            given = _giver(dataset, item, origin)
+            found.setdefault((origin, given), []).append(readable(item.name))
     order = (*ORIGINS, None)
     return [
-        _FROM[origin] + (f": {', '.join(found[origin])}" if len(found) > 1 else "")
-        for origin in sorted(found, key=order.index)
+        _from(*whence) + (f": {', '.join(found[whence])}" if len(found) > 1 else "")
+        for whence in sorted(found, key=lambda one: (order.index(one[0]), one[1]))
     ]
+
+
+def _giver(dataset: Dataset, item: Field, origin: Origin | None) -> str:
+    """Who gave what came from others, by name; empty where the map does not say it."""
+    return (item.source or dataset.source or "") if origin == "others" else ""
+
+
+def _from(origin: Origin | None, giver: str) -> str:
+    return f"From {giver}, not from you" if giver else _FROM[origin]
 
 
 def fielded(bundle: Bundle, dataset: Dataset, item: Field) -> dict[str, str]:
@@ -122,7 +143,8 @@ def fielded(bundle: Bundle, dataset: Dataset, item: Field) -> dict[str, str]:
     ties = item.category is None and item.name in tied | {*dataset.key}
     return {
         "name": item.name, "means": means, "kind": _TYPES[item.type],
-        "from": "Holds the records together" if ties else _FROM[origin],
+        "from": "Holds the records together" if ties
+        else _from(origin, _giver(dataset, item, origin)),
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -14,18 +14,20 @@ from kept.controller import Controller, Located, Place
 from kept.controller.others import Covering
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
-from kept.duties.rights import free_text, own, redaction, travelling
+from kept.duties.rights import free_text, own, parts, redaction, travelling
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.package import Data, Package, refuse_target
+from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.received import received
+from kept.duties.rights.received import words as received_words
 from kept.duties.rights.redaction import together
 from kept.duties.rights.request import (
     Request,
     open_case,
     refilled,
     refuse_mixed,
-    require_known_asker,
     searched,
     step_document,
     verification,
@@ -33,10 +35,11 @@ from kept.duties.rights.request import (
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Reason, StepResult
-from kept.model.select import Batch, KeyTable
+from kept.model.select import Batch, KeyTable, Select
 from kept.model.values import Value
 from kept.records.actor import Actor
 from kept.records.case import Case, State
+from kept.records.part import Part, refused
 from kept.terms.identifiers import Identifier
 
 #: States in which a package was on its way once, and the way there again; else the way there.
@@ -98,7 +101,7 @@ def access(
     """
     refuse_target(out)
     case, actor, people = open_case(controller, "access", request, now)
-    require_known_asker(case)
+    require_known_asker(controller, case)
     with controller.cases.alone(case) as case:
         return _serve(controller, case, actor, people, now, out)
 
@@ -132,6 +135,8 @@ def _serve(
     hers = together({p: t for p, t in keys.items() if p[0] not in found.unreached}, staying)
     covering = controller.covering(people, hers)
     guard = redaction.guard(controller, case, covering, now)
+    apart = parts.of(controller, case)
+    keys, found.selects, stays = _granted(apart, keys, found.selects, stays)
     covers = coverage(controller, case, keys, now)
     found.warnings += (*again, *covers.words)
     shown: dict[Place, Data] = {}
@@ -143,6 +148,7 @@ def _serve(
             runs = _covered(covering, place, _without(dataset.secrets, labelled))
             shown[place] = package.data(place[0], place[1], runs, dataset)
         met = controller.texts.mentions(controller.texts.known_by(people, hers), keys)
+        met.found = [one for one in met.found if not refused(apart, one.place)]
         found.unreached.update({**free_text.unsearched(met), **met.unreached})
         found.unreached.update(covering.unreached)
         told_of, named = free_text.write(controller, package, met, covering)
@@ -152,16 +158,29 @@ def _serve(
         complete = searched(controller, people) and not unreached and not stayed.changed
         complete = complete and not again
         complete = complete and all(s.settled for s in steps)
+        # Of what is refused nothing is said but that it is; so not that nothing is held.
+        plain = complete and not (apart and not any(s.counts.found for s in steps))
         told = words.answer(
             controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,
-            complete=complete, verified=verification(controller, case),
+            complete=plain, verified=verification(controller, case),
         )  # fmt: skip
+        told["complete"] = complete
+        if apart:
+            told["summary"] += (
+                " A part of what you asked for we do not give you; it is named below."
+            )
+        for one in told["systems"]:
+            one["apart"] = any(p.system == one["system"] for p in apart)
         told["mentions"] = told_of
         told["own"] = own.holds(controller, people, stays)
         covered = covered_of(controller, covering)
         told["covered"] = [one.document() for one in covered]
+        had = received(controller, people, dict.fromkeys(shown, (0,)), now)
+        told["refused"] = parts.documents(controller, apart)
+        told["received"] = had.document(controller)
         told["others_left_out"] = guard.document() if guard else None
         page = {**words.page(controller, shown, stays, opened.met, covered, now), "named": named}
+        page["received"] = [received_words(controller, one) for one in had.lines]
         package.rules = travelling.rules(controller, people, shown, now)
         manifest = package.finish(told, page)
         passed = guard.pass_(package.whole, actor, now) if guard else ()
@@ -175,6 +194,7 @@ def _serve(
             "known": len(controller.datamap.systems),
             "unreached": [name(s) for s, _ in unreached],
             "right": "access",
+            "received": len(had.lines),
         }
         entries = [
             Entry("access.given", now, body),
@@ -210,7 +230,8 @@ def _serve(
             with connection.pipeline():
                 controller.cases.record_reads(case, steps, now, connection=connection)
                 controller.cases.finish(case, complete, actor, now, connection=connection)
-            if guard:
+            # Of one that is not complete another is made, with the same left out.
+            if guard and complete:
                 guard.end(actor, now, connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     if complete:
@@ -219,6 +240,22 @@ def _serve(
         case.id, complete, steps, unreached, found.warnings, out, manifest, told["summary"],
         search.left_out, covered, covers,
     )  # fmt: skip
+
+
+def _granted(
+    apart: Sequence[Part], keys: Mapping[Place, KeyTable],
+    selects: Mapping[str, tuple[Select, ...]], stays: words.Stays,
+) -> tuple[dict[Place, KeyTable], dict[str, tuple[Select, ...]], words.Stays]:  # fmt: skip
+    """What is to be read, without the parts that are refused."""
+    asked = {
+        system: tuple(s for s in those if not refused(apart, (system, s.dataset)))
+        for system, those in selects.items()
+    }
+    return (
+        {place: table for place, table in keys.items() if not refused(apart, place)},
+        {system: those for system, those in asked.items() if those},
+        words.Stays({p: t for p, t in stays.tables.items() if not refused(apart, p)}),
+    )
 
 
 _Run: TypeAlias = tuple[Reason | None, tuple[str, ...], list[tuple[Value, ...]]]

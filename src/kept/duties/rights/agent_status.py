@@ -246,7 +246,12 @@ def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
     if there is None:
         who = tuple(Identifier(kind, value) for kind, value in said["identity"])
         request = Request(
-            (who,), *_ITSELF, evidence=said["attested"], region=one.region, arrived=one.arrived
+            (who,),
+            *_ITSELF,
+            evidence=said["attested"],
+            region=one.region,
+            arrived=one.arrived,
+            way="attested",
         )
         about = matter(controller, purposes)
         case, _, _ = open_case(controller, "objection", request, now, matter=about)

@@ -22,6 +22,7 @@ from kept.controller.foresee import Foreseen
 from kept.duties.rights.clock import split, start
 from kept.duties.rights.doubt import Ambiguous
 from kept.duties.rights.ends import NOWHERE
+from kept.duties.rights.proving import needs
 from kept.duties.rights.request import VERBS, Request, begun, refuse_role, searched
 from kept.errors import Busy, Denied, KeptError, Obstructed, StoreError, UsageError
 from kept.records.actor import Actor
@@ -73,7 +74,8 @@ def open_run(
         for part in batches(people, size):
             case = controller.cases.open(
                 right, [one for _, one in part], actor, request.override, now,
-                evidence=request.evidence, connection=connection,
+                evidence=request.evidence, way=request.way,
+                needs=needs(controller, right, request.region, None), connection=connection,
             )  # fmt: skip
             lines = [line for line, _ in part]
             controller.bulks.add(number, case, lines, now, connection=connection)

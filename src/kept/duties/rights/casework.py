@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from kept.controller import Controller
 from kept.duties.rights import erase as erasing
+from kept.duties.rights import proving
 from kept.duties.rights.access import access
 from kept.duties.rights.choice import ChoiceAnswer, Told
 from kept.duties.rights.objection import object_to, preview_objection
 from kept.duties.rights.portability import port
+from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.rectification import preview_rectification, rectify
-from kept.duties.rights.request import Request, require_known_asker
+from kept.duties.rights.request import Request
 from kept.duties.rights.restriction import preview_restriction, restrict
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
@@ -32,7 +35,7 @@ from kept.records.account import Account
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS
-from kept.terms import separation
+from kept.stores.tasks import Task
 
 #: What was chosen for a case before it is looked at: `ground`, `purposes`, `at`, `value`, `was`.
 Given = Mapping[str, Any]
@@ -94,15 +97,17 @@ def look(
 
 
 def approve(
-    controller: Controller, case_id: str, plan: str, actor: Actor, now: dt.datetime
-) -> Case:
+    controller: Controller, case_id: str, plan: str, actor: Actor, now: dt.datetime,
+    *, alone: str | None = None,
+) -> Case:  # fmt: skip
     """Approve the plan of a case by the hash under which it was looked at.
 
-    Raises UsageError where another plan has been looked at since; Denied while it is not known
-    who asks, and where it takes another person than this one.
+    `alone` is the reason why it could not wait for another person: officers are alerted. Raises
+    UsageError where another plan has been looked at since; Denied while it is not known who asks,
+    and where it takes another person than this one.
     """
     case = controller.cases.get(case_id)
-    require_known_asker(case)
+    require_known_asker(controller, case)
     with controller.database.connection() as c:
         if case.state is not State.APPROVED:
             case = controller.cases.move(case, State.APPROVED, actor, now, connection=c)
@@ -113,14 +118,24 @@ def approve(
                     "the plan was looked at anew since; nothing was approved",
                     fix="read it again, then approve it",
                 )
-            controller.approving(case, actor, looked["rows"])
+            if alone is None or not controller.stands_against(case, actor.name, looked["rows"]):
+                controller.approving(case, actor, looked["rows"])
+            else:
+                rows, verb = looked["rows"], "approve"
+                controller.ledger.append_in(
+                    c, controller.alone(case, actor, rows, verb, alone, now, connection=c)
+                )
             controller.ledger.append_in(c, [Entry("plan.approved", now, body)])
     return case
 
 
-def can_carry_out(case: Case, looked: Mapping[str, Any] | None) -> bool:
+def can_carry_out(
+    controller: Controller, case: Case, looked: Mapping[str, Any] | None
+) -> bool:  # fmt: skip
     """Whether nothing but a person's word is missing to carry a case out, or to go on with it."""
-    if case.state in ENDS or case.right not in _CARRIES or not (case.evidence or case.override):
+    purposes = (looked or {}).get("given", {}).get("purposes")
+    enough = proving.standing(controller, case, purposes).enough
+    if case.state in ENDS or case.right not in _CARRIES or not enough:
         return False
     if case.state in FRESH:
         needed = State.APPROVED if case.right in APPROVED else State.PLANNED
@@ -135,8 +150,8 @@ def begin(controller: Controller, case_id: str, actor: Actor, now: dt.datetime) 
     Whoever began it calls `carry_out` then, once.
     """
     case = controller.cases.get(case_id)
-    require_known_asker(case)
-    if not can_carry_out(case, controller.casework.looked_at(case)):
+    require_known_asker(controller, case)
+    if not can_carry_out(controller, case, controller.casework.looked_at(case)):
         raise UsageError(
             f"case {case.id} cannot be carried out now",
             expected="a plan that was looked at"
@@ -217,15 +232,20 @@ def give(controller: Controller, case_id: str, to: Account | None, now: dt.datet
         controller.worklist.give(case, to, now, connection=c)
 
 
-def acts(controller: Controller, case: Case) -> list[tuple[str, separation.Act]]:
-    """(name, act) of what was done in a case so far, as terms.separation names acts."""
-    known: dict[State, separation.Act] = {
-        State.RECEIVED: "opened", State.PLANNED: "planned", State.IDENTIFIED: "verified",
-        State.APPROVED: "approved",
-    }  # fmt: skip
-    events = controller.cases.events(case)
-    done = [(e.actor.name, known[e.state]) for e in events if e.state in known]
-    return [(case.actor.name, "opened"), *done]
+def tasks(controller: Controller, case: Case) -> list[Task]:
+    """What people were asked to do in a case, oldest first; whom it is about is left out."""
+    return [replace(t, people=()) for t in controller.tasks() if t.case == case.id]
+
+
+def stands(task: Task, now: dt.datetime) -> str:
+    """How a task stands, in a word; of one that waits also how often somebody was reminded."""
+    if task.answer is not None:
+        return task.answer.outcome.value
+    if task.asked is None:
+        return "not sent"
+    word = "late" if task.late(now) else "waits"
+    times = len(task.reminded)
+    return f"{word}, reminded {times} time{'s' if times > 1 else ''}" if times else word
 
 
 def _request(controller: Controller, case: Case, given: Given, actor: Actor) -> Request:

@@ -50,8 +50,11 @@ def forget(
         waiting = controller.deliveries.waiting(connection=connection)
         hers = [one for one in waiting if one.number in ids]
         delivery.ended(controller, hers, "withdrawn", now, connection)
+        controller.papers.forget(sorted(ids), connection=connection)
         strike(controller.vault, sorted(ids), now, connection)
         controller.intakes.strike(sorted(ids), flat, connection=connection)
+        complained = controller.complaints.hers(sorted(ids), flat, connection=connection)
+        controller.complaints.strike(complained, connection=connection)
         body = {"case": case.id, "cases": len(ids)}
         controller.ledger.append_in(connection, [Entry("case.struck", now, body)])
     delivery.sweep(controller, now)

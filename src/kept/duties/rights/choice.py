@@ -23,8 +23,8 @@ from kept.policy.bundle import Bundle
 from kept.records.case import Case, State
 from kept.records.subject import LINKING
 from kept.records.suppression import FACT
+from kept.terms import clocks
 from kept.terms.identifiers import Identifier
-from kept.terms.regimes import REGIONS
 
 _SEVERAL: Final = (
     "what was given leads to several people; the choice holds for the identifiers given, and no"
@@ -226,10 +226,8 @@ def known_purposes(bundle: Bundle, purposes: Sequence[str]) -> tuple[str, ...]:
 
 
 def known_region(region: str) -> str:
-    """The region; UsageError for one that is none."""
-    if region not in REGIONS:
-        raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
-    return region
+    """The region whose rules hold there, of a region or a country; UsageError for neither."""
+    return clocks.rules_at(region)
 
 
 def matter(controller: Controller, purposes: Iterable[str]) -> str | None:

@@ -27,6 +27,12 @@ from kept.terms.clocks import Light
 MAY_MOVE: Final = frozenset({"privacy-officer", "approver", "operator"})
 #: A case nearly late, or late, is one for who answers for all of it.
 _ESCALATED: Final = "privacy-officer"
+#: Of what somebody is reminded besides the lights: a clock will soon have stood still for as long
+#: as it may; it went on by itself.
+PAUSED: Final = "paused"
+RESUMED: Final = "resumed"
+#: So long before that.
+_BEFORE: Final = dt.timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ def split(
 
 def extend(
     controller: Controller, case_id: str, reason: str, words: str, sent: dt.date, actor: Actor,
-    now: dt.datetime,
+    now: dt.datetime, *, connection: Connection | None = None,
 ) -> Clock:  # fmt: skip
     """Add the extension of the rule, once, after the person was told; the clock as it then stands.
 
@@ -83,6 +89,25 @@ def extend(
     that may not, UsageError for everything that the rule does not allow.
     """
     _may(actor)
+    _not_later(sent, controller.day(now), "a notice was sent")
+    with controller.database.within(connection) as c:
+        case, clock, rule = extendable(controller, case_id, reason, words, sent, now, connection=c)
+        after = counted(replace(clock, extended=True), rule, controller.workdays)
+        _changed(
+            controller, c, case, clock, after, "extended", now, actor=actor, reason=reason,
+            dated=sent, words=words,
+        )  # fmt: skip
+    return after
+
+
+def extendable(
+    controller: Controller, case_id: str, reason: str, words: str, sent: dt.date,
+    now: dt.datetime, *, connection: Connection | None = None,
+) -> tuple[Case, Clock, Rule]:  # fmt: skip
+    """The case, its clock and rule, where a notice that goes out that day gives it more time.
+
+    UsageError for everything that the rule does not allow.
+    """
     if reason not in EXTENSIONS:
         known = "; ".join(f"{key}: {why}" for key, why in EXTENSIONS.items())
         raise UsageError("that is no reason for more time", expected=known)
@@ -90,9 +115,8 @@ def extend(
         raise UsageError(
             "it is not said what she was told", fix="give the words of the notice in --words"
         )
-    _not_later(sent, controller.day(now), "a notice was sent")
-    with controller.database.connection() as connection:
-        case, clock, rule = _open(controller, case_id, connection)
+    with controller.database.within(connection) as c:
+        case, clock, rule = _open(controller, case_id, c)
         if rule.extension is None:
             raise UsageError(
                 "the rule of this case knows no extension",
@@ -107,18 +131,31 @@ def extend(
             raise UsageError(
                 "the clock stands still", fix=f"first end that: `kept case resume {case.id}`"
             )
+        if controller.day(now) > clock.due:
+            # A day that is said afterwards proves no notice: nobody could have contradicted it.
+            raise UsageError(
+                "the first period is over, and no notice was entered while it ran; there is no"
+                " extended day",
+                expected=f"a notice that was sent and entered up to {clock.due}",
+                fix="answer it",
+            )
         if not clock.arrived <= sent <= clock.due:
             raise UsageError(
                 "the notice was not sent inside the first period, so there is no extended day",
                 expected=f"a day from {clock.arrived} to {clock.due}",
                 met=str(sent),
             )
-        after = counted(replace(clock, extended=True), rule, controller.workdays)
-        _changed(
-            controller, connection, case, clock, after, "extended", now, actor=actor,
-            reason=reason, dated=sent, words=words,
-        )  # fmt: skip
-    return after
+    return case, clock, rule
+
+
+def posted(
+    controller: Controller, case: Case, day: dt.date, actor: Actor, now: dt.datetime,
+    connection: Connection,
+) -> None:  # fmt: skip
+    """Have it on record with the clock that an answer on paper went out; no day moves by it."""
+    clock = controller.clocks.locked(case, connection=connection)
+    if clock is not None:
+        _changed(controller, connection, case, clock, clock, "posted", now, actor=actor, dated=day)
 
 
 def pause(
@@ -174,7 +211,7 @@ def resume(
     controller: Controller, case_id: str, until: dt.date | None, actor: Actor, now: dt.datetime
 ) -> Clock:
     """Let the clock go on from a day, today where none is given; its last day moves by as many
-    days as it stood still. UsageError where it does not stand still.
+    days as it stood still, `[desk] pause_days` at most. UsageError where it does not stand still.
     """
     _may(actor)
     day = _not_later(until or controller.day(now), controller.day(now), "a clock went on")
@@ -189,14 +226,24 @@ def resume(
                 expected=f"a day from {since} on",
                 met=str(day),
             )
-        days = clock.paused_days + (day - since).days
-        still = replace(clock, paused_days=days, paused_since=None, paused_for=None)
-        after = counted(still, rule, controller.workdays)
+        after = _gone_on(controller, clock, rule, min(day, _ends(controller, since)))
         _changed(
             controller, connection, case, clock, after, "resumed", now, actor=actor,
-            reason=clock.paused_for, dated=day,
+            reason=clock.paused_for, dated=min(day, _ends(controller, since)),
         )  # fmt: skip
     return after
+
+
+def _ends(controller: Controller, since: dt.date) -> dt.date:
+    """The day on which a clock that stands still goes on by itself."""
+    return since + dt.timedelta(days=controller.desk.pause_days)
+
+
+def _gone_on(controller: Controller, clock: Clock, rule: Rule, day: dt.date) -> Clock:
+    assert clock.paused_since is not None
+    days = clock.paused_days + (day - clock.paused_since).days
+    still = replace(clock, paused_days=days, paused_since=None, paused_for=None)
+    return counted(still, rule, controller.workdays)
 
 
 def put_right(
@@ -296,10 +343,11 @@ def keep_up(controller: Controller, now: dt.datetime) -> tuple[Standing, ...]:
             clock = controller.clocks.locked(one.case, connection=connection)
             assert clock is not None
             clock = _recounted(controller, one.case, clock, now, connection)
+            clock, level = _bounded(controller, one.case, clock, now, connection)
             at = standing(controller, one.case, clock, now)
-            if at.paused or at.light is Light.GREEN:
+            if level is None and (at.paused or at.light is Light.GREEN):
                 continue
-            level = at.light.value
+            level = level or at.light.value
             if controller.clocks.remind(one.case, clock, level, now, connection=connection):
                 body = {
                     "case": one.case.id, "level": level, "due": clock.due.isoformat(),
@@ -309,6 +357,26 @@ def keep_up(controller: Controller, now: dt.datetime) -> tuple[Standing, ...]:
                 controller.ledger.append_in(connection, [entry])
                 entered.append(at)
     return tuple(entered)
+
+
+def _bounded(
+    controller: Controller, case: Case, clock: Clock, now: dt.datetime, connection: Connection
+) -> tuple[Clock, str | None]:
+    """The clock, going on by itself where it stood still as long as it may; and of what somebody
+    is to be reminded because of that.
+    """
+    since, today = clock.paused_since, controller.day(now)
+    if since is None:
+        return clock, None
+    ends = _ends(controller, since)
+    if today < ends:
+        return clock, PAUSED if today >= ends - _BEFORE else None
+    after = _gone_on(controller, clock, clock.row or _rule(controller, case, clock), ends)
+    _changed(
+        controller, connection, case, clock, after, "resumed", now, reason=clock.paused_for,
+        dated=ends,
+    )  # fmt: skip
+    return after, RESUMED
 
 
 def reminded(one: Standing) -> str:

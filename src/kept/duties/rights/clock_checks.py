@@ -15,6 +15,7 @@ from kept.records.case import State
 #: Answers of so long ago are not looked at any more.
 _LOOKED_BACK: Final = dt.timedelta(days=365)
 _ANSWER: Final = "answer it; `kept case list --sort due` shows what is to be answered first"
+_GO_ON: Final = "let it go on with `kept case resume`, and see that `kept serve` runs"
 _SILENT: Final = "she was not told inside the first period that it takes longer"
 _WORDLESS: Final = "an extension without a reason, or without what she was told"
 _NOTHING: Final = (False, False, None, False, False)
@@ -26,9 +27,10 @@ class _Told:
     """What the ledger says of the clock of a case."""
 
     due: dt.date
-    paused: bool = False
+    paused: dt.date | None = None
     moved_later: bool = False
-    extended: list[tuple[dt.date | None, dt.date, bool]] = field(default_factory=list)
+    #: (the notice went out, it was entered, the last day before that, it says why and what)
+    extended: list[tuple[dt.date | None, dt.date, dt.date, bool]] = field(default_factory=list)
 
 
 @control("rights.answered-in-time")
@@ -37,9 +39,10 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
 
     The last day is what the ledger says: as it was counted when the case was opened, and moved
     by an extension or a pause that is written there. The records have to say the same. A request
-    that the person took back is not late; a restriction is answered when it is in force.
+    that the person took back is not late; a restriction is answered when it is in force. No clock
+    stands still for longer than the organisation lets it, and such time counts for nothing.
     """
-    told, today = _told(controller, now), controller.day(now)
+    told, today, most = _told(controller, now), controller.day(now), controller.desk.pause_days
     with controller.database.connection() as connection:
         rows = connection.execute(
             "SELECT r.id, r.state, r.closed_at, k.due, r.\"right\" = 'restriction',"
@@ -68,10 +71,12 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
         if due != said.due and not said.moved_later:
             yield Finding("a case", "its last day is not the one that the ledger says", _MEND)
         if answered is None:
-            if today > said.due and not said.paused:
-                days = (today - said.due).days
+            if (still := _still(said, today)) > most:
+                yield Finding("a case", f"a clock stands still for {still} days", _GO_ON)
+            if today > _last(said, today, most):
+                days = (today - _last(said, today, most)).days
                 yield Finding("a case", f"a request waits {days} days past its last day", _ANSWER)
-        elif controller.day(answered) > said.due and not said.paused:
+        elif controller.day(answered) > _last(said, controller.day(answered), most):
             days = (controller.day(answered) - said.due).days
             yield Finding("a case", f"a request was answered {days} days late")
     yield Looked(looked, "requests with a last day")
@@ -82,8 +87,8 @@ def extension_told_in_time(controller: Controller, now: dt.datetime) -> Iterator
     """Nobody waits longer than the first period who was not told so, and why, before it ended.
 
     For every extension the ledger names the day on which the notice went out, its reason and the
-    hash of its words; there is one of a case at most. Looked at is every request with a last day:
-    the records know of no other extension.
+    hash of its words, and it was entered before that period was over; there is one of a case at
+    most. Looked at is every request with a last day: the records know of no other extension.
     """
     told = _told(controller, now)
     with controller.database.connection() as connection:
@@ -100,8 +105,8 @@ def extension_told_in_time(controller: Controller, now: dt.datetime) -> Iterator
     for id_, said in told.items():
         if len(said.extended) > 1:
             yield Finding("a case", "the time of a request was extended more than once")
-        for sent, before, whole in said.extended:
-            if sent is None or sent > before:
+        for sent, entered, before, whole in said.extended:
+            if sent is None or max(sent, entered) > before:
                 yield Finding("a case", _SILENT)
             if not whole:
                 yield Finding("a case", _WORDLESS)
@@ -131,9 +136,21 @@ def _told(controller: Controller, now: dt.datetime) -> dict[str, _Told]:
         one = found.setdefault(str(body["case"]), _Told(due))
         one.due = due
         if body["act"] in ("paused", "resumed"):
-            one.paused = body["act"] == "paused"
+            since = dt.date.fromisoformat(body["dated"])
+            one.paused = since if body["act"] == "paused" else None
         if body["act"] == "extended":
             sent = dt.date.fromisoformat(body["dated"]) if "dated" in body else None
             before = dt.date.fromisoformat(body["before"])
-            one.extended.append((sent, before, "reason" in body and "words" in body))
+            whole = "reason" in body and "words" in body
+            one.extended.append((sent, controller.day(entry.at), before, whole))
     return found
+
+
+def _still(said: _Told, day: dt.date) -> int:
+    """For how many days the clock has stood still by a day."""
+    return 0 if said.paused is None else (day - said.paused).days
+
+
+def _last(said: _Told, day: dt.date, most: int) -> dt.date:
+    """The last day as it is by a day, of a clock that may stand still so many days at most."""
+    return said.due + dt.timedelta(days=min(max(_still(said, day), 0), most))

@@ -16,7 +16,6 @@ import datetime as dt
 import hashlib
 import os
 import secrets
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kept.controller import Controller
 from kept.database import Connection
-from kept.duties.rights.request import require_known_asker
+from kept.duties.rights.proving import require_known_asker
 from kept.errors import Denied, UsageError, VaultError
 from kept.ledger.entry import Entry, moment, name
 from kept.records.actor import Actor
@@ -47,8 +46,8 @@ MOST_DOWNLOADS: Final = 10
 _CHUNK: Final = 1 << 16
 _TAG: Final = 16
 _SUFFIX: Final = ".sealed"
-#: Seconds after which a file of no delivery is taken for left behind.
-_STALE: Final = 3600
+#: After which a file of no delivery is taken for left behind.
+_STALE: Final = dt.timedelta(hours=1)
 _PACKED: Final = ("access", "portability")
 
 
@@ -70,10 +69,12 @@ def folder(controller: Controller) -> Path:
 
 def deliver(
     controller: Controller, case_id: str, package: Path, actor: Actor, now: dt.datetime,
-    *, days: int = DAYS, downloads: int = DOWNLOADS,
+    *, days: int = DAYS, downloads: int = DOWNLOADS, desk: bool = False,
 ) -> Made:  # fmt: skip
-    """Put the package of a case behind a link. Raises UsageError where it is not its package,
-    Denied where nobody knows or answers for who asks.
+    """Put the package of a case behind a link; `desk`: for the staff, and nobody has it.
+
+    Raises UsageError where it is not its package, Denied where nobody knows or answers for who
+    asks.
     """
     if not 1 <= days <= MOST_DAYS or not 1 <= downloads <= MOST_DOWNLOADS:
         raise UsageError(
@@ -86,7 +87,7 @@ def deliver(
             f"a case about `{case.right}` has no package",
             expected=f"a case about {' or '.join(_PACKED)}",
         )
-    require_known_asker(case)
+    require_known_asker(controller, case)
     _refuse_other(controller, case, package)
     token, file, key = secrets.token_urlsafe(32), f"{secrets.token_hex(16)}{_SUFFIX}", _key()
     there = folder(controller)
@@ -97,10 +98,12 @@ def deliver(
     try:
         with controller.database.connection() as connection:
             controller.deliveries.add(
-                case, token, file, key, size, downloads, now, ends_at, connection=connection
-            )
+                case, token, file, key, size, downloads, now, ends_at, connection=connection,
+                desk=desk,
+            )  # fmt: skip
             # An agent who asked for her is given the link too; without her code it opens nothing.
-            controller.agents.delivered(case.number, token, connection=connection)
+            if not desk:
+                controller.agents.delivered(case.number, token, connection=connection)
             body = {
                 "case": case.id,
                 "file": _hash(file),
@@ -141,7 +144,7 @@ def fresh_code(
 def code_for(controller: Controller, case_id: str, now: dt.datetime) -> str:
     """A fresh code for the newest package that waits in a case. UsageError where none does."""
     case = controller.cases.get(case_id)
-    waiting = [d for d in controller.deliveries.of(case) if d.outcome is None and now < d.ends_at]
+    waiting = [d for d in _waiting(controller, case, now) if not d.desk]
     if not waiting:
         raise UsageError(
             f"no package of case {case.id} waits to be fetched",
@@ -171,22 +174,69 @@ def fetch(
         digits = "".join(c for c in code if c.isascii() and c.isdigit())
         if not controller.deliveries.try_code(one, digits, now, connection=connection):
             return None
-        key = controller.deliveries.key(one, connection=connection)
-        path = folder(controller) / one.file
-        try:
-            file = path.open("rb")
-        except OSError:
-            ended(controller, [one], "lost", now, connection)
-            return None
-        fetched = controller.deliveries.count(one, connection=connection)
-        body = {"case": one.case, "file": _hash(one.file), "fetched": fetched}
-        controller.ledger.append_in(connection, [Entry("delivery.fetched", now, body)])
-        if fetched >= one.allowed:
-            ended(controller, [replace(one, fetched=fetched)], "fetched", now, connection)
+        begun = _begun(controller, one, now, connection)
+    return None if begun is None else (one, begun())
+
+
+def keep(
+    controller: Controller, case_id: str, package: Path, actor: Actor, now: dt.datetime
+) -> None:
+    """Let the package that staff have made wait for them, for a day and a few downloads: a
+    connection that breaks loses nothing. It lies like one behind a link, and nobody has the link.
+    """
+    deliver(controller, case_id, package, actor, now, days=1, desk=True)
+
+
+def at_desk(controller: Controller, case: Case, now: dt.datetime) -> Delivery | None:
+    """The package of a case that waits for the staff; None where none does."""
+    return next((d for d in reversed(_waiting(controller, case, now)) if d.desk), None)
+
+
+def hand(
+    controller: Controller, case: Case, now: dt.datetime
+) -> tuple[Delivery, Iterator[bytes]] | None:
+    """The package that waits for the staff, chunk by chunk; None where none does. Each counts."""
+    one = at_desk(controller, case, now)
+    if one is None:
+        return None
+    with controller.database.connection() as connection:
+        one = controller.deliveries.locked(one, connection=connection)
+        if one.outcome is not None:
+            return None  # somebody else took the last one in this moment
+        begun = _begun(controller, one, now, connection)
+    return None if begun is None else (one, begun())
+
+
+def _waiting(controller: Controller, case: Case, now: dt.datetime) -> list[Delivery]:
+    return [d for d in controller.deliveries.of(case) if d.outcome is None and now < d.ends_at]
+
+
+def _begun(
+    controller: Controller, one: Delivery, now: dt.datetime, connection: Connection
+) -> Callable[[], Iterator[bytes]] | None:
+    """Count a download that begins; what makes its chunks, once that is committed. None where
+    the file is lost, which ends the delivery.
+    """
+    key = controller.deliveries.key(one, connection=connection)
+    path = folder(controller) / one.file
+    try:
+        file = path.open("rb")
+    except OSError:
+        ended(controller, [one], "lost", now, connection)
+        return None
+    fetched = controller.deliveries.count(one, connection=connection)
+    body = {"case": one.case, "file": _hash(one.file), "fetched": fetched}
+    controller.ledger.append_in(connection, [Entry("delivery.fetched", now, body)])
     if fetched >= one.allowed:
-        path.unlink(missing_ok=True)
+        ended(controller, [replace(one, fetched=fetched)], "fetched", now, connection)
     assert key is not None
-    return one, opened(file, key)
+
+    def chunks() -> Iterator[bytes]:
+        if fetched >= one.allowed:
+            path.unlink(missing_ok=True)
+        return opened(file, key)
+
+    return chunks
 
 
 def ended(
@@ -210,6 +260,12 @@ def ended(
         controller.ledger.append_in(connection, entries)
 
 
+def discard(controller: Controller, those: list[Delivery]) -> None:
+    """Remove the files of deliveries that have ended; what is left of them `sweep` removes."""
+    for one in those:
+        (folder(controller) / one.file).unlink(missing_ok=True)
+
+
 def sweep(controller: Controller, now: dt.datetime) -> int:
     """End what is past its time, and remove every file that no waiting delivery has; how many
     deliveries ended. May be repeated and cut off at any point.
@@ -225,7 +281,7 @@ def sweep(controller: Controller, now: dt.datetime) -> int:
         if path.name in wanted:
             continue
         # One that no record names may be of a delivery that is being made right now.
-        if path.name in known or path.stat().st_mtime < time.time() - _STALE:
+        if path.name in known or path.stat().st_mtime < (now - _STALE).timestamp():
             path.unlink(missing_ok=True)
     return len(late)
 

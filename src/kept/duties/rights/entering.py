@@ -7,14 +7,16 @@ disclosed or changed. What needs no proof is done at once: mail stops, a child's
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from kept.controller import Controller
 from kept.decide.asks import LONGEST as READ
 from kept.decide.asks import Recognised, recognise
+from kept.duties.rights import proving
 from kept.duties.rights.intake import clean, ended, opened
+from kept.duties.rights.others_mail import partners
 from kept.duties.rights.reported import enter_report, freeze
 from kept.duties.rights.request import Request
 from kept.errors import UsageError
@@ -57,12 +59,11 @@ class Came:
     region: str = "unknown"
 
 
-def add(
-    controller: Controller, came: Came, actor: Actor, now: dt.datetime
-) -> tuple[list[Intake], Recognised | None]:
-    """Enter what came in: the requests it makes, and what was recognised where nobody chose.
-
-    Raises UsageError where it is not said what is asked, or of whom, or the day is to come.
+def checked(
+    came: Came, now: dt.datetime, partners: Iterable[str] = ()
+) -> tuple[str, Recognised | None, tuple[str, ...]]:
+    """(its words, what they say where nobody chose, what is asked). Raises UsageError where it is
+    not said what is asked, or of whom, or the day is to come.
     """
     if came.channel not in CHANNELS:
         raise UsageError("there is no such channel", expected=f"one of {', '.join(CHANNELS)}")
@@ -73,12 +74,26 @@ def add(
     for one in came.people:
         _ = one.normalised  # refuses what is not of its kind
     words = clean(came.words, READ)
-    seen = None if came.asked else recognise(words)
+    seen = None if came.asked else recognise(words, partners)
     asked = kinds(came.asked) if seen is None else seen.kinds
     if seen is not None and not words:
         raise UsageError(
             "it is not said what is asked", fix="name it with --right, or give --words-file"
         )
+    _whom(tuple(k for k in asked if k != CHILD_REPORT), came.people)
+    return words, seen, asked
+
+
+def add(
+    controller: Controller, came: Came, actor: Actor, now: dt.datetime, *,
+    once: str | None = None, told: bool = False,
+) -> tuple[list[Intake], Recognised | None]:  # fmt: skip
+    """Enter what came in: the requests it makes, and what was recognised where nobody chose.
+
+    With `once` the same is entered once, however often, and what was cut off is finished; `told`:
+    she was told before that it has come. Raises as `checked` does.
+    """
+    words, seen, asked = checked(came, now, partners(controller.bundle))
     said: dict[str, Any] = {
         "words": words,
         "person": next((i.value for i in came.people if i.kind == "email"), ""),
@@ -94,9 +109,8 @@ def add(
         )  # fmt: skip
     rest = tuple(k for k in asked if k != CHILD_REPORT)
     if rest:
-        _whom(rest, came.people)
         stop = bool(seen and seen.unclear and seen.words)
-        made.append(_enter(controller, came, rest, said, actor, now, stop))
+        made.append(_enter(controller, came, rest, said, actor, now, stop, once, told))
     return made, seen
 
 
@@ -138,19 +152,16 @@ def classify(
 
 
 def verify(
-    controller: Controller, case_id: str, evidence: str, actor: Actor, now: dt.datetime
-) -> Case:
-    """Record how it was checked who asks. UsageError where that is on record already."""
-    if not evidence.strip():
-        raise UsageError("it is not said how it was checked", fix="say in words what was checked")
+    controller: Controller, case_id: str, evidence: str, actor: Actor, now: dt.datetime,
+    *, way: str = "checked",
+) -> Case:  # fmt: skip
+    """Record how it was checked who asks, the first time or better than before. UsageError where
+    that is on record already.
+    """
     case = controller.cases.get(case_id)
-    if case.evidence:
+    if case.evidence and way == "checked":
         raise UsageError(f"of case {case.id} it is on record how it was checked who asks")
-    with controller.database.connection() as c:
-        case = controller.cases.identify(case, evidence, actor, now, connection=c)
-        body = {"case": case.id, "state": case.state.value, "actor": name(actor.role)}
-        controller.ledger.append_in(c, [Entry("case.moved", now, body)])
-    return case
+    return proving.record(controller, case_id, way, evidence, actor, now)
 
 
 def close(
@@ -206,30 +217,45 @@ def _whom(asked: Sequence[str], people: Sequence[Identifier]) -> None:
 
 def _enter(
     controller: Controller, came: Came, asked: tuple[str, ...], said: dict[str, Any],
-    actor: Actor, now: dt.datetime, stop: bool,
+    actor: Actor, now: dt.datetime, stop: bool, once: str | None, told: bool,
 ) -> Intake:  # fmt: skip
+    request = Request((came.people,), actor.name, actor.role)
+    stop = stop and bool(came.people)
     first = came.people[0] if came.people else None
     with controller.database.connection() as c:
-        one = controller.intakes.take(
+        controller.intakes.one_at_a_time(c)
+        there = None if once is None else controller.intakes.by_once(once, connection=c)
+        one = there or controller.intakes.take(
             came.channel, asked, said, now, state=State.ENTERED, address=first,
-            region=came.region, arrived=came.arrived, actor=actor.id, connection=c,
+            region=came.region, arrived=came.arrived, actor=actor.id, once=once, connection=c,
         )  # fmt: skip
-        body = {
-            "request": one.id, "channel": one.channel, "kinds": list(asked),
-            "arrived": one.arrived.isoformat(), "actor": name(actor.role),
-        }  # fmt: skip
-        controller.ledger.append_in(c, [Entry("request.taken", now, body)])
-        template = _answer_to(asked)
-        if said["person"] and controller.post is not None:
-            day = f"{one.arrived:%Y-%m-%d}"
-            _mail(controller, said["person"], template, {"day": day}, now, c)
-        if set(asked) <= set(_OTHERS):
-            # Nothing of theirs is touched; both ways to have it stopped were told.
-            return ended(controller, one, State.ANSWERED, "guidance", None, now, c)
-    return opened(
-        controller, one, asked, Request((came.people,), actor.name, actor.role), now,
-        stop=stop and bool(came.people),
-    )  # fmt: skip
+        if there is None:
+            body = {
+                "request": one.id, "channel": one.channel, "kinds": list(asked),
+                "arrived": one.arrived.isoformat(), "actor": name(actor.role),
+            }  # fmt: skip
+            controller.ledger.append_in(c, [Entry("request.taken", now, body)])
+            template = _answer_to(asked)
+            if said["person"] and controller.post is not None and not told:
+                day = f"{one.arrived:%Y-%m-%d}"
+                policies = (
+                    _policies(controller, said["words"]) if template == "mail-of-partner" else ""
+                )
+                values = {"day": day, "policies": policies}
+                _mail(controller, said["person"], template, values, now, c)
+            if set(asked) <= set(_OTHERS):
+                # Nothing of theirs is touched; both ways to have it stopped were told.
+                return ended(controller, one, State.ANSWERED, "guidance", None, now, c)
+    if there is not None and (there.outcome is not None or not there.open):
+        return there  # else it was cut off before its cases were opened
+    return opened(controller, one, asked, request, now, stop=stop)
+
+
+def _policies(controller: Controller, words: str) -> str:
+    """Addresses of the policies of partners that these words name, a line each."""
+    met = words.casefold()
+    known = partners(controller.bundle)
+    return "\n".join(p.policy for name_, p in known.items() if p.policy and name_ in met)
 
 
 def _answer_to(asked: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
-from kept.duties.rights import recipients
+from kept.duties.rights import delivery, recipients
 from kept.duties.rights.carry import refuse_obstacles
 from kept.duties.rights.child import forget
 from kept.duties.rights.ends import ends
@@ -32,12 +32,12 @@ from kept.duties.rights.planning import (
     still_known,
     subjects_of,
 )
+from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import (
     REPEATED,
     Request,
     open_case,
-    require_known_asker,
     searched,
     step_document,
     way_on,
@@ -47,7 +47,7 @@ from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Plan, StepResult
 from kept.model.select import KeyTable
-from kept.records.actor import Actor
+from kept.records.actor import OPERATOR, Actor
 from kept.records.case import Case, State, StepState
 from kept.records.declared import SYSTEM
 from kept.records.handed import handed
@@ -156,7 +156,7 @@ def erase(
     Raises UsageError where it would be.
     """
     case, actor, people = open_case(controller, "erasure", request, now)
-    require_known_asker(case)
+    require_known_asker(controller, case)
     with way_on(controller, case), controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
             return _reminded(controller, people, _closed(controller, case, now))
@@ -174,7 +174,7 @@ def erase(
             kinds = ("plan.made", "step.done", "hold.added")
             if next(controller.ledger.entries(before, kind=kinds), None):
                 drawn = _drawn(controller, case, people, now)
-            _refuse_other(controller, case, drawn[0], actor, approved)
+            _refuse_other(controller, case, drawn[0], actor, approved, request.alone, now)
             case = _commit(controller, case, *drawn, actor, now)
             packages = _packages(controller, drawn[1])
             answer = _to_the_end(
@@ -185,15 +185,29 @@ def erase(
 
 def _packages(controller: Controller, known: Sequence[Sequence[Identifier]]) -> tuple[dt.date, ...]:
     """When packages were handed out to these people."""
-    strong = [i for one in known for i in one if i.kind not in WEAK]
-    return handed(controller.database, controller.vault, strong)
+    return handed(controller.database, controller.vault, _strong(known))
+
+
+def _strong(known: Sequence[Sequence[Identifier]]) -> list[Identifier]:
+    return [i for one in known for i in one if i.kind not in WEAK]
+
+
+def _waiting(controller: Controller, known: Sequence[Sequence[Identifier]]) -> tuple[str, ...]:
+    """What is said before the erasure of packages that wait to be fetched."""
+    days = [f"{d.ends_at:%Y-%m-%d}" for d in controller.deliveries.waiting_for(_strong(known))]
+    return tuple(
+        f"a package for her waits to be fetched until {day}; with the erasure it is gone: let her"
+        " fetch it first"
+        for day in days
+    )
 
 
 def _reminded(
     controller: Controller, known: Sequence[Sequence[Identifier]], answer: EraseAnswer
 ) -> EraseAnswer:
-    """The answer, with when packages were handed out to the same people."""
-    return replace(answer, packages=_packages(controller, known))
+    """The answer, with when packages were handed out to the same people, and which still wait."""
+    warnings = answer.warnings if answer.executed else answer.warnings + _waiting(controller, known)
+    return replace(answer, packages=_packages(controller, known), warnings=warnings)
 
 
 def _drawn(
@@ -209,18 +223,34 @@ def _drawn(
 
 
 def _refuse_other(
-    controller: Controller, case: Case, made: Plan, actor: Actor, approved: str | None
-) -> None:
+    controller: Controller, case: Case, made: Plan, actor: Actor, approved: str | None,
+    alone: str | None, now: dt.datetime,
+) -> None:  # fmt: skip
     """Refuse a plan that is not the one which was approved; where none was, approving is the act
-    of whoever carries it out, and may take another person.
+    of whoever carries it out, and may take another person (`alone`: the reason why not).
     """
+    if approved is None and case.state is State.APPROVED:
+        approved = str((controller.casework.looked_at(case) or {}).get("plan"))
     if approved is None:
-        controller.approving(case, actor, _destroyed(made))
+        may_approve(controller, case, actor, _destroyed(made), alone, now)
     elif case.state is not State.APPROVED or intent(controller, made) != approved:
         raise UsageError(
             "what is held of her is not what it was when the plan was approved; nothing was done",
             fix="look at the plan again and have it approved",
         )
+
+
+def may_approve(
+    controller: Controller, case: Case, actor: Actor, rows: int, alone: str | None,
+    now: dt.datetime,
+) -> None:  # fmt: skip
+    """Refuse an approval that takes another person; of one done alone officers are alerted."""
+    if alone is None or actor.role == OPERATOR:
+        controller.approving(case, actor, rows)
+    elif controller.stands_against(case, actor.name, rows):
+        with controller.database.connection() as c:
+            entries = controller.alone(case, actor, rows, "approve", alone, now, connection=c)
+            controller.ledger.append_in(c, entries)
 
 
 def _destroyed(made: Plan) -> int:
@@ -337,6 +367,10 @@ def _commit(
             )
             entries = keep(controller, case, made, known, values, actor, now, connection)
         controller.ledger.append_in(connection, entries)
+        # A package that still waits for her is a copy of what goes: it can be fetched no more.
+        waiting = controller.deliveries.waiting_for(_strong(known), connection=connection)
+        delivery.ended(controller, waiting, "withdrawn", now, connection)
+    delivery.discard(controller, waiting)
     return case
 
 
@@ -408,10 +442,12 @@ def _carry_out(
             for place, rows in sorted(met.items())
         )
         complete = not met and not away
-    gone = recipients.given(controller, recipients.went(made, results) if complete else {})
+    went = recipients.went(made, results) if complete else {}
+    gone = recipients.given(controller, went, people=people)
     known = sought(controller, case, people).known if gone or case.ground == CHILD else []
     to_tell = recipients.messages(gone, known)
-    later = recipients.given(controller, recipients.meant(made)) if not complete else {}
+    meant = recipients.meant(made) if not complete else {}
+    later = recipients.given(controller, meant, people=people)
     nowhere = not searched(controller, people)
     ended = ends(controller, made, results, unreached=bool(unreached), nowhere=nowhere, came=came)
     physical = None
@@ -555,7 +591,8 @@ def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) ->
             None,
         )
         steps.append(StepResult(s.system, s.dataset, s.action, counts, False, s.reason, problem))
-    later = recipients.given(controller, recipients.meant(made))
+    named = controller.cases.identifiers(case)
+    later = recipients.given(controller, recipients.meant(made), people=named)
     return EraseAnswer(
         case.id, executed, False, tuple(steps), made.unreached, made.warnings,
         told=recipients.informed(controller, case, later),

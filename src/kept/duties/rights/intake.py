@@ -20,7 +20,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kept.controller import Controller
+from kept.database import Connection
 from kept.decide.asks import Recognised, recognise
+from kept.duties.rights import proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import Request, can_end, close_case, open_case
@@ -87,7 +89,9 @@ class Form:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What the page of a request says. `addresses` are masked, each with whether it confirmed;
-    `rights` (kind of terms.asks, a word of `_STANDS`); `tries` are left before a code is of no use.
+    `rights` (kind of terms.asks, a word of `_STANDS`); `tries` are left before a code is of no use;
+    `questions` what she may tell of herself where an address alone is too little proof, and
+    `chances` how often still.
     """
 
     id: str
@@ -101,6 +105,8 @@ class Standing:
     tries: int = 0
     again: bool = False
     withdrawable: bool = False
+    questions: tuple[str, ...] = ()
+    chances: int = 0
 
 
 #: States of a case of which nothing was carried out yet.
@@ -301,6 +307,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
     cases = {kind: controller.cases.get(id_) for kind, id_ in one.cases}
     stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
+    asking = [c for c in cases.values() if proving.asked(controller, c)]
     return Standing(
         one.id, one.state, one.asked, one.arrived,
         tuple((masked(said[p]), True) for p in ("person", "changed", "agent") if p in said),
@@ -311,7 +318,23 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
             for c in cases.values()
             if c.state not in ENDS
         ),
+        questions=tuple(proving.questions(controller).values()) if asking else (),
+        chances=min((controller.cases.tries_left(c) for c in asking), default=0),
     )  # fmt: skip
+
+
+def tell(controller: Controller, token: str, answers: Sequence[str], now: dt.datetime) -> None:
+    """Put aside what she tells of herself on her page, for each case that takes it: to be compared
+    by the job, so that neither words nor time say what was right. UsageError where it is too
+    little, or the page is gone.
+    """
+    one, _ = _page(controller, token)
+    actor = controller.actors.of(*PERSON, now)
+    told = dict(zip(proving.questions(controller), answers, strict=False))
+    for _, id_ in one.cases:
+        case = controller.cases.get(id_)
+        if proving.asked(controller, case):
+            proving.tell(controller, id_, told, actor, now)
 
 
 # — going on ——————————————————————————————————————————————————————————————————————————————
@@ -357,7 +380,17 @@ def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
     evidence = said.get("attested", evidence)
     if "agent" in said:
         evidence += "; whoever asks for the person confirmed with a code of their own"
-    request = Request((who,), *PERSON, evidence=evidence)
+    way = "cookie" if cookie else "attested" if "attested" in said else "code"
+    request = Request((who,), *PERSON, evidence=evidence, way=way)
+    if "case" in said and not one.cases:  # asked for by the staff, of a case that is there
+        with controller.database.connection() as c:
+            case = controller.cases.get(said["case"])
+            one = controller.intakes.opened(one, "rectification", case.number, connection=c)
+            if not case.evidence and case.state not in ENDS:
+                actor = controller.actors.of(*PERSON, now)
+                case = controller.cases.identify(case, evidence, actor, now, way=way, connection=c)
+                entry = proving.proven(case, way, actor, now)
+                controller.ledger.append_in(c, [entry])
     return opened(controller, one, asked, request, now, stop=bool(unclear and unclear.words))
 
 
@@ -383,7 +416,23 @@ def opened(
         if kind not in apart and ASKS[kind].right is not None and kind not in dict(one.cases):
             one, _ = _case(controller, one, kind, request, now)
     with controller.database.connection() as c:
+        _both(controller, one, now, c)
         return controller.intakes.begun(one, asked, BEGUN, connection=c)
+
+
+def _both(controller: Controller, one: Intake, now: dt.datetime, c: Connection) -> None:
+    """Record that a new address was confirmed, at the old one and at itself."""
+    said = controller.intakes.said(one)
+    if one.verified_at is None or one.channel not in _TYPED or not said.get("changed"):
+        return
+    actor, new = controller.actors.of(*PERSON, now), Identifier("email", said["changed"])
+    for kind, id_ in one.cases:
+        case = controller.cases.get(id_)
+        if kind == "rectification" and not controller.cases.confirmed(case, new):
+            controller.cases.prove(case, "both", actor, now, connection=c, about=new)
+            controller.ledger.append_in(
+                c, [proving.proven(controller.cases.get(id_), "both", actor, now)]
+            )
 
 
 def stop_mailing(controller: Controller, one: Intake, request: Request, now: dt.datetime) -> Intake:
@@ -393,7 +442,7 @@ def stop_mailing(controller: Controller, one: Intake, request: Request, now: dt.
     except UsageError:
         return one  # a policy without marketing has none to stop
     if not request.evidence and not request.override:
-        request = replace(request, evidence=_NO_PROOF)
+        request = replace(request, evidence=_NO_PROOF, way="free")
     there = dict(one.cases).get(STOP_MAILING)
     if there is None:
         one, case = _case(controller, one, STOP_MAILING, request, now)
@@ -422,14 +471,16 @@ def _case(
 
 
 def begin_waiting(controller: Controller, now: dt.datetime) -> int:
-    """Begin what is not begun wholly although it is known who asks; how much could not be."""
+    """Begin what is not begun wholly although it is known who asks, and compare what people told
+    of themselves; how much could not be.
+    """
     failed = 0
     for one in controller.intakes.waiting_for_cases():
         try:
             begin(controller, one, now, waits=True)
         except KeptError:
             failed += 1
-    return failed
+    return failed + proving.compare(controller, now)
 
 
 def tend(controller: Controller, now: dt.datetime) -> int:
@@ -521,7 +572,7 @@ def within_limits(
 
 def send_code(
     controller: Controller, one: Intake, party: str, address: Identifier, own: str | None,
-    now: dt.datetime, c: Any, *, page: str | None = None,
+    now: dt.datetime, c: Any, *, page: str | None = None, template: str = "code",
 ) -> bool:  # fmt: skip
     """Send a code; False where there were enough. `own`: the token of a page of the party's own;
     `page`: that of the page that an agent shows her.
@@ -529,7 +580,8 @@ def send_code(
     code = f"{secrets.randbelow(10**8):08}"
     if not controller.intakes.send_code(one, party, address, code, now, connection=c, token=own):
         return False
-    template = "code-for-person" if one.channel == "agent" and party == "person" else "code"
+    if one.channel == "agent" and party == "person":
+        template = "code-for-person"
     values = {"code": f"{code[:4]} {code[4:]}", "asked": _titles(one.asked)}
     if page is not None:  # an agent leads her to a page that she has not seen yet
         template, values["link"] = "code-by-agent", link(controller, page)

@@ -16,12 +16,14 @@ from typing import Any, Final
 import jinja2
 
 from kept.controller import Controller, Located
+from kept.duties.rights import parts
 from kept.duties.rights.about import many, titled
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import going_on, judged, told
 from kept.duties.rights.receipts import Receipts, title
-from kept.duties.rights.recipients import given, informed
-from kept.duties.rights.recipients import titled as recipient_titled
+from kept.duties.rights.received import received
+from kept.duties.rights.received import words as received_words
+from kept.duties.rights.recipients import informed
 from kept.duties.rights.redaction import LAW
 from kept.duties.rights.redaction import words as left_out
 from kept.duties.rights.request import capital, sentence, verification
@@ -150,23 +152,23 @@ def letter(
     named = controller.cases.identifiers(case)
     choice = authority_of(country, subdivision, lead=bundle.organisation.country)
     region = region_of(country, subdivision)
-    parts = [
-        _asked(controller, record, named),
+    told_of = [
+        asked(controller, record, named),
         *_outcome(controller, record),
         *_systems(controller, record, named),
         *_stays(controller, record),
         *_chosen(controller, record),
         *_goes_on(controller, record, named, region),
-        *_told(controller, record),
-        _complain(controller, record, choice, region),
+        *_told(controller, record, named, now),
+        complain_to(controller, choice, *appeal(record, region)),
     ]
     begun = record.steps if record.begun else ()
     return Letter(
         case.id, case.right, bundle.languages[0], _title(record), address(bundle.organisation),
-        _day(controller, now), record.complete, record.missing,
+        spelt(controller, now), record.complete, record.missing,
         tuple(one.id for one in choice.authorities),
         sum(s.counts.found for s in begun), sum(s.counts.changed for s in begun),
-        sum(s.counts.retained + s.counts.isolated for s in begun), tuple(parts),
+        sum(s.counts.retained + s.counts.isolated for s in begun), tuple(told_of),
     )  # fmt: skip
 
 
@@ -176,6 +178,13 @@ def answer_case(
 ) -> Letter:  # fmt: skip
     """The letter, and an entry that says what it claims: so it can be held against the record."""
     made = letter(controller, case_id, now, country=country, subdivision=subdivision)
+    with controller.database.connection() as connection:
+        controller.ledger.append_in(connection, [claimed(controller, made, role, now)])
+    return made
+
+
+def claimed(controller: Controller, made: Letter, role: str, now: dt.datetime) -> Entry:
+    """The entry of a letter that answers: what it claims."""
     body = {
         "case": made.case,
         "right": made.right,
@@ -188,12 +197,11 @@ def answer_case(
         "retained": made.retained,
         "actor": name(role),
     }
-    with controller.database.connection() as connection:
-        controller.ledger.append_in(connection, [Entry("answer.given", now, body)])
-    return made
+    return Entry("answer.given", now, body)
 
 
-def _day(controller: Controller, moment: dt.datetime | dt.date) -> str:
+def spelt(controller: Controller, moment: dt.datetime | dt.date) -> str:
+    """A day, as the letter writes it."""
     if isinstance(moment, dt.datetime):
         moment = moment.astimezone(dt.UTC).date()
     return day(moment, controller.bundle.languages[0])
@@ -206,11 +214,12 @@ def _title(record: Receipts) -> str:
     return f"Our answer to your request: {right}"
 
 
-def _asked(controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]) -> Part:
+def asked(controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]) -> Part:
+    """What she asked, when, and how it was checked who asks."""
     case = record.case
     lines = [
         f"You asked us {_ASKED[case.right]}. Your request came on"
-        f" {_day(controller, case.opened_at)}. Your right to it: {RIGHTS[case.right].article}.",
+        f" {spelt(controller, case.opened_at)}. Your right to it: {RIGHTS[case.right].article}.",
         f"Did we check that it is you who asks? {verification(controller, case)}",
     ]
     if case.people > 1:
@@ -229,7 +238,7 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
         yield _refused(controller, record)
         return
     if case.state is State.WITHDRAWN:
-        words = [f"The request was taken back on {_day(controller, case.changed_at)}, so we did"
+        words = [f"The request was taken back on {spelt(controller, case.changed_at)}, so we did"
                  " nothing more."]  # fmt: skip
         words += [f"What was noted: {sentence(record.words)}"] if record.words else []
         yield Part("What came of it", tuple(words))
@@ -257,11 +266,19 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
         lines += [f"{left_out(b['places'])} (The law: {LAW}.)" for b in given[-1:]]
     for at, entry in record.said["keys.shredded"]:
         lines.append(
-            f"The keys under which we kept notes on you were destroyed on {_day(controller, at)}."
+            f"The keys under which we kept notes on you were destroyed on {spelt(controller, at)}."
             f" The last copy of them is of no use from"
-            f" {_day(controller, dt.date.fromisoformat(entry['dies']))} on."
+            f" {spelt(controller, dt.date.fromisoformat(entry['dies']))} on."
         )
     yield Part("What came of it", tuple(lines))
+    apart = parts.documents(controller, parts.of(controller, case))
+    if apart:
+        yield Part(
+            "What we refuse of it",
+            ("We do not give you this part of what you asked for; the rest you get.",),
+            tuple(f"{p['title']}. Why: {p['why']} In your case: {sentence(p['in_your_case'])} The"
+                  f" law: {p['law']}. What you can do: {p['then']}" for p in apart),
+        )  # fmt: skip
 
 
 def _whole(record: Receipts) -> str:
@@ -270,18 +287,20 @@ def _whole(record: Receipts) -> str:
         return "The use of your data is restricted. You will be told before that ends."
     if not record.complete:
         return "This is not finished. What follows says how far we have come."
+    if record.parts and record.nothing_found:
+        return "It is done, but for the part that we refuse."
     if record.case.right in ("access", "erasure") and record.nothing_found:
         return "We hold nothing about you under what you gave us."
     if record.case.right == "portability" and record.nothing_found:
         return "We hold nothing that you could take along under what you gave us."
-    if any(s.counts.retained or s.counts.isolated for s in record.steps):
+    if record.parts or any(s.counts.retained or s.counts.isolated for s in record.steps):
         return "What could be done is done. Not everything could: the parts that stay are named."
     return "It is done."
 
 
 def _refused(controller: Controller, record: Receipts) -> Part:
     case = record.case
-    lines = [f"We refuse this request, since {_day(controller, case.changed_at)}. Nothing was"
+    lines = [f"We refuse this request, since {spelt(controller, case.changed_at)}. Nothing was"
              " changed."]  # fmt: skip
     why = REFUSALS.get(case.refusal or "")
     if why is not None:
@@ -323,7 +342,8 @@ def _elsewhere(
     found = Located(tuple(map(tuple, named)), {})
     found.unreached.update(dict.fromkeys(record.unreached, ""))
     search = Search.of(controller, named, found)
-    empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing))
+    apart = {p.system for p in record.parts}
+    empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing) - apart)
     lines = []
     if empty and record.case.right != "rectification":
         where = ", ".join(title(controller, s) for s in empty)
@@ -379,7 +399,7 @@ def _stays(controller: Controller, record: Receipts) -> Iterator[Part]:
         said = [
             f"{_dataset(controller, one)} ({title(controller, one.system)}):"
             f" {many(rows, 'record')},"
-            + (f" until {_day(controller, until)}." if until else " with no end set yet."),
+            + (f" until {spelt(controller, until)}." if until else " with no end set yet."),
             f"Why: {sentence(one.reason.words)}",
         ]
         if one.reason.law:
@@ -407,7 +427,7 @@ def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:
     if standing:
         verb = "take back your consent" if record.case.right == "withdrawal" else "object"
         kinds = [*record.said["consent.withdrawn"], *record.said["objection.made"]]
-        lines = [f"It is on record since {_day(controller, kinds[0][0])} that you {verb}. We ask"
+        lines = [f"It is on record since {spelt(controller, kinds[0][0])} that you {verb}. We ask"
                  " this record before we use your data. It stands for:"]  # fmt: skip
         yield Part("Your choice", tuple(lines), purposes(standing))
     if lifted:
@@ -418,10 +438,10 @@ def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:
         yield Part("Where we do not follow you", tuple(lines), tuple(points))
     for at, entry in record.said["restriction.set"][:1]:
         ground = GROUNDS.get(str(entry.get("ground")))
-        lines = [f"The restriction is on record since {_day(controller, at)}."]
+        lines = [f"The restriction is on record since {spelt(controller, at)}."]
         lines += [f"Why you may ask for it: {sentence(ground)}"] if ground else []
         for lifted_at, _ in record.said["restriction.lifted"]:
-            lines.append(f"It ended on {_day(controller, lifted_at)}.")
+            lines.append(f"It ended on {spelt(controller, lifted_at)}.")
         yield Part("Your choice", tuple(lines))
 
 
@@ -457,7 +477,10 @@ def _goes_on(
     yield Part("What goes on all the same", tuple(lines), tuple(points))
 
 
-def _told(controller: Controller, record: Receipts) -> Iterator[Part]:
+def _told(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]],
+    now: dt.datetime,
+) -> Iterator[Part]:  # fmt: skip
     """Who had her data, and whether each was told and has answered."""
     noted = informed(controller, record.case)
     if noted:
@@ -470,14 +493,31 @@ def _told(controller: Controller, record: Receipts) -> Iterator[Part]:
             for s in record.steps
             if s.counts.found and s.system in systems and s.dataset in systems[s.system].datasets
         }
-        had = sorted(recipient_titled(controller, one) for one in given(controller, places))
-        lines = ("By our register these get data from the places where records of yours are:",)
-        if had:
-            yield Part("Who gets your data", lines, tuple(had))
+        had = received(controller, named, places, now)
+        if had.lines:
+            yield Part(
+                "Who received your data", ("On record is that these received data of yours:",),
+                tuple(f"{received_words(controller, one)}." for one in had.lines),
+            )  # fmt: skip
+        others = "These others" if had.lines else "These"
+        lines = (f"{others} may have received data of yours. By our register they get data from the"
+                 " places where records of yours are; whether yours was among it is not on"
+                 " record:",)  # fmt: skip
+        if had.may:
+            yield Part("Who may have received your data", lines, had.may)
 
 
-def _complain(controller: Controller, record: Receipts, choice: Choice, region: str) -> Part:
-    """The right to complain, an authority, the way to a court, and how to reach us."""
+def appeal(record: Receipts, region: str) -> tuple[str, ...]:
+    """What is open to her besides, where the law of her region knows an appeal to us."""
+    if region != "US-VA" or record.case.state is not State.REFUSED:
+        return ()
+    return ("Where you live you can also ask us to look at it again (an appeal); write to us.",)
+
+
+def complain_to(controller: Controller, choice: Choice, *appeal: str) -> Part:
+    """The right to complain, an authority, the way to a court, and how to reach us. `appeal`:
+    what else is open to her, in sentences.
+    """
     organisation = controller.bundle.organisation
     lines = [
         "You can complain to a data protection authority at any time, also while you talk to us."
@@ -493,13 +533,10 @@ def _complain(controller: Controller, record: Receipts, choice: Choice, region: 
         lines.append("We know no authority for where you live. The list below may have one.")
     page = f"{controller.site_url or ''}/privacy/authorities"
     lines.append(f"The authorities of other countries: {page}")
-    if region == "US-VA" and record.case.state is State.REFUSED:
-        lines.append(
-            "Where you live you can also ask us to look at it again (an appeal); write to us."
-        )
+    lines += appeal
     lines.append(f"How to reach us: {organisation.email}, or {address(organisation)}.")
     points = tuple(
-        f"{'; '.join(one.lines())} (looked at on {_day(controller, one.checked_on)}. {BY[one.by]})"
+        f"{'; '.join(one.lines())} (looked at on {spelt(controller, one.checked_on)}. {BY[one.by]})"
         for one in choice.authorities
     )
     return Part("If you do not agree", tuple(lines), points)

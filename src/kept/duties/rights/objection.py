@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from kept.controller import Controller
 from kept.decide.effects import Effect, absolute
+from kept.duties.rights import recipients
 from kept.duties.rights.choice import (
     ChoiceAnswer,
     Told,
@@ -28,12 +29,14 @@ from kept.duties.rights.choice import (
     told,
     whom,
 )
-from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case, require_known_asker
+from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.select import KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
+from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
 #: Before an objection is recorded a case is in one of these.
@@ -72,7 +75,7 @@ def object_to(
     case, actor, people = open_case(
         controller, "objection", request, now, matter=matter(controller, purposes)
     )
-    require_known_asker(case)
+    require_known_asker(controller, case, purposes)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now, several=True)
@@ -86,6 +89,7 @@ def object_to(
         complete = held and not weighed and not her.unreached
         with controller.database.connection() as connection:
             if complete:
+                _tell(controller, case, her.identifiers, reached, now, connection)
                 _closed(controller, case, now, connection, complete=True)
             case = controller.cases.finish(case, complete, actor, now, connection=connection)
         return _answer(
@@ -154,6 +158,9 @@ def weigh(
                     body = {"purpose": name(purpose), "case": case.id, "actor": name(role)}
                     entries.append(Entry("objection.lifted", now, body))
             controller.ledger.append_in(connection, entries)
+            stopped = dict.fromkeys(row[0] for row in rows) if outcome == "upheld" else ()
+            named = [one for person in controller.cases.identifiers(case) for one in person]
+            _tell(controller, case, named, tuple(stopped), now, connection)
             _closed(controller, case, now, connection, complete=True)
             return controller.cases.close(case, grounds, who, now, connection=connection)
 
@@ -213,6 +220,19 @@ def _record(
     return case
 
 
+def _tell(
+    controller: Controller, case: Case, hers: Sequence[Identifier], purposes: Sequence[str],
+    now: dt.datetime, connection: Any,
+) -> None:  # fmt: skip
+    """Whoever had data of hers, as it is on record, is told which uses have stopped."""
+    if purposes and hers:
+        words = controller.bundle.vocabulary.purposes
+        uses = ", ".join(words[p].label if p in words else p for p in purposes)
+        had = recipients.on_record(controller, [hers])
+        messages = recipients.messages(had, [hers], ("objects to", uses))
+        recipients.note(controller, case, Notice.OBJECTED, messages, now, connection)
+
+
 def _closed(
     controller: Controller, case: Case, now: dt.datetime, connection: Any, *, complete: bool
 ) -> None:
@@ -263,4 +283,5 @@ def _answer(
         tuple(sorted(t for a, t in waits.items() if a not in stops)),
         tuple(sorted(t for a, t in rests.items() if a not in stops and a not in waits)),
         (), her.unreached, her.warnings, held=her.held,
+        told=recipients.informed(controller, case),
     )  # fmt: skip

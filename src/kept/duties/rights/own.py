@@ -18,6 +18,23 @@ from kept.records.suppression import ALL
 from kept.terms.identifiers import Identifier
 
 
+def _complaints(controller: Controller, strong: Sequence[Identifier], language: str) -> list[str]:
+    """Complaints from what names her. What one says only where it is known to be hers: anybody
+    can write another's address on a form.
+    """
+    met = {c.number: c for i in strong for c in controller.complaints.naming(i)}
+    lines = []
+    for _, one in sorted(met.items()):
+        said = controller.complaints.said(one).get("words") if one.verified_at else None
+        words = f", sealed: “{said}”" if said else ", sealed"
+        came = day(one.arrived, language)
+        lines.append(
+            f"A complaint from your address of {came} (number {one.id}"
+            f"{'' if one.open else ', ended'}){words}."
+        )
+    return lines
+
+
 def holds(
     controller: Controller, people: Sequence[Sequence[Identifier]], stays: Stays
 ) -> list[str]:
@@ -36,6 +53,7 @@ def holds(
     for _, c in sorted(cases.items()):
         if told := "; ".join(one.said for one in informed(controller, c)):
             lines.append(f"Who was to hear of your {c.right} (case {c.id}): {told}.")
+    lines += _complaints(controller, strong, language)
     channels = set().union(*controller.suppressions.channels_of(strong)) if strong else set()
     if ALL in channels:
         lines.append(

@@ -19,7 +19,7 @@ from typing import Any, Final
 from kept.controller import Controller, Place
 from kept.controller.others import Covering
 from kept.decide.facts import known_basis
-from kept.duties.rights import redaction, travelling
+from kept.duties.rights import parts, redaction, travelling
 from kept.duties.rights.about import fielded, readable, sources, titled
 from kept.duties.rights.choice import known_region
 from kept.duties.rights.covered import Covered, covered_of
@@ -35,10 +35,10 @@ from kept.duties.rights.portable import (
     Why,
     portable,
 )
+from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import (
     Request,
     open_case,
-    require_known_asker,
     searched,
     step_document,
 )
@@ -52,6 +52,7 @@ from kept.policy.render import day
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
+from kept.records.part import refused
 from kept.terms.identifiers import Identifier
 
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
@@ -142,7 +143,7 @@ def port(
     refuse_target(out)
     region = known_region(region)
     case, actor, people = open_case(controller, "portability", request, now)
-    require_known_asker(case)
+    require_known_asker(controller, case)
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
             raise UsageError(
@@ -165,7 +166,10 @@ def _serve(
     found.warnings += coverage(controller, case, keys, now).words
     left: list[LeftOut] = []
     wanted: dict[Place, Portable] = {}
+    apart = parts.of(controller, case)
     for place, table in keys.items():
+        if refused(apart, place):
+            continue
         if place[0] == SYSTEM.name:
             continue  # what Kept holds, it holds to carry out the law
         dataset = controller.datamap.dataset(*place)
@@ -216,6 +220,7 @@ def _serve(
             ],
             "left_out": [one.document() for one in left],
             "covered": [one.document() for one in covered_of(controller, covering)],
+            "refused": parts.documents(controller, apart),
             "others_left_out": guard.document() if guard else None,
             "unreached": [{"system": s, "why": why} for s, why in unreached],
         }  # fmt: skip
@@ -258,7 +263,8 @@ def _serve(
         with controller.database.connection() as connection:
             controller.cases.record_reads(case, steps, now, connection=connection)
             controller.cases.finish(case, complete, actor, now, connection=connection)
-            if guard:
+            # Of one that is not complete another is made, with the same left out.
+            if guard and complete:
                 guard.end(actor, now, connection)
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     return PortAnswer(

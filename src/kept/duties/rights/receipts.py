@@ -16,6 +16,7 @@ from kept.ledger.entry import name
 from kept.records.case import Case, Event, State, StepRecord, StepState
 from kept.records.case_state import ENDS
 from kept.records.declared import SYSTEM
+from kept.records.part import Part
 
 #: Kinds of entries that say of a case what was done with it.
 _KINDS: Final = (
@@ -31,7 +32,8 @@ _BEFORE: Final = frozenset(
 @dataclass(frozen=True, slots=True)
 class Receipts:
     """The record of one case. `unreached`: systems that could not be asked when it was last
-    carried out. `said`: kind → the entries of that kind, oldest first, as (moment, body).
+    carried out. `said`: kind → the entries of that kind, oldest first, as (moment, body). `parts`:
+    what of it is refused.
     """
 
     case: Case
@@ -39,6 +41,7 @@ class Receipts:
     events: tuple[Event, ...]
     unreached: tuple[str, ...]
     said: Mapping[str, tuple[tuple[dt.datetime, Mapping[str, Any]], ...]]
+    parts: tuple[Part, ...] = ()
 
     @classmethod
     def of(cls, controller: Controller, case: Case) -> Receipts:
@@ -53,7 +56,8 @@ class Receipts:
         }
         steps = tuple(controller.cases.steps(case))
         events = tuple(controller.cases.events(case))
-        return cls(case, steps, events, _unreached(controller, case, said), said)
+        away = _unreached(controller, case, said)
+        return cls(case, steps, events, away, said, tuple(controller.parts.of(case)))
 
     @property
     def begun(self) -> bool:

@@ -25,6 +25,7 @@ from kept.records.declared import SYSTEM
 from kept.records.recipient import Message
 from kept.records.subject import LINKING
 from kept.stores.tasks import Answered, Notice, Outcome, Task
+from kept.terms.disclosures import GROUNDS
 from kept.terms.identifiers import Identifier
 
 #: What a step did that her recipients are told of: rows or words of hers went.
@@ -80,17 +81,23 @@ class Given:
     activities: dict[str, Activity] = field(default_factory=dict)
     people: set[int] = field(default_factory=set)
     kinds: set[str] = field(default_factory=set)
+    grounds: set[str] = field(default_factory=set)
 
 
 def given(
-    controller: Controller, rows: Mapping[Place, Collection[int]], category: str | None = None
-) -> dict[str, Given]:
-    """Recipient → what it had of these rows (place → whose). With `category` only who had that."""
+    controller: Controller, rows: Mapping[Place, Collection[int]], category: str | None = None,
+    people: Sequence[Sequence[Identifier]] = (),
+) -> dict[str, Given]:  # fmt: skip
+    """Recipient → what it had of these rows (place → whose). With `category` only who had that.
+
+    Where it is known who `people` are, what is on record of each counts: a recipient of whom
+    everything is recorded (`[recipients.NAME] recorded`) had what was recorded and nothing else.
+    """
     bundle = controller.bundle
     within = bundle.vocabulary.within
     found: dict[str, Given] = {}
-    for (system, place), people in rows.items():
-        if system == SYSTEM.name or not people:
+    for (system, place), whose in rows.items():
+        if system == SYSTEM.name or not whose:
             continue
         dataset = controller.datamap.dataset(system, place)
         for one in dataset.activities:
@@ -108,9 +115,57 @@ def given(
             for recipient in _named(controller, activity.recipients):
                 had_by = found.setdefault(recipient, Given())
                 had_by.activities[activity.id] = activity
-                had_by.people |= set(people)
+                had_by.people |= set(whose)
                 had_by.kinds |= kinds
+    if people:
+        _as_recorded(controller, found, rows, category, people)
     return found
+
+
+def on_record(controller: Controller, people: Sequence[Sequence[Identifier]]) -> dict[str, Given]:
+    """Who had data of these people as it is on record, whatever is held of them now."""
+    found: dict[str, Given] = {}
+    rows = {
+        (system.name, dataset): range(len(people))
+        for system in controller.datamap.systems.values()
+        for dataset in system.datasets
+    }
+    _as_recorded(controller, found, rows, None, people)
+    return found
+
+
+def _as_recorded(
+    controller: Controller, found: dict[str, Given], rows: Mapping[Place, Collection[int]],
+    category: str | None, people: Sequence[Sequence[Identifier]],
+) -> None:  # fmt: skip
+    """Hold who had data by the register against what is on record of each of these people."""
+    within = controller.bundle.vocabulary.within
+    whose = {who for those in rows.values() for who in those if who < len(people)}
+    recorded = [r for r, way in controller.reach.ways.items() if way.recorded and r in found]
+    # The register says what such a one may get; what it got stands on record.
+    found.update({recipient: Given() for recipient in recorded})
+    for who in sorted(whose):
+        for one in controller.passed.of(people[who]):
+            # An authority that looks into one matter is no recipient (GDPR Art. 4(9)).
+            if within("recipients", one.recipient, "authority") or (
+                category is not None
+                and not any(within("categories", category, c) for c in one.categories)
+            ):
+                continue
+            had = found.setdefault(one.recipient, Given())
+            had.people.add(who)
+            had.grounds.add(GROUNDS[one.ground])
+            had.kinds |= {
+                item.identifies
+                for (system, place) in rows
+                if system != SYSTEM.name
+                for item in controller.datamap.dataset(system, place).fields.values()
+                if item.identifies and item.category
+                and any(within("categories", item.category, c) for c in one.categories)
+            }  # fmt: skip
+    for recipient in recorded:
+        if not found[recipient].people:
+            del found[recipient]
 
 
 def _named(controller: Controller, recipients: Iterable[str]) -> set[str]:
@@ -161,6 +216,7 @@ def messages(
             pairs = {(i.kind, i.normalised): (i.kind, i.value) for i in named}
             people.append((*pairs.values(), *((right,) if right else ())))
         titles = [a.title for _, a in sorted(had.activities.items())]
+        titles += sorted(had.grounds) if not titles else []
         made[recipient] = Message(tuple(people), tuple(titles))
     return made
 

@@ -23,12 +23,12 @@ from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.planning import known_by, subjects_of
+from kept.duties.rights.proving import require_both, require_known_asker
 from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import (
     REPEATED,
     Request,
     open_case,
-    require_known_asker,
     searched,
     step_document,
     way_on,
@@ -115,7 +115,7 @@ def preview_rectification(
     return RectifyAnswer(
             case.id, False, False, carry.shown(made), made.unreached, made.warnings,
             fields=_fields(made),
-            told=recipients.informed(controller, case, _had(controller, made, wanted)),
+            told=recipients.informed(controller, case, _had(controller, case, made, wanted)),
         )  # fmt: skip
 
 
@@ -137,7 +137,9 @@ def rectify(
         place, item = _source(controller, at)
         right = _right(item, value)
     case, actor, people = open_case(controller, "rectification", request, now)
-    require_known_asker(case)
+    require_known_asker(controller, case)
+    if at is not None:
+        require_both(controller, case, item, right)
     with (
         way_on(controller, case),
         controller.cases.alone(case) as case,
@@ -168,7 +170,7 @@ def rectify(
         complete = carried.done and not made.unreached and bool(made.steps)
         complete = complete and searched(controller, people)
         case = controller.cases.get(case.id)
-        whom = _had(controller, made, wanted)
+        whom = _had(controller, case, made, wanted)
         messages = _messages(controller, people, found, wanted, whom) if complete else {}
         with controller.database.connection() as connection:
             recipients.note(controller, case, Notice.CORRECTED, messages, now, connection)
@@ -182,10 +184,13 @@ def rectify(
         )  # fmt: skip
 
 
-def _had(controller: Controller, made: Plan, wanted: _Wanted) -> dict[str, recipients.Given]:
+def _had(
+    controller: Controller, case: Case, made: Plan, wanted: _Wanted
+) -> dict[str, recipients.Given]:
     """Who had the value that is put right."""
     item = controller.datamap.dataset(*wanted.place).fields[wanted.field]
-    return recipients.given(controller, recipients.meant(made), item.category)
+    named = controller.cases.identifiers(case)
+    return recipients.given(controller, recipients.meant(made), item.category, named)
 
 
 def _messages(

@@ -28,8 +28,8 @@ from kept.database import Connection
 from kept.duties.rights import rescan
 from kept.duties.rights.about import many, titled
 from kept.duties.rights.answer import Stays
+from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import covering as everybody
-from kept.duties.rights.request import require_known_asker
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model import strike
@@ -132,13 +132,25 @@ def redact(
     with controller.database.connection() as c:
         stands = controller.redactions.of(case, connection=c)
         before, _ = controller.redactions.strikes(case, connection=c)
-        if stands is None or stands.revision != revision or read.digests != before.texts:
+        # Pressed twice: what is there now is what this very person made of the same page.
+        again = _is_last(
+            controller, case, stands, revision, actor, "handed" if done else "redacted", c
+        )
+        if (
+            stands is None
+            or read.digests != before.texts
+            or not (again or stands.revision == revision)
+        ):
             raise stale()
         known = {s.words for s in before.strikes}
         made = [replace(s, on=s.words not in spared) for s in before.strikes]
         made += [strike.added(one) for one in dict.fromkeys(words) if one and one not in known]
         strikes = Strikes(tuple(made), before.texts)
         mark = _mark(controller, case, strikes)
+        if again:
+            if mark != stands.mark:
+                raise stale()
+            return _looked(case, stands, strikes, read, ())
         acts = ["redacted", *["handed"] * done]
         stands = controller.redactions.save(
             case, revision, Stands.HANDED if done else Stands.OPEN, strikes, mark, actor, acts,
@@ -351,7 +363,7 @@ def _open(controller: Controller, case_id: str) -> Case:
             expected=f"an open case of one of the rights {', '.join(PACKED)}",
             met=f"one of the right `{case.right}` that is {case.state}",
         )
-    require_known_asker(case)
+    require_known_asker(controller, case)
     return case
 
 
@@ -427,6 +439,21 @@ def _did(
     ]
 
 
+def _is_last(
+    controller: Controller, case: Case, stands: Redaction | None, revision: int, actor: Actor,
+    act: str, connection: Connection,
+) -> bool:  # fmt: skip
+    """Whether the change that followed a revision is this act of this person, and the last."""
+    acts = controller.redactions.acts(case, connection=connection)
+    return (
+        stands is not None
+        and stands.revision == revision + 1
+        and bool(acts)
+        and (acts[-1].act, acts[-1].revision) == (act, stands.revision)
+        and acts[-1].actor.name == actor.name
+    )
+
+
 def _refuse(why: str, fix: str) -> None:
     if why:
         raise Denied(f"this takes another person: {why}; nothing was changed", fix=fix)
@@ -441,6 +468,8 @@ def _decide(
         raise UsageError("no reason is given", expected=f"words, at most {_LONGEST:,} signs")
     with controller.database.connection() as c:
         stands = controller.redactions.of(case, connection=c)
+        if stands is not None and _is_last(controller, case, stands, revision, actor, act, c):
+            return stands
         if stands is None or stands.revision != revision or stands.state is not from_:
             raise stale()
         _refuse(

@@ -32,39 +32,31 @@ def redactions_took_two(controller: Controller, now: dt.datetime) -> Iterator[Lo
                 said.setdefault(str(e.body["case"]), []).append(e)
     with controller.database.connection() as connection:
         rows = connection.execute(
-            "SELECT c.id, r.state, coalesce(array_agg(DISTINCT a.name) FILTER (WHERE t.act IN"
+            "SELECT c.id, min(t.at), coalesce(array_agg(DISTINCT a.name) FILTER (WHERE t.act IN"
             " ('redacted', 'handed')), '{}'), coalesce(array_agg(DISTINCT a.name)"
             " FILTER (WHERE t.act IN ('approved', 'accepted')), '{}')"
-            " FROM case_redaction r JOIN rights_case c USING (number)"
-            " LEFT JOIN case_redaction_act t USING (number) LEFT JOIN actor a ON a.actor = t.actor"
-            " GROUP BY c.id, r.state"
+            " FROM case_redaction_act t JOIN rights_case c USING (number)"
+            " JOIN actor a ON a.actor = t.actor GROUP BY c.id"
         ).fetchall()
     record = {row[0]: row[1:] for row in rows}
     looked = 0
     for package, e in given.items():
         case = str(e.body["case"])
-        if case not in record and case not in said:
-            continue  # nobody looks at texts there, or none named anybody
+        scans = [x.body for x in said.get(case, ()) if x.body.get("package") == package]
+        began, struck, approved = record.get(case, (None, [], []))
+        if not scans and (began is None or began > e.at):
+            continue  # nobody looked at texts then, or none named anybody
         looked += 1
-        state, struck, approved = record.get(case, ("", [], []))
-        if state != "out":
-            yield Finding("a package", "it was handed out before it was approved", _AGAIN)
-            continue
         if set(struck) & set(approved) or not struck or not approved:
             yield Finding("a package", "the same person struck and approved, or nobody did", _AGAIN)
-        entries = said.get(case, [])
-        plans = {
-            kind: [str(x.body["plan"]) for x in entries if x.kind == f"redaction.{kind}"]
-            for kind in ("handed", "approved")
-        }
-        scans = [x for x in entries if x.body.get("package") == package]
         if not scans:
             yield Finding("a package", "its files were not read again", _AGAIN)
             continue
-        scan = scans[-1].body
-        if not all(those and those[-1] == scan["plan"] for those in plans.values()):
+        scan = scans[-1]
+        before = [x for x in said[case] if x.at <= e.at and x.body["plan"] == scan["plan"]]
+        if {"redaction.handed", "redaction.approved"} - {x.kind for x in before}:
             yield Finding("a package", "what was carried out is not what was approved", _AGAIN)
-        taken = [x.body.get("left") for x in entries if x.kind == "redaction.approved"]
+        taken = [x.body.get("left") for x in before if x.kind == "redaction.approved"]
         if scan["left"] and scan["left"] not in taken:
             yield Finding("a package", "something of others was left, and nobody took it", _AGAIN)
     yield Looked(looked, "packages of which texts were looked at")

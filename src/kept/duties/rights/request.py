@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from kept.controller import Controller, Located, Place
 from kept.database import Connection
 from kept.datamap.reach import WEAK, reach, shape
-from kept.duties.rights import clock
+from kept.duties.rights import clock, proving
 from kept.duties.rights.doubt import Ambiguous
 from kept.errors import Denied, Obstructed, UsageError
 from kept.ledger.entry import Entry, name
@@ -50,7 +50,8 @@ class Request:
     case that was opened before. `same_person` is the reason why records that name different
     people are held to be hers all the same. `ground` is why an erasure is asked for. `region` is
     where she is, one of clocks.WHERE; `arrived` the day on which a letter came, today where it is
-    not said.
+    not said; `way` in which way of terms.proof the evidence was found; `alone` the
+    reason for which a plan that takes two people is approved by one.
     """
 
     people: tuple[tuple[Identifier, ...], ...]
@@ -63,6 +64,8 @@ class Request:
     ground: str | None = None
     region: str = "unknown"
     arrived: dt.date | None = None
+    way: str = "checked"
+    alone: str | None = None
 
 
 def open_case(
@@ -111,8 +114,16 @@ def open_case(
         with controller.database.connection() as connection:
             if request.evidence and not case.evidence:
                 case = controller.cases.identify(
-                    case, request.evidence, actor, now, connection=connection
+                    case, request.evidence, actor, now, way=request.way, connection=connection
                 )
+                entry = proving.proven(case, request.way, actor, now)
+                controller.ledger.append_in(connection, [entry])
+            elif request.evidence and request.way != "checked" and case.state not in ENDS:
+                case = controller.cases.prove_more(
+                    case, request.way, request.evidence, actor, now, connection=connection
+                )
+                entry = proving.proven(case, request.way, actor, now)
+                controller.ledger.append_in(connection, [entry])
             if request.override and not case.override:
                 case = controller.cases.let_pass(
                     case, request.override, actor, now, connection=connection
@@ -135,7 +146,8 @@ def open_case(
     with controller.database.connection() as connection:
         case = controller.cases.open(
             right, request.people, actor, request.override, now,
-            evidence=request.evidence, connection=connection,
+            evidence=request.evidence, way=request.way,
+            needs=proving.needs(controller, right, request.region, matter), connection=connection,
         )  # fmt: skip
         if request.ground is not None:
             case = controller.cases.on_ground(case, request.ground, connection=connection)
@@ -169,8 +181,8 @@ def covering(
 
 def refuse_role(request: Request) -> None:
     """Denied where the role may not answer for what the request leaves out or settles."""
-    answered = (request.override, request.same_person)
-    if answered != (None, None) and request.role not in MAY_OVERRIDE:
+    answered = (request.override, request.same_person, request.alone)
+    if answered != (None, None, None) and request.role not in MAY_OVERRIDE:
         raise Denied(
             f"the role `{request.role}` may not "
             + ("leave out the check of who asks" if request.override else "settle who is meant"),
@@ -194,7 +206,8 @@ def begun(
         "people": case.people,
         "actor": name(actor.role),
         # That there is evidence; what it says stays in the case.
-        **({"verified": "evidence"} if case.evidence else {}),
+        **({"verified": "evidence", "level": case.proof} if case.evidence else {}),
+        "needs": case.needs,
         **({"ground": name(case.ground)} if case.ground else {}),
         "arrived": counted.arrived.isoformat(),
         "due": counted.due.isoformat(),
@@ -322,16 +335,6 @@ def way_on(controller: Controller, case: Case) -> Iterator[None]:
         raise
 
 
-def require_known_asker(case: Case) -> None:
-    """Refuse to disclose or change anything before it is known who asks (Art. 12(6))."""
-    if not case.evidence and not case.override:
-        raise Denied(
-            f"case {case.id} has no evidence of who asks; it was opened and nothing was done",
-            fix=f"say how it was checked: `kept rights {VERBS[case.right]} --case {case.id}"
-            ' --evidence "…"`; or give --override REASON and answer for it',
-        )
-
-
 def searched(controller: Controller, people: Sequence[Sequence[Identifier]]) -> bool:
     """Whether each was named by something that leads into a system of the company at all.
 
@@ -386,15 +389,34 @@ def refuse_mixed(
         raise problem
 
 
-def also_open(controller: Controller, case: str) -> tuple[Case, ...]:
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Other open cases under the same identifiers: `linked` are the same person's; of the others,
+    `unlinked` in number, nobody checked who asks, so that they say nothing of this one.
+    """
+
+    linked: tuple[Case, ...] = ()
+    unlinked: int = 0
+
+
+def also_open(controller: Controller, case: str) -> Others:
     """Other cases that name one of the same identifiers and have not ended, oldest first.
 
-    Not by what two people can have in common: a name.
+    Not by what two people can have in common: a name. Linked are those of which it is known who
+    asks, and what the staff opened themselves: a flood of look-alikes, by form or by letter, links
+    with nothing.
     """
-    named = controller.cases.identifiers(controller.cases.get(case))
+    one = controller.cases.get(case)
+    named = controller.cases.identifiers(one)
     strong = [i for one in named for i in one if i.kind not in WEAK]
     met = {c.id: c for i in strong for c in controller.cases.naming(i)}
-    return tuple(met[i] for i in sorted(met) if i != case and met[i].state not in ENDS)
+    there = [met[i] for i in sorted(met) if i != case and met[i].state not in ENDS]
+
+    def sure(case: Case) -> bool:
+        return case.evidence or case.override or not controller.intakes.of_case(case.id)
+
+    linked = tuple(c for c in there if sure(one) and sure(c))
+    return Others(linked, len(there) - len(linked))
 
 
 def refilled(found: Located) -> tuple[str, ...]:

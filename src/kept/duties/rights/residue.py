@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kept.controller import Controller
-from kept.duties.rights.request import require_known_asker
+from kept.duties.rights.proving import require_known_asker
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action
@@ -86,7 +86,7 @@ def scrub(
     UsageError before the case is complete: what is not erased yet would only be moved.
     """
     case = controller.cases.get(case_id)
-    require_known_asker(case)
+    require_known_asker(controller, case)
     if not _complete(case):
         raise UsageError(
             f"case {case.id} is not complete, so there is nothing to scrub yet",

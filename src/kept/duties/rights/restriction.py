@@ -28,11 +28,11 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.identity import of_case
+from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import (
     MAY_OVERRIDE,
     Request,
     open_case,
-    require_known_asker,
 )
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -90,7 +90,7 @@ def restrict(
     region = known_region(region)
     but = known_purposes(controller.bundle, but) if but else ()
     case, actor, people = open_case(controller, "restriction", request, now)
-    require_known_asker(case)
+    require_known_asker(controller, case)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now)
@@ -283,4 +283,5 @@ def _answer(
 
 def _had(controller: Controller, her: Whom) -> dict[str, recipients.Given]:
     """Who had her data: a choice is that of one person."""
-    return recipients.given(controller, {place: {0} for place in her.rows})
+    rows = {place: {0} for place in her.rows}
+    return recipients.given(controller, rows, people=[her.identifiers])

@@ -52,6 +52,22 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
         ):
             steps.setdefault(number, set()).add((system, dataset))
         ids = {row[1]: row[0] for row in cases}
+        had: dict[int, set[str]] = {}
+        for number, recipient in connection.execute(
+            "SELECT DISTINCT r.number, p.recipient FROM passed_on p JOIN passed_person w"
+            " USING (number) JOIN case_person c USING (mac) JOIN rights_case r"
+            " ON r.number = c.number WHERE p.noted_at <= r.changed_at AND r.number = ANY(%s)",
+            ([row[0] for row in cases],),
+        ):
+            had.setdefault(number, set()).add(recipient)
+        nameless = {
+            row[0]
+            for row in connection.execute(
+                "SELECT number FROM rights_case r WHERE number = ANY(%s) AND NOT EXISTS"
+                " (SELECT FROM case_person c WHERE c.number = r.number)",
+                ([row[0] for row in cases],),
+            )
+        }
     for _, e in controller.ledger.entries(kind="recipient.noted"):
         number = ids.get(str(e.body["case"]))
         known = {name(one) for one in noted.get(number, {})} if number is not None else set()
@@ -66,10 +82,24 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
         # Of a correction, only who had that value: then nobody may be the right answer.
         if right != "rectification":
             for lane in sorted(_lanes(controller, places)):
-                if not any(_meets(controller, one, lane) for one in theirs):
+                if not _recorded(controller, lane) and not any(
+                    _meets(controller, one, lane) for one in theirs
+                ):
                     yield Finding("a case", f"nobody of `{lane}` was told of {_an(right)}", _TELL)
+            if places:
+                for recipient in sorted(had.get(number, set()) - theirs.keys()):
+                    if not _meets(controller, recipient, "authority"):
+                        looked += 1
+                        words = f"it had data of hers and was not told of {_an(right)}"
+                        yield Finding(f"recipient {recipient}", words, _TELL)
         for recipient, (outcome, at) in sorted(theirs.items()):
             looked += 1
+            way = controller.reach.ways.get(recipient)
+            noted_ = number in nameless or recipient in had.get(number, set())
+            if way is not None and way.recorded and not noted_:
+                yield Finding(
+                    f"recipient {recipient}", f"it was told of {_an(right)} and had nothing of hers"
+                )
             where = f"recipient {recipient}"
             if answers.get((case, recipient)) != outcome:
                 yield Finding(where, "what was answered is not what the ledger says")
@@ -104,6 +134,12 @@ def _lanes(controller: Controller, places: set[tuple[str, str]]) -> set[str]:
         for r in controller.bundle.activities[activity].recipients
     }
     return named - {"controller", "person", "partner-campaign"}
+
+
+def _recorded(controller: Controller, lane: str) -> bool:
+    """Whether of everybody known in a lane each use is recorded: then nobody may be to be told."""
+    there = [w for r, w in controller.reach.ways.items() if _meets(controller, r, lane)]
+    return bool(there) and all(way.recorded for way in there)
 
 
 def _meets(controller: Controller, recipient: str, lane: str) -> bool:

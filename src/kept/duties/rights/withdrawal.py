@@ -33,7 +33,8 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.identity import of_case
-from kept.duties.rights.request import Request, open_case, require_known_asker, way_on
+from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.request import Request, open_case, way_on
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan, Reason, StepResult
 from kept.model.select import KeyTable, by_key
@@ -80,7 +81,7 @@ def withdraw(
     case, actor, people = open_case(
         controller, "withdrawal", request, now, matter=matter(controller, purposes)
     )
-    require_known_asker(case)
+    require_known_asker(controller, case, purposes)
     with (
         way_on(controller, case),
         controller.cases.alone(case) as case,
@@ -114,7 +115,8 @@ def withdraw(
                         case = controller.cases.move(case, state, actor, now)
         held = held_at_the_door(controller, people, [f"withdrawn:{p}" for p in parts], now)
         complete = held and done and not made.unreached and not her.unreached
-        had = recipients.given(controller, recipients.meant(made) if erase else {})
+        meant = recipients.meant(made) if erase else {}
+        had = recipients.given(controller, meant, people=[her.identifiers])
         messages = recipients.messages(had, [her.identifiers]) if complete else {}
         with controller.database.connection() as connection:
             recipients.note(controller, case, Notice.ERASED, messages, now, connection)

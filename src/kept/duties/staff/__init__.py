@@ -15,6 +15,7 @@ from kept.duties.staff.accounts import (
     first_officer,
     grant,
     officers,
+    remind_at,
     reset,
     review,
     revoke,
@@ -36,6 +37,7 @@ from kept.duties.staff.watching import noted, shown
 
 __all__ = [
     "Unknown", "add", "break_glass", "change_password", "checks", "disable", "enable", "enrol",
-    "enter", "first_officer", "grant", "leave", "link", "new_codes", "noted", "offer", "officers",
-    "prove", "reset", "review", "revoke", "see_alert", "shown", "stage", "unlink", "write_first",
+    "enter", "first_officer", "grant", "leave", "link", "new_codes", "noted", "offer",
+    "officers", "prove", "remind_at", "reset", "review", "revoke", "see_alert", "shown",
+    "stage", "unlink", "write_first",
 ]  # fmt: skip

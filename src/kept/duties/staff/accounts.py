@@ -21,6 +21,7 @@ from kept.ledger.entry import Entry, moment, name
 from kept.records.account import BROKEN, FIRST_GOOD, OFFICER, Account
 from kept.records.password import hashed, once
 from kept.terms import separation
+from kept.terms.identifiers import Identifier
 
 #: Where `kept new` leaves the first officer until Kept's database is first opened.
 FIRST: Final = "first-officer.json"
@@ -135,6 +136,19 @@ def reset(
         reason = controller.digest(why.encode())
         controller.ledger.append_in(c, [changed(of, "reset", by, now, reason=reason)])
     return password
+
+
+def remind_at(
+    controller: Controller, of: Account, address: str, by: Account | None, now: dt.datetime
+) -> None:
+    """Where somebody is reminded of what is to be done; "": nowhere. IdentifierError for what is
+    no address of mail.
+    """
+    found = Identifier("email", address.strip()) if address.strip() else None
+    mail = found.normalised and found.value if found else None
+    with controller.database.connection() as c:
+        controller.accounts.set_mail(of, mail, connection=c)
+        controller.ledger.append_in(c, [changed(of, "reminded-at", by, now)])
 
 
 def break_glass(

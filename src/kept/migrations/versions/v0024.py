@@ -1,4 +1,4 @@
-"""What is left out of packages because it concerns others, and by whom."""
+"""What is left out of packages because it concerns others; and to whom data was passed on."""
 
 from kept.migrations import run
 
@@ -7,4 +7,4 @@ down_revision = "0023"
 
 
 def upgrade() -> None:
-    run("0024_redaction.sql")
+    run("0024_leaving.sql")

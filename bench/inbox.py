@@ -187,4 +187,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    bench("desk", run, arguments=arguments)
+    bench("inbox", run, arguments=arguments)

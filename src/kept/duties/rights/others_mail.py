@@ -7,19 +7,38 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Final
 
 from kept.controller import Controller
 from kept.duties.rights.intake import clean, ended, within_limits
 from kept.ledger.entry import Entry
+from kept.policy.bundle import Bundle
+from kept.policy.shapes import Recipient
 from kept.records.intake import State
+from kept.terms.asks import MAIL_OF_PARTNER
+
+#: The lane of partners in the vocabulary.
+PARTNER: Final = "partner"
 
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """What is told: whose mail it is (a kind of terms.asks), and the name as it was given."""
+    """What is told: whose mail it is (a kind of terms.asks), the name as it was given, and the
+    address of that partner's own policy, where it is registered.
+    """
 
     kind: str
     name: str
+    policy: str = ""
+
+
+def partners(bundle: Bundle) -> dict[str, Recipient]:
+    """Name, in small letters → partner that the register names."""
+    within = bundle.vocabulary.within
+    return {
+        r.name.casefold(): r for r in bundle.recipients.values()
+        if within("recipients", r.lane, PARTNER)
+    }  # fmt: skip
 
 
 def complain(
@@ -38,4 +57,6 @@ def complain(
             body = {"request": one.id, "channel": one.channel, "kinds": [kind]}
             controller.ledger.append_in(c, [Entry("request.taken", now, body)])
             ended(controller, one, State.ANSWERED, "guidance", None, now, c, forget=True)
-    return Guidance(kind, sender)
+    known = partners(controller.bundle).get(sender.casefold())
+    policy = (known.policy or "") if known is not None and kind == MAIL_OF_PARTNER else ""
+    return Guidance(kind, sender, policy)

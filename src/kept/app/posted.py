@@ -1,0 +1,76 @@
+"""What the public forms share: how they are read, whence they come, and a thread for the work."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, ParamSpec, TypeVar
+
+from litestar import Request
+from litestar.datastructures import State
+
+from kept.app.whence import whence
+from kept.errors import IdentifierError
+from kept.terms.identifiers import Identifier
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+#: Only ever shown to who asked: nothing on the way keeps it.
+PRIVATE: Final = {"Cache-Control": "no-store"}
+ELSEWHERE: Final = "Another site sent this form. If you want it, send it yourself."
+
+
+def aside(work: Callable[_P, _R]) -> Callable[_P, Awaitable[_R]]:
+    """Work that waits for a database, on a thread of its own.
+
+    Where GET and POST share a path the framework takes a handler in twice, and its own
+    `sync_to_thread` would then answer with what is still to be awaited.
+    """
+
+    @functools.wraps(work)
+    async def run(*given: _P.args, **named: _P.kwargs) -> _R:
+        return await asyncio.to_thread(work, *given, **named)
+
+    return run
+
+
+def fields_of(body: bytes) -> dict[str, list[str]]:
+    """The fields of a form as it was sent; what is no form has none."""
+    try:
+        text = body.decode("utf-8", "replace")
+        return urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        return {}
+
+
+def one(fields: Mapping[str, Sequence[str]], name: str) -> str:
+    """The first value of a field; empty where it is not there."""
+    return fields.get(name, [""])[0]
+
+
+def source(request: Request[Any, Any, Any], state: State) -> str:
+    """Where it came from: an address of a machine; of IPv6 the part that is one customer's."""
+    try:
+        address = ipaddress.ip_address(whence(request, state.proxy))
+    except ValueError:
+        return "unknown"
+    if address.version == 6 and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network(f"{address}/64", strict=False))
+    return str(address)
+
+
+def elsewhere(request: Request[Any, Any, Any]) -> bool:
+    """Whether another site made the browser send this."""
+    return request.headers.get("sec-fetch-site", "none") == "cross-site"
+
+
+def is_email(value: str) -> bool:
+    """Whether mail can go there."""
+    try:
+        return bool(Identifier("email", value).normalised)
+    except IdentifierError:
+        return False

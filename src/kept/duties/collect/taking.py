@@ -1,0 +1,312 @@
+"""Taking what somebody sends by a form: what is shown first, and what may be stored of what came.
+
+Kept judges and keeps what was shown; the company stores, in its own transaction, with the stamps
+of the answer. Of what is not taken a counter goes up, and nothing else is kept.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import weakref
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from kept.controller import Controller
+from kept.database import Connection
+from kept.decide import form as judging
+from kept.decide.form import Consent, Read, Verdict, Why
+from kept.decide.notice import Notice, Unsaid, asks, digest, leading, notice
+from kept.errors import UsageError
+from kept.keys import PERSON
+from kept.ledger.entry import Entry, name
+from kept.model.decision import Ask, Decision
+from kept.policy.shapes import Form
+from kept.terms import ages, regimes
+from kept.terms.identifiers import Identifier
+
+#: How a form comes to be answered.
+TAKEN: Final = "taken"
+HELD: Final = "held"
+REFUSED: Final = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A form as it is shown in a region and a language, and what it asks of the judgement."""
+
+    form: Form
+    notice: Notice
+    hash: str
+    document: Mapping[str, Any]
+    asks: Mapping[str, Ask]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came: the fields in their order, from which origin, under which notice.
+
+    `own` are the origins of Kept's own pages, where it came by one; `once` is what a form that is
+    sent twice sends twice. `subject` is whom the company knows it to come from, as by an account:
+    what she restricted or refused holds also where no field names her.
+    """
+
+    fields: Sequence[tuple[str, str]]
+    origin: str | None
+    notice: str
+    region: str = "unknown"
+    language: str | None = None
+    once: str | None = None
+    own: frozenset[str] = frozenset()
+    subject: Identifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of it. `values` may be stored, with `stamps`; on anything but TAKEN nothing may.
+
+    `unmet` are consents that were given and count for nothing, `withheld` fields that may not be
+    stored; both with their reason. `problems` says what is amiss with a field.
+    """
+
+    outcome: str
+    form: str
+    why: Why | None = None
+    reason: str = ""
+    because: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Decision] = field(default_factory=dict)
+    consents: tuple[Consent, ...] = ()
+    unmet: tuple[Consent, ...] = ()
+    withheld: Mapping[str, Decision] = field(default_factory=dict)
+    problems: Mapping[str, Why] = field(default_factory=dict)
+    dropped: int = 0
+    item: str | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether it may be stored."""
+        return self.outcome == TAKEN
+
+
+#: Controller → (form, region, language) → what is shown. A policy does not change beneath one.
+_PREPARED: Final[weakref.WeakKeyDictionary[Controller, dict[tuple[str, str, str], Prepared]]] = (
+    weakref.WeakKeyDictionary()
+)
+
+#: Why nothing was taken, in words for everybody.
+REASONS: Final[Mapping[Why, str]] = {
+    Why.ORIGIN: "it was sent from a page that is none of ours",
+    Why.AGE: "it is about somebody who is too young for us to keep it; we kept nothing of it",
+    Why.TWICE: "one of its fields stands there twice, so that it can be read in two ways",
+    Why.UNREADABLE: "there are characters in it that are no text",
+    Why.MANY: "it has more fields than any of our forms",
+    Why.MISSING: "something that is needed is missing",
+    Why.MALFORMED: "something in it cannot be what it should be",
+    Why.LONG: "something in it is too long",
+    Why.DENIED: "we may not store it",
+    Why.NOTICE: "what the form says has changed since it was opened, or holds for another region",
+    Why.REPLAYED: "the same form was sent before; it was stored once",
+    Why.CLOSED: "this form is not open at present",
+}
+
+
+def prepared(controller: Controller, form: str, region: str, language: str | None) -> Prepared:
+    """A form as it is to be shown. UsageError where there is none, or it cannot be shown."""
+    bundle = controller.bundle
+    one = bundle.forms.get(form)
+    if one is None:
+        raise UsageError("there is no such form", expected=f"one of {', '.join(bundle.forms)}")
+    if region not in regimes.REGIONS:
+        raise UsageError("there is no such region", expected=f"one of {', '.join(regimes.REGIONS)}")
+    spoken = language if language in bundle.languages else bundle.languages[0]
+    known = _PREPARED.setdefault(controller, {})
+    found = known.get((form, region, spoken))
+    if found is None:
+        try:
+            made = notice(bundle, controller.rules, one, region, spoken)
+        except Unsaid as problem:
+            raise UsageError(
+                str(problem), fix="say it in the policy, or name in kept.toml who is missing"
+            ) from None
+        document = made.document()
+        wanted = asks(one, region, leading(bundle, one))
+        found = known[form, region, spoken] = Prepared(
+            one, made, digest(document), document, wanted
+        )
+    return found
+
+
+def origin_of(url: str) -> str | None:
+    """Scheme, host and port of an address or an Origin header; None where there is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
+
+
+def accepted(controller: Controller, form: Form, origin: str | None, own: Container[str]) -> bool:
+    """Whether a form may come from there: its own site, what stands for it, or Kept's own page."""
+    met = None if origin is None else origin_of(origin)
+    if met is None or met != (origin or "").lower():
+        return False  # no origin, an opaque one (`null`), or more than an origin
+    if met in own:
+        return True
+    if met == origin_of(form.site):
+        return True
+    any_port = met.rpartition(":")[0] + ":*"
+    return form.site in (controller.origins.get(met), controller.origins.get(any_port))
+
+
+def once_of(form: str, sent: Sent) -> str:
+    """By which the same sending of a form is known again."""
+    return f"{form}\x00{sent.once}"
+
+
+def closed(controller: Controller, form: str, now: dt.datetime) -> Answer:
+    """The answer of a form that is not open here."""
+    return _refused(controller, controller.bundle.forms[form], Why.CLOSED, now)
+
+
+def submit(
+    controller: Controller, form: str, sent: Sent, now: dt.datetime, *,
+    hand: Callable[[Answer], None] | None = None,
+) -> Answer:  # fmt: skip
+    """Judge what was sent, and write down what was shown and agreed to. See Answer.
+
+    `hand` is given what was taken before that is committed; what it raises takes all back.
+    """
+    one = controller.bundle.forms.get(form)
+    if one is None:
+        raise UsageError("there is no such form")
+    if not accepted(controller, one, sent.origin, sent.own):
+        return _refused(controller, one, Why.ORIGIN, now)
+    try:
+        shown = prepared(controller, form, sent.region, sent.language)
+    except UsageError as problem:
+        shut = Decision(False, tuple(one.clauses), problem.what)
+        return _refused(controller, one, Why.CLOSED, now, decision=shut)
+    met = judging.read(
+        controller.bundle, one, sent.fields, sent.region, ages.today_in(sent.region, now)
+    )
+    if met.refused is not None:
+        return _refused(controller, one, met.refused, now)
+    if sent.notice != shown.hash or not _protective(sent.region, met.region):
+        return _refused(controller, one, Why.NOTICE, now)
+    if met.problems:
+        why = next(iter(met.problems.values()))
+        return _refused(controller, one, why, now, problems=met.problems)
+    if met.person is None and sent.subject is not None:
+        met = replace(met, person=sent.subject)
+    arising = judging.grounds(controller.bundle, one, met.values)
+    once = None if sent.once is None else once_of(form, sent)
+    with controller.database.connection() as c:
+        first, known = controller.arriving(met.person, once, now, c)
+        if not first:
+            c.rollback()
+            return _refused(controller, one, Why.REPLAYED, now)
+        facts = controller.facts(met.person, now, arising, met=known)
+        verdict = judging.judge(controller.bundle, controller.rules, one, met, facts, shown.asks)
+        if not verdict.taken:
+            c.rollback()  # it may be sent again
+            denied = next(iter(verdict.withheld), "")
+            ask = shown.asks.get(denied) or next(iter(shown.asks.values()))
+            controller.note(ask, facts, verdict.decision, now)
+            return _refused(controller, one, Why.DENIED, now, decision=verdict.decision)
+        new = controller.notices.keep(shown.hash, shown.document, now, connection=c)
+        entries = [_kept(shown, now)] if new else []
+        if met.doubt:
+            by = None if met.person is None else [met.person.kind, met.person.value]
+            kept = {
+                "values": dict(verdict.values), "language": shown.notice.language, "subject": by,
+            }  # fmt: skip
+            item = controller.quarantine.hold(
+                form, sent.region, shown.hash, kept, now, connection=c
+            )
+            held = {"item": item, "form": name(form), "notice": shown.hash}
+            controller.ledger.append_in(c, [*entries, Entry("form.held", now, held)])
+            answer = Answer(HELD, form, Why.AGE, item=item)
+        else:
+            answer = take(controller, shown, met, verdict, now, c, entries, hand)
+    controller.notices.remember(shown.hash)
+    return answer
+
+
+def take(
+    controller: Controller, shown: Prepared, met: Read, verdict: Verdict, now: dt.datetime,
+    connection: Connection, entries: Sequence[Entry],
+    hand: Callable[[Answer], None] | None = None,
+) -> Answer:  # fmt: skip
+    """Write down that something was taken, with the consents that it gives."""
+    version, form = str(controller.bundle.version), shown.form
+    source = f"form:{form.id}"
+    made = list(entries)
+    subject = None
+    if verdict.consents and met.person is not None:
+        subject = controller.subjects.of([met.person], now, connection=connection)
+    for consent in verdict.consents:
+        body: dict[str, Any] = {
+            "purpose": name(consent.purpose), "wording": shown.hash, "version": name(version),
+            "source": name(source), "clauses": list(consent.decision.because),
+        }  # fmt: skip
+        if subject is not None:
+            body["epoch"] = controller.consents.record(
+                subject, [(fact, True) for fact in consent.facts], now, source=source,
+                notice=shown.hash, connection=connection,
+            )  # fmt: skip
+            body["subject"] = controller.vault.pseudonym(
+                subject, PERSON, now, connection=connection
+            )
+        made.append(Entry("consent.given", now, body))
+    decision = verdict.decision
+    region = regimes.strictest(met.region, shown.notice.region)
+    collected = {
+        "activity": name(decision.activity or ""), "basis": name(decision.basis or ""),
+        "rows": 1, "form": name(form.id), "notice": shown.hash,
+        "region": region if met.region != "unknown" else "unknown",
+        "language": name(shown.notice.language), "dropped": met.dropped,
+        "clauses": list(decision.because),
+    }  # fmt: skip
+    stamps = {
+        "basis": decision.basis or "", "activity": decision.activity or "", "policy": version,
+        "notice": shown.hash,
+    }  # fmt: skip
+    answer = Answer(
+        TAKEN, form.id, None, decision.reason, decision.because, verdict.values, stamps,
+        verdict.fields, verdict.consents, verdict.unmet, verdict.withheld, {}, met.dropped,
+    )  # fmt: skip
+    if hand is not None:
+        hand(answer)
+    # Last: from here on nobody else can append until it is committed.
+    controller.ledger.append_in(connection, [*made, Entry("data.collected", now, collected)])
+    return answer
+
+
+def _kept(shown: Prepared, now: dt.datetime) -> Entry:
+    words = shown.notice
+    body = {"notice": shown.hash, "form": name(words.form), "region": name(words.region),
+            "language": name(words.language), "version": name(words.version)}  # fmt: skip
+    return Entry("notice.kept", now, body)
+
+
+def _protective(told: str, lives: str) -> bool:
+    """Whether who was told the rules of one region may be judged by them where she lives."""
+    return regimes.strictest(told, lives) == regimes.strictest(told)
+
+
+def _refused(
+    controller: Controller, form: Form, why: Why, now: dt.datetime, *,
+    problems: Mapping[str, Why] | None = None, decision: Decision | None = None,
+) -> Answer:  # fmt: skip
+    controller.quarantine.count(form.id, why, now)
+    reason = REASONS[why] if decision is None else decision.reason
+    because = decision.because if decision else ()
+    return Answer(REFUSED, form.id, why, reason, because, problems=problems or {})

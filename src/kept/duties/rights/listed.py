@@ -1,0 +1,161 @@
+"""A list of requests that were received elsewhere: looked at line by line, then entered.
+
+Nothing is entered while a line is wrong. Each line is entered once: a list that is read again, or
+was cut off half-way, enters what is missing and nothing twice. What is wrong is said with its line
+and its column, never with what stands there.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kept.controller import Controller
+from kept.duties.rights.entering import CHANNELS, Came, add, checked
+from kept.duties.rights.others_mail import partners
+from kept.duties.rights.tables import unguarded
+from kept.errors import UsageError
+from kept.records.actor import Actor
+from kept.records.intake import Intake
+from kept.terms.asks import CHILD_REPORT
+from kept.terms.identifiers import KINDS, Identifier
+
+#: The most lines that one list has.
+MOST: Final = 2_000
+#: Columns beside one for each kind of identifier; the first two have to be there.
+COLUMNS: Final = ("arrived", "channel", "asked", "words", "region", "reference", "told")
+_NEEDED: Final = COLUMNS[:2]
+_YES: Final = frozenset(("yes", "y", "true", "1", "ja", "oui"))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `asked` is what it asks for, by the words where nobody chose; `problem` what is
+    wrong with it; `there`: it was entered before; `same`: the line of this list that says the same.
+    """
+
+    number: int
+    came: Came | None
+    told: bool
+    asked: tuple[str, ...]
+    problem: str | None
+    there: bool = False
+    same: int | None = None
+
+    @property
+    def new(self) -> bool:
+        """Whether it would be entered."""
+        return self.problem is None and not self.there and self.same is None
+
+
+def read_text(text: str) -> list[Mapping[str, str]]:
+    """Rows of CSV, or of cells as a spreadsheet copies them: columns by their names."""
+    head = text.lstrip("\ufeff").partition("\n")[0]
+    mark = max(("\t", ";", ","), key=head.count)
+    try:
+        rows = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=mark)
+        lines = [[unguarded(cell) for cell in row] for row in rows]
+    except csv.Error:
+        raise UsageError(
+            "the list cannot be read", expected="CSV with a line of column names"
+        ) from None
+    return named(lines)
+
+
+def named(rows: Iterable[Sequence[str]]) -> list[Mapping[str, str]]:
+    """Rows as column → cell, by the first one. UsageError for columns that nobody knows."""
+    lines = [[cell.strip() for cell in row] for row in rows]
+    if not lines:
+        raise UsageError("the list is empty", expected="a line of column names, and lines")
+    head = [cell.casefold() for cell in lines[0]]
+    known = (*COLUMNS, *KINDS)
+    if missing := [name for name in _NEEDED if name not in head]:
+        raise UsageError(f"the list has no column `{missing[0]}`",
+                         expected=f"columns of {', '.join(known)}")  # fmt: skip
+    names = [name for name in head if name]
+    wrong = sum(1 for name in names if name not in known)
+    if wrong or len(set(names)) < len(names):
+        raise UsageError(f"{wrong or 'two'} columns of the list are not known, or there twice",
+                         expected=f"columns of {', '.join(known)}")  # fmt: skip
+    if len(lines) > MOST + 1:
+        raise UsageError("the list is too long", expected=f"at most {MOST:,} lines")
+    return [dict(zip(head, row, strict=False)) for row in lines[1:]]
+
+
+def look(controller: Controller, rows: Sequence[Mapping[str, str]], now: dt.datetime) -> list[Line]:
+    """What would be entered, line by line as a spreadsheet counts them; writes nothing."""
+    made: list[Line] = []
+    first: dict[str, int] = {}
+    with controller.database.connection() as c:
+        for number, row in enumerate(rows, 2):
+            if not any(row.values()):
+                continue
+            try:
+                came, told = _came(row)
+                asked = checked(came, now, partners(controller.bundle))[2]
+                if CHILD_REPORT in asked:
+                    raise UsageError("a report of a child is entered by itself, at once")
+            except UsageError as problem:
+                hint = f"; expected {problem.expected}" if problem.expected else ""
+                words = problem.what + hint
+                made.append(Line(number, None, False, (), words))
+                continue
+            once = _once(came, row.get("reference", ""))
+            met = controller.intakes.by_once(once, connection=c)
+            done = met is not None and (met.outcome is not None or not met.open)
+            made.append(Line(number, came, told, asked, None, done, first.get(once)))
+            first.setdefault(once, number)
+    return made
+
+
+def enter(
+    controller: Controller, rows: Sequence[Mapping[str, str]], actor: Actor, now: dt.datetime
+) -> list[Intake]:
+    """Enter what is not there yet. UsageError, and nothing is entered, where a line is wrong."""
+    lines = look(controller, rows, now)
+    if wrong := [line.number for line in lines if line.problem]:
+        raise UsageError(
+            f"{len(wrong)} lines are wrong, the first is line {wrong[0]}; nothing was entered",
+            fix="mend them, and read the list again",
+        )  # fmt: skip
+    at = dict(enumerate(rows, 2))
+    made: list[Intake] = []
+    for line in lines:
+        if line.new and line.came is not None:
+            once = _once(line.came, at[line.number].get("reference", ""))
+            entered, _ = add(controller, line.came, actor, now, once=once, told=line.told)
+            made += entered
+    return made
+
+
+def _came(row: Mapping[str, str]) -> tuple[Came, bool]:
+    try:
+        arrived = dt.date.fromisoformat(row.get("arrived", "")[:10])
+    except ValueError:
+        raise UsageError("`arrived` is no day", expected="a day as 2026-01-31") from None
+    if row.get("channel", "") not in CHANNELS:
+        raise UsageError("`channel` is none", expected=f"one of {', '.join(CHANNELS)}")
+    people = []
+    for kind in KINDS:
+        if value := row.get(kind, ""):
+            one = Identifier(kind, value)
+            _ = one.normalised  # refuses what is not of its kind
+            people.append(one)
+    asked = tuple(row.get("asked", "").replace(";", " ").replace(",", " ").split())
+    came = Came(
+        row["channel"], arrived, tuple(people), asked, row.get("words", ""),
+        row.get("region", "") or "unknown",
+    )  # fmt: skip
+    return came, row.get("told", "").casefold() in _YES
+
+
+def _once(came: Came, reference: str) -> str:
+    """What two lines share that are the same request: its reference elsewhere, or all of it."""
+    people = sorted(f"{i.kind}={i.normalised}" for i in came.people)
+    what = reference or "\n".join((*sorted(came.asked), came.words))
+    parts = ("a list", came.channel, came.arrived.isoformat(), *people, what)
+    return "\x00".join(parts)

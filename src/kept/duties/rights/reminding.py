@@ -1,0 +1,185 @@
+"""Who has to do something, and does not, is reminded by mail; what stays undone is escalated.
+
+Whose a case is hears of it before its last day; then whoever answers for all of it too. So do
+they of tasks that are late, of recipients who do not answer, of complaints, and of systems that
+are away. A mail holds a number and a link, never a word about a person. Each goes once: it is
+noted in the transaction that queues it, and should a machine stop while it is handed over, it
+goes once more under the same Message-ID (`records.outbox`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from kept.controller import Controller
+from kept.duties.rights import clock, recipients
+from kept.records.account import OFFICER
+from kept.stores.tasks import Notice, Outcome
+from kept.terms import clocks
+from kept.terms.asks import CHILD_REPORT
+from kept.terms.clocks import Light
+
+#: How long such mail is tried.
+_TRIED: Final = dt.timedelta(days=3)
+#: Stands for the organisation's own address, where no officer has one.
+_ORGANISATION: Final = "organisation"
+#: A system that is away this long is said, and said again.
+AWAY: Final = (1, 7)
+#: After so many days of nobody seeing to it a question is said, and a report of a child at once.
+ASKED: Final = (7, 21)
+CHILD: Final = (0, 1)
+_MANY: Final = 500
+#: After so many days that a task is late, or a recipient cannot be reached, it is escalated.
+_PATIENCE: Final = dt.timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One thing to be told. `owner` is the number of an account; `officers`: they are told too."""
+
+    about: str
+    reason: str
+    words: str
+    path: str
+    owner: int | None = None
+    officers: bool = False
+
+
+def remind(controller: Controller, now: dt.datetime) -> int:
+    """Queue what is to be told and was not; how many mails that is."""
+    if controller.post is None:
+        return 0
+    queued = 0
+    for call in calls(controller, now):
+        for whom, address in sorted(_whom(controller, call, now).items()):
+            with controller.database.connection() as c:
+                told = controller.reminders
+                if not told.first(call.about, call.reason, whom, connection=c):
+                    continue
+                link = f"{controller.site_url or ''}{call.path}"
+                letter = controller.outbox.put(
+                    address, "reminder", {"number": call.about, "words": call.words, "link": link},
+                    now, good_until=now + _TRIED, connection=c,
+                )  # fmt: skip
+                told.note(call.about, call.reason, whom, letter, now, connection=c)
+                queued += 1
+    with controller.database.connection() as c:
+        controller.reminders.forget(now, connection=c)
+    return queued
+
+
+def look_for_systems(controller: Controller, now: dt.datetime) -> bool:
+    """Ask every system whether it is there, and note which are not; whether all are."""
+    silent = controller.silent()
+    controller.away.met(silent, now)
+    return not silent
+
+
+def calls(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    """Everything that somebody is to be told, as of now."""
+    yield from _cases(controller, now)
+    yield from _tasks(controller, now)
+    yield from _recipients(controller, now)
+    yield from _complaints(controller, now)
+    yield from _asked(controller, now)
+    for gone in controller.away.all():
+        reached = [days for days in AWAY if gone.days(now) >= days]
+        if reached:
+            since = controller.day(gone.since)
+            yield Call(
+                f"system:{gone.system}", f"{reached[-1]}:{since}",
+                f"The system {gone.system} has not answered since {since}. What has to be done"
+                " there waits.", "/desk", officers=True,
+            )  # fmt: skip
+
+
+def _cases(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    for one in clock.standings(controller, now):
+        if one.paused or one.light is Light.GREEN:
+            continue
+        due = one.clock.due
+        how = "was" if one.light is Light.OVERDUE else "is"
+        yield Call(
+            one.case.id, f"{one.light.value}:{due}",
+            f"The case {how} to be answered by {due}.", f"/desk/cases/{one.case.id}",
+            controller.worklist.owner(one.case), one.light is not Light.AMBER,
+        )  # fmt: skip
+
+
+def _tasks(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    """Whoever does a task was reminded by letter; what that did not help is told here."""
+    for task in controller.tasks():
+        path = f"/desk/cases/{task.case}" if task.case else "/desk"
+        owner = _owner(controller, task.case)
+        if task.answer is not None and task.answer.outcome is Outcome.CANNOT:
+            yield Call(task.case or task.id, f"cannot:{task.id}"[:200],
+                       "Somebody says that a task of the case cannot be done.", path, owner,
+                       officers=True)  # fmt: skip
+        elif task.late(now) and task.due is not None:
+            who = "A recipient has" if isinstance(task.action, Notice) else "A task has"
+            words = f"{who} not been answered since {controller.day(task.due)}, though asked."
+            late = now - task.due >= _PATIENCE
+            yield Call(task.case or task.id, f"{'escalated' if late else 'late'}:{task.id}"[:200],
+                       words, path, owner, officers=late or owner is None)  # fmt: skip
+
+
+def _recipients(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    """Recipients to whom no way leads: nobody writes to them by itself."""
+    for noted in controller.recipients.unanswered():
+        if noted.recipient not in controller.reach.ways and now - noted.noted_at >= _PATIENCE:
+            yield Call(
+                noted.case, f"untold:{noted.recipient}"[:200],
+                f"{recipients.titled(controller, noted.recipient)} has to be told, and no way to"
+                " reach it is set up.", f"/desk/cases/{noted.case}",
+                _owner(controller, noted.case), officers=True,
+            )  # fmt: skip
+
+
+def _complaints(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    today = controller.day(now)
+    for one in controller.complaints.all(open_only=True):
+        day = one.next_day
+        if day is None:
+            continue
+        light = clocks.light(today, day, controller.workdays)
+        if light is not Light.GREEN:
+            yield Call(one.id, f"{light.value}:{day}",
+                       f"Something is to be done about the complaint by {day}.",
+                       f"/desk/complaints/{one.id}", officers=True)  # fmt: skip
+
+
+def _asked(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    """What a person has to see to and that is no case: questions, reports of a child."""
+    for one in controller.intakes.to_do(_MANY):
+        child = CHILD_REPORT in one.asked
+        reached = [d for d in (CHILD if child else ASKED) if (now - one.arrived_at).days >= d]
+        if reached:
+            what = "A report of data of a child waits to be decided." if child else (
+                f"A request waits for somebody since {controller.day(one.arrived_at)}."
+            )  # fmt: skip
+            yield Call(one.id, f"asked:{reached[-1]}", what, f"/desk/requests/{one.id}",
+                       officers=True)  # fmt: skip
+
+
+def _owner(controller: Controller, case: str) -> int | None:
+    if not case:
+        return None
+    return controller.worklist.owner(controller.cases.get(case))
+
+
+def _whom(controller: Controller, call: Call, now: dt.datetime) -> dict[str, str]:
+    """Account id (or the organisation) → address. What reaches nobody reaches the organisation."""
+    found: dict[str, str] = {}
+    for account in controller.accounts.all(now):
+        wanted = account.number == call.owner or ((call.officers or call.owner is None) and (
+            OFFICER in account.roles
+        ))  # fmt: skip
+        address = None
+        if wanted and account.disabled_at is None:
+            address = controller.accounts.mail(account)
+        if address:
+            found[account.id] = address
+    return found or {_ORGANISATION: controller.bundle.organisation.email}

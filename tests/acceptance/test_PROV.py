@@ -1,0 +1,50 @@
+"""PROV: who had data of hers is told what became of it, and nobody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.acceptance.conftest import kept
+from tests.acceptance.test_COMPEL import ANA, BEN, note, package, shop
+from tests.world import edit
+
+__all__ = ["shop"]  # the fixture
+
+
+def test_PROV_6_exactly_those_who_had_her_data_are_told(shop: Path) -> None:
+    note(shop, *ANA, "--to", "printer", "--what", "contact.email", "--ground", "task",
+         "--on", "2026-10-30")  # fmt: skip
+    edit(shop / "shop.yml", "      phone: {category: contact.phone,",
+         "      phone: {origin: others, source: Facts Ltd, category: contact.phone,")  # fmt: skip
+    had, every = package(shop, "2026-11-20")
+    assert "From Facts Ltd, not from you: phone" in every
+    assert [line["title"] for line in had["recorded"]] == ["The printing house"]  # type: ignore[attr-defined]
+    assert had["by_register"] == ["The hosting house"], "the courier had nothing"
+    assert "may have received" in every
+    assert "The courier" not in every
+    for who, told in ((ANA, {"printer", "provider"}), (BEN, {"provider"})):
+        ran = kept(shop, "rights", "erase", *who, "--override", "test", "--yes",
+                   "--now", "2026-11-21T12:00:00Z")  # fmt: skip
+        assert ran.status == 0, ran.said
+        assert {one["recipient"] for one in ran.document["told"]} == told
+    (letter,) = (shop / "notices" / "printer").glob("*.txt")
+    text = letter.read_text("utf-8")
+    assert "ana@example.org" in text
+    assert "+49" not in text, "it never had her number"
+
+
+def test_PROV_6_an_objection_is_told_to_who_had_her_data(shop: Path) -> None:
+    note(shop, *ANA, "--to", "printer", "--what", "contact.email", "--ground", "task",
+         "--on", "2026-10-30")  # fmt: skip
+    for who, told in ((ANA, ["printer"]), (BEN, [])):
+        ran = kept(shop, "rights", "object", *who, "--purpose", "marketing", "--yes",
+                   "--override", "test", "--now", "2026-11-21T12:00:00Z")  # fmt: skip
+        assert ran.status == 0, ran.said
+        assert [one["recipient"] for one in ran.document["told"]] == told
+    assert kept(shop, "task", "send", "--now", "2026-11-21T13:00:00Z").status == 0
+    (letter,) = (shop / "notices" / "printer").glob("*.txt")
+    text = letter.read_text("utf-8")
+    assert "objects to the uses" in text
+    assert "objects to: Promote" in text
+    assert "ana@example.org" in text
+    assert "+49" not in text

@@ -1,0 +1,213 @@
+"""VISIT: browsing needs nothing; forms ask what they declare, and need what they need."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+from examples.company.life import Browser
+
+from tests.acceptance.conftest import Page, World, crawl, get
+from tests.forms import Fields
+
+FORMS = ("contact", "newsletter", "trial", "download", "demo", "onboarding", "order", "support",
+         "testimonial", "webinar", "partner-offers")  # fmt: skip
+#: What somebody fills in who fills in what is needed, and nothing else.
+NEEDED = {
+    "contact": {"message": "Hello?"}, "newsletter": {}, "trial": {}, "download": {}, "demo": {},
+    "testimonial": {"words": "It works."}, "webinar": {}, "partner-offers": {},
+}  # fmt: skip
+
+
+def test_VISIT_1_all_public_pages_are_read_without_saying_who_one_is(world: World) -> None:
+    """Every page of the site and of Kept, with no cookie and every choice refused."""
+    before, own = world.rows(), {**world.dump(), "job": []}
+    pages = crawl(world.site)
+    assert len(pages) > 14
+    # What the site leads to on Kept is read as well.
+    assert {p.status for p in pages.values()} <= {200, 302}
+    for path, reply in {**pages, **crawl(world.url, "/privacy")}.items():
+        assert reply.status in (200, 302, 303), path
+        assert reply.headers["Set-Cookie"] is None, path
+        assert "password" not in reply.text or path == "/onboarding", path
+    assert world.rows() == before
+    assert {**world.dump(), "job": []} == own  # jobs run by the clock
+
+
+def test_VISIT_2_a_field_that_is_not_declared_is_never_stored(world: World) -> None:
+    email, secret = world.stranger(), "utm-of-nobody-else"
+    status, said = world.browser().send(
+        "/contact", email=email, message="Hello?", utm_source=secret, screen=secret,
+        referrer=secret, **{"contact.religion": secret},
+    )  # fmt: skip
+    assert (status, said["dropped"]) == (201, 4)
+    assert secret not in str(world.rows())
+    assert secret not in str(world.dump())
+    assert secret not in world.log.read_text("utf-8")
+    world.proven("VISIT-2")
+
+
+@pytest.mark.parametrize("form", sorted(NEEDED))
+def test_VISIT_4_the_needed_fields_are_enough(world: World, form: str) -> None:
+    shown = Fields(get(f"{world.site}/{form}").text)
+    assert set(shown.boxes.values()) <= {False}  # nothing is ticked
+    typed = [value for name, value in shown.fields if not name.startswith("kept.")]
+    assert set(typed) <= {""}  # nothing is filled in
+    assert shown.required == {"email", *NEEDED[form]}
+    email = world.stranger()
+    status, said = world.browser().send(f"/{form}", email=email, **NEEDED[form])
+    assert status == 201, said
+    if form in ("contact", "trial"):
+        assert said["newsletter"] is None
+    if form == "contact":
+        world.proven("VISIT-4")
+
+
+def test_PREAM_3_what_comes_from_no_site_of_the_policy_is_counted_and_not_kept(
+    world: World,
+) -> None:
+    """A stored page of an old brand, a sub-domain, a page that hides whence it comes."""
+    secret = world.stranger()
+    before = world.rows()
+    form = Fields(get(f"{world.site}/contact").text)
+    for origin in ("https://glue42.com", "https://old.interop.io", "null", None):
+        fields = [*form.fields[:4], ("email", secret), ("message", "Hello?")]
+        body = urllib.parse.urlencode(fields).encode()
+        headers = {"Accept": "application/json"} | ({"Origin": origin} if origin else {})
+        request = urllib.request.Request(f"{world.site}/contact", body, headers)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=30)
+        assert refused.value.code == 403
+    assert world.rows() == before
+    assert secret not in str(world.dump())
+    waits = world.kept("quarantine", "list").document["refused"]
+    assert {"form": "contact", "why": "origin", "count": 4} in waits
+    world.proven("PREAM-3")
+
+
+def test_PREAM_6_reading_is_never_agreeing(world: World) -> None:
+    """Ten pages and every form, looked at: nobody has agreed to anything."""
+    before = len(world.ledger())
+    agreed = "SELECT count(*) FROM fact WHERE fact LIKE 'consent:%'"
+    with world.sql() as c:
+        count = c.execute(agreed).fetchone()
+    browser = world.browser()
+    assert [browser.get(f"/{form}") for form in FORMS] == [200] * len(FORMS)
+    with world.sql() as c:
+        assert c.execute(agreed).fetchone() == count
+    assert len(world.ledger()) == before
+
+
+def test_LEGAL_7_what_law_or_contract_asks_stands_by_the_field(
+    world: World, person: tuple[str, Browser]
+) -> None:
+    """The order form asks for a tax number: which law, whether it must be, and what follows."""
+    for form, field, words in (
+        ("order", "tax_number", ("2006/112/EC", "You may leave it empty", "add the tax")),
+        ("order", "quantity", ("You have to give this", "contract")),
+        ("onboarding", "address", ("You have to give this", "law", "not sell to you")),
+    ):
+        text = get(f"{world.site}/{form}").text
+        beside = text.partition(f'id="{field}-told"')[2].partition("</span>")[0]
+        assert all(word in beside for word in words), beside
+        assert text.index(f'id="{field}-told"') < text.index("<button")
+    _, browser = person
+    status, said = browser.send("/order", quantity="1")
+    assert status == 201
+    shown = world.kept("notice", "show", said["notice"]).document
+    assert "add the tax of your country" in shown["text"]
+    world.proven("LEGAL-7")
+
+
+def test_LEGAL_8_the_interest_and_whose_it_is_stand_on_the_form(world: World) -> None:
+    page = Page(get(f"{world.site}/contact").text)
+    assert "to answer whoever writes to us" in page.text
+    assert "The interest is ours, and that of whoever writes" in page.text
+    email = world.stranger()
+    assert world.browser().send("/contact", email=email, message="Hello?")[0] == 201
+    _, pack = world.access(email)
+    assert "to answer whoever writes to us" in pack.page  # the package repeats it
+    world.proven("LEGAL-8")
+
+
+def test_LEGAL_9_what_was_shown_can_be_shown_again(world: World) -> None:
+    email = world.stranger()
+    page = Page(get(f"{world.site}/contact").text)
+    status, said = world.browser().send("/contact", email=email, message="Hello?")
+    assert status == 201
+    (row,) = [r for r in world.rows().values() if r.get("email") == email]
+    assert row["notice"] == said["notice"]
+    again = world.kept("notice", "show", row["notice"]).document
+    assert again["whole"] is True
+    assert again["version"] == row["policy_version"]
+    for line in again["text"].splitlines():
+        assert line.strip(" -()") in page.text
+    # The same text is kept once, however often it was shown.
+    world.browser().send("/contact", email=world.stranger(), message="Hello?")
+    listed = world.kept("notice", "list").document["notices"]
+    assert [n["notice"] for n in listed].count(row["notice"]) == 1
+    world.proven("LEGAL-9")
+
+
+def test_LEGAL_9_words_that_change_in_place_are_noticed(world: World) -> None:
+    assert world.browser().send("/contact", email=world.stranger(), message="Hello?")[0] == 201
+    elsewhere = world.edition(("forms.yml", "so that we can answer you", "because we like to"))
+    one = world.proof("LEGAL-9", elsewhere)
+    assert one["outcome"] == "fail"
+    assert "tells something else" in str([e["findings"] for e in one["evidence"]])
+
+
+def test_PART_8_each_partner_stands_on_the_form_with_a_link_to_its_own_policy(
+    world: World,
+) -> None:
+    reply = get(f"{world.site}/webinar").text
+    page = Page(reply)
+    for name in ("Windowworks", "Deskline"):
+        assert name in page.text
+        link = f"https://{name.lower()}.example/privacy"
+        assert link in page.links
+        assert reply.index(link) < reply.index("<button")
+    email = world.stranger()
+    status, said = world.browser().send("/webinar", email=email)
+    assert (status, said["basis"]) == (201, "consent")
+    shown = world.kept("notice", "show", said["notice"]).document["shown"]
+    assert [p[0] for p in shown["partners"]] == ["Windowworks", "Deskline"]
+    world.proven("PART-8")
+
+
+def test_CHILD_2_of_who_is_certainly_too_young_nothing_is_left(world: World) -> None:
+    """A field with a birth date, an age, a year: refused before anything is stored."""
+    before, entries = world.rows(), len(world.ledger())
+    secret = world.stranger()
+    for name, value in (("birth_date", "2019-12-31"), ("age", "15"), ("geburtsjahr", "2018")):
+        status, said = world.browser().send(
+            "/contact", email=secret, message="Hello?", **{name: value}
+        )
+        assert (status, said["stored"]) == (403, None), name
+    assert world.rows() == before
+    assert len(world.ledger()) == entries
+    assert secret not in str(world.dump())
+    assert secret not in world.log.read_text("utf-8")
+    counted = world.kept("quarantine", "list").document["refused"]
+    assert next(r["count"] for r in counted if (r["form"], r["why"]) == ("contact", "age")) >= 3
+    status, said = world.browser().send(
+        "/contact", email=secret, message="Hello?", birth_date="1990-01-01"
+    )
+    assert (status, said["dropped"]) == (201, 1)  # nobody asked; nothing of it is kept
+    assert "1990-01-01" not in str(world.rows())
+
+
+def test_CHILD_2_what_only_sounds_like_a_child_waits_sealed(world: World) -> None:
+    before, secret = world.rows(), world.stranger()
+    status, said = world.browser().send(
+        "/contact", email=secret, message="I am 14 years old. May I try it?"
+    )
+    assert (status, said["stored"]) == (202, None)
+    assert world.rows() == before
+    assert secret not in str(world.dump())
+    waits = world.kept("quarantine", "list").document["waiting"]
+    done = world.kept("quarantine", "decide", waits[-1]["item"], "child", "--reason", "she says so")
+    assert (done.status, done.document["outcome"]) == (0, "child")
+    assert world.kept("quarantine", "list").document["waiting"] == waits[:-1]

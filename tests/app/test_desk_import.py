@@ -1,0 +1,137 @@
+"""A list of requests received elsewhere: looked at line by line, entered whole, and once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook
+from tests.acceptance.conftest import kept
+from tests.app.desk import Desk, opened
+
+from kept.app.desk.sheets import as_csv, as_xlsx, read_xlsx
+from kept.duties.rights import entering, listed
+from kept.errors import KeptError, UsageError
+
+MAIL = '\n[mail]\nurl = "out"\nfrom = "desk@kept.test"\n'
+HEAD = ("arrived", "channel", "asked", "email", "name", "words", "reference", "told")
+GOOD = (
+    ("2026-11-02", "letter", "access", "ana@example.org", "", "", "A-1", "yes"),
+    ("2026-11-03", "email", "erasure; rectification", "ben@example.org", "", "", "A-2", ""),
+    ("2026-11-04", "phone", "", "", "=1+1", "Please delete all my data", "A-3", ""),
+    ("2026-11-02", "letter", "access", "ANA@example.org", "", "", "A-1", "yes"),
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, kept_url: str) -> Iterator[Desk]:
+    with opened(tmp_path / "world", kept_url, MAIL) as made:
+        made.account("ines", "intake")
+        yield made
+
+
+def text(rows: tuple[tuple[str, ...], ...], mark: str = "\t") -> str:
+    return "\n".join(mark.join(row) for row in (HEAD, *rows))
+
+
+def test_a_list_is_looked_at_line_by_line_and_wrong_lines_hold_up_all(desk: Desk) -> None:
+    wrong = (
+        GOOD[0],
+        ("2027-11-02", "letter", "access", "a@example.org", "", "", "", ""),
+        ("soon", "letter", "access", "a@example.org", "", "", "", ""),
+        ("2026-11-02", "pigeon", "access", "a@example.org", "", "", "", ""),
+        ("2026-11-02", "letter", "everything", "a@example.org", "", "", "", ""),
+        ("2026-11-02", "letter", "access", "secret@@value", "", "", "", ""),
+        ("2026-11-02", "letter", "access", "", "", "", "", ""),
+        ("2026-11-02", "letter", "", "a@example.org", "", "", "", ""),
+        ("2026-11-02", "letter", "child-report", "a@example.org", "", "", "", ""),
+    )
+    browser = desk.browser(desk.session(desk.account("ines")))
+    page = browser.post("/desk/requests/import", list=text(wrong), do="look").text
+    assert page.count("Wrong: ") == 8
+    for words in ("is to come", "no day", "`channel` is none", "nobody is named", "of a child"):
+        assert words in page, words
+    assert "Enter what is new" not in page
+    answer = browser.post("/desk/requests/import", list=text(wrong), do="enter")
+    assert answer.status_code == 400
+    assert "8 lines are wrong, the first is line 3" in answer.text
+    assert desk.controller.intakes.all() == []
+    for list_, words in (
+        ("", "the list is empty"),
+        ("name,words\n", "no column `arrived`"),
+        ("arrived,channel,shoe size\n", "1 columns of the list are not known"),
+        ("arrived,channel,channel\n", "or there twice"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            listed.read_text(list_)
+
+
+def test_what_is_entered_is_entered_once_also_where_it_was_cut_off(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, actor = (
+        listed.read_text(text(GOOD)),
+        desk.controller.actors.of("Ines", "intake", desk.now),
+    )
+    real, calls = entering.opened, iter(range(9))
+
+    def cut(*given: object, **named: object) -> object:
+        if next(calls) == 1:
+            raise KeptError("the machine stopped")
+        return real(*given, **named)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as stop:
+        stop.setattr(entering, "opened", cut)
+        with pytest.raises(KeptError):
+            listed.enter(desk.controller, rows, actor, desk.now)
+    # Of the second line a row is there, and no case: that line is not done.
+    lines = listed.look(desk.controller, rows, desk.now)
+    assert [(line.there, line.new) for line in lines] == [
+        (True, False), (False, True), (False, True), (True, False),
+    ]  # fmt: skip
+    listed.enter(desk.controller, rows, actor, desk.now)
+    assert listed.enter(desk.controller, rows, actor, desk.now) == []
+    made = desk.controller.intakes.all()
+    assert [(one.asked, one.arrived, len(one.cases)) for one in made] == [
+        (("access",), dt.date(2026, 11, 2), 1),
+        (("rectification", "erasure"), dt.date(2026, 11, 3), 2),
+        (("erasure",), dt.date(2026, 11, 4), 1),
+    ]
+    first = desk.controller.cases.get(made[0].cases[0][1])
+    clock = desk.controller.clocks.of(first)
+    assert clock is not None
+    assert clock.arrived == dt.date(2026, 11, 2)
+    # Who was told before is not told again.
+    assert desk.controller.outbox.waiting() == 1
+
+
+def test_files_of_both_kinds_through_the_command(desk: Desk) -> None:
+    file = desk.directory / "list.xlsx"
+    file.write_bytes(as_xlsx("x", (HEAD, GOOD)))
+    now = ("--now", desk.now.isoformat())
+    looked = kept(desk.directory, "request", "import", file, *now)
+    assert looked.status == 0, looked.said
+    assert [line["same"] for line in looked.document["lines"]] == [None, None, None, 2]
+    assert desk.controller.intakes.all() == []
+    done = kept(desk.directory, "request", "import", file, "--yes", *now)
+    assert len(done.document["entered"]) == 3
+    other = desk.directory / "list.csv"
+    other.write_bytes(as_csv("", (HEAD, GOOD)))
+    assert kept(desk.directory, "request", "import", other, "--yes", *now).document["entered"] == []
+    # What was a formula is a text, there and back.
+    names = [desk.controller.intakes.said(one)["identity"] for one in
+             desk.controller.intakes.all()]  # fmt: skip
+    assert names[2] == [["name", "=1+1"]]
+    book, data = Workbook(), io.BytesIO()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append((dt.datetime(2026, 11, 2), 12.0, "=1+1", None))  # noqa: DTZ001 — as cells are
+    book.save(data)
+    assert read_xlsx(data.getvalue(), 9)[0][:4] == ["2026-11-02", "12", "", ""]
+    file.write_bytes(b"PK\x03\x04 no file")
+    assert kept(desk.directory, "request", "import", file).status == 2
+    with pytest.raises(UsageError, match="no XLSX"):
+        read_xlsx(io.BytesIO().getvalue(), 9)

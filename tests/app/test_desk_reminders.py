@@ -1,0 +1,156 @@
+"""Reminders: whose task it is hears of it in time, the officer of what stays undone; once each."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.app.desk import Desk, opened
+
+from kept.app import jobs, mail
+from kept.duties import rights, staff
+from kept.duties.rights import Request, complaints, entering, reminding
+from kept.errors import KeptError
+from kept.records.outbox import _Turn
+from kept.terms.identifiers import parse
+
+MAIL = '\n[mail]\nurl = "out"\nfrom = "desk@kept.test"\n'
+WORKER, OFFICER = "worker@kept.test", "officer@kept.test"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, kept_url: str) -> Iterator[Desk]:
+    with opened(tmp_path / "world", kept_url, MAIL) as made:
+        for name, role, address in (
+            ("worker", "verifier", WORKER), ("keeper", "privacy-officer", OFFICER),
+        ):  # fmt: skip
+            staff.remind_at(made.controller, made.account(name, role), address, None, made.now)
+        yield made
+
+
+def case_of(desk: Desk) -> str:
+    ana = (parse("email=ana@example.org"),)
+    request = Request((ana,), region="EEA", arrived=desk.controller.day(desk.now))
+    id_ = rights.preview(desk.controller, request, desk.now).case
+    assert id_ is not None
+    return id_
+
+
+def sent(desk: Desk) -> list[tuple[str, str]]:
+    """(to whom, subject) of all mail that went, in order."""
+    mail.deliver(desk.controller, lambda: desk.now)
+    found = []
+    for file in sorted((desk.directory / "out").glob("*.eml")):
+        letter = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+        body = letter.get_body(("plain",))  # type: ignore[attr-defined]
+        assert body is not None
+        for word in ("ana", "example.org", "Neill"):
+            assert word not in body.get_content().casefold().replace("privacy", "")
+        found.append((str(letter["To"]), str(letter["Subject"])))
+    return found
+
+
+def test_the_owner_is_reminded_before_the_day_and_the_officer_of_what_is_late(desk: Desk) -> None:
+    id_ = case_of(desk)
+    case = desk.controller.cases.get(id_)
+    with desk.controller.database.connection() as c:
+        desk.controller.worklist.give(case, desk.account("worker"), desk.now, connection=c)
+    seen: dict[str, list[int]] = {WORKER: [], OFFICER: []}
+    for day in range(40):
+        for _ in range(2):  # what is repeated sends nothing twice
+            jobs._clocks(desk.controller, desk.now)
+        now = sent(desk)
+        for who, days in seen.items():
+            new = sum(1 for to, _ in now if who in to) - len(days)
+            days += [day] * new
+        desk.later(days=1)
+    # Nearly due, due at once, late; the officer hears of the last two.
+    assert len(seen[WORKER]) == 3
+    assert seen[OFFICER] == seen[WORKER][1:]
+    due = desk.controller.clocks.of(case)
+    assert due is not None
+    last = (due.due - due.arrived).days
+    assert seen[WORKER][0] < seen[WORKER][1] <= last < seen[WORKER][2]
+    assert {subject for _, subject in sent(desk)} == {f"To be done: {id_}"}
+    assert desk.controller.reminders.of(id_)[0][0].startswith("amber:")
+
+
+def test_cut_off_between_sending_and_noting_it_goes_once_more_and_no_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_of(desk)
+    desk.later(days=40)
+    assert reminding.remind(desk.controller, desk.now) == 1  # nobody's: the officer
+    handed: list[str] = []
+    post = desk.controller.post
+    assert post is not None
+    send = type(post).send
+
+    def counted(self: object, message: email.message.EmailMessage, **words: str) -> None:
+        handed.append(str(message["Message-ID"]))
+        send(self, message, **words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(post), "send", counted)
+    with monkeypatch.context() as cut:
+
+        def stop(self: _Turn, now: object) -> None:
+            raise KeptError("the machine stopped")
+
+        cut.setattr(_Turn, "sent", stop)
+        with pytest.raises(KeptError):
+            mail.deliver(desk.controller, lambda: desk.now)
+    for _ in range(3):
+        reminding.remind(desk.controller, desk.now)
+        mail.deliver(desk.controller, lambda: desk.now)
+    assert len(handed) == 2
+    assert len(set(handed)) == 1
+
+
+def test_a_system_that_is_away_for_a_week_is_on_the_desk_and_told_twice(desk: Desk) -> None:
+    keeper = desk.account("keeper")
+    shop = desk.directory / "shop.sqlite"
+    shop.rename(desk.directory / "gone")
+    for day in range(9):
+        assert jobs._systems(desk.controller, desk.now)
+        jobs._clocks(desk.controller, desk.now)
+        told = [to for to, _ in sent(desk)]
+        (away,) = desk.controller.away.all()
+        assert (away.system, away.days(desk.now)) == ("shop", day)
+        desk.later(days=1)
+    assert told == [OFFICER] * 2
+    page = desk.browser(desk.session(keeper)).get("/desk").text
+    assert "has not answered since" in page
+    assert "for 9 days" in page
+    (desk.directory / "gone").rename(shop)
+    assert jobs._systems(desk.controller, desk.now)
+    assert "has not answered" not in desk.browser(desk.session(keeper)).get("/desk").text
+
+
+def test_a_complaint_that_waits_reaches_the_officer_or_the_organisation(desk: Desk) -> None:
+    actor = desk.controller.actors.of("Jo", "intake", desk.now)
+    came = complaints.Came("letter", desk.controller.day(desk.now), "You were rude.")
+    one = complaints.add(desk.controller, came, actor, desk.now)
+    on, hana = desk.controller.day(desk.now), (parse("email=hana@example.org"),)
+    (question,), _ = entering.add(
+        desk.controller, entering.Came("email", on, hana, ("question",), "Why?"), actor, desk.now
+    )
+    assert reminding.remind(desk.controller, desk.now) == 0
+    desk.later(days=8)
+    assert [call.about for call in reminding.calls(desk.controller, desk.now)] == [question.id]
+    desk.controller.outbox.tidy(desk.now)
+    desk.later(days=-8)
+    desk.later(days=31)
+    staff.remind_at(desk.controller, desk.account("keeper"), "", None, desk.now)
+    assert reminding.remind(desk.controller, desk.now) == 2
+    to = desk.controller.bundle.organisation.email
+    assert {*sent(desk)} == {(to, f"To be done: {id_}") for id_ in (one.id, question.id)}
+    with pytest.raises(KeptError):
+        staff.remind_at(desk.controller, desk.account("keeper"), "no mail", None, desk.now)
+    browser = desk.browser(desk.session(desk.account("worker")))
+    assert browser.post("/desk/account/mail", mail="w2@kept.test").status_code == 303
+    assert "w2@kept.test" in browser.get("/desk/account").text
+    assert browser.post("/desk/account/mail", mail="not one").status_code == 400
+    assert [e["what"] for e in desk.entries("account.changed")][-1] == "reminded-at"
