@@ -29,7 +29,7 @@ _DIRECTIVES: Final = {
     "eventsource": "connect", "websocket": "connect", "beacon": "connect", "manifest": "manifest",
     "texttrack": "media",
 }  # fmt: skip
-_PATIENCE: Final = 20_000  # milliseconds for a page
+_PATIENCE: Final = 15_000  # milliseconds for a page
 #: What a page tells of itself: what its policy refused (reports alone refuse nothing), and hints
 #: to connect elsewhere, of which a browser tells nobody.
 _LISTEN: Final = """(() => {
