@@ -32,6 +32,7 @@ from kept.app import (
     drp,
     forms,
     pages,
+    reports,
     requests,
     web,
     wellknown,
@@ -95,7 +96,8 @@ def paths() -> list[str]:
 
 def test_the_table_names_every_route() -> None:
     handlers = [*pages.HANDLERS, *requests.HANDLERS, *complaints.HANDLERS, *delivery.HANDLERS,
-                *choices.HANDLERS, *wellknown.HANDLERS, *forms.PAGES, *forms.PROGRAMS, api.decide,
+                *choices.HANDLERS, *wellknown.HANDLERS, *forms.PAGES, *forms.PROGRAMS,
+                *reports.HANDLERS, api.decide,
                 drp.router(lambda answer: answer)]  # fmt: skip
     app = Litestar(handlers, openapi_config=None)
     real = {

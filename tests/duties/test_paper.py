@@ -220,10 +220,10 @@ def test_a_notice_that_went_out_too_late_gives_nothing(controller: Controller) -
     case = _asked(controller, "hal")
     one, _ = paper.make(controller, case, HOME, _pia(controller), NOW, longer=("numerous", "many"))
     late = NOW + 60 * DAY
-    with pytest.raises(UsageError, match="not sent inside the first period"):
+    with pytest.raises(UsageError, match="the first period is over"):
         paper.posted(controller, case, one.id, late.date(), _pia(controller), late)
     assert controller.papers.of(controller.cases.get(case))[0].posted_on is None
-    with pytest.raises(UsageError, match="not sent inside the first period"):
+    with pytest.raises(UsageError, match="the first period is over"):
         paper.make(controller, case, HOME, _pia(controller), late, longer=("numerous", "many"))
 
 

@@ -75,6 +75,7 @@ RAW = {
             b"Content-Length: 5\r\n\r\n<p>hi",
     "/part": b"HTTP/1.1 206 Partial Content\r\nContent-Type: video/mp4\r\n"
              b"Content-Range: bytes 2-5/10\r\nContent-Length: 4\r\n\r\n2345",
+    "/endless": b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n",
     "/slow": _HEAD + b"Content-Length: 10\r\n\r\n",
 }  # fmt: skip
 
@@ -89,6 +90,12 @@ class _Page(BaseHTTPRequestHandler):
     def _raw(self, path: str) -> None:
         self.close_connection = True
         self.wfile.write(RAW[path])
+        if path == "/endless":
+            try:
+                for _ in range(100_000):
+                    self.wfile.write(bytes(65536))
+            except OSError:
+                self.server.cookies.append("gone")
         if path == "/slow":
             for _ in range(10):
                 self.wfile.write(b"x")
@@ -162,9 +169,10 @@ def shop(
     others, site = Others(), ThreadingHTTPServer(("127.0.0.1", 0), _Page)
     site.daemon_threads = True
     site.others, site.cookies = others.port, []  # type: ignore[attr-defined]
-    database = pg_server.make_database(f"street_{os.getpid()}", template=_kept_template)
+    base = tmp_path_factory.mktemp("street")
+    database = pg_server.make_database(f"{base.name}_{os.getpid()}", template=_kept_template)
     directory = small.make(
-        tmp_path_factory.mktemp("street") / "world", database,
+        base / "world", database,
         extra='\n[site]\nproxy = true\ncountry = "X-Country"\nport = 9\n'
               '\n[gateway]\nacts = true\nproxy = true\nhosts = ["shop.test"]\n',
     )  # fmt: skip

@@ -81,7 +81,7 @@
     if (!w.fetch || !event.submitter || !form.closest(".kept-banner,.kept-embed")) return;
     event.preventDefault();
     var body = new URLSearchParams(new FormData(form));
-    if (event.submitter) body.append(event.submitter.name, event.submitter.value);
+    body.append(event.submitter.name, event.submitter.value);
     w.fetch(form.action, { method: "POST", body: body, headers: { Accept: "application/json" } })
       .then(function (answer) {
         if (!answer.ok) throw new Error();

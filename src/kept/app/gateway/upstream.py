@@ -42,11 +42,14 @@ LARGEST, MOST = 32 * 1024, 100
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Seconds to wait for a connection, for the next bytes of an answer, and of a request."""
+    """Seconds to wait for a connection, for the next bytes of an answer and of a request, and
+    until a visitor reads on: whoever stops a film still has it for a while.
+    """
 
     connect: float = 5.0
     answer: float = 60.0
     request: float = 30.0
+    visitor: float = 600.0
 
 
 class Refused(Exception):
@@ -104,7 +107,7 @@ class Upstream:
             whole = True
         except Broken:
             raise Refused(502) from None
-        except Late:
+        except (Late, TimeoutError):
             raise Refused(504) from None
         finally:
             # To HEAD some servers send a body all the same, when it is too late to notice.
@@ -118,19 +121,21 @@ class Upstream:
         try:
             while True:
                 event = line.ready()
-                if event is None:
-                    if held is not None:
+                late = event is None or isinstance(event, h11.Data)
+                if late and held is not None:
+                    if gone is None and me is not None:
+                        # Before it waits for a visitor who may be gone already.
+                        gone = asyncio.create_task(_leave(receive, me))
+                    async with asyncio.timeout(self._wait.visitor):
                         await send(_part(held, more=True))
-                        held = None
+                    held = None
+                if event is None:
                     event = await line.next(self._wait.answer)
                 if not isinstance(event, h11.Data):
                     break
-                if held is not None:
-                    await send(_part(held, more=True))
-                    if gone is None and me is not None:
-                        gone = asyncio.create_task(_leave(receive, me))
                 held = bytes(event.data)
-            await send(_part(held or b"", more=False))
+            async with asyncio.timeout(self._wait.visitor):
+                await send(_part(held or b"", more=False))
         finally:
             if gone is not None:
                 gone.cancel()
