@@ -1,4 +1,4 @@
-"""Clocks that are put forward and back, a day that most years do not have, and a flood of reports."""
+"""Clocks that go forward and back, a day that most years do not have, and a flood of reports."""
 
 from __future__ import annotations
 
