@@ -69,11 +69,12 @@ class Door:
 
     def send(
         self, form: str, fields: Sequence[tuple[str, str]], origin: str | None,
-        lives: tuple[str, str] = NOWHERE,
+        lives: tuple[str, str] = NOWHERE, email: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """What of it may be stored: `outcome`, `values`, `stamps`."""
-        where = {"country": lives[0], "part": lives[1]}
-        return self._call(f"forms/{form}", {"fields": fields, "origin": origin, **where})
+        """What of it may be stored: `outcome`, `values`, `stamps`. `email`: of her account."""
+        by = {"kind": "email", "value": email} if email else None
+        known = {"country": lives[0], "part": lives[1], "subject": by}
+        return self._call(f"forms/{form}", {"fields": fields, "origin": origin, **known})
 
     def ask(self, use: Use, category: str, email: str | None = None) -> Answer:
         """May `category` be used? With `email`, of that person."""

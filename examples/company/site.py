@@ -151,8 +151,9 @@ class Handler(BaseHTTPRequestHandler):
         fields = [(name, value) for name, value in sent if name != "password"]
         try:
             taken = self.server.door.send(
-                form, fields, self.headers.get("Origin"), self._lives(form)
-            )
+                form, fields, self.headers.get("Origin"), self._lives(form),
+                who["email"] if who and form in OWN else None,
+            )  # fmt: skip
             if taken["outcome"] != "taken":
                 self._not_taken(form, path, taken)
                 return

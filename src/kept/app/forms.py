@@ -19,7 +19,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
-from kept.app.api import bearer, unambiguous
+from kept.app.api import Subject, bearer, unambiguous
 from kept.app.pages import rendered, templates
 from kept.app.posted import aside
 from kept.controller import Controller
@@ -28,6 +28,7 @@ from kept.duties.collect import deciding, storing, taking
 from kept.duties.collect.taking import HELD, TAKEN, Answer, Prepared, Sent
 from kept.errors import UsageError
 from kept.terms import regimes
+from kept.terms.identifiers import Identifier
 
 #: What a browser may fill in by itself (WCAG 1.3.5), by category.
 FILL: Final[Mapping[str, str]] = {
@@ -221,13 +222,15 @@ class FormShown(msgspec.Struct, frozen=True):
 
 class FormSent(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What a visitor's browser sent: its Origin header, and all fields, in order; and, where you
-    know it, in which country (ISO 3166) and which part of it she lives.
+    know it, in which country (ISO 3166) and which part of it she lives, and by what you know her,
+    as by the account she is logged in to.
     """
 
     fields: list[tuple[str, str]]
     origin: Annotated[str, msgspec.Meta(max_length=300)] | None
     country: _Word = ""
     part: _Word = ""
+    subject: Subject | None = None
 
 
 class Agreed(msgspec.Struct, frozen=True):
@@ -303,6 +306,9 @@ def form_sent(form: FromPath[str], data: JSONBody[FormSent], state: State) -> Fo
     if data.country:
         # The company knows where she lives: what was shown has to be of that region.
         sent = dataclasses.replace(sent, region=regimes.region_of(data.country, data.part))
+    if data.subject is not None:
+        by = Identifier(data.subject.kind, data.subject.value)
+        sent = dataclasses.replace(sent, subject=by)
     if form not in controller.bundle.forms:
         raise NotFoundException("there is no such form")
     answer = taking.submit(controller, form, sent, state.clock())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from kept.controller import Controller
@@ -17,6 +18,7 @@ from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
 from kept.records.quarantine import Waiting
 from kept.terms import ages
+from kept.terms.identifiers import Identifier
 
 #: What a person may decide: it is a child's, and goes; it is none, and may be stored.
 CHILD: Final = "child"
@@ -107,6 +109,8 @@ def _taken(
     met = judging.read(
         controller.bundle, form, list(values.items()), one.region, ages.today_in(one.region, now)
     )
+    if met.person is None and sent["subject"] is not None:
+        met = replace(met, person=Identifier(*sent["subject"]))
     facts = controller.facts(met.person, now, judging.grounds(controller.bundle, form, met.values))
     verdict = judging.judge(controller.bundle, controller.rules, form, met, facts, shown.asks)
     if not verdict.taken:

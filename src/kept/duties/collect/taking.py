@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import weakref
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ from kept.ledger.entry import Entry, name
 from kept.model.decision import Ask, Decision
 from kept.policy.shapes import Form
 from kept.terms import ages, regimes
+from kept.terms.identifiers import Identifier
 
 #: How a form comes to be answered.
 TAKEN: Final = "taken"
@@ -47,7 +48,8 @@ class Sent:
     """What came: the fields in their order, from which origin, under which notice.
 
     `own` are the origins of Kept's own pages, where it came by one; `once` is what a form that is
-    sent twice sends twice.
+    sent twice sends twice. `subject` is whom the company knows it to come from, as by an account:
+    what she restricted or refused holds also where no field names her.
     """
 
     fields: Sequence[tuple[str, str]]
@@ -57,6 +59,7 @@ class Sent:
     language: str | None = None
     once: str | None = None
     own: frozenset[str] = frozenset()
+    subject: Identifier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,8 @@ def submit(
     if met.problems:
         why = next(iter(met.problems.values()))
         return _refused(controller, one, why, now, problems=met.problems)
+    if met.person is None and sent.subject is not None:
+        met = replace(met, person=sent.subject)
     arising = judging.grounds(controller.bundle, one, met.values)
     once = None if sent.once is None else once_of(form, sent)
     with controller.database.connection() as c:
@@ -219,7 +224,10 @@ def submit(
         new = controller.notices.keep(shown.hash, shown.document, now, connection=c)
         entries = [_kept(shown, now)] if new else []
         if met.doubt:
-            kept = {"values": dict(verdict.values), "language": shown.notice.language}
+            by = None if met.person is None else [met.person.kind, met.person.value]
+            kept = {
+                "values": dict(verdict.values), "language": shown.notice.language, "subject": by,
+            }  # fmt: skip
             item = controller.quarantine.hold(
                 form, sent.region, shown.hash, kept, now, connection=c
             )
