@@ -79,7 +79,7 @@ ROUTES: Final = (
     _http("/privacy/banner.js"),
     _http("/.well-known/gpc.json"),
     # From browsers, of what they refused to load; nothing of who they are is kept.
-    _http("/privacy/reports", "POST"),
+    _http("/privacy/reports", "POST", _PERSON),
     _http("/.well-known/security.txt"),
     _http("/.well-known/change-password"),
     _http("/privacy/complaints"),
