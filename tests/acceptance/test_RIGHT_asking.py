@@ -255,11 +255,15 @@ def test_RIGHT_17_what_is_no_form_is_refused_kindly(asked: Desk, body: bytes) ->
 
 
 def test_RIGHT_17_another_site_cannot_ask_for_a_reader(asked: Desk) -> None:
-    answer = asked.client.post(
-        "/privacy/requests", content=f"asked=erasure&email={ANA}&once=1",
-        headers={"Sec-Fetch-Site": "cross-site"},
-    )  # fmt: skip
-    assert answer.status_code == 400
+    for path, content in (
+        ("/privacy/requests", f"asked=erasure&email={ANA}&once=1"),
+        ("/privacy/requests/mail", "asked=mail-of-partner&name=Acme&once=2"),
+    ):
+        before = asked.rows()
+        answer = asked.client.post(path, content=content, headers={"Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 400
+        assert 'role="alert"' in answer.text
+        assert asked.rows() == before
     assert not asked.inbox.letters
 
 

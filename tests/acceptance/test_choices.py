@@ -226,6 +226,8 @@ def test_ADNET_2_and_COOK_2_nothing_runs_before_a_choice_where_it_is_asked_first
         assert set(place.judged(visitor)["trackers"]) == {"own-choices", "own-session"}
     signal = place.visitor("US", gpc=True)
     assert place.judged(signal)["allowed"] == ["analyse", "operate", "personalise"]
+    assert place.judged(signal)["shared"] == ["operate"]
+    assert set(place.judged(signal)["trackers"]) == {"own-choices", "own-session"}
     signal.press(do="accept")  # what she says herself comes before what her browser says
     assert "advertise" in place.judged(signal)["allowed"]
 

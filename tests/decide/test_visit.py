@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kept.decide.visit import judge
+from kept.decide.visit import judge, under_gpc
 from kept.model.choice import Choices
 from kept.policy.bundle import Bundle, load
 from kept.policy.trackers import Tracker
@@ -81,8 +81,37 @@ def test_a_tracker_runs_only_where_all_its_aims_or_its_own_switch_allow(
             assert visit.allows(row)
         elif row.id in own:
             assert visit.allows(row) == own[row.id]
+        elif row.embed or (signals.gpc and row.provider is not None):
+            said = dict(choices.aims) if choices else {}
+            free = {aim.id for aim in bundle.visits.aims.values() if aim.necessary}
+            assert visit.allows(row) == all(said.get(aim) or aim in free for aim in row.aims)
         else:
             assert visit.allows(row) == (set(row.aims) <= visit.allowed)
+
+
+@given(visits())
+def test_under_the_signal_nothing_reaches_others_without_a_yes(
+    case: tuple[Bundle, str, Choices | None, Signals],
+) -> None:
+    bundle, region, choices, signals = case
+    silent = judge(bundle.visits, region, choices, Signals(False, signals.dnt))
+    heard = judge(bundle.visits, region, choices, Signals(True, signals.dnt))
+    # Whoever hears it from the page judges as who hears it from the header.
+    late = under_gpc(bundle.visits, silent)
+    assert (late.why, late.signals, late.ask) == (heard.why, heard.signals, heard.ask)
+    said = dict(choices.aims) if choices else {}
+    own = dict(choices.trackers) if choices else {}
+    free = {aim.id for aim in bundle.visits.aims.values() if aim.necessary}
+    assert heard.shared <= heard.allowed
+    assert heard.shared == {aim for aim in heard.why if aim in free or said.get(aim)}
+    assert silent.shared == silent.allowed
+    for row in bundle.trackers.values():
+        assert late.allows(row) == heard.allows(row)
+        assert not heard.allows(row) or silent.allows(row)
+        if row.provider is not None and not free.issuperset(row.aims) and heard.allows(row):
+            assert own.get(row.id, all(said.get(aim) or aim in free for aim in row.aims))
+        if row.provider is None and not set(row.aims) & bundle.visits.gpc:
+            assert heard.allows(row) == silent.allows(row)
 
 
 @given(visits())
@@ -113,7 +142,9 @@ def test_nothing_runs_before_a_choice_where_the_law_asks_first(region: str) -> N
 @pytest.mark.parametrize("region", ["US", "US-CA", "US-VA", "other"])
 def test_declared_tags_run_elsewhere_until_refused(region: str) -> None:
     visit = judge(REFERENCE.visits, region)
-    assert all(map(visit.allows, REFERENCE.trackers.values()))
+    rows = REFERENCE.trackers.values()
+    assert [t.id for t in rows if not visit.allows(t)] == [t.id for t in rows if t.embed]
+    assert any(t.embed for t in rows)
     assert not visit.ask
     no = Choices(TODAY, REFERENCE.edition, dict.fromkeys(REFERENCE.visits.optional, False))
     assert judge(REFERENCE.visits, region, no).allowed == {"operate"}
@@ -129,6 +160,10 @@ def test_a_tracker_without_an_aim_or_with_an_unknown_one_never_runs() -> None:
 
 def test_a_no_to_one_aim_is_a_no_to_a_tracker_that_serves_two() -> None:
     both = _with(REFERENCE.trackers["google-analytics"], ("analyse", "advertise"))
+    yes = Choices(TODAY, REFERENCE.edition, {"advertise": True})
+    # Under the signal a yes to one of two is none to what serves both.
+    assert judge(REFERENCE.visits, "US", yes).allows(both)
+    assert not judge(REFERENCE.visits, "US", yes, Signals(gpc=True)).allows(both)
     no = Choices(TODAY, REFERENCE.edition, {"advertise": False})
     assert judge(REFERENCE.visits, "US").allows(both)
     assert not judge(REFERENCE.visits, "US", no).allows(both)

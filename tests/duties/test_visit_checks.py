@@ -21,7 +21,7 @@ from kept.controller import Controller
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
-from kept.decide.visit import judge
+from kept.decide.visit import Visit, judge
 from kept.duties.visits import choosing, links, receipt
 from kept.policy.bundle import Bundle, load
 from kept.terms.signals import Signals
@@ -156,6 +156,17 @@ def test_a_bundle_that_lets_them_run_is_found(
     assert any(words in one for one in found), found[:3]
     monkeypatch.setattr(world, "bundle", _empty(world.bundle))
     assert outcome(world, OBEY)[0] is Outcome.VACUOUS
+
+
+def test_a_judgement_that_does_not_hear_the_signal_is_found(
+    world: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Visit, "waits", lambda *_: False)
+    met, found = outcome(world, OBEY)
+    assert met is Outcome.FAIL
+    for words in ("google-analytics may run before a choice in US under Global Privacy Control",
+                  "facebook-like may run before a choice in US"):  # fmt: skip
+        assert any(words in one for one in found), found[:3]
 
 
 def test_links_that_work_and_links_that_do_not(

@@ -99,7 +99,7 @@ def test_in_every_state(town: Town) -> None:
         assert town.crawl(page) == {}
         context.close()
         context = browser.new_context(extra_http_headers={"X-Country": "US", "Sec-GPC": "1"})
-        assert {n.partition("/")[0] for n in town.crawl(context.new_page())} == {"analytics"}
+        assert town.crawl(context.new_page()) == {}
         browser.close()
 
 

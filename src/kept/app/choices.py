@@ -22,7 +22,7 @@ from kept.app.pages import asset_bytes, day_words, rendered
 from kept.app.posted import aside, elsewhere, fields_of
 from kept.app.requests import own_cookie
 from kept.controller import Controller
-from kept.decide.visit import Visitor, judge, met
+from kept.decide.visit import Visit, Visitor, judge, met
 from kept.duties.visits import banner, choosing, links, receipt, ways
 from kept.duties.visits.reach import narrowed, reach
 from kept.errors import UsageError
@@ -40,6 +40,12 @@ _WHY: Final[Mapping[str, str]] = {
     "not-asked": "Off, until you allow it.",
     "until-refused": "On, until you refuse it.",
 }
+#: The same where what stands behind a purpose waits for a yes all the same.
+_WAITS: Final[Mapping[bool, str]] = {
+    True: "What others would get is off: your browser sends Global Privacy Control, and we follow"
+          " it. What we do ourselves is on, until you refuse it.",
+    False: "Off in our pages, until you load a part where it stands, or allow all of them here.",
+}  # fmt: skip
 _PERIODS: Final = {"Y": "years", "M": "months", "D": "days"}
 
 
@@ -92,8 +98,11 @@ def _page(
                 "necessary": aim.necessary,
                 "label": banner.worded(aim.label, language),
                 "words": banner.worded(aim.words, language),
-                "on": aim.id in who.visit.allowed,
-                "why": _WHY[who.visit.why[aim.id]],
+                # A tick that nobody made must not become a yes when the page is saved.
+                "on": aim.id in who.visit.allowed and not _waits(bundle, who.visit, aim.id),
+                "why": _WAITS[who.visit.signals.gpc]
+                if _waits(bundle, who.visit, aim.id)
+                else _WHY[who.visit.why[aim.id]],
                 "ads": any(
                     bundle.vocabulary.within("purposes", one, "advertising") for one in aim.covers
                 ),
@@ -131,6 +140,13 @@ def _page(
     )
     response.headers.update(_PRIVATE)
     return response
+
+
+def _waits(bundle: Bundle, visit: Visit, aim: str) -> bool:
+    """Whether a purpose is on and something behind it runs only after an explicit yes."""
+    return visit.why[aim] == "until-refused" and any(
+        visit.waits(row) for row in bundle.trackers.values() if aim in row.aims
+    )
 
 
 def _tracker(bundle: Bundle, row: Tracker, own: bool | None) -> dict[str, Any]:
@@ -318,9 +334,12 @@ class VisitRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class VisitAnswer(msgspec.Struct, frozen=True):
-    """What may be done: aims, trackers, why each aim stands as it does; `gpp` in the US."""
+    """What may be done: aims, for others (`shared`: less, under Global Privacy Control) and
+    at all (`allowed`), trackers, why each aim stands as it does; `gpp` in the US.
+    """
 
     allowed: list[str]
+    shared: list[str]
     trackers: list[str]
     why: dict[str, str]
     region: str
@@ -344,6 +363,7 @@ def visit(data: JSONBody[VisitRequest], state: State) -> VisitAnswer:
     found = narrowed(controller, who.visit, own, now)
     return VisitAnswer(
         allowed=sorted(found.allowed),
+        shared=sorted(found.shared),
         trackers=banner.running(controller.bundle, found),
         why=dict(found.why),
         region=found.region,

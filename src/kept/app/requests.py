@@ -187,6 +187,8 @@ def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
     kind = one(fields, "asked")
     if kind not in (MAIL_OF_CUSTOMER, MAIL_OF_PARTNER):
         return _form(state, fields, {"asked": "Choose whose mail it is."}, 400, form="mail")
+    if elsewhere(request):
+        return _form(state, fields, {"form": ELSEWHERE}, 400, form="mail")
     try:
         told = others_mail.complain(
             controller, kind, one(fields, "name"), once=one(fields, "once"),

@@ -1,4 +1,4 @@
-"""What may load in a visit, and who declares a host: what the gateway and its controls share."""
+"""Who declares a host: what the gateway and its controls share."""
 
 from __future__ import annotations
 
@@ -6,23 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from kept.decide.visit import Visit
 from kept.policy.trackers import DIRECTIVES, Directive, Tracker
 
 _HOST: Final = re.compile(r"(?:https?://)?(\*\.)?([a-z0-9.-]+)(?::[0-9]+)?")
-
-
-def runs(visit: Visit, tracker: Tracker) -> bool:
-    """Whether a tracker may run. One that stands in the page to be clicked waits for a yes.
-
-    Where others run until they are refused it waits all the same: a button is part of the page
-    that somebody reads, and reading is no choice.
-    """
-    if not visit.allows(tracker):
-        return False
-    if not tracker.embed or visit.trackers.get(tracker.id):
-        return True
-    return all(visit.why[aim] in ("allowed", "necessary") for aim in tracker.aims)
 
 
 def matches(pattern: str, host: str) -> bool:

@@ -1,7 +1,8 @@
 """What may run in a visit: what the visitor chose, then what her browser says, then her region.
 
 An explicit choice comes before a signal, a signal before the rule of the region. What is not
-known — a purpose, a region, a tracker — is not allowed.
+known — a purpose, a region, a tracker — is not allowed. Global Privacy Control is an opt-out of
+sharing: under it nothing reaches another without an explicit yes; what is our own goes on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from kept.terms.signals import ASKS_FIRST, SILENT, Rule, Signals, signals
 #: Why an aim is allowed or not.
 Why = Literal["necessary", "allowed", "refused", "signal", "not-asked", "until-refused"]
 ALLOWS: Final = frozenset({"necessary", "allowed", "until-refused"})
+#: Of these, what somebody said, or never has to.
+_SAID: Final = frozenset({"necessary", "allowed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +48,37 @@ class Visit:
         """The aims for which something may run."""
         return frozenset(aim for aim, why in self.why.items() if why in ALLOWS)
 
+    @property
+    def shared(self) -> frozenset[str]:
+        """The aims for which something may reach another: under the signal, those with a yes."""
+        return self._with_a_yes if self.signals.gpc else self.allowed
+
+    @property
+    def _with_a_yes(self) -> frozenset[str]:
+        return frozenset(aim for aim, why in self.why.items() if why in _SAID)
+
+    def waits(self, tracker: Tracker) -> bool:
+        """Whether a tracker needs an explicit yes wherever others run until they are refused.
+
+        One that stands in the page to be clicked does: a button is part of what somebody reads,
+        and reading is no choice. Under the signal all do that somebody else receives.
+        """
+        return tracker.embed or (self.signals.gpc and tracker.provider is not None)
+
     def allows(self, tracker: Tracker) -> bool:
         """Whether a tracker may run: by what was chosen about it, else by all of its aims.
 
         One without an aim never does; a no to one of its aims is a no to it. A click that
-        loads it in its place is a choice about it alone.
+        loads it in its place is a choice about it alone. One that is necessary always runs.
         """
         if not tracker.aims or not all(aim in self.why for aim in tracker.aims):
             return False
         if all(self.why[aim] == "necessary" for aim in tracker.aims):
             return True
         own = self.trackers.get(tracker.id)
-        return self.allowed.issuperset(tracker.aims) if own is None else own
+        if own is not None:
+            return own
+        return (self._with_a_yes if self.waits(tracker) else self.allowed).issuperset(tracker.aims)
 
 
 def judge(

@@ -75,8 +75,8 @@ NONE = dict.fromkeys(ALL, False)
 @pytest.mark.parametrize(
     ("country", "aims", "gpc"),
     [("DE", None, False), ("GB", None, False), ("", None, False), ("DE", NONE, False),
-     ("US", NONE, False), ("DE", None, True)],
-    ids=["EEA", "UK", "nowhere", "EEA refused", "US refused", "EEA GPC"],
+     ("US", NONE, False), ("DE", None, True), ("US", None, True), ("JP", None, True)],
+    ids=["EEA", "UK", "nowhere", "EEA refused", "US refused", "EEA GPC", "US GPC", "else GPC"],
 )  # fmt: skip
 def test_nothing_reaches_others(
     street: Street, country: str, aims: dict[str, bool] | None, gpc: bool
@@ -113,11 +113,11 @@ def test_what_is_declared_runs_until_it_is_refused(street: Street) -> None:
     context.close()
 
 
-def test_the_signal_stops_sharing_where_nobody_chose(street: Street) -> None:
-    context = street.context("US", gpc=True)
+def test_a_yes_that_somebody_gives_comes_before_the_signal(street: Street) -> None:
+    context = street.context("US", {"analyse": True}, gpc=True)
     street.opened(context)
-    assert street.others.of("ads") == street.others.of("social") == 0
     assert street.others.of("analytics") > 0
+    assert street.others.of("ads") == street.others.of("social") == 0
     context.close()
 
 

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from kept.app.gateway import cookies
 from kept.app.gateway.rewrite import REFERRER, STRICT, Boxes, Inflating, Rewriter
 from kept.decide import csp
-from kept.decide.loading import of_host, runs
+from kept.decide.loading import of_host
 from kept.decide.visit import Visit, met
 from kept.model import choice
 from kept.policy.bundle import Bundle
@@ -120,7 +120,7 @@ class Site:
             visit = met(
                 self.bundle, lines, self.key, secure=self.secure, country=country, today=today
             ).visit
-            rows = tuple(t for t in self.bundle.trackers.values() if runs(visit, t))
+            rows = tuple(t for t in self.bundle.trackers.values() if visit.allows(t))
             known = visit, rows, frozenset(row.id for row in rows)
             if len(self._standings) >= _MOST:
                 self._standings.clear()

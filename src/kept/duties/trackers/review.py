@@ -13,7 +13,7 @@ from typing import Final
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.decide import csp
-from kept.decide.loading import of_host, runs
+from kept.decide.loading import of_host
 from kept.decide.sightings import Sighting
 from kept.decide.visit import judge
 from kept.errors import UsageError
@@ -140,7 +140,7 @@ def choice_governs(controller: Controller, now: dt.datetime) -> Iterator[Looked 
     for region, gpc in itertools.product(REGIONS, (False, True)):
         for chosen, words in _states(controller):
             visit = judge(visits, region, chosen, Signals(gpc))
-            header = csp.policy(t for t in rows if runs(visit, t))
+            header = csp.policy(t for t in rows if visit.allows(t))
             named = {
                 (kind.removesuffix("-src"), source)
                 for directive in header.split(";")

@@ -130,7 +130,7 @@ def running(bundle: Bundle, visit: Visit) -> list[str]:
 
 
 def consent_mode(bundle: Bundle, visit: Visit) -> tuple[str, ...]:
-    """The types of Consent Mode that are granted: those of which every aim is allowed."""
+    """The types of Consent Mode that are granted: those of which every aim may reach others."""
     within = bundle.vocabulary.within
     granted = []
     for kind, purpose in _CONSENT_MODE:
@@ -139,7 +139,7 @@ def consent_mode(bundle: Bundle, visit: Visit) -> tuple[str, ...]:
             for aim in bundle.visits.aims.values()
             if any(within("purposes", covered, purpose) for covered in aim.covers)
         ]
-        if aims and visit.allowed.issuperset(aims):
+        if aims and visit.shared.issuperset(aims):
             granted.append(kind)
     return tuple(granted)
 

@@ -26,6 +26,7 @@ from kept.duties.visits.receipt import DOMAIN
 from kept.duties.visits.ways import ways
 from kept.model.choice import DAYS, Choices
 from kept.policy.bundle import Bundle
+from kept.policy.trackers import Tracker
 from kept.terms.regimes import REGIONS, end_of
 from kept.terms.signals import ASKS_FIRST, Signals
 
@@ -84,7 +85,8 @@ def trackers_obey_choices(controller: Controller, now: dt.datetime) -> Iterator[
     """No declared tracker may run before a choice where it is asked first, or after a no, anywhere.
 
     For every region, signal and state of choice; where nobody is asked first a declared one runs
-    until it is refused, and one without an aim, or whose use lies outside the policy and yet
+    until it is refused, unless it waits for a click, or another receives it and the browser sends
+    Global Privacy Control. One without an aim, or whose use lies outside the policy and yet
     counts as necessary, never does.
     """
     bundle = controller.bundle
@@ -103,7 +105,7 @@ def trackers_obey_choices(controller: Controller, now: dt.datetime) -> Iterator[
                 visit = judge(bundle.visits, region, choices, Signals(gpc=gpc))
                 for row in bundle.trackers.values():
                     count += 1
-                    if visit.allows(row) and not _may(bundle, region, gpc, choices, row.aims):
+                    if visit.allows(row) and not _may(bundle, region, gpc, choices, row):
                         heard = " under Global Privacy Control" if gpc else ""
                         yield Finding(
                             f"trackers.yml:{row.line}",
@@ -120,13 +122,11 @@ def trackers_obey_choices(controller: Controller, now: dt.datetime) -> Iterator[
     yield Looked(count if optional or bundle.trackers else 0, "trackers, by state of choice")
 
 
-def _may(
-    bundle: Bundle, region: str, gpc: bool, choices: Choices | None, aims: tuple[str, ...]
-) -> bool:
+def _may(bundle: Bundle, region: str, gpc: bool, choices: Choices | None, row: Tracker) -> bool:
     """Whether it may run by the rules as law and bundle have them, read as a table."""
-    if not aims:
+    if not row.aims:
         return False
-    for name in aims:
+    for name in row.aims:
         aim = bundle.visits.aims.get(name)
         if aim is None:
             return False
@@ -135,7 +135,10 @@ def _may(
         if choices is not None:
             if not choices.aims[name]:
                 return False
-        elif region in ASKS_FIRST or region not in REGIONS or (gpc and name in bundle.visits.gpc):
+        elif (
+            region in ASKS_FIRST or region not in REGIONS or row.embed
+            or (gpc and (row.provider is not None or name in bundle.visits.gpc))
+        ):  # fmt: skip
             return False
         else:
             nearest = (region, "US" if region.startswith("US-") else region, "default")
