@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from kept.decide.loading import of_host, runs
+from kept.decide.loading import of_host
 from kept.decide.sightings import Sighting, shown_host, shown_name
 from kept.decide.visit import Visit, judge, rule_of
 from kept.model.choice import Choices
@@ -158,7 +158,7 @@ def amiss(bundle: Bundle, stop: Stop, items: Iterable[Item]) -> Iterator[tuple[s
         if not rows:
             yield item.name, f"{kind} that stands on no list"
             continue
-        running = [row for row in rows if runs(now, row)]
+        running = [row for row in rows if now.allows(row)]
         if not running:
             names = ", ".join(row.id for row in rows)
             why = "was not chosen yet" if stop.choice == NONE else "was refused"
