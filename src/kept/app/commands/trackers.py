@@ -35,12 +35,8 @@ def import_(
     """Import the Open Cookie Database (CSV) or a filter list. It suggests, and allows nothing."""
     dated = day(date, "--date")
     assert dated is not None
-    try:
-        with file.open("rb") as read:
-            body = read.read(_LARGEST + 1)
-    except OSError as problem:
-        raise UsageError("the list cannot be read", met=problem.strerror or "") from None
     with opened(common, "trackers import", acting.role) as (controller, _):
+        body = _bytes(file)
         made = known.take(controller, body, source, licence, dated, acting.moment)
         controller.ledger.checkpoint(acting.moment)
     words = [f"{made.rows:,} names of {made.source} ({made.licence}, {made.dated}) are kept here."]
@@ -51,6 +47,14 @@ def import_(
         words,
     )
     return 0
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        with file.open("rb") as read:
+            return read.read(_LARGEST + 1)
+    except OSError as problem:
+        raise UsageError("the list cannot be read", met=problem.strerror or "") from None
 
 
 @group.command

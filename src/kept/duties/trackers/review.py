@@ -151,7 +151,8 @@ def choice_governs(controller: Controller, now: dt.datetime) -> Iterator[Looked 
             allowed = {aim for aim in visits.aims if may(controller, region, gpc, said, aim)}
             for row in rows:
                 runs_now = bool(row.aims) and allowed.issuperset(row.aims)
-                if row.embed and runs_now:
+                # A button waits for a yes, and under the signal whatever others receive.
+                if runs_now and (row.embed or (gpc and row.provider is not None)):
                     runs_now = all(
                         visits.aims[a].necessary or (chosen is not None and chosen.aims.get(a))
                         for a in row.aims
