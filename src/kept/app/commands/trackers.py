@@ -33,9 +33,9 @@ def import_(
     common: Common = COMMON,
 ) -> int:
     """Import the Open Cookie Database (CSV) or a filter list. It suggests, and allows nothing."""
-    dated = day(date, "--date")
-    assert dated is not None
     with opened(common, "trackers import", acting.role) as (controller, _):
+        dated = day(date, "--date")
+        assert dated is not None
         body = _bytes(file)
         made = known.take(controller, body, source, licence, dated, acting.moment)
         controller.ledger.checkpoint(acting.moment)
