@@ -129,7 +129,9 @@ class Handler(BaseHTTPRequestHandler):
                 return
             self._form(form, shown["title"], shown, path)
         elif text := pasted(path, self.server.world.street):
-            self._send(200, page("Example", text, path), {"Content-Security-Policy": ""})
+            title, _, rest = text.partition("</h1>")
+            whole = page(title.removeprefix("<h1>"), rest, path)
+            self._send(200, whole, {"Content-Security-Policy": ""})
         else:
             self._say(404, "There is no such page", {})
 

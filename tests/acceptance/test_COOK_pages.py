@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from kept import deployment
+from kept.app import mail
 from kept.controller import Controller
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from tests.app.gateway.conftest import Shop, shop
+from tests.app.gateway.scanning import ended, started
 from tests.app.gateway.street import chosen
+from tests.browser import NEEDS_CHROMIUM
 from tests.world import NOW
 
 __all__ = ["shop"]  # the fixture
@@ -122,3 +126,62 @@ def test_COOK_4_the_control_sees_whether_the_pages_are_guarded(shop: Shop, behin
         for amiss in ("nothing keeps out", "tells who follows", "connect elsewhere"):
             assert amiss in words
     assert met.looked_at >= 2
+
+
+@NEEDS_CHROMIUM
+def test_COOK_1_a_script_that_was_planted_is_found(shop: Shop, tmp_path: Path) -> None:
+    """It loads nothing of others, so that only a browser that looks sees what it leaves."""
+    page = tmp_path / "evidence.html"
+    code, found, told = ended(
+        started(
+            shop, shop.port, "--states", "refused", "--country", "US", "--gpc", "--page",
+            "/planted", "--pages", "2", "--draft", "--evidence", str(page),
+        )
+    )  # fmt: skip
+    assert code == 1, told
+    assert {row["what"] for row in found["amiss"]} == {"planted_*", "visitor"}
+    assert 'name: "planted_*", kind: cookie, party: first, lifetime: P105D' in found["draft"]
+    assert "purposes: []" in found["draft"]
+    for text in (json.dumps(found), page.read_text("utf-8")):
+        assert "secret" not in text
+        assert "81723" not in text
+        assert "who=" not in text
+    with Controller.open(deployment.read(shop.directory)) as controller:
+        assert ("cookie", "planted_*") in {(m.kind, m.name) for m in controller.sightings.all()}
+
+
+@NEEDS_CHROMIUM
+def test_COOK_1_and_ADNET_2_a_tag_past_the_gateway_is_met_and_told_nobody(shop: Shop) -> None:
+    shop.others.forget()
+    port = int(shop.said["upstream"].rpartition(":")[2])
+    code, found, told = ended(
+        started(
+            shop,
+            port,
+            "--states",
+            "none",
+            "--country",
+            "DE",
+            "--no-gpc",
+            "--pages",
+            "1",
+            host="shop.test",
+        )
+    )
+    assert code == 1, told
+    amiss = {row["what"] for row in found["amiss"]}
+    assert {"unknown.test", "ads.test", "analytics.test", "social.test", "strange"} <= amiss
+    assert shop.others.connected == 0
+    via = {i["via"] for i in found["passes"][0]["items"]}
+    assert {"script", "image", "document", "ping", "fetch", "websocket", "hint"} <= via
+    assert ended(started(shop, port, "--states", "some"))[0] == 2
+
+
+def test_ADNET_2_a_letter_of_ours_loads_nothing(shop: Shop) -> None:
+    with Controller.open(deployment.read(shop.directory)) as controller:
+        controller.specimens = mail.specimens
+        met = run(controller, registered(), NOW, names=["trackers.letters-load-nothing"])[0]
+        assert met.outcome == "pass"
+        assert met.looked_at > 8
+        controller.specimens = lambda: [("offer", '<img src="https://ads.test/p.gif" width=1>')]
+        assert run(controller, registered(), NOW, names=[met.control])[0].outcome == "fail"

@@ -226,7 +226,8 @@ def test_RIGHT_10_every_answer_and_refusal_names_an_authority(world: World) -> N
     assert "GDPR Art. 15(4)" in said
     page = Page(get(f"{world.url}/privacy").text)
     assert "You can complain to a data protection authority" in page.text
-    assert world.proof("RIGHT-10")["outcome"] == "open"
+    # Whether somebody has complained in this world by now decides between the two.
+    assert world.proof("RIGHT-10")["outcome"] in ("pass", "vacuous")
 
 
 def test_RIGHT_11_each_country_yields_an_entry_with_source_and_date(world: World) -> None:
@@ -246,7 +247,7 @@ def test_RIGHT_11_each_country_yields_an_entry_with_source_and_date(world: World
 def test_RIGHT_17_a_package_is_handed_out_by_link_and_code_and_then_destroyed(
     world: World,
 ) -> None:
-    """Not yet: who asks is not verified by the system."""
+    """How it is found out who asks: test_RIGHT_levels.py."""
     person = next(p for p in seed.ordinary() if p.tickets)
     out = world.new("pack").with_suffix(".zip")
     ran = world.kept(

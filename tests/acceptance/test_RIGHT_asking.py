@@ -65,6 +65,7 @@ def test_RIGHT_16_anybody_asks_without_an_account_and_the_typed_code_opens_the_c
     status = asked.get(then.headers["Location"])
     assert status.status_code == 200
     assert status.text.count("We are working on it.") == 2
+    assert "The last day for our answer is <b>" in status.text
     # The page on which the code was typed leads nowhere any more; the new one stands in the mail.
     assert asked.get(at).status_code == 404
     assert then.headers["Location"] in {

@@ -245,7 +245,8 @@ def test_the_signal_and_the_country_decide_until_somebody_chooses(site: Site) ->
     with site.open() as client:
         for headers, ticked in (({}, set()),
                                 ({"X-Country": "US", "Sec-GPC": "1"}, {"personalise"}),
-                                ({"X-Country": "US"}, {"analyse", "personalise", "advertise"})):  # fmt: skip
+                                ({"X-Country": "US"}, {"analyse", "personalise", "advertise"}),
+                                ):  # fmt: skip
             text = client.get(PATH, headers=headers).text
             boxes = re.findall(r'<input[^>]*name="aim"[^>]*>', text)
             on = {re.findall('value="([a-z]+)"', box)[0] for box in boxes if " checked" in box}

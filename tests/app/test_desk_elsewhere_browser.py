@@ -78,6 +78,7 @@ def test_in_by_the_provider_and_a_letter_made(
     page.goto(f"{url}/desk/accounts")
     looked_at(page, "elsewhere-accounts")
     page.goto(f"{url}/desk/cases/{case}")
+    page.get_by_text("A letter for a window envelope").click()
     page.get_by_label("Name and address").fill("Ana Example\n1 Long Road\n8001 Zürich")
     page.get_by_label("What it says").select_option("complex")
     page.get_by_label("why, in words for her").fill("We look through three archives.")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import random
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,3 +138,36 @@ def test_files_of_both_kinds_through_the_command(desk: Desk) -> None:
     assert kept(desk.directory, "request", "import", file).status == 2
     with pytest.raises(UsageError, match="no XLSX"):
         read_xlsx(io.BytesIO().getvalue(), 9)
+
+
+@pytest.mark.filterwarnings("ignore:.*invalid dependency")
+def test_a_file_that_is_not_what_it_says_is_refused_or_read() -> None:
+    """Cut, damaged, encrypted, or a ZIP of something else: never an error nobody foresaw."""
+    good, chance, met = as_xlsx("x", (HEAD, GOOD)), random.Random(5), []
+    files = [b"", b"%PDF-1.7", good[:-40], good[40:]]
+    locked = bytearray(good)
+    for head, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for at in re.finditer(re.escape(head), good):
+            locked[at.start() + flags] |= 1
+    files.append(bytes(locked))
+    for n in range(120):
+        hurt = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(good)) as parts, zipfile.ZipFile(hurt, "w") as made:
+            for name in parts.namelist():
+                words = bytearray(parts.read(name))
+                at = chance.randrange(len(words))
+                if chance.random() < 0.4:
+                    words[at : at + 4] = chance.choice((b"", b'"x"', b"<a>", b"9e99", b"&lol;"))
+                if n or not name.startswith("xl/"):  # the first one is no workbook at all
+                    made.writestr(name, bytes(words))
+        hit = bytearray(hurt.getvalue() if n % 2 else good)
+        for _ in range(0 if n % 2 else 3):
+            hit[chance.randrange(len(hit))] = chance.randrange(256)
+        files.append(bytes(hit))
+    for data in files:
+        try:
+            read_xlsx(data, 9)
+        except UsageError as problem:
+            met.append(problem.what)
+    assert set(met) == {"the file is no XLSX that can be read"}
+    assert len(met) > 40

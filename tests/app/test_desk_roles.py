@@ -99,6 +99,25 @@ def test_every_route_answers_everybody_as_the_table_says(who: str, desk: Desk) -
         assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("who", [*ROLES, "no role"])
+def test_no_form_is_taken_without_the_token_of_its_login(who: str, desk: Desk) -> None:
+    """Every POST: a token of another login, of nobody, none at all; and from another place."""
+    other = desk.session(desk.account("another", who) if who in ROLES else desk.account("another"))
+    refused = 0
+    for surface in (s for s in DESK if s.method == "POST"):
+        guest = GUEST in surface.roles
+        browser = desk.browser(someone(desk, who))
+        for csrf in () if guest else (other.csrf, "0" * 64, ""):
+            answer = browser.post(path_of(surface), csrf=csrf)
+            # Whom the table keeps out is kept out as before.
+            assert answer.status_code in (401, 403), (surface.name, csrf)
+            refused += answer.status_code == 403
+        for origin in ("https://evil.example", "", "null"):
+            answer = browser.post(path_of(surface), origin=origin)
+            assert answer.status_code in (401, 403), (surface.name, origin)
+    assert refused > 100
+
+
 def test_the_table_is_the_application(desk: Desk) -> None:
     real = {
         (route.path_format, method)

@@ -1,5 +1,5 @@
-"""An erasure at the desk in a real browser, from the login to the end, by two people; every page
-of the console looked at in both schemes, on a phone and on a desk.
+"""The desk in a real browser, from the login to the end, by two people and by all of them; every
+page of the console looked at in both schemes, on a phone and on a desk.
 """
 
 from __future__ import annotations
@@ -7,7 +7,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +18,12 @@ from playwright.sync_api import Browser, Page
 from tests import world
 from tests.app.conftest import serve
 from tests.app.desk import HASH, PASSWORD
-from tests.app.test_desk_browser import looked_at, press
-from tests.browser import NEEDS_CHROMIUM, browser, opened
+from tests.app.test_desk_browser import looked_at, press, spoken
+from tests.asking import Inbox, links, mail_server
+from tests.browser import NEEDS_CHROMIUM, axe, browser, opened
 
 from kept import deployment
+from kept.app.commands.serve import free_port
 from kept.controller import Controller
 from kept.duties.rights import Request, casework, entering
 from kept.duties.rights.request import open_case
@@ -30,7 +34,10 @@ from kept.terms.identifiers import Identifier
 pytestmark = NEEDS_CHROMIUM
 __all__ = ["browser"]  # the fixture
 HOW = "Kim called the number on file; she named her last two orders"
-PEOPLE = {"olga": "privacy-officer", "abel": "approver", "ines": "intake", "red": "redactor"}
+PEOPLE = {
+    "olga": "privacy-officer", "abel": "approver", "ines": "intake", "red": "redactor",
+    "oona": "privacy-officer", "ada": "approver", "remy": "redactor", "rita": "auditor",
+}  # fmt: skip
 #: What stands of others in Cleo's note.
 NOTE = (
     "Cleo came with Dora Quill (+44 20 7946 0018), who wants it sent to max@else.example; ask Bö."
@@ -46,6 +53,7 @@ class Served(NamedTuple):
     request: str
     access: str
     secrets: dict[str, bytes]
+    inbox: Inbox
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +62,14 @@ def served(
 ) -> Iterator[Served]:
     url = pg_server.make_database(f"story_{os.getpid()}", template=_kept_template)
     directory = tmp_path_factory.mktemp("story") / "world"
-    config = deployment.read(world.make(directory, url, extra="[desk]\nlarge = 2\n"))
+    port = free_port("127.0.0.1", 0)
+    post = ExitStack()
+    inbox, server = post.enter_context(mail_server())
+    extra = (
+        f'[desk]\nlarge = 2\n[site]\nurl = "http://127.0.0.1:{port}"\n'
+        f'[mail]\nurl = "{server}"\nfrom = "privacy@example.net"\n'
+    )
+    config = deployment.read(world.make(directory, url, extra=extra))
     now, secrets = dt.datetime.now(dt.UTC), {}
     with Controller.open(config) as controller:
         accounts = controller.accounts
@@ -82,6 +97,8 @@ def served(
                   NOTE)  # fmt: skip
         world.sql(directory, "INSERT INTO customer VALUES (9, 'dora@example.org', 'Dora Quill',"
                   " NULL, '2024-01-01')")  # fmt: skip
+        world.sql(directory, "INSERT INTO note VALUES (4, 'dora@example.org', ?, '2026-01-02')",
+                  "Dora came with Otto (otto@else.example).")  # fmt: skip
         cleos = case("access", "cleo@example.org", 12, HOW)
         due = case("erasure", "ana@example.org", 27)
         for n, right in enumerate(("access", "rectification", "objection", "portability")):
@@ -101,12 +118,13 @@ def served(
                 ("ulf@example.org", ("question",), "How long do you keep letters?"),
             )
         ]  # fmt: skip
-    process, document = serve(directory)
+    process, document = serve(directory, port)
     try:
-        yield Served(document["url"], directory, due, asked[0].id, cleos, secrets)
+        yield Served(document["url"], directory, due, asked[0].id, cleos, secrets, inbox)
     finally:
         process.terminate()
         assert process.wait(40) == 0
+        post.close()
 
 
 def log_in(page: Page, served: Served, name: str) -> None:
@@ -268,4 +286,163 @@ def test_what_concerns_others_is_left_out_by_two(browser: Browser, served: Serve
         officer.get_by_role("button", name="Make the package and download it").click()
     assert got.value.suggested_filename.startswith("access-")
     for context in (first, second, third):
+        context.close()
+
+
+def on(page: Page, name: str, typed: str | None = None, *, leads: bool = True) -> None:
+    """By Tab alone to what has this name; type into it, or press Enter, which leads to a page."""
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        at = page.evaluate(
+            "(() => { const e = document.activeElement; return [e.textContent.trim(),"
+            " ...[...(e.labels || [])].map(l => l.textContent.trim())]; })()"
+        )
+        if name in at:
+            break
+    else:
+        raise AssertionError(f"Tab does not reach {name}")
+    if typed is None and leads:
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+    elif typed is None:
+        page.keyboard.press("Enter")
+    else:
+        page.keyboard.type(typed)
+
+
+def mailed(page: Page, served: Served, who: str, count: int) -> str:
+    """The one link of the newest letter to somebody, when so many have come."""
+    for _ in range(200):
+        if len(served.inbox.to(who)) >= count:
+            break
+        page.wait_for_timeout(100)
+    assert len(served.inbox.to(who)) == count
+    return next(iter(links(served.inbox.to(who)[-1])), "")
+
+
+def test_RIGHT_16_from_her_question_to_her_package(browser: Browser, served: Served) -> None:
+    """She asks without scripts; an officer takes it, by keyboard; a redactor strikes; an approver
+    approves on a telephone; link and code reach her by mail; an auditor reads whose data it is
+    nowhere.
+    """
+    who = "dora@example.org"
+    hers = opened(browser, java_script_enabled=False, viewport={"width": 360, "height": 740})
+    staff = {name: opened(browser) for name in ("oona", "ada", "remy", "rita")}
+    desk = {name: context.new_page() for name, context in staff.items()}
+    page, looks = hers.new_page(), opened(browser).new_page()
+
+    def clean(met: Page) -> None:
+        """Nothing amiss on a page; hers is looked at where scripts run, which it has none of."""
+        if met is page:
+            looks.goto(page.url)
+        assert axe(looks if met is page else met) == [], met.url
+
+    page.goto(f"{served.url}/privacy/requests")
+    clean(page)
+    page.get_by_label("See what you have about me").check()
+    page.get_by_label("Your e-mail address", exact=True).fill(who)
+    page.get_by_role("button", name="Send me a code").click()
+    mailed(page, served, who, 1)
+    clean(page)
+    page.get_by_label("The eight digits").fill(served.inbox.code(who))
+    page.get_by_role("button", name="That is it").click()
+    page.get_by_role("heading", name="We have your request").wait_for()
+    clean(page)
+    status = mailed(page, served, who, 2)
+    with Controller.open(deployment.read(served.directory)) as controller:
+        (case,) = [
+            c.id for c in controller.cases.all()
+            if [[i.value for i in one] for one in controller.cases.identifiers(c)] == [[who]]
+        ]  # fmt: skip
+    where = f"{served.url}/desk/cases/{case}"
+
+    officer = desk["oona"]
+    log_in(officer, served, "oona")
+    officer.goto(where)
+    clean(officer)
+    assert who not in officer.content()
+    on(officer, "Take it")
+    on(officer, "Add a note", leads=False)
+    on(officer, "For the staff alone", "She wants it before Friday.")
+    on(officer, "Add the note")
+    officer.wait_for_url("**?done=note")
+    on(officer, "Show who it is")
+    text = officer.locator("main").inner_text()
+    assert who in text
+    assert "before Friday" in text
+    clean(officer)
+    officer.goto(where)
+    # Nothing is made before two have looked at what stands of others in it.
+    on(officer, "Make the package and download it")
+    officer.get_by_role("alert").wait_for()
+    clean(officer)
+
+    redactor = desk["remy"]
+    log_in(redactor, served, "remy")
+    redactor.goto(f"{where}/redaction")
+    button(redactor, "Show the texts")
+    assert "otto@else.example" in redactor.locator("del").all_inner_texts()
+    redactor.get_by_label("Strike also").fill("Otto")
+    clean(redactor)
+    button(redactor, "Hand it over to be approved")
+    redactor.wait_for_url("**?done=handed")
+
+    approver = desk["ada"]
+    approver.set_viewport_size({"width": 360, "height": 740})
+    log_in(approver, served, "ada")
+    approver.goto(f"{where}/redaction")
+    button(approver, "Show the texts")
+    clean(approver)
+    assert approver.evaluate("document.documentElement.scrollWidth") <= 360
+    button(approver, "Approve it")
+    approver.wait_for_url("**?done=redaction-approve")
+
+    officer.goto(where)
+    with officer.expect_download() as got:
+        on(officer, "Make the package and download it", leads=False)
+    package = served.directory.parent / "hers.zip"
+    got.value.save_as(package)
+    officer.goto(where)
+    on(officer, "Write the letter")
+    letter = officer.locator("pre.letter").inner_text()
+    assert "complain" in letter
+    assert "otto@else.example" not in letter
+    clean(officer)
+    said = spoken("case", "deliver", case, str(package), "--actor", "oona", "--role",
+                  "privacy-officer", "--dir", str(served.directory))  # fmt: skip
+    assert said["mailed"]
+    spoken("request", "run", "--dir", str(served.directory))  # the server does it within a minute
+
+    link = mailed(page, served, who, 3)
+    assert link == said["link"] != status
+    page.goto(link)
+    clean(page)
+    page.get_by_role("button", name="Send me a code").click()
+    mailed(page, served, who, 4)
+    page.get_by_label("The code, eight digits").fill(served.inbox.code(who))
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Fetch my data").click()
+    got.value.save_as(package.with_name("fetched.zip"))
+    with zipfile.ZipFile(package.with_name("fetched.zip")) as packed:
+        whole = b"".join(packed.read(name) for name in packed.namelist())
+    assert who.encode() in whole
+    assert b"otto@else.example" not in whole
+    assert b"Otto" not in whole
+    page.goto(status)
+    assert page.get_by_text("Done.").is_visible()
+
+    auditor = desk["rita"]
+    log_in(auditor, served, "rita")
+    for path in (f"/desk/cases/{case}", f"/desk/cases/{case}/redaction", "/desk/figures", "/desk"):
+        auditor.goto(served.url + path)
+        clean(auditor)
+        seen = auditor.content().casefold()
+        assert not [w for w in (who, "quill", "otto", "friday") if w in seen], path
+        assert auditor.get_by_role("button", name=re.compile("^Show (who|the texts)")).count() == 0
+    auditor.goto(where)
+    assert "oona" in auditor.locator("main").inner_text()
+    assert "read back" in auditor.locator("main").inner_text()
+    auditor.goto(f"{where}/redaction")
+    assert "2 struck" in auditor.locator("main").inner_text()
+    for context in (hers, looks.context, *staff.values()):
         context.close()

@@ -33,12 +33,12 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
+from kept.decide.visit import Visit
 from kept.duties import disclosure, holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
 from kept.duties.rights import Request, entering, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.request import open_case
-from kept.duties.trackers import review
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.select import KeyTable
@@ -577,7 +577,7 @@ def _without_systems(world: Path) -> None:
 
 def _eager(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is declared may run, whoever chose what."""
-    monkeypatch.setattr(review, "runs", lambda visit, tracker: True)
+    monkeypatch.setattr(Visit, "allows", lambda visit, tracker: True)
 
 
 def _unsaid(controller: Controller, _: pytest.MonkeyPatch) -> None:
@@ -967,6 +967,8 @@ DOORS = "security.doors-are-guarded"
 #: Those over visits: in `test_visit_checks`.
 PAGES = {
     "trackers.nothing-undeclared",  # tests/app/test_reports.py
+    "trackers.letters-load-nothing",  # tests/duties/test_scans.py
+    "trackers.scans-find-what-is-declared",  # there as well
     "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
 }
 VISITS = {

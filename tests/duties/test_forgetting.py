@@ -50,6 +50,8 @@ def fill(controller: Controller, world: Path) -> str:
     id_ = rights.access(controller, request, NOW, out=world / "c.zip").case
     case = controller.cases.get(id_)
     with controller.database.connection() as c:
+        controller.papers.add(case, "answer", b"Cleo", {}, actor, NOW, connection=c)
+        c.execute("UPDATE case_proof SET about = '\\x01'")
         controller.casework.note(case, "Cleo was rude", actor, NOW, connection=c)
     came = entering.Came("letter", NOW.date(), who, ("question",), "Who is Cleo?")
     (asked,), _ = entering.add(controller, came, actor, NOW)
@@ -103,6 +105,11 @@ def test_each_goes_by_its_rule_and_the_figures_stay(controller: Controller, worl
     case = controller.cases.get(id_)
     assert controller.cases.identifiers(case) == [[]]
     assert controller.casework.notes(case) == []
+    with controller.database.connection() as c:
+        left = c.execute(
+            "SELECT (SELECT count(*) FROM case_letter), (SELECT count(about) FROM case_proof)"
+        ).fetchone()
+    assert left == (0, 0), "neither letters nor the hash of an address outlive it"
     assert controller.cases.naming(parse("email=cleo@example.org")) == []
     (complaint,) = controller.complaints.all()
     assert (complaint.struck, complaint.acts[-1].words) == (True, "")
@@ -119,7 +126,9 @@ def test_each_goes_by_its_rule_and_the_figures_stay(controller: Controller, worl
     assert failed == []
 
 
-@pytest.mark.parametrize("left", ["case", "proof", "request", "complaint", "incident"])
+@pytest.mark.parametrize(
+    "left", ["case", "letter", "address", "proof", "request", "complaint", "incident"]
+)
 def test_the_control_fails_where_something_stays(
     controller: Controller, world: Path, left: str
 ) -> None:
@@ -132,6 +141,9 @@ def test_the_control_fails_where_something_stays(
         assert judged(controller, late) == (Outcome.VACUOUS, [])
     sin = {
         "case": "INSERT INTO case_person SELECT number, 0, 'email', '\\x00' FROM rights_case",
+        "letter": "INSERT INTO case_letter (number, kind, sealed, made_at, actor) SELECT number,"
+        " 'answer', '\\x00', now(), (SELECT min(actor) FROM actor) FROM rights_case",
+        "address": "UPDATE case_proof SET about = '\\x00'",
         "proof": "SELECT 1",
         "request": "UPDATE intake SET mac = '\\x00' WHERE ended_at IS NOT NULL",
         "complaint": "UPDATE complaint_act SET sealed = '\\x00'",

@@ -163,12 +163,12 @@ def _never(*_: object, **__: object) -> None:
 
 
 def test_three_tries_and_not_one_more(controller: Controller) -> None:
-    case = _case(controller, evidence="a code")
+    case = _case(controller, people=((parse("email=tess@example.org"),),), evidence="a code")
     assert [_told(controller, case, phone="1", name="y") for _ in range(TRIES)] == [2, 1, 0]
     with pytest.raises(UsageError, match="often enough"):
         _told(controller, case, phone="+49 30 123456", name="Ana O'Neill")
     assert _get(controller, case).proof == 1
-    other = _case(controller, evidence="a code")
+    other = _case(controller, people=((parse("email=tim@example.org"),),), evidence="a code")
     for few in ({"phone": "+49 30 123456"}, {"phone": " ", "name": "Ana"}, {"phone": "9" * 201}):
         with pytest.raises(UsageError, match="too little"):
             _told(controller, other, **few)
@@ -218,3 +218,28 @@ def test_settings_that_mean_nothing_are_refused(world: Path, table: str, says: s
     edit(world / "kept.toml", "[choices]", f"{table}[choices]")
     with pytest.raises(ConfigError, match=says):
         deployment.read(world)
+
+
+def test_another_case_is_no_way_to_go_on_guessing(controller: Controller) -> None:
+    """Nine tries within thirty days for whoever is named, known or not; then a person looks."""
+    for who in ("dan@example.org", "nobody@example.org"):
+        given = (parse(f"email={who}"),)
+        for _ in range(3):
+            case = _case(controller, people=(given,), evidence="a code")
+            assert [_told(controller, case, phone="1", name="x") for _ in range(3)] == [2, 1, 0]
+        case = _case(controller, people=(given,), evidence="a code")
+        with pytest.raises(UsageError, match="often enough"):
+            _told(controller, case, phone="1", name="x")
+        assert controller.cases.tries_left(_get(controller, case)) == 0
+
+
+def test_a_row_that_says_less_is_needed_convinces_no_control(
+    controller: Controller, tmp_path: Path
+) -> None:
+    case = _case(controller, evidence="a code")
+    with controller.database.connection() as c:
+        c.execute("UPDATE rights_case SET proof = 3, needs = 0 WHERE id = %s", (case,))
+    rights.access(controller, Request((), case=case), NOW, out=tmp_path / "taken.zip")
+    with controller.database.connection() as c:
+        c.execute("UPDATE rights_case SET needs = 0 WHERE id = %s", (case,))
+    assert _proved(controller)["rights.asker-known-well-enough"] is Outcome.FAIL

@@ -9,6 +9,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import Request, redaction
 from kept.duties.rights.letter import letter
+from kept.duties.rights.package import Package
 from kept.duties.rights.request import open_case
 from kept.errors import Busy, Denied, UsageError
 from kept.records.actor import Actor
@@ -366,3 +368,35 @@ def test_of_a_package_that_is_not_complete_another_is_made_with_the_same_left_ou
         assert len(entries(controller, "redaction.scanned")) == 2
         met = run(controller, registered(), NOW, names=["rights.redactions-took-two"])
         assert (met[0].outcome, met[0].looked_at) == (Outcome.PASS, 2)
+
+
+def test_what_is_struck_while_the_files_are_made_stops_them(
+    shop: tuple[Controller, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller, directory = shop
+    # Longer than what a reader of CSV takes by itself.
+    world_.sql(directory, "UPDATE note SET words = words || ? WHERE id = 1", " x" * 70_000)
+    red, abel = who(controller, "red", "redactor"), who(controller, "abel", "approver")
+    one = case(controller)
+    seen = redaction.look(controller, one, red, NOW)
+    done = redaction.redact(controller, one, seen.stands.revision, red, NOW, done=True)
+    with pytest.raises(Denied, match="another person"):
+        redaction.approve(
+            controller, one, done.stands.revision, who(controller, "Red ", "approver"), NOW
+        )
+    stands = redaction.approve(controller, one, done.stands.revision, abel, NOW)
+    finish = Package.finish
+
+    def meanwhile(package: Package, *given: Any) -> str:
+        redaction.redact(controller, one, stands.revision, red, NOW, more=[NICK], done=True)
+        return finish(package, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Package, "finish", meanwhile)
+        with pytest.raises(Busy):
+            serve(controller, one, tmp_path / "early.zip")
+    assert not (tmp_path / "early.zip").exists()
+    again = controller.redactions.of(controller.cases.get(one))
+    assert again is not None
+    redaction.approve(controller, one, again.revision, abel, NOW)
+    assert NICK not in str(serve(controller, one, tmp_path / "ana.zip"))

@@ -60,6 +60,18 @@ def _runs(text: str, places: list[tuple[int, int, strike.Strike]]) -> list[tuple
         ("Dora Quill", ["Quill", "Dora Quill"], "[another person]"),
         ("my sister Ann, Ann", ["my sister Ann"], "[another person], Ann"),
         ("a.b a+b", ["a.b"], "[another person] a+b"),
+        # What a reader sees as the same words, whatever stands between or for their letters.
+        ("Max\u200b Mus\u00adter, Ma\u200dx\ufeff Muster", ["Max Muster"],
+         "[another person], [another person]"),
+        ("Max&nbsp;Muster <b>Max</b> <i>Muster</i> Mus&shy;ter", ["Max Muster", "Muster"],
+         "[another person] <b>[another person]</i> [another person]"),
+        ("Zo&euml; Zo&#235; ZO&Euml; Zo&#xEB;", ["Zoë"], " ".join(["[another person]"] * 4)),
+        ("Weiss WEISS Weiß", ["Weiß"], " ".join(["[another person]"] * 3)),
+        ("Ssx Mass", ["Max"], "Ssx Mass"),
+        ("Weiss Weiß", ["Weiss"], "[another person] [another person]"),
+        ("O\u2019Neill O`Neill Mayer\u2011Lang", ["O'Neill", "Mayer-Lang"],
+         " ".join(["[another person]"] * 3)),
+        ("\uff2d\uff41\uff58 Maxim", ["Max"], "[another person] Maxim"),
     ],
 )  # fmt: skip
 def test_words_are_found_whole_and_in_every_spelling(

@@ -108,6 +108,10 @@ def test_thirty_days_are_no_month() -> None:
         ("2026-03-05", "DE", "2026-04-07"),  # Easter
         ("2026-11-25", "GB", "2026-12-29"),  # Christmas, then a weekend, then a day in lieu
         ("2026-11-28", "CY", "2026-12-28"),
+        ("2027-01-29", None, "2027-03-01"),  # 28 February is a Sunday
+        ("2028-01-29", None, "2028-02-29"),
+        ("2028-01-31", None, "2028-02-29"),
+        ("2028-02-29", None, "2028-03-29"),
     ],
 )
 def test_a_month_as_one_counts_it_by_hand(start: str, place: str | None, end: str) -> None:

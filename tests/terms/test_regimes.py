@@ -17,6 +17,7 @@ from kept.terms.regimes import (
     is_eea,
     is_eu,
     parse_period,
+    period_words,
     region_of,
     rules_of,
     strictest,
@@ -108,3 +109,17 @@ def test_the_end_of_the_calendar() -> None:
     for period in ("P9000Y", "P999999D"):
         with pytest.raises(UsageError):
             end_of(dt.date(9999, 6, 1), period)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("P1M", "1 month"),
+        ("P45D", "45 days"),
+        ("P24M", "2 years"),
+        ("P1Y6M", "18 months"),
+        ("P1M2W", "1 month and 14 days"),
+    ],
+)
+def test_a_period_as_a_person_says_it(text: str, words: str) -> None:
+    assert period_words(text) == words

@@ -53,10 +53,12 @@ from kept.app.commands import (
     request,
     retain,
     rights,
+    scan,
     serve,
     shown,
     stats,
     task,
+    trackers,
 )
 from kept.app.commands.common import as_called, program
 from kept.app.output import Output
@@ -66,7 +68,7 @@ from kept.errors import KeptError, UsageError
 _GROUPS: Final = (
     demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
     choices, case, answering, redacting, task, account, identity, hold, complaint, disclosure,
-    incident, shown, retain, prove, links, stats, ledger, bench,
+    incident, shown, retain, prove, scan, trackers, links, stats, ledger, bench,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -74,6 +74,39 @@ def _deliver(controller: Controller, clock: Callable[[], dt.datetime], send: Sen
                 sent += 1
                 turn.sent(clock())
     return Sent(sent, failed)
+
+
+class _Anything(jinja2.ChainableUndefined):
+    """Stands for every value of a specimen: the worst that somebody could have written."""
+
+    def __str__(self) -> str:
+        return _WORST
+
+    def __call__(self, *_: object, **__: object) -> _Anything:  # type: ignore[override]
+        return self
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((_WORST,))
+
+    def __len__(self) -> int:
+        return 1
+
+    def __bool__(self) -> bool:
+        return True
+
+
+#: A pixel, in HTML and behind a quote that ends an attribute.
+_WORST: Final = '"><img src="https://pixel.invalid/x.gif"><style>@import "//pixel.invalid";</style>'
+
+
+def specimens() -> list[tuple[str, str]]:
+    """(kind of letter, its HTML) for every kind that is sent, filled with the worst there is."""
+    made = []
+    filled = _templates.overlay(undefined=_Anything)
+    for name in sorted(_templates.list_templates()):
+        subject, _, body = filled.get_template(name).render().partition("\n")
+        made.append((name.partition(".")[0], _html(_line(subject), body)))
+    return made
 
 
 def composed(controller: Controller, letter: Letter) -> EmailMessage:

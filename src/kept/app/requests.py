@@ -261,6 +261,7 @@ def _page(
         titles={kind: ASKS[kind].title for kind in stands.asked},
         states=STANDS,
         arrived=day_words(stands.arrived, controller),
+        due=day_words(stands.due, controller) if stands.due else None,
     )
     page.headers.update(PRIVATE)
     return page

@@ -79,7 +79,7 @@ ROUTES: Final = (
     _http("/privacy/banner.js"),
     _http("/.well-known/gpc.json"),
     # From browsers, of what they refused to load; nothing of who they are is kept.
-    _http("/privacy/reports", "POST"),
+    _http("/privacy/reports", "POST", _PERSON),
     _http("/.well-known/security.txt"),
     _http("/.well-known/change-password"),
     _http("/privacy/complaints"),
@@ -288,6 +288,9 @@ COMMANDS: Final = (
     _cli("incident notice", _HOLDS, changes=True),
     _cli("incident tell", _HOLDS, changes=True),
     _cli("incident close", _HOLDS, changes=True),
+    _cli("scan", changes=True),
+    _cli("trackers import", _HOLDS, changes=True),
+    _cli("trackers lists"),
     _cli("links list"),
     _cli("links look", changes=True),
     _cli("complaint add", TAKES, changes=True),

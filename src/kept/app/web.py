@@ -28,6 +28,7 @@ from kept.app import (
     desk,
     drp,
     forms,
+    mail,
     pages,
     reports,
     requests,
@@ -269,6 +270,7 @@ def make(
 
         app.state[delivery.SENDER] = send_code
     controller.surfaces = SURFACES
+    controller.specimens = mail.specimens
     return app
 
 

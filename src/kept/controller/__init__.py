@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import hashlib
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -79,6 +79,7 @@ from kept.records.identity import Identities
 from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
+from kept.records.known import KnownNames
 from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.notice import Notices
@@ -90,6 +91,7 @@ from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
 from kept.records.reminder import Reminders
+from kept.records.scan import Scans
 from kept.records.session import Attempts, Sessions
 from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
@@ -154,6 +156,8 @@ class Controller:
         self.bundle, self.datamap, self.database = bundle, datamap, database
         self.vault, self.ledger, self.site_url = vault, ledger, site_url
         self.surfaces: tuple[Surface, ...] = ()
+        #: A specimen in HTML of every kind of letter that Kept sends, by name; the faces name them.
+        self.specimens: Callable[[], Sequence[tuple[str, str]]] = tuple
         self.desk = desk
         self._stores, self._without = dict(stores), dict(without)
         self._documents = tuple(documents)
@@ -185,6 +189,7 @@ class Controller:
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.sightings = Sightings(database)
+        self.scans, self.known_names = Scans(database), KnownNames(database)
         self.incidents = Incidents(database, vault)
         self.redactions = Redactions(database, vault)
         self.passed = PassedOn(database, vault)

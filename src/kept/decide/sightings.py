@@ -67,7 +67,7 @@ def _of(row: Mapping[str, Any]) -> tuple[Sighting, int] | None:
         name, count = str(body.get("name", "")), body.get("count")
         if _NAME.fullmatch(name) is None or type(count) is not int or not 0 < count < _OFTEN:
             return None
-        return Sighting("cookie", _anybodys(name), "", pattern(str(body.get("path", "")))), count
+        return Sighting("cookie", shown_name(name), "", pattern(str(body.get("path", "")))), count
     source = _text(body, "source-file", "sourceFile")
     if source and host_in(source) is None and ":" in source:
         return None  # an extension of the browser asked, not the page
@@ -77,9 +77,7 @@ def _of(row: Mapping[str, Any]) -> tuple[Sighting, int] | None:
                                  "violated-directive"))  # fmt: skip
     if host is None or directive is None or host == host_in(page) or not _HOST.fullmatch(host):
         return None
-    labels = host.split(".")
-    shown = ".".join([*map(_label, labels[:-2]), *labels[-2:]])
-    return Sighting("host", shown, directive, pattern(page)), 1
+    return Sighting("host", shown_host(host), directive, pattern(page)), 1
 
 
 def _text(body: Mapping[str, Any], *names: str) -> str:
@@ -95,12 +93,18 @@ def _directive(text: str) -> str | None:
     return name if name.removesuffix("-src") in _DIRECTIVES and name.endswith("-src") else None
 
 
+def shown_host(host: str) -> str:
+    """A host, its labels below the domain without one that could be somebody's."""
+    labels = host.split(".")
+    return ".".join([*map(_label, labels[:-2]), *labels[-2:]])
+
+
 def _label(label: str) -> str:
     """A label below a domain, unless it could stand for somebody: some trackers make one each."""
     return label if len(label) <= 20 and sum(c.isdigit() for c in label) <= 3 else "*"
 
 
-def _anybodys(name: str) -> str:
+def shown_name(name: str) -> str:
     """The name of a cookie, without a number at its end that could be somebody's."""
     return re.sub(r"[0-9A-Fa-f-]{6,}$|[0-9]{3,}$", "*", name)
 

@@ -7,6 +7,7 @@ tell her, it is named, with the day on which that ends: there is no secrecy with
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -93,11 +94,13 @@ def told_unless_barred(controller: Controller, now: dt.datetime) -> Iterator[Loo
         lines = connection.execute(
             "SELECT p.number, p.passed_on, p.barred_until, p.noted_at, coalesce(p.barred_by, ''),"
             " array(SELECT DISTINCT r.id FROM passed_person w JOIN case_person c USING (mac)"
-            " JOIN rights_case r ON r.number = c.number WHERE w.number = p.number)"
+            " JOIN rights_case r ON r.number = c.number WHERE w.number = p.number),"
+            " p.recipient, EXISTS (SELECT FROM passed_person w WHERE w.number = p.number)"
             " FROM passed_on p WHERE p.noted_at <= %s",
             (now,),
         ).fetchall()
-    for _, on, until, _, law, _ in lines:
+    yield from _missing(controller, Counter(str(line[6]) for line in lines if line[7]), now)
+    for _, on, until, _, law, *_ in lines:
         if until is not None and (not law.strip() or until > on + 2 * _LONGEST):
             yield Finding(
                 "a disclosure", "she is kept from knowing of it without an end, or without a law",
@@ -110,7 +113,7 @@ def told_unless_barred(controller: Controller, now: dt.datetime) -> Iterator[Loo
         day = controller.day(e.at)
         due = sum(
             str(e.body["case"]) in cases and at <= e.at and (until is None or until <= day)
-            for _, _, until, at, _, cases in lines
+            for _, _, until, at, _, cases, *_ in lines
         )
         looked += 1
         if e.body["received"] < due:
@@ -121,3 +124,18 @@ def told_unless_barred(controller: Controller, now: dt.datetime) -> Iterator[Loo
         elif e.body["received"] > due:
             yield Finding("a package", "it told of what a law forbade to tell then")
     yield Looked(looked, "packages", SYSTEM.name)
+
+
+def _missing(controller: Controller, there: Counter[str], now: dt.datetime) -> Iterator[Finding]:
+    """Lines that the ledger says were noted, and that stand no more, or name nobody any more."""
+    noted = Counter(
+        str(e.body["recipient"])
+        for _, e in controller.ledger.entries(kind="release.made")
+        if e.at <= now and (e.body["rows"], e.body["people"]) == (0, 1)
+    )
+    there = Counter({name(one): count for one, count in there.items()})
+    for recipient, count in (noted - there).items():
+        yield Finding(
+            "disclosures", f"{count} that were noted of {recipient} are gone, or name nobody",
+            "bring them back from a copy of Kept's database",
+        )  # fmt: skip

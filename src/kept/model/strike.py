@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html.entities import codepoint2name
 from typing import Final, Literal
 
 from kept.model.cover import ROLES, Cover, Role
@@ -24,6 +25,18 @@ LONGEST: Final = 200
 #: Words that may begin a name: a capital letter, and letters after it.
 _WORD: Final = re.compile(r"[^\W\d_][^\W\d_'’\-]*(?:['’\-][^\W\d_]+)*")
 _GAP: Final = re.compile(r"\.?,?\s{1,3}\Z")
+#: Signs that nobody sees: they stand between letters, and hide a word from a search.
+_UNSEEN: Final = (
+    r"[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+    r"|&shy;|&zwn?j;|&#0*(?:173|820[3-7]|65279);|&#x0*(?:ad|200[b-f]|feff);"
+)
+_NOTHING: Final = f"(?:{_UNSEEN})*"
+#: What stands between two words: white space, also as texts out of web pages have it.
+_GAPS: Final = (
+    rf"(?:\s|{_UNSEEN}|&(?:nbsp|e[mn]sp|thinsp);|&#0*(?:32|160);|&#xa0;|<[^<>]{{0,200}}>)+"
+)
+#: Signs that are written for one another.
+_ALIKE: Final = ("'’‘ʼ`´′", "-‐‑‒–—−", '"“”„«»')
 #: Words of a name that is looked up, at most.
 _MOST: Final = 3
 
@@ -145,13 +158,37 @@ def _plain(words: str) -> str:
 
 
 def _source(words: str) -> str:
-    forms = dict.fromkeys(unicodedata.normalize(form, words) for form in ("NFC", "NFD"))
-    made = []
-    for form in forms:
-        inside = r"\s+".join(map(re.escape, form.split()))
-        head = r"(?<!\w)" if form[:1].isalnum() or form[:1] == "_" else ""
-        tail = r"(?!\w)" if form[-1:].isalnum() or form[-1:] == "_" else ""
-        made.append(f"{head}{inside}{tail}")
+    words = unicodedata.normalize("NFC", words)
+    inside = _GAPS.join(_NOTHING.join(_forms(word)) for word in words.split())
+    head = r"(?<!\w)" if words[:1].isalnum() or words[:1] == "_" else ""
+    tail = r"(?!\w)" if words[-1:].isalnum() or words[-1:] == "_" else ""
+    return f"(?:{head}{inside}{tail})"
+
+
+def _forms(word: str) -> Iterator[str]:
+    """Letter by letter, in every way in which a reader sees the same."""
+    for letter in re.findall(r"ss|.", word, re.IGNORECASE | re.DOTALL):
+        if letter.casefold() == "ss":
+            yield f"(?:s{_NOTHING}s|ß|ẞ|&szlig;)"
+        else:
+            yield _form(letter)
+
+
+@lru_cache(maxsize=4096)
+def _form(letter: str) -> str:
+    alike = next((signs for signs in _ALIKE if letter in signs), "")
+    forms = dict.fromkeys((letter, unicodedata.normalize("NFD", letter), *alike))
+    made = [re.escape(form) for form in forms]
+    for one in dict.fromkeys((letter, letter.lower(), letter.upper(), *alike)):
+        if len(one) != 1:
+            continue
+        if "!" <= one <= "~":  # as wide as a sign of Chinese, as some keyboards write it
+            made.append(chr(ord(one) + 0xFEE0))
+        if not (one.isascii() and one.isalnum()):
+            name = codepoint2name.get(ord(one))
+            made += [f"&(?-i:{name});"] if name else []
+            made.append(f"&#0*{ord(one)};")
+            made.append(f"&#x0*{ord(one):x};")
     return f"(?:{'|'.join(made)})"
 
 

@@ -24,8 +24,11 @@ _CLASS: Final = "case"
 #: Under this name lie the keyed hashes of what she typed; under the other, with a number, papers.
 TYPED: Final = "typed"
 PAPER: Final = "paper:"
-#: How often somebody may try to tell what is held of her.
+#: How often somebody may try to tell what is held of her: in one case, and in all cases of hers
+#: that were opened within a while, so that another case is no way to go on guessing.
 TRIES: Final = 3
+TRIES_IN_ALL: Final = 9
+WITHIN: Final = dt.timedelta(days=30)
 
 DATASETS: Final = (
     Dataset(
@@ -138,19 +141,27 @@ class Proofs(Steps):
 
     # — what she typed ————————————————————————————————————————————————————————————————————————
 
-    def tries_left(self, case: Case) -> int:
-        """How often it may still be tried to tell what is held."""
-        with self._database.by_statement() as c:
+    def tries_left(self, case: Case, *, connection: Connection | None = None) -> int:
+        """How often it may still be tried to tell what is held; the same whoever is known."""
+        with self._database.by_statement(connection) as c:
             row = c.execute(
-                "SELECT tried FROM rights_case WHERE number = %s", (case.number,)
+                "SELECT r.tried, (SELECT coalesce(sum(o.tried), 0) FROM rights_case o"
+                "  WHERE o.opened_at > r.opened_at - %s AND o.number IN (SELECT p.number"
+                "  FROM case_person p JOIN case_person w USING (mac) WHERE w.number = r.number))"
+                " FROM rights_case r WHERE r.number = %s",
+                (WITHIN, case.number),
             ).fetchone()
-        return max(TRIES - int(row[0]), 0) if row else 0
+        return max(min(TRIES - int(row[0]), TRIES_IN_ALL - int(row[1])), 0) if row else 0
 
     def typed(self, case: Case, hashes: Mapping[str, str], *, connection: Connection) -> int | None:
         """Keep what was typed (place → keyed hash) until it is compared; the number of the try,
         None where there were enough of them.
         """
         c = connection
+        # One after the other, so that cases tried at the same time count one another.
+        c.execute("SELECT pg_advisory_xact_lock(hashtextextended('kept tries', 0))")
+        if not self.tries_left(case, connection=c):
+            return None
         row = c.execute(
             "UPDATE rights_case SET tried = tried + 1 WHERE number = %s AND tried < %s"
             " AND closed_at IS NULL RETURNING tried",

@@ -187,6 +187,26 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "first_seen datetime, last_seen datetime",
     ),
     _plain(
+        "scan",
+        "number",
+        "What a browser met on the pages of the site, as visitors that it played",
+        "number integer, site text, at datetime, rules text, whole boolean, document json",
+    ),
+    _plain(
+        "known_list",
+        "source",
+        "Lists of others that say who a cookie or a host may be",
+        "source text, kind text, dated date, licence text, sha256 text, at datetime, "
+        "passed_over integer",
+    ),
+    _plain(
+        "known_name",
+        "number",
+        "Names in lists of others, of nobody",
+        "number integer, source text, kind text, name text, prefix boolean, domain text, "
+        "provider text, likely text, days integer?",
+    ),
+    _plain(
         "system_away",
         "system",
         "Systems that do not answer",

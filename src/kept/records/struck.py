@@ -66,13 +66,14 @@ def strike(
     which no copy of a key is of any use any more. That a word was there is still to be seen.
     """
     of = (list(numbers),)
-    for table in ("case_person", "case_subject", "case_sealed", "case_note"):
+    for table in ("case_person", "case_subject", "case_sealed", "case_note", "case_letter"):
         connection.execute(f"DELETE FROM {table} WHERE number = ANY(%s)", of)
     connection.execute(
         "UPDATE rights_case SET sealed = NULL, override = substring(override FOR 0),"
         " evidence = substring(evidence FOR 0) WHERE number = ANY(%s)",
         of,
     )
+    connection.execute("UPDATE case_proof SET about = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_event SET words = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_clock_change SET words = NULL WHERE number = ANY(%s)", of)
     connection.execute("UPDATE case_recipient SET sealed = NULL WHERE number = ANY(%s)", of)

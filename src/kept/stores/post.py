@@ -147,7 +147,7 @@ class Folder:
 
     def send(self, message: EmailMessage, *, what: str, then: str) -> None:
         """Lay one letter there; the same Message-ID takes the place of itself."""
-        name = "".join(c for c in str(message["Message-ID"]) if c.isalnum() or c in "-.")
+        name = "".join(c for c in str(message["Message-ID"]) if c.isalnum() or c in "-.@")
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
             laid = self._path / f"{name}.eml.part"

@@ -133,6 +133,14 @@ def parse_period(text: str) -> Period:
     return Period(years * 12 + months, weeks * 7 + days)
 
 
+def period_words(text: str) -> str:
+    """A period as a person says it: P1M is "1 month", P1Y6M "18 months"."""
+    period = parse_period(text)
+    years, months = (0, period.months) if period.months % 12 else (period.months // 12, 0)
+    parts = ((years, "year"), (months, "month"), (period.days, "day"))
+    return " and ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in parts if n) or "no time"
+
+
 def end_of(start: _D, period: Period | str) -> _D:
     """When a period that began at `start` is over: months first, then days.
 

@@ -8,6 +8,7 @@ somebody may all the same, alone and with a reason; never who blackened.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -53,7 +54,7 @@ def approving(who: str, did: Iterable[Did], *, large: bool = False, early: bool 
     period has ended, and nobody knows that the person whose they are asked for that.
     """
     did = tuple(did)
-    acts = {d.act for d in did if d.who == who}
+    acts = {d.act for d in did if _same(d.who, who)}
     if why := never(who, did):
         return why
     if "opened" in acts:
@@ -66,7 +67,7 @@ def approving(who: str, did: Iterable[Did], *, large: bool = False, early: bool 
 
 def never(who: str, did: Iterable[Did]) -> str:
     """Why `who` may not approve it in an emergency either; empty where he may."""
-    if any(d.who == who and d.act == "redacted" for d in did):
+    if any(_same(d.who, who) and d.act == "redacted" for d in did):
         return "who blackened what belongs to others does not approve the same case"
     return ""
 
@@ -75,16 +76,25 @@ def releasing(who: str, asked: str | None, over: bool) -> str:
     """Why a hold is not released yet; empty where it is. `asked`: who asked for it before; `over`:
     its time has ended, and nothing goes early with it.
     """
-    if over or asked not in (None, who):
+    if over or not (asked is None or _same(asked, who)):
         return ""
     return "what a hold keeps goes early when it is released: another has to do it as well"
 
 
 def redacting(who: str, did: Iterable[Did]) -> str:
     """Why `who` may not blacken in a case; empty where nothing stands against it."""
-    if any(d.who == who and d.act == "approved" for d in did):
+    if any(_same(d.who, who) and d.act == "approved" for d in did):
         return "who approved a case does not blacken in it"
     return ""
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names are one: a capital letter or a space makes nobody another person."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(who: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", who).casefold().split())
 
 
 def is_large(rows: int, threshold: int) -> bool:

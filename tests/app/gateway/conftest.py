@@ -54,6 +54,9 @@ BODY = """
 <a id=in href="/second?email=ana@example.org">here</a></p>
 <form id=away action="http://unknown.test:P/form" method=post><button>send</button></form>
 """
+#: A script of the site's own that knows people again: no policy of a page keeps that out.
+PLANTED = """<script>document.cookie = 'planted_81723=secret-value; max-age=9000000';
+localStorage.setItem('visitor', 'secret-value')</script>"""
 DIRECTED = ("/pixel-only", "<img src='http://ads.test:P/px.gif' alt=''>")
 
 
@@ -129,6 +132,8 @@ class _Page(BaseHTTPRequestHandler):
             self._raw(path)
             return
         inside = (TAGS, BODY) if path == "/" else ("", "<p>Thank you</p>" + DIRECTED[1])
+        if path == "/planted":
+            inside = ("", PLANTED)
         text = (
             "<!doctype html><html lang=en><head><meta charset=utf-8><title>Shop</title>"
             f"{inside[0]}</head><body><main><h1>Shop</h1>{inside[1]}</main></body></html>"

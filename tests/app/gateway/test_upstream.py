@@ -7,6 +7,7 @@ import datetime as dt
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -186,6 +187,11 @@ def test_what_is_kepts_comes_from_kept(shop: Shop) -> None:
     assert answer.status == 200
     assert b"personal information" in body.lower()
     assert ask(shop, "/.well-known/gpc.json")[0].status == 200
+    for loaded in re.findall(rb'<link rel="[a-z]+" href="(/[^"]+)"', body):
+        assert (
+            ask(shop, loaded.decode())[0].headers["Content-Type"].startswith(("text/css", "image/"))
+        )
+    assert b"Thank you" in ask(shop, "/assets/desk.css")[1]  # of the desk, or of the site
     body = ask(shop, "/desk")[1]  # the staff's desk is not there: the site answers
     assert b"Thank you" in body
     assert b"Log in" not in body

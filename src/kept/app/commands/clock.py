@@ -21,6 +21,7 @@ from kept.records.clock import Change, Clock
 from kept.terms import clocks
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.clocks import Light
+from kept.terms.regimes import period_words
 
 On = Annotated[
     str | None, Parameter(help="the day from which that is so, as 2026-01-31 (default: today)")
@@ -125,7 +126,8 @@ class Time:
         if rule and rule.doubt:
             lines.append(f"Not certain about that rule: {rule.doubt}.")
         if one.promise:
-            lines.append(f"The policy promises an answer within {one.promise}; the sooner counts.")
+            within = period_words(one.promise)
+            lines.append(f"The policy promises an answer within {within}; the sooner counts.")
         if one.confirm_by:
             lines.append(f"Tell her that it has come by: {one.confirm_by}.")
         lines += [f"A public holiday in {one.place}: {d}, {name}." for d, name in one.skipped]

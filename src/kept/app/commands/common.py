@@ -20,6 +20,7 @@ from typing import Annotated, Final, TypeVar
 from cyclopts import Parameter
 
 from kept import deployment
+from kept.app.mail import specimens
 from kept.app.output import Output
 from kept.app.surface import SURFACES, require
 from kept.controller import Controller
@@ -242,6 +243,7 @@ def opened(
     config = deployment.read(common.directory)
     with Controller.open(config) as controller:
         controller.surfaces = SURFACES
+        controller.specimens = specimens
         yield controller, config
 
 

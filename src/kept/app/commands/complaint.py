@@ -49,11 +49,11 @@ def add(
     """Enter a complaint that came by letter, telephone or e-mail; with --authority, its letter."""
     now, on = acting.moment, day(arrived, "--arrived")
     assert on is not None
-    came = complaints.Came(
-        channel, on, _words(words_file), parse(identity) if identity else None, post, about,
-        region, authority, day(due, "--due"),
-    )  # fmt: skip
     with opened(common, "complaint add", acting.role) as (controller, _):
+        came = complaints.Came(
+            channel, on, _words(words_file), parse(identity) if identity else None, post, about,
+            region, authority, day(due, "--due"),
+        )  # fmt: skip
         actor = controller.actors.of(acting.actor, acting.role, now)
         one = complaints.add(controller, came, actor, now)
         mail.deliver(controller, lambda: now)

@@ -154,6 +154,7 @@ class _Play:
         number = (self._directory / "company" / "lives").read_text("utf-8")
         return {
             "ok": not life["wrong"] and not broken and bool(ledger["ok"]),
+            "kept": kept,
             "policy": f"{kept}/privacy",
             "site": site,
             "gateway": front,
@@ -186,6 +187,7 @@ class _Play:
             return [self._checked(document), "", *words]
         at, site = self._directory, document["site"]
         ask = ("rights", "access", "--identity", "email=YOURS", "--override", "trying", "--out")
+        officer = ("account", "add", "officer", "--role", "privacy-officer")
         return [
             *words,
             "",
@@ -204,6 +206,7 @@ class _Play:
                         if (front := document["gateway"])
                         else []
                     ),
+                    ("  the desk of the staff (make an account first)", f"{document['kept']}/desk"),
                     ("  the answer she got: open index.html in", document["package"]),
                 ],
             ),
@@ -212,6 +215,8 @@ class _Play:
             "  Press the mark beside a sentence: what was checked, where, when, by which code.",
             f"  Write to the company at {site}/contact, then ask what it knows of you:",
             f"    {next_command((*ask, at / 'mine.zip'), at)}",
+            "  Make yourself the privacy officer of the desk; a password is shown once:",
+            f"    {next_command(officer, at)}",
             "  See each check with its figures:",
             f"    {next_command(('prove',), at)}",
             "",

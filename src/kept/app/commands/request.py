@@ -7,6 +7,7 @@ import email
 import email.policy
 import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -121,15 +122,8 @@ def import_command(
     kind of identifier. Nothing is entered while a line is wrong, and nothing twice.
     """
     now = acting.moment
-    try:
-        data = file.read_bytes()
-    except OSError as problem:
-        raise UsageError("the list cannot be read", met=type(problem).__name__) from None
-    if file.suffix.casefold() == ".xlsx":
-        rows = listed.named(sheets.read_xlsx(data, listed.MOST))
-    else:
-        rows = listed.read_text(data.decode("utf-8", "replace"))
     with opened(common, "request import", acting.role) as (controller, _):
+        rows = _rows(file)
         lines = listed.look(controller, rows, now)
         made: list[Intake] = []
         if yes:
@@ -159,6 +153,16 @@ def import_command(
     }  # fmt: skip
     common.out.result(document, words)
     return 2 if wrong else 0
+
+
+def _rows(file: Path) -> list[Mapping[str, str]]:
+    try:
+        data = file.read_bytes()
+    except OSError as problem:
+        raise UsageError("the list cannot be read", met=type(problem).__name__) from None
+    if file.suffix.casefold() == ".xlsx":
+        return listed.named(sheets.read_xlsx(data, listed.MOST))
+    return listed.read_text(data.decode("utf-8", "replace"))
 
 
 @group.command(name="list")

@@ -37,6 +37,7 @@ from kept.terms import proof, separation
 from kept.terms.authorities import countries
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.refusals import REFUSALS, refusal
+from kept.terms.regimes import period_words
 from kept.terms.rights import ERASURE_GROUNDS, RIGHTS
 
 #: How a state is said of a case that came through it.
@@ -320,6 +321,7 @@ def _clock(
         "due": day_words(counted.due, controller),
         "arrived": day_words(counted.arrived, controller),
         "first_due": day_words(counted.first_due, controller),
+        "promise": period_words(counted.promise) if counted.promise else None,
         "paused_for": PAUSES.get(counted.paused_for or ""),
         "changes": [
             (_MOVED.get(c.act, c.act), c.reason, c.after_due, c.actor.name if c.actor else "Kept",

@@ -8,7 +8,6 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
-from xml.etree.ElementTree import ParseError
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.cell import WriteOnlyCell
@@ -68,7 +67,10 @@ def read_xlsx(data: bytes, most: int) -> list[list[str]]:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         rows = book.worksheets[0].iter_rows(max_row=most + 2, max_col=_CELLS, values_only=True)
         return [[_text(cell) for cell in row] for row in rows]
-    except (zipfile.BadZipFile, KeyError, ValueError, IndexError, OSError, ParseError):
+    except UsageError:
+        raise
+    except Exception:
+        # Encrypted, damaged or another kind of file: the library raises whatever it stumbles over.
         raise UsageError("the file is no XLSX that can be read", expected="XLSX or CSV") from None
 
 

@@ -24,6 +24,8 @@ from kept.terms.addresses import host_of
 #: What Kept itself answers, at the address of the site: forms and cookies are of one origin.
 OURS: Final = ("/privacy", "/forms/", "/p/", "/u/")
 WELL_KNOWN: Final = frozenset({"/.well-known/gpc.json", "/.well-known/security.txt"})
+#: What those pages load. By their whole names: anything else under /assets is the site's own.
+ASSETS: Final = frozenset({"/assets/kept.css", "/assets/kept.svg"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: What is for the next machine alone (RFC 9110, 7.6.1).
 _HOP: Final = frozenset(
@@ -285,7 +287,7 @@ class Gateway:
 def _is_ours(scope: Scope) -> bool:
     raw = bytes(scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
     ours = raw == OURS[0] or raw.startswith((OURS[0] + "/", *OURS[1:]))
-    if raw in WELL_KNOWN:
+    if raw in WELL_KNOWN or raw in ASSETS:
         return True
     if ours and (set(scope["path"].split("/")[1:]) & {".", ".."} or "\\" in scope["path"]):
         raise Refused(400)  # no way from here to another part of Kept

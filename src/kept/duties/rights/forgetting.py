@@ -39,7 +39,8 @@ GOES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("case_person", "case_subject", "case_sealed", "case_event", "case_note", "case_clock",
          "case_clock_change", "case_recipient", "case_owner", "case_run", "case_residue",
-         "case_step", "case_part", "case_redaction", "case_redaction_act", "intake_case"),
+         "case_step", "case_part", "case_proof", "case_letter", "case_redaction",
+         "case_redaction_act", "intake_case"),
         _WITH_CASE,
     ),
     "intake_code": "ten minutes after it was sent; the row when its request is over",
@@ -115,6 +116,8 @@ SELECT 'a case' AS what, closed_at AS at, false AS proof FROM rights_case c
         OR EXISTS (SELECT FROM case_person p WHERE p.number = c.number)
         OR EXISTS (SELECT FROM case_note n WHERE n.number = c.number)
         OR EXISTS (SELECT FROM case_sealed s WHERE s.number = c.number)
+        OR EXISTS (SELECT FROM case_letter l WHERE l.number = c.number)
+        OR EXISTS (SELECT FROM case_proof f WHERE f.number = c.number AND f.about IS NOT NULL)
         OR EXISTS (SELECT FROM subject_key k WHERE k.subject = -c.number AND k.class = 'case'
             AND k.wrapped IS NOT NULL))
 UNION ALL

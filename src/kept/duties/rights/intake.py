@@ -91,7 +91,7 @@ class Standing:
     """What the page of a request says. `addresses` are masked, each with whether it confirmed;
     `rights` (kind of terms.asks, a word of `_STANDS`); `tries` are left before a code is of no use;
     `questions` what she may tell of herself where an address alone is too little proof, and
-    `chances` how often still.
+    `chances` how often still. `due` is the last day of the answer, while one is waited for.
     """
 
     id: str
@@ -107,6 +107,7 @@ class Standing:
     withdrawable: bool = False
     questions: tuple[str, ...] = ()
     chances: int = 0
+    due: dt.date | None = None
 
 
 #: States of a case of which nothing was carried out yet.
@@ -308,6 +309,10 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
     stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]
+    waited = [c.number for c in cases.values() if _STANDS[c.state] == "working"]
+    clocks = controller.clocks.many(waited).values() if one.open else ()
+    # A clock that stands still names no day that would hold.
+    days = [c.due for c in clocks if c.paused_since is None]
     return Standing(
         one.id, one.state, one.asked, one.arrived,
         tuple((masked(said[p]), True) for p in ("person", "changed", "agent") if p in said),
@@ -320,6 +325,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         ),
         questions=tuple(proving.questions(controller).values()) if asking else (),
         chances=min((controller.cases.tries_left(c) for c in asking), default=0),
+        due=max(days) if days and len(days) == len(clocks) else None,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,8 @@ MOST: Final = 2_000
 #: Columns beside one for each kind of identifier; the first two have to be there.
 COLUMNS: Final = ("arrived", "channel", "asked", "words", "region", "reference", "told")
 _NEEDED: Final = COLUMNS[:2]
+#: Before this year nobody asked anybody for his data.
+_OLDEST: Final = 1970
 _YES: Final = frozenset(("yes", "y", "true", "1", "ja", "oui"))
 
 
@@ -58,7 +61,8 @@ def read_text(text: str) -> list[Mapping[str, str]]:
     mark = max(("\t", ";", ","), key=head.count)
     try:
         rows = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=mark)
-        lines = [[unguarded(cell) for cell in row] for row in rows]
+        # No more is read than is needed to see that it is too long.
+        lines = [[unguarded(cell) for cell in row] for row in itertools.islice(rows, MOST + 2)]
     except csv.Error:
         raise UsageError(
             "the list cannot be read", expected="CSV with a line of column names"
@@ -137,6 +141,8 @@ def _came(row: Mapping[str, str]) -> tuple[Came, bool]:
         arrived = dt.date.fromisoformat(row.get("arrived", "")[:10])
     except ValueError:
         raise UsageError("`arrived` is no day", expected="a day as 2026-01-31") from None
+    if arrived.year < _OLDEST:
+        raise UsageError("`arrived` is too long ago", expected=f"a day since {_OLDEST}")
     if row.get("channel", "") not in CHANNELS:
         raise UsageError("`channel` is none", expected=f"one of {', '.join(CHANNELS)}")
     people = []

@@ -5,12 +5,13 @@ somebody proved who she is outlives her case.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
+from kept.duties.rights.proving import standing
 
 #: What is compared by itself within the minute may be late by so much.
 _LATE: Final = dt.timedelta(hours=2)
@@ -96,15 +97,27 @@ def known_well_enough(controller: Controller, now: dt.datetime) -> Iterator[Look
             continue
         elif entry.kind == "identity.proven":
             known[id_].level = max(known[id_].level, int(entry.body["level"]))
+            known[id_].needs = int(entry.body.get("needs", known[id_].needs))
         elif entry.kind == "override.used":
             known[id_].answered_for |= entry.body["verb"] not in ("same-person", "approve")
         elif id_ not in told:
             looked += 1
             one = known[id_]
-            if not one.answered_for and one.level < takes.get(id_, one.needs):
+            if not one.answered_for and one.level < _takes(controller, id_, takes, one.needs):
                 told.add(id_)
                 yield Finding("a case", _EARLY, "see who carried it out; treat it as an incident")
     yield Looked(looked, "answers and deeds, each with who asked")
+
+
+def _takes(controller: Controller, id_: str, takes: Mapping[str, int], entered: int) -> int:
+    """The level that a case takes. A record that says less than was entered is believed only as
+    far as the terms of the case bear it out: else whoever edits the row has the last word.
+    """
+    said = takes.get(id_, entered)
+    case = controller.cases.get(id_)
+    if said >= entered or case.right in ("objection", "withdrawal"):
+        return said
+    return max(said, min(entered, standing(controller, case).need.level))
 
 
 _EARLY: Final = "something was done before it was known well enough who asks"

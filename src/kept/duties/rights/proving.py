@@ -22,7 +22,6 @@ from kept.ledger.entry import Entry, name
 from kept.model.values import Value
 from kept.records.actor import Actor
 from kept.records.case import Case
-from kept.records.case_proof import TRIES
 from kept.records.case_state import ENDS
 from kept.records.declared import SYSTEM
 from kept.terms import proof
@@ -227,7 +226,7 @@ def tell(
             )
         body = {"case": case.id, "tries": turn, "actor": name(actor.role)}
         controller.ledger.append_in(c, [Entry("identity.tried", now, body)])
-    return TRIES - turn
+        return controller.cases.tries_left(case, connection=c)
 
 
 def compare(controller: Controller, now: dt.datetime) -> int:

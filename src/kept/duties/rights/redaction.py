@@ -257,7 +257,7 @@ class Guard:
         files in which something of others is left.
         """
         if self.stands is None:
-            known, _ = self.controller.known(self._runs) if not self.found else ([], {})
+            known, away = self.controller.known(self._runs) if not self.found else ([], {})
             hers = self.covering.cover
             if self.found or any(not hers.is_hers(*one) for one in known):
                 raise UsageError(
@@ -265,7 +265,17 @@ class Guard:
                     " handed out",
                     fix=f"a redactor looks at them first: `kept case redact {self.case.id}`",
                 )
+            if away:
+                raise UsageError(
+                    f"whether texts of hers name others could not be asked of {', '.join(away)};"
+                    " nothing was handed out",
+                    fix="wait for them, or let a redactor look at the texts:"
+                    f" `kept case redact {self.case.id}`",
+                )
             return ()
+        now_stands = self.controller.redactions.of(self.case)
+        if now_stands is None or now_stands.revision != self.stands.revision:
+            raise stale()  # somebody struck more, or gave it back, while the files were made
         if self.unknown:
             raise UsageError(
                 f"{many(self.unknown, 'text')} changed or came since it was decided what is left"

@@ -23,6 +23,8 @@ from kept.records.redaction import Left
 
 #: Files that hold hashes, and names of columns as the systems call them.
 _OF_PROGRAMS: Final = ("manifest.json", "datapackage.json", "README.txt")
+#: The longest cell of a table, in characters.
+_LONGEST: Final = 2**31 - 1
 #: Elements that stand in the middle of a word or a line.
 _INLINE: Final = frozenset(("span", "wbr", "b", "strong", "a", "code", "q", "em", "mark", "abbr"))
 
@@ -59,6 +61,8 @@ def left(
 def seen(name: str, text: io.TextIOBase) -> Iterator[str]:
     """What a reader of a file sees, piece by piece."""
     if name.endswith(".csv"):
+        # A cell is as long as the text in it; by itself the reader stops at 131,072 characters.
+        csv.field_size_limit(_LONGEST)
         for row in csv.reader(text):
             yield from row
     elif name.startswith("data/") and name.endswith(".json"):

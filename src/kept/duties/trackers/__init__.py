@@ -2,10 +2,10 @@
 
 Browsers tell what they refused, so that whatever somebody pastes into a page is known when the
 first visitor opens it (`review`); the pages themselves are looked at as a stranger gets them
-(`guarded`).
+(`guarded`), and by a browser that plays every visitor (`scanned`).
 """
 
-from kept.duties.trackers import guarded
+from kept.duties.trackers import guarded, letters, scanned
 from kept.duties.trackers.review import declared, note, settle
 
-__all__ = ["declared", "guarded", "note", "settle"]
+__all__ = ["declared", "guarded", "letters", "note", "scanned", "settle"]

@@ -93,7 +93,7 @@ def nothing_undeclared(controller: Controller, now: dt.datetime) -> Iterator[Loo
         "cookie": {trace.name for t in controller.bundle.trackers.values() for trace in t.traces},
     }  # fmt: skip
     for kind, met, seen, verdict, at in rows:
-        if any(_covers(one, met, kind) for one in listed[kind]) or verdict == "noise":
+        if any(covers(one, met, kind) for one in listed[kind]) or verdict == "noise":
             continue
         if verdict == "remove" and seen <= at:
             continue
@@ -107,7 +107,7 @@ def nothing_undeclared(controller: Controller, now: dt.datetime) -> Iterator[Loo
     yield Looked(len(rows), "hosts and cookies met within 30 days")
 
 
-def _covers(listed: str, met: str, kind: str) -> bool:
+def covers(listed: str, met: str, kind: str) -> bool:
     """Written anew, apart from what the gateway asks."""
     if kind == "cookie":
         return met == listed or (listed[-1:] == "*" and met.startswith(listed[:-1]))
@@ -147,11 +147,13 @@ def choice_governs(controller: Controller, now: dt.datetime) -> Iterator[Looked 
                 for kind, *sources in [directive.split()]
                 for source in sources
             }
-            allowed = {aim for aim in visits.aims if _may(controller, region, gpc, chosen, aim)}
+            said = None if chosen is None else chosen.aims
+            allowed = {aim for aim in visits.aims if may(controller, region, gpc, said, aim)}
             for row in rows:
-                may = bool(row.aims) and allowed.issuperset(row.aims)
-                if row.embed and may:
-                    may = all(
+                runs_now = bool(row.aims) and allowed.issuperset(row.aims)
+                # A button waits for a yes, and under the signal whatever others receive.
+                if runs_now and (row.embed or (gpc and row.provider is not None)):
+                    runs_now = all(
                         visits.aims[a].necessary or (chosen is not None and chosen.aims.get(a))
                         for a in row.aims
                     )
@@ -159,9 +161,9 @@ def choice_governs(controller: Controller, now: dt.datetime) -> Iterator[Looked 
                     for host in hosts:
                         count += 1
                         others = [t for t in rows if t is not row and host in t.hosts.get(kind, ())]
-                        if may and (kind, host) not in named:
+                        if runs_now and (kind, host) not in named:
                             yield Finding(row.id, f"does not load in {region}, {words}")
-                        if not may and not others and (kind, host) in named:
+                        if not runs_now and not others and (kind, host) in named:
                             yield Finding(
                                 row.id, f"would load in {region}, {words}",
                                 "nothing may load that was not allowed",
@@ -169,13 +171,15 @@ def choice_governs(controller: Controller, now: dt.datetime) -> Iterator[Looked 
     yield Looked(count, "hosts × regions × choices × signal")
 
 
-def _may(controller: Controller, region: str, gpc: bool, chosen: Choices | None, aim: str) -> bool:
+def may(
+    controller: Controller, region: str, gpc: bool, chosen: Mapping[str, bool] | None, aim: str
+) -> bool:
     """What the bundle says of a purpose, read straight from it."""
     visits = controller.bundle.visits
     if visits.aims[aim].necessary:
         return True
-    if chosen is not None and aim in chosen.aims:
-        return chosen.aims[aim]
+    if chosen is not None and aim in chosen:
+        return chosen[aim]
     if gpc and aim in visits.gpc:
         return False
     asks_first = region in ("EEA", "UK", "CH", "unknown")

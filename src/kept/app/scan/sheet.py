@@ -1,0 +1,84 @@
+"""The evidence of a scan, as a document and as a page; nothing personal is in it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kept.app.pages import templates
+from kept.app.scan.passes import Done, Task
+from kept.decide import scan
+from kept.decide.scan import Item, Stop
+from kept.decide.sightings import pattern, shown_host
+from kept.duties.trackers import scanned
+from kept.errors import UsageError
+from kept.policy.bundle import Bundle
+
+
+def document(
+    bundle: Bundle, task: Task, done: Done, at: dt.datetime, whole: bool
+) -> dict[str, Any]:
+    """All that a scan found: passes, what is amiss, what stands on no list, what was not seen."""
+    items = [Item(**row) for one in done.passes for row in one["items"]]
+    found = {
+        Stop(p["choice"], p["gpc"], p["country"]).words: [(a[0], a[1]) for a in p["amiss"]]
+        for p in done.passes
+    }
+    waiting: dict[tuple[str, str], Item] = {}
+    for item in items:
+        if not scan.declaring(bundle, item):
+            known = waiting.get((item.kind, item.name))
+            if known is None or (known.outcome == "refused" != item.outcome):
+                waiting[item.kind, item.name] = item
+    return {
+        "site": task.host,
+        "at": at.isoformat(),
+        "policy": bundle.id,
+        "version": str(bundle.version),
+        "rules": scanned.rules(bundle),
+        "browser": done.browser,
+        "let_out": list(task.let_out),
+        "whole": whole,
+        "pages": [pattern(address) for address in done.addresses],
+        "amiss": [asdict(row) | {"stops": list(row.stops)} for row in scan.together(found)],
+        "review": [asdict(item) for item in waiting.values()],
+        "unseen": scan.unseen(bundle, items),
+        "links": _links(bundle, done),
+        "passes": [dict(one) for one in done.passes],
+    }
+
+
+def _links(bundle: Bundle, done: Done) -> list[dict[str, Any]]:
+    """Each host that links lead to from a kind of page; which declared link it is, if one."""
+    hosts: dict[str, list[str]] = {}
+    for link in bundle.links.values():
+        host = urlsplit(link.url or "").hostname
+        if host:
+            hosts.setdefault(host, []).append(link.id)
+    rows: dict[tuple[str, str], None] = {}
+    for page, host, _ in done.links:
+        rows[page, host] = None
+    return [
+        {"page": page, "host": shown_host(host), "declared": ", ".join(hosts.get(host, []))}
+        for page, host in rows
+    ]
+
+
+def write(file: Path, found: Mapping[str, Any]) -> None:
+    """The evidence as one page: no script, nothing from elsewhere."""
+    text = templates.get_template("scan.html.j2").render(scan=found, stop=_stop)
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as problem:
+        raise UsageError(
+            "the evidence could not be written", met=problem.strerror or "",
+            fix="name a file in a folder that is there, and that you may write to",
+        ) from None  # fmt: skip
+
+
+def _stop(row: Mapping[str, Any]) -> str:
+    return Stop(row["choice"], row["gpc"], row["country"]).words
