@@ -97,11 +97,21 @@ def test_how_it_is_kept() -> None:
 def test_a_no_is_set_anew_before_it_fades_and_a_yes_ends_all_the_same() -> None:
     both = encode(Choices(TODAY, EDITION, {"a": True, "b": False}), KEY)
     yes = encode(Choices(TODAY, EDITION, {"a": True}), KEY)
-    later = TODAY + dt.timedelta(days=31)
-    assert not choice.fades(both, TODAY)
-    assert choice.fades(both, later)
-    assert not choice.fades(yes, later)
-    assert not choice.fades("nonsense!", later)
+    no = encode(Choices(TODAY, EDITION, {"b": False}, {"x": False}), KEY)
+    later, late = (TODAY + dt.timedelta(days=n) for n in (31, DAYS - 29))
+    for value in (both, no):
+        assert choice.renewed(value, TODAY) is None
+    assert choice.renewed(both, later) is None
+    assert choice.renewed(no, later) == no
+    left = choice.renewed(both, late)
+    assert left is not None
+    assert "+" not in left
+    kept = read(left, late)
+    assert kept is not None
+    assert dict(kept.aims) == {"b": False}
+    assert choice.renewed(left, late) == left  # until somebody chooses again
+    for value in (yes, "nonsense!", "1~1~00000000~!" + "a" * 3000 + "~"):
+        assert choice.renewed(value, late) is None
     end = TODAY + dt.timedelta(days=DAYS + 1)
     met = read(both, end)
     assert met is not None

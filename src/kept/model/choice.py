@@ -24,7 +24,8 @@ from typing import Final
 
 #: For how many days something allowed counts, and a browser keeps the cookie.
 DAYS: Final = 180
-#: After so many days a no is set anew, by whoever answers for the pages.
+#: After so many days a no alone is set anew, by whoever answers for the pages; one that stands
+#: beside a yes so many days before its end.
 _AGAIN: Final = 30
 _NAME: Final = "kept-choices"
 _LONGEST: Final = 2048
@@ -108,15 +109,23 @@ def named(cookies: Iterable[str], wanted: str) -> str | None:
     return values.pop() if len(values) == 1 else None
 
 
-def fades(value: str, today: dt.date) -> bool:
-    """Whether a cookie that was read should be set anew, as it is, so that a no in it stays.
+def renewed(value: str, today: dt.date) -> str | None:
+    """The value to set anew, so that what was refused outlives the cookie; None while it lasts.
 
-    What was allowed keeps its day and ends with it all the same.
+    Never a yes: it ends with its day. Where one stands beside a no, the no alone is set anew
+    shortly before that, so that an answer that comes late brings back nothing taken back since.
     """
-    met = _VALUE.fullmatch(value)
+    met = _VALUE.fullmatch(value) if len(value) <= _LONGEST else None
     if met is None or "!" not in value:
-        return False
-    return (today - dt.date(1970, 1, 1)).days - int(met[1]) > _AGAIN
+        return None
+    age = (today - dt.date(1970, 1, 1)).days - int(met[1])
+    if "+" not in value:
+        return value if age > _AGAIN else None
+    if age <= DAYS - _AGAIN:
+        return None
+    said = ("".join(f"!{about}" for mark, about in _MARK.findall(met[n]) if mark == "!")
+            for n in (3, 4))  # fmt: skip
+    return f"1~{met[1]}~{met[2]}~" + "~".join(said)
 
 
 def set_cookie(value: str, secure: bool) -> str:

@@ -299,7 +299,7 @@ def load(directory: Path | str) -> Bundle:
     Raises BundleError (`where` is file:line) for the first thing that cannot be read; the
     message counts the others. Files that have not changed are not read again.
     """
-    state = _state(Path(directory))
+    state = state_of(Path(directory))
     known = _read_before(state)
     if known:
         return known[0]
@@ -309,7 +309,7 @@ def load(directory: Path | str) -> Bundle:
         what = f"{first.what} (and {more} more)" if more else first.what
         where = str(Path(directory, first.where)) if first.where else None
         raise BundleError(what, where=where, fix=first.fix)
-    if _state(Path(directory)) == state:  # else somebody wrote meanwhile
+    if state_of(Path(directory)) == state:  # else somebody wrote meanwhile
         known.append(bundle)
     return bundle
 
@@ -320,7 +320,7 @@ def _read_before(state: bytes) -> list[Bundle]:
     return []
 
 
-def _state(root: Path) -> bytes:
+def state_of(root: Path) -> bytes:
     """A digest of all that a bundle is read from: its files, and the names beside them."""
     found = hashlib.sha256()
     for path in sorted(root.iterdir()) if root.is_dir() else ():

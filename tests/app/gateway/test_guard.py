@@ -214,3 +214,28 @@ def test_no_header_is_too_strange(headers: list[Header]) -> None:
             going.allowed if any(n == b"cache-control" for n, _ in found) else ()
         ).encode()
     )
+
+
+def test_a_no_is_set_anew_before_its_cookie_ends_and_a_yes_is_not(site: Site) -> None:
+    met: list[Any] = []
+    heard = dataclasses.replace(site, met=met.append)
+
+    def again(aims: dict[str, bool], days: int, page: list[Header] = PAGE) -> list[bytes]:
+        value = chosen(site.bundle.edition, KEY, aims)
+        asked = [*page, (b"cookie", f"kept-choices={value}".encode()), (b"sec-gpc", b"1")]
+        day = TODAY + dt.timedelta(days=days)
+        found, _ = Passing(heard, asked, path="/", today=day).answer(200, [HTML])
+        return [v for n, v in found if n == b"set-cookie" and b"Max-Age=15552000" in v]
+
+    no, both = {"analyse": False}, {"analyse": True, "advertise": False}
+    assert again(no, 10) == again(both, 40) == again({"analyse": True}, 179) == []
+    (kept,) = again(no, 40)
+    assert kept.startswith(f"kept-choices={chosen(site.bundle.edition, KEY, no)};".encode())
+    (left,) = again(both, 179)
+    assert b"!advertise" in left
+    assert b"+" not in left
+    assert len(met) == 5
+    assert all(visit.signals.gpc for visit in met)
+    script = [(b"host", b"shop.test"), (b"sec-fetch-dest", b"script")]
+    assert again(no, 40, script) == []
+    assert len(met) == 5

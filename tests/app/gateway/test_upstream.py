@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import http.client
 import json
+import os
 import re
+import signal
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 from tests.app.gateway.conftest import Shop
+from tests.app.gateway.street import chosen
 
+from kept import deployment
 from kept.app.gateway.upstream import LARGEST, Gateway, Upstream, Waiting, _onwards
+from kept.database import Database
+from kept.records.visit import VisitRecords
 
 HOST = "Host: shop.test"
 
@@ -230,3 +238,49 @@ def test_a_site_that_is_down(shop: Shop) -> None:
         found = asyncio.run(all_())
     assert [status for status, _ in found] == [502, 504, 408, 502]
     assert b"takes too long" in found[1][1]
+
+
+def test_signals_are_counted_by_day_and_rules_that_changed_are_read(shop: Shop) -> None:
+    """SIGHUP does at once what is done now and then."""
+    rows = shop.directory / "policy" / "trackers.yml"
+    config, declared = deployment.read(shop.directory), rows.read_text()
+
+    def admits() -> bool:
+        cookie = chosen(make_edition(), shop.key, {"analyse": True})
+        answer, _ = ask(shop, "/", Cookie=f"kept-choices={cookie}", Accept="text/html")
+        return "analytics.test" in answer.headers["Content-Security-Policy"]
+
+    def make_edition() -> str:
+        return config.read_bundle().edition
+
+    def until(holds: Callable[[], bool]) -> bool:
+        os.kill(shop.said["pid"], signal.SIGHUP)
+        for _ in range(100):
+            if holds():
+                return True
+            time.sleep(0.1)
+        return False
+
+    def counted() -> dict[str, int]:
+        with Database.open(config.database, config.directory) as database:
+            return VisitRecords(database).counted(dt.datetime.now(dt.UTC).date())
+
+    assert until(lambda: True)
+    before = counted()
+    for country in ("DE", "US", "US"):
+        ask(shop, "/", Accept="text/html", **{"Sec-GPC": "1", "X-Country": country})
+    ask(shop, "/", Accept="text/html", DNT="1")
+    ask(shop, "/part", **{"Sec-GPC": "1", "Sec-Fetch-Dest": "video"})  # no page
+    assert until(lambda: counted().get("dnt", 0) == before.get("dnt", 0) + 1)
+    assert counted()["gpc"] == before.get("gpc", 0) + 3
+    assert admits()
+    try:
+        rows.write_text(declared.replace("analytics.test", "moved.test"))
+        assert until(lambda: not admits())
+        rows.write_text("- what: is this?\n")  # no rules at all: those from before hold on
+        os.kill(shop.said["pid"], signal.SIGHUP)
+        time.sleep(1)
+        assert ask(shop, "/", Accept="text/html")[0].status == 200
+    finally:
+        rows.write_text(declared)
+        assert until(admits)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -15,6 +16,12 @@ from kept.app.commands.common import COMMON, Common
 from kept.app.commands.serve import free_port
 from kept.app.output import table
 from kept.controller import Controller
+from kept.deployment import Deployment
+from kept.errors import KeptError
+from kept.policy.bundle import Bundle
+
+if TYPE_CHECKING:
+    from kept.app.gateway.guard import Site
 
 
 def register(app: App) -> None:
@@ -44,6 +51,7 @@ def gateway(
     """Stand before a site: pages load only what their visitor allowed. Ctrl-C stops it."""
     from kept.app.gateway import make
     from kept.app.gateway.asgi import Guarded
+    from kept.app.gateway.keeping import Rules, Signalled, keep
     from kept.app.gateway.noticed import Noticed
     from kept.app.gateway.serving import serve
     from kept.app.gateway.upstream import Gateway, Upstream
@@ -52,10 +60,15 @@ def gateway(
     behind = make.upstream(config, upstream)
     beside = kept or f"http://{config.host}:{config.port}"
     number = free_port(host, port)
+    noticed, signals = Noticed(beside), Signalled(config)
+
+    def guarded(config: Deployment, bundle: Bundle) -> Site:
+        return make.site(config, bundle, key, acts=acts, noticed=noticed, met=signals)
+
+    rules = Rules(config, guarded)  # before they are read: what changes meanwhile is read again
     with Controller.open(config) as controller:
         bundle, key = controller.bundle, make.key_of(controller)
-    noticed = Noticed(beside)
-    site = make.site(config, bundle, key, acts=acts, noticed=noticed)
+    site = guarded(config, bundle)
     url = f"http://{f'[{host}]' if ':' in host else host}:{number}"
     document: dict[str, Any] = {
         "url": url, "upstream": behind, "kept": beside, "acts": site.acts, "pid": os.getpid(),
@@ -78,19 +91,29 @@ def gateway(
         inner = Upstream(behind, proxied=trusts)
         ours = Upstream(beside, proxied=trusts, last=True)
         unsaid = frozenset(filter(None, [None if trusts else named(config.country)]))
-        app = Gateway(
-            Guarded(inner, site, make.clock), ours, site.names, proxied=trusts, unsaid=unsaid
-        )
-        stopped = asyncio.Event()
+        outer = Guarded(inner, site, make.clock)
+        app = Gateway(outer, ours, site.names, proxied=trusts, unsaid=unsaid)
+        stopped, told = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for signalled in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signalled, stopped.set)
-        telling = asyncio.create_task(noticed.tell())
+        loop.add_signal_handler(signal.SIGHUP, told.set)
+
+        def swap(fresh: Site) -> None:
+            outer.site = fresh
+
+        telling = [
+            asyncio.create_task(noticed.tell()),
+            asyncio.create_task(keep(signals, rules, make.clock, told, swap, common.out.warn)),
+        ]
         try:
             await serve(app, host, number, ready, stopped)
         finally:
-            telling.cancel()
+            for task in telling:
+                task.cancel()
             await noticed.flush()
+            with contextlib.suppress(KeptError):
+                await asyncio.to_thread(signals.flush, make.clock())
             inner.close()
             ours.close()
 

@@ -24,7 +24,7 @@ class Guarded:
     """The application behind the guard."""
 
     def __init__(self, app: App, site: Site, clock: Callable[[], dt.datetime] = _clock) -> None:
-        self._app, self._site, self._clock = app, site, clock
+        self._app, self.site, self._clock = app, site, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -34,7 +34,7 @@ class Guarded:
         query = scope.get("query_string", b"")
         raw = bytes(scope.get("raw_path") or scope["path"].encode())
         here = (raw + (b"?" + query if query else b"")).decode("latin-1")
-        passing = Passing(self._site, scope["headers"], path=here, today=self._clock().date())
+        passing = Passing(self.site, scope["headers"], path=here, today=self._clock().date())
         body: Rewriter | Inflating | None = None
         start: Message | None = None
 

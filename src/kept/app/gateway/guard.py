@@ -78,7 +78,8 @@ class Site:
     header in which a server before this one says where a visitor is; None: nobody knows.
     `forms`: hosts that forms may be sent to; `links`: hosts to which links keep all they say.
     `boxes` makes what is put into a page, of what may run, the languages that a browser asks
-    for, and the page. `noticed` hears of what nobody declared: its kind, its name and the page.
+    for, and the page. `noticed` hears of what nobody declared: its kind, its name and the page;
+    `met` of the visit for which a page is answered.
     """
 
     bundle: Bundle
@@ -91,6 +92,7 @@ class Site:
     forms: Sequence[str] = ()
     links: frozenset[str] = frozenset()
     noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
+    met: Callable[[Visit], None] = lambda _visit: None
     seen: dict[bytes, tuple[bytes, bool]] = field(default_factory=dict, repr=False)
     _policies: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
     _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
@@ -149,6 +151,8 @@ class Passing:
         self._fetched = kind is not None and kind not in _SHOWN
         self._languages = found.get(b"accept-language", b"").decode("latin-1")
         self._expire: list[str] = []
+        self._today = today
+        self._cookies = [v.decode("latin-1") for n, v in headers if n == b"cookie"]
         self.request = self._onwards(headers)
 
     def _onwards(self, headers: Sequence[Header]) -> list[Header]:
@@ -181,6 +185,8 @@ class Passing:
         first = dict(reversed(headers))
         kind = first.get(b"content-type", b"").lower()
         shown = not self._fetched and (self._page or kind.startswith(_LIVE))
+        if shown and kind.startswith(_PAGES):
+            self._site.met(self.visit)
         if not self._site.acts:
             return self._watched(headers, shown), None
         rewriter = self._rewriter(status, kind, first) if shown else None
@@ -239,6 +245,10 @@ class Passing:
             found += self._endpoints()
             for cookie in dict.fromkeys(self._expire):
                 found += [(b"set-cookie", v) for v in cookies.expiring(cookie, self._host)]
+            chosen = choice.found(self._cookies, site.secure)
+            again = choice.renewed(chosen, self._today) if chosen else None
+            if again:
+                found.append((b"set-cookie", choice.set_cookie(again, site.secure).encode()))
         return found
 
     def _endpoints(self) -> list[Header]:

@@ -1,4 +1,4 @@
-"""From a deployment to the site that is guarded: rules, key and names, read once at the start."""
+"""From a deployment to the site that is guarded: rules, key and names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kept import deployment
 from kept.app.gateway.boxes import Fragments
 from kept.app.gateway.guard import Site
 from kept.controller import Controller
+from kept.decide.visit import Visit
 from kept.deployment import LOOPBACK, Deployment
 from kept.errors import ConfigError
 from kept.policy.bundle import Bundle
@@ -19,6 +20,7 @@ from kept.policy.bundle import Bundle
 def site(
     config: Deployment, bundle: Bundle, key: bytes, *, acts: bool | None = None,
     noticed: Callable[[str, str, str], None] = lambda *_: None,
+    met: Callable[[Visit], None] = lambda _: None,
 ) -> Site:  # fmt: skip
     """The guarded site of a deployment."""
     settings = config.gateway
@@ -35,6 +37,7 @@ def site(
         forms=settings.forms,
         links=frozenset(settings.links),
         noticed=noticed,
+        met=met,
     )
 
 
