@@ -22,7 +22,7 @@ from kept.app.pages import asset_bytes, day_words, rendered
 from kept.app.posted import aside, elsewhere, fields_of
 from kept.app.requests import own_cookie
 from kept.controller import Controller
-from kept.decide.visit import Visit, Visitor, judge, met
+from kept.decide.visit import Visitor, judge, met, switched_on, waiting
 from kept.duties.visits import banner, choosing, links, receipt, ways
 from kept.duties.visits.reach import narrowed, reach
 from kept.errors import UsageError
@@ -86,7 +86,11 @@ def _page(
     bundle, who = controller.bundle, visitor(request, state)
     language = _language(request, bundle)
     looks = controller.visits.looks()
-    own = dict(who.visit.trackers)
+    own, on, waits = (
+        dict(who.visit.trackers),
+        switched_on(bundle, who.visit),
+        waiting(bundle, who.visit),
+    )
     response = rendered(
         "choices.html.j2",
         controller,
@@ -99,9 +103,9 @@ def _page(
                 "label": banner.worded(aim.label, language),
                 "words": banner.worded(aim.words, language),
                 # A tick that nobody made must not become a yes when the page is saved.
-                "on": aim.id in who.visit.allowed and not _waits(bundle, who.visit, aim.id),
+                "on": aim.id in on,
                 "why": _WAITS[who.visit.signals.gpc]
-                if _waits(bundle, who.visit, aim.id)
+                if aim.id in waits
                 else _WHY[who.visit.why[aim.id]],
                 "ads": any(
                     bundle.vocabulary.within("purposes", one, "advertising") for one in aim.covers
@@ -140,13 +144,6 @@ def _page(
     )
     response.headers.update(_PRIVATE)
     return response
-
-
-def _waits(bundle: Bundle, visit: Visit, aim: str) -> bool:
-    """Whether a purpose is on and something behind it runs only after an explicit yes."""
-    return visit.why[aim] == "until-refused" and any(
-        visit.waits(row) for row in bundle.trackers.values() if aim in row.aims
-    )
 
 
 def _tracker(bundle: Bundle, row: Tracker, own: bool | None) -> dict[str, Any]:

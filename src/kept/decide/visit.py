@@ -81,6 +81,22 @@ class Visit:
         return (self._with_a_yes if self.waits(tracker) else self.allowed).issuperset(tracker.aims)
 
 
+def waiting(bundle: Bundle, visit: Visit) -> frozenset[str]:
+    """The purposes that are on, and behind which something runs only after an explicit yes."""
+    return frozenset(
+        aim
+        for row in bundle.trackers.values()
+        if visit.waits(row)
+        for aim in row.aims
+        if visit.why.get(aim) == "until-refused"
+    )
+
+
+def switched_on(bundle: Bundle, visit: Visit) -> frozenset[str]:
+    """The purposes that a page of choices shows as on: saving it as it is makes no new yes."""
+    return visit.allowed - waiting(bundle, visit)
+
+
 def judge(
     rules: Visits, region: str, choices: Choices | None = None, signals: Signals = SILENT
 ) -> Visit:

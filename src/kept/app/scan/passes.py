@@ -15,6 +15,7 @@ from kept.app.scan import chromium
 from kept.decide import scan
 from kept.decide.scan import Item, Stop
 from kept.decide.sightings import pattern
+from kept.decide.visit import switched_on
 from kept.errors import UsageError
 from kept.policy.bundle import Bundle
 from kept.terms.addresses import host_in
@@ -204,7 +205,7 @@ def _choose(bundle: Bundle, page: Any, task: Task, stop: Stop) -> None:
     boxes = page.locator('form.choices input[name="aim"]')
     ticked = {boxes.nth(n).get_attribute("value") for n in range(boxes.count())
               if boxes.nth(n).is_checked()}  # fmt: skip
-    before = scan.visit(bundle, Stop(scan.NONE, stop.gpc, stop.country)).allowed
+    before = switched_on(bundle, scan.visit(bundle, Stop(scan.NONE, stop.gpc, stop.country)))
     if ticked != set(before) & set(bundle.visits.optional):
         raise UsageError(
             "the site takes us for somebody else",
