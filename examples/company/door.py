@@ -82,10 +82,8 @@ class Door:
         body: dict[str, Any] = {
             "purpose": use.purpose, "category": category, "context": use.context,
             "recipient": "controller", "region": use.region, "subject": subject,
+            "grounds": list(use.grounds),
         }  # fmt: skip
-        if use.grounds:
-            body["grounds"] = list(use.grounds)
         said = self._call("decide", body)
-        version = said["policy"]["version"]
-        because, basis, activity = tuple(said["because"]), said["basis"], said["activity"]
-        return Answer(said["allow"], because, basis, activity, said["reason"], version)
+        because, basis, version = tuple(said["because"]), said["basis"], said["policy"]["version"]
+        return Answer(said["allow"], because, basis, said["activity"], said["reason"], version)

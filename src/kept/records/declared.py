@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kept.datamap.map import Dataset, Field, OnErase, System
+from kept.datamap.map import Dataset, Field, Link, OnErase, Owner, System
 from kept.model.plan import Mode
 from kept.model.values import Type
 from kept.records import (
@@ -53,14 +53,14 @@ from kept.records import (
 )
 
 
-def _plain(name: str, key: str, title: str, fields: str) -> Dataset:
+def _plain(name: str, key: str, title: str, fields: str, *links: Link) -> Dataset:
     """A dataset without a field of a person. Fields are `name type`, a type with `?` nullable."""
     made = {}
     for text in fields.split(", "):
         field, type_ = text.split(" ")
         kind: Type = _TYPES[type_.rstrip("?")]
         made[field] = Field(field, kind, nullable=type_.endswith("?"))
-    return Dataset(name, tuple(key.split()), made, on_erase=OnErase.NEVER, title=title)
+    return Dataset(name, tuple(key.split()), made, links=links, on_erase=OnErase.NEVER, title=title)
 
 
 _TYPES: Final[dict[str, Type]] = {
@@ -205,6 +205,7 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "Names in lists of others, of nobody",
         "number integer, source text, kind text, name text, prefix boolean, domain text, "
         "provider text, likely text, days integer?",
+        Link(("source",), "known_list", ("source",), Owner.ACCESSED),
     ),
     _plain(
         "system_away",
