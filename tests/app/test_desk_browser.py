@@ -186,7 +186,7 @@ def test_from_the_one_time_password_to_the_desk_by_keyboard(
 
     page.goto(url + "/desk")
     page.get_by_role("button", name="Log out").press("Enter")
-    page.wait_for_url(url + "/desk/login")
+    page.wait_for_url(url + "/desk/login?done=out")
     assert context.cookies() == []
     answer = page.goto(url + "/desk")
     assert answer is not None
