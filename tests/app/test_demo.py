@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from tests.app.conftest import ROOT, Kept
 
 from kept import deployment
@@ -107,6 +108,7 @@ def answering(port: int) -> Iterator[None]:
         server.server_close()
 
 
+@pytest.mark.soak
 def test_interrupted_and_gone_on_with_and_made_anew(tmp_path: Path) -> None:
     directory = tmp_path / "world"
     status, said = interrupted(directory, "Ready", "--port", "0")
