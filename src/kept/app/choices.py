@@ -19,7 +19,7 @@ from litestar.response.base import ASGIResponse
 
 from kept.app.api import bearer, unambiguous
 from kept.app.pages import asset_bytes, day_words, rendered
-from kept.app.posted import aside, elsewhere, fields_of
+from kept.app.posted import aside, elsewhere, fields_of, one
 from kept.app.requests import own_cookie
 from kept.controller import Controller
 from kept.decide.visit import Visitor, judge, met, switched_on, waiting
@@ -200,9 +200,9 @@ def make_choice(request: Request[Any, Any, Any], state: State, body: RawBody) ->
     if elsewhere(request) or _other_origin(request, controller):
         words = "Another site sent this. If you want it, choose here yourself."
         return _refused(request, state, words, wants_json)
-    act = _one(fields, "do")
-    place = _one(fields, "by") if _one(fields, "by") in choosing.PLACES else "page"
-    language = _one(fields, "language")
+    act = one(fields, "do")
+    place = one(fields, "by") if one(fields, "by") in choosing.PLACES else "page"
+    language = one(fields, "language")
     language = language if language in bundle.languages else _language(request, bundle)
     shown = fields.get("tracker", []) if act == "load" or "shown" in fields else None
     try:
@@ -218,7 +218,7 @@ def make_choice(request: Request[Any, Any, Any], state: State, body: RawBody) ->
     )  # fmt: skip
     reach(controller, own_cookie(request, state), made, now)
     link = f"{banner.PATH}/receipts/{record.id}"
-    back = choosing.back(_one(fields, "return_to"))
+    back = choosing.back(one(fields, "return_to"))
     value = choice.encode(made, state.choice_key)
     host = (request.url.hostname or "").lower()
     lines = [
@@ -280,10 +280,6 @@ def _refused(
     if wants_json:
         return Response({"detail": words}, status_code=400)
     return _page(request, state, problem=words, status=400)
-
-
-def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
-    return fields.get(name, [""])[0]
 
 
 @get(f"{banner.PATH}/receipts/{{record:str}}")
