@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from kept.app.gateway.guard import Passing, Site
+from kept.app.gateway.make import clock as machine
 from kept.app.gateway.rewrite import Inflating, Rewriter
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -16,14 +17,10 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-def _clock() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
 class Guarded:
     """The application behind the guard."""
 
-    def __init__(self, app: App, site: Site, clock: Callable[[], dt.datetime] = _clock) -> None:
+    def __init__(self, app: App, site: Site, clock: Callable[[], dt.datetime] = machine) -> None:
         self._app, self.site, self._clock = app, site, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,20 +8,17 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from kept.app.gateway.guard import Header, Passing, Site
+from kept.app.gateway.make import clock as machine
 from kept.app.gateway.rewrite import Inflating, Rewriter
 
 Environ: TypeAlias = dict[str, Any]
 App: TypeAlias = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
-def _clock() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
 class Guarded:
     """The application behind the guard."""
 
-    def __init__(self, app: App, site: Site, clock: Callable[[], dt.datetime] = _clock) -> None:
+    def __init__(self, app: App, site: Site, clock: Callable[[], dt.datetime] = machine) -> None:
         self._app, self._site, self._clock = app, site, clock
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
