@@ -53,7 +53,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
-    "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country"}),
+    "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country", "members"}),
     "links": frozenset({"look", "addresses"}),
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
     "jobs": frozenset(
@@ -246,6 +246,7 @@ class Deployment:
     proxy: bool = False  # who asks is told by a server before this one (X-Forwarded-For)
     cookie: str | None = None  # the site's own cookie by which it knows a visitor
     country: str | None = None  # the header in which the server before this one says the country
+    members: tuple[str, ...] = ()  # paths of the site below which pages belong to an account
     looks: frozenset[str] = frozenset()  # hosts that may be asked whether a link still works
     addresses: Mapping[str, str] = field(default_factory=dict)  # of links left open
     desk: Desk = Desk()
@@ -522,6 +523,7 @@ def read(directory: Path) -> Deployment:
         proxy=_flag(path, site, "proxy"),
         cookie=_perhaps(path, site, "cookie"),
         country=_perhaps(path, site, "country") if _flag(path, site, "proxy") else None,
+        members=_members(path, site.get("members", ())),
         looks=_hosts(path, raw.get("links", {}).get("look", ())),
         addresses=_addresses(path, raw.get("links", {}).get("addresses", {})),
         drp=_drp(path, raw.get("drp", {})),
@@ -549,6 +551,18 @@ def _before(path: Path, table: Mapping[str, Any]) -> Before:
         proxy=_flag(path, table, "proxy"),
         **lists,
     )
+
+
+def _members(path: Path, value: Any) -> tuple[str, ...]:
+    """`members` of [site]: the beginnings of paths."""
+    if not isinstance(value, (list, tuple)) or not all(
+        isinstance(one, str) and re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", one) for one in value
+    ):
+        raise ConfigError(
+            "`members` of [site] is no list of paths", where=_where(path, "members"),
+            expected='where pages need an account, as ["/account", "/orders"]',
+        )  # fmt: skip
+    return tuple(value)
 
 
 def _hosts(path: Path, value: Any) -> frozenset[str]:

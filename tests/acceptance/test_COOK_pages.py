@@ -151,6 +151,26 @@ def test_COOK_1_a_script_that_was_planted_is_found(shop: Shop, tmp_path: Path) -
 
 
 @NEEDS_CHROMIUM
+def test_VISIT_1_pages_behind_an_account_or_a_yes_are_found(shop: Shop) -> None:
+    """Who only reads: a page sends her to a log-in, one is covered, one has moved elsewhere."""
+    pages = ("--page", "/thank-you", "--page", "/members", "--page", "/covered")
+    code, found, told = ended(
+        started(shop, shop.port, "--states", "none,refused", "--country", "US", "--gpc",
+                *pages, "--pages", "4", "--now", NOW.isoformat())
+    )  # fmt: skip
+    assert code in (0, 1), told
+    opened = [{row["page"]: row["asks"] for row in one["opened"]} for one in found["passes"]]
+    asks = {"/": "", "/thank-you": "", "/members": "account", "/covered": "choice"}
+    assert opened == [asks, asks]
+    assert [one.get("rows") for one in found["passes"]] == [{}, None]
+    with Controller.open(deployment.read(shop.directory)) as controller:
+        met = run(controller, registered(), NOW, names=["trackers.reading-asks-nothing"])[0]
+    assert met.outcome == "fail"
+    assert {f.where for f in met.findings} == {"localhost/members", "localhost/covered"}
+    assert met.looked_at == 8
+
+
+@NEEDS_CHROMIUM
 def test_COOK_1_and_ADNET_2_a_tag_past_the_gateway_is_met_and_told_nobody(shop: Shop) -> None:
     shop.others.forget()
     port = int(shop.said["upstream"].rpartition(":")[2])

@@ -969,6 +969,7 @@ PAGES = {
     "trackers.nothing-undeclared",  # tests/app/test_reports.py
     "trackers.letters-load-nothing",  # tests/duties/test_scans.py
     "trackers.scans-find-what-is-declared",  # there as well
+    "trackers.reading-asks-nothing",  # there as well
     "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
 }
 VISITS = {

@@ -23,6 +23,7 @@ from kept.errors import UsageError
 from tests.world import NOW, make
 
 NAME: Final = "trackers.scans-find-what-is-declared"
+READING: Final = "trackers.reading-asks-nothing"
 OWN = Item("cookie", "kept-choices", "left", "/", "", "browser", "site.example", days=180)
 GA = Item("host", "www.google-analytics.com", "asked", "/", "script", "script", party="third")
 PLANTED = Item("local-storage", "visitor", "left", "/", whose="site.example")
@@ -35,8 +36,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, kept_module_url: str) -> Ite
         yield controller
 
 
-def outcome(controller: Controller, now: dt.datetime = NOW) -> tuple[Outcome, list[str]]:
-    met = run(controller, registered(), now, names=[NAME])[0]
+def outcome(
+    controller: Controller, now: dt.datetime = NOW, name: str = NAME
+) -> tuple[Outcome, list[str]]:
+    met = run(controller, registered(), now, names=[name])[0]
     return met.outcome, [f"{f.where} {f.words}" for f in met.findings]
 
 
@@ -89,6 +92,46 @@ def test_the_control_over_scans(world: Controller) -> None:
     assert outcome(world) == (Outcome.PASS, [])
     # Five weeks later nobody has looked.
     assert outcome(world, NOW + dt.timedelta(days=36))[0] is Outcome.VACUOUS
+
+
+def _read(choice: str, **more: Any) -> dict[str, Any]:
+    """A visitor who opened two pages; `more` is what is so of the second."""
+    row = {"page": "/", "status": 200, "asks": "", "words": 90}
+    return {
+        "choice": choice, "gpc": False, "country": "DE", "region": "EEA", "pages": 2, "items": [],
+        "amiss": [], "opened": [row, {**row, "page": "/news", **more}],
+        **({"rows": {}} if choice == "none" else {}),
+    }  # fmt: skip
+
+
+def test_the_control_over_reading(world: Controller) -> None:
+    def keep(*passes: dict[str, Any], site: str = "read.test") -> tuple[Outcome, list[str]]:
+        found = {"passes": passes, "pages": ["/", "/news"], "amiss": []}
+        scanned.keep(world, site, found, complete=False, now=NOW)
+        return outcome(world, name=READING)
+
+    none, refused, everything = map(_read, ("none", "refused", "all"))
+    assert keep(none)[0] is Outcome.VACUOUS  # nobody refused
+    assert keep(none, {**refused, "opened": []})[0] is Outcome.VACUOUS
+    assert keep(none, refused, everything) == (Outcome.PASS, [])
+    assert run(world, registered(), NOW, names=[READING])[0].looked_at == 4
+    for passes, words in (
+        ((none, _read("refused", status=401, asks="account")), "read.test/news a reader is asked"),
+        ((_read("none", asks="choice"), refused), "something lies over the page"),
+        ((none, _read("refused", words=30), everything), "who refused is not shown most of it"),
+        ((none, _read("refused", status=404), everything), "who refused is not shown most of it"),
+        (({**none, "rows": {"visit_choice": 2}}, refused), "own.visit_choice rows came each time"),
+    ):
+        met, found = keep(*passes)
+        assert met is Outcome.FAIL, words
+        assert any(words in one for one in found), found
+    # What came in one of two walks may be another visitor's.
+    with_gpc = {**none, "gpc": True, "rows": {"case_": 1}}
+    assert keep(none, with_gpc, refused) == (Outcome.PASS, [])
+    # A page that is not there, and one that says little to anybody.
+    gone = [_read(choice, status=404, words=2) for choice in ("none", "refused", "all")]
+    assert keep(*gone) == (Outcome.PASS, [])
+    assert outcome(world, NOW + dt.timedelta(days=36), READING)[0] is Outcome.VACUOUS
 
 
 def test_a_scan_under_other_rules_is_none(world: Controller, monkeypatch: Any) -> None:

@@ -57,6 +57,12 @@ BODY = """
 #: A script of the site's own that knows people again: no policy of a page keeps that out.
 PLANTED = """<script>document.cookie = 'planted_81723=secret-value; max-age=9000000';
 localStorage.setItem('visitor', 'secret-value')</script>"""
+#: Pages that are not for whoever only reads: behind an account, and behind a yes.
+ASKING = {
+    "/login": "<form><input name=who><input name=word type=password><button>In</button></form>",
+    "/covered": "<p>" + "Much to read. " * 80 + "<div style='position: fixed; inset: 0; background:"
+    " white; z-index: 2147483647'>Allow us first</div>",
+}
 DIRECTED = ("/pixel-only", "<img src='http://ads.test:P/px.gif' alt=''>")
 
 
@@ -134,6 +140,15 @@ class _Page(BaseHTTPRequestHandler):
         inside = (TAGS, BODY) if path == "/" else ("", "<p>Thank you</p>" + DIRECTED[1])
         if path == "/planted":
             inside = ("", PLANTED)
+        if path in ASKING:
+            inside = ("", ASKING[path])
+        if path in ("/members", "/moved"):
+            self.send_response_only(302)
+            away = f"http://unknown.test:{port}/elsewhere"
+            self.send_header("Location", "/login" if path == "/members" else away)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         text = (
             "<!doctype html><html lang=en><head><meta charset=utf-8><title>Shop</title>"
             f"{inside[0]}</head><body><main><h1>Shop</h1>{inside[1]}</main></body></html>"

@@ -21,6 +21,7 @@ from kept.decide.scan import Item, Stop
 from kept.deployment import Deployment
 from kept.duties.trackers import known, scanned
 from kept.errors import UsageError
+from kept.records.quiet import counted
 
 _HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9.-]{1,253}", re.ASCII)
 
@@ -95,7 +96,7 @@ def scan(
             try:
                 ended = passes.walk(
                     controller.bundle, task, done, lambda d: passes.save(file, d), step,
-                    lambda: bool(signals),
+                    lambda: bool(signals), lambda: counted(controller.database),
                 )  # fmt: skip
             except Exception:
                 if not signals:
@@ -174,7 +175,7 @@ def _task(
     where = tuple(country or _countries(controller, config))
     return passes.Task(
         address, pages, tuple(extra), passes.stops(bundle, named, where, both),
-        tuple(let_out), config.country, settle, resolve,
+        tuple(let_out), config.country, settle, resolve, config.members,
     )  # fmt: skip
 
 
@@ -210,6 +211,9 @@ def _words(
                 for row in document["review"]]  # fmt: skip
         words += ["", "On no list; somebody decides at /desk/trackers:",
                   table(("name", "kind", "it was", "page", "may be"), new)]  # fmt: skip
+    if document["asking"]:
+        asked = [(row["page"], row["asks"]) for row in document["asking"]]
+        words += ["", "Not open to whoever only reads:", table(("page", "asks for"), asked)]
     if document["unseen"]:
         words += ["", f"Declared, not seen: {', '.join(document['unseen'])}"]
     if links:

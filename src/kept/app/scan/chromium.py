@@ -42,8 +42,25 @@ _SIGNAL: Final = (
     "Object.defineProperty(Navigator.prototype, 'globalPrivacyControl',"
     " {get: () => true, configurable: true})"
 )
+#: `covered`: something that stays in its place lies over nearly all of the window, and it is not
+#: the page itself, which some sites put into such a frame.
 _READ: Final = """() => ({
   refused: window.__scan || [],
+  words: (document.body ? document.body.innerText : '').split(/\\s+/).filter(Boolean).length,
+  password: [...document.querySelectorAll('input[type=password]')].some(
+    e => e.getClientRects().length
+  ),
+  covered: (() => {
+    const over = new Map(); let met = 0;
+    for (let x = 1; x < 10; x += 2) for (let y = 1; y < 10; y += 2) {
+      let at = document.elementFromPoint(innerWidth * x / 10, innerHeight * y / 10);
+      const stays = e => getComputedStyle(e).position === 'fixed' || e.matches('dialog[open]');
+      while (at && !stays(at)) at = at.parentElement;
+      if (at) { met += 1; over.set(at, 1); }
+    }
+    const said = [...over.keys()].reduce((sum, e) => sum + e.innerText.length, 0);
+    return met >= 20 && said < document.body.innerText.length * 0.8;
+  })(),
   links: [...document.querySelectorAll('a[href], area[href]')].map(a => a.href).slice(0, 2000),
   hints: [...document.querySelectorAll('link[rel]')].filter(
     l => /(^|\\s)(preconnect|dns-prefetch|prefetch|prerender)(\\s|$)/i.test(l.rel)
@@ -65,6 +82,12 @@ class Met:
     items: list[Item] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     status: int = 0
+    #: Led to another page, which asks for a password; or on to a host that is not the site's.
+    login: bool = False
+    away: bool = False
+    #: Something lies over nearly all of it; and how many words it has for people.
+    covered: bool = False
+    words: int = 0
 
 
 def sync_playwright() -> Any:
@@ -177,6 +200,14 @@ def look(page: Any, url: str, settle: int) -> Met:
         except Error as problem:
             if "ERR_ABORTED" in str(problem) or "Download" in str(problem):
                 return met  # a file to be saved is no page
+            gone = {host_in(r.url) for r in asked if _leads(r)}
+            if gone - {here}:
+                met.away = True
+                for host in sorted(one for one in gone - {here} if one):
+                    met.items.append(
+                        Item("host", host, "asked", where, "navigate", "document", party="third")
+                    )
+                return met
             if "Timeout" not in str(problem):
                 raise
         page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
@@ -186,6 +217,8 @@ def look(page: Any, url: str, settle: int) -> Met:
         for name, handler in hear.items():
             page.remove_listener(name, handler)
     met.links = [str(link) for link in told["links"]]
+    met.words, met.covered = int(told["words"]), bool(told["covered"])
+    met.login = bool(told["password"]) and _path(page.url) != _path(url)
     refused = {(host_in(urljoin(url, at)), _plain(d)) for at, d in told["refused"]}
     rows: dict[Item, None] = {}
     for request in asked:
@@ -216,6 +249,16 @@ def look(page: Any, url: str, settle: int) -> Met:
             rows[Item("host", host, "asked", where, "", "hint", party="third")] = None
     met.items = [*rows, *_set(answers, here, where), *_stored(page, here, where)]
     return met
+
+
+def _leads(request: Any) -> bool:
+    """Whether a request takes the whole page somewhere."""
+    return bool(request.is_navigation_request()) and request.frame.parent_frame is None
+
+
+def _path(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.netloc.lower(), parts.path.rstrip("/")
 
 
 def _plain(directive: str) -> str:

@@ -42,14 +42,28 @@ def document(
         "rules": scanned.rules(bundle),
         "browser": done.browser,
         "let_out": list(task.let_out),
+        "members": list(task.members),
         "whole": whole,
         "pages": [pattern(address) for address in done.addresses],
         "amiss": [asdict(row) | {"stops": list(row.stops)} for row in scan.together(found)],
         "review": [asdict(item) for item in waiting.values()],
         "unseen": scan.unseen(bundle, items),
         "links": _links(bundle, done),
+        "asking": _asking(done),
         "passes": [dict(one) for one in done.passes],
     }
+
+
+def _asking(done: Done) -> list[dict[str, str]]:
+    """Pages that ask for an account or a yes before they are read."""
+    rows = {
+        (row["page"], row["asks"]): None
+        for one in done.passes
+        if one["choice"] in (scan.NONE, scan.REFUSED)
+        for row in one["opened"]
+        if row["asks"]
+    }
+    return [{"page": page, "asks": asks} for page, asks in rows]
 
 
 def _links(bundle: Bundle, done: Done) -> list[dict[str, Any]]:
