@@ -203,10 +203,10 @@ def look(page: Any, url: str, settle: int) -> Met:
             gone = {host_in(r.url) for r in asked if _leads(r)}
             if gone - {here}:
                 met.away = True
-                for host in sorted(one for one in gone - {here} if one):
-                    met.items.append(
-                        Item("host", host, "asked", where, "navigate", "document", party="third")
-                    )
+                met.items = [
+                    Item("host", led, "asked", where, "navigate", "document", party="third")
+                    for led in sorted(one for one in gone - {here} if one)
+                ]
                 return met
             if "Timeout" not in str(problem):
                 raise
