@@ -139,7 +139,7 @@ def test_COOK_1_a_script_that_was_planted_is_found(shop: Shop, tmp_path: Path) -
         )
     )  # fmt: skip
     assert code == 1, told
-    assert {row["what"] for row in found["amiss"]} == {"planted_*", "visitor"}
+    assert {row["what"] for row in found["amiss"]} == {"planted_*", "visitor", "rtc.test"}
     assert 'name: "planted_*", kind: cookie, party: first, lifetime: P105D' in found["draft"]
     assert "purposes: []" in found["draft"]
     for text in (json.dumps(found), page.read_text("utf-8")):
@@ -156,18 +156,21 @@ def test_VISIT_1_pages_behind_an_account_or_a_yes_are_found(shop: Shop) -> None:
     pages = ("--page", "/thank-you", "--page", "/members", "--page", "/covered")
     code, found, told = ended(
         started(shop, shop.port, "--states", "none,refused", "--country", "US", "--gpc",
-                *pages, "--pages", "4", "--now", NOW.isoformat())
+                *pages, "--pages", "6", "--links", "--now", NOW.isoformat())
     )  # fmt: skip
     assert code in (0, 1), told
     opened = [{row["page"]: row["asks"] for row in one["opened"]} for one in found["passes"]]
-    asks = {"/": "", "/thank-you": "", "/members": "account", "/covered": "choice"}
+    asks = {"/": "", "/thank-you": "", "/members": "account", "/covered": "choice", "/second": ""}
     assert opened == [asks, asks]
     assert [one.get("rows") for one in found["passes"]] == [{}, None]
+    assert {"page": "/moved", "host": "unknown.test"} in [
+        {"page": row["page"], "host": row["host"]} for row in found["links"]
+    ]
     with Controller.open(deployment.read(shop.directory)) as controller:
         met = run(controller, registered(), NOW, names=["trackers.reading-asks-nothing"])[0]
     assert met.outcome == "fail"
     assert {f.where for f in met.findings} == {"localhost/members", "localhost/covered"}
-    assert met.looked_at == 8
+    assert met.looked_at == 10
 
 
 @NEEDS_CHROMIUM

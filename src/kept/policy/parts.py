@@ -244,6 +244,7 @@ def links(file: File) -> dict[str, Link]:
             row.get("note", ""),
             file.line(name),
             row.get("where"),
+            row.get("needed", False),
         )
         for name, row in file.value.items()
     }

@@ -215,6 +215,7 @@ class Link:
     """A link of the text. `url` None: the original does not say where it leads; `note` why.
 
     `where`: it is for people in the European Union (`EU`), or for everybody else (`elsewhere`).
+    `needed`: its clause stays open until there is an address.
     """
 
     id: str
@@ -224,6 +225,7 @@ class Link:
     note: str
     line: int
     where: Literal["EU", "elsewhere"] | None = None
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

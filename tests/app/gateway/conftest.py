@@ -54,14 +54,16 @@ BODY = """
 <a id=in href="/second?email=ana@example.org">here</a></p>
 <form id=away action="http://unknown.test:P/form" method=post><button>send</button></form>
 """
-#: A script of the site's own that knows people again: no policy of a page keeps that out.
+#: A script of the site's own that knows people again, and asks by WebRTC: no policy of a page
+#: keeps that out.
 PLANTED = """<script>document.cookie = 'planted_81723=secret-value; max-age=9000000';
-localStorage.setItem('visitor', 'secret-value')</script>"""
+localStorage.setItem('visitor', 'secret-value');
+new RTCPeerConnection({iceServers: [{urls: ['stun:rtc.test:P']}]})</script>"""
 #: Pages that are not for whoever only reads: behind an account, and behind a yes.
 ASKING = {
     "/login": "<form><input name=who><input name=word type=password><button>In</button></form>",
     "/covered": "<p>" + "Much to read. " * 80 + "<div style='position: fixed; inset: 0; background:"
-    " white; z-index: 2147483647'>Allow us first</div>",
+    " white; z-index: 2147483647'>Allow us first</div><a href=/moved>moved</a>",
 }
 DIRECTED = ("/pixel-only", "<img src='http://ads.test:P/px.gif' alt=''>")
 

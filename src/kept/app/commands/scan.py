@@ -87,6 +87,8 @@ def scan(
         task = _task(controller, config, address, pages, page or [], states, country, gpc,
                      let_out or [], settle, _resolved(resolve or []))  # fmt: skip
         file = common.directory / "scan" / f"{re.sub(r'[^a-z0-9.-]', '_', task.host)}.json"
+        if evidence is not None:
+            sheet.write(evidence, None)
         if afresh:
             file.unlink(missing_ok=True)
         done = passes.load(file, task.mark(scanned.rules(controller.bundle)))

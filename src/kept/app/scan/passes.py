@@ -128,7 +128,7 @@ def _pass(bundle: Bundle, browser: Any, task: Task, stop: Stop, done: Done) -> d
 
     items: dict[Item, None] = {}
     opened: list[dict[str, Any]] = []
-    with chromium.visitor(browser, stop, task.header) as context:
+    with chromium.visitor(browser, stop, task.header, task.host, task.let_out) as context:
         page = context.new_page()
         try:
             _choose(bundle, page, task, stop)
@@ -182,15 +182,19 @@ def _crawl(
     while waiting and len(done.addresses) < task.pages:
         address = waiting.pop(0)
         met = chromium.look(page, address, task.settle)
-        if met.status or met.away:
-            opened.append(_opened(address, met))
         if met.away:
-            items.update(dict.fromkeys(met.items))
+            # An address that sends on to another site is a link there.
+            links[pattern(address), met.away, address] = None
+            if address not in (task.url, *(urljoin(task.url, p) for p in task.extra)):
+                continue
+        if met.status:
+            opened.append(_opened(address, met))
         if not 200 <= met.status < 300:
             if address in (task.url, *(urljoin(task.url, p) for p in task.extra)):
                 raise UsageError(
                     "a page that was named did not answer", where=pattern(address),
-                    met=f"status {met.status}", fix="name a page that is there",
+                    met=f"it sends on to {met.away}" if met.away else f"status {met.status}",
+                    fix="name a page that is there",
                 )  # fmt: skip
             continue
         done.addresses.append(address)

@@ -82,11 +82,14 @@ def _links(bundle: Bundle, done: Done) -> list[dict[str, Any]]:
     ]
 
 
-def write(file: Path, found: Mapping[str, Any]) -> None:
-    """The evidence as one page: no script, nothing from elsewhere."""
-    text = templates.get_template("scan.html.j2").render(scan=found, stop=_stop)
+def write(file: Path, found: Mapping[str, Any] | None) -> None:
+    """The evidence as one page: no script, nothing from elsewhere. None: only see that it can be
+    written, before a scan of minutes and not after it.
+    """
+    text = templates.get_template("scan.html.j2").render(scan=found, stop=_stop) if found else ""
     try:
-        file.write_text(text, "utf-8")
+        with file.open("a" if found is None else "w", encoding="utf-8") as out:
+            out.write(text)
     except OSError as problem:
         raise UsageError(
             "the evidence could not be written", met=problem.strerror or "",

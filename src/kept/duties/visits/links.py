@@ -54,6 +54,7 @@ def watched(controller: Controller) -> list[Link]:
     """The links of the policy that the operator lets be looked at: where people are sent to."""
     sent = {o.link.id for o in opt_outs(controller.bundle)}
     sent |= {row.policy for row in controller.bundle.trackers.values() if row.policy}
+    sent |= {link.id for link in controller.bundle.links.values() if link.needed}
     return [
         link
         for link in controller.bundle.links.values()
