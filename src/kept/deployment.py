@@ -29,6 +29,7 @@ from kept.model.safety import ASPECTS, Declared, aspect
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import PERIOD, Recipient
+from kept.policy.yamlfile import close
 from kept.stores import open_store, settings
 from kept.stores.base import Store
 from kept.stores.letters import SETTINGS as LETTERS
@@ -55,6 +56,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "mail": MAIL | {"url"},
     "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country", "members"}),
     "links": frozenset({"look", "addresses"}),
+    "networks": frozenset(),  # names are those of recipients of the bundle
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
     "jobs": frozenset(
         ("retain", "letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
@@ -223,6 +225,16 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """A network of advertising, analytics or buttons, as the operator engaged it: its country, and
+    the audiences of people that it holds for the operator (none: an empty list).
+    """
+
+    country: str
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """kept.toml, read and checked. Paths are absolute."""
 
@@ -249,6 +261,7 @@ class Deployment:
     members: tuple[str, ...] = ()  # paths of the site below which pages belong to an account
     looks: frozenset[str] = frozenset()  # hosts that may be asked whether a link still works
     addresses: Mapping[str, str] = field(default_factory=dict)  # of links left open
+    networks: Mapping[str, Network] = field(default_factory=dict)  # whom pages call, as engaged
     desk: Desk = Desk()
     oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
@@ -381,6 +394,12 @@ class Deployment:
         except BundleError as problem:
             where = self._line("addresses")
             raise ConfigError(problem.what, where=where, fix=problem.fix) from None
+        for name in self.networks:
+            if name not in loaded.recipients:
+                raise ConfigError(
+                    f"the policy has no recipient named {name!r}", where=self._line(name),
+                    expected="a recipient of recipients.yml", fix=close(name, loaded.recipients),
+                )  # fmt: skip
         try:
             return loaded.with_choices(dict(self.choices)).with_partners(self._partners())
         except BundleError as problem:
@@ -526,6 +545,7 @@ def read(directory: Path) -> Deployment:
         members=_members(path, site.get("members", ())),
         looks=_hosts(path, raw.get("links", {}).get("look", ())),
         addresses=_addresses(path, raw.get("links", {}).get("addresses", {})),
+        networks=_networks(path, raw.get("networks", {})),
         drp=_drp(path, raw.get("drp", {})),
         gateway=_before(path, raw.get("gateway", {})),
         origins=_origins(path, raw.get("origins", {})),
@@ -591,6 +611,26 @@ def _addresses(path: Path, value: Any) -> Mapping[str, str]:
             expected='a table of addresses: {nai-education = "https://…"}',
         )
     return MappingProxyType(dict(value))
+
+
+def _networks(path: Path, section: Mapping[str, Any]) -> Mapping[str, Network]:
+    """`[networks]`: of recipients of the policy, what only the operator knows."""
+    found = {}
+    for name, row in section.items():
+        if not (
+            isinstance(row, dict)
+            and set(row) == {"country", "audiences"}
+            and re.fullmatch(r"[A-Z]{2}", str(row["country"]))
+            and isinstance(row["audiences"], list)
+            and all(isinstance(one, str) and one.strip() for one in row["audiences"])
+        ):
+            raise ConfigError(
+                f"`{name}` of [networks] does not say where the network is and what it holds",
+                where=_where(path, name),
+                expected='{country = "US", audiences = []}, or the names of the audiences',
+            )
+        found[name] = Network(row["country"], tuple(row["audiences"]))
+    return MappingProxyType(found)
 
 
 def _drp(path: Path, table: Mapping[str, Any]) -> Drp | None:

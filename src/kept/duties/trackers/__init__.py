@@ -5,7 +5,7 @@ first visitor opens it (`review`); the pages themselves are looked at as a stran
 (`guarded`), and by a browser that plays every visitor (`scanned`, `reading`).
 """
 
-from kept.duties.trackers import guarded, letters, reading, scanned
+from kept.duties.trackers import guarded, letters, reading, register, scanned
 from kept.duties.trackers.review import declared, note, settle
 
-__all__ = ["declared", "guarded", "letters", "note", "reading", "scanned", "settle"]
+__all__ = ["declared", "guarded", "letters", "note", "reading", "register", "scanned", "settle"]
