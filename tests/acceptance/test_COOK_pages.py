@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,50 @@ def test_EXT_2_and_4_a_link_away_is_marked_and_tells_nothing(shop: Shop) -> None
     assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
 
 
+@contextlib.contextmanager
+def looked_at(shop: Shop, more: str = "") -> Iterator[Controller]:
+    """The deployment, while it may look at its own pages behind the gateway."""
+    settings = shop.directory / "kept.toml"
+    before = settings.read_text("utf-8")
+    settings.write_text(
+        before.replace("port = 9\n", f'port = 9\nurl = "http://127.0.0.1:{shop.port}"\n')
+        + f'\n[links]\nlook = ["127.0.0.1:{shop.port}"]\n{more}', "utf-8",
+    )  # fmt: skip
+    try:
+        with Controller.open(deployment.read(shop.directory)) as controller:
+            yield controller
+    finally:
+        settings.write_text(before, "utf-8")
+
+
+def test_SOCIAL_5_a_box_links_the_policy_of_the_provider(shop: Shop) -> None:
+    """Or says that the address is missing; one that is supplied has to stand there."""
+    name = "trackers.boxes-say-whose-policy"
+    with looked_at(shop) as controller:
+        met = run(controller, registered(), NOW, names=[name])[0]
+    assert (met.outcome, met.findings) == ("pass", ())
+    assert met.looked_at >= 2
+    # The gateway was started before the operator wrote the address down.
+    with looked_at(
+        shop, 'addresses = {policy-facebook = "http://social.test/policy"}'
+    ) as controller:
+        met = run(controller, registered(), NOW, names=[name])[0]
+    assert met.outcome == "fail"
+    assert met.findings[0].words == "the box of test-like does not link the policy of its provider"
+
+
+def test_SHARE_3_a_no_holds_the_tag_back_on_every_page(shop: Shop) -> None:
+    """On pages that label nothing and ask nothing, in every country, and on the next page."""
+    refused = cookie(shop, analyse=False, advertise=True, personalise=True, social=True)
+    for path in ("/", "/thank-you", "/elsewhere"):
+        headers, _ = page(shop, path, **{"X-Country": "US"})
+        assert "analytics" in who_may(headers, "script-src"), path  # until it is refused
+        for country in ("US", "DE"):
+            headers, _ = page(shop, path, Cookie=refused, **{"X-Country": country})
+            for directive in ("script-src", "img-src", "connect-src", "frame-src"):
+                assert "analytics" not in who_may(headers, directive), path
+
+
 @pytest.mark.parametrize("behind", [True, False])
 def test_COOK_4_the_control_sees_whether_the_pages_are_guarded(shop: Shop, behind: bool) -> None:
     """Through the gateway nothing is amiss; the same site reached past it fails."""
@@ -151,7 +197,7 @@ def test_COOK_1_a_script_that_was_planted_is_found(shop: Shop, tmp_path: Path) -
 
 
 @NEEDS_CHROMIUM
-def test_VISIT_1_pages_behind_an_account_or_a_yes_are_found(shop: Shop) -> None:
+def test_VISIT_1_and_SOCIAL_3_pages_behind_an_account_or_a_yes_are_found(shop: Shop) -> None:
     """Who only reads: a page sends her to a log-in, one is covered, one has moved elsewhere."""
     pages = ("--page", "/thank-you", "--page", "/members", "--page", "/covered")
     code, found, told = ended(
@@ -168,13 +214,18 @@ def test_VISIT_1_pages_behind_an_account_or_a_yes_are_found(shop: Shop) -> None:
     ]
     with Controller.open(deployment.read(shop.directory)) as controller:
         met = run(controller, registered(), NOW, names=["trackers.reading-asks-nothing"])[0]
+        # Our own button asked before it was used, and was kept out.
+        own = run(controller, registered(), NOW, names=["trackers.own-widgets-send-nothing"])[0]
+    assert (own.outcome, own.looked_at) == ("pass", 10)
     assert met.outcome == "fail"
     assert {f.where for f in met.findings} == {"localhost/members", "localhost/covered"}
     assert met.looked_at == 10
 
 
 @NEEDS_CHROMIUM
-def test_COOK_1_and_ADNET_2_a_tag_past_the_gateway_is_met_and_told_nobody(shop: Shop) -> None:
+def test_COOK_1_ADNET_2_and_SOCIAL_3_a_tag_past_the_gateway_is_met_and_told_nobody(
+    shop: Shop,
+) -> None:
     shop.others.forget()
     port = int(shop.said["upstream"].rpartition(":")[2])
     code, found, told = ended(
@@ -188,6 +239,8 @@ def test_COOK_1_and_ADNET_2_a_tag_past_the_gateway_is_met_and_told_nobody(shop: 
             "--no-gpc",
             "--pages",
             "1",
+            "--now",
+            NOW.isoformat(),
             host="shop.test",
         )
     )
@@ -197,6 +250,10 @@ def test_COOK_1_and_ADNET_2_a_tag_past_the_gateway_is_met_and_told_nobody(shop: 
     assert shop.others.connected == 0
     via = {i["via"] for i in found["passes"][0]["items"]}
     assert {"script", "image", "document", "ping", "fetch", "websocket", "hint"} <= via
+    with Controller.open(deployment.read(shop.directory)) as controller:
+        met = run(controller, registered(), NOW, names=["trackers.own-widgets-send-nothing"])[0]
+    assert met.outcome == "fail"
+    assert "test-share, which is ours, asked share.test" in met.findings[0].words
     assert ended(started(shop, port, "--states", "some"))[0] == 2
 
 

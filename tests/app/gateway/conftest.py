@@ -33,6 +33,7 @@ TAGS = """
   navigator.sendBeacon('http://analytics.test:P/beacon', 'x');
   fetch('http://unknown.test:P/fetched').catch(() => 0);
   try { new WebSocket('ws://unknown.test:P/socket') } catch (e) { 0 }
+  fetch('http://share.test:P/count').catch(() => 0); // our own button, in a hurry
   try { new EventSource('http://unknown.test:P/events') } catch (e) { 0 }
   try { new Worker('http://unknown.test:P/worker.js') } catch (e) { 0 }
   document.documentElement.dataset.inline = 'ran';
