@@ -84,7 +84,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "origins": frozenset(),  # names are origins, values sites of the bundle
 }
 #: What a recipient may be given beside the way in which letters go to it.
-_NAMED = frozenset({"title", "lane", "recorded", "policy", "forms"})
+_NAMED = frozenset({"title", "lane", "recorded", "policy", "forms", "pages"})
 _DESTINATION = frozenset({"dataset", "fields", "stamps", "constants"})
 #: What is stored with what a form takes.
 STAMPS = frozenset({"basis", "activity", "policy", "notice", "at"})
@@ -415,7 +415,9 @@ class Deployment:
     def _partners(self) -> list[Recipient]:
         """Partners whom forms name: those of [recipients] that have a lane and their own policy."""
         return [
-            Recipient(w.name, w.title or w.name, w.lane, None, (), "", 0, w.policy, w.forms)
+            Recipient(
+                w.name, w.title or w.name, w.lane, None, (), "", 0, w.policy, w.forms, w.pages
+            )
             for w in self.recipients.values()
             if w.lane is not None and w.policy is not None
         ]
@@ -745,9 +747,23 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
         title, lane = (table.get(k) and str(table[k]) for k in ("title", "lane"))
         ways[name] = Way(
             name, title, lane, url, options, recorded, _https(path, own.get("policy")),
-            _names(path, own.get("forms", ()), "forms"),
+            _names(path, own.get("forms", ()), "forms"), _addressed(path, own),
         )  # fmt: skip
     return ways
+
+
+def _addressed(path: Path, own: Mapping[str, Any]) -> tuple[str, ...]:
+    """`pages`: where a partner carries our name; it has a policy, as that is said to hold there."""
+    found = _names(path, own.get("pages", ()), "pages")
+    bare = [one for one in found if not re.fullmatch(r"https?://[^\s/]+/\S*", one)]
+    if bare or (found and not (own.get("policy") and own.get("lane"))):
+        raise ConfigError(
+            "`pages` does not say where a partner carries our name",
+            where=_where(path, "pages"),
+            expected='addresses such as ["https://events.partner.example/ours"], beside the `lane`'
+            " and the `policy` of that partner",
+        )
+    return found
 
 
 def _https(path: Path, value: Any) -> str | None:

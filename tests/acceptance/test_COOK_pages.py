@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import re
@@ -16,6 +17,7 @@ from kept.app import mail
 from kept.controller import Controller
 from kept.controls.registry import registered
 from kept.controls.runner import run
+from kept.duties.trackers import scanned
 from tests.app.gateway.conftest import Shop, shop
 from tests.app.gateway.scanning import ended, started
 from tests.app.gateway.street import chosen
@@ -135,6 +137,51 @@ def test_SOCIAL_5_a_box_links_the_policy_of_the_provider(shop: Shop) -> None:
         met = run(controller, registered(), NOW, names=[name])[0]
     assert met.outcome == "fail"
     assert met.findings[0].words == "the box of test-like does not link the policy of its provider"
+
+
+def test_EXT_1_every_link_that_leaves_the_site_is_listed_with_page_and_state(shop: Shop) -> None:
+    name = "trackers.outbound-links-are-known"
+
+    def judged(*links: tuple[str, str, str]) -> tuple[str, str]:
+        rows = [{"page": p, "host": h, "declared": "", "state": s} for p, h, s in links]
+        found = {"passes": [], "pages": ["/"], "amiss": [], "links": rows}
+        with looked_at(shop) as controller:
+            scanned.keep(controller, "listed.test", found, complete=False, now=NOW)
+            met = run(controller, registered(), NOW, names=[name])[0]
+        return met.outcome, " ".join(f.words for f in met.findings)
+
+    with looked_at(shop) as controller:
+        assert run(controller, registered(), NOW, names=[name])[0].outcome == "vacuous"
+    there = ("/", "partner.test", "there")
+    assert judged(there) == ("pass", "")
+    assert judged(("/", "partner.test", ""))[0] == "pass"  # nobody may look
+    assert judged(there, ("/", "old.test", "gone")) == ("fail", "a link to old.test is gone")
+    assert judged(("/", "old.test", "")) == (
+        "fail",
+        "a link to partner.test stands in no inventory",
+    )
+
+
+def test_EXT_3_a_partners_page_with_our_name_says_whose_policy_holds(shop: Shop) -> None:
+    _, text = page(shop)
+    link = text.partition("our event there")[2].partition("</a>")[0]
+    assert "falls under the privacy policy of The House, not under ours" in link
+    assert "The House" not in text.partition("our partner")[2].partition("</a>")[0]
+    name = "trackers.partner-pages-say-whose"
+    with looked_at(shop) as controller:
+        met = run(controller, registered(), NOW, names=[name])[0]
+        assert (met.outcome, met.looked_at) == ("pass", 1)
+        # The gateway does not know of this one yet.
+        late = f"http://partner.test:{shop.others.port}/"
+        house = dataclasses.replace(controller.bundle.recipients["house"], pages=(late,))
+        recipients = {**controller.bundle.recipients, "house": house}
+        controller.bundle = dataclasses.replace(controller.bundle, recipients=recipients)
+        met = run(controller, registered(), NOW, names=[name])[0]
+        assert met.outcome == "fail"
+        assert "does not say whose policy holds there" in met.findings[0].words
+        recipients["house"] = dataclasses.replace(house, pages=())
+        controller.bundle = dataclasses.replace(controller.bundle, recipients=recipients)
+        assert run(controller, registered(), NOW, names=[name])[0].outcome == "vacuous"
 
 
 def test_SHARE_3_a_no_holds_the_tag_back_on_every_page(shop: Shop) -> None:

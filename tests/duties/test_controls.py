@@ -973,6 +973,8 @@ PAGES = {
     "trackers.held-against-activities",
     "trackers.networks-are-registered",
     "trackers.own-widgets-send-nothing",
+    "trackers.outbound-links-are-known",  # tests/acceptance/test_COOK_pages.py
+    "trackers.partner-pages-say-whose",
     "trackers.boxes-say-whose-policy",  # tests/acceptance/test_COOK_pages.py
     "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
 }

@@ -226,7 +226,9 @@ def test_addresses_that_the_operator_supplied(
             monkeypatch.setattr(world, "site_url", url)
             links.look(world, NOW)
             assert outcome(world, SUPPLIED) == (Outcome.PASS, [])
+            assert links.stands(f"{there}/anything") == "there"
             gone.add("/nai-education")
+            assert links.stands(f"{there}/nai-education") == "gone"
             links.look(world, NOW + NOW.resolution)
             met, found = outcome(world, SUPPLIED)
             assert (met, found) == (Outcome.FAIL, ["nai-education (BEHAD-2) is gone"])

@@ -55,7 +55,7 @@ FILES: Final = (
 )  # fmt: skip
 _BESIDE: Final = {*(f"{name}.yml" for name in FILES), textfile.NAME, "README.md"}
 # What says nothing of the rule itself, only of where it stands or how it is watched.
-_NOT_RULES: Final = {"line", "notes", "note", "needed"}
+_NOT_RULES: Final = {"line", "notes", "note", "needed", "pages"}
 
 
 @dataclass(frozen=True)

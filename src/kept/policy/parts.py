@@ -218,6 +218,7 @@ def recipients(file: File) -> tuple[dict[str, Recipient], list[Problem]]:
         found[name] = Recipient(
             name, row["name"], row["lane"], row["country"], tuple(row["clauses"]),
             row.get("notes", ""), line, row.get("policy"), tuple(row.get("forms", ())),
+            tuple(row.get("pages", ())),
         )  # fmt: skip
     return found, problems
 

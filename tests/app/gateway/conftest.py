@@ -52,6 +52,7 @@ BODY = """
 <svg width=1 height=1><image href="http://unknown.test:P/svg.gif"/></svg>
 <input type=image src="http://unknown.test:P/button.gif" alt=press>
 <p><a id=out href="http://partner.test:P/?email=ana@example.org&page=2&gclid=1">our partner</a>
+<a id=ours href="http://partner.test:P/ours/event">our event there</a>
 <a id=in href="/second?email=ana@example.org">here</a></p>
 <form id=away action="http://unknown.test:P/form" method=post><button>send</button></form>
 """
@@ -196,7 +197,10 @@ def shop(
     database = pg_server.make_database(f"{base.name}_{os.getpid()}", template=_kept_template)
     directory = small.make(
         base / "world", database,
-        extra='\n[site]\nproxy = true\ncountry = "X-Country"\nport = 9\n'
+        extra='\n[recipients.house]\ntitle = "The House"\n'
+              'lane = "partner"\npolicy = "https://partner.test/privacy"\n'
+              f'pages = ["http://partner.test:{others.port}/ours/"]\n'
+              '\n[site]\nproxy = true\ncountry = "X-Country"\nport = 9\n'
               '\n[gateway]\nacts = true\nproxy = true\nhosts = ["shop.test"]\n',
     )  # fmt: skip
     with (directory / "policy" / "trackers.yml").open("a") as file:

@@ -204,7 +204,9 @@ def _crawl(
             if inside is None:
                 host = host_in(link)
                 if host and host != task.host:
-                    links[pattern(address), host, link.partition("?")[0].partition("#")[0]] = None
+                    # With a query it may be somebody's: it is counted, and not asked.
+                    plain = "" if "?" in link else link.partition("#")[0]
+                    links[pattern(address), host, plain] = None
             elif inside not in seen and _is_page(inside, task.members):
                 seen.add(inside)
                 waiting.append(inside)

@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from kept.app.pages import templates
@@ -18,11 +19,19 @@ from kept.duties.trackers import scanned
 from kept.errors import UsageError
 from kept.policy.bundle import Bundle
 
+NOBODY_ASKED: Final[Mapping[str, str]] = MappingProxyType({})
+#: How links stand, the worst last.
+_WORSE: Final = ("", "there", "moved", "unreachable", "gone")
+
 
 def document(
-    bundle: Bundle, task: Task, done: Done, at: dt.datetime, whole: bool
-) -> dict[str, Any]:
-    """All that a scan found: passes, what is amiss, what stands on no list, what was not seen."""
+    bundle: Bundle, task: Task, done: Done, at: dt.datetime, whole: bool,
+    stands: Mapping[str, str] = NOBODY_ASKED,
+) -> dict[str, Any]:  # fmt: skip
+    """All that a scan found: passes, what is amiss, what stands on no list, what was not seen.
+
+    `stands`: of addresses that links lead to, how those stand that somebody looked at.
+    """
     items = [Item(**row) for one in done.passes for row in one["items"]]
     found = {
         Stop(p["choice"], p["gpc"], p["country"]).words: [(a[0], a[1]) for a in p["amiss"]]
@@ -48,7 +57,7 @@ def document(
         "amiss": [asdict(row) | {"stops": list(row.stops)} for row in scan.together(found)],
         "review": [asdict(item) for item in waiting.values()],
         "unseen": scan.unseen(bundle, items),
-        "links": _links(bundle, done),
+        "links": _links(bundle, done, stands),
         "asking": _asking(done),
         "passes": [dict(one) for one in done.passes],
     }
@@ -66,20 +75,27 @@ def _asking(done: Done) -> list[dict[str, str]]:
     return [{"page": page, "asks": asks} for page, asks in rows]
 
 
-def _links(bundle: Bundle, done: Done) -> list[dict[str, Any]]:
-    """Each host that links lead to from a kind of page; which declared link it is, if one."""
+def _links(bundle: Bundle, done: Done, stands: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Each host that links lead to from a kind of page; which declared link it is, if one.
+
+    `state`: how the worst of those links stands; "" where none of them was looked at.
+    """
     hosts: dict[str, list[str]] = {}
     for link in bundle.links.values():
         host = urlsplit(link.url or "").hostname
         if host:
             hosts.setdefault(host, []).append(link.id)
-    rows: dict[tuple[str, str], None] = {}
-    for page, host, _ in done.links:
-        rows[page, host] = None
+    rows: dict[tuple[str, str], str] = {}
+    for page, host, url in done.links:
+        found = (rows.get((page, host), ""), stands.get(url, ""))
+        rows[page, host] = max(found, key=_WORSE.index)
     return [
-        {"page": page, "host": shown_host(host), "declared": ", ".join(hosts.get(host, []))}
-        for page, host in rows
-    ]
+        {
+            "page": page, "host": shown_host(host), "declared": ", ".join(hosts.get(host, [])),
+            "state": state,
+        }
+        for (page, host), state in rows.items()
+    ]  # fmt: skip
 
 
 def write(file: Path, found: Mapping[str, Any] | None) -> None:

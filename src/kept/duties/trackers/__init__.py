@@ -5,7 +5,17 @@ first visitor opens it (`review`); the pages themselves are looked at as a stran
 (`guarded`), and by a browser that plays every visitor (`scanned`, `reading`).
 """
 
-from kept.duties.trackers import guarded, letters, reading, register, scanned
+from kept.duties.trackers import guarded, letters, outbound, reading, register, scanned
 from kept.duties.trackers.review import declared, note, settle
 
-__all__ = ["declared", "guarded", "letters", "note", "reading", "register", "scanned", "settle"]
+__all__ = [
+    "declared",
+    "guarded",
+    "letters",
+    "note",
+    "outbound",
+    "reading",
+    "register",
+    "scanned",
+    "settle",
+]

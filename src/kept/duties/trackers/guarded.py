@@ -46,7 +46,7 @@ def pages_are_guarded(controller: Controller, now: dt.datetime) -> Iterator[Look
     links say nothing of who follows them, and a cache keeps it for nobody else.
     """
     bundle, count = controller.bundle, 0
-    for one in _pages(controller):
+    for one in pages(controller):
         if isinstance(one, Finding):
             yield one
             continue
@@ -64,7 +64,7 @@ def boxes_say_whose_policy(controller: Controller, now: dt.datetime) -> Iterator
     Or says that the address is missing. Pages are asked for as a stranger does who chose nothing.
     """
     bundle, count = controller.bundle, 0
-    for one in _pages(controller):
+    for one in pages(controller):
         if isinstance(one, Finding):
             yield one
             continue
@@ -85,7 +85,31 @@ def boxes_say_whose_policy(controller: Controller, now: dt.datetime) -> Iterator
     yield Looked(count, "boxes in the place of what was not loaded")
 
 
-def _pages(
+@control("trackers.partner-pages-say-whose")
+def partner_pages_say_whose(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """A link to a page of a partner that carries our name says whose policy holds there."""
+    bundle, count = controller.bundle, 0
+    theirs = [(start, row) for row in bundle.recipients.values() for start in row.pages]
+    for one in pages(controller) if theirs else ():
+        if isinstance(one, Finding):
+            yield one
+            continue
+        page = _Page()
+        page.feed(one[3])
+        for values, words in zip(page.links, page.words, strict=True):
+            for start, row in theirs:
+                if not values["href"].startswith(start):
+                    continue
+                count += 1
+                if row.name not in words or "privacy policy" not in words:
+                    yield Finding(
+                        one[1], f"a link to a page of {row.id} that carries our name does not say"
+                        " whose policy holds there", "lead the page through `kept gateway`",
+                    )  # fmt: skip
+    yield Looked(count, "links to pages of partners that carry our name")
+
+
+def pages(
     controller: Controller,
 ) -> Iterator[tuple[str, str, list[tuple[str, str]], str] | Finding]:
     """(our host, path, headers, body) of the front page, of forms, and of pages that scans met."""
@@ -108,6 +132,13 @@ def _pages(
             kind = next((v for n, v in headers if n == "content-type"), "")
             if status == 200 and kind.startswith("text/html"):
                 yield urllib.parse.urlsplit(address).hostname or "", path, headers, body
+
+
+def links(body: str) -> list[str]:
+    """Where the links of a page lead, as they are written."""
+    page = _Page()
+    page.feed(body)
+    return [values["href"] for values in page.links]
 
 
 def _addresses(controller: Controller) -> list[str]:
@@ -210,14 +241,19 @@ class _Page(html.parser.HTMLParser):
         super().__init__()
         self.links: list[dict[str, str]] = []
         self.hints: list[str] = []
+        self.words: list[str] = []  # of each link, at its place in `links`
         self.boxes: list[tuple[str, _Box]] = []
+        self._in_link = False
         self._deep = 0
 
     def handle_data(self, data: str) -> None:
         if self._deep:
             self.boxes[-1][1].words += data
+        if self._in_link:
+            self.words[-1] += data
 
     def handle_endtag(self, tag: str) -> None:
+        self._in_link = self._in_link and tag != "a"
         self._deep -= bool(self._deep and tag == "div")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -229,6 +265,8 @@ class _Page(html.parser.HTMLParser):
             self._deep += 1
         if tag == "a" and "href" in values:
             self.links.append(values)
+            self.words.append("")
+            self._in_link = True
             if self._deep:
                 self.boxes[-1][1].links.append(values["href"])
         if tag == "link" and "pre" in values.get("rel", "").lower():
