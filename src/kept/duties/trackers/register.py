@@ -13,9 +13,8 @@ from kept.policy.shapes import Activity
 from kept.policy.trackers import Tracker
 from kept.terms.regimes import REGIONS, rules_of
 
-#: The lane of those whom pages call, and that of the ones who advertise.
+#: The lane of those whom pages call.
 _NETWORKS: Final = "ad-network"
-_ADVERTISING: Final = "ad-network.advertising"
 #: A scan says something of the pages for so long.
 _LASTS: Final = dt.timedelta(days=35)
 
@@ -120,7 +119,8 @@ def networks_are_registered(controller: Controller, now: dt.datetime) -> Iterato
                 "declare it in trackers.yml; a network that is not used does not belong there",
             )  # fmt: skip
         for row in tags:
-            if within("recipients", one.lane, _ADVERTISING) and not row.opt_out:
+            # What Global Privacy Control stops is what people opt out of at the network as well.
+            if not row.embed and not row.opt_out and set(row.aims) & set(bundle.visits.gpc):
                 yield Finding(
                     f"trackers.yml:{row.line}", f"{row.id} names no way to opt out at its network",
                     "name a link under `opt-out`",
