@@ -22,7 +22,8 @@ from kept.deployment import Network
 from kept.duties import trackers
 from kept.duties.trackers import known, scanned
 from kept.errors import UsageError
-from tests.world import NOW, make
+from kept.policy.bundle import load
+from tests.world import NOW, ROOT, make
 
 NAME: Final = "trackers.scans-find-what-is-declared"
 READING: Final = "trackers.reading-asks-nothing"
@@ -106,7 +107,7 @@ def _read(choice: str, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_the_control_over_reading(world: Controller) -> None:
+def test_the_control_over_reading(world: Controller, monkeypatch: Any) -> None:
     def keep(*passes: dict[str, Any], site: str = "read.test") -> tuple[Outcome, list[str]]:
         found = {"passes": passes, "pages": ["/", "/news"], "amiss": []}
         scanned.keep(world, site, found, complete=False, now=NOW)
@@ -134,6 +135,11 @@ def test_the_control_over_reading(world: Controller) -> None:
     gone = [_read(choice, status=404, words=2) for choice in ("none", "refused", "all")]
     assert keep(*gone) == (Outcome.PASS, [])
     assert outcome(world, NOW + dt.timedelta(days=36), READING)[0] is Outcome.VACUOUS
+    # A policy under which nobody chooses anything: nobody refuses there.
+    with monkeypatch.context() as second:
+        second.setattr(world, "bundle", load(ROOT / "policies" / "huettenbund"))
+        assert keep(none, site="huts.test") == (Outcome.PASS, [])
+        assert keep(_read("none", asks="choice"), site="huts.test")[0] is Outcome.FAIL
 
 
 def _with(world: Controller, monkeypatch: Any, *rows: Any, **more: Any) -> None:
