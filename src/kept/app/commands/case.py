@@ -35,6 +35,10 @@ Reason = Annotated[
     str, Parameter(help="in words that the person may be told; kept in the case, sealed")
 ]
 
+#: What went to her by mail, and what became of it.
+_MAILED = {"answer": "The answer by mail", "link": "The link to her package by mail"}
+_BECAME = {None: "waits to be sent", "sent": "went out", "given-up": "could not be sent in time"}
+
 group = App(name="case", help="The requests of people and how far each has come.")
 clock.register(group)
 working.register(group)
@@ -123,6 +127,7 @@ def show(
         steps = controller.cases.steps(one)
         events = controller.cases.events(one)
         told = informed(controller, one)
+        mails = controller.mailed.of(one)
         named = controller.cases.identifiers(one) if show else []
         time = Time.of(controller, one, controller.clocks.of(one), moment(now))
         changes = controller.clocks.changes(one)
@@ -163,6 +168,15 @@ def show(
             for t in tasks
         ],
         "told": [t.document() for t in told],
+        "mailed": [
+            {
+                "kind": m.kind,
+                "at": m.put_at.isoformat(),
+                "outcome": m.outcome or "waits",
+                "ended_at": m.ended_at.isoformat() if m.ended_at else None,
+            }
+            for m in mails
+        ],
         "steps": [
             {
                 "store": s.system,
@@ -221,6 +235,7 @@ def show(
         head = ("task of people", "where", "to do", "due", "#reminders", "state")
         words += ["", table(head, working.task_rows(tasks, moment(now)))]
     words += recipients_told(told)
+    words += [f"{_MAILED[m.kind]}, {m.put_at:%Y-%m-%d %H:%M}: {_BECAME[m.outcome]}" for m in mails]
     words += [f"{n.at:%Y-%m-%d %H:%M} {n.actor.name}: {n.words}" for n in notes]
     for person in named:
         words += [Exact(f"{i.kind}={i.value}") for i in person]

@@ -31,6 +31,7 @@ from kept.app.desk import (
     complaints,
     elsewhere,
     figures,
+    handing,
     incidents,
     leaving,
     login,
@@ -46,7 +47,8 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
-    *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
+    *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *handing.HANDLERS,
+    *asked.HANDLERS, *figures.HANDLERS,
     *trackers.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS, *quarantine.HANDLERS,
     *account.HANDLERS,
     *accounts.HANDLERS,

@@ -63,6 +63,8 @@ DONE: Final = {
     "clock": "The day was counted anew. The day before stays on record.",
     "refused": "The request was refused, and why is kept.",
     "withdrawn": "The case has ended; nothing was changed.",
+    "mailed": "The answer is on its way to the address that she proved hers.",
+    "link": "The package waits behind a link, which goes to the address that she proved hers.",
     "posted": "It was entered that the letter went out.",
     "note": "The note was added.",
     "owner": "It was noted whose task this is.",

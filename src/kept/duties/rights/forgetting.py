@@ -39,7 +39,7 @@ GOES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("case_person", "case_subject", "case_sealed", "case_event", "case_note", "case_clock",
          "case_clock_change", "case_recipient", "case_owner", "case_run", "case_residue",
-         "case_step", "case_part", "case_proof", "case_letter", "case_redaction",
+         "case_step", "case_part", "case_proof", "case_letter", "case_mail", "case_redaction",
          "case_redaction_act", "intake_case"),
         _WITH_CASE,
     ),
