@@ -158,6 +158,8 @@ DESK: Final = (
     _http("/desk/requests/{request_id:str}/classify", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}/close", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}/decide", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/reports", "GET", CASES),
+    _http("/desk/reports", "POST", _ANSWERS - {"operator"}),
     _http("/desk/complaints", "GET", CASES),
     _http("/desk/complaints/add", "POST", TAKES - {"operator"}),
     _http("/desk/complaints/{complaint:str}", "GET", CASES),

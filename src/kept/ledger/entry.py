@@ -262,7 +262,7 @@ _TABLE: Final = (
     _kind(132, "mail.put",
           "case:name kind:name letter:name again:flag actor:name text?:sha256"),
     _kind(133, "mail.ended", "case:name kind:name outcome:name"),
-    _kind(134, "report.held", "request:name people:count"),
+    _kind(134, "report.held", "request:name by:name frozen:count"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

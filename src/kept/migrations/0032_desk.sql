@@ -12,3 +12,5 @@ CREATE TABLE case_mail (
     CHECK ((outcome IS NULL) = (ended_at IS NULL))
 );
 CREATE INDEX ON case_mail (number);
+-- A report of a child that came in a flood: it waits for a person, and nothing is frozen before.
+ALTER TABLE intake ADD COLUMN held_at timestamptz;

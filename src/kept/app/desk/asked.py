@@ -33,6 +33,8 @@ _STANDS: Final = {
 }  # fmt: skip
 #: Rows for identifiers that a form has.
 _ROWS: Final = 3
+#: Reports that are seen to by one press: as many as one page shows.
+_SHOWN_AT_ONCE: Final = 200
 _OUTCOMES: Final = {"answered": "answered", "refused": "refused", "withdrawn": "taken back"}
 
 
@@ -166,6 +168,39 @@ def decide(request: Asked, state: State, request_id: FromPath[str]) -> Response[
     return back(f"/desk/requests/{one.id}", "unfounded")
 
 
+@get("/reports", sync_to_thread=True)
+def reports_page(request: Asked, state: State) -> Response[str]:
+    """The reports of children that wait for a person before their records are frozen."""
+    return _reports(request, state)
+
+
+@post("/reports", status_code=303, sync_to_thread=True)
+def release(request: Asked, state: State) -> Response[Any]:
+    """Freeze what the reports that were shown are about, or say that all of them are unfounded."""
+    sent, controller = form(request), state.controller
+    step = sent.one("step")
+    try:
+        if step not in ("freeze", "unfounded"):
+            raise UsageError("it is not said what is to be done", expected="freeze or unfounded")
+        who = actor(request, state, "request decide")
+        reported.release(
+            controller, sent.all("report"), step, sent.one("reason"), actor=who.name,  # type: ignore[arg-type]
+            role=who.role, now=state.clock(),
+        )  # fmt: skip
+    except KeptError as problem:
+        return _reports(request, state, said(problem))
+    return back("/desk/reports", "frozen" if step == "freeze" else "unfounded")
+
+
+def _reports(request: Asked, state: State, problem: str | None = None) -> Response[str]:
+    held = state.controller.intakes.held()
+    return page(
+        request, "desk_reports.html.j2", 400 if problem else 200, problem=problem,
+        held=held[:_SHOWN_AT_ONCE], left=max(0, len(held) - _SHOWN_AT_ONCE),
+        at_once=reported.AT_ONCE, can=may(request, "request decide"),
+    )  # fmt: skip
+
+
 def _found(state: State, id_: str) -> Intake:
     controller: Controller = state.controller
     try:
@@ -233,6 +268,8 @@ def _shown(
 
 
 HANDLERS: Final = [
+    reports_page,
+    release,
     new_page,
     enter,
     list_page,

@@ -72,6 +72,7 @@ DONE: Final = {
     "classified": "It was noted what is asked.",
     "closed": "The request has ended.",
     "confirmed": "It is a child’s. The record stays frozen until it is erased in this case.",
+    "frozen": "Every use of these records has stopped. Each report waits to be decided.",
     "unfounded": "Unfounded. What the report froze can be used again.",
     "decided": "The decision was recorded.",
     "told": "It was recorded that she was told. The restriction still stands.",

@@ -38,6 +38,7 @@ from kept.records.intake import (
     UNCONFIRMED,
     Intake,
     State,
+    Tally,
     Typed,
 )
 from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, SALE_OUT, STOP_MAILING, UNCLEAR
@@ -88,7 +89,8 @@ class Standing:
     """What the page of a request says. `addresses` are masked, each with whether it confirmed;
     `rights` (kind of terms.asks, a word of `_STANDS`); `tries` are left before a code is of no use;
     `questions` what she may tell of herself where an address alone is too little proof, and
-    `chances` how often still. `due` is the last day of the answer, while one is waited for.
+    `chances` how often still. `due` is the last day of the answer, while one is waited for;
+    `held`: a report that a person looks at before anything is frozen.
     """
 
     id: str
@@ -105,6 +107,7 @@ class Standing:
     questions: tuple[str, ...] = ()
     chances: int = 0
     due: dt.date | None = None
+    held: bool = False
 
 
 #: States of a case of which nothing was carried out yet.
@@ -312,7 +315,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         ),
         questions=tuple(proving.questions(controller).values()) if asking else (),
         chances=min((controller.cases.tries_left(c) for c in asking), default=0),
-        due=max(days) if days and len(days) == len(clocks) else None,
+        due=max(days) if days and len(days) == len(clocks) else None, held=one.held,
     )  # fmt: skip
 
 
@@ -558,9 +561,13 @@ def within_limits(
     controller: Controller, who: Identifier | None, source: str, now: dt.datetime, c: Any
 ) -> None:
     """Refuse (TooMany) what goes past the limits, counted without looking at who it is."""
-    met = controller.intakes.tally(who, source, now - WINDOW, connection=c)
+    refuse_past(controller.intakes.tally(who, source, now - WINDOW, connection=c), LIMITS)
+
+
+def refuse_past(met: Tally, limits: Sequence[int]) -> None:
+    """Refuse (TooMany) where as much came in already as is taken."""
     counts = (met.pair, met.address, met.source, met.all)
-    if any(count >= most for count, most in zip(counts, LIMITS, strict=True)):
+    if any(count >= most for count, most in zip(counts, limits, strict=True)):
         raise TooMany("more was asked within the hour than is taken", fix="ask again later")
 
 
