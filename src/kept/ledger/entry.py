@@ -225,7 +225,7 @@ _TABLE: Final = (
           "complaint:name act:name way?:name done?:moment words?:sha256"),
     _kind(113, "complaint.ended",
           "complaint:name outcome:name authorities?:names words?:sha256 way?:name"),
-    _kind(114, "desk.forgot", "what:name count:count before:date"),
+    _kind(114, "desk.forgot", "what:name count:count before:date held?:count"),
     _kind(73, "use.frozen", "request:name kinds:names people:count whole:flag"),
     _kind(74, "use.unfrozen", "request:name reason:sha256 left?:count"),
     _kind(100, "agent.entered", "agent:name"),

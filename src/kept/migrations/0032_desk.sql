@@ -14,3 +14,5 @@ CREATE TABLE case_mail (
 CREATE INDEX ON case_mail (number);
 -- A report of a child that came in a flood: it waits for a person, and nothing is frozen before.
 ALTER TABLE intake ADD COLUMN held_at timestamptz;
+-- A disclosure that is past its time names nobody any more: to whom what was given, and when, stays.
+ALTER TABLE passed_on ADD COLUMN struck_at timestamptz;

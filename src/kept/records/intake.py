@@ -583,6 +583,17 @@ class Intakes:
         for (number,) in rows:
             self._vault.drop(-number, _CLASS, connection=connection)
 
+    def hers(
+        self, cases: Sequence[int], known: Sequence[Identifier], *, connection: Connection
+    ) -> list[int]:
+        """Numbers of those on which these cases were opened, or that came from these addresses."""
+        rows = connection.execute(
+            "SELECT number FROM intake WHERE mac = ANY(%s) OR number IN"
+            " (SELECT number FROM intake_case WHERE case_number = ANY(%s))",
+            ([self._mac("address", _spelt(i)) for i in known], list(cases)),
+        ).fetchall()
+        return [int(row[0]) for row in rows]
+
     def over(self, *, connection: Connection) -> list[tuple[int, dt.datetime]]:
         """(number, when it ended) of those that are over and still say what was asked."""
         rows = connection.execute(

@@ -19,7 +19,16 @@ from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import holds, staff
-from kept.duties.rights import casework, clock, delivery, mailing, parts, proving, redaction
+from kept.duties.rights import (
+    casework,
+    clock,
+    delivery,
+    keeping,
+    mailing,
+    parts,
+    proving,
+    redaction,
+)
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.recipients import informed
@@ -211,6 +220,7 @@ def shown(
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
         complaints=controller.complaints.of_case(one.number),
+        held=keeping.of_case(controller, one, now) if one.state in ENDS else [],
         told=informed(controller, one), events=_events(controller, one), run=run,
         under_way=under_way, notes=controller.casework.how_many_notes(one),
         owner=next((a for a in accounts if a.number == owner_of), None), accounts=accounts,
