@@ -194,6 +194,8 @@ DESK: Final = (
     _http("/desk/incidents/notice", "POST", _OFFICER),
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
+    _http("/desk/disclosures", "GET", LOOKS),
+    _http("/desk/disclosures/add", "POST", _OFFICER),
     _http("/desk/trackers", "GET", LOOKS),
     _http("/desk/trackers/settle", "POST", _OFFICER),
     _http("/desk/quarantine", "GET", TAKES - {"operator"}),

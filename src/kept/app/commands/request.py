@@ -160,9 +160,8 @@ def _rows(file: Path) -> list[Mapping[str, str]]:
         data = file.read_bytes()
     except OSError as problem:
         raise UsageError("the list cannot be read", met=type(problem).__name__) from None
-    if file.suffix.casefold() == ".xlsx":
-        return listed.named(sheets.read_xlsx(data, listed.MOST))
-    return listed.read_text(data.decode("utf-8", "replace"))
+    read = sheets.read_list(file.name, data, listed.MOST)
+    return listed.read_text(read) if isinstance(read, str) else listed.named(read)
 
 
 @group.command(name="list")

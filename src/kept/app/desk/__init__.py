@@ -29,6 +29,7 @@ from kept.app.desk import (
     asked,
     cases,
     complaints,
+    disclosures,
     elsewhere,
     figures,
     handing,
@@ -50,6 +51,7 @@ HANDLERS: Final = [
     *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *handing.HANDLERS,
     *asked.HANDLERS, *figures.HANDLERS,
     *trackers.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS, *quarantine.HANDLERS,
+    *disclosures.HANDLERS,
     *account.HANDLERS,
     *accounts.HANDLERS,
 ]  # fmt: skip

@@ -49,6 +49,7 @@ DONE: Final = {
     "seen": "It was noted that you looked into the alert.",
     "incident": "It was recorded.",
     "settled": "The decision was recorded.",
+    "disclosed": "It was noted. Her next package tells her of it, unless a law forbids that.",
     "codes": "Codes go to the old address and to the new one. Both have to be typed in.",
     "told-us": "What she told is put aside and compared. Tell her only that.",
     "complaint": "It was recorded.",
@@ -156,7 +157,7 @@ def refused(request: Asked, problem: HTTPException) -> Response[Any]:
     else:
         words = {
             403: "You are not let in here.", 404: "This page does not exist.",
-            405: "This cannot be done here.",
+            405: "This cannot be done here.", 413: "This is larger than what is taken here.",
         }  # fmt: skip
         why = problem.detail if status == 403 else ""
         made = page(request, "desk_error.html.j2", status,
