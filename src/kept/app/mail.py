@@ -161,6 +161,8 @@ def _html(title: str, body: str) -> str:
         else:
             broken = Markup("<br>").join(Markup.escape(line) for line in lines)
             parts.append(Markup("<p>{}</p>").format(broken))
+    # Long addresses break, so that nobody has to push a letter sideways on a telephone.
     head = Markup('<!doctype html><html lang="en"><head><meta charset="utf-8">'
-                  "<title>{}</title></head><body>{}</body></html>\n")  # fmt: skip
+                  '<meta name="viewport" content="width=device-width"><title>{}</title></head>'
+                  '<body style="overflow-wrap: anywhere">{}</body></html>\n')  # fmt: skip
     return str(head.format(title, Markup("\n").join(parts)))
