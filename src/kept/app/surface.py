@@ -342,5 +342,6 @@ def require(command: str, role: str) -> None:
         raise UsageError("there is no such role", expected=f"one of {', '.join(ROLES)}")
     raise Denied(
         f"the role `{role}` may not use `kept {command}`",
-        fix=f"ask somebody in one of the roles {', '.join(sorted(roles))}",
+        fix=f"ask somebody in one of the roles {', '.join(sorted(roles))}; who acts, and in which,"
+        " is said with --actor and --role",
     )
