@@ -76,11 +76,12 @@ def list_command(
         through = {r.id: sum(n for one, n in controller.bulks.tally(r).items() if one in OVER)
                    for r in runs}  # fmt: skip
         found = controller.clocks.many([c.number for c in cases])
+        loops = {id_: n for id_, _, n, _ in controller.recipients.open_loops()}
         times = {c.id: Time.of(controller, c, found.get(c.number), at) for c in cases}
     if sort == "due":
         cases.sort(key=lambda c: (times[c.id].over, times[c.id].due or dt.date.max, c.number))
-    rows = [(c.id, c.right, _stands(c), c.people, _complete(c), f"{c.opened_at:%Y-%m-%d %H:%M}",
-             times[c.id].due or "–", times[c.id].words)
+    rows = [(c.id, c.right, _stands(c), c.people, _complete(c, loops.get(c.id, 0)),
+             f"{c.opened_at:%Y-%m-%d %H:%M}", times[c.id].due or "–", times[c.id].words)
             for c in cases]  # fmt: skip
     head_ = ("case", "right", "state", "#people", "complete", "opened", "due", "light")
     words: list[str] = [table(head_, rows)] if rows else ["No cases."]
@@ -94,7 +95,10 @@ def list_command(
          "done": through[r.id], "opened_at": r.opened_at.isoformat()}
         for r in runs
     ]  # fmt: skip
-    listed = [{**_document(c), **times[c.id].document()} for c in cases]
+    listed = [
+        {**_document(c), **times[c.id].document(), "recipients_to_answer": loops.get(c.id, 0)}
+        for c in cases
+    ]
     common.out.result({"cases": listed, "runs": documents}, words)
     return 0
 
@@ -344,8 +348,10 @@ def _stands(case: Case) -> str:
     return "in force" if in_force else case.state.value
 
 
-def _complete(case: Case) -> str:
-    return {True: "yes", False: "no", None: "–"}[case.complete]
+def _complete(case: Case, waiting: int) -> str:
+    """With how many of those who had her data are still to answer."""
+    done = {True: "yes", False: "no", None: "–"}[case.complete]
+    return f"{done}, {waiting} to answer" if waiting else done
 
 
 def _document(case: Case) -> dict[str, Any]:

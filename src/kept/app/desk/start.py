@@ -70,6 +70,8 @@ def start(request: Asked, state: State) -> Response[str]:
         chosen=chosen, onward=onward, later=bool(met),
         lines=[_line(controller, one, today) for one in lines[:PAGE]],
         tally=controller.worklist.tally(today, week), held=len(controller.intakes.held()),
+        loops=[(id_, RIGHTS[right].title if right in RIGHTS else right, n, since)
+               for id_, right, n, since in controller.recipients.open_loops()],
         away=[(g.system, max(g.days(now), 0), g.since) for g in controller.away.all()],
         complaints=len(controller.complaints.all(open_only=True)),
         asked=[_asked(one, today) for one in controller.intakes.to_do(_ASKED)],
