@@ -535,7 +535,7 @@ def test_reports_that_came_in_a_crowd_are_seen_to_together(desk: Desk) -> None:
     assert len(held) == 3
     olga, rita = at(desk, "olga"), at(desk, "rita")
     assert "3 reports of data of a child came among too many" in words(olga.get("/desk").text)
-    assert "4 reports of data of a child came within an hour" in words(
+    assert "4 reports of data of a child had come within an hour" in words(
         olga.get("/desk/accounts").text
     )
     assert "Freeze these records" not in words(rita.get("/desk/reports").text)

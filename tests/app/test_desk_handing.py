@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from tests.acceptance.conftest import kept
 from tests.app.desk import Desk, opened
 from tests.app.test_desk_cases import at, case, words
 from tests.asking import Inbox, links, mail_server, text
@@ -124,9 +125,17 @@ def test_what_no_server_took_can_be_sent_anew(world: World) -> None:
     world.inbox.refuse = False
     assert "could not be sent in time" in words(at(desk, "olga").get(f"/desk/cases/{one}").text)
     before = len(world.inbox.letters)
-    mailing.mail_answer(world.controller, one, actor, desk.now)
+    given = ("case", "answer", one, "--mail", "--now", desk.now.isoformat())
+    sent = kept(desk.directory, *given)
+    assert (sent.status, sent.document["mailed"]) == (0, True), sent.said
+    assert "it goes once" in kept(desk.directory, *given).said
     world.send()
     assert len(world.inbox.letters) == before + 1
+    shown = kept(desk.directory, "case", "show", one).document["mailed"]
+    assert [(m["kind"], m["outcome"]) for m in shown] == [
+        ("answer", "given-up"), ("answer", "sent"),
+    ]  # fmt: skip
+    assert "say that she is to get another" in kept(desk.directory, *given).said
 
 
 def test_a_package_goes_behind_a_link_that_is_mailed(world: World) -> None:

@@ -304,7 +304,7 @@ def decide(
         Literal["confirmed", "unfounded", "freeze"],
         Parameter(help="whether the record is a child's; freeze: it is to be frozen first"),
     ],
-    reason: Reason,
+    reason: Reason | None = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -327,7 +327,7 @@ def decide(
             common.out.result(_document(controller, one), _shown(controller, one, common))
             return 0
         one, case = reported.decide(
-            controller, request, outcome, said(reason, "--reason"), actor=acting.actor,
+            controller, request, outcome, said(reason, "--reason") or "", actor=acting.actor,
             role=acting.role, now=now,
         )  # fmt: skip
         controller.ledger.checkpoint(now)
@@ -465,7 +465,7 @@ def _shown(controller: Controller, one: Intake, common: Common) -> list[str]:
     if not one.open:
         return lines
     if one.held:
-        again = common.next("request", "decide", one.id, "--outcome", "freeze", "--reason", "…")
+        again = common.next("request", "decide", one.id, "--outcome", "freeze")
         return [*lines, "  Nothing is frozen: it came among many, and waits for a person.",
                 f"  Next: {again}"]  # fmt: skip
     if CHILD_REPORT in one.asked:
