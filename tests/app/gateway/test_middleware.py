@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,15 @@ def test_both_answer_the_same(site: Site) -> None:
     assert b"another website" in body
     assert b"e.test was not loaded" in body
     assert b'value="/?a=1"' in body  # the banner leads back to the page
+
+
+def test_a_signal_that_a_server_joined_is_heard(site: Site) -> None:
+    heard: list[str] = []
+    seen = dataclasses.replace(site, met=lambda visit: heard.append(str(visit.signals.gpc)))
+    page = (b"sec-fetch-dest", b"document")
+    for said in (b"1", b"0,1", b"0"):
+        by_wsgi(seen, [page, (b"sec-gpc", said)])
+    assert heard == ["True", "True", "False"]
 
 
 def test_what_was_noticed_has_an_end(site: Site) -> None:
