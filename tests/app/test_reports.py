@@ -136,6 +136,15 @@ def test_reports_are_counted_reviewed_and_watched(desk: Desk) -> None:
     with controller.database.connection() as c:
         rows_ = c.execute("SELECT count(*) FROM ledger_entry WHERE kind IN (127, 128)").fetchone()
     assert rows_ == (3,)  # two names met, one decision
+    # What somebody wrote into the tables himself decides nothing, and hides nothing.
+    for statement in (
+        "UPDATE sighting_verdict SET verdict = 'noise'",
+        "DELETE FROM sighting WHERE name = 'pasted.example'",
+        "DELETE FROM sighting",
+    ):
+        with controller.database.connection() as c:
+            c.execute(statement)
+        assert outcome_of(controller, "trackers.nothing-undeclared", desk.now) == "fail", statement
 
 
 def test_there_is_an_end_to_what_is_kept(desk: Desk) -> None:
