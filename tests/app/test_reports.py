@@ -67,6 +67,17 @@ def test_what_says_nothing(body: bytes) -> None:
     assert said(body) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/members/ana-gomez/orders", "/members/*/orders"), ("/en/u/ana", "/en/u/*"),
+        ("/blog/ana.gomez", "/blog/*"), ("/about-us/index.html", "/about-us/index.html"),
+    ],
+)  # fmt: skip
+def test_of_a_path_nothing_is_kept_that_could_be_a_name(path: str, shown: str) -> None:
+    assert sightings.pattern(f"https://interop.io{path}?q=ana#x") == shown
+
+
 def test_a_host_made_for_one_person_is_not_kept() -> None:
     made = csp("https://u83749273.track.ads.example/")
     assert said(made)[0][0].name == "*.track.ads.example"
@@ -153,6 +164,17 @@ def test_there_is_an_end_to_what_is_kept(desk: Desk) -> None:
     }
     trackers.note(desk.controller, many, desk.now)
     assert len(desk.controller.sightings.all()) <= MOST
+    # Whoever fills the list keeps nothing out for good: what is called noise makes room.
+    real = sightings.Sighting("host", "real.example", "script-src", "/")
+    trackers.note(desk.controller, {real: 1}, desk.now)
+    assert "real.example" not in {one.name for one in desk.controller.sightings.all()}
+    browser = desk.browser(desk.session(desk.account("pia")))
+    noise = {"kind": "host", "name": "h1.example", "verdict": "noise"}
+    assert browser.post("/desk/trackers/settle", **noise).status_code == 303
+    more = sightings.Sighting("host", "h1.example", "img-src", "/more")
+    trackers.note(desk.controller, {more: 1, real: 1}, desk.now)
+    rows = {one.name: one for one in desk.controller.sightings.all()}
+    assert rows["real.example"].count == rows["h1.example"].pages == 1
     later = desk.now + dt.timedelta(days=200)
     trackers.note(desk.controller, {next(iter(many)): 1}, later)
     assert len(desk.controller.sightings.all()) == 1

@@ -97,6 +97,18 @@ def test_a_signal_that_a_server_joined_is_heard(site: Site) -> None:
     assert heard == ["True", "True", "False"]
 
 
+def test_nothing_is_sent_past_the_guard(site: Site) -> None:
+    heard: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        heard.append(scope["extensions"])
+
+    offered = {"http.response.pathsend": {}, "http.response.early_hint": {}, "tls": {"a": 1}}
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "extensions": offered}
+    asyncio.run(asgi.Guarded(app, site)(scope, None, None))  # type: ignore[arg-type]
+    assert heard == [{"tls": {"a": 1}}]
+
+
 def test_what_was_noticed_has_an_end(site: Site) -> None:
     noticed = Noticed("http://127.0.0.1:9")
     for n in range(_MOST * 2):

@@ -57,4 +57,7 @@ class Guarded:
                 message = {**message, "body": data}
             await send(message)
 
-        await self._app({**scope, "headers": passing.request}, receive, judged)
+        # What a server can send past this one (files, hints, pushes) an application is not offered.
+        known = {n: v for n, v in (scope.get("extensions") or {}).items() if n == "tls"}
+        inner = {**scope, "headers": passing.request, "extensions": known}
+        await self._app(inner, receive, judged)
