@@ -110,7 +110,7 @@ REASONS: Final[Mapping[Why, str]] = {
     Why.NOTICE: "what the form says has changed since it was opened, or holds for another region",
     # A machine may have stopped in between: then it is known as sent, and stored nowhere.
     Why.REPLAYED: "the same form was sent before, and counts once; if nobody thanked you for it,"
-                  " open the form anew and send it again",
+    " open the form anew and send it again",
     Why.CLOSED: "this form is not open at present",
 }
 
