@@ -162,6 +162,25 @@ def test_a_site_makes_no_choice_for_anybody(site: Site, name: str) -> None:
     assert (b"set-cookie", f"{name}={yes}".encode()) in headers  # that page is Kept's
 
 
+def test_what_a_site_lets_a_browser_forget_is_not_what_she_refused(site: Site) -> None:
+    no = chosen(site.bundle.edition, KEY, {"analyse": False})
+    asked = (b"cookie", f"login=1; kept-choices={no}".encode())
+    for said, stays in ((b'"*"', b'"cache", "storage"'), (b'"cookies","cache"', b'"cache"')):
+        found, _ = answered(site, HTML, (b"clear-site-data", said), asked=(asked,))
+        assert found[b"clear-site-data"] == [stays]
+        assert {one.partition(b"=")[0] for one in found[b"set-cookie"]} == {b"login"}
+    found, _ = answered(site, HTML, (b"clear-site-data", b'"*"'))
+    assert found[b"clear-site-data"] == [b'"*"']
+
+
+def test_refusals_fill_no_memory(site: Site) -> None:
+    many = dataclasses.replace(site, _policies={})
+    for n in range(3000):
+        many._policies[(str(n),)] = b""
+    many.policy(())
+    assert len(many._policies) == 1
+
+
 def test_what_a_browser_may_show_later_is_a_page(site: Site) -> None:
     ahead = [*FETCHED, (b"sec-purpose", b"prefetch"), (b"accept-encoding", b"br")]
     assert dict(passing(site, page=ahead).request)[b"accept-encoding"] == b"identity"

@@ -87,6 +87,7 @@ _NO_WORKER: Final = (
 )
 #: Cookies that one answer ends: servers take only so much for a head. The next ends others.
 _ENDED: Final = 8
+_FORGOTTEN: Final = 32
 _NAMED: Final = re.compile(r"<([^<>]*)")
 #: Choices that are remembered at once.
 _MOST: Final = 2048
@@ -161,6 +162,8 @@ class Site:
         rows = tuple(allowed)
         key = tuple(row.id for row in rows)
         if key not in self._policies:
+            if len(self._policies) >= _MOST:  # a visitor can refuse in more ways than fit
+                self._policies.clear()
             self._policies[key] = csp.policy(rows, self.forms, secure=self.secure).encode("ascii")
         return self._policies[key]
 
@@ -281,6 +284,10 @@ class Passing:
                     continue
             elif name == b"location":
                 value = self._target(value)
+            elif name == b"clear-site-data":
+                value = self._cleared(value, found)
+                if not value:
+                    continue
             elif name == b"refresh":
                 value = led_on(value.decode("latin-1"), self._leads).encode("latin-1")
             elif alone and name in (b"cache-control", b"vary", b"expires", b"pragma"):
@@ -324,6 +331,22 @@ class Passing:
     def _vary(headers: Sequence[Header]) -> bytes:
         said = [v for n, v in headers if n == b"vary"]
         return b", ".join([*said, _VARY])
+
+    def _cleared(self, value: bytes, found: list[Header]) -> bytes:
+        """What a browser is told to forget, save what it was told to refuse.
+
+        The cookies that came are ended one by one, all but that of the choice.
+        """
+        words = [word.strip(b" \t") for word in value.split(b",")]
+        stay = [word for word in words if word not in (b'"cookies"', b'"*"')]
+        if len(stay) == len(words) or choice.found(self._cookies, self._site.secure) is None:
+            return value
+        named = (name for one in self._cookies for name, _ in cookies.pairs(one.encode("latin-1")))
+        for name in [n for n in dict.fromkeys(named) if n not in cookies.OURS][:_FORGOTTEN]:
+            found += [(b"set-cookie", v) for v in cookies.expiring(name, self._host)]
+        if b'"*"' in words:
+            stay += [b'"cache"', b'"storage"']
+        return b", ".join(stay)
 
     def _hints(self, value: bytes) -> bytes:
         """A `Link` header without what would make a browser connect to who may not."""
