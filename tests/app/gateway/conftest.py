@@ -67,7 +67,13 @@ REGISTERS = """<script>navigator.serviceWorker.register('/worker.js').then(
 () => setTimeout(() => document.title = 'registered', 300))</script>"""
 #: Ways to make a browser connect in advance, in places that are read apart from the page.
 HINTED = """<noscript><style></noscript><link rel=preconnect href="http://unknown.test:P"></style>
-<iframe srcdoc='<link rel=preconnect href="http://unknown.test:P">'></iframe>"""
+<iframe srcdoc='<link rel=preconnect href="http://unknown.test:P">'></iframe>
+<script type=speculationrules>{"prefetch": [{"urls": ["https://ahead.test:P/x"],
+  "eagerness": "immediate"}]}</script>
+<script>var rules = document.createElement('script'); rules.type = 'speculationrules';
+rules.textContent =
+  '{"prefetch": [{"urls": ["https://later.test:P/x"], "eagerness": "immediate"}]}';
+document.body.append(rules)</script>"""
 DIRECTED = ("/pixel-only", "<img src='http://ads.test:P/px.gif' alt=''>")
 
 

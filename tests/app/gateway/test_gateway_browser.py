@@ -107,12 +107,12 @@ def test_a_browser_that_connects_in_advance_connects_to_nobody(
         tmp_path, executable_path=CHROMIUM, args=ARGUMENTS, extra_http_headers={"X-Country": "DE"}
     )
     page = context.pages[0]
-    bare = str(street.shop.said["upstream"]).replace("127.0.0.1", "shop.test")
-    for place, hears in ((street.url, False), (bare, True)):
+    for place, least, most in ((street.url, 0, 0), (str(street.shop.said["upstream"]), 3, 99)):
         street.others.forget()
-        page.goto(place + "/hinted")
-        page.wait_for_timeout(500)
-        assert (street.others.connected > 0) is hears, place
+        address = place.replace("shop.test", "127.0.0.1") + "/hinted"  # rules need a safe page
+        page.goto(address)
+        page.wait_for_timeout(700)
+        assert least <= street.others.connected <= most, address
     context.close()
 
 

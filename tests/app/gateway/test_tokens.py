@@ -120,6 +120,8 @@ def test_cuts_do_not_matter_where_much_is_changed(document: bytes, cuts: list[in
          b"<noscript><p title='</noscript>'>"),
         (b"<svg><noscript></noscript></svg><noscript>never closed",
          b"<svg><noscript></noscript></svg><noscript>never closed"),
+        (b"a<script type=' SpeculationRules '>{}</script><script>b</script>",
+         b"a<script>b</script>"),
         (b"<frameset><frame src=//e.test><frame src=/own></frameset>",
          b'<frameset><frame src="about:blank"><frame src=/own></frameset>'),
         (b"<meta http-equiv=Refresh content='0; url=//e.test/?email=a@b.example&amp;x=1'>",

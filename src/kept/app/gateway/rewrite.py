@@ -45,6 +45,7 @@ _SHORT, _MANY = 512, 4096
 #: A link without any of these stays on the site, whatever else it says.
 _AWAY: Final = re.compile(rb"(?i)//|[\\:&\t\n\r]|referrerpolicy")
 _REFERRER: Final = b"referrerpolicy"
+_AHEAD: Final = "speculationrules"
 #: Where a page leads by itself after a while: what stands before the address, and the address.
 _LEADS: Final = re.compile(r"(?is)(\s*[0-9.]*\s*[;,]?\s*(?:url\s*=\s*)?[\"']?)(.*)")
 
@@ -230,7 +231,11 @@ class Rewriter:
 
     def _script(self, tag: Tag) -> bytes:
         """A button that is a script: the policy keeps it out, the box stands before it."""
-        host = elsewhere(tag.attributes().get("src", ""), self._own)
+        values = tag.attributes()
+        if values.get("type", "").strip().lower() == _AHEAD:
+            self._skipping = tag.name  # pages of others would be fetched before anybody asks
+            return b""
+        host = elsewhere(values.get("src", ""), self._own)
         if host is not None and self._in_body and not self._loads("script", host):
             tracker = self._held("script", host)
             if tracker is not None and tracker.embed and tracker.id not in self._shown:
