@@ -193,6 +193,8 @@ def test_what_a_browser_may_show_later_is_a_page(site: Site) -> None:
     found, body = answered(site, HTML, cached, page=FETCHED)
     assert body is None
     assert found[b"cache-control"] == [b"private, no-cache"]
+    found, _ = answered(site, cached, page=FETCHED, status=304)
+    assert found[b"cache-control"] == [b"private, no-cache"]
 
 
 def test_nobody_goes_back_to_a_page_on_which_something_runs(site: Site) -> None:

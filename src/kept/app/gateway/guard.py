@@ -238,6 +238,8 @@ class Passing:
         rewriter: Passage | None = self._rewriter(status, kind, first) if shown else None
         if self._worker and not self._site.workers and status == 200:
             rewriter = Instead(_NO_WORKER)
+        if status == 304 and self._fetched:
+            kind = _PAGES[0]  # it does not say of what; what a browser keeps may be a page
         found = self._headers(headers, shown, rewriter is not None, kind)
         return found, rewriter
 
