@@ -29,6 +29,7 @@ from kept.model.safety import ASPECTS, Declared, aspect
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import PERIOD, Recipient
+from kept.policy.yamlfile import close
 from kept.stores import open_store, settings
 from kept.stores.base import Store
 from kept.stores.letters import SETTINGS as LETTERS
@@ -53,8 +54,9 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
-    "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country"}),
+    "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country", "members"}),
     "links": frozenset({"look", "addresses"}),
+    "networks": frozenset(),  # names are those of recipients of the bundle
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links", "workers"}),
     "jobs": frozenset(
         ("retain", "letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
@@ -82,7 +84,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "origins": frozenset(),  # names are origins, values sites of the bundle
 }
 #: What a recipient may be given beside the way in which letters go to it.
-_NAMED = frozenset({"title", "lane", "recorded", "policy", "forms"})
+_NAMED = frozenset({"title", "lane", "recorded", "policy", "forms", "pages"})
 _DESTINATION = frozenset({"dataset", "fields", "stamps", "constants"})
 #: What is stored with what a form takes.
 STAMPS = frozenset({"basis", "activity", "policy", "notice", "at"})
@@ -225,6 +227,16 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """A network of advertising, analytics or buttons, as the operator engaged it: its country, and
+    the audiences of people that it holds for the operator (none: an empty list).
+    """
+
+    country: str
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """kept.toml, read and checked. Paths are absolute."""
 
@@ -248,8 +260,10 @@ class Deployment:
     proxy: bool = False  # who asks is told by a server before this one (X-Forwarded-For)
     cookie: str | None = None  # the site's own cookie by which it knows a visitor
     country: str | None = None  # the header in which the server before this one says the country
+    members: tuple[str, ...] = ()  # paths of the site below which pages belong to an account
     looks: frozenset[str] = frozenset()  # hosts that may be asked whether a link still works
     addresses: Mapping[str, str] = field(default_factory=dict)  # of links left open
+    networks: Mapping[str, Network] = field(default_factory=dict)  # whom pages call, as engaged
     desk: Desk = Desk()
     oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
@@ -382,6 +396,12 @@ class Deployment:
         except BundleError as problem:
             where = self._line("addresses")
             raise ConfigError(problem.what, where=where, fix=problem.fix) from None
+        for name in self.networks:
+            if name not in loaded.recipients:
+                raise ConfigError(
+                    f"the policy has no recipient named {name!r}", where=self._line(name),
+                    expected="a recipient of recipients.yml", fix=close(name, loaded.recipients),
+                )  # fmt: skip
         try:
             return loaded.with_choices(dict(self.choices)).with_partners(self._partners())
         except BundleError as problem:
@@ -397,7 +417,9 @@ class Deployment:
     def _partners(self) -> list[Recipient]:
         """Partners whom forms name: those of [recipients] that have a lane and their own policy."""
         return [
-            Recipient(w.name, w.title or w.name, w.lane, None, (), "", 0, w.policy, w.forms)
+            Recipient(
+                w.name, w.title or w.name, w.lane, None, (), "", 0, w.policy, w.forms, w.pages
+            )
             for w in self.recipients.values()
             if w.lane is not None and w.policy is not None
         ]
@@ -524,8 +546,10 @@ def read(directory: Path) -> Deployment:
         proxy=_flag(path, site, "proxy"),
         cookie=_perhaps(path, site, "cookie"),
         country=_perhaps(path, site, "country") if _flag(path, site, "proxy") else None,
+        members=_members(path, site.get("members", ())),
         looks=_hosts(path, raw.get("links", {}).get("look", ())),
         addresses=_addresses(path, raw.get("links", {}).get("addresses", {})),
+        networks=_networks(path, raw.get("networks", {})),
         drp=_drp(path, raw.get("drp", {})),
         gateway=_before(path, raw.get("gateway", {})),
         origins=_origins(path, raw.get("origins", {})),
@@ -554,6 +578,18 @@ def _before(path: Path, table: Mapping[str, Any]) -> Before:
     )
 
 
+def _members(path: Path, value: Any) -> tuple[str, ...]:
+    """`members` of [site]: the beginnings of paths."""
+    if not isinstance(value, (list, tuple)) or not all(
+        isinstance(one, str) and re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", one) for one in value
+    ):
+        raise ConfigError(
+            "`members` of [site] is no list of paths", where=_where(path, "members"),
+            expected='where pages need an account, as ["/account", "/orders"]',
+        )  # fmt: skip
+    return tuple(value)
+
+
 def _hosts(path: Path, value: Any) -> frozenset[str]:
     """`look` of [links]: hosts, by name."""
     host = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
@@ -580,6 +616,26 @@ def _addresses(path: Path, value: Any) -> Mapping[str, str]:
             expected='a table of addresses: {nai-education = "https://…"}',
         )
     return MappingProxyType(dict(value))
+
+
+def _networks(path: Path, section: Mapping[str, Any]) -> Mapping[str, Network]:
+    """`[networks]`: of recipients of the policy, what only the operator knows."""
+    found = {}
+    for name, row in section.items():
+        if not (
+            isinstance(row, dict)
+            and set(row) == {"country", "audiences"}
+            and re.fullmatch(r"[A-Z]{2}", str(row["country"]))
+            and isinstance(row["audiences"], list)
+            and all(isinstance(one, str) and one.strip() for one in row["audiences"])
+        ):
+            raise ConfigError(
+                f"`{name}` of [networks] does not say where the network is and what it holds",
+                where=_where(path, name),
+                expected='{country = "US", audiences = []}, or the names of the audiences',
+            )
+        found[name] = Network(row["country"], tuple(row["audiences"]))
+    return MappingProxyType(found)
 
 
 def _drp(path: Path, table: Mapping[str, Any]) -> Drp | None:
@@ -694,9 +750,23 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
         title, lane = (table.get(k) and str(table[k]) for k in ("title", "lane"))
         ways[name] = Way(
             name, title, lane, url, options, recorded, _https(path, own.get("policy")),
-            _names(path, own.get("forms", ()), "forms"),
+            _names(path, own.get("forms", ()), "forms"), _addressed(path, own),
         )  # fmt: skip
     return ways
+
+
+def _addressed(path: Path, own: Mapping[str, Any]) -> tuple[str, ...]:
+    """`pages`: where a partner carries our name; it has a policy, as that is said to hold there."""
+    found = _names(path, own.get("pages", ()), "pages")
+    bare = [one for one in found if not re.fullmatch(r"https?://[^\s/]+/\S*", one)]
+    if bare or (found and not (own.get("policy") and own.get("lane"))):
+        raise ConfigError(
+            "`pages` does not say where a partner carries our name",
+            where=_where(path, "pages"),
+            expected='addresses such as ["https://events.partner.example/ours"], beside the `lane`'
+            " and the `policy` of that partner",
+        )
+    return found
 
 
 def _https(path: Path, value: Any) -> str | None:

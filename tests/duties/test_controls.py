@@ -971,11 +971,18 @@ PAGES = {
     "trackers.nothing-undeclared",  # tests/app/test_reports.py
     "trackers.letters-load-nothing",  # tests/duties/test_scans.py
     "trackers.scans-find-what-is-declared",  # there as well
+    "trackers.reading-asks-nothing",  # there as well
+    "trackers.held-against-activities",
+    "trackers.networks-are-registered",
+    "trackers.own-widgets-send-nothing",
+    "trackers.outbound-links-are-known",  # tests/acceptance/test_COOK_pages.py
+    "trackers.partner-pages-say-whose",
+    "trackers.boxes-say-whose-policy",  # tests/acceptance/test_COOK_pages.py
     "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
 }
 VISITS = {
     "visits.choices-page-tells-all", "visits.choices-stand-as-made", "visits.opt-out-links-work",
-    "visits.trackers-obey-choices",
+    "visits.trackers-obey-choices", "visits.supplied-addresses-lead-there",
 }  # fmt: skip
 
 

@@ -564,6 +564,7 @@ def test_summary(write: Write) -> None:
         "problems": [],
         "open": ["KEEP-2"],
         "choices_open": ["retention.messages"],
+        "addresses_open": [],
     }
     bundle, problems = clauses.check_directory(
         write(("policy.yml", "format: 1", "format: 2"), name="wrong"), CONTROLS

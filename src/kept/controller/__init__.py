@@ -45,7 +45,7 @@ from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
-from kept.deployment import Deployment, Desk, Destination, Document
+from kept.deployment import Deployment, Desk, Destination, Document, Network
 from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
@@ -119,6 +119,7 @@ SUBJECT: Place = (SYSTEM.name, "subject")
 NO_ORIGINS: Mapping[str, str] = MappingProxyType({})
 #: No form whose data Kept stores.
 NOWHERE: Mapping[str, Destination] = MappingProxyType({})
+UNSAID: Mapping[str, Network] = MappingProxyType({})
 #: Kinds of grounds that can arise in the very act asked about (a form that is being sent).
 ARISING = frozenset(("consent", "contract", "request", "terms", "preference"))
 
@@ -148,10 +149,12 @@ class Controller:
         destinations: Mapping[str, Destination] = NOWHERE,
         provider: Provider | None = None,
         looks: frozenset[str] = frozenset(),
+        networks: Mapping[str, Network] = UNSAID,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
-        `looks` are the hosts that may be asked whether a link still leads somewhere.
+        `looks` are the hosts that may be asked whether a link still leads somewhere; `networks`
+        what the operator says of those whom pages call.
         """
         self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
@@ -173,6 +176,7 @@ class Controller:
         self.bulks = Bulks(database, self.cases)
         self.consents = Consents(database)
         self.visits, self.looks = VisitRecords(database), looks
+        self.networks = networks
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
@@ -237,7 +241,7 @@ class Controller:
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
             drp=deployment.drp, origins=deployment.origins, destinations=deployment.forms,
             provider=Provider(deployment.oidc) if deployment.oidc else None,
-            looks=deployment.looks,
+            looks=deployment.looks, networks=deployment.networks,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ FILES: Final = (
 )  # fmt: skip
 _BESIDE: Final = {*(f"{name}.yml" for name in FILES), textfile.NAME, "README.md"}
 # What says nothing of the rule itself, only of where it stands or how it is watched.
-_NOT_RULES: Final = {"line", "notes", "note"}
+_NOT_RULES: Final = {"line", "notes", "note", "needed", "pages"}
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,23 @@ class Bundle:
 
     @functools.cached_property
     def waiting(self) -> Mapping[str, tuple[str, ...]]:
-        """Clauses that cannot be kept before a choice is made: clause id → names of choices."""
+        """Clauses that cannot be kept before something is decided: clause id → what of it waits.
+
+        A choice by its name; an address that nobody has supplied as `links.NAME`.
+        """
         found: dict[str, tuple[str, ...]] = {}
         for choice in self.choices.values():
             if choice.value is None:
                 for clause in choice.clauses:
                     found[clause] = (*found.get(clause, ()), choice.name)
+        for link in self.unaddressed:
+            found[link.clause] = (*found.get(link.clause, ()), f"links.{link.id}")
         return MappingProxyType(found)
+
+    @property
+    def unaddressed(self) -> tuple[Link, ...]:
+        """Links that a clause needs, and of which nobody has said where they lead."""
+        return tuple(link for link in self.links.values() if link.needed and link.url is None)
 
     @functools.cached_property
     def periods(self) -> frozenset[str]:

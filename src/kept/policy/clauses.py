@@ -81,6 +81,7 @@ def summary(bundle: Bundle | None, problems: Iterable[Problem]) -> dict[str, Any
         if bundle
         else [],
         "choices_open": [choice.name for choice in choices if choice.value is None],
+        "addresses_open": [link.id for link in bundle.unaddressed] if bundle else [],
     }
 
 

@@ -218,6 +218,7 @@ def recipients(file: File) -> tuple[dict[str, Recipient], list[Problem]]:
         found[name] = Recipient(
             name, row["name"], row["lane"], row["country"], tuple(row["clauses"]),
             row.get("notes", ""), line, row.get("policy"), tuple(row.get("forms", ())),
+            tuple(row.get("pages", ())),
         )  # fmt: skip
     return found, problems
 
@@ -244,6 +245,7 @@ def links(file: File) -> dict[str, Link]:
             row.get("note", ""),
             file.line(name),
             row.get("where"),
+            row.get("needed", False),
         )
         for name, row in file.value.items()
     }

@@ -196,7 +196,7 @@ class Recipient:
     """Somebody to whom data may go, in one of the lanes of the vocabulary.
 
     `policy` is the address of its own privacy policy; `forms` those on which it is named: none,
-    all that name its lane.
+    all that name its lane. `pages`: beginnings of addresses of its pages that carry our name.
     """
 
     id: str
@@ -208,6 +208,7 @@ class Recipient:
     line: int
     policy: str | None = None
     forms: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,7 @@ class Link:
     """A link of the text. `url` None: the original does not say where it leads; `note` why.
 
     `where`: it is for people in the European Union (`EU`), or for everybody else (`elsewhere`).
+    `needed`: its clause stays open until there is an address.
     """
 
     id: str
@@ -224,6 +226,7 @@ class Link:
     note: str
     line: int
     where: Literal["EU", "elsewhere"] | None = None
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

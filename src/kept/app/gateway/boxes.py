@@ -20,6 +20,11 @@ _UNKNOWN: Final = (
     '<div class="kept-embed"><p><b>Something from {host} was not loaded</b></p><p>It stands on '
     "none of our lists, so we do not know what it would learn of you.</p></div>"
 )
+#: In a link to a page of a partner that carries our name: there our policy does not hold.
+_THEIRS: Final = (
+    '&nbsp;<span class="kept-theirs">(another website: what {name} does there falls under the'
+    " privacy policy of {name}, not under ours)</span>"
+)
 #: Within a form of the page: the button stands on the page of choices.
 _IN_FORM: Final = (
     '<div class="kept-embed"><p><b>{title}</b></p><p><a href="{there}">It was not loaded. Choose'
@@ -34,6 +39,11 @@ class Fragments:
         self._bundle = bundle
         self._made = lru_cache(maxsize=256)(self._make)
         self._states: dict[tuple[object, ...], Visit] = {}
+        self._marks = {
+            page: _ascii(_THEIRS.format(name=html.escape(row.name)))
+            for row in bundle.recipients.values()
+            for page in row.pages
+        }
 
     def __call__(self, visit: Visit, language: str, here: str) -> Boxes:
         """What goes into the page `here`, in the language that a browser asks for."""
@@ -55,7 +65,7 @@ class Fragments:
             known = banner.language_of(self._bundle, language)
             return _ascii(banner.placeholder(self._bundle, tracker, known, here))
 
-        return Boxes(box, head, _at(foot, here))
+        return Boxes(box, head, _at(foot, here), self._marks)
 
     def _make(self, state: tuple[object, ...], language: str) -> tuple[bytes, bytes]:
         visit, known = self._states[state], banner.language_of(self._bundle, language)

@@ -121,7 +121,7 @@ class Site:
     workers: bool = False
     noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
     met: Callable[[Visit], None] = lambda _visit: None
-    seen: dict[bytes, tuple[bytes, bool]] = field(default_factory=dict, repr=False)
+    seen: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
     _policies: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
     _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
         default_factory=dict, repr=False
