@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-from kept.duties.rights.tables import guarded
-from kept.errors import UsageError
+from kept.terms.spreadsheets import guarded
 
 #: The names of columns, and rows.
 Rows = tuple[Sequence[str], Iterable[Sequence[object]]]
@@ -47,39 +44,6 @@ def as_xlsx(title: str, rows: Rows) -> bytes:
     data = io.BytesIO()
     book.save(data)
     return data.getvalue()
-
-
-#: The largest file that is read, packed and unpacked; cells of one row.
-_LARGEST: Final = (5_000_000, 50_000_000)
-_CELLS: Final = 40
-
-
-def read_xlsx(data: bytes, most: int) -> list[list[str]]:
-    """The cells of the first sheet as text, days as 2026-01-31; of a formula what it came to.
-
-    UsageError for what is no such file, or larger than a list of `most` lines can be.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as parts:
-            unpacked = sum(part.file_size for part in parts.infolist())
-        if len(data) > _LARGEST[0] or unpacked > _LARGEST[1]:
-            raise UsageError("the file is too large", expected=f"at most {_LARGEST[0]:,} bytes")
-        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        rows = book.worksheets[0].iter_rows(max_row=most + 2, max_col=_CELLS, values_only=True)
-        return [[_text(cell) for cell in row] for row in rows]
-    except UsageError:
-        raise
-    except Exception:
-        # Encrypted, damaged or another kind of file: the library raises whatever it stumbles over.
-        raise UsageError("the file is no XLSX that can be read", expected="XLSX or CSV") from None
-
-
-def _text(cell: object) -> str:
-    if isinstance(cell, dt.datetime):
-        return cell.date().isoformat()
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return "" if cell is None else str(cell)
 
 
 #: Ending of a file → (media type, what makes it).

@@ -7,29 +7,31 @@ and its column, never with what stands there.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from kept.controller import Controller
 from kept.duties.rights.entering import CHANNELS, Came, add, checked
 from kept.duties.rights.others_mail import partners
-from kept.duties.rights.tables import unguarded
 from kept.errors import UsageError
 from kept.records.actor import Actor
 from kept.records.intake import Intake
+from kept.stores import lists
+from kept.stores.lists import Limits, Listing
 from kept.terms.asks import CHILD_REPORT
 from kept.terms.identifiers import KINDS, Identifier
 
 #: The most lines that one list has.
 MOST: Final = 2_000
+LIMITS: Final = Limits(lines=MOST, columns=40, packed=5_000_000, unpacked=50_000_000)
 #: Columns beside one for each kind of identifier; the first two have to be there.
 COLUMNS: Final = ("arrived", "channel", "asked", "words", "region", "reference", "told")
 _NEEDED: Final = COLUMNS[:2]
+#: Where a line is none of the list.
+_BROKEN: Final = "\x00"
 #: Before this year nobody asked anybody for his data.
 _OLDEST: Final = 1970
 _YES: Final = frozenset(("yes", "y", "true", "1", "ja", "oui"))
@@ -57,25 +59,20 @@ class Line:
 
 def read_text(text: str) -> list[Mapping[str, str]]:
     """Rows of CSV, or of cells as a spreadsheet copies them: columns by their names."""
-    head = text.lstrip("\ufeff").partition("\n")[0]
-    mark = max(("\t", ";", ","), key=head.count)
-    try:
-        rows = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=mark)
-        # No more is read than is needed to see that it is too long.
-        lines = [[unguarded(cell) for cell in row] for row in itertools.islice(rows, MOST + 2)]
-    except csv.Error:
-        raise UsageError(
-            "the list cannot be read", expected="CSV with a line of column names"
-        ) from None
-    return named(lines)
+    return named(lists.read_csv(text, LIMITS))
 
 
-def named(rows: Iterable[Sequence[str]]) -> list[Mapping[str, str]]:
-    """Rows as column → cell, by the first one. UsageError for columns that nobody knows."""
-    lines = [[cell.strip() for cell in row] for row in rows]
-    if not lines:
-        raise UsageError("the list is empty", expected="a line of column names, and lines")
-    head = [cell.casefold() for cell in lines[0]]
+def read_file(path: Path) -> list[Mapping[str, str]]:
+    """Rows of a file: CSV, XLSX, JSON lines."""
+    with lists.opened(path) as file:
+        return named(lists.read(file, path.suffix, LIMITS))
+
+
+def named(listing: Listing) -> list[Mapping[str, str]]:
+    """Rows as column → cell, each at the place of its line. UsageError for columns that nobody
+    knows. A line that is none holds `_BROKEN` alone.
+    """
+    head = [cell.casefold() for cell in listing.head]
     known = (*COLUMNS, *KINDS)
     if missing := [name for name in _NEEDED if name not in head]:
         raise UsageError(f"the list has no column `{missing[0]}`",
@@ -85,9 +82,12 @@ def named(rows: Iterable[Sequence[str]]) -> list[Mapping[str, str]]:
     if wrong or len(set(names)) < len(names):
         raise UsageError(f"{wrong or 'two'} columns of the list are not known, or there twice",
                          expected=f"columns of {', '.join(known)}")  # fmt: skip
-    if len(lines) > MOST + 1:
-        raise UsageError("the list is too long", expected=f"at most {MOST:,} lines")
-    return [dict(zip(head, row, strict=False)) for row in lines[1:]]
+    rows: list[Mapping[str, str]] = []
+    for number, cells in listing.lines:
+        rows += [{}] * (number - 2 - len(rows))
+        whole = cells is not None and lists.FORMULA not in cells
+        rows.append(dict(zip(head, cells or (), strict=False)) if whole else {_BROKEN: "broken"})
+    return rows
 
 
 def look(controller: Controller, rows: Sequence[Mapping[str, str]], now: dt.datetime) -> list[Line]:
@@ -99,6 +99,10 @@ def look(controller: Controller, rows: Sequence[Mapping[str, str]], now: dt.date
             if not any(row.values()):
                 continue
             try:
+                if _BROKEN in row:
+                    raise UsageError(
+                        "the line is none", expected="a cell for each column, and no formula"
+                    )
                 came, told = _came(row)
                 asked = checked(came, now, partners(controller.bundle))[2]
                 if CHILD_REPORT in asked:
