@@ -23,6 +23,8 @@ from kept.terms.identifiers import Identifier
 ALL: Final = ""
 #: Before the name of a fact that stands in the place of a channel; no channel begins so.
 FACT: Final = ":"
+#: The source of what an erasure leaves: nobody brings in again whom it was about.
+ERASURE: Final = "erasure"
 #: The source of what was refused in a browser, by nobody in particular.
 BROWSER: Final = "browser"
 
@@ -83,8 +85,10 @@ class Suppressions:
                 "INSERT INTO suppression (mac, kind, channel, source, since)"
                 " SELECT mac, kind, %s, %s, %s FROM unnest(%s::bytea[], %s::text[]) r (mac, kind)"
                 # What a person says comes before what her browser said: it stays when that goes.
+                # That she was erased comes before all: no import brings her in again.
                 " ON CONFLICT (mac, channel) DO UPDATE SET source = excluded.source"
-                " WHERE suppression.source = %s AND excluded.source <> %s RETURNING mac",
+                " WHERE suppression.source = %s AND excluded.source <> %s"
+                " OR excluded.source = %s AND suppression.source <> excluded.source RETURNING mac",
                 (
                     channel,
                     source,
@@ -93,6 +97,7 @@ class Suppressions:
                     [k for _, k in rows],
                     BROWSER,
                     BROWSER,
+                    ERASURE,
                 ),
             ).fetchall()
             _stale(c, [m for m, _ in rows])
@@ -136,6 +141,19 @@ class Suppressions:
             ):
                 found[at].add(channel)
         return [frozenset(one) for one in found]
+
+    def erased(self, identifiers: Sequence[Identifier]) -> list[bool]:
+        """Of each identifier whether it was somebody's who was erased, with one statement."""
+        found = [False for _ in identifiers]
+        macs = [suppression_mac(self._vault, i) for i in identifiers]
+        with self._database.by_statement() as c:
+            for (at,) in c.execute(
+                "SELECT w.at - 1 FROM unnest(%s::bytea[]) WITH ORDINALITY w (mac, at)"
+                " JOIN suppression s ON s.mac = w.mac WHERE s.channel = %s AND s.source = %s",
+                (macs, ALL, ERASURE),
+            ):
+                found[at] = True
+        return found
 
     def sought(self, person: Identifier, connection: Connection) -> Cursor:
         """`channels` as they are under way: rows of one channel."""

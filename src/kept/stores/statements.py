@@ -208,6 +208,35 @@ class Statements(Reading):
         params = self._params(assign, table)
         return text[0], [params[name] for name in text[1]]
 
+    def insertions(
+        self, dataset: str, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+    ) -> tuple[str, list[Param]]:
+        """The text that adds rows, and its parameters."""
+        table = self._changeable(dataset, dict.fromkeys(columns))
+        there = [table.column(name) for name in columns]
+        new = self.dialect.new
+
+        def build() -> sa.ClauseElement:
+            made = [
+                {c.name: new(c, sa.bindparam(f"n{n}x{i}")) for i, c in enumerate(there)}
+                for n in range(len(rows))
+            ]
+            return sa.insert(table.clause).values(made)
+
+        shape = ("add rows", dataset, tuple(columns), len(rows))
+        text = self.texts.get(shape) or self.keep(shape, build())
+        stored = self.dialect.stored
+        params: list[Param] = []
+        for row in rows:
+            for value, column in zip(row, there, strict=True):
+                kept = held(value, column.type, dataset=dataset, field=column.name)
+                params.append(None if kept is None else stored(kept, column))
+        if len(text[1]) == len(params):
+            places = {f"n{n}x{i}": n * len(there) + i
+                      for n in range(len(rows)) for i in range(len(there))}  # fmt: skip
+            return text[0], [params[places[name]] for name in text[1]]
+        raise AssertionError("a value was left out of a statement")
+
     def by_key(
         self,
         table: Table,

@@ -36,6 +36,7 @@ NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?\Z")
 #: What a cell begins with that is a formula whatever follows, and what such a cell does.
 _STARTS: Final = frozenset("=+-@\t\r\u2212\ufe62\ufe63\ufe66\ufe6b\uff1d\uff0b\uff0d\uff20")
 _CALLS: Final = re.compile(r"[(|!]|\b[A-Za-z]{1,3}\$?[0-9]")
+_TELEPHONE: Final = re.compile(r"[+\uff0b][0-9 ()./-]*")
 _EQUALS: Final = frozenset("=\ufe66\uff1d")
 
 
@@ -51,11 +52,14 @@ def unguarded(text: str) -> str:
 
 def is_formula(text: str) -> bool:
     """Whether a cell is one: it begins with an equals sign, or with another sign that begins one
-    and calls or names something. A telephone number, a handle, a number below zero are none.
+    and calls or names something. A telephone number, a handle, a number below zero, what is
+    struck off with a dash: they are none.
     """
     if text[:1] not in _STARTS:
         return False
     begun = text.lstrip("\t\r")
-    if begun[:1] in _EQUALS and begun:
-        return True
-    return begun[:1] in _STARTS and _CALLS.search(begun) is not None
+    if begun[:1] in _EQUALS:
+        return begun != ""
+    if begun[:1] not in _STARTS or begun[1:2].isspace() or _TELEPHONE.fullmatch(begun):
+        return False
+    return _CALLS.search(begun) is not None
