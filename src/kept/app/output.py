@@ -111,8 +111,8 @@ class Output:
         self, people: int, before: int, things: str = "people"
     ) -> Iterator[Callable[[int], None]]:
         """How far a run over many people, or other things, has come, on stderr: call what it
-        gives with how many are through (`before`: were so at the beginning). On a terminal a bar with the rate;
-        elsewhere a line now and then, from two seconds on. Silent with --json.
+        gives with how many are through (`before`: were so at the beginning). On a terminal a bar
+        with the rate; elsewhere a line now and then, from two seconds on. Silent with --json.
         """
         columns = [
             SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn(things),

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, day, interrupted, opened
 from kept.app.output import many, table
 from kept.controller import Controller
-from kept.duties.collect import importing
+from kept.decide.lines import REASONS, Amiss
 from kept.duties.collect.importing import (
     HELD,
     REFUSED,
@@ -170,7 +170,7 @@ def _told(common: Common, run: Run, surveyed: Survey, same: bool) -> list[str]:
         return [f"This file was brought in on {run.changed_at:%Y-%m-%d}; nothing was changed."]
     words = [*_left_out(surveyed), _summary(dict(run.counts))]
     reasons = {n.partition(".")[2]: c for n, c in run.counts.items() if n.startswith("refused.")}
-    words += [f"  {count:,}: {importing.REASONS[importing.Amiss(why)]}"
+    words += [f"  {count:,}: {REASONS[Amiss(why)]}"
               for why, count in sorted(reasons.items())]  # fmt: skip
     if run.counts.get(HELD):
         words.append(f"What waits: {common.next('quarantine', 'list')}")

@@ -17,7 +17,7 @@ from typing import Annotated, Any, BinaryIO, Final
 
 from cyclopts import Parameter
 
-from kept.app.commands.common import Acting, Common
+from kept.app.commands.common import Acting, Common, interrupted
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties.rights import (
