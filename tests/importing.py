@@ -54,6 +54,11 @@ dataset = "shop.fact"
 sources = ["provider"]
 fields = {address = "url"}
 stamps = {basis = "basis", source = "source", date = "given", mark = "mark", at = "at"}
+
+[imports.public-facts]
+dataset = "shop.found"
+sources = ["organisation"]
+stamps = {basis = "basis", source = "source", address = "url", date = "seen", mark = "mark", at = "at"}
 """
 TABLES = (
     """CREATE TABLE lead (
@@ -65,6 +70,10 @@ TABLES = (
     """CREATE TABLE fact (
     id INTEGER PRIMARY KEY, email TEXT NOT NULL, job_title TEXT, industry TEXT, employees INTEGER,
     url TEXT, basis TEXT, source TEXT, given TEXT, mark TEXT UNIQUE, at TEXT NOT NULL
+)""",
+    """CREATE TABLE found (
+    id INTEGER PRIMARY KEY, email TEXT NOT NULL, fact TEXT NOT NULL, source TEXT, url TEXT,
+    seen TEXT, basis TEXT, mark TEXT UNIQUE, at TEXT NOT NULL
 )""",
 )
 MAPPED = """  lead:
@@ -109,6 +118,24 @@ MAPPED = """  lead:
       basis: {stamp: basis}
       source: {origin: own}
       given: {type: date}
+      mark: {origin: own}
+      at: {type: datetime, nullable: false}
+"""
+MAPPED += """  found:
+    title: What stands on the internet
+    key: [id]
+    origin: others
+    retention: public-web
+    clock: at
+    activities: [facts-from-the-public-web]
+    fields:
+      id: {type: integer, nullable: false}
+      email: {category: contact.email, identifies: email, nullable: false, overwrite: "erased-{id}@erased.invalid"}
+      fact: {category: public-web, free_text: true, nullable: false, overwrite: erased}
+      source: {category: public-web}
+      url: {category: public-web}
+      seen: {type: date, category: public-web}
+      basis: {stamp: basis}
       mark: {origin: own}
       at: {type: datetime, nullable: false}
 """

@@ -388,7 +388,8 @@ class Deployment:
             known = datamap.systems.get(to.place[0])
             there = known.datasets.get(to.place[1]) if known else None
             named = {*to.stamps.values(), *to.constants}
-            named |= {to.fields.get(c.name, c.name) for c in one.columns.values() if not c.consent}
+            named |= {to.fields.get(c.name, c.name) for c in one.columns.values()
+                      if not c.consent and c.says not in to.stamps}  # fmt: skip
             amiss = [] if there is None else sorted(named - there.fields.keys())
             if there is None or amiss:
                 column = f"; `{there.name}` has no `{amiss[0]}`" if there is not None else ""

@@ -113,7 +113,9 @@ class Reading:
         self._known = -1
         self._places: list[tuple[int, Column]] = []
         self._ages: list[int] = []
-        self._today: dict[str, dt.date] = {}
+        # Where a day begins first it is fourteen hours ahead.
+        self._latest = (now.astimezone(dt.UTC) + dt.timedelta(hours=14)).date()
+        self._days: dict[str, dt.date] = {}
         self._regions = tuple(c for c in one.columns.values() if c.region)
         self._needed = tuple(c.name for c in one.columns.values() if c.required)
         self._consents = tuple(c for c in one.columns.values() if c.consent)
@@ -168,7 +170,7 @@ class Reading:
         if years is not None:
             for at in self._ages:
                 said = cells[at] if at < count else ""
-                under = ages.under(said, years, self.today(line.region)) if said else False
+                under = ages.under(said, years, self._day_in(line.region)) if said else False
                 if under is not False:
                     line.why = Amiss.AGE if under else Amiss.UNCLEAR
                     line.column = self._head[at]
@@ -195,7 +197,7 @@ class Reading:
             if value:
                 values[name] = value
                 if kind in _WORDS and years is not None and ages.tells_of_younger(
-                    value, years, self.today(line.region)
+                    value, years, self._day_in(line.region)
                 ):  # fmt: skip
                     doubt.append(name)
         line.people, line.doubt = tuple(people), tuple(doubt)
@@ -208,7 +210,7 @@ class Reading:
                 line.why, line.column = Amiss.ORIGIN, self._says[need]  # type: ignore[index]
                 return line
         for column in self._consents:
-            if column.name in values and not self._proved(column, values, line.region):
+            if column.name in values and not self._proved(column, values):
                 del values[column.name]
                 line.unproven = True
         return line
@@ -219,11 +221,11 @@ class Reading:
             str(what): line.values[name] for what, name in self._says.items() if name in line.values
         }
 
-    def today(self, region: str) -> dt.date:
+    def _day_in(self, region: str) -> dt.date:
         """Which day it is at the latest everywhere in a region."""
-        day = self._today.get(region)
+        day = self._days.get(region)
         if day is None:
-            day = self._today[region] = ages.today_in(region, self._now)
+            day = self._days[region] = ages.today_in(region, self._now)
         return day
 
     def _region(self, cells: Sequence[str]) -> str:
@@ -236,12 +238,12 @@ class Reading:
             return "unknown"
         return regimes.region_of(country.upper(), said.get("part"))
 
-    def _proved(self, column: Column, values: Mapping[str, str], region: str) -> bool:
+    def _proved(self, column: Column, values: Mapping[str, str]) -> bool:
         proof = column.proof or {}
         when = values.get(proof.get("when", ""), "")
         if not when or any(proof.get(what, "") not in values for what in ("words", "where")):
             return False
-        return dt.date.fromisoformat(when) <= max(self.today(region), self._now.date())
+        return dt.date.fromisoformat(when) <= self._latest
 
     def _clean(self, column: Column, value: str) -> tuple[Amiss | None, str]:
         """Why a cell is not what it should be, and its clean value."""

@@ -122,7 +122,10 @@ class Importing:
         self._naming = {c.name for c in self.one.columns.values() if c.type == "email"}
         stamps = self.supply.stamps
         self._boxes = frozenset(c.name for c in self.one.columns.values() if c.consent)
-        self._stored = [n for n in self.one.columns if n not in self._boxes]
+        # What a line says of its origin stands in the column of that stamp, where there is one.
+        self._stored = [
+            n for n, c in self.one.columns.items() if n not in self._boxes and c.says not in stamps
+        ]
         self.columns = (
             *self.supply.constants,
             *(self.supply.fields.get(n, n) for n in self._stored),
