@@ -150,6 +150,8 @@ def test_PI_5_a_provider_without_a_valid_acknowledgement_delivers_nothing(
 
 def _rows(pack: Path, dataset: str) -> list[dict[str, Any]]:
     with zipfile.ZipFile(pack) as parts:
-        (name,) = [n for n in parts.namelist() if n.startswith("data/") and n.endswith(f"{dataset}.json")]
+        (name,) = [
+            n for n in parts.namelist() if n.startswith("data/") and n.endswith(f"{dataset}.json")
+        ]
         rows: list[dict[str, Any]] = json.loads(parts.read(name))
     return rows

@@ -315,13 +315,14 @@ class Controller:
         flat = [(who, one) for who, named in enumerate(people) for one in named]
         found = self.subjects.find_many(people)
         named = [one for _, one in flat]
-        channels, gone = self.suppressions.channels_of(named), self.suppressions.erased(named)
         more: dict[int, set[str]] = {}
-        for (who, _), refused, erased in zip(flat, channels, gone, strict=True):
-            if refused or erased:
+        standings = self.suppressions.standing(named)
+        for (who, _), (refused, erased) in zip(flat, standings, strict=True):
+            if refused:
                 more.setdefault(who, set()).update(map(fact_of, refused), ["erased"] * erased)
         numbers = sorted({n for one in found for n in one})
-        known = dict(zip(numbers, self.consents.facts_of(numbers, now), strict=True))
+        every = self.consents.facts_of(numbers, now) if numbers else []
+        known = dict(zip(numbers, every, strict=True))
         nobody = Facts(standing)
         made = []
         for who, subjects in enumerate(found):

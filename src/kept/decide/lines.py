@@ -196,7 +196,8 @@ class Reading:
                 return line
             if value:
                 values[name] = value
-                if kind in _WORDS and years is not None and ages.tells_of_younger(
+                free = kind in _WORDS and column.says is None
+                if free and years is not None and ages.tells_of_younger(
                     value, years, self._day_in(line.region)
                 ):  # fmt: skip
                     doubt.append(name)

@@ -94,6 +94,8 @@ class Quarantine:
         self, form: str, whys: Mapping[str, int], now: dt.datetime, *, connection: Connection
     ) -> None:
         """So many more that were not taken, by why."""
+        if not whys:
+            return
         connection.execute(
             "INSERT INTO form_refused AS r (day, form, why, count)"
             " SELECT %s, %s, w, n FROM unnest(%s::text[], %s::bigint[]) u (w, n)"

@@ -131,29 +131,25 @@ class Suppressions:
 
     def channels_of(self, identifiers: Sequence[Identifier]) -> list[frozenset[str]]:
         """`channels` of each identifier, with one statement."""
-        found: list[set[str]] = [set() for _ in identifiers]
+        return [channels for channels, _ in self.standing(identifiers)]
+
+    def standing(self, identifiers: Sequence[Identifier]) -> list[tuple[frozenset[str], bool]]:
+        """Of each identifier its channels, and whether it was somebody's who was erased."""
+        found: dict[int, dict[str, str]] = {}
         macs = [suppression_mac(self._vault, i) for i in identifiers]
         with self._database.by_statement() as c:
-            for at, channel in c.execute(
-                "SELECT w.at - 1, s.channel FROM unnest(%s::bytea[]) WITH ORDINALITY w (mac, at)"
+            for at, channel, source in c.execute(
+                "SELECT w.at - 1, s.channel, s.source"
+                " FROM unnest(%s::bytea[]) WITH ORDINALITY w (mac, at)"
                 " JOIN suppression s ON s.mac = w.mac",
                 (macs,),
             ):
-                found[at].add(channel)
-        return [frozenset(one) for one in found]
-
-    def erased(self, identifiers: Sequence[Identifier]) -> list[bool]:
-        """Of each identifier whether it was somebody's who was erased, with one statement."""
-        found = [False for _ in identifiers]
-        macs = [suppression_mac(self._vault, i) for i in identifiers]
-        with self._database.by_statement() as c:
-            for (at,) in c.execute(
-                "SELECT w.at - 1 FROM unnest(%s::bytea[]) WITH ORDINALITY w (mac, at)"
-                " JOIN suppression s ON s.mac = w.mac WHERE s.channel = %s AND s.source = %s",
-                (macs, ALL, ERASURE),
-            ):
-                found[at] = True
-        return found
+                found.setdefault(at, {})[channel] = source
+        none: tuple[frozenset[str], bool] = (frozenset(), False)
+        return [
+            (frozenset(met), met.get(ALL) == ERASURE) if (met := found.get(at)) else none
+            for at in range(len(macs))
+        ]
 
     def sought(self, person: Identifier, connection: Connection) -> Cursor:
         """`channels` as they are under way: rows of one channel."""

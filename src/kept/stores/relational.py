@@ -358,6 +358,8 @@ class SqlSession(Session):
         """Add rows, some hundred with one statement."""
         self._open(writes=True)
         size = max(1, min(ROWS, VARIABLES // max(1, len(columns))))
+        if self.store.dialect.unfolds:
+            size = CHUNK
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             call = Call(dataset, *self.store.statements_of.insertions(dataset, columns, part))

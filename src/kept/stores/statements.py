@@ -214,28 +214,51 @@ class Statements(Reading):
         """The text that adds rows, and its parameters."""
         table = self._changeable(dataset, dict.fromkeys(columns))
         there = [table.column(name) for name in columns]
+        values = [
+            self._stored(each, column, table)
+            for each, column in zip(zip(*rows, strict=True), there, strict=True)
+        ]
+        unfolded = self.dialect.unfolded(there, values)
+        shape = ("add rows", dataset, tuple(columns), 0 if unfolded else len(rows))
+        text = self.texts.get(shape)
+        if unfolded is not None:
+            selected, params = unfolded
+            added = sa.insert(table.clause).from_select(list(columns), selected)
+            text = text or self.keep(shape, added)
+            named: dict[str, Param] = {f"c{i}": param for i, param in enumerate(params)}
+        else:
+            text = text or self.keep(shape, self._inserted(table, there, len(rows)))
+            named = {
+                f"n{n}x{i}": param for i, each in enumerate(values) for n, param in enumerate(each)
+            }
+        return text[0], [named[name] for name in text[1]]
+
+    def _inserted(self, table: Table, columns: Sequence[Column], count: int) -> sa.ClauseElement:
         new = self.dialect.new
+        made = [
+            {c.name: new(c, sa.bindparam(f"n{n}x{i}")) for i, c in enumerate(columns)}
+            for n in range(count)
+        ]
+        return sa.insert(table.clause).values(made)
 
-        def build() -> sa.ClauseElement:
-            made = [
-                {c.name: new(c, sa.bindparam(f"n{n}x{i}")) for i, c in enumerate(there)}
-                for n in range(len(rows))
-            ]
-            return sa.insert(table.clause).values(made)
-
-        shape = ("add rows", dataset, tuple(columns), len(rows))
-        text = self.texts.get(shape) or self.keep(shape, build())
-        stored = self.dialect.stored
-        params: list[Param] = []
-        for row in rows:
-            for value, column in zip(row, there, strict=True):
-                kept = held(value, column.type, dataset=dataset, field=column.name)
-                params.append(None if kept is None else stored(kept, column))
-        if len(text[1]) == len(params):
-            places = {f"n{n}x{i}": n * len(there) + i
-                      for n in range(len(rows)) for i in range(len(there))}  # fmt: skip
-            return text[0], [params[places[name]] for name in text[1]]
-        raise AssertionError("a value was left out of a statement")
+    def _stored(self, values: Sequence[Value], column: Column, table: Table) -> list[Param]:
+        """The values of one column of many rows, as they are stored."""
+        stored, text = self.dialect.stored, column.type == "text"
+        made: list[Param] = []
+        last: Value = None
+        param: Param = None
+        for value in values:
+            if value is None:
+                made.append(None)
+                continue
+            if value is not last:  # the stamps of a batch are the same in each of its rows
+                plain = text and type(value) is str
+                kept = value if plain else held(
+                    value, column.type, dataset=table.dataset, field=column.name
+                )  # fmt: skip
+                param, last = stored(kept, column), value
+            made.append(param)
+        return made
 
     def by_key(
         self,

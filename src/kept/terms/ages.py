@@ -49,8 +49,10 @@ _KLEIN: Final = (
 )  # fmt: skip
 _SPELT: Final = {word: n for words in (_SMALL, _KLEIN) for n, word in enumerate(words)}
 _N: Final = rf"(?P<n>\d{{1,3}}|{'|'.join(sorted(_SPELT, key=len, reverse=True))})"
-#: Without any of these nobody says how old she is.
-_HINT: Final = re.compile(rf"\d|{'|'.join(_SPELT)}", re.IGNORECASE)
+#: Without a digit, or a word that begins like a number, nobody says how old she is.
+_DIGIT: Final = re.compile(r"\d")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+_NUMBERS: Final = tuple(_SPELT)
 #: Ways in which people write down how old somebody is.
 _TOLD: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -101,7 +103,9 @@ def under(value: str, years: int, today: dt.date) -> bool | None:
 
 def tells_of_younger(text: str, years: int, today: dt.date) -> bool:
     """Whether a text in somebody's own words may say that somebody is younger."""
-    if _HINT.search(text) is None:
+    if _DIGIT.search(text) is None and not any(
+        word.startswith(_NUMBERS) for word in _LETTERS.findall(text.casefold())
+    ):
         return False
     for pattern in _TOLD:
         for met in pattern.finditer(text):

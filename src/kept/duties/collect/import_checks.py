@@ -70,8 +70,8 @@ def imports_hold_what_is_declared(
                         where, f"{count} rows do not say the {need} of what stands in them",
                         f"name its column under `stamps` of [imports.{name}]",
                     )  # fmt: skip
-            for column in declared.columns.values():
-                for proof in (column.proof or {}).values():
+            for said in declared.columns.values():
+                for proof in (said.proof or {}).values():
                     lacks = IsNull(supply.fields.get(proof, proof))
                     agreed = In(stamps["basis"], ("consent",))
                     if count := inspector.count(system, mapped, And((ours, agreed, lacks))):

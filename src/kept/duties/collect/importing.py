@@ -45,7 +45,7 @@ REFUSED: Final = "refused"
 HELD: Final = "waits"
 THERE: Final = "there"
 #: Lines of one batch.
-BATCH: Final = 1_000
+BATCH: Final = 2_000
 LIMITS: Final = Limits()
 #: Before the name of an import where forms and imports stand in one list.
 PREFIX: Final = "import:"
@@ -132,6 +132,15 @@ class Importing:
             *stamps.values(),
         )
         self._types = {f.name: f.type for f in self.place.mapped.fields.values()}
+        at = None if given is None else given.isoformat()
+        self._stamps: dict[str, Value] = {
+            "policy": str(controller.bundle.version), "source": self.source, "at": now,
+            "date": self._typed(stamps.get("date", ""), at), "address": None,
+        }  # fmt: skip
+        #: (what is read of a line, the type of its column) in the order in which it is stored.
+        self._kinds = [
+            (n, self._types.get(self.supply.fields.get(n, n), "text")) for n in self._stored
+        ]
 
     def judged(self, lines: Sequence[Line], reading: Reading) -> list[Judged]:
         """What becomes of these lines; nothing is written."""
@@ -159,34 +168,24 @@ class Importing:
 
     def row(self, one: Judged) -> tuple[Value, ...]:
         """The row that is stored of a line, in the order of `columns`."""
-        stamps: dict[str, Value] = {
-            "basis": one.basis, "activity": one.activity,
-            "policy": str(self.controller.bundle.version), "source": self.source,
-            "date": self._typed(self.supply.stamps.get("date", ""),
-                                None if self.given is None else self.given.isoformat()),
-            "mark": one.mark, "at": self.now, "address": None,
+        stamps = {
+            **self._stamps, "basis": one.basis, "activity": one.activity, "mark": one.mark
         }  # fmt: skip
         for what, said in one.origin.items():
             stamps[what] = self._typed(self.supply.stamps.get(what, ""), said)
-        fields, values = self.supply.fields, one.values
+        values = one.values
         return (
             *self.supply.constants.values(),
-            *(self._typed(fields.get(n, n), values.get(n)) for n in self._stored),
+            *(
+                values.get(n) if kind == "text" else _typed(kind, values.get(n))
+                for n, kind in self._kinds
+            ),
             *(stamps[stamp] for stamp in self.supply.stamps),
         )
 
     def _typed(self, column: str, value: str | None) -> Value:
         """A value as the column of the dataset holds it."""
-        if value is None:
-            return None
-        kind = self._types.get(column, "text")
-        if kind == "date":
-            return dt.date.fromisoformat(value)
-        if kind == "datetime":
-            return dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
-        if kind in _NUMBERS:
-            return value.replace(",", ".")
-        return value == "yes" if kind == "boolean" else value
+        return _typed(self._types.get(column, "text"), value)
 
     def _taken(
         self, line: Line, outcome: Outcome, numbers: tuple[int, ...],
@@ -249,6 +248,19 @@ class Importing:
                 if said is not None:
                     made[n], count = said, count + 1
         return made, count
+
+
+def _typed(kind: Type, value: str | None) -> Value:
+    """A value as a column of a type holds it."""
+    if value is None:
+        return None
+    if kind == "date":
+        return dt.date.fromisoformat(value)
+    if kind == "datetime":
+        return dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
+    if kind in _NUMBERS:
+        return value.replace(",", ".")
+    return value == "yes" if kind == "boolean" else value
 
 
 def survey(controller: Controller, delivery: Delivery, now: dt.datetime) -> Survey:
