@@ -17,7 +17,7 @@ from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.collect import deciding
 from kept.duties.rights import Request
-from kept.errors import Busy, Denied, UsageError
+from kept.errors import Busy, Denied, StoreError, UsageError
 from kept.terms.identifiers import parse
 from tests import importing as world
 from tests.acceptance.conftest import kept
@@ -134,6 +134,11 @@ def test_what_may_be_a_childs_waits_and_is_stored_or_gone_when_somebody_decided(
     officer = controller.actors.of("Pia", "privacy-officer", NOW)
     assert deciding.look(controller, one.id)[1]["email"] == "kid@example.org"
     deciding.decide(controller, one.id, "child", "her mother called", officer, NOW)
+    # Its place does not take it: it waits on, and can be let through again.
+    sql(shop, "ALTER TABLE lead RENAME TO away")
+    with pytest.raises(StoreError):
+        deciding.decide(controller, two.id, "no-child", "a father of one", officer, NOW)
+    sql(shop, "ALTER TABLE away RENAME TO lead")
     deciding.decide(controller, two.id, "no-child", "a father of one", officer, NOW)
     assert stored(shop) == ["not@example.org"]
     with pytest.raises(UsageError, match="gone"):

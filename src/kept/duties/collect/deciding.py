@@ -47,6 +47,10 @@ def decide(
         raise UsageError("say why", expected="a few words, which are not shown to anybody else")
     one = controller.quarantine.get(id_)
     listed = one.form.startswith(importing.PREFIX)
+    if listed and one.outcome == outcome == NO_CHILD:
+        # Decided before, and not stored then: its place did not take it.
+        importing.let_through(controller, one, controller.quarantine.sent(one), now)
+        return controller.quarantine.get(id_)
     store = outcome == NO_CHILD and storing.place_of(controller, one.form) is not None
     sent = controller.quarantine.sent(one) if outcome == NO_CHILD else {}
     with controller.database.connection() as c:
