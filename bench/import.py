@@ -3,7 +3,7 @@
 Ours is `importing.bring`, as `kept import --yes` calls it: the file read twice (once for its hash
 and its faults), each line cleaned, every text looked through for signs of a child, every address
 looked for among the people who are known and those who are suppressed or erased, judged, given its
-mark, looked for by it, stored by batches of a thousand in the company's PostgreSQL, counted there
+mark, looked for by it, stored by batches of two thousand in the company's PostgreSQL, counted there
 again through a second session, and entered in the run and the ledger. The reference reads the same
 CSV once, checks length, address and number of each line, asks by batches of a thousand whether
 the addresses are suppressed (by a keyed hash, in the same table), and stores the same rows in a

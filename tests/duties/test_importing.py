@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from openpyxl import Workbook
 
 from kept.controller import Controller
 from kept.duties import rights
@@ -19,6 +21,7 @@ from kept.duties.collect import deciding
 from kept.duties.rights import Request
 from kept.errors import Busy, Denied, StoreError, UsageError
 from kept.terms.identifiers import parse
+from tests import huts
 from tests import importing as world
 from tests.acceptance.conftest import kept
 from tests.importing import brought, lead, looked, opened, written
@@ -240,3 +243,80 @@ def test_what_is_set_up_wrong_is_said_with_its_line(shop: Path) -> None:
         assert ran.status == 2
         assert words in ran.said, ran.said
         edit(file, after, before)
+
+
+JOINED = """CREATE TABLE beitritt (
+    nr text PRIMARY KEY, name text NOT NULL, mail text, geboren date, land text, news_am date,
+    news_text text, news_wo text, basis text, quelle text, marke text UNIQUE
+)"""
+JOINED_MAP = """  beitritt:
+    title: Members of sections that joined
+    key: [nr]
+    origin: provided
+    retention: list-of-members
+    activities: [members]
+    fields:
+      nr: {category: identifier.account, nullable: false}
+      name: {category: contact.name, identifies: name, nullable: false, overwrite: erased}
+      mail: {category: contact.email, identifies: email}
+      geboren: {type: date, category: birth}
+      land: {category: contact.address}
+      news_am: {type: date, category: membership}
+      news_text: {category: membership}
+      news_wo: {category: membership}
+      basis: {stamp: basis}
+      quelle: {origin: own}
+      marke: {origin: own}
+"""
+JOINED_TOML = """
+[imports.section-joins]
+dataset = "geschaeftsstelle.beitritt"
+sources = ["organisation"]
+fields = {mitglied = "nr", who = "name", born = "geboren", news_on = "news_am", news_words = "news_text", news_at = "news_wo"}
+stamps = {basis = "basis", source = "quelle", mark = "marke"}
+"""  # noqa: E501
+
+
+def test_another_bundle_brings_its_members_in_from_a_spreadsheet(
+    kept_url: str, fresh_pg_url: str, tmp_path: Path
+) -> None:
+    """Nobody's list but its own, children among them, days as cells; PostgreSQL."""
+    place = huts.make(tmp_path / "world", kept_url, fresh_pg_url)
+    edit(place / "office.yml", "  spende:\n", JOINED_MAP.rstrip("\n") + "\n  spende:\n")
+    with (place / "kept.toml").open("a", encoding="utf-8") as file:
+        file.write(JOINED_TOML)
+    with psycopg.connect(fresh_pg_url) as office:
+        office.execute(JOINED)
+    book = Workbook()
+    assert book.active is not None
+    for row in (
+        ("Mitgliedsnummer", "Name", "E-Mail", "Geburtsdatum", "Land", "news", "news_on",
+         "news_words", "news_at", "Passwort"),
+        ("B-1", "Ladina", "ladina@example.org", dt.date(2014, 4, 3), "CH", "ja", "01.10.2026",
+         "Version 2", "Hauptversammlung", "x"),
+        ("B-2", "Reto", "reto@example.org", "3.4.1980", "AT", "ja", None, "Version 2", None, "x"),
+        ("B-3", "=1+1", None, None, None, None, None, None, None, None),
+        ("B-4", "Uorsin", None, 29314, None, None, None, None, None, None),
+    ):  # fmt: skip
+        book.active.append(row)
+    book.save(tmp_path / "sektion.xlsx")
+    ran = kept(place, "import", tmp_path / "sektion.xlsx", "--as", "section-joins", "--given",
+               "2026-11-01", "--yes", *WHEN)  # fmt: skip
+    assert ran.status == 0, ran.said
+    assert ran.document["left_out"] == ["Passwort"]
+    assert ran.document["counts"] == {
+        "taken": 2, "refused": 2, "refused.formula": 1, "refused.malformed": 1,
+    }  # fmt: skip
+    with psycopg.connect(fresh_pg_url) as office:
+        rows = office.execute(
+            "SELECT nr, geboren, news_am, basis, quelle FROM beitritt ORDER BY nr"
+        ).fetchall()
+    assert rows == [
+        ("B-1", dt.date(2014, 4, 3), dt.date(2026, 10, 1), "contract", "organisation"),
+        ("B-2", dt.date(1980, 4, 3), None, "contract", "organisation"),
+    ]
+    with opened(place) as controller:
+        # Whose consent is proved has given it, and nobody else.
+        for who, gave in (("ladina", True), ("reto", False)):
+            facts = controller.facts(parse(f"email={who}@example.org"), NOW)
+            assert ("consent:newsletter" in facts.held) is gave

@@ -44,8 +44,10 @@ TAKEN: Final = "taken"
 REFUSED: Final = "refused"
 HELD: Final = "waits"
 THERE: Final = "there"
-#: Lines of one batch.
+#: Lines of one batch; of one in which lines may bring consents: each makes a person, and holds a
+#: lock of the database until the batch is written down.
 BATCH: Final = 2_000
+SMALL: Final = 500
 LIMITS: Final = Limits()
 #: Before the name of an import where forms and imports stand in one list.
 PREFIX: Final = "import:"
@@ -119,9 +121,9 @@ class Importing:
             raise UsageError("the list is from a day that has not come", expected="a day so far")
         self.place: Gathering = controller.gather(self.supply.place, self.supply.stamps["mark"])
         self._judge = Judge(controller.bundle, controller.rules, self.one)
-        self._naming = {c.name for c in self.one.columns.values() if c.type == "email"}
         stamps = self.supply.stamps
         self._boxes = frozenset(c.name for c in self.one.columns.values() if c.consent)
+        self.batch = SMALL if self._boxes else BATCH
         # What a line says of its origin stands in the column of that stamp, where there is one.
         self._stored = [
             n for n, c in self.one.columns.items() if n not in self._boxes and c.says not in stamps
@@ -383,7 +385,7 @@ def _batches(work: Importing, file: Path, after: int) -> Iterator[list[Judged]]:
             (number, cells) for number, cells in listing.lines
             if number > after
         )  # fmt: skip
-        while part := list(islice(left, BATCH)):
+        while part := list(islice(left, work.batch)):
             made = []
             for number, cells in part:
                 if cells is None:
