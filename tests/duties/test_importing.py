@@ -27,6 +27,14 @@ from tests.acceptance.conftest import kept
 from tests.importing import brought, lead, looked, opened, written
 from tests.world import NOW, ROOT, edit, sql
 
+#: The command, with batches so small that a list has many.
+SMALL_BATCHES = """
+import sys
+from kept.app.cli import main
+from kept.duties.collect import importing
+importing.BATCH = 100
+main(sys.argv[1:])
+"""
 WHEN = ("--now", NOW.isoformat())
 
 
@@ -172,9 +180,9 @@ def test_a_batch_that_was_cut_off_between_both_databases_is_done_again(
 
 def test_killed_anywhere_it_goes_on_where_it_was(shop: Path, kept_url: str) -> None:
     """A process that is killed outright, and the same command again."""
-    lines = [f"p{n}@example.org,Head of {n}" for n in range(4_000)]
+    lines = [f"p{n}@example.org,Head of {n}" for n in range(1_500)]
     file = written(shop, *lines, head="email,Title", name="facts.csv")
-    command = [sys.executable, "-m", "kept.app", "import", str(file), "--as", "provider-facts",
+    command = [sys.executable, "-c", SMALL_BATCHES, "import", str(file), "--as", "provider-facts",
                "--given", "2026-11-20", "--yes", "--dir", str(shop), *WHEN]  # fmt: skip
     process = subprocess.Popen(
         command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL,
@@ -190,15 +198,15 @@ def test_killed_anywhere_it_goes_on_where_it_was(shop: Path, kept_url: str) -> N
         process.wait()
     assert process.returncode == -signal.SIGKILL
     (there,) = sql(shop, "SELECT count(*) FROM fact")[0]
-    assert 0 < int(str(there)) < 4_000
+    assert 0 < int(str(there)) < 1_500
     ran = kept(shop, "import", file, "--as", "provider-facts", "--given", "2026-11-20", "--yes",
                *WHEN)  # fmt: skip
     assert ran.status == 0, ran.said
-    assert ran.document["counts"] == {"taken": 4_000}
-    assert sql(shop, "SELECT count(*), count(DISTINCT email) FROM fact") == [(4_000, 4_000)]
+    assert ran.document["counts"] == {"taken": 1_500}
+    assert sql(shop, "SELECT count(*), count(DISTINCT email) FROM fact") == [(1_500, 1_500)]
     with psycopg.connect(kept_url) as connection:
         (rows,) = connection.execute("SELECT counts->>'taken' FROM import_run").fetchone() or ()
-    assert rows == "4000"
+    assert rows == "1500"
 
 
 def test_the_command_shows_first_names_nobody_and_stops_when_asked(
@@ -215,7 +223,7 @@ def test_the_command_shows_first_names_nobody_and_stops_when_asked(
     words = " ".join(shown.out.split())
     assert "does not declare it: `Score`, `Birthday`" in words
     assert "3 refused it is about somebody too young; nothing of it is kept (`Birthday`)" in words
-    assert "1 stored, 2 refused" in words
+    assert "1 to be stored, 2 refused" in words
     assert "example.org" not in shown.said
     assert (stored(shop), controller.quarantine.counts()) == ([], {})
     done = kept(shop, *call, "--yes")

@@ -120,7 +120,7 @@ def _look(common: Common, delivery: Delivery, found: _Looked) -> int:
     rows = [(one.line.number, _WORDS[one.outcome], _why(one)) for one in shown]
     words: list[Any] = [table(("#line", "", "why"), rows) if rows else "No lines."]
     words += _left_out(found.surveyed)
-    words.append(_summary(counts))
+    words.append(_summary(counts, "to be stored"))
     lines = sum(counts[what] for what in _TOLD)
     if lines > len(shown):
         words.append(f"{many(lines - len(shown), 'line')} more: see them with --all")
@@ -152,8 +152,9 @@ def _left_out(surveyed: Survey) -> list[str]:
     return [f"Left out, because the policy does not declare it: {names}."]
 
 
-def _summary(counts: Counter[str] | dict[str, int]) -> str:
-    said = [f"{counts.get(what, 0):,} {words}" for what, words in _TOLD.items()]
+def _summary(counts: Counter[str] | dict[str, int], stored: str = "stored") -> str:
+    said = [f"{counts.get(TAKEN, 0):,} {stored}"]
+    said += [f"{counts.get(what, 0):,} {words}" for what, words in _TOLD.items() if what != TAKEN]
     return f"Lines: {', '.join(said)}."
 
 
