@@ -63,7 +63,7 @@ def test_one_day_short_is_refused_and_the_birthday_itself_is_not(region: str, na
     ("said", "why"),
     [
         ("14", Amiss.AGE), ("15 years", Amiss.AGE), ("16", None), ("", None), ("2012", Amiss.AGE),
-        ("06/11/10", Amiss.UNCLEAR), ("40123", Amiss.UNCLEAR), ("young", Amiss.UNCLEAR),
+        ("06/11/12", Amiss.AGE), ("40123", Amiss.UNCLEAR), ("young", Amiss.UNCLEAR),
         (FORMULA, Amiss.UNCLEAR), ("3/4/2000", None),
     ],
 )  # fmt: skip
@@ -71,6 +71,12 @@ def test_an_age_that_cannot_be_read_is_no_sign_that_she_is_old_enough(
     said: str, why: Amiss | None
 ) -> None:
     assert line(("Age", said)).why is why
+
+
+def test_a_day_and_a_month_of_their_own_are_no_ages() -> None:
+    made = line(("birth_day", "3"), ("birth_month", "11"), ("birth_year", "1990"))
+    assert made.why is None
+    assert line(("birth_day", "3"), ("birth_year", "2012")).why is Amiss.AGE
 
 
 def test_an_age_comes_before_whatever_else_is_amiss_and_leaves_no_value() -> None:

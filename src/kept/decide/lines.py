@@ -170,10 +170,8 @@ class Reading:
         if years is not None:
             for at in self._ages:
                 said = cells[at] if at < count else ""
-                under = ages.under(said, years, self._day_in(line.region)) if said else False
-                if under is not False:
-                    line.why = Amiss.AGE if under else Amiss.UNCLEAR
-                    line.column = self._head[at]
+                if said and (why := self._age(self._head[at], said, years, line.region)):
+                    line.why, line.column = why, self._head[at]
                     return line
         values = line.values
         people: list[Identifier] = []
@@ -228,6 +226,13 @@ class Reading:
         if day is None:
             day = self._days[region] = ages.today_in(region, self._now)
         return day
+
+    def _age(self, name: str, said: str, years: int, region: str) -> Amiss | None:
+        today = self._day_in(region)
+        if (younger := ages.told(name, said, years, today)) is not None:
+            return Amiss.AGE if younger else None
+        # A day or a month alone says nothing, and can be read.
+        return Amiss.UNCLEAR if ages.under(said, years, today) is None else None
 
     def _region(self, cells: Sequence[str]) -> str:
         said: dict[str, str] = {}

@@ -39,6 +39,9 @@ _BOMS: Final = (
 )  # fmt: skip
 _MARKS: Final = ("\t", ";", ",")
 _PIECE: Final = 1 << 20
+#: What a workbook says that it is: one with programs inside says something else.
+_BOOK: Final = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
+_MACROS: Final = "vbaproject.bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +249,7 @@ def _sheet(file: BinaryIO, limits: Limits) -> Listing:
         packed = file.tell()
         file.seek(0)
         with zipfile.ZipFile(file) as parts:
+            _says_it_is(parts)
             unpacked = sum(part.file_size for part in parts.infolist())
         bomb = unpacked > max(10_000_000, packed * limits.ratio)
         if packed > limits.packed or unpacked > limits.unpacked or bomb:
@@ -269,6 +273,45 @@ def _sheet(file: BinaryIO, limits: Limits) -> Listing:
     listing = Listing(_head(head, limits), iter(()), dated=True)
     listing.lines = _sheet_rows(rows, listing, limits)
     return listing
+
+
+def whole(name: str, data: bytes, limits: Limits) -> Listing | str:
+    """A small list that somebody sends as one file: XLSX, or the text of CSV.
+
+    It has to be what its name says: UsageError for another kind of file, for programs inside it,
+    and for text that is not UTF-8.
+    """
+    ending = name.casefold().rpartition(".")[2]
+    if ending == "xlsx":
+        return _sheet(io.BytesIO(data), limits)
+    if ending != "csv":
+        raise UsageError("the file is of no kind that is read", expected="a file .xlsx or .csv")
+    if len(data) > limits.packed:
+        raise UsageError("the file is too large", expected=f"at most {limits.packed:,} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or text.startswith(("PK\x03\x04", "%PDF")):
+        raise UsageError(
+            "the file is no CSV that can be read", expected="text in UTF-8, as its name says",
+            fix="save it as CSV (UTF-8), or as XLSX",
+        )  # fmt: skip
+    return text
+
+
+def _says_it_is(parts: zipfile.ZipFile) -> None:
+    """Refuse what is no workbook, and one with programs in it."""
+    names = [part.filename.casefold() for part in parts.infolist()]
+    info = parts.getinfo("[Content_Types].xml")
+    kinds = parts.read(info) if info.file_size <= _PIECE else b""
+    if any(one.endswith(_MACROS) for one in names) or b"macroEnabled" in kinds:
+        raise UsageError(
+            "there are programs (macros) in the file; it was not opened", expected="XLSX or CSV",
+            fix="save it as XLSX without macros",
+        )  # fmt: skip
+    if _BOOK not in kinds:
+        raise _no_sheet()
 
 
 def _sheet_rows(

@@ -7,7 +7,9 @@ and its column, never with what stands there.
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +65,29 @@ def read_text(text: str) -> list[Mapping[str, str]]:
 
 
 def read_file(path: Path) -> list[Mapping[str, str]]:
-    """Rows of a file: CSV, XLSX, JSON lines."""
-    with lists.opened(path) as file:
-        return named(lists.read(file, path.suffix, LIMITS))
+    """Rows of a file: XLSX, or CSV in UTF-8."""
+    try:
+        data = path.read_bytes()
+    except OSError as problem:
+        raise UsageError("the list cannot be read", met=type(problem).__name__) from None
+    read = lists.whole(path.name, data, LIMITS)
+    return read_text(read) if isinstance(read, str) else named(read)
+
+
+def pasted(name: str, data: bytes) -> str:
+    """The lines of a file as they would be pasted from a spreadsheet."""
+    read = lists.whole(name, data, LIMITS)
+    if isinstance(read, str):
+        return read
+    rows: list[list[str]] = [list(read.head)]
+    for number, cells in read.lines:
+        rows += [[]] * (number - 1 - len(rows))
+        broken = cells is None or lists.FORMULA in cells
+        # One cell more than there are columns: the line is shown as none.
+        rows.append(["…"] * (len(read.head) + 1) if broken or cells is None else cells)
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def named(listing: Listing) -> list[Mapping[str, str]]:
