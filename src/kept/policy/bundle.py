@@ -32,6 +32,7 @@ from kept.policy.shapes import (
     Clause,
     Definition,
     Form,
+    Import,
     Link,
     Organisation,
     Recipient,
@@ -51,7 +52,7 @@ Json: TypeAlias = Any
 #: The YAML files of format 1; `text.md` stands beside them.
 FILES: Final = (
     "policy", "clauses", "vocabulary", "activities", "retention", "recipients", "links", "forms",
-    "trackers",
+    "imports", "trackers",
 )  # fmt: skip
 _BESIDE: Final = {*(f"{name}.yml" for name in FILES), textfile.NAME, "README.md"}
 # What says nothing of the rule itself, only of where it stands or how it is watched.
@@ -94,6 +95,7 @@ class Bundle:
     visits: Visits
     trackers: Mapping[str, Tracker]
     minimum_age: int | None = None
+    imports: Mapping[str, Import] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -211,6 +213,7 @@ class Bundle:
             **({"answers": dict(self.answers)} if self.answers else {}),
             **({"visits": self._visit_rules()} if self.visits.aims else {}),
             **({"trackers": _json(self.trackers)} if self.trackers else {}),
+            **({"imports": _json(self.imports)} if self.imports else {}),
             **({"minimum_age": self.minimum_age} if self.minimum_age is not None else {}),
         }
 
@@ -403,6 +406,7 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
         visits=visiting.visits(policy),
         trackers=MappingProxyType(trackers),
         minimum_age=top.get("minimum_age"),
+        imports=MappingProxyType(parts.imports(files["imports"])),
     )
     try:
         return bundle.with_choices({}), []

@@ -293,6 +293,50 @@ class Form:
     consent: str | None = None
 
 
+#: Who gives a list of the organisation's own.
+OURSELVES: Final = "organisation"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a list. `names` are what else it is called there.
+
+    `order` is how a day is written. `consent` names the purpose that a yes consents to, `proof`
+    (when, words, where) the columns that prove it. `says` tells what of the origin of a line
+    stands in it; `region` as in a FormField.
+    """
+
+    name: str
+    category: str
+    type: str
+    required: bool
+    names: tuple[str, ...]
+    line: int
+    order: str | None = None
+    purpose: str | None = None
+    consent: str | None = None
+    proof: Mapping[str, str] | None = None
+    says: Literal["source", "address", "date"] | None = None
+    region: Literal["country", "part"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A list of people that may be brought in: its columns, who may give it (`gives`: lanes,
+    recipients, or OURSELVES), what each line `needs` to say of where it is from.
+
+    `form` is the same as it is asked of the judgement: a form that nobody fills in.
+    """
+
+    id: str
+    title: str
+    form: Form
+    columns: Mapping[str, Column]
+    gives: tuple[str, ...]
+    needs: tuple[str, ...]
+    line: int
+
+
 def said(text: Text, language: str) -> str:
     """Words for people in a language; where there are none, in the first that there is."""
     if isinstance(text, str):
