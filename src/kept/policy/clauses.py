@@ -14,7 +14,7 @@ from typing import Any, Final
 from kept.errors import BundleError
 from kept.policy import bundle as reading
 from kept.policy import forms as declared
-from kept.policy import versions, visit_checks
+from kept.policy import messages, versions, visit_checks
 from kept.policy.bundle import Bundle
 from kept.policy.problem import Problem
 from kept.policy.render import resolve
@@ -58,6 +58,7 @@ def check(
         *visit_checks.visits(bundle),
         *visit_checks.trackers(bundle),
         *declared.check(bundle),
+        *messages.check(bundle),
         *(versions.changed(bundle, published) if published else ()),
     ]
     return sorted(set(found), key=lambda problem: problem.place)

@@ -10,20 +10,20 @@ from urllib.parse import quote
 from kept.app.gateway.rewrite import Boxes
 from kept.decide.visit import Visit
 from kept.duties.visits import banner
+from kept.policy import spoken
 from kept.policy.bundle import Bundle
 from kept.policy.trackers import Tracker
+from kept.terms import tongues
+from kept.terms.tongues import say
 
 #: Stands for the page to come back to while a fragment is made once for all pages.
 _HERE: Final = "/~here~"
 #: A frame of a host that nobody declared. Only ASCII: the page may be in any letters.
-_UNKNOWN: Final = (
-    '<div class="kept-embed"><p><b>Something from {host} was not loaded</b></p><p>It stands on '
-    "none of our lists, so we do not know what it would learn of you.</p></div>"
-)
+_UNKNOWN: Final = '<div class="kept-embed" lang="{language}"><p><b>{what}</b></p><p>{why}</p></div>'
 #: Within a form of the page: the button stands on the page of choices.
 _IN_FORM: Final = (
-    '<div class="kept-embed"><p><b>{title}</b></p><p><a href="{there}">It was not loaded. Choose'
-    " what may run</a></p></div>"
+    '<div class="kept-embed" lang="{language}"><p><b>{title}</b></p><p><a href="{there}">{words}'
+    "</a></p></div>"
 )
 
 
@@ -47,12 +47,10 @@ class Fragments:
         head, foot = self._made(state, language[:64])
 
         def box(tracker: Tracker | None, host: str, in_form: bool) -> bytes:
-            if tracker is None:
-                return _ascii(_UNKNOWN.format(host=html.escape(host)))
-            if in_form:
-                there = f"{banner.PATH}?return_to={quote(here, safe='/')}"
-                return _ascii(_IN_FORM.format(title=html.escape(tracker.title), there=there))
             known = banner.language_of(self._bundle, language)
+            if tracker is None or in_form:
+                with spoken.speaking(self._bundle, known):
+                    return _ascii(_held(tracker, host, here))
             return _ascii(banner.placeholder(self._bundle, tracker, known, here))
 
         return Boxes(box, head, _at(foot, here))
@@ -63,6 +61,21 @@ class Fragments:
             _ascii(banner.head(self._bundle, visit)),
             _ascii(banner.fragment(self._bundle, visit, known, _HERE)),
         )
+
+
+def _held(tracker: Tracker | None, host: str, here: str) -> str:
+    """What stands for a part that no button in its place can load."""
+    language = tongues.spoken().language
+    if tracker is None:
+        what = say("Something from {host} was not loaded", host=host)
+        why = say(
+            "It stands on none of our lists, so we do not know what it would learn of you."
+        )  # fmt: skip
+        return _UNKNOWN.format(language=language, what=html.escape(what), why=html.escape(why))
+    there = f"{banner.PATH}?return_to={quote(here, safe='/')}"
+    words = html.escape(say("It was not loaded. Choose what may run"))
+    title = html.escape(spoken.own(tracker.title))
+    return _IN_FORM.format(language=language, title=title, there=there, words=words)
 
 
 def _ascii(text: str) -> bytes:

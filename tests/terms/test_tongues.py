@@ -1,0 +1,149 @@
+"""Every sentence for people, in every language: none lacking, none left over, the same values."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from kept.app import choices, complaints, forms, pages, posted, requests
+from kept.controls.words import WORDS
+from kept.decide import phrases
+from kept.duties.collect import taking
+from kept.duties.rights import proving
+from kept.terms import authorities, tongues
+from kept.terms.asks import ASKS
+from kept.terms.tongues import sheets
+from kept.terms.vocabulary import KINDS, SHIPPED
+
+SRC = Path(__file__).resolve().parents[2] / "src" / "kept"
+#: What the staff read, who read English.
+STAFF = re.compile(r"desk[_.]|scan\.html")
+#: Calls whose words are said as they stand.
+SAYS = {"say": 1, "count": 3, "_ours": 1}
+VALUE = re.compile(r"\{\w+\}")
+
+
+def of_templates() -> Iterator[str]:
+    env = sheets.speaks(jinja2.Environment())
+    for path in SRC.rglob("*.j2"):
+        if not STAFF.match(path.name):
+            for _, _, found in env.extract_translations(path.read_text(encoding="utf-8")):
+                words = found[:2] if isinstance(found, tuple) else (found,)
+                yield from (sheets.key(one) for one in words if one)
+
+
+def _speaking() -> Iterator[ast.Module]:
+    """The modules that say something by `tongues`."""
+    for path in SRC.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if "kept.terms.tongues import" in text or "kept.terms import tongues" in text:
+            yield ast.parse(text)
+
+
+def of_code() -> Iterator[str]:
+    for tree in _speaking():
+        for node in ast.walk(tree):
+            name = getattr(node, "func", None)
+            name = getattr(name, "attr", getattr(name, "id", ""))
+            if isinstance(node, ast.Call) and name in SAYS:
+                for given in node.args[: SAYS[name]]:
+                    either = [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
+                    for one in either:
+                        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                            yield one.value
+
+
+def of_tables() -> Iterator[str]:
+    """Words that stand in tables and are said from there."""
+    for table in (choices._WHY, choices._WAITS, complaints.STANDS, requests.STANDS,
+                  requests.REGIONS, forms._SAYS, taking.REASONS, phrases.PHRASES,
+                  pages._MODES, authorities.BY):  # fmt: skip
+        yield from table.values()
+    for pairs in (choices._LASTS, phrases.UNITS):
+        for pair in pairs.values():
+            yield from pair
+    for row in WORDS.values():
+        yield from row.values()
+    for ask in ASKS.values():
+        yield from (ask.title, ask.hint)
+    for one in authorities.directory():
+        yield from (one.covers or "", one.note or "")
+        yield from map(authorities.language, one.languages)
+    yield from authorities.countries().values()
+    yield from authorities.parts().values()
+    for kind in KINDS:
+        yield from (term.label for term in SHIPPED.tree(kind).values())
+    yield from (posted.ELSEWHERE, requests.NO_ADDRESS, requests.TOO_LONG, requests._TOO_MANY,
+                complaints._TOO_MANY,
+                "This page does not exist.", "This page only shows something.",
+                "Ask us for the code: how to reach us stands below.",
+                "We can send no more codes for this link. Write to us.",
+                "A code is on its way. It is good for ten minutes.",
+                "That is not the code that counts now. Look again, or ask for a fresh one.",
+                *problems())  # fmt: skip
+
+
+def problems() -> Iterator[str]:
+    """What a form is refused for, as the duty words it."""
+    yield from ("the addresses are the same", "there is no such region", "nothing is chosen",
+                "who asks for somebody else cannot change that person's address",
+                "the text is too long", "this page has gone", "there is no way to answer",
+                "it is not said what is wrong", "too little was told to know who asks",
+                "that was tried often enough", proving.THANKS,
+                "this is nothing that can be chosen here", "nothing is named to be loaded",
+                "open the page again and choose there", "press the button in its place",
+                *LOOKS)  # fmt: skip
+
+
+LOOKS = ("The page answered on {day}.", "On {day} it led to a front page: it may be gone.",
+         "On {day} it was gone.", "On {day} nobody answered there.",
+         "{asked} of {known} known systems, and this site’s own records",
+         "{asked} of {known} known systems")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sentences() -> set[str]:
+    return {one for found in (of_templates(), of_code(), of_tables()) for one in found} - {""}
+
+
+@pytest.mark.parametrize("code", [c for c in tongues.TONGUES if c != "en"])
+def test_every_sentence_is_there_and_none_is_left_over(code: str, sentences: set[str]) -> None:
+    tongue = tongues.TONGUES[code]
+    # What is counted is found by its plural; the singular is one of its forms.
+    singular = {s for s in sentences if s not in tongue.said and s not in tongue.forms}
+    lacking = sorted(singular - set(_singulars()))
+    assert not lacking, f"say these in {code}: {lacking}"
+    left = sorted((tongue.said.keys() | tongue.forms.keys()) - sentences)
+    assert not left, f"nobody says these any more: {left}"
+
+
+def _singulars() -> Iterator[str]:
+    for tree in _speaking():
+        for node in ast.walk(tree):
+            counted = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "count"
+            given = node.args[1:2] if counted and isinstance(node, ast.Call) else []
+            yield from (str(one.value) for one in given if isinstance(one, ast.Constant))
+    env = sheets.speaks(jinja2.Environment())
+    for path in SRC.rglob("*.j2"):
+        for _, name, found in env.extract_translations(path.read_text(encoding="utf-8")):
+            if name == "ngettext":
+                yield sheets.key(found[0])
+    for pairs in (choices._LASTS, phrases.UNITS):
+        yield from (one for one, _ in pairs.values())
+
+
+@pytest.mark.parametrize("code", [c for c in tongues.TONGUES if c != "en"])
+def test_the_same_values_and_the_same_marks(code: str) -> None:
+    tongue = tongues.TONGUES[code]
+    pairs = [*tongue.said.items(), *((k, f) for k, many in tongue.forms.items() for f in many)]
+    for english, other in pairs:
+        assert set(VALUE.findall(english)) >= set(VALUE.findall(other)), english
+        assert set(VALUE.findall(english)) - {"{n}"} <= set(VALUE.findall(other)), english
+        tags = [re.findall(r"<[^>]*>", one) for one in (english, other)]
+        assert sorted(tags[0]) == sorted(tags[1]), english
+        assert other == other.strip() != "", english
