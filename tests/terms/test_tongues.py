@@ -14,8 +14,9 @@ from kept.app import choices, complaints, forms, pages, posted, requests
 from kept.controls.words import WORDS
 from kept.decide import phrases
 from kept.duties.collect import taking
-from kept.duties.rights import proving
-from kept.terms import authorities, tongues
+from kept.duties.rights import complaints as complaints_
+from kept.duties.rights import intake, proving, restriction
+from kept.terms import authorities, disclosures, identifiers, proof, refusals, rights, tongues
 from kept.terms.asks import ASKS
 from kept.terms.tongues import sheets
 from kept.terms.vocabulary import KINDS, SHIPPED
@@ -47,15 +48,35 @@ def _speaking() -> Iterator[ast.Module]:
 
 def of_code() -> Iterator[str]:
     for tree in _speaking():
+        named: dict[str, list[ast.expr]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                named.setdefault(node.targets[0].id, []).append(node.value)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                named.setdefault(node.target.id, []).extend([node.value] if node.value else [])
         for node in ast.walk(tree):
             name = getattr(node, "func", None)
             name = getattr(name, "attr", getattr(name, "id", ""))
             if isinstance(node, ast.Call) and name in SAYS:
                 for given in node.args[: SAYS[name]]:
-                    either = [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
-                    for one in either:
-                        if isinstance(one, ast.Constant) and isinstance(one.value, str):
-                            yield one.value
+                    yield from _strings(given, named)
+
+
+def _strings(node: ast.expr, named: dict[str, list[ast.expr]]) -> Iterator[str]:
+    """The words that an expression may stand for, as far as its own module says it."""
+    if isinstance(node, ast.Constant):
+        yield from [node.value] if isinstance(node.value, str) else []
+    elif isinstance(node, ast.IfExp):
+        yield from (*_strings(node.body, named), *_strings(node.orelse, named))
+    elif isinstance(node, ast.Subscript):
+        yield from _strings(node.value, named)
+    elif isinstance(node, ast.Dict):
+        for one in node.values:
+            yield from _strings(one, named)
+    elif isinstance(node, ast.Name):
+        for one in named.pop(node.id, ()):
+            yield from _strings(one, named)
+            named.setdefault(node.id, []).append(one)
 
 
 def of_tables() -> Iterator[str]:
@@ -71,6 +92,16 @@ def of_tables() -> Iterator[str]:
         yield from row.values()
     for ask in ASKS.values():
         yield from (ask.title, ask.hint)
+    for reason in refusals.REFUSALS.values():
+        yield from (reason.words, reason.then, *([reason.law] if "with the" in reason.law else []))
+    for right in rights.RIGHTS.values():
+        yield right.title
+    for table in (disclosures.GROUNDS, restriction.GROUNDS, complaints_.OUTCOMES):
+        yield from table.values()
+    yield from identifiers.KINDS.values()
+    yield from (way.means for way in proof.WAYS.values())
+    yield from (intake._NO_PROOF, "taken back on the page of the request")
+    yield from ("the law leaves this", "it does not rest on what this choice takes away", "Page")
     for one in authorities.directory():
         yield from (one.covers or "", one.note or "")
         yield from map(authorities.language, one.languages)

@@ -36,6 +36,12 @@ def own(text: Text) -> str:
     return found(text)[0]
 
 
+def told(text: str) -> str:
+    """Words that are the policy's, or ours, or those of somebody who wrote them down."""
+    said = own(text)
+    return tongues.say(text) if said == text else said
+
+
 def marked(text: Text) -> Markup:
     """The same for a page: in another language than the page's, they say in which."""
     return sheets.marked(*found(text))

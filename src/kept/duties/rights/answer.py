@@ -35,6 +35,7 @@ from kept.records.locator import Held
 from kept.records.subject import LINKING
 from kept.terms.identifiers import KINDS, Identifier
 from kept.terms.rights import RIGHTS
+from kept.terms.tongues import say
 
 _WITHHELD: Final = "It proves who you are: whoever reads it could pass for you."
 
@@ -108,12 +109,15 @@ class Search:
         by = []
         for kind in given:
             if kind in WEAK:
-                why = "Two people can have the same one, and would be shown each other's data."
-                left_out.append((f"The {KINDS[kind]} alone", why))
+                why = say("Two people can have the same one, and would be shown each other's data.")
+                left_out.append((say("The {kind} alone", kind=say(KINDS[kind])), why))
             elif kind in look.unheld and kind not in LINKING:
-                left_out.append((f"The {KINDS[kind]}", "None of our systems knows anybody by it."))
+                left_out.append(
+                    (say("The {kind}", kind=say(KINDS[kind])),
+                     say("None of our systems knows anybody by it."))
+                )  # fmt: skip
             else:
-                by.append(KINDS[kind])
+                by.append(say(KINDS[kind]))
         missed: dict[str, set[str]] = {}
         for one in look.unreached:
             if one.system != SYSTEM.name:
@@ -130,7 +134,7 @@ class Search:
             # What cannot be searched at all is said of the whole search, not once per dataset.
             for dataset in sorted(missed.get(name, ())) if by else ():
                 what = f"{titled(system.datasets[dataset])} ({system.title or name})"
-                left_out.append((what, "Nothing of what was given leads there."))
+                left_out.append((what, say("Nothing of what was given leads there.")))
         return cls(tuple(by), frozenset(asked), tuple(left_out))
 
 

@@ -24,6 +24,7 @@ from kept.database import Connection
 from kept.decide.asks import Recognised, recognise
 from kept.duties.rights import proving
 from kept.duties.rights.choice import known_purposes, matter
+from kept.duties.rights.language import language_of
 from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import Request, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
@@ -613,7 +614,7 @@ def mail_link(
     """Mail where a package waits to the address that was proven hers; False where none was."""
     values = {
         "link": f"{controller.site_url}/privacy/delivery/{token}",
-        "until": f"{until.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
+        "until": until.isoformat(),
     }
     return _mail_to(controller, case, "delivery", values, now, good_until=until)
 
@@ -626,7 +627,10 @@ def _mail_to(
     if address is None:
         return False
     with controller.database.connection() as c:
-        controller.outbox.put(address, template, values, now, good_until=good_until, connection=c)
+        controller.outbox.put(
+            address, template, values, now, good_until=good_until, connection=c,
+            language=language_of(controller, case),
+        )  # fmt: skip
     return True
 
 

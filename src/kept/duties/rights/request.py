@@ -26,6 +26,7 @@ from kept.records.locator import Held
 from kept.terms.identifiers import Identifier
 from kept.terms.refusals import refusal
 from kept.terms.rights import RIGHTS
+from kept.terms.tongues import say
 
 #: Roles that may let a request pass without evidence of who asks; recorded, with the reason.
 MAY_OVERRIDE = frozenset({"privacy-officer", "approver", "operator"})
@@ -458,10 +459,12 @@ def verification(controller: Controller, case: Case) -> str:
     """How it was checked who asked, in words for the answer."""
     evidence = controller.cases.words(case).evidence
     if evidence:
-        return f"Yes. How: {sentence(evidence)}"
+        return say("Yes. How: {how}", how=sentence(say(evidence)))
     if evidence is not None:  # struck out, with all that the case knew of her
-        return "Yes. How is not on record any more."
-    return "No. Who asked was not checked; somebody of the organisation answered for it."
+        return say("Yes. How is not on record any more.")
+    return say(
+        "No. Who asked was not checked; somebody of the organisation answered for it."
+    )  # fmt: skip
 
 
 def sentence(words: str) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from kept.terms.tongues import german
 
@@ -29,7 +29,8 @@ class Tongue:
     """A language: its sentences by the English ones, forms by number, days and numbers.
 
     `forms` holds by the English plural what is said, in the order in which `form` counts; `date`
-    is written with {day}, {month} and {year}.
+    is written with {day}, {month} and {year}. `small`: what begins a line begins a sentence small
+    elsewhere; `cites` writes a source of the law as the language does.
     """
 
     code: str
@@ -41,12 +42,15 @@ class Tongue:
     thousands: str = ","
     both: str = "{first} and {last}"
     form: Callable[[int], int] = lambda n: 0 if n == 1 else 1
+    small: bool = True
+    cites: Callable[[str], str] = str
 
 
 ENGLISH: Final = Tongue("en", "English", {}, {}, _ENGLISH_MONTHS)
 GERMAN: Final = Tongue(
     "de", "Deutsch", german.SAID, german.FORMS, german.MONTHS,
     date="{day}. {month} {year}", thousands=".", both="{first} und {last}",
+    small=False, cites=german.cites,
 )  # fmt: skip
 #: Language, as two letters → Tongue. English is spoken by the code itself.
 TONGUES: Final[dict[str, Tongue]] = {one.code: one for one in (ENGLISH, GERMAN)}
@@ -107,6 +111,12 @@ def spoken() -> Speech:
     return _SPOKEN.get()
 
 
+def with_chosen(words: Mapping[str, Any]) -> dict[str, Any]:
+    """What somebody said, with the language that she chose, so that she is answered in it."""
+    chosen = _SPOKEN.get().chosen
+    return dict(words) | ({} if chosen is None else {"language": chosen})
+
+
 def say(sentence: str, /, **values: object) -> str:
     """A sentence of ours in the language that is spoken; `{name}` takes a value."""
     return said(_SPOKEN.get().tongue, sentence, **values)
@@ -137,6 +147,17 @@ def day(date: dt.date, language: str | None = None) -> str:
         return date.isoformat()
     tongue = _SPOKEN.get().tongue if language is None else tongue_of(language)
     return tongue.date.format(day=date.day, month=tongue.months[date.month - 1], year=date.year)
+
+
+def within(words: str) -> str:
+    """Words that stand for themselves, within a sentence. In German nouns stay as they are."""
+    return words.lower() if _SPOKEN.get().tongue.small else words
+
+
+def law(source: str) -> str:
+    """Where a law says it, as the language cites laws: GDPR Art. 15(1) is Art. 15 Abs. 1 DSGVO."""
+    tongue = _SPOKEN.get().tongue
+    return tongue.cites(tongue.said.get(source, source))
 
 
 def minute(moment: dt.datetime) -> str:

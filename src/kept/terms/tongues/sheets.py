@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any, Final
 
@@ -38,9 +39,18 @@ def speaks(environment: Any) -> Any:
     environment.add_extension("jinja2.ext.i18n")
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(_said, _counted, newstyle=True)
-    environment.globals["number"] = tongues.number
-    environment.globals["listed"] = lambda words: tongues.listed(list(words))
+    environment.globals["t"] = tongues.say  # where no mark stands in a sentence
+    environment.filters["day"] = _day
+    environment.filters["minute"] = _minute
     return environment
+
+
+def _day(written: str) -> str:
+    return tongues.day(dt.date.fromisoformat(written))
+
+
+def _minute(written: str) -> str:
+    return tongues.minute(dt.datetime.fromisoformat(written))
 
 
 def marked(words: str, language: str) -> Markup:
