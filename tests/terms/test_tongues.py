@@ -26,6 +26,8 @@ SRC = Path(__file__).resolve().parents[2] / "src" / "kept"
 STAFF = re.compile(r"desk[_.]|scan\.html")
 #: Calls whose words are said as they stand.
 SAYS = {"say": 1, "count": 3, "_ours": 1}
+#: What templates call.
+GETTEXT = ("_", "gettext", "ngettext", "t")
 VALUE = re.compile(r"\{\w+\}")
 
 
@@ -33,7 +35,7 @@ def of_templates() -> Iterator[str]:
     env = sheets.speaks(jinja2.Environment())
     for path in SRC.rglob("*.j2"):
         if not STAFF.match(path.name):
-            for _, _, found in env.extract_translations(path.read_text(encoding="utf-8")):
+            for _, _, found in env.extract_translations(path.read_text(encoding="utf-8"), GETTEXT):
                 words = found[:2] if isinstance(found, tuple) else (found,)
                 yield from (sheets.key(one) for one in words if one)
 
@@ -161,7 +163,7 @@ def _singulars() -> Iterator[str]:
             yield from (str(one.value) for one in given if isinstance(one, ast.Constant))
     env = sheets.speaks(jinja2.Environment())
     for path in SRC.rglob("*.j2"):
-        for _, name, found in env.extract_translations(path.read_text(encoding="utf-8")):
+        for _, name, found in env.extract_translations(path.read_text(encoding="utf-8"), GETTEXT):
             if name == "ngettext":
                 yield sheets.key(found[0])
     for pairs in (choices._LASTS, phrases.UNITS):

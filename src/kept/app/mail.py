@@ -136,6 +136,7 @@ def composed(controller: Controller, letter: Letter) -> EmailMessage:
     message.add_alternative(
         _html(_line(subject), body, speech.language), subtype="html", cte="base64"
     )
+    message["Content-Language"] = speech.language
     return message
 
 

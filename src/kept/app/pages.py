@@ -89,7 +89,7 @@ def rendered(name: str, controller: Controller, status: int = 200, **values: Any
     """A page of the site, from its template."""
     bundle, language = controller.bundle, tongues.spoken().language
     body = templates.get_template(name).render(
-        title=bundle.title,
+        title=spoken.own(bundle.title),
         language=language,
         tongues=speech.links(bundle),
         carried=speech.carried(),

@@ -21,7 +21,7 @@ from kept.controls.registry import Finding, Looked, control
 from kept.controls.words import WORDS
 from kept.policy import render
 from kept.policy.bundle import Bundle
-from kept.policy.spoken import speaking
+from kept.policy.spoken import own, speaking
 from kept.terms import tongues
 from kept.terms.tongues import count, say
 from kept.terms.tongues import number as number_of
@@ -277,7 +277,7 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
     return re.compile(
         "".join(
             (
-                hidden(_bare(bundle.title)),
+                hidden(_bare(own(bundle.title))),
                 hidden(_bare(say("Go to the text"))),
                 icon,
                 hidden(_bare(say("In this policy")), titles),

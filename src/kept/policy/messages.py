@@ -26,6 +26,7 @@ def check(bundle: Bundle) -> Iterator[Problem]:
 
 
 def _words(bundle: Bundle) -> Iterator[str]:
+    yield bundle.title
     for kind in KINDS:
         yield from (term.label for term in bundle.vocabulary.tree(kind).values())
     for part in (bundle.activities, bundle.retention, bundle.recipients, bundle.links,
