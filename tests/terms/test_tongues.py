@@ -15,7 +15,7 @@ from kept.controls.words import WORDS
 from kept.decide import phrases
 from kept.duties.collect import taking
 from kept.duties.rights import complaints as complaints_
-from kept.duties.rights import intake, proving, restriction
+from kept.duties.rights import proving, request, restriction
 from kept.terms import authorities, disclosures, identifiers, proof, refusals, rights, tongues
 from kept.terms.asks import ASKS
 from kept.terms.tongues import sheets
@@ -102,7 +102,7 @@ def of_tables() -> Iterator[str]:
         yield from table.values()
     yield from identifiers.KINDS.values()
     yield from (way.means for way in proof.WAYS.values())
-    yield from (intake._NO_PROOF, "taken back on the page of the request")
+    yield from (*request.HOW, "taken back on the page of the request")
     yield from ("the law leaves this", "it does not rest on what this choice takes away", "Page")
     for one in authorities.directory():
         yield from (one.covers or "", one.note or "")

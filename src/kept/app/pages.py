@@ -95,6 +95,8 @@ def rendered(name: str, controller: Controller, status: int = 200, **values: Any
         carried=speech.carried(),
         in_first=_in(bundle.languages[0], language),
         in_english=_in("en", language),
+        in_page=_in(language, bundle.languages[0]),
+        first_named=authorities.language(tongues.base(bundle.languages[0])),
         organisation=bundle.organisation.name,
         email=bundle.organisation.email,
         post=", ".join(p for p in bundle.organisation.post if p != bundle.organisation.name),
@@ -178,8 +180,10 @@ def _markup(shown: render.Shown, base: str) -> Markup:
             )
         elif piece.kind == "link":
             parts.append(
-                Markup('{} <span class="missing">({})</span>').format(
-                    _whole(piece.words), say("the address is still missing")
+                Markup('{} <span class="missing"{}>({})</span>').format(
+                    _whole(piece.words),
+                    _in(tongues.spoken().language, tongues.spoken().first),
+                    say("the address is still missing"),
                 )
             )
         elif piece.kind == "date":

@@ -22,7 +22,7 @@ from kept.controls.words import WORDS
 from kept.policy import render
 from kept.policy.bundle import Bundle
 from kept.policy.spoken import own, speaking
-from kept.terms import tongues
+from kept.terms import authorities, tongues
 from kept.terms.tongues import count, say
 from kept.terms.tongues import number as number_of
 
@@ -206,7 +206,7 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
         ("html", "lang"): frozenset((tongues.spoken().language,)),
         **{(tag, "lang"): frozenset(bundle.languages) for tag in ("section", "li", "h1", "dl")},
         **{
-            (tag, name): frozenset(bundle.languages)
+            (tag, name): frozenset((*bundle.languages, tongues.spoken().language))
             for tag in ("a", "span")
             for name in ("lang", "hreflang")
         },
@@ -273,6 +273,10 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
     )
     name, post = organisation.name, [p for p in organisation.post if p != organisation.name]
     names = [tongues.tongue_of(one).name for one in bundle.languages if tongues.known(one)]
+    first_language, alone = bundle.languages[0], ""
+    if tongues.base(first_language) != tongues.base(tongues.spoken().language):
+        called = say(authorities.language(tongues.base(first_language)))
+        alone = say("The text of this policy is there in {language} only.", language=called)
     foot = _bare(f"{name} · {organisation.email} · {', '.join(post)}")
     return re.compile(
         "".join(
@@ -287,6 +291,7 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
                 *first,
                 _bare(say("In force since") + tongues.day(bundle.version)),
                 f"(?:·{_bare(say('a draft: this version has not been published'))})?",
+                f"(?:{_bare(alone)})?" if alone else "",
                 standing,
                 hidden(_bare(say("What is in here")), titles),
                 *rest,

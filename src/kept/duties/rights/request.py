@@ -23,6 +23,7 @@ from kept.records.case_state import ENDS, TRANSITIONS
 from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
 from kept.records.locator import Held
+from kept.terms import tongues
 from kept.terms.identifiers import Identifier
 from kept.terms.refusals import refusal
 from kept.terms.rights import RIGHTS
@@ -455,11 +456,25 @@ def step_document(step: StepResult) -> dict[str, Any]:
     }
 
 
+#: How it was found out who asks, as what came by the public pages writes it down.
+HOW: Final = (
+    "the browser that asked held the site's live cookie on {day} at {time} UTC",
+    "a code of eight digits, sent to the e-mail address of the request, was typed in on {day} at"
+    " {time} UTC",
+    "whoever asks for the person confirmed with a code of their own",
+    "whoever wants no advertising need not prove who it is",
+    "whoever wants no sale of data need not prove who it is",
+    "the agent {agent} of the directory attested on {day} at {time} UTC, under its signature, that"
+    " it verified this: {kinds}",
+)
+
+
 def verification(controller: Controller, case: Case) -> str:
     """How it was checked who asked, in words for the answer."""
     evidence = controller.cases.words(case).evidence
     if evidence:
-        return say("Yes. How: {how}", how=sentence(say(evidence)))
+        how = "; ".join(tongues.retold(one, HOW) for one in evidence.split("; "))
+        return say("Yes. How: {how}", how=sentence(say(how)))
     if evidence is not None:  # struck out, with all that the case knew of her
         return say("Yes. How is not on record any more.")
     return say(

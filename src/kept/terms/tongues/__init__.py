@@ -9,6 +9,7 @@ language stays in another, and `spoken()` names in which, so that a page can mar
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -134,6 +135,15 @@ def count(n: int, one: str, more: str, /, **values: object) -> str:
     forms = tongue.forms.get(more)
     found = forms[tongue.form(n)] if forms else (one if n == 1 else more)
     return found.format(n=number(n), **values)
+
+
+def retold(words: str, sentences: Sequence[str]) -> str:
+    """Words that were written down in English, said again where they are one of these sentences."""
+    for sentence in sentences:
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(sentence))
+        if met := re.fullmatch(pattern, words):
+            return say(sentence, **met.groupdict()) if met.groupdict() else say(sentence)
+    return words
 
 
 def number(n: int) -> str:

@@ -27,6 +27,7 @@ SAID: Final = {
     "What some words mean here": "Was manche Wörter hier bedeuten",
     "In force since": "Gültig seit",
     "a draft: this version has not been published": "ein Entwurf: Diese Fassung ist noch nicht veröffentlicht",
+    "The text of this policy is there in {language} only.": "Den Text dieser Erklärung gibt es nur auf {language}.",
     "How this policy is kept": "Wie diese Erklärung eingehalten wird",
     "Open a mark to see what was checked, where and when.": "Öffnen Sie ein Zeichen, um zu sehen, was wo und wann geprüft wurde.",
     "Last checked on {at}.": "Zuletzt geprüft am {at}.",
