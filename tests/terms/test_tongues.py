@@ -14,8 +14,20 @@ from kept.app import choices, complaints, forms, pages, posted, requests
 from kept.controls.words import WORDS
 from kept.decide import phrases
 from kept.duties.collect import taking
+from kept.duties.rights import (
+    about,
+    cells,
+    covered,
+    desk,
+    package,
+    portable,
+    proving,
+    request,
+    restriction,
+)
 from kept.duties.rights import complaints as complaints_
-from kept.duties.rights import proving, request, restriction
+from kept.model import cover
+from kept.records import declared
 from kept.terms import authorities, disclosures, identifiers, proof, refusals, rights, tongues
 from kept.terms.asks import ASKS
 from kept.terms.tongues import sheets
@@ -25,9 +37,9 @@ SRC = Path(__file__).resolve().parents[2] / "src" / "kept"
 #: What the staff read, who read English.
 STAFF = re.compile(r"desk[_.]|scan\.html")
 #: Calls whose words are said as they stand.
-SAYS = {"say": 1, "count": 3, "_ours": 1}
+SAYS = {"say": 1, "count": 3, "counted": 3, "_ours": 1}
 #: What templates call.
-GETTEXT = ("_", "gettext", "ngettext", "t")
+GETTEXT = ("_", "gettext", "ngettext", "t", "counted")
 VALUE = re.compile(r"\{\w+\}")
 
 
@@ -35,8 +47,9 @@ def of_templates() -> Iterator[str]:
     env = sheets.speaks(jinja2.Environment())
     for path in SRC.rglob("*.j2"):
         if not STAFF.match(path.name):
-            for _, _, found in env.extract_translations(path.read_text(encoding="utf-8"), GETTEXT):
-                words = found[:2] if isinstance(found, tuple) else (found,)
+            for _, name, found in env.extract_translations(path.read_text("utf-8"), GETTEXT):
+                said = found if isinstance(found, tuple) else (found,)
+                words = said[1:] if name == "counted" else said[:2]
                 yield from (sheets.key(one) for one in words if one)
 
 
@@ -90,6 +103,17 @@ def of_tables() -> Iterator[str]:
     for pairs in (choices._LASTS, phrases.UNITS):
         for pair in pairs.values():
             yield from pair
+    yield from (*portable.TOLD.values(), *declared.WORDS.values(), declared.ABOUT, covered.WHY)
+    for pair in (*desk._PLACES.values(), *about.choices(rights.RIGHTS)):
+        yield from pair
+    yield from (*desk._FACTS.values(), *desk._EVIDENCE.values(), package._FILES)
+    yield from (dataset.title for dataset in declared.SYSTEM.datasets.values()
+               if dataset.title and dataset.personal)  # fmt: skip
+    yield declared.SYSTEM.title or ""
+    yield from (name for _, name in cells._KINDS)
+    for role in cover.ROLES.values():
+        yield from (role, f"{role}'s e-mail address", f"{role}'s telephone number")
+    yield from (one for one in rights.RIGHTS if one != "complaint")
     for row in WORDS.values():
         yield from row.values()
     for ask in ASKS.values():
@@ -158,14 +182,17 @@ def test_every_sentence_is_there_and_none_is_left_over(code: str, sentences: set
 def _singulars() -> Iterator[str]:
     for tree in _speaking():
         for node in ast.walk(tree):
-            counted = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "count"
+            counted = isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
+                "count",
+                "counted",
+            )
             given = node.args[1:2] if counted and isinstance(node, ast.Call) else []
             yield from (str(one.value) for one in given if isinstance(one, ast.Constant))
     env = sheets.speaks(jinja2.Environment())
     for path in SRC.rglob("*.j2"):
-        for _, name, found in env.extract_translations(path.read_text(encoding="utf-8"), GETTEXT):
-            if name == "ngettext":
-                yield sheets.key(found[0])
+        for _, name, found in env.extract_translations(path.read_text("utf-8"), GETTEXT):
+            if name in ("ngettext", "counted"):
+                yield sheets.key(found[1 if name == "counted" else 0])
     for pairs in (choices._LASTS, phrases.UNITS):
         yield from (one for one, _ in pairs.values())
 

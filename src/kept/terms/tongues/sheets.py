@@ -40,6 +40,8 @@ def speaks(environment: Any) -> Any:
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(_said, _counted, newstyle=True)
     environment.globals["t"] = tongues.say  # where no mark stands in a sentence
+    environment.globals["counted"] = tongues.count
+    environment.filters["law"] = tongues.law
     environment.filters["day"] = _day
     environment.filters["minute"] = _minute
     return environment
@@ -51,6 +53,13 @@ def _day(written: str) -> str:
 
 def _minute(written: str) -> str:
     return tongues.minute(dt.datetime.fromisoformat(written))
+
+
+def attribute(language: str) -> Markup:
+    """The attribute of what is in another language than is spoken; nothing where it is that."""
+    if tongues.base(language) == tongues.base(tongues.spoken().language):
+        return Markup("")
+    return Markup(' lang="{}"').format(language)
 
 
 def marked(words: str, language: str) -> Markup:

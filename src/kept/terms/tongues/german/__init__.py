@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from kept.terms.tongues.german import asking, forms, labels, letters, mails, pages
+from kept.terms.tongues.german import asking, forms, labels, letters, mails, packages, pages
 
-_ROOMS: Final = (pages, asking, forms, labels, mails, letters)
+_ROOMS: Final = (pages, asking, forms, labels, mails, letters, packages)
 
 SAID: Final[Mapping[str, str]] = {k: v for room in _ROOMS for k, v in room.SAID.items()}
 #: By the English plural: one of it, several.
-FORMS: Final[Mapping[str, Sequence[str]]] = {**pages.FORMS, **letters.FORMS}
+FORMS: Final[Mapping[str, Sequence[str]]] = {**pages.FORMS, **letters.FORMS, **packages.FORMS}
 MONTHS: Final = (
     "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September",
     "Oktober", "November", "Dezember",
