@@ -7,7 +7,9 @@ import datetime as dt
 import html.parser
 import os
 import re
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,9 +24,12 @@ from kept import deployment
 from kept.app import promptly, web
 from kept.app.surface import SURFACES
 from kept.controller import Controller
+from kept.duties import rights
 from kept.duties.rights.letter import letter
+from kept.duties.rights.request import Request
 from kept.embedded import Server
 from kept.terms import tongues
+from kept.terms.identifiers import Identifier
 
 __all__ = ["browser"]  # the fixture
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -194,7 +199,7 @@ def test_the_same_words_whether_or_not_somebody_is_known_in_german_too(hut: Desk
     assert met[KNOWN] == met[UNKNOWN]
 
 
-def test_mail_and_letter_speak_as_she_asked(hut: Desk) -> None:
+def test_mail_letter_and_package_speak_as_she_asked(hut: Desk, tmp_path: Path) -> None:
     fields = {"asked": ["access"], "email": KNOWN, "once": "9" * 32, "region": "CH"}
     led = hut.post("/privacy/requests?lang=de", fields).headers["location"]
     mail = hut.inbox.to(KNOWN)[-1]
@@ -214,6 +219,30 @@ def test_mail_and_letter_speak_as_she_asked(hut: Desk) -> None:
             if ENGLISH & set(re.findall(r"[a-z]+", NAMES.sub("", w).lower()))]  # fmt: skip
     assert not left
     assert letter(hut.controller, case.id, NOW, language="en-GB").title.startswith("Our answer")
+    out = tmp_path / "daten.zip"
+    answer = rights.access(
+        hut.controller, Request(((Identifier("email", KNOWN),),), case=case.id, override="test"),
+        NOW, out=out,
+    )  # fmt: skip
+    assert answer.summary.startswith("We looked in")  # for the staff
+    with zipfile.ZipFile(out) as archive:
+        page, read_me = (archive.read(n).decode() for n in ("index.html", "README.txt"))
+    assert '<html lang="de">' in page
+    assert "Ihre Daten bei Hüttenbund Rätikon" in page
+    assert "Ihre Einträge als Tabellen" in read_me
+    # What the map and people's own records say is in their words.
+    data = re.compile(r"(?s)<(?:dd|td|summary)\b.*?</(?:dd|td|summary)>")
+    titles = [s.title for s in hut.controller.datamap.systems.values()]
+    titles += [d.title for s in hut.controller.datamap.systems.values()
+               for d in s.datasets.values()]  # fmt: skip
+    mapped = re.compile("|".join(re.escape(one) for one in titles if one))
+    left = [w for w in Words(data.sub("", page)).english()
+            if ENGLISH & set(re.findall(r"[a-z]+", mapped.sub("", w).lower()))]  # fmt: skip
+    assert not left
+    shots = os.environ.get("KEPT_SHOTS")
+    if shots:
+        (Path(shots) / "paket.html").write_text(page, "utf-8")
+        (Path(shots) / "brief.html").write_text(said.html(), "utf-8")
 
 
 def test_a_third_language_is_wired_nowhere(hut: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def of_tables() -> Iterator[str]:
     yield from (dataset.title for dataset in declared.SYSTEM.datasets.values()
                if dataset.title and dataset.personal)  # fmt: skip
     yield declared.SYSTEM.title or ""
-    yield from (name for _, name in cells._KINDS)
+    yield from (cells._DATA, *(name for _, name in cells._KINDS))
     for role in cover.ROLES.values():
         yield from (role, f"{role}'s e-mail address", f"{role}'s telephone number")
     yield from (one for one in rights.RIGHTS if one != "complaint")

@@ -41,6 +41,7 @@ def speaks(environment: Any) -> Any:
     environment.install_gettext_callables(_said, _counted, newstyle=True)
     environment.globals["t"] = tongues.say  # where no mark stands in a sentence
     environment.globals["counted"] = tongues.count
+    environment.globals["number"] = tongues.number
     environment.filters["law"] = tongues.law
     environment.filters["day"] = _day
     environment.filters["minute"] = _minute
