@@ -23,7 +23,8 @@ from kept.policy.bundle import Bundle
 from kept.policy.forms import partners
 from kept.policy.shapes import Activity, Form, FormField
 from kept.terms import regimes
-from kept.terms.tongues import count, say
+from kept.terms.tongues import count, day, say
+from kept.terms.tongues import spoken as spoken_now
 
 _UNIT: Final = re.compile(r"P(\d+)([YMD])")
 
@@ -164,7 +165,7 @@ def _notice(bundle: Bundle, rules: Rules, form: Form, region: str, language: str
         partners_told=_phrase("partners") if named else "",
         partners=tuple((r.name, r.policy or "") for r in named),
         fields=tuple(_field(bundle, rules, form, f, wanted[f.name]) for f in form.fields.values()),
-        rights=_phrase("rights", version=str(bundle.version)),
+        rights=_phrase("rights", version=_version(bundle)),
     )
 
 
@@ -226,6 +227,13 @@ def _period(bundle: Bundle, activity: Activity) -> str:
     assert met is not None
     words = _phrase(f"clock.{rule.clock}", length=count(int(met[1]), *UNITS[met[2]]))
     return f"{words} {spoken.own(rule.law.words)}" if rule.law else words
+
+
+def _version(bundle: Bundle) -> str:
+    """The day of the version. In English it stays as it was: notices that were shown are kept by
+    the hash of their words.
+    """
+    return day(bundle.version) if spoken_now().tongue.said else str(bundle.version)
 
 
 def _phrase(name: str, **values: str) -> str:

@@ -139,10 +139,13 @@ def count(n: int, one: str, more: str, /, **values: object) -> str:
 
 def retold(words: str, sentences: Sequence[str]) -> str:
     """Words that were written down in English, said again where they are one of these sentences."""
-    for sentence in sentences:
+    for sentence in sentences if _SPOKEN.get().tongue.said else ():
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(sentence))
         if met := re.fullmatch(pattern, words):
-            return say(sentence, **met.groupdict()) if met.groupdict() else say(sentence)
+            values = met.groupdict()
+            if "day" in values:
+                values["day"] = day(dt.date.fromisoformat(values["day"]))
+            return say(sentence, **values) if values else say(sentence)
     return words
 
 
