@@ -24,10 +24,12 @@ from kept import deployment
 from kept.app import promptly, web
 from kept.app.surface import SURFACES
 from kept.controller import Controller
+from kept.duties import page as clean
 from kept.duties import rights
 from kept.duties.rights.letter import letter
 from kept.duties.rights.request import Request
 from kept.embedded import Server
+from kept.policy.spoken import speaking
 from kept.terms import tongues
 from kept.terms.identifiers import Identifier
 
@@ -270,6 +272,24 @@ def test_a_third_language_is_wired_nowhere(hut: Desk, monkeypatch: pytest.Monkey
         german_page = client.get("/privacy/choices?lang=de").text
         assert '<html lang="de">' in german_page
         assert "Ihre Auswahl" in german_page
+
+
+@pytest.mark.parametrize("languages", [("en-GB", "de"), ("de", "en"), ("de",), ("fr", "de")])
+def test_the_control_of_the_page_knows_its_words_in_every_language(
+    hut: Desk, languages: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = dataclasses.replace(hut.controller.bundle, languages=languages)
+    monkeypatch.setattr(hut.controller, "bundle", bundle)
+    app = web.make(hut.controller, token=None, shows="live", clock=lambda: NOW)
+    with TestClient(app) as client:
+        shown = client.get("/privacy").text
+    with speaking(bundle, None):
+        met, expected = clean._Page(clean._ours(bundle)), clean._text(bundle)
+    met.feed(shown)
+    met.close()
+    assert not met.odd
+    assert expected.fullmatch("".join(met.words))
+    assert ("in French only" in shown) == (languages[0] == "fr")
 
 
 @NEEDS_CHROMIUM

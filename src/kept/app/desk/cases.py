@@ -20,7 +20,7 @@ from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import holds, staff
 from kept.duties.rights import casework, clock, delivery, parts, proving, redaction
-from kept.duties.rights.letter import answer_case
+from kept.duties.rights.letter import Letter, answer_case
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
 from kept.duties.rights.restriction import GROUNDS
@@ -117,7 +117,7 @@ def answer(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
         )  # fmt: skip
     except KeptError as problem:
         return shown(request, state, one, said(problem))
-    return shown(request, state, one, letter=made.text())
+    return shown(request, state, one, letter=made)
 
 
 @post("/cases/{case:str}/note", status_code=303, sync_to_thread=True)
@@ -167,7 +167,7 @@ def found(state: State, case: str) -> Case:
 
 def shown(
     request: Asked, state: State, one: Case, problem: str | None = None,
-    *, opened: dict[str, Any] | None = None, letter: str | None = None,
+    *, opened: dict[str, Any] | None = None, letter: Letter | None = None,
 ) -> Response[str]:  # fmt: skip
     """The page of a case as it stands. `opened` holds what is sealed, where it was asked for, and
     `letter` the answer to her.

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from kept.decide.visit import Visit, under_gpc
 from kept.policy import spoken
 from kept.policy.bundle import Bundle
+from kept.policy.shapes import Text
 from kept.policy.trackers import Tracker
 from kept.policy.visits import Words
 from kept.terms import tongues
@@ -64,7 +65,7 @@ def _ours(sentence: str, language: str) -> Markup:
     return words.format(speech.language, tongues.say(sentence))
 
 
-def _own(words: str, language: str) -> Markup:
+def _own(words: Text, language: str) -> Markup:
     """Words of the policy within words in a language."""
     said, of = spoken.found(words)
     if tongues.base(of) == tongues.base(language):
@@ -160,8 +161,8 @@ def _fragment(
             "<span>{2}</span></li>"
         ).format(
             name,
-            worded(bundle.visits.aims[name].label, language),
-            worded(bundle.visits.aims[name].words, language),
+            _own(bundle.visits.aims[name].label, language),
+            _own(bundle.visits.aims[name].words, language),
             Markup(" checked") if name in visit.allowed else "",
         )
         for name in bundle.visits.optional
