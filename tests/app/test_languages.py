@@ -22,6 +22,7 @@ from tests.browser import COLOURS, NEEDS_CHROMIUM, axe, browser, opened, weak
 
 from kept import deployment
 from kept.app import promptly, web
+from kept.app.mail import composed
 from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.duties import page as clean
@@ -30,6 +31,7 @@ from kept.duties.rights.letter import letter
 from kept.duties.rights.request import Request
 from kept.embedded import Server
 from kept.policy.spoken import speaking
+from kept.records.outbox import Letter
 from kept.terms import tongues
 from kept.terms.identifiers import Identifier
 
@@ -217,6 +219,11 @@ def test_mail_letter_and_package_speak_as_she_asked(hut: Desk, tmp_path: Path) -
     assert "Art. 15 DSGVO" in said.text()
     assert "23. November 2026" in said.text()
     assert '<html lang="de">' in said.html()
+    told = {"number": "1", "words": "Two cases are late.", "link": "http://testserver.local/desk"}
+    mine = Letter("1", KNOWN, "reminder", told, NOW)
+    assert composed(hut.controller, mine)["Content-Language"] == "en"  # it goes to the staff
+    mine = Letter("1", KNOWN, "question", {"day": "2026-11-23"}, NOW, "de")
+    assert "Ihre Frage kam am 23. November 2026 an." in text(composed(hut.controller, mine))
     left = [w for p in said.parts for w in (p.title, *p.lines, *p.points)
             if ENGLISH & set(re.findall(r"[a-z]+", NAMES.sub("", w).lower()))]  # fmt: skip
     assert not left

@@ -339,7 +339,8 @@ def form_sent(form: FromPath[str], data: JSONBody[FormSent], state: State) -> Fo
     if answer.why is Why.CLOSED:
         return _answer(answer, None, [])
     shown = _for_program(state, form, sent.region, sent.language or "")
-    return _answer(answer, shown, data.fields)
+    with spoken.speaking(controller.bundle, shown.notice.language):
+        return _answer(answer, shown, data.fields)
 
 
 @post("/api/v1/forms/{form:str}/items/{item:str}", guards=[bearer], status_code=200, tags=["forms"])
@@ -362,7 +363,7 @@ def _for_program(state: State, form: str, region: str, language: str) -> Prepare
 def _answer(
     answer: Answer, shown: Prepared | None, fields: Sequence[tuple[str, str]]
 ) -> FormAnswer:
-    problems = {n: _SAYS.get(w, str(w)) for n, w in answer.problems.items()}
+    problems = {n: say(_SAYS[w]) if w in _SAYS else str(w) for n, w in answer.problems.items()}
     again = ("", "")
     if shown is not None and answer.outcome not in (TAKEN, HELD):
         again = _html(shown, {n: v for n, v in fields if n in shown.form.fields}, problems)

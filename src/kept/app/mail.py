@@ -22,6 +22,7 @@ from kept.errors import KeptError, StoreUnreachable
 from kept.policy import spoken
 from kept.records.outbox import Letter
 from kept.stores.post import Send
+from kept.terms import tongues
 from kept.terms.identifiers import Identifier
 from kept.terms.tongues import sheets
 
@@ -33,6 +34,8 @@ _templates: Final = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 sheets.speaks(_templates)
+#: Mail to the staff, who read English.
+_TO_STAFF: Final = frozenset(("reminder",))
 _ENOUGH: Final = 3
 _CODE: Final = re.compile(r"\d{4} \d{4}")
 
@@ -119,7 +122,12 @@ def composed(controller: Controller, letter: Letter) -> EmailMessage:
     assert controller.post is not None
     organisation, sender = controller.bundle.organisation, controller.post.sender
     values = {"organisation": organisation.name, **letter.values}
-    with spoken.speaking(controller.bundle, letter.language) as speech:
+    speaking = (
+        tongues.speaking("en")
+        if letter.template in _TO_STAFF
+        else spoken.speaking(controller.bundle, letter.language)
+    )
+    with speaking as speech:
         text = _templates.get_template(f"{letter.template}.txt.j2").render(values)
     subject, _, body = text.partition("\n")
     foot = ", ".join((organisation.name, *(p for p in organisation.post if p != organisation.name)))

@@ -203,8 +203,8 @@ class Intakes:
         region: str = "unknown", arrived: dt.date | None = None, source: str | None = None,
         token: str | None = None, once: str | None = None, actor: int | None = None,
     ) -> Intake:  # fmt: skip
-        """Take a request in. `said` is sealed; `source` is where it came from; `token` leads to
-        its page; `once` is what a form sent twice sends twice.
+        """Take a request in. `said` is sealed, with the language that was chosen; `source` is where
+        it came from; `token` leads to its page; `once` is what a form sent twice sends twice.
         """
         id_ = new_id(now)
         expires = now + UNCONFIRMED if state is State.AWAITING else None
