@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,3 +208,34 @@ def test_the_same_values_and_the_same_marks(code: str) -> None:
         tags = [re.findall(r"<[^>]*>", one) for one in (english, other)]
         assert sorted(tags[0]) == sorted(tags[1]), english
         assert other == other.strip() != "", english
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("GDPR Art. 15", "Art. 15 DSGVO"),
+        ("GDPR Art. 12(5)(b)", "Art. 12 Abs. 5 Buchst. b DSGVO"),
+        ("GDPR Art. 11(2), 12(2) and 12(6)", "Art. 11 Abs. 2, 12 Abs. 2 und 12 Abs. 6 DSGVO"),
+        ("GDPR Art. 17(3)(b) to (d)", "Art. 17 Abs. 3 Buchst. b bis d DSGVO"),
+        ("Art. 958f Code of Obligations", "Art. 958f Code of Obligations"),
+    ],
+)
+def test_a_law_is_cited_as_the_language_does(english: str, german: str) -> None:
+    assert tongues.law(english) == english
+    with tongues.speaking("de"):
+        assert tongues.law(english) == german
+
+
+def test_days_numbers_and_forms() -> None:
+    with tongues.speaking("de-AT"):
+        assert tongues.day(dt.date(2026, 3, 1)) == "1. März 2026"
+        assert tongues.number(12_345) == "12.345"
+        assert tongues.count(1, "{n} record", "{n} records") == "1 Eintrag"
+        assert tongues.count(2, "{n} record", "{n} records") == "2 Einträge"
+        assert tongues.listed(["a", "b", "c"]) == "a, b und c"
+        assert tongues.within("Vertrag") == "Vertrag"
+    with tongues.speaking("fr", first="de") as speech:  # no words of ours are French
+        assert (speech.asked, speech.language) == ("fr", "de")
+    assert tongues.day(dt.date(2026, 3, 1)) == "1 March 2026"
+    assert tongues.number(12_345) == "12,345"
+    assert tongues.within("Contract") == "contract"
