@@ -61,12 +61,26 @@ _STATUS: Final[Mapping[Why, int]] = {
 @get("/forms/{form:str}", media_type=MediaType.HTML)
 @aside
 def declared_page(
-    form: FromPath[str], state: State, region: FromQuery[str] = "unknown",
-    language: FromQuery[str] = "",
+    request: Request[Any, Any, Any], form: FromPath[str], state: State,
+    region: FromQuery[str] = "unknown", language: FromQuery[str] = "",
 ) -> Response[str]:  # fmt: skip
     """A form with all that is told beside it. Changes nothing."""
     with _in(state, language):
-        return _page(state, _prepared(state, form, region, tongues.spoken().asked))
+        told = _told(request, state, region)
+        return _page(state, _prepared(state, form, told, tongues.spoken().asked))
+
+
+def _told(request: Request[Any, Any, Any], state: State, region: str) -> str:
+    """The region whose rules somebody is told: no link names one with less for her than where the
+    server before this one says that she is.
+    """
+    said = request.headers.get(state.country, "") if state.country else ""
+    place, _, part = said.partition("-")
+    lives = regimes.region_of(place, part or None) if said else region
+    strict = lives not in regimes.REGIONS or region not in regimes.REGIONS or (
+        regimes.strictest(region, lives) == regimes.strictest(region)
+    )  # fmt: skip
+    return region if strict else lives
 
 
 @post("/forms/{form:str}", media_type=MediaType.HTML, status_code=200)
@@ -93,11 +107,9 @@ def _answered(
     request: Request[Any, Any, Any], state: State, form: str, fields: list[tuple[str, str]]
 ) -> Response[str]:
     controller: Controller = state.controller
-    given = dict(fields)
-    shown = _prepared(
-        state, form, given.get("kept.region", "unknown"), tongues.spoken().asked
-    )  # fmt: skip
     sent = _sent(fields, request.headers.get("origin"), own=_own(request, controller))
+    sent = dataclasses.replace(sent, region=_told(request, state, sent.region))
+    shown = _prepared(state, form, sent.region, tongues.spoken().asked)
     if storing.place_of(controller, form) is None:
         answer = taking.closed(controller, form, state.clock())
     else:

@@ -135,6 +135,7 @@ SAID: Final = {
     "The report": "Die Meldung",
     "We have your report": "Ihre Meldung ist da",
     "Whatever we hold under what you told us is not used any more, until a person has looked into it.": "Was wir unter Ihren Angaben haben, wird nicht mehr verwendet, bis ein Mensch nachgesehen hat.",
+    "So many reports came within the hour that a person looks at yours first, as soon as possible.": "In der letzten Stunde kamen so viele Meldungen, dass sich ein Mensch Ihre zuerst ansieht, so bald wie möglich.",
     "A person has looked into it and decided.": "Ein Mensch hat nachgesehen und entschieden.",
     "So that nobody learns from us whose data we have, we cannot tell you more.": "Damit niemand von uns erfährt, wessen Daten wir haben, können wir Ihnen nicht mehr sagen.",
     # — mail of others —
@@ -216,6 +217,6 @@ SAID: Final = {
     "something in it is too long": "etwas darin ist zu lang",
     "we may not store it": "wir dürfen es nicht speichern",
     "what the form says has changed since it was opened, or holds for another region": "was im Formular steht, hat sich geändert, seit es geöffnet wurde, oder gilt für eine andere Gegend",
-    "the same form was sent before; it was stored once": "dasselbe Formular wurde schon gesendet; gespeichert wurde es einmal",
+    "the same form was sent before, and counts once; if nobody thanked you for it, open the form anew and send it again": "dasselbe Formular wurde schon gesendet und zählt einmal; wenn Ihnen niemand dafür gedankt hat, öffnen Sie es neu und senden Sie es noch einmal",
     "this form is not open at present": "dieses Formular ist zurzeit nicht offen",
 }

@@ -270,6 +270,7 @@ SAID: Final = {
     "Incidents with personal data": "Vorfälle mit persönlichen Daten",
     "Keyed hashes that lead to them": "Hashes mit Schlüssel, die dorthin führen",
     "Letters on paper to you": "Briefe auf Papier an Sie",
+    "Letters that went to you by mail": "Briefe, die per E-Mail an Sie gingen",
     "Logins that failed, as keyed hashes": "Misslungene Anmeldungen, als Hash mit Schlüssel",
     "Mail to people, sealed until it was sent": "E-Mails an Menschen, versiegelt, bis sie gesendet wurden",
     "Numbers that were settled to be one person": "Nummern, die als ein Mensch geklärt wurden",
