@@ -52,7 +52,7 @@ Json: TypeAlias = Any
 #: The YAML files of format 1; `text.md` stands beside them.
 FILES: Final = (
     "policy", "clauses", "vocabulary", "activities", "retention", "recipients", "links", "forms",
-    "imports", "trackers",
+    "imports", "trackers", "messages",
 )  # fmt: skip
 _BESIDE: Final = {*(f"{name}.yml" for name in FILES), textfile.NAME, "README.md"}
 # What says nothing of the rule itself, only of where it stands or how it is watched.
@@ -67,6 +67,7 @@ class Bundle:
     `lines` gives the line of a key of policy.yml; `named_purposes` maps each purpose that
     vocabulary.yml lists to its line; `names` are proper names that need no definition. Of who is
     younger than `minimum_age` nothing is collected knowingly; None: the policy does not say so.
+    `messages` gives words of the other files in another language: language → words → the same.
     """
 
     id: str
@@ -96,6 +97,8 @@ class Bundle:
     trackers: Mapping[str, Tracker]
     minimum_age: int | None = None
     imports: Mapping[str, Import] = dataclasses.field(default_factory=dict)
+    messages: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    message_lines: Mapping[tuple[str, ...], int] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -176,6 +179,7 @@ class Bundle:
             "glossary": {d.term: [d.means, list(d.aliases)] for d in self.glossary.values()},
             "links": {link.id: [link.words, link.url] for link in self.links.values()},
             **({"visits": self._visit_words()} if self.visits.aims else {}),
+            **({"messages": _json(self.messages)} if self.messages else {}),
         }  # fmt: skip
 
     def _visit_words(self) -> Json:
@@ -407,6 +411,12 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
         trackers=MappingProxyType(trackers),
         minimum_age=top.get("minimum_age"),
         imports=MappingProxyType(parts.imports(files["imports"])),
+        messages=MappingProxyType(
+            {k: MappingProxyType(dict(v)) for k, v in files["messages"].value.items()}
+        ),
+        message_lines=MappingProxyType(
+            {tuple(map(str, at)): line for at, line in files["messages"].lines.items()}
+        ),
     )
     try:
         return bundle.with_choices({}), []

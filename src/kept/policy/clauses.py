@@ -15,7 +15,7 @@ from kept.errors import BundleError
 from kept.policy import bundle as reading
 from kept.policy import forms as declared
 from kept.policy import imports as lists
-from kept.policy import versions, visit_checks
+from kept.policy import messages, versions, visit_checks
 from kept.policy.bundle import Bundle
 from kept.policy.problem import Problem
 from kept.policy.render import resolve
@@ -60,6 +60,7 @@ def check(
         *visit_checks.trackers(bundle),
         *declared.check(bundle),
         *lists.check(bundle),
+        *messages.check(bundle),
         *(versions.changed(bundle, published) if published else ()),
     ]
     return sorted(set(found), key=lambda problem: problem.place)

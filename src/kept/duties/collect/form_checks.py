@@ -20,7 +20,8 @@ from kept.duties.collect import taking
 from kept.errors import StoreError, UsageError
 from kept.model.predicate import And, In, IsNull, Not
 from kept.policy.forms import partners
-from kept.policy.shapes import Form, said
+from kept.policy.shapes import Form
+from kept.policy.spoken import own, speaking
 from kept.terms import ages, regimes
 
 #: What a browser would fill into a field of a type.
@@ -221,7 +222,8 @@ def demands_are_told(controller: Controller, now: dt.datetime) -> Iterator[Looke
             for one in demanded:
                 assert one.demand is not None
                 words = beside.get(one.name, "")
-                needed = said(one.demand.otherwise, str(document["language"]))
+                with speaking(controller.bundle, str(document["language"])):
+                    needed = own(one.demand.otherwise)
                 if needed not in words or one.demand.citation not in words:
                     yield Finding(
                         where,
@@ -250,9 +252,11 @@ def interests_are_told(controller: Controller, now: dt.datetime) -> Iterator[Loo
         language = str(document["language"])
         if document["version"] != str(controller.bundle.version):
             continue  # an earlier version had its own words
-        if interest is None or not all(
-            said(text, language) in told for text in (interest.words, interest.whose)
-        ):
+        with speaking(controller.bundle, language):
+            said = interest is not None and all(
+                own(text) in told for text in (interest.words, interest.whose)
+            )
+        if not said:
             yield Finding(
                 f"notice {hash_[:12]}",
                 f"{count} records rest on an interest of `{name}` that was not told",
