@@ -259,6 +259,7 @@ _TABLE: Final = (
     _kind(130, "site.scanned",
           "site:name passes:count pages:count amiss:count whole:flag rules:sha256 document:sha256"),
     _kind(131, "trackers.imported", "source:name licence:name rows:count left:count file:sha256"),
+    _kind(139, "withdrawal.undone", "purpose:name source:name"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -22,8 +22,8 @@ from kept.controls.registry import Finding, Looked, control
 from kept.decide.visit import judge
 from kept.duties.visits.banner import PATH
 from kept.duties.visits.links import DEAD, watched
-from kept.duties.visits.receipt import DOMAIN
 from kept.duties.visits.ways import ways
+from kept.ledger.receipt import DOMAIN
 from kept.model.choice import DAYS, Choices
 from kept.policy.bundle import Bundle
 from kept.policy.trackers import Tracker
