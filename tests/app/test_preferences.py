@@ -238,7 +238,8 @@ def test_who_was_refused_for_before_anybody_knew_her(world: Desk, her: str) -> N
     assert "want" in Fields(step.text).names
     fields = {"do": "send", "want": "marketing.email", "email": her}
     ask = dict(Fields(world.post(path, fields).text).fields)["ask"]
-    world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
+    answer = world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
+    assert "Your no is taken back" in answer.text
     subscribe(world, her)
     assert allowed(world, her)
 
@@ -419,3 +420,32 @@ def test_a_no_of_a_browser_stays_when_she_says_yes_by_a_code(world: Desk, her: s
     ask = dict(Fields(world.post(path, fields).text).fields)["ask"]
     world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
     assert not allowed(world, her)
+
+
+def test_a_signal_goes_along_with_who_is_known_by_the_sites_cookie(world: Desk, her: str) -> None:
+    """Signed in, her browser sends the signal: it is her no, once; never a yes."""
+    subscribe(world, her)
+    (subject,) = world.controller.subjects.find([parse(f"email={her}")])
+    cookie = parse("cookie=c-4711")
+    world.controller.subjects.link(subject, [cookie], "account", world.now)
+
+    def visit(gpc: bool) -> Any:
+        body = {"cookie": "visitor=c-4711", "gpc": gpc, "country": "US"}
+        answer = world.client.post(
+            "/api/v1/visit", json=body, headers={"Authorization": "Bearer for-programs"}
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    visit(gpc=False)
+    assert "objection:advertising.targeted" not in world.held(f"email={her}")
+    visit(gpc=True)
+    assert "objection:advertising.targeted" in world.held(f"email={her}")
+    assert allowed(world, her)
+    count, epoch = world.controller.ledger.size(), world.controller.consents.epochs([subject])
+    visit(gpc=True)
+    # From another browser, without the signal, she is refused for all the same.
+    assert "advertise" not in visit(gpc=False)["allowed"]
+    assert (world.controller.ledger.size(), world.controller.consents.epochs([subject])) == (
+        count, epoch,
+    )  # fmt: skip

@@ -970,6 +970,7 @@ PAGES = {
     "trackers.letters-load-nothing",  # tests/duties/test_scans.py
     "trackers.scans-find-what-is-declared",  # there as well
     "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
+    "choices.taken-back-as-easily",  # tests/duties/test_preference_checks.py
 }
 VISITS = {
     "visits.choices-page-tells-all", "visits.choices-stand-as-made", "visits.opt-out-links-work",

@@ -318,6 +318,8 @@ def form_sent(form: FromPath[str], data: JSONBody[FormSent], state: State) -> Fo
     if form not in controller.bundle.forms:
         raise NotFoundException("there is no such form")
     answer = taking.submit(controller, form, sent, state.clock())
+    if answer.consents:
+        state.wake()
     if answer.why is Why.CLOSED:
         return _answer(answer, None, [])
     shown = _for_program(state, form, sent.region, sent.language or "")

@@ -240,7 +240,9 @@ def _page(
               if c.group == g and c not in spoken],
         done=done, all_of_it=all_of_it, undone=undone, late=late, yes=yes,
         stopped=[titles[p] for p in done.purposes if p in titles] if done else [],
-        allowed=[titles[p] for p in allowed if p in titles],
+        allowed=[c.titles[0] for c in stands.choices if c.purpose in allowed and c.on],
+        lifted=[c.titles[0] for c in stands.choices if c.purpose in allowed and not c.on],
+        again=any(c.again for c in stands.choices),
         gpc=visitor(request, state).visit.signals.gpc and controller.bundle.visits.gpc,
         problem=problem,
     )  # fmt: skip
@@ -264,8 +266,6 @@ def _row(c: shown.Choice, controller: Controller) -> dict[str, Any]:
         words = f"Off. You said no{when}."
         if c.asked:
             words += " You told us so elsewhere, not on this page: to take it back, write to us."
-        elif c.again:
-            words += " To allow it again, tick it and save: we send you a code."
     else:
         words = "Off. You have not allowed it."
     return {

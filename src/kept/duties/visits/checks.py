@@ -10,15 +10,14 @@ import base64
 import datetime as dt
 import hashlib
 import html.parser
-import http.client
 import json
-import urllib.parse
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
+from kept.controls.served import fetch
 from kept.decide.visit import judge
 from kept.duties.visits.banner import PATH
 from kept.duties.visits.links import DEAD, watched
@@ -219,7 +218,7 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
     bundle = controller.bundle
     if controller.site_url is None:
         return
-    answer = _fetch(controller.site_url, PATH)
+    answer = fetch(controller.site_url, PATH)
     if answer is None:
         return  # nothing is served now: nothing was looked at
     status, text = answer
@@ -262,7 +261,7 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
             continue
         bare, _, anchor = way.path.partition("#")
         if bare not in seen:
-            got = _fetch(controller.site_url, bare)
+            got = fetch(controller.site_url, bare)
             seen[bare] = None if got is None else (got[0], _Page(got[1]))
         there = seen[bare]
         if there is None or there[0] != 200:
@@ -270,18 +269,3 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
         elif anchor and anchor not in there[1].ids:
             yield Finding(bare, f"the way to `{way.id}` leads past it")
     yield Looked(len(seen), "pages to which the list leads")
-
-
-def _fetch(url: str, path: str) -> tuple[int, str] | None:
-    base = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
-    try:
-        connection = kind(base.hostname or "", base.port, timeout=10)
-        try:
-            connection.request("GET", path, headers={"Accept": "text/html"})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode("utf-8", "replace")
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException):
-        return None
