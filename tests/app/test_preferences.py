@@ -283,6 +283,13 @@ def test_one_press_of_a_mail_program(world: Desk, her: str) -> None:
     assert not allowed(world, her)
     assert allowed(world, her, "marketing.partner-offers")
     assert not list(world.client.cookies)
+    # A letter of long ago, about what the policy has no more: all that it may have been.
+    old = way_of(world.controller.vault, "stop", parse(f"email=old-{her}"), world.now, "gone")
+    press = f"/u/{token(world.controller.vault, old)}"
+    world.post(press, {"List-Unsubscribe": "One-Click"})
+    assert ":objection:marketing" in world.controller.suppressions.channels(
+        parse(f"email=old-{her}")
+    )
     # The other form in which the pair may come, and a link without a purpose: all advertising.
     all_of_it = letters.links(world.controller, Identifier("email", her), world.now)
     body = (
@@ -365,6 +372,14 @@ def test_a_signal_of_a_known_person_is_her_no(world: Desk, her: str) -> None:
     held = world.held(f"email={her}")
     assert "objection:advertising.targeted" in held
     assert allowed(world, her)  # news that she asked for is no sharing
+    # What she undoes is what she did: the signal stays.
+    stopped = world.client.post(
+        path, content="do=stop",
+        headers={"Content-Type": "application/x-www-form-urlencoded", "Sec-GPC": "1"},
+    )  # fmt: skip
+    world.post(path, {"do": "undo", "undo": dict(Fields(stopped.text).fields)["undo"]})
+    assert allowed(world, her)
+    assert "objection:advertising.targeted" in world.held(f"email={her}")
 
 
 def test_a_receipt_can_be_checked_by_anybody(world: Desk, her: str) -> None:

@@ -329,8 +329,8 @@ def stop(
     now = state.clock()
     way = letters.way(controller, token, "stop", now)
     if way is not None:
-        about = (way.about,) if way.about else promotion(controller.bundle)
-        known = changing.stoppable(controller, about)
+        # Of a purpose that the policy has no more all that it may have been is stopped.
+        known = changing.stoppable(controller, (way.about,)) or promotion(controller.bundle)
         changing.narrow(controller, way, known, now, source=changing.ONE_CLICK)
     return _stop(controller, done=True)
 

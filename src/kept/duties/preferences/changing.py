@@ -113,8 +113,8 @@ def undo(controller: Controller, way: Way, back: str, now: dt.datetime) -> bool:
         if _epoch(controller, people, c) != epoch:
             return False
         macs = [way.mac, *(m for m, _ in controller.subjects.refused_under(people, connection=c))]
-        lifted = controller.suppressions.lift_hashed(macs, sources=OWN, since=at, connection=c)
-        facts = controller.consents.restore(people, at, OWN, now, source=UNDONE, connection=c)
+        lifted = controller.suppressions.lift_hashed(macs, sources=[PAGE], since=at, connection=c)
+        facts = controller.consents.restore(people, at, [PAGE], now, source=UNDONE, connection=c)
         entries = [
             Entry("objection.lifted", now, {"purpose": name(p), "source": name(UNDONE)})
             for p in _purposes(lifted)

@@ -77,7 +77,8 @@ class Page:
 def page(controller: Controller, way: Way, now: dt.datetime) -> Page:
     """How the choices of whoever the link is for stand."""
     people, facts = known(controller, way, now)
-    refused = controller.suppressions.hashed([way.mac])
+    theirs = [mac for mac, _ in controller.subjects.refused_under(people)]
+    refused = controller.suppressions.hashed([way.mac, *theirs])
     words = controller.consents.words(people, now)
     texts: dict[str, Wording | None] = {}
     made = tuple(
