@@ -1,6 +1,6 @@
 """The receipt of a choice: a record, signed by the key of the ledger, checkable by anybody.
 
-Who holds it needs nothing of ours but that key: `kept-verify --receipt`.
+Who holds it needs nothing of ours but that key: `kept-verify FILE --key KEY`.
 """
 
 from __future__ import annotations

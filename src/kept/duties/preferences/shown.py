@@ -81,8 +81,9 @@ def page(controller: Controller, way: Way, now: dt.datetime) -> Page:
     refused = controller.suppressions.hashed([way.mac, *theirs])
     words = controller.consents.words(people, now)
     texts: dict[str, Wording | None] = {}
+    codes = len(people) < 2 and way.kind == "email"  # whose yes it is can be known
     made = tuple(
-        _choice(controller, one, facts, words, refused, texts, len(people) > 1)
+        _choice(controller, one, facts, words, refused, texts, codes)
         for one in offers(controller.bundle)
     )
     within = controller.bundle.vocabulary.within
@@ -103,7 +104,7 @@ def known(controller: Controller, way: Way, now: dt.datetime) -> tuple[tuple[int
 def _choice(
     controller: Controller, one: Offer, facts: Facts, words: Sequence[Word],
     refused: Sequence[tuple[str, str, dt.datetime]], texts: dict[str, Wording | None],
-    several: bool,
+    codes: bool,
 ) -> Choice:  # fmt: skip
     tree = controller.bundle.vocabulary
     near = tree.above("purposes", one.purpose) | tree.below("purposes", one.purpose)
@@ -128,7 +129,7 @@ def _choice(
     )
     days = [w.since for w in said_no] + [since for _, since in rows]
     again = (
-        blocked and not elsewhere and not several
+        blocked and not elsewhere and codes
         and (own or any(w.fact == f"consent:{one.purpose}" and w.notice for w in yes))
     )  # fmt: skip
     return Choice(
