@@ -999,6 +999,7 @@ PAGES = {
     "trackers.partner-pages-say-whose",
     "trackers.boxes-say-whose-policy",  # tests/acceptance/test_COOK_pages.py
     "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
+    "choices.taken-back-as-easily",  # tests/duties/test_preference_checks.py
 }
 VISITS = {
     "visits.choices-page-tells-all", "visits.choices-stand-as-made", "visits.opt-out-links-work",

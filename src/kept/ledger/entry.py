@@ -263,6 +263,7 @@ _TABLE: Final = (
           "case:name kind:name letter:name again:flag actor:name text?:sha256"),
     _kind(133, "mail.ended", "case:name kind:name outcome:name"),
     _kind(134, "report.held", "request:name by:name frozen:count"),
+    _kind(139, "withdrawal.undone", "purpose:name source:name"),
     _kind(143, "import.begun",
           "run:name import:name source:name file:sha256 agreement?:sha256 given:date lines:count"
           " dropped:count"),

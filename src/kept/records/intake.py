@@ -33,6 +33,10 @@ _REACH: Final = b"reach"
 CODE_GOOD: Final = dt.timedelta(minutes=10)
 TRIES: Final = 5
 SENDS: Final = 4
+#: What may come in within an hour: for an address from one source, for the address in all, from a
+#: source, in all. One source alone cannot use up what an address has.
+WINDOW: Final = dt.timedelta(hours=1)
+LIMITS: Final = (3, 12, 20, 500)
 #: After this long what nobody confirmed leaves.
 UNCONFIRMED: Final = dt.timedelta(days=1)
 

@@ -33,14 +33,17 @@ from kept.records.case_state import State as CaseState
 from kept.records.intake import (
     BEGUN,
     CODE_GOOD,
+    LIMITS,
     SENDS,
     TRIES,
     UNCONFIRMED,
+    WINDOW,
     Intake,
     State,
     Tally,
     Typed,
 )
+from kept.terms.addresses import masked
 from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, SALE_OUT, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
@@ -51,10 +54,6 @@ __all__ = ["UNCONFIRMED", "Form", "TooMany", "ask", "standing", "tend", "type_co
 PERSON: Final = ("by herself", "person")
 #: The longest text that is taken, in characters.
 LONGEST: Final = 5_000
-#: What may come in within an hour: for an address from one source, for the address in all, from a
-#: source, in all. One source alone cannot use up what an address has.
-WINDOW: Final = dt.timedelta(hours=1)
-LIMITS: Final = (3, 12, 20, 500)
 #: Until when a message that is no code is of use.
 _NEWS: Final = dt.timedelta(days=3)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -511,13 +510,6 @@ def ended(
 def link(controller: Controller, token: str) -> str:
     """The address of a page of a request."""
     return f"{controller.site_url}/privacy/requests/{token}"
-
-
-def masked(address: str) -> str:
-    """An e-mail address as it may be shown to whoever looks over a shoulder: a•••@e•••.org."""
-    local, _, domain = address.strip().rpartition("@")
-    name, dot, top = domain.rpartition(".")
-    return f"{local[:1]}•••@{name[:1]}•••{dot}{top}"
 
 
 # — inside ————————————————————————————————————————————————————————————————————————————————

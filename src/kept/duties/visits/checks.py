@@ -10,20 +10,19 @@ import base64
 import datetime as dt
 import hashlib
 import html.parser
-import http.client
 import json
-import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
+from kept.controls.served import fetch
 from kept.decide.visit import judge
 from kept.duties.visits.banner import PATH
 from kept.duties.visits.links import DEAD, opt_outs, watched
-from kept.duties.visits.receipt import DOMAIN
 from kept.duties.visits.ways import ways
+from kept.ledger.receipt import DOMAIN
 from kept.model.choice import DAYS, Choices
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Link
@@ -205,7 +204,7 @@ def supplied_addresses_lead_there(
     text = (controller.bundle_directory / "text.md").read_text("utf-8")
     shown: dict[str, _Page] = {}
     for path in (_POLICY, PATH):
-        answer = _fetch(controller.site_url, path)
+        answer = fetch(controller.site_url, path)
         if answer is None or answer[0] != 200:
             return  # nothing is served now: nothing was looked at
         shown[path] = _Page(answer[1])
@@ -270,7 +269,7 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
     bundle = controller.bundle
     if controller.site_url is None:
         return
-    answer = _fetch(controller.site_url, PATH)
+    answer = fetch(controller.site_url, PATH)
     if answer is None:
         return  # nothing is served now: nothing was looked at
     status, text = answer
@@ -313,7 +312,7 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
             continue
         bare, _, anchor = way.path.partition("#")
         if bare not in seen:
-            got = _fetch(controller.site_url, bare)
+            got = fetch(controller.site_url, bare)
             seen[bare] = None if got is None else (got[0], _Page(got[1]))
         there = seen[bare]
         if there is None or there[0] != 200:
@@ -321,18 +320,3 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
         elif anchor and anchor not in there[1].ids:
             yield Finding(bare, f"the way to `{way.id}` leads past it")
     yield Looked(len(seen), "pages to which the list leads")
-
-
-def _fetch(url: str, path: str) -> tuple[int, str] | None:
-    base = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
-    try:
-        connection = kind(base.hostname or "", base.port, timeout=10)
-        try:
-            connection.request("GET", path, headers={"Accept": "text/html"})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode("utf-8", "replace")
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException):
-        return None
