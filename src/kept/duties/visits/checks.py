@@ -24,11 +24,13 @@ from kept.duties.visits.links import DEAD, opt_outs, watched
 from kept.duties.visits.ways import ways
 from kept.ledger.receipt import DOMAIN
 from kept.model.choice import DAYS, Choices
+from kept.policy import spoken
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Link
 from kept.policy.trackers import Tracker
 from kept.terms.regimes import REGIONS, end_of
 from kept.terms.signals import ASKS_FIRST, Signals
+from kept.terms.tongues import say
 
 #: Days after which a link that may be looked at has to have been looked at.
 _FRESH: Final = 8
@@ -252,10 +254,22 @@ class _Page(html.parser.HTMLParser):
         self._words.append(data)
 
 
-#: What stands at a switch for advertisements.
-REMAINS: Final = "Without it you still see advertisements"
-#: And about what others do.
-UNKNOWN: Final = "there the effect is unknown"
+def _remains() -> str:
+    """What stands at a switch for advertisements."""
+    return say(
+        "Without it you still see advertisements, here and elsewhere: the same as everybody, not"
+        " picked for you."
+    )
+
+
+def _unknown() -> str:
+    """What is said of what others do."""
+    words = say(
+        "A switch that is off stops our tags in your browser, and what our servers would send"
+        " about it. What others have from before, or get on other sites, we cannot see: there the"
+        " effect is <b>unknown</b>."
+    )
+    return words.replace("<b>", "").replace("</b>", "")
 
 
 @control("visits.choices-page-tells-all")
@@ -280,15 +294,17 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
         yield Finding(PATH, f"the page answers {status}")
         return
     yield Looked(1, PATH)
+    with spoken.speaking(bundle, None):  # who asks for no language is answered in the first
+        remains, unknown = _remains(), _unknown()
     for aim in bundle.visits.optional:
         if ("aim", aim) not in page.names:
             yield Finding(PATH, f"there is no switch for {aim}")
         within = bundle.vocabulary.within
         covers = bundle.visits.aims[aim].covers
-        if any(within("purposes", c, "advertising") for c in covers) and REMAINS not in page.words:
+        if any(within("purposes", c, "advertising") for c in covers) and remains not in page.words:
             yield Finding(PATH, f"at {aim} nothing says that advertisements remain")
     both = {value for name, value in page.names if name == "do"} >= {"accept", "refuse", "save"}
-    if bundle.visits.optional and (not both or UNKNOWN not in page.words):
+    if bundle.visits.optional and (not both or unknown not in page.words):
         yield Finding(PATH, "yes, no and what stays unknown do not stand there together")
     named = {one for row in bundle.trackers.values() for one in row.opt_out}
     for name in sorted(named):
