@@ -123,8 +123,11 @@ class Desk:
     def processor(self, sink: int) -> float:
         """Seconds of processor time so far: of this process, PostgreSQL and the mail server."""
         server = _parent(self.raw[0].info.backend_pid)
-        return time.process_time() + _used(sink) + _used(server) + sum(
-            _used(one) for one in _processes() if _parent(one) == server
+        return (
+            time.process_time()
+            + _used(sink)
+            + _used(server)
+            + sum(_used(one) for one in _processes() if _parent(one) == server)
         )
 
     def ours(self, many: int) -> tuple[float, dict[int, int]]:
@@ -311,7 +314,9 @@ def run(args: argparse.Namespace) -> Result:
             for one in ("ours", "reference") if number % 2 else ("reference", "ours"):
                 before = desk.processor(server)
                 both[one].append(
-                    desk.through(many) if one == "ours" else desk.bare(many, port, plain.replace(b"\n", b"\r\n"))
+                    desk.through(many)
+                    if one == "ours"
+                    else desk.bare(many, port, plain.replace(b"\n", b"\r\n"))
                 )
                 spent[one].append((desk.processor(server) - before) / many * 1000)
         if many >= 500:

@@ -87,9 +87,8 @@ def _deliver(
                 sent += 1
                 turn.sent(clock())
         # Not before one went: where the server is away nobody else has to meet that too.
-        if pool is not None and sent == 1 and controller.outbox.waiting() >= _MANY:
+        if pool and not helpers and sent % _MANY == 1 and controller.outbox.waiting() >= _MANY:
             helpers = [pool.submit(_help, controller, clock) for _ in range(_SENDERS)]
-            pool = None
     done = [one.result() for one in helpers]
     return Sent(sent + sum(d.sent for d in done), failed + sum(d.failed for d in done))
 
