@@ -19,9 +19,9 @@ import contextlib
 import datetime as dt
 import email
 import email.policy
+import os
 import secrets
 import shutil
-import os
 import smtplib
 import socket
 import subprocess

@@ -148,10 +148,13 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/end", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/requests/new", "GET", TAKES - {"operator"}),
     _http("/desk/requests/new", "POST", TAKES - {"operator"}),
+    _http("/desk/requests/mail", "POST", TAKES - {"operator"}),
     _http("/desk/requests/import", "GET", TAKES - {"operator"}),
     _http("/desk/requests/import", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}", "GET", CASES),
     _http("/desk/requests/{request_id:str}/show", "POST", _SHOWN),
+    _http("/desk/requests/{request_id:str}/scan", "POST", TAKES - {"operator"}),
+    _http("/desk/requests/{request_id:str}/scanned", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}/classify", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}/close", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}/decide", "POST", _ANSWERS - {"operator"}),
@@ -219,6 +222,8 @@ COMMANDS: Final = (
     _cli("request import", TAKES, changes=True),
     _cli("request list"),
     _cli("request show"),
+    _cli("request scan", TAKES, changes=True),
+    _cli("request scanned", TAKES),
     _cli("request classify", TAKES, changes=True),
     _cli("request verify", _LINKS, changes=True),
     _cli("request close", TAKES, changes=True),
@@ -314,6 +319,9 @@ COMMANDS: Final = (
     _cli("ledger export", changes=True),
     _cli("ledger checkpoint", changes=True),
 )
+
+#: Routes of the desk that take a file.
+UPLOADS: Final = frozenset(("/desk/requests/mail", "/desk/requests/{request_id:str}/scan"))
 
 SURFACES: Final = (*ROUTES, *DESK, *COMMANDS)
 

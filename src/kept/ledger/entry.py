@@ -204,7 +204,7 @@ _TABLE: Final = (
     _kind(68, "data.shown", "request?:name records:count account:pseudonym"),
     _kind(67, "alert.raised", "what:name people:count records:count account?:pseudonym"),
     _kind(70, "request.taken",
-          "request:name channel:name kinds:names arrived?:date verified?:name"),
+          "request:name channel:name kinds:names arrived?:date verified?:name reply?:name"),
     _kind(71, "request.left", "count:count"),
     _kind(72, "request.ended", "request:name outcome:name reason?:sha256"),
     _kind(90, "incident.opened",
@@ -259,6 +259,7 @@ _TABLE: Final = (
     _kind(130, "site.scanned",
           "site:name passes:count pages:count amiss:count whole:flag rules:sha256 document:sha256"),
     _kind(131, "trackers.imported", "source:name licence:name rows:count left:count file:sha256"),
+    _kind(135, "letter.scanned", "request:name form:name file:sha256"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

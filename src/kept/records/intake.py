@@ -21,6 +21,7 @@ from kept.database import Connection, Cursor, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.errors import UsageError
 from kept.keys import Fresh, Vault
+from kept.records import letter_scan
 from kept.records.ids import new_id
 from kept.terms.identifiers import Identifier
 
@@ -547,6 +548,7 @@ class Intakes:
         ).fetchone()
         if done is None:
             raise UsageError("the request has ended already; nothing was changed")
+        letter_scan.gone([one.number], connection=connection)
         if forget:
             connection.execute(
                 "UPDATE intake SET sealed = NULL, reach = NULL, mac = NULL WHERE number = %s",
@@ -574,6 +576,7 @@ class Intakes:
             " (SELECT number FROM intake_case WHERE case_number = ANY(%s))) RETURNING number",
             (State.AWAITING, [self._mac("address", _spelt(i)) for i in known], list(cases)),
         ).fetchall()
+        letter_scan.gone([number for (number,) in rows], connection=connection)
         for (number,) in rows:
             self._vault.drop(-number, _CLASS, connection=connection)
 
@@ -593,6 +596,7 @@ class Intakes:
             of,
         )
         connection.execute("DELETE FROM intake_code WHERE number = ANY(%s)", of)
+        letter_scan.gone(numbers, connection=connection)
         for number in numbers:
             self._vault.drop(-number, _CLASS, connection=connection)
 

@@ -19,7 +19,7 @@ from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import holds, staff
-from kept.duties.rights import casework, clock, delivery, parts, proving, redaction
+from kept.duties.rights import casework, clock, delivery, paper, parts, proving, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
@@ -201,6 +201,7 @@ def shown(
         opened=opened, letter=letter,
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in ENDS else None,
         refusals=REFUSALS.values(), papers=controller.papers.of(one),
+        home=bool(paper.where_to(controller, one)),
         clock=_clock(controller, one, counted, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),

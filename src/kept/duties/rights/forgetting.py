@@ -44,6 +44,7 @@ GOES: Final[Mapping[str, str]] = {
         _WITH_CASE,
     ),
     "intake_code": "ten minutes after it was sent; the row when its request is over",
+    "intake_scan": "when nothing is left to do on the request that came as this letter",
     "case_delivery": "at its day or its last download: its key, its file and its words",
     "outbox": "at once when it went; that it went, after thirty days",
     "reminder": "after four hundred days",

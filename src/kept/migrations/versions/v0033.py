@@ -7,4 +7,4 @@ down_revision = "0031"
 
 
 def upgrade() -> None:
-    run("0033_mail_in_turn.sql")
+    run("0033_letters_that_came.sql")
