@@ -491,6 +491,7 @@ class Intakes:
             "UPDATE intake SET asked = %s, outcome = %s WHERE number = %s",
             (" ".join(asked), outcome, one.number),
         )
+        letter_scan.gone_where_over([one.number], connection=connection)
         return self._one(connection, "i.number = %s", one.number)
 
     def keep(self, one: Intake, said: Mapping[str, Any], *, connection: Connection) -> None:

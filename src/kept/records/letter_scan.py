@@ -39,10 +39,10 @@ DATASETS: Final = (
     ),
 )
 
-#: Requests on which nothing is left to do: they have ended, or all their cases have and nothing
-#: else was asked.
+#: Requests on which nothing is left to do: they have ended, or all was begun (`intake.BEGUN`), all
+#: their cases have ended and nothing else was asked.
 _OVER: Final = (
-    "(i.ended_at IS NOT NULL OR (EXISTS (SELECT FROM intake_case k WHERE k.number = i.number)"
+    "(i.ended_at IS NOT NULL OR (i.outcome = 'begun' AND EXISTS (SELECT FROM intake_case k WHERE k.number = i.number)"
     " AND NOT EXISTS (SELECT FROM intake_case k JOIN rights_case r ON r.number = k.case_number"
     " WHERE k.number = i.number AND r.closed_at IS NULL)"
     " AND NOT string_to_array(i.asked, ' ') && %(else)s))"
@@ -101,6 +101,14 @@ class LetterScans:
                 )  # fmt: skip
             return self._vault.unseal(-number, _CLASS, bytes(row[0]), _LABEL, connection=c)
 
+    def over(self, number: int, *, connection: Connection) -> bool:
+        """Whether nothing is left to do on a request: no scan of it is kept any more."""
+        row = connection.execute(
+            f"SELECT EXISTS (SELECT FROM intake i WHERE i.number = %(number)s AND {_OVER})",
+            {"number": number, "else": _ELSE},
+        ).fetchone()
+        return row is None or bool(row[0])
+
     def left_over(self) -> tuple[int, int]:
         """(how many scans are there, how many of them outlived what they were for)."""
         with self._database.by_statement() as c:
@@ -118,10 +126,19 @@ def gone(numbers: Sequence[int], *, connection: Connection) -> None:
     connection.execute("DELETE FROM intake_scan WHERE number = ANY(%s)", (list(numbers),))
 
 
+def gone_where_over(numbers: Sequence[int], *, connection: Connection) -> None:
+    """The scans go of those of these requests on which nothing is left to do."""
+    connection.execute(
+        "DELETE FROM intake_scan s USING intake i WHERE i.number = s.number"
+        f" AND i.number = ANY(%(numbers)s) AND {_OVER}",
+        {"numbers": list(numbers), "else": _ELSE},
+    )
+
+
 def gone_with_case(case: int, *, connection: Connection) -> None:
     """A case has ended: scans go of the letters on which nothing is left to do."""
-    connection.execute(
-        "DELETE FROM intake_scan s USING intake i WHERE i.number = s.number AND i.number IN"
-        f" (SELECT number FROM intake_case WHERE case_number = %(case)s) AND {_OVER}",
-        {"case": case, "else": _ELSE},
-    )
+    rows = connection.execute(
+        "SELECT number FROM intake_case WHERE case_number = %s", (case,)
+    ).fetchall()
+    if rows:
+        gone_where_over([number for (number,) in rows], connection=connection)

@@ -92,15 +92,15 @@ def keep(
 def add(
     controller: Controller, request: str, content: bytes, actor: Actor, now: dt.datetime
 ) -> LetterScan:
-    """Add a scan to a request that came by letter and is open. Raises as `form_of` does."""
+    """Add a scan to a letter on which something is left to do. Raises as `form_of` does."""
     one = controller.intakes.get(request)
-    if one.channel != "letter" or not one.open:
-        raise UsageError(
-            f"request {one.id} is no letter on which something is left to do",
-            expected="one that came by letter and is open",
-            met=f"it came by {one.channel}; {one.state}",
-        )  # fmt: skip
     with controller.database.connection() as c:
+        if one.channel != "letter" or controller.letter_scans.over(one.number, connection=c):
+            raise UsageError(
+                f"request {one.id} is no letter on which something is left to do",
+                expected="one that came by letter, with a case that is open",
+                met=f"it came by {one.channel}; {one.state}",
+            )  # fmt: skip
         return keep(controller, one, [content], actor, now, c)[0]
 
 
