@@ -42,7 +42,8 @@ DATASETS: Final = (
 #: Requests on which nothing is left to do: they have ended, or all was begun (`intake.BEGUN`), all
 #: their cases have ended and nothing else was asked.
 _OVER: Final = (
-    "(i.ended_at IS NOT NULL OR (i.outcome = 'begun' AND EXISTS (SELECT FROM intake_case k WHERE k.number = i.number)"
+    "(i.ended_at IS NOT NULL OR (i.outcome = 'begun'"
+    " AND EXISTS (SELECT FROM intake_case k WHERE k.number = i.number)"
     " AND NOT EXISTS (SELECT FROM intake_case k JOIN rights_case r ON r.number = k.case_number"
     " WHERE k.number = i.number AND r.closed_at IS NULL)"
     " AND NOT string_to_array(i.asked, ' ') && %(else)s))"
