@@ -102,12 +102,13 @@ class LetterScans:
                 )  # fmt: skip
             return self._vault.unseal(-number, _CLASS, bytes(row[0]), _LABEL, connection=c)
 
-    def over(self, number: int, *, connection: Connection) -> bool:
+    def over(self, number: int, *, connection: Connection | None = None) -> bool:
         """Whether nothing is left to do on a request: no scan of it is kept any more."""
-        row = connection.execute(
-            f"SELECT EXISTS (SELECT FROM intake i WHERE i.number = %(number)s AND {_OVER})",
-            {"number": number, "else": _ELSE},
-        ).fetchone()
+        with self._database.by_statement(connection) as c:
+            row = c.execute(
+                f"SELECT EXISTS (SELECT FROM intake i WHERE i.number = %(number)s AND {_OVER})",
+                {"number": number, "else": _ELSE},
+            ).fetchone()
         return row is None or bool(row[0])
 
     def left_over(self) -> tuple[int, int]:

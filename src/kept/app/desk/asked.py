@@ -292,7 +292,8 @@ def _shown(
         largest=scanned.LARGEST // 1_000_000,
         can={
             "scans": may(request, "request scanned"),
-            "scan": one.open and one.channel == "letter" and may(request, "request scan"),
+            "scan": one.channel == "letter" and may(request, "request scan")
+            and not controller.letter_scans.over(one.number),
             "classify": one.open and may(request, "request classify"),
             "close": one.open and not child and may(request, "request close")
             and all(case.state in ENDS for _, case in cases),
