@@ -11,6 +11,7 @@ import asyncio
 import io
 import re
 import urllib.parse
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import multipart
@@ -25,7 +26,7 @@ from litestar.exceptions import (
 )
 from litestar.handlers import BaseRouteHandler
 
-from kept.app.surface import DESK, GUEST, HALF, STAFF, UPLOADS
+from kept.app.surface import DESK, GUEST, HALF, STAFF
 from kept.app.whence import whence
 from kept.controller import Controller
 from kept.duties import staff
@@ -33,25 +34,30 @@ from kept.model.surface import Surface
 from kept.records.session import LIFE, Session
 
 Asked: TypeAlias = Request[Any, Any, State]
-#: Fields that a form may have; fields and files of one with files.
+#: Fields that a form may have.
 _FIELDS: Final = 500
-_PARTS: Final = 20
 #: The types of parts of a path; the framework's own spelling of a path leaves them out.
 _TYPE: Final = re.compile(r":\w+(?=\})")
 _TABLE: Final = {(_TYPE.sub("", s.name), s.method): s for s in DESK}
+
+
+#: Where a file may be sent; each handler says how large it may be.
+_FILES: Final = frozenset(
+    ("/desk/requests/import", "/desk/requests/mail", "/desk/requests/{request_id}/scan")
+)
 
 
 class Form:
     """What was sent, by name. Fields that are not there are empty."""
 
     def __init__(
-        self, fields: list[tuple[str, str]], files: list[tuple[str, bytes]] | None = None
+        self, fields: list[tuple[str, str]], files: Mapping[str, tuple[str, bytes]] | None = None
     ) -> None:
-        self._fields, self._files = fields, files or []
+        self._fields, self._files = fields, files or {}
 
-    def file(self, name: str) -> bytes:
-        """What was in the file of a field; nothing where none was chosen."""
-        return next((content for n, content in self._files if n == name), b"")
+    def file(self, name: str) -> tuple[str, bytes] | None:
+        """The name and the bytes of a file; None where none was chosen."""
+        return self._files.get(name)
 
     def one(self, name: str) -> str:
         """The first value of a field."""
@@ -114,7 +120,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
     if not surface.changes:
         return
     _from_here(request)
-    request.state.form = sent = await _sent(request, surface.name in UPLOADS)
+    request.state.form = sent = await _sent(request)
     if GUEST not in surface.roles and (found is None or not found.carries(sent.one("csrf"))):
         raise PermissionDeniedException("the page is of another login")
 
@@ -138,11 +144,11 @@ def _from_here(request: Asked) -> None:
         raise PermissionDeniedException("this was sent from another place")
 
 
-async def _sent(request: Asked, upload: bool) -> Form:
+async def _sent(request: Asked) -> Form:
     given = request.headers.get("content-type", "")
     kind = given.partition(";")[0].strip().lower()
-    if upload and kind == "multipart/form-data":
-        return await asyncio.to_thread(_uploaded, given, await request.body())
+    if kind == "multipart/form-data" and request.scope["path_template"] in _FILES:
+        return await asyncio.to_thread(_sent_with_files, given, await request.body())
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException("a form was expected", status_code=415)
     try:
@@ -157,20 +163,21 @@ async def _sent(request: Asked, upload: bool) -> Form:
     return Form(fields)
 
 
-def _uploaded(given: str, body: bytes) -> Form:
+def _sent_with_files(given: str, body: bytes) -> Form:
     """A form with files, in memory alone: what is sealed later lies nowhere in the clear."""
     boundary = multipart.parse_options_header(given)[1].get("boundary", "")
-    fields, files = list[tuple[str, str]](), list[tuple[str, bytes]]()
+    fields: list[tuple[str, str]] = []
+    files: dict[str, tuple[str, bytes]] = {}
     try:
         parser = multipart.MultipartParser(
-            io.BytesIO(body), boundary, len(body), part_limit=_PARTS, spool_limit=len(body) + 1,
+            io.BytesIO(body), boundary, len(body), part_limit=_FIELDS, spool_limit=len(body) + 1,
             memory_limit=len(body) + 1, disk_limit=0,
         )  # fmt: skip
         for part in parser:
             if part.filename is None:
                 fields.append((part.name, part.raw.decode("utf-8")))
-            else:
-                files.append((part.name, part.raw))
+            elif part.filename:  # a field for a file in which none was chosen is sent as well
+                files[part.name] = (part.filename, part.raw)
     except (multipart.MultipartError, ValueError):
         raise ClientException("the form cannot be read") from None
     if any("\0" in value for _, value in fields):
