@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kept.app.gateway.tokens import Piece, Tag, Tokens, passes
+from kept.app.gateway.tokens import LONGEST, Piece, Tag, Tokens, passes
 from kept.policy.trackers import Directive, Tracker
 from kept.terms.addresses import elsewhere, without_people
 
@@ -29,9 +29,13 @@ MARK: Final = b'&nbsp;<span role="img" aria-label="(another website)">&#8599;</s
 _HINTS: Final = frozenset(
     {"preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload"}
 )
-_SOURCE: Final[Mapping[bytes, str]] = {b"iframe": "src", b"embed": "src", b"object": "data"}
+_SOURCE: Final[Mapping[bytes, str]] = {
+    b"iframe": "src", b"embed": "src", b"object": "data", b"frame": "src",
+}  # fmt: skip
 #: The tags that are looked at.
-_LOOKED_AT: Final = frozenset(b"a area link meta iframe embed object script head body form".split())
+_LOOKED_AT: Final = frozenset(
+    b"a area link meta iframe frame embed object script head body form noscript".split()
+)
 #: A link on the site as it is mostly written, with nothing in it that could be another host.
 _INTERNAL: Final = rb'<a(?: [a-z-]++(?:="(?:[^"&:\\\t\n\r/]++|/(?!/))*+")?+)*+>|</a>'
 _CALM: Final = passes(_LOOKED_AT, _INTERNAL)
@@ -41,6 +45,9 @@ _SHORT, _MANY = 512, 4096
 #: A link without any of these stays on the site, whatever else it says.
 _AWAY: Final = re.compile(rb"(?i)//|[\\:&\t\n\r]|referrerpolicy")
 _REFERRER: Final = b"referrerpolicy"
+_AHEAD: Final = "speculationrules"
+#: Where a page leads by itself after a while: what stands before the address, and the address.
+_LEADS: Final = re.compile(r"(?is)(\s*[0-9.]*\s*[;,]?\s*(?:url\s*=\s*)?[\"']?)(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class Rewriter:
         self._marking = self._in_body = self._in_form = False
         self._links = links
         self._skipping: bytes | None = None
+        self._unscripted: bytes | None = None  # what stands there for browsers without scripts
         self._shown: set[str] = set()
         self._foot = boxes.foot
 
@@ -85,12 +93,14 @@ class Rewriter:
 
     def close(self) -> bytes:
         """What is left."""
-        rest = b"".join(map(self._piece, self._tokens.close()))
+        rest = b"".join(map(self._piece, self._tokens.close())) + (self._unscripted or b"")
         foot, self._foot = self._foot, b""
         return rest + (foot if self._in_body else b"")
 
     def _piece(self, piece: Piece) -> bytes:
         if isinstance(piece, bytes):
+            if self._unscripted is not None and not self._skipping:
+                return self._later(piece)
             return b"" if self._skipping else piece
         if self._skipping:
             if piece.end and piece.name == self._skipping:
@@ -104,7 +114,24 @@ class Rewriter:
             return self._discreet(piece)
         return piece.raw
 
+    def _later(self, piece: bytes) -> bytes:
+        """Text to most browsers, and a part of the page to those without scripts."""
+        self._unscripted = (self._unscripted or b"") + piece
+        if len(self._unscripted) <= LONGEST:
+            return b""
+        rest, self._unscripted = self._unscripted, None
+        return rest
+
+    def _within(self, data: bytes) -> bytes:
+        """A piece of HTML that browsers read apart from the page around it."""
+        boxes = Boxes(lambda tracker, host, _: self._boxes.box(tracker, host, True))
+        inner = Rewriter(self._own, self._loads, self._held, boxes, self._verbatim, self._trusted)
+        return inner.feed(data) + inner.close()
+
     def _end(self, tag: Tag) -> bytes:
+        if tag.name == b"noscript" and self._unscripted is not None:
+            inside, self._unscripted = self._unscripted, None
+            return self._within(inside) + tag.raw
         if tag.name == b"a" and self._marking:
             self._mark(False)
             return MARK + tag.raw
@@ -124,6 +151,9 @@ class Rewriter:
             return tag.raw
         if name == b"form":
             self._in_form = True
+            return tag.raw
+        if name == b"noscript":
+            self._unscripted = b"" if self._tokens.within == name else None
             return tag.raw
         if name in (b"a", b"area"):
             return self._link(tag)
@@ -168,8 +198,7 @@ class Rewriter:
         href = values.get("href", "")
         host = elsewhere(href, self._own)
         if host is not None:
-            same = href in self._verbatim or host in self._trusted
-            clean = href if same else without_people(href)
+            clean = self._leads(href)
             if clean != href:
                 changes["href"], anybodys = clean, False
             words = values.get("rel", "").split()
@@ -183,7 +212,9 @@ class Rewriter:
         values = tag.attributes()
         host = elsewhere(values.get(_SOURCE[tag.name], ""), self._own)
         if host is None or self._loads("frame", host):
-            return self._discreet(tag)
+            return self._discreet(tag, self._document(values))
+        if tag.name == b"frame":  # within a frameset there is room for frames alone
+            return tag.changed({"src": "about:blank"})
         if tag.name != b"embed":
             self._skipping = tag.name
         tracker = self._held("frame", host)
@@ -191,9 +222,20 @@ class Rewriter:
             self._shown.add(tracker.id)
         return self._boxes.box(tracker, host, self._in_form)
 
+    def _document(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The page that a frame brings along."""
+        said = values.get("srcdoc", "")
+        clean = self._within(said.encode("utf-8", "surrogateescape"))
+        made = clean.decode("utf-8", "surrogateescape")
+        return {} if made == said else {"srcdoc": made}
+
     def _script(self, tag: Tag) -> bytes:
         """A button that is a script: the policy keeps it out, the box stands before it."""
-        host = elsewhere(tag.attributes().get("src", ""), self._own)
+        values = tag.attributes()
+        if values.get("type", "").strip().lower() == _AHEAD:
+            self._skipping = tag.name  # pages of others would be fetched before anybody asks
+            return b""
+        host = elsewhere(values.get("src", ""), self._own)
         if host is not None and self._in_body and not self._loads("script", host):
             tracker = self._held("script", host)
             if tracker is not None and tracker.embed and tracker.id not in self._shown:
@@ -214,10 +256,20 @@ class Rewriter:
         loud = values.get("http-equiv", "").strip().lower() == "x-dns-prefetch-control"
         if values.get("name", "").strip().lower() == "referrer":
             loud = values.get("content", "").strip().lower() not in STRICT
+        if values.get("http-equiv", "").strip().lower() == "refresh":
+            said = values.get("content", "")
+            clean = led_on(said, self._leads)
+            return tag.raw if clean == said else tag.changed({"content": clean})
         return b"" if loud else tag.raw
 
-    def _discreet(self, tag: Tag) -> bytes:
+    def _leads(self, address: str) -> str:
+        host = elsewhere(address, self._own)
+        same = host is None or address in self._verbatim or host in self._trusted
+        return address if same else without_people(address)
+
+    def _discreet(self, tag: Tag, also: Mapping[str, str] | None = None) -> bytes:
         changes = _discretion(tag.attributes()) if _REFERRER in tag.raw.lower() else {}
+        changes |= also or {}
         return tag.changed(changes) if changes else tag.raw
 
 
@@ -225,6 +277,27 @@ def _discretion(values: Mapping[str, str]) -> dict[str, str]:
     """What an element may not say more of than the page does."""
     said = values.get("referrerpolicy")
     return {} if said is None or said.lower() in STRICT else {"referrerpolicy": REFERRER}
+
+
+def led_on(said: str, leads: Callable[[str], str]) -> str:
+    """Where a page leads by itself (`refresh`), the address as `leads` makes it."""
+    met = _LEADS.fullmatch(said)
+    return said if met is None else met[1] + leads(met[2])
+
+
+class Instead:
+    """Something else in the place of a body."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def feed(self, data: bytes) -> bytes:
+        """Nothing of what came."""
+        return b""
+
+    def close(self) -> bytes:
+        """All of it."""
+        return self._data
 
 
 class Garbled(ValueError):
