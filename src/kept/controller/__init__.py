@@ -81,6 +81,7 @@ from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.known import KnownNames
+from kept.records.letter_scan import LetterScans
 from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.mailed import Mailed
@@ -202,6 +203,7 @@ class Controller:
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
         self.preference_mail = PreferenceMail(database, vault)
+        self.letter_scans = LetterScans(database, vault)
         self.sightings = Sightings(database)
         self.scans, self.known_names = Scans(database), KnownNames(database)
         self.incidents = Incidents(database, vault)

@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0035"
-down_revision = "0032"
+down_revision = "0033"
 
 
 def upgrade() -> None:
