@@ -16,9 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from psycopg.pq import PipelineStatus
 from psycopg.rows import tuple_row
 
-from kept.database import Connection
+from kept.database import Connection, at_once
 from kept.errors import LedgerError, Tampered
 from kept.ledger import audit, proof
 from kept.ledger.audit import Exported, Report
@@ -45,6 +46,20 @@ _BEGIN: Final = (
     "SET LOCAL synchronous_commit TO on; "
     f"SELECT pg_advisory_xact_lock({_LOCK}); "
     "SELECT size, root, edge FROM ledger_head"
+)
+#: The same without the head, for who knows it from what was appended last.
+_LOCKED: Final = (
+    f"SELECT set_config('synchronous_commit', 'on', true), pg_advisory_xact_lock({_LOCK})"
+)
+#: Entries behind a head that still is what it was; otherwise nothing.
+_NEXT: Final = (
+    "WITH swapped AS (UPDATE ledger_head"
+    " SET size = $1::bigint, root = $2::bytea, edge = $3::bytea"
+    " WHERE size = $4::bigint AND root = $5::bytea RETURNING 1),"
+    " entries AS (INSERT INTO ledger_entry (index, kind, leaf)"
+    " SELECT * FROM unnest($6::bigint[], $7::smallint[], $8::bytea[])"
+    " WHERE EXISTS (SELECT FROM swapped))"
+    " SELECT 1 FROM swapped"
 )
 _COPY: Final = "COPY ledger_entry (index, kind, leaf) FROM STDIN (FORMAT BINARY)"
 _COPY_START: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -146,6 +161,12 @@ class Ledger:
         """
         rest = iter(entries)
         made = [encode(entry) for entry in islice(rest, _CHUNK)]
+        state = self._last
+        if state is not None and 0 < len(made) < _CHUNK:
+            grown = _next(connection, state, made)
+            if grown is not None:
+                self._last = grown
+                return range(state.edge.size, grown.edge.size)
         with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
             size, root, edge = last_head(cursor, _BEGIN)
             if not made:
@@ -339,6 +360,29 @@ def _grow(state: _State, hashes: bytes) -> tuple[_State, list[_Tile]]:
         pending[level] = row[len(above) * WIDTH :]
         level, fresh = level + 1, above
     return _State(edge, edge.root(), pending), tiles
+
+
+def _next(
+    connection: Connection, state: _State, made: Sequence[tuple[Kind, bytes]]
+) -> _State | None:
+    """Append a few entries behind a known head, in one round trip; None where it has moved (the
+    lock is held then, and nothing was written), or where more than the head has to be stored.
+    """
+    if connection.pgconn.pipeline_status != PipelineStatus.OFF:
+        return None
+    grown, tiles = _grow(state, b"".join(leaf_hash(leaf) for _, leaf in made))
+    if tiles:
+        return None
+    old, new = state.edge, grown.edge
+    places = ",".join(map(str, range(old.size, new.size)))
+    kinds = ",".join(str(kind.number) for kind, _ in made)
+    leaves = ",".join(f'"\\\\x{leaf.hex()}"' for _, leaf in made)
+    given = (
+        new.size, grown.root, new.pack(), old.size, state.root,
+        f"{{{places}}}", f"{{{kinds}}}", f"{{{leaves}}}",
+    )  # fmt: skip
+    swapped = at_once(connection, [(_LOCKED, ()), (_NEXT, given)])[1]
+    return grown if swapped else None
 
 
 def _few(cursor: Any, state: _State, made: Sequence[tuple[Kind, bytes]]) -> _State:

@@ -208,7 +208,7 @@ def submit(
         met = replace(met, person=sent.subject)
     arising = judging.grounds(controller.bundle, one, met.values)
     once = None if sent.once is None else once_of(form, sent)
-    with controller.database.connection() as c:
+    with controller.database.connection(quick=True) as c:
         first, known = controller.arriving(met.person, once, now, c)
         if not first:
             c.rollback()
