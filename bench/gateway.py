@@ -65,12 +65,13 @@ asyncio.run(main())
 """
 BARE = """
 import asyncio, sys
-from kept.app.gateway.serving import serve
 from kept.app.gateway.upstream import Gateway, Upstream
+from kept.app.serving import serve
 up = Upstream(sys.argv[1])
 app = Gateway(up, up, frozenset({"127.0.0.1"}))
 stopped = asyncio.Event()
-asyncio.run(serve(app, "127.0.0.1", int(sys.argv[2]), lambda: print("ready", flush=True), stopped))
+ready = lambda: print("ready", flush=True)
+asyncio.run(serve(app, "127.0.0.1", int(sys.argv[2]), ready, stopped, head_seconds=15))
 """
 
 

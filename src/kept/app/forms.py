@@ -28,6 +28,7 @@ from kept.duties.collect import deciding, storing, taking
 from kept.duties.collect.taking import HELD, TAKEN, Answer, Prepared, Sent
 from kept.errors import UsageError
 from kept.terms import regimes
+from kept.terms.addresses import web_origin
 from kept.terms.identifiers import Identifier
 
 #: What a browser may fill in by itself (WCAG 1.3.5), by category.
@@ -193,7 +194,7 @@ def _sent(
 def _own(request: Request[Any, Any, Any], controller: Controller) -> frozenset[str]:
     """The origins of Kept's own pages: as they were asked for, and as kept.toml names them."""
     asked = f"{request.url.scheme}://{request.headers.get('host', '')}"
-    found = (taking.origin_of(asked), taking.origin_of(controller.site_url or ""))
+    found = (web_origin(asked), web_origin(controller.site_url or ""))
     return frozenset(one for one in found if one is not None)
 
 

@@ -41,6 +41,7 @@ from kept.deployment import LOOPBACK, Deployment
 from kept.duties import page, rights, staff
 from kept.errors import KeptError, UsageError
 from kept.records.case import Case
+from kept.terms.addresses import host_of
 
 #: Sent with every answer.
 HEADERS: Final = {
@@ -175,7 +176,7 @@ def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             for header, value in scope["headers"]:
-                if header == b"host" and _host(value) not in names:
+                if header == b"host" and host_of(value.decode("latin-1")).strip("[]") not in names:
                     words = Response(_ELSEWHERE, status_code=421, media_type=MediaType.TEXT)
                     response = _strict(words).to_asgi_response(None, Request(scope))
                     await response(scope, receive, send)
@@ -183,14 +184,6 @@ def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
         await app(scope, receive, send)
 
     return answer
-
-
-def _host(header: bytes) -> str | None:
-    """The name in a Host header, without its port."""
-    try:
-        return urlsplit(f"//{header.decode('latin-1')}").hostname
-    except ValueError:
-        return None
 
 
 def _door() -> Router:

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import psycopg
 from psycopg.pq import PipelineStatus
 from psycopg.rows import tuple_row
 
@@ -61,6 +62,8 @@ _NEXT: Final = (
     " WHERE EXISTS (SELECT FROM swapped))"
     " SELECT 1 FROM swapped"
 )
+#: The same for who commits in the same breath: an error where the head has moved.
+_OR_NOTHING: Final = _NEXT.replace("SELECT 1 FROM", "SELECT 1 / count(*) FROM")
 _COPY: Final = "COPY ledger_entry (index, kind, leaf) FROM STDIN (FORMAT BINARY)"
 _COPY_START: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
@@ -153,17 +156,20 @@ class Ledger:
         with self.database.connection() as connection:
             return self.append_in(connection, entries)
 
-    def append_in(self, connection: Connection, entries: Iterable[Entry]) -> range:
+    def append_in(
+        self, connection: Connection, entries: Iterable[Entry], *, end: bool = False
+    ) -> range:
         """Append in the caller's transaction, so that records and entries commit together.
 
-        From here to the end of that transaction nobody else can append: call it last. The
-        transaction must be READ COMMITTED, PostgreSQL's default; after an error it must end.
+        From here to the end of that transaction nobody else can append: call it last, or with
+        `end`, which commits it where that takes no round trip of its own. The transaction must be
+        READ COMMITTED, PostgreSQL's default; after an error it must end.
         """
         rest = iter(entries)
         made = [encode(entry) for entry in islice(rest, _CHUNK)]
         state = self._last
         if state is not None and 0 < len(made) < _CHUNK:
-            grown = _next(connection, state, made)
+            grown = _next(connection, state, made, end)
             if grown is not None:
                 self._last = grown
                 return range(state.edge.size, grown.edge.size)
@@ -363,10 +369,11 @@ def _grow(state: _State, hashes: bytes) -> tuple[_State, list[_Tile]]:
 
 
 def _next(
-    connection: Connection, state: _State, made: Sequence[tuple[Kind, bytes]]
+    connection: Connection, state: _State, made: Sequence[tuple[Kind, bytes]], end: bool
 ) -> _State | None:
-    """Append a few entries behind a known head, in one round trip; None where it has moved (the
-    lock is held then, and nothing was written), or where more than the head has to be stored.
+    """Append a few entries behind a known head, in one round trip, with the commit where it is
+    the `end`; None where the head has moved, or where more than that has to be stored: then
+    nothing was written.
     """
     if connection.pgconn.pipeline_status != PipelineStatus.OFF:
         return None
@@ -381,8 +388,16 @@ def _next(
         new.size, grown.root, new.pack(), old.size, state.root,
         f"{{{places}}}", f"{{{kinds}}}", f"{{{leaves}}}",
     )  # fmt: skip
-    swapped = at_once(connection, [(_LOCKED, ()), (_NEXT, given)])[1]
-    return grown if swapped else None
+    if not end:
+        swapped = at_once(connection, [(_LOCKED, ()), (_NEXT, given)])[1]
+        return grown if swapped else None
+    calls = [("SAVEPOINT head", ()), (_LOCKED, ()), (_OR_NOTHING, given), ("COMMIT", ())]
+    try:
+        at_once(connection, calls)
+    except psycopg.errors.DivisionByZero:
+        at_once(connection, [("ROLLBACK TO SAVEPOINT head", ())])
+        return None
+    return grown
 
 
 def _few(cursor: Any, state: _State, made: Sequence[tuple[Kind, bytes]]) -> _State:

@@ -95,7 +95,7 @@ def scan(
             try:
                 ended = passes.walk(
                     controller.bundle, task, done, lambda d: passes.save(file, d), step,
-                    lambda: bool(signals),
+                    lambda: bool(signals), lambda: moment(None),
                 )  # fmt: skip
             except Exception:
                 if not signals:

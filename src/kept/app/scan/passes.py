@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import os
@@ -98,6 +99,7 @@ def walk(
     kept: Callable[[Done], None],
     step: Callable[[str], None],
     stopped: Callable[[], bool],
+    clock: Callable[[], dt.datetime],
 ) -> bool:
     """Go through what is left, pass by pass; `kept` is called after each. Whether all is done.
 
@@ -109,12 +111,15 @@ def walk(
             if stopped():
                 break
             step(stop.words)
-            done.passes.append(_pass(bundle, browser, task, stop, done))
+            done.passes.append(_pass(bundle, browser, task, stop, done, clock))
             kept(done)
     return len(done.passes) == len(task.stops)
 
 
-def _pass(bundle: Bundle, browser: Any, task: Task, stop: Stop, done: Done) -> dict[str, Any]:
+def _pass(
+    bundle: Bundle, browser: Any, task: Task, stop: Stop, done: Done,
+    clock: Callable[[], dt.datetime],
+) -> dict[str, Any]:  # fmt: skip
     from playwright.sync_api import Error
 
     items: dict[Item, None] = {}
@@ -124,10 +129,10 @@ def _pass(bundle: Bundle, browser: Any, task: Task, stop: Stop, done: Done) -> d
             _choose(bundle, page, task, stop)
             if done.addresses:
                 for address in done.addresses:
-                    met = chromium.look(page, address, task.settle)
+                    met = chromium.look(page, address, task.settle, clock)
                     items.update(dict.fromkeys(met.items))
             else:
-                _crawl(page, task, done, items)
+                _crawl(page, task, done, items, clock)
         except Error as problem:
             line = str(problem).splitlines()[0]
             raise UsageError(
@@ -154,14 +159,16 @@ def _pass(bundle: Bundle, browser: Any, task: Task, stop: Stop, done: Done) -> d
     }  # fmt: skip
 
 
-def _crawl(page: Any, task: Task, done: Done, items: dict[Item, None]) -> None:
+def _crawl(
+    page: Any, task: Task, done: Done, items: dict[Item, None], clock: Callable[[], dt.datetime]
+) -> None:
     """Breadth first from the address, by links of the site itself."""
     waiting = [task.url, *(urljoin(task.url, path) for path in task.extra)]
     seen = set(waiting)
     links: dict[tuple[str, str, str], None] = {}
     while waiting and len(done.addresses) < task.pages:
         address = waiting.pop(0)
-        met = chromium.look(page, address, task.settle)
+        met = chromium.look(page, address, task.settle, clock)
         if not 200 <= met.status < 300:
             if address in (task.url, *(urljoin(task.url, p) for p in task.extra)):
                 raise UsageError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from kept.controller import Controller
 from kept.duties.rights.choice import channel_of, own_identifiers
@@ -26,6 +26,9 @@ from kept.terms.asks import CHILD_REPORT
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
 
+#: How a report is decided.
+Outcome = Literal["confirmed", "unfounded"]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 _FACT: Final = "child"
 _SOURCE: Final = "child-report"
 
@@ -111,7 +114,7 @@ def freeze(controller: Controller, one: Intake, now: dt.datetime) -> bool:
 
 
 def decide(
-    controller: Controller, id_: str, outcome: Literal["confirmed", "unfounded"], reason: str,
+    controller: Controller, id_: str, outcome: Outcome, reason: str,
     *, actor: str, role: str, now: dt.datetime,
 ) -> tuple[Intake, Case | None]:  # fmt: skip
     """Decide a report; confirmed, with the erasure case that it opened and that stays frozen until
