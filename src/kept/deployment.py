@@ -53,7 +53,9 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
-    "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country"}),
+    "site": frozenset(
+        {"host", "port", "url", "shows", "proxy", "cookie", "country", "forms_per_hour"}
+    ),
     "links": frozenset({"look", "addresses"}),
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
     "jobs": frozenset(
@@ -86,6 +88,8 @@ _NAMED = frozenset({"title", "lane", "recorded", "policy", "forms"})
 _DESTINATION = frozenset({"dataset", "fields", "stamps", "constants"})
 #: What is stored with what a form takes.
 STAMPS = frozenset({"basis", "activity", "policy", "notice", "at"})
+#: Forms that one source may send within an hour. Generous: behind one address an office may sit.
+FORMS_PER_HOUR = 200
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
 #: Addresses of this machine alone.
@@ -254,6 +258,7 @@ class Deployment:
     gateway: Before = Before()
     origins: Mapping[str, str] = field(default_factory=dict)  # origin → site of the policy
     forms: Mapping[str, Destination] = field(default_factory=dict)  # form → where it is stored
+    forms_per_hour: int = FORMS_PER_HOUR  # that one source may send; 0: as many as it likes
 
     def serves_desk(self, address: str) -> bool:
         """Whether a server on `address` serves the desk: on this machine, or by https, only.
@@ -529,6 +534,7 @@ def read(directory: Path) -> Deployment:
         origins=_origins(path, raw.get("origins", {})),
         forms={n: _destination(path, n, t) for n, t in raw.get("forms", {}).items()},
         oidc=_oidc(path, raw.get("login", {}).get("oidc")),
+        forms_per_hour=_per_hour(path, site.get("forms_per_hour", FORMS_PER_HOUR)),
     )
 
 
@@ -1024,6 +1030,16 @@ def _port(path: Path, value: Any) -> int:
             "`port` is not a port",
             where=_where(path, "port"),
             expected=f"a whole number from {PORTS[0]} to {PORTS[-1]}; 0 takes a free one",
+        )
+    return value
+
+
+def _per_hour(path: Path, value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= 100_000:
+        raise ConfigError(
+            "`forms_per_hour` is not a number of forms",
+            where=_where(path, "forms_per_hour"),
+            expected="a whole number up to 100000: so many may one source send; 0: any number",
         )
     return value
 

@@ -20,8 +20,9 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
 from kept.app.api import Subject, bearer, unambiguous
+from kept.app.often import WINDOW
 from kept.app.pages import rendered, templates
-from kept.app.posted import aside
+from kept.app.posted import aside, source
 from kept.controller import Controller
 from kept.decide.form import LONG, SHORT, Why
 from kept.duties.collect import deciding, storing, taking
@@ -47,6 +48,10 @@ _SAYS: Final[Mapping[Why, str]] = {
 }
 #: Browsers say whence a form comes only where the page does not hide it.
 _HEADERS: Final = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+_TOO_MANY: Final = (
+    "Many forms came from where you are within the last hour, so we took nothing of this one. Try"
+    " again in an hour, or write to us: our addresses stand in our privacy policy."
+)
 _STATUS: Final[Mapping[Why, int]] = {
     Why.ORIGIN: 403, Why.AGE: 403, Why.DENIED: 403, Why.NOTICE: 409, Why.REPLAYED: 409,
     Why.CLOSED: 503,
@@ -78,6 +83,11 @@ def send_form(
     shown = _prepared(
         state, form, given.get("kept.region", "unknown"), given.get("kept.language", "")
     )
+    if state.often.too(source(request, state), state.clock()):
+        typed = {n: v for n, v in fields if n in shown.form.fields}
+        page = _page(state, shown, typed=typed, status=429, told=_TOO_MANY)
+        page.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
+        return page
     sent = _sent(fields, request.headers.get("origin"), own=_own(request, controller))
     if storing.place_of(controller, form) is None:
         answer = taking.closed(controller, form, state.clock())
@@ -102,7 +112,7 @@ def _prepared(state: State, form: str, region: str, language: str) -> Prepared:
 
 def _page(
     state: State, shown: Prepared, answer: Answer | None = None,
-    typed: Mapping[str, str] | None = None, status: int = 200,
+    typed: Mapping[str, str] | None = None, status: int = 200, told: str = "",
 ) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     problems = {} if answer is None else {n: _SAYS.get(w, "") for n, w in answer.problems.items()}
@@ -111,7 +121,7 @@ def _page(
         "declared.html.j2", controller, status, here="forms", form=shown.form, shown=shown.notice,
         hash=shown.hash, once=secrets.token_hex(16), typed=typed or {}, problems=problems,
         met=[(n, f"{words[n]}: {said}") for n, said in problems.items()],
-        said=_sentence(answer.reason) if answer is not None and not problems else "",
+        said=told or (_sentence(answer.reason) if answer is not None and not problems else ""),
         open=storing.place_of(controller, shown.form.id) is not None, fill=FILL, longest=_LONGEST,
     )  # fmt: skip
     page.headers.update(_HEADERS)

@@ -35,9 +35,10 @@ from kept.app import (
     wellknown,
 )
 from kept.app.desk import working
+from kept.app.often import Often
 from kept.app.surface import SURFACES
 from kept.controller import Controller
-from kept.deployment import LOOPBACK, Deployment
+from kept.deployment import FORMS_PER_HOUR, LOOPBACK, Deployment
 from kept.duties import page, rights, staff
 from kept.errors import KeptError, UsageError
 from kept.records.case import Case
@@ -197,12 +198,13 @@ def make(
     controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime],
     names: frozenset[str] | None = None, console: bool = True,
     wake: Callable[[], None] = lambda: None, proxy: bool = False, cookie: str | None = None,
-    country: str | None = None,
+    country: str | None = None, forms_per_hour: int = FORMS_PER_HOUR,
 ) -> Litestar:  # fmt: skip
     """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`;
     `console`: with the staff's desk; `wake` tells who sends mail that there is some; `proxy`: a
     server before this one says who asks; `cookie` is that by which the site knows a visitor,
-    `country` the header in which a server before this one says where she is.
+    `country` the header in which a server before this one says where she is;
+    `forms_per_hour`: so many forms one source may send.
     """
     app = Litestar(
         route_handlers=[
@@ -228,6 +230,7 @@ def make(
                 "proxy": proxy,
                 "cookie": cookie,
                 "country": country,
+                "often": Often(forms_per_hour),
                 "console": console,
                 # By https the cookie of choices is one that no neighbour can plant.
                 "secure": (controller.site_url or "").startswith("https://"),
