@@ -17,7 +17,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, JSONBody, RawBody
 from litestar.response.base import ASGIResponse
 
-from kept.app.api import bearer, unambiguous
+from kept.app.api import REFUSALS, bearer, unambiguous
 from kept.app.pages import asset_bytes, day_words, rendered
 from kept.app.posted import aside, elsewhere, fields_of, one
 from kept.app.requests import own_cookie
@@ -346,6 +346,7 @@ class VisitAnswer(msgspec.Struct, frozen=True):
 
 @post(
     "/api/v1/visit", guards=[bearer], before_request=unambiguous, status_code=200,
+    responses=REFUSALS,
     sync_to_thread=True, tags=["door"],
 )  # fmt: skip
 def visit(data: JSONBody[VisitRequest], state: State) -> VisitAnswer:

@@ -19,7 +19,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
-from kept.app.api import Subject, bearer, unambiguous
+from kept.app.api import REFUSALS, Subject, bearer, unambiguous
 from kept.app.often import WINDOW
 from kept.app.pages import rendered, templates
 from kept.app.posted import aside, source
@@ -285,7 +285,7 @@ class FormAnswer(msgspec.Struct, frozen=True):
     fields_html: str
 
 
-@get("/api/v1/forms/{form:str}", guards=[bearer], tags=["forms"])
+@get("/api/v1/forms/{form:str}", guards=[bearer], responses=REFUSALS, tags=["forms"])
 @aside
 def form_shown(
     form: FromPath[str], state: State, region: FromQuery[str] = "unknown",
@@ -307,6 +307,7 @@ def form_shown(
 
 @post(
     "/api/v1/forms/{form:str}", guards=[bearer], before_request=unambiguous, status_code=200,
+    responses=REFUSALS,
     tags=["forms"],
 )  # fmt: skip
 @aside
@@ -329,7 +330,10 @@ def form_sent(form: FromPath[str], data: JSONBody[FormSent], state: State) -> Fo
     return _answer(answer, shown, data.fields)
 
 
-@post("/api/v1/forms/{form:str}/items/{item:str}", guards=[bearer], status_code=200, tags=["forms"])
+@post(
+    "/api/v1/forms/{form:str}/items/{item:str}", guards=[bearer], status_code=200,
+    responses=REFUSALS, tags=["forms"],
+)  # fmt: skip
 @aside
 def form_item(form: FromPath[str], item: FromPath[str], state: State) -> FormAnswer:
     """What became of something that was held: once it is `taken`, it is handed over this once."""

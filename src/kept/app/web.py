@@ -88,7 +88,9 @@ def _kept_error(request: Request[Any, Any, Any], problem: KeptError) -> Response
 
 def _http_error(request: Request[Any, Any, Any], problem: HTTPException) -> Response[Any]:
     if not _for_programs(request):
-        return _strict(pages.error_page(request, problem.status_code))
+        page = pages.error_page(request, problem.status_code)
+        page.headers.update(problem.headers or {})  # 405 says what is allowed (RFC 9110, 15.5.6)
+        return _strict(page)
     document: dict[str, Any] = {"status_code": problem.status_code, "detail": problem.detail}
     if isinstance(problem, ValidationException):
         document["detail"] = "the request is not of the form that this path takes"
