@@ -72,7 +72,7 @@ def sealed(controller: Controller, case: Case) -> Plan:
         raise DatabaseError(
             f"the plan of case {case.id} is not there any more",
             expected="a sealed plan until everything is read back",
-            fix="open a new case for the same person",
+            fix="open a new case for the same person; what was done stays done",
         )
     return made
 
@@ -150,11 +150,13 @@ def carry_out(
 
 
 def shown(made: Plan) -> tuple[StepResult, ...]:
-    """The plan as steps: what would be found, changed and retained."""
+    """The plan as steps: what would be found, changed, retained and isolated."""
     steps = []
     for s in made.steps:
-        stays = s.action is Action.RETAIN
-        counts = Counts(s.rows, 0 if stays else s.rows, s.rows if stays else 0)
+        retained, isolated = s.action is Action.RETAIN, s.action is Action.ISOLATE
+        counts = Counts(
+            s.rows, 0 if retained or isolated else s.rows, s.rows * retained, s.rows * isolated
+        )
         problem = next(
             (o.words for system, o in made.obstacles
              if (system, o.dataset) == (s.system, s.dataset)),
@@ -194,10 +196,13 @@ def step_entry(case: Case, number: int, r: StepResult, attempt: int, now: dt.dat
         "isolated": r.counts.isolated,
         "verified": r.verified,
         "attempt": attempt,
+        **({"word": True} if r.word else {}),
     }
     if r.reason is not None:
         if r.reason.until is not None:
             body["until"] = r.reason.until.isoformat()
+        if r.reason.hold:
+            body["hold"] = name(r.reason.hold)
         if r.reason.law:
             body["law"] = name(r.reason.law)
         body["clauses"] = [r.reason.clause]

@@ -17,8 +17,7 @@ from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
-from kept.duties.rights import delivery, recipients
-from kept.duties.rights.carry import refuse_obstacles
+from kept.duties.rights import carry, delivery, recipients
 from kept.duties.rights.child import forget
 from kept.duties.rights.ends import ends
 from kept.duties.rights.free_text import theirs
@@ -42,7 +41,7 @@ from kept.duties.rights.request import (
     step_document,
     way_on,
 )
-from kept.errors import DatabaseError, Obstructed, UsageError
+from kept.errors import Obstructed, UsageError
 from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Plan, StepResult
@@ -126,7 +125,7 @@ def look(
         return _reminded(controller, people, _closed(controller, case, now)), None
     if case.state in _BEGUN:
         known = sought(controller, case, people).known
-        answer = _shown(controller, case, _sealed(controller, case), executed=True)
+        answer = _shown(controller, case, carry.sealed(controller, case), executed=True)
         return _reminded(controller, known, answer), None
     made, known, _ = draw_up(controller, case, people, now, shown=True)
     answer = _reminded(controller, known, _shown(controller, case, made, executed=False))
@@ -218,7 +217,7 @@ def _drawn(
 ) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
     """The plan, everybody with all identifiers, the values that lead on; Obstructed."""
     made, known, values = draw_up(controller, case, people, now)
-    refuse_obstacles(made)
+    carry.refuse_obstacles(made)
     return made, known, values
 
 
@@ -274,7 +273,7 @@ def _go_on(
 ) -> EraseAnswer:
     """A case that was begun, from where it stopped."""
     among = _everywhere(controller)
-    made = _sealed(controller, case)
+    made = carry.sealed(controller, case)
     _refuse_held(controller, case, made, sought(controller, case, people).known, now)
     away = {system for system, _ in made.unreached}
     if away:
@@ -402,7 +401,7 @@ def _carry_out(
                 for number, result in found:
                     results[number] = result
                     controller.cases.record_step(case, number, result, now, connection=connection)
-            entries = [_entry(case, n, result, attempts[n], now) for n, result in found]
+            entries = [carry.step_entry(case, n, result, attempts[n], now) for n, result in found]
             controller.ledger.append_in(connection, entries)
 
     controller.isolate(case, (s for s in made.steps if s.number in left), now)
@@ -537,64 +536,11 @@ def _shred(
     return day, [entry]
 
 
-def _entry(case: Case, number: int, r: StepResult, attempt: int, now: dt.datetime) -> Entry:
-    body: dict[str, Any] = {
-        "case": case.id,
-        "step": str(number),
-        "action": r.action.value,
-        "system": name(r.store),
-        "dataset": name(r.dataset),
-        "found": r.counts.found,
-        "changed": r.counts.changed,
-        "retained": r.counts.retained,
-        "isolated": r.counts.isolated,
-        "verified": r.verified,
-        "attempt": attempt,
-        **({"word": True} if r.word else {}),
-    }
-    if r.reason is not None:
-        if r.reason.until is not None:
-            body["until"] = r.reason.until.isoformat()
-        if r.reason.hold:
-            body["hold"] = name(r.reason.hold)
-        if r.reason.law:
-            body["law"] = name(r.reason.law)
-        body["clauses"] = [r.reason.clause]
-    return Entry("step.done", now, body)
-
-
-def _sealed(controller: Controller, case: Case) -> Plan:
-    made = controller.cases.plan(case)
-    if made is None:
-        raise DatabaseError(
-            f"the plan of case {case.id} is not there any more",
-            expected="a sealed plan until everything is read back",
-            fix="open a new case for the same person; what is gone stays gone",
-        )
-    return made
-
-
 def _shown(controller: Controller, case: Case, made: Plan, *, executed: bool) -> EraseAnswer:
-    """The plan as steps: what would be found, changed and retained."""
-    steps = []
-    for s in made.steps:
-        retained, isolated = s.action is Action.RETAIN, s.action is Action.ISOLATE
-        counts = Counts(
-            s.rows, 0 if retained or isolated else s.rows, s.rows * retained, s.rows * isolated
-        )
-        problem = next(
-            (
-                o.words
-                for system, o in made.obstacles
-                if (system, o.dataset) == (s.system, s.dataset)
-            ),
-            None,
-        )
-        steps.append(StepResult(s.system, s.dataset, s.action, counts, False, s.reason, problem))
     named = controller.cases.identifiers(case)
     later = recipients.given(controller, recipients.meant(made), people=named)
     return EraseAnswer(
-        case.id, executed, False, tuple(steps), made.unreached, made.warnings,
+        case.id, executed, False, carry.shown(made), made.unreached, made.warnings,
         told=recipients.informed(controller, case, later),
     )  # fmt: skip
 
