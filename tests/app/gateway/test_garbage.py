@@ -19,7 +19,7 @@ from tests.app.gateway.test_tokens import CUTS, LINKS, PARTS, out, pieces_of, re
 
 from kept.app.gateway import cookies
 from kept.app.gateway.line import Broken, Line
-from kept.app.gateway.rewrite import MARK, Garbled, Inflating
+from kept.app.gateway.rewrite import MARK, Boxes, Edits, Garbled, Inflating, Rewriter
 from kept.app.gateway.tokens import Tag, Tokens
 from kept.decide import csp
 from kept.policy.trackers import DIRECTIVES, Tracker
@@ -138,6 +138,25 @@ def test_only_what_is_marked_changes(document: bytes) -> None:
     found = out(rewriter(), [document])
     bare = found.replace(MARK, b"").removesuffix(b"<FOOT>")
     assert re.fullmatch(pattern, bare, re.DOTALL) or re.fullmatch(pattern, found, re.DOTALL)
+
+
+@settings(deadline=None)
+@given(st.lists(LINKS | st.sampled_from(PARTS), max_size=6).map(b"".join), st.integers(0, 2))
+def test_a_page_that_came_before_is_changed_in_the_same_way(document: bytes, who: int) -> None:
+    """Whose boxes they are and what may load is a part of what is remembered."""
+    pages: dict[tuple[object, ...], Edits] = {}
+    for turn in (who, 0, 1, who, 2, 0):
+
+        def made(known: dict[tuple[object, ...], Edits] | None, turn: int = turn) -> Rewriter:
+            boxes = Boxes(lambda _, host, __: f"[{turn}{host}]".encode(), b"<H>", b"<F%d>" % turn)
+            return Rewriter(
+                frozenset({"shop.test"}), lambda *_: turn == 1, lambda *_: None, boxes, frozenset(),
+                frozenset(), None, known, (turn,),
+            )  # fmt: skip
+
+        assert made(pages).whole(document) == out(made(None), [document])
+    kept = b"".join(new or b"" for edits in pages.values() for _, _, new in edits)
+    assert b"b.example" not in kept  # a link that told of somebody is remembered nowhere
 
 
 PACK = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from kept.app.gateway import cookies
-from kept.app.gateway.rewrite import REFERRER, STRICT, Boxes, Inflating, Rewriter
+from kept.app.gateway.rewrite import REFERRER, STRICT, Boxes, Edits, Inflating, Rewriter
 from kept.decide import csp
 from kept.decide.loading import of_host
 from kept.decide.visit import Visit, met
@@ -94,6 +94,7 @@ class Site:
     noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
     met: Callable[[Visit], None] = lambda _visit: None
     seen: dict[bytes, tuple[bytes, bool]] = field(default_factory=dict, repr=False)
+    pages: dict[tuple[object, ...], Edits] = field(default_factory=dict, repr=False)
     _policies: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
     _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
         default_factory=dict, repr=False
@@ -305,8 +306,10 @@ class Passing:
         if coding not in (b"identity", b"gzip", b"x-gzip", b"deflate"):
             return None
         site = self._site
+        boxes = site.boxes(self.visit, self._languages, self._path)
         made = Rewriter(
-            site.names, self.loads, self._held, site.boxes(self.visit, self._languages, self._path),
-            site.verbatim, site.links, site.seen,
+            site.names, self.loads, self._held, boxes,
+            site.verbatim, site.links, site.seen, site.pages,
+            (self._ids, self._languages, self._path, boxes.head, boxes.foot),
         )  # fmt: skip
         return made if coding == b"identity" else Inflating(made)
