@@ -23,7 +23,7 @@ demo: $(CORE) ## one company, its policy and one person's life, served on 127.0.
 test: $(DEV) ## format, lint, types, and all tests
 	@tools/setup system
 	@$(MAKE) --no-print-directory lint
-	@exec $(BIN)/pytest -n 2 --dist loadfile -m 'not soak'
+	@exec $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not soak'
 
 lint: $(DEV) ## format, lint and types only
 	@$(BIN)/ruff format --check $(FILES)

@@ -33,6 +33,15 @@ CARELESS = {
     "max_connections": "100",
 }
 
+#: Files of one worker for a quarter of a minute or longer, the longest first.
+LONG = (
+    "demo", "desk_story", "controls", "benches", "laws", "every_bundle", "company", "matrix",
+    "kills", "map_discover", "scan_browser", "COMP", "browser", "cli", "services", "rehearsal",
+    "PI", "street", "desk_browser", "bulk", "skips", "desk_incidents_browser", "package_files",
+    "away", "interruptions", "isolation", "ledger_commands", "asking_browser", "identity",
+    "answers", "bench_links",
+)  # fmt: skip
+
 _TEMPLATE = "kept_template"
 _numbers = itertools.count(1)
 _OURS = pytest.StashKey[str]()
@@ -64,6 +73,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     session.config.stash[_FINE] = int(exitstatus) in (0, 5)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that at the end no worker waits for the other."""
+    places = {name: n for n, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem.removeprefix("test_"), len(LONG)))
 
 
 class Cluster(Server):

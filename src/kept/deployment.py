@@ -57,7 +57,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
         {"host", "port", "url", "shows", "proxy", "cookie", "country", "forms_per_hour"}
     ),
     "links": frozenset({"look", "addresses"}),
-    "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links"}),
+    "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links", "workers"}),
     "jobs": frozenset(
         ("retain", "letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
         + ("visits",)
@@ -181,7 +181,8 @@ class Before:
     `acts` False: browsers report what would be refused, and nothing is changed. `hosts` are the
     names of the site. `proxy`: a server before the gateway says who asks, by what, and from
     where ([site] country); whatever else says so is not believed. Forms may be sent to the
-    hosts of `forms`; links to those of `links` keep all that they say.
+    hosts of `forms`; links to those of `links` keep all that they say. `workers`: service workers
+    of the site pass, although nobody judges the pages that they make.
     """
 
     upstream: str | None = None
@@ -190,6 +191,7 @@ class Before:
     proxy: bool = False
     forms: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    workers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,6 +555,7 @@ def _before(path: Path, table: Mapping[str, Any]) -> Before:
         upstream=_perhaps(path, table, "upstream"),
         acts=_flag(path, table, "acts"),
         proxy=_flag(path, table, "proxy"),
+        workers=_flag(path, table, "workers"),
         **lists,
     )
 

@@ -12,7 +12,9 @@ from kept.decide.facts import GROUNDS, kind_of
 from kept.duties.rights import Request, entering, freeze_reported, reported, tend
 from kept.duties.rights.request import open_case
 from kept.errors import Denied
+from kept.ledger.entry import Entry
 from kept.model.decision import Ask
+from kept.records.intake import State
 from kept.terms.identifiers import parse
 from tests.acceptance.conftest import kept
 from tests.asking import Desk, desk
@@ -227,6 +229,42 @@ def test_CHILD_5_the_control_sees_a_freeze_that_came_too_late(
     asked.later(seconds=2)
     (found,) = ran(asked, "children.reported-is-frozen")[1]
     assert "for more than a minute" in found
+
+
+def test_CHILD_5_the_control_sees_reports_that_wait_too_long_or_for_nothing(asked: Desk) -> None:
+    name = "children.reported-is-frozen"
+    for n in range(4):
+        report(asked, f"p{n}@example.org")
+    assert "So many reports came" in asked.get(report(asked, "p4@example.org")).text
+    held = asked.controller.intakes.held()
+    assert len(held) == 2, "from one source three an hour are frozen at once"
+    assert ran(asked, name) == (5, [])
+    # Of a crowd that a person does not see to within a day nothing is kept silent.
+    asked.later(days=1, minutes=1)
+    assert (
+        ran(asked, name)[1]
+        == ["it waited for a person for more than a day, and nothing was frozen"] * 2
+    )
+    reported.release(asked.controller, [h.id for h in held], "freeze", "", actor="Kim",
+                     role="privacy-officer", now=asked.now)  # fmt: skip
+    asked.later(days=9)
+    assert len(ran(asked, name)[1]) == 2, "that it was late stays to be seen"
+    # One that waits although nothing came before it, and of which nobody was told.
+    with asked.controller.database.connection() as c:
+        one = asked.controller.intakes.take(
+            "web", ("child-report",), {"about": [], "words": "x"}, asked.now,
+            state=State.ENTERED, held=True, connection=c,
+        )  # fmt: skip
+        for kind, body in (
+            ("request.taken", {"channel": "web", "kinds": ["child-report"]}),
+            ("report.held", {"by": "all", "frozen": 0}),
+        ):
+            entry = Entry(kind, asked.now, {"request": one.id, **body})
+            asked.controller.ledger.append_in(c, [entry])
+    assert ran(asked, name)[1][2:] == [
+        "it waits for a person, and no more came than is frozen at once",
+        "it waits for a person, and nobody was alerted",
+    ]
 
 
 def test_RIGHT_17_the_control_sees_what_nobody_confirmed_and_what_is_left_of_it(

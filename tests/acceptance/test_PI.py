@@ -193,15 +193,16 @@ def test_PI_8_no_reference_of_the_rendered_policy_dangles(world: World) -> None:
     assert {p.partition("/sentences/")[0] for p in pages} >= {"/privacy", "/privacy/versions"}
     assert sum("/sentences/" in path for path in pages) > 100
     assert {path for path, reply in pages.items() if reply.status != 200} <= {"/"}
-    for path, reply in pages.items():
-        if "html" not in reply.headers["Content-Type"]:
-            continue
-        for link in Page(reply.text).links:
+    read = {
+        path: Page(reply.text)
+        for path, reply in pages.items()
+        if "html" in reply.headers["Content-Type"]
+    }
+    for path, page in read.items():
+        for link in page.links:
             place = urlsplit(link)
-            if place.netloc or place.scheme or not place.fragment:
-                continue
-            target = Page(pages[place.path or path].text)
-            assert place.fragment in target.ids, (path, link)
+            if not (place.netloc or place.scheme) and place.fragment:
+                assert place.fragment in read[place.path or path].ids, (path, link)
     # “Navigation Information” is no heading of the original: shown is the part that is meant.
     policy = get(f"{world.url}/privacy").text
     assert "Navigation Information" not in policy

@@ -31,6 +31,19 @@ def test_PROV_6_exactly_those_who_had_her_data_are_told(shop: Path) -> None:
     text = letter.read_text("utf-8")
     assert "ana@example.org" in text
     assert "+49" not in text, "it never had her number"
+    # The case is looked after until each of them has answered, also those of the register.
+    waits = {c["case"]: c["recipients_to_answer"] for c in cases(shop) if c["right"] == "erasure"}
+    assert sorted(waits.values()) == [1, 2]
+    for task in kept(shop, "task", "list").document["tasks"]:
+        done = kept(shop, "task", "done", task["task"], "--outcome", "done", "--evidence", "a mail",
+                    "--now", "2026-11-22T12:00:00Z")  # fmt: skip
+        assert done.status == 0, done.said
+    assert {c["recipients_to_answer"] for c in cases(shop)} == {0}
+
+
+def cases(shop: Path) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = kept(shop, "case", "list").document["cases"]
+    return found
 
 
 def test_PROV_6_an_objection_is_told_to_who_had_her_data(shop: Path) -> None:

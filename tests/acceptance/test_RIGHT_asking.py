@@ -386,7 +386,7 @@ def test_RIGHT_17_a_package_waits_behind_a_link_and_a_code_that_go_to_the_proven
     rights.access(asked.controller, rights.Request((), case=case.id), asked.now, out=package)
     actor = asked.controller.actors.of("Kim", "privacy-officer", asked.now)
     made = rights.delivery.deliver(asked.controller, case.id, package, actor, asked.now)
-    assert rights.mail_link(asked.controller, case, made.token, made.ends_at, asked.now)
+    assert made.mailed
     promptly.at_once(asked.controller, lambda: asked.now)
     at = f"/privacy/delivery/{made.token}"
     assert at in {urllib.parse.urlsplit(u).path for u in links(asked.inbox.to(ANA)[-1])}
@@ -407,6 +407,5 @@ def test_RIGHT_17_what_staff_entered_proves_no_address_to_send_to(asked: Desk) -
     )  # fmt: skip
     sent = len(asked.inbox.letters)
     assert not rights.mail_code(asked.controller, case, "12345678", asked.now)
-    assert not rights.mail_link(asked.controller, case, "x", asked.now, asked.now)
     promptly.at_once(asked.controller, lambda: asked.now)
     assert len(asked.inbox.letters) == sent

@@ -207,7 +207,12 @@ def test_what_nobody_can_choose_is_refused_and_keeps_nothing(
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
 )
 def test_no_other_site_chooses_for_anybody(site: Site, headers: dict[str, str]) -> None:
     with site.open() as client:

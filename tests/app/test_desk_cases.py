@@ -15,7 +15,7 @@ from tests import world
 from tests.app.desk import Browser, Desk, opened
 
 from kept.app.desk import start, working
-from kept.duties.rights import Request, casework, erase
+from kept.duties.rights import Request, casework, erase, reported
 from kept.duties.rights.delivery import code_for
 from kept.duties.rights.request import open_case
 from kept.errors import UsageError
@@ -525,3 +525,26 @@ def test_a_letter_on_paper_is_made_opened_and_entered_as_sent(desk: Desk) -> Non
     for strange in (number, "9" * 17, "-1", "x"):
         assert olga.post(f"/desk/cases/{other}/letter", letter=strange).status_code == 400
     assert "to whom" in words(olga.post(f"{path}/letter", to="  ").text)
+
+
+def test_reports_that_came_in_a_crowd_are_seen_to_together(desk: Desk) -> None:
+    for n in range(6):
+        reported.report(desk.controller, f"held{n}@example.org", "she is nine", "", once=f"c{n}",
+                        source="192.0.2.66", now=desk.now)  # fmt: skip
+    held = [one.id for one in desk.controller.intakes.held()]
+    assert len(held) == 3
+    olga, rita = at(desk, "olga"), at(desk, "rita")
+    assert "3 reports of data of a child came among too many" in words(olga.get("/desk").text)
+    assert "4 reports of data of a child had come within an hour" in words(
+        olga.get("/desk/accounts").text
+    )
+    assert "Freeze these records" not in words(rita.get("/desk/reports").text)
+    assert rita.post("/desk/reports", step="freeze", report=held).status_code == 403
+    # What was not ticked waits on; nothing is ended without a reason.
+    assert olga.post("/desk/reports", step="freeze", report=held[:1]).status_code == 303
+    assert desk.controller.intakes.get(held[0]).frozen_at == desk.now
+    assert olga.post("/desk/reports", step="unfounded", report=held, reason=" ").status_code == 400
+    assert olga.post("/desk/reports", step="unfounded", report=held,
+                     reason="all from one office").status_code == 303  # fmt: skip
+    assert desk.controller.intakes.get(held[0]).open, "that was not held any more"
+    assert "None waits" in words(olga.get("/desk/reports").text)

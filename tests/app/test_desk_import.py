@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import io
 import random
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from httpx import Response
 from openpyxl import Workbook
 from tests.acceptance.conftest import kept
 from tests.app.desk import Desk, opened
@@ -171,3 +173,53 @@ def test_a_file_that_is_not_what_it_says_is_refused_or_read() -> None:
             met.append(problem.what)
     assert set(met) == {"the file is no XLSX that can be read"}
     assert len(met) > 40
+
+
+def test_a_file_is_sent_to_the_desk_looked_at_and_entered(desk: Desk) -> None:
+    ines = desk.browser(desk.session(desk.account("ines")))
+
+    def send(name: str, data: bytes, csrf: str | None = None) -> Response:
+        ines.get("/desk/requests/import")
+        return ines.client.post(
+            "/desk/requests/import", data={"csrf": csrf or ines.csrf, "do": "file"},
+            files={"file": (name, data)}, headers={"Origin": "http://127.0.0.1"},
+        )  # fmt: skip
+
+    good = as_xlsx("x", (HEAD, GOOD))
+    page = send("list.xlsx", good)
+    assert page.status_code == 200
+    assert page.text.count(">new<") == 3
+    assert "the same as line 2" in page.text
+    assert desk.controller.intakes.all() == [], "looked at, not entered"
+    met = re.search(r'<textarea id="list"[^>]*>(.*?)</textarea>', page.text, re.DOTALL)
+    assert met
+    done = ines.post("/desk/requests/import", list=html.unescape(met[1]), do="enter")
+    assert "3 requests were entered" in done.text
+    assert send("LIST.CSV", as_csv("", (HEAD, GOOD))).text.count("was entered") == 4
+    names = [desk.controller.intakes.said(one)["identity"] for one in
+             desk.controller.intakes.all()]  # fmt: skip
+    assert names[2] == [["name", "=1+1"]], "what was a formula is a text"
+    # It has to be what its name says, without programs, and no larger than is taken.
+    macros = io.BytesIO(good)
+    with zipfile.ZipFile(macros, "a") as parts:
+        parts.writestr("xl/vbaProject.bin", b"x")
+    for name, data, words in (
+        ("list.xlsx", as_csv("", (HEAD, GOOD)), "no XLSX"),
+        ("list.csv", good, "no CSV"),
+        ("list.csv", "arrivéd".encode("latin-1"), "no CSV"),
+        ("list.pdf", b"%PDF-1.7", "of no kind that is read"),
+        ("list.xlsx", macros.getvalue(), "programs (macros)"),
+        ("list.xlsx", good[:-60], "no XLSX"),
+        ("list.csv", b"name,words\nx,y", "no column `arrived`"),
+        ("list.csv", b"arrived,channel,words\n" + b"x,y,\xc3\xa4\n" * 150_000, "more in the file"),
+    ):
+        answer = send(name, data)
+        assert (answer.status_code, words in html.unescape(answer.text)) == (400, True), words
+    assert send("list.csv", b"x" * 2_100_000).status_code == 413
+    # Nothing is taken from a page of another login, and a file nowhere else.
+    assert send("list.xlsx", good, csrf="0" * 64).status_code == 403
+    elsewhere = ines.client.post(
+        "/desk/requests/new", data={"csrf": ines.csrf}, files={"file": ("x", b"x")},
+        headers={"Origin": "http://127.0.0.1"},
+    )  # fmt: skip
+    assert elsewhere.status_code == 415

@@ -14,10 +14,22 @@ from litestar.testing import TestClient
 from playwright.sync_api import Browser
 from tests.app.conftest import serve
 from tests.browser import COLOURS, NEEDS_CHROMIUM, axe, browser, opened, weak
-from tests.forms import AT_TRIAL, OWN, SITE, Fields, Program, Visitor, sent, serving, shop
+from tests.forms import (
+    AT_TRIAL,
+    OWN,
+    SITE,
+    TOKEN,
+    Fields,
+    Program,
+    Visitor,
+    sent,
+    serving,
+    shop,
+)  # fmt: skip
 from tests.world import NOW, sql
 
 from kept import deployment
+from kept.app import web
 from kept.app.often import WINDOW, Often
 from kept.controller import Controller
 from kept.decide.notice import digest
@@ -201,6 +213,26 @@ def test_a_form_that_was_changed_or_sent_before_is_not_taken(town: Town) -> None
     said = Program(town.client).send("demo", region="EEA", email="a@example.org", country="us")
     assert said["outcome"] == "taken"
     assert len(town.messages()) == before + 1
+
+
+def test_no_link_tells_somebody_the_rules_of_elsewhere(town: Town) -> None:
+    made = web.make(
+        town.controller, token=TOKEN, shows="live", country="X-Country", clock=lambda: NOW
+    )
+    with TestClient(made) as client:
+        for place, asked, told in (
+            ("DE", "US", "EEA"), ("US", "EEA", "EEA"), ("", "US", "US"), ("XX", "US", "unknown"),
+        ):  # fmt: skip
+            client.headers["X-Country"] = place
+            shown = Visitor(client, "contact", query=f"?region={asked}")
+            assert dict(shown.shown.fields)["kept.region"] == told, place
+        # Nor does one that was opened elsewhere hold here.
+        client.headers["X-Country"] = "US"
+        shown = Visitor(client, "contact", query="?region=US")
+        client.headers["X-Country"] = "DE"
+        reply = shown.send(email="a@example.org", message="x")
+        assert reply.status_code == 409
+        assert dict(Fields(reply.text).fields)["kept.region"] == "EEA"
 
 
 def test_where_the_place_does_not_take_it_nothing_stays(

@@ -23,7 +23,7 @@ from kept.app import jobs, mail, promptly
 from kept.app.commands.serve import free_port
 from kept.app.surface import DESK
 from kept.duties import incidents, rights, staff
-from kept.duties.rights import Request, complaints, delivery, entering, new_address
+from kept.duties.rights import Request, complaints, delivery, entering, mailing, new_address
 from kept.duties.rights.request import open_case
 from kept.records.account import Account
 from kept.terms.authorities import directory
@@ -84,8 +84,7 @@ def written(one: Desk, agent: Client, scratch: Path) -> None:
     out = scratch / "package.zip"
     rights.access(controller, Request((), case=case), one.now, out=out)
     made = delivery.deliver(controller, case, out, actor, one.now)
-    closed = controller.cases.get(case)
-    assert rights.mail_link(controller, closed, made.token, made.ends_at, one.now)
+    mailing.mail_answer(controller, case, actor, one.now)
     assert one.client.post(f"/privacy/delivery/{made.token}/code").status_code == 200
     # What somebody enters, an answer by hand, a new address that is confirmed at both.
     for kinds in (("access",), ("question",), ("unclear",), ("mail-of-customer",),

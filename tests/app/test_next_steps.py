@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.app.conftest import Kept, Ran, put
 
-from kept.app.commands.common import program
+from kept.app.commands.common import as_called, called, next_command, program
 from kept.model.plan import Obstacle
 
 OVERRIDE = ("--override", "a test")
@@ -355,3 +355,33 @@ def test_a_new_deployment_may_be_named_by_dir(kept: Kept, tmp_path: Path) -> Non
     assert (tmp_path / "two" / "kept.toml").is_file()
     assert kept("new", tmp_path / "a", "--dir", tmp_path / "b").status == 2
     assert kept("new").status == 2
+
+
+def test_what_comes_next_is_offered_in_the_role_that_it_takes(
+    kept: Kept, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offered(*given: str) -> str:
+        called(given)
+        return next_command(("case", "redact", "01a2"), None).removeprefix(program())
+
+    # Whoever may not is told who may; whoever may says again what was said.
+    assert offered("rights", "access") == ' case redact 01a2 --actor "…" --role redactor'
+    rob = ("--actor", "rob", "--role=redactor")
+    assert offered(*rob) == " case redact 01a2 --actor rob --role redactor"
+    assert shlex.split(next_command(("hold", "release", "h"), None))[-4:-2] == ["--actor", "…"]
+    monkeypatch.setenv("KEPT_ROLE", "redactor")
+    assert offered() == " case redact 01a2", "the environment says it"
+    monkeypatch.delenv("KEPT_ROLE")
+    called(())
+    assert next_command(("retain", "run"), None).endswith("retain run"), "the operator may"
+    assert as_called("see `kept case list`", None) == f"see `{program()} case list`"
+    words = as_called("a redactor looks: `kept case redact 01a2 --done`", place)
+    assert words is not None
+    assert f'--done --actor "…" --role redactor --dir {place}`' in words
+    # So it is where a command is refused.
+    ran = kept("case", "redact", "01a2", "--dir", place)
+    assert "is said with --actor and --role" in ran.said
+    asked = kept("rights", "erase", *ANA, *OVERRIDE, "--actor", "Kim", "--role", "privacy-officer",
+                 "--dir", place)  # fmt: skip
+    step = next(c for c in commands(asked) if "--yes" in c)
+    assert "--actor Kim --role privacy-officer" in " ".join(step), step

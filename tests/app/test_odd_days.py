@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tests.asking import Desk, desk
 
-from kept.duties.rights import Request, intake, preview, reminding
+from kept.duties.rights import Request, freeze_reported, intake, preview, reminding, reported
+from kept.errors import Denied
 from kept.terms.identifiers import parse
 
 ANA = "ana@example.org"
@@ -57,14 +58,15 @@ def test_what_comes_on_a_leap_day_has_its_month(asked: Desk) -> None:
     assert (clock.arrived, clock.due) == (dt.date(2028, 2, 29), dt.date(2028, 3, 29))
 
 
-def test_a_flood_of_reports_freezes_few_and_is_told(
+def test_a_flood_of_reports_freezes_few_and_waits_for_a_person(
     asked: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reports stop every use of a record: from one place so many an hour, from all together so
-    many; beyond that nobody is frozen, and the officer hears of those that came.
+    """Reports stop every use of a record: from one place few an hour, from all together so many;
+    beyond that they wait, the officers are alerted, and who asks for herself is heard all the same.
     """
     asked.now = dt.datetime(2028, 5, 3, 12, tzinfo=dt.UTC)
     controller = asked.controller
+    monkeypatch.setattr(reported, "AT_ONCE", (3, 10))
     monkeypatch.setattr(intake, "LIMITS", (*intake.LIMITS[:3], 30))
 
     def report(n: int) -> int:
@@ -76,19 +78,40 @@ def test_a_flood_of_reports_freezes_few_and_is_told(
     def frozen() -> int:
         return sum("child" in asked.held(f"email=p{n}@example.org") for n in range(60))
 
-    before = controller.intakes.all()
-    of_one = intake.LIMITS[2]
-    assert [report(n) for n in range(of_one + 5)] == [303] * of_one + [429] * 5
-    assert frozen() == of_one
-    for n in range(30, 60):
+    before = {one.id for one in controller.intakes.all()}
+    assert {report(n) for n in range(30)} == {303}
+    assert frozen() == 3
+    (alert,) = controller.watch.alerts(unseen=True)
+    assert (alert.what, alert.people) == ("report-flood", 4)
+    # Others are not kept from being heard by it: what waits uses up nothing.
+    for n in range(30, 45):
         asked.source = f"198.51.100.{n}"
-        assert report(n) == (303 if n < 40 else 429)
-    assert frozen() == 30
-    # Each waits at the top of the inbox for a person, and the officer is told of each at once.
-    waiting = controller.intakes.all(open_only=True)
-    assert len([r for r in waiting if r not in before and "child-report" in r.asked]) == 30
-    told = {call.about for call in reminding.calls(controller, asked.now) if call.officers}
-    assert len(told & {r.id for r in waiting}) == 30
-    # An hour later others are heard again.
+        assert report(n) == 303
+    assert frozen() == 10
+    assert len(controller.watch.alerts(unseen=True)) == 1, "one an hour"
+    # Nothing is lost, and nobody gets a mail for each: the officers hear of all together.
+    held = controller.intakes.held()
+    assert len(held) == 45 - 10
+    assert len({one.id for one in controller.intakes.all()} - before) == 45
+    calls = [c for c in reminding.calls(controller, asked.now) if c.officers]
+    assert not {c.about for c in calls} & {one.id for one in held}
+    assert [c.words.count("35 wait") for c in calls if c.about == "reports"] == [1]
+    # The job freezes none of them before somebody says so; then what was named, and no more.
+    assert freeze_reported(controller, asked.now) == 0
+    assert frozen() == 10
+    some = [one.id for one in held[:5]]
+    kim = {"actor": "Kim", "now": asked.now}
+    with pytest.raises(Denied):
+        reported.release(controller, some, "freeze", "", role="intake", **kim)  # type: ignore[arg-type]
+    assert reported.release(controller, some, "freeze", "", role="privacy-officer", **kim) == 5  # type: ignore[arg-type]
+    assert frozen() == 15
+    rest = [one.id for one in controller.intakes.held()]
+    done = reported.release(controller, rest, "unfounded", "all from one office",
+                            role="privacy-officer", **kim)  # type: ignore[arg-type]  # fmt: skip
+    assert (done, controller.intakes.held(), frozen()) == (30, [], 15)
+    # Who asks for something of her own is not shut out by reports.
+    assert asked.ask("access", email="gil@example.org")
+    # An hour later others are frozen at once again.
     asked.later(hours=1, seconds=1)
     assert report(59) == 303
+    assert frozen() == 16

@@ -67,6 +67,17 @@ def test_what_says_nothing(body: bytes) -> None:
     assert said(body) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/members/ana-gomez/orders", "/members/*/orders"), ("/en/u/ana", "/en/u/*"),
+        ("/blog/ana.gomez", "/blog/*"), ("/about-us/index.html", "/about-us/index.html"),
+    ],
+)  # fmt: skip
+def test_of_a_path_nothing_is_kept_that_could_be_a_name(path: str, shown: str) -> None:
+    assert sightings.pattern(f"https://interop.io{path}?q=ana#x") == shown
+
+
 def test_a_host_made_for_one_person_is_not_kept() -> None:
     made = csp("https://u83749273.track.ads.example/")
     assert said(made)[0][0].name == "*.track.ads.example"
@@ -136,6 +147,15 @@ def test_reports_are_counted_reviewed_and_watched(desk: Desk) -> None:
     with controller.database.connection() as c:
         rows_ = c.execute("SELECT count(*) FROM ledger_entry WHERE kind IN (127, 128)").fetchone()
     assert rows_ == (3,)  # two names met, one decision
+    # What somebody wrote into the tables himself decides nothing, and hides nothing.
+    for statement in (
+        "UPDATE sighting_verdict SET verdict = 'noise'",
+        "DELETE FROM sighting WHERE name = 'pasted.example'",
+        "DELETE FROM sighting",
+    ):
+        with controller.database.connection() as c:
+            c.execute(statement)
+        assert outcome_of(controller, "trackers.nothing-undeclared", desk.now) == "fail", statement
 
 
 def test_there_is_an_end_to_what_is_kept(desk: Desk) -> None:
@@ -144,6 +164,17 @@ def test_there_is_an_end_to_what_is_kept(desk: Desk) -> None:
     }
     trackers.note(desk.controller, many, desk.now)
     assert len(desk.controller.sightings.all()) <= MOST
+    # Whoever fills the list keeps nothing out for good: what is called noise makes room.
+    real = sightings.Sighting("host", "real.example", "script-src", "/")
+    trackers.note(desk.controller, {real: 1}, desk.now)
+    assert "real.example" not in {one.name for one in desk.controller.sightings.all()}
+    browser = desk.browser(desk.session(desk.account("pia")))
+    noise = {"kind": "host", "name": "h1.example", "verdict": "noise"}
+    assert browser.post("/desk/trackers/settle", **noise).status_code == 303
+    more = sightings.Sighting("host", "h1.example", "img-src", "/more")
+    trackers.note(desk.controller, {more: 1, real: 1}, desk.now)
+    rows = {one.name: one for one in desk.controller.sightings.all()}
+    assert rows["real.example"].count == rows["h1.example"].pages == 1
     later = desk.now + dt.timedelta(days=200)
     trackers.note(desk.controller, {next(iter(many)): 1}, later)
     assert len(desk.controller.sightings.all()) == 1

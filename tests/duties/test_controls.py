@@ -964,6 +964,8 @@ SERVED = "publication.policy-page-is-clean"
 ASKED = "rights.requests-need-no-account"
 WAYS = "publication.choices-have-a-way"
 DOORS = "security.doors-are-guarded"
+#: Where nobody listens.
+NOBODY = "http://127.0.0.1:1"
 #: Those over visits: in `test_visit_checks`.
 PAGES = {
     "trackers.nothing-undeclared",  # tests/app/test_reports.py
@@ -1252,6 +1254,7 @@ def test_doors_are_guarded(world: Path, leak: str | None) -> None:
     """Every route of the table, asked over HTTP of the real application; one of them leaks."""
     with _opened(world) as controller:
         controller.surfaces = SURFACES
+        controller.site_url = NOBODY  # at the usual port somebody's demonstration may be served
         gone = run(controller, registered(), NOW, names=[DOORS])[0]
         assert gone.outcome is Outcome.VACUOUS
         app = web.make(controller, token="t", shows="text", clock=lambda: NOW)

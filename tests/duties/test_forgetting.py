@@ -13,7 +13,7 @@ from kept.controller import Controller
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
-from kept.duties import figures, incidents, rights
+from kept.duties import disclosure, figures, holds, incidents, rights
 from kept.duties.rights import Request, complaints, entering, forgetting
 from kept.terms.identifiers import parse
 from tests.world import NOW, make
@@ -21,6 +21,7 @@ from tests.world import NOW, make
 CHOICES = """[choices]
 "retention.rights-cases" = "P24M"
 "retention.identity-proof" = "P30D"
+"retention.disclosures" = "P24M"
 """
 SECRETS = ("cleo", "Cleo", "example.org", "passport", "burglar", "rude")
 CONTROL = "rights.desk-data-goes"
@@ -162,3 +163,94 @@ def test_a_period_that_nobody_decided_lets_nothing_go(tmp_path: Path, kept_url: 
         late = NOW + dt.timedelta(days=9999)
         assert forgetting.forget(controller, late) == {}
         assert judged(controller, late) == (Outcome.VACUOUS, [])
+
+
+LATE = NOW + dt.timedelta(days=800)
+
+
+def hold(controller: Controller, now: dt.datetime, **what: object) -> str:
+    actor = controller.actors.of("Jo", "privacy-officer", now)
+    clause = holds.allowing(controller.bundle)[0]
+    made = holds.place(
+        controller, ground="A court asked for it", clause=clause, actor=actor, now=now,
+        **what,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return made.id
+
+
+def disclosed(controller: Controller, email: str, **more: object) -> None:
+    actor = controller.actors.of("Jo", "privacy-officer", NOW)
+    disclosure.note(
+        controller, (parse(f"email={email}"),), "authority", NOW.date(), ["contact.email"],
+        "court-order", actor, NOW, title="A court", **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_a_hold_on_a_person_keeps_what_the_desk_has_of_her(
+    controller: Controller, world: Path
+) -> None:
+    id_ = fill(controller, world)
+    disclosed(controller, "cleo@example.org")
+    disclosed(controller, "ben@example.org")
+    one = hold(controller, NOW + MONTH, person=[parse("email=cleo@example.org")])
+    # An incident names nobody, and of others nothing is kept.
+    gone = forgetting.forget(controller, LATE)
+    assert gone == {"incidents": 1, "disclosures": 1}
+    kept = forgetting.held(controller, LATE)
+    assert {(k.what, k.count, k.hold.id, k.hold.ground) for k in kept} == {
+        (what, 1, one, "A court asked for it")
+        for what in ("cases", "proofs", "requests", "complaints", "disclosures")
+    }
+    assert controller.cases.identifiers(controller.cases.get(id_)) != [[]]
+    assert judged(controller, LATE + MONTH)[1] == []
+    # Every day is the same, and is not said anew.
+    before = len(list(controller.ledger.entries(kind="desk.forgot")))
+    assert forgetting.forget(controller, LATE + MONTH) == {}
+    assert len(list(controller.ledger.entries(kind="desk.forgot"))) == before
+    # What is gone although the hold stands is missed.
+    with controller.database.connection() as c:
+        numbers = [n for n, _ in controller.intakes.over(connection=c)]
+        controller.intakes.forget(numbers, connection=c)
+    assert judged(controller, LATE + MONTH)[1] == ["of 1 that holds keep 1 are gone"]
+    # Released, it goes; so long the control waits for the next run.
+    jo = controller.actors.of("Jo", "operator", LATE)
+    holds.release(controller, one, "the court has decided", jo, LATE + MONTH)
+    assert judged(controller, LATE + MONTH)[1] == []
+    assert len(judged(controller, LATE + 2 * MONTH)[1]) == 3
+    gone = forgetting.forget(controller, LATE + 2 * MONTH)
+    assert gone == {"cases": 1, "complaints": 1, "disclosures": 1}
+    assert judged(controller, LATE + 2 * MONTH)[1] == []
+
+
+def test_a_hold_on_the_desk_keeps_what_it_names_of_everybody(
+    controller: Controller, world: Path
+) -> None:
+    fill(controller, world)
+    hold(controller, NOW, system="own", dataset="complaint_act", until=LATE.date() + 2 * MONTH)
+    assert "complaints" not in forgetting.forget(controller, LATE)
+    assert judged(controller, LATE + MONTH)[1] == []
+    assert forgetting.forget(controller, LATE + 3 * MONTH) == {"complaints": 1}
+    assert judged(controller, LATE + 3 * MONTH)[1] == []
+
+
+def test_a_disclosure_forgets_whose_it_was_and_no_earlier(
+    controller: Controller, world: Path
+) -> None:
+    disclosed(controller, "ben@example.org")
+    until = NOW.date() + dt.timedelta(days=900)
+    disclosed(controller, "cleo@example.org", barred=(until, "§ 1 of a law"))
+    assert forgetting.forget(controller, NOW + dt.timedelta(days=700)) == {}
+    assert judged(controller, LATE)[1] == ["of 1 that are past their time something of people is"
+                                           " left"]  # fmt: skip
+    # Who may not know of it yet is still to be told.
+    assert forgetting.forget(controller, LATE) == {"disclosures": 1}
+    [line, _] = sorted(controller.passed.all(), key=lambda p: p.barred_until is not None)
+    assert controller.passed.of([parse("email=ben@example.org")]) == []
+    assert line.recipient == "authority", "to whom what was given stays"
+    assert len(controller.passed.of([parse("email=cleo@example.org")])) == 1
+    name = "disclosure.told-unless-barred"
+    assert run(controller, registered(), LATE, names=[name])[0].findings == ()
+    with controller.database.connection() as c:
+        controller.passed.strike([2], NOW, connection=c)
+    [seen] = run(controller, registered(), LATE, names=[name])
+    assert [f.words for f in seen.findings] == ["one forgot whose data it was before its time"]

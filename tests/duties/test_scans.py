@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import pytest
 
@@ -89,6 +89,35 @@ def test_the_control_over_scans(world: Controller) -> None:
     assert outcome(world) == (Outcome.PASS, [])
     # Five weeks later nobody has looked.
     assert outcome(world, NOW + dt.timedelta(days=36))[0] is Outcome.VACUOUS
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE scan SET document = jsonb_set(document, '{passes,0,items}', '[]')",
+         "a scan is not as the ledger has it"),
+        ("UPDATE scan SET whole = true", "a scan is not as the ledger"),
+        ("INSERT INTO scan (site, at, rules, whole, document)"
+         " SELECT 'c.test', at, rules, true, document FROM scan LIMIT 1", "c.test a scan"),
+        ("DELETE FROM scan WHERE number = (SELECT max(number) FROM scan)", "is not there"),
+        ("DELETE FROM scan", "is not there"),
+    ],
+)  # fmt: skip
+def test_a_scan_that_somebody_made_up_is_none(
+    world: Controller, statement: LiteralString, words: str
+) -> None:
+    scanned_with(world)
+    scanned_with(world, lambda stop: [PLANTED], whole=False)
+    with world.database.connection() as c:
+        c.execute(statement)
+    met, found = outcome(world)
+    assert met is Outcome.FAIL
+    assert words in " ".join(found)
+    scanned_with(world)
+    scanned_with(world, site="b.test")
+    with world.database.connection() as c:
+        c.execute("DELETE FROM scan WHERE site = 'c.test'")
+    assert outcome(world) == (Outcome.PASS, [])
 
 
 def test_a_scan_under_other_rules_is_none(world: Controller, monkeypatch: Any) -> None:

@@ -65,6 +65,11 @@ TAMPER: Final = {
         "UPDATE visit_choice SET aims = jsonb_set(aims, '{advertise}', 'true')",
         "the row allows something else",
     ),
+    "a yes to something else": (
+        """UPDATE visit_choice SET aims = aims || '{"analyse": false, "advertise": true}'"""
+        " WHERE act = 'save'",
+        "the row allows something else",
+    ),
     "another record": (
         "UPDATE visit_choice SET record = replace(record, 'ConsentRefused', 'ConsentGiven')",
         "the record is not as it was signed",

@@ -19,7 +19,7 @@ from litestar.response.base import ASGIResponse
 
 from kept.app.api import REFUSALS, bearer, unambiguous
 from kept.app.pages import asset_bytes, day_words, rendered
-from kept.app.posted import aside, elsewhere, fields_of, one
+from kept.app.posted import aside, fields_of, one
 from kept.app.requests import own_cookie
 from kept.controller import Controller
 from kept.decide.visit import Visitor, judge, met, switched_on, waiting
@@ -202,7 +202,7 @@ def make_choice(request: Request[Any, Any, Any], state: State, body: RawBody) ->
     bundle, who, now = controller.bundle, visitor(request, state), state.clock()
     fields = fields_of(body)
     wants_json = "application/json" in request.headers.get("accept", "")
-    if elsewhere(request) or _other_origin(request, controller):
+    if _other_origin(request, controller):
         words = "Another site sent this. If you want it, choose here yourself."
         return _refused(request, state, words, wants_json)
     act = among(one(fields, "do"), choosing.ACTS)
@@ -264,13 +264,16 @@ class _Chosen(Response[Any]):
 
 
 def _other_origin(request: Request[Any, Any, Any], controller: Controller) -> bool:
-    """Whether a browser too old to say where a form came from names another place.
+    """Whether it came from another origin: also from another name or port of the same site.
 
-    Newer ones say it themselves (Sec-Fetch-Site), also where the policy on referrers makes them
-    keep the origin to themselves.
+    Newer browsers say it themselves (Sec-Fetch-Site), also where the policy on referrers makes
+    them keep the origin to themselves; of older ones the origin is looked at.
     """
+    came = request.headers.get("sec-fetch-site")
+    if came is not None:
+        return came not in ("same-origin", "none")
     origin = request.headers.get("origin")
-    if origin is None or "sec-fetch-site" in request.headers:
+    if origin is None:
         return False
     ours = {
         request.headers.get("host", ""),

@@ -60,7 +60,7 @@ from kept.app.commands import (
     task,
     trackers,
 )
-from kept.app.commands.common import as_called, program
+from kept.app.commands.common import as_called, called, program
 from kept.app.output import Output
 from kept.errors import KeptError, UsageError
 
@@ -102,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # The driver's own words about a lost connection would stand before Kept's, and name hosts.
     logging.getLogger("psycopg").addHandler(logging.NullHandler())
+    called(given)
     try:
         _refuse_bytes(given)
         status = make()(_joined(given), exit_on_error=False, print_error=False)

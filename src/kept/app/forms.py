@@ -64,11 +64,24 @@ _STATUS: Final[Mapping[Why, int]] = {
 @get("/forms/{form:str}", media_type=MediaType.HTML)
 @aside
 def declared_page(
-    form: FromPath[str], state: State, region: FromQuery[str] = "unknown",
-    language: FromQuery[str] = "",
+    request: Request[Any, Any, Any], form: FromPath[str], state: State,
+    region: FromQuery[str] = "unknown", language: FromQuery[str] = "",
 ) -> Response[str]:  # fmt: skip
     """A form with all that is told beside it. Changes nothing."""
-    return _page(state, _prepared(state, form, region, language))
+    return _page(state, _prepared(state, form, _told(request, state, region), language))
+
+
+def _told(request: Request[Any, Any, Any], state: State, region: str) -> str:
+    """The region whose rules somebody is told: no link names one with less for her than where the
+    server before this one says that she is.
+    """
+    said = request.headers.get(state.country, "") if state.country else ""
+    place, _, part = said.partition("-")
+    lives = regimes.region_of(place, part or None) if said else region
+    strict = lives not in regimes.REGIONS or region not in regimes.REGIONS or (
+        regimes.strictest(region, lives) == regimes.strictest(region)
+    )  # fmt: skip
+    return region if strict else lives
 
 
 @post("/forms/{form:str}", media_type=MediaType.HTML, status_code=200)
@@ -80,15 +93,14 @@ def send_form(
     controller: Controller = state.controller
     fields = _read(request, body)
     given = dict(fields)
-    shown = _prepared(
-        state, form, given.get("kept.region", "unknown"), given.get("kept.language", "")
-    )
+    sent = _sent(fields, request.headers.get("origin"), own=_own(request, controller))
+    sent = dataclasses.replace(sent, region=_told(request, state, sent.region))
+    shown = _prepared(state, form, sent.region, given.get("kept.language", ""))
     if state.often.too(source(request, state), state.clock()):
         typed = {n: v for n, v in fields if n in shown.form.fields}
         page = _page(state, shown, typed=typed, status=429, told=_TOO_MANY)
         page.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
         return page
-    sent = _sent(fields, request.headers.get("origin"), own=_own(request, controller))
     if storing.place_of(controller, form) is None:
         answer = taking.closed(controller, form, state.clock())
     else:

@@ -1,7 +1,8 @@
 """Mail to people: from a template of our own to the mail server, as plain text and as simple HTML.
 
-One template makes both: its first line is the subject, the rest are paragraphs, lists of lines
-that begin with a dash, and links that stand alone. Nothing in it loads, runs or follows anybody.
+One template makes both: its first line is the subject, the rest are paragraphs, underlined
+titles, lists of lines that begin with a dash, and links that stand alone. Nothing in it loads,
+runs or follows anybody.
 """
 
 from __future__ import annotations
@@ -153,11 +154,15 @@ def _html(title: str, body: str) -> str:
             parts.append(Markup("<ul>{}</ul>").format(items))
         elif re.fullmatch(r"https?://\S+", block):
             parts.append(Markup('<p><a href="{0}">{0}</a></p>').format(block))
+        elif len(lines) == 2 and lines[1].strip("-") == "":
+            parts.append(Markup("<h2>{}</h2>").format(lines[0]))
         elif _CODE.fullmatch(block):
             parts.append(Markup("<p><b><big>{}</big></b></p>").format(block))
         else:
             broken = Markup("<br>").join(Markup.escape(line) for line in lines)
             parts.append(Markup("<p>{}</p>").format(broken))
+    # Long addresses break, so that nobody has to push a letter sideways on a telephone.
     head = Markup('<!doctype html><html lang="en"><head><meta charset="utf-8">'
-                  "<title>{}</title></head><body>{}</body></html>\n")  # fmt: skip
+                  '<meta name="viewport" content="width=device-width"><title>{}</title></head>'
+                  '<body style="overflow-wrap: anywhere">{}</body></html>\n')  # fmt: skip
     return str(head.format(title, Markup("\n").join(parts)))

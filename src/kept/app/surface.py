@@ -127,6 +127,9 @@ DESK: Final = (
     _http("/desk/cases/{case:str}", "GET", CASES),
     _http("/desk/cases/{case:str}/show", "POST", _SHOWN),
     _http("/desk/cases/{case:str}/answer", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/mail", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/link", "POST", _DISCLOSES - {"operator"}),
+    _http("/desk/cases/{case:str}/code", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/letter", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/posted", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/note", "POST", _SHOWN),
@@ -155,6 +158,8 @@ DESK: Final = (
     _http("/desk/requests/{request_id:str}/classify", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}/close", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}/decide", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/reports", "GET", CASES),
+    _http("/desk/reports", "POST", _ANSWERS - {"operator"}),
     _http("/desk/complaints", "GET", CASES),
     _http("/desk/complaints/add", "POST", TAKES - {"operator"}),
     _http("/desk/complaints/{complaint:str}", "GET", CASES),
@@ -189,6 +194,8 @@ DESK: Final = (
     _http("/desk/incidents/notice", "POST", _OFFICER),
     _http("/desk/incidents/tell", "POST", _OFFICER),
     _http("/desk/incidents/close", "POST", _OFFICER),
+    _http("/desk/disclosures", "GET", LOOKS),
+    _http("/desk/disclosures/add", "POST", _OFFICER),
     _http("/desk/trackers", "GET", LOOKS),
     _http("/desk/trackers/settle", "POST", _OFFICER),
     _http("/desk/quarantine", "GET", TAKES - {"operator"}),
@@ -335,5 +342,6 @@ def require(command: str, role: str) -> None:
         raise UsageError("there is no such role", expected=f"one of {', '.join(ROLES)}")
     raise Denied(
         f"the role `{role}` may not use `kept {command}`",
-        fix=f"ask somebody in one of the roles {', '.join(sorted(roles))}",
+        fix=f"ask somebody in one of the roles {', '.join(sorted(roles))}; who acts, and in which,"
+        " is said with --actor and --role",
     )

@@ -82,6 +82,7 @@ from kept.records.isolated import Opened
 from kept.records.known import KnownNames
 from kept.records.linked import Links
 from kept.records.locator import Held, Locator
+from kept.records.mailed import Mailed
 from kept.records.notice import Notices
 from kept.records.outbox import Outbox
 from kept.records.paper import Papers
@@ -181,6 +182,7 @@ class Controller:
         self.workdays = workdays(self.desk, bundle)
         self.recipients, self.reach = Recipients(database, vault), reach
         self.deliveries, self.papers = Deliveries(database, vault), Papers(database, vault)
+        self.mailed = Mailed(database)
         self.accounts = Accounts(database, vault)
         self.sessions, self.attempts = Sessions(database, self.accounts), Attempts(database, vault)
         self.links = Links(database, vault, self.accounts)

@@ -101,9 +101,7 @@ def read(
     if len(sent) > MOST:
         return Read(refused=Why.MANY)
     years = bundle.minimum_age
-    if years is not None and any(
-        ages.asks_age(name) and ages.under(value, years, today) for name, value in sent
-    ):
+    if years is not None and any(ages.told(name, value, years, today) for name, value in sent):
         return Read(refused=Why.AGE)
     names = [name for name, _ in sent]
     if len(set(names)) < len(names):

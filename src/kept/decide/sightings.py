@@ -26,7 +26,44 @@ _OTHERS: Final = ("base-uri", "form-action")
 _HOST: Final = re.compile(r"(?=.{1,120}\Z)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$&'*.^_`|~-]{1,64}", re.ASCII)
 #: A part of a path or of a name that is a word, not somebody's.
-_WORD: Final = re.compile(r"[a-z]{1,20}([._-][a-z]{1,20}){0,3}", re.ASCII)
+_WORD: Final = re.compile(r"[a-z]{1,20}(-[a-z]{1,20}){0,3}(\.(html?|php|aspx?|jsp))?", re.ASCII)
+#: What comes after one of these in a path is somebody's, word or not.
+_PEOPLE: Final = frozenset(
+    [
+        "u",
+        "user",
+        "users",
+        "member",
+        "members",
+        "profile",
+        "profiles",
+        "people",
+        "person",
+        "persons",
+        "author",
+        "authors",
+        "team",
+        "staff",
+        "customer",
+        "customers",
+        "client",
+        "clients",
+        "account",
+        "accounts",
+        "contact",
+        "contacts",
+        "kunde",
+        "kunden",
+        "nutzer",
+        "benutzer",
+        "mitglied",
+        "mitglieder",
+        "profil",
+        "autor",
+        "autoren",
+        "konto",
+    ]
+)
 _DEEP: Final = 4
 #: Reports in one message, and how often a cookie may be said to have been met.
 _MOST: Final = 50
@@ -114,5 +151,8 @@ def pattern(address: str) -> str:
     path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "", address)
     path = re.split(r"[?#]", path, maxsplit=1)[0]
     parts = [part for part in path.split("/") if part]
-    shown = [part if _WORD.fullmatch(part) else "*" for part in parts[:_DEEP]]
+    shown = [
+        part if _WORD.fullmatch(part) and before not in _PEOPLE else "*"
+        for before, part in zip(["", *parts], parts[:_DEEP], strict=False)
+    ]
     return "/" + "/".join([*shown, *(["*"] if len(parts) > _DEEP else [])])

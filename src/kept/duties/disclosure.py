@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
+from kept.decide.due import due as due_by
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
@@ -22,6 +23,7 @@ from kept.terms.disclosures import COMPELLED, GROUNDS
 from kept.terms.identifiers import Identifier
 
 AUTHORITY: Final = "authority"
+_RECORD: Final = "disclosure-record"
 #: The longest that somebody may be kept from knowing, before it is looked at again.
 _LONGEST: Final = dt.timedelta(days=5 * 366)
 _WORDS: Final = 200
@@ -96,10 +98,16 @@ def told_unless_barred(controller: Controller, now: dt.datetime) -> Iterator[Loo
             " array(SELECT DISTINCT r.id FROM passed_person w JOIN case_person c USING (mac)"
             " JOIN rights_case r ON r.number = c.number WHERE w.number = p.number),"
             " p.recipient, EXISTS (SELECT FROM passed_person w WHERE w.number = p.number)"
-            " FROM passed_on p WHERE p.noted_at <= %s",
+            " OR p.struck_at IS NOT NULL, p.struck_at FROM passed_on p WHERE p.noted_at <= %s",
             (now,),
         ).fetchall()
+        known = {
+            row[0] for row in connection.execute(
+                "SELECT DISTINCT r.id FROM rights_case r JOIN case_person USING (number)"
+            ).fetchall()
+        }  # fmt: skip
     yield from _missing(controller, Counter(str(line[6]) for line in lines if line[7]), now)
+    yield from _early(controller, [line for line in lines if line[8] is not None])
     for _, on, until, _, law, *_ in lines:
         if until is not None and (not law.strip() or until > on + 2 * _LONGEST):
             yield Finding(
@@ -108,22 +116,40 @@ def told_unless_barred(controller: Controller, now: dt.datetime) -> Iterator[Loo
             )  # fmt: skip
     looked = 0
     for _, e in controller.ledger.entries(kind="access.given"):
-        if e.at > now or "received" not in e.body:
+        # Of a case that has forgotten whom it was about nobody can tell any more what was due.
+        if e.at > now or "received" not in e.body or e.body["case"] not in known:
             continue
         day = controller.day(e.at)
         due = sum(
             str(e.body["case"]) in cases and at <= e.at and (until is None or until <= day)
             for _, _, until, at, _, cases, *_ in lines
         )
+        # Lines that have forgotten whose they were may have been told then.
+        forgot = sum(line[3] <= e.at < line[8] for line in lines if line[8] is not None)
         looked += 1
         if e.body["received"] < due:
             yield Finding(
                 "a package", f"{due} times data was given to others; it told of fewer",
                 "write to the person again, with what was left out",
             )  # fmt: skip
-        elif e.body["received"] > due:
+        elif e.body["received"] > due + forgot:
             yield Finding("a package", "it told of what a law forbade to tell then")
     yield Looked(looked, "packages", SYSTEM.name)
+
+
+def _early(controller: Controller, struck: Sequence[tuple[Any, ...]]) -> Iterator[Finding]:
+    """Lines that forgot whose data it was before their time."""
+    within = controller.bundle.vocabulary.within
+    keep = next(
+        (r.keep for r in controller.bundle.retention.values()
+         if within("categories", r.category, _RECORD)), None,
+    )  # fmt: skip
+    for _, on, until, *_, at in struck:
+        if not due_by(keep, max(on, until or on), controller.day(at)):
+            yield Finding(
+                "disclosures", "one forgot whose data it was before its time",
+                "bring it back from a copy of Kept's database",
+            )  # fmt: skip
 
 
 def _missing(controller: Controller, there: Counter[str], now: dt.datetime) -> Iterator[Finding]:

@@ -94,19 +94,41 @@ def decode(value: str | None, key: bytes, *, edition: str, today: dt.date) -> Ch
 
 
 def found(cookies: Iterable[str], secure: bool) -> str | None:
-    """The value in the `Cookie` headers of a request. Two of the name that differ are none."""
-    return named(cookies, name(secure))
+    """The value in the `Cookie` headers of a request.
+
+    Of several that differ, what any of them refuses: a script can set another one beside hers
+    (of a longer path, or partitioned), and that must not lift a no.
+    """
+    values = _values(cookies, name(secure))
+    if len(values) < 2:
+        return next(iter(values), None)
+    read = [met for value in values if len(value) <= _LONGEST and (met := _VALUE.fullmatch(value))]
+    aims, trackers = (
+        {about for met in read for mark, about in _MARK.findall(met[n]) if mark == "!"}
+        for n in (3, 4)
+    )
+    if not aims and not trackers:
+        return None
+    day, edition = max((int(met[1]), met[2]) for met in read)
+    return f"1~{day}~{edition}~" + "~".join(
+        _marks(dict.fromkeys(n, False)) for n in (aims, trackers)
+    )
 
 
 def named(cookies: Iterable[str], wanted: str) -> str | None:
     """The value of the cookie of that name; None where there is none, or two that differ."""
+    values = _values(cookies, wanted)
+    return values.pop() if len(values) == 1 else None
+
+
+def _values(cookies: Iterable[str], wanted: str) -> set[str]:
     values = set()
     for header in cookies:
         for pair in header.split(";"):
             key, equals, value = pair.strip(" \t").partition("=")
             if equals and key == wanted:
                 values.add(value)
-    return values.pop() if len(values) == 1 else None
+    return values
 
 
 def renewed(value: str, today: dt.date) -> str | None:

@@ -81,6 +81,12 @@ class Intake:
     outcome: str | None
     actor: int | None
     cases: tuple[tuple[str, str], ...]
+    held_at: dt.datetime | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it is a report of which a person says first that its record is frozen."""
+        return self.open and self.held_at is not None and self.frozen_at is None
 
     @property
     def open(self) -> bool:
@@ -112,11 +118,22 @@ class Tally:
     all: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """How many reports came in since a moment, as in `Tally`; and how many of them did not have to
+    wait for a person, from the source and in all.
+    """
+
+    tally: Tally
+    source: int
+    all: int
+
+
 _COLUMNS: Final = (
     "i.id, i.number, i.channel, i.state, i.asked, i.region, i.arrived, i.arrived_at, i.expires_at,"
     " i.verified_at, i.frozen_at, i.ended_at, i.outcome, i.actor,"
     " (SELECT json_agg(json_build_array(k.asked, r.id) ORDER BY r.number) FROM intake_case k"
-    " JOIN rights_case r ON r.number = k.case_number WHERE k.number = i.number)"
+    " JOIN rights_case r ON r.number = k.case_number WHERE k.number = i.number), i.held_at"
 )
 
 _OF_INTAKE: Final = Link(("number",), "intake", ("number",), Owner.OWNED)
@@ -152,6 +169,7 @@ DATASETS: Final = (
         Field("expires_at", "datetime"),
         Field("verified_at", "datetime"),
         Field("frozen_at", "datetime"),
+        Field("held_at", "datetime"),
         Field("ended_at", "datetime"),
         Field("outcome", category="rights-case"),
         Field("actor", "integer"),
@@ -201,16 +219,17 @@ class Intakes:
         *, state: State, connection: Connection, address: Identifier | None = None,
         region: str = "unknown", arrived: dt.date | None = None, source: str | None = None,
         token: str | None = None, once: str | None = None, actor: int | None = None,
+        held: bool = False,
     ) -> Intake:  # fmt: skip
         """Take a request in. `said` is sealed; `source` is where it came from; `token` leads to
-        its page; `once` is what a form sent twice sends twice.
+        its page; `once` is what a form sent twice sends twice; `held`: it waits for a person.
         """
         id_ = new_id(now)
         expires = now + UNCONFIRMED if state is State.AWAITING else None
         row = connection.execute(
             "INSERT INTO intake (id, channel, state, asked, region, arrived, arrived_at, mac,"
-            " source, token, once, expires_at, actor)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING number",
+            " source, token, once, expires_at, actor, held_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING number",
             (
                 id_, channel, state, " ".join(asked), region,
                 arrived or now.astimezone(dt.UTC).date(), now,
@@ -218,7 +237,7 @@ class Intakes:
                 None if source is None else self._mac("source", source),
                 None if token is None else self._mac("token", token),
                 None if once is None else self._mac("once", once),
-                expires, actor,
+                expires, actor, now if held else None,
             ),
         ).fetchone()  # fmt: skip
         assert row is not None
@@ -229,6 +248,7 @@ class Intakes:
             id=id_, number=row[0], channel=channel, state=state, asked=tuple(asked), region=region,
             arrived=arrived or now.astimezone(dt.UTC).date(), arrived_at=now, expires_at=expires,
             verified_at=None, frozen_at=None, ended_at=None, outcome=None, actor=actor, cases=(),
+            held_at=now if held else None,
         )  # fmt: skip
 
     def tally(
@@ -238,18 +258,34 @@ class Intakes:
         """How much came in since then; counted without looking at who it was. A request counts
         for every address that it is written to, an agent's or a new one as well.
         """
+        return self._tallied(address, source, since, False, connection).tally
+
+    def tally_reports(
+        self, address: Identifier | None, source: str, since: dt.datetime,
+        *, connection: Connection,
+    ) -> Reports:  # fmt: skip
+        """The same of reports of children, which use up nothing of what requests have."""
+        return self._tallied(address, source, since, True, connection)
+
+    def _tallied(
+        self, address: Identifier | None, source: str, since: dt.datetime, reports: bool,
+        connection: Connection,
+    ) -> Reports:  # fmt: skip
         mac = None if address is None else self._mac("address", _spelt(address))
         src = self._mac("source", source)
         row = connection.execute(
             "SELECT count(*) FILTER (WHERE hers AND source = %(src)s),"
-            " count(*) FILTER (WHERE hers), count(*) FILTER (WHERE source = %(src)s), count(*)"
-            " FROM (SELECT i.source, i.mac = %(mac)s OR EXISTS (SELECT FROM intake_code k"
-            " WHERE k.number = i.number AND k.mac = %(mac)s) AS hers FROM intake i"
-            " WHERE i.arrived_at > %(since)s AND i.source IS NOT NULL) late",
-            {"mac": mac, "src": src, "since": since},
+            " count(*) FILTER (WHERE hers), count(*) FILTER (WHERE source = %(src)s), count(*),"
+            " count(*) FILTER (WHERE source = %(src)s AND held_at IS NULL),"
+            " count(*) FILTER (WHERE held_at IS NULL)"
+            " FROM (SELECT i.source, i.held_at, i.mac = %(mac)s OR EXISTS (SELECT FROM intake_code"
+            " k WHERE k.number = i.number AND k.mac = %(mac)s) AS hers FROM intake i"
+            " WHERE i.arrived_at > %(since)s AND i.source IS NOT NULL"
+            " AND (i.asked = 'child-report') = %(reports)s) late",
+            {"mac": mac, "src": src, "since": since, "reports": reports},
         ).fetchone()
         assert row is not None
-        return Tally(*row)
+        return Reports(Tally(*row[:4]), row[4], row[5])
 
     def one_at_a_time(self, connection: Connection) -> None:
         """Until the end of the transaction nobody else counts and takes in: limits hold exactly."""
@@ -327,11 +363,20 @@ class Intakes:
         return sorted(found, key=lambda one: at[one.number])
 
     def waiting_for_freeze(self) -> list[Intake]:
-        """Reports whose record is not frozen yet, or not in every system."""
+        """Reports whose record is not frozen yet, or not in every system; but those that wait for
+        a person to say that it is to be.
+        """
         return self._some(
-            "i.asked = 'child-report' AND i.outcome IS DISTINCT FROM %s AND i.state = ANY(%s)",
+            "i.asked = 'child-report' AND i.outcome IS DISTINCT FROM %s AND i.state = ANY(%s)"
+            " AND (i.held_at IS NULL OR i.frozen_at IS NOT NULL)",
             WHOLE, list(OPEN),
         )  # fmt: skip
+
+    def held(self) -> list[Intake]:
+        """Reports that wait for a person before their record is frozen, oldest first."""
+        return self._some(
+            "i.held_at IS NOT NULL AND i.frozen_at IS NULL AND i.state = ANY(%s)", list(OPEN)
+        )
 
     def waiting_for_cases(self) -> list[Intake]:
         """Those of whom it is known who asks, and on which not all is begun that was asked."""
@@ -538,6 +583,17 @@ class Intakes:
         for (number,) in rows:
             self._vault.drop(-number, _CLASS, connection=connection)
 
+    def hers(
+        self, cases: Sequence[int], known: Sequence[Identifier], *, connection: Connection
+    ) -> list[int]:
+        """Numbers of those on which these cases were opened, or that came from these addresses."""
+        rows = connection.execute(
+            "SELECT number FROM intake WHERE mac = ANY(%s) OR number IN"
+            " (SELECT number FROM intake_case WHERE case_number = ANY(%s))",
+            ([self._mac("address", _spelt(i)) for i in known], list(cases)),
+        ).fetchall()
+        return [int(row[0]) for row in rows]
+
     def over(self, *, connection: Connection) -> list[tuple[int, dt.datetime]]:
         """(number, when it ended) of those that are over and still say what was asked."""
         rows = connection.execute(
@@ -607,7 +663,7 @@ def _intake(r: tuple[Any, ...]) -> Intake:
         id=r[0], number=r[1], channel=r[2], state=State(r[3]), asked=tuple(r[4].split()),
         region=r[5], arrived=r[6], arrived_at=r[7], expires_at=r[8], verified_at=r[9],
         frozen_at=r[10], ended_at=r[11], outcome=r[12], actor=r[13],
-        cases=tuple((kind, id_) for kind, id_ in r[14] or ()),
+        cases=tuple((kind, id_) for kind, id_ in r[14] or ()), held_at=r[15],
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ DATASETS: Final = (
             "barred_by": Field("barred_by"),
             "actor": Field("actor", "integer", nullable=False),
             "noted_at": Field("noted_at", "datetime", nullable=False),
+            "struck_at": Field("struck_at", "datetime"),
         },
         links=(Link(("actor",), "actor", ("actor",), Owner.ACCESSED),),
         retention="case",
@@ -115,6 +116,34 @@ class PassedOn:
         return self._some(
             "WHERE number IN (SELECT number FROM passed_person WHERE mac = ANY(%s))", (macs,)
         ) if macs else []  # fmt: skip
+
+    def mac(self, one: Identifier) -> bytes:
+        """The keyed hash under which a line knows somebody."""
+        return case_mac(self._vault, one)
+
+    def hers(self, person: Iterable[Identifier], *, connection: Connection) -> set[int]:
+        """Numbers of the lines of whom these name."""
+        macs = list({case_mac(self._vault, one) for one in person})
+        rows = connection.execute(
+            "SELECT number FROM passed_person WHERE mac = ANY(%s)", (macs,)
+        ).fetchall()
+        return {int(row[0]) for row in rows}
+
+    def over(self, *, connection: Connection) -> list[tuple[int, dt.date]]:
+        """(number, from which day its time runs) of lines that still say whose data it was: the
+        day on which it was given, or on which she may know of it, where that is later.
+        """
+        rows = connection.execute(
+            "SELECT number, greatest(passed_on, barred_until) FROM passed_on"
+            " WHERE struck_at IS NULL ORDER BY number"
+        ).fetchall()
+        return [(int(n), day) for n, day in rows]
+
+    def strike(self, numbers: Sequence[int], now: dt.datetime, *, connection: Connection) -> None:
+        """Strike out whose data it was; to whom what was given stays."""
+        of = list(numbers)
+        connection.execute("DELETE FROM passed_person WHERE number = ANY(%s)", (of,))
+        connection.execute("UPDATE passed_on SET struck_at = %s WHERE number = ANY(%s)", (now, of))
 
     def all(self) -> list[Passed]:
         """Every line, the oldest first."""

@@ -97,6 +97,19 @@ class Recipients:
         """Those of whom nothing was recorded yet."""
         return self._noted("c.outcome IS NULL", ())
 
+    def open_loops(self) -> list[tuple[str, str, int, dt.datetime]]:
+        """(case, right, how many have not answered, since when) of cases that have ended and of
+        which somebody was told, the longest waited for first.
+        """
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                'SELECT r.id, r."right", count(*), min(n.noted_at) FROM case_recipient n'
+                " JOIN rights_case r USING (number) WHERE r.closed_at IS NOT NULL"
+                " AND (n.outcome IS NULL OR n.outcome = 'cannot')"
+                ' GROUP BY r.id, r."right" ORDER BY 4, 1'
+            ).fetchall()
+        return [(row[0], row[1], int(row[2]), row[3]) for row in rows]
+
     def waiting(self, case: Case, *, connection: Connection) -> bool:
         """Whether somebody of the case has not answered, or could not do it."""
         row = connection.execute(

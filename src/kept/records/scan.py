@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from kept.database import Connection, Database
 
 #: Scans that are kept of one site.
-_KEPT: Final = 20
+KEPT: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Scans:
             "DELETE FROM scan WHERE site = %(site)s AND number NOT IN (SELECT number FROM scan"
             " WHERE site = %(site)s ORDER BY number DESC LIMIT %(kept)s) AND number <> (SELECT"
             " coalesce(max(number), 0) FROM scan WHERE site = %(site)s AND whole)",
-            {"site": site, "kept": _KEPT},
+            {"site": site, "kept": KEPT},
         )
 
     def all(self) -> list[Scan]:

@@ -67,16 +67,22 @@ class Sightings:
         connection.execute(
             "DELETE FROM sighting WHERE last_seen < %s", (now - dt.timedelta(days=_DAYS),)
         )
-        there = connection.execute("SELECT kind, name, count(*) FROM sighting GROUP BY 1, 2")
-        known = {(kind, name): int(count) for kind, name, count in there.fetchall()}
-        room, new = MOST - sum(known.values()), []
+        there = connection.execute(
+            "SELECT s.kind, s.name, count(*), max(v.verdict) FROM sighting s"
+            " LEFT JOIN sighting_verdict v USING (kind, name) GROUP BY 1, 2"
+        ).fetchall()
+        # What somebody called noise takes no room from what comes, and no more of it is kept.
+        noise = {(kind, name) for kind, name, _, verdict in there if verdict == "noise"}
+        known = {(kind, name): int(count) for kind, name, count, _ in there}
+        room = MOST - sum(n for one, n in known.items() if one not in noise)
+        new = []
         for one, count in rows.items():
             done = connection.execute(
                 "UPDATE sighting SET count = count + %s, last_seen = greatest(last_seen, %s)"
                 " WHERE kind = %s AND name = %s AND directive = %s AND page = %s",
                 (count, now, one.kind, one.name, one.directive, one.page),
             )
-            if done.rowcount or room <= 0:
+            if done.rowcount or room <= 0 or (one.kind, one.name) in noise:
                 continue
             connection.execute(
                 "INSERT INTO sighting (kind, name, directive, page, count, first_seen, last_seen)"

@@ -30,6 +30,19 @@ def also_about(
     return dict(rows)
 
 
+def hers(
+    vault: Vault, subject: int, known: Sequence[Identifier], hold: str, connection: Connection
+) -> set[int]:
+    """Numbers of the cases that name a person, or of which rows stayed because of a hold."""
+    rows = connection.execute(
+        "SELECT number FROM case_person WHERE mac = ANY(%s)"
+        " UNION SELECT number FROM case_subject WHERE subject = %s"
+        " UNION SELECT number FROM case_step WHERE hold = %s",
+        ([case_mac(vault, i) for i in known], subject, hold),
+    ).fetchall()
+    return {int(row[0]) for row in rows}
+
+
 def ended(connection: Connection) -> list[tuple[int, str, dt.datetime]]:
     """(number, id, when it ended) of cases that are over and not struck out yet."""
     rows = connection.execute(

@@ -19,9 +19,11 @@ from kept.records.actor import Actor
 
 #: What is counted together, and for how long it is remembered.
 HOUR: Final = dt.timedelta(hours=1)
-#: What an alert is about: many people opened; something done alone that takes two people.
+#: What an alert is about: many people opened; something done alone that takes two people; more
+#: reports of children than are acted on without a person.
 BULK: Final = "bulk-reading"
 ALONE: Final = "done-alone"
+FLOOD: Final = "report-flood"
 _REMEMBERED: Final = dt.timedelta(days=30)
 
 DATASETS: Final = (
@@ -52,7 +54,7 @@ DATASETS: Final = (
 @dataclass(frozen=True, slots=True)
 class Alert:
     """Somebody opened more people, or more records, within an hour than is usual; or did alone
-    what takes two people (`what`).
+    what takes two people; or more reports of children came than are usual (`what`).
     """
 
     number: int
@@ -127,6 +129,18 @@ class Watch:
             "INSERT INTO desk_alert (actor, people, records, at, what) VALUES (%s, %s, %s, %s, %s)",
             (actor.id, people, records, now, ALONE),
         )
+
+    def flooded(
+        self, actor: Actor, reports: int, now: dt.datetime, *, connection: Connection
+    ) -> bool:
+        """Raise an alert that so many reports came within an hour; one an hour, else False."""
+        done = connection.execute(
+            "INSERT INTO desk_alert (actor, people, records, at, what)"
+            " SELECT %(actor)s, %(n)s, 0, %(now)s, %(what)s WHERE NOT EXISTS (SELECT FROM"
+            " desk_alert d WHERE d.what = %(what)s AND d.at > %(since)s)",
+            {"actor": actor.id, "n": reports, "now": now, "what": FLOOD, "since": now - HOUR},
+        )
+        return bool(done.rowcount)
 
     def alerts(self, *, unseen: bool = False) -> list[Alert]:
         """Alerts, newest first."""

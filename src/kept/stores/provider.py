@@ -184,7 +184,10 @@ class Provider:
             raise _refused("its word on who it is does not hold") from None
         if self.settings.acr and claims.get("acr") not in self.settings.acr:
             raise _refused("it was not sure enough there who it is")
-        if self.settings.amr and not set(claims.get("amr") or ()) & set(self.settings.amr):
+        ways = claims.get("amr")
+        if self.settings.amr and not (
+            isinstance(ways, list) and any(one in ways for one in self.settings.amr)
+        ):
             raise _refused("one proof alone was given there")
         sub = claims["sub"]
         if not isinstance(sub, str) or not 0 < len(sub) <= 255 or not sub.isascii():

@@ -57,6 +57,23 @@ BODY = """
 #: A script of the site's own that knows people again: no policy of a page keeps that out.
 PLANTED = """<script>document.cookie = 'planted_81723=secret-value; max-age=9000000';
 localStorage.setItem('visitor', 'secret-value')</script>"""
+#: A worker of the site's own that answers for a page, with none of the headers of the gateway.
+WORKER = """addEventListener('install', () => skipWaiting());
+addEventListener('activate', e => e.waitUntil(clients.claim()));
+addEventListener('fetch', e => new URL(e.request.url).pathname == '/made' && e.respondWith(
+  new Response('<title>made</title><img src="http://unknown.test:P/px.gif">',
+    {headers: {'content-type': 'text/html'}})));"""
+REGISTERS = """<script>navigator.serviceWorker.register('/worker.js').then(
+() => setTimeout(() => document.title = 'registered', 300))</script>"""
+#: Ways to make a browser connect in advance, in places that are read apart from the page.
+HINTED = """<noscript><style></noscript><link rel=preconnect href="http://unknown.test:P"></style>
+<iframe srcdoc='<link rel=preconnect href="http://unknown.test:P">'></iframe>
+<script type=speculationrules>{"prefetch": [{"urls": ["https://ahead.test:P/x"],
+  "eagerness": "immediate"}]}</script>
+<script>var rules = document.createElement('script'); rules.type = 'speculationrules';
+rules.textContent =
+  '{"prefetch": [{"urls": ["https://later.test:P/x"], "eagerness": "immediate"}]}';
+document.body.append(rules)</script>"""
 DIRECTED = ("/pixel-only", "<img src='http://ads.test:P/px.gif' alt=''>")
 
 
@@ -132,16 +149,19 @@ class _Page(BaseHTTPRequestHandler):
             self._raw(path)
             return
         inside = (TAGS, BODY) if path == "/" else ("", "<p>Thank you</p>" + DIRECTED[1])
-        if path == "/planted":
-            inside = ("", PLANTED)
+        if path == "/hinted":
+            inside = ("<link rel=preconnect href='http://unknown.test:P'>", HINTED)
+        if path in ("/planted", "/registers"):
+            inside = ("", PLANTED if path == "/planted" else REGISTERS)
         text = (
             "<!doctype html><html lang=en><head><meta charset=utf-8><title>Shop</title>"
             f"{inside[0]}</head><body><main><h1>Shop</h1>{inside[1]}</main></body></html>"
         ).replace(":P", f":{port}")
-        body = text.encode()
+        worker = path == "/worker.js"
+        body = WORKER.replace(":P", f":{port}").encode() if worker else text.encode()
         self.server.cookies.append(self.headers.get("Cookie") or "")
         self.send_response_only(200)
-        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Type", "text/javascript" if worker else "text/html")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Set-Cookie", "login=1; HttpOnly; Path=/")
         self.send_header("Set-Cookie", "_visit_1=tracked; HttpOnly; Path=/")

@@ -7,11 +7,12 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 from tests.app.gateway.conftest import Shop
 from tests.app.gateway.street import Others, chosen
 from tests.browser import CHROMIUM, NEEDS_CHROMIUM
@@ -26,6 +27,7 @@ pytestmark = NEEDS_CHROMIUM
 class Street:
     shop: Shop
     browser: Browser
+    playwright: Playwright
 
     @property
     def url(self) -> str:
@@ -54,17 +56,19 @@ class Street:
         return page
 
 
+ARGUMENTS = [
+    "--disable-dev-shm-usage", "--disable-gpu",
+    "--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1,"
+    " EXCLUDE localhost",
+    *(["--no-sandbox"] if os.geteuid() == 0 else []),
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def street(shop: Shop) -> Iterator[Street]:
-    arguments = [
-        "--disable-dev-shm-usage", "--disable-gpu",
-        "--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ]  # fmt: skip
-    if os.geteuid() == 0:
-        arguments.append("--no-sandbox")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield Street(shop, browser)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield Street(shop, browser, playwright)
         browser.close()
 
 
@@ -92,6 +96,36 @@ def test_nothing_reaches_others(
     assert dict(street.others.hits) == {}
     names = {cookie["name"] for cookie in context.cookies()}
     assert names - {"kept-choices"} == {"login"}
+    context.close()
+
+
+def test_a_browser_that_connects_in_advance_connects_to_nobody(
+    street: Street, tmp_path: Path
+) -> None:
+    """Only a profile of its own follows such hints: the other browsers here never do."""
+    context = street.playwright.chromium.launch_persistent_context(
+        tmp_path, executable_path=CHROMIUM, args=ARGUMENTS, extra_http_headers={"X-Country": "DE"}
+    )
+    page = context.pages[0]
+    for place, least, most in ((street.url, 0, 0), (str(street.shop.said["upstream"]), 3, 99)):
+        street.others.forget()
+        address = place.replace("shop.test", "127.0.0.1") + "/hinted"  # rules need a safe page
+        page.goto(address)
+        page.wait_for_timeout(700)
+        assert least <= street.others.connected <= most, address
+    context.close()
+
+
+def test_a_worker_of_the_site_makes_no_pages(street: Street) -> None:
+    context = street.context("DE")
+    page, url = context.new_page(), street.url.replace("shop.test", "localhost")
+    page.goto(url + "/registers")
+    page.wait_for_function("document.title == 'registered'")
+    street.others.forget()
+    page.goto(url + "/made")
+    page.wait_for_timeout(200)
+    assert page.title() == "Shop"
+    assert street.others.connected == 0
     context.close()
 
 

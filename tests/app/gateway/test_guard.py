@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     )  # fmt: skip
 
 
-def passing(site: Site, *more: Header, page: list[Header] = PAGE) -> Passing:
+def passing(site: Site, *more: Header, page: Sequence[Header] = PAGE) -> Passing:
     return Passing(site, [*page, *more], path="/", today=TODAY)
 
 
 def answered(
     site: Site, *headers: Header, asked: tuple[Header, ...] = (), status: int = 200,
-    page: list[Header] = PAGE,
+    page: Sequence[Header] = PAGE,
 ) -> tuple[dict[bytes, list[bytes]], Any]:  # fmt: skip
     found, body = passing(site, *asked, page=page).answer(status, list(headers))
     made: dict[bytes, list[bytes]] = {}
@@ -132,6 +133,107 @@ def test_what_cannot_be_read_passes_under_the_policy(status: int, headers: list[
     found, body = answered(site, *headers, status=status)
     assert body is None
     assert b"script-src 'self'" in found[b"content-security-policy"][0]
+
+
+FETCHED = [(b"host", b"shop.test"), (b"sec-fetch-dest", b"empty")]
+
+
+def test_what_a_script_plants_beside_a_no_lifts_nothing(site: Site) -> None:
+    """A partitioned cookie, or one of a longer path, stands beside hers and is sent as well."""
+    no = chosen(site.bundle.edition, KEY, {"analyse": False, "advertise": False})
+    yes = chosen(site.bundle.edition, KEY, {"analyse": True, "advertise": True})
+    for other in ("junk", "", yes, "1~1~00000000~~"):
+        for pair in ((no, other), (other, no)):
+            sent = "; ".join(f"kept-choices={value}" for value in pair)
+            going = passing(site, (b"cookie", sent.encode()), (b"x-country", b"US"))
+            assert going.visit.why["analyse"] == going.visit.why["advertise"] == "refused"
+    going = passing(site, (b"cookie", f"kept-choices={yes}; kept-choices=x".encode()))
+    assert not going.visit.chosen
+
+
+@pytest.mark.parametrize("name", ["kept-choices", "__Host-kept-choices"])
+def test_a_site_makes_no_choice_for_anybody(site: Site, name: str) -> None:
+    yes = chosen(site.bundle.edition, KEY, {"analyse": True})
+    for value in (f"{name}={yes}; Path=/", f"{name}=; Max-Age=0; Path=/"):
+        found, _ = answered(site, HTML, (b"set-cookie", value.encode()))
+        assert b"set-cookie" not in found
+    there = Passing(site, PAGE, path="/privacy/choices?receipt=1", today=TODAY)
+    headers, _ = there.answer(303, [(b"set-cookie", f"{name}={yes}".encode())])
+    assert (b"set-cookie", f"{name}={yes}".encode()) in headers  # that page is Kept's
+
+
+def test_what_a_site_lets_a_browser_forget_is_not_what_she_refused(site: Site) -> None:
+    no = chosen(site.bundle.edition, KEY, {"analyse": False})
+    asked = (b"cookie", f"login=1; kept-choices={no}".encode())
+    for said, stays in ((b'"*"', b'"cache", "storage"'), (b'"cookies","cache"', b'"cache"')):
+        found, _ = answered(site, HTML, (b"clear-site-data", said), asked=(asked,))
+        assert found[b"clear-site-data"] == [stays]
+        assert {one.partition(b"=")[0] for one in found[b"set-cookie"]} == {b"login"}
+    found, _ = answered(site, HTML, (b"clear-site-data", b'"*"'))
+    assert found[b"clear-site-data"] == [b'"*"']
+
+
+def test_refusals_fill_no_memory(site: Site) -> None:
+    many = dataclasses.replace(site, _policies={})
+    for n in range(3000):
+        many._policies[(str(n),)] = b""
+    many.policy(())
+    assert len(many._policies) == 1
+
+
+def test_what_a_browser_may_show_later_is_a_page(site: Site) -> None:
+    ahead = [*FETCHED, (b"sec-purpose", b"prefetch"), (b"accept-encoding", b"br")]
+    assert dict(passing(site, page=ahead).request)[b"accept-encoding"] == b"identity"
+    cached = (b"cache-control", b"max-age=600")
+    found, body = answered(site, HTML, cached, page=ahead)
+    assert body is not None
+    assert found[b"cache-control"] == [b"private, no-cache"]
+    assert answered(site, (b"content-type", b"text/css"), page=ahead)[1] is None
+    # What a script fetches it gets as it is, and a page that is opened later is asked for anew.
+    found, body = answered(site, HTML, cached, page=FETCHED)
+    assert body is None
+    assert found[b"cache-control"] == [b"private, no-cache"]
+    found, _ = answered(site, cached, page=FETCHED, status=304)
+    assert found[b"cache-control"] == [b"private, no-cache"]
+
+
+def test_nobody_goes_back_to_a_page_on_which_something_runs(site: Site) -> None:
+    found, _ = answered(site, HTML, asked=((b"x-country", b"US"),))
+    assert found[b"cache-control"] == [b"no-store"]
+
+
+def test_a_page_is_one_however_its_kind_is_said(site: Site) -> None:
+    plain = (b"content-type", b"text/plain")
+    for headers in ((), (plain, HTML), ((b"content-type", b"text/plain, text/html"),)):
+        assert answered(site, *headers)[1] is not None
+    assert answered(site, HTML, plain)[1] is None
+    assert answered(site, page=[(b"sec-fetch-dest", b"image")])[1] is None
+
+
+def test_where_a_page_leads_by_itself(site: Site) -> None:
+    found, _ = answered(site, HTML, (b"refresh", b"3;URL='https://e.test/?uid=7&x=1'"))
+    assert found[b"refresh"] == [b"3;URL='https://e.test/?x=1'"]
+    quoted = b'</own>;anchor="<";rel=preconnect,<//e.test>;rel=preconnect'
+    found, _ = answered(site, HTML, (b"link", quoted))
+    assert b"link" not in found
+
+
+def test_a_service_worker_makes_no_pages(site: Site) -> None:
+    script = (b"content-type", b"text/javascript")
+    for asked in ((b"sec-fetch-dest", b"serviceworker"), (b"service-worker", b"script")):
+        found, body = answered(site, script, (b"content-length", b"9"), page=[asked])
+        assert body.feed(b"addEventListener('fetch', answer)") == b""
+        assert b"registration.unregister()" in body.close()
+        assert b"content-length" not in found
+        lenient = dataclasses.replace(site, workers=True)
+        assert answered(lenient, script, page=[asked])[1] is None
+        assert answered(dataclasses.replace(site, acts=False), script, page=[asked])[1] is None
+
+
+def test_a_head_stays_short_enough_for_the_server_before(site: Site) -> None:
+    old = "; ".join(f"old{n}=x" for n in range(100)).encode()
+    found, _ = answered(site, HTML, asked=((b"cookie", old),))
+    assert 8 <= len(found[b"set-cookie"]) <= 24
 
 
 def test_a_page_is_asked_for_whole_and_plain(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,27 @@ def test_both_answer_the_same(site: Site) -> None:
     assert b"another website" in body
     assert b"e.test was not loaded" in body
     assert b'value="/?a=1"' in body  # the banner leads back to the page
+
+
+def test_a_signal_that_a_server_joined_is_heard(site: Site) -> None:
+    heard: list[str] = []
+    seen = dataclasses.replace(site, met=lambda visit: heard.append(str(visit.signals.gpc)))
+    page = (b"sec-fetch-dest", b"document")
+    for said in (b"1", b"0,1", b"0"):
+        by_wsgi(seen, [page, (b"sec-gpc", said)])
+    assert heard == ["True", "True", "False"]
+
+
+def test_nothing_is_sent_past_the_guard(site: Site) -> None:
+    heard: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        heard.append(scope["extensions"])
+
+    offered = {"http.response.pathsend": {}, "http.response.early_hint": {}, "tls": {"a": 1}}
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "extensions": offered}
+    asyncio.run(asgi.Guarded(app, site)(scope, None, None))  # type: ignore[arg-type]
+    assert heard == [{"tls": {"a": 1}}]
 
 
 def test_what_was_noticed_has_an_end(site: Site) -> None:

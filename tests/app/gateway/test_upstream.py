@@ -64,6 +64,8 @@ def ask(
         (400, ("GET / HTTP/1.1", HOST, "Host: other.test")),
         (421, ("GET / HTTP/1.1", "Host: evil.test")),
         (421, ("GET / HTTP/1.1",)),
+        (400, ("GET / HTTP/1.1", "Host: shop.test:80@evil.test")),
+        (400, ("GET / HTTP/1.1", "Host: shop.test:80.evil.test")),
         (405, ("TRACE / HTTP/1.1", HOST)),
         (431, ("GET / HTTP/1.1", HOST, "X: " + "a" * LARGEST)),
         (431, ("GET / HTTP/1.1", HOST, *(f"X{n}: 1" for n in range(120)))),
@@ -129,6 +131,11 @@ def test_what_is_for_the_next_machine_stays_there(shop: Shop) -> None:
     assert heard["sec-gpc"] == "1"
 
 
+def test_no_header_comes_in_under_another_spelling(shop: Shop) -> None:
+    answer = raw(shop, "POST / HTTP/1.1", HOST, "X_Forwarded_For: 6.6.6.6", "Content-Length: 0")
+    assert b"6.6.6.6" not in answer
+
+
 def test_what_is_said_of_the_visitor() -> None:
     """Only a server before the gateway is believed; Kept hears who asks, the site through whom."""
     headers = [(b"host", b"shop.test"), (b"x-forwarded-for", b"6.6.6.6, 7.7.7.7"),
@@ -145,6 +152,11 @@ def test_what_is_said_of_the_visitor() -> None:
     assert behind[b"x-forwarded-for"] == b"6.6.6.6, 7.7.7.7, 127.0.0.1"
     assert behind[b"x-forwarded-proto"] == b"https"
     assert ours[b"x-forwarded-for"] == b"7.7.7.7"
+    # A server before this one that says nothing of these passes on what a visitor made up.
+    assert behind[b"x-forwarded-host"] == b"shop.test"
+    headers += [(b"forwarded", b"host=evil.test"), (b"x-real-ip", b"6.6.6.6")]
+    assert b"forwarded" not in told(True)
+    assert told(True)[b"x-real-ip"] == b"7.7.7.7"
     assert told(False, True)[b"x-forwarded-for"] == b"127.0.0.1"
 
 

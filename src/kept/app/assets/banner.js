@@ -6,6 +6,18 @@
   var allowed = list(gpc ? state.gpcAllowed : state.allowed), before;
   var granted = list(gpc ? state.gpcConsent : state.consent);
 
+  // Rules to fetch pages in advance, of other sites too: no policy of a page governs them.
+  new MutationObserver(function (records) {
+    records.forEach(function (record) {
+      record.addedNodes.forEach(function (node) {
+        if (!node.querySelectorAll) return;
+        [node].concat(Array.prototype.slice.call(node.querySelectorAll("script"))).forEach(function (one) {
+          if (one.tagName === "SCRIPT" && /^\s*speculationrules\s*$/i.test(one.type)) one.remove();
+        });
+      });
+    });
+  }).observe(d, { childList: true, subtree: true });
+
   // Google's tags hear first what is denied, then what is allowed.
   w.dataLayer = w.dataLayer || [];
   var say = function () { w.dataLayer.push(arguments); };

@@ -23,7 +23,7 @@ from kept.app.commands.common import (
 )
 from kept.app.fit import Exact
 from kept.app.output import table
-from kept.duties.rights import delivery, mail_link, paper
+from kept.duties.rights import delivery, mailing, paper
 from kept.duties.rights.letter import answer_case
 from kept.errors import UsageError
 from kept.terms.authorities import countries
@@ -50,6 +50,13 @@ def answer(
     out: Annotated[
         Path | None, Parameter(help="a new file for the letter; it is yours alone to read")
     ] = None,
+    mail: Annotated[
+        bool,
+        Parameter(help="send it, once, to the address that she proved hers", negative=""),
+    ] = False,
+    again: Annotated[
+        bool, Parameter(help="with --mail: she gets another, though one went", negative="")
+    ] = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -59,10 +66,28 @@ def answer(
     """
     if html and text:
         raise UsageError("`--html` and `--text` exclude each other", fix="give one of them")
+    if mail and (html or text or out is not None):
+        raise UsageError(
+            "what is mailed is not printed or written", fix="leave --html, --text and --out out"
+        )
     where, part = _lives(country)
     with opened(common, "case answer", acting.role) as (controller, config):
         warn_of_stranger(common, config, controller.bundle)
         now = acting.moment
+        if mail:
+            actor = controller.actors.of(acting.actor, acting.role, now)
+            until = mailing.mail_answer(
+                controller, case, actor, now, again=again, country=where, subdivision=part
+            )
+            controller.ledger.checkpoint(now)
+            told = [
+                "The answer waits to be sent to the address that she proved hers. `kept serve`"
+                f" sends it; it is tried until {until:%Y-%m-%d %H:%M} UTC.",
+                f"What became of it: {common.next('case', 'show', case)}",
+            ]
+            said_so = {"case": case, "mailed": True, "tried_until": until.isoformat()}
+            common.out.result(said_so, told)
+            return 0
         made = answer_case(controller, case, now, role=acting.role, country=where, subdivision=part)
         controller.ledger.checkpoint(now)
     words = made.html() if html else made.text()
@@ -180,16 +205,14 @@ def deliver(
         )
         controller.ledger.checkpoint(now)
         link = f"{controller.site_url or ''}/privacy/delivery/{made.token}"
-        one = controller.cases.get(made.case)
-        mailed = mail_link(controller, one, made.token, made.ends_at, now)
     document = {
         "case": made.case, "link": link, "ends_at": made.ends_at.isoformat(),
-        "downloads": made.allowed, "bytes": made.size, "mailed": mailed,
+        "downloads": made.allowed, "bytes": made.size, "mailed": made.mailed,
     }  # fmt: skip
     how = (
         "It goes by mail to the address that she proved hers; so does the code that the page asks"
         " for."
-        if mailed
+        if made.mailed
         else "Who opens it is asked for a code. A fresh one, good for ten minutes, to tell her on"
         f" the telephone: {common.next('case', 'code', made.case)}"
     )

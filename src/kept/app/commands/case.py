@@ -35,6 +35,10 @@ Reason = Annotated[
     str, Parameter(help="in words that the person may be told; kept in the case, sealed")
 ]
 
+#: What went to her by mail, and what became of it.
+_MAILED = {"answer": "The answer by mail", "link": "The link to her package by mail"}
+_BECAME = {None: "waits to be sent", "sent": "went out", "given-up": "could not be sent in time"}
+
 group = App(name="case", help="The requests of people and how far each has come.")
 clock.register(group)
 working.register(group)
@@ -72,11 +76,12 @@ def list_command(
         through = {r.id: sum(n for one, n in controller.bulks.tally(r).items() if one in OVER)
                    for r in runs}  # fmt: skip
         found = controller.clocks.many([c.number for c in cases])
+        loops = {id_: n for id_, _, n, _ in controller.recipients.open_loops()}
         times = {c.id: Time.of(controller, c, found.get(c.number), at) for c in cases}
     if sort == "due":
         cases.sort(key=lambda c: (times[c.id].over, times[c.id].due or dt.date.max, c.number))
-    rows = [(c.id, c.right, _stands(c), c.people, _complete(c), f"{c.opened_at:%Y-%m-%d %H:%M}",
-             times[c.id].due or "–", times[c.id].words)
+    rows = [(c.id, c.right, _stands(c), c.people, _complete(c, loops.get(c.id, 0)),
+             f"{c.opened_at:%Y-%m-%d %H:%M}", times[c.id].due or "–", times[c.id].words)
             for c in cases]  # fmt: skip
     head_ = ("case", "right", "state", "#people", "complete", "opened", "due", "light")
     words: list[str] = [table(head_, rows)] if rows else ["No cases."]
@@ -90,7 +95,10 @@ def list_command(
          "done": through[r.id], "opened_at": r.opened_at.isoformat()}
         for r in runs
     ]  # fmt: skip
-    listed = [{**_document(c), **times[c.id].document()} for c in cases]
+    listed = [
+        {**_document(c), **times[c.id].document(), "recipients_to_answer": loops.get(c.id, 0)}
+        for c in cases
+    ]
     common.out.result({"cases": listed, "runs": documents}, words)
     return 0
 
@@ -123,6 +131,7 @@ def show(
         steps = controller.cases.steps(one)
         events = controller.cases.events(one)
         told = informed(controller, one)
+        mails = controller.mailed.of(one)
         named = controller.cases.identifiers(one) if show else []
         time = Time.of(controller, one, controller.clocks.of(one), moment(now))
         changes = controller.clocks.changes(one)
@@ -163,6 +172,15 @@ def show(
             for t in tasks
         ],
         "told": [t.document() for t in told],
+        "mailed": [
+            {
+                "kind": m.kind,
+                "at": m.put_at.isoformat(),
+                "outcome": m.outcome or "waits",
+                "ended_at": m.ended_at.isoformat() if m.ended_at else None,
+            }
+            for m in mails
+        ],
         "steps": [
             {
                 "store": s.system,
@@ -221,6 +239,7 @@ def show(
         head = ("task of people", "where", "to do", "due", "#reminders", "state")
         words += ["", table(head, working.task_rows(tasks, moment(now)))]
     words += recipients_told(told)
+    words += [f"{_MAILED[m.kind]}, {m.put_at:%Y-%m-%d %H:%M}: {_BECAME[m.outcome]}" for m in mails]
     words += [f"{n.at:%Y-%m-%d %H:%M} {n.actor.name}: {n.words}" for n in notes]
     for person in named:
         words += [Exact(f"{i.kind}={i.value}") for i in person]
@@ -329,8 +348,10 @@ def _stands(case: Case) -> str:
     return "in force" if in_force else case.state.value
 
 
-def _complete(case: Case) -> str:
-    return {True: "yes", False: "no", None: "–"}[case.complete]
+def _complete(case: Case, waiting: int) -> str:
+    """With how many of those who had her data are still to answer."""
+    done = {True: "yes", False: "no", None: "–"}[case.complete]
+    return f"{done}, {waiting} to answer" if waiting else done
 
 
 def _document(case: Case) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Annotated, Final, TypeVar
 
 from cyclopts import Parameter
@@ -22,13 +23,15 @@ from cyclopts import Parameter
 from kept import deployment
 from kept.app.mail import specimens
 from kept.app.output import Output
-from kept.app.surface import SURFACES, require
+from kept.app.surface import COMMANDS, SURFACES, require
 from kept.controller import Controller
 from kept.controls.registry import Control, registered
 from kept.deployment import FILE, Deployment
 from kept.errors import IdentifierError, UsageError
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
+from kept.records.account import OFFICER
+from kept.records.actor import OPERATOR
 from kept.terms.identifiers import Identifier, parse
 
 _Text = TypeVar("_Text", str, str | None)
@@ -107,6 +110,10 @@ ACTING: Final = Acting()
 
 #: Commands in the words of an error: `kept …` in back quotes.
 _QUOTED: Final = re.compile(r"`kept ([^`]+)`")
+#: Command → the roles that may use it.
+_ROLES: Final = {one.name: one.roles for one in COMMANDS}
+#: The options by which it was said who calls, and in which role.
+_CALLED: Final = ContextVar[Mapping[str, str]]("called", default=MappingProxyType({}))
 #: Verbs that need no deployment.
 _WITHOUT_DEPLOYMENT: Final = ("new", "demo", "bench", "authorities")
 
@@ -130,15 +137,51 @@ def program(name: str = "kept") -> str:
 
 
 def next_command(words: Sequence[object], directory: Path | None) -> str:
-    """`kept` with words that a shell takes as they are, and the deployment that was named."""
+    """`kept` with words that a shell takes as they are, the role that it takes, and the deployment
+    that was named.
+    """
     where = [] if directory is None else ["--dir", str(directory)]
+    given = [str(word) for word in words]
     # What stands for a value of the reader's stays readable.
-    parts = ['"…"' if str(w) == "…" else shlex.quote(str(w)) for w in (*words, *where)]
+    parts = ['"…"' if w == "…" else shlex.quote(w) for w in (*given, *_in_role(given), *where)]
     return " ".join((program(), *parts))
 
 
+def called(given: Sequence[str]) -> None:
+    """Remember who called in which role, so that what comes next is offered to be called so."""
+    found: dict[str, str] = {}
+    for at, word in enumerate(given):
+        for option in ("--actor", "--role"):
+            if word == option and at + 1 < len(given):
+                found[option] = given[at + 1]
+            elif word.startswith(f"{option}="):
+                found[option] = word.partition("=")[2]
+    _CALLED.set(found)
+
+
+def _in_role(words: Sequence[str]) -> list[str]:
+    """Who has to call a command in which role, as options: nothing where whoever called may, and
+    need not say it again.
+    """
+    roles = next(
+        (r for n in (2, 1) if (r := _ROLES.get(" ".join(words[:n]))) is not None), frozenset[str]()
+    )
+    if not roles or "--role" in words:
+        return []
+    said = _CALLED.get()
+    role = said.get("--role") or os.environ.get("KEPT_ROLE") or OPERATOR
+    if role in roles:
+        return [word for option in ("--actor", "--role") if option in said
+                for word in (option, said[option])]  # fmt: skip
+    # Somebody else has to do it: an officer where he may, since there is always one.
+    other = OFFICER if OFFICER in roles else min(roles)
+    return ["--actor", "…", "--role", other]
+
+
 def as_called(text: str | None, directory: Path | None) -> str | None:
-    """Words of an error, their commands completed: as the program was called, with `--dir`."""
+    """Words of an error, their commands completed: as the program was called, with `--dir`, and
+    with the role that each takes.
+    """
     if text is None:
         return None
 
@@ -146,7 +189,9 @@ def as_called(text: str | None, directory: Path | None) -> str | None:
         words = met[1]
         away = words.split()[0] in _WITHOUT_DEPLOYMENT or "--dir" in words or "--help" in words
         where = "" if away or directory is None else f" --dir {shlex.quote(str(directory))}"
-        return f"`{program()} {words}{where}`"
+        role = [] if "--help" in words else _in_role(words.split())
+        who = "".join(' "…"' if w == "…" else f" {shlex.quote(w)}" for w in role)
+        return f"`{program()} {words}{who}{where}`"
 
     return _QUOTED.sub(complete, text)
 

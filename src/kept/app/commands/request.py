@@ -160,9 +160,8 @@ def _rows(file: Path) -> list[Mapping[str, str]]:
         data = file.read_bytes()
     except OSError as problem:
         raise UsageError("the list cannot be read", met=type(problem).__name__) from None
-    if file.suffix.casefold() == ".xlsx":
-        return listed.named(sheets.read_xlsx(data, listed.MOST))
-    return listed.read_text(data.decode("utf-8", "replace"))
+    read = sheets.read_list(file.name, data, listed.MOST)
+    return listed.read_text(read) if isinstance(read, str) else listed.named(read)
 
 
 @group.command(name="list")
@@ -302,17 +301,33 @@ def decide(
     /,
     *,
     outcome: Annotated[
-        Literal["confirmed", "unfounded"], Parameter(help="whether the record is a child's")
+        Literal["confirmed", "unfounded", "freeze"],
+        Parameter(help="whether the record is a child's; freeze: it is to be frozen first"),
     ],
-    reason: Reason,
+    reason: Reason | None = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
-    """Decide a report of a child: confirmed, its data is to be erased; unfounded, it is free."""
+    """Decide a report of a child: confirmed, its data is to be erased; unfounded, it is free.
+
+    One that came in a flood waits: `freeze` stops the uses of its record, and it is decided then.
+    """
     now = acting.moment
     with opened(common, "request decide", acting.role) as (controller, _):
+        if outcome == "freeze":
+            done = reported.release(
+                controller, [request], "freeze", "", actor=acting.actor, role=acting.role, now=now
+            )
+            if not done:
+                raise UsageError(
+                    "the report does not wait to be frozen", expected="one that is held"
+                )
+            controller.ledger.checkpoint(now)
+            one = controller.intakes.get(request)
+            common.out.result(_document(controller, one), _shown(controller, one, common))
+            return 0
         one, case = reported.decide(
-            controller, request, outcome, said(reason, "--reason"), actor=acting.actor,
+            controller, request, outcome, said(reason, "--reason") or "", actor=acting.actor,
             role=acting.role, now=now,
         )  # fmt: skip
         controller.ledger.checkpoint(now)
@@ -403,6 +418,8 @@ def _left(controller: Controller, one: Intake) -> str:
     if not one.open:
         return "nothing"
     if CHILD_REPORT in one.asked:
+        if one.held:
+            return "freeze, or decide"
         if not _reached(controller, one):
             return "say whose record it is"
         return "decide" if one.outcome == WHOLE else "decide; freezing goes on"
@@ -426,6 +443,7 @@ def _document(controller: Controller, one: Intake) -> dict[str, Any]:
         "arrived": one.arrived.isoformat(),
         "verified_at": iso(one.verified_at),
         "frozen_at": iso(one.frozen_at) if _reached(controller, one) else None,
+        "held": one.held,
         "ended_at": iso(one.ended_at),
         "outcome": one.outcome if one.ended_at else None,
         "cases": [
@@ -446,6 +464,10 @@ def _shown(controller: Controller, one: Intake, common: Common) -> list[str]:
             lines.append(f"  Next: {common.next('request', 'verify', id_, '--evidence', '…')}")
     if not one.open:
         return lines
+    if one.held:
+        again = common.next("request", "decide", one.id, "--outcome", "freeze")
+        return [*lines, "  Nothing is frozen: it came among many, and waits for a person.",
+                f"  Next: {again}"]  # fmt: skip
     if CHILD_REPORT in one.asked:
         if not _reached(controller, one):
             again = common.next(

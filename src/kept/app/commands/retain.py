@@ -7,7 +7,7 @@ from cyclopts import App
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
 from kept.app.commands.rights import modes_of, notes, step_table
 from kept.app.output import many
-from kept.duties.rights import due_today, expire, forgetting
+from kept.duties.rights import due_today, expire, forgetting, keeping
 
 group = App(name="retain", help="What a law or a hold kept, and when it goes.")
 
@@ -22,6 +22,7 @@ def plan(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     """What would go today because no law and no hold keeps it any more; nothing is written."""
     with opened(common, "retain plan", acting.role) as (controller, _):
         answer = due_today(controller, acting.moment)
+        held = forgetting.held(controller, acting.moment)
         modes = modes_of(controller, answer.steps)
     groups = many(answer.ended, "group")
     lost = f"{groups} of rows lost what kept them."
@@ -31,7 +32,9 @@ def plan(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     words += notes(answer.unreached, answer.warnings)
     if answer.ended:
         words.append(f"To let them go: {common.next('retain', 'run')}")
-    common.out.result({**answer.document(), "executed": False}, words)
+    words += keeping.words(held, forgetting.STAY)
+    document = {**answer.document(), "executed": False, "desk_held": keeping.documents(held)}
+    common.out.result(document, words)
     return 1 if answer.unreached else 0
 
 
@@ -41,6 +44,7 @@ def run(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     with opened(common, "retain run", acting.role) as (controller, _):
         answer = expire(controller, acting.moment)
         gone = forgetting.forget(controller, acting.moment)
+        held = forgetting.held(controller, acting.moment)
         controller.ledger.checkpoint(acting.moment)
         modes = modes_of(controller, answer.steps)
     words = []
@@ -52,9 +56,13 @@ def run(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
         f" {answer.renewed} kept on for another reason."
     )
     words += [f"Of the desk itself: {n:,} {forgetting.WORDS[what]}." for what, n in gone.items()]
+    words += keeping.words(held, forgetting.STAY)
     if not answer.complete:
         left = answer.ended - answer.gone - answer.renewed
         again = common.next("retain", "run")
         words.append(f"Not complete: {left} still to go. Mend what is named, then: {again}")
-    common.out.result({**answer.document(), "executed": True, "desk": gone}, words)
+    document = {
+        **answer.document(), "executed": True, "desk": gone, "desk_held": keeping.documents(held),
+    }  # fmt: skip
+    common.out.result(document, words)
     return 0 if answer.complete else 1

@@ -29,8 +29,10 @@ from kept.app.desk import (
     asked,
     cases,
     complaints,
+    disclosures,
     elsewhere,
     figures,
+    handing,
     incidents,
     leaving,
     login,
@@ -46,8 +48,10 @@ from kept.errors import KeptError
 
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
-    *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *asked.HANDLERS, *figures.HANDLERS,
+    *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *handing.HANDLERS,
+    *asked.HANDLERS, *figures.HANDLERS,
     *trackers.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS, *quarantine.HANDLERS,
+    *disclosures.HANDLERS,
     *account.HANDLERS,
     *accounts.HANDLERS,
 ]  # fmt: skip

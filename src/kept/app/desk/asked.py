@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -11,6 +12,7 @@ from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from kept.app.desk import sheets
 from kept.app.desk.guard import Asked, Form, form, session
 from kept.app.desk.render import back, page, said
 from kept.app.desk.start import asks
@@ -35,6 +37,10 @@ _STANDS: Final = {
 }  # fmt: skip
 #: Rows for identifiers that a form has.
 _ROWS: Final = 3
+#: The largest list that is sent to the desk, pasted or as a file, in bytes.
+LARGEST: Final = 2_000_000
+#: Reports that are seen to by one press: as many as one page shows.
+_SHOWN_AT_ONCE: Final = 200
 _OUTCOMES: Final[Mapping[Literal["answered", "refused", "withdrawn"], str]] = {
     "answered": "answered",
     "refused": "refused",
@@ -55,7 +61,7 @@ def enter(request: Asked, state: State) -> Response[Any]:
     try:
         who = actor(request, state, "request add")
         came = entering.Came(
-            sent.one("channel"), _arrived(sent.one("arrived")), tuple(_people(sent)),
+            sent.one("channel"), _arrived(sent.one("arrived")), tuple(people(sent)),
             tuple(sent.all("asks")), sent.one("words"), sent.one("region") or "unknown",
         )  # fmt: skip
         made, _ = entering.add(controller, came, who, now)
@@ -73,14 +79,20 @@ def list_page(request: Asked, state: State) -> Response[str]:
                 kinds=KINDS, entered=None)  # fmt: skip
 
 
-@post("/requests/import", status_code=200, sync_to_thread=True)
+@post("/requests/import", status_code=200, sync_to_thread=True, request_max_body_size=LARGEST)
 def take_list(request: Asked, state: State) -> Response[str]:
-    """Look at a list line by line; with `do=enter` what is new is entered."""
+    """Look at a list line by line, pasted or as a file; with `do=enter` what is new of what was
+    looked at is entered.
+    """
     controller: Controller = state.controller
     sent, now = form(request), state.clock()
     text, entered, problem, lines = sent.one("list"), None, None, None
     try:
         who = actor(request, state, "request import")
+        if (file := sent.file("file")) is not None:
+            text = _of_file(*file)
+        elif sent.one("do") == "file":
+            raise UsageError("no file was chosen", expected="a file .xlsx or .csv")
         rows = listed.read_text(text)
         lines = listed.look(controller, rows, now)
         if sent.one("do") == "enter":
@@ -95,6 +107,18 @@ def take_list(request: Asked, state: State) -> Response[str]:
         typed=text, columns=listed.COLUMNS, kinds=KINDS, entered=entered,
         asks=asks, wrong=sum(1 for line in lines or () if line.problem),
     )  # fmt: skip
+
+
+def _of_file(name: str, data: bytes) -> str:
+    """The lines of a file as they would be pasted: looked at, and entered, from there."""
+    read = sheets.read_list(name, data, listed.MOST)
+    text = read if isinstance(read, str) else sheets.as_text(read)
+    if len(urllib.parse.quote_plus(text)) > LARGEST - 10_000:
+        raise UsageError(
+            "there is more in the file than a page can show",
+            fix="send it in parts, or have somebody run `kept request import`",
+        )
+    return text.strip("\n")
 
 
 @get("/requests/{request_id:str}", sync_to_thread=True)
@@ -126,7 +150,7 @@ def classify(request: Asked, state: State, request_id: FromPath[str]) -> Respons
     one, sent = _found(state, request_id), form(request)
     try:
         who = actor(request, state, "request classify")
-        entering.classify(state.controller, one.id, sent.all("asks"), _people(sent), who,
+        entering.classify(state.controller, one.id, sent.all("asks"), people(sent), who,
                           state.clock())  # fmt: skip
     except KeptError as problem:
         return _shown(request, state, one, said(problem))
@@ -172,6 +196,39 @@ def decide(request: Asked, state: State, request_id: FromPath[str]) -> Response[
     return back(f"/desk/requests/{one.id}", "unfounded")
 
 
+@get("/reports", sync_to_thread=True)
+def reports_page(request: Asked, state: State) -> Response[str]:
+    """The reports of children that wait for a person before their records are frozen."""
+    return _reports(request, state)
+
+
+@post("/reports", status_code=303, sync_to_thread=True)
+def release(request: Asked, state: State) -> Response[Any]:
+    """Freeze what the reports that were shown are about, or say that all of them are unfounded."""
+    sent, controller = form(request), state.controller
+    step = sent.one("step")
+    try:
+        if step not in ("freeze", "unfounded"):
+            raise UsageError("it is not said what is to be done", expected="freeze or unfounded")
+        who = actor(request, state, "request decide")
+        reported.release(
+            controller, sent.all("report"), step, sent.one("reason"), actor=who.name,  # type: ignore[arg-type]
+            role=who.role, now=state.clock(),
+        )  # fmt: skip
+    except KeptError as problem:
+        return _reports(request, state, said(problem))
+    return back("/desk/reports", "frozen" if step == "freeze" else "unfounded")
+
+
+def _reports(request: Asked, state: State, problem: str | None = None) -> Response[str]:
+    held = state.controller.intakes.held()
+    return page(
+        request, "desk_reports.html.j2", 400 if problem else 200, problem=problem,
+        held=held[:_SHOWN_AT_ONCE], left=max(0, len(held) - _SHOWN_AT_ONCE),
+        at_once=reported.AT_ONCE, can=may(request, "request decide"),
+    )  # fmt: skip
+
+
 def _found(state: State, id_: str) -> Intake:
     controller: Controller = state.controller
     try:
@@ -180,12 +237,19 @@ def _found(state: State, id_: str) -> Intake:
         raise NotFoundException from None
 
 
-def _people(sent: Form) -> list[Identifier]:
+def people(sent: Form) -> list[Identifier]:
+    """The identifiers of one person, as rows of kind and value send them."""
     pairs = zip(sent.all("kind"), sent.all("value"), strict=False)
     made = [Identifier(kind, value.strip()) for kind, value in pairs if value.strip()]
     for one in made:
         _ = one.normalised  # refuses what is not of its kind
     return made
+
+
+def rows_of(typed: Form) -> list[tuple[str, str]]:
+    """What was typed of a person, and rows for more."""
+    rows = [*zip(typed.all("kind"), typed.all("value"), strict=False)][:_ROWS]
+    return rows + [("email", ""), ("phone", ""), ("account", "")][len(rows) :]
 
 
 def _arrived(text: str) -> dt.date:
@@ -202,11 +266,10 @@ def _new(
 ) -> Response[str]:
     controller: Controller = state.controller
     typed = sent or Form([("arrived", controller.day(state.clock()).isoformat())])
-    rows = [*zip(typed.all("kind"), typed.all("value"), strict=False)][:_ROWS]
-    rows += [("email", ""), ("phone", ""), ("account", "")][len(rows) :]
     return page(
         request, "desk_enter.html.j2", 400 if problem else 200, problem=problem, typed=typed,
-        rows=rows, choices=_choices(), kinds=KINDS, regions=REGIONS, channels=entering.CHANNELS,
+        rows=rows_of(typed), choices=_choices(), kinds=KINDS, regions=REGIONS,
+        channels=entering.CHANNELS,
     )  # fmt: skip
 
 
@@ -239,6 +302,8 @@ def _shown(
 
 
 HANDLERS: Final = [
+    reports_page,
+    release,
     new_page,
     enter,
     list_page,

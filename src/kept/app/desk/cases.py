@@ -19,8 +19,18 @@ from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import holds, staff
-from kept.duties.rights import casework, clock, delivery, parts, proving, redaction
+from kept.duties.rights import (
+    casework,
+    clock,
+    delivery,
+    keeping,
+    mailing,
+    parts,
+    proving,
+    redaction,
+)
 from kept.duties.rights.letter import answer_case
+from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
 from kept.duties.rights.restriction import GROUNDS
@@ -117,7 +127,9 @@ def answer(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
         )  # fmt: skip
     except KeptError as problem:
         return shown(request, state, one, said(problem))
-    return shown(request, state, one, letter=made.text())
+    letter = {"text": made.text(), "digest": controller.digest(made.text().encode()),
+              "country": form(request).one("country")}  # fmt: skip
+    return shown(request, state, one, letter=letter)
 
 
 @post("/cases/{case:str}/note", status_code=303, sync_to_thread=True)
@@ -167,10 +179,11 @@ def found(state: State, case: str) -> Case:
 
 def shown(
     request: Asked, state: State, one: Case, problem: str | None = None,
-    *, opened: dict[str, Any] | None = None, letter: str | None = None,
+    *, opened: dict[str, Any] | None = None, letter: dict[str, str] | None = None,
+    handed: dict[str, Any] | None = None,
 ) -> Response[str]:  # fmt: skip
-    """The page of a case as it stands. `opened` holds what is sealed, where it was asked for, and
-    `letter` the answer to her.
+    """The page of a case as it stands. `opened` holds what is sealed, where it was asked for,
+    `letter` the answer to her, and `handed` a link or a code that is shown once.
     """
     controller: Controller = state.controller
     now = state.clock()
@@ -198,7 +211,8 @@ def shown(
         questions=proving.questions(controller) if proving.asked(controller, one) else {},
         tries=controller.cases.tries_left(one),
         tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
-        opened=opened, letter=letter,
+        opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
+        mails=controller.mailed.of(one), behind=delivery.behind_links(controller, one),
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in ENDS else None,
         refusals=REFUSALS.values(), papers=controller.papers.of(one),
         clock=_clock(controller, one, counted, now),
@@ -206,6 +220,7 @@ def shown(
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
         complaints=controller.complaints.of_case(one.number),
+        held=keeping.of_case(controller, one, now) if one.state in ENDS else [],
         told=informed(controller, one), events=_events(controller, one), run=run,
         under_way=under_way, notes=controller.casework.how_many_notes(one),
         owner=next((a for a in accounts if a.number == owner_of), None), accounts=accounts,
@@ -240,6 +255,9 @@ def shown(
             "withdraw": can_end(controller, one, CaseState.WITHDRAWN)
             and may(request, "case withdraw"),
             "answer": answers and may(request, "case answer"),
+            "mail": one.state not in BEFORE and may(request, "case answer"),
+            "deliver": one.right in casework.PACKS and may(request, "case deliver"),
+            "code": may(request, "case code"),
             "letters": may(request, "case posted"),
             "paper": may(request, "case letter")
             and (answers or (moves and may(request, "case extend"))),

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import re
 import urllib.parse
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.datastructures import Cookie, State
+from litestar.datastructures import Cookie, State, UploadFile
 from litestar.exceptions import (
     ClientException,
     HTTPException,
@@ -39,11 +40,21 @@ _TYPE: Final = re.compile(r":\w+(?=\})")
 _TABLE: Final = {(_TYPE.sub("", s.name), s.method): s for s in DESK}
 
 
+#: Where a file may be sent; each handler says how large it may be.
+_FILES: Final = frozenset({"/desk/requests/import"})
+
+
 class Form:
     """What was sent, by name. Fields that are not there are empty."""
 
-    def __init__(self, fields: list[tuple[str, str]]) -> None:
-        self._fields = fields
+    def __init__(
+        self, fields: list[tuple[str, str]], files: Mapping[str, tuple[str, bytes]] | None = None
+    ) -> None:
+        self._fields, self._files = fields, files or {}
+
+    def file(self, name: str) -> tuple[str, bytes] | None:
+        """The name and the bytes of a file; None where none was chosen."""
+        return self._files.get(name)
 
     def one(self, name: str) -> str:
         """The first value of a field."""
@@ -132,6 +143,8 @@ def _from_here(request: Asked) -> None:
 
 async def _sent(request: Asked) -> Form:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data" and request.scope["path_template"] in _FILES:
+        return await _sent_with_files(request)
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException("a form was expected", status_code=415)
     try:
@@ -144,3 +157,22 @@ async def _sent(request: Asked) -> Form:
     if any("\0" in value for _, value in fields):
         raise ClientException("the form cannot be read")
     return Form(fields)
+
+
+async def _sent_with_files(request: Asked) -> Form:
+    sent = list((await request.form()).multi_items())
+    if len(sent) > _FIELDS:
+        raise ClientException("the form cannot be read")
+    fields: list[tuple[str, str]] = []
+    files: dict[str, tuple[str, bytes]] = {}
+    for name, value in sent:
+        if isinstance(value, UploadFile):
+            data = await value.read()
+            await value.close()
+            if value.filename:  # a field for a file in which none was chosen is sent as well
+                files[name] = (value.filename, data)
+        elif isinstance(value, str) and "\0" not in value:
+            fields.append((name, value))
+        else:
+            raise ClientException("the form cannot be read")
+    return Form(fields, files)

@@ -149,7 +149,7 @@ def package(request: Asked, state: State, case: FromPath[str]) -> Response[Any] 
         if one.state in ENDS and delivery.at_desk(controller, one, now) is not None:
             staff.noted(controller, who, [one.id], 0, now)
         else:
-            _pack(controller, one, who, now)
+            pack(controller, one, who, now)
         got = delivery.hand(controller, one, now)
     except KeptError as problem:
         return shown(request, state, one, said(problem))
@@ -163,7 +163,8 @@ def package(request: Asked, state: State, case: FromPath[str]) -> Response[Any] 
     return Stream(chunks, media_type="application/zip", headers=headers)
 
 
-def _pack(controller: Controller, one: Case, who: Actor, now: dt.datetime) -> None:
+def pack(controller: Controller, one: Case, who: Actor, now: dt.datetime) -> None:
+    """Make the package of a case, and let it wait here for the staff."""
     folder = Path(tempfile.mkdtemp(prefix="package-", dir=controller.reach.directory))
     try:
         casework.pack(controller, one.id, folder / "package.zip", who, now)

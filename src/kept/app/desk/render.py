@@ -49,6 +49,7 @@ DONE: Final = {
     "seen": "It was noted that you looked into the alert.",
     "incident": "It was recorded.",
     "settled": "The decision was recorded.",
+    "disclosed": "It was noted. Her next package tells her of it, unless a law forbids that.",
     "codes": "Codes go to the old address and to the new one. Both have to be typed in.",
     "told-us": "What she told is put aside and compared. Tell her only that.",
     "complaint": "It was recorded.",
@@ -63,6 +64,8 @@ DONE: Final = {
     "clock": "The day was counted anew. The day before stays on record.",
     "refused": "The request was refused, and why is kept.",
     "withdrawn": "The case has ended; nothing was changed.",
+    "mailed": "The answer is on its way to the address that she proved hers.",
+    "link": "The package waits behind a link, which goes to the address that she proved hers.",
     "posted": "It was entered that the letter went out.",
     "note": "The note was added.",
     "owner": "It was noted whose task this is.",
@@ -70,6 +73,7 @@ DONE: Final = {
     "classified": "It was noted what is asked.",
     "closed": "The request has ended.",
     "confirmed": "It is a child’s. The record stays frozen until it is erased in this case.",
+    "frozen": "Every use of these records has stopped. Each report waits to be decided.",
     "unfounded": "Unfounded. What the report froze can be used again.",
     "decided": "The decision was recorded.",
     "told": "It was recorded that she was told. The restriction still stands.",
@@ -153,7 +157,7 @@ def refused(request: Asked, problem: HTTPException) -> Response[Any]:
     else:
         words = {
             403: "You are not let in here.", 404: "This page does not exist.",
-            405: "This cannot be done here.",
+            405: "This cannot be done here.", 413: "This is larger than what is taken here.",
         }  # fmt: skip
         why = problem.detail if status == 403 else ""
         made = page(request, "desk_error.html.j2", status,

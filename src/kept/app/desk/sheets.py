@@ -52,6 +52,60 @@ def as_xlsx(title: str, rows: Rows) -> bytes:
 #: The largest file that is read, packed and unpacked; cells of one row.
 _LARGEST: Final = (5_000_000, 50_000_000)
 _CELLS: Final = 40
+#: What a workbook says that it is: one with programs inside says something else.
+_BOOK: Final = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
+_MACROS: Final = "vbaproject.bin"
+
+
+def read_list(name: str, data: bytes, most: int) -> list[list[str]] | str:
+    """A list that somebody sends as a file: rows of cells of XLSX, or the text of CSV.
+
+    It has to be what its name says: UsageError for another kind of file, for programs inside it,
+    and for text that is not UTF-8.
+    """
+    ending = name.casefold().rpartition(".")[2]
+    if ending == "xlsx":
+        _says_it_is(data)
+        return read_xlsx(data, most)
+    if ending != "csv":
+        raise UsageError("the file is of no kind that is read", expected="a file .xlsx or .csv")
+    if len(data) > _LARGEST[0]:
+        raise UsageError("the file is too large", expected=f"at most {_LARGEST[0]:,} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or text.startswith(("PK\x03\x04", "%PDF")):
+        raise UsageError(
+            "the file is no CSV that can be read", expected="text in UTF-8, as its name says",
+            fix="save it as CSV (UTF-8), or as XLSX",
+        )  # fmt: skip
+    return text
+
+
+def _says_it_is(data: bytes) -> None:
+    """Refuse what is no workbook, and one with programs in it."""
+    refused = UsageError("the file is no XLSX that can be read", expected="XLSX or CSV")
+    if not data.startswith(b"PK\x03\x04"):
+        raise refused
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as parts:
+            names = [part.filename.casefold() for part in parts.infolist()]
+            info = parts.getinfo("[Content_Types].xml")
+            if info.file_size > _LARGEST[0]:
+                raise refused
+            kinds = parts.read(info)
+    except UsageError:
+        raise
+    except Exception:  # damaged or encrypted: the library raises whatever it stumbles over
+        raise refused from None
+    if any(one.endswith(_MACROS) for one in names) or b"macroEnabled" in kinds:
+        raise UsageError(
+            "there are programs (macros) in the file; it was not opened", expected="XLSX or CSV",
+            fix="save it as XLSX without macros",
+        )  # fmt: skip
+    if _BOOK not in kinds:
+        raise refused
 
 
 def read_xlsx(data: bytes, most: int) -> list[list[str]]:
@@ -72,6 +126,13 @@ def read_xlsx(data: bytes, most: int) -> list[list[str]]:
     except Exception:
         # Encrypted, damaged or another kind of file: the library raises whatever it stumbles over.
         raise UsageError("the file is no XLSX that can be read", expected="XLSX or CSV") from None
+
+
+def as_text(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as a spreadsheet copies them: cells apart by tabs, in quotes where that is needed."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _text(cell: object) -> str:

@@ -69,7 +69,9 @@ def start(request: Asked, state: State) -> Response[str]:
         request, "desk_start.html.j2", rights=RIGHTS, states=STATES, whose=_WHOSE, dues=_DUE,
         chosen=chosen, onward=onward, later=bool(met),
         lines=[_line(controller, one, today) for one in lines[:PAGE]],
-        tally=controller.worklist.tally(today, week),
+        tally=controller.worklist.tally(today, week), held=len(controller.intakes.held()),
+        loops=[(id_, RIGHTS[right].title if right in RIGHTS else right, n, since)
+               for id_, right, n, since in controller.recipients.open_loops()],
         away=[(g.system, max(g.days(now), 0), g.since) for g in controller.away.all()],
         complaints=len(controller.complaints.all(open_only=True)),
         asked=[_asked(one, today) for one in controller.intakes.to_do(_ASKED)],
@@ -108,7 +110,8 @@ def _asked(one: Any, today: dt.date) -> dict[str, Any]:
         "one": one,
         "child": child,
         "what": asks(one.asked),
-        "left": "decide: is it a child’s?" if child
+        "left": "freeze it, or decide" if one.held
+        else "decide: is it a child’s?" if child
         else "say what is asked" if UNCLEAR in one.asked
         else "answer" if one.outcome else "is being opened",
         "since": "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago",

@@ -6,9 +6,8 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from kept.app.gateway.guard import Passing, Site
+from kept.app.gateway.guard import Passage, Passing, Site
 from kept.app.gateway.make import clock as machine
-from kept.app.gateway.rewrite import Inflating, Rewriter
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -32,7 +31,7 @@ class Guarded:
         raw = bytes(scope.get("raw_path") or scope["path"].encode())
         here = (raw + (b"?" + query if query else b"")).decode("latin-1")
         passing = Passing(self.site, scope["headers"], path=here, today=self._clock().date())
-        body: Rewriter | Inflating | None = None
+        body: Passage | None = None
         start: Message | None = None
 
         async def judged(message: Message) -> None:
@@ -60,4 +59,7 @@ class Guarded:
                 message = {**message, "body": data}
             await send(message)
 
-        await self._app({**scope, "headers": passing.request}, receive, judged)
+        # What a server can send past this one (files, hints, pushes) an application is not offered.
+        known = {n: v for n, v in (scope.get("extensions") or {}).items() if n == "tls"}
+        inner = {**scope, "headers": passing.request, "extensions": known}
+        await self._app(inner, receive, judged)

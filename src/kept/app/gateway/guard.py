@@ -7,15 +7,26 @@ no clock: headers in, headers out, and a rewriter where the answer is a page.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from kept.app.gateway import cookies
-from kept.app.gateway.rewrite import REFERRER, STRICT, Boxes, Edits, Inflating, Rewriter
+from kept.app.gateway.rewrite import (
+    REFERRER,
+    STRICT,
+    Boxes,
+    Edits,
+    Inflating,
+    Instead,
+    Rewriter,
+    led_on,
+)  # fmt: skip
 from kept.decide import csp
 from kept.decide.loading import of_host
 from kept.decide.visit import Visit, met
+from kept.duties.visits.banner import PATH
 from kept.model import choice
 from kept.policy.bundle import Bundle
 from kept.policy.trackers import Directive, Tracker
@@ -23,12 +34,17 @@ from kept.terms.addresses import elsewhere, host_of, without_people
 from kept.terms.signals import DNT, GPC, signals
 
 Header: TypeAlias = tuple[bytes, bytes]
+#: What a body passes through.
+Passage: TypeAlias = Rewriter | Inflating | Instead
 
 #: Where a browser shows, or runs, what comes back: its policy is that of what it contains.
 _SHOWN: Final = frozenset(
     b"document iframe frame embed object worker sharedworker serviceworker".split()
 )
 _PAGES: Final = (b"text/html", b"application/xhtml+xml")
+#: Where a browser that is told no kind finds out by itself, and may find a page.
+_OPENED: Final = frozenset((b"document", b"iframe", b"frame"))
+_UNTOLD: Final = frozenset((b"", b"*/*", b"unknown/unknown", b"application/unknown"))
 #: Kinds that a browser shows as documents of their own, with scripts.
 _LIVE: Final = (*_PAGES, b"image/svg+xml", b"text/xml", b"application/xml")
 #: Character sets in which a `<` is not always a tag's.
@@ -63,6 +79,17 @@ _PERMISSIONS: Final = (
 )
 #: The headers by which a visitor is met.
 _ASKED: Final = frozenset((b"cookie", GPC.encode(), DNT.encode()))
+_WORKER: Final = b"serviceworker"
+#: In the place of a service worker. One could answer for pages, with none of our headers: a
+#: browser that knows one gets this at its next look, and forgets it.
+_NO_WORKER: Final = (
+    b"self.addEventListener('install', () => self.skipWaiting());\n"
+    b"self.addEventListener('activate', e => e.waitUntil(self.registration.unregister()));\n"
+)
+#: Cookies that one answer ends: servers take only so much for a head. The next ends others.
+_ENDED: Final = 8
+_FORGOTTEN: Final = 32
+_NAMED: Final = re.compile(r"<([^<>]*)")
 #: Choices that are remembered at once.
 _MOST: Final = 2048
 #: What the answer depends on.
@@ -77,6 +104,7 @@ class Site:
     changed and nothing refused, browsers only report what would have been. `country` is the
     header in which a server before this one says where a visitor is; None: nobody knows.
     `forms`: hosts that forms may be sent to; `links`: hosts to which links keep all they say.
+    `workers`: service workers of the site are let through, and make pages that nobody judges.
     `boxes` makes what is put into a page, of what may run, the languages that a browser asks
     for, and the page. `noticed` hears of what nobody declared: its kind, its name and the page;
     `met` of the visit for which a page is answered.
@@ -91,6 +119,7 @@ class Site:
     country: bytes | None = None
     forms: Sequence[str] = ()
     links: frozenset[str] = frozenset()
+    workers: bool = False
     noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
     met: Callable[[Visit], None] = lambda _visit: None
     seen: dict[bytes, tuple[bytes, bool]] = field(default_factory=dict, repr=False)
@@ -135,8 +164,19 @@ class Site:
         rows = tuple(allowed)
         key = tuple(row.id for row in rows)
         if key not in self._policies:
+            if len(self._policies) >= _MOST:  # a visitor can refuse in more ways than fit
+                self._policies.clear()
             self._policies[key] = csp.policy(rows, self.forms, secure=self.secure).encode("ascii")
         return self._policies[key]
+
+
+def _kind(headers: Iterable[Header]) -> bytes:
+    """The kind of a body, as browsers read it: of several that are said, the last."""
+    parts = [
+        part.strip(b" \t").lower()
+        for name, value in headers if name == b"content-type" for part in value.split(b",")
+    ]  # fmt: skip
+    return next((one for one in reversed(parts) if b"/" in one.partition(b";")[0]), b"")
 
 
 class Passing:
@@ -148,8 +188,15 @@ class Passing:
         found = dict(headers)
         self._host = host_of(found.get(b"host", b"").decode("latin-1"))
         kind = found.get(b"sec-fetch-dest")
-        self._page = kind in _SHOWN or (kind is None and b"text/html" in found.get(b"accept", b""))
-        self._fetched = kind is not None and kind not in _SHOWN
+        self._worker = _WORKER in (kind, found.get(b"service-worker", b"") and _WORKER)
+        # What is fetched in advance may be shown later, as it came.
+        ahead = b"prefetch" in (found.get(b"sec-purpose") or found.get(b"purpose", b""))
+        self._opened = kind in _OPENED or (
+            kind is None and b"text/html" in found.get(b"accept", b"")
+        )
+        self._page = self._worker or self._opened or kind in _SHOWN
+        self._fetched = kind is not None and kind not in _SHOWN and not ahead
+        self._anew = self._page or ahead
         self._languages = found.get(b"accept-language", b"").decode("latin-1")
         self._expire: list[str] = []
         self._today = today
@@ -168,9 +215,9 @@ class Passing:
                         self._expire.append(cookie)
                 if stay:
                     found.append((name, b"; ".join(stay)))
-            elif self._page and self._site.acts and name in _CONDITIONS:
+            elif self._anew and self._site.acts and name in _CONDITIONS:
                 pass  # the body that comes back depends on more than the other end knows
-            elif self._page and name == b"accept-encoding":
+            elif self._anew and name == b"accept-encoding":
                 found.append((name, b"identity"))
             else:
                 found.append((name, value))
@@ -179,19 +226,23 @@ class Passing:
     def _passes(self, cookie: str) -> bool:
         return self._site.declared.passes(cookie, lambda t: t.id in self._ids)
 
-    def answer(
-        self, status: int, headers: Sequence[Header]
-    ) -> tuple[list[Header], Rewriter | Inflating | None]:
+    def answer(self, status: int, headers: Sequence[Header]) -> tuple[list[Header], Passage | None]:
         """The headers with which an answer goes out, and what its body has to pass through."""
         first = dict(reversed(headers))
-        kind = first.get(b"content-type", b"").lower()
+        kind = _kind(headers)
+        if kind in _UNTOLD and self._opened:
+            kind = _PAGES[0]
         shown = not self._fetched and (self._page or kind.startswith(_LIVE))
         if shown and kind.startswith(_PAGES):
             self._site.met(self.visit)
         if not self._site.acts:
             return self._watched(headers, shown), None
-        rewriter = self._rewriter(status, kind, first) if shown else None
-        found = self._headers(headers, shown, rewriter is not None)
+        rewriter: Passage | None = self._rewriter(status, kind, first) if shown else None
+        if self._worker and not self._site.workers and status == 200:
+            rewriter = Instead(_NO_WORKER)
+        if status == 304 and self._fetched:
+            kind = _PAGES[0]  # it does not say of what; what a browser keeps may be a page
+        found = self._headers(headers, shown, rewriter is not None, kind)
         return found, rewriter
 
     def _watched(self, headers: Sequence[Header], shown: bool) -> list[Header]:
@@ -206,13 +257,19 @@ class Passing:
             found += self._endpoints()
         return found
 
-    def _headers(self, headers: Sequence[Header], shown: bool, changed: bool) -> list[Header]:
+    def _headers(
+        self, headers: Sequence[Header], shown: bool, changed: bool, kind: bytes
+    ) -> list[Header]:
         site, own = self._site, self._site.names
         found: list[Header] = []
         referrer = REFERRER
+        # A page that a script fetched is not kept for somebody who opens it: it is not as shown.
+        alone = shown or kind.startswith(_LIVE)
         for name, value in headers:
             if name == b"set-cookie":
                 cookie = cookies.name_set(value)
+                if cookie in cookies.OURS and self._path.partition("?")[0] != PATH:
+                    continue  # the site neither makes nor lifts the choice of a visitor
                 if not self._passes(cookie):
                     site.noticed("cookie", cookie, self._path)
                     continue
@@ -231,7 +288,13 @@ class Passing:
                     continue
             elif name == b"location":
                 value = self._target(value)
-            elif shown and name in (b"cache-control", b"vary", b"expires", b"pragma"):
+            elif name == b"clear-site-data":
+                value = self._cleared(value, found)
+                if not value:
+                    continue
+            elif name == b"refresh":
+                value = led_on(value.decode("latin-1"), self._leads).encode("latin-1")
+            elif alone and name in (b"cache-control", b"vary", b"expires", b"pragma"):
                 continue
             found.append((name, value))
         allowed = self.allowed if shown else ()
@@ -241,10 +304,11 @@ class Passing:
             (b"permissions-policy", _PERMISSIONS),
             (b"x-dns-prefetch-control", b"off"),
         ]
-        if shown:
+        if alone:
             found += [(b"cache-control", self._caching(headers)), (b"vary", self._vary(headers))]
+        if shown:
             found += self._endpoints()
-            for cookie in dict.fromkeys(self._expire):
+            for cookie in [*dict.fromkeys(self._expire)][:_ENDED]:
                 found += [(b"set-cookie", v) for v in cookies.expiring(cookie, self._host)]
             chosen = choice.found(self._cookies, site.secure)
             again = choice.renewed(chosen, self._today) if chosen else None
@@ -256,35 +320,58 @@ class Passing:
         value = f'{csp.GROUP}="{csp.REPORTS}"'.encode("ascii")
         return [(b"reporting-endpoints", value)] if self._site.secure else []
 
-    @staticmethod
-    def _caching(headers: Sequence[Header]) -> bytes:
-        """What the site says, for this browser alone and never without asking again."""
+    def _caching(self, headers: Sequence[Header]) -> bytes:
+        """What the site says, for this browser alone and never without asking again.
+
+        A page on which something runs that can be refused is not kept at all: a browser that
+        goes back to it would let that run on after a no.
+        """
         said = b",".join(v for n, v in headers if n == b"cache-control").lower()
-        return b"no-store" if b"no-store" in said else b"private, no-cache"
+        aims = self._site.bundle.visits.aims
+        stays = all(aims[aim].necessary for row in self.allowed for aim in row.aims)
+        return b"private, no-cache" if stays and b"no-store" not in said else b"no-store"
 
     @staticmethod
     def _vary(headers: Sequence[Header]) -> bytes:
         said = [v for n, v in headers if n == b"vary"]
         return b", ".join([*said, _VARY])
 
+    def _cleared(self, value: bytes, found: list[Header]) -> bytes:
+        """What a browser is told to forget, save what it was told to refuse.
+
+        The cookies that came are ended one by one, all but that of the choice.
+        """
+        words = [word.strip(b" \t") for word in value.split(b",")]
+        stay = [word for word in words if word not in (b'"cookies"', b'"*"')]
+        if len(stay) == len(words) or choice.found(self._cookies, self._site.secure) is None:
+            return value
+        named = (name for one in self._cookies for name, _ in cookies.pairs(one.encode("latin-1")))
+        for name in [n for n in dict.fromkeys(named) if n not in cookies.OURS][:_FORGOTTEN]:
+            found += [(b"set-cookie", v) for v in cookies.expiring(name, self._host)]
+        if b'"*"' in words:
+            stay += [b'"cache"', b'"storage"']
+        return b", ".join(stay)
+
     def _hints(self, value: bytes) -> bytes:
         """A `Link` header without what would make a browser connect to who may not."""
         parts = value.decode("latin-1").split(",")
         if any(part.count("<") != 1 for part in parts):
-            parts = [value.decode("latin-1")]
+            parts = [value.decode("latin-1")]  # something is quoted: all of it stays, or nothing
         stay = []
         for part in parts:
-            host = elsewhere(part.partition("<")[2].partition(">")[0], self._site.names)
-            if host is None or self.loads(None, host):
+            hosts = (elsewhere(one, self._site.names) for one in _NAMED.findall(part))
+            if all(host is None or self.loads(None, host) for host in hosts):
                 stay.append(part)
         return ",".join(stay).strip().encode("latin-1")
 
     def _target(self, value: bytes) -> bytes:
-        address = value.decode("latin-1")
+        return self._leads(value.decode("latin-1")).encode("latin-1")
+
+    def _leads(self, address: str) -> str:
         host = elsewhere(address, self._site.names)
         if host is None or host in self._site.links or address in self._site.verbatim:
-            return value
-        return without_people(address).encode("latin-1")
+            return address
+        return without_people(address)
 
     def loads(self, kind: Directive | None, host: str) -> bool:
         """Whether a page may load a kind of thing (None: any) from a host, for this visitor."""

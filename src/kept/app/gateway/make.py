@@ -37,6 +37,7 @@ def site(
         country=country_of(config),
         forms=settings.forms,
         links=frozenset(settings.links),
+        workers=settings.workers,
         noticed=noticed,
         met=met,
     )

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from kept.app.gateway.tokens import Piece, Tag, Tokens, passes
+from kept.app.gateway.tokens import LONGEST, Piece, Tag, Tokens, passes
 from kept.policy.trackers import Directive, Tracker
 from kept.terms.addresses import elsewhere, without_people
 
@@ -31,9 +31,13 @@ MARK: Final = b'&nbsp;<span role="img" aria-label="(another website)">&#8599;</s
 _HINTS: Final = frozenset(
     {"preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload"}
 )
-_SOURCE: Final[Mapping[bytes, str]] = {b"iframe": "src", b"embed": "src", b"object": "data"}
+_SOURCE: Final[Mapping[bytes, str]] = {
+    b"iframe": "src", b"embed": "src", b"object": "data", b"frame": "src",
+}  # fmt: skip
 #: The tags that are looked at.
-_LOOKED_AT: Final = frozenset(b"a area link meta iframe embed object script head body form".split())
+_LOOKED_AT: Final = frozenset(
+    b"a area link meta iframe frame embed object script head body form noscript".split()
+)
 #: A link on the site as it is mostly written, with nothing in it that could be another host.
 _INTERNAL: Final = rb'<a(?: [a-z-]++(?:="(?:[^"&:\\\t\n\r/]++|/(?!/))*+")?+)*+>|</a>'
 _CALM: Final = passes(_LOOKED_AT, _INTERNAL)
@@ -48,6 +52,9 @@ Edits: TypeAlias = Sequence[tuple[int, int, bytes | None]]
 #: A link without any of these stays on the site, whatever else it says.
 _AWAY: Final = re.compile(rb"(?i)//|[\\:&\t\n\r]|referrerpolicy")
 _REFERRER: Final = b"referrerpolicy"
+_AHEAD: Final = "speculationrules"
+#: Where a page leads by itself after a while: what stands before the address, and the address.
+_LEADS: Final = re.compile(r"(?is)(\s*[0-9.]*\s*[;,]?\s*(?:url\s*=\s*)?[\"']?)(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,9 @@ class Rewriter:
         self._marking = self._in_body = self._in_form = False
         self._links, self._pages, self._about = links, pages, about
         self._told = False  # whether a link told something of somebody
+        self._said = False  # whether what was put in holds words of the page itself
         self._skipping: bytes | None = None
+        self._unscripted: bytes | None = None  # what stands there for browsers without scripts
         self._shown: set[str] = set()
         self._foot = boxes.foot
 
@@ -96,7 +105,7 @@ class Rewriter:
 
     def close(self) -> bytes:
         """What is left."""
-        rest = b"".join(map(self._piece, self._tokens.close()))
+        rest = b"".join(map(self._piece, self._tokens.close())) + (self._unscripted or b"")
         foot, self._foot = self._foot, b""
         return rest + (foot if self._in_body else b"")
 
@@ -120,7 +129,7 @@ class Rewriter:
                 edits.append((at, at + len(raw), new))
             at += len(raw)
         edits.append((at, at, self.close()))
-        if sum(len(new or b"") for _, _, new in edits) <= _CHANGES:
+        if not self._said and sum(len(new or b"") for _, _, new in edits) <= _CHANGES:
             if len(self._pages) >= _PAGES:
                 self._pages.clear()
             self._pages[key] = edits
@@ -140,6 +149,8 @@ class Rewriter:
 
     def _piece(self, piece: Piece) -> bytes:
         if isinstance(piece, bytes):
+            if self._unscripted is not None and not self._skipping:
+                return self._later(piece)
             return b"" if self._skipping else piece
         if self._skipping:
             if piece.end and piece.name == self._skipping:
@@ -153,7 +164,25 @@ class Rewriter:
             return self._discreet(piece)
         return piece.raw
 
+    def _later(self, piece: bytes) -> bytes:
+        """Text to most browsers, and a part of the page to those without scripts."""
+        self._said = True
+        self._unscripted = (self._unscripted or b"") + piece
+        if len(self._unscripted) <= LONGEST:
+            return b""
+        rest, self._unscripted = self._unscripted, None
+        return rest
+
+    def _within(self, data: bytes) -> bytes:
+        """A piece of HTML that browsers read apart from the page around it."""
+        boxes = Boxes(lambda tracker, host, _: self._boxes.box(tracker, host, True))
+        inner = Rewriter(self._own, self._loads, self._held, boxes, self._verbatim, self._trusted)
+        return inner.feed(data) + inner.close()
+
     def _end(self, tag: Tag) -> bytes:
+        if tag.name == b"noscript" and self._unscripted is not None:
+            inside, self._unscripted = self._unscripted, None
+            return self._within(inside) + tag.raw
         if tag.name == b"a" and self._marking:
             self._mark(False)
             return MARK + tag.raw
@@ -173,6 +202,9 @@ class Rewriter:
             return tag.raw
         if name == b"form":
             self._in_form = True
+            return tag.raw
+        if name == b"noscript":
+            self._unscripted = b"" if self._tokens.within == name else None
             return tag.raw
         if name in (b"a", b"area"):
             return self._link(tag)
@@ -218,8 +250,7 @@ class Rewriter:
         href = values.get("href", "")
         host = elsewhere(href, self._own)
         if host is not None:
-            same = href in self._verbatim or host in self._trusted
-            clean = href if same else without_people(href)
+            clean = self._leads(href)
             if clean != href:
                 changes["href"], anybodys = clean, False
             words = values.get("rel", "").split()
@@ -233,7 +264,9 @@ class Rewriter:
         values = tag.attributes()
         host = elsewhere(values.get(_SOURCE[tag.name], ""), self._own)
         if host is None or self._loads("frame", host):
-            return self._discreet(tag)
+            return self._discreet(tag, self._document(values))
+        if tag.name == b"frame":  # within a frameset there is room for frames alone
+            return tag.changed({"src": "about:blank"})
         if tag.name != b"embed":
             self._skipping = tag.name
         tracker = self._held("frame", host)
@@ -241,9 +274,21 @@ class Rewriter:
             self._shown.add(tracker.id)
         return self._boxes.box(tracker, host, self._in_form)
 
+    def _document(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The page that a frame brings along."""
+        said = values.get("srcdoc", "")
+        clean = self._within(said.encode("utf-8", "surrogateescape"))
+        made = clean.decode("utf-8", "surrogateescape")
+        self._said = self._said or made != said
+        return {} if made == said else {"srcdoc": made}
+
     def _script(self, tag: Tag) -> bytes:
         """A button that is a script: the policy keeps it out, the box stands before it."""
-        host = elsewhere(tag.attributes().get("src", ""), self._own)
+        values = tag.attributes()
+        if values.get("type", "").strip().lower() == _AHEAD:
+            self._skipping = tag.name  # pages of others would be fetched before anybody asks
+            return b""
+        host = elsewhere(values.get("src", ""), self._own)
         if host is not None and self._in_body and not self._loads("script", host):
             tracker = self._held("script", host)
             if tracker is not None and tracker.embed and tracker.id not in self._shown:
@@ -264,10 +309,21 @@ class Rewriter:
         loud = values.get("http-equiv", "").strip().lower() == "x-dns-prefetch-control"
         if values.get("name", "").strip().lower() == "referrer":
             loud = values.get("content", "").strip().lower() not in STRICT
+        if values.get("http-equiv", "").strip().lower() == "refresh":
+            said = values.get("content", "")
+            clean = led_on(said, self._leads)
+            self._said = self._said or clean != said
+            return tag.raw if clean == said else tag.changed({"content": clean})
         return b"" if loud else tag.raw
 
-    def _discreet(self, tag: Tag) -> bytes:
+    def _leads(self, address: str) -> str:
+        host = elsewhere(address, self._own)
+        same = host is None or address in self._verbatim or host in self._trusted
+        return address if same else without_people(address)
+
+    def _discreet(self, tag: Tag, also: Mapping[str, str] | None = None) -> bytes:
         changes = _discretion(tag.attributes()) if _REFERRER in tag.raw.lower() else {}
+        changes |= also or {}
         return tag.changed(changes) if changes else tag.raw
 
 
@@ -275,6 +331,31 @@ def _discretion(values: Mapping[str, str]) -> dict[str, str]:
     """What an element may not say more of than the page does."""
     said = values.get("referrerpolicy")
     return {} if said is None or said.lower() in STRICT else {"referrerpolicy": REFERRER}
+
+
+def led_on(said: str, leads: Callable[[str], str]) -> str:
+    """Where a page leads by itself (`refresh`), the address as `leads` makes it."""
+    met = _LEADS.fullmatch(said)
+    return said if met is None else met[1] + leads(met[2])
+
+
+class Instead:
+    """Something else in the place of a body."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def feed(self, data: bytes) -> bytes:
+        """Nothing of what came."""
+        return b""
+
+    def whole(self, page: bytes) -> bytes:
+        """The same where it came as one part."""
+        return self.close()
+
+    def close(self) -> bytes:
+        """All of it."""
+        return self._data
 
 
 class Garbled(ValueError):

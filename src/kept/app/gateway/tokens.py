@@ -31,8 +31,11 @@ _ONE: Final = re.compile(
 )
 #: Elements whose content is text up to their own end tag.
 _RAW: Final = frozenset(
-    (b"script", b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes")
-)
+    (
+        b"script", b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes",
+        b"noscript",
+    )
+)  # fmt: skip
 _END: Final = {name: re.compile(rb"(?i)</" + name + rb"(?=[\t\n\x0c\r />])") for name in _RAW}
 #: What opens and closes within a script, where a comment can hide an end tag (13.2.5.17 ff.).
 _STEP: Final = re.compile(
@@ -125,6 +128,11 @@ class Tokens:
         self._foreign = 0
         self._until: bytes | None = None  # within what ends so
         self._plain = False  # nothing is looked at any more
+
+    @property
+    def within(self) -> bytes | None:
+        """The element in whose text we are: browsers that run scripts read no tags there."""
+        return self._raw
 
     def feed(self, data: bytes) -> Iterator[Piece]:
         """The pieces that are whole by now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -38,6 +39,8 @@ _HOP: Final = frozenset(
 _TOLD: Final = frozenset(
     (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"forwarded")
 )
+#: A host and a port, and nothing by which a link made of it leads elsewhere.
+_AUTHORITY: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[^\s:@/\\?#\[\]]+)(?::[0-9]{0,5})?")
 #: Bytes of all headers of a request, and how many there may be.
 LARGEST, MOST = 32 * 1024, 100
 
@@ -182,23 +185,27 @@ def _onwards(scope: Scope, proxied: bool, last: bool) -> tuple[list[Header], boo
             named = value
         elif name == b"x-forwarded-for":
             told.append(value)
+    real = told[-1].rpartition(b",")[2].strip() if proxied and told else b""
     # `Host` and what frames the body are no matter of the next machine alone.
     drop -= {b"host", b"content-length", b"cookie", b"authorization", b"sec-gpc"}
     found = [
         (n, v) for n, v in given
         if n not in drop and n != b"expect"
-        and (proxied or n not in _TOLD) and n != b"x-forwarded-for"
+        and (n not in _TOLD or (proxied and n == b"x-forwarded-proto"))
     ]  # fmt: skip
     client = scope.get("client")
     address = str(client[0]).encode() if client else b""
     chain = b", ".join([*(told if proxied else ()), *([address] if address else ())])
-    if last and proxied and told:
-        chain = told[-1].rpartition(b",")[2].strip()
+    if last and real:
+        chain = real
     if chain:
         found.append((b"x-forwarded-for", chain))
     known = {n for n, _ in found}
-    if b"x-forwarded-host" not in known:
-        found.append((b"x-forwarded-host", named))
+    # Only these two are what the server before this one is asked to say: the rest may be the
+    # visitor's own words, and sites make links of them.
+    found.append((b"x-forwarded-host", named))
+    if real:
+        found.append((b"x-real-ip", real))
     if b"x-forwarded-proto" not in known:
         found.append((b"x-forwarded-proto", scope["scheme"].encode()))
     if sized and b"content-length" not in known:
@@ -266,6 +273,8 @@ class Gateway:
         hosts = [v for n, v in headers if n == b"host"]
         if len(hosts) != 1:
             raise Refused(400)
+        if hosts[0] and not _AUTHORITY.fullmatch(hosts[0]):
+            raise Refused(400)
         if host_of(hosts[0].decode("latin-1")) not in self._names:
             raise Refused(421)
         codings = [v.strip().lower() for n, v in headers if n == b"transfer-encoding"]
@@ -276,8 +285,9 @@ class Gateway:
             raise Refused(400)
         if any(n == b"upgrade" for n, _ in headers):
             raise Refused(501)
-        if self._unsaid:
-            scope = {**scope, "headers": [h for h in headers if h[0] not in self._unsaid]}
+        # Many servers take `_` for `-`: a header could be set so that is only ours to set.
+        stay = [h for h in headers if h[0] not in self._unsaid and b"_" not in h[0]]
+        scope = {**scope, "headers": stay}
         if self._proxied:
             said = [v for n, v in headers if n == b"x-forwarded-proto"]
             scope = {**scope, "scheme": "https" if said[-1:] == [b"https"] else "http"}

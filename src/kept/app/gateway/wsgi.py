@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-from kept.app.gateway.guard import Header, Passing, Site
+from kept.app.gateway.guard import Header, Passage, Passing, Site
 from kept.app.gateway.make import clock as machine
-from kept.app.gateway.rewrite import Inflating, Rewriter
+from kept.terms.signals import GPC
 
 Environ: TypeAlias = dict[str, Any]
 App: TypeAlias = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -29,7 +29,7 @@ class Guarded:
             self._site, _headers(environ), path=here + ("?" + query if query else ""),
             today=self._clock().date(),
         )  # fmt: skip
-        body: list[Rewriter | Inflating | None] = [None]
+        body: list[Passage | None] = [None]
 
         def judged(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             given = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in headers]
@@ -46,7 +46,9 @@ def _headers(environ: Environ) -> list[Header]:
     for key, value in environ.items():
         if key.startswith("HTTP_"):
             name = key[5:].replace("_", "-").lower()
-            found.append((name.encode("latin-1"), value.encode("latin-1")))
+            # Two lines of the signal came joined into one; either of them is enough.
+            lines = value.split(",") if name == GPC else (value,)
+            found += [(name.encode("latin-1"), line.encode("latin-1")) for line in lines]
     return found
 
 
@@ -57,7 +59,7 @@ def _with(environ: Environ, headers: list[Header]) -> Environ:
     return left
 
 
-def _passed(chunks: Iterable[bytes], body: list[Rewriter | Inflating | None]) -> Iterator[bytes]:
+def _passed(chunks: Iterable[bytes], body: list[Passage | None]) -> Iterator[bytes]:
     """What the application yields, rewritten; headers are known at its first piece (PEP 3333)."""
     try:
         for chunk in chunks:

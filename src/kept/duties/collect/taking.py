@@ -108,7 +108,9 @@ REASONS: Final[Mapping[Why, str]] = {
     Why.LONG: "something in it is too long",
     Why.DENIED: "we may not store it",
     Why.NOTICE: "what the form says has changed since it was opened, or holds for another region",
-    Why.REPLAYED: "the same form was sent before; it was stored once",
+    # A machine may have stopped in between: then it is known as sent, and stored nowhere.
+    Why.REPLAYED: "the same form was sent before, and counts once; if nobody thanked you for it,"
+    " open the form anew and send it again",
     Why.CLOSED: "this form is not open at present",
 }
 

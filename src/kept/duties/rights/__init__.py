@@ -30,6 +30,8 @@ from kept.duties.rights import (
     intake,
     intake_checks,
     isolation,
+    keeping,
+    mailing,
     new_address,
     proof_checks,
     proving,
@@ -47,11 +49,10 @@ from kept.duties.rights.intake import (
     Form,
     TooMany,
     begin_waiting,
-    mail_code,
-    mail_link,
     standing,
     tend,
 )
+from kept.duties.rights.mailing import mail_code
 from kept.duties.rights.objection import object_to, preview_objection, weigh
 from kept.duties.rights.portability import PortAnswer, port
 from kept.duties.rights.rectification import (
@@ -73,7 +74,8 @@ __all__ = [
     "choice_checks", "clock", "clock_checks", "close_case", "complaint_checks", "complaints",
     "correct_again", "delivery", "due_today", "erase", "erased", "expire", "forgetting",
     "free_text", "freeze_reported", "identity", "identity_checks", "intake", "intake_checks",
-    "isolation", "lift", "lines", "mail_code", "mail_link", "new_address", "notify", "object_to",
+    "isolation", "keeping", "lift", "lines", "mail_code", "mailing", "new_address", "notify",
+    "object_to",
     "port", "preview", "preview_objection", "preview_rectification", "preview_restriction",
     "preview_withdrawal", "proof_checks", "proving", "recipients", "rectify", "redaction_checks",
     "reminding", "reported", "residue", "restrict", "scrub", "scrubbing", "standing", "tend",

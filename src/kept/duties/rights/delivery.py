@@ -16,6 +16,7 @@ import datetime as dt
 import hashlib
 import os
 import secrets
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kept.controller import Controller
 from kept.database import Connection
+from kept.duties.rights.mailing import mail_link
 from kept.duties.rights.proving import require_known_asker
 from kept.errors import Denied, UsageError, VaultError
 from kept.ledger.entry import Entry, moment, name
@@ -53,13 +55,16 @@ _PACKED: Final = ("access", "portability")
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A delivery that was made. `token` is in the link and nowhere else."""
+    """A delivery that was made. `token` is in the link and nowhere else. `mailed`: the link goes
+    to the address that she proved hers.
+    """
 
     case: str
     token: str
     ends_at: dt.datetime
     allowed: int
     size: int
+    mailed: bool = False
 
 
 def folder(controller: Controller) -> Path:
@@ -95,6 +100,7 @@ def deliver(
     ends_at = now + dt.timedelta(days=days)
     with package.open("rb") as source:
         size = seal(source, there / file, key)
+    mailed = False
     try:
         with controller.database.connection() as connection:
             controller.deliveries.add(
@@ -104,6 +110,8 @@ def deliver(
             # An agent who asked for her is given the link too; without her code it opens nothing.
             if not desk:
                 controller.agents.delivered(case.number, token, connection=connection)
+                # With it, so that no package waits behind a link that went to nobody.
+                mailed = mail_link(controller, case, token, ends_at, actor, now, connection)
             body = {
                 "case": case.id,
                 "file": _hash(file),
@@ -116,7 +124,7 @@ def deliver(
     except BaseException:
         (there / file).unlink(missing_ok=True)
         raise
-    return Made(case.id, token, ends_at, downloads, size)
+    return Made(case.id, token, ends_at, downloads, size, mailed)
 
 
 def found(controller: Controller, token: str, now: dt.datetime) -> Delivery | None:
@@ -187,9 +195,45 @@ def keep(
     deliver(controller, case_id, package, actor, now, days=1, desk=True)
 
 
+def link(
+    controller: Controller, case_id: str, actor: Actor, now: dt.datetime, *, days: int = DAYS,
+    downloads: int = DOWNLOADS,
+) -> Made:  # fmt: skip
+    """Put the package that waits for the staff behind a link, for her; theirs waits on.
+
+    UsageError where none waits, or it cannot be read any more.
+    """
+    case = controller.cases.get(case_id)
+    one = at_desk(controller, case, now)
+    if one is None:
+        raise UsageError(
+            f"no package of case {case.id} waits here any more",
+            expected="one that was made here within a day, and not fetched too often",
+            fix="put the file that was fetched behind a link: `kept case deliver`",
+        )
+    with controller.database.connection() as connection:
+        key = controller.deliveries.key(one, connection=connection)
+    with tempfile.TemporaryDirectory(prefix="package-", dir=controller.reach.directory) as there:
+        package = Path(there) / "package.zip"
+        try:
+            if key is None:
+                raise OSError
+            file = (folder(controller) / one.file).open("rb")
+        except OSError:
+            raise UsageError(f"the package of case {case.id} is not there any more") from None
+        with package.open("xb") as out:  # the folder is open to nobody else
+            out.writelines(opened(file, key))
+        return deliver(controller, case.id, package, actor, now, days=days, downloads=downloads)
+
+
 def at_desk(controller: Controller, case: Case, now: dt.datetime) -> Delivery | None:
     """The package of a case that waits for the staff; None where none does."""
     return next((d for d in reversed(_waiting(controller, case, now)) if d.desk), None)
+
+
+def behind_links(controller: Controller, case: Case) -> list[Delivery]:
+    """The packages of a case that wait, or waited, behind a link, oldest first."""
+    return [d for d in controller.deliveries.of(case) if not d.desk]
 
 
 def hand(

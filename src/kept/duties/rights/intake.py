@@ -22,7 +22,7 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.database import Connection
 from kept.decide.asks import Recognised, recognise
-from kept.duties.rights import proving
+from kept.duties.rights import mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import Request, can_end, close_case, open_case
@@ -38,6 +38,7 @@ from kept.records.intake import (
     UNCONFIRMED,
     Intake,
     State,
+    Tally,
     Typed,
 )
 from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, SALE_OUT, STOP_MAILING, UNCLEAR
@@ -59,9 +60,6 @@ _NEWS: Final = dt.timedelta(days=3)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 #: Held by whoever begins what was asked, in this process.
 _BEGINNING: Final = threading.Lock()
-#: By these ways a code that was typed in proves the address of the person, or an agent's word
-#: that counts as much.
-_TYPED: Final = ("web", "agent", "drp")
 _NO_PROOF: Final = "whoever wants no advertising need not prove who it is"
 _MARKETING: Final = "marketing"
 
@@ -91,7 +89,8 @@ class Standing:
     """What the page of a request says. `addresses` are masked, each with whether it confirmed;
     `rights` (kind of terms.asks, a word of `_STANDS`); `tries` are left before a code is of no use;
     `questions` what she may tell of herself where an address alone is too little proof, and
-    `chances` how often still. `due` is the last day of the answer, while one is waited for.
+    `chances` how often still. `due` is the last day of the answer, while one is waited for;
+    `held`: a report that a person looks at before anything is frozen.
     """
 
     id: str
@@ -108,6 +107,7 @@ class Standing:
     questions: tuple[str, ...] = ()
     chances: int = 0
     due: dt.date | None = None
+    held: bool = False
 
 
 #: States of a case of which nothing was carried out yet.
@@ -229,16 +229,6 @@ def type_code(
     return outcome, fresh
 
 
-def proven_address(controller: Controller, case: Case) -> str | None:
-    """The address of the person of a case that a code typed in proved hers; None where none did."""
-    for one in controller.intakes.of_case(case.id):
-        # Of what staff entered or vouched for, no address was proven.
-        if one.verified_at is not None and one.channel in _TYPED:
-            address = controller.intakes.said(one).get("person")
-            return address if isinstance(address, str) and address else None
-    return None
-
-
 def send_again(controller: Controller, token: str, now: dt.datetime) -> bool:
     """Send new codes to whoever has not confirmed yet; False where there were enough of them."""
     one, own = _page(controller, token)
@@ -325,7 +315,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         ),
         questions=tuple(proving.questions(controller).values()) if asking else (),
         chances=min((controller.cases.tries_left(c) for c in asking), default=0),
-        due=max(days) if days and len(days) == len(clocks) else None,
+        due=max(days) if days and len(days) == len(clocks) else None, held=one.held,
     )  # fmt: skip
 
 
@@ -429,7 +419,7 @@ def opened(
 def _both(controller: Controller, one: Intake, now: dt.datetime, c: Connection) -> None:
     """Record that a new address was confirmed, at the old one and at itself."""
     said = controller.intakes.said(one)
-    if one.verified_at is None or one.channel not in _TYPED or not said.get("changed"):
+    if one.verified_at is None or one.channel not in mailing.TYPED or not said.get("changed"):
         return
     actor, new = controller.actors.of(*PERSON, now), Identifier("email", said["changed"])
     for kind, id_ in one.cases:
@@ -505,6 +495,7 @@ def tend(controller: Controller, now: dt.datetime) -> int:
         gone = controller.intakes.remove_unconfirmed(now, connection=c)
         if gone:
             controller.ledger.append_in(c, [Entry("request.left", now, {"count": gone})])
+    mailing.settle(controller, now)
     controller.outbox.tidy(now)
     return failed
 
@@ -570,9 +561,13 @@ def within_limits(
     controller: Controller, who: Identifier | None, source: str, now: dt.datetime, c: Any
 ) -> None:
     """Refuse (TooMany) what goes past the limits, counted without looking at who it is."""
-    met = controller.intakes.tally(who, source, now - WINDOW, connection=c)
+    refuse_past(controller.intakes.tally(who, source, now - WINDOW, connection=c), LIMITS)
+
+
+def refuse_past(met: Tally, limits: Sequence[int]) -> None:
+    """Refuse (TooMany) where as much came in already as is taken."""
     counts = (met.pair, met.address, met.source, met.all)
-    if any(count >= most for count, most in zip(counts, LIMITS, strict=True)):
+    if any(count >= most for count, most in zip(counts, limits, strict=True)):
         raise TooMany("more was asked within the hour than is taken", fix="ask again later")
 
 
@@ -596,37 +591,6 @@ def send_code(
     controller.outbox.put(
         address.value, template, values, now, good_until=now + CODE_GOOD, connection=c
     )
-    return True
-
-
-def mail_code(controller: Controller, case: Case, code: str, until: dt.datetime) -> bool:
-    """Mail the code of a delivery (`delivery.Sender`) to the address that was proven hers."""
-    return _mail_to(
-        controller, case, "delivery-code", {"code": f"{code[:4]} {code[4:]}"}, until - CODE_GOOD,
-        good_until=until,
-    )  # fmt: skip
-
-
-def mail_link(
-    controller: Controller, case: Case, token: str, until: dt.datetime, now: dt.datetime
-) -> bool:
-    """Mail where a package waits to the address that was proven hers; False where none was."""
-    values = {
-        "link": f"{controller.site_url}/privacy/delivery/{token}",
-        "until": f"{until.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
-    }
-    return _mail_to(controller, case, "delivery", values, now, good_until=until)
-
-
-def _mail_to(
-    controller: Controller, case: Case, template: str, values: dict[str, str], now: dt.datetime,
-    *, good_until: dt.datetime,
-) -> bool:  # fmt: skip
-    address = proven_address(controller, case) if controller.post is not None else None
-    if address is None:
-        return False
-    with controller.database.connection() as c:
-        controller.outbox.put(address, template, values, now, good_until=good_until, connection=c)
     return True
 
 

@@ -9,12 +9,13 @@ import datetime as dt
 import html.parser
 import http.client
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.decide.facts import GROUNDS, kind_of
+from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.terms.identifiers import Identifier
 
@@ -22,6 +23,11 @@ from kept.terms.identifiers import Identifier
 _LATE: Final = dt.timedelta(hours=2)
 _AT_ONCE: Final = dt.timedelta(minutes=1)
 _REPORT: Final = "child-report"
+_FLOOD: Final = "report-flood"
+_HOUR: Final = dt.timedelta(hours=1)
+_A_DAY: Final = dt.timedelta(days=1)
+#: What is frozen at once within an hour, written out here apart from what freezes.
+_MOST: Final = {"source": 3, "all": 100}
 #: What everybody has to be offered: the rights of the law, an end of mail, and a question.
 _OFFERED: Final = frozenset(
     ("access", "portability", "rectification", "erasure", "restriction", "objection", "withdrawal",
@@ -173,14 +179,17 @@ def reported_is_frozen(controller: Controller, now: dt.datetime) -> Iterator[Loo
     """From a minute after a report on, no use of that record is allowed, until a person decided.
 
     Held against the ledger's open reports; of whoever is met under what was reported the door
-    allows nothing but rights and storage, whatever grounds there are.
+    allows nothing but rights and storage, whatever grounds there are. One of a crowd waits for a
+    person: only beyond what is frozen at once, with an alert, and for a day at most.
     """
     taken = {
         str(e.body["request"]): e.at
         for _, e in controller.ledger.entries(kind="request.taken")
         if _REPORT in e.body["kinds"] and e.at <= now
     }
-    over = {str(e.body["request"]) for _, e in controller.ledger.entries(kind="request.ended")}
+    over = {
+        str(e.body["request"]): e.at for _, e in controller.ledger.entries(kind="request.ended")
+    }
     since: dict[str, dt.datetime] = {}
     for _, e in controller.ledger.entries(kind="use.frozen"):
         since.setdefault(str(e.body["request"]), e.at)
@@ -192,10 +201,16 @@ def reported_is_frozen(controller: Controller, now: dt.datetime) -> Iterator[Loo
         if not any(within("purposes", a.purpose, left) for left in ("rights", "storage"))
     ]
     grounds = {n for n in controller.rules.facts if kind_of(n) in GROUNDS}
+    apart = {
+        str(e.body["request"]): e
+        for _, e in controller.ledger.entries(kind="report.held")
+        if e.at <= now
+    }
+    yield from _waiting(controller, taken, apart, {**over, **since}, now)
     looked = 0
     for id_, at in taken.items():
         frozen = since.get(id_)
-        if (frozen or now) - at > _AT_ONCE:
+        if id_ not in apart and (frozen or now) - at > _AT_ONCE:
             yield Finding(
                 "a report", "a record that was reported was used for more than a minute after",
                 "see that `kept serve` runs, or run `kept request run`",
@@ -212,3 +227,32 @@ def reported_is_frozen(controller: Controller, now: dt.datetime) -> Iterator[Loo
             if any(controller.rules.judge(ask)(word).allow for ask in asks):
                 yield Finding("the door", "a use of a record is allowed although it was reported")
     yield Looked(looked, "open reports of children")
+
+
+def _waiting(
+    controller: Controller, taken: Mapping[str, dt.datetime], held: Mapping[str, Entry],
+    seen_to: Mapping[str, dt.datetime], now: dt.datetime,
+) -> Iterator[Finding]:  # fmt: skip
+    """What is amiss with reports that wait for a person, counted by the ledger alone."""
+    alerts = [
+        e.at for _, e in controller.ledger.entries(kind="alert.raised")
+        if e.body["what"] == _FLOOD and e.at <= now
+    ]  # fmt: skip
+    for id_, entry in held.items():
+        hour = [
+            at for other, at in taken.items()
+            if other not in held and entry.at - _HOUR < at <= entry.at
+        ]  # fmt: skip
+        # No source stands in the ledger: of one that sent many it is known that these were there.
+        if len(hour) < _MOST[str(entry.body["by"])]:
+            yield Finding(
+                "a report", "it waits for a person, and no more came than is frozen at once",
+                "freeze it: `kept request decide --outcome freeze`",
+            )  # fmt: skip
+        if not any(entry.at - _HOUR < at <= entry.at for at in alerts):
+            yield Finding("a report", "it waits for a person, and nobody was alerted")
+        if seen_to.get(id_, now) - entry.at > _A_DAY:
+            yield Finding(
+                "a report", "it waited for a person for more than a day, and nothing was frozen",
+                "look at `/desk/reports`",
+            )  # fmt: skip

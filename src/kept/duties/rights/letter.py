@@ -115,6 +115,16 @@ class Letter:
             blocks.append("\n".join(lines))
         return "\n\n".join(blocks) + f"\n\nCase {self.case}\n"
 
+    def mail(self) -> str:
+        """As the words of a mail: a title is underlined, a point begins with a dash, and no line
+        is broken, so that a mail program fits it to the screen.
+        """
+        blocks = [self.date]
+        for part in self.parts:
+            blocks += [f"{part.title}\n{'-' * len(part.title)}", *part.lines]
+            blocks += ["\n".join(f"- {one}" for one in part.points)] if part.points else []
+        return "\n\n".join(blocks)
+
     def html(self) -> str:
         """As one page that needs nothing from anywhere."""
         return _pages.get_template("letter.html.j2").render(letter=self)

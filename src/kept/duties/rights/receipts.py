@@ -24,7 +24,7 @@ _KINDS: Final = (
     "restriction.set", "restriction.lifted", "keys.shredded", "redaction.scanned",
 )  # fmt: skip
 #: States in which nothing was done yet.
-_BEFORE: Final = frozenset(
+BEFORE: Final = frozenset(
     (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED, State.APPROVED)
 )
 
@@ -62,7 +62,7 @@ class Receipts:
     @property
     def begun(self) -> bool:
         """Whether anything was done or tried."""
-        return self.case.state not in _BEFORE and not self.ended_without
+        return self.case.state not in BEFORE and not self.ended_without
 
     @property
     def ended_without(self) -> bool:

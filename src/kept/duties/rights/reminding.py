@@ -153,7 +153,18 @@ def _complaints(controller: Controller, now: dt.datetime) -> Iterator[Call]:
 
 def _asked(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     """What a person has to see to and that is no case: questions, reports of a child."""
+    held = controller.intakes.held()
+    if held:
+        # One mail a day, not one for each of them: a flood of reports is none of mail.
+        yield Call(
+            "reports", f"held:{controller.day(now)}",
+            f"More reports of data of a child came within an hour than are acted on at once;"
+            f" {len(held)} wait for a person before anything is frozen.", "/desk/reports",
+            officers=True,
+        )  # fmt: skip
     for one in controller.intakes.to_do(_MANY):
+        if one.held:
+            continue
         child = CHILD_REPORT in one.asked
         reached = [d for d in (CHILD if child else ASKED) if (now - one.arrived_at).days >= d]
         if reached:

@@ -3,7 +3,8 @@
 A report needs neither an account nor proof, and erases nothing. What is frozen is what the address
 reaches, for whatever purpose; a request that somebody makes herself goes on (GDPR Art. 8, 17(1)(f);
 Art. 18 while it is looked into). Confirmed, an erasure on the ground `child` is opened, and the
-report forgets whom it was about; unfounded, what it froze is free again.
+report forgets whom it was about; unfounded, what it froze is free again. One of a crowd of reports
+waits for a person, who is alerted: nobody stops the work of a company by sending many.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal, get_args
 
 from kept.controller import Controller
+from kept.database import Connection
 from kept.duties.rights.choice import channel_of, own_identifiers
 from kept.duties.rights.doubt import doubts
-from kept.duties.rights.intake import clean, ended, page_token, within_limits
+from kept.duties.rights.intake import PERSON, WINDOW, clean, ended, page_token, refuse_past
 from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, IdentifierError, KeptError, UsageError
-from kept.ledger.entry import Entry
+from kept.ledger.entry import Entry, name
 from kept.records.case_state import Case
-from kept.records.intake import Intake, State
+from kept.records.intake import Intake, Reports, State
 from kept.records.subject import LINKING
+from kept.records.watch import FLOOD
 from kept.terms.asks import CHILD_REPORT
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
@@ -29,6 +32,11 @@ from kept.terms.rights import CHILD
 #: How a report is decided.
 Outcome = Literal["confirmed", "unfounded"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+#: What is frozen at once within an hour: from a source, and in all. What goes beyond waits for a
+#: person, and uses up nothing of what others have.
+AT_ONCE: Final = (3, 100)
+#: What is taken in at all within an hour, as `intake.LIMITS`: nothing is lost below these.
+LIMITS: Final = (3, 12, 60, 2_000)
 _FACT: Final = "child"
 _SOURCE: Final = "child-report"
 
@@ -54,13 +62,55 @@ def report(
         if controller.intakes.by_once(once, connection=c) is not None:
             return token
         first = Identifier(*known[0]) if known else None
-        within_limits(controller, first, source, now, c)
+        met = controller.intakes.tally_reports(first, source, now - WINDOW, connection=c)
+        refuse_past(met.tally, LIMITS)
+        by = "source" if met.source >= AT_ONCE[0] else "all" if met.all >= AT_ONCE[1] else None
         one = controller.intakes.take(
             "web", (CHILD_REPORT,), said, now, state=State.ENTERED, address=first, source=source,
-            token=token, once=once, connection=c,
+            token=token, once=once, held=by is not None, connection=c,
         )  # fmt: skip
         _noted(controller, one, now, c)
+        if by is not None:
+            _held(controller, one, by, met, now, c)
     return token
+
+
+def _held(
+    controller: Controller, one: Intake, by: str, met: Reports, now: dt.datetime, c: Connection
+) -> None:
+    """Enter that a report waits for a person, and alert the officers."""
+    frozen = met.source if by == "source" else met.all
+    entries = [Entry("report.held", now, {"request": one.id, "by": by, "frozen": frozen})]
+    count = met.tally.all + 1
+    actor = controller.actors.of(*PERSON, now, connection=c)
+    if controller.watch.flooded(actor, count, now, connection=c):
+        body = {"what": FLOOD, "people": count, "records": 0, "actor": name(actor.role)}
+        entries.append(Entry("alert.raised", now, body))
+    controller.ledger.append_in(c, entries)
+
+
+def release(
+    controller: Controller, ids: Sequence[str], outcome: Literal["freeze", "unfounded"],
+    reason: str, *, actor: str, role: str, now: dt.datetime,
+) -> int:  # fmt: skip
+    """Say of reports that waited for a person that their records are frozen, and decided one by
+    one; or that they are unfounded, for one reason. How many that was; those that wait no more
+    are left alone. Raises as `decide`.
+    """
+    _may(role)
+    if outcome == "unfounded" and not reason.strip():
+        raise UsageError("no reason is given", fix="say in words what was found out")
+    wanted, done = set(ids), 0
+    for one in controller.intakes.held():
+        if one.id not in wanted:
+            continue
+        if outcome == "unfounded":
+            decide(controller, one.id, outcome, reason, actor=actor, role=role, now=now)
+        else:
+            # What a system that is away holds the job freezes when it answers.
+            freeze(controller, one, now)
+        done += 1
+    return done
 
 
 def enter_report(
@@ -122,11 +172,7 @@ def decide(
 
     Raises Denied for a role that does not answer for it; UsageError where nothing is to be decided.
     """
-    if role not in MAY_OVERRIDE:
-        raise Denied(
-            f"the role `{role}` may not decide a report",
-            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
-        )
+    _may(role)
     one = controller.intakes.get(id_)
     if CHILD_REPORT not in one.asked or not one.open:
         raise UsageError(
@@ -143,6 +189,8 @@ def decide(
             fix=f"name it first: `kept request classify {one.id} --as {CHILD_REPORT}"
             ' --identity "…"`',
         )
+    if one.held:
+        freeze(controller, one, now)
     request = Request(
         (about,), actor, role, evidence=reason, ground=CHILD, region=one.region,
         arrived=one.arrived,
@@ -153,6 +201,14 @@ def decide(
         controller.intakes.opened(one, CHILD_REPORT, case.number, connection=c)
         one = ended(controller, one, State.ANSWERED, "confirmed", reason, now, c, forget=True)
     return one, case
+
+
+def _may(role: str) -> None:
+    if role not in MAY_OVERRIDE:
+        raise Denied(
+            f"the role `{role}` may not decide a report",
+            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
+        )
 
 
 def _freeze(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -92,7 +93,14 @@ def nothing_undeclared(controller: Controller, now: dt.datetime) -> Iterator[Loo
                  for h in v},
         "cookie": {trace.name for t in controller.bundle.trackers.values() for trace in t.traces},
     }  # fmt: skip
+    entered = _entered(controller, now)
+    there = {(kind, met) for kind, met, *_ in rows}
+    for kind, met in sorted(entered.met - there):
+        if not any(covers(one, met, kind) for one in listed[kind]):
+            yield Finding(met, "it stands in the ledger as met, and is on the list no more")
     for kind, met, seen, verdict, at in rows:
+        if verdict is not None and entered.settled.get((kind, met)) != verdict:
+            yield Finding(met, "the ledger has no such decision about it", "decide at the desk")
         if any(covers(one, met, kind) for one in listed[kind]) or verdict == "noise":
             continue
         if verdict == "remove" and seen <= at:
@@ -105,6 +113,27 @@ def nothing_undeclared(controller: Controller, now: dt.datetime) -> Iterator[Loo
         )  # fmt: skip
         yield Finding(met, words, "declare it in trackers.yml, or take it out of the pages")
     yield Looked(len(rows), "hosts and cookies met within 30 days")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entered:
+    """What the ledger has: names met for the first time of late, and what was decided last."""
+
+    met: frozenset[tuple[str, str]]
+    settled: Mapping[tuple[str, str], str]
+
+
+def _entered(controller: Controller, now: dt.datetime) -> _Entered:
+    met, settled = set(), {}
+    for _, entry in controller.ledger.entries(kind=("tracker.met", "tracker.settled")):
+        about = str(entry.body["what"]), str(entry.body["name"])
+        if entry.at > now:
+            continue
+        if "outcome" in entry.body:
+            settled[about] = str(entry.body["outcome"])
+        elif entry.at > now - _RECENT:
+            met.add(about)
+    return _Entered(frozenset(met), settled)
 
 
 def covers(listed: str, met: str, kind: str) -> bool:

@@ -19,6 +19,7 @@ from kept.decide.scan import Item, Stop
 from kept.duties.trackers import review
 from kept.ledger.entry import Entry, name
 from kept.policy.bundle import Bundle
+from kept.records.scan import KEPT
 
 #: A scan says something of the pages for so long.
 _LASTS: Final = dt.timedelta(days=35)
@@ -72,13 +73,21 @@ def scans_find_what_is_declared(
     made, count = rules(controller.bundle), 0
     with controller.database.connection() as c:
         rows = c.execute(
-            "SELECT s.site, s.document FROM scan s WHERE s.rules = %s AND s.at > %s AND s.at <= %s"
+            "SELECT s.site, s.document, s.whole FROM scan s"
+            " WHERE s.rules = %s AND s.at > %s AND s.at <= %s"
             " AND s.number >= (SELECT max(w.number) FROM scan w WHERE w.site = s.site AND w.whole"
             " AND w.rules = s.rules AND w.at > %s AND w.at <= %s) ORDER BY s.site, s.number DESC",
             (made, now - _LASTS, now, now - _LASTS, now),
         ).fetchall()
     told: set[tuple[str, ...]] = set()
-    for site, document in rows:
+    made_so = _entered(controller, made, now)
+    there: set[tuple[str, str, bool]] = set()
+    for site, document, every in rows:
+        one_made = hashlib.sha256(rfc8785.dumps(document)).hexdigest(), bool(every)
+        if one_made not in made_so.get(site, ()):
+            yield Finding(site, "a scan is not as the ledger has it", "scan again")
+            continue
+        there.add((site, *one_made))
         for one in document["passes"]:
             count += len(one["items"]) + one["pages"]
             for what, words in _judged(controller, one):
@@ -88,7 +97,26 @@ def scans_find_what_is_declared(
                         f"{site}: {what}", words,
                         "declare it in trackers.yml, or take it out of the pages; then scan again",
                     )  # fmt: skip
+    for site, scans in made_so.items():
+        if any((site, *one) not in there for one in (scans[0], *scans[1:][1 - KEPT :])):
+            yield Finding(site, "a scan that the ledger has is not there", "scan again")
     yield Looked(count, "pages, and things met on them, as every visitor")
+
+
+def _entered(
+    controller: Controller, made: str, now: dt.datetime
+) -> Mapping[str, Sequence[tuple[str, bool]]]:
+    """Site → (hash, whether it was whole) of its scans since the last whole one, by the ledger."""
+    found: dict[str, list[tuple[str, bool]]] = {}
+    for _, entry in controller.ledger.entries(kind="site.scanned"):
+        body, site = entry.body, str(entry.body["site"])
+        if body["rules"] != made or not now - _LASTS < entry.at <= now:
+            continue
+        if body["whole"]:
+            found[site] = []
+        if site in found:
+            found[site].append((str(body["document"]), bool(body["whole"])))
+    return found
 
 
 def _judged(controller: Controller, one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -43,9 +43,9 @@ def choices_stand_as_made(controller: Controller, now: dt.datetime) -> Iterator[
     The signature of each record is that of the ledger's key, its hash and that of the words stand
     in the ledger; nothing is allowed that was not pressed, and no choice was lost or added.
     """
-    entries = Counter(
-        str(e.body["receipt"]) for _, e in controller.ledger.entries(kind="choice.made")
-    )
+    made = [e.body for _, e in controller.ledger.entries(kind="choice.made")]
+    entries = Counter(str(body["receipt"]) for body in made)
+    allowed = {str(body["receipt"]): sorted(map(str, body["allowed"])) for body in made}
     shown = controller.visits.notices()
     rows = controller.visits.all()
     for row in rows:
@@ -65,7 +65,11 @@ def choices_stand_as_made(controller: Controller, now: dt.datetime) -> Iterator[
             p["dct:title"]: p["dpv:hasConsentStatus"][0]["@type"][0] == "dpv:ConsentGiven"
             for p in json.loads(row.record)["dpv:hasProcess"]
         }
-        if sum(said.values()) != sum(row.aims.values()) or len(said) != len(row.aims):
+        named = sorted(n for part in (row.aims, row.trackers) for n, yes in part.items() if yes)
+        if (
+            sum(said.values()) != sum(row.aims.values()) or len(said) != len(row.aims)
+            or named != allowed.get(digest, named)
+        ):  # fmt: skip
             yield Finding(where, "the row allows something else than the signed record")
     kept = {hashlib.sha256(row.record.encode()).hexdigest() for row in rows}
     keep = [r.keep for r in controller.bundle.retention.values() if r.category == "preference"]

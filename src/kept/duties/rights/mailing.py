@@ -1,0 +1,158 @@
+"""Mail to the person of a case: to the address that a code typed in proved hers, and to no other.
+
+The link to her package, the code for it, and the letter that answers. What goes is queued in the
+transaction that says so; a letter goes once, and again only if somebody says that it is to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+from kept.controller import Controller
+from kept.database import Connection
+from kept.duties.rights import clock
+from kept.duties.rights.letter import claimed, letter
+from kept.duties.rights.receipts import BEFORE
+from kept.errors import UsageError
+from kept.ledger.entry import Entry, name
+from kept.records.actor import Actor
+from kept.records.case_state import Case
+from kept.records.intake import CODE_GOOD
+from kept.records.mailed import SENT
+
+#: By these ways a code that was typed in proves the address of the person, or an agent's word
+#: that counts as much.
+TYPED: Final = ("web", "agent", "drp")
+#: For how long it is tried to send an answer.
+TRIED: Final = dt.timedelta(days=3)
+
+
+def proven_address(controller: Controller, case: Case) -> str | None:
+    """The address of the person of a case that a code typed in proved hers; None where none did."""
+    for one in controller.intakes.of_case(case.id):
+        # Of what staff entered or vouched for, no address was proven.
+        if one.verified_at is not None and one.channel in TYPED:
+            address = controller.intakes.said(one).get("person")
+            return address if isinstance(address, str) and address else None
+    return None
+
+
+def why_not(controller: Controller, case: Case) -> str | None:
+    """Why nothing of the case can go by mail; None where it can."""
+    if controller.post is None:
+        return "Kept has no way to send mail"
+    if proven_address(controller, case) is None:
+        return "no code that was typed in proved an address hers"
+    return None
+
+
+def mail_code(controller: Controller, case: Case, code: str, until: dt.datetime) -> bool:
+    """Mail the code of a delivery (`delivery.Sender`) to the address that was proven hers."""
+    address = proven_address(controller, case) if controller.post is not None else None
+    if address is None:
+        return False
+    values = {"code": f"{code[:4]} {code[4:]}"}
+    with controller.database.connection() as c:
+        controller.outbox.put(
+            address, "delivery-code", values, until - CODE_GOOD, good_until=until, connection=c
+        )
+    return True
+
+
+def mail_link(
+    controller: Controller, case: Case, token: str, until: dt.datetime, actor: Actor,
+    now: dt.datetime, connection: Connection,
+) -> bool:  # fmt: skip
+    """Mail where a package waits to the address that was proven hers; False where none was."""
+    address = proven_address(controller, case) if controller.post is not None else None
+    if address is None:
+        return False
+    values = {
+        "link": f"{controller.site_url}/privacy/delivery/{token}",
+        "until": f"{until.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
+    }
+    put = controller.outbox.put(
+        address, "delivery", values, now, good_until=until, connection=connection
+    )
+    controller.mailed.add(case, "link", put, actor, now, connection=connection)
+    controller.ledger.append_in(connection, [_put(case, "link", put, actor, now)])
+    return True
+
+
+def mail_answer(
+    controller: Controller, case_id: str, actor: Actor, now: dt.datetime, *, again: bool = False,
+    country: str | None = None, subdivision: str | None = None, shown: str | None = None,
+) -> dt.datetime:  # fmt: skip
+    """Send the letter that answers to the address that was proven hers; until when that is tried.
+
+    With `shown`, the digest of a letter that somebody read, nothing else goes than that. Raises
+    UsageError where no address was proven, nothing was done yet, one waits to be sent, or one
+    went before and it is not said (`again`) that she is to get another.
+    """
+    case = controller.cases.get(case_id)
+    if (why := why_not(controller, case)) is not None:
+        raise UsageError(
+            f"the answer cannot go by mail: {why}",
+            fix=f"send it on paper (`kept case letter {case.id}`), or hand it to her in person",
+        )
+    if case.state in BEFORE:
+        raise UsageError(
+            "there is no answer yet: nothing was done in this case",
+            expected="a case that was carried out, refused or taken back",
+        )
+    made = letter(controller, case.id, now, country=country, subdivision=subdivision)
+    text = controller.digest(made.text().encode())
+    if shown is not None and shown != text:
+        raise UsageError("the letter is another than the one that was read", fix="read it again")
+    address = proven_address(controller, case)
+    assert address is not None
+    with controller.database.connection() as c:
+        before = [m for m in controller.mailed.alone(case, c) if m.kind == "answer"]
+        if any(m.waits for m in before):
+            raise UsageError("the answer waits to be sent already; it goes once")
+        went = [m for m in before if m.outcome == SENT]
+        if went and not again:
+            raise UsageError(
+                f"the answer went to her on {controller.day(went[-1].put_at)}",
+                fix="say that she is to get another, if she is (--again)",
+            )
+        values = {"title": made.title, "words": made.mail(), "case": case.id}
+        put = controller.outbox.put(
+            address, "answer", values, now, good_until=now + TRIED, connection=c
+        )
+        controller.mailed.add(case, "answer", put, actor, now, connection=c)
+        controller.ledger.append_in(
+            c,
+            [
+                claimed(controller, made, actor.role, now),
+                _put(case, "answer", put, actor, now, text=text, again=bool(went)),
+            ],
+        )
+    return now + TRIED
+
+
+def settle(controller: Controller, now: dt.datetime) -> int:
+    """Note for good what became of mail to people of cases, and with the clock when an answer
+    went; how many that was. Repeatable.
+    """
+    with controller.database.connection() as c:
+        done = controller.mailed.settle(now, connection=c)
+        entries = []
+        for one in done:
+            body = {"case": one.case, "kind": one.kind, "outcome": one.outcome}
+            entries.append(Entry("mail.ended", now, body))
+            if (one.kind, one.outcome) == ("answer", SENT):
+                day = controller.day(one.ended_at)
+                clock.posted(controller, controller.cases.get(one.case), day, one.actor, now, c)
+        if entries:
+            controller.ledger.append_in(c, entries)
+    return len(done)
+
+
+def _put(
+    case: Case, kind: str, put: str, actor: Actor, now: dt.datetime, *, text: str | None = None,
+    again: bool = False,
+) -> Entry:  # fmt: skip
+    body = {"case": case.id, "kind": kind, "letter": put, "again": again, "actor": name(actor.role)}
+    return Entry("mail.put", now, body if text is None else {**body, "text": text})

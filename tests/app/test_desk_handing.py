@@ -1,0 +1,192 @@
+"""What goes to the person of a case by mail, from the desk: a real mail server takes it, or not."""
+
+from __future__ import annotations
+
+import io
+import re
+import urllib.parse
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from tests.acceptance.conftest import kept
+from tests.app.desk import Desk, opened
+from tests.app.test_desk_cases import at, case, words
+from tests.asking import Inbox, links, mail_server, text
+
+from kept.app import promptly
+from kept.controller import Controller
+from kept.duties import rights
+from kept.duties.rights import intake, mailing
+from kept.errors import UsageError
+
+HOW = "Kim called the number on file"
+
+
+@dataclass
+class World:
+    desk: Desk
+    inbox: Inbox
+    asked: int = 0
+
+    @property
+    def controller(self) -> Controller:
+        return self.desk.controller
+
+    def send(self) -> None:
+        promptly.at_once(self.controller, lambda: self.desk.now)
+        intake.tend(self.controller, self.desk.now)
+
+    def proven(self, right: str, email: str) -> str:
+        """Somebody asks on the form and types the code; her case."""
+        self.asked += 1
+        form = rights.Form((right,), email, "", f"{self.asked:032x}", "192.0.2.7")
+        token = intake.ask(self.controller, form, self.desk.now)
+        promptly.at_once(self.controller, lambda: self.desk.now)
+        assert intake.type_code(self.controller, token, self.inbox.code(email), self.desk.now)[1]
+        promptly.at_once(self.controller, lambda: self.desk.now)
+        return self.controller.cases.all()[-1].id
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, kept_module_url: str) -> Iterator[World]:
+    with mail_server() as (inbox, url):
+        mail = f'[mail]\nurl = "{url}"\nfrom = "privacy@example.net"\n'
+        place = tmp_path_factory.mktemp("handing") / "world"
+        with opened(place, kept_module_url, extra=mail) as desk:
+            desk.account("olga", "privacy-officer")
+            desk.account("rita", "auditor")
+            yield World(desk, inbox)
+
+
+def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> None:
+    desk, olga = world.desk, at(world.desk, "olga")
+    one = world.proven("access", "ana@example.org")
+    path = f"/desk/cases/{one}"
+    actor = world.controller.actors.of("olga", "privacy-officer", desk.now)
+    with pytest.raises(UsageError, match="nothing was done"):
+        mailing.mail_answer(world.controller, one, actor, desk.now)
+    assert olga.post(f"{path}/package").status_code == 200
+
+    def read() -> str:
+        page = olga.post(f"{path}/answer", country="DE").text
+        met = re.search(r'name="digest" value="([0-9a-f]{64})"', page)
+        assert met, words(page)
+        return met[1]
+
+    # A letter that nobody read does not go, and nobody without the role sends one.
+    assert olga.post(f"{path}/mail", country="DE", digest="0" * 64).status_code == 400
+    assert at(desk, "rita").post(f"{path}/mail", digest=read()).status_code == 403
+    # A server that refuses loses nothing, and doubles nothing.
+    world.inbox.refuse = True
+    before = len(world.inbox.letters)
+    digest = read()
+    assert olga.post(f"{path}/mail", country="DE", digest=digest).status_code == 303
+    world.send()
+    assert "waits to be sent to the address" in words(olga.get(path).text)
+    assert olga.post(f"{path}/mail", country="DE", digest=digest, again="yes").status_code == 400
+    world.inbox.refuse = False
+    desk.later(hours=1)
+    world.send()
+    world.send()
+    olga = at(desk, "olga")  # her login has ended meanwhile
+    (letter,) = world.inbox.letters[before:]
+    assert letter["X-Rcpt"] == "ana@example.org"
+    assert letter["Subject"] == "Our answer to your request: see what is kept"
+    assert "What came of it" in text(letter)
+    html = letter.get_body(("html",))
+    assert html is not None
+    assert "<h2>What came of it</h2>" in html.get_content()
+    assert "went to the address that she proved hers" in words(olga.get(path).text)
+    # It is on record: what went, that it went, and with the clock.
+    mine = [e for e in desk.entries("mail.put") if e["case"] == one]
+    assert [(e["kind"], e["again"]) for e in mine] == [("answer", False)]
+    assert [e["outcome"] for e in desk.entries("mail.ended") if e["case"] == one] == ["sent"]
+    assert [e["act"] for e in desk.entries("clock.moved") if e["case"] == one][-1] == "posted"
+    assert "ana@" not in str(desk.entries("mail.put"))
+    # Another only where somebody says so.
+    assert olga.post(f"{path}/mail", country="DE", digest=read()).status_code == 400
+    assert olga.post(f"{path}/mail", country="DE", digest=read(), again="yes").status_code == 303
+    world.send()
+    assert len(world.inbox.letters) == before + 2
+
+
+def test_what_no_server_took_can_be_sent_anew(world: World) -> None:
+    desk = world.desk
+    one = world.proven("access", "ben@example.org")
+    assert at(desk, "olga").post(f"/desk/cases/{one}/package").status_code == 200
+    actor = world.controller.actors.of("olga", "privacy-officer", desk.now)
+    world.inbox.refuse = True
+    mailing.mail_answer(world.controller, one, actor, desk.now)
+    desk.later(days=4)
+    world.send()
+    world.send()
+    world.inbox.refuse = False
+    assert "could not be sent in time" in words(at(desk, "olga").get(f"/desk/cases/{one}").text)
+    before = len(world.inbox.letters)
+    given = ("case", "answer", one, "--mail", "--now", desk.now.isoformat())
+    sent = kept(desk.directory, *given)
+    assert (sent.status, sent.document["mailed"]) == (0, True), sent.said
+    assert "it goes once" in kept(desk.directory, *given).said
+    world.send()
+    assert len(world.inbox.letters) == before + 1
+    shown = kept(desk.directory, "case", "show", one).document["mailed"]
+    assert [(m["kind"], m["outcome"]) for m in shown] == [
+        ("answer", "given-up"), ("answer", "sent"),
+    ]  # fmt: skip
+    assert "say that she is to get another" in kept(desk.directory, *given).said
+
+
+def test_a_package_goes_behind_a_link_that_is_mailed(world: World) -> None:
+    desk, olga = world.desk, at(world.desk, "olga")
+    one = world.proven("access", "ben@example.org")
+    path = f"/desk/cases/{one}"
+    assert at(desk, "rita").post(f"{path}/link").status_code == 403
+    before = len(world.inbox.letters)
+    assert olga.post(f"{path}/link").status_code == 303, "made, and put behind a link at once"
+    world.send()
+    (letter,) = world.inbox.letters[before:]
+    (link,) = [urllib.parse.urlsplit(u).path for u in links(letter) if "/delivery/" in u]
+    page = words(olga.get(path).text)
+    assert "It waits behind a link until" in page
+    assert "The link went to the address that she proved hers" in page
+    assert link not in page
+    asked = desk.browser()
+    assert asked.client.post(f"{link}/code").status_code == 200
+    world.send()
+    got = asked.client.post(f"{link}/package", data={"code": world.inbox.code("ben@example.org")})
+    assert got.status_code == 200
+    # For the staff it waits too, and it is the same.
+    assert olga.post(f"{path}/package").content == got.content
+    with zipfile.ZipFile(io.BytesIO(got.content)) as package:
+        assert package.testzip() is None
+    assert not list(desk.directory.glob("package-*"))
+
+
+def test_where_no_address_is_proven_the_desk_says_so_and_shows_the_link_once(world: World) -> None:
+    desk, olga = world.desk, at(world.desk, "olga")
+    one = case(desk, "access", evidence=HOW)
+    path = f"/desk/cases/{one}"
+    assert olga.post(f"{path}/package").status_code == 200
+    page = olga.post(f"{path}/answer", country="").text
+    assert "It cannot go by mail: no code that was typed in proved an address hers" in words(page)
+    assert f"{path}/mail" not in page
+    assert olga.post(f"{path}/mail", digest="0" * 64).status_code == 400
+    before = len(world.inbox.letters)
+    shown = olga.post(f"{path}/link")
+    assert shown.status_code == 200
+    met = re.search(r"(/privacy/delivery/[\w-]+)<", shown.text)
+    assert met
+    assert met[1] not in olga.get(path).text, "once"
+    code = re.search(r"The code: (\d{4} \d{4})", words(olga.post(f"{path}/code").text))
+    assert code
+    got = desk.browser().client.post(f"{met[1]}/package", data={"code": code[1]})
+    assert got.status_code == 200
+    world.send()
+    assert len(world.inbox.letters) == before
+    desk.later(days=6)
+    rights.delivery.sweep(world.controller, desk.now)
+    assert "is destroyed: its time was over, fetched 1 of 3 times" in words(
+        at(desk, "olga").get(path).text
+    )
