@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import itertools
 
 import pytest
@@ -153,6 +154,17 @@ def test_cuts_do_not_matter_where_much_is_changed(document: bytes, cuts: list[in
 )  # fmt: skip
 def test_what_is_changed(before: bytes, after: bytes) -> None:
     assert out(rewriter(), [before]) == after
+
+
+def test_pages_within_pages_have_an_end() -> None:
+    page = "<b>x</b>"
+    for _ in range(300):
+        page = f'<iframe srcdoc="{html.escape(page)}"></iframe>'
+        if len(page) > LONGEST // 8:
+            break
+    made = out(rewriter(), [page.encode()])
+    assert len(made) < 500 < len(page)
+    assert b"srcdoc" in made
 
 
 def test_a_tag_without_end_is_let_through() -> None:

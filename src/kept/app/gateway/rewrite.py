@@ -53,6 +53,8 @@ Edits: TypeAlias = Sequence[tuple[int, int, bytes | None]]
 _AWAY: Final = re.compile(rb"(?i)//|[\\:&\t\n\r]|referrerpolicy")
 _REFERRER: Final = b"referrerpolicy"
 _AHEAD: Final = "speculationrules"
+#: Pages within pages that are read; what is deeper is left out.
+_DEEPEST: Final = 4
 #: Where a page leads by itself after a while: what stands before the address, and the address.
 _LEADS: Final = re.compile(r"(?is)(\s*[0-9.]*\s*[;,]?\s*(?:url\s*=\s*)?[\"']?)(.*)")
 
@@ -95,6 +97,7 @@ class Rewriter:
         self._told = False  # whether a link told something of somebody
         self._said = False  # whether what was put in holds words of the page itself
         self._skipping: bytes | None = None
+        self._depth = 0
         self._unscripted: bytes | None = None  # what stands there for browsers without scripts
         self._shown: set[str] = set()
         self._foot = boxes.foot
@@ -173,16 +176,17 @@ class Rewriter:
         rest, self._unscripted = self._unscripted, None
         return rest
 
-    def _within(self, data: bytes) -> bytes:
+    def _within(self, data: bytes, in_form: bool) -> bytes:
         """A piece of HTML that browsers read apart from the page around it."""
-        boxes = Boxes(lambda tracker, host, _: self._boxes.box(tracker, host, True))
+        boxes = Boxes(lambda tracker, host, _: self._boxes.box(tracker, host, in_form))
         inner = Rewriter(self._own, self._loads, self._held, boxes, self._verbatim, self._trusted)
+        inner._depth = self._depth + 1
         return inner.feed(data) + inner.close()
 
     def _end(self, tag: Tag) -> bytes:
         if tag.name == b"noscript" and self._unscripted is not None:
             inside, self._unscripted = self._unscripted, None
-            return self._within(inside) + tag.raw
+            return self._within(inside, self._in_form) + tag.raw
         if tag.name == b"a" and self._marking:
             self._mark(False)
             return MARK + tag.raw
@@ -277,7 +281,9 @@ class Rewriter:
     def _document(self, values: Mapping[str, str]) -> dict[str, str]:
         """The page that a frame brings along."""
         said = values.get("srcdoc", "")
-        clean = self._within(said.encode("utf-8", "surrogateescape"))
+        if not said or self._depth >= _DEEPEST:
+            return {"srcdoc": ""} if said else {}
+        clean = self._within(said.encode("utf-8", "surrogateescape"), True)
         made = clean.decode("utf-8", "surrogateescape")
         self._said = self._said or made != said
         return {} if made == said else {"srcdoc": made}
