@@ -18,6 +18,7 @@ TINY = {
     "decide": "--subjects 2000 --rounds 3",
     "discover": "--tables 12 --rows 60 --rounds 1",
     "gateway": "--rounds 5 --turns 1 --seconds 0.1",
+    "import": "--lines 2500 --rounds 1",
     "inbox": "--cases 300 --rounds 2",
     "intake": "--requests 12 --together 3 --rounds 1",
     "lake": "--files 4 --rows 2000 --people 5 --group 2 --rounds 1",

@@ -5,6 +5,7 @@ Secrets never stand in the file: a value `env:NAME` is read from the environment
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import difflib
 import hashlib
@@ -28,7 +29,8 @@ from kept.model.plan import Mode
 from kept.model.safety import ASPECTS, Declared, aspect
 from kept.policy import bundle as policy_bundle
 from kept.policy.bundle import Bundle
-from kept.policy.shapes import PERIOD, Recipient
+from kept.policy.shapes import OURSELVES, PERIOD, Recipient
+from kept.policy.yamlfile import close
 from kept.stores import open_store, settings
 from kept.stores.base import Store
 from kept.stores.letters import SETTINGS as LETTERS
@@ -54,9 +56,11 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
     "site": frozenset(
-        {"host", "port", "url", "shows", "proxy", "cookie", "country", "forms_per_hour"}
+        {"host", "port", "url", "shows", "proxy", "cookie", "country", "members"}
+        | {"forms_per_hour"}
     ),
     "links": frozenset({"look", "addresses"}),
+    "networks": frozenset(),  # names are those of recipients of the bundle
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links", "workers"}),
     "jobs": frozenset(
         ("retain", "letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
@@ -81,15 +85,23 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "login": frozenset({"oidc"}),
     "own": frozenset({"country", "owner", "declared"}),
     "forms": frozenset(),  # names come from the bundle
+    "imports": frozenset(),  # names come from the bundle
     "origins": frozenset(),  # names are origins, values sites of the bundle
 }
 #: What a recipient may be given beside the way in which letters go to it.
-_NAMED = frozenset({"title", "lane", "recorded", "policy", "forms"})
+_NAMED = frozenset({"title", "lane", "recorded", "policy", "forms", "pages"})
 _DESTINATION = frozenset({"dataset", "fields", "stamps", "constants"})
+#: Kinds of documents.
+_PAPERS = ("assessment", "citation", "agreement")
 #: What is stored with what a form takes.
 STAMPS = frozenset({"basis", "activity", "policy", "notice", "at"})
 #: Forms that one source may send within an hour. Generous: behind one address an office may sit.
 FORMS_PER_HOUR = 200
+#: What is stored with each line of a list: of whom and by which agreement it came, where it stood
+#: and from which day it is, and a mark by which the same line is known again.
+MARKS = frozenset({"basis", "activity", "policy", "source", "address", "date", "mark", "at"})
+_NEEDED_MARKS = frozenset({"basis", "source", "mark"})
+_SUPPLY = _DESTINATION | {"sources", "encoding"}
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
 SHOWS = ("text", "checks", "live")
 #: Addresses of this machine alone.
@@ -198,8 +210,8 @@ class Before:
 class Document:
     """A paper of the organisation that makes a fact hold: an assessment, a cited law.
 
-    `fact` is `assessment:ACTIVITY` or `citation:NAME`; `sha256` (hex) is that of its file,
-    None where no file is named.
+    `fact` is `assessment:ACTIVITY`, `citation:NAME`, or `agreement:WHO` of whoever gives data;
+    `sha256` (hex) is that of its file, None where no file is named.
     """
 
     fact: str
@@ -229,6 +241,27 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """A network of advertising, analytics or buttons, as the operator engaged it: its country, and
+    the audiences of people that it holds for the operator (none: an empty list).
+    """
+
+    country: str
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Supply(Destination):
+    """One `[imports.NAME]`: the dataset in which Kept stores what a list brings.
+
+    `sources` are those who may give it here; `encoding` is that of a text that does not say it.
+    """
+
+    sources: tuple[str, ...]
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """kept.toml, read and checked. Paths are absolute."""
 
@@ -252,8 +285,10 @@ class Deployment:
     proxy: bool = False  # who asks is told by a server before this one (X-Forwarded-For)
     cookie: str | None = None  # the site's own cookie by which it knows a visitor
     country: str | None = None  # the header in which the server before this one says the country
+    members: tuple[str, ...] = ()  # paths of the site below which pages belong to an account
     looks: frozenset[str] = frozenset()  # hosts that may be asked whether a link still works
     addresses: Mapping[str, str] = field(default_factory=dict)  # of links left open
+    networks: Mapping[str, Network] = field(default_factory=dict)  # whom pages call, as engaged
     desk: Desk = Desk()
     oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
@@ -261,6 +296,7 @@ class Deployment:
     origins: Mapping[str, str] = field(default_factory=dict)  # origin → site of the policy
     forms: Mapping[str, Destination] = field(default_factory=dict)  # form → where it is stored
     forms_per_hour: int = FORMS_PER_HOUR  # that one source may send; 0: as many as it likes
+    imports: Mapping[str, Supply] = field(default_factory=dict)  # import → where, and of whom
 
     def serves_desk(self, address: str) -> bool:
         """Whether a server on `address` serves the desk: on this machine, or by https, only.
@@ -302,6 +338,7 @@ class Deployment:
                     " its `lane`",
                 )
         self._check_forms(bundle, datamap)
+        self._check_imports(bundle, datamap)
         strange = [p for p in (self.drp.sale if self.drp else ()) if p not in served(bundle)]
         if strange:
             raise ConfigError(
@@ -360,6 +397,50 @@ class Deployment:
                     " field and stamp",
                 )
 
+    def _check_imports(self, bundle: Bundle, datamap: DataMap) -> None:
+        """Refuse imports whose lines have no place to go, or a source that may not give them."""
+        for name, to in self.imports.items():
+            where = self._line(f"[imports.{name}")
+            one = bundle.imports.get(name)
+            if one is None:
+                raise ConfigError(
+                    f"the policy has no import `{name}`", where=where,
+                    expected=f"one of {', '.join(bundle.imports) or 'none: it declares none'}",
+                )  # fmt: skip
+            known = datamap.systems.get(to.place[0])
+            there = known.datasets.get(to.place[1]) if known else None
+            named = {*to.stamps.values(), *to.constants}
+            named |= {to.fields.get(c.name, c.name) for c in one.columns.values()
+                      if not c.consent and c.says not in to.stamps}  # fmt: skip
+            amiss = [] if there is None else sorted(named - there.fields.keys())
+            if there is None or amiss:
+                column = f"; `{there.name}` has no `{amiss[0]}`" if there is not None else ""
+                raise ConfigError(
+                    f"what `{name}` brings cannot be stored as it is set up{column}", where=where,
+                    expected="a dataset of the map, and a column for each column and stamp",
+                )  # fmt: skip
+            own = bundle.activities.get(one.form.activity)
+            serves = own is not None and own.id in there.activities
+            if own is None or not serves or there.retention != own.retention:
+                raise ConfigError(
+                    f"`{to.place[1]}` does not keep what `{name}` brings as the policy says",
+                    where=where,
+                    expected=f"activity `{one.form.activity}` and retention"
+                    f" `{own.retention if own else '?'}` at the dataset in its map",
+                )
+            within = bundle.vocabulary.within
+            for source in to.sources:
+                ours = source == OURSELVES and OURSELVES in one.gives
+                lane = source in bundle.vocabulary.recipients and any(
+                    within("recipients", source, lane) for lane in one.gives if lane != OURSELVES
+                )
+                if not ours and not lane:
+                    raise ConfigError(
+                        f"`{source}` is nobody who may give `{name}`", where=where,
+                        expected=f"somebody of {', '.join(one.gives)}",
+                        fix="name it under [recipients] with its lane, or take it out",
+                    )  # fmt: skip
+
     def read_bundle(self) -> Bundle:
         """The policy bundle with the operator's choices filled in."""
         loaded = policy_bundle.load(self.bundle)
@@ -387,6 +468,12 @@ class Deployment:
         except BundleError as problem:
             where = self._line("addresses")
             raise ConfigError(problem.what, where=where, fix=problem.fix) from None
+        for name in self.networks:
+            if name not in loaded.recipients:
+                raise ConfigError(
+                    f"the policy has no recipient named {name!r}", where=self._line(name),
+                    expected="a recipient of recipients.yml", fix=close(name, loaded.recipients),
+                )  # fmt: skip
         try:
             return loaded.with_choices(dict(self.choices)).with_partners(self._partners())
         except BundleError as problem:
@@ -402,7 +489,9 @@ class Deployment:
     def _partners(self) -> list[Recipient]:
         """Partners whom forms name: those of [recipients] that have a lane and their own policy."""
         return [
-            Recipient(w.name, w.title or w.name, w.lane, None, (), "", 0, w.policy, w.forms)
+            Recipient(
+                w.name, w.title or w.name, w.lane, None, (), "", 0, w.policy, w.forms, w.pages
+            )
             for w in self.recipients.values()
             if w.lane is not None and w.policy is not None
         ]
@@ -529,12 +618,15 @@ def read(directory: Path) -> Deployment:
         proxy=_flag(path, site, "proxy"),
         cookie=_perhaps(path, site, "cookie"),
         country=_perhaps(path, site, "country") if _flag(path, site, "proxy") else None,
+        members=_members(path, site.get("members", ())),
         looks=_hosts(path, raw.get("links", {}).get("look", ())),
         addresses=_addresses(path, raw.get("links", {}).get("addresses", {})),
+        networks=_networks(path, raw.get("networks", {})),
         drp=_drp(path, raw.get("drp", {})),
         gateway=_before(path, raw.get("gateway", {})),
         origins=_origins(path, raw.get("origins", {})),
         forms={n: _destination(path, n, t) for n, t in raw.get("forms", {}).items()},
+        imports={n: _supply(path, n, t) for n, t in raw.get("imports", {}).items()},
         oidc=_oidc(path, raw.get("login", {}).get("oidc")),
         forms_per_hour=_per_hour(path, site.get("forms_per_hour", FORMS_PER_HOUR)),
     )
@@ -558,6 +650,18 @@ def _before(path: Path, table: Mapping[str, Any]) -> Before:
         workers=_flag(path, table, "workers"),
         **lists,
     )
+
+
+def _members(path: Path, value: Any) -> tuple[str, ...]:
+    """`members` of [site]: the beginnings of paths."""
+    if not isinstance(value, (list, tuple)) or not all(
+        isinstance(one, str) and re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", one) for one in value
+    ):
+        raise ConfigError(
+            "`members` of [site] is no list of paths", where=_where(path, "members"),
+            expected='where pages need an account, as ["/account", "/orders"]',
+        )  # fmt: skip
+    return tuple(value)
 
 
 def _hosts(path: Path, value: Any) -> frozenset[str]:
@@ -586,6 +690,26 @@ def _addresses(path: Path, value: Any) -> Mapping[str, str]:
             expected='a table of addresses: {nai-education = "https://…"}',
         )
     return MappingProxyType(dict(value))
+
+
+def _networks(path: Path, section: Mapping[str, Any]) -> Mapping[str, Network]:
+    """`[networks]`: of recipients of the policy, what only the operator knows."""
+    found = {}
+    for name, row in section.items():
+        if not (
+            isinstance(row, dict)
+            and set(row) == {"country", "audiences"}
+            and re.fullmatch(r"[A-Z]{2}", str(row["country"]))
+            and isinstance(row["audiences"], list)
+            and all(isinstance(one, str) and one.strip() for one in row["audiences"])
+        ):
+            raise ConfigError(
+                f"`{name}` of [networks] does not say where the network is and what it holds",
+                where=_where(path, name),
+                expected='{country = "US", audiences = []}, or the names of the audiences',
+            )
+        found[name] = Network(row["country"], tuple(row["audiences"]))
+    return MappingProxyType(found)
 
 
 def _drp(path: Path, table: Mapping[str, Any]) -> Drp | None:
@@ -700,9 +824,23 @@ def _ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
         title, lane = (table.get(k) and str(table[k]) for k in ("title", "lane"))
         ways[name] = Way(
             name, title, lane, url, options, recorded, _https(path, own.get("policy")),
-            _names(path, own.get("forms", ()), "forms"),
+            _names(path, own.get("forms", ()), "forms"), _addressed(path, own),
         )  # fmt: skip
     return ways
+
+
+def _addressed(path: Path, own: Mapping[str, Any]) -> tuple[str, ...]:
+    """`pages`: where a partner carries our name; it has a policy, as that is said to hold there."""
+    found = _names(path, own.get("pages", ()), "pages")
+    bare = [one for one in found if not re.fullmatch(r"https?://[^\s/]+/\S*", one)]
+    if bare or (found and not (own.get("policy") and own.get("lane"))):
+        raise ConfigError(
+            "`pages` does not say where a partner carries our name",
+            where=_where(path, "pages"),
+            expected='addresses such as ["https://events.partner.example/ours"], beside the `lane`'
+            " and the `policy` of that partner",
+        )
+    return found
 
 
 def _https(path: Path, value: Any) -> str | None:
@@ -741,16 +879,50 @@ def _origins(path: Path, table: Mapping[str, Any]) -> dict[str, str]:
 
 def _destination(path: Path, form: str, table: Any) -> Destination:
     """`[forms.NAME]`: where Kept stores what a form takes."""
-    where = _where(path, f"[forms.{form}")
-    if not isinstance(table, dict):
-        raise ConfigError(f"`forms.{form}` is a table", where=where)
-    for key in table:
-        if key not in _DESTINATION:
-            raise _unknown(path, key, _DESTINATION)
-    system, dot, dataset = _text(path, table, "dataset", f"[forms.{form}]").partition(".")
-    if not (system and dot and dataset):
+    place, named = _stored(path, "forms", form, table, _DESTINATION)
+    if named["stamps"].keys() - STAMPS or {"basis", "notice"} - named["stamps"].keys():
+        raise _stamps(path, "forms", form, "basis and notice", STAMPS)
+    return Destination(place, **named)
+
+
+def _supply(path: Path, name: str, table: Any) -> Supply:
+    """`[imports.NAME]`: where Kept stores what a list brings, and who may give it."""
+    place, named = _stored(path, "imports", name, table, _SUPPLY)
+    if named["stamps"].keys() - MARKS or _NEEDED_MARKS - named["stamps"].keys():
+        raise _stamps(path, "imports", name, "basis, source and mark", MARKS)
+    sources = table.get("sources")
+    if not isinstance(sources, list) or not sources or not all(isinstance(s, str) for s in sources):
         raise ConfigError(
-            f"it is not said where what `{form}` takes is stored", where=where,
+            f"it is not said who gives `{name}`", where=_where(path, f"[imports.{name}"),
+            expected=f'sources = ["NAME"], each a recipient of the policy, or "{OURSELVES}"',
+        )  # fmt: skip
+    encoding = _perhaps(path, table, "encoding")
+    try:
+        codecs.lookup(encoding or "utf-8")
+    except LookupError:
+        raise ConfigError(
+            f"the encoding of `{name}` is not known", where=_where(path, "encoding"),
+            expected='a name such as "windows-1252"',
+        ) from None  # fmt: skip
+    return Supply(place, **named, sources=tuple(sources), encoding=encoding)
+
+
+def _stored(
+    path: Path, section: str, name: str, table: Any, keys: frozenset[str]
+) -> tuple[tuple[str, str], dict[str, dict[str, str]]]:
+    """The dataset that a table names, and the columns of it."""
+    head = f"[{section}.{name}"
+    where = _where(path, head)
+    if not isinstance(table, dict):
+        raise ConfigError(f"`{section}.{name}` is a table", where=where)
+    for key in table:
+        if key not in keys:
+            raise _unknown(path, key, keys)
+    system, dot, dataset = _text(path, table, "dataset", f"{head}]").partition(".")
+    if not (system and dot and dataset):
+        what = "takes" if section == "forms" else "brings"
+        raise ConfigError(
+            f"it is not said where what `{name}` {what} is stored", where=where,
             expected='dataset = "SYSTEM.DATASET", as the data map names them',
         )  # fmt: skip
     named: dict[str, dict[str, str]] = {}
@@ -758,17 +930,19 @@ def _destination(path: Path, form: str, table: Any) -> Destination:
         rows = table.get(key, {})
         if not isinstance(rows, dict) or not all(isinstance(v, str) for v in rows.values()):
             raise ConfigError(
-                f"`{key}` of `{form}` is no table of names", where=where,
+                f"`{key}` of `{name}` is no table of names", where=where,
                 expected=f'{key} = {{name = "column"}}',
             )  # fmt: skip
         named[key] = dict(rows)
-    unknown = sorted(named["stamps"].keys() - STAMPS)
-    if unknown or {"basis", "notice"} - named["stamps"].keys():
-        raise ConfigError(
-            f"`stamps` of `{form}` does not name the columns of the stamps", where=where,
-            expected="basis and notice, and as you like " + ", ".join(sorted(STAMPS)),
-        )  # fmt: skip
-    return Destination((system, dataset), **named)
+    return (system, dataset), named
+
+
+def _stamps(path: Path, section: str, name: str, needed: str, known: frozenset[str]) -> ConfigError:
+    return ConfigError(
+        f"`stamps` of `{name}` does not name the columns of the stamps",
+        where=_where(path, f"[{section}.{name}"),
+        expected=f"{needed}, and as you like " + ", ".join(sorted(known)),
+    )
 
 
 def _own(path: Path, table: Mapping[str, Any]) -> Own:
@@ -897,11 +1071,12 @@ def _pace(path: Path, name: str, value: Any) -> int:
 
 def _document(path: Path, fact: str, table: Any) -> Document:
     kind, _, about = fact.partition(":")
-    if kind not in ("assessment", "citation") or not about or not isinstance(table, dict):
+    if kind not in _PAPERS or not about or not isinstance(table, dict):
         raise ConfigError(
             f"`{fact}` is not a document that makes a use lawful",
             where=_where(path, fact),
-            expected='"assessment:ACTIVITY" or "citation:NAME" with signer and date',
+            expected='"assessment:ACTIVITY", "citation:NAME" or "agreement:WHO" with signer and'
+            " date",
         )
     for key in table:
         if key not in _DOCUMENT:

@@ -27,11 +27,11 @@ def shop(kept_url: str, tmp_path: Path) -> Path:
     return make(tmp_path / "world", kept_url)
 
 
-def _named(shop: Path, database: str) -> list[str]:
+def named(shop: Path, database: str, said: tuple[str, ...] = WORDS) -> list[str]:
     """Where she is named: every column of every table of Kept's, every row of the shop, and every
     file of the deployment but the databases themselves.
     """
-    needles = [n.lower() for words in WORDS for n in spellings(words)]
+    needles = [n.lower() for words in said for n in spellings(words)]
     found = []
 
     def look(where: str, data: bytes) -> None:
@@ -99,7 +99,7 @@ def test_CHILD_4_everything_goes_and_when_the_case_closes_nothing_names_the_chil
     (letter,) = (shop / "notices" / "provider").glob("*.txt")
     assert "email: ana@example.org" in letter.read_text("utf-8")
     assert "Please erase it as well" in letter.read_text("utf-8")
-    assert _named(shop, kept_url)
+    assert named(shop, kept_url)
 
     (task,) = kept(shop, "task", "list").document["tasks"]
     answer = ("task", "done", task["task"], *WHEN, "--evidence", "they wrote: Ana O'Neill is gone")
@@ -109,7 +109,7 @@ def test_CHILD_4_everything_goes_and_when_the_case_closes_nothing_names_the_chil
     assert len(over.document["packages_handed_out"]) == 1
     assert [(t["recipient"], t["state"]) for t in over.document["told"]] == [("provider", "told")]
     assert kept(shop, "case", "show", case, "--show").document["identifiers"] == [[]]
-    assert _named(shop, kept_url) == []
+    assert named(shop, kept_url) == []
     # What is left: that there were cases, and keyed hashes by which nobody writes to her again.
     with psycopg.connect(kept_url) as connection:
         for table in ("case_person", "case_subject", "case_sealed", "subject", "identity", "fact"):

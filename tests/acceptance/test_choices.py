@@ -44,6 +44,14 @@ NOTES = {
 }
 
 
+#: Links whose addresses the text lost or never had, with the clause that needs each.
+LOST = {
+    "google-data-use": "SHARE-2", "google-analytics-opt-out": "SHARE-3", "nai-education": "BEHAD-2",
+    "policy-facebook": "SOCIAL-5", "policy-share-this": "SOCIAL-5",
+}  # fmt: skip
+NETWORKS = [row.id for row in BUNDLE.recipients.values() if row.lane.startswith("ad-network")]
+
+
 @dataclass
 class Visitor:
     """A browser without script: cookies, headers, and a link to the last answer."""
@@ -158,9 +166,12 @@ def place(world: World) -> Iterator[Place]:
     lines = [line for line in toml.splitlines() if not line.startswith(("port =", "url ="))]
     at = lines.index("[site]")
     lines[at + 1 : at + 1] = [f"port = {port}"]
+    supplied = ", ".join(f'{name} = "http://{host}/{name}"' for name in LOST)
     (directory / "kept.toml").write_text(
-        "\n".join(lines) + f'\n[links]\nlook = ["{host}"]\n', "utf-8"
-    )
+        "\n".join(lines) + f'\n[links]\nlook = ["{host}"]\n'
+        f"addresses = {{{supplied}}}\n[networks]\n"
+        + "".join(f'{n} = {{country = "US", audiences = []}}\n' for n in NETWORKS), "utf-8"
+    )  # fmt: skip
     with serving("kept.app", "serve", "--dir", str(directory), "--port", str(port), "--json") as up:
         yield Place(directory, up["url"], world.company.token, gone)
     elsewhere.shutdown()
@@ -318,6 +329,59 @@ def test_LEGAL_3_who_chose_can_show_it_without_us(place: Place, tmp_path: Path) 
 def test_SOCIAL_5_and_SHARE_2_a_missing_address_is_shown_as_missing(world: World) -> None:
     page = Visitor(world.url).page()
     assert "theirs is the privacy policy of Facebook (the address is still missing)" in page.text
+
+
+@pytest.mark.parametrize("link", ["google-data-use", "nai-education"])
+def test_SHARE_2_and_BEHAD_2_an_address_that_was_lost_is_open_until_it_is_supplied(
+    world: World, place: Place, link: str
+) -> None:
+    clause = LOST[link]
+    left = world.proof(clause)
+    assert left["outcome"] == "open"
+    assert f"where does `{link}` lead?" in " ".join(left["missing"])
+    assert link in world.kept("policy", "check").document["addresses_open"]
+    # Supplied by the operator: there as supplied, and an alarm once nobody answers there.
+    place.gone.clear()
+    assert kept(place.directory, "links", "look").status == 0
+    place.proven(clause)
+    place.gone[f"/{link}"] = (404, "")
+    assert kept(place.directory, "links", "look").status == 1
+    ran = kept(place.directory, "prove", "--clause", clause)
+    assert ran.status == 1
+    assert f"{link} ({clause}) is gone" in ran.out
+    place.gone.clear()
+    assert kept(place.directory, "links", "look").status == 0
+
+
+def judged(directory: Path, clause: str, control: str) -> tuple[str, str]:
+    """What one control came to, and what it found, when a clause was proved."""
+    (one,) = kept(directory, "prove", "--clause", clause).document["clauses"]
+    met = next(e for e in one["evidence"] if e["control"] == control)
+    return met["outcome"], " ".join(f["words"] for f in met["findings"])
+
+
+def test_SHARE_1_what_the_tag_does_is_what_the_activity_says(world: World) -> None:
+    name = "trackers.held-against-activities"
+    assert judged(world.directory, "SHARE-1", name) == ("pass", "")
+    whole = "  recipients: [ad-network.analytics]\n  retention: cookies\n  clauses: [SHARE-1"
+    less = world.edition(("activities.yml", whole, whole.replace("ad-network.analytics", "")))
+    outcome, words = judged(less, "SHARE-1", name)
+    assert outcome == "fail"
+    assert "no activity hands anything to google-analytics" in words
+
+
+def test_ADNET_1_a_network_without_country_and_audiences_is_named(place: Place) -> None:
+    name, settings = "trackers.networks-are-registered", place.directory / "kept.toml"
+    assert judged(place.directory, "ADNET-1", name) == ("pass", "")
+    before = settings.read_text("utf-8")
+    settings.write_text(before.replace('bing = {country = "US", audiences = []}\n', ""), "utf-8")
+    try:
+        outcome, words = judged(place.directory, "ADNET-1", name)
+        settings.write_text(before.replace("bing = {country", "bong = {country"), "utf-8")
+        assert kept(place.directory, "prove", "--clause", "ADNET-1").status == 2
+    finally:
+        settings.write_text(before, "utf-8")
+    assert (outcome, words) == ("fail", "of bing neither country nor audiences are said")
 
 
 def ledger(place: Place) -> list[dict[str, Any]]:

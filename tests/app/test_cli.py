@@ -125,10 +125,11 @@ def test_policy_check_of_the_reference_bundle(kept: Kept) -> None:
     ran = kept("policy", "check", ROOT / "policies" / "interop.io", "--json")
     assert ran.status == 0
     document = ran.document
-    assert set(document) == {"clauses", "problems", "open", "choices_open"}
+    assert set(document) == {"clauses", "problems", "open", "choices_open", "addresses_open"}
     assert (document["clauses"], document["problems"]) == (187, [])
     assert document["open"]
     assert document["choices_open"]
+    assert "nai-education" in document["addresses_open"]
 
 
 def test_policy_check_says_how_many_anchors_were_compared(kept: Kept, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ import pytest
 from tests.app.conftest import ROOT, Kept
 
 from kept import deployment
+from kept.app.commands import demo
+from kept.app.commands.common import Common
 
 COMMAND = [sys.executable, "-m", "kept.app", "demo", "--once"]
 STEPS = [
@@ -48,6 +50,29 @@ def test_once(tmp_path: Path) -> None:
     assert not Path(document["directory"]).exists()
     assert not Path(document["package"]).exists()
     assert processes(document["directory"]) == []
+
+
+def test_what_is_amiss_on_purpose_is_said(tmp_path: Path) -> None:
+    """And what nobody looked at, with why: by the clauses that the controls judge."""
+    rows = {
+        "PASTED-1": ("open", "trackers.nothing-undeclared"),
+        "AWAY-1": ("vacuous", "visits.opt-out-links-work"),
+        "AWAY-2": ("pass", "visits.opt-out-links-work"),
+    }
+    clauses = [{"id": i, "outcome": o, "controls": [c]} for i, (o, c) in rows.items()]
+    document = {
+        "clauses": clauses, "gateway": "http://127.0.0.1:1", "serving": True, "totals": {},
+        "ledger": {"ok": True, "entries": 1, "root": "x"}, "life": {"wrong": []},
+        "policy": "p", "site": "s", "kept": "k", "package": "z",
+    }  # fmt: skip
+    play = demo._Play(ROOT, tmp_path, Common(dir=tmp_path), None)
+    words = "\n".join(map(str, play.summary(document)))
+    assert "http://127.0.0.1:1/film carries a tag that nobody declared" in words
+    assert "exit status 1: the check behind PASTED-1 fails" in words
+    assert "  AWAY-1: nothing to check yet" in words
+    assert "AWAY-2" not in words
+    alone = "\n".join(map(str, play.summary({**document, "gateway": None, "clauses": []})))
+    assert "On purpose" not in alone
 
 
 def interrupted(

@@ -17,9 +17,10 @@ from openpyxl import Workbook
 from tests.acceptance.conftest import kept
 from tests.app.desk import Desk, opened
 
-from kept.app.desk.sheets import as_csv, as_xlsx, read_xlsx
+from kept.app.desk.sheets import as_csv, as_xlsx
 from kept.duties.rights import entering, listed
 from kept.errors import KeptError, UsageError
+from kept.stores import lists
 
 MAIL = '\n[mail]\nurl = "out"\nfrom = "desk@kept.test"\n'
 HEAD = ("arrived", "channel", "asked", "email", "name", "words", "reference", "told")
@@ -135,11 +136,18 @@ def test_files_of_both_kinds_through_the_command(desk: Desk) -> None:
     assert sheet is not None
     sheet.append((dt.datetime(2026, 11, 2), 12.0, "=1+1", None))  # noqa: DTZ001 — as cells are
     book.save(data)
-    assert read_xlsx(data.getvalue(), 9)[0][:4] == ["2026-11-02", "12", "", ""]
+    assert _head(data.getvalue()) == ["2026-11-02", "12", lists.FORMULA]
     file.write_bytes(b"PK\x03\x04 no file")
     assert kept(desk.directory, "request", "import", file).status == 2
     with pytest.raises(UsageError, match="no XLSX"):
-        read_xlsx(io.BytesIO().getvalue(), 9)
+        _head(b"")
+
+
+def _head(data: bytes) -> list[str]:
+    """The first line of a spreadsheet, all of which is read."""
+    listing = lists.read(io.BytesIO(data), ".xlsx", listed.LIMITS)
+    list(listing.lines)
+    return listing.head
 
 
 @pytest.mark.filterwarnings("ignore:.*invalid dependency")
@@ -168,7 +176,7 @@ def test_a_file_that_is_not_what_it_says_is_refused_or_read() -> None:
         files.append(bytes(hit))
     for data in files:
         try:
-            read_xlsx(data, 9)
+            _head(data)
         except UsageError as problem:
             met.append(problem.what)
     assert set(met) == {"the file is no XLSX that can be read"}

@@ -49,3 +49,17 @@ def test_one_is_opened_and_decided(tmp_path: Path, kept_url: str) -> None:
         ]  # fmt: skip
         assert "teacher" not in str(told)
         assert browser.post("/desk/quarantine/show", item="nowhere").status_code == 404
+        # A line of a list is shown by what the list is called.
+        with desk.controller.database.connection() as c:
+            line = {"values": {"note": WORDS}, "people": [], "line": 2, "run": "x"}
+            listed = desk.controller.quarantine.hold(
+                "import:partner-leads", "EEA", "", line, desk.now, connection=c
+            )
+        assert "People who left their details with a partner" in browser.get(
+            "/desk/quarantine"
+        ).text  # fmt: skip
+        assert WORDS in browser.post("/desk/quarantine/show", item=listed).text
+        gone = browser.post(
+            "/desk/quarantine/decide", item=listed, outcome="child", reason="it is one"
+        )
+        assert gone.status_code == 303

@@ -158,6 +158,21 @@ def test_reports_are_counted_reviewed_and_watched(desk: Desk) -> None:
         assert outcome_of(controller, "trackers.nothing-undeclared", desk.now) == "fail", statement
 
 
+def test_where_links_lead_stands_at_the_desk(desk: Desk) -> None:
+    browser = desk.browser(desk.session(desk.account("lin", "auditor")))
+    assert "Where links lead" not in browser.get("/desk/trackers").text
+    rows = [
+        {"page": "/news", "host": "partner.example", "declared": "", "state": ""},
+        {"page": "/", "host": "old.example", "declared": "site", "state": "gone"},
+    ]
+    found = {"passes": [], "pages": ["/"], "amiss": [], "links": rows}
+    trackers.scanned.keep(desk.controller, "a.example", found, complete=False, now=desk.now)
+    text = browser.get("/desk/trackers").text
+    assert "Where links lead" in text
+    assert "/news</td><td>not declared</td><td>was not looked at" in text
+    assert '/</td><td>site</td><td><b class="fail">is gone</b>' in text
+
+
 def test_there_is_an_end_to_what_is_kept(desk: Desk) -> None:
     many = {
         sightings.Sighting("host", f"h{n}.example", "img-src", "/"): 1 for n in range(MOST + 50)

@@ -46,7 +46,7 @@ from kept.policy import bundle
 from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as Outcome_
 from kept.terms.identifiers import parse
-from tests import forms
+from tests import forms, importing
 from tests.world import NOW, ROOT, edit, make, sql, vouch
 
 Prepare: TypeAlias = Callable[[Path], None]
@@ -482,6 +482,20 @@ def _sent(world: Path) -> None:
             assert answer.taken, answer
 
 
+def _without_imports(world: Path) -> None:
+    (world / "policy" / "imports.yml").unlink()
+
+
+def _brought(world: Path) -> None:
+    """A partner gave a list, and a provider facts."""
+    importing.equip(world)
+    leads = importing.written(world, importing.lead("lea@example.org"), "kid,too,few")
+    facts = importing.written(world, "lea@example.org,Head", head="email,Title", name="facts.csv")
+    with _opened(world) as controller:
+        assert importing.brought(controller, leads).counts["taken"] == 1
+        assert importing.brought(controller, facts, "provider-facts", None).counts["taken"] == 1
+
+
 def _anonymous(world: Path) -> None:
     """Notes are not deleted but made anonymous."""
     file, erased = world / "shop.yml", "free_text: true, nullable: false, overwrite: erased}\n"
@@ -817,6 +831,12 @@ CASES: dict[str, Case] = {
         passes=_sent,
         fails=_then(_sent, _statement("UPDATE message SET address = 'Street 1'")),
     ),
+    "collect.imports-hold-what-is-declared": Case(
+        # A program adds to a row what the list was not to say.
+        passes=_brought,
+        fails=_then(_brought, _statement("UPDATE lead SET score = '9'")),
+        vacuous=_without_imports,
+    ),
     "collect.only-what-is-needed-is-required": Case(
         fails=_text(
             "policy/forms.yml",
@@ -971,11 +991,18 @@ PAGES = {
     "trackers.nothing-undeclared",  # tests/app/test_reports.py
     "trackers.letters-load-nothing",  # tests/duties/test_scans.py
     "trackers.scans-find-what-is-declared",  # there as well
+    "trackers.reading-asks-nothing",  # there as well
+    "trackers.held-against-activities",
+    "trackers.networks-are-registered",
+    "trackers.own-widgets-send-nothing",
+    "trackers.outbound-links-are-known",  # tests/acceptance/test_COOK_pages.py
+    "trackers.partner-pages-say-whose",
+    "trackers.boxes-say-whose-policy",  # tests/acceptance/test_COOK_pages.py
     "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
 }
 VISITS = {
     "visits.choices-page-tells-all", "visits.choices-stand-as-made", "visits.opt-out-links-work",
-    "visits.trackers-obey-choices",
+    "visits.trackers-obey-choices", "visits.supplied-addresses-lead-there",
 }  # fmt: skip
 
 

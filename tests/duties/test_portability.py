@@ -29,6 +29,7 @@ from kept.duties import rights
 from kept.duties.rights import Request, tables
 from kept.duties.rights.tables import NULL
 from kept.errors import Denied, UsageError
+from kept.terms import spreadsheets
 from kept.terms.identifiers import parse
 from kept.terms.origins import origin_of
 from kept.terms.vocabulary import SHIPPED, Term
@@ -148,15 +149,15 @@ def test_no_spreadsheet_of_any_country_runs_what_people_wrote(separator: str) ->
 
 @pytest.mark.parametrize("text", [*_FORMULAS, "'\\N\n", "-5", "'-5", "a\n\nb", "1,-5"])
 def test_what_is_guarded_is_read_back_by_the_pattern_alone(text: str) -> None:
-    pattern = tables.GUARDED["pattern"]
-    assert tables.unguarded(tables.guarded(text)) == text
-    assert re.sub(pattern, "", tables.guarded(text)) == text
+    pattern = spreadsheets.GUARDED["pattern"]
+    assert spreadsheets.unguarded(spreadsheets.guarded(text)) == text
+    assert re.sub(pattern, "", spreadsheets.guarded(text)) == text
 
 
 @given(st.text(alphabet="'\"=+-;,|\t\r\n \x00\ufeff\\N1a", max_size=12))
 def test_nothing_is_lost_by_guarding(text: str) -> None:
-    assert tables.unguarded(tables.guarded(text)) == text
-    assert tables.guarded(text) != NULL
+    assert spreadsheets.unguarded(spreadsheets.guarded(text)) == text
+    assert spreadsheets.guarded(text) != NULL
 
 
 def test_numbers_stay_numbers_and_bytes_and_spans_run_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,12 +18,15 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.decide import scan
 from kept.decide.scan import Item, Stop
+from kept.deployment import Network
 from kept.duties import trackers
 from kept.duties.trackers import known, scanned
 from kept.errors import UsageError
-from tests.world import NOW, make
+from kept.policy.bundle import load
+from tests.world import NOW, ROOT, make
 
 NAME: Final = "trackers.scans-find-what-is-declared"
+READING: Final = "trackers.reading-asks-nothing"
 OWN = Item("cookie", "kept-choices", "left", "/", "", "browser", "site.example", days=180)
 GA = Item("host", "www.google-analytics.com", "asked", "/", "script", "script", party="third")
 PLANTED = Item("local-storage", "visitor", "left", "/", whose="site.example")
@@ -35,8 +39,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, kept_module_url: str) -> Ite
         yield controller
 
 
-def outcome(controller: Controller, now: dt.datetime = NOW) -> tuple[Outcome, list[str]]:
-    met = run(controller, registered(), now, names=[NAME])[0]
+def outcome(
+    controller: Controller, now: dt.datetime = NOW, name: str = NAME
+) -> tuple[Outcome, list[str]]:
+    met = run(controller, registered(), now, names=[name])[0]
     return met.outcome, [f"{f.where} {f.words}" for f in met.findings]
 
 
@@ -120,9 +126,123 @@ def test_a_scan_that_somebody_made_up_is_none(
     assert outcome(world) == (Outcome.PASS, [])
 
 
-def test_a_scan_under_other_rules_is_none(world: Controller, monkeypatch: Any) -> None:
-    import dataclasses
+def _read(choice: str, **more: Any) -> dict[str, Any]:
+    """A visitor who opened two pages; `more` is what is so of the second."""
+    row = {"page": "/", "status": 200, "asks": "", "words": 90}
+    return {
+        "choice": choice, "gpc": False, "country": "DE", "region": "EEA", "pages": 2, "items": [],
+        "amiss": [], "opened": [row, {**row, "page": "/news", **more}],
+        **({"rows": {}} if choice == "none" else {}),
+    }  # fmt: skip
 
+
+def test_the_control_over_reading(world: Controller, monkeypatch: Any) -> None:
+    def keep(*passes: dict[str, Any], site: str = "read.test") -> tuple[Outcome, list[str]]:
+        found = {"passes": passes, "pages": ["/", "/news"], "amiss": []}
+        scanned.keep(world, site, found, complete=False, now=NOW)
+        return outcome(world, name=READING)
+
+    none, refused, everything = map(_read, ("none", "refused", "all"))
+    assert keep(none)[0] is Outcome.VACUOUS  # nobody refused
+    assert keep(none, {**refused, "opened": []})[0] is Outcome.VACUOUS
+    assert keep(none, refused, everything) == (Outcome.PASS, [])
+    assert run(world, registered(), NOW, names=[READING])[0].looked_at == 4
+    for passes, words in (
+        ((none, _read("refused", status=401, asks="account")), "read.test/news a reader is asked"),
+        ((_read("none", asks="choice"), refused), "something lies over the page"),
+        ((none, _read("refused", words=30), everything), "who refused is not shown most of it"),
+        ((none, _read("refused", status=404), everything), "who refused is not shown most of it"),
+        (({**none, "rows": {"visit_choice": 2}}, refused), "own.visit_choice rows came each time"),
+    ):
+        met, found = keep(*passes)
+        assert met is Outcome.FAIL, words
+        assert any(words in one for one in found), found
+    # What came in one of two walks may be another visitor's.
+    with_gpc = {**none, "gpc": True, "rows": {"case_": 1}}
+    assert keep(none, with_gpc, refused) == (Outcome.PASS, [])
+    # A page that is not there, and one that says little to anybody.
+    gone = [_read(choice, status=404, words=2) for choice in ("none", "refused", "all")]
+    assert keep(*gone) == (Outcome.PASS, [])
+    assert outcome(world, NOW + dt.timedelta(days=36), READING)[0] is Outcome.VACUOUS
+    # A policy under which nobody chooses anything: nobody refuses there.
+    with monkeypatch.context() as second:
+        second.setattr(world, "bundle", load(ROOT / "policies" / "huettenbund"))
+        assert keep(none, site="huts.test") == (Outcome.PASS, [])
+        assert keep(_read("none", asks="choice"), site="huts.test")[0] is Outcome.FAIL
+
+
+def _with(world: Controller, monkeypatch: Any, *rows: Any, **more: Any) -> None:
+    """The world with trackers that are as said here, and what else of its bundle is."""
+    known = {**world.bundle.trackers, **{row.id: row for row in rows}}
+    monkeypatch.setattr(world, "bundle", dataclasses.replace(world.bundle, trackers=known, **more))
+
+
+def test_the_control_over_activities(world: Controller, monkeypatch: Any) -> None:
+    name, bundle = "trackers.held-against-activities", world.bundle
+    assert outcome(world, name=name) == (Outcome.PASS, [])
+    ga = bundle.trackers["google-analytics"]
+    analysed = bundle.activities["google-analytics"]
+    other = dataclasses.replace(analysed, bases={"default": "consent"})
+    for rows, more, words in (
+        ([dataclasses.replace(ga, aims=("advertise",))], {}, "no activity hands anything"),
+        ([dataclasses.replace(ga, sends=("contact.email",))], {}, "sends contact.email"),
+        ([], {"activities": {**bundle.activities, analysed.id: other}},
+         "runs until it is refused in US-CA, where google-analytics rests on consent"),
+    ):  # fmt: skip
+        with monkeypatch.context() as changed:
+            _with(world, changed, *rows, **more)
+            met, found = outcome(world, name=name)
+        assert met is Outcome.FAIL, words
+        assert any(words in one for one in found), found
+    monkeypatch.setattr(world, "bundle", dataclasses.replace(bundle, trackers={}))
+    assert outcome(world, name=name)[0] is Outcome.VACUOUS
+
+
+def test_the_control_over_networks(world: Controller, monkeypatch: Any) -> None:
+    name, bundle = "trackers.networks-are-registered", world.bundle
+    assert outcome(world, name=name)[0] is Outcome.VACUOUS  # nobody has said anything yet
+    networks = {
+        row.id: Network("US", ()) for row in bundle.recipients.values()
+        if row.lane.startswith("ad-network")
+    }  # fmt: skip
+    monkeypatch.setattr(world, "networks", networks)
+    assert outcome(world, name=name) == (Outcome.PASS, [])
+    monkeypatch.setattr(world, "networks", {"google": Network("US", ("visitors of a page",))})
+    met, found = outcome(world, name=name)
+    assert met is Outcome.FAIL
+    assert "of facebook neither country nor audiences are said" in " ".join(found)
+    assert "of google neither" not in " ".join(found)
+    monkeypatch.setattr(world, "networks", networks)
+    ads = dataclasses.replace(bundle.trackers["bing-ads"], opt_out=())
+    with monkeypatch.context() as changed:
+        _with(world, changed, ads)
+        assert "names no way to opt out" in " ".join(outcome(world, name=name)[1])
+    less = {k: v for k, v in bundle.trackers.items() if k != "bing-ads"}
+    monkeypatch.setattr(world, "bundle", dataclasses.replace(bundle, trackers=less))
+    assert "no tag of bing is declared" in " ".join(outcome(world, name=name)[1])
+
+
+def test_the_control_over_our_own_buttons(world: Controller, monkeypatch: Any) -> None:
+    name = "trackers.own-widgets-send-nothing"
+    assert outcome(world, name=name)[0] is Outcome.VACUOUS  # all buttons are of others
+    own = dataclasses.replace(
+        world.bundle.trackers["share-this"], id="own-share", provider=None, hosting="self",
+        outside=False, hosts={"connect": ("https://share.example:8443",)},
+    )  # fmt: skip
+    _with(world, monkeypatch, own)
+    asked = Item("host", "share.example", "asked", "/news", "connect", "fetch", party="third")
+    used = lambda stop: [asked] if stop.choice in ("social", "all") else []  # noqa: E731
+    scanned_with(world, used, whole=False, site="own.test")
+    met, found = outcome(world, name=name)
+    assert (met, found) == (Outcome.PASS, [])
+    scanned_with(world, lambda stop: [asked], whole=False, site="own.test")
+    met, found = outcome(world, name=name)
+    assert (met, len(found)) == (Outcome.FAIL, 1)
+    assert "own.test/news own-share, which is ours, asked share.example before" in found[0]
+    assert outcome(world, NOW + dt.timedelta(days=36), name)[0] is Outcome.VACUOUS
+
+
+def test_a_scan_under_other_rules_is_none(world: Controller, monkeypatch: Any) -> None:
     scanned_with(world)
     assert outcome(world)[0] is Outcome.PASS
     less = dict(world.bundle.trackers)

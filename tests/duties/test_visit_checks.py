@@ -31,6 +31,7 @@ STAND: Final = "visits.choices-stand-as-made"
 OBEY: Final = "visits.trackers-obey-choices"
 WORK: Final = "visits.opt-out-links-work"
 TELLS: Final = "visits.choices-page-tells-all"
+SUPPLIED: Final = "visits.supplied-addresses-lead-there"
 POLICIES: Final = Path(__file__).parents[2] / "policies"
 
 
@@ -209,6 +210,70 @@ def test_links_that_work_and_links_that_do_not(
     monkeypatch.setattr(world, "looks", frozenset())
     assert links.look(world, NOW, answers(200)) == []
     assert outcome(world, WORK)[0] is Outcome.VACUOUS
+
+
+def test_addresses_that_the_operator_supplied(
+    world: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real ones on loopback: one that answers, one that is gone."""
+    bundle = world.bundle
+    assert outcome(world, SUPPLIED)[0] is Outcome.VACUOUS  # none is there
+    assert bundle.status("BEHAD-2") == "open"
+    gone: set[str] = set()
+    with elsewhere(gone) as there:
+        host = there.removeprefix("http://")
+        named = {name: f"{there}/{name}" for name in ("nai-education", "policy-facebook")}
+        monkeypatch.setattr(world, "bundle", bundle.with_addresses(named))
+        monkeypatch.setattr(world, "looks", frozenset({host}))
+        assert "BEHAD-2" not in world.bundle.waiting
+        assert "links.google-data-use" in world.bundle.waiting["SHARE-2"]
+        with served(world, lambda path, text: text) as url:
+            monkeypatch.setattr(world, "site_url", url)
+            links.look(world, NOW)
+            assert outcome(world, SUPPLIED) == (Outcome.PASS, [])
+            assert links.stands(f"{there}/anything") == "there"
+            gone.add("/nai-education")
+            assert links.stands(f"{there}/nai-education") == "gone"
+            links.look(world, NOW + NOW.resolution)
+            met, found = outcome(world, SUPPLIED)
+            assert (met, found) == (Outcome.FAIL, ["nai-education (BEHAD-2) is gone"])
+            gone.clear()
+            links.look(world, NOW + 2 * NOW.resolution)
+            monkeypatch.setattr(world, "looks", frozenset())
+            met, found = outcome(world, SUPPLIED)
+            assert met is Outcome.ERROR
+            assert "nobody may look whether nai-education" in " ".join(found)
+        monkeypatch.setattr(world, "looks", frozenset({host}))
+        with served(world, lambda _, text: text.replace(f"{there}/nai", "http://x/")) as url:
+            monkeypatch.setattr(world, "site_url", url)
+            met, found = outcome(world, SUPPLIED)
+            assert met is Outcome.FAIL
+            assert "does not lead where the operator said" in " ".join(found)
+        assert outcome(world, SUPPLIED)[0] is Outcome.VACUOUS  # nothing is served
+
+
+@contextmanager
+def elsewhere(gone: set[str]) -> Iterator[str]:
+    """Somebody else's site, where `gone` says which pages are not there any more."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            return
+
+        def do_GET(self) -> None:
+            self.send_response(404 if self.path in gone else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from tests.policy.conftest import CONTROLS, Write, line_of
 
 from kept.errors import BundleError
 from kept.policy import bundle as reading
-from kept.policy import clauses, versions
+from kept.policy import clauses, spoken, versions
 
 A_HASH = "3333333333333333333333333333333333333333333333333333333333333333"
 ANCHORED = f"status: checked\n  source: [{{ref: L1.1, sha256: {A_HASH}}}]\n"
@@ -424,6 +424,32 @@ def test_a_password_in_a_link_is_not_repeated(write: Write, field: str) -> None:
         assert "without user:password@" in problems[0][2]
 
 
+def test_words_in_another_language_are_those_of_the_other_files(write: Write) -> None:
+    root = write(("policy.yml", "languages: [en]", "languages: [en, de]"))
+    bundle, _ = reading.read(root)
+    assert bundle is not None
+    title = next(iter(bundle.activities.values())).title
+    (root / "messages.yml").write_text(f"de:\n  {title}: Etwas tun\n", "utf-8")
+    assert not [p for p in found(root) if p[0].startswith("messages")]
+    again, _ = reading.read(root)
+    assert again is not None
+    assert again.text_digest != bundle.text_digest  # it is shown, so it is published
+    assert again.rules_digest == bundle.rules_digest
+    with spoken.speaking(again, "de"):
+        assert spoken.own(title) == "Etwas tun"
+        assert spoken.own("Nobody translated this") == "Nobody translated this"
+        assert spoken.marked("Not this") == '<span lang="en">Not this</span>'
+    (root / "messages.yml").write_text("de:\n  Nobody says this: Nein\nfr:\n  x: y\n", "utf-8")
+    assert [p for p in found(root) if p[0].startswith("messages")] == [
+        ("messages.yml:2", "no file says 'Nobody says this'",
+         "spell it as the file does that says it, or remove it"),
+        ("messages.yml:3", "fr is no language of this policy",
+         "add it to `languages`, or remove its words"),
+        ("messages.yml:4", "no file says 'x'",
+         "spell it as the file does that says it, or remove it"),
+    ]  # fmt: skip
+
+
 def test_a_file_that_is_no_part_of_the_bundle(write: Write) -> None:
     root = write()
     (root / "activites.yml").write_text("[]")
@@ -564,6 +590,7 @@ def test_summary(write: Write) -> None:
         "problems": [],
         "open": ["KEEP-2"],
         "choices_open": ["retention.messages"],
+        "addresses_open": [],
     }
     bundle, problems = clauses.check_directory(
         write(("policy.yml", "format: 1", "format: 2"), name="wrong"), CONTROLS

@@ -16,6 +16,7 @@ from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, JSONBody, RawBody
 from litestar.response.base import ASGIResponse
+from markupsafe import Markup
 
 from kept.app.api import REFUSALS, bearer, unambiguous
 from kept.app.pages import asset_bytes, day_words, rendered
@@ -27,9 +28,12 @@ from kept.duties.visits import banner, choosing, links, receipt, ways
 from kept.duties.visits.reach import narrowed, reach
 from kept.errors import UsageError
 from kept.model import choice
+from kept.policy import spoken
 from kept.policy.bundle import Bundle
 from kept.policy.trackers import Tracker
+from kept.terms import tongues
 from kept.terms.addresses import place_of
+from kept.terms.tongues import count, say
 from kept.terms.words import among
 
 _PRIVATE: Final = {"Cache-Control": "no-store"}
@@ -51,7 +55,14 @@ _WAITS: Final[Mapping[bool, str]] = {
           " it. What we do ourselves is on, until you refuse it.",
     False: "Off in our pages, until you load a part where it stands, or allow all of them here.",
 }  # fmt: skip
-_PERIODS: Final = {"Y": "years", "M": "months", "D": "days"}
+#: How long something stays, by the letter of its period.
+_LASTS: Final[Mapping[str, tuple[str, str]]] = {
+    "Y": ("for {n} year", "for {n} years"),
+    "M": ("for {n} month", "for {n} months"),
+    "D": ("for {n} day", "for {n} days"),
+    "TH": ("for {n} hour", "for {n} hours"),
+    "TM": ("for {n} minute", "for {n} minutes"),
+}
 
 
 def visitor(request: Request[Any, Any, Any], state: State) -> Visitor:
@@ -69,7 +80,9 @@ def visitor(request: Request[Any, Any, Any], state: State) -> Visitor:
 
 
 def _language(request: Request[Any, Any, Any], bundle: Bundle) -> str:
-    return banner.language_of(bundle, request.headers.get("accept-language"))
+    """The language of a banner: the page's own where one is spoken, else what the browser asks."""
+    asked = tongues.spoken().chosen
+    return asked or banner.language_of(bundle, request.headers.get("accept-language"))
 
 
 @get(banner.PATH, media_type=MediaType.HTML)
@@ -105,13 +118,15 @@ def _page(
             {
                 "id": aim.id,
                 "necessary": aim.necessary,
-                "label": banner.worded(aim.label, language),
-                "words": banner.worded(aim.words, language),
+                "label": spoken.marked(aim.label),
+                "words": spoken.marked(aim.words),
                 # A tick that nobody made must not become a yes when the page is saved.
                 "on": aim.id in on,
-                "why": _WAITS[who.visit.signals.gpc]
-                if aim.id in waits
-                else _WHY[who.visit.why[aim.id]],
+                "why": say(
+                    _WAITS[who.visit.signals.gpc]
+                    if aim.id in waits
+                    else _WHY[who.visit.why[aim.id]]
+                ),
                 "ads": any(
                     bundle.vocabulary.within("purposes", one, "advertising") for one in aim.covers
                 ),
@@ -130,9 +145,9 @@ def _page(
         elsewhere=[
             {
                 "url": one.link.url,
-                "words": one.link.words,
-                "note": one.link.note,
-                "of": ", ".join(one.of),
+                "words": spoken.marked(one.link.words),
+                "note": spoken.marked(one.link.note),
+                "of": Markup(", ").join(map(spoken.marked, one.of)),
                 "where": one.link.where,
                 "look": _look(looks.get(one.link.id), controller),
             }
@@ -156,29 +171,27 @@ def _tracker(bundle: Bundle, row: Tracker, own: bool | None) -> dict[str, Any]:
     link = bundle.links.get(row.policy or "")
     return {
         "id": row.id,
-        "title": row.title,
+        "title": spoken.marked(row.title),
         "provider": provider,
         "apart": own is not False,
         "loaded": own is True,
-        "sends": [bundle.vocabulary.categories[name].label for name in row.sends],
+        "sends": [spoken.marked(bundle.vocabulary.categories[name].label) for name in row.sends],
         "leaves": [
-            {"name": t.name, "words": t.words, "lifetime": _lifetime(t.lifetime)}
+            {"name": t.name, "words": spoken.marked(t.words), "lifetime": _lifetime(t.lifetime)}
             for t in row.traces
         ],
         "outside": row.outside,
-        "policy": {"url": link.url, "words": link.words} if link else None,
+        "policy": {"url": link.url, "words": spoken.marked(link.words)} if link else None,
     }
 
 
 def _lifetime(period: str | None) -> str:
     if period is None:
-        return "for a time that we do not know"
+        return say("for a time that we do not know")
     if period == "session":
-        return "until you close the browser"
-    if period.startswith("PT"):
-        return f"for {period[2:-1]} {'hours' if period.endswith('H') else 'minutes'}"
-    number, unit = period[1:-1], _PERIODS[period[-1]]
-    return f"for {number} {unit if number != '1' else unit[:-1]}"
+        return say("until you close the browser")
+    time = "T" if period.startswith("PT") else ""
+    return count(int(period[1 + len(time) : -1]), *_LASTS[time + period[-1]])
 
 
 def _look(look: Any, controller: Controller) -> str:
@@ -186,12 +199,12 @@ def _look(look: Any, controller: Controller) -> str:
         return ""
     day = day_words(look.at.date(), controller)
     words = {
-        "there": f"The page answered on {day}.",
-        "moved": f"On {day} it led to a front page: it may be gone.",
-        "gone": f"On {day} it was gone.",
-        "unreachable": f"On {day} nobody answered there.",
+        "there": "The page answered on {day}.",
+        "moved": "On {day} it led to a front page: it may be gone.",
+        "gone": "On {day} it was gone.",
+        "unreachable": "On {day} nobody answered there.",
     }
-    return words[look.outcome]
+    return say(words[look.outcome], day=day)
 
 
 @post(banner.PATH, status_code=303)
@@ -203,7 +216,7 @@ def make_choice(request: Request[Any, Any, Any], state: State, body: RawBody) ->
     fields = fields_of(body)
     wants_json = "application/json" in request.headers.get("accept", "")
     if _other_origin(request, controller):
-        words = "Another site sent this. If you want it, choose here yourself."
+        words = say("Another site sent this. If you want it, choose here yourself.")
         return _refused(request, state, words, wants_json)
     act = among(one(fields, "do"), choosing.ACTS)
     place = one(fields, "by") if one(fields, "by") in choosing.PLACES else "page"
@@ -218,7 +231,9 @@ def make_choice(request: Request[Any, Any, Any], state: State, body: RawBody) ->
             trackers=shown,
         )  # fmt: skip
     except UsageError as problem:
-        return _refused(request, state, f"{problem.what}: {problem.fix}.", wants_json)
+        return _refused(
+            request, state, f"{say(problem.what)}: {say(problem.fix or '')}.", wants_json
+        )
     after = judge(bundle.visits, who.visit.region, made, who.visit.signals)
     record = receipt.record(controller, act, place, who.visit, who.choices, made, language, now)
     reach(controller, own_cookie(request, state), made, now)

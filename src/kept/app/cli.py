@@ -42,6 +42,7 @@ from kept.app.commands import (
     gateway,
     hold,
     identity,
+    importing,
     incident,
     ledger,
     links,
@@ -66,9 +67,9 @@ from kept.errors import KeptError, UsageError
 
 #: In the order in which the documentation shows them.
 _GROUPS: Final = (
-    demo, new, serve, gateway, doctor, authorities, policy, mapping, request, rights, correcting,
-    choices, case, answering, redacting, task, account, identity, hold, complaint, disclosure,
-    incident, shown, retain, prove, scan, trackers, links, stats, ledger, bench,
+    demo, new, serve, gateway, doctor, authorities, policy, mapping, importing, request, rights,
+    correcting, choices, case, answering, redacting, task, account, identity, hold, complaint,
+    disclosure, incident, shown, retain, prove, scan, trackers, links, stats, ledger, bench,
 )  # fmt: skip
 
 

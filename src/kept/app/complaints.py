@@ -16,11 +16,12 @@ from litestar.response import Redirect
 
 from kept.app.pages import day_words, rendered
 from kept.app.posted import ELSEWHERE, PRIVATE, aside, elsewhere, fields_of, is_email, one, source
-from kept.app.requests import REGIONS
+from kept.app.requests import NO_ADDRESS, REGIONS, TOO_LONG
 from kept.controller import Controller
 from kept.duties.rights import complaints
 from kept.duties.rights.intake import LONGEST, TooMany
 from kept.errors import UsageError
+from kept.terms.tongues import number, say
 
 _FORM: Final = "/privacy/complaints"
 _FIELDS: Final = ("words", "email", "post", "about")
@@ -67,17 +68,17 @@ def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
     words, email, address = (one(fields, n).strip() for n in ("words", "email", "post"))
     problems: dict[str, str] = {}
     if not words:
-        problems["words"] = "Tell us in a few words what went wrong."
+        problems["words"] = say("Tell us in a few words what went wrong.")
     elif len(words) > LONGEST:
-        problems["words"] = f"This is too long. Please use at most {LONGEST:,} characters."
+        problems["words"] = say(TOO_LONG, most=number(LONGEST))
     if email and not is_email(email):
-        problems["email"] = "This is no e-mail address that we can write to. Look for a typo."
+        problems["email"] = say(NO_ADDRESS)
     elif not email and not address:
-        problems["email"] = "Tell us where our answer goes: an e-mail or a postal address."
+        problems["email"] = say("Tell us where our answer goes: an e-mail or a postal address.")
     if len(address) > 500:
-        problems["post"] = "This is too long for an address."
+        problems["post"] = say("This is too long for an address.")
     if elsewhere(request):
-        problems["form"] = ELSEWHERE
+        problems["form"] = say(ELSEWHERE)
     if not problems:
         try:
             token = complaints.send(
@@ -89,9 +90,9 @@ def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
                 state.clock(),
             )  # fmt: skip
         except TooMany:
-            return _form(state, fields, {"form": _TOO_MANY}, 429)
+            return _form(state, fields, {"form": say(_TOO_MANY)}, 429)
         except UsageError as problem:
-            problems["form"] = f"We cannot take it like this: {problem.what}."
+            problems["form"] = say("We cannot take it like this: {why}.", why=say(problem.what))
         else:
             state.wake()
             return Redirect(f"{_FORM}/{token}", status_code=303, headers=PRIVATE)

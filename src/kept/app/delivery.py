@@ -18,6 +18,7 @@ from litestar.response import Stream
 from kept.app.pages import minute, rendered
 from kept.controller import Controller
 from kept.duties.rights import delivery
+from kept.terms.tongues import say
 
 #: How the state of the application names what sends a code (`delivery.Sender`), where it is set.
 SENDER: Final = "send_code"
@@ -43,9 +44,9 @@ def _shown(state: State, token: str, said: str = "", status: int = 200) -> Respo
         here="delivery",
         token=token,
         until=minute(one.ends_at, controller),
-        left="once" if left == 1 else f"{left} times",
+        left=left,
         sends=_sender(state) is not None,
-        said=said,
+        said=say(said),
     )
     shown.headers.update(_FRESH)
     return shown

@@ -11,6 +11,7 @@ import datetime as dt
 import secrets
 import urllib.parse
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -28,9 +29,11 @@ from kept.decide.form import LONG, SHORT, Why
 from kept.duties.collect import deciding, storing, taking
 from kept.duties.collect.taking import HELD, TAKEN, Answer, Prepared, Sent
 from kept.errors import UsageError
-from kept.terms import regimes
+from kept.policy import spoken
+from kept.terms import regimes, tongues
 from kept.terms.addresses import web_origin
 from kept.terms.identifiers import Identifier
+from kept.terms.tongues import say
 
 #: What a browser may fill in by itself (WCAG 1.3.5), by category.
 FILL: Final[Mapping[str, str]] = {
@@ -68,7 +71,9 @@ def declared_page(
     region: FromQuery[str] = "unknown", language: FromQuery[str] = "",
 ) -> Response[str]:  # fmt: skip
     """A form with all that is told beside it. Changes nothing."""
-    return _page(state, _prepared(state, form, _told(request, state, region), language))
+    with _in(state, language):
+        told = _told(request, state, region)
+        return _page(state, _prepared(state, form, told, tongues.spoken().asked))
 
 
 def _told(request: Request[Any, Any, Any], state: State, region: str) -> str:
@@ -90,15 +95,30 @@ def send_form(
     request: Request[Any, Any, Any], form: FromPath[str], state: State, body: RawBody
 ) -> Response[str]:
     """Judge a form, and hand it to the place that is set up for it."""
-    controller: Controller = state.controller
     fields = _read(request, body)
     given = dict(fields)
+    # The answer speaks as the form did; its address may have said another language meanwhile.
+    with _in(state, given.get("kept.language", "")):
+        return _answered(request, state, form, fields)
+
+
+def _in(state: State, language: str) -> AbstractContextManager[Any]:
+    """Speak the language of a form, where it names one of the policy's."""
+    bundle = state.controller.bundle
+    named = language if language in bundle.languages else tongues.spoken().chosen
+    return spoken.speaking(bundle, named)
+
+
+def _answered(
+    request: Request[Any, Any, Any], state: State, form: str, fields: list[tuple[str, str]]
+) -> Response[str]:
+    controller: Controller = state.controller
     sent = _sent(fields, request.headers.get("origin"), own=_own(request, controller))
     sent = dataclasses.replace(sent, region=_told(request, state, sent.region))
-    shown = _prepared(state, form, sent.region, given.get("kept.language", ""))
+    shown = _prepared(state, form, sent.region, tongues.spoken().asked)
     if state.often.too(source(request, state), state.clock()):
         typed = {n: v for n, v in fields if n in shown.form.fields}
-        page = _page(state, shown, typed=typed, status=429, told=_TOO_MANY)
+        page = _page(state, shown, typed=typed, status=429, told=say(_TOO_MANY))
         page.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
         return page
     if storing.place_of(controller, form) is None:
@@ -109,7 +129,7 @@ def send_form(
         return _done(controller, answer)
     status = 400 if answer.why is None else _STATUS.get(answer.why, 400)
     if answer.why in (Why.AGE, Why.ORIGIN, Why.REPLAYED):
-        return _ended(controller, "We took nothing", [_sentence(answer.reason)], status)
+        return _ended(controller, say("We took nothing"), [_sentence(say(answer.reason))], status)
     return _page(state, shown, answer, {n: v for n, v in fields if n in shown.form.fields}, status)
 
 
@@ -127,13 +147,17 @@ def _page(
     typed: Mapping[str, str] | None = None, status: int = 200, told: str = "",
 ) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
-    problems = {} if answer is None else {n: _SAYS.get(w, "") for n, w in answer.problems.items()}
+    problems = (
+        {}
+        if answer is None
+        else {n: say(_SAYS[w]) if w in _SAYS else "" for n, w in answer.problems.items()}
+    )
     words = {f.name: f.label for f in shown.notice.fields}
     page = rendered(
         "declared.html.j2", controller, status, here="forms", form=shown.form, shown=shown.notice,
         hash=shown.hash, once=secrets.token_hex(16), typed=typed or {}, problems=problems,
         met=[(n, f"{words[n]}: {said}") for n, said in problems.items()],
-        said=told or (_sentence(answer.reason) if answer is not None and not problems else ""),
+        said=told or (_sentence(say(answer.reason)) if answer is not None and not problems else ""),
         open=storing.place_of(controller, shown.form.id) is not None, fill=FILL, longest=_LONGEST,
     )  # fmt: skip
     page.headers.update(_HEADERS)
@@ -143,18 +167,18 @@ def _page(
 def _done(controller: Controller, answer: Answer) -> Response[str]:
     if answer.outcome == HELD:
         words = [
-            "Somebody reads it first: something in it may say that it is about a child, and of"
-            " children we keep nothing.",
-            "If nobody has decided within 14 days, it is deleted.",
-        ]
-        return _ended(controller, "Thank you", words, 200)
-    words = ["We have it."]
+            say("Somebody reads it first: something in it may say that it is about a child, and of"
+                " children we keep nothing."),
+            say("If nobody has decided within 14 days, it is deleted."),
+        ]  # fmt: skip
+        return _ended(controller, say("Thank you"), words, 200)
+    words = [say("We have it.")]
     if answer.consents or answer.unmet:
         words.append(
-            "What you agreed to holds from now on, as far as nothing that you told us before"
-            " stands against it. You can take it back at any time."
-        )
-    return _ended(controller, "Thank you", words, 200)
+            say("What you agreed to holds from now on, as far as nothing that you told us before"
+                " stands against it. You can take it back at any time.")
+        )  # fmt: skip
+    return _ended(controller, say("Thank you"), words, 200)
 
 
 def _ended(controller: Controller, title: str, lines: Sequence[str], status: int) -> Response[str]:
@@ -339,7 +363,8 @@ def form_sent(form: FromPath[str], data: JSONBody[FormSent], state: State) -> Fo
     if answer.why is Why.CLOSED:
         return _answer(answer, None, [])
     shown = _for_program(state, form, sent.region, sent.language or "")
-    return _answer(answer, shown, data.fields)
+    with spoken.speaking(controller.bundle, shown.notice.language):
+        return _answer(answer, shown, data.fields)
 
 
 @post(
@@ -365,7 +390,7 @@ def _for_program(state: State, form: str, region: str, language: str) -> Prepare
 def _answer(
     answer: Answer, shown: Prepared | None, fields: Sequence[tuple[str, str]]
 ) -> FormAnswer:
-    problems = {n: _SAYS.get(w, str(w)) for n, w in answer.problems.items()}
+    problems = {n: say(_SAYS[w]) if w in _SAYS else str(w) for n, w in answer.problems.items()}
     again = ("", "")
     if shown is not None and answer.outcome not in (TAKEN, HELD):
         again = _html(shown, {n: v for n, v in fields if n in shown.form.fields}, problems)

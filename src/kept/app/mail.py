@@ -20,9 +20,12 @@ from markupsafe import Markup
 
 from kept.controller import Controller
 from kept.errors import KeptError, StoreUnreachable
+from kept.policy import spoken
 from kept.records.outbox import Letter
 from kept.stores.post import Send
+from kept.terms import tongues
 from kept.terms.identifiers import Identifier
+from kept.terms.tongues import sheets
 
 _templates: Final = jinja2.Environment(
     loader=jinja2.PackageLoader("kept.app", "templates/mail"),
@@ -31,6 +34,9 @@ _templates: Final = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+sheets.speaks(_templates)
+#: Mail to the staff, who read English.
+_TO_STAFF: Final = frozenset(("reminder",))
 _ENOUGH: Final = 3
 _CODE: Final = re.compile(r"\d{4} \d{4}")
 
@@ -104,6 +110,8 @@ def specimens() -> list[tuple[str, str]]:
     """(kind of letter, its HTML) for every kind that is sent, filled with the worst there is."""
     made = []
     filled = _templates.overlay(undefined=_Anything)
+    # Whatever is said of a day, the worst is said instead.
+    filled.filters = filled.filters | dict.fromkeys(("day", "minute"), str)
     for name in sorted(_templates.list_templates()):
         subject, _, body = filled.get_template(name).render().partition("\n")
         made.append((name.partition(".")[0], _html(_line(subject), body)))
@@ -115,7 +123,13 @@ def composed(controller: Controller, letter: Letter) -> EmailMessage:
     assert controller.post is not None
     organisation, sender = controller.bundle.organisation, controller.post.sender
     values = {"organisation": organisation.name, **letter.values}
-    text = _templates.get_template(f"{letter.template}.txt.j2").render(values)
+    speaking = (
+        tongues.speaking("en")
+        if letter.template in _TO_STAFF
+        else spoken.speaking(controller.bundle, letter.language)
+    )
+    with speaking as speech:
+        text = _templates.get_template(f"{letter.template}.txt.j2").render(values)
     subject, _, body = text.partition("\n")
     foot = ", ".join((organisation.name, *(p for p in organisation.post if p != organisation.name)))
     body = re.sub(r"\n{3,}", "\n\n", body.strip()) + f"\n\n{foot}\n{organisation.email}\n"
@@ -128,7 +142,10 @@ def composed(controller: Controller, letter: Letter) -> EmailMessage:
     message["Date"] = letter.queued_at
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(body, cte="base64")
-    message.add_alternative(_html(_line(subject), body), subtype="html", cte="base64")
+    message.add_alternative(
+        _html(_line(subject), body, speech.language), subtype="html", cte="base64"
+    )
+    message["Content-Language"] = speech.language
     return message
 
 
@@ -145,7 +162,7 @@ def _line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _html(title: str, body: str) -> str:
+def _html(title: str, body: str, language: str = "en") -> str:
     parts = []
     for block in body.strip().split("\n\n"):
         lines = block.split("\n")
@@ -162,7 +179,7 @@ def _html(title: str, body: str) -> str:
             broken = Markup("<br>").join(Markup.escape(line) for line in lines)
             parts.append(Markup("<p>{}</p>").format(broken))
     # Long addresses break, so that nobody has to push a letter sideways on a telephone.
-    head = Markup('<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    head = Markup('<!doctype html><html lang="{}"><head><meta charset="utf-8">'
                   '<meta name="viewport" content="width=device-width"><title>{}</title></head>'
                   '<body style="overflow-wrap: anywhere">{}</body></html>\n')  # fmt: skip
-    return str(head.format(title, Markup("\n").join(parts)))
+    return str(head.format(language, title, Markup("\n").join(parts)))

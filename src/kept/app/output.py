@@ -107,13 +107,15 @@ class Output:
             yield begin, step
 
     @contextmanager
-    def running(self, people: int, before: int) -> Iterator[Callable[[int], None]]:
-        """How far a run over many people has come, on stderr: call what it gives with how many
-        are through (`before`: were so at the beginning). On a terminal a bar with the rate;
-        elsewhere a line now and then, from two seconds on. Silent with --json.
+    def running(
+        self, people: int, before: int, things: str = "people"
+    ) -> Iterator[Callable[[int], None]]:
+        """How far a run over many people, or other things, has come, on stderr: call what it
+        gives with how many are through (`before`: were so at the beginning). On a terminal a bar
+        with the rate; elsewhere a line now and then, from two seconds on. Silent with --json.
         """
         columns = [
-            SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("people"),
+            SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn(things),
             TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
         ]  # fmt: skip
         terminal = self._err.is_terminal and not self.as_json
@@ -131,7 +133,7 @@ class Output:
                 display.update(task, completed=done, rate=rate)
                 if not terminal and not self.as_json and now - said >= _NOW_AND_THEN:
                     said = now
-                    self.warn(f"{done:,} of {people:,} people, {rate}")
+                    self.warn(f"{done:,} of {people:,} {things}, {rate}")
 
             yield tell
 

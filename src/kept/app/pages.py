@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
@@ -17,15 +18,17 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from markupsafe import Markup
 
+from kept.app import speech
 from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome, gathered
 from kept.controls.history import latest
 from kept.controls.runner import ClauseReport, report
 from kept.controls.words import WORDS
 from kept.duties.page import marks
-from kept.policy import render
+from kept.policy import render, spoken
 from kept.records.version import Version, Versions
-from kept.terms import authorities
+from kept.terms import authorities, tongues
+from kept.terms.tongues import count, say, sheets
 
 #: The order in which the standing is shown, and the mark of a sentence with several clauses:
 #: the first of these that occurs among them.
@@ -68,25 +71,32 @@ templates = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 templates.filters["whole"] = _whole
+sheets.speaks(templates)
+templates.globals["own"] = spoken.marked
 
 
 def day_words(moment: dt.date, controller: Controller) -> str:
-    """A day in words of the policy's language."""
-    return render.day(moment, controller.bundle.languages[0])
+    """A day in words, in the language that is spoken."""
+    return tongues.day(moment)
 
 
 def minute(moment: dt.datetime, controller: Controller) -> str:
     """A moment in words, in UTC."""
-    moment = moment.astimezone(dt.UTC)
-    return f"{day_words(moment.date(), controller)}, {moment:%H:%M} UTC"
+    return tongues.minute(moment)
 
 
 def rendered(name: str, controller: Controller, status: int = 200, **values: Any) -> Response[str]:
     """A page of the site, from its template."""
-    bundle = controller.bundle
+    bundle, language = controller.bundle, tongues.spoken().language
     body = templates.get_template(name).render(
-        title=bundle.title,
-        language=bundle.languages[0],
+        title=spoken.own(bundle.title),
+        language=language,
+        tongues=speech.links(bundle),
+        carried=speech.carried(),
+        in_first=_in(bundle.languages[0], language),
+        in_english=_in("en", language),
+        in_page=_in(language, bundle.languages[0]),
+        first_named=authorities.language(tongues.base(bundle.languages[0])),
         organisation=bundle.organisation.name,
         email=bundle.organisation.email,
         post=", ".join(p for p in bundle.organisation.post if p != bundle.organisation.name),
@@ -94,7 +104,14 @@ def rendered(name: str, controller: Controller, status: int = 200, **values: Any
         marks=" ".join(marks(controller)),
         **values,
     )
-    return Response(body, media_type=MediaType.HTML, status_code=status)
+    return Response(speech.carrying(body), media_type=MediaType.HTML, status_code=status)
+
+
+def _in(language: str, page: str) -> Markup:
+    """The attribute of what is in another language than the page."""
+    if tongues.base(language) == tongues.base(page):
+        return Markup("")
+    return Markup(' lang="{}"').format(language)
 
 
 def _reports(state: State) -> dict[str, ClauseReport]:
@@ -163,8 +180,10 @@ def _markup(shown: render.Shown, base: str) -> Markup:
             )
         elif piece.kind == "link":
             parts.append(
-                Markup('{} <span class="missing">({})</span>').format(
-                    _whole(piece.words), "the address is still missing"
+                Markup('{} <span class="missing"{}>({})</span>').format(
+                    _whole(piece.words),
+                    _in(tongues.spoken().language, tongues.spoken().first),
+                    say("the address is still missing"),
                 )
             )
         elif piece.kind == "date":
@@ -186,16 +205,15 @@ def _standing(units: Sequence[Mapping[str, Any]], at: str) -> dict[str, Any] | N
         '<svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
         '<rect class="all" width="100" height="1"/><rect width="{}" height="1"/></svg>'
     )
-    words = (
-        f"{total} sentences, each with a mark. Open a mark to see what was checked, where and when."
-    )
+    words = count(total, "{n} sentence, with a mark.", "{n} sentences, each with a mark.")
+    words += " " + say("Open a mark to see what was checked, where and when.")
     return {
-        "words": words + (f" Last checked on {at}." if at else ""),
+        "words": words + (" " + say("Last checked on {at}.", at=at) if at else ""),
         "rows": [
             {
                 "outcome": o,
                 "count": counted[o],
-                "words": WORDS[o]["one" if counted[o] == 1 else "many"],
+                "words": say(WORDS[o]["one" if counted[o] == 1 else "many"]),
                 "bar": bar.format(f"{max(100 * counted[o] / total, 1):.1f}"),
             }
             for o in _SHOWN
@@ -280,20 +298,24 @@ def sentence_page(number: FromPath[int], state: State) -> Response[str]:
 def _where(e: Evidence) -> str:
     """Over which places a check went, in words for people who never heard of Kept."""
     if not e.asked:
-        return "this site and its records"
-    beside = ", and this site’s own records" if e.own else ""
-    return f"{e.asked} of {e.known} known systems{beside}"
+        return say("this site and its records")
+    words = (
+        "{asked} of {known} known systems, and this site’s own records"
+        if e.own
+        else "{asked} of {known} known systems"
+    )
+    return say(words, asked=e.asked, known=e.known)
 
 
 def _evidence(e: Evidence, controller: Controller) -> dict[str, Any]:
-    things = f"{e.looked_at:,} thing{'s' if e.looked_at != 1 else ''}"
-    places = f"{e.places} place{'s' if e.places != 1 else ''}"
+    things = count(e.looked_at, "{n} thing", "{n} things")
+    places = count(e.places, "in {n} place", "in {n} places")
     return {
         "sentence": e.sentence,
         "outcome": e.outcome.value,
         "at": e.at.isoformat(),
         "at_words": minute(e.at, controller),
-        "looked_words": f"{things} in {places}" if e.looked_at else "nothing",
+        "looked_words": f"{things} {places}" if e.looked_at else say("nothing"),
         "text": e.text_digest,
         "rules": e.rules_digest,
         "scope": _where(e),
@@ -373,7 +395,7 @@ def authorities_page(state: State, country: FromQuery[str | None] = None) -> Res
         "authorities.html.j2",
         controller,
         here="authorities",
-        countries=sorted(known.items(), key=lambda item: item[1]),
+        countries=sorted(known.items(), key=lambda item: _ordered(say(item[1]))),
         chosen=chosen,
         country=known.get(chosen),
         everybody=[_authority(one, controller) for one in found if one.covers is None],
@@ -381,11 +403,16 @@ def authorities_page(state: State, country: FromQuery[str | None] = None) -> Res
     )
 
 
+def _ordered(words: str) -> str:
+    """By what letters are sorted: Österreich stands with O."""
+    return unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().casefold()
+
+
 def _authority(one: authorities.Authority, controller: Controller) -> dict[str, Any]:
     return {
         "one": one,
-        "part": one.place if one.part else None,
-        "languages": ", ".join(map(authorities.language, one.languages)),
+        "part": ", ".join(map(say, one.place.split(", "))) if one.part else None,
+        "languages": ", ".join(say(authorities.language(code)) for code in one.languages),
         "checked": day_words(one.checked_on, controller),
         "how": authorities.BY[one.by],
     }
@@ -421,7 +448,7 @@ def error_page(request: Request[Any, Any, Any], status: int) -> Response[str]:
         request.app.state.controller,
         status,
         here="error",
-        message=words.get(status, "Something went wrong on our side."),
+        message=say(words[status]) if status in words else say("Something went wrong on our side."),
     )
 
 

@@ -14,6 +14,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, RawBody
 from litestar.response import Redirect
+from markupsafe import Markup
 
 from kept.app.pages import day_words, rendered
 from kept.app.posted import ELSEWHERE, PRIVATE, aside, elsewhere, fields_of, is_email, one, source
@@ -22,7 +23,9 @@ from kept.duties.rights import intake, others_mail, proving, reported
 from kept.errors import UsageError
 from kept.records.intake import State as Standing
 from kept.records.intake import Typed
+from kept.terms import tongues
 from kept.terms.asks import ASKS, CHILD_REPORT, MAIL_OF_CUSTOMER, MAIL_OF_PARTNER
+from kept.terms.tongues import number, say
 
 _FORM: Final = "/privacy/requests"
 #: What the form offers for where somebody lives: words → region of terms.regimes.
@@ -44,6 +47,8 @@ STANDS: Final[Mapping[str, str]] = {
     "withdrawn": "You took it back. Nothing was done.",
 }
 _FIELDS: Final = ("email", "words", "agent", "changed", "about", "reporter", "name")
+NO_ADDRESS: Final = "This is no e-mail address that we can write to. Look for a typo."
+TOO_LONG: Final = "This is too long. Please use at most {most} characters."
 _TOO_MANY: Final = (
     "Many requests came in within the last hour, so we cannot take this one by this form now. Try"
     " again in an hour, or write to us: our addresses are below."
@@ -101,15 +106,15 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
     problems: dict[str, str] = {}
     cookie = own_cookie(request, state) if fields.get("by") == ["cookie"] else None
     if not [a for a in fields.get("asked", []) if a in ASKS]:
-        problems["asked"] = "Choose at least one thing that you want."
+        problems["asked"] = say("Choose at least one thing that you want.")
     for name in ("email", "agent", "changed") if cookie is None else ():
         value = one(fields, name).strip()
         if (value or name == "email") and not is_email(value):
-            problems[name] = "This is no e-mail address that we can write to. Look for a typo."
+            problems[name] = say(NO_ADDRESS)
     if len(one(fields, "words")) > intake.LONGEST:
-        problems["words"] = f"This is too long. Please use at most {intake.LONGEST:,} characters."
+        problems["words"] = say(TOO_LONG, most=number(intake.LONGEST))
     if elsewhere(request):
-        problems["form"] = ELSEWHERE
+        problems["form"] = say(ELSEWHERE)
     if not problems:
         try:
             form = intake.Form(
@@ -122,9 +127,9 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
             else:
                 token = intake.ask_by_cookie(controller, form, cookie, state.clock())
         except intake.TooMany:
-            return _form(state, fields, {"form": _TOO_MANY}, 429)
+            return _form(state, fields, {"form": say(_TOO_MANY)}, 429)
         except UsageError as problem:
-            problems["form"] = f"We cannot take it like this: {problem.what}."
+            problems["form"] = say("We cannot take it like this: {why}.", why=say(problem.what))
         else:
             state.wake()
             return Redirect(f"{_FORM}/{token}", status_code=303)
@@ -148,13 +153,13 @@ def report_child(request: Request[Any, Any, Any], state: State, body: RawBody) -
     about, words, reporter = (one(fields, n) for n in ("about", "words", "reporter"))
     problems: dict[str, str] = {}
     if not about.strip() and not words.strip():
-        problems["about"] = "Tell us by what we can find the child's data."
+        problems["about"] = say("Tell us by what we can find the child's data.")
     if reporter.strip() and not is_email(reporter):
-        problems["reporter"] = "This is no e-mail address that we can write to. Look for a typo."
+        problems["reporter"] = say(NO_ADDRESS)
     if len(words) > intake.LONGEST:
-        problems["words"] = f"This is too long. Please use at most {intake.LONGEST:,} characters."
+        problems["words"] = say(TOO_LONG, most=number(intake.LONGEST))
     if elsewhere(request):
-        problems["form"] = ELSEWHERE
+        problems["form"] = say(ELSEWHERE)
     if not problems:
         try:
             token = reported.report(
@@ -162,9 +167,9 @@ def report_child(request: Request[Any, Any, Any], state: State, body: RawBody) -
                 source=source(request, state), now=state.clock(),
             )  # fmt: skip
         except intake.TooMany:
-            return _form(state, fields, {"form": _TOO_MANY}, 429, form="child")
+            return _form(state, fields, {"form": say(_TOO_MANY)}, 429, form="child")
         except UsageError:
-            problems["about"] = "We cannot search by this. Write it another way."
+            problems["about"] = say("We cannot search by this. Write it another way.")
         else:
             state.wake()
             return Redirect(f"{_FORM}/{token}", status_code=303)
@@ -186,16 +191,16 @@ def complain(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
     fields = fields_of(body)
     kind = one(fields, "asked")
     if kind not in (MAIL_OF_CUSTOMER, MAIL_OF_PARTNER):
-        return _form(state, fields, {"asked": "Choose whose mail it is."}, 400, form="mail")
+        return _form(state, fields, {"asked": say("Choose whose mail it is.")}, 400, form="mail")
     if elsewhere(request):
-        return _form(state, fields, {"form": ELSEWHERE}, 400, form="mail")
+        return _form(state, fields, {"form": say(ELSEWHERE)}, 400, form="mail")
     try:
         told = others_mail.complain(
             controller, kind, one(fields, "name"), once=one(fields, "once"),
             source=source(request, state), now=state.clock(),
         )  # fmt: skip
     except intake.TooMany:
-        return _form(state, fields, {"form": _TOO_MANY}, 429, form="mail")
+        return _form(state, fields, {"form": say(_TOO_MANY)}, 429, form="mail")
     return rendered("requests-guidance.html.j2", controller, here="requests", told=told)
 
 
@@ -257,6 +262,7 @@ def _page(
         told=told,
         thanks=proving.THANKS,
         stands=stands,
+        reached=_reached(stands),
         child=CHILD_REPORT in stands.asked,
         titles={kind: ASKS[kind].title for kind in stands.asked},
         states=STANDS,
@@ -265,6 +271,17 @@ def _page(
     )
     page.headers.update(PRIVATE)
     return page
+
+
+def _reached(stands: intake.Standing) -> Markup:
+    """The addresses that a request names; while a code is waited for, which of them confirmed."""
+    waits = stands.state == Standing.AWAITING
+    sure, bare = Markup("<b>{}</b> ({})"), Markup("<b>{}</b>")
+    named = [
+        sure.format(address, say("confirmed")) if known and waits else bare.format(address)
+        for address, known in stands.addresses
+    ]
+    return Markup(tongues.listed(named))  # noqa: S704 — each is escaped above
 
 
 HANDLERS: Final = [

@@ -222,6 +222,7 @@ COMMANDS: Final = (
     _cli("map show"),
     _cli("map places"),
     _cli("map import-fides", changes=True),
+    _cli("import", _HOLDS, changes=True),
     _cli("request add", TAKES, changes=True),
     _cli("request import", TAKES, changes=True),
     _cli("request list"),

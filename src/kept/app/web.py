@@ -32,6 +32,7 @@ from kept.app import (
     pages,
     reports,
     requests,
+    speech,
     wellknown,
 )
 from kept.app.desk import working
@@ -256,6 +257,7 @@ def make(
         # Before whoever opened the Controller closes it.
         on_shutdown=[working.finish, reports.finish],
     )
+    app.asgi_handler = speech.speaks(app.asgi_handler, controller.bundle)
     app.asgi_handler = _in_time(_answering_head(app.asgi_handler), BODY_SECONDS)
     if names is not None:
         app.asgi_handler = _named(app.asgi_handler, names)

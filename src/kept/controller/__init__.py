@@ -27,7 +27,7 @@ from kept.controller.alike import Alike
 from kept.controller.alike import look as look_alike
 from kept.controller.anonymise import Anonymity
 from kept.controller.beneath import Beneath
-from kept.controller.collect import Collecting
+from kept.controller.collect import Collecting, Gathering
 from kept.controller.concerned import Concerned
 from kept.controller.foresee import Foreseen
 from kept.controller.inspect import Inspector
@@ -45,7 +45,7 @@ from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
-from kept.deployment import Deployment, Desk, Destination, Document
+from kept.deployment import Deployment, Desk, Destination, Document, Network, Supply
 from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
@@ -76,6 +76,7 @@ from kept.records.delivery import Deliveries
 from kept.records.doubt import Doubts
 from kept.records.hold import Holds
 from kept.records.identity import Identities
+from kept.records.imported import Imports
 from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
@@ -120,6 +121,11 @@ SUBJECT: Place = (SYSTEM.name, "subject")
 NO_ORIGINS: Mapping[str, str] = MappingProxyType({})
 #: No form whose data Kept stores.
 NOWHERE: Mapping[str, Destination] = MappingProxyType({})
+UNSAID: Mapping[str, Network] = MappingProxyType({})
+#: No list that Kept brings in.
+NOTHING: Mapping[str, Supply] = MappingProxyType({})
+#: The kind of document by which somebody gives data.
+AGREEMENT = "agreement"
 #: Kinds of grounds that can arise in the very act asked about (a form that is being sent).
 ARISING = frozenset(("consent", "contract", "request", "terms", "preference"))
 
@@ -147,12 +153,15 @@ class Controller:
         drp: Drp | None = None,
         origins: Mapping[str, str] = NO_ORIGINS,
         destinations: Mapping[str, Destination] = NOWHERE,
+        supplies: Mapping[str, Supply] = NOTHING,
         provider: Provider | None = None,
         looks: frozenset[str] = frozenset(),
+        networks: Mapping[str, Network] = UNSAID,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
-        `looks` are the hosts that may be asked whether a link still leads somewhere.
+        `looks` are the hosts that may be asked whether a link still leads somewhere; `networks`
+        what the operator says of those whom pages call.
         """
         self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
@@ -174,6 +183,7 @@ class Controller:
         self.bulks = Bulks(database, self.cases)
         self.consents = Consents(database)
         self.visits, self.looks = VisitRecords(database), looks
+        self.networks = networks
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
@@ -205,6 +215,8 @@ class Controller:
         self.origins = origins
         #: Form → where Kept stores what it takes.
         self.destinations = destinations
+        #: Import → where Kept stores what a list brings, and who may give it.
+        self.supplies, self.imports = supplies, Imports(database)
         #: How letters go to people; None where no way is set up.
         self.post = post
 
@@ -237,8 +249,9 @@ class Controller:
             site_url=deployment.site_url, directory=deployment.directory, desk=deployment.desk,
             post=deployment.mail.open(deployment.directory) if deployment.mail else None,
             drp=deployment.drp, origins=deployment.origins, destinations=deployment.forms,
+            supplies=deployment.imports,
             provider=Provider(deployment.oidc) if deployment.oidc else None,
-            looks=deployment.looks,
+            looks=deployment.looks, networks=deployment.networks,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -274,7 +287,7 @@ class Controller:
         grounds that every one of them has. `met`: to whom it leads and on which channels it is
         suppressed, where that was asked already (`arriving`).
         """
-        standing = {d.fact for d in self._documents if d.in_force(now)}
+        standing = self._standing(now)
         for fact in arising:
             if fact.partition(":")[0] not in ARISING:
                 raise UsageError(
@@ -297,6 +310,51 @@ class Controller:
         others = frozenset().union(*(f.held - _grounds(f) for f in known))
         unknown = frozenset().union(*(f.unknown for f in known))
         return Facts(grounds | others | standing, unknown, max(f.epoch for f in known))
+
+    def facts_of_many(
+        self, people: Sequence[Sequence[Identifier]], now: dt.datetime
+    ) -> list[tuple[tuple[int, ...], Facts]]:
+        """Of each of these people whom her identifiers lead to, and what is known of her: the
+        impediments of all of them, and of those whom nobody knows by her identifiers alone; who was
+        erased is `erased`. The grounds are those that every one of them has.
+        """
+        standing = frozenset(self._standing(now))
+        flat = [(who, one) for who, named in enumerate(people) for one in named]
+        found = self.subjects.find_many(people)
+        named = [one for _, one in flat]
+        more: dict[int, set[str]] = {}
+        standings = self.suppressions.standing(named)
+        for (who, _), (refused, erased) in zip(flat, standings, strict=True):
+            if refused:
+                more.setdefault(who, set()).update(map(fact_of, refused), ["erased"] * erased)
+        numbers = sorted({n for one in found for n in one})
+        every = self.consents.facts_of(numbers, now) if numbers else []
+        known = dict(zip(numbers, every, strict=True))
+        nobody = Facts(standing)
+        made = []
+        for who, subjects in enumerate(found):
+            if not subjects and who not in more:
+                made.append((subjects, nobody))
+                continue
+            facts = [known[n] for n in subjects]
+            grounds = frozenset.intersection(*map(_grounds, facts)) if facts else frozenset()
+            others = frozenset().union(*(f.held - _grounds(f) for f in facts), more.get(who, ()))
+            unknown = frozenset().union(*(f.unknown for f in facts))
+            epoch = max((f.epoch for f in facts), default=0)
+            made.append((subjects, Facts(grounds | others | standing, unknown, epoch)))
+        return made
+
+    def agreement(self, source: str, now: dt.datetime) -> Document | None:
+        """The agreement in force with whoever gives data; None where there is none."""
+        wanted = f"{AGREEMENT}:{source}"
+        return next((d for d in self._documents if d.fact == wanted and d.in_force(now)), None)
+
+    def _standing(self, now: dt.datetime) -> set[str]:
+        """What the organisation's documents in force make hold; agreements say who, not what."""
+        return {
+            d.fact for d in self._documents
+            if d.in_force(now) and d.fact.partition(":")[0] != AGREEMENT
+        }  # fmt: skip
 
     def decide(
         self,
@@ -334,6 +392,10 @@ class Controller:
         """Add a row that somebody sent; it counts once committed. See `controller.collect`."""
         return Collecting(self.datamap, self._stores, place, row)
 
+    def gather(self, place: Place, mark: str) -> Gathering:
+        """Where the lines of a list go. See `controller.collect`."""
+        return Gathering(self.datamap, self._stores, place, mark)
+
     def use(self, ask: Ask, person: Identifier, now: dt.datetime) -> Iterator[tuple[Place, Batch]]:
         """A person's rows for a purpose: only datasets that serve the activity which allowed it,
         and of these only the key and the fields of its categories that may be used so as well.
@@ -366,7 +428,7 @@ class Controller:
 
         Also of a moment that is past: by what held and was known then.
         """
-        standing = frozenset(d.fact for d in self._documents if d.in_force(now))
+        standing = frozenset(self._standing(now))
         digests = ("\n".join(self.rules.facts), repr(sorted(standing)))
         rules = ":".join(hashlib.sha256(one.encode()).hexdigest()[:32] for one in digests)
         self.consents.refresh(

@@ -106,7 +106,7 @@ def read(
     names = [name for name, _ in sent]
     if len(set(names)) < len(names):
         return Read(refused=Why.TWICE)
-    if any(_unreadable(text) for pair in sent for text in pair):
+    if any(unreadable(text) for pair in sent for text in pair):
         return Read(refused=Why.UNREADABLE)
     values: dict[str, str] = {}
     problems: dict[str, Why] = {}
@@ -153,7 +153,7 @@ def _region(form: Form, values: Mapping[str, str], told: str) -> str:
     return regimes.region_of(said["country"], said.get("part"))
 
 
-def _unreadable(text: str) -> bool:
+def unreadable(text: str) -> bool:
     """Whether there is something in it that nobody types: a NUL, half a character."""
     if text.isascii() and text.isprintable():
         return False

@@ -7,7 +7,6 @@ judgement names for the region, so that nobody is told another than the one that
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -16,13 +15,16 @@ from typing import Any, Final
 
 import rfc8785
 
-from kept.decide.phrases import PHRASES
+from kept.decide.phrases import PHRASES, UNITS
 from kept.decide.use import Rules
 from kept.model.decision import Ask, Decision
+from kept.policy import spoken
 from kept.policy.bundle import Bundle
 from kept.policy.forms import partners
-from kept.policy.shapes import Activity, Form, FormField, said
+from kept.policy.shapes import Activity, Form, FormField
 from kept.terms import regimes
+from kept.terms.tongues import count, day, say
+from kept.terms.tongues import spoken as spoken_now
 
 _UNIT: Final = re.compile(r"P(\d+)([YMD])")
 
@@ -117,10 +119,14 @@ def notice(bundle: Bundle, rules: Rules, form: Form, region: str, language: str)
     The region is the one whose rules hold: that of somebody who does not say where she is is the
     strictest.
     """
-    phrase = functools.partial(_phrase, language)
+    with spoken.speaking(bundle, language):
+        return _notice(bundle, rules, form, region, language)
+
+
+def _notice(bundle: Bundle, rules: Rules, form: Form, region: str, language: str) -> Notice:
     lead = leading(bundle, form)
     wanted = asks(form, region, lead)
-    told: list[str] = [phrase("who", org=bundle.organisation.name,
+    told: list[str] = [_phrase("who", org=bundle.organisation.name,
                               email=bundle.organisation.email,
                               post=", ".join(bundle.organisation.post[1:]))]  # fmt: skip
     met: dict[str, Activity] = {}
@@ -132,36 +138,34 @@ def notice(bundle: Bundle, rules: Rules, form: Form, region: str, language: str)
         activity = bundle.activities[permit.activity or ""]
         if activity.id not in met:
             met[activity.id] = activity
-            told += _use(bundle, activity, permit, language, whole=form.consent is not None)
+            told += _use(bundle, activity, permit, whole=form.consent is not None)
     named = partners(bundle, form)
     if form.partners and not named:
         raise Unsaid(f"the form {form.id} names its partners, and none is known")
     lanes = dict.fromkeys(lane for a in met.values() for lane in a.recipients)
     shown = [
-        bundle.vocabulary.recipients[r].label  # of a lane, or the name of one in it
+        spoken.own(bundle.vocabulary.recipients[r].label)  # of a lane, or the name of one in it
         for r in lanes
         if not any(bundle.vocabulary.within("recipients", r, one) for one in form.partners)
     ]  # fmt: skip
     shown = list(dict.fromkeys(shown))
     if shown:
-        told.append(phrase("recipients", who=", ".join(shown)))
+        told.append(_phrase("recipients", who=", ".join(shown)))
     elif not named:
-        told.append(phrase("nobody"))
-    told += [phrase("kept", what=_period(bundle, a, language)) for a in met.values()]
+        told.append(_phrase("nobody"))
+    told += [_phrase("kept", what=_period(bundle, a)) for a in met.values()]
     return Notice(
         policy=bundle.id,
         version=str(bundle.version),
         form=form.id,
         region=region,
         language=language,
-        title=said(form.title, language),
+        title=spoken.own(form.title),
         told=tuple(dict.fromkeys(told)),
-        partners_told=phrase("partners") if named else "",
+        partners_told=_phrase("partners") if named else "",
         partners=tuple((r.name, r.policy or "") for r in named),
-        fields=tuple(
-            _field(bundle, rules, form, f, wanted[f.name], language) for f in form.fields.values()
-        ),
-        rights=phrase("rights", version=str(bundle.version)),
+        fields=tuple(_field(bundle, rules, form, f, wanted[f.name]) for f in form.fields.values()),
+        rights=_phrase("rights", version=_version(bundle)),
     )
 
 
@@ -172,70 +176,68 @@ def _permit(rules: Rules, form: Form, ask: Ask) -> Decision:
     return judge.permits
 
 
-def _use(
-    bundle: Bundle, activity: Activity, permit: Decision, language: str, *, whole: bool
-) -> list[str]:
+def _use(bundle: Bundle, activity: Activity, permit: Decision, *, whole: bool) -> list[str]:
     """What one activity does, and on what it rests."""
-    phrase = functools.partial(_phrase, language)
-    found = [phrase("use", what=activity.title)]
+    found = [_phrase("use", what=spoken.own(activity.title))]
     if permit.basis == "legitimate-interest":
         if activity.interest is None:
             raise Unsaid(f"nobody has written down the interest of {activity.id}")
         found.append(
-            phrase("interest", what=said(activity.interest.words, language),
-                   whose=said(activity.interest.whose, language))
+            _phrase("interest", what=spoken.own(activity.interest.words),
+                   whose=spoken.own(activity.interest.whose))
         )  # fmt: skip
     elif permit.basis == "consent":
-        found.append(phrase("sending" if whole else "ticking"))
+        found.append(_phrase("sending" if whole else "ticking"))
     else:
-        found.append(phrase(permit.basis or ""))
+        found.append(_phrase(permit.basis or ""))
     return found
 
 
-def _field(
-    bundle: Bundle, rules: Rules, form: Form, field: FormField, ask: Ask, language: str
-) -> FieldNotice:
-    phrase = functools.partial(_phrase, language)
+def _field(bundle: Bundle, rules: Rules, form: Form, field: FormField, ask: Ask) -> FieldNotice:
     words: list[str] = []
-    why, demand = said(field.why, language), field.demand
+    why, demand = spoken.own(field.why), field.demand
     if demand is not None:
         must = "must" if field.required else "may"
         law = {"law": demand.citation} if demand.by == "law" else {}
-        words.append(phrase(f"{demand.by}.{must}", **law))
-        words.append(phrase("otherwise", what=said(demand.otherwise, language)))
+        words.append(_phrase(f"{demand.by}.{must}", **law))
+        words.append(_phrase("otherwise", what=spoken.own(demand.otherwise)))
     elif field.required:
-        words.append(phrase("needed", why=why))
+        words.append(_phrase("needed", why=why))
     elif not field.consent:
-        words.append(phrase("optional"))
+        words.append(_phrase("optional"))
     if why and (demand is not None or not field.required):
-        words.append(phrase("why", why=why))
+        words.append(_phrase("why", why=why))
     if field.consent:
         permit = _permit(rules, form, ask)
         activity = bundle.activities[permit.activity or ""]
-        words += _use(bundle, activity, permit, language, whole=False)
-        words.append(phrase("kept", what=_period(bundle, activity, language)))
+        words += _use(bundle, activity, permit, whole=False)
+        words.append(_phrase("kept", what=_period(bundle, activity)))
     return FieldNotice(
-        field.name, said(field.label, language), tuple(words),
-        tuple((value, said(text, language)) for value, text in (field.options or {}).items()),
+        field.name, spoken.own(field.label), tuple(words),
+        tuple((value, spoken.own(text)) for value, text in (field.options or {}).items()),
     )  # fmt: skip
 
 
-def _period(bundle: Bundle, activity: Activity, language: str) -> str:
+def _period(bundle: Bundle, activity: Activity) -> str:
     """How long an activity keeps what it has, in words."""
     rule = bundle.retention.get(activity.retention)
     if rule is None or rule.keep is None:
-        return _phrase(language, "period.open")
+        return _phrase("period.open")
     met = _UNIT.fullmatch(rule.keep)
     assert met is not None
-    count, unit = int(met[1]), met[2]
-    length = _phrase(language, f"unit.{unit}" + ("s" if count != 1 else ""), count=str(count))
-    words = _phrase(language, f"clock.{rule.clock}", length=length)
-    return f"{words} {rule.law.words}" if rule.law else words
+    words = _phrase(f"clock.{rule.clock}", length=count(int(met[1]), *UNITS[met[2]]))
+    return f"{words} {spoken.own(rule.law.words)}" if rule.law else words
 
 
-def _phrase(language: str, name: str, **values: str) -> str:
-    table = PHRASES.get(language.partition("-")[0], PHRASES["en"])
-    return table[name].format(**values)
+def _version(bundle: Bundle) -> str:
+    """The day of the version. In English it stays as it was: notices that were shown are kept by
+    the hash of their words.
+    """
+    return day(bundle.version) if spoken_now().tongue.said else str(bundle.version)
+
+
+def _phrase(name: str, **values: str) -> str:
+    return say(PHRASES[name], **values)
 
 
 def known_region(region: str) -> str:

@@ -16,10 +16,12 @@ from kept.controller.concerned import Concerned
 from kept.controls.registry import Finding, Looked, control
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, moment, name
+from kept.policy.spoken import own, speaking
 from kept.records.actor import Actor
 from kept.records.incident import Incident, State, Struck
 from kept.terms.identifiers import Identifier
 from kept.terms.incident_rules import BY_ID, KINDS, RISKS, UNTOLD, applying
+from kept.terms.tongues import day, say
 
 #: Ways by which a notice goes.
 WAYS: Final = ("portal", "mail", "letter", "telephone", "public")
@@ -297,25 +299,40 @@ def notice(controller: Controller, incident: Incident, found: Concerned) -> str:
 
 
 def letter(controller: Controller, incident: Incident, found: Concerned) -> tuple[str, str]:
-    """(subject, words) for the people concerned (Art. 34(2)), in plain language."""
+    """(subject, words) for the people concerned (Art. 34(2)), in plain language: the policy's
+    first, since nobody of them chose one.
+    """
+    with speaking(controller.bundle, None):
+        return _letter(controller, incident, found)
+
+
+def _letter(controller: Controller, incident: Incident, found: Concerned) -> tuple[str, str]:
     organisation = controller.bundle.organisation
-    day = controller.day(incident.happened_at or incident.noticed_at)
-    verb = "happened" if incident.happened_at else "was noticed"
+    when = day(controller.day(incident.happened_at or incident.noticed_at))
+    happened = (
+        "Something went wrong with data that we keep of you. It happened on {day}."
+        if incident.happened_at
+        else "Something went wrong with data that we keep of you. It was noticed on {day}."
+    )
+    later, labels = say(_LATER), _labels(controller, found)
     parts = [
-        f"Something went wrong with data that we keep of you. It {verb} on {day:%-d %B %Y}.",
-        f"What happened:\n{incident.said('nature')}",
-        "Data of this kind is concerned:",
-        "\n".join(f"- {label}" for label in _labels(controller, found)) or "- not known yet",
-        f"What may follow for you:\n{incident.said('consequences') or _LATER}",
-        f"What we did and do about it:\n{incident.said('measures') or _LATER}",
+        say(happened, day=when),
+        f"{say('What happened:')}\n{incident.said('nature')}",
+        say("Data of this kind is concerned:"),
+        "\n".join(f"- {own(label)}" for label in labels) or f"- {say('not known yet')}",
+        f"{say('What may follow for you:')}\n{incident.said('consequences') or later}",
+        f"{say('What we did and do about it:')}\n{incident.said('measures') or later}",
     ]
     if advice := incident.said("advice"):
-        parts.append(f"What you can do:\n{advice}")
+        parts.append(f"{say('What you can do:')}\n{advice}")
     parts.append(
-        f"If you have a question, write to {organisation.email}. You can also complain to the"
-        " authority for data protection where you live."
+        say("If you have a question, write to {email}. You can also complain to the authority for"
+            " data protection where you live.", email=organisation.email)
+    )  # fmt: skip
+    subject = say(
+        "Something happened to your data at {organisation}", organisation=organisation.name
     )
-    return f"Something happened to your data at {organisation.name}", "\n\n".join(parts)
+    return subject, "\n\n".join(parts)
 
 
 @control("security.incidents-are-told-in-time")

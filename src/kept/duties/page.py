@@ -21,8 +21,17 @@ from kept.controls.registry import Finding, Looked, control
 from kept.controls.words import WORDS
 from kept.policy import render
 from kept.policy.bundle import Bundle
+from kept.policy.spoken import own, speaking
+from kept.terms import authorities, tongues
+from kept.terms.tongues import count, say
+from kept.terms.tongues import number as number_of
 
 _PAGE: Final = "/privacy"
+#: The pages that every page leads to.
+_PAGES: Final = ("Policy", "Versions", "Your choices", "Your requests")
+_NOTHING: Final = "This page sets no cookie, runs no script and asks no other site for anything."
+#: Stands for words that differ while a sentence is made a pattern.
+_SOMETHING: Final = "\x03"
 #: The name under which the page says whose it is and which text it shows.
 MARK: Final = "kept"
 _STYLE: Final = "/assets/kept.css"
@@ -65,10 +74,10 @@ _TAGS: Final[Mapping[str, Mapping[str, str]]] = {
     "rect": {"class": "all", "width": r"[\d.]+", "height": "1"},
     "use": {"href": f"#m-(?:{_OUTCOMES})"},
     "div": {"class": "with-side|unit", "id": r"s\d+"},
-    "nav": {"class": "side", "aria-label": "Parts of this policy|Privacy"},
+    "nav": {"class": "side|tongues"},
     "header": {"class": "top"},
     "main": {"id": "main"},
-    "span": {"class": "who|whole|missing|sr|unit", "id": r"s\d+"},
+    "span": {"class": "who|whole|missing|sr|unit", "id": r"s\d+", "aria-current": "true"},
     "p": {"class": "lede|paragraph"},
     **{f"h{n}": {"class": "sr", "id": "standing|words-explained"} for n in range(1, 7)},
     "time": {"datetime": r"\d{4}-\d\d-\d\d"},
@@ -190,14 +199,24 @@ def _ours(bundle: Bundle) -> dict[tuple[str, str], frozenset[str]]:
         "#words-explained",
         mail,
         *(f"#{s.anchor}" for s in sections),
+        *(f"?lang={one}" for one in bundle.languages),
     }
     to |= {f"/privacy/sentences/{n}" for n in units}
     return {
-        ("html", "lang"): frozenset((bundle.languages[0],)),
+        ("html", "lang"): frozenset((tongues.spoken().language,)),
+        **{(tag, "lang"): frozenset(bundle.languages) for tag in ("section", "li", "h1", "dl")},
+        **{
+            (tag, name): frozenset((*bundle.languages, tongues.spoken().language))
+            for tag in ("a", "span")
+            for name in ("lang", "hreflang")
+        },
+        ("nav", "aria-label"): frozenset(
+            (say("Parts of this policy"), say("Privacy"), say("Language"))
+        ),
         ("section", "id"): frozenset(s.anchor for s in sections),
         ("section", "aria-label"): frozenset(s.title for s in sections),
         ("dt", "id"): frozenset(render.word_anchor(d.term) for d in render.glossary(bundle)),
-        ("a", "title"): frozenset(w["one"] for w in WORDS.values()),
+        ("a", "title"): frozenset(say(w["one"]) for w in WORDS.values()),
         ("a", "href"): frozenset(to | {g.target for g in segments if g.target}),
     }
 
@@ -209,8 +228,8 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
         return f"{_HIDES}{''.join(words)}{_SHOWS}"
 
     organisation, sections = bundle.organisation, render.render(bundle)
-    by = {k: "|".join(sorted({_bare(w[k]) for w in WORDS.values()})) for k in ("one", "many")}
-    words_head = _bare("What some words mean here") if bundle.glossary else ""
+    by = {k: "|".join(sorted({_bare(say(w[k])) for w in WORDS.values()})) for k in ("one", "many")}
+    words_head = _bare(say("What some words mean here")) if bundle.glossary else ""
     titles = "".join(_bare(s.title) for s in sections if s.title) + words_head
     meanings = "".join(_bare(d.term) + _bare(d.means) for d in render.glossary(bundle))
     icon = hidden()
@@ -220,47 +239,67 @@ def _text(bundle: Bundle) -> re.Pattern[str]:
     for section in sections:
         for unit in section.units:
             number += 1
-            said = f"Sentence{number},(?:{by['one']}):whatstandsbehindit"
+            said = _bare(
+                say("Sentence {number}, {outcome}: what stands behind it", number=number,
+                    outcome=_SOMETHING)
+            ).replace(_SOMETHING, f"(?:{by['one']})")  # fmt: skip
             words = "".join(
                 _bare(g.words)
-                + ("\\(theaddressisstillmissing\\)" if g.kind == "link" and not g.target else "")
+                + (
+                    _bare(f"({say('the address is still missing')})")
+                    if g.kind == "link" and not g.target
+                    else ""
+                )
                 for g in unit.segments
             )
             title = unit.kind == "title"
             (first if title else rest).append(f"{words}(?:{icon}{hidden(said)})?")
-    day = r"(?:\d{1,2}[A-Z][a-z]+\d{4}|\d{4}-\d\d-\d\d)"
+    day = r"(?:\d{1,2}\.?[A-Z]\w+\d{4}|\d{4}-\d\d-\d\d)"
+    many = "{n} sentences, each with a mark."
+    marked = "|".join(
+        _bare(count(n, "{n} sentence, with a mark.", many)).replace(number_of(n), r"[\d.,]+", 1)
+        for n in (1, 2)
+    )
+    checked = _bare(say("Last checked on {at}.", at=_SOMETHING)).replace(
+        _SOMETHING, rf"{day},\d\d:\d\dUTC"
+    )
     told = (
-        r"\d+sentences,eachwithamark\.Openamarktoseewhatwaschecked,whereandwhen\."
-        rf"(?:Lastcheckedon{day},\d\d:\d\dUTC\.)?"
+        f"(?:{marked}){_bare(say('Open a mark to see what was checked, where and when.'))}"
+        f"(?:{checked})?"
     )
     standing = (
-        f"(?:{hidden('Howthispolicyiskept')}{told}"
+        f"(?:{hidden(_bare(say('How this policy is kept')))}{told}"
         f"(?:{icon}\\d+(?:{by['one']}|{by['many']}){icon})+)?"
     )
     name, post = organisation.name, [p for p in organisation.post if p != organisation.name]
+    names = [tongues.tongue_of(one).name for one in bundle.languages if tongues.known(one)]
+    first_language, alone = bundle.languages[0], ""
+    if tongues.base(first_language) != tongues.base(tongues.spoken().language):
+        called = say(authorities.language(tongues.base(first_language)))
+        alone = say("The text of this policy is there in {language} only.", language=called)
     foot = _bare(f"{name} · {organisation.email} · {', '.join(post)}")
     return re.compile(
         "".join(
             (
-                hidden(_bare(bundle.title)),
-                hidden("Gotothetext"),
+                hidden(_bare(own(bundle.title))),
+                hidden(_bare(say("Go to the text"))),
                 icon,
-                hidden("Inthispolicy", titles),
+                hidden(_bare(say("In this policy")), titles),
                 _bare(name),
-                hidden("PolicyVersionsYourchoicesYourrequests"),
+                hidden(*map(_bare, map(say, _PAGES))),
+                hidden(*map(_bare, names)) if len(names) > 1 else "",
                 *first,
-                f"Inforcesince{_bare(render.day(bundle.version, bundle.languages[0]))}",
-                r"(?:·adraft:thisversionhasnotbeenpublished)?",
+                _bare(say("In force since") + tongues.day(bundle.version)),
+                f"(?:·{_bare(say('a draft: this version has not been published'))})?",
+                f"(?:{_bare(alone)})?" if alone else "",
                 standing,
-                hidden("Whatisinhere", titles),
+                hidden(_bare(say("What is in here")), titles),
                 *rest,
                 words_head,
                 meanings,
                 foot,
-                _bare("Complain to us · Complain to an authority"),
-                _bare(
-                    "This page sets no cookie, runs no script and asks no other site for anything."
-                ),
+                _bare(f"{say('Complain to us')} · {say('Complain to an authority')}"),
+                _bare(say(_NOTHING)),
             )
         )
     )
@@ -295,7 +334,9 @@ def policy_page_is_clean(controller: Controller, now: dt.datetime) -> Iterator[L
         response, body = _fetch(controller.site_url, _PAGE, "text/html")
     except OSError:
         return  # nothing is served now: nothing was looked at
-    page = _Page(_ours(controller.bundle))
+    # Nothing asks for a language, so the page speaks the policy's first.
+    with speaking(controller.bundle, None):
+        page, expected = _Page(_ours(controller.bundle)), _text(controller.bundle)
     page.feed(body.decode("utf-8", "replace"))
     page.close()
     ours, text = marks(controller)
@@ -317,7 +358,7 @@ def policy_page_is_clean(controller: Controller, now: dt.datetime) -> Iterator[L
     shown: Iterable[str] = (i for i in page.sections if i in set(wanted))
     if list(shown) != wanted:
         yield Finding(_PAGE, "sections are missing or out of order")
-    if not _text(controller.bundle).fullmatch("".join(page.words)):
+    if not expected.fullmatch("".join(page.words)):
         yield Finding(_PAGE, "the page does not show the words of the text, all and no others")
     try:
         style = _fetch(controller.site_url, _STYLE, "text/css")[1]

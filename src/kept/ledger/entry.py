@@ -263,6 +263,14 @@ _TABLE: Final = (
           "case:name kind:name letter:name again:flag actor:name text?:sha256"),
     _kind(133, "mail.ended", "case:name kind:name outcome:name"),
     _kind(134, "report.held", "request:name by:name frozen:count"),
+    _kind(143, "import.begun",
+          "run:name import:name source:name file:sha256 agreement?:sha256 given:date lines:count"
+          " dropped:count"),
+    _kind(144, "import.stored",
+          "run:name import:name source:name activity:name first:count last:count rows:count"
+          " refused:count held:count there:count righted?:count bases?:names digest?:sha256"),
+    _kind(145, "import.ended", "run:name import:name rows:count refused:count held:count"
+          " there:count"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -32,6 +32,7 @@ from kept.policy.shapes import (
     Clause,
     Definition,
     Form,
+    Import,
     Link,
     Organisation,
     Recipient,
@@ -51,11 +52,11 @@ Json: TypeAlias = Any
 #: The YAML files of format 1; `text.md` stands beside them.
 FILES: Final = (
     "policy", "clauses", "vocabulary", "activities", "retention", "recipients", "links", "forms",
-    "trackers",
+    "imports", "trackers", "messages",
 )  # fmt: skip
 _BESIDE: Final = {*(f"{name}.yml" for name in FILES), textfile.NAME, "README.md"}
 # What says nothing of the rule itself, only of where it stands or how it is watched.
-_NOT_RULES: Final = {"line", "notes", "note"}
+_NOT_RULES: Final = {"line", "notes", "note", "needed", "pages"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Bundle:
     `lines` gives the line of a key of policy.yml; `named_purposes` maps each purpose that
     vocabulary.yml lists to its line; `names` are proper names that need no definition. Of who is
     younger than `minimum_age` nothing is collected knowingly; None: the policy does not say so.
+    `messages` gives words of the other files in another language: language → words → the same.
     """
 
     id: str
@@ -94,6 +96,9 @@ class Bundle:
     visits: Visits
     trackers: Mapping[str, Tracker]
     minimum_age: int | None = None
+    imports: Mapping[str, Import] = dataclasses.field(default_factory=dict)
+    messages: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    message_lines: Mapping[tuple[str, ...], int] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -112,13 +117,23 @@ class Bundle:
 
     @functools.cached_property
     def waiting(self) -> Mapping[str, tuple[str, ...]]:
-        """Clauses that cannot be kept before a choice is made: clause id → names of choices."""
+        """Clauses that cannot be kept before something is decided: clause id → what of it waits.
+
+        A choice by its name; an address that nobody has supplied as `links.NAME`.
+        """
         found: dict[str, tuple[str, ...]] = {}
         for choice in self.choices.values():
             if choice.value is None:
                 for clause in choice.clauses:
                     found[clause] = (*found.get(clause, ()), choice.name)
+        for link in self.unaddressed:
+            found[link.clause] = (*found.get(link.clause, ()), f"links.{link.id}")
         return MappingProxyType(found)
+
+    @property
+    def unaddressed(self) -> tuple[Link, ...]:
+        """Links that a clause needs, and of which nobody has said where they lead."""
+        return tuple(link for link in self.links.values() if link.needed and link.url is None)
 
     @functools.cached_property
     def periods(self) -> frozenset[str]:
@@ -164,6 +179,7 @@ class Bundle:
             "glossary": {d.term: [d.means, list(d.aliases)] for d in self.glossary.values()},
             "links": {link.id: [link.words, link.url] for link in self.links.values()},
             **({"visits": self._visit_words()} if self.visits.aims else {}),
+            **({"messages": _json(self.messages)} if self.messages else {}),
         }  # fmt: skip
 
     def _visit_words(self) -> Json:
@@ -201,6 +217,7 @@ class Bundle:
             **({"answers": dict(self.answers)} if self.answers else {}),
             **({"visits": self._visit_rules()} if self.visits.aims else {}),
             **({"trackers": _json(self.trackers)} if self.trackers else {}),
+            **({"imports": _json(self.imports)} if self.imports else {}),
             **({"minimum_age": self.minimum_age} if self.minimum_age is not None else {}),
         }
 
@@ -393,6 +410,13 @@ def read(directory: Path | str) -> tuple[Bundle | None, list[Problem]]:
         visits=visiting.visits(policy),
         trackers=MappingProxyType(trackers),
         minimum_age=top.get("minimum_age"),
+        imports=MappingProxyType(parts.imports(files["imports"])),
+        messages=MappingProxyType(
+            {k: MappingProxyType(dict(v)) for k, v in files["messages"].value.items()}
+        ),
+        message_lines=MappingProxyType(
+            {tuple(map(str, at)): line for at, line in files["messages"].lines.items()}
+        ),
     )
     try:
         return bundle.with_choices({}), []

@@ -14,11 +14,12 @@ from typing import Any, Final
 from kept.errors import BundleError
 from kept.policy import bundle as reading
 from kept.policy import forms as declared
-from kept.policy import versions, visit_checks
+from kept.policy import imports as lists
+from kept.policy import messages, versions, visit_checks
 from kept.policy.bundle import Bundle
 from kept.policy.problem import Problem
 from kept.policy.render import resolve
-from kept.policy.shapes import Clause, Unit
+from kept.policy.shapes import Clause, Form, Unit
 from kept.policy.textfile import marks
 from kept.policy.versions import Published
 from kept.policy.yamlfile import close
@@ -58,6 +59,8 @@ def check(
         *visit_checks.visits(bundle),
         *visit_checks.trackers(bundle),
         *declared.check(bundle),
+        *lists.check(bundle),
+        *messages.check(bundle),
         *(versions.changed(bundle, published) if published else ()),
     ]
     return sorted(set(found), key=lambda problem: problem.place)
@@ -81,6 +84,7 @@ def summary(bundle: Bundle | None, problems: Iterable[Problem]) -> dict[str, Any
         if bundle
         else [],
         "choices_open": [choice.name for choice in choices if choice.value is None],
+        "addresses_open": [link.id for link in bundle.unaddressed] if bundle else [],
     }
 
 
@@ -323,27 +327,32 @@ def _links(bundle: Bundle) -> Iterator[Problem]:
 
 
 def _forms(bundle: Bundle) -> Iterator[Problem]:
-    within = bundle.vocabulary.within
     for form in bundle.forms.values():
-        where = f"forms.yml:{form.line}"
-        yield from _unknown(bundle, where, form.clauses)
-        named = {p for f in form.fields.values() for p in (f.consent, f.purpose) if p}
-        for purpose in sorted({*form.purposes, *form.makes.values(), *named}):
-            yield from _term(bundle, where, "purposes", purpose)
-        if form.activity not in bundle.activities:
-            what = f"the form {form.id} feeds the activity {form.activity}, which is not there"
-            fix = f"add it to activities.yml, or {close(form.activity, bundle.activities)}"
-            yield Problem(where, what, fix)
-            continue
-        feeds = declared.feeds(bundle, form)
-        asked = [(f.category, f.name, f.line) for f in form.fields.values()]
-        for category, name, line in [*asked, *((c, "made by it", form.line) for c in form.makes)]:
-            at = f"forms.yml:{line}"
-            known = category in bundle.vocabulary.categories
-            yield from _term(bundle, at, "categories", category)
-            covered = any(within("categories", category, c) for a in feeds for c in a.categories)
-            if known and not covered:
-                what = f"the form {form.id} asks for {category} ({name}), "
-                what += "which none of the activities it feeds names"
-                fix = f"add the category to the activity {form.activity}, or remove the field"
-                yield Problem(at, what, fix)
+        yield from _form(bundle, form, "forms.yml", f"the form {form.id}")
+    for one in bundle.imports.values():
+        yield from _form(bundle, one.form, "imports.yml", f"the import {one.id}")
+
+
+def _form(bundle: Bundle, form: Form, file: str, called: str) -> Iterator[Problem]:
+    within, where = bundle.vocabulary.within, f"{file}:{form.line}"
+    yield from _unknown(bundle, where, form.clauses)
+    named = {p for f in form.fields.values() for p in (f.consent, f.purpose) if p}
+    for purpose in sorted({*form.purposes, *form.makes.values(), *named}):
+        yield from _term(bundle, where, "purposes", purpose)
+    if form.activity not in bundle.activities:
+        what = f"{called} feeds the activity {form.activity}, which is not there"
+        fix = f"add it to activities.yml, or {close(form.activity, bundle.activities)}"
+        yield Problem(where, what, fix)
+        return
+    feeds = declared.feeds(bundle, form)
+    asked = [(f.category, f.name, f.line) for f in form.fields.values()]
+    for category, name, line in [*asked, *((c, "made by it", form.line) for c in form.makes)]:
+        at = f"{file}:{line}"
+        known = category in bundle.vocabulary.categories
+        yield from _term(bundle, at, "categories", category)
+        covered = any(within("categories", category, c) for a in feeds for c in a.categories)
+        if known and not covered:
+            what = f"{called} asks for {category} ({name}), "
+            what += "which none of the activities it feeds names"
+            fix = f"add the category to the activity {form.activity}, or remove the field"
+            yield Problem(at, what, fix)

@@ -137,7 +137,7 @@ def _asked(bundle: Bundle, form: Form, field: FormField) -> Iterator[Problem]:
         what = f"{name} is {'a choice of nothing' if field.type == 'select' else 'no choice'}"
         fix = "add `options:`" if field.type == "select" else "write `type: select`, or remove them"
         yield Problem(where, what, fix)
-    if bundle.minimum_age is not None and _asks_age(bundle, field):
+    if bundle.minimum_age is not None and asks_how_old(bundle, field.name, field.category):
         what = f"{name} asks how old somebody is; who is under {bundle.minimum_age} would tell it"
         yield Problem(where, what, "remove the field: act on signs, and start no collection")
     texts = (field.label, field.why, *(field.options or {}).values())
@@ -145,10 +145,11 @@ def _asked(bundle: Bundle, form: Form, field: FormField) -> Iterator[Problem]:
     yield from _languages(bundle, where, name, texts)
 
 
-def _asks_age(bundle: Bundle, field: FormField) -> bool:
+def asks_how_old(bundle: Bundle, name: str, category: str) -> bool:
+    """Whether a field or column of this name and category says how old somebody is."""
     words = bundle.vocabulary
-    above = words.above("categories", field.category) if field.category in words.categories else ()
-    return asks_age(field.name) or any(words.categories[c].iri in _BIRTH for c in above)
+    above = words.above("categories", category) if category in words.categories else ()
+    return asks_age(name) or any(words.categories[c].iri in _BIRTH for c in above)
 
 
 def _languages(bundle: Bundle, where: str, what: str, texts: Iterable[Text]) -> Iterator[Problem]:

@@ -13,10 +13,12 @@ from kept.policy.shapes import (
     Anchor,
     Choice,
     Clause,
+    Column,
     Definition,
     Demand,
     Form,
     FormField,
+    Import,
     Interest,
     LawHold,
     Link,
@@ -218,6 +220,7 @@ def recipients(file: File) -> tuple[dict[str, Recipient], list[Problem]]:
         found[name] = Recipient(
             name, row["name"], row["lane"], row["country"], tuple(row["clauses"]),
             row.get("notes", ""), line, row.get("policy"), tuple(row.get("forms", ())),
+            tuple(row.get("pages", ())),
         )  # fmt: skip
     return found, problems
 
@@ -244,6 +247,7 @@ def links(file: File) -> dict[str, Link]:
             row.get("note", ""),
             file.line(name),
             row.get("where"),
+            row.get("needed", False),
         )
         for name, row in file.value.items()
     }
@@ -297,6 +301,41 @@ def _field(name: str, row: Mapping[str, Any], line: int) -> FormField:
         ticked=row.get("ticked", False),
         value=row.get("value"),
     )
+
+
+def imports(file: File) -> dict[str, Import]:
+    """The imports, by id."""
+    return {name: _import(file, name, row) for name, row in file.value.items()}
+
+
+def _import(file: File, name: str, row: Mapping[str, Any]) -> Import:
+    columns = {n: _column(n, c, file.line(name, "columns", n)) for n, c in row["columns"].items()}
+    fields = {
+        n: FormField(
+            n, c.category, n, c.required, "textarea" if c.type == "textarea" else "text", "",
+            c.consent, c.line, purpose=c.purpose, region=c.region,
+        )
+        for n, c in columns.items()
+    }  # fmt: skip
+    form = Form(
+        id=f"import:{name}", title=row["title"], path="", activity=row["activity"], purposes=(),
+        context=row["context"], fields=MappingProxyType(fields), clauses=tuple(row["clauses"]),
+        line=file.line(name), grounds=tuple(row.get("grounds", ())),
+    )  # fmt: skip
+    return Import(
+        name, row["title"], form, MappingProxyType(columns), tuple(row["from"]),
+        tuple(row.get("needs", ())), file.line(name),
+    )  # fmt: skip
+
+
+def _column(name: str, row: Mapping[str, Any], line: int) -> Column:
+    proof = row.get("proof")
+    return Column(
+        name, row["category"], row.get("type", "text"), row.get("required", False),
+        tuple(row.get("names", ())), line, row.get("order"), row.get("purpose"),
+        row.get("consent"), None if proof is None else MappingProxyType(dict(proof)),
+        row.get("says"), row.get("region"),
+    )  # fmt: skip
 
 
 def _twice(file: File, line: int, name: str, first: int) -> Problem:

@@ -18,17 +18,13 @@ from kept.policy.bundle import Bundle
 from kept.policy.shapes import Definition, Section, Unit, UnitKind
 from kept.policy.textfile import Mark, marks
 from kept.policy.yamlfile import close
+from kept.terms import tongues
 
 SegmentKind = Literal["words", "term", "link", "reference", "email", "date"]
 BlockKind = Literal["heading", "text", "list"]
 
 PLACES: Final = (
     "link", "org.country", "org.email", "org.name", "org.post", "ref", "site", "version",
-)  # fmt: skip
-# By hand: strftime would follow the locale of the machine.
-_MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
 )  # fmt: skip
 
 
@@ -173,10 +169,8 @@ def word_anchor(term: str) -> str:
 
 
 def day(date: dt.date, language: str) -> str:
-    """A date in words for English (27 June 2023), for other languages as ISO 8601."""
-    if language.partition("-")[0] != "en":
-        return date.isoformat()
-    return f"{date.day} {_MONTHS[date.month - 1]} {date.year}"
+    """A date in words (27 June 2023); in a language whose months are unknown, as ISO 8601."""
+    return tongues.day(date, language)
 
 
 def _terms(bundle: Bundle) -> set[str]:

@@ -196,7 +196,7 @@ class Recipient:
     """Somebody to whom data may go, in one of the lanes of the vocabulary.
 
     `policy` is the address of its own privacy policy; `forms` those on which it is named: none,
-    all that name its lane.
+    all that name its lane. `pages`: beginnings of addresses of its pages that carry our name.
     """
 
     id: str
@@ -208,6 +208,7 @@ class Recipient:
     line: int
     policy: str | None = None
     forms: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,7 @@ class Link:
     """A link of the text. `url` None: the original does not say where it leads; `note` why.
 
     `where`: it is for people in the European Union (`EU`), or for everybody else (`elsewhere`).
+    `needed`: its clause stays open until there is an address.
     """
 
     id: str
@@ -224,6 +226,7 @@ class Link:
     note: str
     line: int
     where: Literal["EU", "elsewhere"] | None = None
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +291,50 @@ class Form:
     makes: Mapping[str, str] = field(default_factory=dict)
     partners: tuple[str, ...] = ()
     consent: str | None = None
+
+
+#: Who gives a list of the organisation's own.
+OURSELVES: Final = "organisation"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a list. `names` are what else it is called there.
+
+    `order` is how a day is written. `consent` names the purpose that a yes consents to, `proof`
+    (when, words, where) the columns that prove it. `says` tells what of the origin of a line
+    stands in it; `region` as in a FormField.
+    """
+
+    name: str
+    category: str
+    type: str
+    required: bool
+    names: tuple[str, ...]
+    line: int
+    order: str | None = None
+    purpose: str | None = None
+    consent: str | None = None
+    proof: Mapping[str, str] | None = None
+    says: Literal["source", "address", "date"] | None = None
+    region: Literal["country", "part"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A list of people that may be brought in: its columns, who may give it (`gives`: lanes,
+    recipients, or OURSELVES), what each line `needs` to say of where it is from.
+
+    `form` is the same as it is asked of the judgement: a form that nobody fills in.
+    """
+
+    id: str
+    title: str
+    form: Form
+    columns: Mapping[str, Column]
+    gives: tuple[str, ...]
+    needs: tuple[str, ...]
+    line: int
 
 
 def said(text: Text, language: str) -> str:

@@ -78,7 +78,7 @@ def trackers(bundle: Bundle) -> Iterator[Problem]:
         if row.hosting == "provider" and row.provider is None:
             fix = "name the recipient under `provider`, or write `hosting: self`"
             yield Problem(where, f"{row.id} is hosted by a provider, and none is named", fix)
-        if row.embed and row.policy is None:
+        if row.embed and row.provider is not None and row.policy is None:
             fix = "name the link to the provider’s policy under `policy`"
             yield Problem(where, f"{row.id} is loaded by a click, and no policy is linked", fix)
         for trace in row.traces:

@@ -22,6 +22,7 @@ from kept.keys import Vault
 from kept.records.actor import Actor
 from kept.records.ids import new_id
 from kept.records.intake import CODE_GOOD, SENDS, TRIES, Tally, Typed
+from kept.terms import tongues
 from kept.terms.identifiers import Identifier
 
 _CLASS: Final = "complaint"
@@ -217,7 +218,7 @@ class Complaints:
         assert row is not None
         connection.execute(
             "UPDATE complaint SET sealed = %s WHERE number = %s",
-            (self._seal(connection, row[0], dict(said), _LABEL), row[0]),
+            (self._seal(connection, row[0], tongues.with_chosen(said), _LABEL), row[0]),
         )
         return self.get(id_, connection=connection)
 

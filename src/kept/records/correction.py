@@ -108,10 +108,17 @@ class Corrections:
 
     def all(self) -> list[Correction]:
         """Every correction that is remembered, person by person."""
+        return self.of(None)
+
+    def of(self, subjects: Sequence[int] | None) -> list[Correction]:
+        """What was corrected of these people; None: of everybody."""
+        wanted = None if subjects is None else list(subjects)
         with self._database.connection() as c:
             rows = c.execute(
                 "SELECT subject, system, dataset, field, wrong, sealed FROM correction"
-                " ORDER BY subject, system, dataset, field, made_at"
+                " WHERE %s::bigint[] IS NULL OR subject = ANY(%s)"
+                " ORDER BY subject, system, dataset, field, made_at",
+                (wanted, wanted),
             ).fetchall()
             found = []
             for subject, system, dataset, field, wrong, sealed in rows:

@@ -176,6 +176,15 @@ DATASETS: Final[tuple[Dataset, ...]] = (
         "day date, form text, why text, count integer",
     ),
     _plain(
+        "import_run",
+        "run",
+        "Lists that were brought in: how far, by whom, how many lines became what; of nobody",
+        "run integer, id text, import text, content bytes, source text, agreement text?, "
+        "given date, lines integer, through integer, under_way integer?, counts json, "
+        "state text, opened_at datetime, changed_at datetime, actor integer",
+        Link(("actor",), "actor", ("actor",), Owner.ACCESSED),
+    ),
+    _plain(
         "control_run",
         "entry",
         "Runs of controls",

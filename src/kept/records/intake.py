@@ -22,6 +22,7 @@ from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.errors import UsageError
 from kept.keys import Vault
 from kept.records.ids import new_id
+from kept.terms import tongues
 from kept.terms.identifiers import Identifier
 
 _CLASS: Final = "intake"
@@ -221,8 +222,9 @@ class Intakes:
         token: str | None = None, once: str | None = None, actor: int | None = None,
         held: bool = False,
     ) -> Intake:  # fmt: skip
-        """Take a request in. `said` is sealed; `source` is where it came from; `token` leads to
-        its page; `once` is what a form sent twice sends twice; `held`: it waits for a person.
+        """Take a request in. `said` is sealed, with the language that was chosen; `source` is where
+        it came from; `token` leads to its page; `once` is what a form sent twice sends twice;
+        `held`: it waits for a person.
         """
         id_ = new_id(now)
         expires = now + UNCONFIRMED if state is State.AWAITING else None
@@ -241,7 +243,7 @@ class Intakes:
             ),
         ).fetchone()  # fmt: skip
         assert row is not None
-        words = json.dumps(dict(said)).encode()
+        words = json.dumps(tongues.with_chosen(said)).encode()
         sealed = self._vault.seal(-row[0], _CLASS, words, _WORDS, connection=connection)
         connection.execute("UPDATE intake SET sealed = %s WHERE number = %s", (sealed, row[0]))
         return Intake(
@@ -500,7 +502,7 @@ class Intakes:
 
     def keep(self, one: Intake, said: Mapping[str, Any], *, connection: Connection) -> None:
         """Put this in the place of what was said."""
-        words = json.dumps(dict(said)).encode()
+        words = json.dumps(tongues.with_chosen(said)).encode()
         sealed = self._vault.seal(-one.number, _CLASS, words, _WORDS, connection=connection)
         connection.execute("UPDATE intake SET sealed = %s WHERE number = %s", (sealed, one.number))
 

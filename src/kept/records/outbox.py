@@ -17,6 +17,7 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, OnErase
 from kept.keys import Vault
 from kept.records.ids import new_id
+from kept.terms import tongues
 
 _CLASS: Final = "outbox"
 _LABEL: Final = b"message"
@@ -50,13 +51,16 @@ DATASETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message: to whom, after which template, with which values. `id` is its Message-ID's."""
+    """One message: to whom, after which template, with which values. `id` is its Message-ID's;
+    `language` that which she chose; None: she chose none.
+    """
 
     id: str
     to: str
     template: str
     values: Mapping[str, str]
     queued_at: dt.datetime
+    language: str | None = None
 
 
 class Outbox:
@@ -67,9 +71,11 @@ class Outbox:
 
     def put(
         self, to: str, template: str, values: Mapping[str, str], now: dt.datetime,
-        *, good_until: dt.datetime, connection: Connection,
+        *, good_until: dt.datetime, connection: Connection, language: str | None = None,
     ) -> str:  # fmt: skip
-        """Queue a message in the transaction that it speaks of; its id."""
+        """Queue a message in the transaction that it speaks of; its id. It speaks `language`; None:
+        that which somebody chose who reads a page now.
+        """
         id_ = new_id(now)
         row = connection.execute(
             "INSERT INTO outbox (id, queued_at, good_until, next_at) VALUES (%s, %s, %s, %s)"
@@ -77,7 +83,9 @@ class Outbox:
             (id_, now, good_until, now),
         ).fetchone()
         assert row is not None
-        words = json.dumps({"to": to, "template": template, "values": dict(values)}).encode()
+        language = language or tongues.spoken().chosen
+        said = {"to": to, "template": template, "values": dict(values), "language": language}
+        words = json.dumps(said).encode()
         sealed = self._vault.seal(-row[0], _CLASS, words, _LABEL, connection=connection)
         connection.execute("UPDATE outbox SET sealed = %s WHERE number = %s", (sealed, row[0]))
         return id_
@@ -102,7 +110,9 @@ class Outbox:
             plain = self._vault.unseal(-number, _CLASS, bytes(sealed), _LABEL, connection=c)
             said = json.loads(plain)
             yield (
-                Letter(id_, said["to"], said["template"], said["values"], queued),
+                Letter(
+                    id_, said["to"], said["template"], said["values"], queued, said.get("language")
+                ),
                 _Turn(self, c, number),
             )
 

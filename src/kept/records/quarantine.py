@@ -91,6 +91,19 @@ class Quarantine:
                 (now.astimezone(dt.UTC).date(), form, why),
             )
 
+    def count_many(
+        self, form: str, whys: Mapping[str, int], now: dt.datetime, *, connection: Connection
+    ) -> None:
+        """So many more that were not taken, by why."""
+        if not whys:
+            return
+        connection.execute(
+            "INSERT INTO form_refused AS r (day, form, why, count)"
+            " SELECT %s, %s, w, n FROM unnest(%s::text[], %s::bigint[]) u (w, n)"
+            " ON CONFLICT (day, form, why) DO UPDATE SET count = r.count + excluded.count",
+            (now.astimezone(dt.UTC).date(), form, list(whys), list(whys.values())),
+        )
+
     def counts(self) -> dict[tuple[str, str], int]:
         """(form, why) → how many were not taken."""
         with self._database.by_statement() as c:

@@ -24,6 +24,8 @@ from kept.wire import Statement
 ALL: Final = ""
 #: Before the name of a fact that stands in the place of a channel; no channel begins so.
 FACT: Final = ":"
+#: The source of what an erasure leaves: nobody brings in again whom it was about.
+ERASURE: Final = "erasure"
 #: The source of what was refused in a browser, by nobody in particular.
 BROWSER: Final = "browser"
 
@@ -84,8 +86,10 @@ class Suppressions:
                 "INSERT INTO suppression (mac, kind, channel, source, since)"
                 " SELECT mac, kind, %s, %s, %s FROM unnest(%s::bytea[], %s::text[]) r (mac, kind)"
                 # What a person says comes before what her browser said: it stays when that goes.
+                # That she was erased comes before all: no import brings her in again.
                 " ON CONFLICT (mac, channel) DO UPDATE SET source = excluded.source"
-                " WHERE suppression.source = %s AND excluded.source <> %s RETURNING mac",
+                " WHERE suppression.source = %s AND excluded.source <> %s"
+                " OR excluded.source = %s AND suppression.source <> excluded.source RETURNING mac",
                 (
                     channel,
                     source,
@@ -94,6 +98,7 @@ class Suppressions:
                     [k for _, k in rows],
                     BROWSER,
                     BROWSER,
+                    ERASURE,
                 ),
             ).fetchall()
             _stale(c, [m for m, _ in rows])
@@ -127,16 +132,25 @@ class Suppressions:
 
     def channels_of(self, identifiers: Sequence[Identifier]) -> list[frozenset[str]]:
         """`channels` of each identifier, with one statement."""
-        found: list[set[str]] = [set() for _ in identifiers]
+        return [channels for channels, _ in self.standing(identifiers)]
+
+    def standing(self, identifiers: Sequence[Identifier]) -> list[tuple[frozenset[str], bool]]:
+        """Of each identifier its channels, and whether it was somebody's who was erased."""
+        found: dict[int, dict[str, str]] = {}
         macs = [suppression_mac(self._vault, i) for i in identifiers]
         with self._database.by_statement() as c:
-            for at, channel in c.execute(
-                "SELECT w.at - 1, s.channel FROM unnest(%s::bytea[]) WITH ORDINALITY w (mac, at)"
+            for at, channel, source in c.execute(
+                "SELECT w.at - 1, s.channel, s.source"
+                " FROM unnest(%s::bytea[]) WITH ORDINALITY w (mac, at)"
                 " JOIN suppression s ON s.mac = w.mac",
                 (macs,),
             ):
-                found[at].add(channel)
-        return [frozenset(one) for one in found]
+                found.setdefault(at, {})[channel] = source
+        none: tuple[frozenset[str], bool] = (frozenset(), False)
+        return [
+            (frozenset(met), met.get(ALL) == ERASURE) if (met := found.get(at)) else none
+            for at in range(len(macs))
+        ]
 
     def sought(self, person: Identifier) -> Statement:
         """What `channels` asks, for who asks several things at once: rows of one channel."""

@@ -63,6 +63,13 @@ class Session(AbstractContextManager["Session"], abc.ABC):
             fix="let your own program store it, with the stamps of the answer",
         )
 
+    def add_rows(
+        self, dataset: str, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+    ) -> None:
+        """Add rows, each with values for these columns; one statement for many where it can."""
+        for row in rows:
+            self.add(dataset, dict(zip(columns, row, strict=True)))
+
     def word(self, dataset: str, action: Action, mark: str) -> Word:
         """Where the abilities say `word`: what people said of a step of the case `mark`."""
         raise NotAble("nobody answers for this store")

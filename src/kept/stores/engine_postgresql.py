@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from psycopg import sql
@@ -35,6 +35,7 @@ class PostgreSQL(Dialect):
 
     name = "postgresql"
     turns = True
+    unfolds = True
     compiled = engine("postgresql", "numeric_dollar")
     shown = engine("postgresql", "format")
     written = shown
@@ -131,6 +132,16 @@ class PostgreSQL(Dialect):
         if column.padded:
             return element.is_distinct_from(new)
         return self.side(column, element).is_distinct_from(self.side(column, new))
+
+    @override
+    def unfolded(
+        self, columns: Sequence[Column], values: Sequence[Sequence[Param]]
+    ) -> tuple[sa.Select[Any], list[Param]]:
+        names = [f"c{i}" for i in range(len(columns))]
+        arrays = [sa.cast(sa.bindparam(name), Named("text[]")) for name in names]
+        source = sa.func.unnest(*arrays).table_valued(*names).render_derived("r")
+        new = [self.new(c, source.c[name]) for c, name in zip(columns, names, strict=True)]
+        return sa.select(*new), [array(each) for each in values]
 
     @override
     def key_list(

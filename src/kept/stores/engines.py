@@ -67,6 +67,17 @@ class Dialect(abc.ABC):
     #: whether a join from keys to rows that no index finds is turned round
     turns: bool = False
 
+    #: whether many rows are added with a parameter for each column (`unfolded`)
+    unfolds: bool = False
+
+    def unfolded(
+        self, columns: Sequence[Column], values: Sequence[Sequence[Param]]
+    ) -> tuple[sa.Select[Any], list[Param]] | None:
+        """Rows out of few parameters: a selection of them, and the parameters `c0`, `c1` …; None
+        where each value is a parameter of its own. `values` are those of each column.
+        """
+        return None
+
     @abc.abstractmethod
     def side(self, column: Column, element: Element) -> Element:
         """The row's side of a comparison, exact by code points."""

@@ -19,7 +19,8 @@ class Way:
 
     `lane` is that of a recipient whom the policy does not name; `options` are `stores.letters`'.
     `recorded`: whatever it gets of somebody is noted, so that the register alone says nothing.
-    A partner whom forms name has the address of its own `policy`, and `forms` on which it stands.
+    A partner whom forms name has the address of its own `policy`, and `forms` on which it stands;
+    `pages` are those of its pages that carry our name.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Way:
     recorded: bool = False
     policy: str | None = None
     forms: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
 
 
 class Reach:

@@ -32,6 +32,10 @@ from kept.stores.statements import Call, Memo, ReadCall, Statements, Written
 #: Rows per Batch, and per step where rows are computed outside the engine.
 CHUNK: Final = 2000
 
+#: Rows that one statement adds, and values in it at most (SQLite takes 32,766).
+ROWS: Final = 250
+VARIABLES: Final = 30_000
+
 #: The longest time that an option names, in seconds: a day. More connections than that, none.
 LONGEST: Final = 86_400
 
@@ -347,6 +351,20 @@ class SqlSession(Session):
         rows = [r for _, found in self._stream([Call(dataset, text, params)]) for r in found]
         kinds = [self.store.table(dataset).column(name).type for name in key]
         return tuple(decode(v, kind) for v, kind in zip(rows[0], kinds, strict=True))
+
+    def add_rows(
+        self, dataset: str, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+    ) -> None:
+        """Add rows, some hundred with one statement."""
+        self._open(writes=True)
+        size = max(1, min(ROWS, VARIABLES // max(1, len(columns))))
+        if self.store.dialect.unfolds:
+            size = CHUNK
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            call = Call(dataset, *self.store.statements_of.insertions(dataset, columns, part))
+            for _ in self._stream([call]):
+                pass
 
     def computed(self, change: Change) -> Iterator[tuple[int, Written | None]]:
         """Rows read, and the update with their new values, chunk by chunk."""

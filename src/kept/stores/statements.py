@@ -208,6 +208,58 @@ class Statements(Reading):
         params = self._params(assign, table)
         return text[0], [params[name] for name in text[1]]
 
+    def insertions(
+        self, dataset: str, columns: Sequence[str], rows: Sequence[Sequence[Value]]
+    ) -> tuple[str, list[Param]]:
+        """The text that adds rows, and its parameters."""
+        table = self._changeable(dataset, dict.fromkeys(columns))
+        there = [table.column(name) for name in columns]
+        values = [
+            self._stored(each, column, table)
+            for each, column in zip(zip(*rows, strict=True), there, strict=True)
+        ]
+        unfolded = self.dialect.unfolded(there, values)
+        shape = ("add rows", dataset, tuple(columns), 0 if unfolded else len(rows))
+        text = self.texts.get(shape)
+        if unfolded is not None:
+            selected, params = unfolded
+            added = sa.insert(table.clause).from_select(list(columns), selected)
+            text = text or self.keep(shape, added)
+            named: dict[str, Param] = {f"c{i}": param for i, param in enumerate(params)}
+        else:
+            text = text or self.keep(shape, self._inserted(table, there, len(rows)))
+            named = {
+                f"n{n}x{i}": param for i, each in enumerate(values) for n, param in enumerate(each)
+            }
+        return text[0], [named[name] for name in text[1]]
+
+    def _inserted(self, table: Table, columns: Sequence[Column], count: int) -> sa.ClauseElement:
+        new = self.dialect.new
+        made = [
+            {c.name: new(c, sa.bindparam(f"n{n}x{i}")) for i, c in enumerate(columns)}
+            for n in range(count)
+        ]
+        return sa.insert(table.clause).values(made)
+
+    def _stored(self, values: Sequence[Value], column: Column, table: Table) -> list[Param]:
+        """The values of one column of many rows, as they are stored."""
+        stored, text = self.dialect.stored, column.type == "text"
+        made: list[Param] = []
+        last: Value = None
+        param: Param = None
+        for value in values:
+            if value is None:
+                made.append(None)
+                continue
+            if value is not last:  # the stamps of a batch are the same in each of its rows
+                plain = text and type(value) is str
+                kept = value if plain else held(
+                    value, column.type, dataset=table.dataset, field=column.name
+                )  # fmt: skip
+                param, last = stored(kept, column), value
+            made.append(param)
+        return made
+
     def by_key(
         self,
         table: Table,

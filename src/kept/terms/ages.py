@@ -72,6 +72,10 @@ _KLEIN: Final = (
 )  # fmt: skip
 _SPELT: Final = {word: n for words in (_SMALL, _KLEIN) for n, word in enumerate(words)}
 _N: Final = rf"(?P<n>\d{{1,3}}|{'|'.join(sorted(_SPELT, key=len, reverse=True))})"
+#: Without a digit, or a word that begins like a number, nobody says how old she is.
+_DIGIT: Final = re.compile(r"\d")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+_NUMBERS: Final = tuple(_SPELT)
 #: Ways in which people write down how old somebody is.
 _TOLD: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -139,6 +143,8 @@ def under(value: str, years: int, today: dt.date) -> bool | None:
 
 def _plain(text: str) -> str:
     """In small letters, with one kind of digit and of dash, and without what nobody sees."""
+    if text.isascii():
+        return text.casefold()
     seen = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
     return "".join(seen).translate(_DASHES).casefold()
 
@@ -146,6 +152,10 @@ def _plain(text: str) -> str:
 def tells_of_younger(text: str, years: int, today: dt.date) -> bool:
     """Whether a text in somebody's own words may say that somebody is younger."""
     text = _plain(text)
+    if _DIGIT.search(text) is None and not any(
+        word.startswith(_NUMBERS) for word in _LETTERS.findall(text)
+    ):
+        return False
     for pattern in _TOLD:
         for met in pattern.finditer(text):
             said = met["n"].casefold()

@@ -33,6 +33,7 @@ TAGS = """
   navigator.sendBeacon('http://analytics.test:P/beacon', 'x');
   fetch('http://unknown.test:P/fetched').catch(() => 0);
   try { new WebSocket('ws://unknown.test:P/socket') } catch (e) { 0 }
+  fetch('http://share.test:P/count').catch(() => 0); // our own button, in a hurry
   try { new EventSource('http://unknown.test:P/events') } catch (e) { 0 }
   try { new Worker('http://unknown.test:P/worker.js') } catch (e) { 0 }
   document.documentElement.dataset.inline = 'ran';
@@ -51,12 +52,21 @@ BODY = """
 <svg width=1 height=1><image href="http://unknown.test:P/svg.gif"/></svg>
 <input type=image src="http://unknown.test:P/button.gif" alt=press>
 <p><a id=out href="http://partner.test:P/?email=ana@example.org&page=2&gclid=1">our partner</a>
+<a id=ours href="http://partner.test:P/ours/event">our event there</a>
 <a id=in href="/second?email=ana@example.org">here</a></p>
 <form id=away action="http://unknown.test:P/form" method=post><button>send</button></form>
 """
-#: A script of the site's own that knows people again: no policy of a page keeps that out.
+#: A script of the site's own that knows people again, and asks by WebRTC: no policy of a page
+#: keeps that out.
 PLANTED = """<script>document.cookie = 'planted_81723=secret-value; max-age=9000000';
-localStorage.setItem('visitor', 'secret-value')</script>"""
+localStorage.setItem('visitor', 'secret-value');
+new RTCPeerConnection({iceServers: [{urls: ['stun:rtc.test:P']}]})</script>"""
+#: Pages that are not for whoever only reads: behind an account, and behind a yes.
+ASKING = {
+    "/login": "<form><input name=who><input name=word type=password><button>In</button></form>",
+    "/covered": "<p>" + "Much to read. " * 80 + "<div style='position: fixed; inset: 0; background:"
+    " white; z-index: 2147483647'>Allow us first</div><a href=/moved>moved</a>",
+}
 #: A worker of the site's own that answers for a page, with none of the headers of the gateway.
 WORKER = """addEventListener('install', () => skipWaiting());
 addEventListener('activate', e => e.waitUntil(clients.claim()));
@@ -153,6 +163,15 @@ class _Page(BaseHTTPRequestHandler):
             inside = ("<link rel=preconnect href='http://unknown.test:P'>", HINTED)
         if path in ("/planted", "/registers"):
             inside = ("", PLANTED if path == "/planted" else REGISTERS)
+        if path in ASKING:
+            inside = ("", ASKING[path])
+        if path in ("/members", "/moved"):
+            self.send_response_only(302)
+            away = f"http://unknown.test:{port}/elsewhere"
+            self.send_header("Location", "/login" if path == "/members" else away)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         text = (
             "<!doctype html><html lang=en><head><meta charset=utf-8><title>Shop</title>"
             f"{inside[0]}</head><body><main><h1>Shop</h1>{inside[1]}</main></body></html>"
@@ -198,7 +217,10 @@ def shop(
     database = pg_server.make_database(f"{base.name}_{os.getpid()}", template=_kept_template)
     directory = small.make(
         base / "world", database,
-        extra='\n[site]\nproxy = true\ncountry = "X-Country"\nport = 9\n'
+        extra='\n[recipients.house]\ntitle = "The House"\n'
+              'lane = "partner"\npolicy = "https://partner.test/privacy"\n'
+              f'pages = ["http://partner.test:{others.port}/ours/"]\n'
+              '\n[site]\nproxy = true\ncountry = "X-Country"\nport = 9\n'
               '\n[gateway]\nacts = true\nproxy = true\nhosts = ["shop.test"]\n',
     )  # fmt: skip
     with (directory / "policy" / "trackers.yml").open("a") as file:

@@ -78,6 +78,14 @@ TRACKERS = """
   policy: policy-share-this
   embed: true
   clauses: [SOCIAL-1, SOCIAL-2]
+- id: test-share
+  title: Share this page
+  provider: null
+  purposes: [social]
+  hosting: self
+  hosts: {{connect: ["http://share.test:{port}"]}}
+  embed: true
+  clauses: [SOCIAL-1, SOCIAL-3]
 - id: test-login
   title: Being logged in
   provider: null

@@ -211,6 +211,7 @@ class _Play:
                 ],
             ),
             "",
+            *self._on_purpose(document),
             "Try next",
             "  Press the mark beside a sentence: what was checked, where, when, by which code.",
             f"  Write to the company at {site}/contact, then ask what it knows of you:",
@@ -222,6 +223,38 @@ class _Play:
             "",
             "Ctrl-C stops all of it.",
         ]
+
+    def _on_purpose(self, document: dict[str, Any]) -> list[str]:
+        """What is amiss here because it was put there, and what nobody looked at, with why."""
+        words = []
+        pasted = self._of(document, "trackers.nothing-undeclared")
+        if document["gateway"] and pasted:
+            prove = next_command(("prove",), self._directory)
+            words += [
+                "On purpose",
+                f"  {document['gateway']}/film carries a tag that nobody declared. Open it in a"
+                " browser: it is refused, and the desk hears of it (/desk/trackers).",
+                f"  From then on `{prove}` ends with exit status 1: the check behind {pasted}"
+                " fails, as it should, until somebody decides about that tag.",
+            ]
+        links = self._of(document, "visits.opt-out-links-work", "vacuous")
+        if links:
+            words += [] if words else ["On purpose"]
+            words += [
+                f"  {links}: {in_words('vacuous')}. Their links lead to real networks, and a"
+                " demonstration asks nobody; [links] look in kept.toml names whom Kept may ask.",
+            ]
+        return [*words, ""] if words else []
+
+    @staticmethod
+    def _of(document: dict[str, Any], control: str, outcome: str = "") -> str:
+        """The clauses that a control judges, in order; those of an outcome, where one is named."""
+        ids = [
+            c["id"]
+            for c in document["clauses"]
+            if control in c["controls"] and outcome in ("", c["outcome"])
+        ]
+        return ", ".join(ids)
 
     @staticmethod
     def _checked(document: dict[str, Any]) -> str:

@@ -9,18 +9,15 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, BinaryIO, Final
 
 from cyclopts import Parameter
 
-from kept.app.commands.common import Acting, Common
+from kept.app.commands.common import Acting, Common, interrupted
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties.rights import (
@@ -173,7 +170,7 @@ class Several:
             return people - tally.get(Ended.WAITS, 0)
 
         before = through(self.controller.bulks.tally(self.run))
-        with _interrupted() as stop, out.running(people, before) as tell:
+        with interrupted() as stop, out.running(people, before) as tell:
 
             def told(tally: dict[Ended, int]) -> None:
                 tell(through(tally))
@@ -357,19 +354,3 @@ def _line(one: Line) -> dict[str, Any]:
 def many_people(count: int) -> str:
     """`1 person`, `2 people`."""
     return f"{count:,} {'person' if count == 1 else 'people'}"
-
-
-@contextmanager
-def _interrupted() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C (SIGINT) and SIGTERM do not end what is under way: they are remembered."""
-    asked: list[int] = []
-
-    def remember(number: int, _: FrameType | None) -> None:
-        asked.append(number)
-
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)

@@ -93,9 +93,11 @@ def check(
                 f"{many(compared, 'anchor')} of the clauses compared with {source.name}: every one"
                 f" matches, and each of its {many(there, 'sentence')} is anchored."
             )
+        bare = document["addresses_open"]
         words.append(
             f"{many(len(document['open']), 'clause')} open: not kept yet, clauses.yml says why;"
-            f" {many(len(document['choices_open']), 'choice')} not made yet."
+            f" {many(len(document['choices_open']), 'choice')} not made yet"
+            + (f", {many(len(bare), 'link')} without an address." if bare else ".")
         )
     common.out.result(document, words)
     return 1 if problems else 0
@@ -164,7 +166,16 @@ def publish_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
             f" open until then: make them under [choices] in {common.directory / FILE}. By name"
             f" under `choices_open`: {where}"
         )
-    document = {**document, "already_published": again, "choices_open": left}
+    bare = [link.id for link in made.unaddressed]
+    if bare:
+        words.append(
+            f"Addresses that the policy leaves to you: {', '.join(bare)}. Until they stand under"
+            f" [links] addresses in {common.directory / FILE}, people read that they are missing,"
+            " and their clauses stay open."
+        )
+    document = {
+        **document, "already_published": again, "choices_open": left, "addresses_open": bare,
+    }  # fmt: skip
     common.out.result(document, words)
     return 0
 

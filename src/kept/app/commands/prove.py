@@ -101,7 +101,14 @@ def _missing(r: ClauseReport, bundle: Bundle) -> list[str]:
         return []
     lines = []
     for name in bundle.waiting.get(r.clause.id, ()):
-        lines.append(f"{r.clause.id} waits for the choice `{name}`: {bundle.choices[name].asks}")
+        if name in bundle.choices:
+            asks = bundle.choices[name].asks
+            lines.append(f"{r.clause.id} waits for the choice `{name}`: {asks}")
+        else:
+            lines.append(
+                f"{r.clause.id} waits for an address: where does `{name.removeprefix('links.')}`"
+                " lead? Say it under [links] addresses in kept.toml"
+            )
     if r.clause.notes:
         lines.append(f"{r.clause.id}: {' '.join(r.clause.notes.split())}")
     return lines

@@ -7,7 +7,6 @@ import email
 import email.policy
 import html
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,7 +26,6 @@ from kept.app.commands.common import (
     person,
     said,
 )
-from kept.app.desk import sheets
 from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.controller import Controller
@@ -123,7 +121,7 @@ def import_command(
     """
     now = acting.moment
     with opened(common, "request import", acting.role) as (controller, _):
-        rows = _rows(file)
+        rows = listed.read_file(file)
         lines = listed.look(controller, rows, now)
         made: list[Intake] = []
         if yes:
@@ -153,15 +151,6 @@ def import_command(
     }  # fmt: skip
     common.out.result(document, words)
     return 2 if wrong else 0
-
-
-def _rows(file: Path) -> list[Mapping[str, str]]:
-    try:
-        data = file.read_bytes()
-    except OSError as problem:
-        raise UsageError("the list cannot be read", met=type(problem).__name__) from None
-    read = sheets.read_list(file.name, data, listed.MOST)
-    return listed.read_text(read) if isinstance(read, str) else listed.named(read)
 
 
 @group.command(name="list")

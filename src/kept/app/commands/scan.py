@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from cyclopts import App, Parameter
 
@@ -20,8 +21,12 @@ from kept.decide import scan as judged
 from kept.decide.scan import Item, Stop
 from kept.deployment import Deployment
 from kept.duties.trackers import known, scanned
+from kept.duties.visits import links as away
 from kept.errors import UsageError
+from kept.records.quiet import counted
 
+#: Links that are looked at in one scan.
+_MOST_LINKS: Final = 500
 _HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9.-]{1,253}", re.ASCII)
 
 
@@ -86,6 +91,8 @@ def scan(
         task = _task(controller, config, address, pages, page or [], states, country, gpc,
                      let_out or [], settle, _resolved(resolve or []))  # fmt: skip
         file = common.directory / "scan" / f"{re.sub(r'[^a-z0-9.-]', '_', task.host)}.json"
+        if evidence is not None:
+            sheet.write(evidence, None)
         if afresh:
             file.unlink(missing_ok=True)
         done = passes.load(file, task.mark(scanned.rules(controller.bundle)))
@@ -95,7 +102,8 @@ def scan(
             try:
                 ended = passes.walk(
                     controller.bundle, task, done, lambda d: passes.save(file, d), step,
-                    lambda: bool(signals), lambda: moment(None),
+                    lambda: bool(signals), lambda: counted(controller.database),
+                    lambda: moment(None),
                 )  # fmt: skip
             except Exception:
                 if not signals:
@@ -108,7 +116,8 @@ def scan(
             )
             return 128 + signals[0]
         whole = scanned.whole(controller.bundle, task.stops, _countries(controller, config))
-        document = sheet.document(controller.bundle, task, done, at, whole)
+        stands = _stands(controller, done, common)
+        document = sheet.document(controller.bundle, task, done, at, whole, stands)
         new = scanned.keep(controller, task.host, document, complete=whole, now=at)
         controller.ledger.checkpoint(at)
         file.unlink(missing_ok=True)
@@ -121,6 +130,18 @@ def scan(
         words = _words(controller, document, common, links)
     common.out.result(document, words)
     return 1 if document["amiss"] else 0
+
+
+def _stands(controller: Controller, done: passes.Done, common: Common) -> dict[str, str]:
+    """How the addresses stand to which links lead, of hosts that kept.toml lets us ask."""
+    may = [u for u in dict.fromkeys(url for _, _, url in done.links)
+           if urlsplit(u).netloc.lower() in controller.looks][:_MOST_LINKS]  # fmt: skip
+    found = {}
+    with common.out.progress("links", len(may)) as step:
+        for url in may:
+            found[url] = away.stands(url)
+            step(url)
+    return found
 
 
 @contextmanager
@@ -174,7 +195,7 @@ def _task(
     where = tuple(country or _countries(controller, config))
     return passes.Task(
         address, pages, tuple(extra), passes.stops(bundle, named, where, both),
-        tuple(let_out), config.country, settle, resolve,
+        tuple(let_out), config.country, settle, resolve, config.members,
     )  # fmt: skip
 
 
@@ -210,12 +231,16 @@ def _words(
                 for row in document["review"]]  # fmt: skip
         words += ["", "On no list; somebody decides at /desk/trackers:",
                   table(("name", "kind", "it was", "page", "may be"), new)]  # fmt: skip
+    if document["asking"]:
+        asked = [(row["page"], row["asks"]) for row in document["asking"]]
+        words += ["", "Not open to whoever only reads:", table(("page", "asks for"), asked)]
     if document["unseen"]:
         words += ["", f"Declared, not seen: {', '.join(document['unseen'])}"]
     if links:
-        away = [(r["page"], r["host"], r["declared"] or "–") for r in document["links"]]
+        gone = [(r["page"], r["host"], r["declared"] or "–", r["state"] or "not looked at")
+                for r in document["links"]]  # fmt: skip
         words += ["", "Links that leave the site:",
-                  table(("page", "host", "in links.yml"), away)]  # fmt: skip
+                  table(("page", "host", "in links.yml", "it is"), gone)]  # fmt: skip
     if "draft" in document:
         words += ["", document["draft"].rstrip() or "Nothing is new: no rows for trackers.yml."]
     if not document["whole"]:

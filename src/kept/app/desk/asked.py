@@ -12,7 +12,6 @@ from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from kept.app.desk import sheets
 from kept.app.desk.guard import Asked, Form, form, session
 from kept.app.desk.render import back, page, said
 from kept.app.desk.start import asks
@@ -111,8 +110,7 @@ def take_list(request: Asked, state: State) -> Response[str]:
 
 def _of_file(name: str, data: bytes) -> str:
     """The lines of a file as they would be pasted: looked at, and entered, from there."""
-    read = sheets.read_list(name, data, listed.MOST)
-    text = read if isinstance(read, str) else sheets.as_text(read)
+    text = listed.pasted(name, data)
     if len(urllib.parse.quote_plus(text)) > LARGEST - 10_000:
         raise UsageError(
             "there is more in the file than a page can show",

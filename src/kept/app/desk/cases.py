@@ -128,7 +128,7 @@ def answer(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
     except KeptError as problem:
         return shown(request, state, one, said(problem))
     letter = {"text": made.text(), "digest": controller.digest(made.text().encode()),
-              "country": form(request).one("country")}  # fmt: skip
+              "language": made.language, "country": form(request).one("country")}  # fmt: skip
     return shown(request, state, one, letter=letter)
 
 

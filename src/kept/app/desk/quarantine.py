@@ -13,7 +13,7 @@ from kept.app.desk.render import back, page, said
 from kept.app.desk.working import actor
 from kept.controller import Controller
 from kept.duties import staff
-from kept.duties.collect import deciding
+from kept.duties.collect import deciding, importing
 from kept.errors import KeptError, UsageError
 from kept.policy.shapes import said as in_words
 
@@ -41,7 +41,8 @@ def open_one(request: Asked, state: State) -> Response[str]:
         one, values = deciding.look(controller, id_)
     except KeptError as problem:
         return _listed(request, state, said(problem))
-    fields = controller.bundle.forms[one.form].fields
+    form_ = controller.bundle.forms.get(one.form)
+    fields = {} if form_ is None else form_.fields
     language = controller.bundle.languages[0]
     lines = [(in_words(fields[n].label, language) if n in fields else n, v)
              for n, v in values.items()]  # fmt: skip
@@ -71,12 +72,20 @@ def _listed(
     return page(
         request, "desk_quarantine.html.j2", 400 if problem else 200, problem=problem,
         waiting=controller.quarantine.open(), opened=opened, years=controller.bundle.minimum_age,
-        title_of=lambda f: in_words(controller.bundle.forms[f].title,
-                                    controller.bundle.languages[0])
-        if f in controller.bundle.forms else f,
+        title_of=lambda f: _title(controller, f),
         until=lambda moment: moment.astimezone(controller.desk.zone).strftime("%Y-%m-%d %H:%M"),
         refused=sum(n for (_, why), n in controller.quarantine.counts().items() if why == "age"),
     )  # fmt: skip
+
+
+def _title(controller: Controller, name: str) -> str:
+    """Of a form, or of the import of a list, as people call it."""
+    bundle = controller.bundle
+    listed = bundle.imports.get(name.removeprefix(importing.PREFIX))
+    if listed is not None and name.startswith(importing.PREFIX):
+        return listed.title
+    form_ = bundle.forms.get(name)
+    return name if form_ is None else in_words(form_.title, bundle.languages[0])
 
 
 HANDLERS: Final = [waiting, open_one, decide_one]

@@ -22,6 +22,13 @@ WORDS: Final = {
 }
 
 
+#: How a link stands that leaves the site.
+STANDING: Final = {
+    "there": "answers", "moved": "leads to a front page", "gone": "is gone",
+    "unreachable": "does not answer",
+}  # fmt: skip
+
+
 @get("/trackers", sync_to_thread=True)
 def listed(request: Asked, state: State) -> Response[str]:
     """What was met and is not declared, what was decided, and what is declared."""
@@ -51,6 +58,7 @@ def _listed(request: Asked, state: State, problem: str | None = None) -> Respons
         waiting=[one for one, by in met if not by and one.verdict is None],
         settled=[one for one, by in met if not by and one.verdict is not None],
         known=[(one, by) for one, by in met if by], words=WORDS,
+        links=trackers.outbound.inventory(controller, state.clock()), standing=STANDING,
         acts=OFFICER in session(request).account.roles,
     )  # fmt: skip
 

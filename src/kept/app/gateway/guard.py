@@ -122,7 +122,7 @@ class Site:
     workers: bool = False
     noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
     met: Callable[[Visit], None] = lambda _visit: None
-    seen: dict[bytes, tuple[bytes, bool]] = field(default_factory=dict, repr=False)
+    seen: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
     pages: dict[tuple[object, ...], Edits] = field(default_factory=dict, repr=False)
     _policies: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
     _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
@@ -397,6 +397,7 @@ class Passing:
         made = Rewriter(
             site.names, self.loads, self._held, boxes,
             site.verbatim, site.links, site.seen, site.pages,
-            (self._ids, self._languages, self._path, boxes.head, boxes.foot),
+            (self._ids, self._languages, self._path, boxes.head, boxes.foot,
+             *boxes.marks.items()),
         )  # fmt: skip
         return made if coding == b"identity" else Inflating(made)

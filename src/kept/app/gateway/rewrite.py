@@ -16,7 +16,7 @@ import itertools
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from kept.app.gateway.tokens import LONGEST, Piece, Tag, Tokens, passes
@@ -65,12 +65,14 @@ class Boxes:
 
     `box(tracker, host, in_form)`: where a frame or a button of a declared tracker stood, or of a
     host that nobody declared (None); within a form there is no room for another. `head` comes
-    first in the head, `foot` last in the body.
+    first in the head, `foot` last in the body. `marks`: what stands in links to addresses that
+    begin so, in the place of the mark of another website.
     """
 
     box: Callable[[Tracker | None, str, bool], bytes]
     head: bytes = b""
     foot: bytes = b""
+    marks: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Rewriter:
@@ -86,13 +88,14 @@ class Rewriter:
     def __init__(
         self, own: frozenset[str], loads: Callable[[Directive | None, str], bool],
         held: Callable[[Directive, str], Tracker | None], boxes: Boxes, verbatim: frozenset[str],
-        trusted: frozenset[str], links: dict[bytes, tuple[bytes, bool]] | None = None,
+        trusted: frozenset[str], links: dict[bytes, tuple[bytes, bytes]] | None = None,
         pages: dict[tuple[object, ...], Edits] | None = None, about: tuple[object, ...] = (),
     ) -> None:  # fmt: skip
         self._own, self._loads, self._held = own, loads, held
         self._boxes, self._verbatim, self._trusted = boxes, verbatim, trusted
         self._tokens = Tokens(_CALM, _REFERRER)
-        self._marking = self._in_body = self._in_form = False
+        self._marking = b""
+        self._in_body = self._in_form = False
         self._links, self._pages, self._about = links, pages, about
         self._told = False  # whether a link told something of somebody
         self._said = False  # whether what was put in holds words of the page itself
@@ -126,7 +129,8 @@ class Rewriter:
             self._told = False
             new = self._piece(piece)
             if self._told:
-                before = MARK if new.startswith(MARK) else b""  # of a link that nobody closed
+                again = self._again(raw)
+                before = new[: len(new) - len(again)]  # of a link that nobody closed
                 edits += ((at, at, before), (at, at + len(raw), None))
             elif new != raw:
                 edits.append((at, at + len(raw), new))
@@ -138,13 +142,16 @@ class Rewriter:
             self._pages[key] = edits
         return self._edited(page, edits)
 
+    def _again(self, raw: bytes) -> bytes:
+        """A link that tells of somebody, as it goes out."""
+        name = b"area" if raw[1:5].lower() == b"area" else b"a"
+        return self._judged(Tag(raw, name, False))[0][0]
+
     def _edited(self, page: bytes, edits: Edits) -> bytes:
         parts, at = list[bytes](), 0
         for start, end, new in edits:
             if new is None:
-                raw = page[start:end]
-                name = b"area" if raw[1:5].lower() == b"area" else b"a"
-                new = self._judged(Tag(raw, name, False))[0][0]
+                new = self._again(page[start:end])
             parts += (page[at:start], new)
             at = end
         parts.append(page[at:])
@@ -188,8 +195,8 @@ class Rewriter:
             inside, self._unscripted = self._unscripted, None
             return self._within(inside, self._in_form) + tag.raw
         if tag.name == b"a" and self._marking:
-            self._mark(False)
-            return MARK + tag.raw
+            mark = self._mark(b"")
+            return mark + tag.raw
         if tag.name == b"form":
             self._in_form = False
         if tag.name == b"body" and self._foot:
@@ -222,16 +229,19 @@ class Rewriter:
             return self._meta(tag)
         return tag.raw
 
-    def _mark(self, on: bool) -> None:
-        """Whether the next end of a link is to be marked; until then every such end matters."""
-        self._marking = on
-        self._tokens.passing = _MARKING if on else _CALM
+    def _mark(self, mark: bytes) -> bytes:
+        """What is to stand before the next end of a link; until then every such end matters.
+
+        Gives what was to stand there before.
+        """
+        before, self._marking = self._marking, mark
+        self._tokens.passing = _MARKING if mark else _CALM
+        return before
 
     def _link(self, tag: Tag) -> bytes:
         before = b""
         if tag.name == b"a" and self._marking:  # a link that nobody closed ends at the next
-            self._mark(False)
-            before = MARK
+            before = self._mark(b"")
         known = self._links.get(tag.raw) if self._links is not None else None
         if known is None:
             known, anybodys = self._judged(tag)
@@ -241,13 +251,13 @@ class Rewriter:
                     self._links.clear()
                 self._links[tag.raw] = known
         if known[1]:
-            self._mark(True)
+            self._mark(known[1])
         return before + known[0]
 
-    def _judged(self, tag: Tag) -> tuple[tuple[bytes, bool], bool]:
-        """((the tag as it goes out, whether it is to be marked), it told nothing of anybody)."""
+    def _judged(self, tag: Tag) -> tuple[tuple[bytes, bytes], bool]:
+        """((the tag as it goes out, its mark), it told nothing of anybody)."""
         if _AWAY.search(tag.raw) is None:
-            return (tag.raw, False), True
+            return (tag.raw, b""), True
         values, changes, anybodys = tag.attributes(), {}, True
         if elsewhere(values.get("ping", ""), self._own):
             changes["ping"] = ""
@@ -262,7 +272,10 @@ class Rewriter:
                 changes["rel"] = " ".join((*words, "noopener"))
         changes |= _discretion(values)
         out = tag.changed(changes) if changes else tag.raw
-        return (out, host is not None and tag.name == b"a"), anybodys
+        if host is None or tag.name != b"a":
+            return (out, b""), anybodys
+        theirs = (mark for start, mark in self._boxes.marks.items() if href.startswith(start))
+        return (out, next(theirs, MARK)), anybodys
 
     def _frame(self, tag: Tag) -> bytes:
         values = tag.attributes()

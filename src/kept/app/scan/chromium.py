@@ -11,7 +11,7 @@ import datetime as dt
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -30,20 +30,46 @@ _DIRECTIVES: Final = {
     "texttrack": "media",
 }  # fmt: skip
 _PATIENCE: Final = 15_000  # milliseconds for a page
-#: What a page tells of itself: what its policy refused (reports alone refuse nothing), and hints
-#: to connect elsewhere, of which a browser tells nobody.
+#: What a page tells of itself: what its policy refused (reports alone refuse nothing), and whom
+#: it would ask by WebRTC, which no policy governs and no event tells of; those are asked nothing.
 _LISTEN: Final = """(() => {
   const found = []; window.__scan = found;
   addEventListener('securitypolicyviolation', e => {
     if (e.disposition === 'enforce') found.push([e.blockedURI, e.effectiveDirective]);
   });
+  const Peer = window.RTCPeerConnection, ice = window.__ice = [];
+  const noted = given => {
+    for (const one of (given && given.iceServers) || []) ice.push(...[one.urls || one.url].flat());
+    return {...given, iceServers: []};
+  };
+  if (Peer) window.RTCPeerConnection = window.webkitRTCPeerConnection = class extends Peer {
+    constructor(given, ...more) { super(noted(given), ...more); }
+    setConfiguration(given) { return super.setConfiguration(noted(given)); }
+  };
 })()"""
 _SIGNAL: Final = (
     "Object.defineProperty(Navigator.prototype, 'globalPrivacyControl',"
     " {get: () => true, configurable: true})"
 )
+#: `covered`: something that stays in its place lies over nearly all of the window, and it is not
+#: the page itself, which some sites put into such a frame.
 _READ: Final = """() => ({
   refused: window.__scan || [],
+  words: (document.body ? document.body.innerText : '').split(/\\s+/).filter(Boolean).length,
+  password: [...document.querySelectorAll('input[type=password]')].some(
+    e => e.getClientRects().length
+  ),
+  covered: (() => {
+    const over = new Map(); let met = 0;
+    for (let x = 1; x < 10; x += 2) for (let y = 1; y < 10; y += 2) {
+      let at = document.elementFromPoint(innerWidth * x / 10, innerHeight * y / 10);
+      const stays = e => getComputedStyle(e).position === 'fixed' || e.matches('dialog[open]');
+      while (at && !stays(at)) at = at.parentElement;
+      if (at) { met += 1; over.set(at, 1); }
+    }
+    const said = [...over.keys()].reduce((sum, e) => sum + e.innerText.length, 0);
+    return met >= 20 && said < document.body.innerText.length * 0.8;
+  })(),
   links: [...document.querySelectorAll('a[href], area[href]')].map(a => a.href).slice(0, 2000),
   hints: [...document.querySelectorAll('link[rel]')].filter(
     l => /(^|\\s)(preconnect|dns-prefetch|prefetch|prerender)(\\s|$)/i.test(l.rel)
@@ -65,6 +91,13 @@ class Met:
     items: list[Item] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     status: int = 0
+    #: The host that the address itself sends on to; nothing was opened then.
+    away: str = ""
+    #: Led to another page, which asks for a password.
+    login: bool = False
+    #: Something lies over nearly all of it; and how many words it has for people.
+    covered: bool = False
+    words: int = 0
 
 
 def sync_playwright() -> Any:
@@ -114,7 +147,7 @@ def launched(reach: Sequence[str], resolve: Sequence[tuple[str, str]] = ()) -> I
     arguments = [
         "--disable-dev-shm-usage", "--disable-gpu", f"--host-resolver-rules={rules}",
         "--disable-blink-features=AutomationControlled", "--no-proxy-server",
-        "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+        "--webrtc-ip-handling-policy=disable_non_proxied_udp",
         "--disable-features=AsyncDns,DnsOverHttps",
     ]  # fmt: skip
     if os.geteuid() == 0:
@@ -135,14 +168,23 @@ def launched(reach: Sequence[str], resolve: Sequence[tuple[str, str]] = ()) -> I
 
 
 @contextmanager
-def visitor(browser: Any, stop: Stop, header: str | None) -> Iterator[Any]:
+def visitor(
+    browser: Any, stop: Stop, header: str | None, site: str = "", let_out: Sequence[str] = ()
+) -> Iterator[Any]:
     """A browser that was never here: with the signal, or in a country, as the pass says."""
     said = {"Sec-GPC": "1"} if stop.gpc else {}
     if header:
         said[header] = stop.country
-    # What speaks of the visitor goes to the site alone, not along to whoever is let out to.
     context = browser.new_context(ignore_https_errors=False, service_workers="block",
                                   extra_http_headers=said)  # fmt: skip
+    if header and let_out:
+        # Where she is a server of the site's says; others are not told.
+        context.route(
+            lambda url: host_in(url) != site,
+            lambda route, request: route.continue_(
+                headers={n: v for n, v in request.headers.items() if n.lower() != header.lower()}
+            ),
+        )
     context.add_init_script(_LISTEN)
     if stop.gpc:
         context.add_init_script(_SIGNAL)
@@ -161,14 +203,20 @@ def look(page: Any, url: str, settle: int, clock: Callable[[], dt.datetime]) -> 
     failed: dict[int, str] = {}
     answers: list[Any] = []
     sockets: list[str] = []
+    untaken: dict[str, str] = {}
+    # Of the whole browser: what a page opens beside itself belongs to it.
     hear = {
         "request": lambda r: asked.append(r),  # it cannot wrap a method of a list
         "requestfailed": lambda r: failed.__setitem__(id(r), r.failure or ""),
         "response": lambda r: answers.append(r),
-        "websocket": lambda s: sockets.append(s.url),
     }
     for name, handler in hear.items():
-        page.on(name, handler)
+        page.context.on(name, handler)
+    heard_socket = lambda s: sockets.append(s.url)  # noqa: E731
+    page.on("websocket", heard_socket)
+    network = page.context.new_cdp_session(page)
+    network.on("Network.responseReceivedExtraInfo", lambda event: _untaken(event, untaken))
+    network.send("Network.enable")
     met = Met()
     try:
         try:
@@ -177,15 +225,30 @@ def look(page: Any, url: str, settle: int, clock: Callable[[], dt.datetime]) -> 
         except Error as problem:
             if "ERR_ABORTED" in str(problem) or "Download" in str(problem):
                 return met  # a file to be saved is no page
+            led = [host_in(r.url) or "" for r in asked if _leads(r, page)]
+            if led and led[-1] != here:
+                met.away = led[-1]
+                return met
             if "Timeout" not in str(problem):
                 raise
-        page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
-        page.wait_for_timeout(settle)
-        told = page.evaluate(_READ)
+        told = _told(page, settle)
+        ice = _everywhere(page, "() => window.__ice || []")
     finally:
         for name, handler in hear.items():
-            page.remove_listener(name, handler)
-    met.links = [str(link) for link in told["links"]]
+            page.context.remove_listener(name, handler)
+        page.remove_listener("websocket", heard_socket)
+        with contextlib.suppress(Error):  # it went with its page
+            network.detach()
+        for other in page.context.pages:
+            if other is not page:
+                other.close()
+    if host_in(page.url) not in (here, None) and answer and host_in(answer.url) != here:
+        met.away = host_in(answer.url) or ""  # let out to, so that it was opened
+        return met
+    if host_in(page.url) is not None:  # else it is the browser's own page: nobody was there
+        met.links = [str(link) for link in told["links"]]
+        met.words, met.covered = int(told["words"]), bool(told["covered"])
+    met.login = bool(told["password"]) and _path(page.url) != _path(url)
     refused = {(host_in(urljoin(url, at)), _plain(d)) for at, d in told["refused"]}
     rows: dict[Item, None] = {}
     for request in asked:
@@ -207,6 +270,10 @@ def look(page: Any, url: str, settle: int, clock: Callable[[], dt.datetime]) -> 
         host = host_in(re.sub(r"^ws", "http", address))
         if host and host != here:
             rows[Item("host", host, "asked", where, "connect", "websocket", party="third")] = None
+    for address in ice:
+        host = host_in("http://" + re.sub(r"^[a-z]+:|\?.*$", "", str(address)))
+        if host and host != here:
+            rows[Item("host", host, "asked", where, "connect", "webrtc", party="third")] = None
     for host, directive in refused:
         if host and host != here:
             rows[Item("host", host, "refused", where, directive, party="third")] = None
@@ -215,16 +282,68 @@ def look(page: Any, url: str, settle: int, clock: Callable[[], dt.datetime]) -> 
         if host and host != here:
             rows[Item("host", host, "asked", where, "", "hint", party="third")] = None
     now = clock()
-    met.items = [*rows, *_set(answers, here, where, now), *_stored(page, here, where, now)]
+    met.items = [
+        *rows, *_set(answers, here, where, untaken, now), *_stored(page, here, where, now),
+    ]  # fmt: skip
     return met
+
+
+def _told(page: Any, settle: int) -> Any:
+    """What a page says of itself after a while. One that leads itself on is asked where it then is:
+    a page of the browser's own, where nobody is there.
+    """
+    from playwright.sync_api import Error
+
+    for last in (False, True):
+        try:
+            page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
+            page.wait_for_timeout(settle)
+            return page.evaluate(_READ)
+        except Error as problem:
+            if last or "context" not in str(problem):
+                raise
+            page.wait_for_load_state("load", timeout=_PATIENCE)
+    return None
+
+
+def _everywhere(page: Any, code: str) -> list[str]:
+    """What a function finds in every frame of a page."""
+    from playwright.sync_api import Error
+
+    found: list[str] = []
+    for frame in page.frames:
+        with contextlib.suppress(Error):  # a frame that was refused has nothing to read
+            found += frame.evaluate(code)
+    return found
+
+
+def _untaken(event: Any, into: dict[str, str]) -> None:
+    """Cookies of an answer that the browser did not take, by their line, with its reasons."""
+    for one in event.get("blockedCookies", ()):
+        into[str(one.get("cookieLine", ""))] = ", ".join(one.get("blockedReasons", ()))
+
+
+def _leads(request: Any, page: Any) -> bool:
+    """Whether a request takes the whole page somewhere."""
+    return bool(request.is_navigation_request()) and request.frame == page.main_frame
+
+
+def _path(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.netloc.lower(), parts.path.rstrip("/")
 
 
 def _plain(directive: str) -> str:
     return re.sub(r"-src(-elem|-attr)?$", "", directive)
 
 
-def _set(answers: Sequence[Any], here: str, where: str, now: dt.datetime) -> Iterator[Item]:
-    """Cookies that answers carry, those too which the browser does not take."""
+def _set(
+    answers: Sequence[Any], here: str, where: str, untaken: Mapping[str, str], now: dt.datetime
+) -> Iterator[Item]:
+    """Cookies that answers carry, those too which the browser does not take: another might.
+
+    `untaken` are the lines that it did not take, with why.
+    """
     from playwright.sync_api import Error
 
     for answer in answers:
@@ -244,8 +363,10 @@ def _set(answers: Sequence[Any], here: str, where: str, now: dt.datetime) -> Ite
             days = _days(said, now)
             if days is not None and days < 0:
                 continue  # it ends one
+            reasons = untaken.get(line.strip())
             yield Item(
-                "cookie", name.strip(), "left", where, via="answer", whose=host,
+                "cookie", name.strip(), "left", where,
+                via="answer" if reasons is None else f"answer, not taken: {reasons}", whose=host,
                 party="first" if _same(host, here) else "third", days=days,
                 http_only="httponly" in said,
             )  # fmt: skip

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,8 @@ class Task:
     header: str | None
     settle: int
     resolve: tuple[tuple[str, str], ...] = ()
+    #: Beginnings of paths whose pages are for people with an account: they are not opened.
+    members: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -99,11 +101,13 @@ def walk(
     kept: Callable[[Done], None],
     step: Callable[[str], None],
     stopped: Callable[[], bool],
+    rows: Callable[[], Mapping[str, int]],
     clock: Callable[[], dt.datetime],
 ) -> bool:
     """Go through what is left, pass by pass; `kept` is called after each. Whether all is done.
 
     `stopped` is asked before each: what drives the browser swallows the exception of a signal.
+    `rows` counts what Kept itself holds, by table: who only reads adds nothing to it.
     """
     with chromium.launched([task.host, *task.let_out], task.resolve) as browser:
         done.browser = f"Chromium {browser.version}"
@@ -111,7 +115,12 @@ def walk(
             if stopped():
                 break
             step(stop.words)
-            done.passes.append(_pass(bundle, browser, task, stop, done, clock))
+            before = rows() if stop.choice == scan.NONE else {}
+            made = _pass(bundle, browser, task, stop, done, clock)
+            if stop.choice == scan.NONE:
+                after = rows()
+                made["rows"] = {n: more for n in after if (more := after[n] - before.get(n, 0)) > 0}
+            done.passes.append(made)
             kept(done)
     return len(done.passes) == len(task.stops)
 
@@ -123,7 +132,8 @@ def _pass(
     from playwright.sync_api import Error
 
     items: dict[Item, None] = {}
-    with chromium.visitor(browser, stop, task.header) as context:
+    opened: list[dict[str, Any]] = []
+    with chromium.visitor(browser, stop, task.header, task.host, task.let_out) as context:
         page = context.new_page()
         try:
             _choose(bundle, page, task, stop)
@@ -131,8 +141,9 @@ def _pass(
                 for address in done.addresses:
                     met = chromium.look(page, address, task.settle, clock)
                     items.update(dict.fromkeys(met.items))
+                    opened.append(_opened(address, met))
             else:
-                _crawl(page, task, done, items, clock)
+                _crawl(page, task, done, items, opened, clock)
         except Error as problem:
             line = str(problem).splitlines()[0]
             raise UsageError(
@@ -156,11 +167,23 @@ def _pass(
         "region": scan.visit(bundle, stop).region, "pages": len(done.addresses),
         "items": [asdict(item) for item in found.values()],
         "amiss": [list(row) for row in wrong],
+        "opened": opened,
     }  # fmt: skip
 
 
+def _opened(address: str, met: chromium.Met) -> dict[str, Any]:
+    """How a page answered whoever opened it: nothing that stands on it, and only its kind."""
+    asks = "account" if met.status in (401, 403, 407) or met.login else "choice" * met.covered
+    return {"page": pattern(address), "status": met.status, "asks": asks, "words": met.words}
+
+
 def _crawl(
-    page: Any, task: Task, done: Done, items: dict[Item, None], clock: Callable[[], dt.datetime]
+    page: Any,
+    task: Task,
+    done: Done,
+    items: dict[Item, None],
+    opened: list[dict[str, Any]],
+    clock: Callable[[], dt.datetime],
 ) -> None:
     """Breadth first from the address, by links of the site itself."""
     waiting = [task.url, *(urljoin(task.url, path) for path in task.extra)]
@@ -169,11 +192,19 @@ def _crawl(
     while waiting and len(done.addresses) < task.pages:
         address = waiting.pop(0)
         met = chromium.look(page, address, task.settle, clock)
+        if met.away:
+            # An address that sends on to another site is a link there.
+            links[pattern(address), met.away, address] = None
+            if address not in (task.url, *(urljoin(task.url, p) for p in task.extra)):
+                continue
+        if met.status:
+            opened.append(_opened(address, met))
         if not 200 <= met.status < 300:
             if address in (task.url, *(urljoin(task.url, p) for p in task.extra)):
                 raise UsageError(
                     "a page that was named did not answer", where=pattern(address),
-                    met=f"status {met.status}", fix="name a page that is there",
+                    met=f"it sends on to {met.away}" if met.away else f"status {met.status}",
+                    fix="name a page that is there",
                 )  # fmt: skip
             continue
         done.addresses.append(address)
@@ -183,15 +214,19 @@ def _crawl(
             if inside is None:
                 host = host_in(link)
                 if host and host != task.host:
-                    links[pattern(address), host, link.partition("?")[0].partition("#")[0]] = None
-            elif inside not in seen and _is_page(inside):
+                    # With a query it may be somebody's: it is counted, and not asked.
+                    plain = "" if "?" in link else link.partition("#")[0]
+                    links[pattern(address), host, plain] = None
+            elif inside not in seen and _is_page(inside, task.members):
                 seen.add(inside)
                 waiting.append(inside)
     done.links = [list(row) for row in links]
 
 
-def _is_page(address: str) -> bool:
+def _is_page(address: str, members: Sequence[str]) -> bool:
     path = urlsplit(address).path.lower()
+    if any(f"{path}/".startswith(f"{one.lower().rstrip('/')}/") for one in members):
+        return False
     return not path.startswith(_OURS) and not path.endswith(_FILES) and "logout" not in path
 
 

@@ -11,7 +11,7 @@ from kept.controller import Controller
 from kept.controller.collect import Collecting
 from kept.decide import form as judging
 from kept.decide.form import Why
-from kept.duties.collect import storing, taking
+from kept.duties.collect import importing, storing, taking
 from kept.duties.collect.taking import HELD, REFUSED, Answer
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
@@ -46,6 +46,11 @@ def decide(
     if len(reason.strip()) < _SHORTEST:
         raise UsageError("say why", expected="a few words, which are not shown to anybody else")
     one = controller.quarantine.get(id_)
+    listed = one.form.startswith(importing.PREFIX)
+    if listed and one.outcome == outcome == NO_CHILD:
+        # Decided before, and not stored then: its place did not take it.
+        importing.let_through(controller, one, controller.quarantine.sent(one), now)
+        return controller.quarantine.get(id_)
     store = outcome == NO_CHILD and storing.place_of(controller, one.form) is not None
     sent = controller.quarantine.sent(one) if outcome == NO_CHILD else {}
     with controller.database.connection() as c:
@@ -57,7 +62,9 @@ def decide(
                 "reason": controller.digest(reason.strip().encode()),
                 "actor": name(actor.role)}  # fmt: skip
         controller.ledger.append_in(c, [Entry("form.decided", now, body)])
-    if store:
+    if listed and outcome == NO_CHILD:
+        importing.let_through(controller, one, sent, now)
+    elif store:
         _store(controller, one, sent, now)
     return controller.quarantine.get(id_)
 

@@ -14,12 +14,14 @@ from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import Dataset
 from kept.decide import form as judging
 from kept.decide.form import Why
+from kept.decide.lines import Amiss, Reading
 from kept.decide.notice import digest
 from kept.duties.collect import taking
 from kept.errors import StoreError, UsageError
 from kept.model.predicate import And, In, IsNull, Not
 from kept.policy.forms import partners
-from kept.policy.shapes import Form, said
+from kept.policy.shapes import Form
+from kept.policy.spoken import own, speaking
 from kept.terms import ages, regimes
 from kept.terms.addresses import web_origin
 
@@ -27,6 +29,10 @@ from kept.terms.addresses import web_origin
 _SAMPLES: Final[Mapping[str, str]] = {
     "email": "control@kept.invalid", "tel": "+1 555 0100", "number": "1", "country": "DE",
     "checkbox": "yes", "text": "control", "textarea": "control",
+}  # fmt: skip
+#: What stands in a column of a list.
+LIST_SAMPLES: Final[Mapping[str, str]] = {
+    **_SAMPLES, "account": "A-1", "date": "2024-01-31", "textarea": "control",
 }  # fmt: skip
 #: Names that links and programs add to a form, and no form declares.
 _STRAY: Final = ("utm_source", "screen", "referrer")
@@ -217,7 +223,8 @@ def demands_are_told(controller: Controller, now: dt.datetime) -> Iterator[Looke
             for one in demanded:
                 assert one.demand is not None
                 words = beside.get(one.name, "")
-                needed = said(one.demand.otherwise, str(document["language"]))
+                with speaking(controller.bundle, str(document["language"])):
+                    needed = own(one.demand.otherwise)
                 if needed not in words or one.demand.citation not in words:
                     yield Finding(
                         where,
@@ -246,9 +253,11 @@ def interests_are_told(controller: Controller, now: dt.datetime) -> Iterator[Loo
         language = str(document["language"])
         if document["version"] != str(controller.bundle.version):
             continue  # an earlier version had its own words
-        if interest is None or not all(
-            said(text, language) in told for text in (interest.words, interest.whose)
-        ):
+        with speaking(controller.bundle, language):
+            said = interest is not None and all(
+                own(text) in told for text in (interest.words, interest.whose)
+            )
+        if not said:
             yield Finding(
                 f"notice {hash_[:12]}",
                 f"{count} records rest on an interest of `{name}` that was not told",
@@ -329,6 +338,14 @@ def partners_are_named(controller: Controller, now: dt.datetime) -> Iterator[Loo
             yield Looked(len(named), "partners on forms")
 
 
+def _told_ages(years: int, late: dt.date, birthday: dt.date) -> tuple[tuple[str, str, bool], ...]:
+    """(name of a field, what stands in it, whether it has to be refused)."""
+    return (
+        ("birth_date", late.isoformat(), True), ("birth_date", birthday.isoformat(), False),
+        ("age", str(years - 1), True), ("age", str(years), False),
+    )  # fmt: skip
+
+
 @control("collect.nobody-too-young")
 def nobody_too_young(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """Of who says that she is too young nothing is taken; what only sounds so waits, and not for
@@ -342,14 +359,24 @@ def nobody_too_young(controller: Controller, now: dt.datetime) -> Iterator[Looke
         birthday = regimes.add_months(today, -12 * years)
         late = birthday + dt.timedelta(days=1)
         for form in bundle.forms.values():
-            for name, value, refused in (
-                ("birth_date", late.isoformat(), True), ("birth_date", birthday.isoformat(), False),
-                ("age", str(years - 1), True), ("age", str(years), False),
-            ):  # fmt: skip
+            for name, value, refused in _told_ages(years, late, birthday):
                 met = judging.read(bundle, form, [*_minimal(form), (name, value)], region, today)
                 if (met.refused is Why.AGE) is not refused or (met.values and refused):
                     yield Finding(f"form {form.id}", "an age is not judged by the day it is there")
         yield Looked(len(bundle.forms), "forms")
+        for listed in bundle.imports.values():
+            for name, value, refused in _told_ages(years, late, birthday):
+                # A column that the import does not declare: what it says counts all the same.
+                columns = listed.columns.values()
+                cells = [LIST_SAMPLES[c.type] if c.required else "" for c in columns]
+                reading = Reading(bundle, listed, [*listed.columns, name], now)
+                line = reading.line(2, [*cells, value])
+                if (line.why is Amiss.AGE) is not refused or (line.values and refused):
+                    yield Finding(
+                        f"import {listed.id}", "an age is not judged by the day it is there"
+                    )
+        if bundle.imports:
+            yield Looked(len(bundle.imports), "imports")
     for form in bundle.forms.values():
         if any(ages.asks_age(name) for name in form.fields):
             yield Finding(f"form {form.id}", "it asks how old somebody is")

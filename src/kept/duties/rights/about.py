@@ -15,18 +15,22 @@ from kept.controller import Controller
 from kept.controller.naming import THEIRS
 from kept.datamap.map import Dataset, Field
 from kept.policy.bundle import Bundle
-from kept.policy.shapes import Activity, Clock, said
+from kept.policy.shapes import Activity, Clock
+from kept.policy.spoken import own
 from kept.records.declared import SYSTEM
 from kept.terms.origins import ORIGINS, Origin
+from kept.terms.tongues import count, law, say
 
 _CLOCKS: Final[Mapping[Clock, str]] = {
-    "creation": "it was made",
-    "last_interest": "your last sign of interest",
-    "need_closed": "it was last needed",
-    "contract_end": "the contract ended",
-    "closed": "the matter was closed",
+    "creation": "{time} after it was made",
+    "last_interest": "{time} after your last sign of interest",
+    "need_closed": "{time} after it was last needed",
+    "contract_end": "{time} after the contract ended",
+    "closed": "{time} after the matter was closed",
 }
-_UNITS: Final = {"Y": "year", "M": "month", "D": "day"}
+_UNITS: Final = {
+    "Y": ("{n} year", "{n} years"), "M": ("{n} month", "{n} months"), "D": ("{n} day", "{n} days"),
+}  # fmt: skip
 #: Where the next word of a name in camel case begins.
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 #: Type of the map, as people call it.
@@ -58,9 +62,8 @@ _FOLLOWS: Final[Mapping[str, str]] = {
 def _interest(bundle: Bundle, activity: Activity) -> str:
     """The interest that an activity rests on, and whose it is, as it is told on forms."""
     assert activity.interest is not None
-    language = bundle.languages[0]
-    words, whose = (said(t, language) for t in (activity.interest.words, activity.interest.whose))
-    return f"That purpose: {words}. The interest is {whose}."
+    words, whose = own(activity.interest.words), own(activity.interest.whose)
+    return say("That purpose: {words}. The interest is {whose}.", words=words, whose=whose)
 
 
 def living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
@@ -69,26 +72,26 @@ def living(controller: Controller, dataset: Dataset) -> dict[str, Any]:
     activities = [bundle.activities[a] for a in dataset.activities if a in bundle.activities]
     words = bundle.vocabulary
     bases = once(b for a in activities for b in a.bases.values())
-    law = bundle.retention.get(dataset.retention or "")
+    rule = bundle.retention.get(dataset.retention or "")
     return {
-        "why": once(a.title for a in activities),
+        "why": once(own(a.title) for a in activities),
         "categories": once(
-            words.categories[category].label
+            own(words.categories[category].label)
             for f in dataset.personal
             if (category := f.category or "") in words.categories and f.others not in THEIRS
         ),
         "sources": sources(bundle, dataset),
-        "bases": [words.bases[b].label for b in bases],
+        "bases": [own(words.bases[b].label) for b in bases],
         "stamped": any(f.stamp == "basis" for f in dataset.fields.values()) and len(bases) > 1,
         "follows": [
-            *(_FOLLOWS[b] for b in bases if b in _FOLLOWS),
+            *(say(_FOLLOWS[b]) for b in bases if b in _FOLLOWS),
             *once(_interest(bundle, a) for a in activities if a.interest is not None),
         ],
         "recipients": [
             _recipient(bundle, r) for r in once(r for a in activities for r in a.recipients)
         ],
         "keep": _keep(bundle, dataset.retention),
-        "law": law.law.words if law is not None and law.law is not None else None,
+        "law": own(rule.law.words) if rule is not None and rule.law is not None else None,
         "profiling": profiling(bundle, activities),
         # What Kept holds to answer people is explained where its system is named.
         "stated": bool(activities) or dataset.name in SYSTEM.datasets,
@@ -126,7 +129,7 @@ def _giver(dataset: Dataset, item: Field, origin: Origin | None) -> str:
 
 
 def _from(origin: Origin | None, giver: str) -> str:
-    return f"From {giver}, not from you" if giver else _FROM[origin]
+    return say("From {who}, not from you", who=giver) if giver else say(_FROM[origin])
 
 
 def fielded(bundle: Bundle, dataset: Dataset, item: Field) -> dict[str, str]:
@@ -134,16 +137,16 @@ def fielded(bundle: Bundle, dataset: Dataset, item: Field) -> dict[str, str]:
     tied = {n for link in dataset.links for n in link.fields}
     term = bundle.vocabulary.categories.get(item.category or "")
     if item.name in dataset.key:
-        means = "names the record"
+        means = say("names the record")
     elif item.name in tied:
-        means = "leads to another record of yours"
+        means = say("leads to another record of yours")
     else:
-        means = term.label if term else readable(item.name)
+        means = own(term.label) if term else readable(item.name)
     origin = dataset.whence(item, bundle.vocabulary)
     ties = item.category is None and item.name in tied | {*dataset.key}
     return {
-        "name": item.name, "means": means, "kind": _TYPES[item.type],
-        "from": "Holds the records together" if ties
+        "name": item.name, "means": means, "kind": say(_TYPES[item.type]),
+        "from": say("Holds the records together") if ties
         else _from(origin, _giver(dataset, item, origin)),
     }  # fmt: skip
 
@@ -152,18 +155,18 @@ def _recipient(bundle: Bundle, name: str) -> str:
     """A recipient by name, or a lane with those of it that the policy names."""
     if name in bundle.recipients:
         one = bundle.recipients[name]
-        return one.name + (f" ({one.country})" if one.country else "")
+        return own(one.name) + (f" ({one.country})" if one.country else "")
     words = bundle.vocabulary
     named = [
-        one.name + (f" ({one.country})" if one.country else "")
+        own(one.name) + (f" ({one.country})" if one.country else "")
         for one in bundle.recipients.values()
         if words.within("recipients", one.lane, name)
     ]
-    label = words.recipients[name].label
+    label = own(words.recipients[name].label)
     return (
         f"{label}: {', '.join(named)}"
         if named
-        else f"{label} (our policy names none of them; ask us who)"
+        else say("{label} (our policy names none of them; ask us who)", label=label)
     )
 
 
@@ -171,22 +174,25 @@ def _keep(bundle: Bundle, retention: str | None) -> tuple[str, ...]:
     """How long, in sentences: for the organisation's own use, and where a law asks for more."""
     rule = bundle.retention.get(retention or "")
     if rule is None:
-        return ("No period has been set for this yet.",)
-    own = _period(rule.keep, rule.clock)
+        return (say("No period has been set for this yet."),)
+    ours = _period(rule.keep, rule.clock)
     if rule.law is None:
-        return (f"{own or 'No period has been set for this yet'}.",)
+        return (f"{ours}." if ours else say("No period has been set for this yet."),)
     by_law = _period(rule.law.keep, rule.clock)
     return (
-        f"For our own use: {own or 'no period has been set yet'}.",
-        f"Because a law asks for it ({rule.law.citation}): "
-        f"{by_law or 'no period has been set yet'}.",
+        say("For our own use: {time}.", time=ours or say("no period has been set yet")),
+        say(
+            "Because a law asks for it ({law}): {time}.",
+            law=law(rule.law.citation),
+            time=by_law or say("no period has been set yet"),
+        ),
     )
 
 
 def _period(keep: str | None, clock: Clock) -> str | None:
     if keep is None:
         return None
-    return f"{many(int(keep[1:-1]), _UNITS[keep[-1]])} after {_CLOCKS[clock]}"
+    return say(_CLOCKS[clock], time=count(int(keep[1:-1]), *_UNITS[keep[-1]]))
 
 
 def many(count: int, thing: str) -> str:

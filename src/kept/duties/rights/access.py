@@ -18,6 +18,7 @@ from kept.duties.rights import free_text, own, parts, redaction, travelling
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
+from kept.duties.rights.language import language_of
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.received import received
@@ -37,12 +38,17 @@ from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Reason, StepResult
 from kept.model.select import Batch, KeyTable, Select
 from kept.model.values import Value
+from kept.policy.spoken import speaking
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.part import Part, refused
+from kept.terms import tongues
 from kept.terms.identifiers import Identifier
+from kept.terms.tongues import say
 
 #: States in which a package was on its way once, and the way there again; else the way there.
+#: Said where a part is refused.
+_APART: Final = "A part of what you asked for we do not give you; it is named below."
 _BEGUN: Final = frozenset((State.EXECUTING, State.EXECUTED, State.CHECKED))
 _WAY: Final = {
     False: (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED),
@@ -102,7 +108,8 @@ def access(
     refuse_target(out)
     case, actor, people = open_case(controller, "access", request, now)
     require_known_asker(controller, case)
-    with controller.cases.alone(case) as case:
+    language = language_of(controller, case)
+    with controller.cases.alone(case) as case, speaking(controller.bundle, language):
         return _serve(controller, case, actor, people, now, out)
 
 
@@ -165,10 +172,15 @@ def _serve(
             complete=plain, verified=verification(controller, case),
         )  # fmt: skip
         told["complete"] = complete
+        # The staff, who are told it too, read English.
+        with tongues.speaking("en"):
+            told_to_staff = words.Search.of(controller, people, found)
+            staff_summary = words.answer(
+                controller, case.id, steps, unreached, (), told_to_staff, stays, opened.met,
+                complete=plain, verified="",
+            )["summary"] + (f" {_APART}" if apart else "")  # fmt: skip
         if apart:
-            told["summary"] += (
-                " A part of what you asked for we do not give you; it is named below."
-            )
+            told["summary"] += " " + say(_APART)
         for one in told["systems"]:
             one["apart"] = any(p.system == one["system"] for p in apart)
         told["mentions"] = told_of
@@ -237,8 +249,8 @@ def _serve(
     if complete:
         controller.settle(case.id)
     return AccessAnswer(
-        case.id, complete, steps, unreached, found.warnings, out, manifest, told["summary"],
-        search.left_out, covered, covers,
+        case.id, complete, steps, unreached, found.warnings, out, manifest, staff_summary,
+        told_to_staff.left_out, covered, covers,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from kept.duties.rights.agent_status import (
     stand_now,
 )
 from kept.duties.rights.intake import begin, clean, ended, page_token, send_code, taken
-from kept.duties.rights.request import can_end, close_case
+from kept.duties.rights.request import HOW, can_end, close_case
 from kept.duties.rights.signed import VERSION, Message, Refused, checked, note_refusal, opened
 from kept.errors import IdentifierError, KeptError, UsageError
 from kept.ledger.entry import Entry, name
@@ -277,16 +277,16 @@ def _take_in(
     needed, else when she has typed a code.
     """
     said: dict[str, Any] = {"words": "", "person": asked.email.value if asked.email else ""}
-    sure, at = None, f"on {now:%Y-%m-%d} at {now:%H:%M} UTC"
+    sure = None
     if asked.kind == SALE_OUT:
         sure, people = "none", asked.who
-        said["attested"] = "whoever wants no sale of data need not prove who it is"
+        said["attested"] = HOW[4]
     elif asked.attested and asked.kind != SALE_IN:
         sure, people = "attested", asked.attested
-        said["attested"] = (
-            f"the agent {agent.id} of the directory attested {at}, under its signature, that it"
-            f" verified this: {', '.join(sorted(i.kind for i in people))}"
-        )
+        said["attested"] = HOW[5].format(
+            agent=agent.id, day=f"{now:%Y-%m-%d}", time=f"{now:%H:%M}",
+            kinds=", ".join(sorted(i.kind for i in people)),
+        )  # fmt: skip
     if sure is not None:
         said["identity"] = [[i.kind, i.value] for i in people]
         if asked.email is None or asked.email not in asked.attested:

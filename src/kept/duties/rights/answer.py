@@ -18,7 +18,7 @@ from kept.datamap.reach import WEAK, reach
 from kept.decide.due import strength
 from kept.decide.ties import Key, norm
 from kept.duties.rights import desk
-from kept.duties.rights.about import choices, living, many, profiling, readable, titled
+from kept.duties.rights.about import choices, living, profiling, readable, titled
 from kept.duties.rights.cells import Cell
 from kept.duties.rights.covered import WHY, Covered
 from kept.duties.rights.covered import words as covered_words
@@ -28,13 +28,16 @@ from kept.duties.rights.shown import alike
 from kept.model.plan import Counts, Reason, StepResult
 from kept.model.select import KeyRow, KeyTable
 from kept.policy.bundle import Bundle
-from kept.policy.render import day, render
+from kept.policy.render import render
 from kept.policy.shapes import Organisation
+from kept.policy.spoken import told
 from kept.records.declared import ABOUT, SYSTEM, WORDS
 from kept.records.locator import Held
 from kept.records.subject import LINKING
+from kept.terms import tongues
 from kept.terms.identifiers import KINDS, Identifier
 from kept.terms.rights import RIGHTS
+from kept.terms.tongues import count, law, say, sheets
 
 _WITHHELD: Final = "It proves who you are: whoever reads it could pass for you."
 
@@ -108,12 +111,15 @@ class Search:
         by = []
         for kind in given:
             if kind in WEAK:
-                why = "Two people can have the same one, and would be shown each other's data."
-                left_out.append((f"The {KINDS[kind]} alone", why))
+                why = say("Two people can have the same one, and would be shown each other's data.")
+                left_out.append((say("The {kind} alone", kind=say(KINDS[kind])), why))
             elif kind in look.unheld and kind not in LINKING:
-                left_out.append((f"The {KINDS[kind]}", "None of our systems knows anybody by it."))
+                left_out.append(
+                    (say("The {kind}", kind=say(KINDS[kind])),
+                     say("None of our systems knows anybody by it."))
+                )  # fmt: skip
             else:
-                by.append(KINDS[kind])
+                by.append(say(KINDS[kind]))
         missed: dict[str, set[str]] = {}
         for one in look.unreached:
             if one.system != SYSTEM.name:
@@ -130,7 +136,7 @@ class Search:
             # What cannot be searched at all is said of the whole search, not once per dataset.
             for dataset in sorted(missed.get(name, ())) if by else ():
                 what = f"{titled(system.datasets[dataset])} ({system.title or name})"
-                left_out.append((what, "Nothing of what was given leads there."))
+                left_out.append((what, say("Nothing of what was given leads there.")))
         return cls(tuple(by), frozenset(asked), tuple(left_out))
 
 
@@ -154,8 +160,8 @@ def answer(
     systems = [
         {
             "system": name,
-            "title": system.title or name,
-            "about": ABOUT if name == SYSTEM.name else None,
+            "title": say(SYSTEM.title or name) if name == SYSTEM.name else system.title or name,
+            "about": say(ABOUT) if name == SYSTEM.name else None,
             "country": system.country,
             "asked": name in search.asked,
             "found": sum(s.counts.found for s in steps if s.store == name),
@@ -193,7 +199,7 @@ def answer(
         "steps": [step_document(s) for s in steps],
         # That there is something is said; what it is would let whoever reads this pass for her.
         "withheld": [
-            {"system": system, "dataset": dataset, "fields": list(secrets), "why": _WITHHELD}
+            {"system": system, "dataset": dataset, "fields": list(secrets), "why": say(_WITHHELD)}
             for system, dataset in sorted(places)
             if (secrets := controller.datamap.dataset(system, dataset).secrets)
         ],
@@ -244,7 +250,8 @@ def page(
 ) -> dict[str, Any]:
     """What index.html is made of: living rows by system, and rows that stay, each with why."""
     bundle = controller.bundle
-    language = bundle.languages[0]
+    speech = tongues.spoken()
+    language = speech.language
     by_place = {(one.system, one.dataset): one.count for one in covered}
     held: dict[str, dict[str, Any]] = {}
     for place, data in shown.items():
@@ -254,9 +261,11 @@ def page(
         group = held.setdefault(
             system.name,
             {
-                "title": system.title or system.name,
+                "title": say(SYSTEM.title or system.name)
+                if system.name == SYSTEM.name
+                else system.title or system.name,
                 "country": system.country,
-                "about": ABOUT if system.name == SYSTEM.name else None,
+                "about": say(ABOUT) if system.name == SYSTEM.name else None,
                 "datasets": [],
             },
         )
@@ -299,7 +308,7 @@ def page(
                     "system": system.title or system.name,
                     "country": system.country,
                     "isolated": place in isolated,
-                    "law": capital(reason.law or ""),
+                    "law": law(capital(reason.law or "")),
                     "until_words": _until(reasons, language),
                     "covered": by_place.get(place, 0),
                     "promise": promises.get(reason.clause),
@@ -309,19 +318,20 @@ def page(
     used = {a for place in shown for a in controller.datamap.dataset(*place).activities}
     return {
         "language": language,
-        "title": f"Your data at {bundle.organisation.name}",
+        "title": say("Your data at {who}", who=bundle.organisation.name),
+        "in_first": sheets.attribute(speech.first),
         "organisation": bundle.organisation,
         "address": address(bundle.organisation),
         "site": controller.site_url,
-        "asked_words": day(now.astimezone(dt.UTC).date(), language),
-        "policy_words": day(bundle.version, language),
+        "asked_words": tongues.day(now.astimezone(dt.UTC).date()),
+        "policy_words": tongues.day(bundle.version),
         "held": list(held.values()),
         "kept": kept,
         # What a law keeps of the rows in use, before anybody asks for their deletion.
         "by_law": [d for d in datasets if d["about"]["law"]],
         "covered": list(covered),
         "covered_words": covered_words(covered),
-        "covered_why": WHY,
+        "covered_why": say(WHY),
         "profiling": profiling(bundle, [bundle.activities[a] for a in sorted(used)
                                         if a in bundle.activities]),
         "choices": choices(RIGHTS),
@@ -330,31 +340,41 @@ def page(
 
 def _summary(rows: Counts, places: int, search: Search, known: int, *, complete: bool) -> str:
     if not search.by:
-        return "Nothing was searched: what was given does not lead to one person."
+        return say("Nothing was searched: what was given does not lead to one person.")
     theirs, connected = len(search.asked - {SYSTEM.name}), known - 1
     if theirs < connected:
-        looked = f"{theirs} of the {many(connected, 'system')} on our list"
+        looked = count(
+            connected, "{some} of the {n} system on our list",
+            "{some} of the {n} systems on our list", some=theirs,
+        )  # fmt: skip
     elif connected == 1:
-        looked = "the one system on our list"
+        looked = say("the one system on our list")
     else:
-        looked = f"all {connected} systems on our list"
-    own = " and in our own record of requests and choices" if SYSTEM.name in search.asked else ""
-    systems = f"{looked}{own}, by {' and '.join(search.by)}"
-    left = " Not everything can be searched by that; the answer names what was left out."
-    left = left if search.left_out else ""
+        looked = say("all {n} systems on our list", n=connected)
+    if SYSTEM.name in search.asked:
+        looked = say("{places} and in our own record of requests and choices", places=looked)
+    systems = say("{places}, by {what}", places=looked, what=f" {say('and')} ".join(search.by))
+    left = "Not everything can be searched by that; the answer names what was left out."
+    left = " " + say(left) if search.left_out else ""
     if rows.found:
-        found = f"{many(rows.found, 'record')} in {many(places, 'place')}"
+        met = say(
+            "{rows} {places}", rows=count(rows.found, "{n} record", "{n} records"),
+            places=count(places, "in {n} place", "in {n} places"),
+        )  # fmt: skip
         if rows.retained == rows.found:
-            found += "; an erasure was carried out before, and what is left has to stay for a time"
-        return f"We looked in {systems}, and found {found}.{left}"
+            met += "; " + say(
+                "an erasure was carried out before, and what is left has to stay for a time"
+            )
+        return say("We looked in {places}, and found {what}.", places=systems, what=met) + left
     if complete:
-        return f"Nothing is held under what was given. We looked in {systems}.{left}"
-    return f"We looked in {systems}, and found nothing there.{left}"
+        words = "Nothing is held under what was given. We looked in {places}."
+        return say(words, places=systems) + left
+    return say("We looked in {places}, and found nothing there.", places=systems) + left
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
     return {
-        "words": sentence(reason.words),
+        "words": sentence(told(reason.words)),
         "law": reason.law,
         "until": reason.until.isoformat() if reason.until else None,
         "clause": reason.clause,
@@ -381,12 +401,12 @@ def _parts(
         return one
     ordered = sorted(reasons, key=strength)
     rows = [
-        [*row, Cell(day(reason.until, language), "short") if reason.until else Cell("–", "none")]
+        [*row, Cell(tongues.day(reason.until), "short") if reason.until else Cell("–", "none")]
         for reason in ordered
         for row in data.parts[reason].rows
     ]
     count = sum(data.parts[reason].count for reason in reasons)
-    return {**one, "columns": [*one["columns"], "stays until"], "rows": rows[:SHOWN],
+    return {**one, "columns": [*one["columns"], say("stays until")], "rows": rows[:SHOWN],
             "count": count}  # fmt: skip
 
 
@@ -394,10 +414,13 @@ def _until(reasons: Sequence[Reason], language: str) -> str | None:
     days = sorted(reason.until for reason in reasons if reason.until)
     if not days:
         return None
-    first, last = day(days[0], language), day(days[-1], language)
+    first, last = tongues.day(days[0]), tongues.day(days[-1])
     if first == last:
         return first
-    return f"{first} to {last}. Each record stays until its own day, which stands beside it."
+    return say(
+        "{first} to {last}. Each record stays until its own day, which stands beside it.",
+        first=first, last=last,
+    )  # fmt: skip
 
 
 def _columns(system: str, dataset: Dataset, columns: Iterable[str]) -> list[str]:
@@ -407,8 +430,12 @@ def _columns(system: str, dataset: Dataset, columns: Iterable[str]) -> list[str]
     for name in columns:
         field = dataset.fields.get(name)
         kind = field.identifies if field else None
-        own = WORDS.get(name) if system == SYSTEM.name else None
-        made.append(own or (KINDS[kind] if kind and kinds[kind] == 1 else readable(name)))
+        known = WORDS.get(name) if system == SYSTEM.name else None
+        made.append(
+            say(known)
+            if known
+            else (say(KINDS[kind]) if kind and kinds[kind] == 1 else readable(name))
+        )
     return made
 
 

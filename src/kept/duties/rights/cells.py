@@ -15,12 +15,13 @@ from markupsafe import Markup, escape
 from kept.duties.rights.tables import plain
 from kept.model.cover import ROLES
 from kept.model.values import Value, sizable
-from kept.policy.render import day
+from kept.terms.tongues import count, day, say, spoken
 
 #: Characters from which a text is folded, and how many of it are shown then.
 _LONG: Final = 320
 _LEAD: Final = 180
 _COVERED: Final = frozenset(ROLES.values())
+_DATA: Final = "data, not text"
 #: Words with a hyphen that stay whole: addresses, and "e-mail" itself.
 _ADDRESS: Final = re.compile(r"([^\s@<>,;]+@[^\s@<>,;]+|[Ee]-[Mm]ail)")
 _JOINT: Final = re.compile(r"(?=@)|(?<=\.)")
@@ -51,43 +52,43 @@ class Cell:
         return self.kind == "none"
 
 
-def cell(value: Value, type_: str = "text", language: str = "en") -> Cell:
+def cell(value: Value, type_: str = "text") -> Cell:
     """A value of a column of that type (of the map) for the page."""
     if value is None or value == "":
         return Cell("–", "none")
     if isinstance(value, str):
         if value in _COVERED:
-            return Cell(value, "covered")
-        return _structured(value) if type_ == "json" else _text(value)
-    text = words(value, language)
+            return Cell(say(value), "covered")
+        return _structured(value) if type_ == "json" else _text(_roles(value))
+    text = words(value)
     return Cell(text, "short" if len(text) < 20 else "")
 
 
-def words(value: Value, language: str = "en") -> str:
+def words(value: Value) -> str:
     """A value as people read it; bytes only by what and how many they are."""
     if value is None:
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say("yes") if value else say("no")
     if isinstance(value, bytes):
-        what = next((name for head, name in _KINDS if value.startswith(head)), "data, not text")
-        return f"{what}, {_size(len(value))}"
+        met = (name for head, name in _KINDS if value.startswith(head))
+        return f"{say(next(met, _DATA))}, {_size(len(value))}"
     if isinstance(value, dt.datetime):
-        return _moment(value, language)
+        return _moment(value)
     if isinstance(value, dt.date):
-        return day(value, language)
+        return day(value)
     if isinstance(value, decimal.Decimal) and sizable(value):
-        return f"{value:,}"
+        return f"{value:,}" if spoken().tongue.thousands == "," else _turned(f"{value:,}")
     return str(plain(value))
 
 
-def _moment(value: dt.datetime, language: str) -> str:
+def _moment(value: dt.datetime) -> str:
     """To the minute, in UTC where the zone is known; that it is UTC the page says once."""
     if value.utcoffset():
         # The first and the last hours of the calendar may have no time in UTC.
         with contextlib.suppress(OverflowError):
             value = value.astimezone(dt.UTC)
-    return f"{day(value.date(), language)}, {value:%H:%M}"
+    return f"{day(value.date())}, {value:%H:%M}"
 
 
 def _text(value: str) -> Cell:
@@ -105,14 +106,30 @@ def _structured(value: str) -> Cell:
         return _text(value)
     if not isinstance(known, (dict, list)):
         return _text(str(known))
-    lead = f"{len(known)} {'entry' if len(known) == 1 else 'entries'}"
+    lead = count(len(known), "{n} entry", "{n} entries")
     return Cell(json.dumps(known, ensure_ascii=False, indent=2), "code", lead)
 
 
-def _size(count: int) -> str:
-    if count < 1000:
-        return f"{count} byte{'' if count == 1 else 's'}"
-    return f"{count / 1000:,.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:,.1f} MB"
+def _size(size: int) -> str:
+    if size < 1000:
+        return count(size, "{n} byte", "{n} bytes")
+    text = f"{size / 1000:,.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:,.1f} MB"
+    return text if spoken().tongue.thousands == "," else _turned(text)
+
+
+def _turned(text: str) -> str:
+    """A number in a language that writes the comma where English writes the point."""
+    return text.translate(str.maketrans(",.", ".,"))
+
+
+def _roles(text: str) -> str:
+    """A text in which others are covered, what stands for them in the language spoken."""
+    if "[" not in text:
+        return text
+    for role in _COVERED:
+        for what in ("", "'s e-mail address", "'s telephone number"):
+            text = text.replace(f"[{role}{what}]", f"[{say(role + what)}]")
+    return text
 
 
 def whole(text: str) -> Markup:

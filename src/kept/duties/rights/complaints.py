@@ -30,6 +30,7 @@ from kept.duties.rights.intake import (
 from kept.duties.rights.letter import complain_to
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, moment, name
+from kept.policy.spoken import speaking
 from kept.records.actor import Actor
 from kept.records.complaint import AUTHORITY, WITHDRAWN, Complaint
 from kept.records.complaint import PERSON as BY_PERSON
@@ -38,6 +39,7 @@ from kept.terms import clocks
 from kept.terms.authorities import authority_of
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
+from kept.terms.tongues import day, say
 
 #: How a complaint comes in that somebody enters, in words.
 CHANNELS: Final[Mapping[str, str]] = {
@@ -375,7 +377,9 @@ def answer(
             raise UsageError("there is no such outcome", expected=f"one of {', '.join(OUTCOMES)}")
         if outcome != WITHDRAWN:
             _said(words, "came of it")
-        title, text, named = letter(controller, one, outcome, words, country=country)
+        language = language_of(controller, one, c)
+        with speaking(controller.bundle, language):
+            title, text, named = letter(controller, one, outcome, words, country=country)
         if not named and outcome != WITHDRAWN:
             raise UsageError(
                 "no authority is known there to which she can complain",
@@ -384,7 +388,7 @@ def answer(
         if way == "mail":
             controller.outbox.put(
                 _mailbox(controller, one, c), "complaint-answer", {"title": title, "body": text},
-                now, good_until=now + _TRIED, connection=c,
+                now, good_until=now + _TRIED, connection=c, language=language,
             )  # fmt: skip
         act = "withdrawn" if outcome == WITHDRAWN else "answered"
         one = controller.complaints.act(
@@ -403,13 +407,19 @@ def letter(
     )  # fmt: skip
     part = complain_to(controller, choice)
     lines = [
-        f"You complained to us on {one.arrived:%-d %B %Y}. The number of your complaint is"
-        f" {one.id}.",
-        OUTCOMES[outcome], clean(words), part.title, *part.lines,
+        say("You complained to us on {day}. The number of your complaint is {number}.",
+            day=day(one.arrived), number=one.id),
+        say(OUTCOMES[outcome]), clean(words), part.title, *part.lines,
         "\n".join(f"- {point}" for point in part.points),
     ]  # fmt: skip
     text = "\n\n".join(line for line in lines if line)
-    return "Our answer to your complaint", text, tuple(i.id for i in choice.authorities)
+    return say("Our answer to your complaint"), text, tuple(i.id for i in choice.authorities)
+
+
+def language_of(controller: Controller, one: Complaint, c: Connection) -> str | None:
+    """The language in which somebody complained; None where nobody chose one, or it is gone."""
+    language = controller.complaints.said(one, connection=c).get("language")
+    return str(language) if language in controller.bundle.languages else None
 
 
 def missing(one: Complaint) -> list[str]:
@@ -434,12 +444,13 @@ def _acknowledge(
     controller: Controller, one: Complaint, email: str, actor: Actor, now: dt.datetime,
     c: Connection, *, token: str | None = None,
 ) -> Complaint:  # fmt: skip
-    values = {"number": one.id, "day": f"{one.arrived:%-d %B %Y}"}
+    values = {"number": one.id, "day": one.arrived.isoformat()}
     page = controller.site_url or ""
     values["link"] = f"{page}/privacy/complaints" + (f"/{token}" if token else "")
     controller.outbox.put(
-        email, "complaint-came", values, now, good_until=now + _TRIED, connection=c
-    )
+        email, "complaint-came", values, now, good_until=now + _TRIED, connection=c,
+        language=language_of(controller, one, c),
+    )  # fmt: skip
     return _moved(controller, c, one, "acknowledged", actor, now, way="mail", done=now)
 
 

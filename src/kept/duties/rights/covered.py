@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from kept.controller import Controller
 from kept.controller.others import Covering
+from kept.terms.tongues import count as counted
+from kept.terms.tongues import number, say
 
 WHY: Final = (
     "Other people have rights too. Where your records name somebody else, only what they are to"
@@ -54,6 +56,9 @@ def words(covered: Sequence[Covered]) -> str | None:
     if not count:
         return None
     staff, people = sum(one.staff for one in covered), sum(one.people for one in covered)
-    of = [f"{staff:,} of staff"] * bool(staff) + [f"{people:,} of other people"] * bool(people)
-    what = "name or address was" if count == 1 else "names and addresses were"
-    return f"{count:,} {what} covered: {' and '.join(of)}."
+    of = [say("{n} of staff", n=number(staff))] * bool(staff)
+    of += [say("{n} of other people", n=number(people))] * bool(people)
+    return counted(
+        count, "{n} name or address was covered: {of}.", "{n} names and addresses were covered:"
+        " {of}.", of=f" {say('and')} ".join(of),
+    )  # fmt: skip

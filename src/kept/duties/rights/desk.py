@@ -15,6 +15,8 @@ from kept.datamap.map import Dataset
 from kept.decide.facts import kind_of
 from kept.duties.rights.about import readable, titled
 from kept.duties.rights.cells import Cell
+from kept.policy.spoken import own
+from kept.terms import tongues
 from kept.terms.identifiers import KINDS
 from kept.terms.vocabulary import Vocabulary
 
@@ -109,12 +111,16 @@ def about(facts: Mapping[str, Any]) -> dict[str, Any]:
         "categories": [],
         "sources": [],
         "recipients": [
-            "Nobody outside gets these records. Who has other data of yours from us may be told"
-            " what you chose, to keep to it."
+            tongues.say(
+                "Nobody outside gets these records. Who has other data of yours from us may"
+                " be told what you chose, to keep to it."
+            )
         ],
         "keep": (
-            "As long as we hold something of yours. When your data is deleted, this goes too.",
-            "That you asked, and what was done then, stays for longer, as proof.",
+            tongues.say(
+                "As long as we hold something of yours. When your data is deleted, this goes too."
+            ),
+            tongues.say("That you asked, and what was done then, stays for longer, as proof."),
         ),
     }
 
@@ -129,8 +135,8 @@ def shown(controller: Controller, dataset: Dataset, part: Mapping[str, Any]) -> 
     says = [_says(controller, vocabulary, names[i]) for i in at]
     return {
         **part,
-        "title": title,
-        "words": words,
+        "title": tongues.say(title),
+        "words": tongues.say(words),
         "columns": [part["columns"][i] for i in at],
         "rows": [[say(row[i]) for say, i in zip(says, at, strict=True)] for row in part["rows"]],
         "machines": [part["columns"][names.index(n)] for n in machines if n not in _NUMBERS],
@@ -148,22 +154,22 @@ def _says(controller: Controller, words: Vocabulary, name: str) -> Callable[[Cel
     """How a value of a column is said."""
 
     def fact(text: str) -> str:
-        said = _FACTS.get(kind_of(text), readable(kind_of(text)))
+        said = tongues.say(_FACTS.get(kind_of(text), readable(kind_of(text))))
         what = text.partition(":")[2]
         term = words.purposes.get(what) or words.channels.get(what)
-        return f"{said}: {term.label if term else what}" if what else said
+        return f"{said}: {own(term.label) if term else what}" if what else said
 
     def system(text: str) -> str:
         known = controller.datamap.systems.get(text)
-        return (known.title if known else None) or text
+        return tongues.say((known.title if known else None) or text)
 
     known: Mapping[str, Callable[[str], str]] = {
         "fact": fact,
-        "kind": lambda text: KINDS.get(text, text),
-        "other": lambda text: KINDS.get(text, text),
-        "evidence": lambda text: _EVIDENCE.get(text, text),
-        "before": lambda text: _EVIDENCE.get(text, text),
-        "after": lambda text: _EVIDENCE.get(text, text),
+        "kind": lambda text: tongues.say(KINDS.get(text, text)),
+        "other": lambda text: tongues.say(KINDS.get(text, text)),
+        "evidence": lambda text: tongues.say(_EVIDENCE.get(text, text)),
+        "before": lambda text: tongues.say(_EVIDENCE.get(text, text)),
+        "after": lambda text: tongues.say(_EVIDENCE.get(text, text)),
         "system": system,
         "dataset": readable,
         "field": readable,

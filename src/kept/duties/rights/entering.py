@@ -193,7 +193,9 @@ def close(
         )
     with controller.database.connection() as c:
         if reply is not None:
-            _mail(controller, str(address), "reply", {"words": clean(reply)}, now, c)
+            language = controller.intakes.said(one).get("language")
+            values = {"words": clean(reply)}
+            _mail(controller, str(address), "reply", values, now, c, language)
         return ended(controller, one, state, outcome, reason, now, c)
 
 
@@ -267,9 +269,11 @@ def _answer_to(asked: Sequence[str]) -> str:
 
 
 def _mail(
-    controller: Controller, to: str, template: str, values: dict[str, str], now: dt.datetime, c: Any
-) -> None:
+    controller: Controller, to: str, template: str, values: dict[str, str], now: dt.datetime,
+    c: Any, language: str | None = None,
+) -> None:  # fmt: skip
     link = f"{controller.site_url}/privacy/requests"
     controller.outbox.put(
-        to, template, {"link": link, **values}, now, good_until=now + _NEWS, connection=c
-    )
+        to, template, {"link": link, **values}, now, good_until=now + _NEWS, connection=c,
+        language=language,
+    )  # fmt: skip

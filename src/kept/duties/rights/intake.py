@@ -25,7 +25,7 @@ from kept.decide.asks import Recognised, recognise
 from kept.duties.rights import mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
-from kept.duties.rights.request import Request, can_end, close_case, open_case
+from kept.duties.rights.request import HOW, Request, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
 from kept.records.case_state import ENDS, Case
@@ -60,7 +60,7 @@ _NEWS: Final = dt.timedelta(days=3)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 #: Held by whoever begins what was asked, in this process.
 _BEGINNING: Final = threading.Lock()
-_NO_PROOF: Final = "whoever wants no advertising need not prove who it is"
+_NO_PROOF: Final = HOW[3]
 _MARKETING: Final = "marketing"
 
 
@@ -367,15 +367,11 @@ def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
         unclear = recognise(said["words"])
         asked = told_apart(asked, unclear)
     moment = one.verified_at or now
-    at = f"on {moment:%Y-%m-%d} at {moment:%H:%M} UTC"
-    evidence = (
-        f"the browser that asked held the site's live cookie {at}"
-        if cookie
-        else f"a code of eight digits, sent to the e-mail address of the request, was typed in {at}"
-    )
+    at = {"day": f"{moment:%Y-%m-%d}", "time": f"{moment:%H:%M}"}
+    evidence = HOW[0 if cookie else 1].format(**at)
     evidence = said.get("attested", evidence)
     if "agent" in said:
-        evidence += "; whoever asks for the person confirmed with a code of their own"
+        evidence += f"; {HOW[2]}"
     way = "cookie" if cookie else "attested" if "attested" in said else "code"
     request = Request((who,), *PERSON, evidence=evidence, way=way)
     if "case" in said and not one.cases:  # asked for by the staff, of a case that is there

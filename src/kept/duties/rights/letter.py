@@ -17,9 +17,10 @@ import jinja2
 
 from kept.controller import Controller, Located
 from kept.duties.rights import parts
-from kept.duties.rights.about import many, titled
+from kept.duties.rights.about import titled
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import going_on, judged, told
+from kept.duties.rights.language import language_of
 from kept.duties.rights.receipts import Receipts, title
 from kept.duties.rights.received import received
 from kept.duties.rights.received import words as received_words
@@ -30,14 +31,18 @@ from kept.duties.rights.request import capital, sentence, verification
 from kept.duties.rights.restriction import GROUNDS
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action
-from kept.policy.render import day
-from kept.records.case import State, StepRecord, StepState
+from kept.policy.spoken import own, speaking
+from kept.policy.spoken import told as told_as
+from kept.records.case import Case, State, StepRecord, StepState
 from kept.records.declared import SYSTEM
-from kept.terms.authorities import BY, Choice, authority_of, countries
+from kept.terms import tongues
+from kept.terms.authorities import BY, Authority, Choice, authority_of, countries
+from kept.terms.authorities import language as spelt_as
 from kept.terms.identifiers import Identifier
 from kept.terms.refusals import REFUSALS
 from kept.terms.regimes import region_of
 from kept.terms.rights import RIGHTS
+from kept.terms.tongues import count, day, law, say, within
 
 _WIDTH: Final = 76
 _ASKED: Final = {
@@ -81,7 +86,8 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Letter:
     """The letter. `complete` is what it says of the whole; `missing` names the systems that it
-    says are not done; `authorities` the ids of those that it names; `counts` what it adds up.
+    says are not done; `authorities` the ids of those that it names; `counts` what it adds up;
+    `mark` stands before the number of the case.
     """
 
     case: str
@@ -97,6 +103,7 @@ class Letter:
     changed: int
     retained: int
     parts: tuple[Part, ...]
+    mark: str = "Case"
 
     def text(self) -> str:
         """As plain text, lines of 76 characters at most where words allow."""
@@ -113,7 +120,7 @@ class Letter:
                 for one in part.points
             ]  # fmt: skip
             blocks.append("\n".join(lines))
-        return "\n\n".join(blocks) + f"\n\nCase {self.case}\n"
+        return "\n\n".join(blocks) + f"\n\n{self.mark} {self.case}\n"
 
     def mail(self) -> str:
         """As the words of a mail: a title is underlined, a point begins with a dash, and no line
@@ -150,13 +157,22 @@ class Letter:
 
 def letter(
     controller: Controller, case_id: str, now: dt.datetime,
-    *, country: str | None = None, subdivision: str | None = None,
+    *, country: str | None = None, subdivision: str | None = None, language: str | None = None,
 ) -> Letter:  # fmt: skip
-    """The letter of a case as it stands. `country` (and part) is where the person lives, if known.
+    """The letter of a case as it stands. `country` (and part) is where the person lives, if known;
+    it speaks `language`, else that in which she asked, else the policy's first.
 
     Raises UsageError where there is no such case.
     """
     case = controller.cases.get(case_id)
+    with speaking(controller.bundle, language or language_of(controller, case)):
+        return _letter(controller, case, now, country, subdivision)
+
+
+def _letter(
+    controller: Controller, case: Case, now: dt.datetime, country: str | None,
+    subdivision: str | None,
+) -> Letter:  # fmt: skip
     record = Receipts.of(controller, case)
     bundle = controller.bundle
     named = controller.cases.identifiers(case)
@@ -174,20 +190,23 @@ def letter(
     ]
     begun = record.steps if record.begun else ()
     return Letter(
-        case.id, case.right, bundle.languages[0], _title(record), address(bundle.organisation),
+        case.id, case.right, tongues.spoken().language, _title(record),
+        address(bundle.organisation),
         spelt(controller, now), record.complete, record.missing,
         tuple(one.id for one in choice.authorities),
         sum(s.counts.found for s in begun), sum(s.counts.changed for s in begun),
-        sum(s.counts.retained + s.counts.isolated for s in begun), tuple(told_of),
+        sum(s.counts.retained + s.counts.isolated for s in begun), tuple(told_of), say("Case"),
     )  # fmt: skip
 
 
 def answer_case(
     controller: Controller, case_id: str, now: dt.datetime, *, role: str,
-    country: str | None = None, subdivision: str | None = None,
+    country: str | None = None, subdivision: str | None = None, language: str | None = None,
 ) -> Letter:  # fmt: skip
     """The letter, and an entry that says what it claims: so it can be held against the record."""
-    made = letter(controller, case_id, now, country=country, subdivision=subdivision)
+    made = letter(
+        controller, case_id, now, country=country, subdivision=subdivision, language=language
+    )  # fmt: skip
     with controller.database.connection() as connection:
         controller.ledger.append_in(connection, [claimed(controller, made, role, now)])
     return made
@@ -214,32 +233,39 @@ def spelt(controller: Controller, moment: dt.datetime | dt.date) -> str:
     """A day, as the letter writes it."""
     if isinstance(moment, dt.datetime):
         moment = moment.astimezone(dt.UTC).date()
-    return day(moment, controller.bundle.languages[0])
+    return day(moment)
 
 
 def _title(record: Receipts) -> str:
-    right = RIGHTS[record.case.right].title.lower()
+    right = within(say(RIGHTS[record.case.right].title))
     if record.case.state is State.REFUSED:
-        return f"We do not do what you asked for: {right}"
-    return f"Our answer to your request: {right}"
+        return say("We do not do what you asked for: {right}", right=right)
+    return say("Our answer to your request: {right}", right=right)
 
 
 def asked(controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]) -> Part:
     """What she asked, when, and how it was checked who asks."""
     case = record.case
     lines = [
-        f"You asked us {_ASKED[case.right]}. Your request came on"
-        f" {spelt(controller, case.opened_at)}. Your right to it: {RIGHTS[case.right].article}.",
-        f"Did we check that it is you who asks? {verification(controller, case)}",
+        say(
+            "You asked us {what}. Your request came on {day}. Your right to it: {article}.",
+            what=say(_ASKED[case.right]),
+            day=spelt(controller, case.opened_at),
+            article=law(RIGHTS[case.right].article),
+        ),
+        f"{say('Did we check that it is you who asks?')} {verification(controller, case)}",
     ]
     if case.people > 1:
         lines.append(
-            f"The request names {case.people} people. What is counted here is counted for all of"
-            " them together."
+            say(
+                "The request names {n} people. What is counted here is counted for all of them"
+                " together.",
+                n=case.people,
+            )
         )
     if not any(named):
-        lines.append("The case has forgotten by what you were found.")
-    return Part("What you asked", tuple(lines))
+        lines.append(say("The case has forgotten by what you were found."))
+    return Part(say("What you asked"), tuple(lines))
 
 
 def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
@@ -248,78 +274,92 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
         yield _refused(controller, record)
         return
     if case.state is State.WITHDRAWN:
-        words = [f"The request was taken back on {spelt(controller, case.changed_at)}, so we did"
-                 " nothing more."]  # fmt: skip
-        words += [f"What was noted: {sentence(record.words)}"] if record.words else []
-        yield Part("What came of it", tuple(words))
+        words = [say("The request was taken back on {day}, so we did nothing more.",
+                     day=spelt(controller, case.changed_at))]  # fmt: skip
+        if record.words:
+            words.append(say("What was noted: {words}", words=sentence(told_as(record.words))))
+        yield Part(say("What came of it"), tuple(words))
         return
     if not record.begun:
         yield Part(
-            "What came of it",
-            ("Nothing was done yet. The request is open; you will hear from us again.",),
+            say("What came of it"),
+            (say("Nothing was done yet. The request is open; you will hear from us again."),),
         )
         return
     lines = [_whole(record)]
     if record.missing:
         systems = ", ".join(title(controller, s) for s in record.missing)
-        lines.append(f"Not done, or not asked, as you read below: {systems}.")
+        lines.append(say("Not done, or not asked, as you read below: {systems}.", systems=systems))
     if case.right in ("access", "portability"):
         lines.append(
-            "Your copy was made as a package of files. You get it by a link that works for some"
-            " days, with a code, or on paper if you ask us to."
+            say(
+                "Your copy was made as a package of files. You get it by a link that works for some"
+                " days, with a code, or on paper if you ask us to."
+            )
             if record.handed_out
-            else "No package was handed out."
+            else say("No package was handed out.")
         )
     if record.handed_out:
         # Of the package that she got; what stopped one before it is no matter of hers.
         given = [b for _, b in record.said["redaction.scanned"] if b.get("package")]
-        lines += [f"{left_out(b['places'])} (The law: {LAW}.)" for b in given[-1:]]
+        lines += [
+            f"{left_out(b['places'])} ({say('The law: {law}.', law=law(LAW))})" for b in given[-1:]
+        ]
     for at, entry in record.said["keys.shredded"]:
         lines.append(
-            f"The keys under which we kept notes on you were destroyed on {spelt(controller, at)}."
-            f" The last copy of them is of no use from"
-            f" {spelt(controller, dt.date.fromisoformat(entry['dies']))} on."
+            say(
+                "The keys under which we kept notes on you were destroyed on {day}. The last copy"
+                " of them is of no use from {end} on.",
+                day=spelt(controller, at),
+                end=spelt(controller, dt.date.fromisoformat(entry["dies"])),
+            )
         )
-    yield Part("What came of it", tuple(lines))
+    yield Part(say("What came of it"), tuple(lines))
     apart = parts.documents(controller, parts.of(controller, case))
     if apart:
         yield Part(
-            "What we refuse of it",
-            ("We do not give you this part of what you asked for; the rest you get.",),
-            tuple(f"{p['title']}. Why: {p['why']} In your case: {sentence(p['in_your_case'])} The"
-                  f" law: {p['law']}. What you can do: {p['then']}" for p in apart),
+            say("What we refuse of it"),
+            (say("We do not give you this part of what you asked for; the rest you get."),),
+            tuple(
+                say("{what}. Why: {why} In your case: {words} The law: {law}. What you can do:"
+                    " {then}", what=p["title"], why=say(p["why"]),
+                    words=sentence(p["in_your_case"]), law=law(p["law"]), then=say(p["then"]))
+                for p in apart
+            ),
         )  # fmt: skip
 
 
 def _whole(record: Receipts) -> str:
     """The first sentence of the answer: it never says more than all the receipts together."""
     if record.in_force:
-        return "The use of your data is restricted. You will be told before that ends."
+        return say("The use of your data is restricted. You will be told before that ends.")
     if not record.complete:
-        return "This is not finished. What follows says how far we have come."
+        return say("This is not finished. What follows says how far we have come.")
     if record.parts and record.nothing_found:
-        return "It is done, but for the part that we refuse."
+        return say("It is done, but for the part that we refuse.")
     if record.case.right in ("access", "erasure") and record.nothing_found:
-        return "We hold nothing about you under what you gave us."
+        return say("We hold nothing about you under what you gave us.")
     if record.case.right == "portability" and record.nothing_found:
-        return "We hold nothing that you could take along under what you gave us."
+        return say("We hold nothing that you could take along under what you gave us.")
     if record.parts or any(s.counts.retained or s.counts.isolated for s in record.steps):
-        return "What could be done is done. Not everything could: the parts that stay are named."
-    return "It is done."
+        return say(
+            "What could be done is done. Not everything could: the parts that stay are named."
+        )
+    return say("It is done.")
 
 
 def _refused(controller: Controller, record: Receipts) -> Part:
     case = record.case
-    lines = [f"We refuse this request, since {spelt(controller, case.changed_at)}. Nothing was"
-             " changed."]  # fmt: skip
+    lines = [say("We refuse this request, since {day}. Nothing was changed.",
+                 day=spelt(controller, case.changed_at))]  # fmt: skip
     why = REFUSALS.get(case.refusal or "")
     if why is not None:
-        lines += [f"Why: {why.words}", f"The law: {why.law}."]
+        lines += [say("Why: {why}", why=say(why.words)), say("The law: {law}.", law=law(why.law))]
     if record.words:
-        lines.append(f"In your case: {sentence(record.words)}")
+        lines.append(say("In your case: {words}", words=sentence(record.words)))
     if why is not None:
-        lines.append(f"What you can do: {why.then}")
-    return Part("Why we refuse", tuple(lines))
+        lines.append(say("What you can do: {then}", then=say(why.then)))
+    return Part(say("Why we refuse"), tuple(lines))
 
 
 def _systems(
@@ -336,10 +376,12 @@ def _systems(
     for system in dict.fromkeys((*groups, *record.unreached)):
         points = []
         if system in record.unreached:
-            points.append("We could NOT ask this system. What it holds of you is not in this"
-                          " answer.")  # fmt: skip
+            points.append(say("We could NOT ask this system. What it holds of you is not in this"
+                              " answer."))  # fmt: skip
         points += dict.fromkeys(_step(controller, one, record) for one in groups.get(system, ()))
-        yield Part(f"What was done: {title(controller, system)}", (), tuple(points))
+        yield Part(
+            say("What was done: {where}", where=title(controller, system)), (), tuple(points)
+        )
     if any(named):
         yield from _elsewhere(controller, record, named, set(groups))
 
@@ -357,41 +399,54 @@ def _elsewhere(
     lines = []
     if empty and record.case.right != "rectification":
         where = ", ".join(title(controller, s) for s in empty)
-        lines.append(f"No record of yours was met in: {where}.")
-    points = tuple(f"Not looked through: {what}. {why}" for what, why in search.left_out)
+        lines.append(say("No record of yours was met in: {where}.", where=where))
+    points = tuple(
+        say("Not looked through: {what}. {why}", what=what, why=why)
+        for what, why in search.left_out
+    )
     if lines or points:
-        yield Part("Where else we looked", tuple(lines), points)
+        yield Part(say("Where else we looked"), tuple(lines), points)
 
 
 def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
     """One step in a sentence or two, from its row alone."""
     where = _dataset(controller, one)
     if one.state is not StepState.DONE:
-        why = f" Why: {sentence(one.problem)}" if one.problem else ""
+        why = " " + say("Why: {why}", why=sentence(told_as(one.problem))) if one.problem else ""
         if one.action is Action.READ:
-            return f"{where}: NOT all of it could be read.{why}"
-        return f"{where}: NOT done for {many(one.planned, 'record')}.{why}"
+            return say("{where}: NOT all of it could be read.", where=where) + why
+        return say("{where}: NOT done for {rows}.", where=where, rows=records(one.planned)) + why
     if one.action is Action.READ:
-        read = f"{where}: {many(one.counts.found, 'record')} read"
-        kept = one.counts.retained + one.counts.isolated
-        return f"{read}, {kept} of them kept for a reason that is named below." if kept else (
-            f"{read}.")  # fmt: skip
-    sure = _STANDS if one.verified else _WORD
+        kept, rows = one.counts.retained + one.counts.isolated, records(one.counts.found)
+        if not kept:
+            return say("{where}: {rows} read.", where=where, rows=rows)
+        return say("{where}: {rows} read, {kept} of them kept for a reason that is named below.",
+                   where=where, rows=rows, kept=kept)  # fmt: skip
+    sure = say(_STANDS if one.verified else _WORD)
     if one.action in (Action.RETAIN, Action.ISOLATE):
-        rows = many(one.counts.retained + one.counts.isolated, "record")
-        sealed = ", sealed so that nobody uses them" if one.action is Action.ISOLATE else ""
-        return f"{where}: {rows} kept{sealed}; why is named below. {sure}"
+        rows = records(one.counts.retained + one.counts.isolated)
+        kept_so = (
+            "{where}: {rows} kept, sealed so that nobody uses them; why is named below."
+            if one.action is Action.ISOLATE
+            else "{where}: {rows} kept; why is named below."
+        )
+        return f"{say(kept_so, where=where, rows=rows)} {sure}"
     if not one.counts.changed:
-        return f"{where}: nothing was left to change. {sure}"
-    did = _DID[one.action]
-    if record.case.right == "rectification":
-        did = "{n} put right"
-    return f"{where}: {did.format(n=many(one.counts.changed, 'record'))}. {sure}"
+        return f"{say('{where}: nothing was left to change.', where=where)} {sure}"
+    did = "{n} put right" if record.case.right == "rectification" else _DID[one.action]
+    return f"{where}: {say(did, n=records(one.counts.changed))}. {sure}"
+
+
+def records(n: int) -> str:
+    """`1 record`, `2 records`."""
+    return count(n, "{n} record", "{n} records")
 
 
 def _dataset(controller: Controller, one: StepRecord) -> str:
     system = controller.datamap.systems.get(one.system)
     dataset = system.datasets.get(one.dataset) if system else None
+    if dataset is not None and one.system == SYSTEM.name:
+        return capital(say(titled(dataset)))
     return capital(titled(dataset) if dataset else one.dataset)
 
 
@@ -407,19 +462,24 @@ def _stays(controller: Controller, record: Receipts) -> Iterator[Part]:
             continue
         until = one.reason.until
         said = [
-            f"{_dataset(controller, one)} ({title(controller, one.system)}):"
-            f" {many(rows, 'record')},"
-            + (f" until {spelt(controller, until)}." if until else " with no end set yet."),
-            f"Why: {sentence(one.reason.words)}",
+            f"{_dataset(controller, one)} ({title(controller, one.system)}): "
+            + (
+                say("{rows}, until {day}.", rows=records(rows), day=spelt(controller, until))
+                if until
+                else say("{rows}, with no end set yet.", rows=records(rows))
+            ),
+            say("Why: {why}", why=sentence(told_as(one.reason.words))),
         ]
         if one.reason.law:
-            said.append(f"The law: {sentence(one.reason.law)}")
+            said.append(say("The law: {law}", law=law(sentence(one.reason.law))))
         if promise := promises.get(one.reason.clause):
-            said.append(f"Our policy says: “{promise}”")
+            said.append(say("Our policy says: “{promise}”", promise=promise))
         points.append(" ".join(said))
     if points:
         yield Part(
-            "What stays, and why", ("Each part, with its reason and its day:",), tuple(points)
+            say("What stays, and why"),
+            (say("Each part, with its reason and its day:"),),
+            tuple(points),
         )
 
 
@@ -430,29 +490,35 @@ def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:
     labels = controller.bundle.vocabulary.purposes
 
     def purposes(those: Sequence[str]) -> tuple[str, ...]:
-        return tuple(labels[p].label if p in labels else p for p in those)
+        return tuple(own(labels[p].label) if p in labels else p for p in those)
 
     lifted = record.lifted
     standing = [p for p in record.purposes if p not in lifted]
     if standing:
-        verb = "take back your consent" if record.case.right == "withdrawal" else "object"
+        on_record = (
+            "It is on record since {day} that you take back your consent. We ask this record before"
+            " we use your data. It stands for:"
+            if record.case.right == "withdrawal"
+            else "It is on record since {day} that you object. We ask this record before we use"
+            " your data. It stands for:"
+        )
         kinds = [*record.said["consent.withdrawn"], *record.said["objection.made"]]
-        lines = [f"It is on record since {spelt(controller, kinds[0][0])} that you {verb}. We ask"
-                 " this record before we use your data. It stands for:"]  # fmt: skip
-        yield Part("Your choice", tuple(lines), purposes(standing))
+        lines = [say(on_record, day=spelt(controller, kinds[0][0]))]
+        yield Part(say("Your choice"), tuple(lines), purposes(standing))
     if lifted:
-        lines = ["We weighed your objection, and our reasons weigh more (GDPR Art. 21(1)). These"
-                 " uses go on:"]  # fmt: skip
+        lines = [say("We weighed your objection, and our reasons weigh more ({law}). These uses go"
+                     " on:", law=law("GDPR Art. 21(1)"))]  # fmt: skip
         points = [*purposes(lifted)]
-        points += [f"Why: {sentence(record.words)}"] if record.words else []
-        yield Part("Where we do not follow you", tuple(lines), tuple(points))
+        points += [say("Why: {why}", why=sentence(record.words))] if record.words else []
+        yield Part(say("Where we do not follow you"), tuple(lines), tuple(points))
     for at, entry in record.said["restriction.set"][:1]:
         ground = GROUNDS.get(str(entry.get("ground")))
-        lines = [f"The restriction is on record since {spelt(controller, at)}."]
-        lines += [f"Why you may ask for it: {sentence(ground)}"] if ground else []
+        lines = [say("The restriction is on record since {day}.", day=spelt(controller, at))]
+        if ground:
+            lines.append(say("Why you may ask for it: {why}", why=sentence(say(ground))))
         for lifted_at, _ in record.said["restriction.lifted"]:
-            lines.append(f"It ended on {spelt(controller, lifted_at)}.")
-        yield Part("Your choice", tuple(lines))
+            lines.append(say("It ended on {day}.", day=spelt(controller, lifted_at)))
+        yield Part(say("Your choice"), tuple(lines))
 
 
 def _goes_on(
@@ -476,15 +542,20 @@ def _goes_on(
     points = []
     for one in sorted(going.values()):
         promise = next((promises[c] for c in one.clauses if c in promises), None)
-        said = f"{one.title}. On which ground: {one.ground.lower()}; {one.why}."
-        points.append(f"{said} Our policy says: “{promise}”" if promise else said)
+        said = say("{what}. On which ground: {ground}; {why}.", what=own(one.title),
+                   ground=within(own(one.ground)), why=say(one.why))  # fmt: skip
+        more = " " + say("Our policy says: “{promise}”", promise=promise) if promise else ""
+        points.append(said + more)
     lines = []
     if not points and not found.unreached:
-        lines.append("Nothing else is done with data that we met of yours.")
+        lines.append(say("Nothing else is done with data that we met of yours."))
     if found.unreached:
         away = ", ".join(title(controller, s) for s in sorted(found.unreached))
-        lines.append(f"Of these we cannot say it now, because they could not be asked: {away}.")
-    yield Part("What goes on all the same", tuple(lines), tuple(points))
+        lines.append(
+            say("Of these we cannot say it now, because they could not be asked: {systems}.",
+                systems=away)
+        )  # fmt: skip
+    yield Part(say("What goes on all the same"), tuple(lines), tuple(points))
 
 
 def _told(
@@ -494,8 +565,8 @@ def _told(
     """Who had her data, and whether each was told and has answered."""
     noted = informed(controller, record.case)
     if noted:
-        lines = ("These had data of yours from us. Was each told what became of it?",)
-        yield Part("Who had your data", lines, tuple(f"{one.said}." for one in noted))
+        lines = (say("These had data of yours from us. Was each told what became of it?"),)
+        yield Part(say("Who had your data"), lines, tuple(f"{one.said}." for one in noted))
     elif record.case.right == "access" and record.begun:
         systems = controller.datamap.systems
         places = {
@@ -506,22 +577,29 @@ def _told(
         had = received(controller, named, places, now)
         if had.lines:
             yield Part(
-                "Who received your data", ("On record is that these received data of yours:",),
+                say("Who received your data"),
+                (say("On record is that these received data of yours:"),),
                 tuple(f"{received_words(controller, one)}." for one in had.lines),
             )  # fmt: skip
-        others = "These others" if had.lines else "These"
-        lines = (f"{others} may have received data of yours. By our register they get data from the"
-                 " places where records of yours are; whether yours was among it is not on"
-                 " record:",)  # fmt: skip
+        others = (
+            "These others may have received data of yours. By our register they get data from the"
+            " places where records of yours are; whether yours was among it is not on record:"
+            if had.lines
+            else "These may have received data of yours. By our register they get data from the"
+            " places where records of yours are; whether yours was among it is not on record:"
+        )
+        lines = (say(others),)
         if had.may:
-            yield Part("Who may have received your data", lines, had.may)
+            yield Part(say("Who may have received your data"), lines, had.may)
 
 
 def appeal(record: Receipts, region: str) -> tuple[str, ...]:
     """What is open to her besides, where the law of her region knows an appeal to us."""
     if region != "US-VA" or record.case.state is not State.REFUSED:
         return ()
-    return ("Where you live you can also ask us to look at it again (an appeal); write to us.",)
+    return (
+        say("Where you live you can also ask us to look at it again (an appeal); write to us."),
+    )
 
 
 def complain_to(controller: Controller, choice: Choice, *appeal: str) -> Part:
@@ -530,23 +608,49 @@ def complain_to(controller: Controller, choice: Choice, *appeal: str) -> Part:
     """
     organisation = controller.bundle.organisation
     lines = [
-        "You can complain to a data protection authority at any time, also while you talk to us."
-        " You can also go to court. (In Europe: GDPR Art. 77, 78 and 79.)"
+        say(
+            "You can complain to a data protection authority at any time, also while you talk to"
+            " us. You can also go to court. (In Europe: {law}.)",
+            law=law("GDPR Art. 77, 78 and 79"),
+        )
     ]
     if choice.authorities and not choice.certain:
         lines.append(
-            "We do not know for sure where you live. This is the authority of the country in which"
-            f" we are, {countries()[choice.authorities[0].country]}. You can choose that of the"
-            " country where you live, where you work, or where it happened."
+            say(
+                "We do not know for sure where you live. This is the authority of the country in"
+                " which we are, {country}. You can choose that of the country where you live, where"
+                " you work, or where it happened.",
+                country=say(countries()[choice.authorities[0].country]),
+            )
         )
     if not choice.authorities:
-        lines.append("We know no authority for where you live. The list below may have one.")
+        lines.append(say("We know no authority for where you live. The list below may have one."))
     page = f"{controller.site_url or ''}/privacy/authorities"
-    lines.append(f"The authorities of other countries: {page}")
+    lines.append(say("The authorities of other countries: {page}", page=page))
     lines += appeal
-    lines.append(f"How to reach us: {organisation.email}, or {address(organisation)}.")
+    lines.append(
+        say("How to reach us: {email}, or {post}.", email=organisation.email,
+            post=address(organisation))
+    )  # fmt: skip
     points = tuple(
-        f"{'; '.join(one.lines())} (looked at on {spelt(controller, one.checked_on)}. {BY[one.by]})"
+        f"{'; '.join(_reach(one))} ("
+        + say("looked at on {day}.", day=spelt(controller, one.checked_on))
+        + f" {say(BY[one.by])})"
         for one in choice.authorities
     )
-    return Part("If you do not agree", tuple(lines), points)
+    return Part(say("If you do not agree"), tuple(lines), points)
+
+
+def _reach(one: Authority) -> tuple[str, ...]:
+    """How an authority can be reached, a line each."""
+    said = (
+        one.name,
+        ", ".join(one.address),
+        one.phone and f"{say('Telephone')}: {one.phone}",
+        one.email and f"{say('E-mail')}: {one.email}",
+        one.form and f"{say('Form')}: {one.form}",
+        one.web and f"{say('Web site')}: {one.web}",
+        one.languages
+        and f"{say('Language')}: {', '.join(say(spelt_as(code)) for code in one.languages)}",
+    )
+    return tuple(line for line in said if line)

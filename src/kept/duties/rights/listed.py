@@ -10,26 +10,30 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from kept.controller import Controller
 from kept.duties.rights.entering import CHANNELS, Came, add, checked
 from kept.duties.rights.others_mail import partners
-from kept.duties.rights.tables import unguarded
 from kept.errors import UsageError
 from kept.records.actor import Actor
 from kept.records.intake import Intake
+from kept.stores import lists
+from kept.stores.lists import Limits, Listing
 from kept.terms.asks import CHILD_REPORT
 from kept.terms.identifiers import KINDS, Identifier
 
 #: The most lines that one list has.
 MOST: Final = 2_000
+LIMITS: Final = Limits(lines=MOST, columns=40, packed=5_000_000, unpacked=50_000_000)
 #: Columns beside one for each kind of identifier; the first two have to be there.
 COLUMNS: Final = ("arrived", "channel", "asked", "words", "region", "reference", "told")
 _NEEDED: Final = COLUMNS[:2]
+#: Where a line is none of the list.
+_BROKEN: Final = "\x00"
 #: Before this year nobody asked anybody for his data.
 _OLDEST: Final = 1970
 _YES: Final = frozenset(("yes", "y", "true", "1", "ja", "oui"))
@@ -57,25 +61,40 @@ class Line:
 
 def read_text(text: str) -> list[Mapping[str, str]]:
     """Rows of CSV, or of cells as a spreadsheet copies them: columns by their names."""
-    head = text.lstrip("\ufeff").partition("\n")[0]
-    mark = max(("\t", ";", ","), key=head.count)
+    return named(lists.read_csv(text, LIMITS))
+
+
+def read_file(path: Path) -> list[Mapping[str, str]]:
+    """Rows of a file: XLSX, or CSV in UTF-8."""
     try:
-        rows = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=mark)
-        # No more is read than is needed to see that it is too long.
-        lines = [[unguarded(cell) for cell in row] for row in itertools.islice(rows, MOST + 2)]
-    except csv.Error:
-        raise UsageError(
-            "the list cannot be read", expected="CSV with a line of column names"
-        ) from None
-    return named(lines)
+        data = path.read_bytes()
+    except OSError as problem:
+        raise UsageError("the list cannot be read", met=type(problem).__name__) from None
+    read = lists.whole(path.name, data, LIMITS)
+    return read_text(read) if isinstance(read, str) else named(read)
 
 
-def named(rows: Iterable[Sequence[str]]) -> list[Mapping[str, str]]:
-    """Rows as column → cell, by the first one. UsageError for columns that nobody knows."""
-    lines = [[cell.strip() for cell in row] for row in rows]
-    if not lines:
-        raise UsageError("the list is empty", expected="a line of column names, and lines")
-    head = [cell.casefold() for cell in lines[0]]
+def pasted(name: str, data: bytes) -> str:
+    """The lines of a file as they would be pasted from a spreadsheet."""
+    read = lists.whole(name, data, LIMITS)
+    if isinstance(read, str):
+        return read
+    rows: list[list[str]] = [list(read.head)]
+    for number, cells in read.lines:
+        rows += [[]] * (number - 1 - len(rows))
+        broken = cells is None or lists.FORMULA in cells
+        # One cell more than there are columns: the line is shown as none.
+        rows.append(["…"] * (len(read.head) + 1) if broken or cells is None else cells)
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def named(listing: Listing) -> list[Mapping[str, str]]:
+    """Rows as column → cell, each at the place of its line. UsageError for columns that nobody
+    knows. A line that is none holds `_BROKEN` alone.
+    """
+    head = [cell.casefold() for cell in listing.head]
     known = (*COLUMNS, *KINDS)
     if missing := [name for name in _NEEDED if name not in head]:
         raise UsageError(f"the list has no column `{missing[0]}`",
@@ -85,9 +104,12 @@ def named(rows: Iterable[Sequence[str]]) -> list[Mapping[str, str]]:
     if wrong or len(set(names)) < len(names):
         raise UsageError(f"{wrong or 'two'} columns of the list are not known, or there twice",
                          expected=f"columns of {', '.join(known)}")  # fmt: skip
-    if len(lines) > MOST + 1:
-        raise UsageError("the list is too long", expected=f"at most {MOST:,} lines")
-    return [dict(zip(head, row, strict=False)) for row in lines[1:]]
+    rows: list[Mapping[str, str]] = []
+    for number, cells in listing.lines:
+        rows += [{}] * (number - 2 - len(rows))
+        whole = cells is not None and lists.FORMULA not in cells
+        rows.append(dict(zip(head, cells or (), strict=False)) if whole else {_BROKEN: "broken"})
+    return rows
 
 
 def look(controller: Controller, rows: Sequence[Mapping[str, str]], now: dt.datetime) -> list[Line]:
@@ -99,6 +121,10 @@ def look(controller: Controller, rows: Sequence[Mapping[str, str]], now: dt.date
             if not any(row.values()):
                 continue
             try:
+                if _BROKEN in row:
+                    raise UsageError(
+                        "the line is none", expected="a cell for each column, and no formula"
+                    )
                 came, told = _came(row)
                 asked = checked(came, now, partners(controller.bundle))[2]
                 if CHILD_REPORT in asked:

@@ -12,6 +12,7 @@ from typing import Final
 from kept.controller import Controller
 from kept.database import Connection
 from kept.duties.rights import clock
+from kept.duties.rights.language import language_of
 from kept.duties.rights.letter import claimed, letter
 from kept.duties.rights.receipts import BEFORE
 from kept.errors import UsageError
@@ -55,8 +56,9 @@ def mail_code(controller: Controller, case: Case, code: str, until: dt.datetime)
     values = {"code": f"{code[:4]} {code[4:]}"}
     with controller.database.connection() as c:
         controller.outbox.put(
-            address, "delivery-code", values, until - CODE_GOOD, good_until=until, connection=c
-        )
+            address, "delivery-code", values, until - CODE_GOOD, good_until=until, connection=c,
+            language=language_of(controller, case),
+        )  # fmt: skip
     return True
 
 
@@ -70,11 +72,12 @@ def mail_link(
         return False
     values = {
         "link": f"{controller.site_url}/privacy/delivery/{token}",
-        "until": f"{until.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
+        "until": until.isoformat(),
     }
     put = controller.outbox.put(
-        address, "delivery", values, now, good_until=until, connection=connection
-    )
+        address, "delivery", values, now, good_until=until, connection=connection,
+        language=language_of(controller, case),
+    )  # fmt: skip
     controller.mailed.add(case, "link", put, actor, now, connection=connection)
     controller.ledger.append_in(connection, [_put(case, "link", put, actor, now)])
     return True
@@ -119,8 +122,9 @@ def mail_answer(
             )
         values = {"title": made.title, "words": made.mail(), "case": case.id}
         put = controller.outbox.put(
-            address, "answer", values, now, good_until=now + TRIED, connection=c
-        )
+            address, "answer", values, now, good_until=now + TRIED, connection=c,
+            language=language_of(controller, case),
+        )  # fmt: skip
         controller.mailed.add(case, "answer", put, actor, now, connection=c)
         controller.ledger.append_in(
             c,

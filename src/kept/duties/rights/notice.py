@@ -12,13 +12,18 @@ from dataclasses import replace
 from kept.controller import Controller
 from kept.duties.rights.answer import address
 from kept.duties.rights.clock import extendable
+from kept.duties.rights.language import language_of
 from kept.duties.rights.letter import Letter, Part, appeal, asked, complain_to, spelt
 from kept.duties.rights.receipts import Receipts
 from kept.duties.rights.request import sentence
+from kept.policy.spoken import speaking
+from kept.records.case import Case
 from kept.records.clock import counted
+from kept.terms import tongues
 from kept.terms.authorities import authority_of
 from kept.terms.regimes import region_of
 from kept.terms.rights import RIGHTS
+from kept.terms.tongues import law, say, within
 
 #: Reason of an extension → how she is told.
 _WHY = {
@@ -29,29 +34,43 @@ _WHY = {
 
 def more_time(
     controller: Controller, case_id: str, reason: str, words: str, now: dt.datetime,
-    *, country: str | None = None, subdivision: str | None = None,
+    *, country: str | None = None, subdivision: str | None = None, language: str | None = None,
 ) -> Letter:  # fmt: skip
     """The notice, to go out today. Raises UsageError where the rule of the case gives no time."""
     case = controller.cases.get(case_id)
+    with speaking(controller.bundle, language or language_of(controller, case)):
+        return _more_time(controller, case, reason, words, now, country, subdivision)
+
+
+def _more_time(
+    controller: Controller, case: Case, reason: str, words: str, now: dt.datetime,
+    country: str | None, subdivision: str | None,
+) -> Letter:  # fmt: skip
     today = controller.day(now)
-    _, before, rule = extendable(controller, case_id, reason, words, today, now)
+    _, before, rule = extendable(controller, case.id, reason, words, today, now)
     after = counted(replace(before, extended=True), rule, controller.workdays)
     record, organisation = Receipts.of(controller, case), controller.bundle.organisation
     choice = authority_of(country, subdivision, lead=organisation.country)
     lines = (
-        f"We cannot answer you by {spelt(controller, before.due)}. You will hear from us by"
-        f" {spelt(controller, after.due)} at the latest. The law: {rule.source}.",
-        f"Why: {_WHY[reason]} {sentence(words)}",
-        "You need not do anything. Your request goes on.",
+        say(
+            "We cannot answer you by {day}. You will hear from us by {end} at the latest. The law:"
+            " {law}.",
+            day=spelt(controller, before.due),
+            end=spelt(controller, after.due),
+            law=law(rule.source),
+        ),
+        f"{say('Why: {why}', why=say(_WHY[reason]))} {sentence(words)}",
+        say("You need not do anything. Your request goes on."),
     )
     parts = (
         asked(controller, record, controller.cases.identifiers(case)),
-        Part("It takes longer", lines),
+        Part(say("It takes longer"), lines),
         complain_to(controller, choice, *appeal(record, region_of(country, subdivision))),
     )
-    title = f"We need more time for your request: {RIGHTS[case.right].title.lower()}"
+    right = within(say(RIGHTS[case.right].title))
+    title = say("We need more time for your request: {right}", right=right)
     return Letter(
-        case.id, case.right, controller.bundle.languages[0], title, address(organisation),
+        case.id, case.right, tongues.spoken().language, title, address(organisation),
         spelt(controller, now), False, (), tuple(one.id for one in choice.authorities), 0, 0, 0,
-        parts,
+        parts, say("Case"),
     )  # fmt: skip

@@ -10,15 +10,14 @@ from collections.abc import Sequence
 
 from kept.controller import Controller
 from kept.datamap.reach import WEAK
-from kept.duties.rights.about import many
 from kept.duties.rights.answer import Stays
 from kept.duties.rights.recipients import informed
-from kept.policy.render import day
 from kept.records.suppression import ALL
 from kept.terms.identifiers import Identifier
+from kept.terms.tongues import count, day, say
 
 
-def _complaints(controller: Controller, strong: Sequence[Identifier], language: str) -> list[str]:
+def _complaints(controller: Controller, strong: Sequence[Identifier]) -> list[str]:
     """Complaints from what names her. What one says only where it is known to be hers: anybody
     can write another's address on a form.
     """
@@ -26,12 +25,13 @@ def _complaints(controller: Controller, strong: Sequence[Identifier], language: 
     lines = []
     for _, one in sorted(met.items()):
         said = controller.complaints.said(one).get("words") if one.verified_at else None
-        words = f", sealed: “{said}”" if said else ", sealed"
-        came = day(one.arrived, language)
-        lines.append(
-            f"A complaint from your address of {came} (number {one.id}"
-            f"{'' if one.open else ', ended'}){words}."
-        )
+        name = f"{one.id}" if one.open else f"{one.id}, {say('ended')}"
+        came = "A complaint from your address of {day} (number {number}), sealed."
+        if said:
+            came = "A complaint from your address of {day} (number {number}), sealed: “{words}”."
+            lines.append(say(came, day=day(one.arrived), number=name, words=said))
+        else:
+            lines.append(say(came, day=day(one.arrived), number=name))
     return lines
 
 
@@ -39,37 +39,57 @@ def holds(
     controller: Controller, people: Sequence[Sequence[Identifier]], stays: Stays
 ) -> list[str]:
     """Her requests with their numbers and days, what is remembered of her, what stays sealed."""
-    language = controller.bundle.languages[0]
     strong = [i for one in people for i in one if i.kind not in WEAK]
     cases = {c.number: c for i in strong for c in controller.cases.naming(i)}
     lines = []
     if cases:
         each = "; ".join(
-            f"{c.right} of {day(c.opened_at.date(), language)} (case {c.id}"
-            f"{', ended' if c.closed_at else ''})"
+            say(
+                "{right} of {day} (case {number})",
+                right=say(c.right),
+                day=day(c.opened_at.date()),
+                number=f"{c.id}, {say('ended')}" if c.closed_at else c.id,
+            )
             for _, c in sorted(cases.items())
         )
-        lines.append(f"{many(len(cases), 'request')} in your name, sealed: {each}.")
+        lines.append(
+            count(len(cases), "{n} request in your name, sealed: {each}.",
+                  "{n} requests in your name, sealed: {each}.", each=each)
+        )  # fmt: skip
     for _, c in sorted(cases.items()):
         if told := "; ".join(one.said for one in informed(controller, c)):
-            lines.append(f"Who was to hear of your {c.right} (case {c.id}): {told}.")
-    lines += _complaints(controller, strong, language)
+            lines.append(
+                say("Who was to hear of your {right} (case {number}): {told}.", right=say(c.right),
+                    number=c.id, told=told)
+            )  # fmt: skip
+    lines += _complaints(controller, strong)
     channels = set().union(*controller.suppressions.channels_of(strong)) if strong else set()
     if ALL in channels:
         lines.append(
-            "That what names you is not to be used again, as a hash that nobody can turn back into"
-            " it, so that it is known when it comes back."
+            say(
+                "That what names you is not to be used again, as a hash that nobody can turn back"
+                " into it, so that it is known when it comes back."
+            )
         )
     if channels - {ALL}:
         lines.append(
-            "What you decided about the use of your data, under a hash of what names you, so that"
-            " it holds wherever that is met."
+            say(
+                "What you decided about the use of your data, under a hash of what names you, so"
+                " that it holds wherever that is met."
+            )
         )
     reasons = [(r, len(t.values)) for groups in stays.tables.values() for r, t in groups.items()]
     if reasons:
         ends = [r.until for r, _ in reasons]
         last = max((e for e in ends if e), default=None)
-        until = f" until {day(last, language)} at the latest" if last and None not in ends else ""
-        kept = many(sum(n for _, n in reasons), "record")
-        lines.append(f"Where {kept} of yours that had to stay can be found{until}, sealed.")
+        kept = count(sum(n for _, n in reasons), "{n} record", "{n} records")
+        found = "Where {rows} of yours that had to stay can be found, sealed."
+        if last and None not in ends:
+            found = (
+                "Where {rows} of yours that had to stay can be found until {day} at the latest,"
+                " sealed."
+            )
+            lines.append(say(found, rows=kept, day=day(last)))
+        else:
+            lines.append(say(found, rows=kept))
     return lines

@@ -45,6 +45,7 @@ from kept.duties.rights.cells import Cell, cell, jointed, whole
 from kept.duties.rights.tables import Columns
 from kept.errors import UsageError
 from kept.model.values import Value
+from kept.terms.tongues import say, sheets
 from kept.terms.vocabulary import SHIPPED, Vocabulary
 
 #: Rows of one part shown on the page, the newest; all of them are in the data file.
@@ -72,8 +73,7 @@ manifest.json     the SHA-256 of every file here. If one does not match, the fil
                   Also under which rules the records were held: for what, how long, which policy.
 
 Records stand in the tables in the order in which the system gave them; the page shows the
-newest first. Whoever has this package can read what is in it: keep it where only you can.
-"""
+newest first. Whoever has this package can read what is in it: keep it where only you can."""
 
 _page = jinja2.Environment(
     loader=jinja2.PackageLoader("kept.duties.rights", "."),
@@ -83,6 +83,7 @@ _page = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 _page.filters.update(whole=whole, jointed=jointed)
+sheets.speaks(_page)
 
 
 def refuse_target(path: Path) -> None:
@@ -310,7 +311,8 @@ class Package:
         self.describe("access", title)
         self._write("answer.json", answer)
         self.read_me(
-            f"{title}\n\nOpen index.html in any browser. It needs no network and sends nothing."
+            f"{title}\n\n"
+            + say("Open index.html in any browser. It needs no network and sends nothing.")
         )
         self.page("package.html.j2", {**page, "answer": answer})
         return self.seal()
@@ -323,7 +325,7 @@ class Package:
     def read_me(self, head: str) -> None:
         """Write README.txt: what each file is for."""
         with self._open("README.txt") as out:
-            out.write(f"{head}\n\n{_FILES}")
+            out.write(f"{head}\n\n{say(_FILES)}\n")
 
     def _write(self, name: str, content: object) -> None:
         with self._open(name) as out:

@@ -25,6 +25,7 @@ from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
 from kept.records.paper import Paper
+from kept.terms import tongues
 
 #: What fits into the window of an envelope.
 LINES: Final = 7
@@ -159,8 +160,8 @@ def _set(typst: Any, made: Letter, to: Sequence[str], country: str, now: dt.date
         "sender": _shown(made.sender),
         "date": made.date,
         "case": made.case,
-        "case-word": "Case",
-        "page": "Page",
+        "case-word": made.mark,
+        "page": tongues.said(tongues.tongue_of(made.language), "Page"),
         "to": [_broken(line) for line in to],
         "parts": [
             {

@@ -27,6 +27,7 @@ from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case
 from kept.records.hold import Hold
+from kept.records.suppression import ERASURE
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
 
@@ -194,7 +195,7 @@ def keep(
         if s.reason is not None and s.action is not Action.DELETE
     ]
     flat = [i for one in known for i in one]
-    controller.suppressions.add(flat, now, source="erasure", connection=connection)
+    controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
     controller.doubts.forget(case, flat, connection=connection)
     controller.locator.store(case, known, retained, now, connection=connection)
     named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)

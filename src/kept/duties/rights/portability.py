@@ -25,6 +25,7 @@ from kept.duties.rights.choice import known_region
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
+from kept.duties.rights.language import language_of
 from kept.duties.rights.package import Package, refuse_target
 from kept.duties.rights.portable import (
     GROUNDS,
@@ -48,12 +49,14 @@ from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, StepResult
 from kept.model.select import Batch, KeyTable
 from kept.model.values import Value
-from kept.policy.render import day
+from kept.policy.spoken import own, speaking
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
 from kept.records.part import refused
+from kept.terms import tongues
 from kept.terms.identifiers import Identifier
+from kept.terms.tongues import say
 
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
@@ -150,7 +153,8 @@ def port(
                 f"case {case.id} is closed: its package was made",
                 fix="open a new case for the same person",
             )
-        return _serve(controller, case, actor, people, now, out, region)
+        with speaking(controller.bundle, language_of(controller, case)):
+            return _serve(controller, case, actor, people, now, out, region)
 
 
 def _serve(
@@ -329,8 +333,11 @@ class _PortPackage(Package):
         self._write("answer.json", answer)
         self.page("portable.html.j2", {**page, "answer": answer})
         self.read_me(
-            f"{title}\n\nOpen index.html in any browser: it lists what is in here, and what is not"
-            " and why.\nAnother service can load the tables by their schema (datapackage.json)."
+            f"{title}\n\n"
+            + say(
+                "Open index.html in any browser: it lists what is in here, and what is not and"
+                " why.\nAnother service can load the tables by their schema (datapackage.json)."
+            )
         )
         return self.seal()
 
@@ -342,7 +349,7 @@ def _page(
     """What index.html is made of: each table with its fields, and what was left out with why."""
     bundle = controller.bundle
     words = bundle.vocabulary
-    language = bundle.languages[0]
+    language = tongues.spoken().language
     shown = []
     for place, made in tables.items():
         dataset = controller.datamap.dataset(*place)
@@ -352,7 +359,7 @@ def _page(
                 "system": controller.datamap.systems[place[0]].title or place[0],
                 "rows": made.given,
                 "sources": sources(bundle, dataset, wanted[place].fields),
-                "grounds": [(words.bases[g].label, n) for g, n in made.grounds.items()],
+                "grounds": [(own(words.bases[g].label), n) for g, n in made.grounds.items()],
                 "files": [made.file.removesuffix("json") + "csv", made.file, made.schema],
                 "fields": [
                     fielded(bundle, dataset, dataset.fields[name]) for name in wanted[place].fields
@@ -374,9 +381,9 @@ def _page(
         )
     return {
         "language": language,
-        "title": f"What you provided to {bundle.organisation.name}",
+        "title": say("What you provided to {who}", who=bundle.organisation.name),
         "organisation": bundle.organisation,
-        "made_words": day(now.astimezone(dt.UTC).date(), language),
+        "made_words": tongues.day(now.astimezone(dt.UTC).date()),
         "tables": shown,
         "left": list(out.values()),
         "undecided": any(one.reason in UNDECIDED for one in left),

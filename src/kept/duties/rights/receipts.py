@@ -17,6 +17,7 @@ from kept.records.case import Case, Event, State, StepRecord, StepState
 from kept.records.case_state import ENDS
 from kept.records.declared import SYSTEM
 from kept.records.part import Part
+from kept.terms.tongues import say
 
 #: Kinds of entries that say of a case what was done with it.
 _KINDS: Final = (
@@ -147,6 +148,6 @@ def _unreached(controller: Controller, case: Case, said: Mapping[str, Any]) -> t
 def title(controller: Controller, system: str) -> str:
     """A system as people are told of it."""
     if system == SYSTEM.name:
-        return SYSTEM.title or SYSTEM.name
+        return say(SYSTEM.title or SYSTEM.name)
     known = controller.datamap.systems.get(system)
     return (known.title if known else None) or system

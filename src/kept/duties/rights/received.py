@@ -13,10 +13,11 @@ from typing import Any
 
 from kept.controller import Controller, Place
 from kept.duties.rights.recipients import given, titled
-from kept.policy.render import day as in_words
+from kept.policy.spoken import own
 from kept.records.passed import Passed
 from kept.terms.disclosures import GROUNDS
 from kept.terms.identifiers import Identifier
+from kept.terms.tongues import day, say, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ def words(controller: Controller, one: Passed) -> str:
     """One line of the record in a sentence."""
     bundle = controller.bundle
     terms = bundle.vocabulary.categories
-    what = ", ".join(terms[c].label.lower() if c in terms else c for c in one.categories)
-    return (
-        f"{called(controller, one)}, on {in_words(one.on, bundle.languages[0])}: {what};"
-        f" {GROUNDS[one.ground]}"
-    )
+    what = ", ".join(
+        within(own(terms[c].label)) if c in terms else c for c in one.categories
+    )  # fmt: skip
+    return say("{who}, on {day}: {what}; {why}", who=called(controller, one), day=day(one.on),
+               what=what, why=say(GROUNDS[one.ground]))  # fmt: skip

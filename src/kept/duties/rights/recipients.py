@@ -20,6 +20,7 @@ from kept.errors import Denied
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan, StepResult
 from kept.policy.shapes import Activity
+from kept.policy.spoken import own
 from kept.records.case import Case
 from kept.records.declared import SYSTEM
 from kept.records.recipient import Message
@@ -27,6 +28,7 @@ from kept.records.subject import LINKING
 from kept.stores.tasks import Answered, Notice, Outcome, Task
 from kept.terms.disclosures import GROUNDS
 from kept.terms.identifiers import Identifier
+from kept.terms.tongues import say
 
 #: What a step did that her recipients are told of: rows or words of hers went.
 WENT: Final = frozenset((Action.DELETE, Action.OVERWRITE, Action.ANONYMISE, Action.REDACT))
@@ -60,8 +62,8 @@ class Informed:
     def said(self) -> str:
         """In words for the person."""
         if self.state == "waits" and not self.noted:
-            return f"{self.title}: it is told by letter when all is done"
-        return f"{self.title}: {_WORDS[self.state]}"
+            return f"{self.title}: {say('it is told by letter when all is done')}"
+        return f"{self.title}: {say(_WORDS[self.state])}"
 
     @property
     def words(self) -> str:
@@ -244,7 +246,7 @@ def titled(controller: Controller, recipient: str) -> str:
     bundle, way = controller.bundle, controller.reach.ways.get(recipient)
     known = bundle.recipients.get(recipient)
     term = bundle.vocabulary.recipients.get(recipient)
-    return (way and way.title) or (known and known.name) or (term and term.label) or recipient
+    return own((way and way.title) or (known and known.name) or (term and term.label) or recipient)
 
 
 def _stands(controller: Controller, recipient: str, outcome: str | None, noted: bool) -> Informed:

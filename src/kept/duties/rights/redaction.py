@@ -41,6 +41,7 @@ from kept.records.case import Case
 from kept.records.case_state import ENDS
 from kept.records.redaction import Left, Redaction, Stands, stale
 from kept.terms import separation
+from kept.terms.tongues import count, say
 
 LAW: Final = "GDPR Art. 15(4)"
 #: Rights that are answered by a package.
@@ -332,15 +333,14 @@ class Guard:
 def words(places: int) -> str:
     """What she is told."""
     if not places:
-        return (
-            "Two of us looked at the texts for what concerns other people. Nothing had to be left"
-            " out of them."
-        )
-    what = "1 place that concerns" if places == 1 else f"{places:,} places that concern"
-    was = "was" if places == 1 else "were"
-    return (
-        f"In the texts {what} other people {was} left out: they have rights too. One of us chose,"
-        " another approved."
+        return say("Two of us looked at the texts for what concerns other people. Nothing had to be"
+                   " left out of them.")  # fmt: skip
+    return count(
+        places,
+        "In the texts 1 place that concerns other people was left out: they have rights too. One of"
+        " us chose, another approved.",
+        "In the texts {n} places that concern other people were left out: they have rights too. One"
+        " of us chose, another approved.",
     )
 
 

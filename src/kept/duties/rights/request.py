@@ -23,9 +23,11 @@ from kept.records.case_state import ENDS, TRANSITIONS
 from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
 from kept.records.locator import Held
+from kept.terms import tongues
 from kept.terms.identifiers import Identifier
 from kept.terms.refusals import refusal
 from kept.terms.rights import RIGHTS
+from kept.terms.tongues import say
 
 #: Roles that may let a request pass without evidence of who asks; recorded, with the reason.
 MAY_OVERRIDE = frozenset({"privacy-officer", "approver", "operator"})
@@ -454,14 +456,30 @@ def step_document(step: StepResult) -> dict[str, Any]:
     }
 
 
+#: How it was found out who asks, as what came by the public pages writes it down.
+HOW: Final = (
+    "the browser that asked held the site's live cookie on {day} at {time} UTC",
+    "a code of eight digits, sent to the e-mail address of the request, was typed in on {day} at"
+    " {time} UTC",
+    "whoever asks for the person confirmed with a code of their own",
+    "whoever wants no advertising need not prove who it is",
+    "whoever wants no sale of data need not prove who it is",
+    "the agent {agent} of the directory attested on {day} at {time} UTC, under its signature, that"
+    " it verified this: {kinds}",
+)
+
+
 def verification(controller: Controller, case: Case) -> str:
     """How it was checked who asked, in words for the answer."""
     evidence = controller.cases.words(case).evidence
     if evidence:
-        return f"Yes. How: {sentence(evidence)}"
+        how = "; ".join(tongues.retold(one, HOW) for one in evidence.split("; "))
+        return say("Yes. How: {how}", how=sentence(say(how)))
     if evidence is not None:  # struck out, with all that the case knew of her
-        return "Yes. How is not on record any more."
-    return "No. Who asked was not checked; somebody of the organisation answered for it."
+        return say("Yes. How is not on record any more.")
+    return say(
+        "No. Who asked was not checked; somebody of the organisation answered for it."
+    )  # fmt: skip
 
 
 def sentence(words: str) -> str:

@@ -20,33 +20,11 @@ from typing import IO, Any, Final
 from kept.datamap.map import Dataset, Owner
 from kept.duties.rights.about import readable
 from kept.model.values import Value
+from kept.terms.spreadsheets import GUARDED, NUMBER, guarded
 from kept.terms.vocabulary import Vocabulary
 
 #: A null in CSV, where an empty text is another thing.
 NULL: Final = "\\N"
-GUARD: Final = "'"
-#: What begins a formula, also in its wide and its small form; what may stand before it and is
-#: skipped or not seen; and what ends a cell where another list separator is usual. A spreadsheet
-#: that expects `;` takes a quote in the middle of a cell for a letter, and splits there.
-_BEGINS: Final = r"=+\-@\u2212\uFE62\uFE63\uFE66\uFE6B\uFF1D\uFF0B\uFF0D\uFF20"
-_SKIPPED: Final = (
-    r"[\x00-\x08\x0B\x0C\x0E-\x20\x22\x27\x7F-\xA0\xAD\u1680\u2000-\u200F\u2028-\u202F"
-    r"\u205F-\u2064\u3000\uFEFF]*"
-)
-_SPLITS: Final = r"[;,|\t\r\n]"
-_AT_FIRST: Final = rf"(?={_SKIPPED}(?:[{_BEGINS}\t\r\n]|\\N(?![\s\S])))"
-_LATER: Final = rf"(?={_SKIPPED}[{_BEGINS}])"
-_RISKY: Final = re.compile(rf"^{_AT_FIRST}|(?<={_SPLITS}){_LATER}")
-_SET: Final = re.compile(rf"^'{_AT_FIRST}|(?<={_SPLITS})'{_LATER}")
-#: What a reader has to know of it, in words and as a pattern.
-GUARDED: Final[Mapping[str, str]] = {
-    "sign": GUARD,
-    "pattern": _SET.pattern,
-    "words": "Take away every match of the pattern, a regular expression, all at once; what is"
-    " left is the text as it was. It keeps a spreadsheet from running a formula, at the beginning"
-    " of a cell or behind what could be taken for the beginning of another.",
-}
-_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?\Z")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?\Z", re.DOTALL)
 
 #: Type of the map → (type, format) of Table Schema.
@@ -99,16 +77,6 @@ def cell(value: Value) -> str:
     text = str(plain(value))
     number = isinstance(value, (int, float, decimal.Decimal)) and math.isfinite(value)
     return text if number else guarded(text)
-
-
-def guarded(text: str) -> str:
-    """The text, with a ' wherever a spreadsheet would take what follows for a formula."""
-    return text if _NUMBER.match(text) else _RISKY.sub(GUARD, text)
-
-
-def unguarded(text: str) -> str:
-    """What `guarded` made safe, as it was."""
-    return _SET.sub("", text)
 
 
 class Columns:
@@ -265,13 +233,13 @@ def _fits(value: Value, type_: str) -> bool:
     match type_:
         case "integer":
             whole = isinstance(value, int) and not isinstance(value, bool)
-            digits = isinstance(value, str) and bool(_NUMBER.match(value)) and "." not in value
+            digits = isinstance(value, str) and bool(NUMBER.match(value)) and "." not in value
             return whole or digits
         case "decimal" | "real":
             if isinstance(value, float):
                 return math.isfinite(value)
             whole = isinstance(value, (int, decimal.Decimal)) and not isinstance(value, bool)
-            return whole or bool(isinstance(value, str) and _NUMBER.match(value))
+            return whole or bool(isinstance(value, str) and NUMBER.match(value))
         case "boolean":
             return isinstance(value, bool)
         case "date":

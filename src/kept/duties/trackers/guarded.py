@@ -11,6 +11,7 @@ import html.parser
 import http.client
 import urllib.parse
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from kept.controller import Controller
@@ -20,6 +21,8 @@ from kept.terms.addresses import place_of
 
 _SECONDS: Final = 10.0
 _LARGEST: Final = 4 * 1024 * 1024
+#: Pages that scans met and that are asked for once more.
+_MOST: Final = 50
 #: A host that nobody declares: what it may not, nobody may who is not on the list.
 _NOBODY: Final = "undeclared.invalid"
 #: The doors of a page by which something can be loaded or sent, and what stands in for each.
@@ -44,20 +47,99 @@ def pages_are_guarded(controller: Controller, now: dt.datetime) -> Iterator[Look
     links say nothing of who follows them, and a cache keeps it for nobody else.
     """
     bundle, count = controller.bundle, 0
-    for address in _addresses(controller):
-        for path in ("/", *sorted({form.path for form in bundle.forms.values()})):
-            met = _get(address, path)
-            if met is None:
-                yield Finding(address, "could not be asked", "start the site", unasked=True)
-                break
-            status, headers, body = met
-            kind = next((v for n, v in headers if n == "content-type"), "")
-            if status != 200 or not kind.startswith("text/html"):
+    for one in pages(controller):
+        if isinstance(one, Finding):
+            yield one
+            continue
+        own, path, headers, body = one
+        count += 1
+        yield from _judged(bundle, own, path, headers)
+        yield from _links(own, path, body)
+    yield Looked(count, "pages of the site, as a stranger gets them")
+
+
+@control("trackers.boxes-say-whose-policy")
+def boxes_say_whose_policy(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """Where something of others was not loaded, a box links the policy of whoever provides it.
+
+    Or says that the address is missing. Pages are asked for as a stranger does who chose nothing.
+    """
+    bundle, count = controller.bundle, 0
+    for one in pages(controller):
+        if isinstance(one, Finding):
+            yield one
+            continue
+        page = _Page()
+        page.feed(one[3])
+        for name, found in page.boxes:
+            row = bundle.trackers.get(name)
+            if row is None or row.provider is None:
                 continue
             count += 1
-            yield from _judged(bundle, urllib.parse.urlsplit(address).hostname or "", path, headers)
-            yield from _links(urllib.parse.urlsplit(address).hostname or "", path, body)
-    yield Looked(count, "pages of the site, as a stranger gets them")
+            link = bundle.links.get(row.policy or "")
+            if link is None:
+                yield Finding(one[1], f"the box of {name} has no policy that it could link")
+            elif link.url is not None and link.url not in found.links:
+                yield Finding(one[1], f"the box of {name} does not link the policy of its provider")
+            elif link.url is None and (found.links or link.words not in found.words):
+                yield Finding(one[1], f"the box of {name} does not say that an address is missing")
+    yield Looked(count, "boxes in the place of what was not loaded")
+
+
+@control("trackers.partner-pages-say-whose")
+def partner_pages_say_whose(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """A link to a page of a partner that carries our name says whose policy holds there."""
+    bundle, count = controller.bundle, 0
+    theirs = [(start, row) for row in bundle.recipients.values() for start in row.pages]
+    for one in pages(controller) if theirs else ():
+        if isinstance(one, Finding):
+            yield one
+            continue
+        page = _Page()
+        page.feed(one[3])
+        for values, words in zip(page.links, page.words, strict=True):
+            for start, row in theirs:
+                if not values["href"].startswith(start):
+                    continue
+                count += 1
+                if row.name not in words or "privacy policy" not in words:
+                    yield Finding(
+                        one[1], f"a link to a page of {row.id} that carries our name does not say"
+                        " whose policy holds there", "lead the page through `kept gateway`",
+                    )  # fmt: skip
+    yield Looked(count, "links to pages of partners that carry our name")
+
+
+def pages(
+    controller: Controller,
+) -> Iterator[tuple[str, str, list[tuple[str, str]], str] | Finding]:
+    """(our host, path, headers, body) of the front page, of forms, and of pages that scans met."""
+    bundle = controller.bundle
+    paths = dict.fromkeys(("/", *sorted({form.path for form in bundle.forms.values()})))
+    with controller.database.connection() as c:
+        rows = c.execute(
+            "SELECT DISTINCT ON (s.site) s.document->'pages' FROM scan s"
+            " ORDER BY s.site, s.number DESC"
+        ).fetchall()
+    met = sorted({str(page) for (pages,) in rows for page in pages or () if "*" not in str(page)})
+    paths |= dict.fromkeys(met[:_MOST])
+    for address in _addresses(controller):
+        for path in paths:
+            got = _get(address, path)
+            if got is None:
+                yield Finding(address, "could not be asked", "start the site", unasked=True)
+                break
+            status, headers, body = got
+            kind = next((v for n, v in headers if n == "content-type"), "")
+            if status == 200 and kind.startswith("text/html"):
+                yield urllib.parse.urlsplit(address).hostname or "", path, headers, body
+
+
+def links(body: str) -> list[str]:
+    """Where the links of a page lead, as they are written."""
+    page = _Page()
+    page.feed(body)
+    return [values["href"] for values in page.links]
 
 
 def _addresses(controller: Controller) -> list[str]:
@@ -147,16 +229,47 @@ def _admits(policy: str, kind: str, host: str) -> bool:
     return False
 
 
+@dataclass
+class _Box:
+    """What stands in a box: where its links lead, and its words."""
+
+    links: list[str] = field(default_factory=list)
+    words: str = ""
+
+
 class _Page(html.parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.links: list[dict[str, str]] = []
         self.hints: list[str] = []
+        self.words: list[str] = []  # of each link, at its place in `links`
+        self.boxes: list[tuple[str, _Box]] = []
+        self._in_link = False
+        self._deep = 0
+
+    def handle_data(self, data: str) -> None:
+        if self._deep:
+            self.boxes[-1][1].words += data
+        if self._in_link:
+            self.words[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_link = self._in_link and tag != "a"
+        self._deep -= bool(self._deep and tag == "div")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in reversed(attrs)}
+        if tag == "div" and "data-kept-embed" in values:
+            self.boxes.append((values["data-kept-embed"], _Box()))
+            self._deep = 1
+        elif tag == "div" and self._deep:
+            self._deep += 1
         if tag == "a" and "href" in values:
             self.links.append(values)
+            self.words.append("")
+            self._in_link = True
+            if self._deep:
+                self.boxes[-1][1].links.append(values["href"])
         if tag == "link" and "pre" in values.get("rel", "").lower():
             self.hints.append(values.get("href", ""))
 

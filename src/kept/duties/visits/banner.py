@@ -13,9 +13,12 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from kept.decide.visit import Visit, under_gpc
+from kept.policy import spoken
 from kept.policy.bundle import Bundle
+from kept.policy.shapes import Text
 from kept.policy.trackers import Tracker
 from kept.policy.visits import Words
+from kept.terms import tongues
 
 #: Where a choice is made and changed; the same host as the page's own.
 PATH: Final = "/privacy/choices"
@@ -31,31 +34,6 @@ _CONSENT_MODE: Final = (
     ("analytics_storage", "analytics"),
     ("personalization_storage", "profiling"),
 )
-#: Words of ours around those of the bundle, by language.
-_SAID: Final = {
-    "en": {
-        "save": "Save these",
-        "link": "Your privacy choices",
-        "sends": "If you load it, whoever provides it learns:",
-        "leaves": "It may also leave something in your browser.",
-        "load": "Load it",
-        "policy": "What they do then is theirs to say:",
-        "missing": "the address is still missing",
-        "own": "It comes from our own server.",
-        "more": "What each means",
-    },
-    "de": {
-        "save": "Diese speichern",
-        "link": "Was hier laufen darf",
-        "sends": "Wenn Sie es laden, erfährt der Anbieter:",
-        "leaves": "Es kann auch etwas in Ihrem Browser hinterlassen.",
-        "load": "Laden",
-        "policy": "Was dort damit geschieht, steht hier:",
-        "missing": "die Adresse fehlt noch",
-        "own": "Es kommt von unserem eigenen Server.",
-        "more": "Was das im Einzelnen heißt",
-    },
-}
 
 
 def language_of(bundle: Bundle, wanted: str | None) -> str:
@@ -73,18 +51,26 @@ def language_of(bundle: Bundle, wanted: str | None) -> str:
         for exact in (True, False):
             for known in bundle.languages:
                 same = known.lower() == name
-                if same if exact else _base(known) == _base(name):
+                if same if exact else tongues.base(known) == tongues.base(name):
                     return known
     return bundle.languages[0]
 
 
-def _base(language: str) -> str:
-    return language.lower().partition("-")[0]
+def _ours(sentence: str, language: str) -> Markup:
+    """A sentence of ours within words in a language; in another, it says in which."""
+    speech = tongues.spoken()
+    if tongues.base(speech.language) == tongues.base(language):
+        return Markup.escape(tongues.say(sentence))
+    words = Markup('<span lang="{}">{}</span>')
+    return words.format(speech.language, tongues.say(sentence))
 
 
-def said(language: str, key: str) -> str:
-    """Words of ours, in a language or in English."""
-    return _SAID.get(_base(language), _SAID["en"])[key]
+def _own(words: Text, language: str) -> Markup:
+    """Words of the policy within words in a language."""
+    said, of = spoken.found(words)
+    if tongues.base(of) == tongues.base(language):
+        return Markup.escape(said)
+    return Markup('<span lang="{}">{}</span>').format(of, said)
 
 
 def worded(words: Words, language: str) -> str:
@@ -155,9 +141,16 @@ def fragment(
     """
     if not bundle.visits.optional:
         return ""
+    with spoken.speaking(bundle, language):
+        return _fragment(bundle, visit, language, return_to, reload)
+
+
+def _fragment(
+    bundle: Bundle, visit: Visit, language: str, return_to: str, reload: bool
+) -> str:  # fmt: skip
     there = f"{PATH}?return_to={quote(return_to, safe='/')}"
     link = Markup('<p class="kept-link" lang="{}"><a href="{}">{}</a></p>').format(
-        language, there, said(language, "link")
+        language, there, _ours("Your privacy choices", language)
     )
     if not visit.ask:
         return link
@@ -168,8 +161,8 @@ def fragment(
             "<span>{2}</span></li>"
         ).format(
             name,
-            worded(bundle.visits.aims[name].label, language),
-            worded(bundle.visits.aims[name].words, language),
+            _own(bundle.visits.aims[name].label, language),
+            _own(bundle.visits.aims[name].words, language),
             Markup(" checked") if name in visit.allowed else "",
         )
         for name in bundle.visits.optional
@@ -197,9 +190,9 @@ def fragment(
         accept=texts.get("accept", ""),
         choose=texts.get("choose", ""),
         rows=rows,
-        save=said(language, "save"),
+        save=_ours("Save these", language),
         there=there,
-        more=said(language, "more"),
+        more=_ours("What each means", language),
     )
 
 
@@ -211,25 +204,43 @@ def placeholder(
     It says who provides it, what goes out, and where the provider's policy is. `markup` is what
     was there: the script puts it back after the click where the page need not be asked for again.
     """
+    with spoken.speaking(bundle, language):
+        return _placeholder(bundle, tracker, language, return_to, markup)
+
+
+def _placeholder(
+    bundle: Bundle, tracker: Tracker, language: str, return_to: str, markup: str
+) -> str:  # fmt: skip
     words = bundle.vocabulary.categories
     if tracker.provider is None:
-        sent = Markup("<p>{}</p>").format(said(language, "own"))
+        sent = Markup("<p>{}</p>").format(_ours("It comes from our own server.", language))
     else:
         goes = Markup("").join(
-            Markup("<li>{}</li>").format(words[name].label) for name in tracker.sends
+            Markup("<li>{}</li>").format(_own(words[name].label, language))
+            for name in tracker.sends
         )
-        sent = Markup("<p>{}</p><ul>{}</ul>").format(said(language, "sends"), goes)
+        sent = Markup("<p>{}</p><ul>{}</ul>").format(
+            _ours("If you load it, whoever provides it learns:", language), goes
+        )
         if tracker.traces:
-            sent += Markup("<p>{}</p>").format(said(language, "leaves"))
+            sent += Markup("<p>{}</p>").format(
+                _ours("It may also leave something in your browser.", language)
+            )
     link = bundle.links.get(tracker.policy or "")
     policy: str = ""
     if link is not None:
         to = (
-            Markup('<a href="{}" rel="external noreferrer">{}</a>').format(link.url, link.words)
+            Markup('<a href="{}" rel="external noreferrer">{}</a>').format(
+                link.url, _own(link.words, language)
+            )
             if link.url
-            else Markup("{} ({})").format(link.words, said(language, "missing"))
+            else Markup("{} ({})").format(
+                _own(link.words, language), _ours("the address is still missing", language)
+            )
         )
-        policy = Markup("<p>{} {}</p>").format(said(language, "policy"), to)
+        policy = Markup("<p>{} {}</p>").format(
+            _ours("What they do then is theirs to say:", language), to
+        )
     kept = Markup("<template>{}</template>").format(Markup(markup)) if markup else ""  # noqa: S704
     return Markup(
         '<div class="kept-embed" data-kept-embed="{id}" lang="{language}"><p><b>{title}</b></p>'
@@ -243,12 +254,12 @@ def placeholder(
     ).format(
         id=tracker.id,
         language=language,
-        title=tracker.title,
+        title=_own(tracker.title, language),
         sent=sent,
         policy=policy,
         path=PATH,
         back=return_to,
-        load=said(language, "load"),
+        load=_ours("Load it", language),
         kept=kept,
     )
 
@@ -258,12 +269,17 @@ def notice(bundle: Bundle, language: str) -> str:
 
     The purposes with their words, and who stands behind each; the same for banner and page.
     """
+    with spoken.speaking(bundle, language):
+        return _notice(bundle, language)
+
+
+def _notice(bundle: Bundle, language: str) -> str:
     texts = bundle.visits.texts.get(language, {})
     lines = [texts.get(key, "") for key in ("title", "lead")]
     for aim in bundle.visits.aims.values():
         lines.append(f"{worded(aim.label, language)}: {worded(aim.words, language)}")
         lines += [
-            f"- {row.title} ({bundle.recipients[row.provider].name})"
+            f"- {spoken.own(row.title)} ({bundle.recipients[row.provider].name})"
             for row in bundle.trackers.values()
             if aim.id in row.aims and row.provider is not None
         ]

@@ -14,24 +14,26 @@ import http.client
 import json
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.decide.visit import judge
 from kept.duties.visits.banner import PATH
-from kept.duties.visits.links import DEAD, watched
+from kept.duties.visits.links import DEAD, opt_outs, watched
 from kept.duties.visits.receipt import DOMAIN
 from kept.duties.visits.ways import ways
 from kept.model.choice import DAYS, Choices
 from kept.policy.bundle import Bundle
+from kept.policy.shapes import Link
 from kept.policy.trackers import Tracker
 from kept.terms.regimes import REGIONS, end_of
 from kept.terms.signals import ASKS_FIRST, Signals
 
 #: Days after which a link that may be looked at has to have been looked at.
 _FRESH: Final = 8
+_POLICY: Final = "/privacy"
 #: What can only come of a person's own press of a button.
 _PRESSED: Final = frozenset({"accept", "refuse", "save", "load"})
 
@@ -159,14 +161,20 @@ def opt_out_links_work(controller: Controller, now: dt.datetime) -> Iterator[Loo
 
     Hosts that the operator did not name are not asked: of those nobody here knows.
     """
+    away = {one.link.id for one in opt_outs(controller.bundle)}
+    links = [link for link in watched(controller) if link.id in away or not link.needed]
+    yield from _standing(controller, links, now)
+    yield Looked(len(links), "links by which people opt out")
+
+
+def _standing(controller: Controller, links: Iterable[Link], now: dt.datetime) -> Iterator[Finding]:
+    """What is amiss with links that may be looked at: nobody did of late, or nobody is there."""
     looks = controller.visits.looks()
-    links = watched(controller)
     for link in links:
-        clause = link.clause
         look = looks.get(link.id)
         where = f"links.yml:{link.line}"
         if look is None or look.url != link.url or look.at < now - dt.timedelta(days=_FRESH):
-            yield Finding(where, f"{link.id} ({clause}) was not looked at of late",
+            yield Finding(where, f"{link.id} ({link.clause}) was not looked at of late",
                           "run `kept links look`")  # fmt: skip
         elif look.outcome in DEAD:
             words = {
@@ -175,10 +183,49 @@ def opt_out_links_work(controller: Controller, now: dt.datetime) -> Iterator[Loo
             }[look.outcome]  # fmt: skip
             yield Finding(
                 where,
-                f"{link.id} ({clause}) {words}",
+                f"{link.id} ({link.clause}) {words}",
                 "look at it yourself; a new address is a new version of the policy",
             )
-    yield Looked(len(links), "links by which people opt out")
+
+
+@control("visits.supplied-addresses-lead-there")
+def supplied_addresses_lead_there(
+    controller: Controller, now: dt.datetime
+) -> Iterator[Looked | Finding]:
+    """Every address that the operator supplied stands where it is to be read, and answers.
+
+    Those of the text on the policy's page, those of providers at the choices; asked for as a
+    stranger does. One that nobody may look at is named. Those without an address are no part of
+    it: their clauses are open.
+    """
+    bundle = controller.bundle
+    links = [link for link in bundle.links.values() if link.needed and link.url]
+    if controller.site_url is None or not links:
+        return
+    text = (controller.bundle_directory / "text.md").read_text("utf-8")
+    shown: dict[str, _Page] = {}
+    for path in (_POLICY, PATH):
+        answer = _fetch(controller.site_url, path)
+        if answer is None or answer[0] != 200:
+            return  # nothing is served now: nothing was looked at
+        shown[path] = _Page(answer[1])
+        if bundle.organisation.name not in shown[path].words:
+            return  # whoever answers there, it is no page of ours
+    for link in links:
+        path = _POLICY if f"{{link:{link.id}}}" in text else PATH
+        if link.url not in shown[path].links:
+            yield Finding(path, f"{link.id} ({link.clause}) does not lead where the operator said",
+                          "start `kept serve` anew")  # fmt: skip
+    seen = {link.id for link in watched(controller)}
+    for link in links:
+        if link.id not in seen:
+            yield Finding(
+                f"links.yml:{link.line}",
+                f"nobody may look whether {link.id} ({link.clause}) still answers",
+                "name its host in kept.toml, [links] look", unasked=True,
+            )  # fmt: skip
+    yield from _standing(controller, [link for link in links if link.id in seen], now)
+    yield Looked(len(links), "addresses that the operator supplied")
 
 
 class _Page(html.parser.HTMLParser):

@@ -55,6 +55,7 @@ def watched(controller: Controller) -> list[Link]:
     """The links of the policy that the operator lets be looked at: where people are sent to."""
     sent = {o.link.id for o in opt_outs(controller.bundle)}
     sent |= {row.policy for row in controller.bundle.trackers.values() if row.policy}
+    sent |= {link.id for link in controller.bundle.links.values() if link.needed}
     return [
         link
         for link in controller.bundle.links.values()
@@ -68,7 +69,9 @@ def look(controller: Controller, now: dt.datetime, ask: Ask | None = None) -> li
     made = []
     for link in watched(controller):
         assert link.url is not None
-        one = _judged(link.id, link.url, ask(link.url), now)
+        answer = ask(link.url)
+        status = answer[0] if answer else None
+        one = Look(link.id, link.url, now, _outcome(link.url, answer), status)
         with controller.database.connection() as connection:
             controller.visits.looked(one, connection=connection)
             body = {"link": name(link.id), "outcome": name(one.outcome)}
@@ -78,18 +81,19 @@ def look(controller: Controller, now: dt.datetime, ask: Ask | None = None) -> li
     return made
 
 
-def _judged(link: str, url: str, answer: tuple[int, str | None] | None, now: dt.datetime) -> Look:
+def stands(url: str, ask: Ask | None = None) -> str:
+    """How any address stands that leads elsewhere: there, moved, gone, unreachable."""
+    return _outcome(url, (ask or _ask)(url))
+
+
+def _outcome(url: str, answer: tuple[int, str | None] | None) -> str:
     if answer is None:
-        return Look(link, url, now, "unreachable", None)
+        return "unreachable"
     status, onward = answer
-    if 200 <= status < 300:
-        outcome = "there"
-    elif 300 <= status < 400:
-        outcome = "moved" if _is_home(url, onward) else "there"
-    else:
-        # Somebody who keeps programs out is still there for people.
-        outcome = "there" if status in (401, 403, 405, 429) else "gone"
-    return Look(link, url, now, outcome, status)
+    if 300 <= status < 400:
+        return "moved" if _is_home(url, onward) else "there"
+    # Somebody who keeps programs out is still there for people.
+    return "there" if 200 <= status < 300 or status in (401, 403, 405, 429) else "gone"
 
 
 def _is_home(url: str, onward: str | None) -> bool:

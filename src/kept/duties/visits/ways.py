@@ -9,6 +9,7 @@ from kept.controller import Controller
 from kept.duties.visits.banner import PATH, worded
 from kept.duties.visits.links import opt_outs
 from kept.terms.asks import ASKS
+from kept.terms.tongues import say
 
 _REQUESTS: Final = "/privacy/requests"
 
@@ -32,7 +33,7 @@ def ways(controller: Controller, language: str) -> list[Way]:
     ]
     if opt_outs(bundle):
         found.append(
-            Way("elsewhere", "Opt out with others themselves", f"{PATH}#elsewhere", "choice")
+            Way("elsewhere", say("Opt out with others themselves"), f"{PATH}#elsewhere", "choice")
         )
     for ask in ASKS.values():
         if ask.form == "agent" or not ask.form:
@@ -40,10 +41,10 @@ def ways(controller: Controller, language: str) -> list[Way]:
         path = {"own": f"{_REQUESTS}?asked={ask.id}", "child": f"{_REQUESTS}/child"}.get(
             ask.form, f"{_REQUESTS}/mail"
         )
-        found.append(Way(ask.id, ask.title, path, "right"))
+        found.append(Way(ask.id, say(ask.title), path, "right"))
     return [
         *found,
-        Way("complain", "Complain to an authority", "/privacy/authorities", "look"),
-        Way("policy", "Read the policy", "/privacy", "look"),
-        Way("versions", "Read what it said before", "/privacy/versions", "look"),
+        Way("complain", say("Complain to an authority"), "/privacy/authorities", "look"),
+        Way("policy", say("Read the policy"), "/privacy", "look"),
+        Way("versions", say("Read what it said before"), "/privacy/versions", "look"),
     ]
