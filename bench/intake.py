@@ -3,8 +3,12 @@
 A burst of as many requests as the form takes in an hour comes from as many addresses, eight at a
 time, through the whole application; the reference writes the same rows by hand, one transaction
 a request, on as many connections. Then the codes go to a mail server of this machine (aiosmtpd,
-a process of its own); the reference sends messages of the same size over one connection. At
-last a flood: what comes beyond the limit is turned away.
+a process of its own); the reference sends messages of the same size over one connection.
+
+Then both at once, as a server does it, until the mail server has the last code; the reference is
+a bare handler that inserts one row and sends one letter by hand. Here the processor time of all
+processes (this one, PostgreSQL, the mail server) is taken too: it tells more than a rate where
+others work on the same cores. At last a flood: what comes beyond the limit is turned away.
 """
 
 from __future__ import annotations
@@ -13,6 +17,9 @@ import argparse
 import asyncio
 import contextlib
 import datetime as dt
+import email
+import email.policy
+import os
 import secrets
 import shutil
 import smtplib
@@ -32,7 +39,7 @@ import psycopg
 
 from _ratio import Result, Row, bench, median
 from kept import deployment
-from kept.app import mail, web
+from kept.app import mail, promptly, web
 from kept.controller import Controller
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +54,10 @@ class Desk:
 
     def __init__(self, controller: Controller, together: int) -> None:
         self.controller = controller
-        self.app = web.make(controller, token=None, shows="text", clock=lambda: NOW)
+        self.wake: Callable[[], None] = lambda: None
+        self.app = web.make(
+            controller, token=None, shows="text", clock=lambda: NOW, wake=lambda: self.wake()
+        )
         self.loop = asyncio.new_event_loop()
         self.together = together
         self.raw = [psycopg.connect(controller.database.url) for _ in range(together)]
@@ -77,6 +87,48 @@ class Desk:
         self.raw[0].execute("VACUUM ANALYZE intake")
         self.raw[0].execute("VACUUM ANALYZE outbox")
         self.raw[0].autocommit = False
+
+    def through(self, many: int) -> float:
+        """Seconds from the first request until the mail server has the last code."""
+        with promptly.running(self.controller, lambda: NOW) as self.wake:
+            start = time.perf_counter()
+            _, statuses = self.ours(many)
+            if statuses != {303: many}:
+                raise SystemExit(f"the form answered {statuses}")
+            while self.controller.outbox.waiting():
+                time.sleep(0.01)
+            took = time.perf_counter() - start
+        self.wake = lambda: None
+        return took
+
+    def bare(self, many: int, port: int, message: bytes) -> float:
+        """A handler that inserts one row and sends one letter, by hand."""
+
+        def some(place: int) -> None:
+            c = self.raw[place]
+            with smtplib.SMTP("127.0.0.1", port) as server:
+                for number in range(place, many, self.together):
+                    with c.transaction():
+                        c.execute(
+                            "INSERT INTO bench_out (id, sealed) VALUES (%s, %s)",
+                            (secrets.token_hex(16), bytes(200)),
+                        )
+                    server.sendmail("privacy@example.org", f"p{number}@example.org", message)
+
+        start = time.perf_counter()
+        with ThreadPoolExecutor(self.together) as pool:
+            list(pool.map(some, range(self.together)))
+        return time.perf_counter() - start
+
+    def processor(self, sink: int) -> float:
+        """Seconds of processor time so far: of this process, PostgreSQL and the mail server."""
+        server = _parent(self.raw[0].info.backend_pid)
+        return (
+            time.process_time()
+            + _used(sink)
+            + _used(server)
+            + sum(_used(one) for one in _processes() if _parent(one) == server)
+        )
 
     def ours(self, many: int) -> tuple[float, dict[int, int]]:
         """Seconds, and how many answers of each status."""
@@ -152,6 +204,26 @@ class Desk:
         return time.perf_counter() - start
 
 
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _stat(process: int) -> list[str]:
+    try:
+        return Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
+    except OSError:
+        return ["0"] * 40
+
+
+def _parent(process: int) -> int:
+    return int(_stat(process)[1])
+
+
+def _used(process: int) -> float:
+    """Its processor time, and that of those that it started and that have ended."""
+    return sum(int(one) for one in _stat(process)[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
 def by_hand(port: int, many: int, message: EmailMessage) -> float:
     start = time.perf_counter()
     with smtplib.SMTP("127.0.0.1", port) as server:
@@ -161,8 +233,8 @@ def by_hand(port: int, many: int, message: EmailMessage) -> float:
 
 
 @contextlib.contextmanager
-def sink() -> Iterator[int]:
-    """A mail server that takes everything and keeps nothing."""
+def sink() -> Iterator[tuple[int, int]]:
+    """A mail server that takes everything and keeps nothing: (its port, its process)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -174,7 +246,7 @@ def sink() -> Iterator[int]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.05)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -202,8 +274,10 @@ def run(args: argparse.Namespace) -> Result:
     many: int = args.requests
     taken: dict[str, list[float]] = {"ours": [], "reference": []}
     sent: dict[str, list[float]] = {"ours": [], "reference": []}
+    both: dict[str, list[float]] = {"ours": [], "reference": []}
+    spent: dict[str, list[float]] = {"ours": [], "reference": []}
     flood = 0.0
-    with sink() as port, deployed(port, args.together) as desk:
+    with sink() as (port, server), deployed(port, args.together) as desk:
         controller = desk.controller
         for number in range(args.rounds + 1):  # the first one is warm-up
             desk.forget()
@@ -223,7 +297,10 @@ def run(args: argparse.Namespace) -> Result:
                 step()
             with controller.outbox.next(NOW) as met:
                 assert met is not None
-                message = mail.composed(controller, met[0])
+                # As the library alone writes it.
+                plain = bytes(mail.composed(controller, met[0]))
+                message = email.message_from_bytes(plain, policy=email.policy.default)
+                assert isinstance(message, EmailMessage)
             for one in ("ours", "reference") if number % 2 else ("reference", "ours"):
                 if one == "reference":
                     sent[one].append(by_hand(port, many, message))
@@ -233,6 +310,15 @@ def run(args: argparse.Namespace) -> Result:
                 sent[one].append(time.perf_counter() - start)
                 if (done.sent, done.failed) != (many, 0):
                     raise SystemExit(f"{done.sent} codes were sent, {done.failed} failed")
+            desk.forget()
+            for one in ("ours", "reference") if number % 2 else ("reference", "ours"):
+                before = desk.processor(server)
+                both[one].append(
+                    desk.through(many)
+                    if one == "ours"
+                    else desk.bare(many, port, plain.replace(b"\n", b"\r\n"))
+                )
+                spent[one].append((desk.processor(server) - before) / many * 1000)
         if many >= 500:
             seconds, statuses = desk.ours(many)
             if set(statuses) != {429}:
@@ -247,7 +333,12 @@ def run(args: argparse.Namespace) -> Result:
         Row("taken in, against the goal", GOAL, rate(taken["ours"]), "/s", 1, more=True),
         Row("codes mailed", rate(sent["reference"]), rate(sent["ours"]), "/s", more=True),
         Row("codes mailed, against the goal", GOAL, rate(sent["ours"]), "/s", 1, more=True),
-    ]
+        Row("asked, until the code is sent", rate(both["reference"]), rate(both["ours"]), "/s",
+            more=True),
+        Row("asked and sent, against the goal", GOAL, rate(both["ours"]), "/s", 1, more=True),
+        Row("processor time of one, until it is sent", median(spent["reference"][1:]),
+            median(spent["ours"][1:]), "ms"),
+    ]  # fmt: skip
     if flood:
         rows.append(
             Row("turned away beyond the limit", rate(taken["ours"]), flood, "/s", more=True)

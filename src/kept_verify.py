@@ -624,7 +624,8 @@ def receipt(data: bytes, key: Key | None) -> Report:
             " which proves only that nothing was changed after it was signed with that key"
         )
     found.unchecked.append(
-        "whether the ledger has it: look there for an entry choice.made with this receipt's hash"
+        "whether the ledger has it: look there for an entry choice.made with this receipt's hash;"
+        " for choices of a known person, for her entries consent.given and consent.withdrawn"
     )
     return found
 

@@ -25,6 +25,7 @@ TINY = {
     "forms": "--rounds 3",
     "ledger": "--entries 12000 --batches 12 --rounds 1",
     "lookup": "--rows 2000 --ids 20 --rounds 2 --engines sqlite parquet postgresql",
+    "oracle": "--pairs 12 --warm 1",
     "package": "--rows 60",
     "rights": "--scale 0.0005 --heavy 40 80 --people 3 --warm 1 --batch 5 --list 3 --rounds 1",
 }

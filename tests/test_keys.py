@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kept.database import Database
-from kept.errors import Shredded, VaultError
+from kept.errors import DatabaseError, Shredded, VaultError
 from kept.keys import EPOCH_DAYS, FileCustodian, Vault
 
 NOW = dt.datetime(2026, 3, 14, 9, 0, tzinfo=dt.UTC)
@@ -42,6 +42,22 @@ def test_keys_are_made_once_and_differ(vault: Vault) -> None:
     assert len(set(keys.values())) == 6
     assert all(len(key) == 32 for key in keys.values())
     assert {pair: again(vault).key(*pair) for pair in keys} == keys
+
+
+def test_keys_of_new_records_are_like_any_other_and_made_once(vault: Vault) -> None:
+    database = vault._database
+    with database.connection() as c, c.pipeline():
+        keys = vault.fresh(c)
+        sealed = [keys.seal(-n, "intake", b"said", b"x") for n in (1, 2)]
+        for subject, cls in ((1, "intake"), (-1, "marketing")):
+            with pytest.raises(VaultError):
+                keys.seal(subject, cls, b"said", b"x")
+    vault.rotate(NOW)
+    for number, one in zip((1, 2), sealed, strict=True):
+        assert vault.unseal(-number, "intake", one, b"x") == b"said"
+    with pytest.raises(DatabaseError), database.connection() as c:
+        vault.fresh(c).seal(-1, "intake", b"other", b"x")
+    assert vault.unseal(-1, "intake", sealed[0], b"x") == b"said"
 
 
 def test_no_key_stands_in_the_database(vault: Vault, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ from kept.wire import Prepared, Statement, Wire
 
 #: A connection whose rows are plain tuples.
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+#: What a statement answers with.
+Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
 
 OLDEST: Final = 15
 #: Seconds until a database that does not answer counts as not there.

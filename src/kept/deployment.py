@@ -80,6 +80,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
             "pause_days",
             "proof",
             "facts",
+            "mail_servers",
         }
     ),
     "login": frozenset({"oidc"}),
@@ -170,7 +171,7 @@ class Desk:
     than `large` rows needs two people; roles are looked at again within `review_days`. A clock
     that stands still goes on by itself after `pause_days`. `proof` says of which right more is
     asked to know who asks than terms.proof has, `facts` what people may be asked for that: place
-    in the map → question.
+    in the map → question. The stamps of `mail_servers` say when a mail arrived that is entered.
     """
 
     on: bool | None = None
@@ -184,6 +185,7 @@ class Desk:
     pause_days: int = 30
     proof: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    mail_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -988,11 +990,12 @@ def _desk(path: Path, table: Mapping[str, Any]) -> Desk:
                 where=_where(path, key),
                 expected="a whole number of 1 or more",
             )
-    own = ("country", "subdivision", "zone", "proof", "facts")
+    own = ("country", "subdivision", "zone", "proof", "facts", "mail_servers")
     rest = {k: v for k, v in table.items() if k not in own}
     return Desk(
         country=country, subdivision=part, zone=place, proof=_levels(path, table.get("proof", {})),
-        facts=_questions(path, table.get("facts", {})), **rest,
+        facts=_questions(path, table.get("facts", {})),
+        mail_servers=_names(path, table.get("mail_servers", ()), "mail_servers"), **rest,
     )  # fmt: skip
 
 

@@ -128,7 +128,7 @@ def _subscribed(world: World, email: str) -> None:
 def test_RIGHT_7_8_9_a_withdrawal_ends_what_rests_on_consent_and_nothing_else(
     world: World, person: tuple[str, Browser]
 ) -> None:
-    """RIGHT-8, RIGHT-9. Not yet of RIGHT-7: a public place where she can do it herself."""
+    """RIGHT-8, RIGHT-9; and RIGHT-7 by asking, which somebody carries out."""
     email, browser = person
     _subscribed(world, email)
     assert _mail(world, email)

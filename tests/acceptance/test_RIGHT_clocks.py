@@ -38,7 +38,7 @@ def _listed(desk: Path, now: str) -> list[tuple[str, str]]:
 
 
 def test_RIGHT_13_the_clock_of_a_letter_starts_on_the_day_on_which_it_came(desk: Path) -> None:
-    """It came on Monday and is entered on Thursday. Not yet: its scan, and an answer by post."""
+    """It came on Monday and is entered on Thursday."""
     came = _open(desk, "--region", "DE", "--arrived", MONDAY, "--now", THURSDAY)
     entered = _open(desk, "--region", "DE", "--now", THURSDAY)
     assert (came["clock"]["arrived"], came["due"]) == (MONDAY, "2026-12-16")

@@ -24,9 +24,10 @@ from kept.app import web
 from kept.app.pages import asset_bytes
 from kept.controller import Controller
 from kept.decide.visit import judge, met
-from kept.duties.visits import banner, choosing, receipt
+from kept.duties.visits import banner, choosing
 from kept.embedded import Server
 from kept.ledger.proof import VerifierKey
+from kept.ledger.receipt import DOMAIN
 from kept.model import choice, gpp
 from kept.model.decision import Ask
 from kept.policy.bundle import load
@@ -362,7 +363,7 @@ def test_a_receipt_holds_what_the_standard_asks_and_its_seal(site: Site) -> None
     record = body["record"]
     key = VerifierKey.parse(body["key"])
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert key.holds(base64.b64decode(body["signature"]), receipt.DOMAIN + text)
+    assert key.holds(base64.b64decode(body["signature"]), DOMAIN + text)
     assert not key.holds(base64.b64decode(body["signature"]), text)
     assert record["dct:conformsTo"] == "dpv-27560:record-2"
     assert record["dpv:hasJurisdiction"] == "EEA"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
+from tests import forms
 from tests.agent import Client
 from tests.app.desk import HASH
 from tests.asking import Desk, desk, links
@@ -23,9 +24,11 @@ from kept.app import jobs, mail, promptly
 from kept.app.commands.serve import free_port
 from kept.app.surface import DESK
 from kept.duties import incidents, rights, staff
+from kept.duties.preferences import changing, letters
 from kept.duties.rights import Request, complaints, delivery, entering, mailing, new_address
 from kept.duties.rights.request import open_case
 from kept.records.account import Account
+from kept.records.preference import way_of
 from kept.terms.authorities import directory
 from kept.terms.identifiers import parse
 
@@ -103,6 +106,12 @@ def written(one: Desk, agent: Client, scratch: Path) -> None:
     assert one.post(answer.headers["Location"], {"do": "send"}).status_code == 303
     complaint = controller.complaints.all()[-1].id
     complaints.answer(controller, complaint, "upheld", "It was old.", "mail", actor, one.now)
+    # Somebody says yes on a form; asks for the page of her choices; allows again what she stopped.
+    assert forms.sent(controller, "newsletter", one.now, email=EVE).taken
+    assert one.post("/privacy/preferences", {"email": EVE}).status_code == 200
+    own = way_of(controller.vault, "page", parse(f"email={EVE}"), one.now)
+    changing.narrow(controller, own, ["marketing.email"], one.now)
+    assert letters.send_code(controller, own, EVE, ("marketing.email",), "here", one.now)
     # Something happened to the customers, and they are told; a child is reported.
     hit, _ = incidents.enter(
         controller, kinds=("confidentiality",), places=["shop.customer"], happened=None,

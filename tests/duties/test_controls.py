@@ -36,7 +36,7 @@ from kept.decide.use import Rules
 from kept.decide.visit import Visit
 from kept.duties import disclosure, holds, incidents, publication, rights, staff
 from kept.duties import page as policy_page
-from kept.duties.rights import Request, entering, redaction
+from kept.duties.rights import Request, entering, paper, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.request import open_case
 from kept.ledger.entry import Entry
@@ -47,6 +47,7 @@ from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as Outcome_
 from kept.terms.identifiers import parse
 from tests import forms, importing
+from tests.scans import PNG
 from tests.world import NOW, ROOT, edit, make, sql, vouch
 
 Prepare: TypeAlias = Callable[[Path], None]
@@ -215,6 +216,34 @@ def _answered(world: Path) -> None:
         for task in controller.tasks():
             answer = Answered(Outcome_.DONE, "Jo", NOW, "their letter")
             rights.recipients.record(controller, task.id, answer, "operator")
+
+
+def _by_post(world: Path) -> None:
+    """Somebody wrote on paper that mail be stopped; the answer was posted to her."""
+    came = NOW - dt.timedelta(days=3)
+    with _opened(world) as controller:
+        jo = controller.actors.of("Jo", "privacy-officer", NOW)
+        letter = entering.Came(
+            "letter", came.date(), (parse("phone=+49 30 123456"),), ("stop-mailing",), "", "EEA",
+            ("Bea Post", "1 Long Road", "8001 Zürich"), (PNG,),
+        )  # fmt: skip
+        (one,), _ = entering.add(controller, letter, jo, came)
+        ((_, case),) = one.cases
+        paper.make(controller, case, (), jo, came)
+        paper.posted(controller, case, None, came.date(), jo, came)
+        rights.tend(controller, NOW)
+
+
+def _unposted(world: Path) -> None:
+    """The same a month ago, and nobody made the answer."""
+    came = NOW - dt.timedelta(days=30)
+    with _opened(world) as controller:
+        jo = controller.actors.of("Jo", "privacy-officer", NOW)
+        letter = entering.Came(
+            "letter", came.date(), (parse("phone=+49 30 123456"),), ("stop-mailing",), "", "EEA",
+            ("Bea Post", "1 Long Road", "8001 Zürich"),
+        )  # fmt: skip
+        entering.add(controller, letter, jo, came)
 
 
 def _asked(at: dt.datetime) -> Prepare:
@@ -956,6 +985,11 @@ CASES: dict[str, Case] = {
         ),
         vacuous=_nothing,
     ),
+    "rights.letters-count-from-arrival": Case(
+        passes=_by_post,
+        fails=_unposted,
+        vacuous=_nothing,
+    ),
     "rights.asker-known-well-enough": Case(
         passes=_proven,
         fails=_then(_proven, _tampered("UPDATE rights_case SET needs = 3")),
@@ -999,6 +1033,7 @@ PAGES = {
     "trackers.partner-pages-say-whose",
     "trackers.boxes-say-whose-policy",  # tests/acceptance/test_COOK_pages.py
     "trackers.pages-are-guarded",  # tests/acceptance/test_COOK_pages.py
+    "choices.taken-back-as-easily",  # tests/duties/test_preference_checks.py
 }
 VISITS = {
     "visits.choices-page-tells-all", "visits.choices-stand-as-made", "visits.opt-out-links-work",

@@ -25,7 +25,7 @@ from kept.app.requests import own_cookie
 from kept.controller import Controller
 from kept.decide.visit import Visitor, judge, met, switched_on, waiting
 from kept.duties.visits import banner, choosing, links, receipt, ways
-from kept.duties.visits.reach import narrowed, reach
+from kept.duties.visits.reach import heed, narrowed, reach
 from kept.errors import UsageError
 from kept.model import choice
 from kept.policy import spoken
@@ -377,6 +377,7 @@ def visit(data: JSONBody[VisitRequest], state: State) -> VisitAnswer:
         today=controller.day(now),
     )  # fmt: skip
     own = choice.named([data.cookie], state.cookie) if state.cookie else None
+    heed(controller, own, who.visit, now)
     found = narrowed(controller, who.visit, own, now)
     return VisitAnswer(
         allowed=sorted(found.allowed),

@@ -49,6 +49,7 @@ from kept.app.commands import (
     mapping,
     new,
     policy,
+    preferences,
     prove,
     redacting,
     request,
@@ -69,7 +70,8 @@ from kept.errors import KeptError, UsageError
 _GROUPS: Final = (
     demo, new, serve, gateway, doctor, authorities, policy, mapping, importing, request, rights,
     correcting, choices, case, answering, redacting, task, account, identity, hold, complaint,
-    disclosure, incident, shown, retain, prove, scan, trackers, links, stats, ledger, bench,
+    disclosure, incident, shown, retain, prove, scan, trackers, links,
+    preferences, stats, ledger, bench,
 )  # fmt: skip
 
 

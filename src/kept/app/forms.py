@@ -126,6 +126,7 @@ def _answered(
     else:
         answer = storing.submit(controller, form, sent, state.clock())
     if answer.taken or answer.outcome == HELD:
+        state.wake()  # a yes is confirmed by a letter with the way back
         return _done(controller, answer)
     status = 400 if answer.why is None else _STATUS.get(answer.why, 400)
     if answer.why in (Why.AGE, Why.ORIGIN, Why.REPLAYED):
@@ -176,14 +177,19 @@ def _done(controller: Controller, answer: Answer) -> Response[str]:
     if answer.consents or answer.unmet:
         words.append(
             say("What you agreed to holds from now on, as far as nothing that you told us before"
-                " stands against it. You can take it back at any time.")
+                " stands against it. You can take it back at any time, as easily as you gave it.")
         )  # fmt: skip
-    return _ended(controller, say("Thank you"), words, 200)
+        if controller.post is not None and controller.site_url is not None and answer.consents:
+            words.append(say("We send you a letter with the link to it, if this yes is a new one."))
+    back = bool(answer.consents or answer.unmet)
+    return _ended(controller, say("Thank you"), words, 200, back=back)
 
 
-def _ended(controller: Controller, title: str, lines: Sequence[str], status: int) -> Response[str]:
+def _ended(
+    controller: Controller, title: str, lines: Sequence[str], status: int, *, back: bool = False
+) -> Response[str]:
     page = rendered("declared-done.html.j2", controller, status, here="forms", title_=title,
-                    lines=lines)  # fmt: skip
+                    lines=lines, back=back)  # fmt: skip
     page.headers.update(_HEADERS)
     return page
 
@@ -360,6 +366,8 @@ def form_sent(form: FromPath[str], data: JSONBody[FormSent], state: State) -> Fo
     if form not in controller.bundle.forms:
         raise NotFoundException("there is no such form")
     answer = taking.submit(controller, form, sent, state.clock())
+    if answer.consents:
+        state.wake()
     if answer.why is Why.CLOSED:
         return _answer(answer, None, [])
     shown = _for_program(state, form, sent.region, sent.language or "")

@@ -21,6 +21,8 @@ from kept.duties import rights
 _PATIENCE: Final = 20.0
 #: Seconds after which it looks by itself: a message that failed, a system that was away.
 _LOOK: Final = 60.0
+#: Seconds between two looks: where much comes in, one look sees to many.
+_PAUSE: Final = 0.05
 
 
 def see_to(controller: Controller, clock: Callable[[], dt.datetime]) -> bool:
@@ -69,6 +71,7 @@ def running(
                 # The class alone: the words of an error nobody foresaw may hold personal data.
                 what = work.__name__.replace("_", " ")
                 print(f"kept: could not {what}: {type(problem).__name__}", file=sys.stderr)
+            stop.wait(_PAUSE)
 
     def wake() -> None:
         for one in told:

@@ -30,6 +30,7 @@ from kept.app import (
     forms,
     mail,
     pages,
+    preferences,
     reports,
     requests,
     speech,
@@ -194,7 +195,11 @@ def _door() -> Router:
     given_up: dict[int | type[Exception], Any] = dict.fromkeys(
         (RecursionError, UnicodeDecodeError), _unreadable
     )
-    return Router("/", route_handlers=[api.decide, *forms.PROGRAMS], exception_handlers=given_up)
+    return Router(
+        "/",
+        route_handlers=[api.decide, *forms.PROGRAMS, *preferences.PROGRAMS],
+        exception_handlers=given_up,
+    )
 
 
 def make(
@@ -216,6 +221,7 @@ def make(
             *complaints.HANDLERS,
             *delivery.HANDLERS,
             *choices.HANDLERS,
+            *preferences.PAGES,
             *reports.HANDLERS,
             *wellknown.HANDLERS,
             *forms.PAGES,

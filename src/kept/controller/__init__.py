@@ -81,6 +81,7 @@ from kept.records.incident import Incident, Incidents
 from kept.records.intake import Intakes
 from kept.records.isolated import Opened
 from kept.records.known import KnownNames
+from kept.records.letter_scan import LetterScans
 from kept.records.linked import Links
 from kept.records.locator import Held, Locator
 from kept.records.mailed import Mailed
@@ -89,6 +90,7 @@ from kept.records.outbox import Outbox
 from kept.records.paper import Papers
 from kept.records.part import Parts
 from kept.records.passed import PassedOn
+from kept.records.preference import PreferenceMail
 from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
@@ -201,6 +203,8 @@ class Controller:
         self.watch = Watch(database, vault)
         self.worklist, self.casework = Worklist(database), Casework(database, vault)
         self.intakes, self.outbox = Intakes(database, vault), Outbox(database, vault)
+        self.preference_mail = PreferenceMail(database, vault)
+        self.letter_scans = LetterScans(database, vault)
         self.sightings = Sightings(database)
         self.scans, self.known_names = Scans(database), KnownNames(database)
         self.incidents = Incidents(database, vault)
@@ -285,7 +289,7 @@ class Controller:
 
         An identifier that leads to several people gets the impediments of all of them and the
         grounds that every one of them has. `met`: to whom it leads and on which channels it is
-        suppressed, where that was asked already (`arriving`).
+        suppressed, where that was asked already (`arriving`), also of somebody without a name here.
         """
         standing = self._standing(now)
         for fact in arising:
@@ -296,12 +300,13 @@ class Controller:
                     met=f"`{fact.partition(':')[0][:40]}`",
                 )
             standing.add(fact)
-        if person is None:
+        if person is None and met is None:
             return Facts(frozenset(standing))
-        if met is None:
+        if person is not None and met is None:
             people = self.subjects.find([person])
             channels = frozenset() if people else self.suppressions.channels(person)
         else:
+            assert met is not None
             people, channels = met
         if not people:
             return Facts(frozenset(standing | {fact_of(channel) for channel in channels}))

@@ -204,7 +204,7 @@ _TABLE: Final = (
     _kind(68, "data.shown", "request?:name records:count account:pseudonym"),
     _kind(67, "alert.raised", "what:name people:count records:count account?:pseudonym"),
     _kind(70, "request.taken",
-          "request:name channel:name kinds:names arrived?:date verified?:name"),
+          "request:name channel:name kinds:names arrived?:date verified?:name reply?:name"),
     _kind(71, "request.left", "count:count"),
     _kind(72, "request.ended", "request:name outcome:name reason?:sha256"),
     _kind(90, "incident.opened",
@@ -263,6 +263,8 @@ _TABLE: Final = (
           "case:name kind:name letter:name again:flag actor:name text?:sha256"),
     _kind(133, "mail.ended", "case:name kind:name outcome:name"),
     _kind(134, "report.held", "request:name by:name frozen:count"),
+    _kind(135, "letter.scanned", "request:name form:name file:sha256"),
+    _kind(139, "withdrawal.undone", "purpose:name source:name"),
     _kind(143, "import.begun",
           "run:name import:name source:name file:sha256 agreement?:sha256 given:date lines:count"
           " dropped:count"),

@@ -23,7 +23,7 @@ from kept.keys import Vault
 from kept.model.codec import decode_keys, decode_plan, encode_keys, encode_plan
 from kept.model.plan import Plan, Step
 from kept.model.select import KeySet
-from kept.records import case_proof
+from kept.records import case_proof, letter_scan
 from kept.records.actor import Actor
 from kept.records.case_proof import PAPER, Proofs
 from kept.records.case_state import (
@@ -502,6 +502,7 @@ class Cases(Proofs):
         self._event(c, case.number, states, actor, self._said(c, case.number, words), now)
         if closed:
             self.destroyed(case.number, connection=c)
+            letter_scan.gone_with_case(case.number, connection=c)
         if closed or case.right == "restriction":
             self._answered(c, case.number)
         return replace(case, state=at, changed_at=now, closed_at=closed, complete=complete)
@@ -551,6 +552,7 @@ class Cases(Proofs):
                 said = self._said(c, case.number, reason)
                 self._event(c, case.number, [to], actor, said, now)
                 self._answered(c, case.number)
+                letter_scan.gone_with_case(case.number, connection=c)
             else:
                 self.move(case, to, actor, now, words=reason, connection=c)
             c.execute("UPDATE rights_case SET refusal = %s WHERE number = %s", (code, case.number))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link
@@ -91,6 +91,16 @@ _SUPPRESSED: Final = """
 SELECT DISTINCT i.subject, s.channel FROM identity i JOIN suppression s ON s.mac = i.suppress
 WHERE i.subject = ANY(%(who)s) AND s.since <= least(%(now)s, %(known)s)
 """
+
+
+class Word(NamedTuple):
+    """What was said about a fact, since when it holds so, where it was said, on which words."""
+
+    fact: str
+    holds: bool
+    since: dt.datetime
+    source: str
+    notice: str | None
 
 
 class Consents:
@@ -271,6 +281,44 @@ class Consents:
             for subject, channel in c.execute(_SUPPRESSED, asked):
                 held[subject].add(fact_of(channel))
         return [Facts(frozenset(held[s]), frozenset(), epochs.get(s, 0)) for s in who]
+
+    def words(
+        self, subjects: Sequence[int], now: dt.datetime, *, connection: Connection | None = None
+    ) -> list[Word]:
+        """The newest word of people about each fact, and the newest yes to each, by `now`."""
+        columns = "fact, holds, valid_from, source, notice, seq, known_from"
+        known = "subject = ANY(%(who)s) AND valid_from <= %(now)s AND known_from <= %(now)s"
+        newest = "ORDER BY fact, valid_from DESC, seq DESC"
+        with self._database.by_statement(connection) as c:
+            rows = c.execute(
+                f"(SELECT DISTINCT ON (fact) {columns} FROM fact WHERE {known} {newest}) UNION"
+                f" (SELECT DISTINCT ON (fact) {columns} FROM fact WHERE {known} AND holds {newest})"
+                " ORDER BY seq",
+                {"who": list(subjects), "now": now},
+            ).fetchall()
+        return [Word(*row[:5]) for row in rows]
+
+    def restore(
+        self, subjects: Sequence[int], at: dt.datetime, sources: Sequence[str], now: dt.datetime,
+        *, source: str, connection: Connection,
+    ) -> list[tuple[int, str, bool]]:  # fmt: skip
+        """Let hold again what held before these sources said something at that very moment; the
+        facts (person, name, whether it holds) that are so again.
+        """
+        rows = connection.execute(
+            "SELECT DISTINCT ON (f.subject, f.fact) f.subject, f.fact, coalesce(b.holds, false),"
+            " b.notice FROM fact f LEFT JOIN LATERAL (SELECT holds, notice FROM fact b"
+            " WHERE b.subject = f.subject AND b.fact = f.fact AND b.seq < f.seq"
+            " ORDER BY valid_from DESC, seq DESC LIMIT 1) b ON true"
+            " WHERE f.subject = ANY(%s) AND f.known_from = %s AND f.source = ANY(%s)"
+            " ORDER BY f.subject, f.fact, f.seq",
+            (list(subjects), at, list(sources)),
+        ).fetchall()
+        for subject, fact, held, notice in rows:
+            self.record(
+                subject, [(fact, held)], now, source=source, notice=notice, connection=connection
+            )
+        return [(int(r[0]), str(r[1]), bool(r[2])) for r in rows]
 
     def epochs(
         self, subjects: Sequence[int], *, connection: Connection | None = None

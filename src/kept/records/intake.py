@@ -17,10 +17,11 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
-from kept.database import Connection, Database
+from kept.database import Connection, Cursor, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.errors import UsageError
-from kept.keys import Vault
+from kept.keys import Fresh, Vault
+from kept.records import letter_scan
 from kept.records.ids import new_id
 from kept.terms import tongues
 from kept.terms.identifiers import Identifier
@@ -33,6 +34,10 @@ _REACH: Final = b"reach"
 CODE_GOOD: Final = dt.timedelta(minutes=10)
 TRIES: Final = 5
 SENDS: Final = 4
+#: What may come in within an hour: for an address from one source, for the address in all, from a
+#: source, in all. One source alone cannot use up what an address has.
+WINDOW: Final = dt.timedelta(hours=1)
+LIMITS: Final = (3, 12, 20, 500)
 #: After this long what nobody confirmed leaves.
 UNCONFIRMED: Final = dt.timedelta(days=1)
 
@@ -137,6 +142,7 @@ _COLUMNS: Final = (
     " JOIN rights_case r ON r.number = k.case_number WHERE k.number = i.number), i.held_at"
 )
 
+_NEXT: Final = "nextval(pg_get_serial_sequence('intake', 'number'))"
 _OF_INTAKE: Final = Link(("number",), "intake", ("number",), Owner.OWNED)
 _NUMBER: Final = Field("number", "integer", nullable=False)
 
@@ -220,38 +226,57 @@ class Intakes:
         *, state: State, connection: Connection, address: Identifier | None = None,
         region: str = "unknown", arrived: dt.date | None = None, source: str | None = None,
         token: str | None = None, once: str | None = None, actor: int | None = None,
-        held: bool = False,
+        held: bool = False, number: int | None = None, keys: Fresh | None = None,
     ) -> Intake:  # fmt: skip
         """Take a request in. `said` is sealed, with the language that was chosen; `source` is where
         it came from; `token` leads to its page; `once` is what a form sent twice sends twice;
-        `held`: it waits for a person.
+        `held`: it waits for a person; `number` is what `arriving` gave.
         """
         id_ = new_id(now)
         expires = now + UNCONFIRMED if state is State.AWAITING else None
-        row = connection.execute(
-            "INSERT INTO intake (id, channel, state, asked, region, arrived, arrived_at, mac,"
-            " source, token, once, expires_at, actor, held_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING number",
+        keys = keys or self._vault.fresh(connection)
+        if number is None:
+            row = connection.execute(f"SELECT {_NEXT}").fetchone()
+            assert row is not None
+            number = int(row[0])
+        sealed = keys.seal(-number, _CLASS, json.dumps(tongues.with_chosen(said)).encode(), _WORDS)
+        connection.execute(
+            "INSERT INTO intake (number, id, channel, state, asked, region, arrived, arrived_at,"
+            " mac, source, token, once, expires_at, actor, held_at, sealed)"
+            " OVERRIDING SYSTEM VALUE"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
-                id_, channel, state, " ".join(asked), region,
+                number, id_, channel, state, " ".join(asked), region,
                 arrived or now.astimezone(dt.UTC).date(), now,
                 None if address is None else self._mac("address", _spelt(address)),
                 None if source is None else self._mac("source", source),
                 None if token is None else self._mac("token", token),
                 None if once is None else self._mac("once", once),
-                expires, actor, now if held else None,
+                expires, actor, now if held else None, sealed,
             ),
-        ).fetchone()  # fmt: skip
-        assert row is not None
-        words = json.dumps(tongues.with_chosen(said)).encode()
-        sealed = self._vault.seal(-row[0], _CLASS, words, _WORDS, connection=connection)
-        connection.execute("UPDATE intake SET sealed = %s WHERE number = %s", (sealed, row[0]))
+        )  # fmt: skip
         return Intake(
-            id=id_, number=row[0], channel=channel, state=state, asked=tuple(asked), region=region,
+            id=id_, number=number, channel=channel, state=state, asked=tuple(asked), region=region,
             arrived=arrived or now.astimezone(dt.UTC).date(), arrived_at=now, expires_at=expires,
             verified_at=None, frozen_at=None, ended_at=None, outcome=None, actor=actor, cases=(),
             held_at=now if held else None,
         )  # fmt: skip
+
+    def arriving(
+        self, addresses: Sequence[Identifier], source: str, once: str, since: dt.datetime,
+        *, connection: Connection,
+    ) -> tuple[bool, int, list[Tally]]:  # fmt: skip
+        """Whether the same sending was taken in before; a number for it if not; and what counts
+        against each of its addresses. All of it is asked for at once.
+        """
+        first = connection.execute(
+            f"SELECT EXISTS (SELECT FROM intake WHERE once = %s), {_NEXT}",
+            (self._mac("once", once),),
+        )
+        counts = [self._tallied(one, source, since, False, connection) for one in addresses]
+        row = first.fetchone()
+        assert row is not None
+        return row[0], int(row[1]), [_reports(found).tally for found in counts]
 
     def tally(
         self, address: Identifier | None, source: str, since: dt.datetime,
@@ -260,34 +285,34 @@ class Intakes:
         """How much came in since then; counted without looking at who it was. A request counts
         for every address that it is written to, an agent's or a new one as well.
         """
-        return self._tallied(address, source, since, False, connection).tally
+        return _reports(self._tallied(address, source, since, False, connection)).tally
 
     def tally_reports(
         self, address: Identifier | None, source: str, since: dt.datetime,
         *, connection: Connection,
     ) -> Reports:  # fmt: skip
         """The same of reports of children, which use up nothing of what requests have."""
-        return self._tallied(address, source, since, True, connection)
+        return _reports(self._tallied(address, source, since, True, connection))
 
     def _tallied(
         self, address: Identifier | None, source: str, since: dt.datetime, reports: bool,
         connection: Connection,
-    ) -> Reports:  # fmt: skip
+    ) -> Cursor:  # fmt: skip
         mac = None if address is None else self._mac("address", _spelt(address))
-        src = self._mac("source", source)
-        row = connection.execute(
+        return connection.execute(
             "SELECT count(*) FILTER (WHERE hers AND source = %(src)s),"
             " count(*) FILTER (WHERE hers), count(*) FILTER (WHERE source = %(src)s), count(*),"
             " count(*) FILTER (WHERE source = %(src)s AND held_at IS NULL),"
             " count(*) FILTER (WHERE held_at IS NULL)"
-            " FROM (SELECT i.source, i.held_at, i.mac = %(mac)s OR EXISTS (SELECT FROM intake_code"
-            " k WHERE k.number = i.number AND k.mac = %(mac)s) AS hers FROM intake i"
+            " FROM (SELECT i.source, i.held_at, i.mac = %(mac)s OR i.number IN (SELECT k.number"
+            " FROM intake_code k WHERE k.mac = %(mac)s) AS hers FROM intake i"
             " WHERE i.arrived_at > %(since)s AND i.source IS NOT NULL"
             " AND (i.asked = 'child-report') = %(reports)s) late",
-            {"mac": mac, "src": src, "since": since, "reports": reports},
-        ).fetchone()
-        assert row is not None
-        return Reports(Tally(*row[:4]), row[4], row[5])
+            {
+                "mac": mac, "src": self._mac("source", source), "since": since,
+                "reports": reports,
+            },
+        )  # fmt: skip
 
     def one_at_a_time(self, connection: Connection) -> None:
         """Until the end of the transaction nobody else counts and takes in: limits hold exactly."""
@@ -423,13 +448,30 @@ class Intakes:
             " code = excluded.code, good_until = excluded.good_until, sent = k.sent + 1, tries = 0,"
             " token = coalesce(excluded.token, k.token)"
             " WHERE k.sent < %s AND k.verified_at IS NULL RETURNING sent",
-            (
-                one.number, party, self._mac("address", _spelt(address)),
-                None if token is None else self._mac("token", token),
-                self._code(one, party, code), now + CODE_GOOD, SENDS,
-            ),
-        ).fetchone()  # fmt: skip
+            (*self._of_code(one, party, address, code, now, token), SENDS),
+        ).fetchone()
         return row is not None
+
+    def first_code(
+        self, one: Intake, party: str, address: Identifier, code: str, now: dt.datetime,
+        *, connection: Connection, token: str | None = None,
+    ) -> None:  # fmt: skip
+        """The code of a party of a request that is being taken in: it had none before."""
+        connection.execute(
+            "INSERT INTO intake_code (number, party, mac, token, code, good_until, sent)"
+            " VALUES (%s, %s, %s, %s, %s, %s, 1)",
+            self._of_code(one, party, address, code, now, token),
+        )
+
+    def _of_code(
+        self, one: Intake, party: str, address: Identifier, code: str, now: dt.datetime,
+        token: str | None,
+    ) -> tuple[object, ...]:  # fmt: skip
+        return (
+            one.number, party, self._mac("address", _spelt(address)),
+            None if token is None else self._mac("token", token),
+            self._code(one, party, code), now + CODE_GOOD,
+        )  # fmt: skip
 
     def type_code(
         self, one: Intake, own: str | None, code: str, now: dt.datetime, *, connection: Connection
@@ -498,6 +540,7 @@ class Intakes:
             "UPDATE intake SET asked = %s, outcome = %s WHERE number = %s",
             (" ".join(asked), outcome, one.number),
         )
+        letter_scan.gone_where_over([one.number], connection=connection)
         return self._one(connection, "i.number = %s", one.number)
 
     def keep(self, one: Intake, said: Mapping[str, Any], *, connection: Connection) -> None:
@@ -555,6 +598,7 @@ class Intakes:
         ).fetchone()
         if done is None:
             raise UsageError("the request has ended already; nothing was changed")
+        letter_scan.gone([one.number], connection=connection)
         if forget:
             connection.execute(
                 "UPDATE intake SET sealed = NULL, reach = NULL, mac = NULL WHERE number = %s",
@@ -582,6 +626,7 @@ class Intakes:
             " (SELECT number FROM intake_case WHERE case_number = ANY(%s))) RETURNING number",
             (State.AWAITING, [self._mac("address", _spelt(i)) for i in known], list(cases)),
         ).fetchall()
+        letter_scan.gone([number for (number,) in rows], connection=connection)
         for (number,) in rows:
             self._vault.drop(-number, _CLASS, connection=connection)
 
@@ -612,6 +657,7 @@ class Intakes:
             of,
         )
         connection.execute("DELETE FROM intake_code WHERE number = ANY(%s)", of)
+        letter_scan.gone(numbers, connection=connection)
         for number in numbers:
             self._vault.drop(-number, _CLASS, connection=connection)
 
@@ -658,6 +704,12 @@ class Intakes:
             f"SELECT {_COLUMNS} FROM intake i WHERE {where} ORDER BY i.number", tuple(parameters)
         ).fetchall()
         return [_intake(row) for row in rows]
+
+
+def _reports(counted: Cursor) -> Reports:
+    row = counted.fetchone()
+    assert row is not None
+    return Reports(Tally(*row[:4]), row[4], row[5])
 
 
 def _intake(r: tuple[Any, ...]) -> Intake:

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from kept.database import Connection, Database
+from kept.database import Connection, Cursor, Database
 from kept.datamap.map import Dataset, Field, OnErase
-from kept.keys import Vault
+from kept.keys import Fresh, Vault
 from kept.records.ids import new_id
 from kept.terms import tongues
 
@@ -25,6 +25,9 @@ _LABEL: Final = b"message"
 _RETRY: Final = dt.timedelta(minutes=1)
 #: How long it is remembered that a message went.
 _REMEMBERED: Final = dt.timedelta(days=30)
+_NUMBERS: Final = (
+    "SELECT nextval(pg_get_serial_sequence('outbox', 'number')) FROM generate_series(1, %s)"
+)
 
 DATASETS: Final = (
     Dataset(
@@ -63,6 +66,14 @@ class Letter:
     language: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where messages of one transaction will stand: their numbers, and the keys made for them."""
+
+    keys: Fresh
+    numbers: Cursor
+
+
 class Outbox:
     """The mail that waits."""
 
@@ -72,23 +83,32 @@ class Outbox:
     def put(
         self, to: str, template: str, values: Mapping[str, str], now: dt.datetime,
         *, good_until: dt.datetime, connection: Connection, language: str | None = None,
+        place: Place | None = None,
     ) -> str:  # fmt: skip
         """Queue a message in the transaction that it speaks of; its id. It speaks `language`; None:
         that which somebody chose who reads a page now.
         """
-        id_ = new_id(now)
-        row = connection.execute(
-            "INSERT INTO outbox (id, queued_at, good_until, next_at) VALUES (%s, %s, %s, %s)"
-            " RETURNING number",
-            (id_, now, good_until, now),
-        ).fetchone()
+        place = place or self.places(1, connection)
+        row = place.numbers.fetchone()
         assert row is not None
+        id_, number = new_id(now), int(row[0])
         language = language or tongues.spoken().chosen
         said = {"to": to, "template": template, "values": dict(values), "language": language}
         words = json.dumps(said).encode()
-        sealed = self._vault.seal(-row[0], _CLASS, words, _LABEL, connection=connection)
-        connection.execute("UPDATE outbox SET sealed = %s WHERE number = %s", (sealed, row[0]))
+        sealed = place.keys.seal(-number, _CLASS, words, _LABEL)
+        connection.execute(
+            "INSERT INTO outbox (number, id, sealed, queued_at, good_until, next_at)"
+            " OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s, %s)",
+            (number, id_, sealed, now, good_until, now),
+        )
         return id_
+
+    def places(self, many: int, connection: Connection, keys: Fresh | None = None) -> Place:
+        """Places for up to so many messages of this transaction, asked for ahead: in a pipeline
+        `put` then waits for nothing.
+        """
+        keys = keys or self._vault.fresh(connection)
+        return Place(keys, connection.execute(_NUMBERS, (many,)))
 
     @contextmanager
     def next(self, now: dt.datetime) -> Iterator[tuple[Letter, _Turn] | None]:
@@ -96,10 +116,13 @@ class Outbox:
 
         What becomes of it is recorded on the `_Turn` within the block, and committed with it.
         """
-        with self._database.connection() as c:
+        with self._database.connection() as c, c.pipeline():
+            # Where the machine stops before this is on disk, the letter goes again: as it does
+            # where it stopped before this was written, so no letter waits for the disk.
+            c.execute("SET LOCAL synchronous_commit TO off")
             row = c.execute(
                 "SELECT number, id, sealed, queued_at FROM outbox WHERE outcome IS NULL"
-                " AND next_at <= %s AND good_until > %s ORDER BY number LIMIT 1"
+                " AND next_at <= %s AND good_until > %s ORDER BY next_at, number LIMIT 1"
                 " FOR UPDATE SKIP LOCKED",
                 (now, now),
             ).fetchone()

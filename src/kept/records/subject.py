@@ -115,6 +115,32 @@ class Subjects:
                     found[person][int(subject)] = None
         return [tuple(one) for one in found]
 
+    def refusing(
+        self, macs: Sequence[bytes], *, connection: Connection | None = None
+    ) -> tuple[int, ...]:
+        """`find`, by the hashes under which suppressions of the identifiers are kept."""
+        with self._database.by_statement(connection) as c:
+            rows = c.execute(
+                "WITH RECURSIVE met (subject) AS ("
+                " SELECT subject FROM identity WHERE suppress = ANY(%s)"
+                " UNION SELECT t.other FROM met m JOIN identity_tie t ON t.subject = m.subject)"
+                " SELECT subject FROM met ORDER BY 1",
+                (list(macs),),
+            ).fetchall()
+        return tuple(int(row[0]) for row in rows)
+
+    def refused_under(
+        self, subjects: Sequence[int], *, connection: Connection | None = None
+    ) -> list[tuple[bytes, str]]:
+        """(hash, kind) under which suppressions of people are kept, of what names them for sure."""
+        with self._database.by_statement(connection) as c:
+            rows = c.execute(
+                "SELECT suppress, kind FROM identity WHERE subject = ANY(%s) AND evidence = ANY(%s)"
+                " ORDER BY suppress",
+                (list(subjects), list(COUNTED)),
+            ).fetchall()
+        return [(bytes(mac), str(kind)) for mac, kind in rows]
+
     def sought(self, person: Identifier) -> Statement:
         """What `find` asks, for who asks several things at once: rows of 0 and a subject."""
         mac = identity_mac(self._vault, person) if person.kind in LINKING else None

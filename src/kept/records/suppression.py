@@ -10,7 +10,7 @@ that has to hold for whoever is met under that identifier, also for the first ti
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from kept.database import Connection, Database
@@ -75,9 +75,20 @@ class Suppressions:
 
         Weak identifiers (names, IP addresses, devices) are left out: they name others as well.
         """
-        rows = sorted(
-            (suppression_mac(self._vault, i), i.kind) for i in identifiers if i.kind in LINKING
-        )
+        rows = [(suppression_mac(self._vault, i), i.kind) for i in identifiers if i.kind in LINKING]
+        return self.add_hashed(rows, now, channel=channel, source=source, connection=connection)
+
+    def add_hashed(
+        self,
+        hashed: Iterable[tuple[bytes, str]],
+        now: dt.datetime,
+        *,
+        channel: str,
+        source: str,
+        connection: Connection | None = None,
+    ) -> int:
+        """`add`, for who has nothing but the hashes (and kinds) of identifiers."""
+        rows = sorted(set(hashed))
         if not rows:
             return 0
         with self._database.within(connection) as c:
@@ -125,6 +136,40 @@ class Suppressions:
             ).rowcount
             _stale(c, [mac])
         return there > 0
+
+    def lift_hashed(
+        self,
+        macs: Sequence[bytes],
+        *,
+        sources: Sequence[str],
+        channel: str | None = None,
+        since: dt.datetime | None = None,
+        connection: Connection,
+    ) -> list[str]:
+        """Take back what came from one of these sources, on a channel or since that very moment;
+        the channels of which something went.
+        """
+        rows = connection.execute(
+            "DELETE FROM suppression WHERE mac = ANY(%s) AND source = ANY(%s)"
+            " AND (%s::text IS NULL OR channel = %s)"
+            " AND (%s::timestamptz IS NULL OR since = %s) RETURNING channel",
+            (list(macs), list(sources), channel, channel, since, since),
+        ).fetchall()
+        if rows:
+            _stale(connection, macs)
+        return sorted({str(row[0]) for row in rows})
+
+    def hashed(
+        self, macs: Sequence[bytes], *, connection: Connection | None = None
+    ) -> list[tuple[str, str, dt.datetime]]:
+        """(channel, source, since) of all that is refused under these hashes, the newest last."""
+        with self._database.by_statement(connection) as c:
+            rows = c.execute(
+                "SELECT channel, source, since FROM suppression WHERE mac = ANY(%s)"
+                " ORDER BY since, channel",
+                (list(macs),),
+            ).fetchall()
+        return [(str(r[0]), str(r[1]), r[2]) for r in rows]
 
     def channels(self, identifier: Identifier) -> frozenset[str]:
         """The channels on which the identifier is suppressed (`ALL` for every one)."""

@@ -136,3 +136,10 @@ def _nameless(place: str) -> str:
     """Without `user:password@` before the host."""
     met = re.match(r"([^/\\]*[/\\]{2})([^/\\?#]*)@", place)
     return place if met is None else met[1] + place[met.end() :]
+
+
+def masked(address: str) -> str:
+    """An e-mail address as it may be shown to whoever looks over a shoulder: a•••@e•••.org."""
+    local, _, domain = address.strip().rpartition("@")
+    name, dot, top = domain.rpartition(".")
+    return f"{local[:1]}•••@{name[:1]}•••{dot}{top}"

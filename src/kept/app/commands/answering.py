@@ -107,7 +107,11 @@ def letter_command(
     pdf: Annotated[Path, Parameter(help="a new file for the letter; it is yours alone to read")],
     to: Annotated[
         list[str] | None,
-        Parameter(help="a line of name and address; stands once for each line", negative=""),
+        Parameter(
+            help="a line of name and address; stands once for each line; without: the address in"
+            " the letter that came",
+            negative="",
+        ),
     ] = None,
     more_time: Annotated[
         Literal["complex", "numerous"] | None,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import email
-import email.policy
-import html
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from kept.app import mail
+from kept.app.commands.answering import write_new
 from kept.app.commands.common import (
     ACTING,
     COMMON,
@@ -30,7 +27,7 @@ from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties import rights
-from kept.duties.rights import entering, listed, reported
+from kept.duties.rights import entering, listed, mailed, reported, scanned
 from kept.errors import UsageError
 from kept.records.intake import BEGUN, WHOLE, Intake
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
@@ -58,9 +55,16 @@ def register(app: App) -> None:
 def add(
     *,
     channel: Annotated[
-        Literal["letter", "phone", "email"], Parameter(help="how it came in")
-    ],
-    arrived: Annotated[str, Parameter(help="the day on which it arrived, as 2026-11-23")],
+        Literal["letter", "phone", "email"] | None,
+        Parameter(help="how it came in; with --mail: email"),
+    ] = None,
+    arrived: Annotated[
+        str | None,
+        Parameter(
+            help="the day on which it arrived, as 2026-11-23; of a --mail the stamp of a server"
+            " that `mail_servers` of [desk] names says it too"
+        ),
+    ] = None,
     identity: Identity = None,
     identity_file: IdentityFile = None,
     right: Asked = None,
@@ -71,6 +75,28 @@ def add(
             " --right it decides"
         ),
     ] = None,
+    mail_file: Annotated[
+        Path | None,
+        Parameter(
+            name="--mail",
+            help="a mail that was saved (.eml), or one that passes it on as a file: its words, and"
+            " where no --identity says it, who it says it is from, which proves nothing",
+        ),
+    ] = None,
+    post: Annotated[
+        list[str] | None,
+        Parameter(
+            help="of a letter: where the answer goes on paper; stands once for each line of name"
+            " and address", negative="",
+        ),
+    ] = None,
+    scan: Annotated[
+        list[Path] | None,
+        Parameter(
+            help="of a letter: its scan, as PDF, PNG or JPEG; several are several. Never a copy of"
+            " an identity paper", negative="",
+        ),
+    ] = None,
     region: Annotated[str, Parameter(help="where the person lives; unknown: the strictest")] = (
         "unknown"
     ),
@@ -78,12 +104,27 @@ def add(
     common: Common = COMMON,
 ) -> int:  # fmt: skip
     """Enter what came by letter, telephone or e-mail; a case is opened for each right asked."""
-    now, on = acting.moment, day(arrived, "--arrived")
-    assert on is not None
-    came = entering.Came(
-        channel, on, person(identity, identity_file), tuple(right or ()), _words(words_file), region
-    )
+    now = acting.moment
     with opened(common, "request add", acting.role) as (controller, _):
+        people = person(identity, identity_file)
+        on, words_ = day(arrived, "--arrived"), _words(words_file)
+        if mail_file is not None:
+            met = _mailed(controller, mail_file, now)
+            channel, words_ = channel or "email", words_ or met.words
+            people = people or ((met.sender,) if met.sender else ())
+            on = on or (controller.day(met.arrived) if met.arrived else None)
+        if channel is None:
+            raise UsageError("it is not said how it came in", fix="name it with --channel")
+        if on is None:
+            raise UsageError(
+                "it is not said on which day it arrived",
+                fix="name it with --arrived; of a --mail it is read where `mail_servers` of [desk]"
+                " names the server that stamped it",
+            )
+        scans = tuple(_bytes(file, scanned.LARGEST, "the scan") for file in scan or ())
+        came = entering.Came(
+            channel, on, people, tuple(right or ()), words_, region, tuple(post or ()), scans
+        )
         actor = controller.actors.of(acting.actor, acting.role, now)
         made, seen = entering.add(controller, came, actor, now)
         mail.deliver(controller, lambda: now)
@@ -100,6 +141,55 @@ def add(
         words.append("Recognised by: " + ("; ".join(f"{k}: “{w}”" for k, w in seen.words)
                                           or "nothing that it says"))  # fmt: skip
     common.out.result(document, words)
+    return 0
+
+
+@group.command(name="scan")
+def scan_command(
+    request: str,
+    file: Path,
+    /,
+    *,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Add the scan of a letter (PDF, PNG or JPEG): sealed, and gone when the request has ended.
+
+    Never a copy of an identity paper: what proves who asks is recorded with `kept case prove`.
+    """
+    with opened(common, "request scan", acting.role) as (controller, _):
+        content = _bytes(file, scanned.LARGEST, "the scan")
+        actor = controller.actors.of(acting.actor, acting.role, acting.moment)
+        made = scanned.add(controller, request, content, actor, acting.moment)
+        controller.ledger.checkpoint(acting.moment)
+    lines = [
+        f"Scan {made.id} ({made.form}) is kept, sealed.",
+        f"To see it: {common.next('request', 'scanned', request, '--out', 'FILE')}",
+    ]
+    common.out.result({"request": request, "scan": made.id, "form": made.form}, lines)
+    return 0
+
+
+@group.command(name="scanned")
+def scanned_command(
+    request: str,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="a new file for the scan; it is yours alone to read")],
+    number: Annotated[
+        int | None, Parameter(help="which scan; the newest where none is named")
+    ] = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:  # fmt: skip
+    """Write the scan of a letter to a file."""
+    with opened(common, "request scanned", acting.role) as (controller, _):
+        one, content = scanned.opened(controller, request, number)
+        write_new(out, content)
+    common.out.result(
+        {"request": request, "scan": one.id, "form": one.form, "out": str(out)},
+        [f"Scan {one.id} ({one.form}) lies in {out}. Delete it when you have read it."],
+    )
     return 0
 
 
@@ -200,6 +290,8 @@ def show(
                     words.append(Exact(f"{key}: {told[key]}"))
             for key in ("about", "identity"):
                 words += [Exact(f"{key}: {k}={v}") for k, v in told.get(key, ())]
+            if told.get("post"):
+                words.append(Exact(f"answer to: {', '.join(told['post'])}"))
             words += ["", *told["words"].splitlines()] if told.get("words") else []
     common.out.result(document, words)
     return 0
@@ -365,37 +457,34 @@ def _words(file: Path | None) -> str:
     """The text of a file; of a mail that was saved whole (`.eml`), its own text."""
     if file is None:
         return ""
+    saved = file.suffix.lower() == ".eml"
+    data = _bytes(file, mailed.LARGEST if saved else _LONGEST, "the file of words")
+    if saved:
+        return mailed.read(data, (), dt.datetime.now(dt.UTC)).words
     try:
-        data = file.read_bytes()
-        if file.suffix.lower() == ".eml":
-            return _of_mail(data)
-        if len(data) > _LONGEST:
-            raise UsageError("the file of words is too long", expected=f"{_LONGEST:,} bytes")
         return data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        met = problem.strerror if isinstance(problem, OSError) else "bytes that are not UTF-8"
+    except UnicodeDecodeError:
         raise UsageError(
-            "the file of words cannot be read", expected="a text file in UTF-8", met=met
-        ) from None
+            "the file of words cannot be read", expected="a text file in UTF-8",
+            met="bytes that are not UTF-8",
+        ) from None  # fmt: skip
 
 
-def _of_mail(data: bytes) -> str:
-    """What somebody wrote in a mail (RFC 5322), as plain text; of HTML without its marks."""
-    message = email.message_from_bytes(data, policy=email.policy.default)
-    body = message.get_body(("plain", "html"))
+def _mailed(controller: Controller, file: Path, now: dt.datetime) -> mailed.Mailed:
+    data = _bytes(file, mailed.LARGEST, "the mail")
+    return mailed.read(data, controller.desk.mail_servers, now)
+
+
+def _bytes(file: Path, most: int, what: str) -> bytes:
+    """What is in a file, of at most so many bytes."""
     try:
-        text = "" if body is None else str(body.get_content())
-    except (LookupError, ValueError):  # an alphabet that nobody knows
-        text = ""
-    if body is not None and body.get_content_subtype() == "html":
-        text = re.sub(r"(?is)<(style|script|head)\b.*?</\1\s*>|<!--.*?-->", " ", text)
-        text = html.unescape(re.sub(r"<[^>]*>", " ", re.sub(r"(?i)<(?:br|/p|/div)\b", "\n<", text)))
-    if not text.strip():
-        raise UsageError(
-            "the mail holds no text that can be read", expected="a mail with words in it",
-            fix="copy its words into a text file, or name what is asked with --right",
-        )  # fmt: skip
-    return text
+        with file.open("rb") as there:
+            data = there.read(most + 1)
+    except OSError as problem:
+        raise UsageError(f"{what} cannot be read", met=problem.strerror) from None
+    if len(data) > most:
+        raise UsageError(f"{what} is too long", expected=f"{most:,} bytes")
+    return data
 
 
 def _reached(controller: Controller, one: Intake) -> int:
@@ -435,6 +524,7 @@ def _document(controller: Controller, one: Intake) -> dict[str, Any]:
         "held": one.held,
         "ended_at": iso(one.ended_at),
         "outcome": one.outcome if one.ended_at else None,
+        "scans": [{"scan": s.id, "form": s.form} for s in controller.letter_scans.of(one.number)],
         "cases": [
             {"case": id_, "asked": kind, "state": controller.cases.get(id_).state.value}
             for kind, id_ in one.cases
@@ -451,6 +541,8 @@ def _shown(controller: Controller, one: Intake, common: Common) -> list[str]:
         lines.append(f"  {kind}: case {id_}, {case.state}" + ", not known who asks" * unknown)
         if unknown:
             lines.append(f"  Next: {common.next('request', 'verify', id_, '--evidence', '…')}")
+    for scan in controller.letter_scans.of(one.number):
+        lines.append(f"  Scan {scan.id}: {scan.form}, added {scan.added_at:%Y-%m-%d}")
     if not one.open:
         return lines
     if one.held:

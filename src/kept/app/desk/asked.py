@@ -19,7 +19,7 @@ from kept.app.desk.working import actor, may
 from kept.app.pages import day_words
 from kept.controller import Controller
 from kept.duties import staff
-from kept.duties.rights import entering, listed, reported
+from kept.duties.rights import entering, listed, mailed, reported, scanned
 from kept.errors import KeptError, UsageError
 from kept.records.case_state import ENDS
 from kept.records.intake import Intake
@@ -34,6 +34,9 @@ _STANDS: Final = {
     Stands.AWAITING: "waits for a code to be typed", Stands.VERIFIED: "it is known who asks",
     Stands.ENTERED: "entered", Stands.ANSWERED: "has ended", Stands.WITHDRAWN: "taken back",
 }  # fmt: skip
+#: The longest words that the form takes; bytes that a form has around its file.
+_WORDS: Final = 20_000
+_AROUND: Final = 10_000
 #: Rows for identifiers that a form has.
 _ROWS: Final = 3
 #: The largest list that is sent to the desk, pasted or as a file, in bytes.
@@ -62,6 +65,7 @@ def enter(request: Asked, state: State) -> Response[Any]:
         came = entering.Came(
             sent.one("channel"), _arrived(sent.one("arrived")), tuple(people(sent)),
             tuple(sent.all("asks")), sent.one("words"), sent.one("region") or "unknown",
+            tuple(sent.one("post").splitlines()),
         )  # fmt: skip
         made, _ = entering.add(controller, came, who, now)
     except KeptError as problem:
@@ -69,6 +73,30 @@ def enter(request: Asked, state: State) -> Response[Any]:
     state.wake()
     controller.ledger.checkpoint(now)
     return back(f"/desk/requests/{made[0].id}", "entered")
+
+
+@post(
+    "/requests/mail",
+    status_code=200,
+    sync_to_thread=True,
+    request_max_body_size=mailed.LARGEST + _AROUND,
+)
+def read_mail(request: Asked, state: State) -> Response[str]:
+    """The form, filled with what a mail says that was saved; nothing is entered yet."""
+    controller: Controller = state.controller
+    try:
+        actor(request, state, "request add")
+        met = mailed.read(
+            _file(form(request), "mail"), controller.desk.mail_servers, state.clock()
+        )  # fmt: skip
+    except KeptError as problem:
+        return _new(request, state, said(problem))
+    filled = [("channel", "email"), ("words", met.words[:_WORDS])]
+    # What no server of ours stamped is said by who enters it: the field stays empty.
+    filled.append(("arrived", str(controller.day(met.arrived)) if met.arrived else ""))
+    if met.sender is not None:
+        filled += [("kind", met.sender.kind), ("value", met.sender.value)]
+    return _new(request, state, None, Form(filled), mail=met)
 
 
 @get("/requests/import", sync_to_thread=True)
@@ -139,7 +167,44 @@ def show(request: Asked, state: State, request_id: FromPath[str]) -> Response[st
     lines = [(words, str(told[key])) for key, words in names.items() if told.get(key)]
     for key, words in (("about", "Whose record"), ("identity", "Known by")):
         lines += [(words, f"{KINDS.get(k, k)}: {v}") for k, v in told.get(key, ())]
+    if told.get("post"):
+        lines.append(("Answer to", ", ".join(told["post"])))
     return _shown(request, state, one, opened={"lines": lines, "words": told.get("words", "")})
+
+
+@post(
+    "/requests/{request_id:str}/scan",
+    status_code=303,
+    sync_to_thread=True,
+    request_max_body_size=scanned.LARGEST + _AROUND,
+)
+def add_scan(request: Asked, state: State, request_id: FromPath[str]) -> Response[Any]:
+    """Add the scan of a letter."""
+    one, controller, now = _found(state, request_id), state.controller, state.clock()
+    try:
+        who = actor(request, state, "request scan")
+        scanned.add(controller, one.id, _file(form(request), "scan"), who, now)
+    except KeptError as problem:
+        return _shown(request, state, one, said(problem))
+    controller.ledger.checkpoint(now)
+    return back(f"/desk/requests/{one.id}", "scan")
+
+
+@post("/requests/{request_id:str}/scanned", status_code=200, sync_to_thread=True)
+def open_scan(request: Asked, state: State, request_id: FromPath[str]) -> Response[Any]:
+    """A scan, as a file and never as a page. Entered before it is handed out."""
+    one, controller, now = _found(state, request_id), state.controller, state.clock()
+    given = form(request).one("scan")
+    try:
+        who = actor(request, state, "request scanned")
+        number = int(given) if given.isascii() and given.isdigit() and len(given) < 18 else 0
+        met, content = scanned.opened(controller, one.id, number)
+        staff.shown(controller, session(request).account, who, ("request", one.id), 1, now)
+    except KeptError as problem:
+        return _shown(request, state, one, said(problem))
+    name = f'attachment; filename="letter-{met.id}.{met.form}"'
+    return Response(content, media_type=scanned.TYPES[met.form],
+                    headers={"Content-Disposition": name})  # fmt: skip
 
 
 @post("/requests/{request_id:str}/classify", status_code=303, sync_to_thread=True)
@@ -250,6 +315,12 @@ def rows_of(typed: Form) -> list[tuple[str, str]]:
     return rows + [("email", ""), ("phone", ""), ("account", "")][len(rows) :]
 
 
+def _file(sent: Form, name: str) -> bytes:
+    """What is in a file; nothing where none was chosen."""
+    found = sent.file(name)
+    return b"" if found is None else found[1]
+
+
 def _arrived(text: str) -> dt.date:
     try:
         return dt.date.fromisoformat(text.strip())
@@ -260,14 +331,15 @@ def _arrived(text: str) -> dt.date:
 
 
 def _new(
-    request: Asked, state: State, problem: str | None = None, sent: Form | None = None
-) -> Response[str]:
+    request: Asked, state: State, problem: str | None = None, sent: Form | None = None,
+    *, mail: mailed.Mailed | None = None,
+) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     typed = sent or Form([("arrived", controller.day(state.clock()).isoformat())])
     return page(
         request, "desk_enter.html.j2", 400 if problem else 200, problem=problem, typed=typed,
         rows=rows_of(typed), choices=_choices(), kinds=KINDS, regions=REGIONS,
-        channels=entering.CHANNELS,
+        channels=entering.CHANNELS, mail=mail, longest=_WORDS,
     )  # fmt: skip
 
 
@@ -288,8 +360,12 @@ def _shown(
         child=child, what=asks(one.asked), unclear=UNCLEAR in one.asked, cases=cases,
         channel=_CHANNELS.get(one.channel, one.channel), stands=_STANDS[one.state],
         arrived=day_words(one.arrived, controller), opened=opened, choices=_choices(),
-        kinds=KINDS, outcomes=_OUTCOMES,
+        kinds=KINDS, outcomes=_OUTCOMES, scans=controller.letter_scans.of(one.number),
+        largest=scanned.LARGEST // 1_000_000,
         can={
+            "scans": may(request, "request scanned"),
+            "scan": one.channel == "letter" and may(request, "request scan")
+            and not controller.letter_scans.over(one.number),
             "classify": one.open and may(request, "request classify"),
             "close": one.open and not child and may(request, "request close")
             and all(case.state in ENDS for _, case in cases),
@@ -304,10 +380,13 @@ HANDLERS: Final = [
     release,
     new_page,
     enter,
+    read_mail,
     list_page,
     take_list,
     request_page,
     show,
+    add_scan,
+    open_scan,
     classify,
     close,
     decide,

@@ -70,6 +70,7 @@ DONE: Final = {
     "note": "The note was added.",
     "owner": "It was noted whose task this is.",
     "entered": "The request was entered.",
+    "scan": "The scan lies with the request, sealed. It goes when that has ended.",
     "classified": "It was noted what is asked.",
     "closed": "The request has ended.",
     "confirmed": "It is a child’s. The record stays frozen until it is erased in this case.",

@@ -22,6 +22,7 @@ from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.model.decision import Ask, Decision
 from kept.policy.shapes import Form
+from kept.records.preference import PAGE_GOOD, token, way_of
 from kept.terms import ages, regimes
 from kept.terms.addresses import web_origin
 from kept.terms.identifiers import Identifier
@@ -237,9 +238,13 @@ def take(
     version, form = str(controller.bundle.version), shown.form
     source = f"form:{form.id}"
     made = list(entries)
-    subject = None
+    subject, held = None, frozenset[str]()
     if verdict.consents and met.person is not None:
         subject = controller.subjects.of([met.person], now, connection=connection)
+        held = controller.consents.facts(subject, now, connection=connection).held
+    news = [c for c in verdict.consents if f"consent:{c.purpose}" not in held]
+    if news and met.person is not None:
+        _tell(controller, shown, met.person, [c.purpose for c in news], now, connection)
     for consent in verdict.consents:
         body: dict[str, Any] = {
             "purpose": name(consent.purpose), "wording": shown.hash, "version": name(version),
@@ -277,6 +282,34 @@ def take(
         connection, [*made, Entry("data.collected", now, collected)], end=True
     )
     return answer
+
+
+def _tell(
+    controller: Controller, shown: Prepared, person: Identifier, purposes: Sequence[str],
+    now: dt.datetime, connection: Connection,
+) -> None:  # fmt: skip
+    """Write to who said yes for the first time, with the way back: to the address itself, so that
+    whoever typed in another's is seen by its owner. Once for each yes, however often it is sent.
+    """
+    if person.kind != "email" or controller.post is None or controller.site_url is None:
+        return
+    titles = {
+        a.purpose: a.title
+        for a in [*controller.bundle.activities.values()][::-1]
+        if {"any", shown.form.context} & {*a.contexts}
+    }
+    page = token(controller.vault, way_of(controller.vault, "page", person, now))
+    values = {
+        "day": controller.day(now).isoformat(),
+        "form": shown.notice.title,
+        "asked": "\n".join(titles.get(p, p) for p in purposes),
+        "link": f"{controller.site_url}/p/{page}",
+        "days": str(PAGE_GOOD.days),
+        "way": f"{controller.site_url}/privacy/preferences",
+    }
+    controller.outbox.put(
+        person.value, "allowed", values, now, good_until=now + PAGE_GOOD, connection=connection
+    )
 
 
 def _kept(shown: Prepared, now: dt.datetime) -> Entry:

@@ -18,13 +18,10 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.database import Connection
 from kept.duties.rights.intake import (
-    LIMITS,
     LONGEST,
     PERSON,
-    WINDOW,
     TooMany,
     clean,
-    masked,
     page_token,
 )
 from kept.duties.rights.letter import complain_to
@@ -34,8 +31,9 @@ from kept.policy.spoken import speaking
 from kept.records.actor import Actor
 from kept.records.complaint import AUTHORITY, WITHDRAWN, Complaint
 from kept.records.complaint import PERSON as BY_PERSON
-from kept.records.intake import CODE_GOOD, TRIES, Typed
+from kept.records.intake import CODE_GOOD, LIMITS, TRIES, WINDOW, Typed
 from kept.terms import clocks
+from kept.terms.addresses import masked
 from kept.terms.authorities import authority_of
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS

@@ -19,6 +19,7 @@ from kept.duties.rights.intake import clean, ended, opened
 from kept.duties.rights.others_mail import partners
 from kept.duties.rights.reported import enter_report, freeze
 from kept.duties.rights.request import Request
+from kept.duties.rights.scanned import MOST, form_of, keep, reply_to
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
@@ -48,7 +49,8 @@ _NEWS: Final = dt.timedelta(days=3)
 @dataclass(frozen=True, slots=True)
 class Came:
     """What came in. `people` are identifiers of one person; `asked` kinds of terms.asks, empty:
-    the words say; `arrived` is the day of arrival, not of entering.
+    the words say; `arrived` is the day of arrival, not of entering. Of a letter: `post` is where
+    the answer goes on paper, a line each, `scans` are its pages.
     """
 
     channel: str
@@ -57,6 +59,8 @@ class Came:
     asked: tuple[str, ...]
     words: str
     region: str = "unknown"
+    post: tuple[str, ...] = ()
+    scans: tuple[bytes, ...] = ()
 
 
 def checked(
@@ -73,6 +77,12 @@ def checked(
         raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
     for one in came.people:
         _ = one.normalised  # refuses what is not of its kind
+    if came.channel != "letter" and (came.scans or reply_to(came.post)):
+        raise UsageError("only a letter has a scan and an address on paper", met=came.channel)
+    for scan in came.scans:
+        form_of(scan)
+    if len(came.scans) > MOST:
+        raise UsageError("there are too many scans", expected=f"{MOST} at most")
     words = clean(came.words, READ)
     seen = None if came.asked else recognise(words, partners)
     asked = kinds(came.asked) if seen is None else seen.kinds
@@ -99,6 +109,8 @@ def add(
         "person": next((i.value for i in came.people if i.kind == "email"), ""),
         "identity": [[i.kind, i.value] for i in came.people],
     }
+    if post := reply_to(came.post):
+        said["post"] = list(post)
     made: list[Intake] = []
     if CHILD_REPORT in asked:
         made.append(
@@ -111,6 +123,9 @@ def add(
     if rest:
         stop = bool(seen and seen.unclear and seen.words)
         made.append(_enter(controller, came, rest, said, actor, now, stop, once, told))
+    elif came.scans:
+        with controller.database.connection() as c:
+            keep(controller, made[0], came.scans, actor, now, c)
     return made, seen
 
 
@@ -236,7 +251,10 @@ def _enter(
                 "request": one.id, "channel": one.channel, "kinds": list(asked),
                 "arrived": one.arrived.isoformat(), "actor": name(actor.role),
             }  # fmt: skip
+            if said.get("post") and not said["person"]:
+                body["reply"] = "post"
             controller.ledger.append_in(c, [Entry("request.taken", now, body)])
+            keep(controller, one, came.scans, actor, now, c)
             template = _answer_to(asked)
             if said["person"] and controller.post is not None and not told:
                 day = f"{one.arrived:%Y-%m-%d}"

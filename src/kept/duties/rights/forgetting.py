@@ -63,6 +63,7 @@ GOES: Final[Mapping[str, str]] = {
     "passed_on": "by the policy’s period for disclosures, from the day on which she may know",
     "passed_person": "with the disclosure it belongs to",
     "intake_code": "ten minutes after it was sent; the row when its request is over",
+    "intake_scan": "when nothing is left to do on the request that came as this letter",
     "case_delivery": "at its day or its last download: its key, its file and its words",
     "outbox": "at once when it went; that it went, after thirty days",
     "reminder": "after four hundred days",

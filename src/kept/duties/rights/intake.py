@@ -33,14 +33,18 @@ from kept.records.case_state import State as CaseState
 from kept.records.intake import (
     BEGUN,
     CODE_GOOD,
+    LIMITS,
     SENDS,
     TRIES,
     UNCONFIRMED,
+    WINDOW,
     Intake,
     State,
     Tally,
     Typed,
 )
+from kept.records.outbox import Place
+from kept.terms.addresses import masked
 from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, SALE_OUT, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
@@ -51,10 +55,6 @@ __all__ = ["UNCONFIRMED", "Form", "TooMany", "ask", "standing", "tend", "type_co
 PERSON: Final = ("by herself", "person")
 #: The longest text that is taken, in characters.
 LONGEST: Final = 5_000
-#: What may come in within an hour: for an address from one source, for the address in all, from a
-#: source, in all. One source alone cannot use up what an address has.
-WINDOW: Final = dt.timedelta(hours=1)
-LIMITS: Final = (3, 12, 20, 500)
 #: Until when a message that is no code is of use.
 _NEWS: Final = dt.timedelta(days=3)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -152,21 +152,30 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
     said: dict[str, Any] = {"words": words, **{p: i.value for p, i in parties.items()}}
     once = "\x00".join((form.once, *asked, form.region, words, *sorted(said.values())))
     token = page_token(controller, once)
-    with controller.database.connection() as c:
+    channel = "agent" if "agent" in parties else "web"
+    # One transaction for the request and its letters; waited for is once what was counted, once
+    # what was written.
+    with controller.database.connection() as c, c.pipeline():
         controller.intakes.one_at_a_time(c)
-        if controller.intakes.by_once(once, connection=c) is not None:
+        keys = controller.vault.fresh(c)
+        places = controller.outbox.places(len(parties), c, keys)
+        there, number, tallies = controller.intakes.arriving(
+            tuple(parties.values()), form.source, once, now - WINDOW, connection=c
+        )
+        if there:
             return token
-        for address in parties.values():
-            within_limits(controller, address, form.source, now, c)
-        channel = "agent" if "agent" in parties else "web"
+        for tally in tallies:
+            refuse_past(tally, LIMITS)
         one = controller.intakes.take(
             channel, asked, said, now, state=State.AWAITING, address=who, region=form.region,
-            source=form.source, token=token, once=once, connection=c,
+            source=form.source, token=token, once=once, connection=c, number=number, keys=keys,
         )  # fmt: skip
         for party, address in parties.items():
             # Who is asked for by somebody else confirms on a page of her own.
             own = secrets.token_urlsafe(32) if (party, channel) == ("person", "agent") else None
-            send_code(controller, one, party, address, own, now, c)
+            code = _new_code()
+            controller.intakes.first_code(one, party, address, code, now, connection=c, token=own)
+            _mail_code(controller, one, party, address, code, own, now, c, place=places)
     return token
 
 
@@ -513,13 +522,6 @@ def link(controller: Controller, token: str) -> str:
     return f"{controller.site_url}/privacy/requests/{token}"
 
 
-def masked(address: str) -> str:
-    """An e-mail address as it may be shown to whoever looks over a shoulder: a•••@e•••.org."""
-    local, _, domain = address.strip().rpartition("@")
-    name, dot, top = domain.rpartition(".")
-    return f"{local[:1]}•••@{name[:1]}•••{dot}{top}"
-
-
 # — inside ————————————————————————————————————————————————————————————————————————————————
 
 
@@ -574,9 +576,22 @@ def send_code(
     """Send a code; False where there were enough. `own`: the token of a page of the party's own;
     `page`: that of the page that an agent shows her.
     """
-    code = f"{secrets.randbelow(10**8):08}"
+    code = _new_code()
     if not controller.intakes.send_code(one, party, address, code, now, connection=c, token=own):
         return False
+    _mail_code(controller, one, party, address, code, own, now, c, page=page, template=template)
+    return True
+
+
+def _new_code() -> str:
+    return f"{secrets.randbelow(10**8):08}"
+
+
+def _mail_code(
+    controller: Controller, one: Intake, party: str, address: Identifier, code: str,
+    own: str | None, now: dt.datetime, c: Any, *, page: str | None = None, template: str = "code",
+    place: Place | None = None,
+) -> None:  # fmt: skip
     if one.channel == "agent" and party == "person":
         template = "code-for-person"
     values = {"code": f"{code[:4]} {code[4:]}", "asked": _titles(one.asked)}
@@ -585,9 +600,8 @@ def send_code(
     if own is not None:
         values["link"] = link(controller, own)
     controller.outbox.put(
-        address.value, template, values, now, good_until=now + CODE_GOOD, connection=c
+        address.value, template, values, now, good_until=now + CODE_GOOD, connection=c, place=place
     )
-    return True
 
 
 def taken(controller: Controller, one: Intake, how: str, now: dt.datetime, c: Any) -> None:

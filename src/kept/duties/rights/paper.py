@@ -24,6 +24,7 @@ from kept.duties.rights.notice import more_time
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
+from kept.records.case_state import Case
 from kept.records.paper import Paper
 from kept.terms import tongues
 
@@ -55,19 +56,28 @@ def address(lines: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
+def where_to(controller: Controller, case: Case) -> tuple[str, ...]:
+    """Where the answer of a case goes on paper, by the letter on which it was opened."""
+    for one in controller.intakes.of_case(case.id):
+        if lines := controller.intakes.said(one).get("post"):
+            return tuple(lines)
+    return ()
+
+
 def make(
     controller: Controller, case_id: str, to: Sequence[str], actor: Actor, now: dt.datetime, *,
     longer: tuple[str, str] | None = None, country: str | None = None,
     subdivision: str | None = None,
 ) -> tuple[Paper, bytes]:  # fmt: skip
     """A letter of a case as a PDF: the answer as the case stands, or, with `longer` (a reason of
-    EXTENSIONS and the words for her), the notice that it takes longer.
+    EXTENSIONS and the words for her), the notice that it takes longer. Without `to` it goes to the
+    address in the letter on which the case was opened.
 
     Raises UsageError where there is no address, no such case, no more time, or no typst.
     """
     typst = _typst()
-    lines = address(to)
     case = controller.cases.get(case_id)
+    lines = address(to or where_to(controller, case))
     if longer is None:
         made = letter(controller, case.id, now, country=country, subdivision=subdivision)
     else:

@@ -17,12 +17,12 @@ from kept.controller import Controller
 from kept.database import Connection
 from kept.duties.rights.choice import channel_of, own_identifiers
 from kept.duties.rights.doubt import doubts
-from kept.duties.rights.intake import PERSON, WINDOW, clean, ended, page_token, refuse_past
+from kept.duties.rights.intake import PERSON, clean, ended, page_token, refuse_past
 from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, IdentifierError, KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.case_state import Case
-from kept.records.intake import Intake, Reports, State
+from kept.records.intake import WINDOW, Intake, Reports, State
 from kept.records.subject import LINKING
 from kept.records.watch import FLOOD
 from kept.terms.asks import CHILD_REPORT

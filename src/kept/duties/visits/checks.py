@@ -10,26 +10,27 @@ import base64
 import datetime as dt
 import hashlib
 import html.parser
-import http.client
 import json
-import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
+from kept.controls.served import fetch
 from kept.decide.visit import judge
 from kept.duties.visits.banner import PATH
 from kept.duties.visits.links import DEAD, opt_outs, watched
-from kept.duties.visits.receipt import DOMAIN
 from kept.duties.visits.ways import ways
+from kept.ledger.receipt import DOMAIN
 from kept.model.choice import DAYS, Choices
+from kept.policy import spoken
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Link
 from kept.policy.trackers import Tracker
 from kept.terms.regimes import REGIONS, end_of
 from kept.terms.signals import ASKS_FIRST, Signals
+from kept.terms.tongues import say
 
 #: Days after which a link that may be looked at has to have been looked at.
 _FRESH: Final = 8
@@ -205,7 +206,7 @@ def supplied_addresses_lead_there(
     text = (controller.bundle_directory / "text.md").read_text("utf-8")
     shown: dict[str, _Page] = {}
     for path in (_POLICY, PATH):
-        answer = _fetch(controller.site_url, path)
+        answer = fetch(controller.site_url, path)
         if answer is None or answer[0] != 200:
             return  # nothing is served now: nothing was looked at
         shown[path] = _Page(answer[1])
@@ -253,10 +254,22 @@ class _Page(html.parser.HTMLParser):
         self._words.append(data)
 
 
-#: What stands at a switch for advertisements.
-REMAINS: Final = "Without it you still see advertisements"
-#: And about what others do.
-UNKNOWN: Final = "there the effect is unknown"
+def _remains() -> str:
+    """What stands at a switch for advertisements."""
+    return say(
+        "Without it you still see advertisements, here and elsewhere: the same as everybody, not"
+        " picked for you."
+    )
+
+
+def _unknown() -> str:
+    """What is said of what others do."""
+    words = say(
+        "A switch that is off stops our tags in your browser, and what our servers would send"
+        " about it. What others have from before, or get on other sites, we cannot see: there the"
+        " effect is <b>unknown</b>."
+    )
+    return words.replace("<b>", "").replace("</b>", "")
 
 
 @control("visits.choices-page-tells-all")
@@ -270,7 +283,7 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
     bundle = controller.bundle
     if controller.site_url is None:
         return
-    answer = _fetch(controller.site_url, PATH)
+    answer = fetch(controller.site_url, PATH)
     if answer is None:
         return  # nothing is served now: nothing was looked at
     status, text = answer
@@ -281,15 +294,17 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
         yield Finding(PATH, f"the page answers {status}")
         return
     yield Looked(1, PATH)
+    with spoken.speaking(bundle, None):  # who asks for no language is answered in the first
+        remains, unknown = _remains(), _unknown()
     for aim in bundle.visits.optional:
         if ("aim", aim) not in page.names:
             yield Finding(PATH, f"there is no switch for {aim}")
         within = bundle.vocabulary.within
         covers = bundle.visits.aims[aim].covers
-        if any(within("purposes", c, "advertising") for c in covers) and REMAINS not in page.words:
+        if any(within("purposes", c, "advertising") for c in covers) and remains not in page.words:
             yield Finding(PATH, f"at {aim} nothing says that advertisements remain")
     both = {value for name, value in page.names if name == "do"} >= {"accept", "refuse", "save"}
-    if bundle.visits.optional and (not both or UNKNOWN not in page.words):
+    if bundle.visits.optional and (not both or unknown not in page.words):
         yield Finding(PATH, "yes, no and what stays unknown do not stand there together")
     named = {one for row in bundle.trackers.values() for one in row.opt_out}
     for name in sorted(named):
@@ -313,7 +328,7 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
             continue
         bare, _, anchor = way.path.partition("#")
         if bare not in seen:
-            got = _fetch(controller.site_url, bare)
+            got = fetch(controller.site_url, bare)
             seen[bare] = None if got is None else (got[0], _Page(got[1]))
         there = seen[bare]
         if there is None or there[0] != 200:
@@ -321,18 +336,3 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
         elif anchor and anchor not in there[1].ids:
             yield Finding(bare, f"the way to `{way.id}` leads past it")
     yield Looked(len(seen), "pages to which the list leads")
-
-
-def _fetch(url: str, path: str) -> tuple[int, str] | None:
-    base = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
-    try:
-        connection = kind(base.hostname or "", base.port, timeout=10)
-        try:
-            connection.request("GET", path, headers={"Accept": "text/html"})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode("utf-8", "replace")
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException):
-        return None

@@ -59,6 +59,25 @@ def reach(controller: Controller, cookie: str | None, choices: Choices, now: dt.
     return changed
 
 
+def heed(controller: Controller, cookie: str | None, visit: Visit, now: dt.datetime) -> int:
+    """Carry a signal to the site's own cookie, and so to whoever is known by it: a no to sharing
+    where nothing was chosen in this browser, and never a yes; how many purposes changed there.
+    """
+    heard = {aim: False for aim, why in visit.why.items() if why == "signal"}
+    if not cookie or not heard:
+        return 0
+    try:
+        known = controller.suppressions.channels(Identifier("cookie", cookie))
+    except IdentifierError:
+        return 0
+    aims = controller.bundle.visits.aims
+    # Said once it is said: every page that is asked about would change her record else.
+    if all(f"{FACT}objection:{p}" in known for aim in heard for p in aims[aim].covers):
+        return 0
+    edition = controller.bundle.edition
+    return reach(controller, cookie, Choices(controller.day(now), edition, heard), now)
+
+
 def _withdraw(
     controller: Controller, people: tuple[int, ...], purpose: str, now: dt.datetime,
     connection: Connection,

@@ -1,43 +1,26 @@
 """The record of a choice: ISO/IEC TS 27560 in terms of DPV, signed, and checkable by anybody.
 
-It follows the profile `dpv-27560:record-2`, a draft of the W3C community group. Who holds the
-receipt needs nothing of ours but the key of the ledger to check it: `kept-verify --receipt`.
+What is said alike in every such record stands in `decide/consent_record.py`.
 """
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import hashlib
-import json
 from collections.abc import Mapping
-from typing import Any, Final
-
-import rfc8785
+from typing import Any
 
 from kept.controller import Controller
+from kept.decide.consent_record import US, concept, head, organisation
 from kept.decide.visit import Visit
 from kept.duties.visits.banner import PATH, notice, worded
 from kept.duties.visits.choosing import Act
+from kept.ledger import receipt as signed
 from kept.ledger.entry import Entry, moment, name
 from kept.model.choice import DAYS, Choices
 from kept.policy.bundle import Bundle
 from kept.records.ids import new_id
 from kept.records.visit import Made, Notice
-from kept.terms import dpv
-
-#: Before what is signed, so that a receipt can never be taken for a checkpoint, nor the other
-#: way round.
-DOMAIN: Final = b"kept consent receipt v1\n"
-_PROFILE: Final = "dpv-27560:record-2"
-_CONTEXT: Final = {
-    "dct": "http://purl.org/dc/terms/",
-    "dpv": dpv.DPV,
-    "dpv-27560": "https://w3id.org/dpv/schema/dpv-27560#",
-    "pd": dpv.PD,
-    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
-    "skos": "http://www.w3.org/2004/02/skos/core#",
-}
 
 
 def record(
@@ -49,12 +32,10 @@ def record(
     shown = shown_now(bundle, language)
     id = new_id(now)
     document = consent_record(bundle, id, place, visit, before, after, shown, now)
-    text = rfc8785.dumps(document)
-    signature = controller.vault.signing_key().sign(DOMAIN + text)
+    text, signature = signed.sign(controller.vault, document)
     made = Made(
         id, now, act, place, visit.region, visit.signals.gpc, visit.signals.dnt, shown.sha256,
-        after.edition, dict(after.aims), dict(after.trackers), text.decode(),
-        base64.b64encode(signature).decode(),
+        after.edition, dict(after.aims), dict(after.trackers), text, signature,
     )  # fmt: skip
     body = {
         "act": name(act),
@@ -63,7 +44,7 @@ def record(
         "allowed": [name(n) for n in (*_of(after.aims, True), *_of(after.trackers, True))],
         "refused": [name(n) for n in (*_of(after.aims, False), *_of(after.trackers, False))],
         "notice": shown.sha256,
-        "receipt": hashlib.sha256(text).hexdigest(),
+        "receipt": hashlib.sha256(text.encode()).hexdigest(),
         "version": name(str(bundle.version)),
         "gpc": visit.signals.gpc,
     }
@@ -82,12 +63,7 @@ def shown_now(bundle: Bundle, language: str) -> Notice:
 
 def receipt(controller: Controller, made: Made) -> dict[str, Any]:
     """What is handed to the person: the record, its signature, and by which key."""
-    return {
-        "kept": "consent receipt 1",
-        "record": json.loads(made.record),
-        "signature": made.signature,
-        "key": str(controller.ledger.key),
-    }
+    return signed.receipt(made.record, made.signature, controller.ledger.key)
 
 
 def consent_record(
@@ -95,16 +71,8 @@ def consent_record(
     shown: Notice, now: dt.datetime,
 ) -> dict[str, Any]:  # fmt: skip
     """The record as JSON-LD. Keys and terms are those of `kept.terms.dpv`."""
-    at, org = moment(now), bundle.organisation
-    us = "org:controller"
-    entities: dict[str, Any] = {
-        us: {
-            "@type": ["dpv:DataController", "dpv:Organisation"],
-            "dpv:hasName": org.name,
-            "dpv:hasAddress": ", ".join(org.post),
-            "dpv:hasContact": org.email,
-        }
-    }
+    at, us = moment(now), US
+    entities: dict[str, Any] = {us: organisation(bundle)}
     was = before.aims if before else {}
     processes = []
     for aim in bundle.visits.aims.values():
@@ -126,9 +94,9 @@ def consent_record(
             {
                 "@type": ["dpv:Process"],
                 "dct:title": worded(aim.label, shown.language),
-                "dpv:hasPurpose": [_short(_iri(bundle, "purposes", p)) for p in aim.covers],
+                "dpv:hasPurpose": [concept(bundle, "purposes", p) for p in aim.covers],
                 "dpv:hasPersonalData": sorted(
-                    {_short(_iri(bundle, "categories", c)) for r in rows for c in r.sends}
+                    {concept(bundle, "categories", c) for r in rows for c in r.sends}
                 ),
                 "dpv:hasProcessing": ["dpv:Collect", "dpv:Share"],
                 "dpv:hasDataController": [us],
@@ -161,18 +129,7 @@ def consent_record(
             }
         )
     return {
-        "@context": dict(_CONTEXT),
-        "@type": ["dpv:ConsentRecord"],
-        "dct:conformsTo": _PROFILE,
-        "dpv:hasIdentifier": id,
-        # Nobody is known here: who holds the receipt is the person.
-        "dpv:hasDataSubject": {
-            "@type": ["dpv:DataSubject"],
-            "dpv:hasIdentifier": f"holder of {id}",
-        },
-        "dct:created": at,
-        "dct:creator": us,
-        "dct:language": shown.language.partition("-")[0],  # two letters (ISO 639)
+        **head(id, at, shown.language),
         "dpv:hasJurisdiction": visit.region,
         "dpv:hasNotice": [
             {
@@ -191,22 +148,6 @@ def consent_record(
             "apart": {k: "allowed" if v else "refused" for k, v in after.trackers.items()},
         },
     }
-
-
-def _iri(bundle: Bundle, kind: Any, term: str) -> str:
-    """The concept of a term, or of the nearest above it that has one."""
-    tree = bundle.vocabulary.tree(kind)
-    row = tree.get(term)
-    while row is not None and row.iri is None and row.parent is not None:
-        row = tree.get(row.parent)
-    return (row.iri if row else None) or dpv.DPV
-
-
-def _short(iri: str) -> str:
-    for prefix, whole in (("pd", dpv.PD), ("dpv", dpv.DPV)):
-        if iri.startswith(whole):
-            return f"{prefix}:{iri.removeprefix(whole)}"
-    return iri
 
 
 def _of(said: Mapping[str, bool], wanted: bool) -> list[str]:

@@ -12,6 +12,7 @@ from kept.terms.asks import ASKS
 from kept.terms.tongues import say
 
 _REQUESTS: Final = "/privacy/requests"
+_PREFERENCES: Final = "/privacy/preferences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,9 @@ def ways(controller: Controller, language: str) -> list[Way]:
         found.append(
             Way("elsewhere", say("Opt out with others themselves"), f"{PATH}#elsewhere", "choice")
         )
+    found.append(
+        Way("preferences", "Take back what you allowed, or stop our news", _PREFERENCES, "choice")
+    )
     for ask in ASKS.values():
         if ask.form == "agent" or not ask.form:
             continue  # chosen on no form of people's

@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0036"
-down_revision = "0032"
+down_revision = "0035"
 
 
 def upgrade() -> None:
