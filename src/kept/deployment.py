@@ -55,7 +55,10 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "keys": frozenset({"passphrase"}),
     "api": frozenset({"token"}),
     "mail": MAIL | {"url"},
-    "site": frozenset({"host", "port", "url", "shows", "proxy", "cookie", "country", "members"}),
+    "site": frozenset(
+        {"host", "port", "url", "shows", "proxy", "cookie", "country", "members"}
+        | {"forms_per_hour"}
+    ),
     "links": frozenset({"look", "addresses"}),
     "networks": frozenset(),  # names are those of recipients of the bundle
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links", "workers"}),
@@ -93,6 +96,8 @@ _DESTINATION = frozenset({"dataset", "fields", "stamps", "constants"})
 _PAPERS = ("assessment", "citation", "agreement")
 #: What is stored with what a form takes.
 STAMPS = frozenset({"basis", "activity", "policy", "notice", "at"})
+#: Forms that one source may send within an hour. Generous: behind one address an office may sit.
+FORMS_PER_HOUR = 200
 #: What is stored with each line of a list: of whom and by which agreement it came, where it stood
 #: and from which day it is, and a mark by which the same line is known again.
 MARKS = frozenset({"basis", "activity", "policy", "source", "address", "date", "mark", "at"})
@@ -292,6 +297,7 @@ class Deployment:
     gateway: Before = Before()
     origins: Mapping[str, str] = field(default_factory=dict)  # origin → site of the policy
     forms: Mapping[str, Destination] = field(default_factory=dict)  # form → where it is stored
+    forms_per_hour: int = FORMS_PER_HOUR  # that one source may send; 0: as many as it likes
     imports: Mapping[str, Supply] = field(default_factory=dict)  # import → where, and of whom
 
     def serves_desk(self, address: str) -> bool:
@@ -624,6 +630,7 @@ def read(directory: Path) -> Deployment:
         forms={n: _destination(path, n, t) for n, t in raw.get("forms", {}).items()},
         imports={n: _supply(path, n, t) for n, t in raw.get("imports", {}).items()},
         oidc=_oidc(path, raw.get("login", {}).get("oidc")),
+        forms_per_hour=_per_hour(path, site.get("forms_per_hour", FORMS_PER_HOUR)),
     )
 
 
@@ -1204,6 +1211,16 @@ def _port(path: Path, value: Any) -> int:
             "`port` is not a port",
             where=_where(path, "port"),
             expected=f"a whole number from {PORTS[0]} to {PORTS[-1]}; 0 takes a free one",
+        )
+    return value
+
+
+def _per_hour(path: Path, value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= 100_000:
+        raise ConfigError(
+            "`forms_per_hour` is not a number of forms",
+            where=_where(path, "forms_per_hour"),
+            expected="a whole number up to 100000: so many may one source send; 0: any number",
         )
     return value
 
