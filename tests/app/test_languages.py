@@ -27,6 +27,8 @@ from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.duties import page as clean
 from kept.duties import rights
+from kept.duties.collect import taking
+from kept.duties.collect.taking import Sent
 from kept.duties.rights.letter import letter
 from kept.duties.rights.request import Request
 from kept.embedded import Server
@@ -201,6 +203,15 @@ def test_the_same_words_whether_or_not_somebody_is_known_in_german_too(hut: Desk
         mail = hut.inbox.to(address)[-1]
         met[address] += re.sub(r"\d{4} \d{4}", "", text(mail)) + str(mail["Subject"])
     assert met[KNOWN] == met[UNKNOWN]
+
+
+def test_the_letter_of_a_yes_speaks_as_the_form_that_a_program_showed(hut: Desk) -> None:
+    shown = taking.prepared(hut.controller, "bed", "EEA", "de")
+    typed = {"who": "Ida", "mail": "ida@example.org", "nights": "2", "news": "yes"}
+    came = Sent([*typed.items()], shown.form.site, shown.hash, "EEA", "de")
+    assert taking.submit(hut.controller, "bed", came, NOW).consents
+    promptly.at_once(hut.controller, lambda: NOW)
+    assert hut.inbox.to("ida@example.org")[-1]["Content-Language"] == "de"
 
 
 def test_mail_letter_and_package_speak_as_she_asked(hut: Desk, tmp_path: Path) -> None:

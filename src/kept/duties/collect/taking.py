@@ -308,8 +308,9 @@ def _tell(
         "way": f"{controller.site_url}/privacy/preferences",
     }
     controller.outbox.put(
-        person.value, "allowed", values, now, good_until=now + PAGE_GOOD, connection=connection
-    )
+        person.value, "allowed", values, now, good_until=now + PAGE_GOOD, connection=connection,
+        language=shown.notice.language,
+    )  # fmt: skip
 
 
 def _kept(shown: Prepared, now: dt.datetime) -> Entry:
