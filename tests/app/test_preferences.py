@@ -348,7 +348,9 @@ def test_a_link_that_is_over_says_where_a_new_one_comes_from(world: Desk) -> Non
 def test_another_site_changes_nothing(world: Desk, her: str) -> None:
     subscribe(world, her)
     path = page_of(world, her)
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "http://["},
+    ):  # fmt: skip
         answer = world.client.post(
             path, content="do=stop",
             headers={"Content-Type": "application/x-www-form-urlencoded", **headers},
