@@ -305,7 +305,9 @@ def _foreign(request: Request[Any, Any, Any], controller: Controller) -> bool:
         request.headers.get("host", ""), urllib.parse.urlsplit(controller.site_url or "").netloc,
     }  # fmt: skip
     try:
-        return origin not in (None, "null") and urllib.parse.urlsplit(origin or "").netloc not in ours
+        return (
+            origin not in (None, "null") and urllib.parse.urlsplit(origin or "").netloc not in ours
+        )
     except ValueError:  # nothing that a browser sends
         return True
 
