@@ -17,8 +17,9 @@ from litestar.testing import TestClient
 from playwright.sync_api import Browser, Route
 from tests import huts
 from tests.app.test_asking_browser import look
-from tests.asking import Desk, mail_server, text
+from tests.asking import Desk, links, mail_server, text
 from tests.browser import COLOURS, NEEDS_CHROMIUM, axe, browser, opened, weak
+from tests.forms import Fields
 
 from kept import deployment
 from kept.app import promptly, web
@@ -27,6 +28,8 @@ from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.duties import page as clean
 from kept.duties import rights
+from kept.duties.collect import taking
+from kept.duties.collect.taking import Sent
 from kept.duties.rights.letter import letter
 from kept.duties.rights.request import Request
 from kept.embedded import Server
@@ -38,6 +41,7 @@ from kept.terms.identifiers import Identifier
 __all__ = ["browser"]  # the fixture
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 KNOWN, UNKNOWN = "seraina.caflisch@example.org", "nobody.at.all@example.org"
+HERS = "ursina@example.org"
 #: Words of English that are none of German.
 ENGLISH = frozenset(
     re.findall(
@@ -157,11 +161,57 @@ def pages(hut: Desk) -> Iterator[tuple[str, str]]:
             yield "status", hut.get(known).text
 
 
+def hers(hut: Desk) -> Iterator[tuple[str, str]]:
+    """The same of what somebody allowed: from her yes on a German form to a no and back."""
+    asked = taking.prepared(hut.controller, "bed", "EEA", "de")
+    typed = {"who": "Ursina", "mail": HERS, "nights": "1", "news": "yes"}
+    came = Sent([*typed.items()], "https://betten.huettenbund.example", asked.hash, "EEA")
+    assert taking.submit(hut.controller, "bed", came, NOW).consents
+    way = "/privacy/preferences?lang=de"
+    yield "way", hut.get(way).text
+    yield "way-wrong", hut.post(way, {"email": "?"}).text
+    yield "way-sent", hut.post(way, {"email": HERS}).text
+    told, link = hut.inbox.to(HERS)
+    assert told["Subject"] == "Sie haben Hüttenbund Rätikon etwas erlaubt"
+    assert "auf dem Formular „Ein Bett buchen“" in text(told)
+    assert "- Neuigkeiten per E-Mail senden" in text(told)
+    assert link["Subject"] == "Was Sie Hüttenbund Rätikon erlaubt haben"
+    # Both lead to a page that speaks as they do.
+    (page,) = {x.removeprefix("http://testserver.local") for x in links(link)}
+    assert page.endswith("?lang=de")
+    assert sum(x.endswith("?lang=de") for x in links(told)) == 2
+    yield "hers", hut.get(page).text
+    stopped = hut.post(page, {"do": "stop"}).text
+    yield "hers-stopped", stopped
+    undo = dict(Fields(stopped).fields)["undo"]
+    for name in ("hers-undone", "hers-late"):
+        yield name, hut.post(page, {"do": "undo", "undo": undo}).text
+    yield "hers-off", hut.post(page, {"do": "save", "was": ["newsletter"]}).text
+    want = {"want": "newsletter", "email": HERS}
+    yield "hers-on", hut.post(page, {"do": "save", "on": ["newsletter"]}).text
+    yield "hers-other", hut.post(page, {**want, "do": "send", "email": UNKNOWN}).text
+    sent = hut.post(page, {**want, "do": "send"}).text
+    yield "hers-code", sent
+    code = {**want, "do": "code", "ask": dict(Fields(sent).fields)["ask"]}
+    yield "hers-wrong", hut.post(page, {**code, "code": "0"}).text
+    assert "wieder erlauben:\n\n- Neuigkeiten per" in text(hut.inbox.to(HERS)[-1])
+    yield "hers-again", hut.post(page, {**code, "code": hut.inbox.code(HERS)}).text
+    for n in range(3):
+        yield "way-many", hut.post(way, {"email": HERS}).text
+    for name, path in (("over", "/p/x?lang=de"), ("press", "/u/x?lang=de")):
+        yield name, hut.get(path).text
+    yield "pressed", hut.post("/u/x?lang=de", {"List-Unsubscribe": "One-Click"}).text
+    record = hut.get(page.replace("?", "/receipt?")).json()["record"]
+    assert record["dct:language"] == "de"
+    titles = [one["dct:title"] for one in record["dpv:hasProcess"]]
+    assert titles == ["Neuigkeiten per E-Mail senden"]
+
+
 def test_no_sentence_of_english_is_left_on_a_german_page(hut: Desk) -> None:
-    seen = dict(pages(hut))
+    seen = dict([*pages(hut), *hers(hut)])
     left = {name: found for name, page in seen.items() if (found := Words(page).english())}
     assert not left
-    assert len(seen) >= 20
+    assert len(seen) >= 35
     for name, page in seen.items():
         assert '<html lang="de">' in page, name
         # What the policy says in English alone says so.

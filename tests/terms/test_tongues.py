@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from kept.app import choices, complaints, forms, pages, posted, requests
+from kept.app import choices, complaints, forms, pages, posted, preferences, requests
 from kept.controls.words import WORDS
 from kept.decide import phrases
 from kept.duties.collect import taking
@@ -99,7 +99,7 @@ def of_tables() -> Iterator[str]:
     """Words that stand in tables and are said from there."""
     for table in (choices._WHY, choices._WAITS, complaints.STANDS, requests.STANDS,
                   requests.REGIONS, forms._SAYS, taking.REASONS, phrases.PHRASES,
-                  pages._MODES, authorities.BY):  # fmt: skip
+                  pages._MODES, preferences._GROUPS, authorities.BY):  # fmt: skip
         yield from table.values()
     for pairs in (choices._LASTS, phrases.UNITS):
         for pair in pairs.values():
