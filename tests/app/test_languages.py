@@ -35,8 +35,9 @@ from kept.duties.rights.request import Request
 from kept.embedded import Server
 from kept.policy.spoken import speaking
 from kept.records.outbox import Letter
+from kept.records.preference import token, way_of
 from kept.terms import tongues
-from kept.terms.identifiers import Identifier
+from kept.terms.identifiers import Identifier, parse
 
 __all__ = ["browser"]  # the fixture
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -165,7 +166,7 @@ def hers(hut: Desk) -> Iterator[tuple[str, str]]:
     """The same of what somebody allowed: from her yes on a German form to a no and back."""
     asked = taking.prepared(hut.controller, "bed", "EEA", "de")
     typed = {"who": "Ursina", "mail": HERS, "nights": "1", "news": "yes"}
-    came = Sent([*typed.items()], "https://betten.huettenbund.example", asked.hash, "EEA")
+    came = Sent([*typed.items()], "https://betten.huettenbund.example", asked.hash, "EEA", "de")
     assert taking.submit(hut.controller, "bed", came, NOW).consents
     way = "/privacy/preferences?lang=de"
     yield "way", hut.get(way).text
@@ -180,7 +181,9 @@ def hers(hut: Desk) -> Iterator[tuple[str, str]]:
     (page,) = {x.removeprefix("http://testserver.local") for x in links(link)}
     assert page.endswith("?lang=de")
     assert sum(x.endswith("?lang=de") for x in links(told)) == 2
-    yield "hers", hut.get(page).text
+    shown = hut.get(page).text
+    assert "An. Sie haben es am 23. November 2026 erlaubt, auf dem Formular „Ein Bett" in shown
+    yield "hers", shown
     stopped = hut.post(page, {"do": "stop"}).text
     yield "hers-stopped", stopped
     undo = dict(Fields(stopped).fields)["undo"]
@@ -195,8 +198,10 @@ def hers(hut: Desk) -> Iterator[tuple[str, str]]:
     code = {**want, "do": "code", "ask": dict(Fields(sent).fields)["ask"]}
     yield "hers-wrong", hut.post(page, {**code, "code": "0"}).text
     assert "wieder erlauben:\n\n- Neuigkeiten per" in text(hut.inbox.to(HERS)[-1])
-    yield "hers-again", hut.post(page, {**code, "code": hut.inbox.code(HERS)}).text
-    for n in range(3):
+    again = hut.post(page, {**code, "code": hut.inbox.code(HERS)}).text
+    assert "Ab jetzt wieder an:" in again
+    yield "hers-again", again
+    for _ in range(3):
         yield "way-many", hut.post(way, {"email": HERS}).text
     for name, path in (("over", "/p/x?lang=de"), ("press", "/u/x?lang=de")):
         yield name, hut.get(path).text
@@ -367,16 +372,19 @@ def test_every_german_page_fits_a_telephone_and_axe_finds_nothing(
 
     page.route("**/*", from_client)
     paths = ["/privacy", "/privacy/choices", "/privacy/requests", "/forms/bed", "/forms/course",
-             "/privacy/complaints", "/privacy/authorities?country=CH"]  # fmt: skip
+             "/privacy/complaints", "/privacy/authorities?country=CH",
+             "/privacy/preferences"]  # fmt: skip
+    way = way_of(hut.controller.vault, "page", parse(f"email={HERS}"), NOW)
+    paths.append(f"/p/{token(hut.controller.vault, way)}")
     if shots:
         paths += ["/privacy/sentences/3", "/privacy/requests/child", "/privacy/requests/mail",
-                  "/privacy/versions"]  # fmt: skip
+                  "/privacy/versions", "/u/x"]  # fmt: skip
     for language in ("de", "en-GB") if shots else ("de",):
         for width in sizes:
             page.set_viewport_size({"width": width, "height": 740})
             for path in paths:
                 page.goto(f"http://hut.test{path}{'&' if '?' in path else '?'}lang={language}")
-                look(page, f"{language}-{width}-{re.sub('[^a-z]+', '-', path[1:])}")
+                look(page, f"{language}-{width}-{re.sub('[^a-z]+', '-', path[1:])[:40]}")
                 if not shots:
                     assert axe(page) == [], path
                     assert weak(page.evaluate(COLOURS)) == set(), path

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from kept.app.api import Subject, _Term, bearer, unambiguous
 from kept.app.choices import visitor
-from kept.app.pages import day_words, rendered
+from kept.app.pages import day_words, rendered, whole
 from kept.app.posted import ELSEWHERE, PRIVATE, aside, elsewhere, fields_of, is_email, one, source
 from kept.app.requests import NO_ADDRESS
 from kept.controller import Controller
@@ -211,7 +211,7 @@ def _step(
 ) -> Response[str]:  # fmt: skip
     """The steps of a yes: her address, then the code that went there."""
     controller: Controller = state.controller
-    titles = {o.purpose: [*map(spoken.marked, o.titles)] for o in offers(controller.bundle)}
+    titles = {o.purpose: [*map(_titled, o.titles)] for o in offers(controller.bundle)}
     page = rendered(
         "preferences-code.html.j2", controller, status, here="choices", token=token, ask=ask,
         wanted=[(p, titles[p]) for p in wanted if p in titles], stale=typed is Typed.STALE,
@@ -230,7 +230,7 @@ def _page(
 ) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     stands = shown.page(controller, way, state.clock())
-    titles = {o.purpose: spoken.marked(o.titles[0]) for o in offers(controller.bundle)}
+    titles = {o.purpose: _titled(o.titles[0]) for o in offers(controller.bundle)}
     told = [c for c in stands.choices if c.on or c.allowed or c.no]
     page = rendered(
         "preferences.html.j2", controller, status, here="choices", token=token, stands=stands,
@@ -255,11 +255,17 @@ def _page(
 
 def _row(c: shown.Choice, controller: Controller) -> dict[str, Any]:
     return {
-        "id": c.purpose, "titles": [*map(spoken.marked, c.titles)], "on": c.on,
+        "id": c.purpose, "titles": [*map(_titled, c.titles)], "on": c.on,
         "fixed": not (c.on or c.again), "words": _stands(c, controller), "wording": c.wording,
         "wording_in": sheets.attribute(c.wording.language) if c.wording else "",
         "where": [(spoken.marked(title), path) for title, path in c.where],
     }  # fmt: skip
+
+
+def _titled(title: str) -> Markup:
+    """A title of the policy for the page, its words in one piece."""
+    words, language = spoken.found(title)
+    return sheets.marked(whole(words), language)
 
 
 def _stands(c: shown.Choice, controller: Controller) -> Markup:
