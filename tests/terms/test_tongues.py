@@ -13,7 +13,7 @@ import pytest
 
 from kept.app import choices, complaints, forms, pages, posted, preferences, requests
 from kept.controls.words import WORDS
-from kept.decide import phrases
+from kept.decide import phrases, reasons
 from kept.duties.collect import taking
 from kept.duties.rights import (
     about,
@@ -110,6 +110,7 @@ def of_tables() -> Iterator[str]:
     yield from (*desk._FACTS.values(), *desk._EVIDENCE.values(), package._FILES)
     yield from (dataset.title for dataset in declared.SYSTEM.datasets.values()
                if dataset.title and dataset.personal)  # fmt: skip
+    yield from reasons.SENTENCES
     yield declared.SYSTEM.title or ""
     yield from (cells._DATA, *(name for _, name in cells._KINDS))
     for role in cover.ROLES.values():
