@@ -12,6 +12,7 @@ import jinja2
 import pytest
 
 from kept.app import choices, complaints, forms, pages, posted, preferences, requests
+from kept.app.gateway import trouble
 from kept.controls.words import WORDS
 from kept.decide import phrases, reasons
 from kept.duties.collect import taking
@@ -101,7 +102,7 @@ def of_tables() -> Iterator[str]:
                   requests.REGIONS, forms._SAYS, taking.REASONS, phrases.PHRASES,
                   pages._MODES, preferences._GROUPS, authorities.BY):  # fmt: skip
         yield from table.values()
-    for pairs in (choices._LASTS, phrases.UNITS):
+    for pairs in (choices._LASTS, phrases.UNITS, trouble.PAGES):
         for pair in pairs.values():
             yield from pair
     yield from (*portable.TOLD.values(), *declared.WORDS.values(), declared.ABOUT, covered.WHY)
