@@ -106,7 +106,9 @@ class Counter:
     """The application, with the same form at two places."""
 
     def __init__(self, controller: Controller, shop: str) -> None:
-        self.app = web.make(controller, token=None, shows="text", clock=lambda: NOW)
+        self.app = web.make(
+            controller, token=None, shows="text", clock=lambda: NOW, forms_per_hour=100_000
+        )
         self.app.register(reference)
         self.company = psycopg.connect(shop, autocommit=True)
         self.app.state.company = self.company

@@ -1,8 +1,10 @@
 """The gateway before a site: against the same server passing everything on as it is.
 
 Both are processes of their own, on the same stack, before the same site; a page of about 20 kB
-with forty links and a frame, and an image of 8 kB. One at a time for what is added to an answer;
-sixteen at a time for how many answers there are.
+with forty links and a frame, and an image of 8 kB. The page is the same again and again, as one
+that says the same to everybody; what was changed in it is remembered. One that is never the same
+is changed anew, and has a row of its own. One at a time for what is added to an answer; sixteen at
+a time for how many answers there are.
 """
 
 from __future__ import annotations
@@ -51,12 +53,19 @@ def head(kind, body):
             "Cache-Control: max-age=60\\r\\nSet-Cookie: strange=1\\r\\n\\r\\n").encode() + body
 answers = {b"/": head("text/html; charset=utf-8", page), b"/image": head("image/png", image)}
 class P(asyncio.Protocol):
+    n = 0
     def connection_made(self, t): self.t, self.b = t, b""
     def data_received(self, d):
         self.b += d
         while b"\\r\\n\\r\\n" in self.b:
             one, _, self.b = self.b.partition(b"\\r\\n\\r\\n")
-            self.t.write(answers[one.split(b" ", 2)[1]])
+            path = one.split(b" ", 2)[1]
+            if path == b"/new":
+                P.n += 1
+                self.t.write(answers[b"/"].replace(b"Shop</h1>", b"%08d</h1>" % P.n).replace(
+                    b"Content-Length: %d" % len(page), b"Content-Length: %d" % (len(page) + 4)))
+            else:
+                self.t.write(answers[path])
 async def main():
     s = await asyncio.get_running_loop().create_server(P, "127.0.0.1", 0)
     print(s.sockets[0].getsockname()[1], flush=True)
@@ -65,12 +74,13 @@ asyncio.run(main())
 """
 BARE = """
 import asyncio, sys
-from kept.app.gateway.serving import serve
 from kept.app.gateway.upstream import Gateway, Upstream
+from kept.app.serving import serve
 up = Upstream(sys.argv[1])
 app = Gateway(up, up, frozenset({"127.0.0.1"}))
 stopped = asyncio.Event()
-asyncio.run(serve(app, "127.0.0.1", int(sys.argv[2]), lambda: print("ready", flush=True), stopped))
+ready = lambda: print("ready", flush=True)
+asyncio.run(serve(app, "127.0.0.1", int(sys.argv[2]), ready, stopped, head_seconds=15))
 """
 
 
@@ -178,6 +188,7 @@ def run(args: argparse.Namespace) -> Result:
             rows.append(Row(f"{what}, p50 added, against the goal", ADDED, added, "ms", 1))
         for paths, what, goal in (
             (("/",), "pages alone (shown)", None),
+            (("/new",), "pages that are never the same (shown)", None),
             (("/", *["/image"] * FILES), f"views: a page and {FILES} files", 1.5),
         ):
             rates: dict[str, list[float]] = {name: [] for name in ports}

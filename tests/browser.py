@@ -20,7 +20,8 @@ def browser() -> Iterator[Browser]:
     arguments = [
         "--disable-dev-shm-usage",
         "--disable-gpu",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+        # A name that a browser does not take for this machine, as it does `localhost`.
+        "--host-resolver-rules=MAP shop.test 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     ]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")

@@ -15,7 +15,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from playwright.sync_api import Browser
 
-from kept.app.commands.serve import _answers
+from kept.app.serving import answers
 
 #: What scanners say of themselves and what browsers say when they fetch ahead.
 GUISES = (
@@ -41,7 +41,7 @@ def listening(app: Any, port: int) -> Iterator[str]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
     thread.start()
     try:
-        assert _answers("127.0.0.1", port)
+        assert answers("127.0.0.1", port)
         yield f"http://127.0.0.1:{port}"
     finally:
         loop.call_soon_threadsafe(server.stop)

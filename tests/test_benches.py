@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import CHROMIUM
+
 BENCH = Path(__file__).parents[1] / "bench"
 TINY = {
     "audience": "--subjects 2000 --rounds 2",
+    "banner": "--rounds 1",
     "decide": "--subjects 2000 --rounds 3",
     "discover": "--tables 12 --rows 60 --rounds 1",
     "gateway": "--rounds 5 --turns 1 --seconds 0.1",
@@ -36,6 +39,8 @@ def test_none_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", sorted(TINY))
 def test_it_runs(name: str, tmp_path: Path) -> None:
+    if name == "banner" and CHROMIUM is None:
+        pytest.skip("needs chromium")
     command = [sys.executable, str(BENCH / f"{name}.py"), "--json", "--tries", "1"]
     done = subprocess.run(
         [*command, *TINY[name].split()], capture_output=True, text=True, cwd=tmp_path, check=False

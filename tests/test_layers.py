@@ -25,7 +25,7 @@ ROWS: tuple[frozenset[str], ...] = tuple(
         "model",
         "policy datamap",
         "decide",
-        "embedded custodian migrations",
+        "embedded custodian migrations wire",
         "database",
         "keys",
         "ledger",

@@ -18,7 +18,7 @@ import secrets
 import select
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -31,6 +31,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from kept import migrations
 from kept.embedded import ROLE, Server, url_of
 from kept.errors import DatabaseError
+from kept.wire import Prepared, Statement, Wire
 
 #: A connection whose rows are plain tuples.
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
@@ -44,6 +45,8 @@ PATIENCE: Final = 10
 IDLE: Final = 10
 #: When each was taken from the pool last.
 _ASKED: Final[weakref.WeakKeyDictionary[Connection, float]] = weakref.WeakKeyDictionary()
+#: What is prepared on connections on which nobody else prepares.
+_PREPARED: Final[weakref.WeakKeyDictionary[Connection, Prepared]] = weakref.WeakKeyDictionary()
 #: Set on every connection. Times come back in UTC; a lost client gives its locks back.
 _SESSION: Final[dict[str, Any]] = {
     "application_name": "kept",
@@ -69,11 +72,16 @@ class Database:
         """Open the pool on `url` (a role that is no superuser). Most callers want `open`."""
         self.url = url
         self._server = server
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            url,
-            kwargs=_session(url),
-            min_size=1,
-            max_size=size,
+        self._pool = self._pooled(1, size)
+        # psycopg destroys all that is prepared where one of its own goes; here it has none.
+        self._quick = self._pooled(0, size, prepare_threshold=None)
+
+    def _pooled(self, least: int, most: int, **more: Any) -> ConnectionPool[Connection]:
+        return ConnectionPool(
+            self.url,
+            kwargs=_session(self.url) | more,
+            min_size=least,
+            max_size=most,
             open=False,
             timeout=30,
             check=_alive,
@@ -115,14 +123,19 @@ class Database:
         return database
 
     @contextlib.contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self, *, quick: bool = False) -> Iterator[Connection]:
         """A connection in a transaction: committed at the end, rolled back on any error.
 
         An error of PostgreSQL that leaves the block becomes a DatabaseError without values.
+        `quick`: for who mostly runs the same few statements `at_once`, which stay prepared on it;
+        those of the driver are not.
         """
         failure: DatabaseError | None = None
+        pool = self._quick if quick else self._pool
         try:
-            with self._pool.connection() as connection:
+            if quick:
+                pool.open()  # the first time; those who never need it have no connection for it
+            with pool.connection() as connection:
                 yield connection
         except PoolTimeout:
             failure = DatabaseError(
@@ -178,6 +191,7 @@ class Database:
     def close(self) -> None:
         """Give all connections back; stop the embedded server if nobody else uses it."""
         self._pool.close()
+        self._quick.close()
         if self._server is not None:
             self._server.release()
             self._server = None
@@ -199,6 +213,29 @@ def _alive(connection: Connection) -> None:
     met.register(connection, select.POLLIN)
     if met.poll(0) or now - last > IDLE:
         ConnectionPool.check_connection(connection)
+
+
+def at_once(connection: Connection, statements: Sequence[Statement]) -> list[list[Any]]:
+    """The rows of each statement (with $1, $2, … in it), all of them in one round trip.
+
+    Begins the transaction where none is open, as the driver does.
+    """
+    begin = not connection.autocommit and (
+        connection.info.transaction_status is TransactionStatus.IDLE
+    )
+    sole = connection.prepare_threshold is None
+    known = _PREPARED.setdefault(connection, Prepared()) if sole else None
+    wire = Wire(connection, connection, prepare=sole, known=known)
+    sent = [("BEGIN", ()), *statements] if begin else statements
+    found: list[list[Any]] = [[] for _ in sent]
+    try:
+        for index, rows, _ in wire.run(sent):
+            found[index] += rows
+    except psycopg.OperationalError:
+        if wire.broken:
+            connection.close()
+        raise
+    return found[1:] if begin else found
 
 
 def without_values(error: psycopg.Error) -> DatabaseError:

@@ -326,3 +326,21 @@ def test_the_words_stand_in_the_file_that_is_signed(site: Site) -> None:
     shown = banner.notice(site.controller.bundle, "en")
     for words in ("Allow all", "Refuse all", "Google Analytics", "Advertisements picked for you"):
         assert words in shown
+
+
+def test_under_a_name_without_https_what_is_chosen_is_taken(browser: Browser, site: Site) -> None:
+    """There a browser does not say whether another site made it send a form, only from where."""
+    url = site.url.replace("127.0.0.1", "shop.test")
+    context = opened(browser)
+    page = context.new_page()
+    page.goto(url + "/privacy/choices")
+    assert page.evaluate("isSecureContext") is False
+    page.get_by_role("button", name="Refuse all").click()
+    page.get_by_text("Saved.").wait_for()
+    assert names(page) == ["kept-choices"]
+    context.clear_cookies()
+    page.goto(url + "/prices")
+    page.get_by_role("button", name="Refuse all").click()
+    page.locator(".kept-banner").wait_for(state="detached")
+    assert names(page) == ["kept-choices"]
+    context.close()

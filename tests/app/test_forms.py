@@ -30,6 +30,7 @@ from tests.world import NOW, sql
 
 from kept import deployment
 from kept.app import web
+from kept.app.often import WINDOW, Often
 from kept.controller import Controller
 from kept.decide.notice import digest
 from kept.duties.collect import deciding
@@ -392,6 +393,33 @@ def test_in_a_browser(town: Town, served: str, browser: Browser, width: int, sch
     assert context.cookies() == []
     assert [url for url in asked if not url.startswith(served)] == []
     context.close()
+
+
+def test_a_source_that_sends_very_often_is_told_to_wait(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(town.client.app.state, "often", Often(1))
+    first, second = Visitor(town.client, "contact"), Visitor(town.client, "contact")
+    assert first.send(email="o1@example.org", message="One.").status_code == 200
+    before, counted = len(town.messages()), town.counts()
+    reply = second.send(email="o2@example.org", message="Two & more.")
+    assert (reply.status_code, reply.headers["retry-after"]) == (429, "3600")
+    assert "Many forms came from where you are" in reply.text
+    assert "Two &amp; more." in reply.text  # it need not be typed again
+    assert (len(town.messages()), town.counts()) == (before, counted)
+    program = Program(town.client).send("trial", email="o3@example.org")
+    assert program["outcome"] == "taken"  # the company's own program is no source
+
+
+def test_often_is_by_source_and_by_hour() -> None:
+    often, later = Often(2), NOW + WINDOW
+    assert [often.too("a", NOW) for _ in range(4)] == [False, False, True, True]
+    assert [often.too("b", NOW), often.too("a", NOW + WINDOW / 2)] == [False, True]
+    assert [often.too("a", later), often.too("a", later), often.too("a", later)] == [
+        False, False, True,
+    ]  # fmt: skip
+    free = Often(0)
+    assert not any(free.too("a", NOW) for _ in range(1_000))
 
 
 def test_the_openapi_names_the_forms(town: Town) -> None:

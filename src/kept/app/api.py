@@ -19,6 +19,7 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.handlers import BaseRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from kept.controller import Controller
@@ -72,6 +73,38 @@ class DecideAnswer(msgspec.Struct, frozen=True):
     policy: PolicyName
 
 
+class Amiss(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a body; the field is empty where nobody knows it."""
+
+    field: str
+    problem: str
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why nothing was answered: never with anything of what was sent."""
+
+    status_code: int
+    detail: str
+    expected: str = ""
+    fix: str = ""
+    problems: list[Amiss] = []
+
+
+#: What any of these paths may answer instead, for the document of the API.
+REFUSALS: Final = {
+    status: ResponseSpec(Refusal, generate_examples=False, description=words)
+    for status, words in (
+        (400, "It cannot be read, or is not what can be asked"),
+        (401, "The token is missing or another one"),
+        (403, "The API is closed"),
+        (404, "There is no such thing"),
+        (413, "The body is too large"),
+        (415, "The body is of another kind, or packed"),
+        (503, "What is needed for an answer is not there at present"),
+    )
+}
+
+
 def bearer(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Guard: the request carries the deployment's API token (RFC 6750). Without one set: closed."""
     token: str | None = connection.app.state.token
@@ -118,6 +151,7 @@ async def unambiguous(request: Request[Any, Any, Any]) -> None:
     guards=[bearer],
     before_request=unambiguous,
     status_code=200,
+    responses=REFUSALS,
     sync_to_thread=True,
     tags=["door"],
 )

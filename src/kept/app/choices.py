@@ -18,7 +18,7 @@ from litestar.params import FromPath, JSONBody, RawBody
 from litestar.response.base import ASGIResponse
 from markupsafe import Markup
 
-from kept.app.api import bearer, unambiguous
+from kept.app.api import REFUSALS, bearer, unambiguous
 from kept.app.pages import asset_bytes, day_words, rendered
 from kept.app.posted import aside, fields_of, one
 from kept.app.requests import own_cookie
@@ -32,9 +32,14 @@ from kept.policy import spoken
 from kept.policy.bundle import Bundle
 from kept.policy.trackers import Tracker
 from kept.terms import tongues
+from kept.terms.addresses import place_of
 from kept.terms.tongues import count, say
+from kept.terms.words import among
 
 _PRIVATE: Final = {"Cache-Control": "no-store"}
+#: Without https a browser says whence a form comes by its origin alone, and `no-referrer`, which
+#: holds for all other pages, would make that `null`.
+_HERE: Final = {"Referrer-Policy": "same-origin"}
 #: Why something runs or not, in words.
 _WHY: Final[Mapping[str, str]] = {
     "necessary": "Always on: the site cannot work without it.",
@@ -157,7 +162,7 @@ def _page(
         saved=saved,
         problem=problem,
     )
-    response.headers.update(_PRIVATE)
+    response.headers.update(_PRIVATE | _HERE)
     return response
 
 
@@ -213,24 +218,24 @@ def make_choice(request: Request[Any, Any, Any], state: State, body: RawBody) ->
     if _other_origin(request, controller):
         words = say("Another site sent this. If you want it, choose here yourself.")
         return _refused(request, state, words, wants_json)
-    act = one(fields, "do")
+    act = among(one(fields, "do"), choosing.ACTS)
     place = one(fields, "by") if one(fields, "by") in choosing.PLACES else "page"
     language = one(fields, "language")
     language = language if language in bundle.languages else _language(request, bundle)
     shown = fields.get("tracker", []) if act == "load" or "shown" in fields else None
     try:
+        if act is None:
+            raise choosing.nothing()
         made = choosing.choose(
-            bundle, who.choices, act,  # type: ignore[arg-type]  # refused there
-            controller.day(now), aims=fields.get("aim", []), trackers=shown,
+            bundle, who.choices, act, controller.day(now), aims=fields.get("aim", []),
+            trackers=shown,
         )  # fmt: skip
     except UsageError as problem:
         return _refused(
             request, state, f"{say(problem.what)}: {say(problem.fix or '')}.", wants_json
         )
     after = judge(bundle.visits, who.visit.region, made, who.visit.signals)
-    record = receipt.record(
-        controller, act, place, who.visit, who.choices, made, language, now  # type: ignore[arg-type]
-    )  # fmt: skip
+    record = receipt.record(controller, act, place, who.visit, who.choices, made, language, now)
     reach(controller, own_cookie(request, state), made, now)
     link = f"{banner.PATH}/receipts/{record.id}"
     back = choosing.back(one(fields, "return_to"))
@@ -287,9 +292,9 @@ def _other_origin(request: Request[Any, Any, Any], controller: Controller) -> bo
         return False
     ours = {
         request.headers.get("host", ""),
-        urllib.parse.urlsplit(controller.site_url or "").netloc,
+        place_of(controller.site_url or ""),
     }
-    return urllib.parse.urlsplit(origin).netloc not in ours - {""}
+    return place_of(origin) not in ours - {""}
 
 
 def _refused(
@@ -359,6 +364,7 @@ class VisitAnswer(msgspec.Struct, frozen=True):
 
 @post(
     "/api/v1/visit", guards=[bearer], before_request=unambiguous, status_code=200,
+    responses=REFUSALS,
     sync_to_thread=True, tags=["door"],
 )  # fmt: skip
 def visit(data: JSONBody[VisitRequest], state: State) -> VisitAnswer:

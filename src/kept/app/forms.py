@@ -20,9 +20,10 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
-from kept.app.api import Subject, bearer, unambiguous
+from kept.app.api import REFUSALS, Subject, bearer, unambiguous
+from kept.app.often import WINDOW
 from kept.app.pages import rendered, templates
-from kept.app.posted import aside
+from kept.app.posted import aside, source
 from kept.controller import Controller
 from kept.decide.form import LONG, SHORT, Why
 from kept.duties.collect import deciding, storing, taking
@@ -30,6 +31,7 @@ from kept.duties.collect.taking import HELD, TAKEN, Answer, Prepared, Sent
 from kept.errors import UsageError
 from kept.policy import spoken
 from kept.terms import regimes, tongues
+from kept.terms.addresses import web_origin
 from kept.terms.identifiers import Identifier
 from kept.terms.tongues import say
 
@@ -49,6 +51,10 @@ _SAYS: Final[Mapping[Why, str]] = {
 }
 #: Browsers say whence a form comes only where the page does not hide it.
 _HEADERS: Final = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+_TOO_MANY: Final = (
+    "Many forms came from where you are within the last hour, so we took nothing of this one. Try"
+    " again in an hour, or write to us: our addresses stand in our privacy policy."
+)
 _STATUS: Final[Mapping[Why, int]] = {
     Why.ORIGIN: 403, Why.AGE: 403, Why.DENIED: 403, Why.NOTICE: 409, Why.REPLAYED: 409,
     Why.CLOSED: 503,
@@ -110,6 +116,11 @@ def _answered(
     sent = _sent(fields, request.headers.get("origin"), own=_own(request, controller))
     sent = dataclasses.replace(sent, region=_told(request, state, sent.region))
     shown = _prepared(state, form, sent.region, tongues.spoken().asked)
+    if state.often.too(source(request, state), state.clock()):
+        typed = {n: v for n, v in fields if n in shown.form.fields}
+        page = _page(state, shown, typed=typed, status=429, told=say(_TOO_MANY))
+        page.headers["Retry-After"] = str(int(WINDOW.total_seconds()))
+        return page
     if storing.place_of(controller, form) is None:
         answer = taking.closed(controller, form, state.clock())
     else:
@@ -134,7 +145,7 @@ def _prepared(state: State, form: str, region: str, language: str) -> Prepared:
 
 def _page(
     state: State, shown: Prepared, answer: Answer | None = None,
-    typed: Mapping[str, str] | None = None, status: int = 200,
+    typed: Mapping[str, str] | None = None, status: int = 200, told: str = "",
 ) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     problems = (
@@ -147,7 +158,7 @@ def _page(
         "declared.html.j2", controller, status, here="forms", form=shown.form, shown=shown.notice,
         hash=shown.hash, once=secrets.token_hex(16), typed=typed or {}, problems=problems,
         met=[(n, f"{words[n]}: {said}") for n, said in problems.items()],
-        said=_sentence(say(answer.reason)) if answer is not None and not problems else "",
+        said=told or (_sentence(say(answer.reason)) if answer is not None and not problems else ""),
         open=storing.place_of(controller, shown.form.id) is not None, fill=FILL, longest=_LONGEST,
     )  # fmt: skip
     page.headers.update(_HEADERS)
@@ -235,7 +246,7 @@ def _sent(
 def _own(request: Request[Any, Any, Any], controller: Controller) -> frozenset[str]:
     """The origins of Kept's own pages: as they were asked for, and as kept.toml names them."""
     asked = f"{request.url.scheme}://{request.headers.get('host', '')}"
-    found = (taking.origin_of(asked), taking.origin_of(controller.site_url or ""))
+    found = (web_origin(asked), web_origin(controller.site_url or ""))
     return frozenset(one for one in found if one is not None)
 
 
@@ -316,7 +327,7 @@ class FormAnswer(msgspec.Struct, frozen=True):
     fields_html: str
 
 
-@get("/api/v1/forms/{form:str}", guards=[bearer], tags=["forms"])
+@get("/api/v1/forms/{form:str}", guards=[bearer], responses=REFUSALS, tags=["forms"])
 @aside
 def form_shown(
     form: FromPath[str], state: State, region: FromQuery[str] = "unknown",
@@ -338,6 +349,7 @@ def form_shown(
 
 @post(
     "/api/v1/forms/{form:str}", guards=[bearer], before_request=unambiguous, status_code=200,
+    responses=REFUSALS,
     tags=["forms"],
 )  # fmt: skip
 @aside
@@ -363,7 +375,10 @@ def form_sent(form: FromPath[str], data: JSONBody[FormSent], state: State) -> Fo
         return _answer(answer, shown, data.fields)
 
 
-@post("/api/v1/forms/{form:str}/items/{item:str}", guards=[bearer], status_code=200, tags=["forms"])
+@post(
+    "/api/v1/forms/{form:str}/items/{item:str}", guards=[bearer], status_code=200,
+    responses=REFUSALS, tags=["forms"],
+)  # fmt: skip
 @aside
 def form_item(form: FromPath[str], item: FromPath[str], state: State) -> FormAnswer:
     """What became of something that was held: once it is `taken`, it is handed over this once."""

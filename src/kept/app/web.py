@@ -37,12 +37,14 @@ from kept.app import (
     wellknown,
 )
 from kept.app.desk import working
+from kept.app.often import Often
 from kept.app.surface import SURFACES
 from kept.controller import Controller
-from kept.deployment import LOOPBACK, Deployment
+from kept.deployment import FORMS_PER_HOUR, LOOPBACK, Deployment
 from kept.duties import page, rights, staff
 from kept.errors import KeptError, UsageError
 from kept.records.case import Case
+from kept.terms.addresses import host_of
 
 #: Sent with every answer.
 HEADERS: Final = {
@@ -88,7 +90,9 @@ def _kept_error(request: Request[Any, Any, Any], problem: KeptError) -> Response
 
 def _http_error(request: Request[Any, Any, Any], problem: HTTPException) -> Response[Any]:
     if not _for_programs(request):
-        return _strict(pages.error_page(request, problem.status_code))
+        page = pages.error_page(request, problem.status_code)
+        page.headers.update(problem.headers or {})  # 405 says what is allowed (RFC 9110, 15.5.6)
+        return _strict(page)
     document: dict[str, Any] = {"status_code": problem.status_code, "detail": problem.detail}
     if isinstance(problem, ValidationException):
         document["detail"] = "the request is not of the form that this path takes"
@@ -177,7 +181,7 @@ def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             for header, value in scope["headers"]:
-                if header == b"host" and _host(value) not in names:
+                if header == b"host" and host_of(value.decode("latin-1")).strip("[]") not in names:
                     words = Response(_ELSEWHERE, status_code=421, media_type=MediaType.TEXT)
                     response = _strict(words).to_asgi_response(None, Request(scope))
                     await response(scope, receive, send)
@@ -185,14 +189,6 @@ def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
         await app(scope, receive, send)
 
     return answer
-
-
-def _host(header: bytes) -> str | None:
-    """The name in a Host header, without its port."""
-    try:
-        return urlsplit(f"//{header.decode('latin-1')}").hostname
-    except ValueError:
-        return None
 
 
 def _door() -> Router:
@@ -210,12 +206,13 @@ def make(
     controller: Controller, *, token: str | None, shows: str, clock: Callable[[], dt.datetime],
     names: frozenset[str] | None = None, console: bool = True,
     wake: Callable[[], None] = lambda: None, proxy: bool = False, cookie: str | None = None,
-    country: str | None = None,
+    country: str | None = None, forms_per_hour: int = FORMS_PER_HOUR,
 ) -> Litestar:  # fmt: skip
     """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`;
     `console`: with the staff's desk; `wake` tells who sends mail that there is some; `proxy`: a
     server before this one says who asks; `cookie` is that by which the site knows a visitor,
-    `country` the header in which a server before this one says where she is.
+    `country` the header in which a server before this one says where she is;
+    `forms_per_hour`: so many forms one source may send.
     """
     app = Litestar(
         route_handlers=[
@@ -242,6 +239,7 @@ def make(
                 "proxy": proxy,
                 "cookie": cookie,
                 "country": country,
+                "often": Often(forms_per_hour),
                 "console": console,
                 # By https the cookie of choices is one that no neighbour can plant.
                 "secure": (controller.site_url or "").startswith("https://"),

@@ -36,7 +36,7 @@ from kept.controller.mentions import Texts
 from kept.controller.retained import Retained
 from kept.controller.serve import Delivery
 from kept.custodian import FileCustodian
-from kept.database import Connection, Database
+from kept.database import Connection, Database, at_once
 from kept.datamap.check import realised
 from kept.datamap.map import DataMap, Link, System
 from kept.datamap.reach import Place
@@ -113,6 +113,7 @@ from kept.stores.tasks import Answered, Notice, Task
 from kept.terms import separation
 from kept.terms.identifiers import Identifier
 from kept.terms.workdays import Workdays
+from kept.wire import Statement
 
 __all__ = ["Controller", "Located", "Place", "workdays"]
 
@@ -377,16 +378,15 @@ class Controller:
         """Whether something was not sent before, and what `facts` has to know of who sent it: all
         asked in one round trip.
         """
-        known = refused = new = None
-        with connection.pipeline():
-            if person is not None:
-                known = self.subjects.sought(person, connection)
-                refused = self.suppressions.sought(person, connection)
-            if once is not None:
-                new = self.quarantine.first(once, now, connection)
-        people = tuple(int(row[1]) for row in known.fetchall()) if known else ()
-        channels = frozenset(str(row[0]) for row in refused.fetchall()) if refused else frozenset()
-        return new is None or bool(new.fetchall()), (people, channels)
+        asked: list[Statement] = []
+        if person is not None:
+            asked += [self.subjects.sought(person), self.suppressions.sought(person)]
+        if once is not None:
+            asked.append(self.quarantine.first(once, now))
+        found = at_once(connection, asked)
+        known, refused = found[:2] if person is not None else ([], [])
+        people = tuple(int(row[1]) for row in known)
+        return once is None or bool(found[-1]), (people, frozenset(str(row[0]) for row in refused))
 
     def note(self, ask: Ask, facts: Facts, decision: Decision, now: dt.datetime) -> None:
         """Record a decision that was made elsewhere by the same rules."""

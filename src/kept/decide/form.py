@@ -155,6 +155,8 @@ def _region(form: Form, values: Mapping[str, str], told: str) -> str:
 
 def unreadable(text: str) -> bool:
     """Whether there is something in it that nobody types: a NUL, half a character."""
+    if text.isascii() and text.isprintable():
+        return False
     return any(
         character not in "\t\n\r" and unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn")
         for character in text

@@ -35,6 +35,7 @@ Kind = Literal["host", "cookie", "local-storage", "session-storage"]
 #: `asked`: the page wanted it and nothing of the site was in the way. `refused`: the policy of
 #: the page kept it out. `left`: it lies in the browser, or was to be laid there.
 Outcome = Literal["asked", "refused", "left"]
+Party = Literal["first", "third"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Item:
     directive: str = ""
     via: str = ""
     whose: str = ""
-    party: Literal["first", "third"] = "first"
+    party: Party = "first"
     days: int | None = None
     http_only: bool = False
 

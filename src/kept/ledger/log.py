@@ -16,9 +16,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import psycopg
+from psycopg.pq import PipelineStatus
 from psycopg.rows import tuple_row
 
-from kept.database import Connection
+from kept.database import Connection, at_once
 from kept.errors import LedgerError, Tampered
 from kept.ledger import audit, proof
 from kept.ledger.audit import Exported, Report
@@ -46,6 +48,22 @@ _BEGIN: Final = (
     f"SELECT pg_advisory_xact_lock({_LOCK}); "
     "SELECT size, root, edge FROM ledger_head"
 )
+#: The same without the head, for who knows it from what was appended last.
+_LOCKED: Final = (
+    f"SELECT set_config('synchronous_commit', 'on', true), pg_advisory_xact_lock({_LOCK})"
+)
+#: Entries behind a head that still is what it was; otherwise nothing.
+_NEXT: Final = (
+    "WITH swapped AS (UPDATE ledger_head"
+    " SET size = $1::bigint, root = $2::bytea, edge = $3::bytea"
+    " WHERE size = $4::bigint AND root = $5::bytea RETURNING 1),"
+    " entries AS (INSERT INTO ledger_entry (index, kind, leaf)"
+    " SELECT * FROM unnest($6::bigint[], $7::smallint[], $8::bytea[])"
+    " WHERE EXISTS (SELECT FROM swapped))"
+    " SELECT 1 FROM swapped"
+)
+#: The same for who commits in the same breath: an error where the head has moved.
+_OR_NOTHING: Final = _NEXT.replace("SELECT 1 FROM", "SELECT 1 / count(*) FROM")
 _COPY: Final = "COPY ledger_entry (index, kind, leaf) FROM STDIN (FORMAT BINARY)"
 _COPY_START: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
@@ -138,14 +156,23 @@ class Ledger:
         with self.database.connection() as connection:
             return self.append_in(connection, entries)
 
-    def append_in(self, connection: Connection, entries: Iterable[Entry]) -> range:
+    def append_in(
+        self, connection: Connection, entries: Iterable[Entry], *, end: bool = False
+    ) -> range:
         """Append in the caller's transaction, so that records and entries commit together.
 
-        From here to the end of that transaction nobody else can append: call it last. The
-        transaction must be READ COMMITTED, PostgreSQL's default; after an error it must end.
+        From here to the end of that transaction nobody else can append: call it last, or with
+        `end`, which commits it where that takes no round trip of its own. The transaction must be
+        READ COMMITTED, PostgreSQL's default; after an error it must end.
         """
         rest = iter(entries)
         made = [encode(entry) for entry in islice(rest, _CHUNK)]
+        state = self._last
+        if state is not None and 0 < len(made) < _CHUNK:
+            grown = _next(connection, state, made, end)
+            if grown is not None:
+                self._last = grown
+                return range(state.edge.size, grown.edge.size)
         with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
             size, root, edge = last_head(cursor, _BEGIN)
             if not made:
@@ -339,6 +366,38 @@ def _grow(state: _State, hashes: bytes) -> tuple[_State, list[_Tile]]:
         pending[level] = row[len(above) * WIDTH :]
         level, fresh = level + 1, above
     return _State(edge, edge.root(), pending), tiles
+
+
+def _next(
+    connection: Connection, state: _State, made: Sequence[tuple[Kind, bytes]], end: bool
+) -> _State | None:
+    """Append a few entries behind a known head, in one round trip, with the commit where it is
+    the `end`; None where the head has moved, or where more than that has to be stored: then
+    nothing was written.
+    """
+    if connection.pgconn.pipeline_status != PipelineStatus.OFF:
+        return None
+    grown, tiles = _grow(state, b"".join(leaf_hash(leaf) for _, leaf in made))
+    if tiles:
+        return None
+    old, new = state.edge, grown.edge
+    places = ",".join(map(str, range(old.size, new.size)))
+    kinds = ",".join(str(kind.number) for kind, _ in made)
+    leaves = ",".join(f'"\\\\x{leaf.hex()}"' for _, leaf in made)
+    given = (
+        new.size, grown.root, new.pack(), old.size, state.root,
+        f"{{{places}}}", f"{{{kinds}}}", f"{{{leaves}}}",
+    )  # fmt: skip
+    if not end:
+        swapped = at_once(connection, [(_LOCKED, ()), (_NEXT, given)])[1]
+        return grown if swapped else None
+    calls = [("SAVEPOINT head", ()), (_LOCKED, ()), (_OR_NOTHING, given), ("COMMIT", ())]
+    try:
+        at_once(connection, calls)
+    except psycopg.errors.DivisionByZero:
+        at_once(connection, [("ROLLBACK TO SAVEPOINT head", ())])
+        return None
+    return grown
 
 
 def _few(cursor: Any, state: _State, made: Sequence[tuple[Kind, bytes]]) -> _State:

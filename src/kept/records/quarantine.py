@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kept.database import Connection, Cursor, Database
+from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.errors import UsageError
 from kept.keys import Vault
 from kept.records.ids import new_id
+from kept.wire import Statement
 
 #: How long something waits for a person.
 WAITS: Final = dt.timedelta(days=14)
@@ -113,12 +114,15 @@ class Quarantine:
 
     # — what is sent twice ————————————————————————————————————————————————————————————————
 
-    def first(self, once: str, now: dt.datetime, connection: Connection) -> Cursor:
-        """A row where this was not sent before; from now on it was. Under way, as `sought` is."""
+    def first(self, once: str, now: dt.datetime) -> Statement:
+        """For who does several things at once: a row where this was not sent before; from now on
+        it was.
+        """
         mac = self._vault.mac("form-once", once.encode())
-        return connection.execute(
-            "INSERT INTO form_once (once, at) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING 1",
-            (mac, now),
+        return (
+            "INSERT INTO form_once (once, at) VALUES ($1::bytea, $2::timestamptz)"
+            " ON CONFLICT DO NOTHING RETURNING 1",
+            (mac, now.isoformat()),
         )
 
     def again(self, once: str) -> None:

@@ -11,12 +11,13 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Final
 
-from kept.database import Connection, Cursor, Database
+from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link
 from kept.errors import UsageError
 from kept.keys import PERSON, Vault
 from kept.terms.evidence import COUNTED, LINKED, PROVEN, linkable
 from kept.terms.identifiers import Identifier
+from kept.wire import Statement
 
 #: Kinds that name one person well enough to be linked, the strongest first.
 LINKING: Final = ("account", "email", "phone", "cookie")
@@ -31,6 +32,10 @@ _FIND: Final = (
     " JOIN identity i ON i.mac = w.mac"
     " UNION SELECT m.who, t.other FROM met m JOIN identity_tie t ON t.subject = m.subject)"
     " SELECT who, subject FROM met ORDER BY 1, 2"
+)
+#: The same of one identifier, with a parameter as `at_once` takes it.
+_FIND_ONE: Final = _FIND.replace(
+    "unnest(%s::bytea[], %s::int[]) AS w (mac, who)", "(VALUES ($1::bytea, 0)) AS w (mac, who)"
 )
 
 DATASETS: Final = (
@@ -136,10 +141,10 @@ class Subjects:
             ).fetchall()
         return [(bytes(mac), str(kind)) for mac, kind in rows]
 
-    def sought(self, person: Identifier, connection: Connection) -> Cursor:
-        """`find` as it is under way: (0, subject) rows, for who asks several things at once."""
-        macs = [identity_mac(self._vault, person)] if person.kind in LINKING else []
-        return connection.execute(_FIND, (macs, [0] * len(macs)))
+    def sought(self, person: Identifier) -> Statement:
+        """What `find` asks, for who asks several things at once: rows of 0 and a subject."""
+        mac = identity_mac(self._vault, person) if person.kind in LINKING else None
+        return _FIND_ONE, (mac,)
 
     def of(
         self,

@@ -13,11 +13,12 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from kept.database import Connection, Cursor, Database
+from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, OnErase
 from kept.keys import Vault
 from kept.records.subject import LINKING, suppression_mac
 from kept.terms.identifiers import Identifier
+from kept.wire import Statement
 
 #: The channel that stands for all of them.
 ALL: Final = ""
@@ -196,10 +197,10 @@ class Suppressions:
             for at in range(len(macs))
         ]
 
-    def sought(self, person: Identifier, connection: Connection) -> Cursor:
-        """`channels` as they are under way: rows of one channel."""
+    def sought(self, person: Identifier) -> Statement:
+        """What `channels` asks, for who asks several things at once: rows of one channel."""
         mac = suppression_mac(self._vault, person)
-        return connection.execute("SELECT channel FROM suppression WHERE mac = %s", (mac,))
+        return "SELECT channel FROM suppression WHERE mac = $1::bytea", (mac,)
 
 
 def _stale(c: Connection, macs: Sequence[bytes]) -> None:

@@ -11,12 +11,13 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
+from kept import wire
 from kept.errors import StoreError
 from kept.model.values import Type, Value
 
 Element: TypeAlias = sa.ColumnElement[Any]
 #: What the raw driver is given for one parameter.
-Param: TypeAlias = None | int | float | str | bytes
+Param: TypeAlias = wire.Param
 
 BIG: Final = 2**63
 

@@ -36,7 +36,7 @@ from kept.stores.engine_postgresql import ANEW
 from kept.stores.obstacles import Refused, named, obstacle
 from kept.stores.relational import CHUNK, Options, SqlSession, SqlStore
 from kept.stores.statements import Built, Call, Written
-from kept.stores.wire import Statement, Wire
+from kept.wire import Statement, Wire
 
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"

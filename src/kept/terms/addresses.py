@@ -14,6 +14,11 @@ _IGNORED: Final = re.compile(r"[\t\n\r]")
 _AROUND: Final = "".join(map(chr, range(0x21)))
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _MAIL: Final = re.compile(r"[^\s@/?&=]+@[^\s@/?&=]+\.[^\s@/?&=.]{2,}")
+_PLACE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#]*)")
+_ORIGIN: Final = re.compile(
+    r"(?i)(https?)://(?:[^/?#\\@\s]*@)?(\[[0-9a-f:.]+\]|[^/?#\\@:\[\]\s]+)(?::([0-9]{0,5}))?(?=[/?#]|\Z)"
+)
+_USUAL: Final = {"http": 80, "https": 443}
 #: Names of parameters by which people or their clicks are known, in lower case without - and _.
 _NAMES: Final = frozenset(
     (
@@ -48,6 +53,25 @@ def host_in(address: str) -> str | None:
         return None
     authority = re.split(r"[/\\?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     return host_of(authority)
+
+
+def place_of(address: str) -> str:
+    """Host and port of an address as it names them, in lower case; "" where it names none."""
+    met = _PLACE.match(address)
+    return met[1].lower() if met else ""
+
+
+def web_origin(address: str) -> str | None:
+    """Scheme, host and port of an address or an Origin header (RFC 6454); None where it has none,
+    or one that is not on the web. The port goes where it is the usual one.
+    """
+    met = _ORIGIN.match(address)
+    if met is None:
+        return None
+    scheme, host, port = met[1].lower(), met[2].lower(), int(met[3]) if met[3] else None
+    if port is not None and port > 65_535:
+        return None
+    return f"{scheme}://{host}" + (f":{port}" if port not in (None, _USUAL[scheme]) else "")
 
 
 def host_of(authority: str) -> str:

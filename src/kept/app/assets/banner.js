@@ -47,16 +47,22 @@
     };
   }
 
-  // What a refused tracker left in the browser beside cookies.
-  list(state.gone).forEach(function (name) {
-    [w.localStorage, w.sessionStorage].forEach(function (store) {
+  // What a refused tracker left in the browser beside cookies. Opening the storage takes longer
+  // than all the rest of this file, so it waits until the page is there.
+  var sweep = function () {
+    var gone = list(state.gone);
+    ["localStorage", "sessionStorage"].forEach(function (kind) {
       try {
+        var store = w[kind];
         Object.keys(store).forEach(function (key) {
-          if (name.slice(-1) === "*" ? key.indexOf(name.slice(0, -1)) === 0 : key === name) store.removeItem(key);
+          if (gone.some(function (name) {
+            return name.slice(-1) === "*" ? key.indexOf(name.slice(0, -1)) === 0 : key === name;
+          })) store.removeItem(key);
         });
       } catch (e) { /* storage is closed: nothing is there */ }
     });
-  });
+  };
+  if (state.gone) w.addEventListener("load", function () { (w.requestIdleCallback || w.setTimeout)(sweep); });
 
   // Labels: what a page holds back by itself starts when it is allowed.
   var start = function () {

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
@@ -22,6 +22,11 @@ from kept.policy.bundle import Bundle
 
 if TYPE_CHECKING:
     from kept.app.gateway.guard import Site
+
+#: Seconds within which the head of a request has to arrive, the next one's too.
+_HEAD_SECONDS: Final = 15
+#: Bytes of a head that are read at all; what is allowed of them is less.
+_HEAD: Final = 128 * 1024
 
 
 def register(app: App) -> None:
@@ -53,8 +58,8 @@ def gateway(
     from kept.app.gateway.asgi import Guarded
     from kept.app.gateway.keeping import Rules, Signalled, keep
     from kept.app.gateway.noticed import Noticed
-    from kept.app.gateway.serving import serve
     from kept.app.gateway.upstream import Gateway, Upstream
+    from kept.app.serving import serve
 
     config = deployment.read(common.directory)
     behind = make.upstream(config, upstream)
@@ -110,7 +115,9 @@ def gateway(
             asyncio.create_task(keep(signals, rules, make.clock, told, swap, common.out.warn)),
         ]
         try:
-            await serve(app, host, number, ready, stopped)
+            await serve(
+                app, host, number, ready, stopped, head_seconds=_HEAD_SECONDS, head_bytes=_HEAD
+            )
         finally:
             for task in telling:
                 task.cancel()

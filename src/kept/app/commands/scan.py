@@ -103,6 +103,7 @@ def scan(
                 ended = passes.walk(
                     controller.bundle, task, done, lambda d: passes.save(file, d), step,
                     lambda: bool(signals), lambda: counted(controller.database),
+                    lambda: moment(None),
                 )  # fmt: skip
             except Exception:
                 if not signals:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import http.client
 import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -24,11 +21,6 @@ from kept.deployment import PORTS
 from kept.duties import staff
 from kept.errors import UsageError
 
-_READY_SECONDS: Final = 30
-#: Connections that may wait to be taken, and that may be open at once. An open connection that
-#: says nothing costs some memory; with the server's own 128, as many of them shut all others out.
-_BACKLOG: Final = 1024
-_CONNECTIONS: Final = 4096
 #: Seconds within which the head of a request has to arrive, the next one's too.
 _HEADER_SECONDS: Final = 10
 
@@ -87,6 +79,7 @@ def serve(
             controller, token=config.token, shows=config.shows, clock=lambda: moment(None),
             names=web.hosts(config, address), console=console, wake=wake, proxy=config.proxy,
             cookie=config.cookie, country=config.country,
+            forms_per_hour=config.forms_per_hour,
         )  # fmt: skip
         staff.first_officer(controller, config.directory, moment(None))
         with jobs.running(config, controller.database, lambda: moment(None)):
@@ -100,47 +93,14 @@ def serve(
 
 
 async def _serve(app: Any, address: str, port: int, ready: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM. One process: nothing is left when it is gone."""
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
-    from granian.server.embed import Server
+    """Serve until SIGINT or SIGTERM."""
+    from kept.app.serving import serve as listen
 
-    server: Any = Server(
-        app, address=address, port=port, interface=Interfaces.ASGINL, websockets=False,
-        http=HTTPModes.http1,
-        log_enabled=False,
-        backlog=_BACKLOG, backpressure=_CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000),
-    )  # fmt: skip
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    running = asyncio.create_task(server.serve())
-    waiting = asyncio.create_task(stopped.wait())
-    try:
-        answers = asyncio.create_task(asyncio.to_thread(_answers, address, port))
-        await asyncio.wait({answers, running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopped.is_set() and not running.done():
-            ready()
-            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
-        server.stop()
-        await running
-
-
-def _answers(address: str, port: int) -> bool:
-    """Wait until the server answers."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
-    connection = http.client.HTTPConnection(host, port, timeout=_READY_SECONDS)
-    for _ in range(_READY_SECONDS * 20):
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        connection.close()
-        time.sleep(0.05)
-    return False
+    await listen(app, address, port, ready, stopped, head_seconds=_HEADER_SECONDS)
 
 
 def free_port(address: str, port: int) -> int:

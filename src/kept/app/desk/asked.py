@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import urllib.parse
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from litestar import Response, get, post
 from litestar.datastructures import State
@@ -26,6 +27,7 @@ from kept.records.intake import State as Stands
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
 from kept.terms.identifiers import KINDS, Identifier
 from kept.terms.regimes import REGIONS
+from kept.terms.words import among
 
 _CHANNELS: Final = {**entering.CHANNELS, "web": "by our form", "drp": "by a program"}
 _STANDS: Final = {
@@ -41,7 +43,11 @@ _ROWS: Final = 3
 LARGEST: Final = 2_000_000
 #: Reports that are seen to by one press: as many as one page shows.
 _SHOWN_AT_ONCE: Final = 200
-_OUTCOMES: Final = {"answered": "answered", "refused": "refused", "withdrawn": "taken back"}
+_OUTCOMES: Final[Mapping[Literal["answered", "refused", "withdrawn"], str]] = {
+    "answered": "answered",
+    "refused": "refused",
+    "withdrawn": "taken back",
+}
 
 
 @get("/requests/new", sync_to_thread=True)
@@ -218,14 +224,14 @@ def classify(request: Asked, state: State, request_id: FromPath[str]) -> Respons
 def close(request: Asked, state: State, request_id: FromPath[str]) -> Response[Any]:
     """End a request that leaves nothing to do, with an answer by mail where one is written."""
     one, sent = _found(state, request_id), form(request)
-    outcome, reply = sent.one("outcome"), sent.one("reply").strip()
+    outcome, reply = among(sent.one("outcome"), _OUTCOMES), sent.one("reply").strip()
     try:
-        if outcome not in _OUTCOMES:
+        if outcome is None:
             raise UsageError("there is no such end of a request")
         if not sent.one("reason").strip():
             raise UsageError("no reason is given", fix="say in words why it ends here")
         who = actor(request, state, "request close")
-        entering.close(state.controller, one.id, outcome, sent.one("reason"), reply or None, who,  # type: ignore[arg-type]
+        entering.close(state.controller, one.id, outcome, sent.one("reason"), reply or None, who,
                        state.clock())  # fmt: skip
     except KeptError as problem:
         return _shown(request, state, one, said(problem))
@@ -237,13 +243,13 @@ def close(request: Asked, state: State, request_id: FromPath[str]) -> Response[A
 def decide(request: Asked, state: State, request_id: FromPath[str]) -> Response[Any]:
     """Decide a report of a child: confirmed, with the case that erases it, or unfounded."""
     one, sent = _found(state, request_id), form(request)
-    outcome = sent.one("outcome")
+    outcome = among(sent.one("outcome"), reported.OUTCOMES)
     try:
-        if outcome not in ("confirmed", "unfounded"):
+        if outcome is None:
             raise UsageError("it is not said how it was decided", expected="confirmed or unfounded")
         who = actor(request, state, "request decide")
         _, case = reported.decide(
-            state.controller, one.id, outcome, sent.one("reason"), actor=who.name,  # type: ignore[arg-type]
+            state.controller, one.id, outcome, sent.one("reason"), actor=who.name,
             role=who.role, now=state.clock(),
         )  # fmt: skip
     except KeptError as problem:

@@ -32,6 +32,7 @@ from kept.controller import Controller
 from kept.duties import staff
 from kept.model.surface import Surface
 from kept.records.session import LIFE, Session
+from kept.terms.addresses import place_of
 
 Asked: TypeAlias = Request[Any, Any, State]
 #: Fields that a form may have.
@@ -140,7 +141,7 @@ def _let_in(surface: Surface, found: Session | None) -> None:
 def _from_here(request: Asked) -> None:
     """Refuse what a page elsewhere sends, and what says nothing of whence it comes."""
     origin = request.headers.get("origin", "")
-    if urllib.parse.urlsplit(origin).netloc != request.headers.get("host", ""):
+    if place_of(origin) != request.headers.get("host", "").lower():
         raise PermissionDeniedException("this was sent from another place")
 
 

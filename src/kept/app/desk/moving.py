@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from litestar import Response, post
 from litestar.datastructures import State
@@ -30,6 +31,7 @@ from kept.duties.rights import (
     proving,
     weigh,
 )
+from kept.duties.rights.objection import WEIGHED
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.request import VERBS, close_case
 from kept.errors import KeptError, UsageError
@@ -38,9 +40,13 @@ from kept.records.case import Case
 from kept.records.case_state import ENDS
 from kept.terms import clocks
 from kept.terms.refusals import refusal
+from kept.terms.words import among
 
 #: An end of a case without carrying it out, and the command that does it.
-_ENDS: Final = {"refused": "case refuse", "withdrawn": "case withdraw"}
+_ENDS: Final[Mapping[Literal["refused", "withdrawn"], str]] = {
+    "refused": "case refuse",
+    "withdrawn": "case withdraw",
+}
 
 
 @post("/cases/{case:str}/evidence", status_code=303, sync_to_thread=True)
@@ -174,11 +180,11 @@ def decide(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     step, words = sent.one("step"), sent.one("words")
     try:
         if step == "weigh":
-            outcome = sent.one("outcome")
-            if outcome not in ("upheld", "refused"):
+            outcome = among(sent.one("outcome"), WEIGHED)
+            if outcome is None:
                 raise UsageError("it is not said how it was decided", expected="upheld or refused")
             who = actor(request, state, "rights weigh")
-            weigh(state.controller, one.id, outcome, words, actor=who.name, role=who.role,  # type: ignore[arg-type]
+            weigh(state.controller, one.id, outcome, words, actor=who.name, role=who.role,
                   now=now)  # fmt: skip
             return back(f"/desk/cases/{one.id}", "decided")
         who = actor(request, state, "rights lift")
@@ -234,13 +240,13 @@ def part(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
 def end(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     """Refuse a request with the reason, or end it because she no longer asks."""
     one, sent = found(state, case), form(request)
-    outcome = sent.one("outcome")
+    outcome = among(sent.one("outcome"), _ENDS)
     try:
-        if outcome not in _ENDS:
+        if outcome is None:
             raise UsageError("there is no such end of a case")
         who = actor(request, state, _ENDS[outcome])
         close_case(
-            state.controller, one.id, outcome, sent.one("words"), who, state.clock(),  # type: ignore[arg-type]
+            state.controller, one.id, outcome, sent.one("words"), who, state.clock(),
             code=sent.one("code") or None,
         )  # fmt: skip
     except KeptError as problem:

@@ -46,9 +46,11 @@ class Guarded:
                     return
             elif kind == "http.response.body" and body is not None:
                 more = message.get("more_body", False)
-                data = body.feed(message.get("body", b""))
-                if not more:
-                    data += body.close()
+                data = message.get("body", b"")
+                if start is not None and not more:
+                    data = body.whole(data)
+                else:
+                    data = body.feed(data) if more else body.feed(data) + body.close()
                 if start is not None:
                     if not more and scope["method"] != "HEAD":
                         start["headers"].append((b"content-length", str(len(data)).encode()))

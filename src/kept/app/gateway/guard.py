@@ -17,6 +17,7 @@ from kept.app.gateway.rewrite import (
     REFERRER,
     STRICT,
     Boxes,
+    Edits,
     Inflating,
     Instead,
     Rewriter,
@@ -122,6 +123,7 @@ class Site:
     noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
     met: Callable[[Visit], None] = lambda _visit: None
     seen: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
+    pages: dict[tuple[object, ...], Edits] = field(default_factory=dict, repr=False)
     _policies: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
     _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
         default_factory=dict, repr=False
@@ -391,8 +393,11 @@ class Passing:
         if coding not in (b"identity", b"gzip", b"x-gzip", b"deflate"):
             return None
         site = self._site
+        boxes = site.boxes(self.visit, self._languages, self._path)
         made = Rewriter(
-            site.names, self.loads, self._held, site.boxes(self.visit, self._languages, self._path),
-            site.verbatim, site.links, site.seen,
+            site.names, self.loads, self._held, boxes,
+            site.verbatim, site.links, site.seen, site.pages,
+            (self._ids, self._languages, self._path, boxes.head, boxes.foot,
+             *boxes.marks.items()),
         )  # fmt: skip
         return made if coding == b"identity" else Inflating(made)

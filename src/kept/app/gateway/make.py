@@ -25,7 +25,8 @@ def site(
     """The guarded site of a deployment."""
     settings = config.gateway
     public = urlsplit(config.url).hostname if config.url else None
-    names = {*settings.hosts, *((public,) if public else ()), *LOOPBACK}
+    named = {*settings.hosts, *((public,) if public else ()), *LOOPBACK}
+    names = {f"[{name}]" if ":" in name else name for name in named}  # as addresses write them
     return Site(
         bundle=bundle,
         key=key,

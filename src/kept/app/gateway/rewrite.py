@@ -11,11 +11,13 @@ read passes as it is.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from kept.app.gateway.tokens import LONGEST, Piece, Tag, Tokens, passes
 from kept.policy.trackers import Directive, Tracker
@@ -42,6 +44,11 @@ _CALM: Final = passes(_LOOKED_AT, _INTERNAL)
 _MARKING: Final = passes(_LOOKED_AT)
 #: Bytes of a link that is remembered, and how many are.
 _SHORT, _MANY = 512, 4096
+#: Bytes of a page of which it is remembered what was changed, of the changes, and how many are.
+_PAGE, _CHANGES, _PAGES = 512 * 1024, 64 * 1024, 256
+#: What was changed in a page: (from, to, what stands there instead); None: a link there tells
+#: something of somebody, and is judged again.
+Edits: TypeAlias = Sequence[tuple[int, int, bytes | None]]
 #: A link without any of these stays on the site, whatever else it says.
 _AWAY: Final = re.compile(rb"(?i)//|[\\:&\t\n\r]|referrerpolicy")
 _REFERRER: Final = b"referrerpolicy"
@@ -73,20 +80,25 @@ class Rewriter:
 
     `held(kind, host)`: the tracker that a click would load from there. `verbatim`: addresses that
     stay as they are; `trusted`: hosts to which all of them do.
-    `links` remembers, from page to page, what became of links that told nothing of anybody.
+    `links` remembers, from page to page, what became of links that told nothing of anybody; `pages`
+    where a page was changed to what, by its hash and by `about`, all else on which that depends.
+    Of the page itself nothing is remembered, nor of a link in it that tells of somebody.
     """
 
     def __init__(
         self, own: frozenset[str], loads: Callable[[Directive | None, str], bool],
         held: Callable[[Directive, str], Tracker | None], boxes: Boxes, verbatim: frozenset[str],
         trusted: frozenset[str], links: dict[bytes, tuple[bytes, bytes]] | None = None,
+        pages: dict[tuple[object, ...], Edits] | None = None, about: tuple[object, ...] = (),
     ) -> None:  # fmt: skip
         self._own, self._loads, self._held = own, loads, held
         self._boxes, self._verbatim, self._trusted = boxes, verbatim, trusted
         self._tokens = Tokens(_CALM, _REFERRER)
         self._marking = b""
         self._in_body = self._in_form = False
-        self._links = links
+        self._links, self._pages, self._about = links, pages, about
+        self._told = False  # whether a link told something of somebody
+        self._said = False  # whether what was put in holds words of the page itself
         self._skipping: bytes | None = None
         self._depth = 0
         self._unscripted: bytes | None = None  # what stands there for browsers without scripts
@@ -102,6 +114,48 @@ class Rewriter:
         rest = b"".join(map(self._piece, self._tokens.close())) + (self._unscripted or b"")
         foot, self._foot = self._foot, b""
         return rest + (foot if self._in_body else b"")
+
+    def whole(self, page: bytes) -> bytes:
+        """The same of a page that is there as one part."""
+        if self._pages is None or len(page) > _PAGE:
+            return self.feed(page) + self.close()
+        key = (hashlib.sha256(page).digest(), *self._about)
+        known = self._pages.get(key)
+        if known is not None:
+            return self._edited(page, known)
+        at, edits = 0, list[tuple[int, int, bytes | None]]()
+        for piece in itertools.chain(self._tokens.feed(page), self._tokens.close()):
+            raw = piece if isinstance(piece, bytes) else piece.raw
+            self._told = False
+            new = self._piece(piece)
+            if self._told:
+                again = self._again(raw)
+                before = new[: len(new) - len(again)]  # of a link that nobody closed
+                edits += ((at, at, before), (at, at + len(raw), None))
+            elif new != raw:
+                edits.append((at, at + len(raw), new))
+            at += len(raw)
+        edits.append((at, at, self.close()))
+        if not self._said and sum(len(new or b"") for _, _, new in edits) <= _CHANGES:
+            if len(self._pages) >= _PAGES:
+                self._pages.clear()
+            self._pages[key] = edits
+        return self._edited(page, edits)
+
+    def _again(self, raw: bytes) -> bytes:
+        """A link that tells of somebody, as it goes out."""
+        name = b"area" if raw[1:5].lower() == b"area" else b"a"
+        return self._judged(Tag(raw, name, False))[0][0]
+
+    def _edited(self, page: bytes, edits: Edits) -> bytes:
+        parts, at = list[bytes](), 0
+        for start, end, new in edits:
+            if new is None:
+                new = self._again(page[start:end])
+            parts += (page[at:start], new)
+            at = end
+        parts.append(page[at:])
+        return b"".join(parts)
 
     def _piece(self, piece: Piece) -> bytes:
         if isinstance(piece, bytes):
@@ -122,6 +176,7 @@ class Rewriter:
 
     def _later(self, piece: bytes) -> bytes:
         """Text to most browsers, and a part of the page to those without scripts."""
+        self._said = True
         self._unscripted = (self._unscripted or b"") + piece
         if len(self._unscripted) <= LONGEST:
             return b""
@@ -190,6 +245,7 @@ class Rewriter:
         known = self._links.get(tag.raw) if self._links is not None else None
         if known is None:
             known, anybodys = self._judged(tag)
+            self._told = self._told or not anybodys
             if self._links is not None and anybodys and len(tag.raw) <= _SHORT:
                 if len(self._links) >= _MANY:
                     self._links.clear()
@@ -242,6 +298,7 @@ class Rewriter:
             return {"srcdoc": ""} if said else {}
         clean = self._within(said.encode("utf-8", "surrogateescape"), True)
         made = clean.decode("utf-8", "surrogateescape")
+        self._said = self._said or made != said
         return {} if made == said else {"srcdoc": made}
 
     def _script(self, tag: Tag) -> bytes:
@@ -274,6 +331,7 @@ class Rewriter:
         if values.get("http-equiv", "").strip().lower() == "refresh":
             said = values.get("content", "")
             clean = led_on(said, self._leads)
+            self._said = self._said or clean != said
             return tag.raw if clean == said else tag.changed({"content": clean})
         return b"" if loud else tag.raw
 
@@ -310,6 +368,10 @@ class Instead:
         """Nothing of what came."""
         return b""
 
+    def whole(self, page: bytes) -> bytes:
+        """The same where it came as one part."""
+        return self.close()
+
     def close(self) -> bytes:
         """All of it."""
         return self._data
@@ -338,6 +400,10 @@ class Inflating:
         if self._inflate.unconsumed_tail:
             raise Garbled("a body that grows beyond measure")
         return self._inner.feed(plain)
+
+    def whole(self, page: bytes) -> bytes:
+        """The same of a body that is there as one part. Raises Garbled."""
+        return self.feed(page) + self.close()
 
     def close(self) -> bytes:
         """What is left."""

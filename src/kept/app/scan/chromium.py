@@ -7,17 +7,17 @@ is none. So what a page asks of others is seen, and nothing of it goes out.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import re
 import shutil
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
-from kept.decide.scan import Item, Stop
+from kept.decide.scan import Item, Outcome, Party, Stop
 from kept.decide.sightings import pattern
 from kept.errors import UsageError
 from kept.terms.addresses import host_in
@@ -194,7 +194,7 @@ def visitor(
         context.close()
 
 
-def look(page: Any, url: str, settle: int) -> Met:
+def look(page: Any, url: str, settle: int, clock: Callable[[], dt.datetime]) -> Met:
     """Open a page, let it do what it does, and take down what that was."""
     from playwright.sync_api import Error
 
@@ -263,9 +263,9 @@ def look(page: Any, url: str, settle: int) -> Met:
         )
         if (host, directive) in refused and kept_out:
             continue  # told once, by the page itself
-        outcome = "refused" if kept_out else "asked"
+        outcome: Outcome = "refused" if kept_out else "asked"
         via = request.resource_type
-        rows[Item("host", host, outcome, where, directive, via, party="third")] = None  # type: ignore[arg-type]
+        rows[Item("host", host, outcome, where, directive, via, party="third")] = None
     for address in sockets:
         host = host_in(re.sub(r"^ws", "http", address))
         if host and host != here:
@@ -281,7 +281,10 @@ def look(page: Any, url: str, settle: int) -> Met:
         host = host_in(link)
         if host and host != here:
             rows[Item("host", host, "asked", where, "", "hint", party="third")] = None
-    met.items = [*rows, *_set(answers, here, where, untaken), *_stored(page, here, where)]
+    now = clock()
+    met.items = [
+        *rows, *_set(answers, here, where, untaken, now), *_stored(page, here, where, now),
+    ]  # fmt: skip
     return met
 
 
@@ -335,7 +338,7 @@ def _plain(directive: str) -> str:
 
 
 def _set(
-    answers: Sequence[Any], here: str, where: str, untaken: Mapping[str, str]
+    answers: Sequence[Any], here: str, where: str, untaken: Mapping[str, str], now: dt.datetime
 ) -> Iterator[Item]:
     """Cookies that answers carry, those too which the browser does not take: another might.
 
@@ -357,7 +360,7 @@ def _set(
                 part.strip().partition("=")[0].lower(): part.strip().partition("=")[2]
                 for part in rest.split(";")[1:]
             }
-            days = _days(said)
+            days = _days(said, now)
             if days is not None and days < 0:
                 continue  # it ends one
             reasons = untaken.get(line.strip())
@@ -369,7 +372,7 @@ def _set(
             )  # fmt: skip
 
 
-def _days(said: dict[str, str]) -> int | None:
+def _days(said: dict[str, str], now: dt.datetime) -> int | None:
     """How long a cookie stays, in days, rounded up; None for as long as the browser is open."""
     age = said.get("max-age", "").strip()
     if re.fullmatch(r"-?[0-9]{1,12}", age):
@@ -381,16 +384,16 @@ def _days(said: dict[str, str]) -> int | None:
             left = parsedate_to_datetime(said["expires"].replace("-", " ")).timestamp()
         except (ValueError, IndexError, TypeError):
             return None
-        return _from_now(left)
+        return _from(now, left)
     return None
 
 
-def _from_now(at: float) -> int:
-    left = at - time.time()
+def _from(now: dt.datetime, at: float) -> int:
+    left = at - now.timestamp()
     return -(-int(left) // 86_400) if left > 0 else -1
 
 
-def _stored(page: Any, here: str, where: str) -> Iterator[Item]:
+def _stored(page: Any, here: str, where: str, now: dt.datetime) -> Iterator[Item]:
     """What lies in the browser after a page: cookies of scripts, and the storage of frames."""
     from playwright.sync_api import Error
 
@@ -400,7 +403,7 @@ def _stored(page: Any, here: str, where: str) -> Iterator[Item]:
         yield Item(
             "cookie", str(cookie["name"]), "left", where, via="browser", whose=host,
             party="first" if _same(host, here) else "third",
-            days=None if expires < 0 else max(_from_now(expires), 0),
+            days=None if expires < 0 else max(_from(now, expires), 0),
             http_only=bool(cookie.get("httpOnly")),
         )  # fmt: skip
     for frame in page.frames:
@@ -409,11 +412,11 @@ def _stored(page: Any, here: str, where: str) -> Iterator[Item]:
             local, session = frame.evaluate(_STORED)
         except Error:
             continue  # a frame that was refused has nothing to read
-        party = "first" if _same(host, here) else "third"
+        party: Party = "first" if _same(host, here) else "third"
         for key in local:
-            yield Item("local-storage", key, "left", where, whose=host, party=party)  # type: ignore[arg-type]
+            yield Item("local-storage", key, "left", where, whose=host, party=party)
         for key in session:
-            yield Item("session-storage", key, "left", where, whose=host, party=party)  # type: ignore[arg-type]
+            yield Item("session-storage", key, "left", where, whose=host, party=party)
 
 
 def _same(host: str, here: str) -> bool:

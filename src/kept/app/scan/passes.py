@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import os
@@ -101,6 +102,7 @@ def walk(
     step: Callable[[str], None],
     stopped: Callable[[], bool],
     rows: Callable[[], Mapping[str, int]],
+    clock: Callable[[], dt.datetime],
 ) -> bool:
     """Go through what is left, pass by pass; `kept` is called after each. Whether all is done.
 
@@ -114,7 +116,7 @@ def walk(
                 break
             step(stop.words)
             before = rows() if stop.choice == scan.NONE else {}
-            made = _pass(bundle, browser, task, stop, done)
+            made = _pass(bundle, browser, task, stop, done, clock)
             if stop.choice == scan.NONE:
                 after = rows()
                 made["rows"] = {n: more for n in after if (more := after[n] - before.get(n, 0)) > 0}
@@ -123,7 +125,10 @@ def walk(
     return len(done.passes) == len(task.stops)
 
 
-def _pass(bundle: Bundle, browser: Any, task: Task, stop: Stop, done: Done) -> dict[str, Any]:
+def _pass(
+    bundle: Bundle, browser: Any, task: Task, stop: Stop, done: Done,
+    clock: Callable[[], dt.datetime],
+) -> dict[str, Any]:  # fmt: skip
     from playwright.sync_api import Error
 
     items: dict[Item, None] = {}
@@ -134,11 +139,11 @@ def _pass(bundle: Bundle, browser: Any, task: Task, stop: Stop, done: Done) -> d
             _choose(bundle, page, task, stop)
             if done.addresses:
                 for address in done.addresses:
-                    met = chromium.look(page, address, task.settle)
+                    met = chromium.look(page, address, task.settle, clock)
                     items.update(dict.fromkeys(met.items))
                     opened.append(_opened(address, met))
             else:
-                _crawl(page, task, done, items, opened)
+                _crawl(page, task, done, items, opened, clock)
         except Error as problem:
             line = str(problem).splitlines()[0]
             raise UsageError(
@@ -173,7 +178,12 @@ def _opened(address: str, met: chromium.Met) -> dict[str, Any]:
 
 
 def _crawl(
-    page: Any, task: Task, done: Done, items: dict[Item, None], opened: list[dict[str, Any]]
+    page: Any,
+    task: Task,
+    done: Done,
+    items: dict[Item, None],
+    opened: list[dict[str, Any]],
+    clock: Callable[[], dt.datetime],
 ) -> None:
     """Breadth first from the address, by links of the site itself."""
     waiting = [task.url, *(urljoin(task.url, path) for path in task.extra)]
@@ -181,7 +191,7 @@ def _crawl(
     links: dict[tuple[str, str, str], None] = {}
     while waiting and len(done.addresses) < task.pages:
         address = waiting.pop(0)
-        met = chromium.look(page, address, task.settle)
+        met = chromium.look(page, address, task.settle, clock)
         if met.away:
             # An address that sends on to another site is a link there.
             links[pattern(address), met.away, address] = None

@@ -124,6 +124,5 @@ def _taken(
         return Answer(REFUSED, one.form, Why.DENIED, verdict.decision.reason, item=one.id)
     with controller.database.connection() as c:
         handed = Entry("form.handed", now, {"item": one.id, "form": name(one.form)})
-        answer = taking.take(controller, shown, met, verdict, now, c, [handed], hand)
         controller.quarantine.gone(one, connection=c)
-    return answer
+        return taking.take(controller, shown, met, verdict, now, c, [handed], hand)

@@ -23,6 +23,7 @@ from kept.policy.forms import partners
 from kept.policy.shapes import Form
 from kept.policy.spoken import own, speaking
 from kept.terms import ages, regimes
+from kept.terms.addresses import web_origin
 
 #: What a browser would fill into a field of a type.
 _SAMPLES: Final[Mapping[str, str]] = {
@@ -185,12 +186,12 @@ def _taken(
 def only_from_our_sites(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """Every form stands on a site of the policy; what comes from elsewhere is not taken."""
     bundle = controller.bundle
-    sites = {taking.origin_of(site) for site in bundle.sites}
+    sites = {web_origin(site) for site in bundle.sites}
     for form in bundle.forms.values():
         where = f"form {form.id}"
         if form.site not in bundle.sites:
             yield Finding(where, "it stands on a site that the policy does not cover")
-        host = (taking.origin_of(form.site) or "").partition("://")[2]
+        host = (web_origin(form.site) or "").partition("://")[2]
         others = [
             None, "null", "", f"https://old.{host}", f"https://{host}.example", f"http://{host}",
             f"https://{host}:8443", f"https://{host}@elsewhere.example", "https://elsewhere.example",

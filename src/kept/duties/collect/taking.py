@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from kept.controller import Controller
 from kept.database import Connection
@@ -26,6 +25,7 @@ from kept.policy.shapes import Form
 from kept.policy.spoken import named
 from kept.records.preference import PAGE_GOOD, token, way_of
 from kept.terms import ages, regimes
+from kept.terms.addresses import web_origin
 from kept.terms.identifiers import Identifier
 
 #: How a form comes to be answered.
@@ -143,28 +143,14 @@ def prepared(controller: Controller, form: str, region: str, language: str | Non
     return found
 
 
-def origin_of(url: str) -> str | None:
-    """Scheme, host and port of an address or an Origin header; None where there is none."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return None
-    usual = {"http": 80, "https": 443}[parts.scheme]
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
-
-
 def accepted(controller: Controller, form: Form, origin: str | None, own: Container[str]) -> bool:
     """Whether a form may come from there: its own site, what stands for it, or Kept's own page."""
-    met = None if origin is None else origin_of(origin)
+    met = None if origin is None else web_origin(origin)
     if met is None or met != (origin or "").lower():
         return False  # no origin, an opaque one (`null`), or more than an origin
     if met in own:
         return True
-    if met == origin_of(form.site):
+    if met == web_origin(form.site):
         return True
     any_port = met.rpartition(":")[0] + ":*"
     return form.site in (controller.origins.get(met), controller.origins.get(any_port))
@@ -212,7 +198,7 @@ def submit(
         met = replace(met, person=sent.subject)
     arising = judging.grounds(controller.bundle, one, met.values)
     once = None if sent.once is None else once_of(form, sent)
-    with controller.database.connection() as c:
+    with controller.database.connection(quick=True) as c:
         first, known = controller.arriving(met.person, once, now, c)
         if not first:
             c.rollback()
@@ -293,8 +279,9 @@ def take(
     )  # fmt: skip
     if hand is not None:
         hand(answer)
-    # Last: from here on nobody else can append until it is committed.
-    controller.ledger.append_in(connection, [*made, Entry("data.collected", now, collected)])
+    controller.ledger.append_in(
+        connection, [*made, Entry("data.collected", now, collected)], end=True
+    )
     return answer
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from kept.controller import Controller
 from kept.decide.effects import Effect, absolute
@@ -39,6 +39,9 @@ from kept.records.case import Case, State
 from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
+#: How an objection that was weighed is decided.
+Weighed = Literal["upheld", "refused"]
+WEIGHED: Final[tuple[Weighed, ...]] = get_args(Weighed)
 #: Before an objection is recorded a case is in one of these.
 _FRESH: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED)
 #: Under this name is sealed what a refusal of the objection would take back.
@@ -99,7 +102,7 @@ def object_to(
 
 
 def weigh(
-    controller: Controller, case_id: str, outcome: Literal["upheld", "refused"], grounds: str,
+    controller: Controller, case_id: str, outcome: Weighed, grounds: str,
     *, actor: str, role: str, now: dt.datetime,
 ) -> Case:  # fmt: skip
     """Decide an objection that was weighed; the case, closed.

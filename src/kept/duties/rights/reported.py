@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from kept.controller import Controller
 from kept.database import Connection
@@ -29,6 +29,9 @@ from kept.terms.asks import CHILD_REPORT
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
 
+#: How a report is decided.
+Outcome = Literal["confirmed", "unfounded"]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 #: What is frozen at once within an hour: from a source, and in all. What goes beyond waits for a
 #: person, and uses up nothing of what others have.
 AT_ONCE: Final = (3, 100)
@@ -161,7 +164,7 @@ def freeze(controller: Controller, one: Intake, now: dt.datetime) -> bool:
 
 
 def decide(
-    controller: Controller, id_: str, outcome: Literal["confirmed", "unfounded"], reason: str,
+    controller: Controller, id_: str, outcome: Outcome, reason: str,
     *, actor: str, role: str, now: dt.datetime,
 ) -> tuple[Intake, Case | None]:  # fmt: skip
     """Decide a report; confirmed, with the erasure case that it opened and that stays frozen until

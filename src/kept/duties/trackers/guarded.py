@@ -17,6 +17,7 @@ from typing import Final
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.policy.bundle import Bundle
+from kept.terms.addresses import place_of
 
 _SECONDS: Final = 10.0
 _LARGEST: Final = 4 * 1024 * 1024
@@ -145,7 +146,7 @@ def _addresses(controller: Controller) -> list[str]:
     """The addresses of the site at which kept.toml lets us look."""
     known = dict.fromkeys((controller.site_url or "", *controller.bundle.sites))
     looks = controller.looks
-    return [one.rstrip("/") for one in known if urllib.parse.urlsplit(one).netloc.lower() in looks]
+    return [one.rstrip("/") for one in known if place_of(one) in looks]
 
 
 def _judged(

@@ -23,6 +23,13 @@ _PATH: Final = re.compile(r"/(?![/\\])[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,1999}", 
 _COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
 
 
+def nothing() -> UsageError:
+    """What is said to who chooses what nobody asked about."""
+    return UsageError(
+        "this is nothing that can be chosen here", fix="open the page again and choose there"
+    )
+
+
 def choose(
     bundle: Bundle, before: Choices | None, act: Act, today: dt.date,
     *, aims: Collection[str] = (), trackers: Collection[str] | None = None,
@@ -35,10 +42,8 @@ def choose(
     optional = bundle.visits.optional
     asked = [r.id for r in bundle.trackers.values() if set(r.aims) & set(optional)]
     strange = {*aims} - {*optional} or {*(trackers or ())} - {*asked}
-    if act not in ACTS or strange or not optional:
-        raise UsageError(
-            "this is nothing that can be chosen here", fix="open the page again and choose there"
-        )
+    if strange or not optional:
+        raise nothing()
     if act == "load":
         if not trackers:
             raise UsageError("nothing is named to be loaded", fix="press the button in its place")

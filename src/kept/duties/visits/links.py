@@ -19,6 +19,7 @@ from kept.model.choice import DAYS
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Link
 from kept.records.visit import Look
+from kept.terms.addresses import place_of
 from kept.terms.regimes import add_months, parse_period
 
 #: Asks an address: the status and where it was sent on to; None where nobody answers.
@@ -58,7 +59,7 @@ def watched(controller: Controller) -> list[Link]:
     return [
         link
         for link in controller.bundle.links.values()
-        if link.id in sent and link.url and _host(link.url) in controller.looks
+        if link.id in sent and link.url and place_of(link.url) in controller.looks
     ]
 
 
@@ -119,10 +120,6 @@ def _ask(url: str) -> tuple[int, str | None] | None:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError):
         return None
-
-
-def _host(url: str) -> str:
-    return urllib.parse.urlsplit(url).netloc.lower()
 
 
 def forget(controller: Controller, now: dt.datetime) -> int:

@@ -66,6 +66,7 @@ SAID: Final = {
     "This is too long. Please use at most {most} characters.": "Das ist zu lang. Bitte höchstens {most} Zeichen.",
     "Another site sent this form. If you want it, send it yourself.": "Dieses Formular hat eine andere Seite gesendet. Wenn Sie es wollen, senden Sie es selbst.",
     "Many requests came in within the last hour, so we cannot take this one by this form now. Try again in an hour, or write to us: our addresses are below.": "In der letzten Stunde kamen viele Anfragen, darum können wir diese jetzt nicht über das Formular annehmen. Versuchen Sie es in einer Stunde wieder oder schreiben Sie uns: Unsere Adressen stehen unten.",
+    "Many forms came from where you are within the last hour, so we took nothing of this one. Try again in an hour, or write to us: our addresses stand in our privacy policy.": "Von dort, wo Sie sind, kamen in der letzten Stunde viele Formulare, darum haben wir von diesem nichts angenommen. Versuchen Sie es in einer Stunde wieder oder schreiben Sie uns: Unsere Adressen stehen in unserer Datenschutzerklärung.",
     "We cannot take it like this: {why}.": "So können wir es nicht annehmen: {why}.",
     "the addresses are the same": "die Adressen sind gleich",
     "who asks for somebody else cannot change that person's address": "wer für jemand anderen fragt, kann dessen Adresse nicht ändern",

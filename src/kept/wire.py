@@ -11,14 +11,13 @@ import itertools
 import select
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg import pq
 from psycopg.abc import AdaptContext
 from psycopg.adapt import Transformer
-
-from kept.stores.columns import Param
 
 _DONE: Final = frozenset((pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK))
 _ROWS: Final = frozenset(
@@ -30,7 +29,17 @@ _READABLE: Final = select.POLLIN | select.POLLERR | select.POLLHUP
 #: Statements kept prepared per connection; beyond it the connection starts anew.
 _PREPARED: Final = 1000
 
-Statement = tuple[str, Sequence[Param]]
+#: A parameter; it is sent as text, and the statement says of which type it is.
+Param: TypeAlias = None | int | float | str | bytes
+Statement: TypeAlias = tuple[str, Sequence[Param]]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What is prepared on a connection, by its text."""
+
+    names: dict[str, bytes] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
 
 class Wire:
@@ -49,6 +58,7 @@ class Wire:
         chunk: int = 2000,
         prepare: bool = True,
         never: str | None = None,
+        known: Prepared | None = None,
     ) -> None:
         self.connection = connection
         self.broken = False
@@ -59,8 +69,8 @@ class Wire:
         self._tolerant = tolerant
         self._chunk = chunk
         self._prepare, self._never = prepare, never
-        self._names: dict[str, bytes] = {}
-        self._numbers = itertools.count()
+        known = Prepared() if known is None else known
+        self._names, self._numbers = known.names, known.numbers
         self._owed: Iterator[tuple[int, list[Any], int]] | None = None
         self._poll = select.poll()
         self._poll.register(self._pg.socket, _READABLE)
@@ -117,7 +127,7 @@ class Wire:
         pg.enter_pipeline_mode()
         fresh: list[str | None] = []
         for text, params in statements:
-            values = [None if p is None else str(p).encode() for p in params]
+            values = [None if p is None else _text(p) for p in params]
             name = self._names.get(text)
             if name is None and prepare and (self._never is None or self._never not in text):
                 name = self._names[text] = b"kept_%d" % next(self._numbers)
@@ -205,3 +215,8 @@ class Wire:
             for _, event in both.poll():
                 if event & _READABLE:
                     pg.consume_input()
+
+
+def _text(param: int | float | str | bytes) -> bytes:
+    """A parameter as the server reads it."""
+    return b"\\x%s" % param.hex().encode() if isinstance(param, bytes) else str(param).encode()
