@@ -120,7 +120,9 @@ def mail_answer(
                 f"the answer went to her on {controller.day(went[-1].put_at)}",
                 fix="say that she is to get another, if she is (--again)",
             )
-        values = {"title": made.title, "words": made.mail(), "case": case.id}
+        values = {
+            "title": made.title, "words": made.mail(), "mark": made.mark, "case": case.id,
+        }  # fmt: skip
         put = controller.outbox.put(
             address, "answer", values, now, good_until=now + TRIED, connection=c,
             language=language_of(controller, case),
