@@ -14,7 +14,7 @@ import os
 import re
 import tomllib
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -391,7 +391,7 @@ class Deployment:
                           if not f.consent}  # fmt: skip
             amiss = [] if there is None else sorted(named - there.fields.keys())
             if form not in bundle.forms or there is None or amiss:
-                column = f"; `{dataset}` has no `{amiss[0]}`" if amiss else ""
+                column = f"; `{dataset}` has no {_all(amiss)}" if amiss else ""
                 raise ConfigError(
                     f"what the form `{form}` takes cannot be stored as it is set up{column}",
                     where=self._line(f"[forms.{form}"),
@@ -416,7 +416,7 @@ class Deployment:
                       if not c.consent and c.says not in to.stamps}  # fmt: skip
             amiss = [] if there is None else sorted(named - there.fields.keys())
             if there is None or amiss:
-                column = f"; `{there.name}` has no `{amiss[0]}`" if there is not None else ""
+                column = f"; `{there.name}` has no {_all(amiss)}" if there is not None else ""
                 raise ConfigError(
                     f"what `{name}` brings cannot be stored as it is set up{column}", where=where,
                     expected="a dataset of the map, and a column for each column and stamp",
@@ -634,6 +634,10 @@ def read(directory: Path) -> Deployment:
     )
 
 
+def _all(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _before(path: Path, table: Mapping[str, Any]) -> Before:
     """`[gateway]`: the site before which Kept stands."""
     lists = {}
@@ -645,6 +649,12 @@ def _before(path: Path, table: Mapping[str, Any]) -> Before:
                 expected=f'{key} = ["www.example.org"]',
             )  # fmt: skip
         lists[key] = tuple(host.lower() for host in value)
+    for host in lists["hosts"]:
+        if "/" in host or host.count(":") == 1:  # more of them are an IPv6 address
+            raise ConfigError(
+                "`hosts` of [gateway] holds more than a name", where=_where(path, "hosts"),
+                expected='names without scheme and port: ["www.example.org"]',
+            )  # fmt: skip
     return Before(
         upstream=_perhaps(path, table, "upstream"),
         acts=_flag(path, table, "acts"),

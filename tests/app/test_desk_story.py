@@ -217,7 +217,8 @@ def test_an_erasure_by_two_people(browser: Browser, served: Served) -> None:
         (0,)
     ]
     page.goto(served.url + "/desk")
-    assert served.case not in page.content()
+    # It waits no more; whoever was told of it still has to answer.
+    assert f'/desk/cases/{served.case}"' not in page.content()
     # Nothing is remembered by the browser: the page of before is loaded as it stands now.
     page.go_back()
     assert "How it ended" in page.content()
