@@ -17,8 +17,9 @@ from litestar.testing import TestClient
 from playwright.sync_api import Browser, Route
 from tests import huts
 from tests.app.test_asking_browser import look
-from tests.asking import Desk, mail_server, text
+from tests.asking import Desk, links, mail_server, text
 from tests.browser import COLOURS, NEEDS_CHROMIUM, axe, browser, opened, weak
+from tests.forms import Fields
 
 from kept import deployment
 from kept.app import promptly, web
@@ -27,17 +28,21 @@ from kept.app.surface import SURFACES
 from kept.controller import Controller
 from kept.duties import page as clean
 from kept.duties import rights
+from kept.duties.collect import taking
+from kept.duties.collect.taking import Sent
 from kept.duties.rights.letter import letter
 from kept.duties.rights.request import Request
 from kept.embedded import Server
 from kept.policy.spoken import speaking
 from kept.records.outbox import Letter
+from kept.records.preference import token, way_of
 from kept.terms import tongues
-from kept.terms.identifiers import Identifier
+from kept.terms.identifiers import Identifier, parse
 
 __all__ = ["browser"]  # the fixture
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 KNOWN, UNKNOWN = "seraina.caflisch@example.org", "nobody.at.all@example.org"
+HERS = "ursina@example.org"
 #: Words of English that are none of German.
 ENGLISH = frozenset(
     re.findall(
@@ -157,11 +162,61 @@ def pages(hut: Desk) -> Iterator[tuple[str, str]]:
             yield "status", hut.get(known).text
 
 
+def hers(hut: Desk) -> Iterator[tuple[str, str]]:
+    """The same of what somebody allowed: from her yes on a German form to a no and back."""
+    asked = taking.prepared(hut.controller, "bed", "EEA", "de")
+    typed = {"who": "Ursina", "mail": HERS, "nights": "1", "news": "yes"}
+    came = Sent([*typed.items()], "https://betten.huettenbund.example", asked.hash, "EEA", "de")
+    assert taking.submit(hut.controller, "bed", came, NOW).consents
+    way = "/privacy/preferences?lang=de"
+    yield "way", hut.get(way).text
+    yield "way-wrong", hut.post(way, {"email": "?"}).text
+    yield "way-sent", hut.post(way, {"email": HERS}).text
+    told, link = hut.inbox.to(HERS)
+    assert told["Subject"] == "Sie haben Hüttenbund Rätikon etwas erlaubt"
+    assert "auf dem Formular „Ein Bett buchen“" in text(told)
+    assert "- Neuigkeiten per E-Mail senden" in text(told)
+    assert link["Subject"] == "Was Sie Hüttenbund Rätikon erlaubt haben"
+    # Both lead to a page that speaks as they do.
+    (page,) = {x.removeprefix("http://testserver.local") for x in links(link)}
+    assert page.endswith("?lang=de")
+    assert sum(x.endswith("?lang=de") for x in links(told)) == 2
+    shown = hut.get(page).text
+    assert "An. Sie haben es am 23. November 2026 erlaubt, auf dem Formular „Ein Bett" in shown
+    yield "hers", shown
+    stopped = hut.post(page, {"do": "stop"}).text
+    yield "hers-stopped", stopped
+    undo = dict(Fields(stopped).fields)["undo"]
+    for name in ("hers-undone", "hers-late"):
+        yield name, hut.post(page, {"do": "undo", "undo": undo}).text
+    yield "hers-off", hut.post(page, {"do": "save", "was": ["newsletter"]}).text
+    want = {"want": "newsletter", "email": HERS}
+    yield "hers-on", hut.post(page, {"do": "save", "on": ["newsletter"]}).text
+    yield "hers-other", hut.post(page, {**want, "do": "send", "email": UNKNOWN}).text
+    sent = hut.post(page, {**want, "do": "send"}).text
+    yield "hers-code", sent
+    code = {**want, "do": "code", "ask": dict(Fields(sent).fields)["ask"]}
+    yield "hers-wrong", hut.post(page, {**code, "code": "0"}).text
+    assert "wieder erlauben:\n\n- Neuigkeiten per" in text(hut.inbox.to(HERS)[-1])
+    again = hut.post(page, {**code, "code": hut.inbox.code(HERS)}).text
+    assert "Ab jetzt wieder an:" in again
+    yield "hers-again", again
+    for _ in range(3):
+        yield "way-many", hut.post(way, {"email": HERS}).text
+    for name, path in (("over", "/p/x?lang=de"), ("press", "/u/x?lang=de")):
+        yield name, hut.get(path).text
+    yield "pressed", hut.post("/u/x?lang=de", {"List-Unsubscribe": "One-Click"}).text
+    record = hut.get(page.replace("?", "/receipt?")).json()["record"]
+    assert record["dct:language"] == "de"
+    titles = [one["dct:title"] for one in record["dpv:hasProcess"]]
+    assert titles == ["Neuigkeiten per E-Mail senden"]
+
+
 def test_no_sentence_of_english_is_left_on_a_german_page(hut: Desk) -> None:
-    seen = dict(pages(hut))
+    seen = dict([*pages(hut), *hers(hut)])
     left = {name: found for name, page in seen.items() if (found := Words(page).english())}
     assert not left
-    assert len(seen) >= 20
+    assert len(seen) >= 35
     for name, page in seen.items():
         assert '<html lang="de">' in page, name
         # What the policy says in English alone says so.
@@ -317,16 +372,19 @@ def test_every_german_page_fits_a_telephone_and_axe_finds_nothing(
 
     page.route("**/*", from_client)
     paths = ["/privacy", "/privacy/choices", "/privacy/requests", "/forms/bed", "/forms/course",
-             "/privacy/complaints", "/privacy/authorities?country=CH"]  # fmt: skip
+             "/privacy/complaints", "/privacy/authorities?country=CH",
+             "/privacy/preferences"]  # fmt: skip
+    way = way_of(hut.controller.vault, "page", parse(f"email={HERS}"), NOW)
+    paths.append(f"/p/{token(hut.controller.vault, way)}")
     if shots:
         paths += ["/privacy/sentences/3", "/privacy/requests/child", "/privacy/requests/mail",
-                  "/privacy/versions"]  # fmt: skip
+                  "/privacy/versions", "/u/x"]  # fmt: skip
     for language in ("de", "en-GB") if shots else ("de",):
         for width in sizes:
             page.set_viewport_size({"width": width, "height": 740})
             for path in paths:
                 page.goto(f"http://hut.test{path}{'&' if '?' in path else '?'}lang={language}")
-                look(page, f"{language}-{width}-{re.sub('[^a-z]+', '-', path[1:])}")
+                look(page, f"{language}-{width}-{re.sub('[^a-z]+', '-', path[1:])[:40]}")
                 if not shots:
                     assert axe(page) == [], path
                     assert weak(page.evaluate(COLOURS)) == set(), path

@@ -6,6 +6,7 @@ import http.server
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,7 @@ from litestar.testing import TestClient
 from kept import deployment
 from kept.app import web
 from kept.controller import Controller
+from kept.controls import served
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
@@ -106,6 +108,14 @@ def test_it_is_as_easy_and_it_stays(here: Controller) -> None:
     here.site_url = "http://127.0.0.1:9"
     assert forms.sent(here, "newsletter", email=ANA.value).taken
     assert forms.sent(here, "newsletter", email=BEN.value).taken
+    # It reads what a page does, in whatever language it speaks.
+    english, here.bundle = here.bundle, replace(here.bundle, languages=("de",))
+    with serving(here):
+        shown = served.fetch(here.site_url, "/privacy/preferences")
+        assert shown is not None
+        assert "Link zusenden" in shown[1]
+        assert look(here) == (Outcome.PASS, [])
+    here.bundle = english
     with serving(here) as planted:
         assert look(here) == (Outcome.PASS, [])
         way = way_of(here.vault, "page", ANA, NOW)

@@ -11,9 +11,10 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from kept.app import choices, complaints, forms, pages, posted, requests
+from kept.app import choices, complaints, forms, pages, posted, preferences, requests
+from kept.app.gateway import trouble
 from kept.controls.words import WORDS
-from kept.decide import phrases
+from kept.decide import phrases, reasons
 from kept.duties.collect import taking
 from kept.duties.rights import (
     about,
@@ -99,9 +100,9 @@ def of_tables() -> Iterator[str]:
     """Words that stand in tables and are said from there."""
     for table in (choices._WHY, choices._WAITS, complaints.STANDS, requests.STANDS,
                   requests.REGIONS, forms._SAYS, taking.REASONS, phrases.PHRASES,
-                  pages._MODES, authorities.BY):  # fmt: skip
+                  pages._MODES, preferences._GROUPS, authorities.BY):  # fmt: skip
         yield from table.values()
-    for pairs in (choices._LASTS, phrases.UNITS):
+    for pairs in (choices._LASTS, phrases.UNITS, trouble.PAGES):
         for pair in pairs.values():
             yield from pair
     yield from (*portable.TOLD.values(), *declared.WORDS.values(), declared.ABOUT, covered.WHY)
@@ -110,6 +111,7 @@ def of_tables() -> Iterator[str]:
     yield from (*desk._FACTS.values(), *desk._EVIDENCE.values(), package._FILES)
     yield from (dataset.title for dataset in declared.SYSTEM.datasets.values()
                if dataset.title and dataset.personal)  # fmt: skip
+    yield from reasons.SENTENCES
     yield declared.SYSTEM.title or ""
     yield from (cells._DATA, *(name for _, name in cells._KINDS))
     for role in cover.ROLES.values():

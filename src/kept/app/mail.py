@@ -38,6 +38,7 @@ _templates: Final = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 sheets.speaks(_templates)
+_templates.globals["own"] = spoken.own
 #: Mail to the staff, who read English.
 _TO_STAFF: Final = frozenset(("reminder",))
 _ENOUGH: Final = 3

@@ -56,11 +56,11 @@ _MODES: Final[Mapping[str, str]] = {
 _TOGETHER: Final = re.compile(r"((?<![\w/.:-])\w{1,3}-\w+)")
 
 
-def _whole(text: str) -> Markup:
+def whole(text: str) -> Markup:
     """Text as HTML, escaped; words such as e-mail stay on one line."""
-    whole = Markup('<span class="whole">{}</span>')
+    kept = Markup('<span class="whole">{}</span>')
     parts = enumerate(_TOGETHER.split(text))
-    return Markup("").join(whole.format(p) if n % 2 else Markup.escape(p) for n, p in parts)
+    return Markup("").join(kept.format(p) if n % 2 else Markup.escape(p) for n, p in parts)
 
 
 templates = jinja2.Environment(
@@ -70,7 +70,7 @@ templates = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-templates.filters["whole"] = _whole
+templates.filters["whole"] = whole
 sheets.speaks(templates)
 templates.globals["own"] = spoken.marked
 
@@ -171,17 +171,17 @@ def _markup(shown: render.Shown, base: str) -> Markup:
     for piece in shown.segments:
         if piece.kind == "term":
             link = Markup('<a class="term" href="{}{}">{}</a>')
-            parts.append(link.format(base, piece.target, _whole(piece.words)))
+            parts.append(link.format(base, piece.target, whole(piece.words)))
         elif piece.target and piece.kind in ("link", "reference", "email"):
             outside = Markup(' rel="external noreferrer"') if "://" in piece.target else ""
             target = f"{base}{piece.target}" if piece.kind == "reference" else piece.target
             parts.append(
-                Markup('<a href="{}"{}>{}</a>').format(target, outside, _whole(piece.words))
+                Markup('<a href="{}"{}>{}</a>').format(target, outside, whole(piece.words))
             )
         elif piece.kind == "link":
             parts.append(
                 Markup('{} <span class="missing"{}>({})</span>').format(
-                    _whole(piece.words),
+                    whole(piece.words),
                     _in(tongues.spoken().language, tongues.spoken().first),
                     say("the address is still missing"),
                 )
@@ -189,7 +189,7 @@ def _markup(shown: render.Shown, base: str) -> Markup:
         elif piece.kind == "date":
             parts.append(Markup('<time datetime="{}">{}</time>').format(piece.note, piece.words))
         else:
-            parts.append(_whole(piece.words))
+            parts.append(whole(piece.words))
     return Markup("").join(parts)
 
 

@@ -17,17 +17,21 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, JSONBody, RawBody
+from markupsafe import Markup
 
 from kept.app.api import Subject, _Term, bearer, unambiguous
 from kept.app.choices import visitor
-from kept.app.pages import day_words, rendered
+from kept.app.pages import day_words, rendered, whole
 from kept.app.posted import ELSEWHERE, PRIVATE, aside, elsewhere, fields_of, is_email, one, source
+from kept.app.requests import NO_ADDRESS
 from kept.controller import Controller
 from kept.decide.offers import GROUPS, Group, offers, promotion
 from kept.duties.preferences import changing, letters, receipt, shown
+from kept.policy import spoken
 from kept.records.intake import Typed
 from kept.records.preference import Way
 from kept.terms.identifiers import Identifier
+from kept.terms.tongues import say, sheets
 
 PATH: Final = "/privacy/preferences"
 #: For whoever holds the link, and nobody else: not kept on the way, not found by searching.
@@ -42,7 +46,6 @@ _TOO_MANY: Final = (
     "Many letters were asked for within the last hour, so we cannot send one now. Try again in an"
     " hour, or write to us: our addresses are below."
 )
-_TYPO: Final = "This is no e-mail address that we can write to. Look for a typo."
 
 
 # — the way there —————————————————————————————————————————————————————————————————————————
@@ -64,13 +67,13 @@ def send_way(request: Request[Any, Any, Any], state: State, body: RawBody) -> Re
     if not _mails(controller):
         return _way(state, status=503)
     if elsewhere(request):
-        return _way(state, address, form=ELSEWHERE, status=400)
+        return _way(state, address, form=say(ELSEWHERE), status=400)
     if not is_email(address):
-        return _way(state, address, wrong=_TYPO, status=400)
+        return _way(state, address, wrong=say(NO_ADDRESS), status=400)
     try:
         letters.send_link(controller, address, source(request, state), state.clock())
     except letters.TooMany:
-        return _way(state, address, form=_TOO_MANY, status=429)
+        return _way(state, address, form=say(_TOO_MANY), status=429)
     state.wake()
     return _way(state, sent=True)
 
@@ -118,7 +121,7 @@ def change(
     if way is None:
         return _gone(controller)
     if elsewhere(request) or _foreign(request, controller):
-        return _page(request, state, way, token, problem=ELSEWHERE, status=400)
+        return _page(request, state, way, token, problem=say(ELSEWHERE), status=400)
     match one(fields, "do"):
         case "save":
             return _save(request, state, way, token, fields)
@@ -187,15 +190,15 @@ def _send(
     if not _mails(controller):
         return _step(state, token, wanted, status=503)
     if not is_email(address):
-        return _step(state, token, wanted, address, wrong=_TYPO, status=400)
+        return _step(state, token, wanted, address, wrong=say(NO_ADDRESS), status=400)
     try:
         ask = letters.send_code(
             controller, way, address, tuple(wanted), source(request, state), state.clock()
         )
     except letters.TooMany:
-        return _step(state, token, wanted, address, form=_TOO_MANY, status=429)
+        return _step(state, token, wanted, address, form=say(_TOO_MANY), status=429)
     if ask is None:
-        words = "The link that brought you here was not sent to this address."
+        words = say("The link that brought you here was not sent to this address.")
         return _step(state, token, wanted, address, wrong=words, status=400)
     state.wake()
     return _step(state, token, wanted, ask=ask)
@@ -208,7 +211,7 @@ def _step(
 ) -> Response[str]:  # fmt: skip
     """The steps of a yes: her address, then the code that went there."""
     controller: Controller = state.controller
-    titles = {o.purpose: o.titles for o in offers(controller.bundle)}
+    titles = {o.purpose: [*map(_titled, o.titles)] for o in offers(controller.bundle)}
     page = rendered(
         "preferences-code.html.j2", controller, status, here="choices", token=token, ask=ask,
         wanted=[(p, titles[p]) for p in wanted if p in titles], stale=typed is Typed.STALE,
@@ -227,21 +230,21 @@ def _page(
 ) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     stands = shown.page(controller, way, state.clock())
-    titles = {o.purpose: o.titles[0] for o in offers(controller.bundle)}
-    spoken = [c for c in stands.choices if c.on or c.allowed or c.no]
+    titles = {o.purpose: _titled(o.titles[0]) for o in offers(controller.bundle)}
+    told = [c for c in stands.choices if c.on or c.allowed or c.no]
     page = rendered(
         "preferences.html.j2", controller, status, here="choices", token=token, stands=stands,
         groups=[
-            (title, rows)
+            (say(title), rows)
             for group, title in _GROUPS.items()
-            if (rows := [_row(c, controller) for c in spoken if c.group == group])
+            if (rows := [_row(c, controller) for c in told if c.group == group])
         ],
         rest=[_row(c, controller) for g in GROUPS for c in stands.choices
-              if c.group == g and c not in spoken],
+              if c.group == g and c not in told],
         done=done, all_of_it=all_of_it, undone=undone, late=late, yes=yes,
         stopped=[titles[p] for p in done.purposes if p in titles] if done else [],
-        allowed=[c.titles[0] for c in stands.choices if c.purpose in allowed and c.on],
-        lifted=[c.titles[0] for c in stands.choices if c.purpose in allowed and not c.on],
+        allowed=[titles[c.purpose] for c in stands.choices if c.purpose in allowed and c.on],
+        lifted=[titles[c.purpose] for c in stands.choices if c.purpose in allowed and not c.on],
         again=any(c.again for c in stands.choices),
         gpc=visitor(request, state).visit.signals.gpc and controller.bundle.visits.gpc,
         problem=problem,
@@ -251,27 +254,49 @@ def _page(
 
 
 def _row(c: shown.Choice, controller: Controller) -> dict[str, Any]:
-    def day(at: Any) -> str:
-        return day_words(controller.day(at), controller)
-
-    form = f", on the form “{c.wording.title}”" if c.wording else ""
-    if c.rests and c.allowed:
-        words = f"You allowed it on {day(c.allowed)}{form}. At present nothing is done with it."
-    elif c.on and c.allowed:
-        words = f"On. You allowed it on {day(c.allowed)}{form}."
-    elif c.on:
-        words = "On, although you were not asked: where the law allows that, until you say no."
-    elif c.no:
-        when = f" on {day(c.refused)}" if c.refused else ""
-        words = f"Off. You said no{when}."
-        if c.asked:
-            words += " You told us so elsewhere, not on this page: to take it back, write to us."
-    else:
-        words = "Off. You have not allowed it."
     return {
-        "id": c.purpose, "titles": c.titles, "on": c.on, "fixed": not (c.on or c.again),
-        "words": words, "wording": c.wording, "where": c.where,
+        "id": c.purpose, "titles": [*map(_titled, c.titles)], "on": c.on,
+        "fixed": not (c.on or c.again), "words": _stands(c, controller), "wording": c.wording,
+        "wording_in": sheets.attribute(c.wording.language) if c.wording else "",
+        "where": [(spoken.marked(title), path) for title, path in c.where],
     }  # fmt: skip
+
+
+def _titled(title: str) -> Markup:
+    """A title of the policy for the page, its words in one piece."""
+    words, language = spoken.found(title)
+    return sheets.marked(whole(words), language)
+
+
+def _stands(c: shown.Choice, controller: Controller) -> Markup:
+    """How a choice stands, in a sentence or two."""
+    at = c.allowed if c.allowed and (c.on or c.rests) else c.refused
+    day = day_words(controller.day(at), controller) if at else ""
+    form = sheets.marked(c.wording.title, c.wording.language) if c.wording else ""
+    if c.rests and c.allowed:
+        words = (
+            say("You allowed it on {day}, on the form “{form}”.")
+            if form
+            else say("You allowed it on {day}.")
+        )
+        words += " " + say("At present nothing is done with it.")
+    elif c.on and c.allowed:
+        words = (
+            say("On. You allowed it on {day}, on the form “{form}”.")
+            if form
+            else say("On. You allowed it on {day}.")
+        )
+    elif c.on:
+        words = say("On, although you were not asked: where the law allows that, until you say no.")
+    elif c.no:
+        words = say("Off. You said no on {day}.") if day else say("Off. You said no.")
+        if c.asked:
+            words += " " + say(
+                "You told us so elsewhere, not on this page: to take it back, write to us."
+            )
+    else:
+        words = say("Off. You have not allowed it.")
+    return Markup.escape(words).format(day=day, form=form)
 
 
 def _gone(controller: Controller) -> Response[str]:

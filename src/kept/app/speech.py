@@ -22,7 +22,7 @@ from kept.terms import tongues
 #: Under these the staff and programs are answered, who read English.
 _ENGLISH: Final = ("/desk", "/api/", "/v1/", "/assets/", "/.well-known/", "/health")
 _LINK: Final = re.compile(
-    r'(?P<to>(?:href|action)="/(?:privacy|forms)[^"?#]*)(?:\?(?P<query>[^"#]*))?(?P<at>#[^"]*)?"'
+    r'(?P<to>(?:href|action)="/(?:privacy|forms|[pu]/)[^"?#]*)(?:\?(?P<query>[^"#]*))?(?P<at>#[^"]*)?"'
 )
 
 

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from kept.datamap.check import heirs
 from kept.datamap.map import DataMap
 from kept.datamap.reach import Place
+from kept.decide.reasons import UNDATED, UNDECIDED
 from kept.decide.ties import Key, Ties, norm
 from kept.errors import UsageError
 from kept.model.plan import Reason
@@ -211,6 +212,5 @@ def _reason(law: Law, until: dt.date | None) -> Reason:
     words = law.words
     if until is None:
         words = words if words.endswith(".") else f"{words}."
-        what = "How long is not decided" if law.keep is None else "No date to count from is known"
-        words += f" {what} yet, so no end can be named."
+        words += f" {UNDECIDED if law.keep is None else UNDATED}"
     return Reason(words, law.citation, until, law.clause)

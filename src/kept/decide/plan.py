@@ -23,6 +23,7 @@ from kept.datamap.overwrite import stuck, written
 from kept.datamap.reach import Place
 from kept.decide.due import Held, strength
 from kept.decide.obstacles import EMPTYING, amiss, loose, unmapped
+from kept.decide.reasons import BARE, REFERRED, REFERRED_FROM, REFERRED_FROM_ROWS
 from kept.decide.ties import Key, Row, Ties, norm, references, wanted
 from kept.errors import UsageError
 from kept.model.abilities import Abilities
@@ -201,9 +202,9 @@ def _emptied(
         dataset = datamap.dataset(*place)
         why = whole.get(place, {}).get(key)
         if why is None and (place not in rows or key not in rows[place].keys):
-            why = Reason("Data of others refers to it.", None, None, clause)
+            why = Reason(REFERRED, None, None, clause)
         elif why is None and dataset.on_erase is OnErase.OVERWRITE:
-            why = Reason("Rows that stay for others refer to it.", None, None, clause)
+            why = Reason(REFERRED_FROM_ROWS, None, None, clause)
         if why is not None:
             todo.append((row, why))
     for place, its in rows.items():
@@ -219,8 +220,7 @@ def _emptied(
             if name in whole.get(there, {}):
                 continue
             title = datamap.dataset(*place).title or place[1]
-            words = f"What stays of “{title}” refers to it."
-            reason = replace(why, words=words)
+            reason = replace(why, words=REFERRED_FROM.format(title=title))
             known = emptied.setdefault(there, {})
             before = known.get(name)
             if before is None or strength(reason) > strength(before):
@@ -265,8 +265,7 @@ def _steps(
     else:
         # Nothing personal is in the row but what names it: it stays as it is.
         for key, end_ in emptied.items():
-            words = "The row is kept for others, and nothing in it names the person."
-            retained.setdefault(end_ or Reason(words, None, None, clause), []).append(key)
+            retained.setdefault(end_ or Reason(BARE, None, None, clause), []).append(key)
     gone = [key for key in rows.keys if key not in whole and key not in emptied]
 
     def step(action: Action, keys: Iterable[Key], why: Reason | None = None) -> Step:

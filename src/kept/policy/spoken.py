@@ -31,6 +31,12 @@ def speaking(bundle: Bundle, language: str | None) -> AbstractContextManager[ton
     return tongues.speaking(asked, bundle.languages[0], own)
 
 
+def named(bundle: Bundle, language: str | None) -> str:
+    """What the address of a page says for it to speak a language; nothing where there is one."""
+    several = len(bundle.languages) > 1 and language in bundle.languages
+    return f"?lang={language}" if several else ""
+
+
 def own(text: Text) -> str:
     """Words of the policy, or a label of the shipped vocabulary, in the language spoken."""
     return found(text)[0]

@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.app.gateway.conftest import Shop
@@ -217,6 +218,8 @@ def test_a_site_that_is_down(shop: Shop) -> None:
     silent.bind(("127.0.0.1", 0))
     silent.listen()
     wait = Waiting(connect=0.5, answer=0.3, request=0.2)
+    read = deployment.read(shop.directory).read_bundle()
+    bundle = replace(read, languages=("en", "de"))
 
     async def answers(port: int, method: str = "GET", **more: object) -> tuple[int, bytes]:
         up = Upstream(f"http://127.0.0.1:{port}", wait=wait)
@@ -234,7 +237,8 @@ def test_a_site_that_is_down(shop: Shop) -> None:
         scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(),
                  "scheme": "http", "query_string": b"", "headers": headers,
                  "client": ("127.0.0.1", 1)}  # fmt: skip
-        await Gateway(up, up, frozenset({"shop.test"}))(scope, receive, send)
+        gateway = Gateway(up, up, frozenset({"shop.test"}), bundle=lambda: bundle)
+        await gateway(scope, receive, send)
         up.close()
         return int(str(told[0]["status"])), bytes(told[-1]["body"])  # type: ignore[arg-type]
 
@@ -244,12 +248,15 @@ def test_a_site_that_is_down(shop: Shop) -> None:
             await answers(silent.getsockname()[1]),
             await answers(silent.getsockname()[1], "POST", headers=[(b"content-length", b"9")]),
             await answers(nobody.getsockname()[1], path="/privacy"),
+            await answers(nobody.getsockname()[1], headers=[(b"accept-language", b"de-CH")]),
         ]
 
     with nobody, silent:
         found = asyncio.run(all_())
-    assert [status for status, _ in found] == [502, 504, 408, 502]
+    assert [status for status, _ in found] == [502, 504, 408, 502, 502]
     assert b"takes too long" in found[1][1]
+    assert '<html lang="de">' in found[4][1].decode()
+    assert "Die Website ist nicht erreichbar" in found[4][1].decode()
 
 
 def test_signals_are_counted_by_day_and_rules_that_changed_are_read(shop: Shop) -> None:

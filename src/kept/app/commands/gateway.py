@@ -97,7 +97,10 @@ def gateway(
         ours = Upstream(beside, proxied=trusts, last=True)
         unsaid = frozenset(filter(None, [None if trusts else named(config.country)]))
         outer = Guarded(inner, site, make.clock)
-        app = Gateway(outer, ours, site.names, proxied=trusts, unsaid=unsaid)
+        app = Gateway(
+            outer, ours, site.names, proxied=trusts, unsaid=unsaid,
+            bundle=lambda: outer.site.bundle,
+        )  # fmt: skip
         stopped, told = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for signalled in (signal.SIGINT, signal.SIGTERM):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from kept.terms.tongues import say, spoken
+
 #: Status → heading, what it means for whoever reads it.
 PAGES: Final = {
     400: ("This request cannot be read", "Your browser, or something between it and us, sent a"
@@ -28,7 +30,7 @@ HEADERS: Final = [
     (b"cache-control", b"no-store"),
 ]
 _PAGE: Final = """\
-<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
 :root {{ color-scheme: light dark; font: 1.0625rem/1.6 system-ui, sans-serif }}
 body {{ max-width: 38rem; margin: 0 auto; padding: 4rem 1.2rem }} h1 {{ line-height: 1.2 }}
@@ -37,6 +39,6 @@ body {{ max-width: 38rem; margin: 0 auto; padding: 4rem 1.2rem }} h1 {{ line-hei
 
 
 def page(status: int) -> bytes:
-    """The page for a status, as UTF-8."""
+    """The page for a status, as UTF-8, in the language that is spoken."""
     title, words = PAGES[status]
-    return _PAGE.format(title=title, words=words).encode()
+    return _PAGE.format(language=spoken().language, title=say(title), words=say(words)).encode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,9 @@ from kept.app.gateway.asgi import App, Message, Receive, Scope, Send
 from kept.app.gateway.guard import Header
 from kept.app.gateway.line import Broken, Late, Line, Lines, ask
 from kept.app.gateway.rewrite import Garbled
+from kept.duties.visits.banner import language_of
+from kept.policy.bundle import Bundle
+from kept.policy.spoken import speaking
 from kept.terms.addresses import host_of
 
 #: What Kept itself answers, at the address of the site: forms and cookies are of one origin.
@@ -224,15 +227,16 @@ def _back(headers: Sequence[Header]) -> list[Header]:
 class Gateway:
     """The whole of it: `site` is guarded and answers what is not Kept's, `kept` what is.
 
-    `unsaid` are headers that only a server before this one could truly send: they go.
+    `unsaid` are headers that only a server before this one could truly send: they go. `bundle`
+    gives the policy in whose languages its own pages speak.
     """
 
     def __init__(
         self, site: App, kept: App, names: frozenset[str], *, proxied: bool = False,
-        unsaid: frozenset[bytes] = frozenset(),
+        unsaid: frozenset[bytes] = frozenset(), bundle: Callable[[], Bundle | None] = lambda: None,
     ) -> None:  # fmt: skip
         self._site, self._kept, self._names = site, kept, names
-        self._proxied, self._unsaid = proxied, unsaid
+        self._proxied, self._unsaid, self._bundle = proxied, unsaid, bundle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; what goes wrong is said in a page that can be read."""
@@ -258,7 +262,8 @@ class Gateway:
         except (Refused, Garbled) as problem:
             if begun:
                 raise
-            await _say(problem.status if isinstance(problem, Refused) else 502, scope, send)
+            status = problem.status if isinstance(problem, Refused) else 502
+            await _say(status, scope, send, self._bundle())
         except asyncio.CancelledError:
             # Of the visitor, who is gone; or of the server, which ends all the same.
             return
@@ -304,8 +309,11 @@ def _is_ours(scope: Scope) -> bool:
     return ours
 
 
-async def _say(status: int, scope: Scope, send: Send) -> None:
-    body = trouble.page(status)
+async def _say(status: int, scope: Scope, send: Send, bundle: Bundle | None) -> None:
+    asked = b", ".join(v for n, v in scope["headers"] if n.lower() == b"accept-language")
+    known = speaking(bundle, language_of(bundle, asked.decode("latin-1"))) if bundle else None
+    with known or contextlib.nullcontext():
+        body = trouble.page(status)
     headers = [*trouble.HEADERS, (b"content-length", str(len(body)).encode())]
     with contextlib.suppress(Exception):
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -22,6 +22,7 @@ from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.model.decision import Ask, Decision
 from kept.policy.shapes import Form
+from kept.policy.spoken import named
 from kept.records.preference import PAGE_GOOD, token, way_of
 from kept.terms import ages, regimes
 from kept.terms.addresses import web_origin
@@ -299,17 +300,21 @@ def _tell(
         if {"any", shown.form.context} & {*a.contexts}
     }
     page = token(controller.vault, way_of(controller.vault, "page", person, now))
+    # She is written to in the language in which she was asked.
+    language = shown.notice.language
+    speaks = named(controller.bundle, language)
     values = {
         "day": controller.day(now).isoformat(),
         "form": shown.notice.title,
         "asked": "\n".join(titles.get(p, p) for p in purposes),
-        "link": f"{controller.site_url}/p/{page}",
+        "link": f"{controller.site_url}/p/{page}{speaks}",
         "days": str(PAGE_GOOD.days),
-        "way": f"{controller.site_url}/privacy/preferences",
+        "way": f"{controller.site_url}/privacy/preferences{speaks}",
     }
     controller.outbox.put(
-        person.value, "allowed", values, now, good_until=now + PAGE_GOOD, connection=connection
-    )
+        person.value, "allowed", values, now, good_until=now + PAGE_GOOD, connection=connection,
+        language=language,
+    )  # fmt: skip
 
 
 def _kept(shown: Prepared, now: dt.datetime) -> Entry:

@@ -12,10 +12,12 @@ from kept.controller import Controller
 from kept.database import Connection
 from kept.decide.offers import offers, promotion
 from kept.errors import UsageError
+from kept.policy.spoken import named
 from kept.records.intake import CODE_GOOD, LIMITS, WINDOW
 from kept.records.preference import PAGE_GOOD, Use, Way, read, token, way_of
 from kept.records.subject import suppression_mac
 from kept.terms.identifiers import Identifier
+from kept.terms.tongues import spoken
 
 #: How long it is remembered that mail went: as long as it counts.
 _KEPT: Final = WINDOW
@@ -71,7 +73,8 @@ def send_link(controller: Controller, address: str, source: str, now: dt.datetim
     person = Identifier("email", address.strip())
     mac = suppression_mac(controller.vault, person)
     made = token(controller.vault, way_of(controller.vault, "page", person, now))
-    values = {"link": f"{controller.site_url}/p/{made}", "days": str(PAGE_GOOD.days)}
+    page = f"{controller.site_url}/p/{made}{named(controller.bundle, spoken().chosen)}"
+    values = {"link": page, "days": str(PAGE_GOOD.days)}
     with controller.database.connection() as c:
         _within_limits(controller, mac, source, now, c)
         controller.preference_mail.put(mac, source, now, connection=c)

@@ -12,15 +12,17 @@ from kept.duties.preferences.shown import Choice, known
 from kept.duties.preferences.shown import page as shown_to
 from kept.ledger import receipt as signed
 from kept.ledger.entry import moment
+from kept.policy import spoken
 from kept.records.ids import new_id
 from kept.records.preference import Way
+from kept.terms import tongues
 
 
 def receipt(controller: Controller, way: Way, now: dt.datetime) -> dict[str, Any]:
     """The record of what she allowed and refused, signed. It does not say who she is."""
     bundle = controller.bundle
     id = new_id(now)
-    record = head(id, moment(now), bundle.languages[0])
+    record = head(id, moment(now), tongues.spoken().chosen or bundle.languages[0])
     people, _ = known(controller, way, now)
     notices = sorted(
         {w.notice for w in controller.consents.words(people, now) if w.notice is not None}
@@ -29,7 +31,7 @@ def receipt(controller: Controller, way: Way, now: dt.datetime) -> dict[str, Any
         {"@type": ["dpv:ConsentNotice"], "dpv:hasIdentifier": f"sha256:{one}"} for one in notices
     ]
     record["dpv:hasEntity"] = {US: organisation(bundle)}
-    titles = {o.purpose: o.titles[0] for o in offers(bundle)}
+    titles = {o.purpose: spoken.own(o.titles[0]) for o in offers(bundle)}
     record["dpv:hasProcess"] = [
         {
             "@type": ["dpv:Process"],

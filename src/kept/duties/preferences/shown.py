@@ -17,7 +17,7 @@ from kept.decide.offers import Group, Offer, happens, offers, promotion
 from kept.duties.preferences.changing import OWN
 from kept.errors import Shredded
 from kept.model.decision import Facts
-from kept.policy.shapes import said
+from kept.policy.shapes import Text
 from kept.records.consent import Word
 from kept.records.preference import Way
 from kept.records.subject import suppression_mac
@@ -34,6 +34,7 @@ class Wording:
 
     title: str
     text: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Choice:
     again: bool
     rests: bool
     asked: bool
-    where: tuple[tuple[str, str], ...]
+    where: tuple[tuple[Text, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +149,14 @@ def _wording(
     if notice not in texts:
         kept = controller.notices.get(notice)
         texts[notice] = (
-            None if kept is None else Wording(str(kept.shown["title"]), as_text(kept.shown))
+            None
+            if kept is None
+            else Wording(str(kept.shown["title"]), as_text(kept.shown), str(kept.shown["language"]))
         )
     return texts[notice]
 
 
-def _forms(controller: Controller, purpose: str) -> tuple[tuple[str, str], ...]:
+def _forms(controller: Controller, purpose: str) -> tuple[tuple[Text, str], ...]:
     """Where it can be allowed: forms that ask for it, Kept's own page where it takes them."""
     bundle = controller.bundle
     found: Mapping[str, Any] = {
@@ -162,7 +165,7 @@ def _forms(controller: Controller, purpose: str) -> tuple[tuple[str, str], ...]:
         if purpose in (form.consent, *(f.consent for f in form.fields.values()))
     }
     return tuple(
-        (said(form.title, bundle.languages[0]),
+        (form.title,
          f"/forms/{form.id}" if form.id in controller.destinations else form.site + form.path)
         for form in found.values()
     )  # fmt: skip

@@ -16,6 +16,7 @@ from kept.controller import Controller, Located, Place
 from kept.datamap.map import Dataset
 from kept.datamap.reach import WEAK, reach
 from kept.decide.due import strength
+from kept.decide.reasons import told
 from kept.decide.ties import Key, norm
 from kept.duties.rights import desk
 from kept.duties.rights.about import choices, living, profiling, readable, titled
@@ -30,7 +31,6 @@ from kept.model.select import KeyRow, KeyTable
 from kept.policy.bundle import Bundle
 from kept.policy.render import render
 from kept.policy.shapes import Organisation
-from kept.policy.spoken import told
 from kept.records.declared import ABOUT, SYSTEM, WORDS
 from kept.records.locator import Held
 from kept.records.subject import LINKING

@@ -16,6 +16,7 @@ from typing import Any, Final
 import jinja2
 
 from kept.controller import Controller, Located
+from kept.decide import reasons
 from kept.duties.rights import parts
 from kept.duties.rights.about import titled
 from kept.duties.rights.answer import Search, address, sentences
@@ -468,7 +469,7 @@ def _stays(controller: Controller, record: Receipts) -> Iterator[Part]:
                 if until
                 else say("{rows}, with no end set yet.", rows=records(rows))
             ),
-            say("Why: {why}", why=sentence(told_as(one.reason.words))),
+            say("Why: {why}", why=sentence(reasons.told(one.reason.words))),
         ]
         if one.reason.law:
             said.append(say("The law: {law}", law=law(sentence(one.reason.law))))

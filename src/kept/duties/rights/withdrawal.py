@@ -17,6 +17,7 @@ from kept.decide import due, ties
 from kept.decide.effects import Effect
 from kept.decide.facts import known_basis
 from kept.decide.plan import plan as make_plan
+from kept.decide.reasons import RESTRICTED
 from kept.duties.rights import carry, recipients
 from kept.duties.rights.choice import (
     ChoiceAnswer,
@@ -256,8 +257,7 @@ def _due(
 
 def _restricted(controller: Controller) -> Reason:
     """Why nothing of hers goes by itself while its use is restricted."""
-    words = "Its use is restricted at her wish, so it stays until that is lifted."
-    return Reason(words, "GDPR Art. 18", None, _clause(controller))
+    return Reason(RESTRICTED, "GDPR Art. 18", None, _clause(controller))
 
 
 def _clause(controller: Controller) -> str:

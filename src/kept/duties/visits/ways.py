@@ -36,9 +36,8 @@ def ways(controller: Controller, language: str) -> list[Way]:
         found.append(
             Way("elsewhere", say("Opt out with others themselves"), f"{PATH}#elsewhere", "choice")
         )
-    found.append(
-        Way("preferences", "Take back what you allowed, or stop our news", _PREFERENCES, "choice")
-    )
+    back = say("Take back what you allowed, or stop our news")
+    found.append(Way("preferences", back, _PREFERENCES, "choice"))
     for ask in ASKS.values():
         if ask.form == "agent" or not ask.form:
             continue  # chosen on no form of people's

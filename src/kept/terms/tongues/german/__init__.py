@@ -6,9 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from kept.terms.tongues.german import asking, forms, labels, letters, mails, packages, pages
+from kept.terms.tongues.german import (
+    asking,
+    forms,
+    labels,
+    letters,
+    mails,
+    packages,
+    pages,
+    preferences,
+)
 
-_ROOMS: Final = (pages, asking, forms, labels, mails, letters, packages)
+_ROOMS: Final = (pages, asking, preferences, forms, labels, mails, letters, packages)
 
 SAID: Final[Mapping[str, str]] = {k: v for room in _ROOMS for k, v in room.SAID.items()}
 #: By the English plural: one of it, several.

@@ -4,6 +4,14 @@
 from typing import Final
 
 SAID: Final = {
+    # — why something stays —
+    "Data of others refers to it.": "Daten anderer verweisen darauf.",
+    "Rows that stay for others refer to it.": "Einträge, die für andere bleiben, verweisen darauf.",
+    "What stays of “{title}” refers to it.": "Was von „{title}“ bleibt, verweist darauf.",
+    "The row is kept for others, and nothing in it names the person.": "Der Eintrag bleibt für andere, und nichts darin nennt Sie.",
+    "Its use is restricted at her wish, so it stays until that is lifted.": "Auf Ihren Wunsch wird es nur eingeschränkt verwendet; darum bleibt es, bis Sie das aufheben.",
+    "How long is not decided yet, so no end can be named.": "Wie lange, ist noch nicht entschieden; darum lässt sich kein Ende nennen.",
+    "No date to count from is known yet, so no end can be named.": "Ab welchem Tag das zählt, ist noch nicht bekannt; darum lässt sich kein Ende nennen.",
     "Case": "Vorgang",
     "Page": "Seite",
     "Our answer to your request: {right}": "Unsere Antwort auf Ihre Anfrage: {right}",
