@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -420,6 +422,17 @@ def test_often_is_by_source_and_by_hour() -> None:
     ]  # fmt: skip
     free = Often(0)
     assert not any(free.too("a", NOW) for _ in range(1_000))
+
+
+def test_often_counts_all_who_come_at_once() -> None:
+    often, before = Often(50), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            late = [*pool.map(lambda _: often.too("a", NOW), range(4_000))]
+    finally:
+        sys.setswitchinterval(before)
+    assert late.count(False) == 50
 
 
 def test_the_openapi_names_the_forms(town: Town) -> None:

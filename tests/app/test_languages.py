@@ -258,6 +258,15 @@ def test_the_same_words_whether_or_not_somebody_is_known_in_german_too(hut: Desk
     assert met[KNOWN] == met[UNKNOWN]
 
 
+def test_the_letter_of_a_yes_speaks_as_the_form_that_a_program_showed(hut: Desk) -> None:
+    shown = taking.prepared(hut.controller, "bed", "EEA", "de")
+    typed = {"who": "Ida", "mail": "ida@example.org", "nights": "2", "news": "yes"}
+    came = Sent([*typed.items()], shown.form.site, shown.hash, "EEA", "de")
+    assert taking.submit(hut.controller, "bed", came, NOW).consents
+    promptly.at_once(hut.controller, lambda: NOW)
+    assert hut.inbox.to("ida@example.org")[-1]["Content-Language"] == "de"
+
+
 def test_mail_letter_and_package_speak_as_she_asked(hut: Desk, tmp_path: Path) -> None:
     fields = {"asked": ["access"], "email": KNOWN, "once": "9" * 32, "region": "CH"}
     led = hut.post("/privacy/requests?lang=de", fields).headers["location"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import email
 import email.policy
+import smtplib
 import threading
 from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from kept import deployment
 from kept.app import mail, promptly
 from kept.controller import Controller
 from kept.errors import ConfigError
+from kept.stores.post import _nobody
 
 DAY = dt.timedelta(days=1)
 
@@ -215,3 +218,11 @@ def test_letters_go_over_one_connection_until_the_server_ends_it(
                 put(controller, to)
             assert mail.deliver(controller, lambda: NOW) == mail.Sent(2, 1)
             assert [to for _, to in handler.met[5:]] == ["a@example.org", "b@example.org"]
+            # However many of them stand first, they hold up nobody.
+            for to in (*[handler.refused] * 4, "c@example.org"):
+                put(controller, to)
+            assert mail.deliver(controller, lambda: NOW) == mail.Sent(1, 4)
+    # Nor do those that a server which takes ASCII alone cannot be given.
+    letter = EmailMessage()
+    letter["To"] = "ü@example.org"
+    assert _nobody(smtplib.SMTPNotSupportedError(), letter)

@@ -348,7 +348,9 @@ def test_a_link_that_is_over_says_where_a_new_one_comes_from(world: Desk) -> Non
 def test_another_site_changes_nothing(world: Desk, her: str) -> None:
     subscribe(world, her)
     path = page_of(world, her)
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "http://["},
+    ):  # fmt: skip
         answer = world.client.post(
             path, content="do=stop",
             headers={"Content-Type": "application/x-www-form-urlencoded", **headers},
@@ -435,6 +437,21 @@ def test_a_no_of_a_browser_stays_when_she_says_yes_by_a_code(world: Desk, her: s
     ask = dict(Fields(world.post(path, fields).text).fields)["ask"]
     world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
     assert not allowed(world, her)
+
+
+def test_who_shares_an_address_lifts_nobody_elses_no(world: Desk, her: str) -> None:
+    """A code to an address of two says whose it is of neither, whatever the page did not offer."""
+    path, no, controller = page_of(world, her), "marketing.email", world.controller
+    for phone in ("phone=+4930901820", "phone=+4930901821"):
+        both = [parse(phone), parse(f"email={her}")]
+        number = controller.subjects.of(both[:1], world.now, evidence="account")
+        controller.subjects.link(number, both, "account", world.now)
+    world.post(path, {"do": "stop"})
+    asked = world.post(path, {"do": "send", "want": no, "email": her})
+    ask = dict(Fields(asked.text).fields)["ask"]
+    world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
+    for phone in ("phone=+4930901820", "phone=+4930901821"):
+        assert ":objection:marketing" in controller.suppressions.channels(parse(phone))
 
 
 def test_a_signal_goes_along_with_who_is_known_by_the_sites_cookie(world: Desk, her: str) -> None:

@@ -10,14 +10,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from openpyxl import Workbook
 
 from kept.controller import Controller
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.duties import rights
-from kept.duties.collect import deciding
+from kept.duties.collect import deciding, importing
 from kept.duties.rights import Request
 from kept.errors import Busy, Denied, StoreError, UsageError
 from kept.terms.identifiers import parse
@@ -157,6 +160,64 @@ def test_what_may_be_a_childs_waits_and_is_stored_or_gone_when_somebody_decided(
     # The same list with a line more: who was let through is there.
     more = written(shop, father, lead("c@example.org"), name="more.csv")
     assert dict(brought(controller, more).counts) == {"taken": 1, "there": 1}
+
+
+def test_two_who_let_the_same_line_through_store_it_once(
+    shop: Path, controller: Controller
+) -> None:
+    brought(controller, written(shop, lead("not@example.org", note="my 12 year old")))
+    (one,) = controller.quarantine.open()
+    sent = controller.quarantine.sent(one)  # both have read it
+    made = [importing.let_through(controller, one, sent, NOW) for _ in range(2)]
+    assert (made, stored(shop)) == ([True, False], ["not@example.org"])
+    handed = [e for _, e in controller.ledger.entries(kind="form.handed")]
+    assert len(handed) == 1
+    # A row with a mark that somebody made up did not come by an import.
+    name = "collect.imports-hold-what-is-declared"
+    # The words on which she agreed lie with her row; no form of ours showed them.
+    assert [*controller.ledger.entries(kind="consent.given")]
+    for each in (name, "notice.can-be-shown-again"):
+        assert not run(controller, registered(), NOW, names=[each])[0].findings
+    columns = "email, event, basis, activity, source, given, at"
+    more = f"INSERT INTO lead (id, mark, {columns}) SELECT 99, 'made up', {columns} FROM lead"
+    sql(shop, more)
+    found = run(controller, registered(), NOW, names=[name])[0].findings
+    assert any("the ledger does not have" in one.words for one in found)
+
+
+def test_a_line_that_was_let_through_when_the_machine_stopped_is_entered(
+    shop: Path, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought(controller, written(shop, lead("not@example.org", note="my 12 year old")))
+    (one,) = controller.quarantine.open()
+    sent = controller.quarantine.sent(one)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(importing, "_tally", {}.pop)  # after the row, before the entry
+        with pytest.raises(Exception):  # noqa: B017, PT011
+            importing.let_through(controller, one, sent, NOW)
+    assert stored(shop) == ["not@example.org"]
+    assert importing.let_through(controller, one, sent, NOW)
+    (entry,) = [e for _, e in controller.ledger.entries(kind="import.stored")][1:]
+    assert (entry.body["rows"], entry.body["there"]) == (1, 0)
+    assert stored(shop) == ["not@example.org"]
+
+
+def test_a_list_that_is_written_to_while_it_is_read_ends_there(
+    shop: Path, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is stored is what was surveyed, and counted as that file."""
+    file = written(shop, lead("a@example.org"), lead("b@example.org"), lead("c@example.org"))
+    begin = importing._begin
+
+    def changed(*given: Any) -> Any:
+        written(shop, lead("x@example.org"))
+        return begin(*given)
+
+    monkeypatch.setattr(importing, "_begin", changed)
+    with pytest.raises(UsageError, match="changed while it was read"):
+        brought(controller, file)
+    assert stored(shop) == []
+    assert not controller.imports.all()[0].done
 
 
 def test_a_batch_that_was_cut_off_between_both_databases_is_done_again(

@@ -107,6 +107,7 @@ def test_it_is_as_easy_and_it_stays(here: Controller) -> None:
     assert look(here) == (Outcome.VACUOUS, [])
     here.site_url = "http://127.0.0.1:9"
     assert forms.sent(here, "newsletter", email=ANA.value).taken
+    assert look(here) == (Outcome.VACUOUS, [])  # nothing is served there: no page was looked at
     assert forms.sent(here, "newsletter", email=BEN.value).taken
     # It reads what a page does, in whatever language it speaks.
     english, here.bundle = here.bundle, replace(here.bundle, languages=("de",))
@@ -139,6 +140,7 @@ def _comes_back(controller: Controller) -> None:
     planted = (
         ([("withdrawn:marketing.email", False)], "import", "she did not end it"),
         ([("consent:marketing.email", True)], changing.BY_CODE, "the ledger does not have"),
+        ([("consent:marketing.email", True)], changing.UNDONE, "the ledger does not have"),
     )
     for facts, source, finding in planted:
         controller.consents.record(subject, facts, NOW, source=source)

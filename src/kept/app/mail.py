@@ -25,7 +25,7 @@ from kept.controller import Controller
 from kept.errors import KeptError, StoreUnreachable
 from kept.policy import spoken
 from kept.records.outbox import Letter
-from kept.stores.post import Send
+from kept.stores.post import NotTaken, Send
 from kept.terms import tongues
 from kept.terms.identifiers import Identifier
 from kept.terms.tongues import sheets
@@ -71,7 +71,7 @@ def _deliver(
     controller: Controller, clock: Callable[[], dt.datetime], send: Send,
     pool: ThreadPoolExecutor | None,
 ) -> Sent:  # fmt: skip
-    sent = failed = 0
+    sent = failed = refused = 0
     helpers: list[Future[Sent]] = []
     # A server that is away is not waited for letter by letter.
     while sent or failed < _ENOUGH:
@@ -88,6 +88,10 @@ def _deliver(
                 continue
             try:
                 send(message, what="mail to people", then="wait")
+            except NotTaken:
+                # Whoever types addresses at which nobody is keeps no code from anybody else.
+                refused += 1
+                turn.failed(clock())
             except StoreUnreachable:
                 failed += 1
                 turn.failed(clock())
@@ -98,7 +102,7 @@ def _deliver(
         if pool and not helpers and sent % _MANY == 1 and controller.outbox.waiting() >= _MANY:
             helpers = [pool.submit(_help, controller, clock) for _ in range(_SENDERS)]
     done = [one.result() for one in helpers]
-    return Sent(sent + sum(d.sent for d in done), failed + sum(d.failed for d in done))
+    return Sent(sent + sum(d.sent for d in done), failed + refused + sum(d.failed for d in done))
 
 
 def _help(controller: Controller, clock: Callable[[], dt.datetime]) -> Sent:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+import threading
 from collections import deque
 from typing import Final
 
@@ -20,6 +21,7 @@ class Often:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._one = threading.Lock()  # of two who count at once one would count for nothing
         self._key = secrets.token_bytes(32)
         self._seen: dict[bytes, deque[dt.datetime]] = {}
 
@@ -28,6 +30,10 @@ class Often:
         if not self._most:
             return False
         who = hashlib.blake2b(source.encode(), key=self._key, digest_size=16).digest()
+        with self._one:
+            return self._too(who, now)
+
+    def _too(self, who: bytes, now: dt.datetime) -> bool:
         times = self._seen.pop(who, None) or deque(maxlen=self._most)
         while times and times[0] <= now - WINDOW:
             times.popleft()

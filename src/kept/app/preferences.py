@@ -329,7 +329,12 @@ def _foreign(request: Request[Any, Any, Any], controller: Controller) -> bool:
     ours = {
         request.headers.get("host", ""), urllib.parse.urlsplit(controller.site_url or "").netloc,
     }  # fmt: skip
-    return origin not in (None, "null") and urllib.parse.urlsplit(origin or "").netloc not in ours
+    try:
+        return (
+            origin not in (None, "null") and urllib.parse.urlsplit(origin or "").netloc not in ours
+        )
+    except ValueError:  # nothing that a browser sends
+        return True
 
 
 # — one press ——————————————————————————————————————————————————————————————————————————————

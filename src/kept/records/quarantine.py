@@ -198,9 +198,16 @@ class Quarantine:
             self._destroy(connection, [one.number])
         return done == 1
 
-    def gone(self, one: Waiting, *, connection: Connection) -> None:
-        """What may be stored was handed over: nothing of it stays here."""
+    def gone(self, one: Waiting, *, connection: Connection) -> bool:
+        """What may be stored is handed over: nothing of it stays here. False where it was gone;
+        of two who hand it over at once the second waits, and is told so.
+        """
+        there = connection.execute(
+            "SELECT FROM quarantine WHERE number = %s AND sealed IS NOT NULL FOR UPDATE",
+            (one.number,),
+        ).fetchone()
         self._destroy(connection, [one.number])
+        return there is not None
 
     def sweep(self, now: dt.datetime) -> int:
         """Remove what is past its time, decided or not; how many were never decided."""

@@ -20,11 +20,15 @@ _TIMEOUT: Final = 30.0
 SETTINGS: Final = frozenset(("from", "user", "password", "ca"))
 
 
+class NotTaken(StoreUnreachable):
+    """The mail server is there, and does not take this one letter for whoever it goes to."""
+
+
 class Send(Protocol):
     """What hands over one letter: see `Post.send`."""
 
     def __call__(self, message: EmailMessage, *, what: str, then: str) -> None:
-        """Raises StoreUnreachable."""
+        """Raises StoreUnreachable, NotTaken where others may be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class Post:
                         hand(message)
                 except (OSError, smtplib.SMTPException, ValueError) as error:
                     shut()
-                    raise StoreUnreachable(
+                    raise (NotTaken if _nobody(error, message) else StoreUnreachable)(
                         f"{what} could not be sent",
                         met=type(error).__name__,
                         fix=f"see the mail server and its settings in kept.toml, then {then}",
@@ -171,6 +175,15 @@ def address(table: str, given: Mapping[str, Any], name: str) -> str:
             expected=f'{name} = "name@example.org"',
         )
     return found
+
+
+def _nobody(error: Exception, message: EmailMessage) -> bool:
+    """Whether it is only whoever a letter goes to that the server does not take."""
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return not str(message["To"]).isascii()  # a server that takes ASCII alone
+    return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
+        code != 421 for code, _ in error.recipients.values()
+    )
 
 
 def _over(error: Exception) -> bool:

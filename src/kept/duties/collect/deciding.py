@@ -124,5 +124,6 @@ def _taken(
         return Answer(REFUSED, one.form, Why.DENIED, verdict.decision.reason, item=one.id)
     with controller.database.connection() as c:
         handed = Entry("form.handed", now, {"item": one.id, "form": name(one.form)})
-        controller.quarantine.gone(one, connection=c)
+        if not controller.quarantine.gone(one, connection=c):
+            raise UsageError("it is gone: it was handed over before")
         return taking.take(controller, shown, met, verdict, now, c, [handed], hand)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -28,7 +29,7 @@ def imports_hold_what_is_declared(
 ) -> Iterator[Looked | Finding]:
     """What a list says beyond its declaration is left out; each row that came by one says of whom,
     on which basis and, where that is asked, from which address and day; none came without an
-    agreement, and none is left half-way.
+    agreement, and none is left half-way. There are no more of them than the ledger says.
     """
     bundle, within = controller.bundle, controller.bundle.vocabulary.within
     for one in bundle.imports.values():
@@ -40,6 +41,14 @@ def imports_hold_what_is_declared(
             yield Finding(f"import {one.id}", "a column that is not declared is taken")
         yield Looked(1, "imports")
     inspector = controller.inspect()
+    entered: Counter[tuple[str, str]] = Counter()
+    for _, entry in controller.ledger.entries(kind="import.stored"):
+        if (known := controller.supplies.get(str(entry.body["import"]))) is not None:
+            entered[known.place] += int(entry.body["rows"])
+    # A batch that is under way is stored before it is entered.
+    runs = (controller.supplies.get(run.import_) for run in controller.imports.all()
+            if not run.done)  # fmt: skip
+    under_way = {one.place for one in runs if one is not None}
     for name, supply in controller.supplies.items():
         declared, (system, dataset) = bundle.imports[name], supply.place
         where, mapped = f"{system}.{dataset}", controller.datamap.dataset(system, dataset)
@@ -50,6 +59,12 @@ def imports_hold_what_is_declared(
             rows = inspector.count(system, mapped, ours)
             if not rows:
                 continue
+            more = rows - entered[supply.place]
+            if more > 0 and supply.place not in under_way:
+                yield Finding(
+                    where, f"{more} rows have the mark of an import that the ledger does not have",
+                    "find out which program wrote them",
+                )  # fmt: skip
             bad = Or((IsNull(stamps["source"]), Not(In(stamps["source"], supply.sources))))
             if declared.needs and "source" in declared.needs:
                 bad = Or((IsNull(stamps["source"]),))  # each line says its own

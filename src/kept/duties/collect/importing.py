@@ -310,7 +310,7 @@ def bring(
         if run.done:
             return run
         tell(run.through, run.lines)
-        for judged in _batches(work, delivery.file, run.through):
+        for judged in _batches(work, delivery.file, run.through, surveyed.content):
             run = _store(work, run, judged)
             tell(run.through, run.lines)
             if stop() or run.done:
@@ -332,13 +332,18 @@ def let_through(
     people = tuple(Identifier(*each) for each in sent["people"])
     line = Line(sent["line"], values=dict(sent["values"]), people=people, region=one.region)
     reading = Reading(controller.bundle, work.one, list(work.one.columns), now)
-    (judged,) = work.judged([line], reading)
-    if judged.outcome == TAKEN:
-        work.place.add(work.columns, [work.row(judged)])
     with controller.database.connection() as c:
+        # First, so that nobody else lets it through meanwhile; where its place does not take it,
+        # it waits on.
+        if not controller.quarantine.gone(one, connection=c):
+            return False
+        (judged,) = work.judged([line], reading)
+        if judged.stored:  # by this decision, before the machine stopped
+            judged.outcome = TAKEN
+        elif judged.outcome == TAKEN:
+            work.place.add(work.columns, [work.row(judged)])
         entries = _consented(work, [judged], c) if judged.outcome == TAKEN else []
         body = _tally(work, str(sent["run"]), [judged], Counter([judged.outcome]))
-        controller.quarantine.gone(one, connection=c)
         handed = Entry("form.handed", now, {"item": one.id, "form": name(one.form)})
         controller.ledger.append_in(c, [handed, *entries, Entry("import.stored", now, body)])
     return judged.outcome == TAKEN
@@ -376,9 +381,16 @@ def _reading(
     return Reading(controller.bundle, one, listing.head, now, dated=listing.dated, grows=grows)
 
 
-def _batches(work: Importing, file: Path, after: int) -> Iterator[list[Judged]]:
-    """The lines of a file behind one of them, judged, batch by batch."""
+def _batches(
+    work: Importing, file: Path, after: int, content: bytes | None = None
+) -> Iterator[list[Judged]]:
+    """The lines of a file behind one of them, judged, batch by batch. UsageError where it is not
+    the file that was surveyed (`content`), or is written to while it is read.
+    """
     with lists.opened(file) as opened:
+        met, mac = _stand(file), work.controller.vault.mac
+        if content not in (None, mac("import-file", lists.digest_of(opened))):
+            raise _changed()
         listing = lists.read(opened, file.suffix, LIMITS, encoding=work.supply.encoding)
         reading = _reading(work.controller, work.one, listing, work.now, file)
         left = (
@@ -392,7 +404,28 @@ def _batches(work: Importing, file: Path, after: int) -> Iterator[list[Judged]]:
                     made.append(Line(number, Amiss(listing.amiss.pop(number))))
                 else:
                     made.append(reading.line(number, cells))
-            yield work.judged(made, reading)
+            judged = work.judged(made, reading)
+            if _stand(file) != met:
+                raise _changed()
+            yield judged
+        if _stand(file) != met:
+            raise _changed()
+
+
+def _changed() -> UsageError:
+    return UsageError(
+        "the list changed while it was read", expected="a file that nobody writes to",
+        fix="bring in a copy of it; what was stored until now stays stored, once",
+    )  # fmt: skip
+
+
+def _stand(file: Path) -> tuple[int, int, int] | None:
+    """By which it shows that somebody writes to a file, or puts another in its place."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _begin(work: Importing, surveyed: Survey, actor: Actor) -> Run:

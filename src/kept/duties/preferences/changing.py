@@ -157,6 +157,8 @@ def _allow(
     """
     bundle, words = controller.bundle, controller.bundle.vocabulary
     people = controller.subjects.refusing([way.mac], connection=c)
+    if len(people) > 1:
+        return ()  # whose yes it is cannot be known; the others' no stays under all that is theirs
     macs = [way.mac, *(m for m, _ in controller.subjects.refused_under(people, connection=c))]
     hashes = [(way.mac, way.kind), *controller.subjects.refused_under(people, connection=c)]
     served = {o.purpose for o in offers(bundle)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -50,7 +51,6 @@ def _ways(
     asked = {p: who for p, who in held.items() if p in known}
     if not asked:
         return
-    yield Looked(len(asked), "purposes that somebody allowed")
     if controller.site_url is None or controller.post is None:
         yield Finding(
             "kept.toml", "who says yes is sent no letter with the way back",
@@ -60,6 +60,7 @@ def _ways(
     front = _seen(controller, _CHOICES)
     if front is None:
         return  # nothing of ours is served now: the pages were not looked at
+    yield Looked(1, _CHOICES)
     if _WAY not in front.links:
         yield Finding(_CHOICES, "it does not lead to the page where a yes is taken back")
     way = _seen(controller, _WAY)
@@ -116,17 +117,24 @@ def _stays(
             below = controller.bundle.vocabulary.below("purposes", term)
             if any(_allows(controller, known[p], subject, now) for p in below & known.keys()):
                 yield Finding("the door", f"`{term}` is allowed although somebody said no to it")
-    again = sum(
-        holds and source == BY_CODE
-        for (_, fact), words in rows.items()
-        if fact.startswith("consent:")
-        for holds, source in words
-    )
-    entered = sum(
-        e.body.get("source") == BY_CODE for _, e in controller.ledger.entries(kind="consent.given")
-    )
-    if again > entered:  # fewer where somebody was erased since
-        yield Finding("a choice", "a yes by a code is on record that the ledger does not have")
+    for source, what in ((BY_CODE, "a yes by a code"), (UNDONE, "a no that was taken back")):
+        again = Counter(
+            fact.partition(":")[2]
+            for (_, fact), words in rows.items()
+            if fact.startswith("consent:")
+            for holds, said in words
+            if holds and said == source
+        )
+        entered = Counter(
+            str(e.body["purpose"])
+            for _, e in controller.ledger.entries(kind=("consent.given", "withdrawal.undone"))
+            if e.body.get("source") == source
+        )
+        # Fewer where somebody was erased since.
+        for purpose, count in again.items():
+            if count > entered[purpose]:
+                where = f"a choice about `{purpose}`"
+                yield Finding(where, f"{what} is on record that the ledger does not have")
     yield Looked(looked, "choices that were taken back")
 
 

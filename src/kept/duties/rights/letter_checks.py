@@ -47,6 +47,8 @@ def letters(controller: Controller, now: dt.datetime) -> Iterator[Looked | Findi
             " LEFT JOIN case_clock k ON k.number = r.number WHERE i.id = ANY(%s)",
             (list(arrived),),
         ).fetchall()
+    if missing := arrived.keys() - {str(row[0]) for row in rows}:
+        yield Finding("the ledger", f"{len(missing)} letters in it are not on record", _MEND)
     for request, on_record, case, began, ended, taken_back in rows:
         day = arrived[request]
         if on_record != day:

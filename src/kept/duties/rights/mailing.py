@@ -120,9 +120,7 @@ def mail_answer(
                 f"the answer went to her on {controller.day(went[-1].put_at)}",
                 fix="say that she is to get another, if she is (--again)",
             )
-        values = {
-            "title": made.title, "words": made.mail(), "mark": made.mark, "case": case.id,
-        }  # fmt: skip
+        values = {"title": made.title, "words": made.mail(), "case": case.id}
         put = controller.outbox.put(
             address, "answer", values, now, good_until=now + TRIED, connection=c,
             language=language_of(controller, case),
