@@ -328,7 +328,9 @@ def test_LEGAL_3_who_chose_can_show_it_without_us(place: Place, tmp_path: Path) 
 
 def test_SOCIAL_5_and_SHARE_2_a_missing_address_is_shown_as_missing(world: World) -> None:
     page = Visitor(world.url).page()
-    assert "Theirs is here: the privacy policy of Facebook (the address is still missing)" in page.text
+    assert (
+        "Theirs is here: the privacy policy of Facebook (the address is still missing)" in page.text
+    )
 
 
 @pytest.mark.parametrize("link", ["google-data-use", "nai-education"])

@@ -39,3 +39,5 @@ def test_every_letter_has_a_specimen_with_the_worst_in_it() -> None:
     assert {"code", "delivery", "received", "incident"} <= set(made)
     assert sum("pixel.invalid" in text for text in made.values()) > 3
     assert all(loads(text) == [] for text in made.values())
+    bare = [name for name, text in made.items() if "<title></title>" in text or "<p>" not in text]
+    assert bare == [], "letters that say nothing"

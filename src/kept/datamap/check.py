@@ -269,9 +269,9 @@ def realised(system: System, real: Iterable[Dataset]) -> System:
 def close(word: str, words: Iterable[str]) -> str:
     """A hint for a misspelt word: `write X`, or the words there are."""
     known = sorted(words)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
     if near:
         return f"write `{near[0]}`"
     if not known:
         return "remove it"
-    return f"write one of: {', '.join(known)}" if len(known) <= 24 else "write one that is defined"
+    return f"write one of: {', '.join(known)}" if len(known) <= 40 else "write one that is defined"

@@ -302,7 +302,8 @@ class Deployment:
                           if not f.consent}  # fmt: skip
             amiss = [] if there is None else sorted(named - there.fields.keys())
             if form not in bundle.forms or there is None or amiss:
-                column = f"; `{dataset}` has no `{amiss[0]}`" if amiss else ""
+                columns = ", ".join(f"`{name}`" for name in amiss)
+                column = f"; `{dataset}` has no {columns}" if amiss else ""
                 raise ConfigError(
                     f"what the form `{form}` takes cannot be stored as it is set up{column}",
                     where=self._line(f"[forms.{form}"),
@@ -327,7 +328,8 @@ class Deployment:
                       if not c.consent and c.says not in to.stamps}  # fmt: skip
             amiss = [] if there is None else sorted(named - there.fields.keys())
             if there is None or amiss:
-                column = f"; `{there.name}` has no `{amiss[0]}`" if there is not None else ""
+                columns = ", ".join(f"`{name}`" for name in amiss)
+                column = f"; `{there.name}` has no {columns}" if there is not None else ""
                 raise ConfigError(
                     f"what `{name}` brings cannot be stored as it is set up{column}", where=where,
                     expected="a dataset of the map, and a column for each column and stamp",

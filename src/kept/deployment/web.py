@@ -39,6 +39,12 @@ def before(path: Path, table: Mapping[str, Any]) -> Before:
                 expected=f'{key} = ["www.example.org"]',
             )  # fmt: skip
         lists[key] = tuple(host.lower() for host in value)
+    for host in lists["hosts"]:
+        if "/" in host or host.count(":") == 1:  # more of them are an IPv6 address
+            raise ConfigError(
+                "`hosts` of [gateway] holds more than a name", where=toml.where(path, "hosts"),
+                expected='names without scheme and port: ["www.example.org"]',
+            )  # fmt: skip
     return Before(
         upstream=toml.perhaps(path, table, "upstream"),
         acts=toml.flag(path, table, "acts"),

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from tests.app.gateway.street import TRACKERS, chosen
 from tests.world import REFERENCE
 
+from kept import deployment
 from kept.app.gateway.boxes import Fragments
 from kept.app.gateway.guard import Header, Passing, Site
 from kept.decide import csp
+from kept.errors import ConfigError
 from kept.policy import bundle as policies
 from kept.terms import addresses
 
@@ -341,3 +343,13 @@ def test_a_no_is_set_anew_before_its_cookie_ends_and_a_yes_is_not(site: Site) ->
     script = [(b"host", b"shop.test"), (b"sec-fetch-dest", b"script")]
     assert again(no, 40, script) == []
     assert len(met) == 5
+
+
+@pytest.mark.parametrize("host", ["www.shop.test:8800", "https://www.shop.test"])
+def test_names_of_the_site_have_no_scheme_and_no_port(tmp_path: Path, host: str) -> None:
+    text = f'bundle = "policy"\ndatabase = "embedded"\n[gateway]\nhosts = ["{host}"]\n'
+    (tmp_path / "kept.toml").write_text(text)
+    with pytest.raises(ConfigError, match="more than a name"):
+        deployment.read(tmp_path)
+    (tmp_path / "kept.toml").write_text(text.replace(host, "[::1]"))
+    assert deployment.read(tmp_path).gateway.hosts == ("[::1]",)

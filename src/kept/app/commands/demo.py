@@ -216,6 +216,8 @@ class _Play:
             "  Press the mark beside a sentence: what was checked, where, when, by which code.",
             f"  Write to the company at {site}/contact, then ask what it knows of you:",
             f"    {next_command((*ask, at / 'mine.zip'), at)}",
+            f"  Ask as a person, with any address, at {document['policy']}/requests.",
+            f"  The code lies in a mail in {at / 'letters'}; a mail program opens it.",
             "  Make yourself the privacy officer of the desk; a password is shown once:",
             f"    {next_command(officer, at)}",
             "  See each check with its figures:",

@@ -177,6 +177,9 @@ def _words(reports: Sequence[ClauseReport], totals: dict[str, int]) -> list[str]
     if seen and words[-1] != "":
         words.append("")
     words.append(counted(totals))
+    if amiss := sum(r.outcome == "open" and broken(r) for r in reports):
+        which = "1 does not" if amiss == 1 else f"{amiss} do not"
+        words.append(f"Of the open ones {which} even hold in what is checked of them.")
     if any("vacuous" in r.word for r in reports):
         words.append(
             f"{_NOTHING[:1].upper()}{_NOTHING[1:]} means: the check ran, but there is nothing here"

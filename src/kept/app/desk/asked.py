@@ -17,6 +17,7 @@ from kept.app.desk.render import back, page, said
 from kept.app.desk.start import asks
 from kept.app.desk.working import actor, may
 from kept.app.pages import day_words
+from kept.app.requests import REGIONS
 from kept.controller import Controller
 from kept.duties import staff
 from kept.duties.rights import entering, listed, mailed, reported, scanned
@@ -26,7 +27,6 @@ from kept.records.intake import Intake
 from kept.records.intake import State as Stands
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
 from kept.terms.identifiers import KINDS, Identifier
-from kept.terms.regimes import REGIONS
 from kept.terms.words import among
 
 _CHANNELS: Final = {**entering.CHANNELS, "web": "by our form", "drp": "by a program"}

@@ -65,7 +65,7 @@ def _page(
     words = controller.bundle.vocabulary
     lanes = {id_: term.label for id_, term in words.recipients.items()}
     known = {
-        **lanes, **{name: name for name in controller.reach.ways},
+        **lanes, **{n: w.title or lanes.get(n, n) for n, w in controller.reach.ways.items()},
         **{r.id: r.name for r in controller.bundle.recipients.values()},
     }  # fmt: skip
     lines = list(reversed(controller.passed.all()))
