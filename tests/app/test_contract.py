@@ -181,6 +181,14 @@ def test_methods_that_are_not_declared_are_refused(desk: Desk) -> None:
                 assert {*answer.headers["allow"].replace(" ", "").split(",")} & declared
 
 
+def test_every_path_of_the_api_says_how_it_refuses(desk: Desk) -> None:
+    for method, path, operation in desk.operations:
+        if path.startswith("/api/"):
+            for status in ("400", "401", "403", "413"):
+                content = operation["responses"][status]["content"]["application/json"]
+                assert content["schema"]["$ref"].endswith("/Refusal"), (method, path, status)
+
+
 def test_nobody_is_let_in_without_the_token(desk: Desk) -> None:
     for method, path, _ in desk.operations:
         if not path.startswith("/api/"):
@@ -217,5 +225,15 @@ def test_nothing_that_was_sent_is_logged(desk: Desk, caplog: pytest.LogCaptureFi
 
 @pytest.mark.soak
 def test_many_more_of_both(desk: Desk) -> None:
-    for each in (as_declared, as_nobody_asks):
-        many(LONG)(given(data=st.data())(lambda data, each=each: each(desk, data)))()
+    @many(LONG)
+    @given(data=st.data())
+    def declared(data: st.DataObject) -> None:
+        as_declared(desk, data)
+
+    @many(LONG)
+    @given(data=st.data())
+    def anything(data: st.DataObject) -> None:
+        as_nobody_asks(desk, data)
+
+    declared()
+    anything()

@@ -19,7 +19,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, JSONBody, RawBody
 from markupsafe import Markup
 
-from kept.app.api import Subject, _Term, bearer, unambiguous
+from kept.app.api import REFUSALS, Subject, _Term, bearer, unambiguous
 from kept.app.choices import visitor
 from kept.app.pages import day_words, rendered, whole
 from kept.app.posted import ELSEWHERE, PRIVATE, aside, elsewhere, fields_of, is_email, one, source
@@ -410,7 +410,7 @@ class LinkAnswer(msgspec.Struct, frozen=True):
 
 @post(
     "/api/v1/preferences-link", guards=[bearer], before_request=unambiguous, status_code=200,
-    tags=["preferences"],
+    responses=REFUSALS, tags=["preferences"],
 )  # fmt: skip
 @aside
 def preferences_link(data: JSONBody[LinkRequest], state: State) -> LinkAnswer:

@@ -182,7 +182,7 @@ def _allow(
                 )
                 body = {"purpose": name(rest), "source": name(PAGE)}
                 entries.append(Entry("objection.made", now, body))
-        for subject in people[:1] if len(people) == 1 else ():
+        for subject in people:
             given = _given(controller, subject, purpose, now, c)
             if given is not None:
                 done[purpose] = None
