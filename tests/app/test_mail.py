@@ -222,6 +222,11 @@ def test_letters_go_over_one_connection_until_the_server_ends_it(
             for to in (*[handler.refused] * 4, "c@example.org"):
                 put(controller, to)
             assert mail.deliver(controller, lambda: NOW) == mail.Sent(1, 4)
+            # Refused again and again, they are given up.
+            for day in range(1, 6):
+                at = NOW + dt.timedelta(hours=2 * day)
+                mail.deliver(controller, lambda at=at: at)  # type: ignore[misc]
+            assert controller.outbox.waiting() == 0
     # Nor do those that a server which takes ASCII alone cannot be given.
     letter = EmailMessage()
     letter["To"] = "ü@example.org"

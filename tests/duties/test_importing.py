@@ -183,6 +183,11 @@ def test_two_who_let_the_same_line_through_store_it_once(
     sql(shop, more)
     found = run(controller, registered(), NOW, names=[name])[0].findings
     assert any("the ledger does not have" in one.words for one in found)
+    # Nor does a run that was left between two batches speak for them.
+    with controller.database.connection() as c:
+        c.execute("UPDATE import_run SET state = 'running'")
+    found = run(controller, registered(), NOW, names=[name])[0].findings
+    assert any("the ledger does not have" in one.words for one in found)
 
 
 def test_a_line_that_was_let_through_when_the_machine_stopped_is_entered(

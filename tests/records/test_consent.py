@@ -13,7 +13,8 @@ from kept.errors import DatabaseError, UsageError
 from kept.model.decision import Facts
 from kept.policy.shapes import Activity
 from kept.records.consent import BITS, WORDS, Consents
-from kept.records.subject import Subjects
+from kept.records.subject import Subjects, suppression_mac
+from kept.records.suppression import FACT, ONE_CLICK, OWN, PAGE
 from kept.terms.identifiers import Identifier
 
 from .conftest import records_on
@@ -93,6 +94,17 @@ def test_suppressions_are_facts(records, ana: int) -> None:
     assert held(records, ana, NOW - DAY) == set()
     assert records.suppressions.lift(ANA, channel="email")
     assert held(records, ana) == {"suppressed"}
+
+
+def test_what_was_recorded_of_a_request_is_not_taken_back_on_her_page(records, ana: int) -> None:
+    channel = f"{FACT}objection:{MAIL}"
+    for source in (PAGE, "objection", ONE_CLICK):
+        records.suppressions.add([ANA], NOW, channel=channel, source=source)
+    with records.database.connection() as c:
+        macs = [suppression_mac(records.vault, ANA)]
+        lifted = records.suppressions.lift_hashed(macs, sources=OWN, channel=channel, connection=c)
+    assert lifted == []
+    assert held(records, ana) == {f"objection:{MAIL}"}
 
 
 # The law of two times, against a list that is gone through by hand.

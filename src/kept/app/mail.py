@@ -91,7 +91,7 @@ def _deliver(
             except NotTaken:
                 # Whoever types addresses at which nobody is keeps no code from anybody else.
                 refused += 1
-                turn.failed(clock())
+                turn.refused(clock())
             except StoreUnreachable:
                 failed += 1
                 turn.failed(clock())

@@ -30,6 +30,7 @@ from kept.duties.preferences import changing, letters, receipt, shown
 from kept.policy import spoken
 from kept.records.intake import Typed
 from kept.records.preference import Way
+from kept.records.suppression import ONE_CLICK
 from kept.terms.identifiers import Identifier
 from kept.terms.tongues import say, sheets
 
@@ -361,7 +362,7 @@ def stop(
     if way is not None:
         # Of a purpose that the policy has no more all that it may have been is stopped.
         known = changing.stoppable(controller, (way.about,)) or promotion(controller.bundle)
-        changing.narrow(controller, way, known, now, source=changing.ONE_CLICK)
+        changing.narrow(controller, way, known, now, source=ONE_CLICK)
     return _stop(controller, done=True)
 
 

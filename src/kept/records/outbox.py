@@ -23,6 +23,8 @@ _CLASS: Final = "outbox"
 _LABEL: Final = b"message"
 #: What failed is tried again after this long, then after twice as long, and so on.
 _RETRY: Final = dt.timedelta(minutes=1)
+#: How often a server may refuse an address before the letter is given up.
+_REFUSALS: Final = 5
 #: How long it is remembered that a message went.
 _REMEMBERED: Final = dt.timedelta(days=30)
 _NUMBERS: Final = (
@@ -184,6 +186,16 @@ class _Turn:
     def given_up(self) -> None:
         """It can never be sent: its words go."""
         self.outbox._over(self.connection, self.number, "given-up", None)
+
+    def refused(self, now: dt.datetime) -> None:
+        """The server does not take its address: tried a few times again, then given up."""
+        row = self.connection.execute(
+            "SELECT attempts FROM outbox WHERE number = %s", (self.number,)
+        ).fetchone()
+        if row is not None and row[0] + 1 >= _REFUSALS:
+            self.given_up()
+        else:
+            self.failed(now)
 
     def failed(self, now: dt.datetime) -> None:
         """It was not: it is tried again later."""

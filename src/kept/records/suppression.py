@@ -28,6 +28,11 @@ FACT: Final = ":"
 ERASURE: Final = "erasure"
 #: The source of what was refused in a browser, by nobody in particular.
 BROWSER: Final = "browser"
+#: From the page of the person herself, one press of a mail program, a signal of her browser there.
+PAGE: Final = "preferences"
+ONE_CLICK: Final = "one-click"
+SIGNAL: Final = "preferences-signal"
+OWN: Final = (PAGE, ONE_CLICK, SIGNAL)
 
 DATASETS: Final = (
     Dataset(
@@ -97,9 +102,13 @@ class Suppressions:
                 "INSERT INTO suppression (mac, kind, channel, source, since)"
                 " SELECT mac, kind, %s, %s, %s FROM unnest(%s::bytea[], %s::text[]) r (mac, kind)"
                 # What a person says comes before what her browser said: it stays when that goes.
+                # What somebody recorded of a request comes before what she said on her page, which
+                # can be taken back there.
                 # That she was erased comes before all: no import brings her in again.
                 " ON CONFLICT (mac, channel) DO UPDATE SET source = excluded.source"
                 " WHERE suppression.source = %s AND excluded.source <> %s"
+                " OR suppression.source = ANY(%s) AND NOT excluded.source = ANY(%s)"
+                " AND excluded.source <> %s"
                 " OR excluded.source = %s AND suppression.source <> excluded.source RETURNING mac",
                 (
                     channel,
@@ -108,6 +117,9 @@ class Suppressions:
                     [m for m, _ in rows],
                     [k for _, k in rows],
                     BROWSER,
+                    BROWSER,
+                    list(OWN),
+                    list(OWN),
                     BROWSER,
                     ERASURE,
                 ),

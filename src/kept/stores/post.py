@@ -111,8 +111,10 @@ class Post:
                         shut()  # it takes so many over one connection, and no more
                         hand(message)
                 except (OSError, smtplib.SMTPException, ValueError) as error:
-                    shut()
-                    raise (NotTaken if _nobody(error, message) else StoreUnreachable)(
+                    nobody = _nobody(error, message)
+                    if not nobody:
+                        shut()
+                    raise (NotTaken if nobody else StoreUnreachable)(
                         f"{what} could not be sent",
                         met=type(error).__name__,
                         fix=f"see the mail server and its settings in kept.toml, then {then}",
@@ -181,8 +183,9 @@ def _nobody(error: Exception, message: EmailMessage) -> bool:
     """Whether it is only whoever a letter goes to that the server does not take."""
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return not str(message["To"]).isascii()  # a server that takes ASCII alone
+    # For good: what it says for now (4xx) may be said to everybody.
     return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
-        code != 421 for code, _ in error.recipients.values()
+        500 <= code < 600 for code, _ in error.recipients.values()
     )
 
 

@@ -47,7 +47,7 @@ def imports_hold_what_is_declared(
             entered[known.place] += int(entry.body["rows"])
     # A batch that is under way is stored before it is entered.
     runs = (controller.supplies.get(run.import_) for run in controller.imports.all()
-            if not run.done)  # fmt: skip
+            if not run.done and run.under_way is not None)  # fmt: skip
     under_way = {one.place for one in runs if one is not None}
     for name, supply in controller.supplies.items():
         declared, (system, dataset) = bundle.imports[name], supply.place

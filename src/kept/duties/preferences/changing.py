@@ -19,13 +19,8 @@ from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.records.intake import Typed
 from kept.records.preference import Way, read, token
-from kept.records.suppression import FACT
+from kept.records.suppression import FACT, OWN, PAGE, SIGNAL
 
-#: Whence a no of this kind comes: the page, one press of a mail program, a signal of her browser.
-PAGE: Final = "preferences"
-ONE_CLICK: Final = "one-click"
-SIGNAL: Final = "preferences-signal"
-OWN: Final = (PAGE, ONE_CLICK, SIGNAL)
 #: Whence what holds again comes: by a code, or because a no was taken back at once.
 BY_CODE: Final = "preferences-code"
 UNDONE: Final = "preferences-undone"

@@ -15,12 +15,12 @@ from kept.database import Connection
 from kept.decide.facts import GROUNDS
 from kept.decide.offers import PROMOTION, Offer, offers
 from kept.decide.use import use
-from kept.duties.preferences.changing import BY_CODE, OWN, UNDONE
+from kept.duties.preferences.changing import BY_CODE, UNDONE
 from kept.model.decision import Facts
 from kept.policy.shapes import Form
 from kept.records.preference import PAGE_GOOD, Way, token
 from kept.records.subject import LINKING
-from kept.records.suppression import FACT
+from kept.records.suppression import FACT, OWN
 from kept.terms.regimes import REGIONS
 
 _WAY: Final = "/privacy/preferences"

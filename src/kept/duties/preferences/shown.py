@@ -14,14 +14,13 @@ from typing import Any
 from kept.controller import Controller
 from kept.decide.notice import as_text
 from kept.decide.offers import Group, Offer, happens, offers, promotion
-from kept.duties.preferences.changing import OWN
 from kept.errors import Shredded
 from kept.model.decision import Facts
 from kept.policy.shapes import Text
 from kept.records.consent import Word
 from kept.records.preference import Way
 from kept.records.subject import suppression_mac
-from kept.records.suppression import FACT
+from kept.records.suppression import FACT, OWN
 from kept.terms.addresses import masked
 
 #: Sources of a consent that was given on a form of the policy.
