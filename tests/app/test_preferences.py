@@ -206,6 +206,16 @@ def test_by_the_link_alone_nothing_is_switched_on(world: Desk, her: str) -> None
     assert "no longer good" in world.post(path, {"do": "code", "ask": ask, "code": code}).text
 
 
+def test_whoever_has_a_link_tries_few_addresses(world: Desk, her: str) -> None:
+    subscribe(world, her)
+    path = page_of(world, her)
+    world.post(path, {"do": "stop"})
+    tried = {"do": "send", "want": ["marketing.email"], "email": "mallory@example.org"}
+    met = [world.post(path, tried).status_code for _ in range(30)]
+    assert met[0] == 400
+    assert met[-1] == 429
+
+
 def test_a_code_ends_after_five_tries_and_ten_minutes(world: Desk, her: str) -> None:
     subscribe(world, her)
     path = page_of(world, her)

@@ -152,7 +152,10 @@ class Outbox:
             ).fetchall()
             for (number,) in late:
                 self._over(c, number, "given-up", None)
-            c.execute("DELETE FROM outbox WHERE queued_at < %s", (now - _REMEMBERED,))
+            c.execute(
+                "DELETE FROM outbox WHERE queued_at < %s AND outcome IS NOT NULL",
+                (now - _REMEMBERED,),
+            )
         return len(late)
 
     def waiting(self) -> int:

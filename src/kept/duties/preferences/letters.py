@@ -93,6 +93,10 @@ def send_code(
     person = Identifier("email", address.strip())
     mac = suppression_mac(controller.vault, person)
     if hers.kind != "email" or not hmac.compare_digest(mac, hers.mac):
+        # Counted as a letter is: whoever has her link tries few addresses.
+        with controller.database.connection() as c:
+            _within_limits(controller, hers.mac, source, now, c)
+            controller.preference_mail.put(hers.mac, source, now, connection=c)
         return None
     ask, code = secrets.token_urlsafe(32), f"{secrets.randbelow(10**8):08}"
     titles = {o.purpose: o.titles[0] for o in offers(controller.bundle)}
