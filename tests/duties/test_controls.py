@@ -1311,6 +1311,15 @@ def test_policy_page_is_clean(world: Path) -> None:
         assert _look(controller, None, b"main { display: none }").outcome is Outcome.FAIL
 
 
+@pytest.mark.parametrize("hour", [0, 5, 11, 23])
+def test_an_age_is_judged_at_any_hour(world: Path, hour: int) -> None:
+    """It is another day elsewhere: who is where on a list is not what a form is told."""
+    now = NOW.replace(hour=hour, minute=40)
+    with _opened(world) as controller:
+        met = run(controller, registered(), now, names=["collect.nobody-too-young"])[0]
+    assert (met.outcome, met.findings) == (Outcome.PASS, ())
+
+
 @pytest.mark.parametrize("leak", [None, "/desk/accounts", "/api/v1/decide"])
 def test_doors_are_guarded(world: Path, leak: str | None) -> None:
     """Every route of the table, asked over HTTP of the real application; one of them leaks."""

@@ -366,19 +366,18 @@ def nobody_too_young(controller: Controller, now: dt.datetime) -> Iterator[Looke
                 if (met.refused is Why.AGE) is not refused or (met.values and refused):
                     yield Finding(f"form {form.id}", "an age is not judged by the day it is there")
         yield Looked(len(bundle.forms), "forms")
-        for listed in bundle.imports.values():
-            for name, value, refused in _told_ages(years, late, birthday):
-                # A column that the import does not declare: what it says counts all the same.
-                columns = listed.columns.values()
-                cells = [LIST_SAMPLES[c.type] if c.required else "" for c in columns]
-                reading = Reading(bundle, listed, [*listed.columns, name], now)
-                line = reading.line(2, [*cells, value])
-                if (line.why is Amiss.AGE) is not refused or (line.values and refused):
-                    yield Finding(
-                        f"import {listed.id}", "an age is not judged by the day it is there"
-                    )
-        if bundle.imports:
-            yield Looked(len(bundle.imports), "imports")
+    for listed in bundle.imports.values():
+        cells = [LIST_SAMPLES[c.type] if c.required else "" for c in listed.columns.values()]
+        # A list has its own word of where people are; who says nothing has the strictest day.
+        region = Reading(bundle, listed, [*listed.columns], now).line(2, cells).region
+        birthday = regimes.add_months(ages.today_in(region, now), -12 * years)
+        for name, value, refused in _told_ages(years, birthday + dt.timedelta(days=1), birthday):
+            # A column that the import does not declare: what it says counts all the same.
+            reading = Reading(bundle, listed, [*listed.columns, name], now)
+            line = reading.line(2, [*cells, value])
+            if (line.why is Amiss.AGE) is not refused or (line.values and refused):
+                yield Finding(f"import {listed.id}", "an age is not judged by the day it is there")
+        yield Looked(1, "imports")
     for form in bundle.forms.values():
         if any(ages.asks_age(name) for name in form.fields):
             yield Finding(f"form {form.id}", "it asks how old somebody is")
