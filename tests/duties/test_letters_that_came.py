@@ -7,7 +7,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from kept.duties.rights import mailed, scanned
+from kept.duties.rights import saved_mail, scanned
 from kept.errors import UsageError
 from tests.scans import JPEG, PNG, pdf
 
@@ -58,14 +58,14 @@ def letter(words: str = "Please delete my data.", *stamps: str) -> EmailMessage:
 
 
 def test_the_day_is_that_of_the_topmost_stamp_that_is_trusted() -> None:
-    met = mailed.read(bytes(letter("x", STAMP)), [MX], NOW)
+    met = saved_mail.read(bytes(letter("x", STAMP)), [MX], NOW)
     assert met.arrived == dt.datetime(2026, 11, 24, 4, 30, tzinfo=dt.UTC)
     assert met.sender is not None
     assert met.sender.value == "gil@example.org"
     # Above it stands a server behind ours; below it what the sender forged.
     behind = "from a by inner.company.example; Tue, 24 Nov 2026 09:00:00 +0000"
     forged = f"from y by {MX}; Sun, 01 Nov 2026 00:00:00 +0000"
-    met = mailed.read(bytes(letter("x", behind, STAMP, forged)), [MX.upper()], NOW)
+    met = saved_mail.read(bytes(letter("x", behind, STAMP, forged)), [MX.upper()], NOW)
     assert met.arrived == dt.datetime(2026, 11, 24, 4, 30, tzinfo=dt.UTC)
 
 
@@ -81,14 +81,14 @@ def test_the_day_is_that_of_the_topmost_stamp_that_is_trusted() -> None:
     ],
 )  # fmt: skip
 def test_a_stamp_that_is_not_ours_or_cannot_be_says_no_day(stamp: str) -> None:
-    assert mailed.read(bytes(letter("x", stamp)), [MX], NOW).arrived is None
-    assert mailed.read(bytes(letter("x", STAMP)), [], NOW).arrived is None
+    assert saved_mail.read(bytes(letter("x", stamp)), [MX], NOW).arrived is None
+    assert saved_mail.read(bytes(letter("x", STAMP)), [], NOW).arrived is None
 
 
 def test_of_a_mail_that_was_passed_on_the_one_within_counts() -> None:
     outer = letter("see below", STAMP.replace("23 Nov", "25 Nov"))
     outer.add_attachment(letter("I want a copy of my data.", STAMP))
-    met = mailed.read(bytes(outer), [MX], NOW)
+    met = saved_mail.read(bytes(outer), [MX], NOW)
     assert "copy of my data" in met.words
     assert met.arrived is not None
     assert met.arrived.day == 23
@@ -110,7 +110,7 @@ def test_of_a_mail_that_was_passed_on_the_one_within_counts() -> None:
 )  # fmt: skip
 def test_wrong_alphabets_are_read_as_far_as_they_go(kind: bytes, body: bytes, words: str) -> None:
     head = b"From: gil@example.org\r\nMIME-Version: 1.0\r\nContent-Type: "
-    met = mailed.read(head + kind + b"\r\n\r\n" + body, (), NOW)
+    met = saved_mail.read(head + kind + b"\r\n\r\n" + body, (), NOW)
     assert words in met.words
     assert "no -->" not in met.words
 
@@ -119,7 +119,7 @@ def test_wrong_alphabets_are_read_as_far_as_they_go(kind: bytes, body: bytes, wo
     "sender", ["", "nobody", "a@example.org, b@example.org", "@@", "=?x?q?=?="]
 )
 def test_who_is_not_one_address_is_nobody(sender: str) -> None:
-    met = mailed.read(f"From: {sender}\r\n\r\nhello\r\n".encode(), (), NOW)
+    met = saved_mail.read(f"From: {sender}\r\n\r\nhello\r\n".encode(), (), NOW)
     assert met.sender is None
 
 
@@ -140,13 +140,13 @@ def nested(levels: int, kind: bytes) -> bytes:
         b"Content-Type: message/rfc822\r\n\r\n" * 1500 + b"x",
         b"From: " + b"(" * 100_000 + b"\r\n\r\ndelete me",
         b"Content-Type: text/plain" + b";\r\n a=b" * 10_000 + b"\r\n\r\ndelete me",
-        b"Content-Type: image/png\r\n\r\nxx", bytes(mailed.LARGEST + 1),
+        b"Content-Type: image/png\r\n\r\nxx", bytes(saved_mail.LARGEST + 1),
     ],
     ids=range(10),
 )  # fmt: skip
 def test_what_holds_no_words_or_too_much_is_refused_and_not_repeated(data: bytes) -> None:
     with pytest.raises(UsageError) as met:
-        mailed.read(data, (), NOW)
+        saved_mail.read(data, (), NOW)
     assert "delete me" not in str(met.value)
 
 
@@ -155,4 +155,4 @@ def test_what_holds_no_words_or_too_much_is_refused_and_not_repeated(data: bytes
 )
 def test_marks_without_an_end_are_read_in_one_pass(body: bytes) -> None:
     data = b"From: a@example.org\r\nContent-Type: text/html\r\n\r\nhello " + body
-    assert "hello" in mailed.read(data, (), NOW).words
+    assert "hello" in saved_mail.read(data, (), NOW).words

@@ -37,9 +37,6 @@ DATASETS: Final = (
         title="Letters that went to you by mail",
     ),
 )
-#: What was handed to a mail server; what was given up, because none took it in time.
-SENT: Final = "sent"
-GIVEN_UP: Final = "given-up"
 #: How the outbox has it now, until that is noted here for good.
 _OUTCOME: LiteralString = (
     "m.outcome, m.ended_at,"

@@ -21,6 +21,9 @@ from kept.terms import tongues
 
 _CLASS: Final = "outbox"
 _LABEL: Final = b"message"
+#: What was handed to a mail server; what was given up, because none took it in time.
+SENT: Final = "sent"
+GIVEN_UP: Final = "given-up"
 #: What failed is tried again after this long, then after twice as long, and so on.
 _RETRY: Final = dt.timedelta(minutes=1)
 #: How often a server may refuse an address before the letter is given up.
@@ -151,7 +154,7 @@ class Outbox:
                 (now,),
             ).fetchall()
             for (number,) in late:
-                self._over(c, number, "given-up", None)
+                self._over(c, number, GIVEN_UP, None)
             c.execute(
                 "DELETE FROM outbox WHERE queued_at < %s AND outcome IS NOT NULL",
                 (now - _REMEMBERED,),
@@ -184,11 +187,11 @@ class _Turn:
 
     def sent(self, now: dt.datetime) -> None:
         """It was handed over: its words go."""
-        self.outbox._over(self.connection, self.number, "sent", now)
+        self.outbox._over(self.connection, self.number, SENT, now)
 
     def given_up(self) -> None:
         """It can never be sent: its words go."""
-        self.outbox._over(self.connection, self.number, "given-up", None)
+        self.outbox._over(self.connection, self.number, GIVEN_UP, None)
 
     def refused(self, now: dt.datetime) -> None:
         """The server does not take its address: tried a few times again, then given up."""

@@ -101,27 +101,18 @@ class Suppressions:
             new = c.execute(
                 "INSERT INTO suppression (mac, kind, channel, source, since)"
                 " SELECT mac, kind, %s, %s, %s FROM unnest(%s::bytea[], %s::text[]) r (mac, kind)"
-                # What a person says comes before what her browser said: it stays when that goes.
-                # What somebody recorded of a request comes before what she said on her page, which
-                # can be taken back there.
-                # That she was erased comes before all: no import brings her in again.
                 " ON CONFLICT (mac, channel) DO UPDATE SET source = excluded.source"
-                " WHERE suppression.source = %s AND excluded.source <> %s"
-                " OR suppression.source = ANY(%s) AND NOT excluded.source = ANY(%s)"
-                " AND excluded.source <> %s"
-                " OR excluded.source = %s AND suppression.source <> excluded.source RETURNING mac",
+                # That she was erased comes before all: no import brings her in again.
+                " WHERE suppression.source <> excluded.source"
+                " AND (%s OR suppression.source = ANY(%s)) RETURNING mac",
                 (
                     channel,
                     source,
                     now,
                     [m for m, _ in rows],
                     [k for _, k in rows],
-                    BROWSER,
-                    BROWSER,
-                    list(OWN),
-                    list(OWN),
-                    BROWSER,
-                    ERASURE,
+                    source == ERASURE,
+                    _weaker(source),
                 ),
             ).fetchall()
             _stale(c, [m for m, _ in rows])
@@ -213,6 +204,17 @@ class Suppressions:
         """What `channels` asks, for who asks several things at once: rows of one channel."""
         mac = suppression_mac(self._vault, person)
         return "SELECT channel FROM suppression WHERE mac = $1::bytea", (mac,)
+
+
+def _weaker(source: str) -> list[str]:
+    """Sources in whose place this one comes: it stays when what they said is taken back.
+
+    What a person says comes before what her browser said; what somebody recorded of a request,
+    before what she can take back on her page.
+    """
+    if source == BROWSER:
+        return []
+    return [BROWSER] if source in OWN else [BROWSER, *OWN]
 
 
 def _stale(c: Connection, macs: Sequence[bytes]) -> None:

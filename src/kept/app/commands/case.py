@@ -29,6 +29,7 @@ from kept.errors import UsageError
 from kept.records.bulk import OVER
 from kept.records.case import Case, State
 from kept.records.case_state import ENDS, Event, StepRecord, StepState
+from kept.records.outbox import GIVEN_UP, SENT
 from kept.terms.refusals import REFUSALS, refusal
 
 Reason = Annotated[
@@ -37,7 +38,7 @@ Reason = Annotated[
 
 #: What went to her by mail, and what became of it.
 _MAILED = {"answer": "The answer by mail", "link": "The link to her package by mail"}
-_BECAME = {None: "waits to be sent", "sent": "went out", "given-up": "could not be sent in time"}
+_BECAME = {None: "waits to be sent", SENT: "went out", GIVEN_UP: "could not be sent in time"}
 
 group = App(name="case", help="The requests of people and how far each has come.")
 clock.register(group)

@@ -27,7 +27,7 @@ from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties import rights
-from kept.duties.rights import entering, listed, mailed, reported, scanned
+from kept.duties.rights import entering, listed, reported, saved_mail, scanned
 from kept.errors import UsageError
 from kept.records.intake import BEGUN, WHOLE, Intake
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
@@ -107,7 +107,7 @@ def add(
     now = acting.moment
     with opened(common, "request add", acting.role) as (controller, _):
         people = person(identity, identity_file)
-        on, words_ = day(arrived, "--arrived"), _words(words_file)
+        on, words_ = day(arrived, "--arrived"), _words(words_file, now)
         if mail_file is not None:
             met = _mailed(controller, mail_file, now)
             channel, words_ = channel or "email", words_ or met.words
@@ -363,8 +363,8 @@ def close(
 ) -> int:
     """End a request that leaves nothing to do: a question that was answered, say."""
     now = acting.moment
-    reply = _words(reply_file) if reply_file is not None else None
     with opened(common, "request close", acting.role) as (controller, _):
+        reply = _words(reply_file, now) if reply_file is not None else None
         actor = controller.actors.of(acting.actor, acting.role, now)
         one = entering.close(
             controller, request, outcome, said(reason, "--reason"), reply, actor, now
@@ -453,14 +453,14 @@ def run(
     return 1 if waiting or left else 0
 
 
-def _words(file: Path | None) -> str:
+def _words(file: Path | None, now: dt.datetime) -> str:
     """The text of a file; of a mail that was saved whole (`.eml`), its own text."""
     if file is None:
         return ""
     saved = file.suffix.lower() == ".eml"
-    data = _bytes(file, mailed.LARGEST if saved else _LONGEST, "the file of words")
+    data = _bytes(file, saved_mail.LARGEST if saved else _LONGEST, "the file of words")
     if saved:
-        return mailed.read(data, (), dt.datetime.now(dt.UTC)).words
+        return saved_mail.read(data, (), now).words
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -470,9 +470,9 @@ def _words(file: Path | None) -> str:
         ) from None  # fmt: skip
 
 
-def _mailed(controller: Controller, file: Path, now: dt.datetime) -> mailed.Mailed:
-    data = _bytes(file, mailed.LARGEST, "the mail")
-    return mailed.read(data, controller.desk.mail_servers, now)
+def _mailed(controller: Controller, file: Path, now: dt.datetime) -> saved_mail.SavedMail:
+    data = _bytes(file, saved_mail.LARGEST, "the mail")
+    return saved_mail.read(data, controller.desk.mail_servers, now)
 
 
 def _bytes(file: Path, most: int, what: str) -> bytes:

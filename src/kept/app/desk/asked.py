@@ -20,7 +20,7 @@ from kept.app.pages import day_words
 from kept.app.requests import REGIONS
 from kept.controller import Controller
 from kept.duties import staff
-from kept.duties.rights import entering, listed, mailed, reported, scanned
+from kept.duties.rights import entering, listed, reported, saved_mail, scanned
 from kept.errors import KeptError, UsageError
 from kept.records.case_state import ENDS
 from kept.records.intake import Intake
@@ -79,14 +79,14 @@ def enter(request: Asked, state: State) -> Response[Any]:
     "/requests/mail",
     status_code=200,
     sync_to_thread=True,
-    request_max_body_size=mailed.LARGEST + _AROUND,
+    request_max_body_size=saved_mail.LARGEST + _AROUND,
 )
 def read_mail(request: Asked, state: State) -> Response[str]:
     """The form, filled with what a mail says that was saved; nothing is entered yet."""
     controller: Controller = state.controller
     try:
         actor(request, state, "request add")
-        met = mailed.read(
+        met = saved_mail.read(
             _file(form(request), "mail"), controller.desk.mail_servers, state.clock()
         )  # fmt: skip
     except KeptError as problem:
@@ -269,18 +269,18 @@ def reports_page(request: Asked, state: State) -> Response[str]:
 def release(request: Asked, state: State) -> Response[Any]:
     """Freeze what the reports that were shown are about, or say that all of them are unfounded."""
     sent, controller = form(request), state.controller
-    step = sent.one("step")
+    outcome = among(sent.one("step"), reported.RELEASES)
     try:
-        if step not in ("freeze", "unfounded"):
+        if outcome is None:
             raise UsageError("it is not said what is to be done", expected="freeze or unfounded")
         who = actor(request, state, "request decide")
         reported.release(
-            controller, sent.all("report"), step, sent.one("reason"), actor=who.name,  # type: ignore[arg-type]
+            controller, sent.all("report"), outcome, sent.one("reason"), actor=who.name,
             role=who.role, now=state.clock(),
         )  # fmt: skip
     except KeptError as problem:
         return _reports(request, state, said(problem))
-    return back("/desk/reports", "frozen" if step == "freeze" else "unfounded")
+    return back("/desk/reports", "frozen" if outcome == "freeze" else "unfounded")
 
 
 def _reports(request: Asked, state: State, problem: str | None = None) -> Response[str]:
@@ -332,7 +332,7 @@ def _arrived(text: str) -> dt.date:
 
 def _new(
     request: Asked, state: State, problem: str | None = None, sent: Form | None = None,
-    *, mail: mailed.Mailed | None = None,
+    *, mail: saved_mail.SavedMail | None = None,
 ) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     typed = sent or Form([("arrived", controller.day(state.clock()).isoformat())])

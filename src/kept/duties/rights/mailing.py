@@ -20,7 +20,7 @@ from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
 from kept.records.case_state import Case
 from kept.records.intake import CODE_GOOD
-from kept.records.mailed import SENT
+from kept.records.outbox import SENT
 
 #: By these ways a code that was typed in proves the address of the person, or an agent's word
 #: that counts as much.

@@ -32,6 +32,9 @@ from kept.terms.rights import CHILD
 #: How a report is decided.
 Outcome = Literal["confirmed", "unfounded"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+#: What becomes of reports that waited.
+Release = Literal["freeze", "unfounded"]
+RELEASES: Final[tuple[Release, ...]] = get_args(Release)
 #: What is frozen at once within an hour: from a source, and in all. What goes beyond waits for a
 #: person, and uses up nothing of what others have.
 AT_ONCE: Final = (3, 100)
@@ -90,7 +93,7 @@ def _held(
 
 
 def release(
-    controller: Controller, ids: Sequence[str], outcome: Literal["freeze", "unfounded"],
+    controller: Controller, ids: Sequence[str], outcome: Release,
     reason: str, *, actor: str, role: str, now: dt.datetime,
 ) -> int:  # fmt: skip
     """Say of reports that waited for a person that their records are frozen, and decided one by

@@ -45,7 +45,7 @@ _LINES: Final = frozenset(("br", "p", "div", "li", "tr"))
 
 
 @dataclass(frozen=True, slots=True)
-class Mailed:
+class SavedMail:
     """`sender`: who it says it is from, None where it says no one address; `arrived`: the moment of
     the stamp, None where no server stamped it that is trusted; `words`: what was written.
     """
@@ -55,7 +55,7 @@ class Mailed:
     words: str
 
 
-def read(data: bytes, trusted: Collection[str], now: dt.datetime) -> Mailed:
+def read(data: bytes, trusted: Collection[str], now: dt.datetime) -> SavedMail:
     """A mail as it was saved; of one that was passed on as a file, the mail within.
 
     `trusted` are hosts whose stamp (`Received: … by HOST`) is believed, with those below them.
@@ -79,7 +79,7 @@ def read(data: bytes, trusted: Collection[str], now: dt.datetime) -> Mailed:
         raise _unreadable() from None
     if not words.strip():
         raise _unreadable()
-    return Mailed(sender, arrived, words)
+    return SavedMail(sender, arrived, words)
 
 
 def _takes_no_time(data: bytes) -> bool:
