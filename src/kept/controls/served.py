@@ -6,21 +6,33 @@ import html.parser
 import http.client
 import urllib.parse
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-def fetch(url: str, path: str) -> tuple[int, str] | None:
-    """Status and text of a page; None where nothing answers."""
+class Reply(NamedTuple):
+    """What answered; names of headers are in small letters."""
+
+    status: int
+    text: str
+    headers: list[tuple[str, str]]
+
+
+def fetch(url: str, path: str, *, seconds: float = 10, most: int | None = None) -> Reply | None:
+    """A page, or its first `most` bytes; None where nothing answers within so many seconds."""
     base = urllib.parse.urlsplit(url)
     kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
+    if base.hostname is None:
+        return None
     try:
-        connection = kind(base.hostname or "", base.port, timeout=10)
+        connection = kind(base.hostname, base.port, timeout=seconds)
         try:
             connection.request("GET", path, headers={"Accept": "text/html"})
             answer = connection.getresponse()
-            return answer.status, answer.read().decode("utf-8", "replace")
+            text = answer.read(most).decode("utf-8", "replace")
+            return Reply(answer.status, text, [(n.lower(), v) for n, v in answer.getheaders()])
         finally:
             connection.close()
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ValueError):
         return None
 
 

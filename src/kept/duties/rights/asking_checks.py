@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import datetime as dt
 import html.parser
-import http.client
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
+from kept.controls.served import fetch
 from kept.duties.rights.others_mail import partners
 from kept.ledger.entry import Entry
 from kept.policy.bundle import Bundle
@@ -217,19 +216,9 @@ def _ends(controller: Controller, now: dt.datetime) -> dict[str, Entry]:
 
 def _get(controller: Controller, path: str) -> tuple[_Form, int] | None:
     """A page of ours as a stranger gets it, and its status; None where it is not served by us."""
-    base = urllib.parse.urlsplit(controller.site_url or "")
-    if base.hostname is None:
+    answer = fetch(controller.site_url or "", path)
+    if answer is None:
         return None
-    kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
-    connection = kind(base.hostname, base.port, timeout=10)
-    try:
-        connection.request("GET", path, headers={"Accept": "text/html"})
-        response = connection.getresponse()
-        body, status = response.read().decode("utf-8", "replace"), response.status
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
     page = _Form()
-    page.feed(body)
-    return (page, status) if page.mark == controller.vault.mac("page", b"").hex() else None
+    page.feed(answer.text)
+    return (page, answer.status) if page.mark == controller.vault.mac("page", b"").hex() else None

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import html.parser
-import http.client
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
+from kept.controls.served import fetch
 from kept.decide.facts import GROUNDS, kind_of
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
@@ -154,24 +153,14 @@ def _seen(controller: Controller, path: str) -> tuple[_Page, int, bool] | None:
     """A page as a stranger gets it, its status, and whether it sets a cookie; None where it is
     not served, or by another program.
     """
-    base = urllib.parse.urlsplit(controller.site_url or "")
-    kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
-    if base.hostname is None:
+    answer = fetch(controller.site_url or "", path)
+    if answer is None:
         return None
-    connection = kind(base.hostname, base.port, timeout=10)
-    try:
-        connection.request("GET", path, headers={"Accept": "text/html"})
-        response = connection.getresponse()
-        body = response.read().decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
     page = _Page()
-    page.feed(body)
+    page.feed(answer.text)
     if page.mark != controller.vault.mac("page", b"").hex():
         return None
-    return page, response.status, bool(response.headers.get_all("Set-Cookie"))
+    return page, answer.status, any(name == "set-cookie" for name, _ in answer.headers)
 
 
 @control("children.reported-is-frozen")

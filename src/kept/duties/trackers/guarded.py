@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import html.parser
-import http.client
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
+from kept.controls.served import fetch
 from kept.policy.bundle import Bundle
 from kept.terms.addresses import place_of
 
-_SECONDS: Final = 10.0
 _LARGEST: Final = 4 * 1024 * 1024
 #: Pages that scans met and that are asked for once more.
 _MOST: Final = 50
@@ -125,11 +124,11 @@ def pages(
     paths |= dict.fromkeys(met[:_MOST])
     for address in _addresses(controller):
         for path in paths:
-            got = _get(address, path)
+            got = fetch(address, path, most=_LARGEST)
             if got is None:
                 yield Finding(address, "could not be asked", "start the site", unasked=True)
                 break
-            status, headers, body = got
+            status, body, headers = got
             kind = next((v for n, v in headers if n == "content-type"), "")
             if status == 200 and kind.startswith("text/html"):
                 yield urllib.parse.urlsplit(address).hostname or "", path, headers, body
@@ -290,19 +289,3 @@ def _links(own: str, path: str, body: str) -> Iterator[Finding]:
         there = urllib.parse.urlsplit(href)
         if there.netloc and there.hostname != own:
             yield Finding(path, "a browser is told to connect elsewhere in advance")
-
-
-def _get(address: str, path: str) -> tuple[int, list[tuple[str, str]], str] | None:
-    parts = urllib.parse.urlsplit(address)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    try:
-        connection = kind(parts.hostname or "", parts.port, timeout=_SECONDS)
-        try:
-            connection.request("GET", path, headers={"Accept": "text/html"})
-            answer = connection.getresponse()
-            body = answer.read(_LARGEST).decode("utf-8", "replace")
-            return answer.status, [(n.lower(), v) for n, v in answer.getheaders()], body
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException, ValueError):
-        return None

@@ -286,7 +286,7 @@ def choices_page_tells_all(controller: Controller, now: dt.datetime) -> Iterator
     answer = fetch(controller.site_url, PATH)
     if answer is None:
         return  # nothing is served now: nothing was looked at
-    status, text = answer
+    status, text, _ = answer
     page = _Page(text)
     if bundle.organisation.name not in page.words:
         return  # whoever answers there, it is no page of ours
