@@ -20,7 +20,7 @@ SRC = ROOT / "src"
 ROWS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
-        "errors",
+        "errors private",
         "terms",
         "model",
         "policy datamap",

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kept.errors import VaultError
+from kept.private import make_private
 
 _MASTER: Final = "master.key"
 _PASSPHRASE: Final = "passphrase.json"  # noqa: S105 — the name of a file
@@ -65,7 +66,7 @@ class FileCustodian:
         """Open or make the key directory. Raises VaultError for a wrong or missing passphrase."""
         self.directory = directory
         try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(directory)
             self._master = (
                 self._master_file() if passphrase is None else self._derived(
                     passphrase, passes, memory

@@ -31,6 +31,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from kept import migrations
 from kept.embedded import ROLE, Server, url_of
 from kept.errors import DatabaseError
+from kept.private import make_private
 from kept.wire import Prepared, Statement, Wire
 
 #: A connection whose rows are plain tuples.
@@ -405,7 +406,7 @@ def _as_ordinary_role(url: str, directory: Path) -> str:
 
 def _password(path: Path) -> str:
     """The password of Kept's own role: made once, in a file that only its owner reads."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(path.parent)
     with contextlib.suppress(FileExistsError):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:

@@ -36,6 +36,7 @@ from kept.model.plan import Counts
 from kept.model.predicate import And, Eq, In, Or, Predicate
 from kept.model.safety import Safety
 from kept.model.values import Value, coerce
+from kept.private import make_private
 from kept.stores import http_describe as describe
 from kept.stores.adapter import RowSession, RowStore
 from kept.stores.http_client import NOT_JSON, Answer, Client
@@ -477,7 +478,7 @@ class Journal:
 
     def put(self, mark: str, words: str) -> None:
         """Note it, on the disk before this returns."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._directory)
         draft = self._directory / f".{mark}"
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(words)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from kept.errors import ConfigError, StoreUnreachable
+from kept.private import make_private
 
 _TIMEOUT: Final = 30.0
 #: Settings of outgoing mail in kept.toml, beside `url`.
@@ -155,7 +156,7 @@ class Folder:
         """Lay one letter there; the same Message-ID takes the place of itself."""
         name = "".join(c for c in str(message["Message-ID"]) if c.isalnum() or c in "-.@")
         try:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path)
             laid = self._path / f"{name}.eml.part"
             laid.touch(0o600)
             laid.write_bytes(bytes(message))

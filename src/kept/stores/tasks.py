@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from kept.errors import StoreError, UsageError
 from kept.model.plan import Action
+from kept.private import make_private
 from kept.stores.looking import regular
 
 #: Names that can stand in the name of a file as they are.
@@ -221,7 +222,7 @@ class TaskFolder:
 
     def held(self, name: str, text: str) -> int:
         """As `write`; the file is locked until what is returned is closed."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.directory)
         draft = self._draft(name)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:

@@ -33,6 +33,7 @@ from kept.duties.rights.request import VERBS
 from kept.duties.rights.shown import problems
 from kept.errors import IdentifierError, UsageError
 from kept.model.plan import Counts, StepResult
+from kept.private import make_private
 from kept.records.bulk import OVER, End, Ended, Line, Run, RunState
 from kept.terms.identifiers import Identifier, parse
 
@@ -203,7 +204,7 @@ def erasing(controller: Controller, request: Request, now: dt.datetime) -> None:
 def packages(out: Path, name: str, act: Callable[..., AccessAnswer | PortAnswer]) -> Carry:
     """A package for the one person of a case, in the directory `out`: `name` and her case."""
     try:
-        out.mkdir(0o700, parents=True, exist_ok=True)
+        make_private(out)
     except OSError as problem:
         taken = isinstance(problem, (FileExistsError, NotADirectoryError))
         raise UsageError(

@@ -19,6 +19,7 @@ from kept.decide.sightings import pattern
 from kept.decide.visit import switched_on
 from kept.errors import UsageError
 from kept.policy.bundle import Bundle
+from kept.private import make_private
 from kept.terms.addresses import host_in
 
 _CHOICES: Final = "/privacy/choices"
@@ -87,7 +88,7 @@ def load(file: Path, mark: str) -> Done:
 
 def save(file: Path, done: Done) -> None:
     """Write down how far it is, whole or not at all."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(file.parent)
     beside = file.with_suffix(".part")
     beside.touch(mode=0o600)
     beside.write_text(json.dumps(asdict(done)), "utf-8")

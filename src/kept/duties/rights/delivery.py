@@ -32,6 +32,7 @@ from kept.duties.rights.mailing import mail_link
 from kept.duties.rights.proving import require_known_asker
 from kept.errors import Denied, UsageError, VaultError
 from kept.ledger.entry import Entry, moment, name
+from kept.private import make_private
 from kept.records.actor import Actor
 from kept.records.case import Case
 from kept.records.delivery import Delivery
@@ -96,7 +97,7 @@ def deliver(
     _refuse_other(controller, case, package)
     token, file, key = secrets.token_urlsafe(32), f"{secrets.token_hex(16)}{_SUFFIX}", _key()
     there = folder(controller)
-    there.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(there)
     ends_at = now + dt.timedelta(days=days)
     with package.open("rb") as source:
         size = seal(source, there / file, key)

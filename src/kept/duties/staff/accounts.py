@@ -18,6 +18,7 @@ from kept.database import Connection
 from kept.duties.staff.login import changed
 from kept.errors import ConfigError, Denied, UsageError
 from kept.ledger.entry import Entry, moment, name
+from kept.private import make_private
 from kept.records.account import BROKEN, FIRST_GOOD, OFFICER, Account
 from kept.records.password import hashed, once
 from kept.terms import separation
@@ -209,7 +210,7 @@ def write_first(directory: Path, account: str, shown: str, now: dt.datetime) -> 
     """
     password = once()
     keys = directory / "keys"
-    keys.mkdir(mode=0o700, exist_ok=True)
+    make_private(keys)
     document = {
         "name": account, "shown": shown, "password": hashed(password), "made_at": now.isoformat()
     }  # fmt: skip
