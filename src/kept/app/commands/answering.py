@@ -164,6 +164,12 @@ def posted(
     letter: Annotated[
         int | None, Parameter(help="the number of the letter; the newest where none is given")
     ] = None,
+    in_person: Annotated[
+        bool,
+        Parameter(
+            help="it is no letter on paper: the answer was handed or read to her", negative=""
+        ),
+    ] = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -173,9 +179,17 @@ def posted(
     """
     sent = day(on, "--on")
     assert sent is not None
+    if in_person and letter is not None:
+        raise UsageError("`--letter` and `--in-person` exclude each other", fix="give one of them")
     with opened(common, "case posted", acting.role) as (controller, _):
         now = acting.moment
         actor = controller.actors.of(acting.actor, acting.role, now)
+        if in_person:
+            mailing.handed(controller, case, sent, actor, now)
+            controller.ledger.checkpoint(now)
+            said_so = {"case": case, "in_person": True, "posted_on": on}
+            common.out.result(said_so, [f"It is entered that the answer reached her on {sent}."])
+            return 0
         one = paper.posted(controller, case, letter, sent, actor, now)
         controller.ledger.checkpoint(now)
     common.out.result(

@@ -73,7 +73,7 @@ _MOVED: Final = {
     "started": "counting began", "extended": "more time was taken", "paused": "it stood still",
     "resumed": "it went on", "arrived": "it came on another day", "placed": "she is elsewhere",
     "recounted": "counted anew by a newer rule", "reminded": "somebody was reminded",
-    "posted": "a letter was posted",
+    "posted": "the answer went out",
 }  # fmt: skip
 #: How it stands with what is left out of a package, and the commands of those who see the texts.
 LEFT_OUT: Final = {
@@ -213,7 +213,9 @@ def shown(
         tries=controller.cases.tries_left(one),
         tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
-        mails=controller.mailed.of(one), behind=delivery.behind_links(controller, one),
+        mails=controller.mailed.of(one), unsent=any(
+            u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
+        ), behind=delivery.behind_links(controller, one),
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in ENDS else None,
         refusals=REFUSALS.values(), papers=controller.papers.of(one),
         home=bool(paper.where_to(controller, one)),

@@ -136,6 +136,31 @@ def mail_answer(
     return now + TRIED
 
 
+def handed(
+    controller: Controller, case_id: str, day: dt.date, actor: Actor, now: dt.datetime
+) -> None:
+    """The answer reached the person in another way than by mail or on paper, that day, by the
+    word of who says so: it was handed or read to her. UsageError where there is none yet, or the
+    day cannot be.
+    """
+    case = controller.cases.get(case_id)
+    if case.state in BEFORE:
+        raise UsageError(
+            "there is no answer yet: nothing was done in this case",
+            expected="a case that was carried out, refused or taken back",
+        )
+    first = controller.day(case.closed_at or case.opened_at)
+    if not first <= day <= controller.day(now):
+        raise UsageError(
+            "the answer cannot have reached her that day",
+            expected=f"a day from {first} to today", met=str(day),
+        )  # fmt: skip
+    with controller.database.connection() as c:
+        clock.posted(controller, case, day, actor, now, c)
+        body = {"case": case.id, "on": day.isoformat(), "actor": name(actor.role)}
+        controller.ledger.append_in(c, [Entry("answer.handed", now, body)])
+
+
 def settle(controller: Controller, now: dt.datetime) -> int:
     """Note for good what became of mail to people of cases, and with the clock when an answer
     went; how many that was. Repeatable.
