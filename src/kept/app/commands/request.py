@@ -27,7 +27,7 @@ from kept.app.fit import Exact
 from kept.app.output import many, table
 from kept.controller import Controller
 from kept.duties import rights
-from kept.duties.rights import entering, listed, reported, saved_mail, scanned
+from kept.duties.rights import entering, listed, reported, saved_mail, scan_form, scanned
 from kept.errors import UsageError
 from kept.records.intake import BEGUN, WHOLE, Intake
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
@@ -121,7 +121,7 @@ def add(
                 fix="name it with --arrived; of a --mail it is read where `mail_servers` of [desk]"
                 " names the server that stamped it",
             )
-        scans = tuple(_bytes(file, scanned.LARGEST, "the scan") for file in scan or ())
+        scans = tuple(_bytes(file, scan_form.LARGEST, "the scan") for file in scan or ())
         came = entering.Came(
             channel, on, people, tuple(right or ()), words_, region, tuple(post or ()), scans
         )
@@ -158,7 +158,7 @@ def scan_command(
     Never a copy of an identity paper: what proves who asks is recorded with `kept case prove`.
     """
     with opened(common, "request scan", acting.role) as (controller, _):
-        content = _bytes(file, scanned.LARGEST, "the scan")
+        content = _bytes(file, scan_form.LARGEST, "the scan")
         actor = controller.actors.of(acting.actor, acting.role, acting.moment)
         made = scanned.add(controller, request, content, actor, acting.moment)
         controller.ledger.checkpoint(acting.moment)

@@ -20,7 +20,7 @@ from kept.app.pages import day_words
 from kept.app.requests import REGIONS
 from kept.controller import Controller
 from kept.duties import staff
-from kept.duties.rights import entering, listed, reported, saved_mail, scanned
+from kept.duties.rights import entering, listed, reported, saved_mail, scan_form, scanned
 from kept.errors import KeptError, UsageError
 from kept.records.case_state import ENDS
 from kept.records.intake import Intake
@@ -176,7 +176,7 @@ def show(request: Asked, state: State, request_id: FromPath[str]) -> Response[st
     "/requests/{request_id:str}/scan",
     status_code=303,
     sync_to_thread=True,
-    request_max_body_size=scanned.LARGEST + _AROUND,
+    request_max_body_size=scan_form.LARGEST + _AROUND,
 )
 def add_scan(request: Asked, state: State, request_id: FromPath[str]) -> Response[Any]:
     """Add the scan of a letter."""
@@ -361,7 +361,7 @@ def _shown(
         channel=_CHANNELS.get(one.channel, one.channel), stands=_STANDS[one.state],
         arrived=day_words(one.arrived, controller), opened=opened, choices=_choices(),
         kinds=KINDS, outcomes=_OUTCOMES, scans=controller.letter_scans.of(one.number),
-        largest=scanned.LARGEST // 1_000_000,
+        largest=scan_form.LARGEST // 1_000_000,
         can={
             "scans": may(request, "request scanned"),
             "scan": one.channel == "letter" and may(request, "request scan")
