@@ -150,17 +150,26 @@ def scan_command(
     file: Path,
     /,
     *,
+    identity_paper: Annotated[
+        bool,
+        Parameter(
+            help="it is a copy of an identity paper, which nobody asked for: it goes at the end,"
+            " whatever is held", negative="",
+        ),
+    ] = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
-) -> int:
+) -> int:  # fmt: skip
     """Add the scan of a letter (PDF, PNG or JPEG): sealed, and gone when the request has ended.
 
-    Never a copy of an identity paper: what proves who asks is recorded with `kept case prove`.
+    Leave copies of identity papers out: what proves who asks is recorded with `kept case prove`.
     """
     with opened(common, "request scan", acting.role) as (controller, _):
         content = _bytes(file, scan_form.LARGEST, "the scan")
         actor = controller.actors.of(acting.actor, acting.role, acting.moment)
-        made = scanned.add(controller, request, content, actor, acting.moment)
+        made = scanned.add(
+            controller, request, content, actor, acting.moment, identity=identity_paper
+        )
         controller.ledger.checkpoint(acting.moment)
     lines = [
         f"Scan {made.id} ({made.form}) is kept, sealed.",
@@ -524,7 +533,10 @@ def _document(controller: Controller, one: Intake) -> dict[str, Any]:
         "held": one.held,
         "ended_at": iso(one.ended_at),
         "outcome": one.outcome if one.ended_at else None,
-        "scans": [{"scan": s.id, "form": s.form} for s in controller.letter_scans.of(one.number)],
+        "scans": [
+            {"scan": s.id, "form": s.form, "identity_paper": s.identity}
+            for s in controller.letter_scans.of(one.number)
+        ],
         "cases": [
             {"case": id_, "asked": kind, "state": controller.cases.get(id_).state.value}
             for kind, id_ in one.cases

@@ -183,7 +183,10 @@ def add_scan(request: Asked, state: State, request_id: FromPath[str]) -> Respons
     one, controller, now = _found(state, request_id), state.controller, state.clock()
     try:
         who = actor(request, state, "request scan")
-        scanned.add(controller, one.id, _file(form(request), "scan"), who, now)
+        scanned.add(
+            controller, one.id, _file(form(request), "scan"), who, now,
+            identity=form(request).one("identity") == "yes",
+        )  # fmt: skip
     except KeptError as problem:
         return _shown(request, state, one, said(problem))
     controller.ledger.checkpoint(now)

@@ -22,7 +22,7 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.database import Connection
 from kept.decide.asks import Recognised, recognise
-from kept.duties.rights import mailing, proving
+from kept.duties.rights import destroyed, forgetting, mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import HOW, Request, can_end, close_case, open_case
@@ -500,6 +500,9 @@ def tend(controller: Controller, now: dt.datetime) -> int:
         gone = controller.intakes.remove_unconfirmed(now, connection=c)
         if gone:
             controller.ledger.append_in(c, [Entry("request.left", now, {"count": gone})])
+    if controller.letter_scans.over_all():
+        forgetting.forget_scans(controller, now)
+    destroyed.enter(controller, now)
     mailing.settle(controller, now)
     controller.outbox.tidy(now)
     return failed

@@ -1,7 +1,8 @@
 """A letter that came: its scan, and where the answer to it goes.
 
 A scan is a PDF, a PNG or a JPEG and really that (`scan_form`). It lies sealed and goes when nothing
-is left to do on the request. Copies of identity papers are never asked for, and not taken as scans.
+is left to do on the request; a hold keeps it until its release. Copies of identity papers are
+never asked for. One that came all the same is marked, and goes at the end whatever is held.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ TYPES: Final = {"pdf": "application/pdf", "png": "image/png", "jpeg": "image/jpe
 
 def keep(
     controller: Controller, one: Intake, contents: Sequence[bytes], actor: Actor,
-    now: dt.datetime, connection: Connection,
+    now: dt.datetime, connection: Connection, *, identity: bool = False,
 ) -> list[LetterScan]:  # fmt: skip
     """Keep scans of a request that is open, each with its entry. Raises as `form_of` does."""
     if len(contents) + len(controller.letter_scans.of(one.number, connection=connection)) > MOST:
@@ -40,7 +41,7 @@ def keep(
         form = form_of(content)
         made.append(
             controller.letter_scans.add(one.number, form, content, actor, now,
-                                        connection=connection)
+                                        connection=connection, identity=identity)
         )  # fmt: skip
         body = {
             "request": one.id, "form": form, "file": controller.digest(content),
@@ -51,9 +52,12 @@ def keep(
 
 
 def add(
-    controller: Controller, request: str, content: bytes, actor: Actor, now: dt.datetime
-) -> LetterScan:
-    """Add a scan to a letter on which something is left to do. Raises as `form_of` does."""
+    controller: Controller, request: str, content: bytes, actor: Actor, now: dt.datetime,
+    *, identity: bool = False,
+) -> LetterScan:  # fmt: skip
+    """Add a scan to a letter on which something is left to do. `identity`: it is a copy of an
+    identity paper, and goes at the end whatever is held. Raises as `form_of` does.
+    """
     one = controller.intakes.get(request)
     with controller.database.connection() as c:
         if one.channel != "letter" or controller.letter_scans.over(one.number, connection=c):
@@ -62,7 +66,7 @@ def add(
                 expected="one that came by letter, with a case that is open",
                 met=f"it came by {one.channel}; {one.state}",
             )  # fmt: skip
-        return keep(controller, one, [content], actor, now, c)[0]
+        return keep(controller, one, [content], actor, now, c, identity=identity)[0]
 
 
 def opened(controller: Controller, request: str, scan: int | None) -> tuple[LetterScan, bytes]:
