@@ -277,12 +277,16 @@ def release(request: Asked, state: State) -> Response[Any]:
         if outcome is None:
             raise UsageError("it is not said what is to be done", expected="freeze or unfounded")
         who = actor(request, state, "request decide")
-        reported.release(
+        made = reported.release(
             controller, sent.all("report"), outcome, sent.one("reason"), actor=who.name,
             role=who.role, now=state.clock(),
         )  # fmt: skip
     except KeptError as problem:
         return _reports(request, state, said(problem))
+    if made.left:
+        # On the page itself: which they are is no word that is known beforehand.
+        words = "Somebody else has seen to these meanwhile, and they were left alone"
+        return _reports(request, state, f"{len(made.done)} done. {words}: {', '.join(made.left)}.")
     return back("/desk/reports", "frozen" if outcome == "freeze" else "unfounded")
 
 
