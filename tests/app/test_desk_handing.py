@@ -187,6 +187,11 @@ def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
     assert [e["on"] for e in desk.entries("answer.handed") if e["case"] == one] == [today]
     given = ("case", "posted", one, "--on", today, "--in-person", "--now", desk.now.isoformat())
     assert kept(desk.directory, *given).document["in_person"] is True
+    # It speaks languages of the policy, and no other.
+    spoken = kept(desk.directory, "case", "answer", one, "--language", "en").document["text"]
+    assert "What came of it" in spoken
+    wrong = kept(desk.directory, "case", "answer", one, "--language", "tlh")
+    assert (wrong.status, "expected one of en" in wrong.said) == (2, True)
     assert kept(desk.directory, *given, "--letter", "1").status == 2
 
 

@@ -47,6 +47,10 @@ def answer(
     html: Annotated[bool, Parameter(help="one page of HTML instead of text", negative="")] = False,
     text: Annotated[bool, Parameter(help="plain text (the default)", negative="")] = False,
     country: Country = None,
+    language: Annotated[
+        str | None,
+        Parameter(help="a language of the policy, as de; without: that in which she asked"),
+    ] = None,
     out: Annotated[
         Path | None, Parameter(help="a new file for the letter; it is yours alone to read")
     ] = None,
@@ -74,11 +78,17 @@ def answer(
     with opened(common, "case answer", acting.role) as (controller, config):
         warn_of_stranger(common, config, controller.bundle)
         now = acting.moment
+        if language is not None and language not in controller.bundle.languages:
+            raise UsageError(
+                "the policy is not there in that language",
+                expected=f"one of {', '.join(controller.bundle.languages)}",
+            )
         if mail:
             actor = controller.actors.of(acting.actor, acting.role, now)
             until = mailing.mail_answer(
-                controller, case, actor, now, again=again, country=where, subdivision=part
-            )
+                controller, case, actor, now, again=again, country=where, subdivision=part,
+                language=language,
+            )  # fmt: skip
             controller.ledger.checkpoint(now)
             told = [
                 "The answer waits to be sent to the address that she proved hers. `kept serve`"
@@ -88,7 +98,10 @@ def answer(
             said_so = {"case": case, "mailed": True, "tried_until": until.isoformat()}
             common.out.result(said_so, told)
             return 0
-        made = answer_case(controller, case, now, role=acting.role, country=where, subdivision=part)
+        made = answer_case(
+            controller, case, now, role=acting.role, country=where, subdivision=part,
+            language=language,
+        )  # fmt: skip
         controller.ledger.checkpoint(now)
     words = made.html() if html else made.text()
     if out is not None:
