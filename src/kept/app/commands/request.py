@@ -24,7 +24,7 @@ from kept.app.commands.common import (
     said,
 )
 from kept.app.fit import Exact
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import entering, listed, reported, saved_mail, scan_form, scanned
@@ -32,6 +32,7 @@ from kept.errors import UsageError
 from kept.records.intake import BEGUN, WHOLE, Intake
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
 from kept.terms.proof import RECORDED, WAYS
+from kept.terms.words import many
 
 group = App(
     name="request", help="What people ask: letters, calls and mail entered, reports decided."
@@ -408,7 +409,7 @@ def decide(
             done = reported.release(
                 controller, [request], "freeze", "", actor=acting.actor, role=acting.role, now=now
             )
-            if not done:
+            if not done.done:
                 raise UsageError(
                     "the report does not wait to be frozen", expected="one that is held"
                 )
