@@ -76,6 +76,7 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
         assert met, words(page)
         return met[1]
 
+    assert "That she was told is not on record." in words(olga.get(path).text)
     # A letter that nobody read does not go, and nobody without the role sends one.
     assert olga.post(f"{path}/mail", country="DE", digest="0" * 64).status_code == 400
     assert at(desk, "rita").post(f"{path}/mail", digest=read()).status_code == 403
@@ -85,7 +86,9 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
     digest = read()
     assert olga.post(f"{path}/mail", country="DE", digest=digest).status_code == 303
     world.send()
-    assert "waits to be sent to the address" in words(olga.get(path).text)
+    shown = words(olga.get(path).text)
+    assert "waits to be sent to the address" in shown
+    assert "That she was told is not on record." not in shown
     assert olga.post(f"{path}/mail", country="DE", digest=digest, again="yes").status_code == 400
     world.inbox.refuse = False
     desk.later(hours=1)
