@@ -194,7 +194,8 @@ def every_clause_has_a_trail(
     yield Looked(count + len(rows), "checked clauses and runs")
 
 
-@control(wholeness.CONTROL)
+# `wholeness.CONTROL`, written out: names are read from here without running it.
+@control("ledger.is-whole")
 def ledger_is_whole(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
     """An independent program finds the whole ledger unaltered, in order and signed.
 
