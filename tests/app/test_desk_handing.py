@@ -76,6 +76,7 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
         assert met, words(page)
         return met[1]
 
+    assert "That she was told is not on record." in words(olga.get(path).text)
     # A letter that nobody read does not go, and nobody without the role sends one.
     assert olga.post(f"{path}/mail", country="DE", digest="0" * 64).status_code == 400
     assert at(desk, "rita").post(f"{path}/mail", digest=read()).status_code == 403
@@ -85,7 +86,9 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
     digest = read()
     assert olga.post(f"{path}/mail", country="DE", digest=digest).status_code == 303
     world.send()
-    assert "waits to be sent to the address" in words(olga.get(path).text)
+    shown = words(olga.get(path).text)
+    assert "waits to be sent to the address" in shown
+    assert "That she was told is not on record." not in shown
     assert olga.post(f"{path}/mail", country="DE", digest=digest, again="yes").status_code == 400
     world.inbox.refuse = False
     desk.later(hours=1)
@@ -177,12 +180,17 @@ def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
     assert [u.case for u in world.controller.mailed.unsent()] == [one]
     assert at(desk, "rita").post(f"{path}/posted", **by_hand).status_code == 403
     olga = at(desk, "olga")
-    assert "It reached her in another way" in olga.get(path).text
+    page = words(olga.get(path).text)
+    assert "It reached her in another way" in page
+    assert "the answer did not reach her" in page
     future = str(world.controller.day(desk.now) + dt.timedelta(days=1))
     assert olga.post(f"{path}/posted", way="in-person", on=future).status_code == 400
     today = str(world.controller.day(desk.now))
     assert olga.post(f"{path}/posted", way="in-person", on=today).status_code == 303
     assert world.controller.mailed.unsent() == []
+    page = words(olga.get(path).text)
+    assert "did not reach her" not in page
+    assert "That she was told is not on record" not in page
     assert "did not reach" not in olga.get("/desk").text
     assert [e["on"] for e in desk.entries("answer.handed") if e["case"] == one] == [today]
     given = ("case", "posted", one, "--on", today, "--in-person", "--now", desk.now.isoformat())
