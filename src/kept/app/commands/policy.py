@@ -18,12 +18,13 @@ from kept.app.commands.common import (
     shipped,
     warn_of_stranger,
 )
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.errors import UsageError
 from kept.policy import anchors, bundle, clauses, versions
 from kept.policy import render as rendering
 from kept.policy.bundle import Bundle
 from kept.policy.versions import Published
+from kept.terms.words import many
 
 # A bundle is checked and read without a deployment too; what only that needs is read with it.
 
