@@ -18,7 +18,7 @@ from kept.app.commands.common import (
     shipped,
     warn_of_stranger,
 )
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.database import Database
 from kept.deployment import FILE
 from kept.duties.publication import publish
@@ -28,6 +28,7 @@ from kept.policy import render as rendering
 from kept.policy.bundle import Bundle
 from kept.policy.versions import Published
 from kept.records.version import Versions, as_mapping
+from kept.terms.words import many
 
 group = App(name="policy", help="The published text and its rules.")
 

@@ -48,6 +48,6 @@ def as_xlsx(title: str, rows: Rows) -> bytes:
 
 #: Ending of a file → (media type, what makes it).
 KINDS: Final[Mapping[str, tuple[str, Callable[[str, Rows], bytes]]]] = {
-    "csv": ("text/csv; charset=utf-8", as_csv),
+    "csv": ("text/csv", as_csv),
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", as_xlsx),
 }
