@@ -338,8 +338,11 @@ def let_through(
         # it waits on.
         if not controller.quarantine.gone(one, connection=c):
             return False
+        # The same line may wait from two files: the second meets what the first one stored.
+        controller.imports.decide_alone(work.one.id, connection=c)
         (judged,) = work.judged([line], reading)
-        if judged.stored:  # by this decision, before the machine stopped
+        if judged.stored and not _entered(controller, judged):
+            # By this decision, before the machine stopped.
             judged.outcome = TAKEN
         elif judged.outcome == TAKEN:
             work.place.add(work.columns, [work.row(judged)])
@@ -348,6 +351,13 @@ def let_through(
         handed = Entry("form.handed", now, {"item": one.id, "form": name(one.form)})
         controller.ledger.append_in(c, [handed, *entries, Entry("import.stored", now, body)])
     return judged.outcome == TAKEN
+
+
+def _entered(controller: Controller, judged: Judged) -> bool:
+    """Whether the ledger says already that this line, by itself, was stored."""
+    digest = controller.digest(judged.mark.encode())
+    stored = controller.ledger.entries(kind="import.stored")
+    return any(e.body.get("digest") == digest for _, e in stored)
 
 
 def _declared(controller: Controller, import_: str) -> tuple[Import, Supply]:
