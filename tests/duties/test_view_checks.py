@@ -1,5 +1,6 @@
-"""Views of pages: the door, rights and retention reach them; each control in worlds where it passes,
-fails, and looks at nothing."""
+"""Views of pages: the door and retention reach them; each control in worlds where it passes, fails,
+and looks at nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import pytest
-from tests.world import NOW, edit, make
 
 from kept import deployment
 from kept.controller import Controller
@@ -25,6 +25,7 @@ from kept.duties.visits.views import View, record
 from kept.model.choice import Choices
 from kept.records.view import Row
 from kept.terms.identifiers import Identifier
+from tests.world import NOW, edit, make
 
 DECLARED: Final = "visits.views-hold-what-is-declared"
 ALLOWED: Final = "visits.views-were-allowed"

@@ -18,6 +18,7 @@ from kept.app.gateway.asgi import Message, Receive, Scope, Send
 from kept.app.gateway.guard import Site
 from kept.controller import Controller
 from kept.decide import views as deciding
+from kept.decide.visit import Visit
 from kept.deployment import Deployment
 from kept.duties.visits.views import View, record
 from kept.errors import KeptError
@@ -138,7 +139,9 @@ class Collector:
         if self._often.too(self._whence(scope, headers), loop.time()):
             return 429
         length = said.get(b"content-length", b"0")
-        if len(length) > 6 or int(length or 0) > deciding.LARGEST:
+        if not length.isdigit():
+            return 400
+        if len(length) > 6 or int(length) > deciding.LARGEST:
             return 413
         body = await _body(receive)
         if isinstance(body, int):
@@ -160,10 +163,11 @@ class Collector:
             deciding.browser(said.get(b"user-agent", b"").decode("latin-1")[:400]),
             deciding.country(where), None, visit.region, why,
         )  # fmt: skip
-        return await self._kept(View(row, self._own_cookie(headers), told.dropped))
+        return await self._kept(View(row, self._own_cookie(headers, visit), told.dropped))
 
-    def _own_cookie(self, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-        if self._cookie is None:
+    def _own_cookie(self, headers: Sequence[tuple[bytes, bytes]], visit: Visit) -> str | None:
+        """The site's own cookie, where it is declared and may be there."""
+        if self._cookie is None or not self.site.declared.passes(self._cookie, visit.allows):
             return None
         lines = (v.decode("latin-1") for n, v in headers if n == b"cookie")
         value = (choice.named(lines, self._cookie) or "").strip()
