@@ -1,10 +1,10 @@
 """The collector of views against the same server that answers 204 and does nothing else.
 
-Both are processes of their own on the same stack (granian's ASGI server, as `kept gateway` has it),
-asked by the same client with the same bytes, in turns. Ours reads and cleans the message, decides by
-choice, region and what is known of the cookie, commits the view and its ledger entry, and answers
-then; the reference answers 204. Many at a time, because a commit serves all that wait; one at a
-time is shown, and is the price of a commit.
+Both are processes of their own on the same stack (granian's ASGI server, as `kept gateway` has
+it), asked by the same client with the same bytes, in turns. Ours reads and cleans the message,
+decides by choice, region and what is known of the cookie, commits the view and its ledger entry,
+and answers then; the reference answers 204. Many at a time, because a commit serves all that wait;
+one at a time is shown, and is the price of a commit.
 """
 
 from __future__ import annotations
@@ -170,8 +170,9 @@ def run(args: argparse.Namespace) -> Result:
                     each = max(1, args.views // many)
                     rates[name].append(asyncio.run(at_once(ports[name], many, each)))
                 told += many * each
-            rows.append(Row(f"{many} at a time", median(rates["reference"]), median(rates["ours"]),
-                            "/s", GOAL if many == max(args.at_once) else None, more=True))  # fmt: skip
+            goal = GOAL if many == max(args.at_once) else None
+            rows.append(Row(f"{many} at a time", median(rates["reference"]),
+                            median(rates["ours"]), "/s", goal, more=True))  # fmt: skip
         times = asyncio.run(one_by_one(ports, args.rounds))
         told += args.rounds + 20
         p50 = {name: median(found) * 1e3 for name, found in times.items()}

@@ -84,7 +84,7 @@ def entries(controller: Controller) -> list[dict[str, Any]]:
 
 def statement(controller: Controller, words: str) -> None:
     with controller.database.connection() as c:
-        c.execute(words)  # type: ignore[arg-type]
+        c.execute(words.encode())
 
 
 def test_a_view_is_recorded_once_with_what_is_declared(world: Controller) -> None:

@@ -42,13 +42,25 @@ DATASETS: Final = (
         title="Pages that were viewed, by browsers that may be counted",
     ),
 )  # fmt: skip
+#: Numbers and hashes come as one string of bytes each, and what many views share (where, what kind
+#: of page, why) once: of thousands in a second an array for each column costs more than the rest.
 _INSERT: Final = (
     "INSERT INTO visit_event"
     " (id, at, site, page, referrer, browser, country, mac, region, why, version, batch)"
-    " SELECT x.*, %s, %s FROM unnest(%s::bytea[], %s::timestamptz[], %s::text[], %s::text[],"
-    " %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[]) x"
+    " SELECT substring(%(ids)b::bytea FROM x.n::int * 16 - 15 FOR 16), to_timestamp(x.at), s.site,"
+    " s.page, s.referrer, s.browser, s.country,"
+    " nullif(substring(%(macs)b::bytea FROM x.n::int * 32 - 31 FOR 32), %(none)b::bytea),"
+    " s.region, s.why, %(version)s, %(batch)s"
+    " FROM unnest(%(at)s::float8[], %(which)s::int[]) WITH ORDINALITY x (at, which, n)"
+    " JOIN unnest(%(site)s::text[], %(page)s::text[], %(referrer)s::text[], %(browser)s::text[],"
+    " %(country)s::text[], %(region)s::text[], %(why)s::text[]) WITH ORDINALITY"
+    " s (site, page, referrer, browser, country, region, why, n) ON s.n = x.which"
     " ON CONFLICT (id) DO NOTHING"
 )
+_SHARED: Final = ("site", "page", "referrer", "browser", "country", "region", "why")
+#: Bytes of a number and of a hash; and what stands for no hash.
+_ID, _MAC = 16, 32
+_NONE: Final = bytes(_MAC)
 #: Of these hashes, those under which somebody is known, or something was refused.
 _KNOWN: Final = (
     "SELECT mac FROM suppression WHERE mac = ANY(%(macs)s)"
@@ -97,11 +109,22 @@ class Views:
         self, rows: Sequence[Row], version: dt.date, batch: str, *, connection: Connection
     ) -> int:
         """Keep views; how many are new. One that came before is not kept again."""
-        columns = zip(
-            *((r.id, r.at, r.site, r.page, r.referrer, r.browser, r.country, r.mac, r.region, r.why)
-              for r in rows), strict=True,
-        )  # fmt: skip
-        done = connection.execute(_INSERT, (version, batch, *map(list, columns)))
+        shared: dict[tuple[str | None, ...], int] = {}
+        which = [shared.setdefault(_shared(row), len(shared) + 1) for row in rows]
+        columns = zip(_SHARED, map(list, zip(*shared, strict=True)), strict=True)
+        done = connection.execute(
+            _INSERT,
+            {
+                "ids": b"".join(row.id for row in rows),
+                "macs": b"".join(row.mac or _NONE for row in rows),
+                "none": _NONE,
+                "at": [row.at.timestamp() for row in rows],
+                "which": which,
+                "version": version,
+                "batch": batch,
+                **dict(columns),
+            },
+        )
         return done.rowcount
 
     def forget(
@@ -115,3 +138,9 @@ class Views:
             f"DELETE {past} (mac IS NULL OR mac NOT IN {_THEIRS})", told
         ).rowcount
         return gone, int(kept[0]) if kept else 0
+
+
+def _shared(row: Row) -> tuple[str | None, ...]:
+    return (
+        row.site, row.page, row.referrer, row.browser, row.country, row.region, row.why
+    )  # fmt: skip

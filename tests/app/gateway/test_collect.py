@@ -26,6 +26,7 @@ from tests.duties.test_view_checks import ASSESSED
 from tests.world import NOW, REFERENCE, make
 
 from kept import deployment
+from kept.app.gateway import collect
 from kept.app.gateway.boxes import Fragments
 from kept.app.gateway.collect import Collector, Often
 from kept.app.gateway.guard import Site
@@ -66,7 +67,7 @@ class Counter:
     def kept(self) -> list[View]:
         return [view for came, _ in self.batches for view in came]
 
-    def tell(self, body: bytes | None = None, *, close: bool = False, **more: str | None) -> int:
+    def tell(self, body: Any = None, *, close: Any = False, **more: Any) -> int:
         return asyncio.run(self._all([(body, more)], close))[0]
 
     async def _all(
@@ -336,3 +337,21 @@ def test_the_page_carries_where_to_tell_only_after_a_yes(shop: Shop) -> None:
     assert "data-view" not in page(Cookie=no)
     assert f'data-view="{deciding.PATH}"' in page(**{"X-Country": "US"})
     assert "data-view" not in page(**{"X-Country": "US", "Cookie": no})
+
+
+def test_who_never_ends_a_message_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "_SECONDS", 0.0)
+    counter = Counter()
+
+    async def never() -> int:
+        async def receive() -> dict[str, Any]:
+            await asyncio.Event().wait()
+            return {}
+
+        return await counter.app._take(
+            {"method": "POST", "client": ("127.0.0.1", 9), "headers": [
+                (b"host", b"shop.test"), (b"origin", b"http://shop.test"),
+            ]}, receive,
+        )  # fmt: skip
+
+    assert asyncio.run(never()) == 408

@@ -12,13 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 from kept.app.gateway.asgi import Message, Receive, Scope, Send
 from kept.app.gateway.guard import Site
 from kept.controller import Controller
 from kept.decide import views as deciding
-from kept.decide.visit import Visit
 from kept.deployment import Deployment
 from kept.duties.visits.views import View, record
 from kept.errors import KeptError
@@ -107,6 +106,9 @@ class Collector:
         self._waiting: list[tuple[View, asyncio.Future[None]]] = []
         self._refused = 0
         self._task: asyncio.Task[None] | None = None
+        #: Who is being read → until when; and the look that ends it.
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._watch: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="views")
 
     @property
@@ -143,7 +145,7 @@ class Collector:
             return 400
         if len(length) > 6 or int(length) > deciding.LARGEST:
             return 413
-        body = await _body(receive)
+        body = await self._body(receive, loop)
         if isinstance(body, int):
             return body
         name = host_of(host.decode("latin-1"))
@@ -152,7 +154,7 @@ class Collector:
             return 400
         now = self._clock()
         site = self.site
-        visit = site.standing(headers, now.date())[0]
+        visit, _, ids = site.standing(headers, now.date())
         why = deciding.reason(site.bundle, visit)
         if why is None:
             self._refused += 1  # counted with the next batch that has something to keep
@@ -163,11 +165,51 @@ class Collector:
             deciding.browser(said.get(b"user-agent", b"").decode("latin-1")[:400]),
             deciding.country(where), None, visit.region, why,
         )  # fmt: skip
-        return await self._kept(View(row, self._own_cookie(headers, visit), told.dropped))
+        return await self._kept(View(row, self._own_cookie(headers, ids), told.dropped))
 
-    def _own_cookie(self, headers: Sequence[tuple[bytes, bytes]], visit: Visit) -> str | None:
+    async def _body(self, receive: Receive, loop: asyncio.AbstractEventLoop) -> bytes | int:
+        """The message, or the status with which it is turned away."""
+        me = asyncio.current_task()
+        assert me is not None
+        self._reading[me] = loop.time() + _SECONDS
+        if self._watch is None:
+            self._watch = loop.call_later(1.0, self._late, loop)
+        parts, size = [], 0
+        try:
+            while True:
+                message: Message = await receive()
+                if message["type"] != "http.request":
+                    return 400
+                part = message.get("body", b"")
+                size += len(part)
+                if size > deciding.LARGEST:
+                    return 413
+                parts.append(part)
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+        except asyncio.CancelledError:
+            if me in self._reading:
+                raise
+            me.uncancel()
+            return 408
+        finally:
+            self._reading.pop(me, None)
+
+    def _late(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up on messages that do not arrive; one look for all of them."""
+        now = loop.time()
+        for task in [task for task, end in self._reading.items() if end < now]:
+            del self._reading[task]
+            task.cancel()
+        self._watch = loop.call_later(1.0, self._late, loop) if self._reading else None
+
+    def _own_cookie(
+        self, headers: Sequence[tuple[bytes, bytes]], ids: frozenset[str]
+    ) -> str | None:
         """The site's own cookie, where it is declared and may be there."""
-        if self._cookie is None or not self.site.declared.passes(self._cookie, visit.allows):
+        if self._cookie is None:
+            return None
+        if not self.site.declared.passes(self._cookie, lambda tracker: tracker.id in ids):
             return None
         lines = (v.decode("latin-1") for n, v in headers if n == b"cookie")
         value = (choice.named(lines, self._cookie) or "").strip()
@@ -223,6 +265,8 @@ class Collector:
 
     async def close(self) -> None:
         """Commit what waits, and how many were refused since; then take nothing more."""
+        if self._watch is not None:
+            self._watch.cancel()
         if self._task is not None:
             await self._task
         refused, self._refused = self._refused, 0
@@ -243,23 +287,3 @@ def _own_page(said: dict[bytes, bytes], host: bytes) -> bool:
         return False
     origin = said.get(b"origin", b"").lower()
     return bool(host) and origin in (b"https://" + host, b"http://" + host)
-
-
-async def _body(receive: Receive) -> bytes | int:
-    """The message, or the status with which it is turned away."""
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(_SECONDS):
-            while True:
-                message: Message = await receive()
-                if message["type"] != "http.request":
-                    return 400
-                part = message.get("body", b"")
-                size += len(part)
-                if size > deciding.LARGEST:
-                    return 413
-                parts.append(part)
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-    except TimeoutError:
-        return 408

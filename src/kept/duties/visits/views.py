@@ -52,11 +52,12 @@ def record(
     hashed = [(view, _mac(controller, view.cookie)) for view in came]
     judge = _Judge(controller, events, activity, hashed, now)
     rows, bases = [], set[str]()
+    columns = frozenset(RECORDED[name] for name in events.fields)
     for view, found in hashed:
         decision = judge(view.row, found[0] if found else None)
         if decision.allow:
             bases.add(decision.basis or "")
-            rows.append(_declared(events, view.row, found[0] if found else None))
+            rows.append(_declared(columns, view.row, found[0] if found else None))
     batch = secrets.token_hex(16)
     with controller.database.connection() as connection:
         version = bundle.version
@@ -85,17 +86,17 @@ def _mac(controller: Controller, cookie: str | None) -> tuple[bytes, Identifier]
         return None
 
 
-def _declared(events: Events, row: Row, mac: bytes | None) -> Row:
+def _declared(kept: frozenset[str], row: Row, mac: bytes | None) -> Row:
     """The row with what is declared, and nothing else."""
-    kept = {RECORDED[name] for name in events.fields}
-    return replace(
-        row,
-        page=row.page if "page" in kept else None,
-        referrer=row.referrer if "referrer" in kept else None,
-        browser=row.browser if "browser" in kept else None,
-        country=row.country if "country" in kept else None,
-        mac=mac if "mac" in kept else None,
-    )
+    return Row(
+        row.id, row.at, row.site,
+        row.page if "page" in kept else None,
+        row.referrer if "referrer" in kept else None,
+        row.browser if "browser" in kept else None,
+        row.country if "country" in kept else None,
+        mac if "mac" in kept else None,
+        row.region, row.why,
+    )  # fmt: skip
 
 
 class _Judge:
