@@ -128,6 +128,20 @@
       });
   };
 
+  // One view of this page, where it may be recorded: what is kept of it the server decides.
+  var view = function () {
+    var to = gpc ? state.gpcView : state.view;
+    if (!to || !w.fetch || w.self !== w.top) return;
+    var id = Array.prototype.map.call(w.crypto.getRandomValues(new Uint8Array(16)), function (one) {
+      return (one + 256).toString(16).slice(1);
+    }).join("");
+    var from = d.referrer.split("/").slice(0, 3).join("/");
+    w.fetch(to, {
+      method: "POST", keepalive: true, headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ id: id, page: w.location.pathname, referrer: from })
+    }).catch(function () { /* not told, not counted */ });
+  };
+
   d.addEventListener("submit", send);
   d.addEventListener("DOMContentLoaded", function () {
     var banner = d.getElementById("kept-banner");
@@ -145,5 +159,8 @@
       });
     }
     start();
+    // A page that is made ready in advance is not viewed yet.
+    if (d.prerendering) d.addEventListener("prerenderingchange", view, { once: true });
+    else view();
   });
 })(document, window);
