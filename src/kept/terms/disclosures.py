@@ -24,3 +24,10 @@ GROUNDS: Final[Mapping[str, str]] = {
     "request": "you asked for it",
     "contract": "it was needed for a contract with you",
 }
+#: The same in words for the staff, who speak of her.
+OF_HER: Final[Mapping[str, str]] = {
+    **GROUNDS,
+    "safety": "it was needed to protect her or others",
+    "request": "she asked for it",
+    "contract": "it was needed for a contract with her",
+}
