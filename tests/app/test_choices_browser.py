@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import http.server
+import json
 import os
 import threading
 from collections import Counter
@@ -339,11 +340,22 @@ def test_where_the_page_is_fixed_by_its_headers_a_yes_asks_for_it_again(
     with standing(Site(site.controller, reload=True)) as strict:
         context = opened(browser)
         page = context.new_page()
+        # A script that presses for whoever reads makes no yes of it.
+        page.add_init_script(
+            "addEventListener('load', () => {"
+            " document.querySelector('.kept-banner [value=accept]')?.click();"
+            " document.body.dataset.pressed = 1})"
+        )
         page.goto(strict.url + "/prices")
+        page.locator("body[data-pressed]").wait_for()
+        page.wait_for_timeout(200)
+        assert (strict.hits["/privacy/choices"], strict.hits["/prices"]) == (0, 1)
         strict.hits.clear()
         page.get_by_role("button", name="Allow all").click()
         page.locator("iframe[title=Like]").wait_for()
         assert strict.hits["/prices"] == 1
+        record = json.loads(site.controller.visits.all()[-1].record)
+        assert record["dct:description"]["pressed"] == "said by the browser"
         context.close()
 
 

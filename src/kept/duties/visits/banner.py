@@ -20,11 +20,14 @@ from kept.policy.shapes import Text
 from kept.policy.trackers import Tracker
 from kept.policy.visits import Words
 from kept.terms import tongues
+from kept.terms.addresses import host_in
 
 #: Where a choice is made and changed; the same host as the page's own.
 PATH: Final = "/privacy/choices"
 STYLE: Final = "/privacy/banner.css"
 SCRIPT: Final = "/privacy/banner.js"
+#: What stands first in a page whose headers are ours: it keeps out what no header governs.
+GUARD: Final = "/privacy/guard.js"
 
 #: Types of Google's Consent Mode, and the purpose of the vocabulary that each stands for. What
 #: a site cannot do without is not asked about.
@@ -120,6 +123,24 @@ def _view(bundle: Bundle, visit: Visit, heard: Visit) -> Markup:
         path.format(name, deciding.PATH)
         for name, one in (("view", visit), ("gpc-view", heard))
         if deciding.reason(bundle, one) is not None
+    )
+
+
+def guard(bundle: Bundle, visit: Visit) -> str:
+    """The script that comes before all others of a page, and knows which hosts may be reached.
+
+    Hosts of what may run now, and of the sites of the policy; bare names, `*.` for all below.
+    """
+    hosts = {
+        host.rpartition("//")[2].partition(":")[0]
+        for row in bundle.trackers.values()
+        if visit.allows(row)
+        for names in row.hosts.values()
+        for host in names
+    }
+    hosts |= {host for one in bundle.sites if (host := host_in(one))}
+    return Markup('<script src="{}" data-hosts="{}"></script>').format(
+        GUARD, " ".join(sorted(hosts))
     )
 
 
