@@ -1038,6 +1038,8 @@ PAGES = {
 VISITS = {
     "visits.choices-page-tells-all", "visits.choices-stand-as-made", "visits.opt-out-links-work",
     "visits.trackers-obey-choices", "visits.supplied-addresses-lead-there",
+    # tests/duties/test_view_checks.py
+    "visits.views-count-once", "visits.views-hold-what-is-declared", "visits.views-were-allowed",
 }  # fmt: skip
 
 

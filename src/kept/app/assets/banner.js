@@ -6,14 +6,17 @@
   var allowed = list(gpc ? state.gpcAllowed : state.allowed), before;
   var granted = list(gpc ? state.gpcConsent : state.consent);
 
-  // Rules to fetch pages in advance, of other sites too: no policy of a page governs them.
+  // Rules to fetch pages in advance, of other sites too: no policy of a page governs them. While a
+  // page is read so much is new at a time that one search through all of it is the cheaper one.
+  var rules = 'script[type*="speculationrules" i]';
+  var drop = function (one) { if (/^\s*speculationrules\s*$/i.test(one.type)) one.remove(); };
   new MutationObserver(function (records) {
+    if (records.length > 20) return d.querySelectorAll(rules).forEach(drop);
     records.forEach(function (record) {
       record.addedNodes.forEach(function (node) {
         if (!node.querySelectorAll) return;
-        [node].concat(Array.prototype.slice.call(node.querySelectorAll("script"))).forEach(function (one) {
-          if (one.tagName === "SCRIPT" && /^\s*speculationrules\s*$/i.test(one.type)) one.remove();
-        });
+        if (node.matches(rules)) drop(node);
+        else if (node.firstElementChild) node.querySelectorAll(rules).forEach(drop);
       });
     });
   }).observe(d, { childList: true, subtree: true });
@@ -66,6 +69,7 @@
 
   // Labels: what a page holds back by itself starts when it is allowed.
   var start = function () {
+    if (!allowed.length) return;
     d.querySelectorAll("[data-kept]").forEach(function (old) {
       if (allowed.indexOf(old.dataset.kept) < 0) return;
       if (old.tagName === "SCRIPT" && old.type === "text/plain") {
@@ -124,6 +128,20 @@
       });
   };
 
+  // One view of this page, where it may be recorded: what is kept of it the server decides.
+  var view = function () {
+    var to = gpc ? state.gpcView : state.view;
+    if (!to || !w.fetch || w.self !== w.top) return;
+    var id = Array.prototype.map.call(w.crypto.getRandomValues(new Uint8Array(16)), function (one) {
+      return (one + 256).toString(16).slice(1);
+    }).join("");
+    var from = d.referrer.split("/").slice(0, 3).join("/");
+    w.fetch(to, {
+      method: "POST", keepalive: true, headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ id: id, page: w.location.pathname, referrer: from })
+    }).catch(function () { /* not told, not counted */ });
+  };
+
   d.addEventListener("submit", send);
   d.addEventListener("DOMContentLoaded", function () {
     var banner = d.getElementById("kept-banner");
@@ -141,5 +159,8 @@
       });
     }
     start();
+    // A page that is made ready in advance is not viewed yet.
+    if (d.prerendering) d.addEventListener("prerenderingchange", view, { once: true });
+    else view();
   });
 })(document, window);

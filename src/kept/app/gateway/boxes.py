@@ -32,8 +32,8 @@ _IN_FORM: Final = (
 class Fragments:
     """The fragments of one bundle, ready made for each choice and language."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
+    def __init__(self, bundle: Bundle, *, views: bool = False) -> None:
+        self._bundle, self._views = bundle, views
         self._made = lru_cache(maxsize=256)(self._make)
         self._states: dict[tuple[object, ...], Visit] = {}
         self._marks = lru_cache(maxsize=16)(self._mark)
@@ -71,7 +71,7 @@ class Fragments:
     def _make(self, state: tuple[object, ...], language: str) -> tuple[bytes, bytes]:
         visit, known = self._states[state], banner.language_of(self._bundle, language)
         return (
-            _ascii(banner.head(self._bundle, visit)),
+            _ascii(banner.head(self._bundle, visit, views=self._views)),
             _ascii(banner.fragment(self._bundle, visit, known, _HERE)),
         )
 
