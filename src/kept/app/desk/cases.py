@@ -224,7 +224,6 @@ def shown(
             u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
         ), behind=behind, told_her=bool(behind)
         or any(m.kind == "answer" and m.outcome in (None, SENT) for m in mails)
-        or any(p.kind == "answer" and p.posted_on for p in papers)
         or any(c.act == "posted" for c in controller.clocks.changes(one)),
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in ENDS else None,
         refusals=REFUSALS.values(), papers=papers,
