@@ -271,6 +271,7 @@ SAID: Final = {
     "Incidents with personal data": "Vorfälle mit persönlichen Daten",
     "Keyed hashes that lead to them": "Hashes mit Schlüssel, die dorthin führen",
     "Mail that led to the page of choices, as keyed hashes": "E-Mails, die zur Seite mit der Auswahl führten, als Hash mit Schlüssel",
+    "Pages that were viewed, by browsers that may be counted": "Seiten, die angesehen wurden, von Browsern, die gezählt werden dürfen",
     "The scan of a letter of yours, until your request or a hold has ended": "Der Scan eines Briefs von Ihnen, solange Ihre Anfrage offen ist oder er nicht gelöscht werden darf",
     "Letters on paper to you": "Briefe auf Papier an Sie",
     "Letters that went to you by mail": "Briefe, die per E-Mail an Sie gingen",
