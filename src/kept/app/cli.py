@@ -52,6 +52,7 @@ from kept.app.commands import (
     preferences,
     prove,
     redacting,
+    release,
     request,
     retain,
     rights,
@@ -70,7 +71,7 @@ from kept.errors import KeptError, UsageError
 _GROUPS: Final = (
     demo, new, serve, gateway, doctor, authorities, policy, mapping, importing, request, rights,
     correcting, choices, case, answering, redacting, task, account, identity, hold, complaint,
-    disclosure, incident, shown, retain, prove, scan, trackers, links,
+    disclosure, release, incident, shown, retain, prove, scan, trackers, links,
     preferences, stats, ledger, bench,
 )  # fmt: skip
 

@@ -23,4 +23,6 @@ GROUNDS: Final[Mapping[str, str]] = {
     "task": "it does a task for us",
     "request": "you asked for it",
     "contract": "it was needed for a contract with you",
+    "consent": "you agreed to it",
+    "interest": "we had an interest in it, to which you may object",
 }
