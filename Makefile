@@ -60,6 +60,7 @@ $(CORE): requirements.lock pyproject.toml tools/setup
 	@tools/setup venv
 	@$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(DEV): requirements-dev.lock $(CORE)

@@ -9,6 +9,7 @@ import pwd
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -17,11 +18,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import kept.duties.table  # noqa: F401 — the shipped controls are known, as where they are run
 from kept.database import Database
 from kept.embedded import ROLE, SUPERUSER, Server, url_of
 from tests import memory
 from tests.mariadb import PROGRAM, Mariadb
 from tests.world import make as make_world
+
+# Hundreds of tests start `kept`. Where Python is told to keep no bytecode, each start would compile
+# all of it again, which takes longer than what most of them look at.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 #: Lists what was skipped, and lets CI skip for one reason only.
 pytest_plugins = ["tests._skips"]

@@ -22,6 +22,18 @@ JPEG = (
 )
 
 
+def packed(head: bytes, data: bytes, more: bytes = b"") -> bytes:
+    """That PDF with one more object, a stream, behind its page."""
+    one = b"4 0 obj<<%b/Length %d>>stream\n%b\nendstream\nendobj\n" % (head, len(data), data)
+    return pdf(more).replace(b"xref\n", one + b"xref\n", 1)
+
+
+def objects(*those: bytes, first: bytes = b"") -> bytes:
+    """What a stream of packed objects says before it is packed (ISO 32000, 7.5.7)."""
+    head = b" ".join(b"%d 0" % n for n in range(9, 9 + len(those)))
+    return first + head + b" " + b" ".join(those)
+
+
 def pdf(more: bytes = b"") -> bytes:
     """A PDF of one empty page, whose catalog says `more`."""
     objects = [

@@ -40,6 +40,9 @@ ROWS: tuple[frozenset[str], ...] = tuple(
 )
 ROW = {room: number for number, row in enumerate(ROWS) for room in row}
 
+#: Whoever imports it knows every duty.
+TABLE = "kept.duties.table"
+
 #: The rooms that decide: no clock, no chance, no world.
 PURE = frozenset({"terms", "model", "decide"})
 #: Pure too, save for modules that read the files of a bundle or of a map.
@@ -129,7 +132,9 @@ def _layer(module: str, line: int, room: str, target: str) -> Iterator[str]:
         return  # said once, where the unknown room is met
     at = f"{module}:{line}"
     if other == room:
-        if room == "duties" and (duty := _duty(module)) and duty != _duty(target):
+        # The table of duties names them all; it is none itself, and none may import it.
+        duty = "" if module == TABLE else _duty(module)
+        if room == "duties" and duty and duty != _duty(target):
             yield f"{at}: a duty may not import another duty; meet in records or controller"
     elif ROW[other] == ROW[room]:
         yield f"{at}: `{room}` and `{other}` are strangers; the caller hands over what is needed"
@@ -203,7 +208,7 @@ def test_the_house_stands() -> None:
 PLAIN = [
     *["kept", "kept.terms", "kept.model", "kept.decide", "kept.policy", "kept.policy.bundle"],
     *["kept.datamap", "kept.datamap.map", "kept.stores", "kept.stores.base"],
-    *["kept.duties", "kept.duties.b", "kept.app"],
+    *["kept.duties", "kept.duties.b", "kept.duties.table", "kept.app"],
 ]
 
 SINS = {
@@ -236,6 +241,7 @@ SINS = {
     "strangers, relative": ("kept.policy.a", "from ..datamap.map import Field", "strangers"),
     "a duty and another": ("kept.duties.a", "from kept.duties import b", "another duty"),
     "a duty and another, relative": ("kept.duties.a", "from . import b", "another duty"),
+    "a duty and the table of duties": ("kept.duties.a", "import kept.duties.table", "another duty"),
     "an unknown room": ("kept.attic.a", "", "in no layer"),
     "an unknown module": ("kept.attic", "", "in no layer"),
     "a client": ("kept.decide.a", "import psycopg", "pure"),
@@ -279,7 +285,8 @@ def test_a_loader_may_read_files_and_the_same_room_is_free() -> None:
         "kept.datamap": "",
         "kept.datamap.load": "from pathlib import Path\nfrom kept.datamap import map\nopen('x')",
         "kept.datamap.map": "from kept import __version__",
-        "kept.duties": "from kept.duties import rights, erase",
+        "kept.duties": "",
+        "kept.duties.table": "from kept.duties import rights, erase",
         "kept.duties.rights": "",
         "kept.duties.rights.package": "from kept.duties.rights import plan",
         "kept.duties.rights.plan": "",

@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -26,8 +27,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kept.custodian import Custodian, FileCustodian
 from kept.database import Connection, Cursor, Database
 from kept.errors import Shredded, VaultError
+from kept.wire import Statement
 
-__all__ = ["EPOCH_DAYS", "OWN_CLASSES", "PERSON", "Custodian", "FileCustodian", "Vault"]
+__all__ = ["EPOCH_DAYS", "OWN_CLASSES", "PERSON", "Custodian", "FileCustodian", "Newborn", "Vault"]
 
 #: Planned life of an epoch, in days: the longest time for which a shredded key's wrapped
 #: bytes in a log or a backup can still be of use to anyone.
@@ -53,6 +55,10 @@ PERSON: Final = "person"
 _SEAL: Final = b"\x01"
 _BATCH: Final = 1000
 _CURRENT: Final = "SELECT epoch FROM key_epoch WHERE current "
+_BORN: Final = (
+    "INSERT INTO subject_key (subject, class, generation, epoch, wrapped)"
+    " VALUES ($1::bigint, $2::text, 1, $3::int, $4::bytea)"
+)
 
 
 class Vault:
@@ -99,6 +105,17 @@ class Vault:
         """Seal (subject, class, data, label) each; the keys are fetched with one statement."""
         keys = self._keys([(s, c) for s, c, _, _ in parts], connection)
         return [_seal(s, c, *keys[(s, c)], data, label) for s, c, data, label in parts]
+
+    def current(self) -> Statement:
+        """For who asks several things at once: a row of the epoch under which `newborn` wraps. It
+        stays current until the transaction ends; no row where it was just left.
+        """
+        return _CURRENT + "FOR SHARE", ()
+
+    def newborn(self, subject: int, cls: str, epoch: int) -> Newborn:
+        """The first key of a number that was never used, in the transaction of `current`."""
+        key = secrets.token_bytes(32)
+        return Newborn(subject, cls, epoch, key, self._wrap(subject, cls, 1, epoch, key))
 
     def fresh(self, connection: Connection) -> Fresh:
         """Keys for records that are being made in this transaction: see `Fresh`."""
@@ -165,12 +182,8 @@ class Vault:
         connection: Connection | None = None,
     ) -> list[str]:
         """`pseudonym` of each (subject, class), with one statement for the keys."""
-        month = at.astimezone(dt.UTC).strftime("%Y-%m").encode()
         keys = self._keys(pairs, connection)
-        return [
-            hmac.digest(_use(keys[pair][1], b"pseudonym"), month, "sha256")[:16].hex()
-            for pair in pairs
-        ]
+        return [_pseudonym(keys[pair][1], at) for pair in pairs]
 
     def mac(self, use: str, data: bytes) -> bytes:
         """HMAC-SHA-256 (32 bytes) under the deployment's key for `use` (locator, suppression …).
@@ -430,6 +443,30 @@ class Vault:
         return secret
 
 
+@dataclass(frozen=True, slots=True)
+class Newborn:
+    """A key that is not stored yet: `statement` stores it, before or with what lies under it."""
+
+    subject: int
+    cls: str
+    epoch: int
+    key: bytes = field(repr=False)
+    wrapped: bytes = field(repr=False)
+
+    @property
+    def statement(self) -> Statement:
+        """For `at_once`; one that is there already is an error, and nothing stays."""
+        return _BORN, (self.subject, self.cls, self.epoch, self.wrapped)
+
+    def seal(self, data: bytes, label: bytes) -> bytes:
+        """As `Vault.seal` does."""
+        return _seal(self.subject, self.cls, 1, self.key, data, label)
+
+    def pseudonym(self, at: dt.datetime) -> str:
+        """As `Vault.pseudonym` says."""
+        return _pseudonym(self.key, at)
+
+
 class Fresh:
     """Keys for records of Kept's own whose numbers were never used before, in one transaction.
 
@@ -504,6 +541,11 @@ def _seal(subject: int, cls: str, generation: int, key: bytes, data: bytes, labe
     bound = _bound(subject, cls, generation, label)
     body = AESGCM(_use(key, b"seal")).encrypt(nonce, data, bound)
     return _SEAL + generation.to_bytes(4, "big") + nonce + body
+
+
+def _pseudonym(key: bytes, at: dt.datetime) -> str:
+    month = at.astimezone(dt.UTC).strftime("%Y-%m").encode()
+    return hmac.digest(_use(key, b"pseudonym"), month, "sha256")[:16].hex()
 
 
 def _bound(subject: int, cls: str, generation: int, label: bytes) -> bytes:

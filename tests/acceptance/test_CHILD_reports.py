@@ -289,3 +289,23 @@ def test_RIGHT_17_the_control_sees_what_nobody_confirmed_and_what_is_left_of_it(
     found = ran(asked, name)[1]
     assert any("keys of requests that are gone" in f for f in found)
     assert any("nobody knows who" in f for f in found)
+
+
+def test_CHILD_5_what_somebody_decides_meanwhile_stops_nobody(
+    asked: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked.later(days=1)
+    controller, known = asked.controller, {one.id for one in asked.controller.intakes.held()}
+    for n in range(6):
+        report(asked, f"race{n}@example.org")
+    waits = [one for one in controller.intakes.held() if one.id not in known]
+    first, *rest = waits
+    assert rest
+    kim = {"actor": "Kim", "role": "privacy-officer", "now": asked.now}
+    reported.decide(controller, first.id, "unfounded", "a prank", **kim)
+    # The list was read before that.
+    monkeypatch.setattr(type(controller.intakes), "held", lambda _: waits)
+    ids = [one.id for one in waits]
+    made = reported.release(controller, ids, "freeze", "", **kim)
+    assert (made.done, made.left) == (tuple(one.id for one in rest), (first.id,))
+    assert all(controller.intakes.get(id_).frozen_at for id_ in made.done)

@@ -15,8 +15,8 @@ from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import rights
-from kept.duties.rights import Request, entering, new_address, proving
-from kept.duties.rights.request import also_open, open_case
+from kept.duties.rights import Request, entering, mailing, new_address, proving
+from kept.duties.rights.request import also_open, close_case, open_case
 from kept.errors import Denied
 from kept.records.case_state import ENDS
 from kept.terms.identifiers import parse
@@ -117,17 +117,30 @@ def test_RIGHT_17_a_new_address_takes_the_place_of_the_old_one_when_both_confirm
 ) -> None:
     """By the form; and asked by letter, when the staff have codes sent to both."""
     field, controller = "shop.customer.email", asked.controller
+    asked.proven("erasure", email=ANA)
+    open_ = controller.cases.all()[-1]
+    asked.later(minutes=1)
     at = asked.ask("rectification", email=ANA, changed=NEW, words="my address changes")
     for address in (NEW, ANA):
+        # The answer of a case that is open goes to the newest one that was confirmed at both.
+        assert mailing.proven_address(controller, open_) == ANA
         asked.post(at, {"do": "code", "code": asked.inbox.code(address)})
     by_form = controller.cases.all()[-1]
+    for one in (open_, by_form):
+        assert mailing.proven_address(controller, one) == NEW
+    asked.later(minutes=1)
+    asked.proven("restriction", email=ANA)
+    assert mailing.proven_address(controller, controller.cases.all()[-1]) == ANA, "proven since"
     assert [p.way for p in controller.cases.proofs(by_form)] == ["code", "both"]
     assert controller.cases.confirmed(by_form, parse(f"email={NEW}"))
+    vera = controller.actors.of("Vera", "verifier", asked.now)
+    # What she takes back changes nothing; nor does it for others who read that address.
+    close_case(controller, by_form.id, "withdrawn", "she rang", vera, asked.now)
+    assert mailing.proven_address(controller, open_) == ANA
     letter = Request(((parse(f"email={ANA}"),),), "Ines", "intake", evidence="a letter came")
     case = open_case(controller, "rectification", letter, asked.now)[0].id
     with pytest.raises(Denied, match="not confirmed at the old one and at itself"):
         rights.rectify(controller, Request((), case=case), field, NEW, asked.now)
-    vera = controller.actors.of("Vera", "verifier", asked.now)
     asked.inbox.letters.clear()
     new_address.confirm_address(controller, case, NEW, vera, asked.now)
     promptly.at_once(controller, lambda: asked.now)
@@ -137,6 +150,10 @@ def test_RIGHT_17_a_new_address_takes_the_place_of_the_old_one_when_both_confirm
         asked.post(link, {"do": "code", "code": asked.inbox.code(address)})
         ways = [p.way for p in controller.cases.proofs(controller.cases.get(case))]
         assert ways == ["checked", *["both"] * n]
+        assert mailing.proven_address(controller, open_) == (NEW if n else ANA)
+    with pytest.MonkeyPatch.context() as shared:
+        shared.setattr(type(controller.subjects), "find", lambda *_, **__: (1, 2))
+        assert mailing.proven_address(controller, open_) == ANA
     # That address and no other.
     with pytest.raises(Denied, match="not confirmed"):
         rights.rectify(controller, Request((), case=case), field, "eve@example.net", asked.now)

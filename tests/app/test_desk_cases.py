@@ -438,6 +438,7 @@ def test_figures_and_lists_hold_nobody(desk: Desk) -> None:
     for name in ("cases", "processing", "recipients"):
         answer = rita.get(f"/desk/lists/{name}.csv")
         assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
         assert "attachment" in answer.headers["content-disposition"]
         assert "@example.org" not in answer.text
         assert len(answer.text.splitlines()) > 1, name

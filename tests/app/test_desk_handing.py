@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import re
 import urllib.parse
@@ -18,7 +19,7 @@ from tests.asking import Inbox, links, mail_server, text
 from kept.app import promptly
 from kept.controller import Controller
 from kept.duties import rights
-from kept.duties.rights import intake, mailing
+from kept.duties.rights import intake, mailing, reminding
 from kept.errors import UsageError
 
 HOW = "Kim called the number on file"
@@ -75,6 +76,7 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
         assert met, words(page)
         return met[1]
 
+    assert "That she was told is not on record." in words(olga.get(path).text)
     # A letter that nobody read does not go, and nobody without the role sends one.
     assert olga.post(f"{path}/mail", country="DE", digest="0" * 64).status_code == 400
     assert at(desk, "rita").post(f"{path}/mail", digest=read()).status_code == 403
@@ -84,7 +86,9 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
     digest = read()
     assert olga.post(f"{path}/mail", country="DE", digest=digest).status_code == 303
     world.send()
-    assert "waits to be sent to the address" in words(olga.get(path).text)
+    shown = words(olga.get(path).text)
+    assert "waits to be sent to the address" in shown
+    assert "That she was told is not on record." not in shown
     assert olga.post(f"{path}/mail", country="DE", digest=digest, again="yes").status_code == 400
     world.inbox.refuse = False
     desk.later(hours=1)
@@ -124,11 +128,29 @@ def test_what_no_server_took_can_be_sent_anew(world: World) -> None:
     world.send()
     world.inbox.refuse = False
     assert "could not be sent in time" in words(at(desk, "olga").get(f"/desk/cases/{one}").text)
+    # She has no answer, and nobody would know: whose task it is and the officer are told, once;
+    # after a week once more. It stands first at the desk.
+    told = {call.reason: call for call in reminding.calls(world.controller, desk.now)}
+    (call,) = (c for reason, c in told.items() if reason.startswith("unsent:"))
+    assert (call.about, call.officers) == (one, True)
+    assert reminding.remind(world.controller, desk.now) >= 1
+    assert reminding.remind(world.controller, desk.now) == 0
+    world.send()
+    (letter,) = [x for x in world.inbox.letters if x["Subject"] == f"To be done: {one}"][-1:]
+    assert "did not reach the person" in text(letter)
+    assert "ben@" not in text(letter)
+    week = desk.now + dt.timedelta(days=8)
+    assert f"unsent-still:{call.reason.partition(':')[2]}" in {
+        c.reason for c in reminding.calls(world.controller, week)
+    }
+    first = words(at(desk, "olga").get("/desk").text)
+    assert first.index("The answer did not reach the person") < first.index("By the day of")
     before = len(world.inbox.letters)
     given = ("case", "answer", one, "--mail", "--now", desk.now.isoformat())
     sent = kept(desk.directory, *given)
     assert (sent.status, sent.document["mailed"]) == (0, True), sent.said
     assert "it goes once" in kept(desk.directory, *given).said
+    assert "did not reach" not in at(desk, "olga").get("/desk").text, "it is on its way"
     world.send()
     assert len(world.inbox.letters) == before + 1
     shown = kept(desk.directory, "case", "show", one).document["mailed"]
@@ -136,6 +158,45 @@ def test_what_no_server_took_can_be_sent_anew(world: World) -> None:
         ("answer", "given-up"), ("answer", "sent"),
     ]  # fmt: skip
     assert "say that she is to get another" in kept(desk.directory, *given).said
+
+
+def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
+    world: World,
+) -> None:
+    desk = world.desk
+    one = world.proven("access", "dora@example.org")
+    olga = at(desk, "olga")
+    today, path = str(world.controller.day(desk.now)), f"/desk/cases/{one}"
+    by_hand = {"way": "in-person", "on": today}
+    assert olga.post(f"{path}/posted", **by_hand).status_code == 400, "nothing was done yet"
+    assert olga.post(f"{path}/package").status_code == 200
+    actor = world.controller.actors.of("olga", "privacy-officer", desk.now)
+    world.inbox.refuse = True
+    mailing.mail_answer(world.controller, one, actor, desk.now)
+    desk.later(days=4)
+    world.send()
+    world.inbox.refuse = False
+    world.send()
+    assert [u.case for u in world.controller.mailed.unsent()] == [one]
+    assert at(desk, "rita").post(f"{path}/posted", **by_hand).status_code == 403
+    olga = at(desk, "olga")
+    assert "It reached her in another way" in olga.get(path).text
+    future = str(world.controller.day(desk.now) + dt.timedelta(days=1))
+    assert olga.post(f"{path}/posted", way="in-person", on=future).status_code == 400
+    today = str(world.controller.day(desk.now))
+    assert olga.post(f"{path}/posted", way="in-person", on=today).status_code == 303
+    assert "That she was told is not on record." not in words(olga.get(path).text)
+    assert world.controller.mailed.unsent() == []
+    assert "did not reach" not in olga.get("/desk").text
+    assert [e["on"] for e in desk.entries("answer.handed") if e["case"] == one] == [today]
+    given = ("case", "posted", one, "--on", today, "--in-person", "--now", desk.now.isoformat())
+    assert kept(desk.directory, *given).document["in_person"] is True
+    # It speaks languages of the policy, and no other.
+    spoken = kept(desk.directory, "case", "answer", one, "--language", "en").document["text"]
+    assert "What came of it" in spoken
+    wrong = kept(desk.directory, "case", "answer", one, "--language", "tlh")
+    assert (wrong.status, "expected one of en" in wrong.said) == (2, True)
+    assert kept(desk.directory, *given, "--letter", "1").status == 2
 
 
 def test_a_package_goes_behind_a_link_that_is_mailed(world: World) -> None:

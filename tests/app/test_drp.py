@@ -156,6 +156,7 @@ def test_without_the_agents_word_the_person_types_a_code(house: House) -> None:
     before = house.desk.sql("SELECT count(*) FROM rights_case")
     (letter,) = house.desk.inbox.to(NOBODY)
     assert said["user_verification_url"] in text(letter)
+    assert "A service that asks for people, Agent " in text(letter)  # she is told which
     page = urllib.parse.urlsplit(said["user_verification_url"]).path
     assert house.desk.get(page).status_code == 200
     then = house.desk.post(page, {"do": "code", "code": house.desk.inbox.code(NOBODY)})

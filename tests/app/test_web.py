@@ -278,6 +278,12 @@ def test_the_page_of_a_delivery_tells_nothing_and_changes_nothing(world: Path) -
             now[0] += 6 * DAY
             pages = [browser.get(path).text for path in (link, "/privacy/delivery/x")]
             assert pages[0] == pages[1]
+            assert "This link does not work" in pages[0]
+            assert case not in pages[0]
+            german = browser.get(f"{link}?lang=de").text
+            assert ("Dieser Link funktioniert nicht" in german) == (
+                "de" in controller.bundle.languages
+            )
             for path in (link, "/privacy/delivery/x"):
                 assert browser.get(path).status_code == 404
                 assert browser.post(f"{path}/code").status_code == 404

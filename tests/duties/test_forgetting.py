@@ -14,8 +14,17 @@ from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import disclosure, figures, holds, incidents, rights
-from kept.duties.rights import Request, complaints, entering, forgetting
+from kept.duties.rights import (
+    Request,
+    complaints,
+    entering,
+    forgetting,
+    intake,
+    proving,
+    scanned,
+)
 from kept.terms.identifiers import parse
+from tests.scans import PNG
 from tests.world import NOW, make
 
 CHOICES = """[choices]
@@ -254,3 +263,67 @@ def test_a_disclosure_forgets_whose_it_was_and_no_earlier(
         controller.passed.strike([2], NOW, connection=c)
     [seen] = run(controller, registered(), LATE, names=[name])
     assert [f.words for f in seen.findings] == ["one forgot whose data it was before its time"]
+
+
+def lettered(controller: Controller, email: str, at: dt.datetime) -> tuple[str, str]:
+    """A letter with a scan and a copy of an identity paper, and a paper as proof; (its request,
+    its case).
+    """
+    actor = controller.actors.of("Jo", "privacy-officer", at)
+    who = (parse(f"email={email}"),)
+    came = entering.Came("letter", at.date(), who, ("access",), "x", scans=(PNG,))
+    (one,), _ = entering.add(controller, came, actor, at)
+    scanned.add(controller, one.id, PNG, actor, at, identity=True)
+    case = controller.intakes.get(one.id).cases[0][1]
+    proving.record(controller, case, "login", "she showed it", actor, at, paper=b"passport")
+    return one.id, case
+
+
+def test_a_hold_keeps_the_scan_of_a_letter_until_its_release_and_no_identity_paper(
+    controller: Controller,
+) -> None:
+    jo = controller.actors.of("Jo", "privacy-officer", NOW)
+    letters = [lettered(controller, f"{name}@example.org", NOW) for name in ("cleo", "ben", "ana")]
+    numbers = [controller.intakes.get(one).number for one, _ in letters]
+    one = hold(controller, NOW, person=[parse("email=cleo@example.org")])
+
+    def there() -> list[list[bool]]:
+        return [[s.identity for s in controller.letter_scans.of(n)] for n in numbers]
+
+    assert there() == [[False, True]] * 3
+    for _, case in letters[:2]:
+        rights.close_case(controller, case, "withdrawn", "she rang", jo, NOW)
+        assert controller.cases.papers(controller.cases.get(case)) == []
+    # Copies of identity papers at once, whatever is held; whose the hold is, within the minute.
+    assert there() == [[False], [False], [False, True]]
+    later = NOW + dt.timedelta(minutes=1)
+    intake.tend(controller, later)
+    assert there() == [[False], [], [False, True]]
+    said = [dict(e.body) for _, e in controller.ledger.entries(kind="proof.destroyed")]
+    assert sorted((e["what"], e.get("case") or e.get("request"), e["count"]) for e in said) == (
+        sorted([*(("paper", case, 1) for _, case in letters[:2]),
+                *(("scan", id_, 1) for id_, _ in letters[:2])])
+    )  # fmt: skip
+    intake.tend(controller, later)
+    assert len(list(controller.ledger.entries(kind="proof.destroyed"))) == len(said)
+    # It can be opened, the controls know why it is there, and every day says it once.
+    assert scanned.opened(controller, letters[0][0], None)[1] == PNG
+    assert forgetting.forget(controller, NOW + MONTH) == {"proofs": 1}
+    assert forgetting.forget(controller, NOW + MONTH) == {}
+    assert ("scans", 1, one) in {
+        (k.what, k.count, k.hold.id) for k in forgetting.held(controller, NOW + MONTH)
+    }
+    assert judged(controller, NOW + MONTH) == (Outcome.PASS, [])
+    (letter,) = run(controller, registered(), NOW, names=["rights.letters-count-from-arrival"])
+    assert letter.outcome is Outcome.PASS
+    # Somebody who keeps it longer is found; after the release it goes by itself.
+    holds.release(controller, one, "it is over", jo, NOW + MONTH)
+    holds.release(
+        controller, one, "it is over", controller.actors.of("Al", "privacy-officer", NOW),
+        NOW + MONTH,
+    )  # fmt: skip
+    assert judged(controller, NOW + MONTH + dt.timedelta(days=4))[0] is Outcome.FAIL
+    intake.tend(controller, NOW + MONTH)
+    assert there() == [[], [], [False, True]]
+    assert forgetting.forget(controller, NOW + MONTH) == {"proofs": 1}
+    assert judged(controller, NOW + MONTH + dt.timedelta(days=4)) == (Outcome.PASS, [])

@@ -190,6 +190,27 @@ def test_two_who_let_the_same_line_through_store_it_once(
     assert any("the ledger does not have" in one.words for one in found)
 
 
+def test_a_line_that_waits_from_two_files_is_counted_once(
+    shop: Path, controller: Controller
+) -> None:
+    line = lead("not@example.org", note="my 12 year old")
+    brought(controller, written(shop, line))
+    brought(controller, written(shop, line, lead("z@example.org"), name="more.csv"))
+    waits = controller.quarantine.open()
+    assert len(waits) == 2
+    made = [
+        importing.let_through(controller, one, controller.quarantine.sent(one), NOW)
+        for one in waits
+    ]
+    assert (made, stored(shop)) == ([True, False], ["z@example.org", "not@example.org"])
+    rows = [(e.body["rows"], e.body["there"]) for _, e in
+            controller.ledger.entries(kind="import.stored")][-2:]  # fmt: skip
+    assert rows == [(1, 0), (0, 1)]
+    assert len([*controller.ledger.entries(kind="consent.given")]) == 2
+    found = run(controller, registered(), NOW, names=["collect.imports-hold-what-is-declared"])
+    assert not found[0].findings
+
+
 def test_a_line_that_was_let_through_when_the_machine_stopped_is_entered(
     shop: Path, controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -163,6 +163,36 @@ def test_nobody_knows_where_she_lives(controller: Controller) -> None:
     assert "Nothing was done yet." in text
 
 
+@pytest.mark.parametrize(
+    ("region", "authority", "law", "certain"),
+    [
+        ("US-CA", "California", "Cal. Civ. Code § 1798.105", True),
+        ("US-VA", "Attorney General of Virginia", "Va. Code § 59.1-577", True),
+        ("UK", "Information Commissioner", "UK GDPR Art. 17", True),
+        ("CH", "EDÖB", "FADP Art. 32(2)", True),
+        ("CA", "Privacy Commissioner of Canada", "GDPR Art. 17", True),
+        ("EEA", "Federal Trade Commission", "GDPR Art. 17", False),
+    ],
+)
+def test_where_the_clock_has_her_says_which_authority_and_which_law(
+    controller: Controller, region: str, authority: str, law: str, certain: bool
+) -> None:
+    case = rights.preview(controller, _asked("ben", region=region), NOW).case
+    close_case(controller, case, "refused", "it is another's",
+               controller.actors.of("Pia", "privacy-officer", NOW), NOW + DAY,
+               code="not-ours")  # fmt: skip
+    made = letter(controller, case, NOW + DAY)
+    text = _flat(made)
+    assert authority in text
+    assert f"Your right to it: {law}." in text
+    assert ("We do not know for sure where you live." not in text) is certain
+    assert ("(an appeal)" in text) is (region == "US-VA")
+    # What somebody types counts more than where the clock has her.
+    typed = letter(controller, case, NOW + DAY, country="FR")
+    assert typed.authorities == ("frcnil",)
+    assert "Your right to it: GDPR Art. 17." in _flat(typed)
+
+
 def test_the_page_says_what_the_text_says(controller: Controller) -> None:
     case = rights.preview(controller, _asked("ben"), NOW).case
     hostile = 'He said <script>alert("x")</script> & left'

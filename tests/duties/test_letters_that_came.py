@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+import struct
+import zipfile
+import zlib
 from email.message import EmailMessage
 
 import pytest
 
-from kept.duties.rights import saved_mail, scanned
+from kept.duties.rights import saved_mail, scan_form
 from kept.errors import UsageError
-from tests.scans import JPEG, PNG, pdf
+from tests.scans import JPEG, PNG, objects, packed, pdf
 
 NOW = dt.datetime(2026, 11, 26, 12, tzinfo=dt.UTC)
 MX = "mx.company.example"
@@ -21,7 +25,7 @@ STAMP = f"from x by {MX} with ESMTPS id 1; Mon, 23 Nov 2026 23:30:00 -0500"
     [(PNG, "png"), (JPEG, "jpeg"), (pdf(), "pdf"), (JPEG[:2] + b"\xff" + JPEG[2:], "jpeg")],
 )
 def test_a_scan_is_what_it_is(content: bytes, form: str) -> None:
-    assert scanned.form_of(content) == form
+    assert scan_form.form_of(content) == form
 
 
 @pytest.mark.parametrize(
@@ -38,13 +42,122 @@ def test_a_scan_is_what_it_is(content: bytes, form: str) -> None:
 )  # fmt: skip
 def test_what_is_no_scan_is_refused_whatever_its_name(content: bytes) -> None:
     with pytest.raises(UsageError) as met:
-        scanned.form_of(content)
+        scan_form.form_of(content)
     assert met.value.expected
+
+
+SCRIPT = b"<</S/JavaScript/JS(app.alert(1))>>"
+PACKS = b"/Type/ObjStm/N 1/First 4/Filter/FlateDecode"
+
+
+def predicted(data: bytes) -> bytes:
+    """As a PNG predictor leaves it (Up, over one column more than there are): each line begins
+    with the number of its way.
+    """
+    return b"\x02" + data
+
+
+def stored(data: bytes) -> bytes:
+    """A block of a zlib stream that is not packed (RFC 1951, 3.2.4)."""
+    return b"\0" + struct.pack("<HH", len(data), len(data) ^ 0xFFFF) + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed(PACKS, zlib.compress(objects(b"<</Type/Annot>>"))),
+        packed(PACKS + b"/N 0", zlib.compress(b"")), packed(b"", b"plain"),
+        # A picture that by chance says what an action says, and the contents of the document.
+        packed(b"/Filter/DCTDecode", b"\xff\xd8\xff/AA\x80/JS\x91\x92", b"/X<</First 4 0 R>>"),
+        packed(b"/Filter/FlateDecode", zlib.compress(b"\x90/AA(nothing)"), b"/X<</First 1>>"),
+    ],
+)  # fmt: skip
+def test_a_pdf_may_be_packed(content: bytes) -> None:
+    assert scan_form.form_of(content) == "pdf"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (packed(PACKS, zlib.compress(objects(SCRIPT))), "more than pages"),
+        (packed(PACKS, zlib.compress(objects(b"<</S/#4aavaScript>>"))), "more than pages"),
+        (packed(PACKS, zlib.compress(objects(b"<</AA<</O 4 0 R>>>>", first=b"%x\n"))), "more than"),
+        (packed(b"/Type/#4fbjStm/Fi#72st 4/Filter/Fl", zlib.compress(objects(SCRIPT))), "more"),
+        # A checksum that is wrong, an end that is missing, a fault behind what matters.
+        (packed(PACKS, zlib.compress(objects(SCRIPT))[:-4] + b"nono"), "more than pages"),
+        (packed(PACKS, zlib.compress(objects(SCRIPT), 0)[:-4] + b"\xff" * 9), "more than pages"),
+        # Words in a head that look like the beginning of a stream.
+        (packed(PACKS + b"/X(stream\n)", zlib.compress(objects(SCRIPT))), "more than pages"),
+        (packed(b"/First 4/X(/FlateDecode stream\n" + zlib.compress(b"x") + b")" + PACKS,
+                zlib.compress(objects(SCRIPT))), "more than pages"),
+        # Packed otherwise, twice, or after a prediction.
+        (packed(b"/Type/ObjStm/N 1/First 4/Filter[/ASCIIHexDecode/FlateDecode]",
+                zlib.compress(objects(SCRIPT)).hex().encode() + b">"), "in a way"),
+        (packed(b"/Type/ObjStm/N 1/First 4/Filter[/Fl/Fl]",
+                zlib.compress(zlib.compress(objects(SCRIPT)))), "packed twice"),
+        (packed(PACKS, zlib.compress(predicted(objects(SCRIPT)))), "in a way"),
+        (packed(PACKS + b"/DecodeParms<</Predictor 2>>", zlib.compress(objects(SCRIPT))),
+         "in a way"),
+        (packed(PACKS + b"/DecodeParms 5 0 R", zlib.compress(objects(b"<</Predictor 2>>"))),
+         "in a way"),
+        (packed(b"/Type/ObjStm/N 1/First 4/Filter/JBIG2Decode", b"\0"), "in a way"),
+        # Bombs: one that unfolds for ever, and one with nothing in it but beginnings.
+        (packed(PACKS, zlib.compress(b"1 0 " + bytes(50_000_000))), "unfold to more than"),
+        (packed(PACKS, b"\x78\x9c" + (stored(b"stream\n\x78\x9c") * 6) + stored(b"") * 50_000),
+         "within each other"),
+    ],
+    ids=range(16),
+)  # fmt: skip
+def test_what_a_pdf_has_packed_away_is_looked_at(content: bytes, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        scan_form.form_of(content)
+
+
+def zipped(comment: bytes = b"") -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("a.txt", b"hello")
+        archive.comment = comment
+    return made.getvalue()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    made = struct.pack(">I", len(data)) + kind + data
+    return made + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        *((form + more, "another file") for form in (PNG, JPEG) for more in (
+            zipped(), pdf(), b"<html><script>x</script>", PNG, JPEG, zipped() + b"\xff\xd9",
+            b"\0\0<svg", b"x",
+        )),
+        # In the picture, as a remark, a text, or what an archive takes for its comment.
+        (JPEG[:2] + b"\xff\xfe" + struct.pack(">H", 2 + len(pdf())) + pdf() + JPEG[2:], "another"),
+        (JPEG[:2] + b"\xff\xfe\0\x0b<!DocType" + JPEG[2:], "another file"),
+        (PNG[:33] + chunk(b"tEXt", b"a\0<SCRIPT>") + PNG[33:], "another file"),
+        (PNG[:33] + chunk(b"prVt", zipped(PNG[33:])[:-len(PNG[33:])]) + PNG[33:], "another file"),
+        (zipped().join([pdf()[:-40], pdf()[-40:]]), "another file"),
+        # Pictures with something broken in them, or without a picture.
+        (PNG[:40] + b"\x01" + PNG[41:], "no scan"), (JPEG[:20] + b"\xff\xd9", "no scan"),
+        (JPEG[:-2] + b"\xff\xda", "no scan"), (JPEG[:-1], "no scan"),
+    ],
+)  # fmt: skip
+def test_a_picture_ends_where_it_ends(content: bytes, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        scan_form.form_of(content)
+
+
+def test_a_picture_in_many_scans_is_whole() -> None:
+    """Restarts, stuffed bytes, filling, and a second scan of the same picture."""
+    again = JPEG[20:-2] + b"\xff\x00\xff\xd3\x12\xff\xff\xda" + JPEG[22:]
+    assert scan_form.form_of(JPEG[:20] + again) == "jpeg"
 
 
 def test_a_scan_has_a_size() -> None:
     with pytest.raises(UsageError, match="too large"):
-        scanned.form_of(JPEG[:-2] + bytes(scanned.LARGEST) + b"\xff\xd9")
+        scan_form.form_of(JPEG[:-2] + bytes(scan_form.LARGEST) + b"\xff\xd9")
 
 
 def letter(words: str = "Please delete my data.", *stamps: str) -> EmailMessage:

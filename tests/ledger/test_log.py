@@ -151,6 +151,35 @@ def test_a_record_and_its_entry_commit_together_or_not_at_all(ledger: Ledger) ->
     assert ledger.verify().ok
 
 
+def test_what_comes_before_the_entries_is_written_once_whatever_the_head(ledger: Ledger) -> None:
+    """Sent along where the head is known, again where nothing is, and kept where it has moved."""
+    with ledger.database.connection() as connection:
+        connection.execute("CREATE TABLE record (turn bigint PRIMARY KEY)")
+    other = Ledger(ledger.database, ledger._signer, ledger.origin)
+    turns = [(who, end) for who in ("new", "known", "moved", "full") for end in (True, False)]
+    for turn, (who, end) in enumerate(turns):
+        if who == "new":
+            ledger._last = None
+        if who == "moved":
+            other.append(some(1)[0])
+        if who == "full":  # the next entry makes a tile full
+            ledger.append_many(some(255 - ledger.size() % 256))
+        size = ledger.size()
+        before = [("INSERT INTO record VALUES ($1::bigint)", (turn,))]
+        with ledger.database.connection(quick=True) as connection:
+            (index,) = ledger.append_in(connection, some(1, 99), end=end, before=before)
+        assert index == size
+    with pytest.raises(DatabaseError), ledger.database.connection(quick=True) as connection:
+        ledger.append_in(
+            connection, some(1), end=True, before=[("INSERT INTO record VALUES (0)", ())]
+        )
+    with ledger.database.connection() as connection:
+        records = connection.execute("SELECT turn FROM record ORDER BY 1").fetchall()
+    assert records == [(turn,) for turn in range(len(turns))]
+    assert ledger.size() == index + 1
+    assert ledger.verify().ok
+
+
 def test_a_head_that_moved_is_not_overwritten(ledger: Ledger) -> None:
     ledger.append_many(some(3))
 

@@ -12,8 +12,10 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Final, Literal, get_args, get_origin
 
 from cyclopts import App, CycloptsError
@@ -27,53 +29,49 @@ from cyclopts.exceptions import (
 )
 
 from kept import __version__
-from kept.app.commands import (
-    account,
-    answering,
-    authorities,
-    bench,
-    case,
-    choices,
-    complaint,
-    correcting,
-    demo,
-    disclosure,
-    doctor,
-    gateway,
-    hold,
-    identity,
-    importing,
-    incident,
-    ledger,
-    links,
-    mapping,
-    new,
-    policy,
-    preferences,
-    prove,
-    redacting,
-    release,
-    request,
-    retain,
-    rights,
-    scan,
-    serve,
-    shown,
-    stats,
-    task,
-    trackers,
-)
 from kept.app.commands.common import as_called, called, program
 from kept.app.output import Output
 from kept.errors import KeptError, UsageError
 
-#: In the order in which the documentation shows them.
-_GROUPS: Final = (
-    demo, new, serve, gateway, doctor, authorities, policy, mapping, importing, request, rights,
-    correcting, choices, case, answering, redacting, task, account, identity, hold, complaint,
-    disclosure, release, incident, shown, retain, prove, scan, trackers, links,
-    preferences, stats, ledger, bench,
-)  # fmt: skip
+#: First words of the commands, and the file that adds them, in the order in which the
+#: documentation shows them. A file is read when one of its commands is called, and not before:
+#: what the others need costs more time than most of them take.
+_GROUPS: Final[tuple[tuple[str, Callable[[], ModuleType]], ...]] = (
+    ("demo", lambda: import_module("kept.app.commands.demo")),
+    ("new", lambda: import_module("kept.app.commands.new")),
+    ("serve", lambda: import_module("kept.app.commands.serve")),
+    ("gateway", lambda: import_module("kept.app.commands.gateway")),
+    ("doctor", lambda: import_module("kept.app.commands.doctor")),
+    ("authorities", lambda: import_module("kept.app.commands.authorities")),
+    ("policy", lambda: import_module("kept.app.commands.policy")),
+    ("map", lambda: import_module("kept.app.commands.mapping")),
+    ("import", lambda: import_module("kept.app.commands.importing")),
+    ("request", lambda: import_module("kept.app.commands.request")),
+    ("rights", lambda: import_module("kept.app.commands.rights")),
+    ("rights", lambda: import_module("kept.app.commands.correcting")),
+    ("rights", lambda: import_module("kept.app.commands.choices")),
+    ("case", lambda: import_module("kept.app.commands.case")),
+    ("case", lambda: import_module("kept.app.commands.answering")),
+    ("case", lambda: import_module("kept.app.commands.redacting")),
+    ("task", lambda: import_module("kept.app.commands.task")),
+    ("account", lambda: import_module("kept.app.commands.account")),
+    ("identity", lambda: import_module("kept.app.commands.identity")),
+    ("hold", lambda: import_module("kept.app.commands.hold")),
+    ("complaint", lambda: import_module("kept.app.commands.complaint")),
+    ("disclosure", lambda: import_module("kept.app.commands.disclosure")),
+    ("release", lambda: import_module("kept.app.commands.release")),
+    ("incident", lambda: import_module("kept.app.commands.incident")),
+    ("notice quarantine", lambda: import_module("kept.app.commands.shown")),
+    ("retain", lambda: import_module("kept.app.commands.retain")),
+    ("prove", lambda: import_module("kept.app.commands.prove")),
+    ("scan", lambda: import_module("kept.app.commands.scan")),
+    ("trackers", lambda: import_module("kept.app.commands.trackers")),
+    ("links", lambda: import_module("kept.app.commands.links")),
+    ("preferences", lambda: import_module("kept.app.commands.preferences")),
+    ("stats", lambda: import_module("kept.app.commands.stats")),
+    ("ledger", lambda: import_module("kept.app.commands.ledger")),
+    ("bench", lambda: import_module("kept.app.commands.bench")),
+)
 
 
 #: Set to anything: where an error of the program itself was met is shown, line by line.
@@ -87,8 +85,8 @@ _ASKED_WRONG: Final = frozenset(
 _OPTION: Final = re.compile(r"--[a-z][a-z-]*")
 
 
-def make() -> App:
-    """The command line with all its verbs."""
+def make(given: Sequence[str] | None = None) -> App:
+    """The command line: with all its verbs, or with those that these arguments can mean."""
     app = App(
         name="kept",
         help="A privacy policy that keeps itself.",
@@ -96,9 +94,17 @@ def make() -> App:
         result_action="return_value",
         help_format="plaintext",
     )
-    for group in _GROUPS:
-        group.register(app)
+    for load in _meant(given):
+        load().register(app)
     return app
+
+
+def _meant(given: Sequence[str] | None) -> list[Callable[[], ModuleType]]:
+    """The files of the command that is called; of none for the version, else of all."""
+    word = given[0] if given else ""
+    if word == "--version":
+        return []
+    return [f for words, f in _GROUPS if word in words.split()] or [f for _, f in _GROUPS]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -109,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     called(given)
     try:
         _refuse_bytes(given)
-        status = make()(_joined(given), exit_on_error=False, print_error=False)
+        status = make(given)(_joined(given), exit_on_error=False, print_error=False)
     except CycloptsError as problem:
         wrong = _wrong_use(problem, given)
         Output(as_json="--json" in given).error(wrong)

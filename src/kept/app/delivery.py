@@ -1,7 +1,7 @@
 """The page behind the link of a delivery: it says what waits, asks for the code, hands out.
 
-GET changes nothing; the code is asked for and the package fetched by POST. Who has no link, or
-one whose time is over, sees the same page as for any path that is not there.
+GET changes nothing; the code is asked for and the package fetched by POST. A link that never was,
+whose time is over, that was used up or taken back gets one answer, so that it tells nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 from litestar import MediaType, Response, get, post
 from litestar.datastructures import State
 from litestar.enums import RequestEncodingType
-from litestar.exceptions import NotFoundException
 from litestar.params import Body, FromPath
 from litestar.response import Stream
 
@@ -31,11 +30,18 @@ def _sender(state: State) -> delivery.Sender | None:
     return found
 
 
+def _gone(controller: Controller) -> Response[str]:
+    """The same words and the same status, whatever the link was."""
+    shown = rendered("delivery-gone.html.j2", controller, 404, here="delivery")
+    shown.headers.update(_FRESH)
+    return shown
+
+
 def _shown(state: State, token: str, said: str = "", status: int = 200) -> Response[str]:
     controller: Controller = state.controller
     one = delivery.found(controller, token, state.clock())
     if one is None:
-        raise NotFoundException
+        return _gone(controller)
     left = one.allowed - one.fetched
     shown = rendered(
         "delivery.html.j2",
@@ -70,7 +76,7 @@ def ask_code(token: FromPath[str], state: State) -> Response[str]:
     send, now = _sender(state), state.clock()
     one = delivery.found(controller, token, now)
     if one is None:
-        raise NotFoundException
+        return _gone(controller)
     if send is None:
         return _shown(state, token, "Ask us for the code: how to reach us stands below.", 409)
     if delivery.fresh_code(controller, one, now, send) is None:
@@ -87,7 +93,7 @@ def hand_out(
     """The package, to whoever has the link and types the code that counts."""
     controller: Controller = state.controller
     if delivery.found(controller, token, state.clock()) is None:
-        raise NotFoundException
+        return _gone(controller)
     code = data.get("code")
     got = delivery.fetch(controller, token, code if isinstance(code, str) else "", state.clock())
     if got is None:

@@ -148,8 +148,3 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     searched.
     """
     return Table(columns, rows)
-
-
-def many(count: int, thing: str) -> str:
-    """`1 row`, `2 rows`."""
-    return f"{count:,} {thing}" + ("" if count == 1 else "s")

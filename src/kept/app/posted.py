@@ -64,8 +64,27 @@ def source(request: Request[Any, Any, Any], state: State) -> str:
 
 
 def elsewhere(request: Request[Any, Any, Any]) -> bool:
-    """Whether another site made the browser send this."""
-    return request.headers.get("sec-fetch-site", "none") == "cross-site"
+    """Whether another site made the browser send this.
+
+    Newer browsers say so (Sec-Fetch-Site); of older ones the origin that they name is looked at.
+    """
+    came = request.headers.get("sec-fetch-site")
+    return foreign(request) if came is None else came == "cross-site"
+
+
+def foreign(request: Request[Any, Any, Any]) -> bool:
+    """Whether a browser names another site whence the form came. Ours may hide its own from all,
+    so that it says `null`.
+    """
+    origin = request.headers.get("origin")
+    site: str = request.app.state.controller.site_url or ""
+    ours = {request.headers.get("host", ""), urllib.parse.urlsplit(site).netloc}
+    try:
+        return (
+            origin not in (None, "null") and urllib.parse.urlsplit(origin or "").netloc not in ours
+        )
+    except ValueError:  # nothing that a browser sends
+        return True
 
 
 def is_email(value: str) -> bool:

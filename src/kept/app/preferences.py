@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
-import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,7 +21,17 @@ from markupsafe import Markup
 from kept.app.api import REFUSALS, Subject, _Term, bearer, unambiguous
 from kept.app.choices import visitor
 from kept.app.pages import day_words, rendered, whole
-from kept.app.posted import ELSEWHERE, PRIVATE, aside, elsewhere, fields_of, is_email, one, source
+from kept.app.posted import (
+    ELSEWHERE,
+    PRIVATE,
+    aside,
+    elsewhere,
+    fields_of,
+    foreign,
+    is_email,
+    one,
+    source,
+)
 from kept.app.requests import NO_ADDRESS
 from kept.controller import Controller
 from kept.decide.offers import GROUPS, Group, offers, promotion
@@ -121,7 +130,7 @@ def change(
     way = letters.way(controller, token, "page", now)
     if way is None:
         return _gone(controller)
-    if elsewhere(request) or _foreign(request, controller):
+    if elsewhere(request) or foreign(request):
         return _page(request, state, way, token, problem=say(ELSEWHERE), status=400)
     match one(fields, "do"):
         case "save":
@@ -320,22 +329,6 @@ def own_receipt(token: FromPath[str], state: State) -> Response[bytes]:
     return Response(
         body, media_type="application/json", headers={**_OWN, "Content-Disposition": name}
     )
-
-
-def _foreign(request: Request[Any, Any, Any], controller: Controller) -> bool:
-    """Whether a browser names another site whence the form came. Ours hides its own from all, so
-    that it may say `null`; the link itself is what nobody else can know.
-    """
-    origin = request.headers.get("origin")
-    ours = {
-        request.headers.get("host", ""), urllib.parse.urlsplit(controller.site_url or "").netloc,
-    }  # fmt: skip
-    try:
-        return (
-            origin not in (None, "null") and urllib.parse.urlsplit(origin or "").netloc not in ours
-        )
-    except ValueError:  # nothing that a browser sends
-        return True
 
 
 # — one press ——————————————————————————————————————————————————————————————————————————————

@@ -10,7 +10,6 @@ from typing import Final
 
 from kept.errors import Denied, UsageError
 from kept.model.surface import Surface
-from kept.records.actor import ROLES
 
 _ANYONE: Final[frozenset[str]] = frozenset()
 _PROGRAM: Final = frozenset({"program"})
@@ -360,6 +359,8 @@ def require(command: str, role: str) -> None:
     roles = roles_of(command)
     if not roles or role in roles:
         return
+    from kept.records.actor import ROLES
+
     if role not in ROLES:
         raise UsageError("there is no such role", expected=f"one of {', '.join(ROLES)}")
     raise Denied(

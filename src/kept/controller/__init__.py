@@ -15,6 +15,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
+from typing import NamedTuple
 
 from kept.controller import concerned as concerning
 from kept.controller import execute as executing
@@ -134,6 +135,17 @@ NOTHING: Mapping[str, Supply] = MappingProxyType({})
 AGREEMENT = "agreement"
 #: Kinds of grounds that can arise in the very act asked about (a form that is being sent).
 ARISING = frozenset(("consent", "contract", "request", "terms", "preference"))
+
+
+class Arrival(NamedTuple):
+    """Who sends something: whether it came for the first time, whom she is known as, on which
+    channels she is suppressed; `new`: the number under which she may be made, and the epoch.
+    """
+
+    first: bool
+    people: tuple[int, ...]
+    refused: frozenset[str]
+    new: tuple[int, int] | None
 
 
 class Controller:
@@ -291,6 +303,7 @@ class Controller:
     def facts(
         self, person: Identifier | None, now: dt.datetime, arising: Iterable[str] = (),
         *, met: tuple[tuple[int, ...], frozenset[str]] | None = None,
+        connection: Connection | None = None,
     ) -> Facts:  # fmt: skip
         """What is known of a person as of `now`, with the organisation's documents in force.
 
@@ -317,7 +330,7 @@ class Controller:
             people, channels = met
         if not people:
             return Facts(frozenset(standing | {fact_of(channel) for channel in channels}))
-        known = self.consents.facts_of(people, now)
+        known = self.consents.facts_of(people, now, connection=connection)
         grounds = frozenset.intersection(*(_grounds(f) for f in known))
         others = frozenset().union(*(f.held - _grounds(f) for f in known))
         unknown = frozenset().union(*(f.unknown for f in known))
@@ -401,20 +414,29 @@ class Controller:
         return self._passage(ask, self.facts(person, now, arising), now)
 
     def arriving(
-        self, person: Identifier | None, once: str | None, now: dt.datetime, connection: Connection
-    ) -> tuple[bool, tuple[tuple[int, ...], frozenset[str]]]:
-        """Whether something was not sent before, and what `facts` has to know of who sent it: all
-        asked in one round trip.
+        self, person: Identifier | None, once: str | None, now: dt.datetime,
+        connection: Connection, *, joins: bool = False,
+    ) -> Arrival:  # fmt: skip
+        """Whether something was not sent before, and what has to be known of who sent it: all asked
+        in one round trip. With `joins` she may be made in this transaction, by nobody else.
         """
-        asked: list[Statement] = []
+        claim = self.subjects.claimed(person) if joins and person is not None else []
+        asked: list[Statement] = [*claim, self.vault.current()] if claim else []
+        at = len(asked)
         if person is not None:
             asked += [self.subjects.sought(person), self.suppressions.sought(person)]
         if once is not None:
             asked.append(self.quarantine.first(once, now))
         found = at_once(connection, asked)
-        known, refused = found[:2] if person is not None else ([], [])
-        people = tuple(int(row[1]) for row in known)
-        return once is None or bool(found[-1]), (people, frozenset(str(row[0]) for row in refused))
+        known, refused = found[at : at + 2] if person is not None else ([], [])
+        number = found[at - 2][0][0] if claim else None
+        people = () if person is None else self.subjects.met(person, known, connection=connection)
+        return Arrival(
+            once is None or bool(found[-1]), people,
+            frozenset(str(row[0]) for row in refused),
+            # An epoch that was just left: she is made as anybody else is.
+            None if number is None or not found[at - 1] else (number, int(found[at - 1][0][0])),
+        )  # fmt: skip
 
     def note(self, ask: Ask, facts: Facts, decision: Decision, now: dt.datetime) -> None:
         """Record a decision that was made elsewhere by the same rules."""

@@ -105,5 +105,5 @@ def control(name: str) -> Callable[[Check], Check]:
 
 
 def registered() -> Mapping[str, Control]:
-    """All controls known by now, by name; `import kept.duties` makes the shipped ones known."""
+    """All controls known by now, by name; `kept.duties.table` makes the shipped ones known."""
     return dict(sorted(_CONTROLS.items()))

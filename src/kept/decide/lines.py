@@ -119,7 +119,7 @@ class Reading:
         self._regions = tuple(c for c in one.columns.values() if c.region)
         self._needed = tuple(c.name for c in one.columns.values() if c.required)
         self._consents = tuple(c for c in one.columns.values() if c.consent)
-        self._says = {c.says: c.name for c in one.columns.values() if c.says}
+        self._says: dict[str, str] = {c.says: c.name for c in one.columns.values() if c.says}
         self._dropped: tuple[str, ...] = ()
         self._place(strict=not grows)
 
@@ -205,8 +205,8 @@ class Reading:
                 line.why, line.column = Amiss.MISSING, name
                 return line
         for need in self._import.needs:
-            if self._says[need] not in values:  # type: ignore[index]
-                line.why, line.column = Amiss.ORIGIN, self._says[need]  # type: ignore[index]
+            if self._says[need] not in values:
+                line.why, line.column = Amiss.ORIGIN, self._says[need]
                 return line
         for column in self._consents:
             if column.name in values and not self._proved(column, values):

@@ -280,6 +280,8 @@ _TABLE: Final = (
           " refused:count held:count there:count righted?:count bases?:names digest?:sha256"),
     _kind(145, "import.ended", "run:name import:name rows:count refused:count held:count"
           " there:count"),
+    _kind(146, "answer.handed", "case:name on:date actor:name"),
+    _kind(147, "proof.destroyed", "what:name case?:name request?:name count:count"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

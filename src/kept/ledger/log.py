@@ -34,6 +34,7 @@ from kept.ledger.tiles import (
     newest_checkpoint,
     read_head,
 )
+from kept.wire import Statement
 
 #: Key of the advisory lock that the one writer holds ("kepl" in ASCII).
 _LOCK: Final = 0x6B65706C
@@ -157,22 +158,26 @@ class Ledger:
             return self.append_in(connection, entries)
 
     def append_in(
-        self, connection: Connection, entries: Iterable[Entry], *, end: bool = False
-    ) -> range:
+        self, connection: Connection, entries: Iterable[Entry], *, end: bool = False,
+        before: Sequence[Statement] = (),
+    ) -> range:  # fmt: skip
         """Append in the caller's transaction, so that records and entries commit together.
 
         From here to the end of that transaction nobody else can append: call it last, or with
-        `end`, which commits it where that takes no round trip of its own. The transaction must be
-        READ COMMITTED, PostgreSQL's default; after an error it must end.
+        `end`, which commits it where that takes no round trip of its own. `before` is what records
+        have to write first, sent along. The transaction must be READ COMMITTED, PostgreSQL's
+        default; after an error it must end.
         """
         rest = iter(entries)
         made = [encode(entry) for entry in islice(rest, _CHUNK)]
         state = self._last
         if state is not None and 0 < len(made) < _CHUNK:
-            grown = _next(connection, state, made, end)
+            grown, before = _next(connection, state, made, end, before)
             if grown is not None:
                 self._last = grown
                 return range(state.edge.size, grown.edge.size)
+        if before:
+            at_once(connection, before)
         with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
             size, root, edge = last_head(cursor, _BEGIN)
             if not made:
@@ -369,17 +374,18 @@ def _grow(state: _State, hashes: bytes) -> tuple[_State, list[_Tile]]:
 
 
 def _next(
-    connection: Connection, state: _State, made: Sequence[tuple[Kind, bytes]], end: bool
-) -> _State | None:
-    """Append a few entries behind a known head, in one round trip, with the commit where it is
-    the `end`; None where the head has moved, or where more than that has to be stored: then
-    nothing was written.
+    connection: Connection, state: _State, made: Sequence[tuple[Kind, bytes]], end: bool,
+    before: Sequence[Statement],
+) -> tuple[_State | None, Sequence[Statement]]:  # fmt: skip
+    """Append a few entries behind a known head, in one round trip, with what comes before and,
+    where it is the `end`, with the commit; None where the head has moved, or where more than that
+    has to be stored: then no entry was written. And what of `before` is not written yet.
     """
     if connection.pgconn.pipeline_status != PipelineStatus.OFF:
-        return None
+        return None, before
     grown, tiles = _grow(state, b"".join(leaf_hash(leaf) for _, leaf in made))
     if tiles:
-        return None
+        return None, before
     old, new = state.edge, grown.edge
     places = ",".join(map(str, range(old.size, new.size)))
     kinds = ",".join(str(kind.number) for kind, _ in made)
@@ -389,15 +395,17 @@ def _next(
         f"{{{places}}}", f"{{{kinds}}}", f"{{{leaves}}}",
     )  # fmt: skip
     if not end:
-        swapped = at_once(connection, [(_LOCKED, ()), (_NEXT, given)])[1]
-        return grown if swapped else None
-    calls = [("SAVEPOINT head", ()), (_LOCKED, ()), (_OR_NOTHING, given), ("COMMIT", ())]
+        swapped = at_once(connection, [*before, (_LOCKED, ()), (_NEXT, given)])[-1]
+        return grown if swapped else None, ()
+    calls: list[Statement] = [
+        *before, ("SAVEPOINT head", ()), (_LOCKED, ()), (_OR_NOTHING, given), ("COMMIT", ()),
+    ]  # fmt: skip
     try:
         at_once(connection, calls)
     except psycopg.errors.DivisionByZero:
         at_once(connection, [("ROLLBACK TO SAVEPOINT head", ())])
-        return None
-    return grown
+        return None, ()
+    return grown, ()
 
 
 def _few(cursor: Any, state: _State, made: Sequence[tuple[Kind, bytes]]) -> _State:

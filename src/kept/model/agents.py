@@ -112,4 +112,5 @@ def _agent(entry: Any, where: str) -> Agent:
             where=where,
             expected='names in small letters, as ["status.example.org", "example.org:8443"]',
         )
-    return Agent(entry["id"], entry["name"], key, entry["web_url"], frozenset(hosts))
+    name = " ".join(entry["name"].split())  # it stands in a line of a mail
+    return Agent(entry["id"], name, key, entry["web_url"], frozenset(hosts))

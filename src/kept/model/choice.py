@@ -156,12 +156,6 @@ def set_cookie(value: str, secure: bool) -> str:
     return f"{name(secure)}={value}; Path=/; Max-Age={DAYS * 86400}; HttpOnly; SameSite=Lax{rest}"
 
 
-def clear_cookie(secure: bool) -> str:
-    """The `Set-Cookie` header that forgets the choice."""
-    rest = "; Secure" if secure else ""
-    return f"{name(secure)}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{rest}"
-
-
 def _marks(said: Mapping[str, bool]) -> str:
     return "".join(("+" if yes else "!") + about for about, yes in sorted(said.items()))
 

@@ -25,7 +25,7 @@ from kept.model.plan import Plan, Step
 from kept.model.select import KeySet
 from kept.records import case_proof, letter_scan
 from kept.records.actor import Actor
-from kept.records.case_proof import PAPER, Proofs
+from kept.records.case_proof import GONE, PAPER, Proofs
 from kept.records.case_state import (
     DATASETS as STATES,
 )
@@ -552,12 +552,21 @@ class Cases(Proofs):
                 said = self._said(c, case.number, reason)
                 self._event(c, case.number, [to], actor, said, now)
                 self._answered(c, case.number)
+                self.destroyed(case.number, connection=c)
                 letter_scan.gone_with_case(case.number, connection=c)
             else:
                 self.move(case, to, actor, now, words=reason, connection=c)
             c.execute("UPDATE rights_case SET refusal = %s WHERE number = %s", (code, case.number))
-            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            self._throw_away(c, case.number)
             return self._get(c, "r.number = %s", (case.number,))[0]
+
+    @staticmethod
+    def _throw_away(c: Connection, number: int, but: str = "") -> None:
+        """What was sealed to carry a case out goes; not that a paper was destroyed."""
+        c.execute(
+            "DELETE FROM case_sealed WHERE number = %s AND name <> %s AND name NOT LIKE %s",
+            (number, but, f"{GONE}%"),
+        )
 
     def close(
         self, case: Case, words: str | None, actor: Actor, now: dt.datetime,
@@ -566,7 +575,7 @@ class Cases(Proofs):
         """Close a case whose execution left something to decide, once that is decided."""
         with self._database.within(connection) as c:
             moved = self.move(case, State.CLOSED, actor, now, words=words, connection=c)
-            c.execute("DELETE FROM case_sealed WHERE number = %s", (case.number,))
+            self._throw_away(c, case.number)
             c.execute("UPDATE rights_case SET complete = true WHERE number = %s", (case.number,))
             return self._get(c, "r.number = %s", (moved.number,))[0]
 
@@ -709,10 +718,7 @@ class Cases(Proofs):
             ways = [*through, State.CHECKED, *[State.CLOSED] * complete]
             moved = self._move(c, case, ways, actor, now, complete=complete)
             if complete:
-                c.execute(
-                    "DELETE FROM case_sealed WHERE number = %s AND name <> %s",
-                    (case.number, f"keys:{NEEDLES}"),
-                )
+                self._throw_away(c, case.number, f"keys:{NEEDLES}")
             return moved
 
     def _asked(

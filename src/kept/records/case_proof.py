@@ -24,6 +24,8 @@ _CLASS: Final = "case"
 #: Under this name lie the keyed hashes of what she typed; under the other, with a number, papers.
 TYPED: Final = "typed"
 PAPER: Final = "paper:"
+#: What is left of one that was destroyed, until the ledger says so.
+GONE: Final = "gone:"
 #: How often somebody may try to tell what is held of her: in one case, and in all cases of hers
 #: that were opened within a while, so that another case is no way to go on guessing.
 TRIES: Final = 3
@@ -238,6 +240,10 @@ class Proofs(Steps):
     def destroyed(self, number: int, *, connection: Connection) -> None:
         """Destroy what proved who asks: the case has ended (GDPR Art. 5(1)(e))."""
         connection.execute(
-            "DELETE FROM case_sealed WHERE number = %s AND (name = %s OR name LIKE %s)",
-            (number, TYPED, f"{PAPER}%"),
+            "DELETE FROM case_sealed WHERE number = %s AND name = %s", (number, TYPED)
+        )
+        connection.execute(
+            "UPDATE case_sealed SET name = %s || name, sealed = '' WHERE number = %s"
+            " AND name LIKE %s",
+            (GONE, number, f"{PAPER}%"),
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -23,6 +24,7 @@ from kept.datamap.map import Dataset, Field, Link
 from kept.errors import DatabaseError, UsageError
 from kept.model.decision import Facts
 from kept.records.suppression import fact_of
+from kept.wire import Statement
 
 #: Columns of bits, 63 each, in order: bit n of a word of facts is bit n % 63 of WORDS[n // 63].
 WORDS: Final = tuple(f"word{n}" for n in range(8))
@@ -87,6 +89,12 @@ SELECT f.subject, f.fact FROM (
     ORDER BY subject, fact, valid_from DESC, seq DESC
 ) f WHERE f.holds
 """
+#: What is said by somebody new, by statements that `at_once` takes.
+_EPOCH_ONE: Final = "INSERT INTO subject_epoch (subject, epoch) VALUES ($1::bigint, $2::bigint)"
+_FACT_ONE: Final = (
+    "INSERT INTO fact (subject, fact, holds, valid_from, known_from, source, notice) VALUES"
+    " ($1::bigint, $2::text, $3::bool, $4::timestamptz, $5::timestamptz, $6::text, $7::text)"
+)
 _SUPPRESSED: Final = """
 SELECT DISTINCT i.subject, s.channel FROM identity i JOIN suppression s ON s.mac = i.suppress
 WHERE i.subject = ANY(%(who)s) AND s.since <= least(%(now)s, %(known)s)
@@ -101,6 +109,17 @@ class Word(NamedTuple):
     since: dt.datetime
     source: str
     notice: str | None
+
+
+class Said(NamedTuple):
+    """What a person said at once: facts (name, whether it holds), since when they hold so, and
+    what she was shown (a hash).
+    """
+
+    subject: int
+    facts: Sequence[tuple[str, bool]]
+    since: dt.datetime
+    notice: str | None = None
 
 
 class Consents:
@@ -125,31 +144,56 @@ class Consents:
         `valid_from` may lie before `now` (a letter that arrived on Monday) or after it.
         `source` says where it came from, `notice` what the person was shown (a hash).
         """
-        for name, _ in facts:
-            if not _FACT.match(name):
-                raise UsageError(
-                    "this is not the name of a fact",
-                    expected="a kind, or a kind and what it is about: `consent:marketing.email`",
-                )
-        since = valid_from or now
+        one = Said(subject, facts, valid_from or now, notice)
+        return self.record_many([one], now, source=source, connection=connection)[0]
+
+    def record_many(
+        self, said: Sequence[Said], now: dt.datetime, *, source: str,
+        connection: Connection | None = None,
+    ) -> list[int]:  # fmt: skip
+        """`record` one after another, with a fixed number of statements; the epoch after each."""
+        _named(said)
+        times = Counter(one.subject for one in said)
+        people = sorted(times)
         with self._database.within(connection) as c:
             # The epoch row is locked first: facts of one person are added one after another.
-            epoch = c.execute(
-                "INSERT INTO subject_epoch AS e (subject, epoch) VALUES (%s, 1)"
-                " ON CONFLICT (subject) DO UPDATE SET epoch = e.epoch + 1 RETURNING epoch",
-                (subject,),
-            ).fetchone()
+            rows = c.execute(
+                "INSERT INTO subject_epoch AS e (subject, epoch)"
+                " SELECT * FROM unnest(%s::bigint[], %s::bigint[])"
+                " ON CONFLICT (subject) DO UPDATE SET epoch = e.epoch + excluded.epoch"
+                " RETURNING subject, epoch",
+                (people, [times[subject] for subject in people]),
+            ).fetchall()
             c.execute(
                 "INSERT INTO fact (subject, fact, holds, valid_from, known_from, source, notice)"
-                " SELECT %s, f, h, %s, %s, %s, %s FROM unnest(%s::text[], %s::bool[]) r (f, h)",
-                (
-                    subject, since, now, source, notice,
-                    [name for name, _ in facts], [holds for _, holds in facts],
-                ),
-            )  # fmt: skip
-            c.execute("DELETE FROM subject_facts WHERE subject = %s", (subject,))
-        assert epoch is not None
-        return int(epoch[0])
+                " SELECT s, f, h, v, %s, %s, n FROM unnest(%s::bigint[], %s::text[], %s::bool[],"
+                " %s::timestamptz[], %s::text[]) WITH ORDINALITY r (s, f, h, v, n, turn)"
+                " ORDER BY turn",
+                (now, source, *_columns(said)),
+            )
+            c.execute("DELETE FROM subject_facts WHERE subject = ANY(%s)", (people,))
+        met = {int(subject): int(epoch) - times[int(subject)] for subject, epoch in rows}
+        epochs = []
+        for one in said:
+            met[one.subject] += 1
+            epochs.append(met[one.subject])
+        return epochs
+
+    def first(self, said: Sequence[Said], now: dt.datetime, *, source: str) -> list[Statement]:
+        """For who does several things at once: what `record` writes, one after another, of one
+        person who is made in this transaction; their epochs count from 1.
+        """
+        _named(said)
+        (subject,) = {one.subject for one in said}
+        facts = [
+            (
+                _FACT_ONE,
+                (subject, name, "true" if holds else "false", one.since.isoformat(),
+                 now.isoformat(), source, one.notice),
+            )
+            for one in said for name, holds in one.facts
+        ]  # fmt: skip
+        return [(_EPOCH_ONE, (subject, len(said))), *facts]
 
     def grant(
         self,
@@ -428,3 +472,19 @@ class Consents:
                 now,
             ),
         ).rowcount
+
+
+def _named(said: Sequence[Said]) -> None:
+    for one in said:
+        for name, _ in one.facts:
+            if not _FACT.match(name):
+                raise UsageError(
+                    "this is not the name of a fact",
+                    expected="a kind, or a kind and what it is about: `consent:marketing.email`",
+                )
+
+
+def _columns(said: Sequence[Said]) -> list[list[object]]:
+    """Subject, fact, whether it holds, since when, notice: one row for each fact."""
+    rows = [(o.subject, name, holds, o.since, o.notice) for o in said for name, holds in o.facts]
+    return [[row[n] for row in rows] for n in range(5)]

@@ -109,6 +109,12 @@ class Imports:
                 (last, now, run.number),
             )
 
+    def decide_alone(self, import_: str, *, connection: Connection) -> None:
+        """Until the transaction ends nobody else lets a line of this import through."""
+        connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('import line:' || %s, 0))", (import_,)
+        )
+
     def through(
         self, run: Run, last: int, counts: Mapping[str, int], now: dt.datetime, *, over: bool,
         connection: Connection,

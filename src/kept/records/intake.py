@@ -598,8 +598,10 @@ class Intakes:
         ).fetchone()
         if done is None:
             raise UsageError("the request has ended already; nothing was changed")
-        letter_scan.gone([one.number], connection=connection)
-        if forget:
+        if not forget:
+            letter_scan.gone_where_over([one.number], connection=connection)
+        else:
+            letter_scan.gone([one.number], connection=connection)
             connection.execute(
                 "UPDATE intake SET sealed = NULL, reach = NULL, mac = NULL WHERE number = %s",
                 (one.number,),

@@ -1,4 +1,9 @@
-"""Scans of letters that came: each sealed under the key of its request, until that has ended."""
+"""Scans of letters that came: each sealed under the key of its request, until that has ended.
+
+What a hold may keep stays until it is known whether it does (`LetterScans.over_all`); a copy of an
+identity paper never does. Of such a one, and of papers of a case, the row is left empty until the
+ledger says that it was destroyed (`take_destroyed`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.errors import UsageError
 from kept.keys import Vault
 from kept.records.actor import Actor
+from kept.records.case_proof import GONE
 from kept.terms.asks import QUESTION, UNCLEAR
 
 _CLASS: Final = "intake"
@@ -28,6 +34,7 @@ DATASETS: Final = (
             "sealed": Field("sealed", "bytes", category="rights-case", nullable=False),
             "added_at": Field("added_at", "datetime", nullable=False),
             "actor": Field("actor", "integer", nullable=False),
+            "identity": Field("identity", "boolean", nullable=False),
         },
         links=(
             Link(("number",), "intake", ("number",)),
@@ -35,7 +42,7 @@ DATASETS: Final = (
         ),
         retention="case",
         on_erase=OnErase.NEVER,
-        title="The scan of a letter of yours, until your request has ended",
+        title="The scan of a letter of yours, until your request or a hold has ended",
     ),
 )
 
@@ -49,15 +56,21 @@ _OVER: Final = (
     " AND NOT string_to_array(i.asked, ' ') && %(else)s))"
 )
 _ELSE: Final = [QUESTION, UNCLEAR]
+#: Whether a hold is open that may keep scans, whoever it is on; exactly that is known elsewhere.
+_MAY_STAY: Final = (
+    "EXISTS (SELECT FROM hold h WHERE h.released_at IS NULL AND coalesce(h.system, 'own') = 'own'"
+    " AND (h.dataset IS NULL OR h.dataset ~ '^(rights_case|case_|intake)'))"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class LetterScan:
-    """One file. `form`: pdf, png or jpeg."""
+    """One file. `form`: pdf, png or jpeg; `identity`: it is a copy of an identity paper."""
 
     id: int
     form: str
     added_at: dt.datetime
+    identity: bool = False
 
 
 class LetterScans:
@@ -68,23 +81,24 @@ class LetterScans:
 
     def add(
         self, number: int, form: str, content: bytes, actor: Actor, now: dt.datetime, *,
-        connection: Connection,
+        connection: Connection, identity: bool = False,
     ) -> LetterScan:  # fmt: skip
         """Keep a scan of a request, sealed."""
         sealed = self._vault.seal(-number, _CLASS, content, _LABEL, connection=connection)
         row = connection.execute(
-            "INSERT INTO intake_scan (number, form, sealed, added_at, actor)"
-            " VALUES (%s, %s, %s, %s, %s) RETURNING scan",
-            (number, form, sealed, now, actor.id),
+            "INSERT INTO intake_scan (number, form, sealed, added_at, actor, identity)"
+            " VALUES (%s, %s, %s, %s, %s, %s) RETURNING scan",
+            (number, form, sealed, now, actor.id, identity),
         ).fetchone()
         assert row is not None
-        return LetterScan(int(row[0]), form, now)
+        return LetterScan(int(row[0]), form, now, identity)
 
     def of(self, number: int, *, connection: Connection | None = None) -> list[LetterScan]:
         """The scans of a request, the oldest first."""
         with self._database.by_statement(connection) as c:
             rows = c.execute(
-                "SELECT scan, form, added_at FROM intake_scan WHERE number = %s ORDER BY scan",
+                "SELECT scan, form, added_at, identity FROM intake_scan WHERE number = %s"
+                " AND sealed <> '' ORDER BY scan",
                 (number,),
             ).fetchall()
         return [LetterScan(*row) for row in rows]
@@ -93,7 +107,8 @@ class LetterScans:
         """A scan as it came. UsageError where the request has no such, or has it no more."""
         with self._database.by_statement() as c:
             row = c.execute(
-                "SELECT sealed FROM intake_scan WHERE number = %s AND scan = %s", (number, scan)
+                "SELECT sealed FROM intake_scan WHERE number = %s AND scan = %s AND sealed <> ''",
+                (number, scan),
             ).fetchone()
             if row is None:
                 raise UsageError(
@@ -112,29 +127,79 @@ class LetterScans:
         return row is None or bool(row[0])
 
     def left_over(self) -> tuple[int, int]:
-        """(how many scans are there, how many of them outlived what they were for)."""
+        """(how many scans are there, how many of them outlived what they were for): that no hold
+        may keep, and copies of identity papers.
+        """
         with self._database.by_statement() as c:
             row = c.execute(
-                f"SELECT count(*), count(*) FILTER (WHERE {_OVER})"
-                " FROM intake_scan s JOIN intake i USING (number)",
+                f"SELECT count(*), count(*) FILTER (WHERE {_OVER}"
+                f" AND (s.identity OR NOT {_MAY_STAY}))"
+                " FROM intake_scan s JOIN intake i USING (number) WHERE s.sealed <> ''",
                 {"else": _ELSE},
             ).fetchone()
         assert row is not None
         return int(row[0]), int(row[1])
 
+    def over_all(self, *, connection: Connection | None = None) -> list[int]:
+        """Requests on which nothing is left to do and of which scans are there all the same."""
+        with self._database.by_statement(connection) as c:
+            rows = c.execute(
+                "SELECT DISTINCT i.number FROM intake_scan s JOIN intake i USING (number)"
+                f" WHERE s.sealed <> '' AND {_OVER} ORDER BY 1",
+                {"else": _ELSE},
+            ).fetchall()
+        return [int(row[0]) for row in rows]
+
+    def gone(self, numbers: Sequence[int], *, connection: Connection) -> None:
+        """Nothing is left of the scans of these requests."""
+        gone(numbers, connection=connection)
+
 
 def gone(numbers: Sequence[int], *, connection: Connection) -> None:
     """Nothing is left of the scans of these requests."""
-    connection.execute("DELETE FROM intake_scan WHERE number = ANY(%s)", (list(numbers),))
+    of = (list(numbers),)
+    connection.execute("DELETE FROM intake_scan WHERE number = ANY(%s) AND NOT identity", of)
+    connection.execute(
+        "UPDATE intake_scan SET sealed = '' WHERE number = ANY(%s) AND sealed <> ''", of
+    )
 
 
 def gone_where_over(numbers: Sequence[int], *, connection: Connection) -> None:
-    """The scans go of those of these requests on which nothing is left to do."""
+    """The scans go of those of these requests on which nothing is left to do, but for those that
+    a hold may keep. Copies of identity papers go whatever is held.
+    """
+    of = {"numbers": list(numbers), "else": _ELSE}
     connection.execute(
-        "DELETE FROM intake_scan s USING intake i WHERE i.number = s.number"
-        f" AND i.number = ANY(%(numbers)s) AND {_OVER}",
-        {"numbers": list(numbers), "else": _ELSE},
+        "UPDATE intake_scan s SET sealed = '' FROM intake i WHERE i.number = s.number"
+        f" AND i.number = ANY(%(numbers)s) AND s.identity AND s.sealed <> '' AND {_OVER}",
+        of,
     )
+    connection.execute(
+        "DELETE FROM intake_scan s USING intake i WHERE i.number = s.number AND NOT s.identity"
+        f" AND i.number = ANY(%(numbers)s) AND {_OVER} AND NOT {_MAY_STAY}",
+        of,
+    )
+
+
+def take_destroyed(connection: Connection) -> list[tuple[str, str | None, str | None, int]]:
+    """(what, case, request, how many) copies of identity papers and papers of cases that were
+    destroyed and of which the ledger does not say so yet; asked for once.
+    """
+    papers = connection.execute(
+        "WITH gone AS (DELETE FROM case_sealed WHERE name LIKE %s RETURNING number)"
+        " SELECT r.id, count(*) FROM gone JOIN rights_case r USING (number)"
+        " GROUP BY r.number, r.id ORDER BY r.number",
+        (f"{GONE}%",),
+    ).fetchall()
+    scans = connection.execute(
+        "WITH gone AS (DELETE FROM intake_scan WHERE sealed = '' RETURNING number)"
+        " SELECT i.id, count(*) FROM gone JOIN intake i USING (number)"
+        " GROUP BY i.number, i.id ORDER BY i.number"
+    ).fetchall()
+    return [
+        *(("paper", str(id_), None, int(n)) for id_, n in papers),
+        *(("scan", None, str(id_), int(n)) for id_, n in scans),
+    ]
 
 
 def gone_with_case(case: int, *, connection: Connection) -> None:

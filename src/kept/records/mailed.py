@@ -13,6 +13,7 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.records.actor import Actor
 from kept.records.case_state import Case
+from kept.records.outbox import GIVEN_UP
 
 DATASETS: Final = (
     Dataset(
@@ -62,6 +63,17 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsent:
+    """A mail of a case that no server took, and after which nothing else reached the person."""
+
+    id: int
+    case: str
+    right: str
+    kind: str
+    ended_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A mail of which it is known now what became of it."""
 
@@ -106,6 +118,27 @@ class Mailed:
             Mail(id_, kind, put, outcome or waiting, ended or sent or (put if waiting else None))
             for id_, kind, put, outcome, ended, waiting, sent in rows
         ]
+
+    def unsent(self) -> list[Unsent]:
+        """The newest mail of each kind of a case, where it was given up, and neither a letter on
+        paper, nor a word that it was handed over, nor a download came after it; oldest first.
+        Of a case that names nobody any more there is nobody to write to.
+        """
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                'SELECT m.mail, r.id, r."right", m.kind, m.ended_at FROM case_mail m'
+                " JOIN rights_case r USING (number) WHERE m.outcome = %s AND NOT EXISTS"
+                " (SELECT FROM case_mail n WHERE n.number = m.number AND n.kind = m.kind"
+                " AND n.mail > m.mail)"
+                " AND NOT EXISTS (SELECT FROM case_clock_change k WHERE m.kind = 'answer'"
+                " AND k.number = m.number AND k.act = 'posted' AND k.at > m.put_at)"
+                " AND NOT EXISTS (SELECT FROM case_delivery d WHERE m.kind = 'link'"
+                " AND d.number = m.number AND d.fetched > 0 AND d.made_at >= m.put_at)"
+                " AND r.sealed IS NOT NULL"
+                " ORDER BY m.mail",
+                (GIVEN_UP,),
+            ).fetchall()
+        return [Unsent(*row) for row in rows]
 
     def settle(self, now: dt.datetime, *, connection: Connection) -> list[Ended]:
         """Note for good what became of those that waited; those, oldest first."""

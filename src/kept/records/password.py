@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import threading
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 #: One pass over 46 MiB: what OWASP's sheet on storing passwords asks for at least.
 _HASHER: Final = PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
@@ -23,9 +25,21 @@ def hashed(password: str) -> str:
         return _HASHER.hash(password)
 
 
-#: The hash of a word that nobody knows: verified against where a name is nobody's, so that it
-#: takes as long as where it is somebody's.
-NOBODYS: Final = _HASHER.hash(secrets.token_hex())
+def _nobodys() -> str:
+    """A hash that no word is known to have: of chance, in the shape and with the settings of all.
+
+    It is not worked out, since every start of the program would wait for that.
+    """
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(n)).decode().rstrip("=")
+        for n in (_HASHER.salt_len, _HASHER.hash_len)
+    )
+    costs = f"m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"
+
+
+#: Verified against where a name is nobody's, so that it takes as long as where it is somebody's.
+NOBODYS: Final = _nobodys()
 
 
 def verified(hash_: str, password: str) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link
 from kept.errors import UsageError
-from kept.keys import PERSON, Vault
+from kept.keys import PERSON, Newborn, Vault
 from kept.terms.evidence import COUNTED, LINKED, PROVEN, linkable
 from kept.terms.identifiers import Identifier
 from kept.wire import Statement
@@ -33,9 +33,29 @@ _FIND: Final = (
     " UNION SELECT m.who, t.other FROM met m JOIN identity_tie t ON t.subject = m.subject)"
     " SELECT who, subject FROM met ORDER BY 1, 2"
 )
-#: The same of one identifier, with a parameter as `at_once` takes it.
-_FIND_ONE: Final = _FIND.replace(
-    "unnest(%s::bytea[], %s::int[]) AS w (mac, who)", "(VALUES ($1::bytea, 0)) AS w (mac, who)"
+#: Those whom one identifier leads to by itself, and whether others are tied to them: mostly there
+#: is nobody, and a recursion is dear.
+_FIND_ONE: Final = (
+    "SELECT subject, EXISTS (SELECT FROM identity_tie t WHERE t.subject = i.subject)"
+    " FROM identity i WHERE mac = $1::bytea ORDER BY 1"
+)
+#: Somebody new, by statements that `at_once` takes: see `Subjects.claimed` and `made`.
+_ALONE: Final = "SELECT pg_advisory_xact_lock(726574, $1::int)"
+_NUMBER: Final = (
+    "SELECT CASE WHEN NOT EXISTS (SELECT FROM identity WHERE mac = $1::bytea)"
+    " THEN nextval(pg_get_serial_sequence('subject', 'subject')) END"
+)
+_PERSON: Final = (
+    "INSERT INTO subject (subject, made_at) OVERRIDING SYSTEM VALUE"
+    " VALUES ($1::bigint, $2::timestamptz)"
+)
+_IDENTITY: Final = (
+    "INSERT INTO identity (mac, subject, kind, sealed, suppress, evidence, linked_at) VALUES"
+    " ($1::bytea, $2::bigint, $3::text, $4::bytea, $5::bytea, $6::text, $7::timestamptz)"
+)
+_MET: Final = (
+    "UPDATE identity_doubt d SET subject = $1::bigint FROM rights_case r WHERE d.mac = $2::bytea"
+    " AND d.subject IS NULL AND r.number = d.number AND r.\"right\" <> 'erasure'"
 )
 
 DATASETS: Final = (
@@ -156,9 +176,17 @@ class Subjects:
         return [(bytes(mac), str(kind)) for mac, kind in rows]
 
     def sought(self, person: Identifier) -> Statement:
-        """What `find` asks, for who asks several things at once: rows of 0 and a subject."""
+        """What `find` asks first, for who asks several things at once; `met` reads the answer."""
         mac = identity_mac(self._vault, person) if person.kind in LINKING else None
         return _FIND_ONE, (mac,)
+
+    def met(
+        self, person: Identifier, rows: Sequence[Sequence[Any]], *, connection: Connection
+    ) -> tuple[int, ...]:
+        """`find`, of what `sought` brought."""
+        if any(tied for _, tied in rows):
+            return self.find([person], connection=connection)
+        return tuple(int(subject) for subject, _ in rows)
 
     def of(
         self,
@@ -174,6 +202,60 @@ class Subjects:
         name are meant, and of these the first known; nobody is merged. Identifiers that lead
         to nobody yet are linked. UsageError where none of them can name a person.
         """
+        return self.of_many([identifiers], now, evidence=evidence, connection=connection)[0]
+
+    def of_many(
+        self,
+        people: Sequence[Sequence[Identifier]],
+        now: dt.datetime,
+        *,
+        evidence: str = "asserted",
+        connection: Connection | None = None,
+    ) -> list[int]:
+        """`of` for one after another, with a fixed number of statements: who was made for one of
+        them is known to those behind.
+        """
+        named = [self._naming(identifiers) for identifiers in people]
+        macs = sorted({mac for one in named for mac in one})
+        with self._database.within(connection) as c:
+            # Two requests of one new person must not make two people. In one order everywhere, so
+            # that nobody waits for somebody who waits for him.
+            c.execute(
+                "SELECT pg_advisory_xact_lock(726574, k) FROM unnest(%s::int[]) k",
+                ([_lock(mac) for mac in macs],),
+            )
+            known: dict[bytes, list[int]] = {}
+            for mac, subject in c.execute(
+                "SELECT mac, subject FROM identity WHERE mac = ANY(%s)", (macs,)
+            ):
+                known.setdefault(bytes(mac), []).append(int(subject))
+            # Who is new stands below zero until the numbers are given out, behind all others.
+            chosen: list[int] = []
+            new = 0
+            links: list[tuple[int, Identifier]] = []
+            for one in named:
+                met: dict[int, int] = {}
+                for mac in one:
+                    for subject in known.get(mac, ()):
+                        met[subject] = met.get(subject, 0) + 1
+                if met:
+                    who = min(met, key=lambda s: (-met[s], s < 0, abs(s)))
+                else:
+                    new += 1
+                    who = -new
+                chosen.append(who)
+                for mac, identifier in one.items():
+                    if mac not in known:
+                        known[mac] = [who]
+                        links.append((who, identifier))
+            numbers = self._new(c, new, now)
+            self._link(
+                c, [(numbers[-s - 1] if s < 0 else s, i) for s, i in links], evidence, now
+            )  # fmt: skip
+        return [numbers[-s - 1] if s < 0 else s for s in chosen]
+
+    def _naming(self, identifiers: Sequence[Identifier]) -> dict[bytes, Identifier]:
+        """What of these can name a person, by its hash, in order; UsageError where nothing can."""
         linking = [i for i in identifiers if i.kind in LINKING]
         if not linking:
             raise UsageError(
@@ -181,31 +263,39 @@ class Subjects:
                 expected=f"at least one of {', '.join(LINKING)}",
                 fix="add one of these",
             )
-        macs = sorted({identity_mac(self._vault, i): i for i in linking}.items())
-        with self._database.within(connection) as c:
-            # Two requests of one new person must not make two people.
-            for mac, _ in macs:
-                c.execute(
-                    "SELECT pg_advisory_xact_lock(726574, %s)",
-                    (int.from_bytes(mac[:4], "big", signed=True),),
-                )
-            rows = c.execute(
-                "SELECT mac, subject FROM identity WHERE mac = ANY(%s)", ([m for m, _ in macs],)
-            ).fetchall()
-            if rows:
-                named: dict[int, int] = {}
-                for _, subject in rows:
-                    named[int(subject)] = named.get(int(subject), 0) + 1
-                chosen = min(named, key=lambda s: (-named[s], s))
-            else:
-                made = c.execute(
-                    "INSERT INTO subject (made_at) VALUES (%s) RETURNING subject", (now,)
-                ).fetchone()
-                assert made is not None
-                chosen = int(made[0])
-            known = {bytes(mac) for mac, _ in rows}
-            self._link(c, chosen, [i for m, i in macs if m not in known], evidence, now)
-        return chosen
+        return dict(sorted({identity_mac(self._vault, i): i for i in linking}.items()))
+
+    def _new(self, c: Connection, many: int, now: dt.datetime) -> list[int]:
+        """The numbers of so many new people, in order."""
+        if not many:
+            return []
+        rows = c.execute(
+            "INSERT INTO subject (made_at) SELECT %s::timestamptz FROM generate_series(1, %s)"
+            " RETURNING subject",
+            (now, many),
+        ).fetchall()
+        return sorted(int(row[0]) for row in rows)
+
+    def claimed(self, person: Identifier) -> list[Statement]:
+        """For who asks several things at once, before all others: nobody else makes this person
+        until the transaction ends; and a row of a number, null where somebody is known by it.
+        """
+        mac = identity_mac(self._vault, person) if person.kind in LINKING else None
+        return [] if mac is None else [(_ALONE, (_lock(mac),)), (_NUMBER, (mac,))]
+
+    def made(
+        self, number: int, person: Identifier, key: Newborn, now: dt.datetime
+    ) -> list[Statement]:
+        """What `of` writes of somebody whom nobody knew, under a number that was `claimed`."""
+        mac, at = identity_mac(self._vault, person), now.isoformat()
+        sealed = key.seal(person.normalised.encode(), label(person.kind))
+        refused = suppression_mac(self._vault, person)
+        return [
+            (_PERSON, (number, at)),
+            key.statement,
+            (_IDENTITY, (mac, number, person.kind, sealed, refused, "asserted", at)),
+            (_MET, (number, mac)),
+        ]
 
     def link(
         self,
@@ -219,7 +309,7 @@ class Subjects:
         """Link identifiers to a person; stronger evidence takes the place of weaker."""
         with self._database.within(connection) as c:
             kinds = PROVABLE if evidence in PROVEN else LINKING
-            self._link(c, subject, [i for i in identifiers if i.kind in kinds], evidence, now)
+            self._link(c, [(subject, i) for i in identifiers if i.kind in kinds], evidence, now)
 
     def sure(self, subject: int) -> tuple[Identifier, ...]:
         """The identifiers by which a person is searched for again: those whose evidence counts,
@@ -264,39 +354,45 @@ class Subjects:
     def _link(
         self,
         c: Connection,
-        subject: int,
-        identifiers: Sequence[Identifier],
+        links: Sequence[tuple[int, Identifier]],
         evidence: str,
         now: dt.datetime,
     ) -> None:
+        """Link each identifier to its person."""
         linkable(evidence)
-        if not identifiers:
+        if not links:
             return
         sealed = self._vault.seal_many(
-            [(subject, PERSON, i.normalised.encode(), label(i.kind)) for i in identifiers],
-            connection=c,
+            [(s, PERSON, i.normalised.encode(), label(i.kind)) for s, i in links], connection=c
         )
-        for identifier, value in zip(identifiers, sealed, strict=True):
-            c.execute(
-                "INSERT INTO identity AS i (mac, subject, kind, sealed, suppress, evidence,"
-                " linked_at) VALUES (%s, %s, %s, %s, %s, %s, %s)"
-                " ON CONFLICT (mac, subject) DO UPDATE SET evidence = excluded.evidence"
-                " WHERE array_position(%s, i.evidence) < array_position(%s, excluded.evidence)",
-                (
-                    identity_mac(self._vault, identifier), subject, identifier.kind, value,
-                    suppression_mac(self._vault, identifier), evidence, now,
-                    list(LINKED), list(LINKED),
-                ),
-            )  # fmt: skip
-        macs = [identity_mac(self._vault, i) for i in identifiers]
+        people = [subject for subject, _ in links]
+        macs = [identity_mac(self._vault, i) for _, i in links]
+        c.execute(
+            "INSERT INTO identity AS i (mac, subject, kind, sealed, suppress, evidence, linked_at)"
+            " SELECT n.*, %s, %s FROM unnest(%s::bytea[], %s::bigint[], %s::text[], %s::bytea[],"
+            " %s::bytea[]) n"
+            " ON CONFLICT (mac, subject) DO UPDATE SET evidence = excluded.evidence"
+            " WHERE array_position(%s, i.evidence) < array_position(%s, excluded.evidence)",
+            (
+                evidence, now, macs, people, [i.kind for _, i in links], sealed,
+                [suppression_mac(self._vault, i) for _, i in links], list(LINKED), list(LINKED),
+            ),
+        )  # fmt: skip
         # Whoever was not known yet when a doubtful match was met is known now.
         c.execute(
-            "UPDATE identity_doubt d SET subject = %s FROM rights_case r WHERE d.mac = ANY(%s)"
+            "UPDATE identity_doubt d SET subject = n.subject"
+            " FROM rights_case r, unnest(%s::bytea[], %s::bigint[]) n (mac, subject)"
+            " WHERE d.mac = n.mac"
             " AND d.subject IS NULL AND r.number = d.number AND r.\"right\" <> 'erasure'",
-            (subject, macs),
+            (macs, people),
         )
         # The identifier may be suppressed: what was worked out about her without it is stale.
-        c.execute("DELETE FROM subject_facts WHERE subject = %s", (subject,))
+        c.execute("DELETE FROM subject_facts WHERE subject = ANY(%s)", (people,))
+
+
+def _lock(mac: bytes) -> int:
+    """The number of the lock under which whoever an identifier leads to is made."""
+    return int.from_bytes(mac[:4], "big", signed=True)
 
 
 def label(kind: str) -> bytes:

@@ -11,8 +11,6 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx
-
 #: Seconds for all of it.
 _TIMEOUT: Final = 10.0
 _HERE: Final = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -43,6 +41,8 @@ def tell(url: str, document: Mapping[str, Any], *, timeout: float = _TIMEOUT) ->
 
     Whether the address may be asked at all is for the caller to know.
     """
+    import httpx  # every start would wait for it, and few tell anybody
+
     context = (
         ssl.create_default_context()
         if url.startswith("https:")

@@ -23,8 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
 
-from openpyxl import load_workbook
-
 from kept.errors import UsageError
 from kept.terms.spreadsheets import unguarded
 
@@ -259,6 +257,8 @@ def _sheet(file: BinaryIO, limits: Limits) -> Listing:
                 fix="save it as CSV",
             )
         file.seek(0)
+        from openpyxl import load_workbook  # every start would wait for it, and few lists need it
+
         book = load_workbook(file, read_only=True)
         rows = book.worksheets[0].iter_rows(
             max_row=limits.lines + 2, max_col=limits.columns + 1, values_only=False

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
 import msgspec
 
 from kept.errors import ConfigError, Denied, StoreUnreachable
@@ -253,6 +252,8 @@ class Provider:
         headers: Mapping[str, str] | None = None, body: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """What it answers in JSON; {} where it refuses. StoreUnreachable."""
+        import httpx  # every start would wait for it, and few ask a provider
+
         if self._away is not None and self._away <= now < self._away + _AGAIN:
             raise _away("it could not be asked a moment ago")
         context = (

@@ -63,7 +63,3 @@ _ROWS: Final = (
 
 #: Id → Ask, in the order in which people are offered them.
 ASKS: Final[Mapping[str, Ask]] = MappingProxyType({ask.id: ask for ask in _ROWS})
-#: What never waits for anything else, and nobody has to prove who she is for.
-WITHOUT_PROOF: Final = frozenset(
-    (STOP_MAILING, SALE_OUT, CHILD_REPORT, MAIL_OF_CUSTOMER, MAIL_OF_PARTNER)
-)

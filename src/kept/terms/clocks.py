@@ -24,7 +24,6 @@ RED: Final = 3
 _BESIDE: Final = ("BR", "CA")
 #: Where somebody can be, as a clock has it.
 WHERE: Final = (*REGIONS, *_BESIDE)
-_EVERYWHERE: Final = "*"
 _DAY: Final = dt.timedelta(days=1)
 
 

@@ -26,3 +26,10 @@ GROUNDS: Final[Mapping[str, str]] = {
     "consent": "you agreed to it",
     "interest": "we had an interest in it, to which you may object",
 }
+#: The same in words for the staff, who speak of her.
+OF_HER: Final[Mapping[str, str]] = {
+    **GROUNDS,
+    "safety": "it was needed to protect her or others",
+    "request": "she asked for it",
+    "contract": "it was needed for a contract with her",
+}

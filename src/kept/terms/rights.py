@@ -52,6 +52,27 @@ ERASURE_GROUNDS: Final[Mapping[str, str]] = MappingProxyType(
 #: The ground under which nothing but a law keeps anything, and the case forgets whom it was about.
 CHILD: Final = "child"
 
+#: Region → right → where the law of that region gives it, if not the GDPR.
+_ELSEWHERE: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "UK": {right.id: f"UK {right.article}" for right in _ROWS},
+        "CH": {
+            "access": "FADP Art. 25", "portability": "FADP Art. 28",
+            "rectification": "FADP Art. 32(1)", "erasure": "FADP Art. 32(2)",
+            "objection": "FADP Art. 30(2)",
+        },
+        "US-CA": {
+            "access": "Cal. Civ. Code § 1798.110", "portability": "Cal. Civ. Code § 1798.130",
+            "rectification": "Cal. Civ. Code § 1798.106", "erasure": "Cal. Civ. Code § 1798.105",
+            "restriction": "Cal. Civ. Code § 1798.121", "objection": "Cal. Civ. Code § 1798.120",
+        },
+        "US-VA": dict.fromkeys(
+            ("access", "portability", "rectification", "erasure", "objection"),
+            "Va. Code § 59.1-577",
+        ),
+    }
+)  # fmt: skip
+
 #: Right id → Right, in the order in which people are told of them.
 RIGHTS: Final = MappingProxyType({right.id: right for right in _ROWS})
 
@@ -63,3 +84,10 @@ def by_verb(verb: str) -> Right:
             return right
     known = ", ".join(right.verb for right in _ROWS if right.verb)
     raise UsageError("no right has that verb", expected=known)
+
+
+def article_at(right: str, region: str) -> str:
+    """Where the law of a region gives a right; the article of the GDPR where that law is not known
+    to give it, since the organisation grants it to everybody.
+    """
+    return _ELSEWHERE.get(region, {}).get(right, RIGHTS[right].article)

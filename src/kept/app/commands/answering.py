@@ -47,6 +47,10 @@ def answer(
     html: Annotated[bool, Parameter(help="one page of HTML instead of text", negative="")] = False,
     text: Annotated[bool, Parameter(help="plain text (the default)", negative="")] = False,
     country: Country = None,
+    language: Annotated[
+        str | None,
+        Parameter(help="a language of the policy, as de; without: that in which she asked"),
+    ] = None,
     out: Annotated[
         Path | None, Parameter(help="a new file for the letter; it is yours alone to read")
     ] = None,
@@ -74,11 +78,17 @@ def answer(
     with opened(common, "case answer", acting.role) as (controller, config):
         warn_of_stranger(common, config, controller.bundle)
         now = acting.moment
+        if language is not None and language not in controller.bundle.languages:
+            raise UsageError(
+                "the policy is not there in that language",
+                expected=f"one of {', '.join(controller.bundle.languages)}",
+            )
         if mail:
             actor = controller.actors.of(acting.actor, acting.role, now)
             until = mailing.mail_answer(
-                controller, case, actor, now, again=again, country=where, subdivision=part
-            )
+                controller, case, actor, now, again=again, country=where, subdivision=part,
+                language=language,
+            )  # fmt: skip
             controller.ledger.checkpoint(now)
             told = [
                 "The answer waits to be sent to the address that she proved hers. `kept serve`"
@@ -88,7 +98,10 @@ def answer(
             said_so = {"case": case, "mailed": True, "tried_until": until.isoformat()}
             common.out.result(said_so, told)
             return 0
-        made = answer_case(controller, case, now, role=acting.role, country=where, subdivision=part)
+        made = answer_case(
+            controller, case, now, role=acting.role, country=where, subdivision=part,
+            language=language,
+        )  # fmt: skip
         controller.ledger.checkpoint(now)
     words = made.html() if html else made.text()
     if out is not None:
@@ -164,6 +177,12 @@ def posted(
     letter: Annotated[
         int | None, Parameter(help="the number of the letter; the newest where none is given")
     ] = None,
+    in_person: Annotated[
+        bool,
+        Parameter(
+            help="it is no letter on paper: the answer was handed or read to her", negative=""
+        ),
+    ] = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -173,9 +192,17 @@ def posted(
     """
     sent = day(on, "--on")
     assert sent is not None
+    if in_person and letter is not None:
+        raise UsageError("`--letter` and `--in-person` exclude each other", fix="give one of them")
     with opened(common, "case posted", acting.role) as (controller, _):
         now = acting.moment
         actor = controller.actors.of(acting.actor, acting.role, now)
+        if in_person:
+            mailing.handed(controller, case, sent, actor, now)
+            controller.ledger.checkpoint(now)
+            said_so = {"case": case, "in_person": True, "posted_on": on}
+            common.out.result(said_so, [f"It is entered that the answer reached her on {sent}."])
+            return 0
         one = paper.posted(controller, case, letter, sent, actor, now)
         controller.ledger.checkpoint(now)
     common.out.result(

@@ -17,7 +17,7 @@ from kept.app.commands.common import ACTING, COMMON, Acting, Common, moment, ope
 from kept.app.commands.people import shown
 from kept.app.commands.rights import NOT_DONE, recipients_told
 from kept.app.fit import Exact
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
 from kept.duties.rights import casework, close_case, proving
@@ -31,6 +31,7 @@ from kept.records.case import Case, State
 from kept.records.case_state import ENDS, Event, StepRecord, StepState
 from kept.records.outbox import GIVEN_UP, SENT
 from kept.terms.refusals import REFUSALS, refusal
+from kept.terms.words import many
 
 Reason = Annotated[
     str, Parameter(help="in words that the person may be told; kept in the case, sealed")

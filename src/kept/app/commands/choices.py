@@ -32,7 +32,7 @@ from kept.app.commands.rights import (
     step_table,
 )
 from kept.app.fit import Exact
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.app.surface import require
 from kept.controller import Controller
 from kept.duties.rights import (
@@ -51,6 +51,7 @@ from kept.duties.rights.choice import Told
 from kept.duties.rights.request import VERBS, Others, also_open
 from kept.duties.rights.restriction import GROUNDS
 from kept.errors import UsageError
+from kept.terms.words import many
 
 Purposes = Annotated[
     list[str] | None,

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from kept.app import mail
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, day, opened, said
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.duties.rights import clock as duty
 from kept.duties.rights import reminding
@@ -22,6 +22,7 @@ from kept.terms import clocks
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.clocks import Light
 from kept.terms.regimes import period_words
+from kept.terms.words import many
 
 On = Annotated[
     str | None, Parameter(help="the day from which that is so, as 2026-01-31 (default: today)")

@@ -16,23 +16,21 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, MappingProxyType
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
-from kept import deployment
-from kept.app.mail import specimens
 from kept.app.output import Output
 from kept.app.surface import COMMANDS, SURFACES, require
-from kept.controller import Controller
-from kept.controls.registry import Control, registered
-from kept.deployment import FILE, Deployment
 from kept.errors import IdentifierError, UsageError
-from kept.policy import bundle as policy_bundle
-from kept.policy.bundle import Bundle
-from kept.records.account import OFFICER
-from kept.records.actor import OPERATOR
-from kept.terms.identifiers import Identifier, parse
+
+# What only some commands need is read by these: every start waits for what stands above.
+if TYPE_CHECKING:
+    from kept.controller import Controller
+    from kept.controls.registry import Control
+    from kept.deployment import Deployment
+    from kept.policy.bundle import Bundle
+    from kept.terms.identifiers import Identifier
 
 _Text = TypeVar("_Text", str, str | None)
 
@@ -110,6 +108,8 @@ ACTING: Final = Acting()
 
 #: Commands in the words of an error: `kept …` in back quotes.
 _QUOTED: Final = re.compile(r"`kept ([^`]+)`")
+#: A control of a duty: the line above it that gives it its name.
+_CONTROL: Final = re.compile(r'^@control\("([^"]+)"\)$', re.MULTILINE)
 #: Command → the roles that may use it.
 _ROLES: Final = {one.name: one.roles for one in COMMANDS}
 #: The options by which it was said who calls, and in which role.
@@ -168,6 +168,9 @@ def _in_role(words: Sequence[str]) -> list[str]:
     )
     if not roles or "--role" in words:
         return []
+    from kept.records.account import OFFICER
+    from kept.records.actor import OPERATOR
+
     said = _CALLED.get()
     role = said.get("--role") or os.environ.get("KEPT_ROLE") or OPERATOR
     if role in roles:
@@ -235,6 +238,10 @@ def said(text: _Text, option: str) -> _Text:
 
 def person(identity: Sequence[str] | None, file: Path | None) -> tuple[Identifier, ...]:
     """The one person whom `--identity` and `--identity-file` name; () where they name nobody."""
+    if not identity and file is None:
+        return ()
+    from kept.terms.identifiers import parse
+
     named = [parse(text) for text in identity or ()]
     if file is None:
         return tuple(named)
@@ -285,6 +292,10 @@ def opened(
     """The deployment at work, after the role was checked; closed at the end."""
     if role is not None:
         require(command, role)
+    from kept import deployment
+    from kept.app.mail import specimens
+    from kept.controller import Controller
+
     config = deployment.read(common.directory)
     with Controller.open(config) as controller:
         controller.surfaces = SURFACES
@@ -325,8 +336,18 @@ def interrupted() -> Iterator[Callable[[], bool]]:
 
 def shipped() -> Mapping[str, Control]:
     """The shipped controls by name; importing the duties makes them known."""
-    importlib.import_module("kept.duties")
+    from kept.controls.registry import registered
+
+    importlib.import_module("kept.duties.table")
     return registered()
+
+
+def names_shipped() -> set[str]:
+    """The names of the shipped controls, read from the code that makes them known, not run."""
+    found: set[str] = set()
+    for file in Path(__file__).parents[2].joinpath("duties").rglob("*.py"):
+        found.update(_CONTROL.findall(file.read_text("utf-8")))
+    return found
 
 
 def stranger(config: Deployment, made: Bundle) -> bool:
@@ -334,6 +355,8 @@ def stranger(config: Deployment, made: Bundle) -> bool:
 
     Said it is by `organisation` of kept.toml, or by a name that no shipped bundle has.
     """
+    from kept.policy import bundle as policy_bundle
+
     name = made.organisation.name
     if config.organisation is not None:
         return config.organisation != name
@@ -352,6 +375,8 @@ def warn_of_stranger(common: Common, config: Deployment, made: Bundle) -> None:
 
 def whose(config: Deployment, made: Bundle) -> str:
     """How it is decided for whom the policy speaks."""
+    from kept.deployment import FILE
+
     return (
         f"If that is not you, change `organisation:` in {config.bundle / 'policy.yml'}; if it is,"
         f' write `organisation = "{made.organisation.name}"` at the head of {FILE}'

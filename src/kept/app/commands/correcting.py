@@ -38,13 +38,13 @@ from kept.app.commands.rights import (
     request_of,
     step_table,
 )
-from kept.app.output import many
 from kept.duties.rights import correct_again, port, preview_rectification, rectify
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.rectification import undone
 from kept.duties.rights.request import also_open
 from kept.duties.rights.shown import called, problems
 from kept.errors import UsageError
+from kept.terms.words import many
 
 
 def register(app: App) -> None:

@@ -18,7 +18,7 @@ from kept.app.commands.demo import stopped
 from kept.app.commands.mapping import TO_CONNECT, Look, look
 from kept.app.commands.new import only_example
 from kept.app.fit import Exact
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import workdays
 from kept.custodian import FileCustodian
 from kept.database import Database
@@ -37,6 +37,7 @@ from kept.records.job import Jobs
 from kept.records.version import Versions
 from kept.terms import clocks
 from kept.terms.clocks import Light
+from kept.terms.words import many
 
 #: Ledgers of more entries are looked at by their tree only: a glance takes no minutes.
 _DEEP: Final = 50_000

@@ -20,10 +20,11 @@ from kept.app.commands.common import (
     person,
     said,
 )
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.duties import holds
 from kept.errors import UsageError
 from kept.records.hold import Hold
+from kept.terms.words import many
 
 group = App(name="hold", help="What may not be erased yet, by which law or for which reason.")
 

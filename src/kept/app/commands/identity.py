@@ -19,7 +19,7 @@ from kept.app.commands.common import (
     said,
 )
 from kept.app.fit import Exact
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.duties import staff
 from kept.duties.rights import identity as duty
@@ -28,6 +28,7 @@ from kept.records.doubt import Doubt
 from kept.terms.evidence import LEVELS, LINKED
 from kept.terms.identifiers import Identifier, parse
 from kept.terms.likeness import REASONS
+from kept.terms.words import many
 
 Reason = Annotated[str, Parameter(help="what was looked at, in words; sealed, its hash recorded")]
 Show = Annotated[bool, Parameter(help="also the identifiers themselves", negative="")]

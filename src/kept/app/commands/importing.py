@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, day, interrupted, opened
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.decide.lines import REASONS, Amiss
 from kept.duties.collect.importing import (
@@ -27,6 +27,7 @@ from kept.duties.collect.importing import (
     survey,
 )
 from kept.records.imported import Run
+from kept.terms.words import many
 
 #: So many lines are shown where not all are asked for; what is not simply taken comes first.
 _SHOWN: Final = 40

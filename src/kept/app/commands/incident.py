@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, moment, opened, said
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller.concerned import Concerned
 from kept.duties import incidents
 from kept.errors import UsageError
 from kept.records.incident import Incident, State
 from kept.terms.incident_rules import BY_ID, hours_left, light
+from kept.terms.words import many
 
 group = App(name="incident", help="What happened to personal data, and who is told of it by when.")
 

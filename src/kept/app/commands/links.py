@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import COMMON, Common, moment, opened
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.duties import visits
 from kept.duties.visits.links import DEAD
+from kept.terms.words import many
 
 group = App(name="links", help="Where the policy sends people, and whether somebody is there.")
 

@@ -16,7 +16,7 @@ from kept.app.commands.common import COMMON, Common, moment, opened
 from kept.app.commands.slow import slowly
 from kept.app.commands.undecided import undecided
 from kept.app.fit import Exact
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.datamap import check as checking
 from kept.datamap import fides, load
 from kept.datamap.map import DataMap
@@ -30,6 +30,7 @@ from kept.stores import open_store
 from kept.stores.discover import SAMPLE, Discovery, discover, document, draft, questions
 from kept.stores.indexes import Unindexed, unindexed
 from kept.stores.relational import SqlStore
+from kept.terms.words import many
 
 #: What makes a known system one that can be asked.
 TO_CONNECT: Final = (

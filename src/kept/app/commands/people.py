@@ -18,7 +18,7 @@ from typing import Annotated, Any, BinaryIO, Final
 from cyclopts import Parameter
 
 from kept.app.commands.common import Acting, Common, interrupted
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.duties.rights import (
     AccessAnswer,
@@ -36,6 +36,7 @@ from kept.model.plan import Counts, StepResult
 from kept.private import make_private
 from kept.records.bulk import OVER, End, Ended, Line, Run, RunState
 from kept.terms.identifiers import Identifier, parse
+from kept.terms.words import many
 
 People = Annotated[
     Path | None,

@@ -8,26 +8,25 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from kept import deployment
 from kept.app.commands.common import (
     ACTING,
     COMMON,
     Acting,
     Common,
+    names_shipped,
     opened,
     shipped,
     warn_of_stranger,
 )
-from kept.app.output import many, table
-from kept.database import Database
-from kept.deployment import FILE
-from kept.duties.publication import publish
+from kept.app.output import table
 from kept.errors import UsageError
 from kept.policy import anchors, bundle, clauses, versions
 from kept.policy import render as rendering
 from kept.policy.bundle import Bundle
 from kept.policy.versions import Published
-from kept.records.version import Versions, as_mapping
+from kept.terms.words import many
+
+# A bundle is checked and read without a deployment too; what only that needs is read with it.
 
 group = App(name="policy", help="The published text and its rules.")
 
@@ -56,12 +55,16 @@ def check(
     With --dir (or in a deployment, without DIR) the operator's choices are filled in and
     what was published before is taken into account.
     """
-    names = set(shipped())
+    names = names_shipped()
     deployed = directory is None or common.dir is not None
     place = directory
     published: Published | None = None
     filled: Bundle | None = None
     if deployed:
+        from kept import deployment
+        from kept.database import Database
+        from kept.records.version import Versions
+
         config = deployment.read(common.directory)
         place = directory or config.bundle
         made, problems = bundle.read(place)
@@ -145,6 +148,10 @@ def diff(old: Path, new: BundleDir = None, /, *, common: Common = COMMON) -> int
 @group.command(name="publish")
 def publish_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     """Write id, date and hashes of text and rules into the ledger; the text is archived."""
+    from kept.deployment import FILE
+    from kept.duties.publication import publish
+    from kept.records.version import Versions, as_mapping
+
     names = set(shipped())
     now = acting.moment
     with opened(common, "policy publish", acting.role) as (controller, config):
@@ -183,6 +190,9 @@ def publish_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
 def _bundle(directory: Path | None, common: Common) -> Bundle:
     if directory is not None:
         return bundle.load(directory)
+    from kept import deployment
+    from kept.deployment import FILE
+
     if not (common.directory / FILE).exists():
         raise UsageError(
             "no bundle is named",

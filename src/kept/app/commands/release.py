@@ -8,11 +8,12 @@ from typing import Any
 from cyclopts import App
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, interrupted, opened
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.duties import release
 from kept.duties.release import Planned, Ran, Recalled
 from kept.duties.release.sending import WORDS
+from kept.terms.words import many
 
 group = App(
     name="release",

@@ -24,14 +24,15 @@ from kept.app.commands.common import (
     said,
 )
 from kept.app.fit import Exact
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.duties import rights
-from kept.duties.rights import entering, listed, reported, saved_mail, scanned
+from kept.duties.rights import entering, listed, reported, saved_mail, scan_form, scanned
 from kept.errors import UsageError
 from kept.records.intake import BEGUN, WHOLE, Intake
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
 from kept.terms.proof import RECORDED, WAYS
+from kept.terms.words import many
 
 group = App(
     name="request", help="What people ask: letters, calls and mail entered, reports decided."
@@ -121,7 +122,7 @@ def add(
                 fix="name it with --arrived; of a --mail it is read where `mail_servers` of [desk]"
                 " names the server that stamped it",
             )
-        scans = tuple(_bytes(file, scanned.LARGEST, "the scan") for file in scan or ())
+        scans = tuple(_bytes(file, scan_form.LARGEST, "the scan") for file in scan or ())
         came = entering.Came(
             channel, on, people, tuple(right or ()), words_, region, tuple(post or ()), scans
         )
@@ -150,17 +151,26 @@ def scan_command(
     file: Path,
     /,
     *,
+    identity_paper: Annotated[
+        bool,
+        Parameter(
+            help="it is a copy of an identity paper, which nobody asked for: it goes at the end,"
+            " whatever is held", negative="",
+        ),
+    ] = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
-) -> int:
+) -> int:  # fmt: skip
     """Add the scan of a letter (PDF, PNG or JPEG): sealed, and gone when the request has ended.
 
-    Never a copy of an identity paper: what proves who asks is recorded with `kept case prove`.
+    Leave copies of identity papers out: what proves who asks is recorded with `kept case prove`.
     """
     with opened(common, "request scan", acting.role) as (controller, _):
-        content = _bytes(file, scanned.LARGEST, "the scan")
+        content = _bytes(file, scan_form.LARGEST, "the scan")
         actor = controller.actors.of(acting.actor, acting.role, acting.moment)
-        made = scanned.add(controller, request, content, actor, acting.moment)
+        made = scanned.add(
+            controller, request, content, actor, acting.moment, identity=identity_paper
+        )
         controller.ledger.checkpoint(acting.moment)
     lines = [
         f"Scan {made.id} ({made.form}) is kept, sealed.",
@@ -399,7 +409,7 @@ def decide(
             done = reported.release(
                 controller, [request], "freeze", "", actor=acting.actor, role=acting.role, now=now
             )
-            if not done:
+            if not done.done:
                 raise UsageError(
                     "the report does not wait to be frozen", expected="one that is held"
                 )
@@ -524,7 +534,10 @@ def _document(controller: Controller, one: Intake) -> dict[str, Any]:
         "held": one.held,
         "ended_at": iso(one.ended_at),
         "outcome": one.outcome if one.ended_at else None,
-        "scans": [{"scan": s.id, "form": s.form} for s in controller.letter_scans.of(one.number)],
+        "scans": [
+            {"scan": s.id, "form": s.form, "identity_paper": s.identity}
+            for s in controller.letter_scans.of(one.number)
+        ],
         "cases": [
             {"case": id_, "asked": kind, "state": controller.cases.get(id_).state.value}
             for kind, id_ in one.cases

@@ -6,8 +6,8 @@ from cyclopts import App
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
 from kept.app.commands.rights import modes_of, notes, step_table
-from kept.app.output import many
 from kept.duties.rights import due_today, expire, forgetting, keeping
+from kept.terms.words import many
 
 group = App(name="retain", help="What a law or a hold kept, and when it goes.")
 

@@ -42,7 +42,7 @@ from kept.app.commands.people import (
 from kept.app.commands.slow import briefly
 from kept.app.commands.undecided import drafts
 from kept.app.fit import Exact
-from kept.app.output import Output, many, table
+from kept.app.output import Output, table
 from kept.controller import Controller
 from kept.deployment import FILE
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview, proving
@@ -59,6 +59,7 @@ from kept.records.case_state import TRANSITIONS
 from kept.terms import clocks
 from kept.terms.proof import RECORDED, WAYS, recorded
 from kept.terms.rights import ERASURE_GROUNDS
+from kept.terms.words import many
 
 group = App(
     name="rights", help="Answer a person: what is held of her, and what she decides about it."

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import COMMON, Common, moment, opened
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.app.scan import passes, sheet
 from kept.controller import Controller
 from kept.decide import scan as judged
@@ -24,6 +24,7 @@ from kept.duties.trackers import known, scanned
 from kept.duties.visits import links as away
 from kept.errors import UsageError
 from kept.records.quiet import counted
+from kept.terms.words import many
 
 #: Links that are looked at in one scan.
 _MOST_LINKS: Final = 500

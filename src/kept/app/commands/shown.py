@@ -7,10 +7,11 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, moment, opened, said
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.decide.notice import as_text, digest
 from kept.duties.collect import deciding
 from kept.errors import UsageError
+from kept.terms.words import many
 
 notice = App(name="notice", help="What people were told on forms, as it was shown.")
 quarantine = App(name="quarantine", help="What may be a child's and waits for a person to decide.")

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.duties.rights.recipients import record
 from kept.duties.rights.request import VERBS
 from kept.errors import UsageError
 from kept.records.case_state import ENDS
 from kept.stores.tasks import Answered, Notice, Outcome, Task
+from kept.terms.words import many
 
 group = App(name="task", help="What people have to do for a request, and what they say of it.")
 

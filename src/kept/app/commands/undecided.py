@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from pathlib import Path
 
-from kept.app.output import many
 from kept.datamap import check as checking
 from kept.datamap import others
 from kept.datamap.map import DataMap, Dataset, Owner, System
@@ -13,6 +12,7 @@ from kept.model.plan import Mode
 from kept.stores.discover import MARK
 from kept.stores.discover.words import SECRET_TYPES as TYPES
 from kept.stores.discover.words import secretive
+from kept.terms.words import many
 
 
 def undecided(datamap: DataMap) -> Iterator[tuple[str, str, int]]:

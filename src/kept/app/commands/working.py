@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, said
-from kept.app.output import many, table
+from kept.app.output import table
 from kept.controller import Controller
 from kept.duties.rights import casework, new_address, proving
 from kept.errors import UsageError
@@ -18,6 +18,7 @@ from kept.records.case import Case
 from kept.records.case_proof import TRIES
 from kept.stores.tasks import Task
 from kept.terms.proof import RECORDED, WAYS
+from kept.terms.words import many
 
 #: The largest paper and the longest file of answers, in bytes.
 _PAPER = 5_000_001

@@ -20,7 +20,7 @@ from kept.app.pages import day_words
 from kept.app.requests import REGIONS
 from kept.controller import Controller
 from kept.duties import staff
-from kept.duties.rights import entering, listed, reported, saved_mail, scanned
+from kept.duties.rights import entering, listed, reported, saved_mail, scan_form, scanned
 from kept.errors import KeptError, UsageError
 from kept.records.case_state import ENDS
 from kept.records.intake import Intake
@@ -176,14 +176,17 @@ def show(request: Asked, state: State, request_id: FromPath[str]) -> Response[st
     "/requests/{request_id:str}/scan",
     status_code=303,
     sync_to_thread=True,
-    request_max_body_size=scanned.LARGEST + _AROUND,
+    request_max_body_size=scan_form.LARGEST + _AROUND,
 )
 def add_scan(request: Asked, state: State, request_id: FromPath[str]) -> Response[Any]:
     """Add the scan of a letter."""
     one, controller, now = _found(state, request_id), state.controller, state.clock()
     try:
         who = actor(request, state, "request scan")
-        scanned.add(controller, one.id, _file(form(request), "scan"), who, now)
+        scanned.add(
+            controller, one.id, _file(form(request), "scan"), who, now,
+            identity=form(request).one("identity") == "yes",
+        )  # fmt: skip
     except KeptError as problem:
         return _shown(request, state, one, said(problem))
     controller.ledger.checkpoint(now)
@@ -274,12 +277,16 @@ def release(request: Asked, state: State) -> Response[Any]:
         if outcome is None:
             raise UsageError("it is not said what is to be done", expected="freeze or unfounded")
         who = actor(request, state, "request decide")
-        reported.release(
+        made = reported.release(
             controller, sent.all("report"), outcome, sent.one("reason"), actor=who.name,
             role=who.role, now=state.clock(),
         )  # fmt: skip
     except KeptError as problem:
         return _reports(request, state, said(problem))
+    if made.left:
+        # On the page itself: which they are is no word that is known beforehand.
+        words = "Somebody else has seen to these meanwhile, and they were left alone"
+        return _reports(request, state, f"{len(made.done)} done. {words}: {', '.join(made.left)}.")
     return back("/desk/reports", "frozen" if outcome == "freeze" else "unfounded")
 
 
@@ -361,7 +368,7 @@ def _shown(
         channel=_CHANNELS.get(one.channel, one.channel), stands=_STANDS[one.state],
         arrived=day_words(one.arrived, controller), opened=opened, choices=_choices(),
         kinds=KINDS, outcomes=_OUTCOMES, scans=controller.letter_scans.of(one.number),
-        largest=scanned.LARGEST // 1_000_000,
+        largest=scan_form.LARGEST // 1_000_000,
         can={
             "scans": may(request, "request scanned"),
             "scan": one.channel == "letter" and may(request, "request scan")

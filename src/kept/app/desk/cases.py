@@ -43,9 +43,10 @@ from kept.records.case_state import ENDS, StepRecord, StepState
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
+from kept.records.outbox import SENT
 from kept.records.redaction import Stands
 from kept.terms import proof, separation
-from kept.terms.authorities import countries
+from kept.terms.authorities import authority_of, countries
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.refusals import REFUSALS, refusal
 from kept.terms.regimes import period_words
@@ -73,7 +74,7 @@ _MOVED: Final = {
     "started": "counting began", "extended": "more time was taken", "paused": "it stood still",
     "resumed": "it went on", "arrived": "it came on another day", "placed": "she is elsewhere",
     "recounted": "counted anew by a newer rule", "reminded": "somebody was reminded",
-    "posted": "a letter was posted",
+    "posted": "the answer went out",
 }  # fmt: skip
 #: How it stands with what is left out of a package, and the commands of those who see the texts.
 LEFT_OUT: Final = {
@@ -199,6 +200,8 @@ def shown(
     accounts = [a for a in controller.accounts.all(now)
                 if a.disabled_at is None and a.roles & casework.OWNS]  # fmt: skip
     fresh = one.state in casework.FRESH
+    mails, papers = controller.mailed.of(one), controller.papers.of(one)
+    behind = delivery.behind_links(controller, one)
     may_act = verb is not None and may(request, f"rights {verb}")
     answers = one.state in ENDS or bool(steps)
     moves = counted is not None and not clock.answered(one)
@@ -213,9 +216,13 @@ def shown(
         tries=controller.cases.tries_left(one),
         tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
-        mails=controller.mailed.of(one), behind=delivery.behind_links(controller, one),
+        mails=mails, unsent=any(
+            u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
+        ), behind=behind, told_her=bool(behind)
+        or any(m.kind == "answer" and m.outcome in (None, SENT) for m in mails)
+        or any(c.act == "posted" for c in controller.clocks.changes(one)),
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in ENDS else None,
-        refusals=REFUSALS.values(), papers=controller.papers.of(one),
+        refusals=REFUSALS.values(), papers=papers,
         home=bool(paper.where_to(controller, one)),
         clock=_clock(controller, one, counted, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
@@ -342,6 +349,8 @@ def _clock(
         "arrived": day_words(counted.arrived, controller),
         "first_due": day_words(counted.first_due, controller),
         "promise": period_words(counted.promise) if counted.promise else None,
+        "where": counted.region if authority_of(counted.region, region=counted.region).certain
+        else None,
         "paused_for": PAUSES.get(counted.paused_for or ""),
         "changes": [
             (_MOVED.get(c.act, c.act), c.reason, c.after_due, c.actor.name if c.actor else "Kept",

@@ -15,7 +15,7 @@ from kept.app.desk.working import actor, may
 from kept.controller import Controller
 from kept.duties import disclosure
 from kept.errors import KeptError, UsageError
-from kept.terms.disclosures import COMPELLED, GROUNDS
+from kept.terms.disclosures import COMPELLED, OF_HER
 from kept.terms.identifiers import KINDS
 
 #: Lines on the page; all of them stand in `kept disclosure list`.
@@ -78,7 +78,7 @@ def _page(
              p.barred(today))
             for p in lines[:_SHOWN]
         ],
-        left=max(0, len(lines) - _SHOWN), grounds=GROUNDS, compelled=COMPELLED, known=known,
+        left=max(0, len(lines) - _SHOWN), grounds=OF_HER, compelled=COMPELLED, known=known,
         categories=words.categories, kinds=KINDS, today=today.isoformat(),
         typed=sent or Form([]), rows=rows_of(sent or Form([])), can=may(request, "disclosure add"),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from kept.app.desk.guard import Asked, form, session
 from kept.app.desk.render import back, said
 from kept.app.desk.working import actor
 from kept.duties import staff
-from kept.duties.rights import paper
+from kept.duties.rights import mailing, paper
 from kept.errors import KeptError, UsageError
 
 
@@ -45,7 +45,7 @@ def letter(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
 
 @post("/cases/{case:str}/posted", status_code=303, sync_to_thread=True)
 def posted(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
-    """A letter went out on a day."""
+    """A letter went out on a day; or the answer reached her in person, with no letter."""
     one, sent = found(state, case), form(request)
     try:
         who = actor(request, state, "case posted")
@@ -53,6 +53,9 @@ def posted(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
             day = dt.date.fromisoformat(sent.one("on"))
         except ValueError:
             raise UsageError("it is not said when it went out", expected="a day") from None
+        if sent.one("way") == "in-person":
+            mailing.handed(state.controller, one.id, day, who, state.clock())
+            return back(f"/desk/cases/{one.id}", "in-person")
         paper.posted(state.controller, one.id, _number(sent.one("letter")), day, who, state.clock())
     except KeptError as problem:
         return shown(request, state, one, said(problem))

@@ -67,6 +67,7 @@ DONE: Final = {
     "mailed": "The answer is on its way to the address that she proved hers.",
     "link": "The package waits behind a link, which goes to the address that she proved hers.",
     "posted": "It was entered that the letter went out.",
+    "in-person": "It was entered that the answer reached her.",
     "note": "The note was added.",
     "owner": "It was noted whose task this is.",
     "entered": "The request was entered.",

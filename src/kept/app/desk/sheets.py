@@ -7,10 +7,6 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
 from kept.terms.spreadsheets import guarded
 
 #: The names of columns, and rows.
@@ -31,6 +27,11 @@ def as_csv(title: str, rows: Rows) -> bytes:
 
 def as_xlsx(title: str, rows: Rows) -> bytes:
     """XLSX (ISO/IEC 29500) with one sheet; every cell is said to be text."""
+    # Every start of the server would wait for it, and few ask for a spreadsheet.
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet(title[:31])
     head, lines = rows
@@ -48,6 +49,6 @@ def as_xlsx(title: str, rows: Rows) -> bytes:
 
 #: Ending of a file → (media type, what makes it).
 KINDS: Final[Mapping[str, tuple[str, Callable[[str, Rows], bytes]]]] = {
-    "csv": ("text/csv; charset=utf-8", as_csv),
+    "csv": ("text/csv", as_csv),
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", as_xlsx),
 }

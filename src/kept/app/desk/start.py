@@ -74,6 +74,7 @@ def start(request: Asked, state: State) -> Response[str]:
                for id_, right, n, since in controller.recipients.open_loops()],
         away=[(g.system, max(g.days(now), 0), g.since) for g in controller.away.all()],
         complaints=len(controller.complaints.all(open_only=True)),
+        unsent=controller.mailed.unsent(),
         asked=[_asked(one, today) for one in controller.intakes.to_do(_ASKED)],
     )  # fmt: skip
 

@@ -33,6 +33,7 @@ from kept.ledger.entry import Entry, name
 from kept.model.values import Type, Value
 from kept.policy.shapes import OURSELVES, Import
 from kept.records.actor import Actor
+from kept.records.consent import Said
 from kept.records.imported import Run
 from kept.records.quarantine import Waiting
 from kept.stores import lists
@@ -337,8 +338,11 @@ def let_through(
         # it waits on.
         if not controller.quarantine.gone(one, connection=c):
             return False
+        # The same line may wait from two files: the second meets what the first one stored.
+        controller.imports.decide_alone(work.one.id, connection=c)
         (judged,) = work.judged([line], reading)
-        if judged.stored:  # by this decision, before the machine stopped
+        if judged.stored and not _entered(controller, judged):
+            # By this decision, before the machine stopped.
             judged.outcome = TAKEN
         elif judged.outcome == TAKEN:
             work.place.add(work.columns, [work.row(judged)])
@@ -347,6 +351,13 @@ def let_through(
         handed = Entry("form.handed", now, {"item": one.id, "form": name(one.form)})
         controller.ledger.append_in(c, [handed, *entries, Entry("import.stored", now, body)])
     return judged.outcome == TAKEN
+
+
+def _entered(controller: Controller, judged: Judged) -> bool:
+    """Whether the ledger says already that this line, by itself, was stored."""
+    digest = controller.digest(judged.mark.encode())
+    stored = controller.ledger.entries(kind="import.stored")
+    return any(e.body.get("digest") == digest for _, e in stored)
 
 
 def _declared(controller: Controller, import_: str) -> tuple[Import, Supply]:
@@ -509,29 +520,32 @@ def _tally(
 
 def _consented(work: Importing, judged: Sequence[Judged], c: Connection) -> list[Entry]:
     """Record the consents that came with their proof, each from the day on which it was given."""
-    controller, now, made = work.controller, work.now, []
+    controller, now = work.controller, work.now
     source = f"{PREFIX}{work.one.id}"
-    for one in judged:
-        if not one.consents or not one.line.people:
-            continue
-        subject = controller.subjects.of(one.line.people, now, connection=c)
-        pseudonym = controller.vault.pseudonym(subject, PERSON, now, connection=c)
+    given = [one for one in judged if one.consents and one.line.people]
+    if not given:
+        return []
+    people = controller.subjects.of_many([one.line.people for one in given], now, connection=c)
+    names = controller.vault.pseudonyms([(who, PERSON) for who in people], now, connection=c)
+    said: list[Said] = []
+    bodies: list[dict[str, Any]] = []
+    for one, subject, pseudonym in zip(given, people, names, strict=True):
+        values = one.line.values
         for consent in one.consents:
             proof = work.one.columns[consent.field or ""].proof or {}
-            said = one.line.values
-            when = dt.datetime.fromisoformat(said[proof["when"]]).replace(tzinfo=dt.UTC)
-            epoch = controller.consents.record(
-                subject, [(fact, True) for fact in consent.facts], now, source=source,
-                valid_from=min(when, now), connection=c,
-            )  # fmt: skip
-            words = f"{said[proof['words']]}\x00{said[proof['where']]}"
-            body = {
+            when = dt.datetime.fromisoformat(values[proof["when"]]).replace(tzinfo=dt.UTC)
+            said.append(Said(subject, [(fact, True) for fact in consent.facts], min(when, now)))
+            words = f"{values[proof['words']]}\x00{values[proof['where']]}"
+            bodies.append({
                 "purpose": name(consent.purpose), "wording": controller.digest(words.encode()),
-                "source": name(source), "epoch": epoch, "subject": pseudonym,
+                "source": name(source), "subject": pseudonym,
                 "clauses": list(consent.decision.because),
-            }  # fmt: skip
-            made.append(Entry("consent.given", now, body))
-    return made
+            })  # fmt: skip
+    epochs = controller.consents.record_many(said, now, source=source, connection=c)
+    return [
+        Entry("consent.given", now, {**body, "epoch": epoch})
+        for body, epoch in zip(bodies, epochs, strict=True)
+    ]
 
 
 def _hold(work: Importing, run: Run, one: Judged, c: Connection) -> None:

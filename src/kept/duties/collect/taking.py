@@ -23,10 +23,12 @@ from kept.ledger.entry import Entry, name
 from kept.model.decision import Ask, Decision
 from kept.policy.shapes import Form
 from kept.policy.spoken import named
+from kept.records.consent import Said
 from kept.records.preference import PAGE_GOOD, token, way_of
 from kept.terms import ages, regimes
 from kept.terms.addresses import web_origin
 from kept.terms.identifiers import Identifier
+from kept.wire import Statement
 
 #: How a form comes to be answered.
 TAKEN: Final = "taken"
@@ -199,11 +201,14 @@ def submit(
     arising = judging.grounds(controller.bundle, one, met.values)
     once = None if sent.once is None else once_of(form, sent)
     with controller.database.connection(quick=True) as c:
-        first, known = controller.arriving(met.person, once, now, c)
-        if not first:
+        agrees = not met.doubt and any(fact.startswith("consent:") for fact in arising)
+        who = controller.arriving(met.person, once, now, c, joins=agrees)
+        if not who.first:
             c.rollback()
             return _refused(controller, one, Why.REPLAYED, now)
-        facts = controller.facts(met.person, now, arising, met=known)
+        facts = controller.facts(
+            met.person, now, arising, met=(who.people, who.refused), connection=c
+        )
         verdict = judging.judge(controller.bundle, controller.rules, one, met, facts, shown.asks)
         if not verdict.taken:
             c.rollback()  # it may be sent again
@@ -225,7 +230,7 @@ def submit(
             controller.ledger.append_in(c, [*entries, Entry("form.held", now, held)])
             answer = Answer(HELD, form, Why.AGE, item=item)
         else:
-            answer = take(controller, shown, met, verdict, now, c, entries, hand)
+            answer = take(controller, shown, met, verdict, now, c, entries, hand, new=who.new)
     controller.notices.remember(shown.hash)
     return answer
 
@@ -233,33 +238,48 @@ def submit(
 def take(
     controller: Controller, shown: Prepared, met: Read, verdict: Verdict, now: dt.datetime,
     connection: Connection, entries: Sequence[Entry],
-    hand: Callable[[Answer], None] | None = None,
+    hand: Callable[[Answer], None] | None = None, *, new: tuple[int, int] | None = None,
 ) -> Answer:  # fmt: skip
-    """Write down that something was taken, with the consents that it gives."""
+    """Write down that something was taken, with the consents that it gives.
+
+    `new`: nobody knows who sent it; she is made under that number, in that epoch of the keys.
+    """
     version, form = str(controller.bundle.version), shown.form
     source = f"form:{form.id}"
     made = list(entries)
-    subject, held = None, frozenset[str]()
-    if verdict.consents and met.person is not None:
-        subject = controller.subjects.of([met.person], now, connection=connection)
-        held = controller.consents.facts(subject, now, connection=connection).held
-    news = [c for c in verdict.consents if f"consent:{c.purpose}" not in held]
-    if news and met.person is not None:
-        _tell(controller, shown, met.person, [c.purpose for c in news], now, connection)
-    for consent in verdict.consents:
-        body: dict[str, Any] = {
-            "purpose": name(consent.purpose), "wording": shown.hash, "version": name(version),
-            "source": name(source), "clauses": list(consent.decision.because),
-        }  # fmt: skip
-        if subject is not None:
-            body["epoch"] = controller.consents.record(
-                subject, [(fact, True) for fact in consent.facts], now, source=source,
-                notice=shown.hash, connection=connection,
-            )  # fmt: skip
-            body["subject"] = controller.vault.pseudonym(
-                subject, PERSON, now, connection=connection
+    before: list[Statement] = []
+    if verdict.consents and met.person is None:
+        made += [_given(shown, one, version, {}, now) for one in verdict.consents]
+    elif verdict.consents and met.person is not None:
+        held = frozenset[str]()
+        if new is None:
+            subject = controller.subjects.of([met.person], now, connection=connection)
+            held = controller.consents.facts(subject, now, connection=connection).held
+        else:
+            subject = new[0]
+        said = [
+            Said(subject, [(fact, True) for fact in one.facts], now, shown.hash)
+            for one in verdict.consents
+        ]
+        if new is None:
+            epochs = controller.consents.record_many(
+                said, now, source=source, connection=connection
             )
-        made.append(Entry("consent.given", now, body))
+            called = controller.vault.pseudonym(subject, PERSON, now, connection=connection)
+        else:
+            key = controller.vault.newborn(subject, PERSON, new[1])
+            before = [
+                *controller.subjects.made(subject, met.person, key, now),
+                *controller.consents.first(said, now, source=source),
+            ]
+            epochs, called = list(range(1, len(said) + 1)), key.pseudonym(now)
+        made += [
+            _given(shown, one, version, {"epoch": epoch, "subject": called}, now)
+            for one, epoch in zip(verdict.consents, epochs, strict=True)
+        ]
+        news = [one.purpose for one in verdict.consents if f"consent:{one.purpose}" not in held]
+        if news:
+            _tell(controller, shown, met.person, news, now, connection)
     decision = verdict.decision
     region = regimes.strictest(met.region, shown.notice.region)
     collected = {
@@ -279,10 +299,19 @@ def take(
     )  # fmt: skip
     if hand is not None:
         hand(answer)
-    controller.ledger.append_in(
-        connection, [*made, Entry("data.collected", now, collected)], end=True
-    )
+    entry = Entry("data.collected", now, collected)
+    controller.ledger.append_in(connection, [*made, entry], end=True, before=before)
     return answer
+
+
+def _given(
+    shown: Prepared, consent: Consent, version: str, whose: Mapping[str, Any], now: dt.datetime
+) -> Entry:
+    body = {
+        "purpose": name(consent.purpose), "wording": shown.hash, "version": name(version),
+        "source": name(f"form:{shown.form.id}"), "clauses": list(consent.decision.because), **whose,
+    }  # fmt: skip
+    return Entry("consent.given", now, body)
 
 
 def _tell(

@@ -195,11 +195,6 @@ def _period(keep: str | None, clock: Clock) -> str | None:
     return say(_CLOCKS[clock], time=count(int(keep[1:-1]), *_UNITS[keep[-1]]))
 
 
-def many(count: int, thing: str) -> str:
-    """`1 record`, `2 records`."""
-    return f"{count:,} {thing}" + ("" if count == 1 else "s")
-
-
 def readable(name: str) -> str:
     """A name of a column as words: `made_at` and `madeAt` are "made at"."""
     words = _HUMP.sub(" ", name).replace("_", " ").split()

@@ -303,7 +303,9 @@ def _take_in(
         taken(controller, one, sure, now, c)
     else:
         assert asked.email is not None
-        send_code(controller, one, "person", asked.email, None, now, c, page=token)
+        send_code(
+            controller, one, "person", asked.email, None, now, c, page=token, service=agent.name
+        )
     return one.number
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.datamap.map import DataMap, Stays
-from kept.duties.rights import delivery
+from kept.duties.rights import delivery, destroyed
 from kept.duties.rights.residue import residue
 from kept.ledger.entry import Entry
 from kept.records.case import Case
@@ -44,6 +44,7 @@ def forget(
 ) -> None:
     """Look beneath the rows as long as it is known for what; then let the case forget her."""
     residue(controller, case.id, now)
+    destroyed.enter(controller, now)  # while the case has a row of it
     flat = [i for one in known for i in one]
     with controller.database.connection() as connection:
         ids = also_about(controller.vault, case, flat, connection) | {case.number: case.id}

@@ -19,7 +19,8 @@ from kept.duties.rights.intake import clean, ended, opened
 from kept.duties.rights.others_mail import partners
 from kept.duties.rights.reported import enter_report, freeze
 from kept.duties.rights.request import Request
-from kept.duties.rights.scanned import MOST, form_of, keep, reply_to
+from kept.duties.rights.scan_form import form_of
+from kept.duties.rights.scanned import MOST, keep, reply_to
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor

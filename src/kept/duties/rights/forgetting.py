@@ -33,6 +33,7 @@ WORDS: Final[Mapping[str, str]] = {
     "cases": "cases that are over forgot whom they were about",
     "proofs": "cases forgot how it was checked who asks",
     "requests": "requests that are over forgot what was asked",
+    "scans": "letters on which nothing is left to do lost their scans",
     "complaints": "complaints that are over forgot what was written",
     "incidents": "incidents that are closed forgot what was written",
     "disclosures": "disclosures forgot whose data it was",
@@ -42,6 +43,7 @@ STAY: Final[Mapping[str, str]] = {
     "cases": "cases that are over still name whom they were about",
     "proofs": "cases still say how it was checked who asks",
     "requests": "requests that are over still say what was asked",
+    "scans": "letters on which nothing is left to do still have their scans",
     "complaints": "complaints that are over still say what was written",
     "incidents": "incidents that are closed still say what was written",
     "disclosures": "disclosures still name whose data it was",
@@ -64,7 +66,8 @@ GOES: Final[Mapping[str, str]] = {
     "passed_person": "with the disclosure it belongs to",
     "release_member": "when whoever has her data confirms that it is gone",
     "intake_code": "ten minutes after it was sent; the row when its request is over",
-    "intake_scan": "when nothing is left to do on the request that came as this letter",
+    "intake_scan": "when nothing is left to do on the request that came as this letter, and no hold"
+    " keeps it; a copy of an identity paper whatever is held",
     "case_delivery": "at its day or its last download: its key, its file and its words",
     "outbox": "at once when it went; that it went, after thirty days",
     "reminder": "after four hundred days",
@@ -114,6 +117,7 @@ def forget(controller: Controller, now: dt.datetime) -> dict[str, int]:
             controller.intakes.strike(go["cases"], (), connection=c)
         if go["requests"]:
             controller.intakes.forget(go["requests"], connection=c)
+        controller.letter_scans.gone(go["scans"], connection=c)
         if go["complaints"]:
             controller.complaints.strike(go["complaints"], connection=c)
         if go["incidents"]:
@@ -133,6 +137,21 @@ def forget(controller: Controller, now: dt.datetime) -> dict[str, int]:
     for id_ in ids.values():
         controller.forget_tasks(id_)
     return {what: len(those) for what, those in go.items() if those}
+
+
+def forget_scans(controller: Controller, now: dt.datetime) -> int:
+    """Let scans go of letters on which nothing is left to do, that waited because a hold might
+    keep them and none does (any more); of how many letters. Repeatable.
+    """
+    with controller.database.connection() as c:
+        late = {"scans": controller.letter_scans.over_all(connection=c)}
+        stays = by_holds(controller, late, now, c)["scans"]
+        go = [n for n in late["scans"] if n not in stays]
+        if go:
+            controller.letter_scans.gone(go, connection=c)
+            body = {"what": "scans", "count": len(go), "before": controller.day(now).isoformat()}
+            controller.ledger.append_in(c, [Entry("desk.forgot", now, body)])
+    return len(go)
 
 
 def told_held(controller: Controller) -> dict[str, tuple[dt.datetime, int]]:
@@ -159,6 +178,7 @@ def _late(controller: Controller, now: dt.datetime, c: Connection) -> dict[str, 
     }
     late = {what: _past(controller, found, period, today) for what, found in over.items()}
     late["proofs"] = _past(controller, proven(c), keep(controller, proof=True), today)
+    late["scans"] = controller.letter_scans.over_all(connection=c)
     told = keep_disclosures(controller)
     late["disclosures"] = [
         n for n, day in controller.passed.over(connection=c) if due(told, day, today)
@@ -191,6 +211,13 @@ UNION ALL
 SELECT 'a request', number, ended_at, 'requests' FROM intake
     WHERE ended_at IS NOT NULL AND (sealed IS NOT NULL OR reach IS NOT NULL OR mac IS NOT NULL)
 UNION ALL
+SELECT DISTINCT 'a scan', i.number, coalesce(i.ended_at, (SELECT max(r.closed_at) FROM rights_case r
+    JOIN intake_case k ON k.case_number = r.number WHERE k.number = i.number)), 'scans'
+    FROM intake_scan s JOIN intake i USING (number) WHERE s.sealed <> '' AND (i.ended_at IS NOT NULL
+    OR i.outcome = 'begun' AND NOT EXISTS (SELECT FROM intake_case k JOIN rights_case r
+        ON r.number = k.case_number WHERE k.number = i.number AND r.closed_at IS NULL)
+        AND i.asked !~ '(question|unclear)')
+UNION ALL
 SELECT 'a complaint', number, ended_at, 'complaints' FROM complaint p WHERE ended_at IS NOT NULL
     AND (sealed IS NOT NULL OR mac IS NOT NULL OR EXISTS (SELECT FROM complaint_act e
         WHERE e.number = p.number AND e.sealed IS NOT NULL))
@@ -219,6 +246,7 @@ def desk_data_goes(controller: Controller, now: dt.datetime) -> Iterator[Looked 
     periods = {
         **dict.fromkeys(("cases", "requests", "complaints", "incidents"), period),
         "proofs": keep(controller, proof=True), "disclosures": keep_disclosures(controller),
+        "scans": "P0D",
     }  # fmt: skip
     with controller.database.connection() as c:
         rows = c.execute(_LEFT).fetchall()
@@ -231,6 +259,8 @@ def desk_data_goes(controller: Controller, now: dt.datetime) -> Iterator[Looked 
     since, open_now = _Holds(controller, now - _GRACE, now), _Holds(controller, now, now)
     there: Counter[str] = Counter()
     for what, number, at, rule in rows:
+        if at is None:
+            continue
         if due(periods[rule], controller.day(at), controller.day(now)):
             there[rule] += open_now.keep(rule, number)
         if due(periods[rule], controller.day(at), today) and not since.keep(rule, number):
@@ -336,7 +366,7 @@ class _Holds:
                 f"{i.kind}={i.normalised}"
                 for one in self._controller.cases.identifiers(case) for i in one
             }  # fmt: skip
-        if rule == "requests":
+        if rule in ("requests", "scans"):
             one = self._controller.intakes.numbered(number)
             told = self._controller.intakes.said(one) if one else {}
             pairs = [*told.get("identity", ()), *told.get("about", ())]
@@ -352,10 +382,12 @@ class _Holds:
 _TABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "cases": ("rights_case", "case_", "intake"), "proofs": ("rights_case", "case_", "intake"),
     "requests": ("rights_case", "case_", "intake"), "complaints": ("complaint",),
-    "incidents": ("incident",), "disclosures": ("passed_",),
+    "scans": ("rights_case", "case_", "intake"), "incidents": ("incident",),
+    "disclosures": ("passed_",),
 }  # fmt: skip
 _OF: Final[Mapping[str, LiteralString]] = {
     "requests": "SELECT case_number FROM intake_case WHERE number = %s",
+    "scans": "SELECT case_number FROM intake_case WHERE number = %s",
     "complaints": "SELECT case_number FROM complaint WHERE number = %s",
 }
 _OURS: Final = (

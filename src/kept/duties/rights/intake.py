@@ -14,7 +14,7 @@ import re
 import secrets
 import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -22,7 +22,7 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.database import Connection
 from kept.decide.asks import Recognised, recognise
-from kept.duties.rights import mailing, proving
+from kept.duties.rights import destroyed, forgetting, mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import HOW, Request, can_end, close_case, open_case
@@ -264,20 +264,27 @@ def withdraw(controller: Controller, token: str, now: dt.datetime) -> bool:
     if not one.open or CHILD_REPORT in one.asked:
         return False  # a report is decided, not taken back: what it froze waits for that
     actor = controller.actors.of(*PERSON, now)
+    cases = [controller.cases.get(id_) for _, id_ in one.cases]
+    if not _waits(one, cases):
+        return False  # all of it has ended: what was done is not taken back
     left = False
-    for _, id_ in one.cases:
-        case = controller.cases.get(id_)
+    for case in cases:
         if case.state in ENDS:
             continue
         if can_end(controller, case, CaseState.WITHDRAWN):
             reason = "taken back on the page of the request"
-            close_case(controller, id_, "withdrawn", reason, actor, now)
+            close_case(controller, case.id, "withdrawn", reason, actor, now)
         else:
             left = True
     if not left:
         with controller.database.connection() as c:
             ended(controller, one, State.WITHDRAWN, "withdrawn", None, now, c)
     return not left
+
+
+def _waits(one: Intake, cases: Collection[Case]) -> bool:
+    """Whether something of a request has not ended yet."""
+    return len(cases) < len(one.asked) or any(c.state not in ENDS for c in cases)
 
 
 def standing(controller: Controller, token: str, now: dt.datetime) -> Standing | None:
@@ -317,6 +324,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         tuple((masked(said[p]), True) for p in ("person", "changed", "agent") if p in said),
         tuple((kind, stands.get(kind, rest)) for kind in one.asked),
         withdrawable=one.open
+        and _waits(one, cases.values())
         and all(
             can_end(controller, c, CaseState.WITHDRAWN)
             for c in cases.values()
@@ -500,6 +508,9 @@ def tend(controller: Controller, now: dt.datetime) -> int:
         gone = controller.intakes.remove_unconfirmed(now, connection=c)
         if gone:
             controller.ledger.append_in(c, [Entry("request.left", now, {"count": gone})])
+    if controller.letter_scans.over_all():
+        forgetting.forget_scans(controller, now)
+    destroyed.enter(controller, now)
     mailing.settle(controller, now)
     controller.outbox.tidy(now)
     return failed
@@ -572,14 +583,16 @@ def refuse_past(met: Tally, limits: Sequence[int]) -> None:
 def send_code(
     controller: Controller, one: Intake, party: str, address: Identifier, own: str | None,
     now: dt.datetime, c: Any, *, page: str | None = None, template: str = "code",
+    service: str = "",
 ) -> bool:  # fmt: skip
     """Send a code; False where there were enough. `own`: the token of a page of the party's own;
-    `page`: that of the page that an agent shows her.
+    `page`: that of the page that an agent shows her, `service` the name of that agent.
     """
     code = _new_code()
     if not controller.intakes.send_code(one, party, address, code, now, connection=c, token=own):
         return False
-    _mail_code(controller, one, party, address, code, own, now, c, page=page, template=template)
+    _mail_code(controller, one, party, address, code, own, now, c, page=page, template=template,
+               service=service)  # fmt: skip
     return True
 
 
@@ -590,13 +603,14 @@ def _new_code() -> str:
 def _mail_code(
     controller: Controller, one: Intake, party: str, address: Identifier, code: str,
     own: str | None, now: dt.datetime, c: Any, *, page: str | None = None, template: str = "code",
-    place: Place | None = None,
+    place: Place | None = None, service: str = "",
 ) -> None:  # fmt: skip
     if one.channel == "agent" and party == "person":
         template = "code-for-person"
     values = {"code": f"{code[:4]} {code[4:]}", "asked": _titles(one.asked)}
     if page is not None:  # an agent leads her to a page that she has not seen yet
         template, values["link"] = "code-by-agent", link(controller, page)
+        values["service"] = service
     if own is not None:
         values["link"] = link(controller, own)
     controller.outbox.put(

@@ -24,7 +24,7 @@ from kept.terms.identifiers import Identifier
 
 #: What is forgotten together → what datasets of it are called at the beginning.
 _GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("cases", "proofs", "requests"), ("rights_case", "case_", "intake")),
+    **dict.fromkeys(("cases", "proofs", "requests", "scans"), ("rights_case", "case_", "intake")),
     "complaints": ("complaint",),
     "incidents": ("incident",),
     "disclosures": ("passed_",),
@@ -94,10 +94,12 @@ def _theirs(controller: Controller, hold: Hold, c: Connection) -> dict[str, set[
     with contextlib.suppress(VaultError):
         known = [one for one, _ in controller.subjects.identifiers(hold.subject)]
     cases = hers(controller.vault, hold.subject, known, hold.id, c)
+    requests = set(controller.intakes.hers(sorted(cases), known, connection=c))
     return {
         "cases": cases,
         "proofs": cases,
-        "requests": set(controller.intakes.hers(sorted(cases), known, connection=c)),
+        "requests": requests,
+        "scans": requests,
         "complaints": set(controller.complaints.hers(sorted(cases), known, connection=c)),
         "incidents": set(),
         "disclosures": controller.passed.hers(known, connection=c),

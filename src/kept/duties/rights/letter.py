@@ -39,10 +39,11 @@ from kept.records.declared import SYSTEM
 from kept.terms import tongues
 from kept.terms.authorities import BY, Authority, Choice, authority_of, countries
 from kept.terms.authorities import language as spelt_as
+from kept.terms.clocks import rules_at
 from kept.terms.identifiers import Identifier
 from kept.terms.refusals import REFUSALS
 from kept.terms.regimes import region_of
-from kept.terms.rights import RIGHTS
+from kept.terms.rights import RIGHTS, article_at
 from kept.terms.tongues import count, day, law, say, within
 
 _WIDTH: Final = 76
@@ -160,8 +161,9 @@ def letter(
     controller: Controller, case_id: str, now: dt.datetime,
     *, country: str | None = None, subdivision: str | None = None, language: str | None = None,
 ) -> Letter:  # fmt: skip
-    """The letter of a case as it stands. `country` (and part) is where the person lives, if known;
-    it speaks `language`, else that in which she asked, else the policy's first.
+    """The letter of a case as it stands. `country` (and part) is where the person lives, if known,
+    else where the clock of the case has her; it speaks `language`, else that in which she asked,
+    else the policy's first.
 
     Raises UsageError where there is no such case.
     """
@@ -177,10 +179,9 @@ def _letter(
     record = Receipts.of(controller, case)
     bundle = controller.bundle
     named = controller.cases.identifiers(case)
-    choice = authority_of(country, subdivision, lead=bundle.organisation.country)
-    region = region_of(country, subdivision)
+    choice, region = lives(controller, case, country, subdivision)
     told_of = [
-        asked(controller, record, named),
+        asked(controller, record, named, region),
         *_outcome(controller, record),
         *_systems(controller, record, named),
         *_stays(controller, record),
@@ -244,7 +245,23 @@ def _title(record: Receipts) -> str:
     return say("Our answer to your request: {right}", right=right)
 
 
-def asked(controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]) -> Part:
+def lives(
+    controller: Controller, case: Case, country: str | None, subdivision: str | None
+) -> tuple[Choice, str]:
+    """(to whom she can complain, region whose rules hold for her): by the country that is given,
+    else by where the clock of her case has her.
+    """
+    clock = None if country else controller.clocks.of(case)
+    where = clock.region if clock else "unknown"
+    choice = authority_of(
+        country or where, subdivision, where, lead=controller.bundle.organisation.country
+    )
+    return choice, region_of(country, subdivision) if country else rules_at(where)
+
+
+def asked(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]], region: str
+) -> Part:
     """What she asked, when, and how it was checked who asks."""
     case = record.case
     lines = [
@@ -252,7 +269,7 @@ def asked(controller: Controller, record: Receipts, named: Sequence[Sequence[Ide
             "You asked us {what}. Your request came on {day}. Your right to it: {article}.",
             what=say(_ASKED[case.right]),
             day=spelt(controller, case.opened_at),
-            article=law(RIGHTS[case.right].article),
+            article=law(article_at(case.right, region)),
         ),
         f"{say('Did we check that it is you who asks?')} {verification(controller, case)}",
     ]

@@ -18,25 +18,62 @@ from kept.duties.rights.receipts import BEFORE
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
-from kept.records.case_state import Case
+from kept.records.case_state import Case, State
 from kept.records.intake import CODE_GOOD
 from kept.records.outbox import SENT
+from kept.terms.identifiers import Identifier
 
 #: By these ways a code that was typed in proves the address of the person, or an agent's word
 #: that counts as much.
 TYPED: Final = ("web", "agent", "drp")
+#: Ends of a correction after which the old address is hers as before.
+_NOT_DONE: Final = (State.REFUSED, State.WITHDRAWN)
 #: For how long it is tried to send an answer.
 TRIED: Final = dt.timedelta(days=3)
 
 
 def proven_address(controller: Controller, case: Case) -> str | None:
-    """The address of the person of a case that a code typed in proved hers; None where none did."""
+    """The address of the person of a case that a code typed in proved hers, or the newest one that
+    was confirmed in its place since; None where none was.
+    """
     for one in controller.intakes.of_case(case.id):
         # Of what staff entered or vouched for, no address was proven.
         if one.verified_at is not None and one.channel in TYPED:
             address = controller.intakes.said(one).get("person")
-            return address if isinstance(address, str) and address else None
+            if not isinstance(address, str) or not address:
+                return None
+            return _newest(controller, address, one.verified_at)
     return None
+
+
+def _newest(controller: Controller, address: str, since: dt.datetime) -> str:
+    """The address that was confirmed in the place of this one since, at both; and so on.
+
+    Whoever reads one of them alone changes nothing: codes went to the old and to the new one. Of
+    an address that several people are known by none takes the place, for the others still read it.
+    """
+    seen = {Identifier("email", address).normalised}
+    while True:
+        at, later = Identifier("email", address), []
+        if len(controller.subjects.find([at])) > 1:
+            return address
+        with controller.database.connection() as c:
+            numbers = controller.intakes.hers([], [at], connection=c)
+        for one in filter(None, map(controller.intakes.numbered, numbers)):
+            said = controller.intakes.said(one)
+            if one.verified_at is None or one.verified_at < since or not said.get("changed"):
+                continue
+            new = Identifier("email", said["changed"])
+            cases = [controller.cases.get(id_) for _, id_ in one.cases]
+            if new.normalised not in seen and any(
+                case.state not in _NOT_DONE and controller.cases.confirmed(case, new)
+                for case in cases
+            ):
+                later.append((one.verified_at, one.number, new.value))
+        if not later:
+            return address
+        since, _, address = max(later)
+        seen.add(Identifier("email", address).normalised)
 
 
 def why_not(controller: Controller, case: Case) -> str | None:
@@ -86,12 +123,14 @@ def mail_link(
 def mail_answer(
     controller: Controller, case_id: str, actor: Actor, now: dt.datetime, *, again: bool = False,
     country: str | None = None, subdivision: str | None = None, shown: str | None = None,
+    language: str | None = None,
 ) -> dt.datetime:  # fmt: skip
     """Send the letter that answers to the address that was proven hers; until when that is tried.
 
-    With `shown`, the digest of a letter that somebody read, nothing else goes than that. Raises
-    UsageError where no address was proven, nothing was done yet, one waits to be sent, or one
-    went before and it is not said (`again`) that she is to get another.
+    It speaks `language`, else that in which she asked. With `shown`, the digest of a letter that
+    somebody read, nothing else goes than that. Raises UsageError where no address was proven,
+    nothing was done yet, one waits to be sent, or one went before and it is not said (`again`)
+    that she is to get another.
     """
     case = controller.cases.get(case_id)
     if (why := why_not(controller, case)) is not None:
@@ -104,7 +143,9 @@ def mail_answer(
             "there is no answer yet: nothing was done in this case",
             expected="a case that was carried out, refused or taken back",
         )
-    made = letter(controller, case.id, now, country=country, subdivision=subdivision)
+    made = letter(
+        controller, case.id, now, country=country, subdivision=subdivision, language=language
+    )
     text = controller.digest(made.text().encode())
     if shown is not None and shown != text:
         raise UsageError("the letter is another than the one that was read", fix="read it again")
@@ -123,7 +164,7 @@ def mail_answer(
         values = {"title": made.title, "words": made.mail(), "case": case.id}
         put = controller.outbox.put(
             address, "answer", values, now, good_until=now + TRIED, connection=c,
-            language=language_of(controller, case),
+            language=language or language_of(controller, case),
         )  # fmt: skip
         controller.mailed.add(case, "answer", put, actor, now, connection=c)
         controller.ledger.append_in(
@@ -134,6 +175,31 @@ def mail_answer(
             ],
         )
     return now + TRIED
+
+
+def handed(
+    controller: Controller, case_id: str, day: dt.date, actor: Actor, now: dt.datetime
+) -> None:
+    """The answer reached the person in another way than by mail or on paper, that day, by the
+    word of who says so: it was handed or read to her. UsageError where there is none yet, or the
+    day cannot be.
+    """
+    case = controller.cases.get(case_id)
+    if case.state in BEFORE:
+        raise UsageError(
+            "there is no answer yet: nothing was done in this case",
+            expected="a case that was carried out, refused or taken back",
+        )
+    first = controller.day(case.closed_at or case.opened_at)
+    if not first <= day <= controller.day(now):
+        raise UsageError(
+            "the answer cannot have reached her that day",
+            expected=f"a day from {first} to today", met=str(day),
+        )  # fmt: skip
+    with controller.database.connection() as c:
+        clock.posted(controller, case, day, actor, now, c)
+        body = {"case": case.id, "on": day.isoformat(), "actor": name(actor.role)}
+        controller.ledger.append_in(c, [Entry("answer.handed", now, body)])
 
 
 def settle(controller: Controller, now: dt.datetime) -> int:

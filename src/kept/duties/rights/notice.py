@@ -13,15 +13,13 @@ from kept.controller import Controller
 from kept.duties.rights.answer import address
 from kept.duties.rights.clock import extendable
 from kept.duties.rights.language import language_of
-from kept.duties.rights.letter import Letter, Part, appeal, asked, complain_to, spelt
+from kept.duties.rights.letter import Letter, Part, appeal, asked, complain_to, lives, spelt
 from kept.duties.rights.receipts import Receipts
 from kept.duties.rights.request import sentence
 from kept.policy.spoken import speaking
 from kept.records.case import Case
 from kept.records.clock import counted
 from kept.terms import tongues
-from kept.terms.authorities import authority_of
-from kept.terms.regimes import region_of
 from kept.terms.rights import RIGHTS
 from kept.terms.tongues import law, say, within
 
@@ -50,7 +48,7 @@ def _more_time(
     _, before, rule = extendable(controller, case.id, reason, words, today, now)
     after = counted(replace(before, extended=True), rule, controller.workdays)
     record, organisation = Receipts.of(controller, case), controller.bundle.organisation
-    choice = authority_of(country, subdivision, lead=organisation.country)
+    choice, region = lives(controller, case, country, subdivision)
     lines = (
         say(
             "We cannot answer you by {day}. You will hear from us by {end} at the latest. The law:"
@@ -63,9 +61,9 @@ def _more_time(
         say("You need not do anything. Your request goes on."),
     )
     parts = (
-        asked(controller, record, controller.cases.identifiers(case)),
+        asked(controller, record, controller.cases.identifiers(case), region),
         Part(say("It takes longer"), lines),
-        complain_to(controller, choice, *appeal(record, region_of(country, subdivision))),
+        complain_to(controller, choice, *appeal(record, region)),
     )
     right = within(say(RIGHTS[case.right].title))
     title = say("We need more time for your request: {right}", right=right)

@@ -26,7 +26,7 @@ from kept.controller import Controller, Place
 from kept.controller.others import Covering
 from kept.database import Connection
 from kept.duties.rights import rescan
-from kept.duties.rights.about import many, titled
+from kept.duties.rights.about import titled
 from kept.duties.rights.answer import Stays
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import covering as everybody
@@ -42,6 +42,7 @@ from kept.records.case_state import ENDS
 from kept.records.redaction import Left, Redaction, Stands, stale
 from kept.terms import separation
 from kept.terms.tongues import count, say
+from kept.terms.words import many
 
 LAW: Final = "GDPR Art. 15(4)"
 #: Rights that are answered by a package.

@@ -1,10 +1,11 @@
 """Who has to do something, and does not, is reminded by mail; what stays undone is escalated.
 
 Whose a case is hears of it before its last day; then whoever answers for all of it too. So do
-they of tasks that are late, of recipients who do not answer, of complaints, and of systems that
-are away. A mail holds a number and a link, never a word about a person. Each goes once: it is
-noted in the transaction that queues it, and should a machine stop while it is handed over, it
-goes once more under the same Message-ID (`records.outbox`).
+they of an answer that no mail server took, of tasks that are late, of recipients who do not
+answer, of complaints, and of systems that are away. A mail holds a number and
+a link, never a word about a person. Each goes once: it is noted in the transaction that queues
+it, and should a machine stop while it is handed over, it goes once more under the same Message-ID
+(`records.outbox`).
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def look_for_systems(controller: Controller, now: dt.datetime) -> bool:
 def calls(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     """Everything that somebody is to be told, as of now."""
     yield from _cases(controller, now)
+    yield from _unsent(controller, now)
     yield from _tasks(controller, now)
     yield from _recipients(controller, now)
     yield from _complaints(controller, now)
@@ -106,6 +108,19 @@ def _cases(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             one.case.id, f"{one.light.value}:{due}",
             f"The case {how} to be answered by {due}.", f"/desk/cases/{one.case.id}",
             controller.worklist.owner(one.case), one.light is not Light.AMBER,
+        )  # fmt: skip
+
+
+def _unsent(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    """Mail to a person that was given up: she has no answer, though somebody believes she has."""
+    for one in controller.mailed.unsent():
+        what = "The answer" if one.kind == "answer" else "The link to the package"
+        still = "unsent-still" if now - one.ended_at >= _PATIENCE else "unsent"
+        yield Call(
+            one.case, f"{still}:{one.id}",
+            f"{what} of the case did not reach the person: no mail server took it. It has to be"
+            " sent again, or to go in another way.", f"/desk/cases/{one.case}",
+            controller.worklist.owner(controller.cases.get(one.case)), officers=True,
         )  # fmt: skip
 
 

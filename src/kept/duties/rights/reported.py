@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from kept.controller import Controller
@@ -19,7 +20,7 @@ from kept.duties.rights.choice import channel_of, own_identifiers
 from kept.duties.rights.doubt import doubts
 from kept.duties.rights.intake import PERSON, clean, ended, page_token, refuse_past
 from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
-from kept.errors import Denied, IdentifierError, KeptError, UsageError
+from kept.errors import Denied, IdentifierError, KeptError, UsageError, VaultError
 from kept.ledger.entry import Entry, name
 from kept.records.case_state import Case
 from kept.records.intake import WINDOW, Intake, Reports, State
@@ -92,28 +93,45 @@ def _held(
     controller.ledger.append_in(c, entries)
 
 
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Ids of reports that were frozen or decided, and of those that waited no more: somebody else
+    saw to them meanwhile.
+    """
+
+    done: tuple[str, ...]
+    left: tuple[str, ...]
+
+
 def release(
     controller: Controller, ids: Sequence[str], outcome: Release,
     reason: str, *, actor: str, role: str, now: dt.datetime,
-) -> int:  # fmt: skip
+) -> Released:  # fmt: skip
     """Say of reports that waited for a person that their records are frozen, and decided one by
-    one; or that they are unfounded, for one reason. How many that was; those that wait no more
-    are left alone. Raises as `decide`.
+    one; or that they are unfounded, for one reason. What somebody else decides meanwhile is left
+    alone, and the rest goes on. Raises as `decide`.
     """
     _may(role)
     if outcome == "unfounded" and not reason.strip():
         raise UsageError("no reason is given", fix="say in words what was found out")
-    wanted, done = set(ids), 0
+    wanted, done = set(ids), []
     for one in controller.intakes.held():
         if one.id not in wanted:
             continue
-        if outcome == "unfounded":
-            decide(controller, one.id, outcome, reason, actor=actor, role=role, now=now)
-        else:
-            # What a system that is away holds the job freezes when it answers.
-            freeze(controller, one, now)
-        done += 1
-    return done
+        try:
+            if not controller.intakes.get(one.id).held:
+                continue
+            if outcome == "unfounded":
+                decide(controller, one.id, outcome, reason, actor=actor, role=role, now=now)
+            else:
+                # What a system that is away holds the job freezes when it answers.
+                freeze(controller, one, now)
+        except (UsageError, VaultError):
+            if controller.intakes.get(one.id).open:
+                raise
+            continue  # somebody decided it between both
+        done.append(one.id)
+    return Released(tuple(done), tuple(id_ for id_ in dict.fromkeys(ids) if id_ not in done))
 
 
 def enter_report(

@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0037"
-down_revision = "0036"
+down_revision = "0041"
 
 
 def upgrade() -> None:

@@ -9,7 +9,7 @@ SAID: Final = {
     "Before we show, change or delete anything we have to know that it is you who asks. If we need something from you for that, we write to you again. We never ask for a copy of a passport.": "Bevor wir etwas zeigen, ändern oder löschen, müssen wir wissen, dass Sie selbst fragen. Wenn wir dafür etwas von Ihnen brauchen, schreiben wir Ihnen noch einmal. Eine Kopie eines Ausweises verlangen wir nie.",
     "You can also ask us here:": "Sie können uns auch hier fragen:",
     "Did you let somebody ask for you?": "Haben Sie jemanden beauftragt, für Sie zu fragen?",
-    "A service that asks for people asked {organisation} for this, in your name:": "Ein Dienst, der für andere fragt, hat in Ihrem Namen Folgendes von {organisation} verlangt:",
+    "A service that asks for people, {service}, asked {organisation} for this, in your name:": "Ein Dienst, der für andere fragt, {service}, hat in Ihrem Namen Folgendes von {organisation} verlangt:",
     "If you want that, type the code on this page. The service leads you there too.": "Wenn Sie das wollen, tippen Sie den Code auf dieser Seite ein. Auch der Dienst führt Sie dorthin.",
     "The code is good for ten minutes and for one time.": "Der Code gilt zehn Minuten und ein einziges Mal.",
     "If you do not want it, do nothing. Nothing happens without the code, and the request is gone after a day. Give the code to nobody, also not to the service.": "Wenn Sie es nicht wollen, tun Sie nichts. Ohne den Code geschieht nichts, und nach einem Tag ist die Anfrage weg. Geben Sie den Code niemandem, auch nicht dem Dienst.",
