@@ -13,6 +13,7 @@ from pathlib import Path
 from kept.deployment import house, releases, toml, web
 from kept.deployment.releases import Ages, Release
 from kept.deployment.shapes import (
+    CHOICES_PER_HOUR,
     FILE,
     FORMS_PER_HOUR,
     LOOPBACK,
@@ -33,6 +34,7 @@ from kept.errors import ConfigError
 from kept.stores.post import SETTINGS as MAIL
 
 __all__ = [
+    "CHOICES_PER_HOUR",
     "FILE",
     "FORMS_PER_HOUR",
     "LOOPBACK",
@@ -66,7 +68,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "mail": MAIL | {"url"},
     "site": frozenset(
         {"host", "port", "url", "shows", "proxy", "cookie", "country", "members"}
-        | {"forms_per_hour"}
+        | {"forms_per_hour", "choices_per_hour"}
     ),
     "links": frozenset({"look", "addresses"}),
     "networks": frozenset(),  # names are those of recipients of the bundle
@@ -178,5 +180,6 @@ def read(directory: Path) -> Deployment:
         imports={n: web.supply(path, n, t) for n, t in raw.get("imports", {}).items()},
         releases={n: releases.release(path, n, t) for n, t in raw.get("releases", {}).items()},
         oidc=house.oidc(path, raw.get("login", {}).get("oidc")),
-        forms_per_hour=toml.per_hour(path, site.get("forms_per_hour", FORMS_PER_HOUR)),
+        forms_per_hour=toml.per_hour(path, site, "forms_per_hour", FORMS_PER_HOUR),
+        choices_per_hour=toml.per_hour(path, site, "choices_per_hour", CHOICES_PER_HOUR),
     )

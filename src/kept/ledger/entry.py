@@ -272,6 +272,10 @@ _TABLE: Final = (
     _kind(138, "removal.confirmed",
           "release:name recipient:name tries:count audience?:name"),
     _kind(139, "withdrawal.undone", "purpose:name source:name"),
+    _kind(140, "views.recorded",
+          "activity:name batch:name rows:count version:name refused?:count dropped?:count"
+          " repeated?:count bases?:names"),
+    _kind(141, "views.forgotten", "activity:name rows:count before:date held?:count"),
     _kind(143, "import.begun",
           "run:name import:name source:name file:sha256 agreement?:sha256 given:date lines:count"
           " dropped:count"),
