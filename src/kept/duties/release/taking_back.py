@@ -45,7 +45,7 @@ class Recalled:
 def recall(controller: Controller, clock: Callable[[], dt.datetime]) -> Recalled:
     """Take back from everybody whom they may not keep. Repeatable: what waits is asked again."""
     found = Recalled()
-    for release in {one.release for one in controller.members.standing()}:
+    for release in dict.fromkeys(one.release for one in controller.members.standing()):
         known = controller.outgoing.get(release)
         if known is None:
             # kept.toml names it no more: there is no way to whoever has them.

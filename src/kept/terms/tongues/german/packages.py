@@ -316,6 +316,7 @@ SAID: Final = {
     "Whom not to write to, as keyed hashes": "Wem nicht geschrieben werden soll, als Hash mit Schlüssel",
     "Whom the staff opened, as keyed hashes": "Wen unsere Leute öffneten, als Hash mit Schlüssel",
     "Whose data was passed on, as keyed hashes": "Wessen Daten weitergegeben wurden, als Hash mit Schlüssel",
+    "Pages that were viewed, by browsers that may be counted": "Seiten, die angesehen wurden, von Browsern, die gezählt werden dürfen",
     "Whose data lies with a partner or in an audience, as keyed hashes": "Wessen Daten bei einem Partner oder in einer Zielgruppe liegen, als Hash mit Schlüssel",
     "Why something may not go yet": "Warum etwas noch nicht gehen darf",
     # — columns of that —
