@@ -264,31 +264,6 @@ def test_a_button_of_others_loads_after_a_click_and_not_before(
     context.close()
 
 
-AHEAD: Final = """async many => {
-    const rules = kind => Object.assign(document.createElement('script'), {type: kind, text: '{}'});
-    const deep = document.createElement('div');
-    deep.innerHTML = '<p><b></b></p>';
-    deep.querySelector('b').append(rules('speculationrules'), rules('text/plain'));
-    document.body.append(rules(' SpeculationRules '), deep, 'words');
-    for (let n = 0; n < many; n++) document.body.append(document.createElement('hr'));
-    await Promise.resolve();
-    const left = [...document.querySelectorAll('script')].map(one => one.type.trim());
-    return left.filter(type => /speculation/i.test(type)).length;
-}"""
-
-
-@pytest.mark.parametrize("many", [0, 50])
-def test_rules_to_fetch_ahead_go_however_they_come(browser: Browser, site: Site, many: int) -> None:
-    """By themselves, within something, among much else; other scripts stay."""
-    context = opened(browser)
-    page = context.new_page()
-    page.goto(site.url + "/prices")
-    scripts = page.locator("script").count()
-    assert page.evaluate(AHEAD, many) == 0
-    assert page.locator("script").count() == scripts + 1
-    context.close()
-
-
 def test_whole_without_script(browser: Browser, site: Site) -> None:
     context = opened(browser, java_script_enabled=False, viewport={"width": 360, "height": 700})
     page = context.new_page()
