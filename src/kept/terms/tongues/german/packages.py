@@ -317,6 +317,7 @@ SAID: Final = {
     "Whom not to write to, as keyed hashes": "Wem nicht geschrieben werden soll, als Hash mit Schlüssel",
     "Whom the staff opened, as keyed hashes": "Wen unsere Leute öffneten, als Hash mit Schlüssel",
     "Whose data was passed on, as keyed hashes": "Wessen Daten weitergegeben wurden, als Hash mit Schlüssel",
+    "Whose data lies with a partner or in an audience, as keyed hashes": "Wessen Daten bei einem Partner oder in einer Zielgruppe liegen, als Hash mit Schlüssel",
     "Why something may not go yet": "Warum etwas noch nicht gehen darf",
     # — columns of that —
     "your number here": "Ihre Nummer hier",
