@@ -14,7 +14,9 @@ from kept import deployment
 from kept.controller import Controller
 from kept.database import Database
 from kept.duties import rights
+from kept.duties.collect import storing, taking
 from kept.terms.identifiers import Identifier, parse
+from tests import forms
 from tests.world import NOW
 
 
@@ -29,8 +31,8 @@ def trips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
         traced: dict[int, Any] = {}
 
         @contextlib.contextmanager
-        def connection(self: Database) -> Iterator[Any]:
-            with whole(self) as c:
+        def connection(self: Database, *, quick: bool = False) -> Iterator[Any]:
+            with whole(self, quick=quick) as c:
                 number = c.info.backend_pid
                 if number not in traced:
                     traced[number] = files.enter_context((tmp_path / str(number)).open("w+b"))
@@ -79,3 +81,21 @@ def test_one_person_waits_for_kept_itself_a_few_dozen_times(
     erased = trips()
     assert 0 < answered <= 60
     assert 0 < erased <= 90
+
+
+def test_a_form_waits_twice_for_kept_itself_whoever_is_made_by_it(
+    kept_url: str, trips: Callable[[], int], tmp_path: Path
+) -> None:
+    """It was 18 times where somebody new agreed to something."""
+    shop = forms.shop(tmp_path / "shop", kept_url)
+    with Controller.open(deployment.read(shop)) as controller:
+        shown = taking.prepared(controller, "contact", "unknown", None)
+        for turn, more in enumerate([[], [("newsletter", "yes")]] * 3):
+            fields = [("email", f"p{turn}@example.org"), ("message", "Hello"), *more]
+            sent = taking.Sent(fields, forms.SITE, shown.hash, once=f"n{turn}")
+            answer = storing.submit(controller, "contact", sent, NOW)
+            assert answer.taken
+            assert len(answer.consents) == len(more)
+            waited = trips()
+        assert waited == 2
+        assert len(controller.subjects.find([parse("email=p5@example.org")])) == 1
