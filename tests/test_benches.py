@@ -15,6 +15,7 @@ BENCH = Path(__file__).parents[1] / "bench"
 TINY = {
     "audience": "--subjects 2000 --rounds 2",
     "banner": "--rounds 1",
+    "collector": "--at-once 4 --views 40 --turns 1 --rounds 3",
     "decide": "--subjects 2000 --rounds 3",
     "discover": "--tables 12 --rows 60 --rounds 1",
     "gateway": "--rounds 5 --turns 1 --seconds 0.1",

@@ -27,8 +27,8 @@ LONGEST = 64 * 1024
 UNSURE = "we could not make sure that we may"
 NOTHING: Mapping[str, str] = {}
 POLICY = (
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 PAGES = {
     "/": ("Windows that work together", "One desktop for all the programs of a trading floor.</p>"

@@ -233,6 +233,8 @@ def test_COOK_1_a_script_that_was_planted_is_found(shop: Shop, tmp_path: Path) -
     )  # fmt: skip
     assert code == 1, told
     assert {row["what"] for row in found["amiss"]} == {"planted_*", "visitor", "rtc.test"}
+    # A call of the page itself is kept out by the script of the gateway, and known to the desk.
+    assert "called.test" in {row["name"] for row in found["review"]}
     assert 'name: "planted_*", kind: cookie, party: first, lifetime: P105D' in found["draft"]
     assert "purposes: []" in found["draft"]
     for text in (json.dumps(found), page.read_text("utf-8")):
@@ -241,6 +243,18 @@ def test_COOK_1_a_script_that_was_planted_is_found(shop: Shop, tmp_path: Path) -
         assert "who=" not in text
     with Controller.open(deployment.read(shop.directory)) as controller:
         assert ("cookie", "planted_*") in {(m.kind, m.name) for m in controller.sightings.all()}
+
+
+@NEEDS_CHROMIUM
+def test_COOK_4_a_yes_that_nobody_pressed_is_found(shop: Shop) -> None:
+    """A script of the site's own says yes for whoever reads; this visitor chose nothing."""
+    code, found, told = ended(
+        started(shop, shop.port, "--states", "none", "--country", "DE", "--no-gpc", "--page",
+                "/presses", "--pages", "2")
+    )  # fmt: skip
+    assert code == 1, told
+    assert {row["what"] for row in found["amiss"]} >= {"kept-choices"}
+    assert "a choice that nobody made" in " ".join(row["words"] for row in found["amiss"])
 
 
 @NEEDS_CHROMIUM

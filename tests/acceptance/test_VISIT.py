@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from examples.company.life import Browser
+from playwright.sync_api import Browser as Chromium
 
-from tests.acceptance.conftest import Page, World, crawl, get
+from kept import deployment
+from kept.app.gateway import make
+from kept.controller import Controller
+from tests.acceptance.conftest import IN_FORCE, Page, World, crawl, get, kept
+from tests.app.gateway.street import chosen, gateway
+from tests.browser import NEEDS_CHROMIUM, browser
 from tests.forms import Fields
+from tests.world import edit
+
+__all__ = ["browser"]  # the fixture
 
 FORMS = ("contact", "newsletter", "trial", "download", "demo", "onboarding", "order", "support",
          "testimonial", "webinar", "partner-offers")  # fmt: skip
@@ -211,3 +225,128 @@ def test_CHILD_2_what_only_sounds_like_a_child_waits_sealed(world: World) -> Non
     done = world.kept("quarantine", "decide", waits[-1]["item"], "child", "--reason", "she says so")
     assert (done.status, done.document["outcome"]) == (0, "child")
     assert world.kept("quarantine", "list").document["waiting"] == waits[:-1]
+
+
+@dataclasses.dataclass
+class Counted:
+    """The site behind a gateway that records views: the deployment, its address, how to look."""
+
+    world: World
+    place: Path
+    url: str
+
+    def views(self) -> list[dict[str, Any]]:
+        with self.world.sql() as c:
+            found = c.execute("SELECT row_to_json(v) FROM visit_event v ORDER BY at").fetchall()
+        return [row[0] for row in found]
+
+    def proven(self, clause: str) -> None:
+        one = self.world.proof(clause, self.place)
+        findings = [f for e in one["evidence"] for f in e["findings"]]
+        assert (one["outcome"], findings) == ("pass", []), findings
+        assert one["looked_at"] > 0
+
+
+@pytest.fixture(scope="module")
+def counted(world: World) -> Iterator[Counted]:
+    declared = ("trackers.yml", "name: __Host-kept, lifetime", "name: account, lifetime")
+    place = world.edition(declared)
+    edit(place / "kept.toml", "[site]\n", '[site]\ncookie = "account"\nproxy = true\n'
+         'country = "X-Country"\n')  # fmt: skip
+    with (place / "kept.toml").open("a") as file:
+        file.write("\n[gateway]\nacts = true\nproxy = true\n")
+    with gateway(place, world.site, "--kept", world.url) as said:
+        yield Counted(world, place, said["url"])
+
+
+@NEEDS_CHROMIUM
+def test_VISIT_3_one_view_is_one_event_and_none_is_made_after_a_no(
+    counted: Counted, browser: Chromium
+) -> None:
+    """A browser at the site: before a choice, after a yes, after a no; then its views are hers,
+    who is known by its cookie: shown, erased.
+    """
+    world, url, cookie = counted.world, counted.url, "acc0unt-of-hers"
+    before = len(counted.views())
+    context = browser.new_context(extra_http_headers={"X-Country": "DE"})
+    context.add_cookies([{"name": "account", "value": cookie, "url": url}])
+    page = context.new_page()
+    told: list[str] = []
+    page.on("request", lambda request: told.append(request.url))
+
+    def read(path: str) -> int:
+        """Read a page; how many events there are more than at the beginning."""
+        page.goto(url + path, wait_until="networkidle")
+        return len(counted.views()) - before
+
+    assert read("/product") == 0
+    assert not any(one.endswith("/c") for one in told)  # nothing was even told
+    with page.expect_navigation(wait_until="networkidle"):
+        page.get_by_role("button", name="Allow all").click()
+    assert len(counted.views()) - before == 1
+    assert read("/contact?email=ana@example.org") == 2
+    page.goto(url + "/privacy/choices", wait_until="networkidle")
+    with page.expect_navigation(wait_until="networkidle"):
+        page.get_by_role("button", name="Refuse all").first.click()
+    told.clear()
+    assert read("/trial") == 2
+    assert not any(one.endswith("/c") for one in told)
+    body = {"id": "f" * 32, "page": "/trial"}
+    late = page.request.post(url + "/c", data=body, headers={"Origin": url})
+    assert (late.status, len(counted.views()) - before) == (204, 2)
+    context.close()
+
+    made = counted.views()[-2:]
+    assert [one["page"] for one in made] == ["/product", "/contact"]
+    for one in made:
+        assert (one["region"], one["why"], one["country"]) == ("EEA", "allowed", "DE")
+        assert (one["browser"], one["referrer"], one["version"]) == ("Chrome", None, IN_FORCE)
+    assert cookie not in str(world.dump()["visit_event"])
+    counted.proven("VISIT-3")
+    # A log that fills the same table would count each visit a second time.
+    with world.sql() as c:
+        c.execute("INSERT INTO visit_event SELECT sha256(id), at, site, page, referrer, browser,"
+                  " country, mac, region, why, version, 'log' FROM visit_event")  # fmt: skip
+    assert world.proof("VISIT-3", counted.place)["outcome"] == "fail"
+    with world.sql() as c:
+        c.execute("DELETE FROM visit_event WHERE batch = 'log'")
+
+    email = world.stranger()
+    proof = ("--to", f"email={email}", "--evidence", "verified", "--reason", "she showed it")
+    for identity in (f"email={email}", f"cookie={cookie}"):
+        ran = kept(counted.place, "identity", "link", "--identity", identity, *proof)
+        assert ran.status == 0, ran.said
+    _, pack = world.access(email, counted.place)
+    assert len(pack.rows["own.visit_event"]) == 2
+    ran = kept(counted.place, "rights", "erase", "--identity", f"email={email}", "--override",
+               "acceptance", "--yes")  # fmt: skip
+    assert (ran.status, ran.document["complete"]) == (0, True), ran.said
+    assert len(counted.views()) == before
+
+
+def test_PI_7_a_recording_of_the_screen_or_an_exact_position_is_never_kept(
+    counted: Counted,
+) -> None:
+    place = deployment.read(counted.place)
+    with Controller.open(place) as controller:
+        yes = chosen(controller.bundle.edition, make.key_of(controller), {"analyse": True})
+    secret = "s3cret-of-a-screen"
+    body = {
+        "id": "a" * 32, "page": f"/product?who={secret}", "referrer": f"https://x.example/{secret}",
+        "recording": secret, "position": {"lat": 52.520008, "lon": 13.404954, "of": secret},
+        "canvas": secret, "ip": "192.0.2.77",
+    }  # fmt: skip
+    request = urllib.request.Request(
+        counted.url + "/c", json.dumps(body).encode(),
+        {"Origin": counted.url, "Cookie": f"kept-choices={yes}", "X-Country": "DE",
+         "X-Forwarded-For": "192.0.2.77", "User-Agent": f"Firefox/140 {secret}"},
+    )  # fmt: skip
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 204
+    dumped = counted.world.dump()
+    for one in (secret, "52.52", "13.40", "192.0.2.77"):
+        assert one not in str(dumped)
+    assert counted.views()[-1]["page"] == "/product"
+    recorded = [e["body"] for e in counted.world.ledger() if e["kind"] == "views.recorded"]
+    assert recorded[-1]["dropped"] == 4
+    counted.proven("PI-7")

@@ -273,7 +273,12 @@ def test_TRACK_1_what_lies_outside_the_policy_still_obeys(place: Place, world: W
     assert not outside & set(place.judged(refused)["trackers"])
     page = Visitor(world.url).page().text
     assert page.count("lies outside our policy") == len(outside)
-    world.proven("TRACK-1")
+    # No page of a site stands here: that part was not looked at, and so nothing is proven yet.
+    one = world.proof("TRACK-1")
+    assert one["outcome"] == "vacuous"
+    assert {e["control"]: e["outcome"] for e in one["evidence"]} == {
+        "visits.trackers-obey-choices": "pass", "trackers.pages-are-guarded": "vacuous",
+    }  # fmt: skip
 
 
 def test_COOK_4_a_refusal_after_a_yes_removes_what_was_left_and_is_noted(place: Place) -> None:

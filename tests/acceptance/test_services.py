@@ -175,6 +175,8 @@ def test_access_waits_for_the_agency(run: Run, three: Path, tmp_path: Path) -> N
     assert met["crm.contact"] == (1, 0, True, False)
     assert met["crm.ticket"] == (2, 0, True, False)
     assert met["agency.subscribers"] == (0, 0, False, False)
+    (asked_of,) = (s for s in first["steps"] if s["store"] == "agency")
+    assert "waits" not in asked_of["problem"]  # it goes out in the same command
     (letter,) = (three / "letters").glob("*.txt")
     assert letter.stat().st_mode & 0o777 == 0o600
     assert (three / "letters").stat().st_mode & 0o777 == 0o700
@@ -203,6 +205,21 @@ def test_access_waits_for_the_agency(run: Run, three: Path, tmp_path: Path) -> N
     _, third = run(*asked)
     assert not third["complete"]
     assert len(list((three / "letters").glob("*.txt"))) == 1
+
+
+def test_what_nobody_was_asked_about_is_not_counted(run: Run, tmp_path: Path) -> None:
+    """Only what rests on consent or contract goes along; how much else lies there is not known."""
+    out = tmp_path / "along.zip"
+    asked = ("rights", "port", "--identity", EMAIL, "--override", "test", "--region", "DE")
+    _, told = run(*asked, "--out", str(out))
+    (agency,) = (one for one in told["left_out"] if one["where"] == "agency.subscribers")
+    assert (agency["whole"], agency["rows"]) == (True, 0)
+    (contact,) = (one for one in told["left_out"] if one["where"] == "crm.contact")
+    assert (contact["whole"], contact["rows"]) == (True, 1)
+    with zipfile.ZipFile(out) as package:
+        page = package.read("index.html").decode()
+    assert "All that lies there" in page
+    assert "0 records" not in page
 
 
 def test_erasure_is_complete_when_all_three_are_done(run: Run, three: Path, crm: Vendor) -> None:

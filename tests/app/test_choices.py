@@ -499,3 +499,53 @@ def test_languages_are_those_of_the_bundle() -> None:
         assert banner.language_of(huts, wanted) == met_
     assert banner.fragment(huts, judge(huts.visits, "EEA"), "de", "/") == ""
     assert banner.head(huts, judge(huts.visits, "EEA")) == ""
+
+
+def test_many_choices_from_one_place_lose_no_refusal(site: Site) -> None:
+    """One on record, then no more: each no holds, no yes is new, and the page says so."""
+    app = web.make(
+        site.controller, token=TOKEN, shows="text", clock=lambda: site.moment, cookie="shop",
+        proxy=True, country="X-Country", console=False, choices_per_hour=1,
+    )  # fmt: skip
+    rows = len(site.controller.visits.all())
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        client.headers["X-Forwarded-For"] = "192.0.2.7"
+        client.cookies.set("shop", "browser-9")
+        press(client, do="save", aim=["analyse"])
+        # A yes to all waits, and takes back none of what was refused before.
+        answer = press(client, do="accept", by="banner", return_to="/prices")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "3600")
+        page = words(answer.text)
+        assert "What you allowed was not taken" in page
+        assert "Back to where you were" in page
+        kept = chosen(client, site)
+        assert kept is not None
+        assert [aim for aim, yes in kept.aims.items() if yes] == ["analyse"]
+        assert 'value="analyse" checked' in answer.text
+        assert 'value="advertise" checked' not in answer.text
+        # By a script as well; it then sends the form, and the page above is seen.
+        answer = press(client, do="accept", headers={"Accept": "application/json"})
+        assert (answer.status_code, "receipt" in answer.json()) == (429, False)
+        # A no is carried out whole: here, and for the site's own cookie.
+        client.cookies.set("_ga", "GA1.1")
+        answer = press(client, do="refuse")
+        assert (answer.status_code, "retry-after" in answer.headers) == (200, False)
+        assert "Your choice holds in this browser." in words(answer.text)
+        assert "there is no receipt" in words(answer.text)
+        kept = chosen(client, site)
+        assert kept is not None
+        assert not any(kept.aims.values())
+        assert any(v.startswith("_ga=;") for v in answer.headers.get_list("set-cookie"))
+        held = site.controller.suppressions.channels(Identifier("cookie", "browser-9"))
+        assert any("analytics" in channel for channel in held)
+        answer = press(client, do="refuse", by="banner", return_to="/prices")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/prices")
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        client.headers["X-Forwarded-For"] = "192.0.2.7"  # a neighbour, who chose nothing yet
+        answer = press(client, do="accept")
+        assert answer.status_code == 429
+        assert "nothing has changed" in words(answer.text)
+        assert "set-cookie" not in answer.headers
+        client.headers["X-Forwarded-For"] = "192.0.2.8"  # and somebody elsewhere
+        assert press(client, do="accept").status_code == 303
+    assert len(site.controller.visits.all()) == rows + 2

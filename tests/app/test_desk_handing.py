@@ -170,6 +170,9 @@ def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
     by_hand = {"way": "in-person", "on": today}
     assert olga.post(f"{path}/posted", **by_hand).status_code == 400, "nothing was done yet"
     assert olga.post(f"{path}/package").status_code == 200
+    page = words(olga.get(path).text)
+    assert "That she was told is not on record." in page
+    assert "It reached her in another way" in page
     actor = world.controller.actors.of("olga", "privacy-officer", desk.now)
     world.inbox.refuse = True
     mailing.mail_answer(world.controller, one, actor, desk.now)
@@ -180,13 +183,18 @@ def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
     assert [u.case for u in world.controller.mailed.unsent()] == [one]
     assert at(desk, "rita").post(f"{path}/posted", **by_hand).status_code == 403
     olga = at(desk, "olga")
-    assert "It reached her in another way" in olga.get(path).text
+    page = words(olga.get(path).text)
+    assert "It reached her in another way" in page
+    assert "the answer did not reach her" in page
     future = str(world.controller.day(desk.now) + dt.timedelta(days=1))
     assert olga.post(f"{path}/posted", way="in-person", on=future).status_code == 400
     today = str(world.controller.day(desk.now))
     assert olga.post(f"{path}/posted", way="in-person", on=today).status_code == 303
     assert "That she was told is not on record." not in words(olga.get(path).text)
     assert world.controller.mailed.unsent() == []
+    page = words(olga.get(path).text)
+    assert "It reached her in another way" not in page
+    assert "did not reach her" not in page
     assert "did not reach" not in olga.get("/desk").text
     assert [e["on"] for e in desk.entries("answer.handed") if e["case"] == one] == [today]
     given = ("case", "posted", one, "--on", today, "--in-person", "--now", desk.now.isoformat())

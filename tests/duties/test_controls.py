@@ -1038,6 +1038,8 @@ PAGES = {
 VISITS = {
     "visits.choices-page-tells-all", "visits.choices-stand-as-made", "visits.opt-out-links-work",
     "visits.trackers-obey-choices", "visits.supplied-addresses-lead-there",
+    # tests/duties/test_view_checks.py
+    "visits.views-count-once", "visits.views-hold-what-is-declared", "visits.views-were-allowed",
 }  # fmt: skip
 
 
@@ -1279,21 +1281,34 @@ def served(kept_module_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
         yield controller
 
 
+@pytest.fixture(scope="module")
+def browsing(served: Controller) -> Iterator[TestClient[Litestar]]:
+    """Its pages: what shows them is put together once, and asked anew each time."""
+    with TestClient(web.make(served, token=None, shows="live", clock=lambda: NOW)) as client:
+        yield client
+
+
 def _look(
-    controller: Controller, fault: str | None, style: bytes | None = None, shows: str = "live"
+    controller: Controller, whole: str, fault: str | None = None, style: bytes | None = None
 ) -> Evidence:
+    """What the control says of that page, with the fault in it."""
     change, headers = _BAD[fault] if fault else (lambda page: page, {})
-    with TestClient(web.make(controller, token=None, shows=shows, clock=lambda: NOW)) as client:
-        whole = client.get("/privacy").text
     page = change(whole)
     assert fault is None or page != whole or headers, fault
     with _serving(page, headers, style) as controller.site_url:
         return run(controller, registered(), NOW, names=[SERVED])[0]
 
 
+def _page(controller: Controller, shows: str) -> str:
+    with TestClient(web.make(controller, token=None, shows=shows, clock=lambda: NOW)) as client:
+        return client.get("/privacy").text
+
+
 @pytest.mark.parametrize("fault", list(_BAD))
-def test_what_is_planted_in_the_policy_page_is_seen(served: Controller, fault: str) -> None:
-    met = _look(served, fault)
+def test_what_is_planted_in_the_policy_page_is_seen(
+    served: Controller, browsing: TestClient[Litestar], fault: str
+) -> None:
+    met = _look(served, browsing.get("/privacy").text, fault)
     assert met.outcome is Outcome.FAIL
     assert not any(_ELSE in f.words for f in met.findings)
 
@@ -1303,12 +1318,13 @@ def test_policy_page_is_clean(world: Path) -> None:
     with _opened(world) as controller:
         for _ in range(2):
             for shows in ("text", "live"):
-                met = _look(controller, None, shows=shows)
+                met = _look(controller, _page(controller, shows))
                 assert (met.outcome, met.findings) == (Outcome.PASS, ())
             publication.publish(controller, NOW, set(registered()))
         gone = run(controller, registered(), NOW, names=[SERVED])[0]  # nothing listens any more
         assert gone.outcome is Outcome.VACUOUS
-        assert _look(controller, None, b"main { display: none }").outcome is Outcome.FAIL
+        hidden = _look(controller, _page(controller, "live"), style=b"main { display: none }")
+        assert hidden.outcome is Outcome.FAIL
 
 
 @pytest.mark.parametrize("hour", [0, 5, 11, 23])

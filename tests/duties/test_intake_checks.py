@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.server
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from litestar import Litestar
 from litestar.testing import TestClient
 
 from kept import deployment
@@ -30,12 +32,18 @@ def here(kept_module_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield controller
 
 
+@functools.lru_cache(maxsize=1)
+def application(controller: Controller) -> Litestar:
+    """Put together once for all that is planted in what it says."""
+    return web.make(controller, token=None, shows="text", clock=lambda: NOW)
+
+
 @contextlib.contextmanager
 def serving(
     controller: Controller, change: Callable[[str], str], status: int, headers: dict[str, str]
 ) -> Iterator[None]:
     """What the application says, with a fault planted, on a server of its own."""
-    with TestClient(web.make(controller, token=None, shows="text", clock=lambda: NOW)) as client:
+    with TestClient(application(controller)) as client:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:

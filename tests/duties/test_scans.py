@@ -55,7 +55,10 @@ def scanned_with(
         {
             "choice": choice, "gpc": gpc, "country": country, "pages": 1,
             "region": scan.visit(bundle, Stop(choice, gpc, country)).region,
-            "items": [asdict(i) for i in (OWN, *more(Stop(choice, gpc, country)))], "amiss": [],
+            "items": [
+                asdict(i) for i in (*[OWN][choice == "none" :], *more(Stop(choice, gpc, country)))
+            ],
+            "amiss": [],
         }
         for choice in scan.choices(bundle) for gpc in (False, True)
         for country in scan.countries(bundle)
@@ -88,6 +91,12 @@ def test_the_control_over_scans(world: Controller) -> None:
     scanned_with(world, lambda stop: [refused])
     assert outcome(world) == (Outcome.PASS, [])  # it was kept out; the desk hears of it
     assert ("host", "stranger.example") in {(m.kind, m.name) for m in world.sightings.all()}
+    # A script of the site's own pressed the button for a visitor who pressed nothing.
+    scanned_with(world, lambda stop: [OWN] if stop.choice == "none" else [])
+    met, found = outcome(world)
+    assert met is Outcome.FAIL
+    assert found == ["a.test: kept-choices a choice was made for a visitor who made none"]
+    scanned_with(world)
     # A second site is looked at for itself.
     scanned_with(world, lambda stop: [PLANTED], site="b.test")
     assert outcome(world)[0] is Outcome.FAIL

@@ -8,6 +8,7 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -19,11 +20,12 @@ from litestar.response.base import ASGIResponse
 from markupsafe import Markup
 
 from kept.app.api import REFUSALS, bearer, unambiguous
+from kept.app.often import WINDOW
 from kept.app.pages import asset_bytes, day_words, rendered
-from kept.app.posted import aside, fields_of, one
+from kept.app.posted import aside, fields_of, one, source
 from kept.app.requests import own_cookie
 from kept.controller import Controller
-from kept.decide.visit import Visitor, judge, met, switched_on, waiting
+from kept.decide.visit import Visit, Visitor, judge, met, switched_on, waiting
 from kept.duties.visits import banner, choosing, links, receipt, ways
 from kept.duties.visits.reach import heed, narrowed, reach
 from kept.errors import UsageError
@@ -55,6 +57,20 @@ _WAITS: Final[Mapping[bool, str]] = {
           " it. What we do ourselves is on, until you refuse it.",
     False: "Off in our pages, until you load a part where it stands, or allow all of them here.",
 }  # fmt: skip
+#: What is said where no more choices are put on record: nothing of it is lost, a yes was not
+#: taken, nothing was.
+_UNRECORDED: Final = (
+    "Your choice holds in this browser. Many choices came from where you are within the last hour,"
+    " so there is no receipt of this one."
+)
+_NO_ALONE: Final = (
+    "What you refused holds in this browser. What you allowed was not taken: many choices came from"
+    " where you are within the last hour. Allow it again in an hour."
+)
+_TOO_MANY: Final = (
+    "This was not taken, and nothing has changed: many choices came from where you are within the"
+    " last hour. Allow it again in an hour. A refusal is taken at any time."
+)
 #: How long something stays, by the letter of its period.
 _LASTS: Final[Mapping[str, tuple[str, str]]] = {
     "Y": ("for {n} year", "for {n} years"),
@@ -98,10 +114,11 @@ def choices_page(request: Request[Any, Any, Any], state: State) -> Response[str]
 
 def _page(
     request: Request[Any, Any, Any], state: State, *, back: str | None = None,
-    saved: str | None = None, problem: str = "", status: int = 200,
+    saved: str | None = None, problem: str = "", said: str = "", status: int = 200,
+    who: Visitor | None = None,
 ) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
-    bundle, who = controller.bundle, visitor(request, state)
+    bundle, who = controller.bundle, who or visitor(request, state)
     language = _language(request, bundle)
     looks = controller.visits.looks()
     own, on, waits = (
@@ -160,6 +177,7 @@ def _page(
         language_asked=language,
         back=back,
         saved=saved,
+        said=said,
         problem=problem,
     )
     response.headers.update(_PRIVATE | _HERE)
@@ -234,17 +252,19 @@ def make_choice(request: Request[Any, Any, Any], state: State, body: RawBody) ->
         return _refused(
             request, state, f"{say(problem.what)}: {say(problem.fix or '')}.", wants_json
         )
+    back = choosing.back(one(fields, "return_to"))
+    if state.choosing.too(source(request, state), now):
+        there = back is not None and place != "page"
+        return _unrecorded(request, state, who, made, back, there=there, script=wants_json)
     after = judge(bundle.visits, who.visit.region, made, who.visit.signals)
-    record = receipt.record(controller, act, place, who.visit, who.choices, made, language, now)
+    record = receipt.record(
+        controller, act, place, who.visit, who.choices, made, language, now,
+        # Fetch Metadata Request Headers, section 2.4: no script can write it.
+        pressed=request.headers.get("sec-fetch-user") == "?1",
+    )  # fmt: skip
     reach(controller, own_cookie(request, state), made, now)
     link = f"{banner.PATH}/receipts/{record.id}"
-    back = choosing.back(one(fields, "return_to"))
-    value = choice.encode(made, state.choice_key)
-    host = (request.url.hostname or "").lower()
-    lines = [
-        choice.set_cookie(value, state.secure),
-        *choosing.expired(bundle, after, request.cookies, host),
-    ]
+    lines = _lines(request, state, made, after)
     if wants_json:
         return _Chosen(
             lines,
@@ -261,6 +281,60 @@ def make_choice(request: Request[Any, Any, Any], state: State, body: RawBody) ->
     page = f"{banner.PATH}?{urllib.parse.urlencode(query, safe='/')}#saved"
     to = back if back and place != "page" else page
     return _Chosen(lines, "", headers=_PRIVATE | {"Location": to}, media_type=MediaType.TEXT)
+
+
+def _lines(
+    request: Request[Any, Any, Any], state: State, made: choice.Choices, after: Visit
+) -> list[str]:
+    """The cookie of a choice, and the ends of what a refused tracker left."""
+    host = (request.url.hostname or "").lower()
+    return [
+        choice.set_cookie(choice.encode(made, state.choice_key), state.secure),
+        *choosing.expired(state.controller.bundle, after, request.cookies, host),
+    ]
+
+
+def _unrecorded(
+    request: Request[Any, Any, Any], state: State, who: Visitor, made: choice.Choices,
+    back: str | None, *, there: bool, script: bool,
+) -> Response[Any]:  # fmt: skip
+    """Answer one choice too many from one source: no record, no receipt, and so no new yes.
+
+    Each no is carried out all the same, in the browser and for the site's own cookie. `there`: she
+    goes back to the page where she chose. The answer is the same for everybody who sends this.
+    """
+    controller, now = state.controller, state.clock()
+    bundle, held = controller.bundle, choosing.held(who.choices, made)
+    lines: list[str] = []
+    if held is not None:
+        after = judge(bundle.visits, who.visit.region, held, who.visit.signals)
+        noes = MappingProxyType({aim: yes for aim, yes in held.aims.items() if not yes})
+        reach(controller, own_cookie(request, state), replace(held, aims=noes), now)
+        lines = _lines(request, state, held, after)
+        who = replace(who, visit=after, choices=held)
+    whole = held is not None and (held.aims, held.trackers) == (made.aims, made.trackers)
+    words = say(_UNRECORDED if whole else _NO_ALONE if lines else _TOO_MANY)
+    later = {} if whole else {"Retry-After": str(int(WINDOW.total_seconds()))}
+    status = 200 if whole else 429
+    if script:
+        answer: dict[str, Any] = {"detail": words} if not whole else {
+            "allowed": banner.running(bundle, who.visit),
+            "consent": list(banner.consent_mode(bundle, who.visit)),
+            "reload": True, "receipt": None,
+        }  # fmt: skip
+        return _Chosen(lines, answer, status_code=status, headers=_PRIVATE | later)
+    if whole and there:
+        return _Chosen(
+            lines, "", headers=_PRIVATE | {"Location": back or ""}, media_type=MediaType.TEXT
+        )
+    page = _page(
+        request, state, back=back, said=words if whole else "", problem="" if whole else words,
+        status=status, who=who,
+    )  # fmt: skip
+    return _Chosen(
+        lines, page.content, status_code=status, media_type=MediaType.HTML,
+        headers=dict(page.headers) | later,
+    )  # fmt: skip
 
 
 class _Chosen(Response[Any]):
@@ -320,12 +394,13 @@ def receipt_file(record: FromPath[str], state: State) -> Response[bytes]:
     )
 
 
-@get([banner.STYLE, banner.SCRIPT], include_in_schema=False)
+@get([banner.STYLE, banner.SCRIPT, banner.GUARD], include_in_schema=False)
 async def banner_file(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Style and script of the banner: for the pages of the site, not for ours."""
-    style = request.url.path == banner.STYLE
+    """Style and scripts of the banner: for the pages of the site, not for ours."""
+    file = request.url.path.rpartition("/")[2]
+    style = file == "banner.css"
     return Response(
-        asset_bytes("banner.css" if style else "banner.js"),
+        asset_bytes(file),
         media_type="text/css" if style else "text/javascript",
         headers={"Cache-Control": "public, max-age=300"},
     )

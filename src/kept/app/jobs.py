@@ -43,7 +43,8 @@ class Job:
 def _retain(controller: Controller, now: dt.datetime) -> bool:
     done = rights.expire(controller, now)
     gone = rights.forgetting.forget(controller, now)
-    if done.ended or gone:
+    seen = visits.views.forget(controller, now)
+    if done.ended or gone or seen:
         controller.ledger.checkpoint(now)
     return done.complete
 

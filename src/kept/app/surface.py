@@ -84,6 +84,7 @@ ROUTES: Final = (
     _http("/u/{token:str}", "POST", _PERSON),
     _http("/privacy/banner.css"),
     _http("/privacy/banner.js"),
+    _http("/privacy/guard.js"),
     _http("/.well-known/gpc.json"),
     # From browsers, of what they refused to load; nothing of who they are is kept.
     _http("/privacy/reports", "POST", _PERSON),

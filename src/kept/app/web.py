@@ -40,7 +40,7 @@ from kept.app.desk import working
 from kept.app.often import Often
 from kept.app.surface import SURFACES
 from kept.controller import Controller
-from kept.deployment import FORMS_PER_HOUR, LOOPBACK, Deployment
+from kept.deployment import CHOICES_PER_HOUR, FORMS_PER_HOUR, LOOPBACK, Deployment
 from kept.duties import page, rights, staff
 from kept.errors import KeptError, UsageError
 from kept.records.case import Case
@@ -207,12 +207,14 @@ def make(
     names: frozenset[str] | None = None, console: bool = True,
     wake: Callable[[], None] = lambda: None, proxy: bool = False, cookie: str | None = None,
     country: str | None = None, forms_per_hour: int = FORMS_PER_HOUR,
+    choices_per_hour: int = CHOICES_PER_HOUR,
 ) -> Litestar:  # fmt: skip
     """The application over an open Controller. `shows`: text, checks or live; `names`: `hosts`;
     `console`: with the staff's desk; `wake` tells who sends mail that there is some; `proxy`: a
     server before this one says who asks; `cookie` is that by which the site knows a visitor,
     `country` the header in which a server before this one says where she is;
-    `forms_per_hour`: so many forms one source may send.
+    `forms_per_hour`: so many forms one source may send; `choices_per_hour`: so many choices of
+    its visitors are put on record.
     """
     app = Litestar(
         route_handlers=[
@@ -240,6 +242,7 @@ def make(
                 "cookie": cookie,
                 "country": country,
                 "often": Often(forms_per_hour),
+                "choosing": Often(choices_per_hour),
                 "console": console,
                 # By https the cookie of choices is one that no neighbour can plant.
                 "secure": (controller.site_url or "").startswith("https://"),

@@ -101,6 +101,8 @@ from kept.records.session import Attempts, Sessions
 from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
 from kept.records.suppression import Suppressions, fact_of
+from kept.records.view import MAC, Views
+from kept.records.view import NAME as VIEWS
 from kept.records.visit import VisitRecords
 from kept.records.watch import Watch
 from kept.records.worklist import Worklist
@@ -197,6 +199,7 @@ class Controller:
         self.bulks = Bulks(database, self.cases)
         self.consents = Consents(database)
         self.visits, self.looks = VisitRecords(database), looks
+        self.views = Views(database, vault)
         self.networks = networks
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
@@ -512,6 +515,13 @@ class Controller:
         rows = tuple((who, (n,)) for who, found in enumerate(numbers) for n in found)
         if rows:
             seeds[SUBJECT] = KeyTable(("subject",), rows)
+        # Views of pages stand under a keyed hash of the cookie: of who is known by it alone, too.
+        viewed = tuple(
+            (who, (self.views.mac(one),))
+            for who, named in enumerate(people) for one in named if one.kind == "cookie"
+        )  # fmt: skip
+        if viewed:
+            seeds[SYSTEM.name, VIEWS] = KeyTable((MAC,), viewed)
         return locating.locate(self.datamap, self._stores, self._without, people, seeds, values)
 
     def keys(self, found: Located) -> dict[Place, KeyTable]:
@@ -878,6 +888,11 @@ def _own(bundle: Bundle) -> System:
     """Kept itself as a system of the map; its tables serve the activities that carry out rights."""
     rights = tuple(a.id for a in bundle.serving("rights"))
     datasets = {n: replace(d, activities=rights) for n, d in SYSTEM.datasets.items()}
+    events = bundle.visits.events
+    if events is not None and (activity := bundle.activities.get(events.activity)):
+        datasets[VIEWS] = replace(
+            datasets[VIEWS], activities=(activity.id,), retention=activity.retention
+        )
     return replace(SYSTEM, datasets=datasets)
 
 

@@ -16,6 +16,7 @@ from typing import Final, Literal
 from kept.decide.loading import of_host
 from kept.decide.sightings import Sighting, shown_host, shown_name
 from kept.decide.visit import Visit, judge, rule_of
+from kept.model import choice
 from kept.model.choice import Choices
 from kept.policy.bundle import Bundle
 from kept.policy.trackers import DIRECTIVES, Trace, Tracker
@@ -30,6 +31,8 @@ ALL: Final = "all"
 _COUNTRIES: Final = ("DE", "US", "GB", "CH", "US-CA", "US-VA", "BR", "")
 #: A lifetime may be longer than declared by this much: clocks differ, and months do.
 _SLACK: Final = dt.timedelta(days=3)
+#: The cookie of a choice: who only looks has none.
+_CHOSEN: Final = (choice.name(True), choice.name(False))
 
 Kind = Literal["host", "cookie", "local-storage", "session-storage"]
 #: `asked`: the page wanted it and nothing of the site was in the way. `refused`: the policy of
@@ -159,6 +162,8 @@ def amiss(bundle: Bundle, stop: Stop, items: Iterable[Item]) -> Iterator[tuple[s
         if not rows:
             yield item.name, f"{kind} that stands on no list"
             continue
+        if stop.choice == NONE and item.kind == "cookie" and item.name in _CHOSEN:
+            yield item.name, "cookie of a choice that nobody made: a script pressed for her"
         running = [row for row in rows if now.allows(row)]
         if not running:
             names = ", ".join(row.id for row in rows)

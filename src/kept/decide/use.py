@@ -270,14 +270,18 @@ class Rules:
         if part is None:
             return None
         what = f"`{ask.category}` for `{ask.purpose}`"
-        where = "in a context that is not stated" if ask.context == "any" else f"`{ask.context}`"
-        why = {
-            "purpose": f"no activity serves the purpose `{ask.purpose}`",
-            "category": f"no activity uses {what}",
-            "recipient": f"no activity gives {what} to `{ask.recipient}`",
-            "context": f"no activity uses {what} where it was collected: {where}",
-        }
-        return Check(part, why[part])
+        if part == "purpose":
+            why = f"no activity serves the purpose `{ask.purpose}`"
+        elif part == "category":
+            why = f"no activity uses {what}"
+        elif part == "recipient":
+            why = f"no activity gives {what} to `{ask.recipient}`"
+        else:
+            where = (
+                "in a context that is not stated" if ask.context == "any" else f"`{ask.context}`"
+            )
+            why = f"no activity uses {what} where it was collected: {where}"
+        return Check(part, why)
 
     def _impediments(self, purpose: str, bases: set[str]) -> Iterator[Check]:
         words, place = self.vocabulary, self.layout.place

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kept.deployment import house, toml, web
 from kept.deployment.shapes import (
+    CHOICES_PER_HOUR,
     FILE,
     FORMS_PER_HOUR,
     LOOPBACK,
@@ -32,6 +33,7 @@ from kept.errors import ConfigError
 from kept.stores.post import SETTINGS as MAIL
 
 __all__ = [
+    "CHOICES_PER_HOUR",
     "FILE",
     "FORMS_PER_HOUR",
     "LOOPBACK",
@@ -63,7 +65,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "mail": MAIL | {"url"},
     "site": frozenset(
         {"host", "port", "url", "shows", "proxy", "cookie", "country", "members"}
-        | {"forms_per_hour"}
+        | {"forms_per_hour", "choices_per_hour"}
     ),
     "links": frozenset({"look", "addresses"}),
     "networks": frozenset(),  # names are those of recipients of the bundle
@@ -173,5 +175,6 @@ def read(directory: Path) -> Deployment:
         forms={n: web.destination(path, n, t) for n, t in raw.get("forms", {}).items()},
         imports={n: web.supply(path, n, t) for n, t in raw.get("imports", {}).items()},
         oidc=house.oidc(path, raw.get("login", {}).get("oidc")),
-        forms_per_hour=toml.per_hour(path, site.get("forms_per_hour", FORMS_PER_HOUR)),
+        forms_per_hour=toml.per_hour(path, site, "forms_per_hour", FORMS_PER_HOUR),
+        choices_per_hour=toml.per_hour(path, site, "choices_per_hour", CHOICES_PER_HOUR),
     )

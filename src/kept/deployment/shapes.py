@@ -33,6 +33,8 @@ FILE = "kept.toml"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 #: Forms that one source may send within an hour. Generous: behind one address an office may sit.
 FORMS_PER_HOUR = 200
+#: Of many people behind one address each chooses once, and may change her mind.
+CHOICES_PER_HOUR = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,7 @@ class Deployment:
     origins: Mapping[str, str] = field(default_factory=dict)  # origin → site of the policy
     forms: Mapping[str, Destination] = field(default_factory=dict)  # form → where it is stored
     forms_per_hour: int = FORMS_PER_HOUR  # that one source may send; 0: as many as it likes
+    choices_per_hour: int = CHOICES_PER_HOUR  # of visitors; beyond them every no still holds
     imports: Mapping[str, Supply] = field(default_factory=dict)  # import → where, and of whom
 
     def serves_desk(self, address: str) -> bool:

@@ -93,12 +93,13 @@ def port(path: Path, value: Any) -> int:
     return value
 
 
-def per_hour(path: Path, value: Any) -> int:
-    """How many forms an hour."""
+def per_hour(path: Path, table: Mapping[str, Any], key: str, usual: int) -> int:
+    """How much one source may send in an hour."""
+    value = table.get(key, usual)
     if type(value) is not int or not 0 <= value <= 100_000:
         raise ConfigError(
-            "`forms_per_hour` is not a number of forms",
-            where=where(path, "forms_per_hour"),
+            f"`{key}` is not a number of {key.partition('_')[0]}",
+            where=where(path, key),
             expected="a whole number up to 100000: so many may one source send; 0: any number",
         )
     return value

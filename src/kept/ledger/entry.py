@@ -265,6 +265,10 @@ _TABLE: Final = (
     _kind(134, "report.held", "request:name by:name frozen:count"),
     _kind(135, "letter.scanned", "request:name form:name file:sha256"),
     _kind(139, "withdrawal.undone", "purpose:name source:name"),
+    _kind(140, "views.recorded",
+          "activity:name batch:name rows:count version:name refused?:count dropped?:count"
+          " repeated?:count bases?:names"),
+    _kind(141, "views.forgotten", "activity:name rows:count before:date held?:count"),
     _kind(143, "import.begun",
           "run:name import:name source:name file:sha256 agreement?:sha256 given:date lines:count"
           " dropped:count"),

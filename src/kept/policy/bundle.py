@@ -230,6 +230,11 @@ class Bundle:
             },
             "rules": {region: dict(row) for region, row in self.visits.rules.items()},
             "gpc": sorted(self.visits.gpc),
+            **(
+                {"events": {"activity": events.activity, "fields": sorted(events.fields)}}
+                if (events := self.visits.events)
+                else {}
+            ),
         }
 
     @functools.cached_property

@@ -7,7 +7,7 @@ from typing import Final
 
 from kept.policy.bundle import Bundle
 from kept.policy.problem import Problem
-from kept.policy.visits import Words
+from kept.policy.visits import RECORDED, Words
 from kept.policy.yamlfile import close
 
 #: The words of the banner: what is asked, and the three things that can be pressed.
@@ -32,6 +32,7 @@ def visits(bundle: Bundle) -> Iterator[Problem]:
         if name not in rules.optional:
             what = f"{name} is nothing that visitors choose about"
             yield Problem(where, what, close(name, rules.optional))
+    yield from _events(bundle)
     if not rules.optional:
         return
     for region in ("EEA", "default") if "EEA" in bundle.regions else ("default",):
@@ -52,6 +53,29 @@ def visits(bundle: Bundle) -> Iterator[Problem]:
         if language not in bundle.languages:
             fix = "add it to `languages`, or remove the texts"
             yield Problem(where, f"{language} is no language of this policy", fix)
+
+
+def _events(bundle: Bundle) -> Iterator[Problem]:
+    """What is amiss with the record of views: each field is one that its activity uses."""
+    events = bundle.visits.events
+    if events is None:
+        return
+    where, activity = f"policy.yml:{events.line}", bundle.activities.get(events.activity)
+    if activity is None:
+        what = f"views are recorded for {events.activity}, which is no activity"
+        yield Problem(where, what, close(events.activity, bundle.activities))
+        return
+    if bundle.visits.covering(activity.purpose) is None:
+        what = f"no purpose that visitors choose about covers {activity.purpose}"
+        yield Problem(where, what, "name it under `covers` of one of them")
+    words = bundle.vocabulary
+    for name in events.fields:
+        if name not in RECORDED:
+            what = f"{name} is nothing that is recorded of a view"
+            yield Problem(where, what, close(name, RECORDED))
+        elif not any(words.within("categories", name, used) for used in activity.categories):
+            what = f"{activity.id} does not use {name}"
+            yield Problem(where, what, "leave it out, or add it to the activity")
 
 
 def _languages(bundle: Bundle, where: str, what: str, words: Words) -> Iterator[Problem]:

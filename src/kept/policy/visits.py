@@ -17,6 +17,18 @@ from kept.terms.signals import Rule
 Words = Mapping[str, str]
 
 
+#: Category → the column in which it is kept of a view of a page. Nothing else of one is recorded.
+RECORDED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "navigation.pages": "page",
+        "navigation.referrer": "referrer",
+        "navigation.browser": "browser",
+        "navigation.location": "country",
+        "cookie": "mac",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Aim:
     """A purpose as a visitor chooses about it.
@@ -34,11 +46,22 @@ class Aim:
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """What is recorded of a page that somebody views: for which activity of the register, and
+    which categories; nothing else of it is.
+    """
+
+    activity: str
+    fields: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Visits:
     """The choices of visitors. `rules`: region or `default` → aim → rule.
 
     `gpc` names the aims that Global Privacy Control stops; `texts` the words of banner and
-    page: language → key → text.
+    page: language → key → text. `events` None: no view of a page is recorded.
     """
 
     aims: Mapping[str, Aim]
@@ -47,6 +70,11 @@ class Visits:
     texts: Mapping[str, Mapping[str, str]]
     clauses: tuple[str, ...]
     line: int
+    events: Events | None = None
+
+    def covering(self, purpose: str) -> str | None:
+        """The aim under which visitors choose about a purpose of the vocabulary."""
+        return next((aim.id for aim in self.aims.values() if purpose in aim.covers), None)
 
     @property
     def optional(self) -> tuple[str, ...]:
@@ -86,4 +114,11 @@ def visits(file: File) -> Visits:
         ),
         clauses=tuple(value["clauses"]),
         line=file.line("visits"),
+        events=_events(file, value.get("events")),
     )
+
+
+def _events(file: File, value: Mapping[str, Any] | None) -> Events | None:
+    if value is None:
+        return None
+    return Events(value["activity"], tuple(value["fields"]), file.line("visits", "events"))

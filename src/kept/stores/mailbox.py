@@ -262,7 +262,7 @@ def said(task: Task | None) -> Word:
         return Word(None, "nobody was asked yet")
     if task.answer is None:
         if task.asked is None or task.due is None:
-            return Word(None, "the letter waits to be sent: `kept task send`")
+            return Word(None, "asked by letter: `kept task list` says whether it went out")
         day = f"asked on {task.asked:%Y-%m-%d}, an answer is due by {task.due:%Y-%m-%d}"
         return Word(None, f"{day}; task {task.id}")
     when = f"{task.answer.at:%Y-%m-%d}"

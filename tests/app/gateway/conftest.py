@@ -16,6 +16,7 @@ import pytest
 from tests import world as small
 from tests.app.conftest import serve
 from tests.app.gateway.street import TRACKERS, Others, gateway, running
+from tests.app.gateway.ways import PRESSES
 
 from kept import deployment
 from kept.app.gateway import make
@@ -56,11 +57,13 @@ BODY = """
 <a id=in href="/second?email=ana@example.org">here</a></p>
 <form id=away action="http://unknown.test:P/form" method=post><button>send</button></form>
 """
-#: A script of the site's own that knows people again, and asks by WebRTC: no policy of a page
-#: keeps that out.
+#: A script of the site's own that knows people again, and asks by WebRTC, in a frame too: no policy
+#: of a page keeps that out.
 PLANTED = """<script>document.cookie = 'planted_81723=secret-value; max-age=9000000';
 localStorage.setItem('visitor', 'secret-value');
-new RTCPeerConnection({iceServers: [{urls: ['stun:rtc.test:P']}]})</script>"""
+new RTCPeerConnection({iceServers: [{urls: ['stun:called.test:P']}]});
+var f = document.createElement('iframe'); document.body.append(f);
+new f.contentWindow.RTCPeerConnection({iceServers: [{urls: ['stun:rtc.test:P']}]})</script>"""
 #: Pages that are not for whoever only reads: behind an account, and behind a yes.
 ASKING = {
     "/login": "<form><input name=who><input name=word type=password><button>In</button></form>",
@@ -163,6 +166,8 @@ class _Page(BaseHTTPRequestHandler):
             inside = ("<link rel=preconnect href='http://unknown.test:P'>", HINTED)
         if path in ("/planted", "/registers"):
             inside = ("", PLANTED if path == "/planted" else REGISTERS)
+        if path == "/presses":
+            inside = ("", PRESSES)
         if path in ASKING:
             inside = ("", ASKING[path])
         if path in ("/members", "/moved"):
@@ -204,6 +209,7 @@ class Shop:
     edition: str
     key: bytes
     said: dict[str, Any] = field(default_factory=dict)
+    kept: str = ""
 
 
 @pytest.fixture(scope="package")
@@ -235,7 +241,7 @@ def shop(
             as said,
         ):  # fmt: skip
             port = urlsplit(said["url"]).port or 0
-            yield Shop(port, directory, others, site.cookies, edition, key, said)  # type: ignore[attr-defined]
+            yield Shop(port, directory, others, site.cookies, edition, key, said, told["url"])  # type: ignore[attr-defined]
     finally:
         kept.terminate()
         assert kept.wait(30) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from tests.stores.discover import worlds
 from kept.datamap import check as checking
 from kept.datamap import load
 from kept.datamap.map import Owner
-from kept.stores.discover import Discovery, discover, draft
+from kept.stores.discover import Discovery, discover, draft, owners
 from kept.stores.relational import SqlStore
 from kept.stores.sql import PostgreSQLStore, SQLiteStore
 from kept.terms.vocabulary import SHIPPED
@@ -172,6 +173,22 @@ def test_owners_of_several_kinds(english: Discovery) -> None:
         ("Users", "OwnerType"), ("Products", "OwnerType"), ("Orders", "OwnerType"),
     }  # fmt: skip
     assert [k.to for k in several if k.kind is Owner.OWNED] == ["Users"]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_whose_a_row_is_does_not_hang_on_the_order_of_links(
+    backwards: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided = owners.ownership
+
+    def turned(*given: Any) -> owners.Ownership:
+        made = decided(*given)
+        made.links = {n: links[::-1] if backwards else links for n, links in made.links.items()}
+        return made
+
+    monkeypatch.setattr(owners, "ownership", turned)
+    found = discover(open_world("sqlite", worlds.ENGLISH, "", tmp_path), year=2026)
+    assert found.datasets["Attachments"].fields["OwnerId"].category == "identifier.account"
 
 
 def test_a_key_inside_a_document(english: Discovery) -> None:

@@ -6,21 +6,6 @@
   var allowed = list(gpc ? state.gpcAllowed : state.allowed), before;
   var granted = list(gpc ? state.gpcConsent : state.consent);
 
-  // Rules to fetch pages in advance, of other sites too: no policy of a page governs them. While a
-  // page is read so much is new at a time that one search through all of it is the cheaper one.
-  var rules = 'script[type*="speculationrules" i]';
-  var drop = function (one) { if (/^\s*speculationrules\s*$/i.test(one.type)) one.remove(); };
-  new MutationObserver(function (records) {
-    if (records.length > 20) return d.querySelectorAll(rules).forEach(drop);
-    records.forEach(function (record) {
-      record.addedNodes.forEach(function (node) {
-        if (!node.querySelectorAll) return;
-        if (node.matches(rules)) drop(node);
-        else if (node.firstElementChild) node.querySelectorAll(rules).forEach(drop);
-      });
-    });
-  }).observe(d, { childList: true, subtree: true });
-
   // Google's tags hear first what is denied, then what is allowed.
   w.dataLayer = w.dataLayer || [];
   var say = function () { w.dataLayer.push(arguments); };
@@ -100,7 +85,16 @@
 
   var send = function (event) {
     var form = event.target, banner = form.closest(".kept-banner");
-    if (!w.fetch || !event.submitter || !form.closest(".kept-banner,.kept-embed")) return;
+    if (!event.submitter || !form.closest(".kept-banner,.kept-embed")) return;
+    var page = d.getElementById("kept-banner");
+    if (event.submitter.value !== "refuse") {
+      // A yes is a person's: a script that presses for her sends none.
+      var active = w.navigator.userActivation;
+      if (active && !active.isActive) return event.preventDefault();
+      // The page is asked for again anyhow; as a form, the browser says that somebody pressed.
+      if (!page || page.dataset.reload) return;
+    }
+    if (!w.fetch) return;
     event.preventDefault();
     var body = new URLSearchParams(new FormData(form));
     body.append(event.submitter.name, event.submitter.value);
@@ -110,7 +104,6 @@
         return answer.json();
       })
       .then(function (said) {
-        var page = d.getElementById("kept-banner");
         if (said.reload && (!page || page.dataset.reload)) return w.location.reload();
         allowed = said.allowed;
         say("consent", "update", modes(said.consent));
@@ -126,6 +119,20 @@
         form.append(field);
         form.submit();
       });
+  };
+
+  // One view of this page, where it may be recorded: what is kept of it the server decides.
+  var view = function () {
+    var to = gpc ? state.gpcView : state.view;
+    if (!to || !w.fetch || w.self !== w.top) return;
+    var id = Array.prototype.map.call(w.crypto.getRandomValues(new Uint8Array(16)), function (one) {
+      return (one + 256).toString(16).slice(1);
+    }).join("");
+    var from = d.referrer.split("/").slice(0, 3).join("/");
+    w.fetch(to, {
+      method: "POST", keepalive: true, headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ id: id, page: w.location.pathname, referrer: from })
+    }).catch(function () { /* not told, not counted */ });
   };
 
   d.addEventListener("submit", send);
@@ -145,5 +152,8 @@
       });
     }
     start();
+    // A page that is made ready in advance is not viewed yet.
+    if (d.prerendering) d.addEventListener("prerenderingchange", view, { once: true });
+    else view();
   });
 })(document, window);

@@ -100,7 +100,8 @@ def port_command(
     words = [f"Case {answer.case}: portability", *beside, ""]
     words += [step_table(answer.steps, {}, planned=False), ""] if answer.steps else []
     for one in answer.left_out:
-        what = many(one.rows, "row") if one.whole else ", ".join(one.fields)
+        counted = many(one.rows, "row") if one.rows else "whatever lies there"
+        what = counted if one.whole else ", ".join(one.fields)
         what += f" ({many(one.rows, 'row')})" if one.rows and not one.whole else ""
         system, _, dataset = one.where.partition(".")
         words.append(f"Left out of {called(system, dataset)}: {what}: {one.why}.")

@@ -56,6 +56,7 @@ def gateway(
     """Stand before a site: pages load only what their visitor allowed. Ctrl-C stops it."""
     from kept.app.gateway import make
     from kept.app.gateway.asgi import Guarded
+    from kept.app.gateway.collect import Collector, Recorder
     from kept.app.gateway.keeping import Rules, Signalled, keep
     from kept.app.gateway.noticed import Noticed
     from kept.app.gateway.upstream import Gateway, Upstream
@@ -65,10 +66,15 @@ def gateway(
     behind = make.upstream(config, upstream)
     beside = kept or f"http://{config.host}:{config.port}"
     number = free_port(host, port)
-    noticed, signals = Noticed(beside), Signalled(config)
+    noticed, signals, recorder = Noticed(beside), Signalled(config), Recorder(config)
+    newest = config
 
     def guarded(config: Deployment, bundle: Bundle) -> Site:
-        return make.site(config, bundle, key, acts=acts, noticed=noticed, met=signals)
+        nonlocal newest
+        newest = config
+        return make.site(
+            config, bundle, key, acts=acts, noticed=noticed, met=signals, views=True
+        )  # fmt: skip
 
     rules = Rules(config, guarded)  # before they are read: what changes meanwhile is read again
     with Controller.open(config) as controller:
@@ -97,9 +103,10 @@ def gateway(
         ours = Upstream(beside, proxied=trusts, last=True)
         unsaid = frozenset(filter(None, [None if trusts else named(config.country)]))
         outer = Guarded(inner, site, make.clock)
+        views = Collector(site, recorder, make.clock, cookie=config.cookie, proxied=trusts)
         app = Gateway(
             outer, ours, site.names, proxied=trusts, unsaid=unsaid,
-            bundle=lambda: outer.site.bundle,
+            bundle=lambda: outer.site.bundle, views=views,
         )  # fmt: skip
         stopped, told = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -108,7 +115,8 @@ def gateway(
         loop.add_signal_handler(signal.SIGHUP, told.set)
 
         def swap(fresh: Site) -> None:
-            outer.site = fresh
+            outer.site = views.site = fresh
+            recorder.renew(newest)
 
         telling = [
             asyncio.create_task(noticed.tell()),
@@ -122,6 +130,8 @@ def gateway(
             for task in telling:
                 task.cancel()
             await noticed.flush()
+            await views.close()
+            recorder.close()
             with contextlib.suppress(KeptError):
                 await asyncio.to_thread(signals.flush, make.clock())
             inner.close()

@@ -7,6 +7,7 @@ from cyclopts import App
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened
 from kept.app.commands.rights import modes_of, notes, step_table
 from kept.duties.rights import due_today, expire, forgetting, keeping
+from kept.duties.visits import views
 from kept.terms.words import many
 
 group = App(name="retain", help="What a law or a hold kept, and when it goes.")
@@ -44,6 +45,7 @@ def run(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     with opened(common, "retain run", acting.role) as (controller, _):
         answer = expire(controller, acting.moment)
         gone = forgetting.forget(controller, acting.moment)
+        views_gone = views.forget(controller, acting.moment)
         held = forgetting.held(controller, acting.moment)
         controller.ledger.checkpoint(acting.moment)
         modes = modes_of(controller, answer.steps)
@@ -56,13 +58,16 @@ def run(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
         f" {answer.renewed} kept on for another reason."
     )
     words += [f"Of the desk itself: {n:,} {forgetting.WORDS[what]}." for what, n in gone.items()]
+    if views_gone:
+        words.append(f"Of views of pages: {views_gone:,} past the time of their class.")
     words += keeping.words(held, forgetting.STAY)
     if not answer.complete:
         left = answer.ended - answer.gone - answer.renewed
         again = common.next("retain", "run")
         words.append(f"Not complete: {left} still to go. Mend what is named, then: {again}")
     document = {
-        **answer.document(), "executed": True, "desk": gone, "desk_held": keeping.documents(held),
+        **answer.document(), "executed": True, "desk": gone, "views": views_gone,
+        "desk_held": keeping.documents(held),
     }  # fmt: skip
     common.out.result(document, words)
     return 0 if answer.complete else 1

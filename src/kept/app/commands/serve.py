@@ -79,7 +79,7 @@ def serve(
             controller, token=config.token, shows=config.shows, clock=lambda: moment(None),
             names=web.hosts(config, address), console=console, wake=wake, proxy=config.proxy,
             cookie=config.cookie, country=config.country,
-            forms_per_hour=config.forms_per_hour,
+            forms_per_hour=config.forms_per_hour, choices_per_hour=config.choices_per_hour,
         )  # fmt: skip
         staff.first_officer(controller, config.directory, moment(None))
         with jobs.running(config, controller.database, lambda: moment(None)):

@@ -45,6 +45,7 @@ from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
 from kept.records.outbox import SENT
 from kept.records.redaction import Stands
+from kept.stores.tasks import Outcome
 from kept.terms import proof, separation
 from kept.terms.authorities import authority_of, countries
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
@@ -197,6 +198,8 @@ def shown(
     verb = VERBS.get(one.right)
     under_way = run is not None and run.going_on(now)
     owner_of = controller.worklist.owner(one)
+    waits = (Outcome.CANNOT, None)
+    to_answer = sum(n.outcome in waits for n in controller.recipients.of([one.number]))
     accounts = [a for a in controller.accounts.all(now)
                 if a.disabled_at is None and a.roles & casework.OWNS]  # fmt: skip
     fresh = one.state in casework.FRESH
@@ -208,7 +211,8 @@ def shown(
     ready = not under_way and casework.can_carry_out(controller, one, looked)
     return page(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem, case=one,
-        right=RIGHTS.get(one.right), stands=_stands(one), over=one.state in ENDS,
+        right=RIGHTS.get(one.right), stands=_stands(one, to_answer), to_answer=to_answer,
+        over=one.state in ENDS,
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
         recorded=[proof.WAYS[w] for w in proof.RECORDED],
@@ -320,7 +324,10 @@ def _why_not(
     return controller.stands_against(one, session(request).account.name, looked["rows"])
 
 
-def _stands(one: Case) -> str:
+def _stands(one: Case, to_answer: int) -> str:
+    """How it stands, in words; `to_answer`: so many recipients have not answered."""
+    if one.state is CaseState.CLOSED and to_answer:
+        return "answered, recipients still to answer"
     if one.right == "restriction" and one.state in (CaseState.CHECKED, CaseState.NOTIFIED):
         return "in force"
     if one.right == "objection" and one.state is CaseState.CHECKED:

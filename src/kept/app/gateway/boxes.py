@@ -32,8 +32,8 @@ _IN_FORM: Final = (
 class Fragments:
     """The fragments of one bundle, ready made for each choice and language."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
+    def __init__(self, bundle: Bundle, *, views: bool = False) -> None:
+        self._bundle, self._views = bundle, views
         self._made = lru_cache(maxsize=256)(self._make)
         self._states: dict[tuple[object, ...], Visit] = {}
         self._marks = lru_cache(maxsize=16)(self._mark)
@@ -56,7 +56,7 @@ class Fragments:
                     return _ascii(_held(tracker, host, here))
             return _ascii(banner.placeholder(self._bundle, tracker, known, here))
 
-        return Boxes(box, head, _at(foot, here), self._marks(known))
+        return Boxes(box, head, _at(foot, here), self._marks(known), "?" in here)
 
     def _mark(self, language: str) -> dict[str, bytes]:
         """Page of a partner → what is said in links to it."""
@@ -71,7 +71,10 @@ class Fragments:
     def _make(self, state: tuple[object, ...], language: str) -> tuple[bytes, bytes]:
         visit, known = self._states[state], banner.language_of(self._bundle, language)
         return (
-            _ascii(banner.head(self._bundle, visit)),
+            _ascii(
+                banner.guard(self._bundle, visit)
+                + banner.head(self._bundle, visit, views=self._views)
+            ),
             _ascii(banner.fragment(self._bundle, visit, known, _HERE)),
         )
 

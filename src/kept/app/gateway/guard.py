@@ -20,6 +20,7 @@ from kept.app.gateway.rewrite import (
     Edits,
     Inflating,
     Instead,
+    Link,
     Rewriter,
     led_on,
 )  # fmt: skip
@@ -122,8 +123,8 @@ class Site:
     workers: bool = False
     noticed: Callable[[str, str, str], None] = lambda _kind, _name, _path: None
     met: Callable[[Visit], None] = lambda _visit: None
-    seen: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
-    pages: dict[tuple[object, ...], Edits] = field(default_factory=dict, repr=False)
+    seen: dict[bytes, Link] = field(default_factory=dict, repr=False)
+    pages: dict[bytes, Edits] = field(default_factory=dict, repr=False)
     _policies: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
     _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
         default_factory=dict, repr=False

@@ -20,9 +20,9 @@ from kept.policy.bundle import Bundle
 def site(
     config: Deployment, bundle: Bundle, key: bytes, *, acts: bool | None = None,
     noticed: Callable[[str, str, str], None] = lambda *_: None,
-    met: Callable[[Visit], None] = lambda _: None,
+    met: Callable[[Visit], None] = lambda _: None, views: bool = False,
 ) -> Site:  # fmt: skip
-    """The guarded site of a deployment."""
+    """The guarded site of a deployment. `views`: somebody takes views of its pages at `/c`."""
     settings = config.gateway
     public = urlsplit(config.url).hostname if config.url else None
     named = {*settings.hosts, *((public,) if public else ()), *LOOPBACK}
@@ -32,7 +32,7 @@ def site(
         key=key,
         names=frozenset(names),
         acts=settings.acts if acts is None else acts,
-        boxes=Fragments(bundle),
+        boxes=Fragments(bundle, views=views),
         secure=(config.url or "").startswith("https://"),
         country=country_of(config),
         forms=settings.forms,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
+import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,8 +48,14 @@ _SHORT, _MANY = 512, 4096
 #: Bytes of a page of which it is remembered what was changed, of the changes, and how many are.
 _PAGE, _CHANGES, _PAGES = 512 * 1024, 64 * 1024, 256
 #: What was changed in a page: (from, to, what stands there instead); None: a link there tells
-#: something of somebody, and is judged again.
+#: something of somebody, and is judged again; `_FOOT`: what comes last in the body, which says to
+#: which address one comes back. Words of the page itself are in none of them.
 Edits: TypeAlias = Sequence[tuple[int, int, bytes | None]]
+_FOOT: Final = b"<!--foot-->"
+#: What became of a link: the same for its own bytes, and its mark.
+Link: TypeAlias = tuple[int, int, bytes, bytes]
+#: What is remembered is found by a hash under a key that dies with the process.
+_KEY: Final = secrets.token_bytes(32)
 #: A link without any of these stays on the site, whatever else it says.
 _AWAY: Final = re.compile(rb"(?i)//|[\\:&\t\n\r]|referrerpolicy")
 _REFERRER: Final = b"referrerpolicy"
@@ -66,13 +73,15 @@ class Boxes:
     `box(tracker, host, in_form)`: where a frame or a button of a declared tracker stood, or of a
     host that nobody declared (None); within a form there is no room for another. `head` comes
     first in the head, `foot` last in the body. `marks`: what stands in links to addresses that
-    begin so, in the place of the mark of another website.
+    begin so, in the place of the mark of another website. `queried`: the address to come back to
+    has a query, which may be somebody's.
     """
 
     box: Callable[[Tracker | None, str, bool], bytes]
     head: bytes = b""
     foot: bytes = b""
     marks: Mapping[str, bytes] = field(default_factory=dict)
+    queried: bool = False
 
 
 class Rewriter:
@@ -81,15 +90,16 @@ class Rewriter:
     `held(kind, host)`: the tracker that a click would load from there. `verbatim`: addresses that
     stay as they are; `trusted`: hosts to which all of them do.
     `links` remembers, from page to page, what became of links that told nothing of anybody; `pages`
-    where a page was changed to what, by its hash and by `about`, all else on which that depends.
-    Of the page itself nothing is remembered, nor of a link in it that tells of somebody.
+    where a page was changed to what, by a hash of it and of `about`, all else on which it depends.
+    Of both it is remembered what was put in and where, and nothing of the page itself: no word, no
+    address with a query, no link that tells of somebody.
     """
 
     def __init__(
         self, own: frozenset[str], loads: Callable[[Directive | None, str], bool],
         held: Callable[[Directive, str], Tracker | None], boxes: Boxes, verbatim: frozenset[str],
-        trusted: frozenset[str], links: dict[bytes, tuple[bytes, bytes]] | None = None,
-        pages: dict[tuple[object, ...], Edits] | None = None, about: tuple[object, ...] = (),
+        trusted: frozenset[str], links: dict[bytes, Link] | None = None,
+        pages: dict[bytes, Edits] | None = None, about: tuple[object, ...] = (),
     ) -> None:  # fmt: skip
         self._own, self._loads, self._held = own, loads, held
         self._boxes, self._verbatim, self._trusted = boxes, verbatim, trusted
@@ -98,7 +108,8 @@ class Rewriter:
         self._in_body = self._in_form = False
         self._links, self._pages, self._about = links, pages, about
         self._told = False  # whether a link told something of somebody
-        self._said = False  # whether what was put in holds words of the page itself
+        self._said = False  # whether what was put in holds words of the page, or its whole address
+        self._headed = not boxes.head
         self._skipping: bytes | None = None
         self._depth = 0
         self._unscripted: bytes | None = None  # what stands there for browsers without scripts
@@ -119,7 +130,7 @@ class Rewriter:
         """The same of a page that is there as one part."""
         if self._pages is None or len(page) > _PAGE:
             return self.feed(page) + self.close()
-        key = (hashlib.sha256(page).digest(), *self._about)
+        key = hashlib.blake2b(page, key=_KEY, salt=_hashed(repr(self._about).encode())).digest()
         known = self._pages.get(key)
         if known is not None:
             return self._edited(page, known)
@@ -132,10 +143,14 @@ class Rewriter:
                 again = self._again(raw)
                 before = new[: len(new) - len(again)]  # of a link that nobody closed
                 edits += ((at, at, before), (at, at + len(raw), None))
+            elif self._boxes.foot and new == self._boxes.foot + raw:
+                edits.append((at, at, _FOOT))
             elif new != raw:
-                edits.append((at, at + len(raw), new))
+                start, end, put = _difference(raw, new)
+                edits.append((at + start, at + end, put))
             at += len(raw)
-        edits.append((at, at, self.close()))
+        last = self.close()
+        edits.append((at, at, _FOOT if last and last == self._boxes.foot else last))
         if not self._said and sum(len(new or b"") for _, _, new in edits) <= _CHANGES:
             if len(self._pages) >= _PAGES:
                 self._pages.clear()
@@ -152,6 +167,8 @@ class Rewriter:
         for start, end, new in edits:
             if new is None:
                 new = self._again(page[start:end])
+            elif new == _FOOT:
+                new = self._boxes.foot
             parts += (page[at:start], new)
             at = end
         parts.append(page[at:])
@@ -207,7 +224,15 @@ class Rewriter:
     def _start(self, tag: Tag) -> bytes:
         name = tag.name
         if name == b"head":
+            self._headed = True
             return tag.raw + self._boxes.head
+        if not self._headed and name in (b"script", b"body"):  # a page may leave its head out
+            self._headed = True
+            return self._boxes.head + self._started(tag)
+        return self._started(tag)
+
+    def _started(self, tag: Tag) -> bytes:
+        name = tag.name
         if name == b"body":
             self._in_body = True
             return tag.raw
@@ -242,17 +267,22 @@ class Rewriter:
         before = b""
         if tag.name == b"a" and self._marking:  # a link that nobody closed ends at the next
             before = self._mark(b"")
-        known = self._links.get(tag.raw) if self._links is not None else None
-        if known is None:
-            known, anybodys = self._judged(tag)
+        raw, links = tag.raw, self._links
+        key = _hashed(raw) if links is not None else b""
+        known = links.get(key) if links is not None else None
+        if known is not None:
+            start, end, put, mark = known
+            out = b"".join((raw[:start], put, raw[end:]))
+        else:
+            (out, mark), anybodys = self._judged(tag)
             self._told = self._told or not anybodys
-            if self._links is not None and anybodys and len(tag.raw) <= _SHORT:
-                if len(self._links) >= _MANY:
-                    self._links.clear()
-                self._links[tag.raw] = known
-        if known[1]:
-            self._mark(known[1])
-        return before + known[0]
+            if links is not None and anybodys and len(raw) <= _SHORT:
+                if len(links) >= _MANY:
+                    links.clear()
+                links[key] = (*_difference(raw, out), mark)
+        if mark:
+            self._mark(mark)
+        return before + out
 
     def _judged(self, tag: Tag) -> tuple[tuple[bytes, bytes], bool]:
         """((the tag as it goes out, its mark), it told nothing of anybody)."""
@@ -270,6 +300,7 @@ class Rewriter:
             words = values.get("rel", "").split()
             if not {"noopener", "noreferrer"} & {word.lower() for word in words}:
                 changes["rel"] = " ".join((*words, "noopener"))
+                anybodys = anybodys and not words  # they would be remembered with it
         changes |= _discretion(values)
         out = tag.changed(changes) if changes else tag.raw
         if host is None or tag.name != b"a":
@@ -289,6 +320,7 @@ class Rewriter:
         tracker = self._held("frame", host)
         if tracker is not None:
             self._shown.add(tracker.id)
+        self._said = self._said or self._boxes.queried
         return self._boxes.box(tracker, host, self._in_form)
 
     def _document(self, values: Mapping[str, str]) -> dict[str, str]:
@@ -312,6 +344,7 @@ class Rewriter:
             tracker = self._held("script", host)
             if tracker is not None and tracker.embed and tracker.id not in self._shown:
                 self._shown.add(tracker.id)
+                self._said = self._said or self._boxes.queried
                 return self._boxes.box(tracker, host, self._in_form) + tag.raw
         return self._discreet(tag)
 
@@ -344,6 +377,19 @@ class Rewriter:
         changes = _discretion(tag.attributes()) if _REFERRER in tag.raw.lower() else {}
         changes |= also or {}
         return tag.changed(changes) if changes else tag.raw
+
+
+def _hashed(data: bytes) -> bytes:
+    return hashlib.blake2b(data, key=_KEY, digest_size=16).digest()
+
+
+def _difference(raw: bytes, new: bytes) -> tuple[int, int, bytes]:
+    """(from, to, what stands there instead), with nothing in it that both have at either end."""
+    most = min(len(raw), len(new))
+    start = next((n for n in range(most) if raw[n] != new[n]), most)
+    left = most - start
+    end = next((n for n in range(left) if raw[-1 - n] != new[-1 - n]), left)
+    return start, len(raw) - end, new[start : len(new) - end]
 
 
 def _discretion(values: Mapping[str, str]) -> dict[str, str]:

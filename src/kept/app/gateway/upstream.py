@@ -17,6 +17,7 @@ import h11
 
 from kept.app.gateway import trouble
 from kept.app.gateway.asgi import App, Message, Receive, Scope, Send
+from kept.app.gateway.collect import PATH, Collector
 from kept.app.gateway.guard import Header
 from kept.app.gateway.line import Broken, Late, Line, Lines, ask
 from kept.app.gateway.rewrite import Garbled
@@ -228,15 +229,17 @@ class Gateway:
     """The whole of it: `site` is guarded and answers what is not Kept's, `kept` what is.
 
     `unsaid` are headers that only a server before this one could truly send: they go. `bundle`
-    gives the policy in whose languages its own pages speak.
+    gives the policy in whose languages its own pages speak; `views` is who takes views of pages.
     """
 
     def __init__(
         self, site: App, kept: App, names: frozenset[str], *, proxied: bool = False,
         unsaid: frozenset[bytes] = frozenset(), bundle: Callable[[], Bundle | None] = lambda: None,
+        views: Collector | None = None,
     ) -> None:  # fmt: skip
         self._site, self._kept, self._names = site, kept, names
         self._proxied, self._unsaid, self._bundle = proxied, unsaid, bundle
+        self._views = views
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; what goes wrong is said in a page that can be read."""
@@ -257,6 +260,10 @@ class Gateway:
 
         try:
             scope = self._checked(scope)
+            views = self._views
+            if views is not None and scope["path"] == PATH and views.serves:
+                await views(scope, receive, noting)
+                return
             kept = _is_ours(scope)
             await (self._kept if kept else self._site)(scope, receive, noting)
         except (Refused, Garbled) as problem:

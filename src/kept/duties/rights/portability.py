@@ -66,7 +66,7 @@ class LeftOut:
     """What of hers is not in the package, and why.
 
     `fields` by name; `rows`: in how many rows, 0 in all of them; `whole`: these rows are not in
-    the package at all.
+    the package at all (0: whatever lies there, for nobody counted it).
     """
 
     where: str
@@ -178,7 +178,9 @@ def _serve(
             continue  # what Kept holds, it holds to carry out the law
         dataset = controller.datamap.dataset(*place)
         what = portable(controller, dataset, region)
-        where, rows = ".".join(place), len(table.values)
+        # What people serve was not looked into: how much lies there is not known.
+        served = controller.abilities[place[0]].word
+        where, rows = ".".join(place), 0 if served else len(table.values)
         if what.why is not None:
             left.append(LeftOut(where, tuple(dataset.fields), rows, what.why, True))
         else:

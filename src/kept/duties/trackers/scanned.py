@@ -151,6 +151,8 @@ def _judged(controller: Controller, one: Mapping[str, Any]) -> Iterator[tuple[st
                 )
             )
         ]  # fmt: skip
+        if chosen is None and kind == "cookie" and met.removeprefix("__Host-") == "kept-choices":
+            yield met, "a choice was made for a visitor who made none"
         if not rows:
             yield met, f"a {kind} that stands on no list was met"
         elif not any(

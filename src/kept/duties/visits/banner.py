@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from kept.decide import views as deciding
 from kept.decide.visit import Visit, under_gpc
 from kept.policy import spoken
 from kept.policy.bundle import Bundle
@@ -19,11 +20,14 @@ from kept.policy.shapes import Text
 from kept.policy.trackers import Tracker
 from kept.policy.visits import Words
 from kept.terms import tongues
+from kept.terms.addresses import host_in
 
 #: Where a choice is made and changed; the same host as the page's own.
 PATH: Final = "/privacy/choices"
 STYLE: Final = "/privacy/banner.css"
 SCRIPT: Final = "/privacy/banner.js"
+#: What stands first in a page whose headers are ours: it keeps out what no header governs.
+GUARD: Final = "/privacy/guard.js"
 
 #: Types of Google's Consent Mode, and the purpose of the vocabulary that each stands for. What
 #: a site cannot do without is not asked about.
@@ -78,9 +82,10 @@ def worded(words: Words, language: str) -> str:
     return words.get(language) or next(iter(words.values()), "")
 
 
-def head(bundle: Bundle, visit: Visit, gpp: str = "") -> str:
+def head(bundle: Bundle, visit: Visit, gpp: str = "", *, views: bool = False) -> str:
     """What stands first in the head: style, and the script that knows what may run. `gpp` is
-    the string of `Visitor.gpp`, which the script tells whoever asks by `__gpp`.
+    the string of `Visitor.gpp`, which the script tells whoever asks by `__gpp`. `views`: somebody
+    takes views of pages, and the script tells of this one where it may be recorded.
 
     Before any tag it tells Google's tags what is denied (Consent Mode v2, basic: a tag that is
     not allowed is not loaded at all).
@@ -96,7 +101,7 @@ def head(bundle: Bundle, visit: Visit, gpp: str = "") -> str:
     heard = under_gpc(bundle.visits, visit)
     return Markup(
         '<link rel="stylesheet" href="{}"><script src="{}" data-allowed="{}" data-consent="{}"'
-        ' data-gpc-allowed="{}" data-gpc-consent="{}" data-gone="{}"{}></script>'
+        ' data-gpc-allowed="{}" data-gpc-consent="{}" data-gone="{}"{}{}></script>'
     ).format(
         STYLE,
         SCRIPT,
@@ -107,6 +112,35 @@ def head(bundle: Bundle, visit: Visit, gpp: str = "") -> str:
         ),
         gone,
         Markup(' data-gpp="{}"').format(gpp) if gpp else "",
+        _view(bundle, visit, heard) if views else "",
+    )
+
+
+def _view(bundle: Bundle, visit: Visit, heard: Visit) -> Markup:
+    """Where the script tells of a view: nothing before a choice where one is asked for first."""
+    path = Markup(' data-{}="{}"')
+    return Markup("").join(
+        path.format(name, deciding.PATH)
+        for name, one in (("view", visit), ("gpc-view", heard))
+        if deciding.reason(bundle, one) is not None
+    )
+
+
+def guard(bundle: Bundle, visit: Visit) -> str:
+    """The script that comes before all others of a page, and knows which hosts may be reached.
+
+    Hosts of what may run now, and of the sites of the policy; bare names, `*.` for all below.
+    """
+    hosts = {
+        host.rpartition("//")[2].partition(":")[0]
+        for row in bundle.trackers.values()
+        if visit.allows(row)
+        for names in row.hosts.values()
+        for host in names
+    }
+    hosts |= {host for one in bundle.sites if (host := host_in(one))}
+    return Markup('<script src="{}" data-hosts="{}"></script>').format(
+        GUARD, " ".join(sorted(hosts))
     )
 
 

@@ -71,6 +71,25 @@ def choose(
     return Choices(today, bundle.edition, MappingProxyType(said), MappingProxyType(own))
 
 
+def held(before: Choices | None, made: Choices) -> Choices | None:
+    """What holds of a choice that cannot be put on record: each no, and no yes that is new.
+
+    A yes that stood before goes on with its day. None where nothing is left that holds.
+    """
+    aims, trackers = (
+        {name: False for name, yes in was.items() if not yes}
+        | {name: yes for name, yes in now.items() if not yes or was.get(name)}
+        for was, now in (
+            (before.aims if before else {}, made.aims),
+            (before.trackers if before else {}, made.trackers),
+        )
+    )
+    if not aims and not trackers:
+        return None
+    on = before.on if before else made.on
+    return Choices(on, made.edition, MappingProxyType(aims), MappingProxyType(trackers))
+
+
 def back(path: str | None) -> str | None:
     """A path on this site to go back to; None for anything else."""
     return path if path and _PATH.fullmatch(path) else None

@@ -25,13 +25,17 @@ from kept.records.visit import Made, Notice
 
 def record(
     controller: Controller, act: Act, place: str, visit: Visit, before: Choices | None,
-    after: Choices, language: str, now: dt.datetime,
+    after: Choices, language: str, now: dt.datetime, *, pressed: bool = False,
 ) -> Made:  # fmt: skip
-    """Keep a choice: the record, signed, and the entry that it was made. Nothing says by whom."""
+    """Keep a choice: the record, signed, and the entry that it was made. Nothing says by whom.
+
+    `pressed`: the browser said that somebody had just done something on the page; not every
+    browser says it.
+    """
     bundle = controller.bundle
     shown = shown_now(bundle, language)
     id = new_id(now)
-    document = consent_record(bundle, id, place, visit, before, after, shown, now)
+    document = consent_record(bundle, id, place, visit, before, after, shown, now, pressed)
     text, signature = signed.sign(controller.vault, document)
     made = Made(
         id, now, act, place, visit.region, visit.signals.gpc, visit.signals.dnt, shown.sha256,
@@ -68,7 +72,7 @@ def receipt(controller: Controller, made: Made) -> dict[str, Any]:
 
 def consent_record(
     bundle: Bundle, id: str, place: str, visit: Visit, before: Choices | None, after: Choices,
-    shown: Notice, now: dt.datetime,
+    shown: Notice, now: dt.datetime, pressed: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """The record as JSON-LD. Keys and terms are those of `kept.terms.dpv`."""
     at, us = moment(now), US
@@ -145,6 +149,7 @@ def consent_record(
         "dct:description": {
             "withdraw": PATH,
             "gpc": visit.signals.gpc,
+            "pressed": "said by the browser" if pressed else "not said",
             "apart": {k: "allowed" if v else "refused" for k, v in after.trackers.items()},
         },
     }

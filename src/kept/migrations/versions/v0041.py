@@ -3,7 +3,7 @@
 from kept.migrations import run
 
 revision = "0041"
-down_revision = "0036"
+down_revision = "0039"
 
 
 def upgrade() -> None:

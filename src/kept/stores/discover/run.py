@@ -150,7 +150,10 @@ def _fields(
             "identifier.account", 0.95, ("the key of a table of people",),
             "account" if name == main else None,
         )  # fmt: skip
-    for link in owned.links.get(name, ()):
+    # A column that leads to whom the row belongs to says so, whatever else it may lead to, and
+    # in whichever order an engine lists the tables.
+    nearest = sorted(owned.links.get(name, ()), key=lambda k: k.kind is Owner.ACCESSED)
+    for link in nearest:
         if len(link.columns) != 1 or link.path or link.basis == "email":
             continue
         if link.kind is not Owner.ACCESSED and owned.persons.get(link.to) in ("person", "staff"):

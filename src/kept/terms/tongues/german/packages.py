@@ -140,6 +140,7 @@ SAID: Final = {
     "What you provided to {who}": "Was Sie {who} gegeben haben",
     "You asked for your data to take along.": "Sie haben Ihre Daten zum Mitnehmen verlangt.",
     "Here it is: {rows} in {tables}, which another service can load.": "Hier sind sie: {rows} in {tables}. Ein anderer Dienst kann sie laden.",
+    "All that lies there": "Alles, was dort liegt",
     "There is nothing that we can hand to you in this way. Below stands why.": "Es gibt nichts, was wir Ihnen auf diese Weise geben können. Warum, steht unten.",
     "Of some of it nobody has decided yet whether it is yours to take along.": "Bei einem Teil hat noch niemand entschieden, ob Sie ihn mitnehmen können.",
     'It is named under <a href="#left">What is not in here</a>. Ask us about it.': 'Er steht unter <a href="#left">Was hier nicht drin ist</a>. Fragen Sie uns danach.',
