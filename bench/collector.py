@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -153,7 +154,8 @@ def run(args: argparse.Namespace) -> Result:
         )  # fmt: skip
         running.append(process)
         ours = int(json.loads(line)["url"].rpartition(":")[2])
-        bare = ours + 1 if ours < 65000 else ours - 1
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            bare = int(probe.getsockname()[1])
         process, line = started(sys.executable, "-c", BARE, str(bare))
         running.append(process)
         assert line.strip() == "ready"

@@ -21,6 +21,8 @@ from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import intake, mailing, reminding
 from kept.errors import UsageError
+from kept.records.recipient import Message
+from kept.stores.tasks import Notice, Outcome
 
 HOW = "Kim called the number on file"
 
@@ -204,6 +206,17 @@ def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
     assert "What came of it" in spoken
     wrong = kept(desk.directory, "case", "answer", one, "--language", "tlh")
     assert (wrong.status, "expected one of en" in wrong.said) == (2, True)
+    # Whoever had her data has to answer too before it is over.
+    case = world.controller.cases.get(one)
+    assert "still to answer" not in words(olga.get(path).text)
+    with world.controller.database.connection() as c:
+        told = {"google-analytics": Message((), ("Analysis",))}
+        world.controller.recipients.note(case, Notice.ERASED, told, desk.now, connection=c)
+    page = words(olga.get(path).text)
+    assert "Answered, recipients still to answer" in page
+    assert "1 recipient of her data has still to answer" in page
+    world.controller.recipients.answered(one, "google-analytics", Outcome.DONE, desk.now)
+    assert "still to answer" not in words(olga.get(path).text)
     assert kept(desk.directory, *given, "--letter", "1").status == 2
 
 

@@ -36,7 +36,16 @@ MINUTE = dt.timedelta(minutes=1)
 DAILY = [("retain", "done"), ("visits", "done")]
 OFTEN = [
     (job, "done")
-    for job in ("letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
+    for job in (
+        "letters",
+        "clocks",
+        "systems",
+        "releases",
+        "intake",
+        "agents",
+        "deliveries",
+        "forms",
+    )
 ]
 #: Servers go by the clock of the machine, so the world must not begin after it.
 NOW = min(WORLD, dt.datetime.now(dt.UTC) - DAY)

@@ -34,7 +34,7 @@ from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
 from kept.decide.visit import Visit
-from kept.duties import disclosure, holds, incidents, publication, rights, staff
+from kept.duties import disclosure, holds, incidents, publication, release, rights, staff
 from kept.duties import page as policy_page
 from kept.duties.rights import Request, entering, paper, redaction
 from kept.duties.rights.letter import answer_case
@@ -46,7 +46,8 @@ from kept.policy import bundle
 from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as Outcome_
 from kept.terms.identifiers import parse
-from tests import forms, importing
+from tests import forms, importing, releasing
+from tests.networks import network
 from tests.scans import PNG
 from tests.world import NOW, ROOT, edit, make, sql, vouch
 
@@ -525,6 +526,41 @@ def _brought(world: Path) -> None:
         assert importing.brought(controller, facts, "provider-facts", None).counts["taken"] == 1
 
 
+def _released(world: Path) -> None:
+    """Somebody registered with partners, and went to one of them."""
+    with network() as partner:
+        releasing.shop(world, releasing.release_of("ww", "windowworks", partner.url))
+        with _opened(world) as controller:
+            assert forms.sent(controller, "webinar", email="wilma@example.org").taken
+            assert releasing.ran(controller, "ww").confirmed == 1
+
+
+def _in_audiences(world: Path, *, before: int = 0, recalled: bool = True) -> None:
+    """Ana was in three audiences and said no so many days ago; whether she was taken back."""
+    said = NOW - dt.timedelta(days=before)
+    with network() as networks:
+        releasing.audiences(world, networks.url)
+        sql(world, "INSERT INTO reader VALUES (1, 'ana@example.org', '2026-01-01 00:00:00', 'x')")
+        with _opened(world) as controller:
+            ana = controller.subjects.of([parse("email=ana@example.org")], said)
+            controller.consents.grant(ana, releasing.PURPOSE, said, source="test")
+            for name in ("spring", "autumn", "managers"):
+                releasing.ran(controller, name, said)
+            controller.consents.object_to(ana, "advertising", said, source="test")
+            if recalled:
+                assert release.recall(controller, lambda: NOW).confirmed == 3
+
+
+def _nobody_removed(world: Path) -> None:
+    _in_audiences(world, before=2, recalled=False)
+
+
+def _forgotten(world: Path) -> None:
+    """An audience that a network holds and that nothing fills any more."""
+    _in_audiences(world)
+    edit(world / "kept.toml", 'audiences = ["managers"]', 'audiences = ["managers", "old"]')
+
+
 def _anonymous(world: Path) -> None:
     """Notes are not deleted but made anonymous."""
     file, erased = world / "shop.yml", "free_text: true, nullable: false, overwrite: erased}\n"
@@ -880,6 +916,18 @@ CASES: dict[str, Case] = {
             "  path: /contact\n  site: https://old.example\n",
         ),
     ),
+    "release.only-to-the-named": Case(
+        passes=_released,
+        fails=_then(
+            _released,
+            _tampered("UPDATE notice_text SET shown = jsonb_set(shown, '{partners}', '[]')"),
+        ),
+        vacuous=_nothing,
+    ),
+    "audiences.opt-outs-are-removed": Case(
+        passes=_in_audiences, fails=_nobody_removed, vacuous=_nothing
+    ),
+    "audiences.none-for-children": Case(passes=_in_audiences, fails=_forgotten, vacuous=_nothing),
     "collect.nobody-too-young": Case(
         fails=_text(
             "policy/forms.yml",

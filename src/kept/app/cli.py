@@ -59,6 +59,7 @@ _GROUPS: Final[tuple[tuple[str, Callable[[], ModuleType]], ...]] = (
     ("hold", lambda: import_module("kept.app.commands.hold")),
     ("complaint", lambda: import_module("kept.app.commands.complaint")),
     ("disclosure", lambda: import_module("kept.app.commands.disclosure")),
+    ("release", lambda: import_module("kept.app.commands.release")),
     ("incident", lambda: import_module("kept.app.commands.incident")),
     ("notice quarantine", lambda: import_module("kept.app.commands.shown")),
     ("retain", lambda: import_module("kept.app.commands.retain")),

@@ -19,7 +19,7 @@ from kept.app import mail
 from kept.controller import Controller
 from kept.database import Database
 from kept.deployment import Deployment
-from kept.duties import collect, preferences, rights, visits
+from kept.duties import collect, preferences, release, rights, visits
 from kept.records.job import DONE, Jobs
 
 #: How a run ended after which something is left to do.
@@ -98,6 +98,13 @@ def _forms(controller: Controller, now: dt.datetime) -> bool:
     return True
 
 
+def _releases(controller: Controller, now: dt.datetime) -> bool:
+    done = release.recall(controller, lambda: now)
+    if done.asked or done.confirmed:
+        controller.ledger.checkpoint(now)
+    return done.complete
+
+
 #: kept.toml [jobs] may set another pace for each, by name.
 JOBS: Final = (
     Job("retain", dt.timedelta(days=1), "retain run", _retain),
@@ -105,6 +112,7 @@ JOBS: Final = (
     Job("letters", dt.timedelta(hours=1), "task send", _letters),
     Job("clocks", dt.timedelta(hours=1), "case remind", _clocks),
     Job("systems", dt.timedelta(hours=1), "case remind", _systems),
+    Job("releases", dt.timedelta(hours=1), "release recall", _releases),
     # What the server does at once, every minute or as soon as it is asked (`app/promptly.py`).
     Job("intake", dt.timedelta(hours=1), "request run", _intake),
     Job("agents", dt.timedelta(hours=1), "request run", _agents),

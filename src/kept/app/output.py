@@ -108,11 +108,12 @@ class Output:
 
     @contextmanager
     def running(
-        self, people: int, before: int, things: str = "people"
+        self, people: int | None, before: int, things: str = "people"
     ) -> Iterator[Callable[[int], None]]:
         """How far a run over many people, or other things, has come, on stderr: call what it
-        gives with how many are through (`before`: were so at the beginning). On a terminal a bar
-        with the rate; elsewhere a line now and then, from two seconds on. Silent with --json.
+        gives with how many are through (`before`: were so at the beginning; `people` None: nobody
+        knows of how many). On a terminal a bar with the rate; elsewhere a line now and then, from
+        two seconds on. Silent with --json.
         """
         columns = [
             SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn(things),
@@ -124,6 +125,8 @@ class Output:
         with Progress(*columns, console=self._err, transient=True, disable=not terminal) as display:
             task = display.add_task("", total=people, rate="")
 
+            of = "" if people is None else f" of {people:,}"
+
             def tell(done: int) -> None:
                 nonlocal said, batch
                 now = time.monotonic()
@@ -133,7 +136,7 @@ class Output:
                 display.update(task, completed=done, rate=rate)
                 if not terminal and not self.as_json and now - said >= _NOW_AND_THEN:
                     said = now
-                    self.warn(f"{done:,} of {people:,} {things}, {rate}")
+                    self.warn(f"{done:,}{of} {things}, {rate}")
 
             yield tell
 

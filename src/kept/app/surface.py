@@ -17,6 +17,8 @@ _AGENT: Final = frozenset({"agent"})
 _PERSON: Final = frozenset({"person"})
 _ANSWERS: Final = frozenset({"operator", "privacy-officer", "approver"})
 _HOLDS: Final = frozenset({"operator", "privacy-officer"})
+#: Counts are all that is shown of people who go out.
+_RELEASES: Final = _HOLDS | {"marketer"}
 #: Whoever examines reads counts and states, and nothing that people wrote.
 LOOKS: Final = frozenset({"privacy-officer", "auditor"})
 _LINKS: Final = _ANSWERS | {"verifier"}
@@ -303,6 +305,10 @@ COMMANDS: Final = (
     _cli("hold list"),
     _cli("disclosure add", _HOLDS, changes=True),
     _cli("disclosure list", _HOLDS | {"auditor"}),
+    _cli("release plan", _RELEASES | {"auditor"}),
+    _cli("release run", _RELEASES, changes=True),
+    _cli("release recall", _RELEASES, changes=True),
+    _cli("release list", _RELEASES | {"auditor"}),
     _cli("incident add", _HOLDS, changes=True),
     _cli("incident list"),
     _cli("incident show"),

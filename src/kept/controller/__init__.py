@@ -22,6 +22,7 @@ from kept.controller import execute as executing
 from kept.controller import isolate as isolating
 from kept.controller import locate as locating
 from kept.controller import naming, others, passage, reading, staff
+from kept.controller import release as releasing
 from kept.controller import retained as retaining
 from kept.controller import serve as serving
 from kept.controller.alike import Alike
@@ -46,7 +47,7 @@ from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
-from kept.deployment import Deployment, Desk, Destination, Document, Network, Supply
+from kept.deployment import Deployment, Desk, Destination, Document, Network, Release, Supply
 from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
@@ -95,12 +96,13 @@ from kept.records.preference import PreferenceMail
 from kept.records.quarantine import Quarantine
 from kept.records.recipient import Recipients
 from kept.records.redaction import Redactions
+from kept.records.release import Member, Members
 from kept.records.reminder import Reminders
 from kept.records.scan import Scans
 from kept.records.session import Attempts, Sessions
 from kept.records.sighting import Sightings
 from kept.records.subject import Subjects
-from kept.records.suppression import Suppressions, fact_of
+from kept.records.suppression import ALL, ERASURE, Suppressions, fact_of
 from kept.records.view import MAC, Views
 from kept.records.view import NAME as VIEWS
 from kept.records.visit import VisitRecords
@@ -127,6 +129,8 @@ NO_ORIGINS: Mapping[str, str] = MappingProxyType({})
 #: No form whose data Kept stores.
 NOWHERE: Mapping[str, Destination] = MappingProxyType({})
 UNSAID: Mapping[str, Network] = MappingProxyType({})
+#: Nothing that goes out to anybody.
+NOBODY: Mapping[str, Release] = MappingProxyType({})
 #: No list that Kept brings in.
 NOTHING: Mapping[str, Supply] = MappingProxyType({})
 #: The kind of document by which somebody gives data.
@@ -173,6 +177,7 @@ class Controller:
         provider: Provider | None = None,
         looks: frozenset[str] = frozenset(),
         networks: Mapping[str, Network] = UNSAID,
+        outgoing: Mapping[str, Release] = NOBODY,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
@@ -201,6 +206,8 @@ class Controller:
         self.visits, self.looks = VisitRecords(database), looks
         self.views = Views(database, vault)
         self.networks = networks
+        #: What goes out, and who is out there by it.
+        self.outgoing, self.members = outgoing, Members(database, vault)
         self.corrections = Corrections(database, vault)
         self.holds = Holds(database, vault)
         self.suppressions = Suppressions(database, vault)
@@ -270,7 +277,7 @@ class Controller:
             drp=deployment.drp, origins=deployment.origins, destinations=deployment.forms,
             supplies=deployment.imports,
             provider=Provider(deployment.oidc) if deployment.oidc else None,
-            looks=deployment.looks, networks=deployment.networks,
+            looks=deployment.looks, networks=deployment.networks, outgoing=deployment.releases,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -339,7 +346,6 @@ class Controller:
         impediments of all of them, and of those whom nobody knows by her identifiers alone; who was
         erased is `erased`. The grounds are those that every one of them has.
         """
-        standing = frozenset(self._standing(now))
         flat = [(who, one) for who, named in enumerate(people) for one in named]
         found = self.subjects.find_many(people)
         named = [one for _, one in flat]
@@ -348,6 +354,28 @@ class Controller:
         for (who, _), (refused, erased) in zip(flat, standings, strict=True):
             if refused:
                 more.setdefault(who, set()).update(map(fact_of, refused), ["erased"] * erased)
+        return self._together(found, more, now)
+
+    def facts_of_hashed(
+        self, people: Sequence[Sequence[bytes]], now: dt.datetime
+    ) -> list[tuple[tuple[int, ...], Facts]]:
+        """`facts_of_many`, for who has nothing but the hashes under which suppressions are kept."""
+        flat = [(who, mac) for who, macs in enumerate(people) for mac in macs]
+        more: dict[int, set[str]] = {}
+        for who, channel, source in self.suppressions.hashed_many(flat, now):
+            more.setdefault(who, set()).add(fact_of(channel))
+            if (channel, source) == (ALL, ERASURE):
+                more[who].add("erased")
+        found = self.subjects.refusing_many(len(people), flat)
+        return self._together(found, more, now)
+
+    def _together(
+        self, found: Sequence[tuple[int, ...]], more: Mapping[int, Iterable[str]], now: dt.datetime
+    ) -> list[tuple[tuple[int, ...], Facts]]:
+        """What is known of people, each of whom is all these subjects; `more`: who → further facts
+        of hers.
+        """
+        standing = frozenset(self._standing(now))
         numbers = sorted({n for one in found for n in one})
         every = self.consents.facts_of(numbers, now) if numbers else []
         known = dict(zip(numbers, every, strict=True))
@@ -475,6 +503,42 @@ class Controller:
         entry = Entry("audience.drawn", now, {"purpose": name(ask.purpose), "people": len(rows)})
         self.ledger.append(entry)
         return [int(row[0]) for row in rows]
+
+    def release(
+        self, what: Release, clock: Callable[[], dt.datetime]
+    ) -> Iterator[list[releasing.Candidate]]:
+        """The people of a release, each judged as she is when her turn comes: whom the door lets
+        go to this recipient, with what goes, and of the others why not. What goes is recorded by
+        who sends it, person by person; see `controller.release`.
+        """
+        activity, dataset = self.bundle.activities[what.activity], self.datamap.dataset(*what.place)
+        wanted = releasing.asks(
+            activity, what.to, what.context or activity.contexts[0],
+            releasing.categories(dataset, what),
+        )  # fmt: skip
+        return releasing.candidates(
+            self.datamap, self._stores, self.locator.veil(), what, wanted,
+            lambda people: self.facts_of_many(people, clock()), self._lets_go,
+        )  # fmt: skip
+
+    def may_keep(self, out: Sequence[Member], now: dt.datetime) -> list[str]:
+        """Of each who is out there: why whoever has her data may not keep it; empty: it may."""
+        known = self.facts_of_hashed([one.macs for one in out], now)
+        found = []
+        for one, (_, facts) in zip(out, known, strict=True):
+            wanted = [Ask(one.purpose, c, one.context, one.recipient) for c in one.categories]
+            found.append(self._lets_go(wanted, facts)[0])
+        return found
+
+    def _lets_go(self, wanted: Sequence[Ask], facts: Facts) -> tuple[str, str]:
+        """(the kind of rule by which one of these is denied, the legal basis)."""
+        basis = ""
+        for ask in wanted:
+            decision = may(self.rules, ask, facts)
+            if not decision.allow:
+                return self.rules.judge(ask).deciding(self.rules.word(facts)), ""
+            basis = decision.basis or ""
+        return "", basis
 
     def together(
         self, people: Sequence[Sequence[Identifier]], *, whole: bool

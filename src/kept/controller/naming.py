@@ -32,7 +32,7 @@ def identifiers(
             if f.identifies and f.identifies not in WEAK and f.others not in THEIRS
         }
         for who, name, value in _said(stores, place, table, tuple(kinds)):
-            one = _identifier(str(kinds[name]), value)
+            one = identifier(str(kinds[name]), value)
             if one is not None:
                 known.append((who, one))
     return known
@@ -99,7 +99,7 @@ def _name(item: Field, words: Vocabulary) -> bool:
     return item.identifies == "name" or words.is_name(item.category)
 
 
-def _identifier(kind: str, value: Value) -> Identifier | None:
+def identifier(kind: str, value: Value) -> Identifier | None:
     """A value of a row as an identifier; None for what is not of its kind."""
     if value is None or not str(value).strip():
         return None

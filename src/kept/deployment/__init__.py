@@ -10,7 +10,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from kept.deployment import house, toml, web
+from kept.deployment import house, releases, toml, web
+from kept.deployment.releases import Ages, Release
 from kept.deployment.shapes import (
     CHOICES_PER_HOUR,
     FILE,
@@ -42,6 +43,7 @@ __all__ = [
     "PORTS",
     "SHOWS",
     "STAMPS",
+    "Ages",
     "Before",
     "Deployment",
     "Desk",
@@ -49,6 +51,7 @@ __all__ = [
     "Document",
     "Network",
     "Own",
+    "Release",
     "Supply",
     "SystemConfig",
     "read",
@@ -72,7 +75,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "gateway": frozenset({"upstream", "hosts", "acts", "proxy", "forms", "links", "workers"}),
     "jobs": frozenset(
         ("retain", "letters", "clocks", "systems", "intake", "agents", "deliveries", "forms")
-        + ("visits",)
+        + ("visits", "releases")
     ),
     "drp": frozenset({"on", "business", "directory", "verifications", "sale"}),
     "desk": frozenset(
@@ -95,6 +98,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     "own": frozenset({"country", "owner", "declared"}),
     "forms": frozenset(),  # names come from the bundle
     "imports": frozenset(),  # names come from the bundle
+    "releases": frozenset(),  # names are the operator's
     "origins": frozenset(),  # names are origins, values sites of the bundle
 }
 #: What the public page shows: the text only, dated checks that passed, or how all stands.
@@ -174,6 +178,7 @@ def read(directory: Path) -> Deployment:
         origins=web.origins(path, raw.get("origins", {})),
         forms={n: web.destination(path, n, t) for n, t in raw.get("forms", {}).items()},
         imports={n: web.supply(path, n, t) for n, t in raw.get("imports", {}).items()},
+        releases={n: releases.release(path, n, t) for n, t in raw.get("releases", {}).items()},
         oidc=house.oidc(path, raw.get("login", {}).get("oidc")),
         forms_per_hour=toml.per_hour(path, site, "forms_per_hour", FORMS_PER_HOUR),
         choices_per_hour=toml.per_hour(path, site, "choices_per_hour", CHOICES_PER_HOUR),

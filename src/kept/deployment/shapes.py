@@ -12,6 +12,7 @@ from typing import Any
 
 from kept.datamap import load as datamap_load
 from kept.datamap.map import DataMap
+from kept.deployment import releases as outgoing
 from kept.deployment import toml
 from kept.errors import BundleError, ConfigError, KeptError, MapError
 from kept.model.agents import Drp
@@ -213,6 +214,7 @@ class Deployment:
     forms_per_hour: int = FORMS_PER_HOUR  # that one source may send; 0: as many as it likes
     choices_per_hour: int = CHOICES_PER_HOUR  # of visitors; beyond them every no still holds
     imports: Mapping[str, Supply] = field(default_factory=dict)  # import → where, and of whom
+    releases: Mapping[str, outgoing.Release] = field(default_factory=dict)  # what goes out to whom
 
     def serves_desk(self, address: str) -> bool:
         """Whether a server on `address` serves the desk: on this machine, or by https, only.
@@ -255,6 +257,8 @@ class Deployment:
                 )
         self._check_forms(bundle, datamap)
         self._check_imports(bundle, datamap)
+        held = {name: one.audiences for name, one in self.networks.items()}
+        outgoing.check(self.releases, held, bundle, datamap, self._line)
         strange = [p for p in (self.drp.sale if self.drp else ()) if p not in served(bundle)]
         if strange:
             raise ConfigError(

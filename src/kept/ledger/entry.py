@@ -173,7 +173,8 @@ _TABLE: Final = (
           "ground?:name source?:name epoch?:count unreached?:names"),
     _kind(36, "restriction.lifted", "ground?:name source?:name epoch?:count"),
     _kind(40, "release.made",
-          "recipient:name purposes:names rows:count people?:count package?:sha256 lane?:name"),
+          "recipient:name purposes:names rows:count people?:count package?:sha256 lane?:name"
+          " release?:name audience?:name notice?:sha256 again?:flag"),
     _kind(41, "audience.drawn",
           "activity?:name purpose:name people:count excluded?:count digest?:sha256 channel?:name"),
     _kind(42, "retention.ran",
@@ -264,6 +265,12 @@ _TABLE: Final = (
     _kind(133, "mail.ended", "case:name kind:name outcome:name"),
     _kind(134, "report.held", "request:name by:name frozen:count"),
     _kind(135, "letter.scanned", "request:name form:name file:sha256"),
+    _kind(136, "release.ran",
+          "release:name recipient:name activity:name purpose:name sent:count confirmed:count"
+          " left:count reasons:findings audience?:name from_age?:count"),
+    _kind(137, "removal.asked", "release:name recipient:name why:name audience?:name"),
+    _kind(138, "removal.confirmed",
+          "release:name recipient:name tries:count audience?:name"),
     _kind(139, "withdrawal.undone", "purpose:name source:name"),
     _kind(140, "views.recorded",
           "activity:name batch:name rows:count version:name refused?:count dropped?:count"

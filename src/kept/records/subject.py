@@ -149,6 +149,20 @@ class Subjects:
             ).fetchall()
         return tuple(int(row[0]) for row in rows)
 
+    def refusing_many(
+        self, people: int, macs: Sequence[tuple[int, bytes]]
+    ) -> list[tuple[int, ...]]:
+        """`refusing` for each of so many people, of (who, hash) pairs."""
+        found: list[dict[int, None]] = [{} for _ in range(people)]
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                _FIND.replace("i.mac = w.mac", "i.suppress = w.mac"),
+                ([mac for _, mac in macs], [who for who, _ in macs]),
+            ).fetchall()
+        for who, subject in rows:
+            found[who][int(subject)] = None
+        return [tuple(one) for one in found]
+
     def refused_under(
         self, subjects: Sequence[int], *, connection: Connection | None = None
     ) -> list[tuple[bytes, str]]:

@@ -174,6 +174,18 @@ class Suppressions:
             ).fetchall()
         return [(str(r[0]), str(r[1]), r[2]) for r in rows]
 
+    def hashed_many(
+        self, macs: Sequence[tuple[int, bytes]], now: dt.datetime
+    ) -> list[tuple[int, str, str]]:
+        """(who, channel, source) of all that was refused by `now`, of (who, hash) pairs."""
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT w.who, s.channel, s.source FROM unnest(%s::int[], %s::bytea[]) w (who, mac)"
+                " JOIN suppression s ON s.mac = w.mac WHERE s.since <= %s",
+                ([who for who, _ in macs], [mac for _, mac in macs], now),
+            ).fetchall()
+        return [(int(r[0]), str(r[1]), str(r[2])) for r in rows]
+
     def channels(self, identifier: Identifier) -> frozenset[str]:
         """The channels on which the identifier is suppressed (`ALL` for every one)."""
         return self.channels_of([identifier])[0]

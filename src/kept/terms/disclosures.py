@@ -23,6 +23,8 @@ GROUNDS: Final[Mapping[str, str]] = {
     "task": "it does a task for us",
     "request": "you asked for it",
     "contract": "it was needed for a contract with you",
+    "consent": "you agreed to it",
+    "interest": "we had an interest in it, to which you may object",
 }
 #: The same in words for the staff, who speak of her.
 OF_HER: Final[Mapping[str, str]] = {

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
@@ -113,6 +113,30 @@ def test_a_browser_that_connects_in_advance_connects_to_nobody(
         page.goto(address)
         page.wait_for_timeout(700)
         assert least <= street.others.connected <= most, address
+    context.close()
+
+
+AHEAD: Final = """async many => {
+    const rules = kind => Object.assign(document.createElement('script'), {type: kind, text: '{}'});
+    const deep = document.createElement('div'), late = document.createElement('script');
+    deep.innerHTML = '<p><b></b></p>';
+    deep.querySelector('b').append(rules('speculationrules'), rules('text/plain'));
+    deep.attachShadow({mode: 'open'}).append(rules('speculationrules'));
+    document.body.append(rules(' SpeculationRules '), deep, late, 'words');
+    for (let n = 0; n < many; n++) document.body.append(document.createElement('hr'));
+    late.type = 'speculationrules';
+    late.textContent = '{}';
+    await Promise.resolve();
+    const left = [...document.querySelectorAll('script'), ...deep.shadowRoot.children];
+    return left.map(one => one.type).filter(type => /speculation|plain/i.test(type));
+}"""
+
+
+@pytest.mark.parametrize("many", [0, 50])
+def test_rules_to_fetch_ahead_go_however_they_come(street: Street, many: int) -> None:
+    """By themselves, within something, in a tree of its own, late; other scripts stay."""
+    context = street.context("DE")
+    assert street.opened(context).evaluate(AHEAD, many) == ["text/plain"]
     context.close()
 
 

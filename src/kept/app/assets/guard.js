@@ -44,7 +44,7 @@
   var watch = function (root) {
     eyes.observe(root, { childList: true, subtree: true });
     var met = new Set();
-    each(root.children, function (node) { clean(node, met); });
+    Array.from(root.children).forEach(function (node) { clean(node, met); });
   };
   var one = function (node) {
     if (node.shadowRoot) watch(node.shadowRoot);

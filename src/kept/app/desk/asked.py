@@ -285,15 +285,18 @@ def release(request: Asked, state: State) -> Response[Any]:
         return _reports(request, state, said(problem))
     if made.left:
         # On the page itself: which they are is no word that is known beforehand.
-        words = "Somebody else has seen to these meanwhile, and they were left alone"
-        return _reports(request, state, f"{len(made.done)} done. {words}: {', '.join(made.left)}.")
+        words = "done. Somebody else has seen to these meanwhile, and they were left alone"
+        which = ", ".join(made.left)
+        return _reports(request, state, f"{len(made.done)} {words}: {which}.", 200)
     return back("/desk/reports", "frozen" if outcome == "freeze" else "unfounded")
 
 
-def _reports(request: Asked, state: State, problem: str | None = None) -> Response[str]:
+def _reports(
+    request: Asked, state: State, problem: str | None = None, status: int = 400
+) -> Response[str]:
     held = state.controller.intakes.held()
     return page(
-        request, "desk_reports.html.j2", 400 if problem else 200, problem=problem,
+        request, "desk_reports.html.j2", status if problem else 200, problem=problem,
         held=held[:_SHOWN_AT_ONCE], left=max(0, len(held) - _SHOWN_AT_ONCE),
         at_once=reported.AT_ONCE, can=may(request, "request decide"),
     )  # fmt: skip

@@ -64,6 +64,7 @@ GOES: Final[Mapping[str, str]] = {
     ),
     "passed_on": "by the policy’s period for disclosures, from the day on which she may know",
     "passed_person": "with the disclosure it belongs to",
+    "release_member": "when whoever has her data confirms that it is gone",
     "intake_code": "ten minutes after it was sent; the row when its request is over",
     "intake_scan": "when nothing is left to do on the request that came as this letter, and no hold"
     " keeps it; a copy of an identity paper whatever is held",

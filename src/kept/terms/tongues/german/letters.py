@@ -157,6 +157,8 @@ SAID: Final = {
     "it does a task for us": "dort wird etwas für uns erledigt",
     "you asked for it": "Sie haben darum gebeten",
     "it was needed for a contract with you": "es war für einen Vertrag mit Ihnen nötig",
+    "you agreed to it": "Sie haben zugestimmt",
+    "we had an interest in it, to which you may object": "wir hatten ein Interesse daran, dem Sie widersprechen können",
     "it was told, and has answered": "hat es erfahren und geantwortet",
     "it is told by letter; the answer is waited for": "erfährt es durch einen Brief; auf die Antwort wird gewartet",
     "it is told by letter when all is done": "erfährt es durch einen Brief, wenn alles erledigt ist",

@@ -271,7 +271,8 @@ SAID: Final = {
     "Incidents with personal data": "Vorfälle mit persönlichen Daten",
     "Keyed hashes that lead to them": "Hashes mit Schlüssel, die dorthin führen",
     "Mail that led to the page of choices, as keyed hashes": "E-Mails, die zur Seite mit der Auswahl führten, als Hash mit Schlüssel",
-    "The scan of a letter of yours, until your request has ended": "Der Scan eines Briefs von Ihnen, bis Ihre Anfrage erledigt ist",
+    "The scan of a letter of yours, until your request or a hold has ended": "Der Scan eines Briefs von Ihnen, bis Ihre Anfrage oder eine Sperre erledigt ist",
+    "Pages that were viewed, by browsers that may be counted": "Angesehene Seiten, von Browsern, die gezählt werden dürfen",
     "Letters on paper to you": "Briefe auf Papier an Sie",
     "Letters that went to you by mail": "Briefe, die per E-Mail an Sie gingen",
     "Logins that failed, as keyed hashes": "Misslungene Anmeldungen, als Hash mit Schlüssel",
@@ -316,6 +317,7 @@ SAID: Final = {
     "Whom not to write to, as keyed hashes": "Wem nicht geschrieben werden soll, als Hash mit Schlüssel",
     "Whom the staff opened, as keyed hashes": "Wen unsere Leute öffneten, als Hash mit Schlüssel",
     "Whose data was passed on, as keyed hashes": "Wessen Daten weitergegeben wurden, als Hash mit Schlüssel",
+    "Whose data lies with a partner or in an audience, as keyed hashes": "Wessen Daten bei einem Partner oder in einer Zielgruppe liegen, als Hash mit Schlüssel",
     "Why something may not go yet": "Warum etwas noch nicht gehen darf",
     # — columns of that —
     "your number here": "Ihre Nummer hier",

@@ -1,0 +1,76 @@
+"""The way to whoever receives people: one request for each, which does no more the second time.
+
+    PUT    URL/MEMBER     the fields that are declared, as JSON
+    DELETE URL/MEMBER
+
+MEMBER (64 hex digits) is the name under which this recipient knows her: a keyed hash, another one
+for each release. An answer of 200, 201 or 204 says that it is done; of 202, that it was taken and
+is not done yet; to DELETE, 404 and 410 say that there is nothing of her (any more).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Final
+
+from kept.deployment import Release
+from kept.errors import StoreError
+from kept.model.values import Value
+from kept.stores.http_client import Client
+from kept.stores.http_describe import Limits, plain
+
+_DONE: Final = (200, 201, 204)
+_GONE: Final = (*_DONE, 404, 410)
+_TAKEN: Final = 202
+#: What failed is asked again by the next run, so that one attempt more is enough.
+_LIMITS: Final = Limits(rate=200.0, timeout=15.0, bytes=100_000, retries=1, wait=5.0)
+
+
+class Refused(StoreError):
+    """The recipient does not take it, or not like this."""
+
+
+class Way:
+    """The way of one release. StoreError where nobody answers; then nothing is believed."""
+
+    def __init__(self, release: Release, directory: str) -> None:
+        headers = {"Authorization": f"Bearer {release.secret}"} if release.secret else {}
+        self._client = Client(
+            release.name, release.url, _LIMITS, headers,
+            ca=f"{directory}/{release.ca}" if release.ca else None,
+        )  # fmt: skip
+
+    def __enter__(self) -> Way:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._client.close()
+
+    def put(self, member: str, values: Mapping[str, Value]) -> bool:
+        """Whether the recipient says that it has her; False: it has taken it and not done it."""
+        body = {name: plain(value) for name, value in values.items()}
+        return self._ask("PUT", member, body, _DONE)
+
+    def remove(self, member: str) -> bool:
+        """Whether the recipient says that she is gone."""
+        return self._ask("DELETE", member, None, _GONE)
+
+    def _ask(
+        self, method: str, member: str, body: Mapping[str, object] | None, done: tuple[int, ...]
+    ) -> bool:
+        endpoint = f"`{method} /MEMBER`"
+        url = self._client.url(f"/{member}")
+        status = self._client.ask(endpoint, method, url, body=body).status
+        if status in done:
+            return True
+        if status == _TAKEN:
+            return False
+        raise Refused(
+            f"whoever receives it refuses {endpoint}",
+            expected=f"one of the statuses {', '.join(map(str, done))}", met=f"status {status}",
+            fix="see `url` and `secret` of the release in kept.toml",
+        )  # fmt: skip
