@@ -156,9 +156,22 @@ def _reached(controller: Controller, now: dt.datetime) -> dict[str, dt.date]:
     for _, entry in controller.ledger.entries(kind="clock.moved"):
         if entry.body["act"] == "posted" and "dated" in entry.body and entry.at <= now:
             first(entry.body["case"], dt.date.fromisoformat(entry.body["dated"]))
+    said: set[str] = set()
     for _, entry in controller.ledger.entries(kind="mail.ended"):
         if entry.body["outcome"] == SENT and entry.at <= now:
+            said.add(str(entry.body["case"]))
             first(entry.body["case"], controller.day(entry.at))
+    # It is entered within the hour; until then, and for the moment itself, the outbox is asked.
+    with controller.database.connection() as connection:
+        sent = connection.execute(
+            "SELECT r.id, m.outcome IS NULL, coalesce(m.ended_at, o.sent_at) FROM case_mail m"
+            " JOIN rights_case r USING (number) LEFT JOIN outbox o ON o.id = m.letter"
+            " WHERE coalesce(m.outcome, o.outcome) = %s AND coalesce(m.ended_at, o.sent_at) <= %s",
+            (SENT, now),
+        ).fetchall()
+    for case, fresh, at in sent:
+        if fresh or case in said:
+            first(case, controller.day(at))
     for _, entry in controller.ledger.entries(kind="delivery.fetched"):
         if entry.at <= now:
             first(entry.body["case"], controller.day(entry.at))
