@@ -106,6 +106,8 @@ def test_nothing_goes_without_an_agreement(world: Path, partner: Network) -> Non
         with pytest.raises(Denied, match="no agreement in force"):
             ran(controller, "ww")
         assert not partner.asked
+        assert not release.plan(controller, "ww", NOW).agreed
+        assert release.plan(controller, "dl", NOW).agreed
         with pytest.raises(UsageError, match="no such release"):
             ran(controller, "nothing")
 
