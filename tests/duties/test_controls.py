@@ -1427,7 +1427,11 @@ def _site(status: int, *, login: bool = False) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_DELETE = do_PUT = do_GET
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:
             del format, args
