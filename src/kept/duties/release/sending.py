@@ -102,9 +102,25 @@ def declared(controller: Controller, name_: str) -> Release:
     return found
 
 
+def _unchanged(controller: Controller, release: Release) -> None:
+    """Raise UsageError where people are out by this name who went to somebody else, or for
+    something else: they would count as there, and could not be taken back from where they are.
+    """
+    purpose = controller.bundle.activities[release.activity].purpose
+    count = controller.members.elsewhere(release.name, release.to, release.audience, purpose)
+    if count:
+        raise UsageError(
+            f"{count} people are out by `{release.name}` who went to somebody else, into another"
+            " audience or for another purpose",
+            expected="a name of its own for what goes elsewhere",
+            fix=f"put [releases.{release.name}] back as it was, and add another release",
+        )
+
+
 def plan(controller: Controller, name_: str, now: dt.datetime) -> Planned:
     """What a run would do. Nothing is sent, and nothing is written."""
     found = Planned(declared(controller, name_))
+    _unchanged(controller, found.release)
     found.agreed = _agreed(controller, found.release, now)
     found.back = sum(1 for part in going(controller, found.release, now) for _ in part)
     for batch in _judged(controller, found.release, found.left, lambda: now):
@@ -135,6 +151,7 @@ def run(
     done = Ran(release)
     way = Way(release, str(controller.directory))
     with controller.members.alone(release.name), way:
+        _unchanged(controller, release)
         done.recalled = recall_alone(controller, release, way, clock)
         for batch in _judged(controller, release, done.left, clock):
             _send(controller, way, batch, done, actor, clock)
