@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 from tests.laws import worlds
 from tests.laws.worlds import RULES, WORDS, World, activity
@@ -28,6 +28,7 @@ LAW = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 BUNDLES = worlds.bundles()
+BASES = {"consent", "contract", "legitimate-interest", "legal-obligation"}
 
 
 def judged(world: World) -> tuple[Rules, Decision]:
@@ -43,8 +44,6 @@ def test_the_generators_reach_every_rule_as_the_deciding_one() -> None:
     met: Counter[str] = Counter()
     bases: Counter[str] = Counter()
 
-    @settings(LAW, max_examples=3_500, derandomize=True, database=None)
-    @given(worlds.WORLDS)
     def look(world: World) -> None:
         _register, ask, facts = world
         rules, decision = judged(world)
@@ -54,11 +53,18 @@ def test_the_generators_reach_every_rule_as_the_deciding_one() -> None:
         if decision.basis:
             bases[decision.basis] += 1
 
-    look()
+    # What is drawn hangs on which modules were imported before, so a rare rule takes longer at
+    # times; a rule that nothing reaches is not met in twelve turns either.
+    for turn in range(12):
+        settings(LAW, max_examples=1_000, database=None)(seed(turn)(given(worlds.WORLDS)(look)))()
+        rare = {rule: met[rule] for rule in RULES if met[rule] < 2}
+        few = {basis: bases[basis] for basis in BASES if bases[basis] < 10}
+        if not rare and not few:
+            break
     assert set(met) == RULES
-    assert not {rule: n for rule, n in met.items() if n < 2}, met
-    assert set(bases) == {"consent", "contract", "legitimate-interest", "legal-obligation"}
-    assert min(bases.values()) >= 10, bases
+    assert not rare, met
+    assert set(bases) == BASES
+    assert not few, bases
 
 
 @settings(LAW, max_examples=1_200)
