@@ -72,6 +72,7 @@ def test_RIGHT_19_three_addresses_proven_hers_are_all_covered(world: World) -> N
         )  # fmt: skip
         assert (ran.status, ran.document["proven"]) == (0, True), ran.said
         assert address not in ran.said
+        assert ran.document["covered"] is True
     for address in (teresa.email, work, tagged):
         ran, pack = world.access(address)
         assert _addresses(pack) == {

@@ -83,6 +83,16 @@ def test_RIGHT_19_all_proven_addresses_are_covered_by_a_request_under_any(
             assert c.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
 
 
+def test_RIGHT_19_a_link_covers_once_both_ends_are_proven(desk: Controller) -> None:
+    identity.link(desk, WORK, ANA, "verified", WHY, _who(desk), NOW)
+    assert not identity.covers(desk, ANA, WORK)
+    assert not identity.covers(desk, WORK, ANA)
+    _prove(desk)
+    assert identity.covers(desk, ANA, WORK)
+    assert identity.covers(desk, WORK, ANA)
+    assert not identity.covers(desk, ANA, OLD)
+
+
 @pytest.mark.parametrize("level", ["asserted", "seen", "used"])
 def test_RIGHT_19_weak_evidence_widens_nothing_and_is_named(
     desk: Controller, world: Path, level: str

@@ -151,10 +151,18 @@ def link(
         others = duty.link(
             controller, one, hers, evidence, words, actor, now, shared=shared, same=same_person
         )
+        covered = duty.covers(controller, hers, one)
     level = LEVELS[evidence]
     told = [f"Linked: {one.kind}, evidence {evidence} ({level.means})."]
     if others:
         told.append(f"It leads to {others} more of the people known as well: not covered.")
+    elif level.proves and not covered:
+        told.append(
+            f"A request by the {hers.kind} by which she is known does not cover it yet: that one is"
+            " not proven hers. Prove it too: "
+            + common.next("identity", "link", "--identity", f"{hers.kind}=…", "--to",
+                          f"{hers.kind}=…", "--evidence", "…", "--reason", "…")
+        )  # fmt: skip
     elif level.proves:
         told.append("Every request of hers covers it from now on.")
     else:
@@ -162,8 +170,12 @@ def link(
     again = ("identity", "unlink", "--identity", f"{one.kind}=…", "--from", f"{hers.kind}=…")
     told.append(f"To undo it: {common.next(*again, '--reason', '…')}")
     common.out.result(
-        {"kind": one.kind, "evidence": evidence, "proven": level.proves, "others": others}, told
-    )
+        {
+            "kind": one.kind, "evidence": evidence, "proven": level.proves, "others": others,
+            "covered": covered,
+        },
+        told,
+    )  # fmt: skip
     return 0
 
 

@@ -58,6 +58,13 @@ def link(
         return 0 if same else others
 
 
+def covers(controller: Controller, given: Identifier, other: Identifier) -> bool:
+    """Whether a request by `given` is searched by `other` as well: both are proven one person's."""
+    (known,) = controller.identities.known([[given]])
+    searched = (given, *known.added)
+    return (other.kind, other.normalised) in {(i.kind, i.normalised) for i in searched}
+
+
 def unlink(
     controller: Controller, identifier: Identifier, of: Identifier, reason: str, actor: Actor,
     now: dt.datetime,
