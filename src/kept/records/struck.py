@@ -12,7 +12,7 @@ from typing import Final
 from kept.database import Connection
 from kept.keys import Vault
 from kept.records.case import case_mac
-from kept.records.case_state import ENDS, Case
+from kept.records.case_state import FINISHED, Case
 from kept.terms.identifiers import Identifier
 
 _CLASS: Final = "case"
@@ -25,7 +25,7 @@ def also_about(
     rows = connection.execute(
         "SELECT DISTINCT r.number, r.id FROM rights_case r JOIN case_person p USING (number)"
         " WHERE p.mac = ANY(%s) AND r.number <> %s AND r.people = 1 AND r.state = ANY(%s)",
-        ([case_mac(vault, i) for i in known], case.number, list(ENDS)),
+        ([case_mac(vault, i) for i in known], case.number, list(FINISHED)),
     ).fetchall()
     return dict(rows)
 
