@@ -502,7 +502,8 @@ class Cases(Proofs):
             (at, now, closed, done, complete, case.number),
         )
         self._event(c, case.number, states, actor, self._said(c, case.number, words), now)
-        if closed:
+        if done:
+            # What proved who asks, and her letter, are of no use to whoever waits for others.
             self.destroyed(case.number, connection=c)
             letter_scan.gone_with_case(case.number, connection=c)
         if done or case.right == "restriction":

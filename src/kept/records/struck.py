@@ -53,9 +53,9 @@ def ended(connection: Connection) -> list[tuple[int, str, dt.datetime]]:
 
 
 def proven(connection: Connection) -> list[tuple[int, dt.datetime]]:
-    """(number, when it ended) of cases that are over and still say how it was checked who asks."""
+    """(number, since when all is done) of cases that still say how it was checked who asks."""
     rows = connection.execute(
-        "SELECT number, closed_at FROM rights_case WHERE closed_at IS NOT NULL"
+        "SELECT number, done_at FROM rights_case WHERE done_at IS NOT NULL"
         " AND length(evidence) > 0 ORDER BY number"
     ).fetchall()
     return [(int(n), at) for n, at in rows]
