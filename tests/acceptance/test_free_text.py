@@ -135,6 +135,18 @@ def test_RIGHT_1_what_others_wrote_of_her_is_shown_without_the_others(desk: Desk
     assert _control(desk) is Outcome.PASS
 
 
+def test_RIGHT_1_whom_only_others_name_is_not_told_that_nothing_is_held(desk: Desk) -> None:
+    answer, data, page = _access(desk, "diana")
+    assert answer.complete
+    assert data["answer"]["found"] == 0
+    assert data["answer"]["nothing_held"] is False
+    assert "Nothing is held" not in answer.summary + page
+    assert "but others name you" in answer.summary
+    assert data["answer"]["summary"] == answer.summary
+    _, nobody, _ = _access(desk, "nobody")
+    assert nobody["answer"]["nothing_held"] is True
+
+
 def test_RIGHT_3_she_is_taken_out_of_what_others_wrote(desk: Desk) -> None:
     before = _posts(desk)
     answer = _erase(desk)

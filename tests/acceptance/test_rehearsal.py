@@ -35,6 +35,9 @@ _UNLOAN = ("DROP TABLE loan",)
 _SIGNAL = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'p1@example.org stays'"
 
 
+_BOTH = (("shop", "unique-of-the-new-value"), ("shop", "foreign-key"))
+
+
 @dataclass(frozen=True)
 class Wall:
     """What stands in the way: how it is put there and taken away, and what is said of it."""
@@ -220,6 +223,28 @@ def test_RIGHT_3_found_before_the_first_write_and_done_once_it_is_gone(
     left, _ = town.erased(HER) if wall.right == "erasure" else town.rectified(HER, "Pat Wright")
     whole = town.replaced(town.everybody(PEOPLE), HER, left)
     assert not town.differing(matrix.town.actual(), whole)
+
+
+def test_RIGHT_3_of_several_walls_each_is_named_with_its_way_out(
+    matrix: Matrix,  # noqa: F811
+    does: Callable[[str, tuple[str, ...]], None],
+) -> None:
+    """RIGHT-3: nobody has to mend one, try again, and meet the next."""
+    walls = [w for w in WALLS if (w.system, w.name) in _BOTH]
+    matrix.anew("erasure")
+    for wall in walls:
+        does(wall.system, wall.build)
+    try:
+        status, refused = _ran(matrix, matrix.argv("erasure", None))
+    finally:
+        for wall in walls:
+            does(wall.system, wall.tear)
+    assert (status, refused["error"], len(walls)) == (1, "Obstructed", 2)
+    for wall in walls:
+        assert wall.dataset in refused["what"]
+        assert wall.says in refused["what"]
+    assert "map their link" in refused["fix"]
+    assert "erased-{key}" in refused["fix"]
 
 
 def test_RIGHT_15_what_row_security_hides_is_named_and_that_system_is_left_alone(

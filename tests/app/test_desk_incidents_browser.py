@@ -1,7 +1,10 @@
-"""The pages of incidents and figures in a real browser: both schemes, phone and desk."""
+"""The pages of incidents and figures, and all that an auditor alone sees, in a real browser: both
+schemes, phone and desk.
+"""
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import os
 from collections.abc import Iterator
@@ -9,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.app.conftest import put, serve
-from tests.app.test_desk_browser import looked_at, spoken
+from tests.app.test_desk_browser import NEW, looked_at, press, spoken
 from tests.browser import NEEDS_CHROMIUM, browser, opened
 
 from kept import deployment
@@ -17,6 +20,7 @@ from kept.controller import Controller
 from kept.decide.sightings import Sighting
 from kept.duties import incidents, trackers
 from kept.embedded import Server
+from kept.records import totp
 
 pytestmark = NEEDS_CHROMIUM
 __all__ = ["browser"]  # the fixture
@@ -25,8 +29,10 @@ __all__ = ["browser"]  # the fixture
 @pytest.fixture(scope="module")
 def served(
     tmp_path_factory: pytest.TempPathFactory, pg_server: Server, _kept_template: str
-) -> Iterator[tuple[str, str]]:
-    """(URL, token of an officer's session), with an incident judged high and six requests."""
+) -> Iterator[tuple[str, str, str]]:
+    """(URL, token of an officer's session, one-time password of an auditor), with an incident
+    judged high and six requests.
+    """
     directory = tmp_path_factory.mktemp("desk") / "deployment"
     spoken("new", str(directory))
     url = pg_server.make_database(f"incidents_{os.getpid()}", template=_kept_template)
@@ -34,6 +40,7 @@ def served(
     where = ("--dir", str(directory))
     for _ in range(6):
         spoken("rights", "access", "--identity", "email=ana@example.org", *where)
+    auditor = spoken("account", "add", "aud", "--role", "auditor", *where)["password"]
     now = dt.datetime.now(dt.UTC)
     with Controller.open(deployment.read(directory)) as controller:
         actor = controller.actors.of("Pia", "privacy-officer", now)
@@ -63,22 +70,22 @@ def served(
             session = controller.sessions.begin(pia, now, proven=True, connection=c)
     process, document = serve(directory)
     try:
-        yield document["url"], session.token
+        yield document["url"], session.token, auditor
     finally:
         process.terminate()
         assert process.wait(20) == 0
 
 
 @pytest.fixture
-def page(browser: Browser, served: tuple[str, str]) -> Iterator[Page]:
+def page(browser: Browser, served: tuple[str, str, str]) -> Iterator[Page]:
     context = opened(browser)
     context.add_cookies([{"name": "kept", "value": served[1], "url": served[0]}])
     yield context.new_page()
     context.close()
 
 
-def test_the_pages_read_well_everywhere(page: Page, served: tuple[str, str]) -> None:
-    url, _ = served
+def test_the_pages_read_well_everywhere(page: Page, served: tuple[str, str, str]) -> None:
+    url = served[0]
     page.goto(f"{url}/desk/incidents")
     looked_at(page, "incidents")
     page.locator("table a").click()
@@ -123,3 +130,43 @@ def test_the_pages_read_well_everywhere(page: Page, served: tuple[str, str]) -> 
     page.get_by_role("row", name="pasted.example").get_by_role("button").click()
     assert "The decision was recorded." in page.locator("[role=status]").inner_text()
     assert page.get_by_label("What to do about").count() == 1
+
+
+def _status(page: Page, address: str) -> int:
+    answer = page.goto(address)
+    assert answer is not None
+    return answer.status
+
+
+def test_an_auditor_alone_sees_what_is_on_record_and_changes_nothing(
+    browser: Browser, served: tuple[str, str, str]
+) -> None:
+    url, _, password = served
+    context = opened(browser)
+    page = context.new_page()
+    page.goto(f"{url}/desk/login")
+    press(page, "aud", password)
+    page.wait_for_url(f"{url}/desk/login/password")
+    press(page, NEW, NEW)
+    page.wait_for_url(f"{url}/desk/second-proof")
+    spelt = (page.locator("pre").text_content() or "").replace(" ", "").strip()
+    secret = base64.b32decode(spelt + "=" * (-len(spelt) % 8))
+    press(page, totp.code(secret, totp.step(dt.datetime.now(dt.UTC))))
+    page.get_by_role("link", name="I have them").click()
+    assert "in the role auditor" in page.locator("main").inner_text()
+    case = page.locator("main a[href*='/desk/cases/']").first.get_attribute("href")
+    looks = {"case": case, "complaints": "/desk/complaints", "incidents": "/desk/incidents",
+             "disclosures": "/desk/disclosures", "figures": "/desk/figures"}  # fmt: skip
+    for name, path in looks.items():
+        assert _status(page, f"{url}{path}") == 200, name
+        looked_at(page, f"auditor-{name}")
+        # Whoever holds the others to account has nothing on these pages to change them with.
+        assert page.locator("main form[method=post]").count() == 0, name
+    page.goto(f"{url}/desk/incidents")
+    page.locator("table a").click()
+    assert page.locator("main h1").count() == 1
+    assert "/desk/incidents/" in page.url
+    assert page.locator("main form[method=post]").count() == 0
+    for path in ("/desk/accounts", "/desk/quarantine", "/desk/requests/new"):
+        assert _status(page, f"{url}{path}") == 403, path
+    context.close()

@@ -159,6 +159,10 @@ def test_without_the_agents_word_the_person_types_a_code(house: House) -> None:
     assert "A service that asks for people, Agent " in text(letter)  # she is told which
     page = urllib.parse.urlsplit(said["user_verification_url"]).path
     assert house.desk.get(page).status_code == 200
+    house.desk.post(page, {"do": "again"})
+    (_, again) = house.desk.inbox.to(NOBODY)
+    assert "A service that asks for people, Agent " in text(again)
+    assert said["user_verification_url"] in text(again)
     then = house.desk.post(page, {"do": "code", "code": house.desk.inbox.code(NOBODY)})
     assert then.status_code == 303
     assert house.desk.sql("SELECT count(*) FROM rights_case") == [(before[0][0] + 1,)]

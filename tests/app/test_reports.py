@@ -71,7 +71,9 @@ def test_what_says_nothing(body: bytes) -> None:
     ("path", "shown"),
     [
         ("/members/ana-gomez/orders", "/members/*/orders"), ("/en/u/ana", "/en/u/*"),
-        ("/blog/ana.gomez", "/blog/*"), ("/about-us/index.html", "/about-us/index.html"),
+        ("/blog/ana.gomez", "/blog/*"),
+        ("/reset/qwertyuiop", "/reset/*"), ("/search/ana", "/search/*"),
+        ("/about-us/index.html", "/about-us/index.html"),
     ],
 )  # fmt: skip
 def test_of_a_path_nothing_is_kept_that_could_be_a_name(path: str, shown: str) -> None:

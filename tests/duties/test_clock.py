@@ -16,9 +16,10 @@ from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import rights
-from kept.duties.rights import Request, clock, close_case
+from kept.duties.rights import Request, clock, close_case, mailing
 from kept.duties.rights.bulk import open_run
 from kept.errors import ConfigError, Denied, UsageError
+from kept.ledger.entry import Entry
 from kept.records.clock import Clock
 from kept.records.struck import strike
 from kept.terms import clock_rules, clocks
@@ -333,6 +334,31 @@ def test_everybody_is_reminded_once_of_each_step(controller: Controller) -> None
     # A year later that is not looked at any more.
     vacuous = _proved(controller, NOW + 500 * DAY)["rights.answered-in-time"]
     assert vacuous is Outcome.VACUOUS
+
+
+def test_an_end_of_which_nobody_told_her_is_no_answer(controller: Controller) -> None:
+    case = rights.erase(controller, Request(((ANA,),), override="a test", region="UK"), NOW).case
+    due = _clock(controller, case).due
+    name = "rights.answered-in-time"
+    # Until the last day there is time to tell her.
+    assert _proved(controller, _noon(due))[name] is Outcome.PASS
+    assert _proved(controller, _noon(due + DAY))[name] is Outcome.FAIL
+    late, early = _noon(due + 2 * DAY), due - DAY
+    mailing.handed(controller, case, due + DAY, _pia(controller), late)
+    assert _proved(controller, late)[name] is Outcome.FAIL  # told, and late
+    mailing.handed(controller, case, early, _pia(controller), late)
+    assert _proved(controller, late)[name] is Outcome.PASS
+
+
+@pytest.mark.parametrize(("outcome", "met"), [("sent", "PASS"), ("given-up", "FAIL")])
+def test_a_mail_that_was_given_up_answers_nothing(
+    controller: Controller, outcome: str, met: str
+) -> None:
+    case = rights.erase(controller, Request(((ANA,),), override="a test", region="UK"), NOW).case
+    late = _noon(_clock(controller, case).due + DAY)
+    body = {"case": case, "kind": "answer", "outcome": outcome}
+    controller.ledger.append(Entry("mail.ended", NOW + DAY, body))
+    assert _proved(controller, late)["rights.answered-in-time"] is Outcome[met]
 
 
 def test_a_rule_that_changes_counts_open_cases_anew_and_keeps_both_days(

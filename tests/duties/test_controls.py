@@ -1400,6 +1400,50 @@ def test_doors_are_guarded(world: Path, leak: str | None) -> None:
     assert [f.where.split()[1] for f in met.findings] == ([leak] if leak else [])
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_site_that_answers_for_the_desk_is_no_desk(world: Path, status: int) -> None:
+    """Behind a gateway the address is that of the site, which leads nobody to the desk."""
+    with _opened(world) as controller, _site(status) as controller.site_url:
+        controller.surfaces = SURFACES
+        met = run(controller, registered(), NOW, names=[DOORS])[0]
+        assert (met.outcome, met.findings) == (Outcome.VACUOUS, ())
+    # Kept's own, with every door open, is not taken for such a site.
+    with _opened(world) as controller, _site(status, login=True) as controller.site_url:
+        controller.surfaces = SURFACES
+        met = run(controller, registered(), NOW, names=[DOORS])[0]
+        assert met.outcome is (Outcome.FAIL if status == 200 else Outcome.PASS)
+
+
+@contextlib.contextmanager
+def _site(status: int, *, login: bool = False) -> Iterator[str]:
+    """A server with one answer to everything; `login`: the page of the desk to log in."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = b'<form action="/desk/login">' if login and self.path == "/desk/login" else b""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
 @contextlib.contextmanager
 def _answering(client: TestClient[Litestar], leak: str | None) -> Iterator[str]:
     """The application on a port, but that whoever asks for `leak` is let in."""

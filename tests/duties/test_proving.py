@@ -67,6 +67,17 @@ def _proved(controller: Controller, now: dt.datetime = NOW) -> dict[str, Outcome
     return {e.control: e.outcome for e in run(controller, registered(), now, names=names)}
 
 
+def test_the_answer_says_all_that_her_identity_rests_on(controller: Controller) -> None:
+    case = _case(controller, evidence="she typed the code")
+    for way, words in (("facts", "by telephone"), ("facts", "again"), ("statement", "by post")):
+        proving.record(controller, case, way, words, _vera(controller), NOW)
+    said = rights.request.verification(controller, _get(controller, case))
+    assert said == (
+        "Yes. How: She typed the code; two things were told that are held of her;"
+        " a signed statement came."
+    )
+
+
 def test_an_address_is_too_little_where_more_is_asked(
     controller: Controller, tmp_path: Path
 ) -> None:

@@ -106,6 +106,8 @@ def test_nothing_goes_without_an_agreement(world: Path, partner: Network) -> Non
         with pytest.raises(Denied, match="no agreement in force"):
             ran(controller, "ww")
         assert not partner.asked
+        assert not release.plan(controller, "ww", NOW).agreed
+        assert release.plan(controller, "dl", NOW).agreed
         with pytest.raises(UsageError, match="no such release"):
             ran(controller, "nothing")
 
@@ -290,6 +292,51 @@ def test_an_audience_that_kept_toml_forgot_is_not_said_to_be_empty(
         _withdraws(controller)
         done = release.recall(controller, lambda: NOW)
         assert (done.unasked, done.complete) == (1, False)
+
+
+def test_a_release_that_goes_elsewhere_now_does_not_take_back_what_went_before(
+    world: Path, partner: Network
+) -> None:
+    with opened(world) as controller:
+        register(controller, "ana", "cleo")
+        ran(controller, "dl")
+    edit(world / "kept.toml", 'to = "deskline"', 'to = "windowworks"')
+    edit(world / "kept.toml", f"{partner.url}/dl", f"{partner.url}/elsewhere")
+    with opened(world) as controller:
+        for work in (lambda: release.plan(controller, "dl", NOW), lambda: ran(controller, "dl")):
+            with pytest.raises(UsageError, match="2 people are out by `dl`"):
+                work()
+        _is_erased(controller)
+        # The new one would say that there is nothing of her.
+        done = release.recall(controller, lambda: NOW)
+        assert (done.asked, done.unasked, done.complete) == (0, 1, False)
+        assert not list(controller.ledger.entries(kind="removal.confirmed"))
+        assert (partner.times("DELETE"), len(partner.at("dl"))) == (0, 2)
+    edit(world / "kept.toml", 'to = "windowworks"\nactivity = "co-marketing"\ndataset = '
+         f'"shop.registration"\nfields = {{email = "mail", name = "name"}}\nurl = "{partner.url}'
+         '/elsewhere"', 'to = "deskline"\nactivity = "co-marketing"\ndataset = '
+         f'"shop.registration"\nfields = {{email = "mail", name = "name"}}\nurl = "{partner.url}'
+         '/dl"')  # fmt: skip
+    with opened(world) as controller:
+        assert release.recall(controller, lambda: NOW).confirmed == 1
+        assert [s["name"] for s in partner.at("dl")] == ["ana"]
+
+
+def test_who_went_by_an_address_that_was_put_right_is_taken_back_too(
+    world: Path, partner: Network
+) -> None:
+    with opened(world) as controller:
+        register(controller, "cleo")
+        ran(controller, "ww")
+        old = Request(((parse("email=cleo@example.org"),),), override="t")
+        rights.rectify(controller, old, "shop.registration.email", "cleo.new@example.org", NOW)
+        ran(controller, "ww")
+        assert {one["mail"] for one in partner.at("ww")} >= {"cleo.new@example.org"}
+        new = Request(((parse("email=cleo.new@example.org"),),), override="t")
+        rights.object_to(controller, new, ["marketing"], NOW)
+        done = release.recall(controller, lambda: NOW)
+        assert partner.at("ww") == []
+        assert done.complete
 
 
 REFUSED = (

@@ -245,6 +245,16 @@ SENSE = [
                  "required: false, type: checkbox, agrees: terms, consent: support", "forms.yml",
                  "email:", "agrees to two things by one tick", "make two fields of it",
                  id="form with a bundled consent"),
+    pytest.param("forms.yml", "message: {category: free-text, label: Message, required: true, type:"
+                 " textarea, why: to answer}", "message: {category: transaction.paid, label: Call,"
+                 " required: false, type: checkbox, consent: support}", "forms.yml",
+                 "message:", "for that no activity uses transaction.paid", "write a category",
+                 id="form with a consent to what nobody uses it for"),
+    pytest.param("forms.yml", "context: site-form\n  fields:\n", "context: shop\n  fields:\n"
+                 "    box: {category: contact.email, label: Call, required: false, type: checkbox,"
+                 " consent: support.chat}\n", "forms.yml",
+                 "email:", "no activity collects contact.email at shop", "add shop to the contexts",
+                 id="form with a consent to what nobody does there"),
     pytest.param("forms.yml", "why: to reach you",
                  "demand: {by: law, otherwise: nothing follows}", "forms.yml", "email:",
                  "is said to be asked by a law, and no law is named", "add `citation:`",

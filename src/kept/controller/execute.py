@@ -202,15 +202,19 @@ def _explain(store: Store, todo: Sequence[Change], problem: StoreError) -> None:
             obstacles = session.rehearse(todo)
         if obstacles:
             first = obstacles[0]
-            more = f" (and {len(obstacles) - 1} more)" if len(obstacles) > 1 else ""
             # What an engine says only of the whole transaction has no dataset.
             where = f"{store.system}.{first.dataset}" if first.dataset else store.system
+            others = [
+                f"`{one.dataset}`: {one.words}" if one.dataset else one.words
+                for one in obstacles[1:]
+            ]
+            more = f" (and {'; '.join(others)})" if others else ""
             raise Obstructed(
                 f"`{where}` refuses the plan: {first.words}{more};"
                 " nothing was written in any system",
                 expected="a plan that every store takes",
                 met=first.met,
-                fix=first.fix,
+                fix="; ".join(dict.fromkeys(one.fix for one in obstacles)),
             ) from None
     raise problem
 

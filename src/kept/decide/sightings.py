@@ -62,6 +62,19 @@ _PEOPLE: Final = frozenset(
         "autor",
         "autoren",
         "konto",
+        # what is somebody's alone to open, or what she typed
+        "reset",
+        "invite",
+        "invitation",
+        "invitations",
+        "einladung",
+        "verify",
+        "confirm",
+        "activate",
+        "token",
+        "unsubscribe",
+        "search",
+        "suche",
     ]
 )
 _DEEP: Final = 4

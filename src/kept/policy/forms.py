@@ -127,6 +127,7 @@ def _asked(bundle: Bundle, form: Form, field: FormField) -> Iterator[Problem]:
     if (field.consent or field.agrees) and not box:
         fix = "write `type: checkbox`"
         yield Problem(where, f"{name} agrees to something and is no box to tick", fix)
+    yield from _gathered(bundle, form, field)
     if field.consent and field.agrees:
         what = f"{name} agrees to two things by one tick"
         yield Problem(where, what, "make two fields of it")
@@ -143,6 +144,30 @@ def _asked(bundle: Bundle, form: Form, field: FormField) -> Iterator[Problem]:
     texts = (field.label, field.why, *(field.options or {}).values())
     texts += () if field.demand is None else (field.demand.otherwise,)
     yield from _languages(bundle, where, name, texts)
+
+
+def _gathered(bundle: Bundle, form: Form, field: FormField) -> Iterator[Problem]:
+    """A consent on a form, for which no activity collects there: the form could not be shown."""
+    words, asked = bundle.vocabulary, field.consent
+    if asked is None or asked not in words.purposes or field.category not in words.categories:
+        return
+    near = words.above("purposes", asked) | words.below("purposes", asked)
+    able = [
+        a for a in bundle.activities.values()
+        if a.purpose in near and any(words.within("categories", field.category, c)
+                                     for c in a.categories)
+    ]  # fmt: skip
+    contexts = sorted({c for a in able for c in a.contexts})
+    if form.context == "any" or {"any", form.context} & {*contexts}:
+        return
+    what = f"{form.id}.{field.name} asks for a consent to {asked}, and for that no activity"
+    if able:
+        what += f" collects {field.category} at {form.context}"
+        fix = f"add {form.context} to the contexts of the activity {able[0].id}"
+    else:
+        what += f" uses {field.category}"
+        fix = f"write a category of an activity for {asked}"
+    yield Problem(f"forms.yml:{field.line}", what, f"{fix}, or remove the field")
 
 
 def asks_how_old(bundle: Bundle, name: str, category: str) -> bool:

@@ -201,6 +201,12 @@ class Agents:
             found = self._all(c, "id = %s AND agent = %s", (id_, agent))
         return found[0] if found else None
 
+    def asker(self, intake: int) -> str | None:
+        """The id of the agent who asked for what was taken in under that number."""
+        with self._database.by_statement() as c:
+            found = self._all(c, "intake = %s", (intake,))
+        return found[0].agent if found else None
+
     def going(self) -> list[AgentRequest]:
         """Those that have not ended, and those of which the agent is still to be told."""
         with self._database.by_statement() as c:

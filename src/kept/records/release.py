@@ -120,6 +120,18 @@ class Members:
         where = "number > %s AND (%s::text IS NULL OR release = %s)"
         return self._some(where, (after, release, release), most)
 
+    def elsewhere(self, release: str, recipient: str, audience: str | None, purpose: str) -> int:
+        """How many are out by a release that went to somebody else than this, or for another
+        purpose: kept.toml was changed since.
+        """
+        with self._database.by_statement() as c:
+            row = c.execute(
+                "SELECT count(*) FROM release_member WHERE release = %s AND"
+                " (recipient, coalesce(audience, ''), purpose) <> (%s, %s, %s)",
+                (release, recipient, audience or "", purpose),
+            ).fetchone()
+        return int(row[0]) if row else 0
+
     def standing(self) -> list[Standing]:
         """How many are out by each release."""
         with self._database.by_statement() as c:

@@ -38,6 +38,8 @@ __all__ = [
     "render",
 ]
 
+#: How many texts are looked for in one group of ORs.
+_GROUP: Final = 64
 DIALECTS: Final[Mapping[str, Dialect]] = {d.name: d for d in (POSTGRESQL, SQLITE, MARIADB)}
 
 
@@ -137,7 +139,7 @@ def clause(
                 text = dialect.bared(text) if bare else text
                 # A null character is in no text of PostgreSQL, and ends one for SQLite's functions.
                 wanted = [one for one in texts if storable(one)]
-                return sa.or_(sa.false(), *(dialect.holds(text, binder.bind(w)) for w in wanted))
+                return _any([dialect.holds(text, binder.bind(one)) for one in wanted])
             case Bits(name, mask, value):
                 if not (0 <= mask < BIG and 0 <= value < BIG):
                     return sa.false()
@@ -157,6 +159,16 @@ def clause(
                 return walk(inner).self_group().is_not(sa.true())
 
     return walk(predicate)
+
+
+def _any(parts: Sequence[Element]) -> Element:
+    """One of the parts holds. In groups: SQLite takes no expression deeper than 1,000, and a chain
+    of ORs is as deep as it is long.
+    """
+    while len(parts) > _GROUP:
+        groups = [parts[n : n + _GROUP] for n in range(0, len(parts), _GROUP)]
+        parts = [sa.or_(*group).self_group().is_(sa.true()) for group in groups]
+    return sa.or_(sa.false(), *parts)
 
 
 def render(

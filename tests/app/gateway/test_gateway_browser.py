@@ -223,6 +223,12 @@ def test_what_was_put_in_can_be_read_by_everybody(street: Street) -> None:
         )
         assert found[0] == []
         assert found[1] > 3
+        # Of rules about whole pages too, nothing that was put in is amiss.
+        ours = page.evaluate(
+            "axe.run().then(r => r.violations.flatMap(v => v.nodes.map(n => [v.id, n.html]))"
+            ".filter(([, html]) => html.includes('kept-')))"
+        )
+        assert ours == []
         assert (
             page.get_by_role("link", name=re.compile(r"our partner\s\(another website\)")).count()
             == 1

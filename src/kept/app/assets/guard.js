@@ -112,6 +112,7 @@
       };
       Object.setPrototypeOf(Call, Before);
       Call.prototype = Before.prototype;
+      Call.prototype.constructor = Call;
       return Call;
     });
   });

@@ -36,6 +36,11 @@ def plan(name: str, /, *, acting: Acting = ACTING, common: Common = COMMON) -> i
     words += _left(found.left)
     if found.back:
         words.append(f"{found.back:,} people to be taken back.")
+    if not found.agreed:
+        words.append(
+            f"No agreement with `{found.release.to}` is in force: nothing goes before one stands in"
+            f' kept.toml as [documents."agreement:{found.release.to}"].'
+        )
     words.append(f"Nothing was sent yet. To send it: {common.next('release', 'run', name)}")
     common.out.result(_document(found), words)
     return 0
@@ -159,7 +164,7 @@ def _document(found: Planned) -> dict[str, Any]:
             "recalled": _back(found.recalled),
         }  # fmt: skip
     else:
-        made["back"] = found.back
+        made |= {"back": found.back, "agreed": found.agreed}
     return made
 
 

@@ -61,7 +61,8 @@ _GROUND: Final = {
 class Planned:
     """What a run would do, in counts of rows: `new` would be sent, `again` are sent once more
     (changed, or not confirmed), `there` are there as they are; `left`: reason → how many not.
-    `back`: how many people are to be taken back.
+    `back`: how many people are to be taken back; `agreed`: whether an agreement is in force where
+    one is needed, without which nothing goes.
     """
 
     release: Release
@@ -69,6 +70,7 @@ class Planned:
     again: int = 0
     there: int = 0
     back: int = 0
+    agreed: bool = True
     left: Counter[str] = field(default_factory=Counter)
 
 
@@ -100,9 +102,26 @@ def declared(controller: Controller, name_: str) -> Release:
     return found
 
 
+def _unchanged(controller: Controller, release: Release) -> None:
+    """Raise UsageError where people are out by this name who went to somebody else, or for
+    something else: they would count as there, and could not be taken back from where they are.
+    """
+    purpose = controller.bundle.activities[release.activity].purpose
+    count = controller.members.elsewhere(release.name, release.to, release.audience, purpose)
+    if count:
+        raise UsageError(
+            f"{count} people are out by `{release.name}` who went to somebody else, into another"
+            " audience or for another purpose",
+            expected="a name of its own for what goes elsewhere",
+            fix=f"put [releases.{release.name}] back as it was, and add another release",
+        )
+
+
 def plan(controller: Controller, name_: str, now: dt.datetime) -> Planned:
     """What a run would do. Nothing is sent, and nothing is written."""
     found = Planned(declared(controller, name_))
+    _unchanged(controller, found.release)
+    found.agreed = _agreed(controller, found.release, now)
     found.back = sum(1 for part in going(controller, found.release, now) for _ in part)
     for batch in _judged(controller, found.release, found.left, lambda: now):
         for _, _, before in batch:
@@ -125,14 +144,14 @@ def run(
     when `stop` says so it ends after the people that are under way, and goes on another time.
     """
     release = declared(controller, name_)
-    bundle, now = controller.bundle, clock()
-    if not to_network(bundle, release.to) and controller.agreement(release.to, now) is None:
+    if not _agreed(controller, release, clock()):
         raise Denied(
             f"there is no agreement in force with `{release.to}`; nothing of anybody is released"
         )
     done = Ran(release)
     way = Way(release, str(controller.directory))
     with controller.members.alone(release.name), way:
+        _unchanged(controller, release)
         done.recalled = recall_alone(controller, release, way, clock)
         for batch in _judged(controller, release, done.left, clock):
             _send(controller, way, batch, done, actor, clock)
@@ -142,6 +161,12 @@ def run(
                 break
         _ran(controller, done, actor, clock())
     return done
+
+
+def _agreed(controller: Controller, release: Release, now: dt.datetime) -> bool:
+    """Whether a partner has signed; networks are bound by what the policy says of them."""
+    network = to_network(controller.bundle, release.to)
+    return network or controller.agreement(release.to, now) is not None
 
 
 @dataclass(slots=True)

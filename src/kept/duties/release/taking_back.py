@@ -67,7 +67,13 @@ def recall_alone(
 ) -> Recalled:
     """Take back what one recipient may not keep; whoever calls has the release for himself."""
     done = Recalled()
-    for part in going(controller, release, clock()):
+    for found in going(controller, release, clock()):
+        # Who went to somebody else under this name is not asked for here: that there is nothing
+        # of her would be true, and not that she is gone.
+        part = [(one, why) for one, why in found if _has(release, one)]
+        done.unasked += len(found) - len(part)
+        if not part:
+            continue
         now = clock()
         with controller.database.connection() as c:
             controller.members.ask([one.number for one, _ in part], now, connection=c)
@@ -118,6 +124,10 @@ def _out(
         ]  # fmt: skip
         if found:
             yield found
+
+
+def _has(release: Release, one: Member) -> bool:
+    return (one.recipient, one.audience) == (release.to, release.audience)
 
 
 def _whom(one: Member) -> dict[str, object]:

@@ -169,7 +169,7 @@ def _serve(
         plain = complete and not (apart and not any(s.counts.found for s in steps))
         told = words.answer(
             controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,
-            complete=plain, verified=verification(controller, case),
+            complete=plain, named=bool(told_of), verified=verification(controller, case),
         )  # fmt: skip
         told["complete"] = complete
         # The staff, who are told it too, read English.
@@ -177,7 +177,7 @@ def _serve(
             told_to_staff = words.Search.of(controller, people, found)
             staff_summary = words.answer(
                 controller, case.id, steps, unreached, (), told_to_staff, stays, opened.met,
-                complete=plain, verified="",
+                complete=plain, named=bool(told_of), verified="",
             )["summary"] + (f" {_APART}" if apart else "")  # fmt: skip
         if apart:
             told["summary"] += " " + say(_APART)

@@ -151,9 +151,12 @@ def answer(
     isolated: Collection[Place],
     *,
     complete: bool,
+    named: bool,
     verified: str,
 ) -> dict[str, Any]:
-    """The answer for programs, without the rows. `verified` says how it was checked who asks."""
+    """The answer for programs, without the rows. `verified` says how it was checked who asks;
+    `named`: texts of others name her.
+    """
     bundle = controller.bundle
     places = {(s.store, s.dataset) for s in steps if s.counts.found}
     rows = sum(s.counts.found for s in steps)
@@ -178,11 +181,12 @@ def answer(
             search,
             len(systems),
             complete=complete,
+            named=named,
         ),
         "found": rows,
         "places": len(places),
         "kept": sum(s.counts.retained + s.counts.isolated for s in steps),
-        "nothing_held": complete and not rows,
+        "nothing_held": complete and not rows and not named,
         "searched_by": list(search.by),
         "systems": systems,
         "not_searched": [{"what": what, "why": why} for what, why in search.left_out],
@@ -338,7 +342,9 @@ def page(
     }  # fmt: skip
 
 
-def _summary(rows: Counts, places: int, search: Search, known: int, *, complete: bool) -> str:
+def _summary(
+    rows: Counts, places: int, search: Search, known: int, *, complete: bool, named: bool
+) -> str:
     if not search.by:
         return say("Nothing was searched: what was given does not lead to one person.")
     theirs, connected = len(search.asked - {SYSTEM.name}), known - 1
@@ -366,6 +372,12 @@ def _summary(rows: Counts, places: int, search: Search, known: int, *, complete:
                 "an erasure was carried out before, and what is left has to stay for a time"
             )
         return say("We looked in {places}, and found {what}.", places=systems, what=met) + left
+    if named:
+        met = say(
+            "No record is held under what was given, but others name you. We looked in {places}.",
+            places=systems,
+        )
+        return met + left
     if complete:
         words = "Nothing is held under what was given. We looked in {places}."
         return say(words, places=systems) + left

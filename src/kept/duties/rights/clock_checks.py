@@ -10,11 +10,17 @@ from typing import Final
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.duties.rights import lost
+from kept.duties.rights.intake import PERSON
 from kept.records.case import State
+from kept.records.outbox import SENT
+from kept.terms.asks import CHILD_REPORT
 
 #: Answers of so long ago are not looked at any more.
 _LOOKED_BACK: Final = dt.timedelta(days=365)
 _ANSWER: Final = "answer it; `kept case list --sort due` shows what is to be answered first"
+_TELL: Final = "write to her (`kept case answer`), or enter that she was told: `kept case posted`"
+#: What was done in a case, by whoever did it.
+_DONE: Final = (State.EXECUTED, State.CHECKED, State.CLOSED)
 _GO_ON: Final = "let it go on with `kept case resume`, and see that `kept serve` runs"
 _SILENT: Final = "she was not told inside the first period that it takes longer"
 _WORDLESS: Final = "an extension without a reason, or without what she was told"
@@ -41,19 +47,30 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     by an extension or a pause that is written there. The records have to say the same. A request
     that the person took back is not late; a restriction is answered when it is in force. No clock
     stands still for longer than the organisation lets it, and such time counts for nothing.
+
+    That a case ended is no answer: the person has it when a mail with it was taken by a server, a
+    letter went out, it was handed to her, or she fetched her package. The end is the answer only
+    of what she did herself on a page that says so at once, of a report of a child, whose page says
+    so, and of what an agent reads as done; a package has to reach the person all the same.
     """
     told, today, most = _told(controller, now), controller.day(now), controller.desk.pause_days
+    reached, silent = _reached(controller, now), 0
     with controller.database.connection() as connection:
         rows = connection.execute(
             "SELECT r.id, r.state, r.done_at, k.due, r.\"right\" = 'restriction',"
-            " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number AND e.state = %s)"
+            " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number AND e.state = %s),"
+            " EXISTS (SELECT FROM case_event e JOIN actor a USING (actor)"
+            " WHERE e.number = r.number AND e.state = ANY(%s)"
+            " AND a.role = %s) OR EXISTS (SELECT FROM intake_case i JOIN intake n USING (number)"
+            " WHERE i.case_number = r.number AND (i.asked = %s OR n.channel = 'drp'"
+            " AND r.\"right\" NOT IN ('access', 'portability')))"
             " FROM rights_case r LEFT JOIN case_clock k USING (number) WHERE r.opened_at <= %s"
             " ORDER BY r.number",
-            (State.CHECKED, now),
+            (State.CHECKED, list(_DONE), PERSON[1], CHILD_REPORT, now),
         ).fetchall()
     yield from lost.cases(controller, told)
     looked = 0
-    for id_, state, closed, due, restriction, in_force in rows:
+    for id_, state, closed, due, restriction, in_force, at_once in rows:
         answered = in_force if restriction and in_force else closed
         if answered is not None and answered > now:
             answered = None  # as of then
@@ -76,9 +93,19 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
             if today > _last(said, today, most):
                 days = (today - _last(said, today, most)).days
                 yield Finding("a case", f"a request waits {days} days past its last day", _ANSWER)
-        elif controller.day(answered) > _last(said, controller.day(answered), most):
-            days = (controller.day(answered) - said.due).days
-            yield Finding("a case", f"a request was answered {days} days late")
+            continue
+        day = controller.day(answered)
+        if not at_once and not (restriction and in_force):
+            had = reached.get(id_)
+            if had is None and day <= _last(said, day, most):
+                silent += today > _last(said, today, most)  # till then there is time to tell her
+                continue
+            day = had or day
+        if day > _last(said, day, most):
+            yield Finding("a case", f"a request was answered {(day - said.due).days} days late")
+    if silent:
+        yield Finding("a case", f"of {silent} requests that ended in time it is not on record that"
+                      " the person was told", _TELL)  # fmt: skip
     yield Looked(looked, "requests with a last day")
 
 
@@ -117,6 +144,38 @@ def extension_told_in_time(controller: Controller, now: dt.datetime) -> Iterator
         if extended and not later and (id_ not in told or not told[id_].extended):
             yield Finding("a case", "an extension that the ledger does not know", _MEND)
     yield Looked(len(known), "requests with a last day")
+
+
+def _reached(controller: Controller, now: dt.datetime) -> dict[str, dt.date]:
+    """Case → the first day on which something of its answer reached the person, as of `now`."""
+    found: dict[str, dt.date] = {}
+
+    def first(case: object, day: dt.date) -> None:
+        found[str(case)] = min(day, found.get(str(case), day))
+
+    for _, entry in controller.ledger.entries(kind="clock.moved"):
+        if entry.body["act"] == "posted" and "dated" in entry.body and entry.at <= now:
+            first(entry.body["case"], dt.date.fromisoformat(entry.body["dated"]))
+    said: set[str] = set()
+    for _, entry in controller.ledger.entries(kind="mail.ended"):
+        if entry.body["outcome"] == SENT and entry.at <= now:
+            said.add(str(entry.body["case"]))
+            first(entry.body["case"], controller.day(entry.at))
+    # It is entered within the hour; until then, and for the moment itself, the outbox is asked.
+    with controller.database.connection() as connection:
+        sent = connection.execute(
+            "SELECT r.id, m.outcome IS NULL, coalesce(m.ended_at, o.sent_at) FROM case_mail m"
+            " JOIN rights_case r USING (number) LEFT JOIN outbox o ON o.id = m.letter"
+            " WHERE coalesce(m.outcome, o.outcome) = %s AND coalesce(m.ended_at, o.sent_at) <= %s",
+            (SENT, now),
+        ).fetchall()
+    for case, fresh, at in sent:
+        if fresh or case in said:
+            first(case, controller.day(at))
+    for _, entry in controller.ledger.entries(kind="delivery.fetched"):
+        if entry.at <= now:
+            first(entry.body["case"], controller.day(entry.at))
+    return found
 
 
 def _told(controller: Controller, now: dt.datetime) -> dict[str, _Told]:

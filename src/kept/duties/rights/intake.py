@@ -243,15 +243,29 @@ def send_again(controller: Controller, token: str, now: dt.datetime) -> bool:
     """Send new codes to whoever has not confirmed yet; False where there were enough of them."""
     one, own = _page(controller, token)
     said = controller.intakes.said(one)
-    sent = False
+    sent, by_agent = False, _by_agent(controller, one, token)
     with controller.database.connection() as c:
         if not said or not controller.intakes.awaits(one, connection=c):
             return False
         for party in controller.intakes.parties(one):
             if party.verified_at is None and (party.party == own or not (own or party.own)):
                 address = Identifier("email", said[party.party])
-                sent = send_code(controller, one, party.party, address, None, now, c) or sent
+                sent = (
+                    send_code(controller, one, party.party, address, None, now, c, **by_agent)
+                    or sent
+                )
     return sent
+
+
+def _by_agent(controller: Controller, one: Intake, token: str) -> dict[str, str]:
+    """What the mail of a code says besides where an agent of the directory asked: the page, and
+    the name of that agent. Else the same person would be told now of an agent and now of nobody.
+    """
+    asker = controller.agents.asker(one.number) if one.channel == "drp" else None
+    if asker is None:
+        return {}
+    listed = controller.drp.agents.get(asker) if controller.drp is not None else None
+    return {"page": token, "service": asker if listed is None else listed.name}
 
 
 def withdraw(controller: Controller, token: str, now: dt.datetime) -> bool:

@@ -23,7 +23,7 @@ from kept.records.case_state import FINISHED, TRANSITIONS
 from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
 from kept.records.locator import Held
-from kept.terms import tongues
+from kept.terms import proof, tongues
 from kept.terms.identifiers import Identifier
 from kept.terms.refusals import refusal
 from kept.terms.rights import RIGHTS
@@ -473,8 +473,11 @@ def verification(controller: Controller, case: Case) -> str:
     """How it was checked who asked, in words for the answer."""
     evidence = controller.cases.words(case).evidence
     if evidence:
-        how = "; ".join(tongues.retold(one, HOW) for one in evidence.split("; "))
-        return say("Yes. How: {how}", how=sentence(say(how)))
+        how = [say("; ".join(tongues.retold(one, HOW) for one in evidence.split("; ")))]
+        # What was found out besides rests on each of the ways, and she is to know of all of them.
+        ways = [one.way for one in controller.cases.proofs(case)]
+        how += [say(proof.WAYS[w].means) for w in dict.fromkeys(ways[1:]) if w != ways[0]]
+        return say("Yes. How: {how}", how=sentence("; ".join(how)))
     if evidence is not None:  # struck out, with all that the case knew of her
         return say("Yes. How is not on record any more.")
     return say(

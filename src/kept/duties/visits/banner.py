@@ -183,9 +183,10 @@ def _fragment(
     bundle: Bundle, visit: Visit, language: str, return_to: str, reload: bool
 ) -> str:  # fmt: skip
     there = f"{PATH}?return_to={quote(return_to, safe='/')}"
-    link = Markup('<p class="kept-link" lang="{}"><a href="{}">{}</a></p>').format(
-        language, there, _ours("Your privacy choices", language)
-    )
+    # A landmark of its own: it stands in pages of others, at the end of the body, where who goes
+    # from landmark to landmark would pass it by.
+    link = Markup('<nav class="kept-link" lang="{0}" aria-label="{2}"><a href="{1}">{2}</a></nav>')
+    link = link.format(language, there, _ours("Your privacy choices", language))
     if not visit.ask:
         return link
     texts = bundle.visits.texts.get(language) or next(iter(bundle.visits.texts.values()), {})

@@ -53,6 +53,7 @@ SAID: Final = {
     "We looked in {places}, and found {what}.": "Wir haben gesucht in {places}. Gefunden: {what}.",
     "We looked in {places}, and found nothing there.": "Wir haben gesucht in {places}. Gefunden haben wir dort nichts.",
     "Nothing is held under what was given. We looked in {places}.": "Unter diesen Angaben haben wir nichts. Wir haben gesucht in {places}.",
+    "No record is held under what was given, but others name you. We looked in {places}.": "Unter diesen Angaben haben wir keinen Eintrag, aber andere nennen Sie in ihren Texten. Wir haben gesucht in {places}.",
     "Not everything can be searched by that; the answer names what was left out.": "Nicht alles lässt sich danach durchsuchen; die Antwort nennt, was ausgelassen wurde.",
     # — of each place —
     "What for": "Wofür",
