@@ -11,6 +11,7 @@ import pytest
 
 from kept import deployment
 from kept.controller import Controller
+from kept.duties.rights import casework
 from kept.terms.identifiers import parse
 from tests.acceptance.conftest import kept
 from tests.acceptance.test_laws import spellings
@@ -101,6 +102,9 @@ def test_CHILD_4_everything_goes_and_when_the_case_closes_nothing_names_the_chil
     assert "Please erase it as well" in letter.read_text("utf-8")
     assert named(shop, kept_url)
 
+    # She waits for nothing that is left to mend: for an answer.
+    with Controller.open(deployment.read(shop)) as controller:
+        assert casework.waits_for_recipients(controller, controller.cases.get(case))
     (task,) = kept(shop, "task", "list").document["tasks"]
     answer = ("task", "done", task["task"], *WHEN, "--evidence", "they wrote: Ana O'Neill is gone")
     assert kept(shop, *answer).status == 0

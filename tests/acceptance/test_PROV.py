@@ -34,11 +34,16 @@ def test_PROV_6_exactly_those_who_had_her_data_are_told(shop: Path) -> None:
     # The case is looked after until each of them has answered, also those of the register.
     waits = {c["case"]: c["recipients_to_answer"] for c in cases(shop) if c["right"] == "erasure"}
     assert sorted(waits.values()) == [1, 2]
+    mine = [c for c in cases(shop) if c["right"] == "erasure"]
+    assert [(c["state"], c["closed_at"], c["light"]) for c in mine] == [
+        ("awaiting", None, "in time")
+    ] * 2
     for task in kept(shop, "task", "list").document["tasks"]:
         done = kept(shop, "task", "done", task["task"], "--outcome", "done", "--evidence", "a mail",
                     "--now", "2026-11-22T12:00:00Z")  # fmt: skip
         assert done.status == 0, done.said
     assert {c["recipients_to_answer"] for c in cases(shop)} == {0}
+    assert {c["state"] for c in cases(shop) if c["right"] == "erasure"} == {"closed"}
 
 
 def cases(shop: Path) -> list[dict[str, object]]:

@@ -218,11 +218,11 @@ def test_one_person_from_access_to_the_second_access(kept: Kept, place: Path) ->
     assert kept_rows == {"customer": 1, "purchase": 1}
     case = done.document["case"]
     shown = kept("case", "show", case, "--json", "--dir", place).document
-    assert (shown["state"], shown["complete"]) == ("closed", True)
+    assert (shown["state"], shown["complete"]) == ("awaiting", True)
     listed = kept("case", "list", "--json", "--dir", place).document["cases"]
     assert {c["case"] for c in listed} >= {case}
-    closed = kept("case", "list", "--state", "closed", "--dir", place)
-    assert case in closed.out
+    waits = kept("case", "list", "--state", "awaiting", "--dir", place)
+    assert case in waits.out
 
 
 def test_without_evidence_or_override_nothing_is_shown(kept: Kept, place: Path) -> None:

@@ -213,7 +213,7 @@ def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
         told = {"google-analytics": Message((), ("Analysis",))}
         world.controller.recipients.note(case, Notice.ERASED, told, desk.now, connection=c)
     page = words(olga.get(path).text)
-    assert "Answered, recipients still to answer" in page
+    assert "Closed, recipients still to answer" in page
     assert "1 recipient of her data has still to answer" in page
     world.controller.recipients.answered(one, "google-analytics", Outcome.DONE, desk.now)
     assert "still to answer" not in words(olga.get(path).text)

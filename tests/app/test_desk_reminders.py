@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import email
 import email.policy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,11 @@ from tests.app.desk import Desk, opened
 from kept.app import jobs, mail
 from kept.duties import rights, staff
 from kept.duties.rights import Request, complaints, entering, reminding
+from kept.duties.rights.recipients import record
 from kept.errors import KeptError
+from kept.records.case import State
 from kept.records.outbox import _Turn
+from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import parse
 
 MAIL = '\n[mail]\nurl = "out"\nfrom = "desk@kept.test"\n'
@@ -29,6 +34,10 @@ def desk(tmp_path: Path, kept_url: str) -> Iterator[Desk]:
         ):  # fmt: skip
             staff.remind_at(made.controller, made.account(name, role), address, None, made.now)
         yield made
+
+
+def _words(text: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
 def case_of(desk: Desk) -> str:
@@ -154,3 +163,47 @@ def test_a_complaint_that_waits_reaches_the_officer_or_the_organisation(desk: De
     assert "w2@kept.test" in browser.get("/desk/account").text
     assert browser.post("/desk/account/mail", mail="not one").status_code == 400
     assert [e["what"] for e in desk.entries("account.changed")][-1] == "reminded-at"
+
+
+def test_who_does_not_answer_is_brought_before_the_officers_and_the_case_ends(desk: Desk) -> None:
+    controller = desk.controller
+    id_ = case_of(desk)
+    rights.erase(controller, Request((), case=id_, override="a test"), desk.now)
+    case = controller.cases.get(id_)
+    assert (case.state, case.closed_at) == (State.AWAITING, None)
+    began = desk.now
+    assert controller.deliver(began).sent
+    # Nobody is escalated before its time, nor by a mail that was not queued.
+    desk.now = began + dt.timedelta(days=6)
+    reminding.remind(controller, desk.now)
+    assert controller.cases.get(id_).state is State.AWAITING
+    desk.now = began + dt.timedelta(days=60)
+    assert reminding.remind(controller, desk.now) > 0
+    over = controller.cases.get(id_)
+    assert (over.state, over.done_at, over.closed_at) == (State.CLOSED, began, desk.now)
+    assert reminding.remind(controller, desk.now) == 0
+    (settled,) = desk.entries("recipients.settled")
+    noted = controller.recipients.of([case.number])
+    assert (settled["escalated"], settled["done"]) == (len(noted), 0)
+    assert all(one.escalated_at == desk.now for one in noted)
+    # It stays listed, and an open point, until it is settled with them.
+    assert [one[0] for one in controller.recipients.open_loops()] == [id_]
+
+
+def test_of_a_child_it_says_that_it_waits_and_not_that_something_is_left_to_mend(
+    desk: Desk,
+) -> None:
+    keeper = desk.browser(desk.session(desk.account("keeper")))
+    asked = Request(((parse("email=ana@example.org"),),), override="a test", ground="child")
+    one = rights.erase(desk.controller, asked, desk.now).case
+    page = _words(keeper.get(f"/desk/cases/{one}").text)
+    for said in ("Waits for recipients", "All rows are gone.", "1 recipient has still"):
+        assert said in page
+    for wrong in ("not complete", "left to mend"):
+        assert wrong not in page.casefold()
+    inbox = _words(keeper.get("/desk").text)
+    assert "waits for recipients Task of: nobody" in inbox
+    (task,) = desk.controller.tasks()
+    record(desk.controller, task.id, Answered(Outcome.DONE, "Jo", desk.now, "a letter"), "operator")
+    page = _words(keeper.get(f"/desk/cases/{one}").text)
+    assert "waits for recipients" not in page.casefold()

@@ -92,8 +92,8 @@ def test_an_ended_case_is_named_with_its_day_and_outcome(
         said = ("--reason", "excessive", "--words", "x y z")
     late = kept("case", verb, case, *said, "--dir", place)
     assert late.status == 2
-    assert "expected a case that is open" in late.err
-    assert "met one that was closed on 2026-12-01 as carried out" in late.err
+    assert "was carried out already; nothing was changed" in late.err
+    assert "carried out on 2026-12-01 and waits for recipients" in late.err
     assert f"kept case show {case}" in late.err
     other = case_of(kept("rights", "erase", *ANA, "--dir", place))
     day = ("--now", "2026-12-02", "--dir", place)

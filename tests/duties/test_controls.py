@@ -746,7 +746,7 @@ CASES: dict[str, Case] = {
         vacuous=_nothing,
     ),
     "rights.desk-data-goes": Case(
-        passes=_then(_TWO_YEARS, _erase),
+        passes=_then(_TWO_YEARS, _erase, _answered),
         fails=_then(
             _TWO_YEARS, _erase, _tampered("UPDATE rights_case SET closed_at = '2020-01-01'")
         ),
@@ -1028,7 +1028,7 @@ CASES: dict[str, Case] = {
             _proven,
             _tampered(
                 "INSERT INTO case_sealed (number, name, sealed)"
-                " SELECT number, 'paper:1', '\\x01' FROM rights_case WHERE closed_at IS NOT NULL"
+                " SELECT number, 'paper:1', '\\x01' FROM rights_case WHERE done_at IS NOT NULL"
             ),
         ),
         vacuous=_nothing,

@@ -20,6 +20,7 @@ from kept.duties import disclosure, rights
 from kept.duties.rights import Request
 from kept.duties.rights.recipients import Informed, informed, record
 from kept.errors import ConfigError, Denied, UsageError
+from kept.records.case import State
 from kept.stores.tasks import Answered, Task
 from kept.stores.tasks import Outcome as Said
 from kept.terms.identifiers import parse
@@ -67,6 +68,10 @@ def _say(outcome: Said, words: str = "their letter", at: dt.datetime = NOW) -> A
 
 def _task(controller: Controller, recipient: str) -> Task:
     return next(t for t in controller.tasks() if t.dataset == recipient and t.open)
+
+
+def _last(controller: Controller, recipient: str) -> Task:
+    return [t for t in controller.tasks() if t.dataset == recipient][-1]
 
 
 def _letter(shop: Path, recipient: str) -> str:
@@ -122,6 +127,50 @@ def test_each_gets_one_notice_of_an_erasure_and_its_answer_is_awaited(
     with controller.database.connection() as connection:
         sealed = connection.execute("SELECT count(*) FROM case_recipient WHERE sealed IS NOT NULL")
         assert sealed.fetchone() == (0,)
+
+
+def test_a_case_is_open_until_each_has_answered_and_her_answer_does_not_wait(
+    controller: Controller,
+) -> None:
+    answer = rights.erase(controller, _ask(), NOW)
+    case = controller.cases.get(answer.case)
+    assert (case.state, case.complete, case.done_at, case.closed_at) == (
+        State.AWAITING, True, NOW, None,
+    )  # fmt: skip
+    # Her clock has stopped, nothing of what it took is left sealed, and the letter can go out.
+    assert rights.clock.answered(case)
+    assert rights.clock.standings(controller, NOW + 90 * DAY) == []
+    assert controller.cases.plan(case) is None
+    assert [one[0] for one in controller.recipients.open_loops()] == [case.id]
+    text = " ".join(rights.letter.letter(controller, case.id, NOW).text().split())
+    assert "The mailing house: it is told by letter; the answer is waited for." in text
+    with pytest.raises(UsageError, match="carried out already"):
+        rights.close_case(controller, case.id, "withdrawn", "x", case.actor, NOW)
+    early = "UPDATE rights_case SET state = 'closed', closed_at = done_at"
+    assert _proof(controller).outcome is Outcome.PASS
+    with controller.database.connection() as connection:
+        connection.execute(early)
+    assert "ended before it answered" in str(_proof(controller).findings)
+    with controller.database.connection() as connection:
+        connection.execute("UPDATE rights_case SET state = 'awaiting', closed_at = NULL")
+    # One answers, then the other: that it cannot is an answer too, and an open point.
+    record(controller, _task(controller, "mailer").id, _say(Said.NOTHING, at=NOW + DAY), "operator")
+    assert controller.cases.get(case.id).state is State.AWAITING
+    text = " ".join(rights.letter.letter(controller, case.id, NOW + DAY).text().split())
+    assert "The mailing house: it was told, and has answered." in text
+    assert "The hosting house: it is told by letter; the answer is waited for." in text
+    last = NOW + 2 * DAY
+    record(controller, _task(controller, "provider").id, _say(Said.CANNOT, at=last), "operator")
+    over = controller.cases.get(case.id)
+    assert (over.state, over.done_at, over.closed_at) == (State.CLOSED, NOW, last)
+    (settled,) = [dict(e.body) for _, e in controller.ledger.entries(kind="recipients.settled")]
+    assert settled == {"case": case.id, "right": "erasure", "done": 1, "cannot": 1, "left": 0,
+                       "escalated": 0}  # fmt: skip
+    assert controller.cases.events(over)[-1].actor.name == "Jo"
+    # What it answers later is on record, and ends nothing twice.
+    record(controller, _last(controller, "provider").id, _say(Said.DONE, at=last), "operator")
+    assert len(list(controller.ledger.entries(kind="recipients.settled"))) == 1
+    assert _proof(controller, last).outcome is Outcome.PASS
 
 
 def test_that_it_is_out_of_proportion_only_somebody_who_answers_for_it_may_say(

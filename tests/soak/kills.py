@@ -126,7 +126,7 @@ class Stand:
 
     def _over(self, right: str) -> bool:
         """Whether the kill came when all was done: then nothing is left to be killed."""
-        done = {"restriction": ("checked",)}.get(right, ("closed",))
+        done = {"restriction": ("checked",)}.get(right, ("closed", "awaiting"))
         return self.case is not None and self.state in done
 
     def _moment(self) -> str:
@@ -359,7 +359,7 @@ class Stand:
             ends = [e.body["complete"] for e in of if e.kind == "case.closed"]
             if ends.count(True) != 1 or ends[-1] is not True:
                 raise Broken(f"{right}: ended {ends}")
-        if right != "restriction" and shown.state.value != "closed":
+        if right != "restriction" and shown.state.value not in ("awaiting", "closed"):
             raise Broken(f"{right}: the case is {shown.state}")
 
     def _asked(self, *argv: str) -> dict[str, Any]:

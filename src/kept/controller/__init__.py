@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +115,7 @@ from kept.stores.own import OwnStore
 from kept.stores.post import Folder, Post
 from kept.stores.provider import Provider
 from kept.stores.recipients import Reach
-from kept.stores.tasks import Answered, Notice, Task
+from kept.stores.tasks import Answered, Notice, Outcome, Task
 from kept.terms import separation
 from kept.terms.identifiers import Identifier
 from kept.terms.workdays import Workdays
@@ -863,6 +864,31 @@ class Controller:
                     task.case, task.dataset, answer.outcome.value, answer.at, connection=connection
                 )
             self.ledger.append_in(connection, [serving.entry(task, answer, role)])
+            if isinstance(task.action, Notice):
+                actor = self.actors.of(answer.by, role, answer.at, connection=connection)
+                self.recipients_settled(task.case, actor, answer.at, connection)
+
+    def recipients_settled(
+        self, case: str, actor: Actor, now: dt.datetime, connection: Connection
+    ) -> bool:
+        """Close a case that waited for recipients, where each has answered or was brought before
+        the officers, with how that came out; whether it is closed by this.
+        """
+        found = self.recipients.outcomes(case, connection=connection)
+        if found is None:
+            return False
+        closed = self.cases.over(case, actor, now, connection=connection)
+        if closed is None:
+            return False
+        counts = Counter(found)
+        body = {
+            "case": case, "right": closed.right,
+            "done": counts[Outcome.DONE] + counts[Outcome.NOTHING],
+            "cannot": counts[Outcome.CANNOT], "left": counts[Outcome.LEFT],
+            "escalated": counts[None],
+        }  # fmt: skip
+        self.ledger.append_in(connection, [Entry("recipients.settled", now, body)])
+        return True
 
     def _catch_up(self) -> None:
         """Do what a machine that stopped left undone between a record and its file."""

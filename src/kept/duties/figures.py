@@ -30,8 +30,8 @@ WITH one AS (
         coalesce(k.arrived, (r.opened_at AT TIME ZONE %(zone)s)::date) AS arrived,
         (CASE WHEN r."right" = 'restriction' THEN coalesce(
             (SELECT min(e.at) FROM case_event e WHERE e.number = r.number
-             AND e.state = %(checked)s AND e.at <= %(now)s), r.closed_at)
-         ELSE r.closed_at END AT TIME ZONE %(zone)s)::date AS answered,
+             AND e.state = %(checked)s AND e.at <= %(now)s), r.done_at)
+         ELSE r.done_at END AT TIME ZONE %(zone)s)::date AS answered,
         r."right" = 'erasure' AND EXISTS (SELECT FROM case_step s WHERE s.number = r.number
             AND s.retained + s.isolated > 0) AS stays
     FROM rights_case r

@@ -286,6 +286,9 @@ _TABLE: Final = (
           " there:count"),
     _kind(146, "answer.handed", "case:name on:date actor:name"),
     _kind(147, "proof.destroyed", "what:name case?:name request?:name count:count"),
+    # Who was waited for has answered, or officers know that it did not: the case has ended.
+    _kind(148, "recipients.settled",
+          "case:name right:name done:count cannot:count left:count escalated:count"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -275,9 +275,10 @@ class Bulks:
         """Take over how cases ended that were brought to their end outside the run, or by one
         that was killed before it could say so.
         """
+        done = [State.AWAITING, State.CLOSED]
         with self._database.connection() as c:
             c.execute(
-                "UPDATE bulk_person p SET outcome = CASE WHEN r.state <> %s THEN r.state"
+                "UPDATE bulk_person p SET outcome = CASE WHEN r.state <> ALL(%s) THEN r.state"
                 " WHEN s.found = 0 THEN %s ELSE %s END, why = NULL, at = %s,"
                 " found = coalesce(s.found, p.found), changed = coalesce(s.changed, p.changed),"
                 " retained = coalesce(s.retained, p.retained),"
@@ -286,10 +287,10 @@ class Bulks:
                 " sum(changed) AS changed, sum(retained) AS retained, sum(isolated) AS isolated"
                 " FROM case_step GROUP BY number) s USING (number)"
                 " WHERE p.bulk = %s AND r.number = p.number AND NOT p.outcome = ANY(%s)"
-                " AND (r.state = ANY(%s) OR r.state = %s AND r.people = 1)",
+                " AND (r.state = ANY(%s) OR r.state = ANY(%s) AND r.people = 1)",
                 (
-                    State.CLOSED, Ended.NOBODY, Ended.DONE, now, run.number, list(OVER),
-                    [State.REFUSED, State.WITHDRAWN], State.CLOSED,
+                    done, Ended.NOBODY, Ended.DONE, now, run.number, list(OVER),
+                    [State.REFUSED, State.WITHDRAWN], done,
                 ),
             )  # fmt: skip
 

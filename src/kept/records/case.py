@@ -31,6 +31,7 @@ from kept.records.case_state import (
 )
 from kept.records.case_state import (
     ENDS,
+    FINISHED,
     NEED_EVIDENCE,
     TRANSITIONS,
     Case,
@@ -74,7 +75,7 @@ _COLUMNS: Final = (
     " r.evidence IS NOT NULL,"
     " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete, r.ground,"
     " (SELECT json_agg(json_build_array(p.person, p.subject)) FROM case_subject p"
-    " WHERE p.number = r.number), r.refusal, r.proof, r.needs"
+    " WHERE p.number = r.number), r.refusal, r.proof, r.needs, r.done_at"
 )
 
 
@@ -493,24 +494,28 @@ class Cases(Proofs):
                 )
             at = to
         closed = now if at in ENDS else None
+        done = (case.done_at or now) if at in FINISHED else None
         complete = case.complete if complete is None else complete
         c.execute(
-            "UPDATE rights_case SET state = %s, changed_at = %s, closed_at = %s, complete = %s"
-            " WHERE number = %s",
-            (at, now, closed, complete, case.number),
+            "UPDATE rights_case SET state = %s, changed_at = %s, closed_at = %s, done_at = %s,"
+            " complete = %s WHERE number = %s",
+            (at, now, closed, done, complete, case.number),
         )
         self._event(c, case.number, states, actor, self._said(c, case.number, words), now)
-        if closed:
+        if done:
+            # What proved who asks, and her letter, are of no use to whoever waits for others.
             self.destroyed(case.number, connection=c)
             letter_scan.gone_with_case(case.number, connection=c)
-        if closed or case.right == "restriction":
+        if done or case.right == "restriction":
             self._answered(c, case.number)
-        return replace(case, state=at, changed_at=now, closed_at=closed, complete=complete)
+        return replace(
+            case, state=at, changed_at=now, closed_at=closed, complete=complete, done_at=done
+        )
 
     def _answered(self, c: Connection, number: int) -> None:
         """Let the clock of a case know whether it still waits (`Clocks.unanswered`)."""
         c.execute(
-            "UPDATE case_clock k SET waiting = r.closed_at IS NULL"
+            "UPDATE case_clock k SET waiting = r.done_at IS NULL"
             " AND NOT (r.\"right\" = 'restriction' AND r.state = ANY(%s))"
             " FROM rights_case r WHERE r.number = k.number AND k.number = %s",
             ([State.CHECKED, State.NOTIFIED], number),
@@ -545,9 +550,9 @@ class Cases(Proofs):
                 raise past(case)
             if late:
                 c.execute(
-                    "UPDATE rights_case SET state = %s, changed_at = %s, closed_at = %s"
-                    " WHERE number = %s",
-                    (to, now, now, case.number),
+                    "UPDATE rights_case SET state = %s, changed_at = %s, closed_at = %s,"
+                    " done_at = %s WHERE number = %s",
+                    (to, now, now, now, case.number),
                 )
                 said = self._said(c, case.number, reason)
                 self._event(c, case.number, [to], actor, said, now)
@@ -708,18 +713,31 @@ class Cases(Proofs):
         now: dt.datetime,
         *,
         through: Sequence[State] = (),
+        waits: bool = False,
         connection: Connection | None = None,
     ) -> Case:
         """End an execution, `through` the states that come before. Complete, it is closed and what
         was sealed is thrown away, except by what she is looked for beneath the rows (`NEEDLES`:
-        until `unseal`); incomplete, it stays `checked` and can be executed again.
+        until `unseal`); incomplete, it stays `checked` and can be executed again. `waits`:
+        complete, it stays open until whoever had the data has answered (`over`).
         """
+        last = State.AWAITING if waits else State.CLOSED
         with self._database.within(connection) as c:
-            ways = [*through, State.CHECKED, *[State.CLOSED] * complete]
+            ways = [*through, State.CHECKED, *[last] * complete]
             moved = self._move(c, case, ways, actor, now, complete=complete)
             if complete:
                 self._throw_away(c, case.number, f"keys:{NEEDLES}")
             return moved
+
+    def over(
+        self, id_: str, actor: Actor, now: dt.datetime, *, connection: Connection
+    ) -> Case | None:
+        """Close a case that waited for recipients; None where it is in any other state."""
+        connection.execute("SELECT FROM rights_case WHERE id = %s FOR UPDATE", (id_,))
+        found = self._get(connection, "r.id = %s", (id_,))
+        if not found or found[0].state is not State.AWAITING:
+            return None
+        return self._move(connection, found[0], [State.CLOSED], actor, now)
 
     def _asked(
         self, c: Connection, where: str, parameters: tuple[object, ...], lock: LiteralString = ""
@@ -805,4 +823,5 @@ def _case(row: tuple[Any, ...]) -> Case:
         subjects=tuple(tuple(sorted(one)) for one in subjects),
         opened_at=row[10], changed_at=row[11], closed_at=row[12], complete=row[13],
         ground=row[14], refusal=row[16], proof=row[17], needs=row[18],
+        done_at=row[19],
     )  # fmt: skip

@@ -166,7 +166,7 @@ class Proofs(Steps):
             return None
         row = c.execute(
             "UPDATE rights_case SET tried = tried + 1 WHERE number = %s AND tried < %s"
-            " AND closed_at IS NULL RETURNING tried",
+            " AND done_at IS NULL RETURNING tried",
             (case.number, TRIES),
         ).fetchone()
         if row is None:

@@ -27,6 +27,7 @@ class State(StrEnum):
     EXECUTED = "executed"
     CHECKED = "checked"  # read back
     NOTIFIED = "notified"
+    AWAITING = "awaiting"  # all is done; who had the data has still to answer
     CLOSED = "closed"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
@@ -49,8 +50,9 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
         State.APPROVED: frozenset((State.PLANNED, State.EXECUTING, State.WITHDRAWN)),
         State.EXECUTING: frozenset((State.EXECUTING, State.EXECUTED)),
         State.EXECUTED: frozenset((State.EXECUTING, State.CHECKED)),
-        State.CHECKED: frozenset((State.EXECUTING, State.NOTIFIED, State.CLOSED)),
+        State.CHECKED: frozenset((State.EXECUTING, State.NOTIFIED, State.AWAITING, State.CLOSED)),
         State.NOTIFIED: frozenset((State.CLOSED,)),
+        State.AWAITING: frozenset((State.CLOSED,)),
         State.CLOSED: frozenset(),
         State.REFUSED: frozenset(),
         State.WITHDRAWN: frozenset(),
@@ -58,6 +60,9 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
 )
 #: States that nothing follows.
 ENDS: Final = frozenset(state for state, after in TRANSITIONS.items() if not after)
+#: States in which nothing is left to do for the person who asked: her answer can go out, and
+#: nothing more is written for her. One whose recipients have still to answer is open all the same.
+FINISHED: Final = ENDS | {State.AWAITING}
 #: To go there somebody must have checked who asks, or answer for not having done so.
 NEED_EVIDENCE: Final = frozenset((State.APPROVED, State.EXECUTING))
 
@@ -102,7 +107,8 @@ class Case:
     `evidence`: it is recorded how it was checked who asks; `override`: why that was left out.
     The words themselves are sealed (`Cases.words`). `ground` is one of ERASURE_GROUNDS,
     `refusal` one of REFUSALS where it was refused. `proof` is the level (terms.proof) at which it
-    is known who asks, `needs` the one that it takes, as it was worked out last.
+    is known who asks, `needs` the one that it takes, as it was worked out last. `done_at`: since
+    when nothing is left to do for her (FINISHED); `closed_at`: since when the case has ended.
     """
 
     id: str
@@ -122,6 +128,7 @@ class Case:
     refusal: str | None = None
     proof: int = 0
     needs: int = 1
+    done_at: dt.datetime | None = None
 
     @property
     def key_subject(self) -> int:
@@ -131,6 +138,13 @@ class Case:
 
 def past(case: Case) -> UsageError:
     """Why a case cannot be refused or withdrawn: it has ended, or was begun."""
+    if case.state is State.AWAITING:
+        return UsageError(
+            f"case {case.id} was carried out already; nothing was changed",
+            expected="a case of which nothing was carried out yet",
+            met=f"one that was carried out on {case.done_at:%Y-%m-%d} and waits for recipients",
+            fix=f"see `kept case show {case.id}`; what the person asks for now is a new case",
+        )
     if case.closed_at is None:
         return UsageError(
             f"case {case.id} was begun and can only be finished; nothing was changed",
@@ -204,6 +218,7 @@ DATASETS: Final = (
         Field("opened_at", "datetime", category="rights-case", nullable=False),
         Field("changed_at", "datetime", nullable=False),
         Field("closed_at", "datetime"),
+        Field("done_at", "datetime"),
         Field("complete", "boolean"),
         Field("ground", category="rights-case"),
         Field("refusal", category="rights-case"),

@@ -16,7 +16,7 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.keys import Vault
 from kept.records.actor import Actor
-from kept.records.case_state import ENDS, Case, State
+from kept.records.case_state import FINISHED, Case, State
 from kept.terms import clocks
 from kept.terms.clock_rules import RULES, Length, Rule
 from kept.terms.regimes import parse_period
@@ -217,7 +217,7 @@ class Clocks:
             rows = c.execute(
                 "SELECT number, id FROM rights_case WHERE state <> ALL(%s)"
                 " AND NOT (\"right\" = 'restriction' AND state = ANY(%s)) ORDER BY number",
-                (list(ENDS), [State.CHECKED, State.NOTIFIED]),
+                (list(FINISHED), [State.CHECKED, State.NOTIFIED]),
             ).fetchall()
         return {int(number): str(id_) for number, id_ in rows}
 

@@ -52,7 +52,7 @@ _OVER: Final = (
     "(i.ended_at IS NOT NULL OR (i.outcome = 'begun'"
     " AND EXISTS (SELECT FROM intake_case k WHERE k.number = i.number)"
     " AND NOT EXISTS (SELECT FROM intake_case k JOIN rights_case r ON r.number = k.case_number"
-    " WHERE k.number = i.number AND r.closed_at IS NULL)"
+    " WHERE k.number = i.number AND r.done_at IS NULL)"
     " AND NOT string_to_array(i.asked, ' ') && %(else)s))"
 )
 _ELSE: Final = [QUESTION, UNCLEAR]

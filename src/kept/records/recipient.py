@@ -31,6 +31,7 @@ DATASETS: Final = (
             "outcome": Field("outcome", "text", category="rights-case"),
             "noted_at": Field("noted_at", "datetime", nullable=False),
             "answered_at": Field("answered_at", "datetime"),
+            "escalated_at": Field("escalated_at", "datetime"),
         },
         links=(Link(("number",), "rights_case", ("number",)),),
         retention="case",
@@ -53,7 +54,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One recipient of a case. `outcome` is what was answered last, None before."""
+    """One recipient of a case. `outcome` is what was answered last, None before; `escalated_at`
+    since when whoever answers for it all knows that it does not answer.
+    """
 
     case: str
     number: int
@@ -62,6 +65,7 @@ class Noted:
     outcome: str | None
     noted_at: dt.datetime
     answered_at: dt.datetime | None
+    escalated_at: dt.datetime | None = None
 
 
 class Recipients:
@@ -98,13 +102,13 @@ class Recipients:
         return self._noted("c.outcome IS NULL", ())
 
     def open_loops(self) -> list[tuple[str, str, int, dt.datetime]]:
-        """(case, right, how many have not answered, since when) of cases that have ended and of
-        which somebody was told, the longest waited for first.
+        """(case, right, how many have not answered, since when) of cases in which all is done
+        and of which somebody was told, the longest waited for first.
         """
         with self._database.by_statement() as c:
             rows = c.execute(
                 'SELECT r.id, r."right", count(*), min(n.noted_at) FROM case_recipient n'
-                " JOIN rights_case r USING (number) WHERE r.closed_at IS NOT NULL"
+                " JOIN rights_case r USING (number) WHERE r.done_at IS NOT NULL"
                 " AND (n.outcome IS NULL OR n.outcome = 'cannot')"
                 ' GROUP BY r.id, r."right" ORDER BY 4, 1'
             ).fetchall()
@@ -118,6 +122,39 @@ class Recipients:
             (case.number,),
         ).fetchone()
         return bool(row and row[0])
+
+    def expected(self, case: Case, *, connection: Connection) -> bool:
+        """Whether somebody of the case has neither answered nor was escalated."""
+        row = connection.execute(
+            "SELECT EXISTS (SELECT FROM case_recipient WHERE number = %s"
+            " AND outcome IS NULL AND escalated_at IS NULL)",
+            (case.number,),
+        ).fetchone()
+        return bool(row and row[0])
+
+    def outcomes(self, case: str, *, connection: Connection) -> list[str | None] | None:
+        """What each recipient of a case answered, None for one that was escalated; None while
+        one has neither answered nor was escalated. Nobody else decides it meanwhile.
+        """
+        connection.execute("SELECT FROM rights_case WHERE id = %s FOR UPDATE", (case,))
+        rows = connection.execute(
+            "SELECT n.outcome, n.escalated_at IS NOT NULL FROM case_recipient n"
+            " JOIN rights_case r USING (number) WHERE r.id = %s",
+            (case,),
+        ).fetchall()
+        return None if any(o is None and not up for o, up in rows) else [o for o, _ in rows]
+
+    def escalate(
+        self, case: str, recipient: str, now: dt.datetime, *, connection: Connection
+    ) -> bool:
+        """Record that officers were told that it does not answer; whether that was not before."""
+        done = connection.execute(
+            "UPDATE case_recipient n SET escalated_at = %s FROM rights_case c"
+            " WHERE c.number = n.number AND c.id = %s AND n.recipient = %s"
+            " AND n.outcome IS NULL AND n.escalated_at IS NULL",
+            (now, case, recipient),
+        )
+        return bool(done.rowcount)
 
     def unwritten(self) -> list[tuple[Noted, Message]]:
         """Those for whom no task was written down yet, with what they are to be told."""
@@ -160,7 +197,8 @@ class Recipients:
     def _noted(self, where: str, parameters: Sequence[object]) -> list[Noted]:
         with self._database.connection() as c:
             rows = c.execute(
-                "SELECT r.id, c.number, c.recipient, c.notice, c.outcome, c.noted_at, c.answered_at"
+                "SELECT r.id, c.number, c.recipient, c.notice, c.outcome, c.noted_at,"
+                " c.answered_at, c.escalated_at"
                 " FROM case_recipient c JOIN rights_case r USING (number)"
                 f" WHERE {where} ORDER BY c.number, c.recipient",
                 parameters,

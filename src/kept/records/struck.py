@@ -12,7 +12,7 @@ from typing import Final
 from kept.database import Connection
 from kept.keys import Vault
 from kept.records.case import case_mac
-from kept.records.case_state import ENDS, Case
+from kept.records.case_state import FINISHED, Case
 from kept.terms.identifiers import Identifier
 
 _CLASS: Final = "case"
@@ -25,7 +25,7 @@ def also_about(
     rows = connection.execute(
         "SELECT DISTINCT r.number, r.id FROM rights_case r JOIN case_person p USING (number)"
         " WHERE p.mac = ANY(%s) AND r.number <> %s AND r.people = 1 AND r.state = ANY(%s)",
-        ([case_mac(vault, i) for i in known], case.number, list(ENDS)),
+        ([case_mac(vault, i) for i in known], case.number, list(FINISHED)),
     ).fetchall()
     return dict(rows)
 
@@ -53,9 +53,9 @@ def ended(connection: Connection) -> list[tuple[int, str, dt.datetime]]:
 
 
 def proven(connection: Connection) -> list[tuple[int, dt.datetime]]:
-    """(number, when it ended) of cases that are over and still say how it was checked who asks."""
+    """(number, since when all is done) of cases that still say how it was checked who asks."""
     rows = connection.execute(
-        "SELECT number, closed_at FROM rights_case WHERE closed_at IS NOT NULL"
+        "SELECT number, done_at FROM rights_case WHERE done_at IS NOT NULL"
         " AND length(evidence) > 0 ORDER BY number"
     ).fetchall()
     return [(int(n), at) for n, at in rows]

@@ -39,7 +39,8 @@ DATASETS: Final = (
 @dataclass(frozen=True, slots=True)
 class Line:
     """One case in a list. `known`: it is known as well as it takes who asks, or somebody answers
-    for it; `owner` is the name of an account as it is shown.
+    for it; `owner` is the name of an account as it is shown; `waits`: all of its rows are gone,
+    and recipients who were told have still to answer.
     """
 
     number: int
@@ -51,6 +52,7 @@ class Line:
     extended: bool
     known: bool
     owner: str | None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Worklist:
             where.append("r.state = %(state)s")
             values["state"] = state
         if right is not None or state is not None:
-            where.append("r.closed_at IS NULL")
+            where.append("r.done_at IS NULL")
         if owner is not None:
             where.append("o.account = %(owner)s")
             values["owner"] = owner
@@ -102,7 +104,11 @@ class Worklist:
             rows = c.execute(
                 'SELECT k.number, r.id, r."right", r.state, k.due, k.paused_since IS NOT NULL,'
                 " k.extended, r.override IS NOT NULL OR (r.evidence IS NOT NULL AND r.proof >="
-                " r.needs), a.shown"
+                " r.needs), a.shown,"
+                # Recipients of an erasure are told when all of it is done, and not before.
+                " r.state = 'checked' AND r.ground = 'child' AND EXISTS (SELECT FROM"
+                " case_recipient n WHERE n.number = r.number"
+                " AND (n.outcome IS NULL OR n.outcome = 'cannot'))"
                 " FROM case_clock k JOIN rights_case r ON r.number = k.number"
                 " LEFT JOIN case_owner o ON o.number = k.number"
                 " LEFT JOIN account a ON a.account = o.account"
@@ -141,9 +147,9 @@ class Worklist:
             rows = c.execute(
                 "WITH a AS (SELECT k.due, (coalesce(CASE WHEN r.\"right\" = 'restriction' THEN"
                 " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number"
-                " AND e.state = 'checked') END, r.closed_at) AT TIME ZONE %(zone)s)::date AS day"
+                " AND e.state = 'checked') END, r.done_at) AT TIME ZONE %(zone)s)::date AS day"
                 " FROM rights_case r JOIN case_clock k ON k.number = r.number"
-                " WHERE r.closed_at >= %(since)s AND r.state <> 'withdrawn')"
+                " WHERE r.done_at >= %(since)s AND r.state <> 'withdrawn')"
                 " SELECT date_trunc('month', day)::date, count(*) FILTER (WHERE day <= due),"
                 " count(*) FILTER (WHERE day > due) FROM a GROUP BY 1 ORDER BY 1",
                 {"since": since, "zone": zone},

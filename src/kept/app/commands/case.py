@@ -28,7 +28,7 @@ from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import UsageError
 from kept.records.bulk import OVER
 from kept.records.case import Case, State
-from kept.records.case_state import ENDS, Event, StepRecord, StepState
+from kept.records.case_state import FINISHED, Event, StepRecord, StepState
 from kept.records.outbox import GIVEN_UP, SENT
 from kept.terms.refusals import REFUSALS, refusal
 from kept.terms.words import many
@@ -235,7 +235,7 @@ def show(
             ),
         ]
         words += problems([s.result() for s in steps])
-    if looked is not None and one.state not in ENDS:
+    if looked is not None and one.state not in FINISHED:
         words += ["", *working.looked_lines(looked)]
     if tasks:
         head = ("task of people", "where", "to do", "due", "#reminders", "state")
@@ -311,7 +311,7 @@ def _end(
 
 def _next(controller: Controller, case: Case, common: Common) -> list[str]:
     """How the case goes on, and how it ends without being carried out."""
-    if case.state in ENDS or case.right not in VERBS:
+    if case.state in FINISHED or case.right not in VERBS:
         return []
     again = common.next("rights", *follows(case))
     if lost := astray(controller, common, case.id):
@@ -364,6 +364,7 @@ def _document(case: Case) -> dict[str, Any]:
         "people": case.people,
         "complete": case.complete,
         "opened_at": case.opened_at.isoformat(),
+        "done_at": case.done_at.isoformat() if case.done_at else None,
         "closed_at": case.closed_at.isoformat() if case.closed_at else None,
         "refusal": case.refusal,
     }

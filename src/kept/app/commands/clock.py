@@ -60,9 +60,9 @@ class Time:
         if clock is None:
             return cls(None, over, "–")
         if over:
-            if case.closed_at is None or case.state is State.WITHDRAWN:
+            if case.done_at is None or case.state is State.WITHDRAWN:
                 return cls(clock, over, "–")
-            late = controller.day(case.closed_at) > clock.due
+            late = controller.day(case.done_at) > clock.due
             return cls(clock, over, "late" if late else "in time")
         at = duty.standing(controller, case, clock, now)
         if at.paused and at.light is not Light.OVERDUE:

@@ -37,6 +37,7 @@ from kept.app.commands.rights import (
     recipients_told,
     request_of,
     step_table,
+    still_open,
 )
 from kept.duties.rights import correct_again, port, preview_rectification, rectify
 from kept.duties.rights.package import refuse_target
@@ -201,6 +202,7 @@ def rectify_command(
             words += [f"To record it all the same: {named(one, planned)}", *idle]
     elif answer.complete:
         words.append("Complete: put right, read back, and remembered.")
+        words += still_open(answer.told)
     else:
         words.append(f"Not complete. Mend what is named above, then go on with: {go_on}")
     document = answer.document()

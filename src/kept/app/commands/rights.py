@@ -356,6 +356,7 @@ def erase_command(
             + ": every system was asked and every step was read back"
             + (f", but for {many(spoken, 'step')} that rest on a person's word." if spoken else ".")
         )
+        words += still_open(answer.told)
         words += _untold(answer.told)
         words.append(f"Her keys: {answer.keys}.")
         words += below.words()
@@ -390,6 +391,16 @@ def recipients_told(told: Sequence[Informed]) -> list[str]:
     if not told:
         return []
     return ["Who had her data from us:", *(f"  {one.words}" for one in told), ""]
+
+
+def still_open(told: Sequence[Informed]) -> list[str]:
+    """That a case of which all is done is open until who had her data has answered."""
+    if not any(one.state in ("waits", NO_WAY) for one in told):
+        return []
+    return [
+        "The case stays open until each of those who had her data has answered, or was brought"
+        " before the officers. Her answer need not wait."
+    ]
 
 
 def _untold(told: Sequence[Informed]) -> list[str]:

@@ -13,7 +13,7 @@ from kept.app.output import table
 from kept.duties.rights.recipients import record
 from kept.duties.rights.request import VERBS
 from kept.errors import UsageError
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 from kept.stores.tasks import Answered, Notice, Outcome, Task
 from kept.terms.words import many
 
@@ -103,7 +103,7 @@ def done(
         case = controller.cases.get(one.case)
     words = [f"Recorded: {said.value}."]
     verb = VERBS[case.right]
-    if case.state not in ENDS and (not isinstance(one.action, Notice) or verb == "erase"):
+    if case.state not in FINISHED and (not isinstance(one.action, Notice) or verb == "erase"):
         again = f" --case {case.id}" + (" --yes" if verb == "erase" else "")
         words.append(f"To go on: kept rights {verb}{again}")
     common.out.result(_document(one), words)

@@ -22,7 +22,7 @@ from kept.controller import Controller
 from kept.duties import staff
 from kept.duties.rights import entering, listed, reported, saved_mail, scan_form, scanned
 from kept.errors import KeptError, UsageError
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 from kept.records.intake import Intake
 from kept.records.intake import State as Stands
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
@@ -378,7 +378,7 @@ def _shown(
             and not controller.letter_scans.over(one.number),
             "classify": one.open and may(request, "request classify"),
             "close": one.open and not child and may(request, "request close")
-            and all(case.state in ENDS for _, case in cases),
+            and all(case.state in FINISHED for _, case in cases),
             "decide": one.open and child and may(request, "request decide"),
             "show": bool(session(request).account.roles - {"auditor", "marketer", "system-owner"}),
         },

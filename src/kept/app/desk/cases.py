@@ -14,7 +14,7 @@ from litestar.params import FromPath
 
 from kept.app.desk.guard import Asked, form, session
 from kept.app.desk.render import back, page, said
-from kept.app.desk.start import STATES
+from kept.app.desk.start import STATES, WAITS
 from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.controller import Controller
@@ -39,7 +39,7 @@ from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import KeptError, UsageError
 from kept.model.plan import Action
 from kept.records.case import Case
-from kept.records.case_state import ENDS, StepRecord, StepState
+from kept.records.case_state import FINISHED, StepRecord, StepState
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
@@ -59,7 +59,8 @@ _CAME: Final = {
     CaseState.IDENTIFIED: "it was checked who asks", CaseState.PLANNED: "was looked at",
     CaseState.APPROVED: "was approved", CaseState.EXECUTING: "was begun",
     CaseState.EXECUTED: "was carried out", CaseState.CHECKED: "was read back",
-    CaseState.NOTIFIED: "she was told", CaseState.CLOSED: "was closed",
+    CaseState.NOTIFIED: "she was told",
+    CaseState.AWAITING: "all is done and recipients were told", CaseState.CLOSED: "was closed",
     CaseState.REFUSED: "was refused", CaseState.WITHDRAWN: "was taken back",
 }  # fmt: skip
 _DOES: Final = {
@@ -200,19 +201,22 @@ def shown(
     owner_of = controller.worklist.owner(one)
     waits = (Outcome.CANNOT, None)
     to_answer = sum(n.outcome in waits for n in controller.recipients.of([one.number]))
+    told = informed(controller, one)
+    waiting = casework.waits_for_recipients(controller, one)
     accounts = [a for a in controller.accounts.all(now)
                 if a.disabled_at is None and a.roles & casework.OWNS]  # fmt: skip
     fresh = one.state in casework.FRESH
     mails, papers = controller.mailed.of(one), controller.papers.of(one)
     behind = delivery.behind_links(controller, one)
     may_act = verb is not None and may(request, f"rights {verb}")
-    answers = one.state in ENDS or bool(steps)
+    answers = one.state in FINISHED or bool(steps)
     moves = counted is not None and not clock.answered(one)
     ready = not under_way and casework.can_carry_out(controller, one, looked)
     return page(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem, case=one,
-        right=RIGHTS.get(one.right), stands=_stands(one, to_answer), to_answer=to_answer,
-        over=one.state in ENDS,
+        right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting),
+        to_answer=to_answer, to_wait=waiting,
+        over=one.state in FINISHED,
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
         recorded=[proof.WAYS[w] for w in proof.RECORDED],
@@ -225,7 +229,7 @@ def shown(
         ), behind=behind, told_her=bool(behind)
         or any(m.kind == "answer" and m.outcome in (None, SENT) for m in mails)
         or any(c.act == "posted" for c in controller.clocks.changes(one)),
-        waits=delivery.at_desk(controller, one, now) if may_act and one.state in ENDS else None,
+        waits=delivery.at_desk(controller, one, now) if may_act and one.state in FINISHED else None,
         refusals=REFUSALS.values(), papers=papers,
         home=bool(paper.where_to(controller, one)),
         clock=_clock(controller, one, counted, now),
@@ -233,8 +237,8 @@ def shown(
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
         complaints=controller.complaints.of_case(one.number),
-        held=keeping.of_case(controller, one, now) if one.state in ENDS else [],
-        told=informed(controller, one), events=_events(controller, one), run=run,
+        held=keeping.of_case(controller, one, now) if one.state in FINISHED else [],
+        told=told, events=_events(controller, one), run=run,
         under_way=under_way, notes=controller.casework.how_many_notes(one),
         owner=next((a for a in accounts if a.number == owner_of), None), accounts=accounts,
         grounds=GROUNDS if one.right == "restriction" else ERASURE_GROUNDS,
@@ -253,8 +257,8 @@ def shown(
             and bool(looked["plan"]) and may(request, "rights erase"),
             "carry": ready and may_act,
             "go_on": ready and not fresh,
-            "pack": one.right in casework.PACKS and one.state not in ENDS and may_act,
-            "evidence": not proving.standing(controller, one).enough and one.state not in ENDS
+            "pack": one.right in casework.PACKS and one.state not in FINISHED and may_act,
+            "evidence": not proving.standing(controller, one).enough and one.state not in FINISHED
             and may(request, "request verify"),
             "confirm": one.right == "rectification" and fresh and controller.post is not None
             and may(request, "case confirm"),
@@ -324,10 +328,16 @@ def _why_not(
     return controller.stands_against(one, session(request).account.name, looked["rows"])
 
 
-def _stands(one: Case, to_answer: int) -> str:
-    """How it stands, in words; `to_answer`: so many recipients have not answered."""
+def _stands(one: Case, to_answer: int, waits: bool) -> str:
+    """How it stands, in words; `to_answer`: so many recipients have not answered; `waits`: for
+    nothing but that.
+    """
+    if waits:
+        # Of a child not all is done: its case forgets it only then.
+        done = one.state is CaseState.AWAITING
+        return f"all done, {WAITS}" if done else WAITS
     if one.state is CaseState.CLOSED and to_answer:
-        return "answered, recipients still to answer"
+        return "closed, recipients still to answer"
     if one.right == "restriction" and one.state in (CaseState.CHECKED, CaseState.NOTIFIED):
         return "in force"
     if one.right == "objection" and one.state is CaseState.CHECKED:
@@ -348,7 +358,7 @@ def _clock(
     if counted is None:
         return None
     over = clock.answered(one)
-    late = one.closed_at is not None and controller.day(one.closed_at) > counted.due
+    late = one.done_at is not None and controller.day(one.done_at) > counted.due
     return {
         "of": counted, "rule": counted.row, "over": over, "late": late,
         "near": None if over else nearness(clock.standing(controller, one, counted, now)),

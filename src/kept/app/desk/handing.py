@@ -19,7 +19,7 @@ from kept.duties import staff
 from kept.duties.rights import delivery, mailing
 from kept.duties.rights.request import VERBS
 from kept.errors import KeptError
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 
 
 @post("/cases/{case:str}/mail", status_code=303, sync_to_thread=True)
@@ -47,7 +47,7 @@ def link(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     one, controller, now = found(state, case), state.controller, state.clock()
     try:
         who = actor(request, state, "case deliver")
-        if one.state not in ENDS:
+        if one.state not in FINISHED:
             pack(controller, one, actor(request, state, f"rights {VERBS[one.right]}"), now)
         else:
             staff.noted(controller, who, [one.id], 0, now)

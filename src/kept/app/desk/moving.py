@@ -37,7 +37,7 @@ from kept.duties.rights.request import VERBS, close_case
 from kept.errors import KeptError, UsageError
 from kept.records.actor import Actor
 from kept.records.case import Case
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 from kept.terms import clocks
 from kept.terms.refusals import refusal
 from kept.terms.words import among
@@ -122,7 +122,7 @@ def carry(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     """Carry out what was looked at and approved, once, however often and by whomever pressed."""
     one, controller = found(state, case), state.controller
     path = f"/desk/cases/{one.id}"
-    if one.state in ENDS:
+    if one.state in FINISHED:
         return back(path, "over")
     try:
         who = actor(request, state, f"rights {VERBS.get(one.right, 'erase')}")
@@ -146,7 +146,7 @@ def package(request: Asked, state: State, case: FromPath[str]) -> Response[Any] 
     one, controller, now = found(state, case), state.controller, state.clock()
     try:
         who = actor(request, state, f"rights {VERBS.get(one.right, 'access')}")
-        if one.state in ENDS and delivery.at_desk(controller, one, now) is not None:
+        if one.state in FINISHED and delivery.at_desk(controller, one, now) is not None:
             staff.noted(controller, who, [one.id], 0, now)
         else:
             pack(controller, one, who, now)

@@ -32,6 +32,8 @@ STATES: Final = {
     CaseState.APPROVED: "approved", CaseState.EXECUTING: "being carried out",
     CaseState.EXECUTED: "to be read back", CaseState.CHECKED: "not complete",
 }  # fmt: skip
+#: What is said where nothing but an answer of recipients is left.
+WAITS: Final = "waits for recipients"
 #: Kinds whose title speaks to the person who asks.
 _ASKS: Final = {CHILD_REPORT: "A report of data of a child", UNCLEAR: "Not clear what is asked"}
 _WHOSE: Final = {"mine": "mine", "nobodys": "nobody’s"}
@@ -99,7 +101,7 @@ def _line(controller: Controller, one: Line, today: dt.date) -> dict[str, Any]:
     return {
         "one": one,
         "right": RIGHTS[one.right].title if one.right in RIGHTS else one.right,
-        "stands": STATES.get(one.state, one.state.value),
+        "stands": WAITS if one.waits else STATES.get(one.state, one.state.value),
         "near": Shown("paused", "stands still") if still else near(light, left),
     }
 

@@ -21,7 +21,7 @@ from kept.errors import KeptError
 from kept.ledger.entry import Entry, name
 from kept.model.agents import SALE
 from kept.records.agent import REMEMBERED, AgentRequest
-from kept.records.case_state import ENDS, Case
+from kept.records.case_state import FINISHED, Case
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock, started
 from kept.records.intake import Intake, State
@@ -152,13 +152,13 @@ def _why(row: AgentRequest, reason: str | None) -> str | None:
 
 
 def _by_case(controller: Controller, row: AgentRequest, case: Case) -> Status:
-    until = _until(case.closed_at)
+    until = _until(case.done_at)
     if case.state is CaseState.WITHDRAWN:
         return Status(row, "revoked", until=until)
     if case.state is CaseState.REFUSED:
         reason = _REASONS.get(case.refusal or "", "other")
         return Status(row, "denied", reason, details=_why(row, reason), until=until)
-    if case.state in ENDS and _nothing(controller, row, case):
+    if case.state in FINISHED and _nothing(controller, row, case):
         return Status(row, "denied", "no_match", details=_why(row, "no_match"), until=until)
     if clock.answered(case):
         return Status(row, "fulfilled", details="We answer the person directly.", until=until)
@@ -259,7 +259,7 @@ def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
             controller.intakes.opened(one, SALE_OUT, case.number, connection=c)
     else:
         case = controller.cases.get(there)
-    if case.state not in ENDS:
+    if case.state not in FINISHED:
         again = Request((), *_ITSELF, case=case.id)
         answer = object_to(controller, again, purposes, now, region=_WHERE)
         if answer.weighed:

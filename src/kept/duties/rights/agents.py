@@ -32,7 +32,7 @@ from kept.errors import IdentifierError, KeptError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.agents import CLAIMS, Agent, Drp
 from kept.records.agent import AgentRequest
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 from kept.records.case_state import State as CaseState
 from kept.records.ids import new_id
 from kept.records.intake import State
@@ -322,7 +322,7 @@ def _take_back(controller: Controller, row: AgentRequest, reason: str, now: dt.d
             _revoked(controller, row, now, c)
         return
     cases = [controller.cases.get(id_) for _, id_ in one.cases]
-    left = [case for case in cases if case.state not in ENDS]
+    left = [case for case in cases if case.state not in FINISHED]
     if not all(can_end(controller, case, CaseState.WITHDRAWN) for case in left):
         raise Refused(409, "begun", "some of the request was carried out, and it is finished")
     actor = controller.actors.of(*_ACTOR, now)

@@ -64,8 +64,8 @@ def answers_claim_what_was_done(
             )  # fmt: skip
         if not letter.body["complete"]:
             continue
-        # What is complete stays so: nothing is written in a case that is closed.
-        if state != "closed" or not complete:
+        # What is complete stays so: nothing is written for her afterwards.
+        if state not in ("closed", "awaiting") or not complete:
             yield Finding("a letter", f"it says that a {right} is done, and it is not", _AGAIN)
         if left:
             yield Finding(

@@ -141,7 +141,7 @@ def wishes_open_their_case(controller: Controller, now: dt.datetime) -> Iterator
                     )  # fmt: skip
             elif case.right != _WISHES[kind]:
                 yield Finding("a request", f"`{kind}` became a case of another right")
-            elif kind == STOP_MAILING and case.closed_at is None and now - at > _SOON:
+            elif kind == STOP_MAILING and case.done_at is None and now - at > _SOON:
                 yield Finding("a request", "advertising was not stopped at once")
     yield Looked(len(asked), "wishes for an end of mail, and of data")
 

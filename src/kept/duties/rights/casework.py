@@ -34,8 +34,9 @@ from kept.model.plan import Action, StepResult
 from kept.records.account import Account
 from kept.records.actor import Actor
 from kept.records.case import Case, State
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 from kept.stores.tasks import Task
+from kept.terms.rights import CHILD
 
 #: What was chosen for a case before it is looked at: `ground`, `purposes`, `at`, `value`, `was`.
 Given = Mapping[str, Any]
@@ -135,13 +136,30 @@ def can_carry_out(
     """Whether nothing but a person's word is missing to carry a case out, or to go on with it."""
     purposes = (looked or {}).get("given", {}).get("purposes")
     enough = proving.standing(controller, case, purposes).enough
-    if case.state in ENDS or case.right not in _CARRIES or not enough:
+    if case.state in FINISHED or case.right not in _CARRIES or not enough:
         return False
     if case.state in FRESH:
         needed = State.APPROVED if case.right in APPROVED else State.PLANNED
         return looked is not None and case.state is needed
     in_force = case.right in ("restriction", "objection") and case.state is State.CHECKED
     return not in_force and case.state is not State.NOTIFIED
+
+
+def waits_for_recipients(controller: Controller, case: Case) -> bool:
+    """Whether nothing of a case is left but that recipients answer. The case of a child, which
+    forgets her then, goes on by hand afterwards.
+    """
+    if case.state is State.AWAITING:
+        return True
+    if case.right != "erasure" or case.ground != CHILD or case.state is not State.CHECKED:
+        return False
+    made = controller.cases.plan(case)
+    if made is None or made.unreached:
+        return False
+    if not all(s.result().settled for s in controller.cases.steps(case)):
+        return False
+    with controller.database.connection() as connection:
+        return controller.recipients.waiting(case, connection=connection)
 
 
 def begin(controller: Controller, case_id: str, actor: Actor, now: dt.datetime) -> bool:
@@ -194,7 +212,7 @@ def pack(
     complete. It is made once: UsageError for a case that has its package, or is of another right.
     """
     case = controller.cases.get(case_id)
-    if case.right not in PACKS or case.state in ENDS:
+    if case.right not in PACKS or case.state in FINISHED:
         raise UsageError(
             f"no package is made in case {case.id}",
             expected=f"an open case of one of the rights {', '.join(sorted(PACKS))}",

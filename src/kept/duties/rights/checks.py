@@ -21,6 +21,8 @@ _TRANSACTIONS: Final = ("transaction.free", "transaction.paid")
 SAMPLE: Final = 25
 #: People of each dataset for whom a package is rehearsed, or who are asked for by what they say.
 FEW: Final = 10
+#: States of an erasure of which all is done.
+_DONE: Final = (State.AWAITING, State.CLOSED)
 
 
 @control("rights.access-is-complete")
@@ -182,7 +184,7 @@ def answers_tell_what_was_done(
             " count(s.step) FILTER (WHERE s.verified AND s.problem IS NULL),"
             " coalesce(sum(s.changed), 0), coalesce(sum(s.retained), 0)"
             " FROM rights_case c LEFT JOIN case_step s USING (number)"
-            " WHERE c.closed_at IS NOT NULL AND c.\"right\" = 'erasure'"
+            " WHERE c.done_at IS NOT NULL AND c.\"right\" = 'erasure'"
             " GROUP BY c.id, c.state, c.complete"
         ).fetchall()
     told = {
@@ -198,7 +200,7 @@ def answers_tell_what_was_done(
     for case, state, complete, steps, verified, changed, retained in rows:
         if complete and steps != verified:
             yield Finding("a case", "an answer says complete although a step was not read back")
-        if state != State.CLOSED:
+        if state not in _DONE:
             if changed:
                 yield Finding("a case", "rows were changed by a case that was not carried out")
             if (case, state) not in ended:
@@ -211,7 +213,7 @@ def answers_tell_what_was_done(
             complete, int(changed), int(retained),
         ):  # fmt: skip
             yield Finding("a case", "the answer is not what the record of its steps says")
-    closed = {row[0] for row in rows if row[1] == State.CLOSED}
+    closed = {row[0] for row in rows if row[1] in _DONE}
     opened = {str(e.body["case"]) for _, e in controller.ledger.entries(kind="case.opened")}
     yield from lost.cases(controller, {*opened, *told})
     for case, answer in told.items():

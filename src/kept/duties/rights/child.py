@@ -53,6 +53,12 @@ def forget(
         delivery.ended(controller, hers, "withdrawn", now, connection)
         controller.papers.forget(sorted(ids), connection=connection)
         strike(controller.vault, sorted(ids), now, connection)
+        # Who was told in another case of hers was told in this one, and has answered: nobody is
+        # waited for any more, and its tasks go below.
+        for other in ids.values():
+            if controller.cases.over(other, case.actor, now, connection=connection):
+                entry = Entry("case.moved", now, {"case": other, "state": "closed"})
+                controller.ledger.append_in(connection, [entry])
         controller.intakes.strike(sorted(ids), flat, connection=connection)
         complained = controller.complaints.hers(sorted(ids), flat, connection=connection)
         controller.complaints.strike(complained, connection=connection)

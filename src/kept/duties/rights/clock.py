@@ -17,7 +17,7 @@ from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
 from kept.records.case import Case
-from kept.records.case_state import ENDS, State
+from kept.records.case_state import FINISHED, State
 from kept.records.clock import Clock, counted, started
 from kept.terms import clocks
 from kept.terms.clock_rules import EXTENSIONS, PAUSES, Rule
@@ -325,7 +325,7 @@ def standing(controller: Controller, case: Case, clock: Clock, now: dt.datetime)
 def answered(case: Case) -> bool:
     """Whether a case is answered: it has ended, or is a restriction that is in force."""
     in_force = case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED)
-    return case.state in ENDS or in_force
+    return case.state in FINISHED or in_force
 
 
 def keep_up(controller: Controller, now: dt.datetime) -> tuple[Standing, ...]:

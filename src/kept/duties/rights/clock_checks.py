@@ -57,7 +57,7 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     reached, silent = _reached(controller, now), 0
     with controller.database.connection() as connection:
         rows = connection.execute(
-            "SELECT r.id, r.state, r.closed_at, k.due, r.\"right\" = 'restriction',"
+            "SELECT r.id, r.state, r.done_at, k.due, r.\"right\" = 'restriction',"
             " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number AND e.state = %s),"
             " EXISTS (SELECT FROM case_event e JOIN actor a USING (actor)"
             " WHERE e.number = r.number AND e.state = ANY(%s)"
@@ -120,7 +120,7 @@ def extension_told_in_time(controller: Controller, now: dt.datetime) -> Iterator
     told = _told(controller, now)
     with controller.database.connection() as connection:
         rows = connection.execute(
-            "SELECT r.id, r.closed_at IS NULL, k.extended, c.dated, c.words IS NOT NULL,"
+            "SELECT r.id, r.done_at IS NULL, k.extended, c.dated, c.words IS NOT NULL,"
             " EXISTS (SELECT FROM case_clock_change o WHERE o.number = r.number"
             " AND o.act = 'extended' AND o.at > %s)"
             " FROM rights_case r JOIN case_clock k USING (number)"

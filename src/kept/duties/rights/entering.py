@@ -24,7 +24,7 @@ from kept.duties.rights.scanned import MOST, keep, reply_to
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
-from kept.records.case_state import ENDS, Case
+from kept.records.case_state import FINISHED, Case
 from kept.records.intake import Intake, State
 from kept.terms.asks import (
     ASKS,
@@ -194,7 +194,7 @@ def close(
             "a report of a child is decided, not closed", fix=f"use `kept request decide {one.id}`"
         )
     for _, case_id in one.cases:
-        if controller.cases.get(case_id).state not in ENDS:
+        if controller.cases.get(case_id).state not in FINISHED:
             raise UsageError(
                 f"case {case_id} of the request is open",
                 fix=f"carry it out, or end it: see `kept case show {case_id}`",

@@ -121,7 +121,7 @@ def look(
     the case was begun.
     """
     case, _, people = open_case(controller, "erasure", request, now)
-    if case.state is State.CLOSED:
+    if case.state in (State.AWAITING, State.CLOSED):
         return _reminded(controller, people, _closed(controller, case, now)), None
     if case.state in _BEGUN:
         known = sought(controller, case, people).known
@@ -157,7 +157,7 @@ def erase(
     case, actor, people = open_case(controller, "erasure", request, now)
     require_known_asker(controller, case)
     with way_on(controller, case), controller.cases.alone(case) as case:
-        if case.state is State.CLOSED:
+        if case.state in (State.AWAITING, State.CLOSED):
             return _reminded(controller, people, _closed(controller, case, now))
         if case.state in _BEGUN:
             known = sought(controller, case, people).known
@@ -460,8 +460,10 @@ def _carry_out(
             if complete:
                 physical, entries = _shred(controller, case, made, now, connection)
             case = controller.cases.finish(
-                case, complete, actor, now, through=(State.EXECUTED,), connection=connection
-            )
+                case, complete, actor, now, through=(State.EXECUTED,),
+                waits=controller.recipients.expected(case, connection=connection),
+                connection=connection,
+            )  # fmt: skip
             controller.bulks.record(case, ended, now, connection=connection)
         total = [results[n].counts for n in sorted(results)]
         entries.append(

@@ -205,17 +205,17 @@ SELECT 'a case' AS what, c.number AS number, closed_at AS at, 'cases' AS rule FR
         OR EXISTS (SELECT FROM subject_key k WHERE k.subject = -c.number AND k.class = 'case'
             AND k.wrapped IS NOT NULL))
 UNION ALL
-SELECT 'a case', number, closed_at, 'proofs' FROM rights_case
-    WHERE closed_at IS NOT NULL AND length(evidence) > 0
+SELECT 'a case', number, done_at, 'proofs' FROM rights_case
+    WHERE done_at IS NOT NULL AND length(evidence) > 0
 UNION ALL
 SELECT 'a request', number, ended_at, 'requests' FROM intake
     WHERE ended_at IS NOT NULL AND (sealed IS NOT NULL OR reach IS NOT NULL OR mac IS NOT NULL)
 UNION ALL
-SELECT DISTINCT 'a scan', i.number, coalesce(i.ended_at, (SELECT max(r.closed_at) FROM rights_case r
+SELECT DISTINCT 'a scan', i.number, coalesce(i.ended_at, (SELECT max(r.done_at) FROM rights_case r
     JOIN intake_case k ON k.case_number = r.number WHERE k.number = i.number)), 'scans'
     FROM intake_scan s JOIN intake i USING (number) WHERE s.sealed <> '' AND (i.ended_at IS NOT NULL
     OR i.outcome = 'begun' AND NOT EXISTS (SELECT FROM intake_case k JOIN rights_case r
-        ON r.number = k.case_number WHERE k.number = i.number AND r.closed_at IS NULL)
+        ON r.number = k.case_number WHERE k.number = i.number AND r.done_at IS NULL)
         AND i.asked !~ '(question|unclear)')
 UNION ALL
 SELECT 'a complaint', number, ended_at, 'complaints' FROM complaint p WHERE ended_at IS NOT NULL

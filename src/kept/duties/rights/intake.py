@@ -28,7 +28,7 @@ from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import HOW, Request, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
-from kept.records.case_state import ENDS, Case
+from kept.records.case_state import FINISHED, Case
 from kept.records.case_state import State as CaseState
 from kept.records.intake import (
     BEGUN,
@@ -116,6 +116,7 @@ _UNDONE: Final = (
 )  # fmt: skip
 _STANDS: Final[Mapping[CaseState, str]] = {
     **dict.fromkeys(CaseState, "working"),
+    CaseState.AWAITING: "done",
     CaseState.CLOSED: "done",
     CaseState.REFUSED: "refused",
     CaseState.WITHDRAWN: "withdrawn",
@@ -283,7 +284,7 @@ def withdraw(controller: Controller, token: str, now: dt.datetime) -> bool:
         return False  # all of it has ended: what was done is not taken back
     left = False
     for case in cases:
-        if case.state in ENDS:
+        if case.state in FINISHED:
             continue
         if can_end(controller, case, CaseState.WITHDRAWN):
             reason = "taken back on the page of the request"
@@ -298,7 +299,7 @@ def withdraw(controller: Controller, token: str, now: dt.datetime) -> bool:
 
 def _waits(one: Intake, cases: Collection[Case]) -> bool:
     """Whether something of a request has not ended yet."""
-    return len(cases) < len(one.asked) or any(c.state not in ENDS for c in cases)
+    return len(cases) < len(one.asked) or any(c.state not in FINISHED for c in cases)
 
 
 def standing(controller: Controller, token: str, now: dt.datetime) -> Standing | None:
@@ -342,7 +343,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         and all(
             can_end(controller, c, CaseState.WITHDRAWN)
             for c in cases.values()
-            if c.state not in ENDS
+            if c.state not in FINISHED
         ),
         questions=tuple(proving.questions(controller).values()) if asking else (),
         chances=min((controller.cases.tries_left(c) for c in asking), default=0),
@@ -409,7 +410,7 @@ def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
         with controller.database.connection() as c:
             case = controller.cases.get(said["case"])
             one = controller.intakes.opened(one, "rectification", case.number, connection=c)
-            if not case.evidence and case.state not in ENDS:
+            if not case.evidence and case.state not in FINISHED:
                 actor = controller.actors.of(*PERSON, now)
                 case = controller.cases.identify(case, evidence, actor, now, way=way, connection=c)
                 entry = proving.proven(case, way, actor, now)
@@ -514,7 +515,7 @@ def tend(controller: Controller, now: dt.datetime) -> int:
     for one in controller.intakes.all(open_only=True):
         if one.outcome == BEGUN and one.cases and not {QUESTION, UNCLEAR} & set(one.asked):
             states = [controller.cases.get(id_).state for _, id_ in one.cases]
-            if all(state in ENDS for state in states):
+            if all(state in FINISHED for state in states):
                 with controller.database.connection() as c:
                     ended(controller, one, State.ANSWERED, "cases-ended", None, now, c)
     with controller.database.connection() as c:

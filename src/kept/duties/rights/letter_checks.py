@@ -41,7 +41,7 @@ def letters(controller: Controller, now: dt.datetime) -> Iterator[Looked | Findi
     }
     with controller.database.connection() as c:
         rows = c.execute(
-            "SELECT i.id, i.arrived, r.id, k.arrived, r.closed_at, r.state = 'withdrawn'"
+            "SELECT i.id, i.arrived, r.id, k.arrived, r.done_at, r.state = 'withdrawn'"
             " FROM intake i LEFT JOIN intake_case n USING (number)"
             " LEFT JOIN rights_case r ON r.number = n.case_number"
             " LEFT JOIN case_clock k ON k.number = r.number WHERE i.id = ANY(%s)",

@@ -12,7 +12,7 @@ from kept.controller import Controller
 from kept.duties.rights.intake import send_code
 from kept.errors import UsageError
 from kept.records.actor import Actor
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 from kept.records.intake import State
 from kept.terms.identifiers import Identifier
 
@@ -27,7 +27,7 @@ def confirm_address(
     """
     case, to = controller.cases.get(case_id), Identifier("email", new.strip())
     named = [i for one in controller.cases.identifiers(case) for i in one if i.kind == "email"]
-    if case.right != "rectification" or case.state in ENDS or len(named) != 1:
+    if case.right != "rectification" or case.state in FINISHED or len(named) != 1:
         raise UsageError(
             f"no new address can be confirmed in case {case.id}",
             expected="an open case of a correction that names one e-mail address",

@@ -40,9 +40,9 @@ def proof_ends(controller: Controller, now: dt.datetime) -> Iterator[Looked | Fi
             "SELECT (SELECT count(*) FROM rights_case r WHERE r.tried > 0 OR EXISTS"
             "  (SELECT FROM case_proof p WHERE p.number = r.number)),"
             " (SELECT count(*) FROM case_sealed s JOIN rights_case r USING (number)"
-            "  WHERE r.closed_at IS NOT NULL AND s.name LIKE 'paper:%%'),"
+            "  WHERE r.done_at IS NOT NULL AND s.name LIKE 'paper:%%'),"
             " (SELECT count(*) FROM case_sealed s JOIN rights_case r USING (number)"
-            "  WHERE r.closed_at IS NOT NULL AND s.name = 'typed'),"
+            "  WHERE r.done_at IS NOT NULL AND s.name = 'typed'),"
             " (SELECT count(*) FROM intake_code k JOIN intake i USING (number)"
             "  WHERE i.state <> 'awaiting-code')",
         ).fetchone()

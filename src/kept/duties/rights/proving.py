@@ -22,7 +22,7 @@ from kept.ledger.entry import Entry, name
 from kept.model.values import Value
 from kept.records.actor import Actor
 from kept.records.case import Case
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 from kept.records.declared import SYSTEM
 from kept.terms import proof
 from kept.terms.identifiers import Identifier
@@ -190,7 +190,7 @@ def asked(controller: Controller, case: Case) -> bool:
     was right of what she told before.
     """
     takes = standing(controller, case).need.level >= proof.FACTS
-    return takes and len(questions(controller)) >= RIGHT and case.closed_at is None
+    return takes and len(questions(controller)) >= RIGHT and case.done_at is None
 
 
 def tell(
@@ -321,7 +321,7 @@ def _holds_special(controller: Controller) -> bool:
 
 
 def _open(case: Case) -> None:
-    if case.state in ENDS:
+    if case.state in FINISHED:
         raise UsageError(
             f"case {case.id} has ended; what proves who asked is not taken any more",
             expected="a case that is open",

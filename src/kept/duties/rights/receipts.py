@@ -14,7 +14,7 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.ledger.entry import name
 from kept.records.case import Case, Event, State, StepRecord, StepState
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 from kept.records.declared import SYSTEM
 from kept.records.part import Part
 from kept.terms.tongues import say
@@ -78,9 +78,9 @@ class Receipts:
 
     @property
     def complete(self) -> bool:
-        """Whether the case is closed as complete, and no system of it is missing."""
-        closed = self.case.state is State.CLOSED and bool(self.case.complete)
-        return closed and not self.missing
+        """Whether all of the case is done, recipients apart, and no system of it is missing."""
+        done = self.case.state in (State.AWAITING, State.CLOSED) and bool(self.case.complete)
+        return done and not self.missing
 
     @property
     def in_force(self) -> bool:
@@ -126,7 +126,7 @@ class Receipts:
     @property
     def words(self) -> str | None:
         """The words with which the case ended, or which its last decision gave."""
-        ended = [e.words for e in self.events if e.words and e.state in ENDS]
+        ended = [e.words for e in self.events if e.words and e.state in FINISHED]
         return ended[-1] if ended else None
 
 
@@ -138,7 +138,7 @@ def _unreached(controller: Controller, case: Case, said: Mapping[str, Any]) -> t
             found = set(said[kind][-1][1].get("unreached", ()))
             if found or kind == "case.closed":
                 break
-    if case.state not in ENDS:
+    if case.state not in FINISHED:
         made = controller.cases.plan(case)
         found |= {name(system) for system, _ in made.unreached} if made else set()
     known = {name(s): s for s in controller.datamap.systems}

@@ -23,7 +23,7 @@ from kept.policy.shapes import Activity
 from kept.policy.spoken import own
 from kept.records.case import Case
 from kept.records.declared import SYSTEM
-from kept.records.recipient import Message
+from kept.records.recipient import Message, Noted
 from kept.records.subject import LINKING
 from kept.stores.tasks import Answered, Notice, Outcome, Task
 from kept.terms.disclosures import GROUNDS
@@ -39,6 +39,7 @@ NO_WAY: Final = "no way to tell"
 _WORDS: Final[Mapping[str, str]] = {
     "told": "it was told, and has answered",
     "waits": "it is told by letter; the answer is waited for",
+    "silent": "it was told and has not answered; whoever answers for your data here goes after it",
     "cannot": "it says that it cannot",
     "left out": "to tell it is impossible or out of all proportion, as somebody recorded",
     NO_WAY: "it is NOT told: no way to reach it is set up",
@@ -47,7 +48,8 @@ _WORDS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Informed:
-    """A recipient and how it stands: told, waits, cannot, left out, or no way to tell.
+    """A recipient and how it stands: told, waits, silent (officers know), cannot, left out,
+    or no way to tell.
 
     `noted` False: the case is not complete, and nothing was recorded for it yet.
     """
@@ -236,9 +238,9 @@ def note(
 
 def informed(controller: Controller, case: Case, more: Iterable[str] = ()) -> tuple[Informed, ...]:
     """Everybody who is recorded for a case, and how it stands; `more`: who is to be told yet."""
-    outcomes = {n.recipient: n.outcome for n in controller.recipients.of([case.number])}
-    every = sorted({*more, *outcomes})
-    return tuple(_stands(controller, one, outcomes.get(one), one in outcomes) for one in every)
+    noted = {n.recipient: n for n in controller.recipients.of([case.number])}
+    every = sorted({*more, *noted})
+    return tuple(_stands(controller, one, noted.get(one)) for one in every)
 
 
 def titled(controller: Controller, recipient: str) -> str:
@@ -249,9 +251,9 @@ def titled(controller: Controller, recipient: str) -> str:
     return own((way and way.title) or (known and known.name) or (term and term.label) or recipient)
 
 
-def _stands(controller: Controller, recipient: str, outcome: str | None, noted: bool) -> Informed:
+def _stands(controller: Controller, recipient: str, noted: Noted | None) -> Informed:
     way, title = controller.reach.ways.get(recipient), titled(controller, recipient)
-    match outcome:
+    match noted.outcome if noted else None:
         case Outcome.DONE | Outcome.NOTHING:
             return Informed(recipient, title, "told")
         case Outcome.LEFT:
@@ -259,13 +261,15 @@ def _stands(controller: Controller, recipient: str, outcome: str | None, noted: 
         case Outcome.CANNOT:
             fix = "Settle it with them, then `kept task done`."
             return Informed(recipient, title, "cannot", fix)
+    if way is not None and noted is not None and noted.escalated_at is not None:
+        return Informed(recipient, title, "silent", "Settle it with them, then `kept task done`.")
     if way is not None:
-        return Informed(recipient, title, "waits", noted=noted)
+        return Informed(recipient, title, "waits", noted=noted is not None)
     fix = (
         f"Write [recipients.{recipient}] with its address into kept.toml, then `kept task send`;"
         " or tell it another way and record that with `kept task done`."
     )
-    return Informed(recipient, title, NO_WAY, fix, noted)
+    return Informed(recipient, title, NO_WAY, fix, noted is not None)
 
 
 def record(controller: Controller, task: str, answer: Answered, role: str) -> Task:

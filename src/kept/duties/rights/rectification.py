@@ -106,7 +106,7 @@ def preview_rectification(
     place, item = _source(controller, at)
     right = _right(item, value)
     case, _, people = open_case(controller, "rectification", request, now)
-    if case.state in _BEGUN or case.state is State.CLOSED:
+    if case.state in (*_BEGUN, State.AWAITING, State.CLOSED):
         raise _ended(case)
     found, located = _find(controller, case, people)
     located.warnings += coverage(controller, case, found, now).words
@@ -145,7 +145,7 @@ def rectify(
         controller.cases.alone(case) as case,
         controller.cases.person_alone(people),
     ):
-        if case.state is State.CLOSED:
+        if case.state in (State.AWAITING, State.CLOSED):
             return _closed(controller, case)
         found, located = _find(controller, case, people)
         if case.state in _BEGUN:
@@ -177,7 +177,8 @@ def rectify(
             if complete:
                 entry = carry.closed(case, made, carried, now, complete=True)
                 controller.ledger.append_in(connection, [entry])
-            controller.cases.finish(case, complete, actor, now, connection=connection)
+            waits = controller.recipients.expected(case, connection=connection)
+            controller.cases.finish(case, complete, actor, now, waits=waits, connection=connection)
         return RectifyAnswer(
             case.id, True, complete, carried.steps, made.unreached, made.warnings,
             carried.statements, _fields(made), recipients.informed(controller, case, whom),

@@ -38,7 +38,7 @@ from kept.model.select import KeyTable
 from kept.model.strike import Strike, Strikes
 from kept.records.actor import Actor
 from kept.records.case import Case
-from kept.records.case_state import ENDS
+from kept.records.case_state import FINISHED
 from kept.records.redaction import Left, Redaction, Stands, stale
 from kept.terms import separation
 from kept.terms.tongues import count, say
@@ -368,7 +368,7 @@ class _Read:
 
 def _open(controller: Controller, case_id: str) -> Case:
     case = controller.cases.get(case_id)
-    if case.right not in PACKED or case.state in ENDS:
+    if case.right not in PACKED or case.state in FINISHED:
         raise UsageError(
             f"nothing is left out of a package in case {case.id}",
             expected=f"an open case of one of the rights {', '.join(PACKED)}",

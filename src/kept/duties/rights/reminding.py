@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kept.controller import Controller
+from kept.database import Connection
 from kept.duties.rights import clock, recipients
 from kept.records.account import OFFICER
 from kept.stores.tasks import Notice, Outcome
@@ -23,6 +24,8 @@ from kept.terms import clocks
 from kept.terms.asks import CHILD_REPORT
 from kept.terms.clocks import Light
 
+#: Who ends a case of which a recipient was brought before the officers.
+_ITSELF: Final = ("by itself", "operator")
 #: How long such mail is tried.
 _TRIED: Final = dt.timedelta(days=3)
 #: Stands for the organisation's own address, where no officer has one.
@@ -39,7 +42,9 @@ _PATIENCE: Final = dt.timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One thing to be told. `owner` is the number of an account; `officers`: they are told too."""
+    """One thing to be told. `owner` is the number of an account; `officers`: they are told too.
+    `silent`: the (case, recipient) of whom officers now know that it does not answer.
+    """
 
     about: str
     reason: str
@@ -47,6 +52,7 @@ class Call:
     path: str
     owner: int | None = None
     officers: bool = False
+    silent: tuple[str, str] | None = None
 
 
 def remind(controller: Controller, now: dt.datetime) -> int:
@@ -66,10 +72,21 @@ def remind(controller: Controller, now: dt.datetime) -> int:
                     now, good_until=now + _TRIED, connection=c,
                 )  # fmt: skip
                 told.note(call.about, call.reason, whom, letter, now, connection=c)
+                if call.silent is not None:
+                    _escalated(controller, *call.silent, now, c)
                 queued += 1
     with controller.database.connection() as c:
         controller.reminders.forget(now, connection=c)
     return queued
+
+
+def _escalated(
+    controller: Controller, case: str, recipient: str, now: dt.datetime, c: Connection
+) -> None:
+    """Nobody waits for it any more to end the case: whoever answers for it all has the matter."""
+    if controller.recipients.escalate(case, recipient, now, connection=c):
+        actor = controller.actors.of(*_ITSELF, now, connection=c)
+        controller.recipients_settled(case, actor, now, c)
 
 
 def look_for_systems(controller: Controller, now: dt.datetime) -> bool:
@@ -138,7 +155,9 @@ def _tasks(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             words = f"{who} not been answered since {controller.day(task.due)}, though asked."
             late = now - task.due >= _PATIENCE
             yield Call(task.case or task.id, f"{'escalated' if late else 'late'}:{task.id}"[:200],
-                       words, path, owner, officers=late or owner is None)  # fmt: skip
+                       words, path, owner, officers=late or owner is None,
+                       silent=(task.case, task.dataset)
+                       if late and isinstance(task.action, Notice) else None)  # fmt: skip
 
 
 def _recipients(controller: Controller, now: dt.datetime) -> Iterator[Call]:
@@ -150,6 +169,7 @@ def _recipients(controller: Controller, now: dt.datetime) -> Iterator[Call]:
                 f"{recipients.titled(controller, noted.recipient)} has to be told, and no way to"
                 " reach it is set up.", f"/desk/cases/{noted.case}",
                 _owner(controller, noted.case), officers=True,
+                silent=(noted.case, noted.recipient),
             )  # fmt: skip
 
 

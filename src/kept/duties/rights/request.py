@@ -19,7 +19,7 @@ from kept.model.plan import StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import Actor
 from kept.records.case import Case, State
-from kept.records.case_state import ENDS, TRANSITIONS
+from kept.records.case_state import FINISHED, TRANSITIONS
 from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
 from kept.records.locator import Held
@@ -120,7 +120,7 @@ def open_case(
                 )
                 entry = proving.proven(case, request.way, actor, now)
                 controller.ledger.append_in(connection, [entry])
-            elif request.evidence and request.way != "checked" and case.state not in ENDS:
+            elif request.evidence and request.way != "checked" and case.state not in FINISHED:
                 case = controller.cases.prove_more(
                     case, request.way, request.evidence, actor, now, connection=connection
                 )
@@ -173,7 +173,7 @@ def covering(
 
     A case that was begun keeps to what it began with, so that a resumed one means the same rows.
     """
-    if case.state in ENDS or case.state in _BEGUN:
+    if case.state in FINISHED or case.state in _BEGUN:
         return tuple(tuple(one) for one in controller.cases.covered(case) or people)
     wide = controller.identities.widen(people)
     if wide != tuple(tuple(one) for one in people) or controller.cases.covered(case) is not None:
@@ -412,7 +412,7 @@ def also_open(controller: Controller, case: str) -> Others:
     named = controller.cases.identifiers(one)
     strong = [i for one in named for i in one if i.kind not in WEAK]
     met = {c.id: c for i in strong for c in controller.cases.naming(i)}
-    there = [met[i] for i in sorted(met) if i != case and met[i].state not in ENDS]
+    there = [met[i] for i in sorted(met) if i != case and met[i].state not in FINISHED]
 
     def sure(case: Case) -> bool:
         return case.evidence or case.override or not controller.intakes.of_case(case.id)

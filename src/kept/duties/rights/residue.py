@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from kept.controller import Controller
 from kept.duties.rights.proving import require_known_asker
@@ -28,6 +29,9 @@ BEYOND = (
     "Backups, exports and snapshots that others made, and blocks of a disk that its file system"
     " gave back, cannot be seen from here."
 )
+
+#: States in which nothing of an erasure is left to do in any system.
+_DONE: Final = (State.AWAITING, State.CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ def lines(told: Iterable[Told]) -> list[str]:
 
 
 def _complete(case: Case) -> bool:
-    return case.right == "erasure" and case.state is State.CLOSED and bool(case.complete)
+    return case.right == "erasure" and case.state in _DONE and bool(case.complete)
 
 
 def _needles(sealed: KeySet) -> Needles:

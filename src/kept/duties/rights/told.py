@@ -15,6 +15,11 @@ from kept.terms.identifiers import Identifier
 
 #: For so long an answer may be waited for.
 _PATIENCE: Final = dt.timedelta(days=31)
+#: Rights of which a case is open until recipients have answered or were escalated; the others
+#: end as what is asked for ends.
+_WAIT: Final = ("erasure", "rectification")
+#: States in which all was done in the systems.
+_DONE: Final = (State.AWAITING, State.CLOSED)
 _TELL: Final = "tell it, then record that with `kept task done`"
 
 
@@ -23,9 +28,9 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
     """Whoever had data that was put right, erased or restricted was told, and has answered.
 
     Looked at are complete erasures (also those that followed a withdrawal), corrections, and
-    restrictions in force. The oracle goes
-    from the steps on record to the register, activity by activity, and holds what was answered
-    against the ledger; who is told follows from the plan.
+    restrictions in force. A case of the first two is open until each has answered or was
+    escalated. The oracle goes from the steps on record to the register, activity by activity,
+    and holds what was answered against the ledger; who is told follows from the plan.
     """
     answers = {
         (str(e.body["case"]), str(e.body["dataset"])): str(e.body["outcome"])
@@ -34,15 +39,15 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
     }
     with controller.database.connection() as connection:
         noted: dict[int, dict[str, Any]] = {}
-        for number, recipient, outcome, at in connection.execute(
-            "SELECT number, recipient, outcome, noted_at FROM case_recipient"
+        for number, recipient, outcome, at, up in connection.execute(
+            "SELECT number, recipient, outcome, noted_at, escalated_at FROM case_recipient"
         ):
-            noted.setdefault(number, {})[recipient] = (outcome, at)
+            noted.setdefault(number, {})[recipient] = (outcome, at, up)
         cases = connection.execute(
             'SELECT number, id, "right", state FROM rights_case WHERE opened_at <= %s AND'
-            " (\"right\" IN ('erasure', 'rectification', 'withdrawal') AND state = %s AND complete"
-            " OR \"right\" = 'restriction' AND state = ANY(%s)) ORDER BY number",
-            (now, State.CLOSED, [State.EXECUTED, State.CHECKED, State.NOTIFIED]),
+            " (\"right\" IN ('erasure', 'rectification', 'withdrawal') AND state = ANY(%s)"
+            " AND complete OR \"right\" = 'restriction' AND state = ANY(%s)) ORDER BY number",
+            (now, list(_DONE), [State.EXECUTED, State.CHECKED, State.NOTIFIED]),
         ).fetchall()
         steps: dict[int, set[tuple[str, str]]] = {}
         for number, system, dataset in connection.execute(
@@ -56,7 +61,8 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
         for number, recipient in connection.execute(
             "SELECT DISTINCT r.number, p.recipient FROM passed_on p JOIN passed_person w"
             " USING (number) JOIN case_person c USING (mac) JOIN rights_case r"
-            " ON r.number = c.number WHERE p.noted_at <= r.changed_at AND r.number = ANY(%s)",
+            " ON r.number = c.number WHERE p.noted_at <= coalesce(r.done_at, r.changed_at)"
+            " AND r.number = ANY(%s)",
             ([row[0] for row in cases],),
         ):
             had.setdefault(number, set()).add(recipient)
@@ -74,7 +80,7 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
         if number is not None and set(e.body["recipients"]) - known:
             yield Finding("a case", "a recipient that the ledger names is not on record", _TELL)
     looked = 0
-    for number, case, right, _ in cases:
+    for number, case, right, state in cases:
         theirs = noted.get(number, {})
         places = steps.get(number, set())
         if right == "restriction":
@@ -92,7 +98,7 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
                         looked += 1
                         words = f"it had data of hers and was not told of {_an(right)}"
                         yield Finding(f"recipient {recipient}", words, _TELL)
-        for recipient, (outcome, at) in sorted(theirs.items()):
+        for recipient, (outcome, at, escalated) in sorted(theirs.items()):
             looked += 1
             way = controller.reach.ways.get(recipient)
             noted_ = number in nameless or recipient in had.get(number, set())
@@ -108,9 +114,13 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
             elif outcome is None and recipient not in controller.reach.ways:
                 fix = f"write [recipients.{recipient}] into kept.toml, or {_TELL}"
                 yield Finding(where, f"no way leads to it, so it was not told of {_an(right)}", fix)
+            elif outcome is None and escalated is not None:
+                yield Finding(where, f"it did not answer on {_an(right)}: officers know", _TELL)
+            elif outcome is None and state == State.CLOSED and right in _WAIT:
+                yield Finding(where, f"{_an(right)} ended before it answered", _TELL)
             elif outcome is None and now - at > _PATIENCE:
                 yield Finding(where, f"it has not answered for a month on {_an(right)}", _TELL)
-    yield Looked(looked, "recipients of closed cases and restrictions in force")
+    yield Looked(looked, "recipients of cases of which all is done, and of restrictions in force")
 
 
 def _an(right: str) -> str:

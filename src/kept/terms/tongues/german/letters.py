@@ -161,6 +161,7 @@ SAID: Final = {
     "we had an interest in it, to which you may object": "wir hatten ein Interesse daran, dem Sie widersprechen können",
     "it was told, and has answered": "hat es erfahren und geantwortet",
     "it is told by letter; the answer is waited for": "erfährt es durch einen Brief; auf die Antwort wird gewartet",
+    "it was told and has not answered; whoever answers for your data here goes after it": "hat es erfahren und nicht geantwortet; wer hier für Ihre Daten einsteht, geht dem nach",
     "it is told by letter when all is done": "erfährt es durch einen Brief, wenn alles erledigt ist",
     "it says that it cannot": "sagt, dass es dort nicht geht",
     "to tell it is impossible or out of all proportion, as somebody recorded": "es mitzuteilen ist unmöglich oder unverhältnismäßig, wie jemand festgehalten hat",
