@@ -131,7 +131,15 @@ class Life:
         ran = self.kept("rights", verb, "--identity", self.is_.who, "--evidence", "at the counter",
                         "--now", self.now, *way, *arguments)  # fmt: skip
         assert ran.status in (0, 1), ran.said
+        if verb != "restrict" and {"--out", "--yes"} & {*arguments}:
+            self.tell(ran.document["case"])
         return ran.document
+
+    def tell(self, case: str) -> None:
+        """She stands at the counter and is given the answer."""
+        day = ("--on", self.now[:10], "--now", self.now)
+        ran = self.kept("case", "posted", case, "--in-person", *day)
+        assert ran.status == 0, ran.said
 
     def rows(self) -> Rows:
         found: Rows = {}
@@ -228,6 +236,7 @@ def test_one_life(life: Life, tmp_path: Path) -> None:
         "rights", "erase", "--case", shown["case"], "--yes", "--now", life.now
     ).document
     assert told["complete"], told
+    life.tell(shown["case"])
     after = life.rows()
     for table, rows in before.items():
         mine, kept_ = is_.hers.get(table, set()), is_.stays.get(table, set())

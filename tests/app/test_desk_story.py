@@ -206,7 +206,7 @@ def test_an_erasure_by_two_people(browser: Browser, served: Served) -> None:
     button(other, "Carry it out")
     for _ in range(30):
         page.goto(f"{served.url}/desk/cases/{served.case}")
-        if "How it ended" in page.content():
+        if "What it waits for" in page.content():
             break
         page.wait_for_timeout(500)
     text = page.locator("main").inner_text()
@@ -222,7 +222,7 @@ def test_an_erasure_by_two_people(browser: Browser, served: Served) -> None:
     assert there == ["#told"]
     # Nothing is remembered by the browser: the page of before is loaded as it stands now.
     page.go_back()
-    assert "How it ended" in page.content()
+    assert "What it waits for" in page.content()
     # Other rights: one that hands data out, one that stops a use.
     page.goto(served.url + "/desk?right=access")
     page.get_by_role("link", name="See what is kept").first.click()
