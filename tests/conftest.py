@@ -45,7 +45,7 @@ CARELESS = {
 LONG = (
     "demo", "desk_story", "controls", "benches", "browser", "company", "matrix", "kills",
     "jobs", "cli", "map_discover", "decide_laws", "scan_browser", "gateway_browser", "web",
-    "street", "desk_browser", "bulk_together", "skips", "desk_incidents_browser",
+    "street", "desk_browser", "bulk_together", "skips", "desk_incidents_browser", "ways_browser",
     "package_files", "forms", "compile_laws", "asking_browser", "bench_links",
 )  # fmt: skip
 

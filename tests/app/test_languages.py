@@ -280,7 +280,7 @@ def test_mail_letter_and_package_speak_as_she_asked(hut: Desk, tmp_path: Path) -
     said = letter(hut.controller, case.id, NOW)
     assert said.language == "de"
     assert said.title == "Unsere Antwort auf Ihre Anfrage: Sehen, was aufbewahrt wird"
-    assert "Art. 15 DSGVO" in said.text()
+    assert "Ihr Recht darauf: Art. 25 DSG." in said.text()  # she said that she lives there
     assert "23. November 2026" in said.text()
     assert '<html lang="de">' in said.html()
     told = {"number": "1", "words": "Two cases are late.", "link": "http://testserver.local/desk"}

@@ -12,6 +12,7 @@ from kept.controller import Controller
 from kept.datamap.reach import WEAK
 from kept.duties.rights.answer import Stays
 from kept.duties.rights.recipients import informed
+from kept.records.case import Case
 from kept.records.suppression import ALL
 from kept.terms.identifiers import Identifier
 from kept.terms.tongues import count, day, say
@@ -35,6 +36,13 @@ def _complaints(controller: Controller, strong: Sequence[Identifier]) -> list[st
     return lines
 
 
+def _stands(case: Case) -> str:
+    """How a request of hers stands, if nothing is to be done for her any more."""
+    if case.closed_at:
+        return say("ended")
+    return say("done; others who had your data are still to answer") if case.done_at else ""
+
+
 def holds(
     controller: Controller, people: Sequence[Sequence[Identifier]], stays: Stays
 ) -> list[str]:
@@ -48,7 +56,7 @@ def holds(
                 "{right} of {day} (case {number})",
                 right=say(c.right),
                 day=day(c.opened_at.date()),
-                number=f"{c.id}, {say('ended')}" if c.closed_at else c.id,
+                number=f"{c.id}, {stands}" if (stands := _stands(c)) else c.id,
             )
             for _, c in sorted(cases.items())
         )

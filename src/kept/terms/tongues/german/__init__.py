@@ -26,8 +26,10 @@ MONTHS: Final = (
     "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September",
     "Oktober", "November", "Dezember",
 )  # fmt: skip
-#: An article of the regulation, or several, as English sources name them.
-_ARTICLES: Final = re.compile(r"GDPR (Art\. \d[\w(), ]*?)(\.?)")
+#: An article of a law, or several, as English sources name them.
+_ARTICLES: Final = re.compile(r"(GDPR|FADP) (Art\. \d[\w(), ]*?)(\.?)")
+#: What these laws are called in German: of the Union, of Switzerland.
+_LAWS: Final = {"GDPR": "DSGVO", "FADP": "DSG"}
 
 
 def cites(source: str) -> str:
@@ -35,11 +37,11 @@ def cites(source: str) -> str:
     met = _ARTICLES.fullmatch(source)
     if met is None:
         return source
-    words = re.sub(r"(\d)\((\d+)\)", r"\1 Abs. \2", met[1])
+    words = re.sub(r"(\d)\((\d+)\)", r"\1 Abs. \2", met[2])
     words = re.sub(r" (to|and) \((\w)\)", lambda m: f" {_BETWEEN[m[1]]} {m[2]}", words)
     words = re.sub(r"\(([a-z])\)", r" Buchst. \1", words)
     words = re.sub(r" (to|and) ", lambda m: f" {_BETWEEN[m[1]]} ", words)
-    return f"{words} DSGVO{met[2]}"
+    return f"{words} {_LAWS[met[1]]}{met[3]}"
 
 
 _BETWEEN: Final = {"to": "bis", "and": "und"}

@@ -211,6 +211,7 @@ SAID: Final = {
     "objection": "Widerspruch",
     "withdrawal": "Widerruf",
     "ended": "beendet",
+    "done; others who had your data are still to answer": "erledigt; andere, die Ihre Daten hatten, müssen noch antworten",
     "{right} of {day} (case {number})": "{right} vom {day} (Vorgang {number})",
     "Who was to hear of your {right} (case {number}): {told}.": "Wer davon erfahren sollte: {right} (Vorgang {number}): {told}.",
     "A complaint from your address of {day} (number {number}), sealed.": "Eine Beschwerde von Ihrer Adresse vom {day} (Nummer {number}), versiegelt.",
