@@ -20,6 +20,7 @@ from kept.terms.regimes import (
     period_words,
     region_of,
     rules_of,
+    start_of,
     strictest,
 )
 
@@ -103,6 +104,15 @@ def test_periods(text: str, period: Period) -> None:
 def test_what_is_no_period(text: str) -> None:
     with pytest.raises(UsageError):
         parse_period(text)
+
+
+def test_when_a_period_began_that_is_over_now() -> None:
+    """Months back first: the last day of a shorter month where the day is not there."""
+    at = dt.datetime(2024, 3, 31, 12, tzinfo=dt.UTC)
+    assert start_of(at, "P1M1D") == dt.datetime(2024, 2, 28, 12, tzinfo=dt.UTC)
+    assert start_of(dt.date(2026, 11, 30), Period(24, 0)) == dt.date(2024, 11, 30)
+    with pytest.raises(UsageError, match="outside the calendar"):
+        start_of(dt.date(3, 1, 1), "P9999Y")
 
 
 def test_the_end_of_the_calendar() -> None:

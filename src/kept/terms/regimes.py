@@ -153,3 +153,12 @@ def end_of(start: _D, period: Period | str) -> _D:
         raise UsageError(
             "a date lies outside the calendar", expected="a year from 1 to 9999"
         ) from None
+
+
+def start_of(end: _D, period: Period | str) -> _D:
+    """When a period began that is over at `end`: months back first, then days.
+
+    Raises UsageError where that lies outside the calendar.
+    """
+    length = parse_period(period) if isinstance(period, str) else period
+    return end_of(end, Period(-length.months, -length.days))

@@ -20,7 +20,7 @@ from kept.policy.bundle import Bundle
 from kept.policy.shapes import Link
 from kept.records.visit import Look
 from kept.terms.addresses import place_of
-from kept.terms.regimes import add_months, parse_period
+from kept.terms.regimes import start_of
 
 #: Asks an address: the status and where it was sent on to; None where nobody answers.
 Ask: TypeAlias = Callable[[str], tuple[int, str | None] | None]
@@ -133,6 +133,4 @@ def forget(controller: Controller, now: dt.datetime) -> int:
     )
     if keep is None:
         return 0
-    period = parse_period(keep)
-    before = add_months(now, -period.months) - dt.timedelta(days=period.days + DAYS)
-    return controller.visits.forget(before)
+    return controller.visits.forget(start_of(now, keep) - dt.timedelta(days=DAYS))

@@ -22,7 +22,7 @@ from kept.policy.visits import RECORDED, Events
 from kept.records.declared import SYSTEM
 from kept.records.view import NAME, Row
 from kept.terms.identifiers import Identifier
-from kept.terms.regimes import add_months, parse_period
+from kept.terms.regimes import start_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +155,7 @@ def forget(controller: Controller, now: dt.datetime) -> int:
     rule = bundle.retention.get(activity.retention) if activity else None
     if activity is None or rule is None or rule.keep is None:
         return 0
-    period = parse_period(rule.keep)
-    before = add_months(now, -period.months) - dt.timedelta(days=period.days)
+    before = start_of(now, rule.keep)
     holds = [hold for hold in controller.holds.all(now) if hold.covers(SYSTEM.name, NAME)]
     if any(hold.subject is None for hold in holds):
         return 0
