@@ -44,3 +44,23 @@ class Often:
             return True
         times.append(now)
         return False
+
+
+class Bucket:
+    """Lets so many in at once from a source, and so many in an hour from then on (a token bucket):
+    two numbers for each source, however many are let in. For one thread.
+    """
+
+    def __init__(self, burst: int, an_hour: int) -> None:
+        self._burst, self._pace = float(burst), an_hour / 3600
+        self._left: dict[int, tuple[float, float]] = {}
+
+    def too(self, source: str, now: float) -> bool:
+        """Count one more; whether it is one too many. `now` in seconds of any clock."""
+        key = hash(source)  # keyed anew by each process
+        left, at = self._left.pop(key, (self._burst, now))
+        left = min(self._burst, left + (now - at) * self._pace)
+        self._left[key] = (left - 1 if left >= 1 else left, now)
+        if len(self._left) > _MANY:
+            self._left.pop(next(iter(self._left)))
+        return left < 1

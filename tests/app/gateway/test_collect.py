@@ -28,8 +28,9 @@ from tests.world import NOW, REFERENCE, make
 from kept import deployment
 from kept.app.gateway import collect
 from kept.app.gateway.boxes import Fragments
-from kept.app.gateway.collect import Collector, Often
+from kept.app.gateway.collect import Collector
 from kept.app.gateway.guard import Site
+from kept.app.often import Bucket
 from kept.controller import Controller
 from kept.decide import views as deciding
 from kept.decide.views import Told, browser, country, read
@@ -211,10 +212,10 @@ def test_too_much_is_not_read() -> None:
 
 
 def test_too_many_from_one_address_wait() -> None:
-    counter = Counter(often=Often(2, 3600))
+    counter = Counter(often=Bucket(2, 3600))
     assert [counter.tell(**{"from": "192.0.2.1"}) for _ in range(3)] == [204, 204, 429]
     assert counter.tell(**{"from": "192.0.2.2"}) == 204
-    bucket = Often(2, 3600)
+    bucket = Bucket(2, 3600)
     assert [bucket.too("a", at) for at in (0, 0, 0, 1, 1)] == [False, False, True, False, True]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from kept.app.gateway.asgi import Message, Receive, Scope, Send
 from kept.app.gateway.guard import Site
+from kept.app.often import Bucket
 from kept.controller import Controller
 from kept.decide import views as deciding
 from kept.deployment import Deployment
@@ -28,8 +29,6 @@ from kept.terms.addresses import host_of
 PATH: Final = deciding.PATH
 #: Views that one address may tell of at once, and from then on in an hour.
 BURST, AN_HOUR = 120, 1200
-#: Addresses that are counted at once.
-_MANY: Final = 20_000
 #: Views that wait at most; of one batch; and seconds within which a message has to arrive.
 _WAITING: Final = 4096
 _BATCH: Final = 512
@@ -70,27 +69,6 @@ class Recorder:
         self._open = []
 
 
-class Often:
-    """Lets so many in at once from one address, and so many in an hour from then on.
-
-    Held in memory under the process's own keyed hash (`hash` of a text), and forgotten with it.
-    """
-
-    def __init__(self, burst: int = BURST, an_hour: int = AN_HOUR) -> None:
-        self._burst, self._pace = float(burst), an_hour / 3600
-        self._left: dict[int, tuple[float, float]] = {}
-
-    def too(self, address: str, now: float) -> bool:
-        """Count one more; whether it is one too many. `now` in seconds of any clock."""
-        key = hash(address)
-        left, at = self._left.pop(key, (self._burst, now))
-        left = min(self._burst, left + (now - at) * self._pace)
-        self._left[key] = (left - 1 if left >= 1 else left, now)
-        if len(self._left) > _MANY:
-            self._left.pop(next(iter(self._left)))
-        return left < 1
-
-
 class Collector:
     """The ASGI application at `/c`. `cookie` is the site's own by which it knows a browser;
     `proxied`: a server before this one says last in `X-Forwarded-For` who asks.
@@ -99,10 +77,10 @@ class Collector:
     def __init__(
         self, site: Site, keep: Callable[[Sequence[View], int, dt.datetime], object],
         clock: Callable[[], dt.datetime], *, cookie: str | None = None, proxied: bool = False,
-        often: Often | None = None,
+        often: Bucket | None = None,
     ) -> None:  # fmt: skip
         self.site, self._keep, self._clock = site, keep, clock
-        self._cookie, self._proxied, self._often = cookie, proxied, often or Often()
+        self._cookie, self._proxied, self._often = cookie, proxied, often or Bucket(BURST, AN_HOUR)
         self._waiting: list[tuple[View, asyncio.Future[None]]] = []
         self._refused = 0
         self._task: asyncio.Task[None] | None = None
