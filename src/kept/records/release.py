@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -201,27 +201,10 @@ class Members:
                 f"SELECT {_COLUMNS} FROM release_member WHERE {where} ORDER BY number LIMIT {most}",
                 parameters,
             ).fetchall()
-        found = []
-        for row in rows:
-            number, release, recipient, audience, purpose, context, categories, member = row[:8]
-            macs, said, notice, put, confirmed, asked, tries = row[8:]
-            found.append(
-                Member(
-                    number,
-                    release,
-                    recipient,
-                    audience,
-                    purpose,
-                    context,
-                    tuple(categories),
-                    member,
-                    tuple(map(bytes, macs)),
-                    bytes(said),
-                    notice,
-                    put,
-                    confirmed,
-                    asked,
-                    tries,
-                )
-            )
-        return found
+        return [_member(row) for row in rows]
+
+
+def _member(row: tuple[Any, ...]) -> Member:
+    values = list(row)
+    values[6], values[8], values[9] = tuple(row[6]), tuple(map(bytes, row[8])), bytes(row[9])
+    return Member(*values)
