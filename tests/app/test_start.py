@@ -84,6 +84,13 @@ def test_a_command_on_a_deployment_reads_no_web_server_and_no_spreadsheets() -> 
     assert not read & {"litestar", "openpyxl", "httpx", "pyarrow", "kept.duties.table"}
 
 
+@pytest.mark.parametrize("words", [("doctor",), ("serve",), ("retain", "run")])
+def test_what_may_ask_others_reads_how_when_it_asks(words: tuple[str, ...]) -> None:
+    _, read = modules(*words, "--help")
+    assert "kept.controller" in read, "or this shows nothing"
+    assert not read & {"httpx", "httpcore"}
+
+
 @pytest.mark.parametrize("name", [s.name for s in COMMANDS])
 def test_every_command_is_found_by_its_first_word(name: str) -> None:
     assert name in leaves(make(name.split()))
