@@ -2042,7 +2042,7 @@ AMISS: dict[str, tuple[Prepare, dict[str, str]]] = {
              "2025-11-22, how = \"all\""),
         ),
         {
-            "login": "need not ask for two",
+            "login": "need not say that it asked for two proofs",
             "secrets": "itself holds 2 secrets: api.token, recipients.url",
             "way": "the pages are served without encryption",
             "limits": "one source may send as many forms as it likes",
@@ -2083,6 +2083,17 @@ def _seen(world: Path, measure: str) -> list[str]:
     with _opened(world) as controller:
         all_ = measures.standings(controller, NOW, lambda _: None)
     return sorted(s.words for one in all_ if one.measure.id == measure for s in one.amiss)
+
+
+def test_of_logins_elsewhere_somebody_may_vouch(world: Path) -> None:
+    _safe(world)
+    edit(world / "kept.toml", "[choices]\n", _TABLES)
+    assert len(_seen(world, "login")) == 1
+    word = 'login = {by = "Jo", date = 2025-11-24, how = "asks at every login"}\n'
+    edit(world / "kept.toml", "[measures]\n", f"[measures]\n{word}")
+    assert _seen(world, "login") == []
+    edit(world / "kept.toml", "2025-11-24", "2025-11-22")
+    assert len(_seen(world, "login")) == 1
 
 
 def test_a_secret_that_lies_elsewhere_is_none_in_the_settings(world: Path) -> None:
@@ -2165,7 +2176,8 @@ def test_every_measure_has_a_check_that_is_there() -> None:
         assert set(one.controls) <= set(registered()) - {MEASURES}
         assert one.word in {None, *WORDS}
     assert {g for m in measures.MEASURES for g in m.guards} == {"access", "use", "disclosure"}
-    assert {m.word for m in measures.MEASURES} - {None} == set(WORDS)
+    # That of `login` stands where a provider of logins says nothing.
+    assert {m.word for m in measures.MEASURES} - {None} == WORDS.keys() - {"login"}
 
 
 @contextlib.contextmanager

@@ -69,7 +69,8 @@ def run(
     names: Iterable[str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Evidence]:
-    """Run the named controls (default: all that the bundle names) and record their evidence.
+    """Run the named controls (default: all that the bundle names) and record their evidence, and
+    that of the controls that they had run.
 
     Evidence whose `entry` is None could not be recorded, because the ledger was altered.
     """
@@ -89,9 +90,11 @@ def run(
     try:
         for one in wanted:
             progress(one)
-            ran = so_far.get(one) or _run_one(controller, controls[one], now)
-            so_far[one] = ran
-            done.append(replace(ran, full=full))
+            if one not in so_far:
+                so_far[one] = _run_one(controller, controls[one], now)
+        # Those asked for first, then what they had run for them.
+        for one in (*wanted, *(n for n in so_far if n not in wanted)):
+            done.append(replace(so_far[one], full=full))
     finally:
         UNDER_WAY.reset(before)
         _SO_FAR.reset(earlier)
@@ -114,7 +117,7 @@ def run(
 
 
 def came_to(controller: Controller, name_: str, now: dt.datetime) -> Evidence:
-    """What another control comes to, run now; within one pass each runs once.
+    """What another control comes to, run now; within one pass each runs once and is recorded.
 
     For a control over measures that others check. KeyError where there is no such control.
     """

@@ -22,7 +22,7 @@ ASPECTS: Final[Mapping[Aspect, str]] = {
 }
 
 #: What nobody can measure of a whole house, and how many days such a word is good by default.
-WORDS: Final[Mapping[str, int]] = {"updates": 35, "restore": 365}
+WORDS: Final[Mapping[str, int]] = {"updates": 35, "restore": 365, "login": 365}
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,12 +45,20 @@ def login(controller: Controller, now: dt.datetime) -> Iterator[Seen]:
     provider = controller.provider
     if provider is not None:
         asked = provider.settings.amr or provider.settings.acr
-        yield Seen(
-            bool(asked),
-            f"{provider.settings.title} also lets staff in, and "
-            + ("has to say that it asked for two proofs" if asked else "need not ask for two"),
-            "" if asked else f"name under [login.oidc] of {FILE} in `amr` or `acr` what it says",
-        )
+        word = controller.measures.words.get("login")
+        said = f"{provider.settings.title} also lets staff in, and "
+        if asked:
+            yield Seen(True, said + "has to say that it asked for two proofs")
+        elif word is not None and word.in_force(now):
+            yield Seen(True, f"{said}{word.by} vouches for it, {word.date}: {word.how}")
+        else:
+            yield Seen(
+                False,
+                said + "need not say that it asked for two proofs",
+                f"name in `amr` or `acr` of [login.oidc] in {FILE} what it says; or look how it"
+                ' asks, then write below [measures]: login = {by = "NAME", date = 2026-01-31,'
+                ' how = "…"}',
+            )
     bare = [a for a in staff if not a.enrolled]
     late = [a for a in bare if a.good_until is None or a.good_until <= now]
     if late:
