@@ -2149,6 +2149,16 @@ def test_software_that_nobody_mends_is_named(world: Path, monkeypatch: pytest.Mo
     assert _seen(world, "software") == told
 
 
+def test_an_archive_whose_last_try_failed_is_named(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _safe(world)
+    assert _seen(world, "restore") == []
+    whole = SQLiteStore.safety
+    monkeypatch.setattr(SQLiteStore, "safety", lambda self: replace(whole(self), unsaved=True))
+    assert _seen(world, "restore") == ["the last try of shop to archive its log failed"]
+
+
 def test_packages_of_other_versions_are_named(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,10 +63,12 @@ class Safety:
 
     `names` are its own, under which other stores would see it; `seen` are places of data that can
     be seen from it (name → words). A name is `file:PATH` or made of what a server says of itself.
-    `software` is what runs there, as it names itself.
+    `software` is what runs there, as it names itself; `unsaved`: its last try to lay a copy of what
+    was written elsewhere (PostgreSQL's archive) failed.
     """
 
     measured: tuple[Measured, ...] = ()
     names: frozenset[str] = frozenset()
     seen: Mapping[str, str] = field(default_factory=dict)
     software: tuple[Software, ...] = ()
+    unsaved: bool = False

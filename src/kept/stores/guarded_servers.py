@@ -23,7 +23,10 @@ _HERE: Final = """
            coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
            current_setting('listen_addresses'),
            has_function_privilege('pg_hba_file_rules()', 'EXECUTE'),
-           current_setting('server_version')
+           current_setting('server_version'),
+           current_setting('archive_mode') <> 'off' AND coalesce((
+               SELECT last_failed_time > coalesce(last_archived_time, '-infinity')
+               FROM pg_stat_archiver), false)
 """
 #: Rules that let somebody in from another machine (pg_hba.conf).
 _RULES: Final = """
@@ -47,7 +50,7 @@ _NOTHING_ELSE: Final = "the server listens to this machine only"
 
 def postgresql(ask: Ask, directory: Path | None) -> Safety:
     """The Safety of a PostgreSQL; `directory` is where its files lie, where that can be seen."""
-    ((database, start, socket, loop, tls, listens, may, version),) = ask(_HERE)
+    ((database, start, socket, loop, tls, listens, may, version, unsaved),) = ask(_HERE)
     if socket or loop:
         way = Measured("transport", True, "a socket of this machine")
     else:
@@ -70,6 +73,7 @@ def postgresql(ask: Ask, directory: Path | None) -> Safety:
             for (name,) in ask(_NEIGHBOURS)
         },
         (Software("PostgreSQL", str(version).partition(" ")[0]),),
+        bool(unsaved),
     )
 
 

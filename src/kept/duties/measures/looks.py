@@ -7,15 +7,20 @@ import ipaddress
 import stat
 import tomllib
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from kept.controller import Controller
 from kept.deployment import FILE
+from kept.errors import StoreError
+from kept.model.safety import Safety
 from kept.records.session import BOTH, WINDOW
 from kept.stores.post import Folder
 from kept.terms.words import many
+
+#: What every place of data says of itself, asked once.
+Places: TypeAlias = Callable[[], Mapping[str, Safety | StoreError]]
 
 #: What a secret is called in kept.toml, wherever it stands.
 _SECRETS: Final = frozenset(("password", "passphrase", "secret", "token"))
@@ -36,11 +41,12 @@ class Seen(NamedTuple):
     unasked: bool = False
 
 
-def login(controller: Controller, now: dt.datetime) -> Iterator[Seen]:
+def login(controller: Controller, now: dt.datetime, places: Places) -> Iterator[Seen]:
     """Whoever of the staff has a role proves twice who it is.
 
     A new account lets nobody further than to its second proof; it has a week for that.
     """
+    del places
     staff = [a for a in controller.accounts.all(now) if a.roles and a.disabled_at is None]
     provider = controller.provider
     if provider is not None:
@@ -72,9 +78,9 @@ def login(controller: Controller, now: dt.datetime) -> Iterator[Seen]:
         yield Seen(None, "nobody of the staff has an account with a role")
 
 
-def way(controller: Controller, now: dt.datetime) -> Iterator[Seen]:
+def way(controller: Controller, now: dt.datetime, places: Places) -> Iterator[Seen]:
     """Pages are served by https and letters go encrypted, or neither leaves this machine."""
-    del now
+    del now, places
     if controller.site_url is not None:
         at = urllib.parse.urlsplit(controller.site_url)
         if at.scheme == "https":
@@ -94,9 +100,9 @@ def way(controller: Controller, now: dt.datetime) -> Iterator[Seen]:
         yield Seen(True, "mail goes encrypted or to this machine, or not at all")
 
 
-def secrets(controller: Controller, now: dt.datetime) -> Iterator[Seen]:
+def secrets(controller: Controller, now: dt.datetime, places: Places) -> Iterator[Seen]:
     """Keys and files with secrets are for their owner alone, and kept.toml holds no secret."""
-    del now
+    del now, places
     file = controller.directory / FILE
     try:
         raw = tomllib.loads(file.read_text("utf-8"))
@@ -151,9 +157,9 @@ def _open(file: Path) -> bool:
         return False
 
 
-def limits(controller: Controller, now: dt.datetime) -> Iterator[Seen]:
+def limits(controller: Controller, now: dt.datetime, places: Places) -> Iterator[Seen]:
     """Nobody tries logins, forms or choices without end."""
-    del now
+    del now, places
     minutes = int(WINDOW.total_seconds() // 60)
     said = [f"{BOTH} logins of one name in {minutes} minutes"]
     for what, most in controller.limits.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -11,11 +12,11 @@ from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome
 from kept.deployment import FILE
 from kept.duties.measures import looks, software
-from kept.duties.measures.looks import Seen
+from kept.duties.measures.looks import Places, Seen
 from kept.model.safety import WORDS, Declared
 
 Guard: TypeAlias = Literal["access", "use", "disclosure"]
-Look: TypeAlias = Callable[[Controller, dt.datetime], Iterator[Seen]]
+Look: TypeAlias = Callable[[Controller, dt.datetime, Places], Iterator[Seen]]
 #: What a control came to; None: it never ran.
 Ran: TypeAlias = Callable[[str], Evidence | None]
 
@@ -88,8 +89,10 @@ MEASURES: Final = (
         look=software.look,
     ),
     Measure("updates", "Updates are brought in", ("access", "disclosure"), word="updates"),
-    Measure("restore", "What was destroyed or altered can be brought back", ("use",),
-            word="restore"),
+    Measure(
+        "restore", "What was destroyed or altered can be brought back", ("use",),
+        look=software.unsaved, word="restore",
+    ),
 )  # fmt: skip
 
 
@@ -140,17 +143,20 @@ class Standing:
 
 def standings(controller: Controller, now: dt.datetime, ran: Ran) -> list[Standing]:
     """How every measure stands. `ran` says what a control came to, and when."""
-    return [_standing(controller, one, now, ran) for one in MEASURES]
+    places = functools.cache(controller.safety)
+    return [_standing(controller, one, now, ran, places) for one in MEASURES]
 
 
-def _standing(controller: Controller, of: Measure, now: dt.datetime, ran: Ran) -> Standing:
+def _standing(
+    controller: Controller, of: Measure, now: dt.datetime, ran: Ran, places: Places
+) -> Standing:
     seen: list[Seen] = []
     evidence = [(name, ran(name)) for name in of.controls]
     for name, one in evidence:
         seen += _came(name, one)
     at = min((one.at for _, one in evidence if one is not None), default=None)
     if of.look is not None:
-        seen += of.look(controller, now)
+        seen += of.look(controller, now, places)
         at = min(now, at or now)
     word = controller.measures.words.get(of.word) if of.word else None
     if of.word is not None:

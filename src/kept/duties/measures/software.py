@@ -18,7 +18,7 @@ from cryptography.hazmat.backends.openssl.backend import backend
 
 from kept.controller import Controller
 from kept.deployment import FILE
-from kept.duties.measures.looks import Seen
+from kept.duties.measures.looks import Places, Seen
 from kept.errors import StoreError
 from kept.records.declared import SYSTEM
 from kept.terms import support
@@ -34,16 +34,27 @@ _LOCK: Final = Path(__file__).parents[4] / "requirements.lock"
 _LOCKED: Final = re.compile(r"(?m)^([A-Za-z0-9._-]+)==([^\s;\\]+)")
 
 
-def look(controller: Controller, now: dt.datetime) -> Iterator[Seen]:
+def unsaved(controller: Controller, now: dt.datetime, places: Places) -> Iterator[Seen]:
+    """No server says that its last try to lay a copy elsewhere failed."""
+    del controller, now
+    for system, safety in places().items():
+        if not isinstance(safety, StoreError) and safety.unsaved:
+            yield Seen(
+                False,
+                f"the last try of {_name(system)} to archive its log failed",
+                "see the log of the server and `archive_command`",
+            )
+
+
+def look(controller: Controller, now: dt.datetime, places: Places) -> Iterator[Seen]:
     """Somebody mends the faults of everything that runs, and Kept's packages are those tested."""
     known = [(one, "") for one in _here()]
-    for system, safety in controller.safety().items():
+    for system, safety in places().items():
         if isinstance(safety, StoreError):
             words = f"{system} could not be asked what runs there: {safety.what}"
             yield Seen(False, words, safety.fix or "run it again once this is mended", True)
             continue
-        where = "Kept's own database" if system == SYSTEM.name else system
-        known += [(one, where) for one in safety.software]
+        known += [(one, _name(system)) for one in safety.software]
     os = _system()
     good = []
     for one, where in known:
@@ -55,6 +66,10 @@ def look(controller: Controller, now: dt.datetime) -> Iterator[Seen]:
     if good:
         yield Seen(True, "; ".join(good))
     yield from _packages(_LOCK)
+
+
+def _name(system: str) -> str:
+    return "Kept's own database" if system == SYSTEM.name else system
 
 
 def _mended(
