@@ -2110,24 +2110,24 @@ _RUNS: dict[str, tuple[support.Software, str | None]] = {
     "mended": (support.Software("PostgreSQL", "15.14"), None),
     "past its last day": (
         support.Software("PostgreSQL", "14.9"),
-        "PostgreSQL 14 (shop): its faults are mended no more since 2026-11-12",
+        "PostgreSQL 14 (shop): it is mended no more since 2026-11-12",
     ),
     "two numbers": (
         support.Software("MariaDB", "10.6.25"),
-        "MariaDB 10.6 (shop): its faults are mended no more since 2026-07-06",
+        "MariaDB 10.6 (shop): it is mended no more since 2026-07-06",
     ),
     "by the system": (support.Software("OpenSSL", "3.0.19", shipped=True), None),
     "not by the system": (
         support.Software("OpenSSL", "3.0.19"),
-        "OpenSSL 3.0 (shop): its faults are mended no more since 2026-09-07",
+        "OpenSSL 3.0 (shop): it is mended no more since 2026-09-07",
     ),
     "unknown": (
         support.Software("PostgreSQL", "99.1"),
-        "PostgreSQL 99.1 (shop): nobody here knows until when its faults are mended",
+        "PostgreSQL 99 (shop): nobody here knew on 2026-11-30 until when it is mended",
     ),
     "without a version": (
         support.Software("MariaDB", "?"),
-        "MariaDB ? (shop): nobody here knows until when its faults are mended",
+        "MariaDB ? (shop): nobody here knew on 2026-11-30 until when it is mended",
     ),
 }
 
@@ -2142,9 +2142,9 @@ def test_software_that_nobody_mends_is_named(world: Path, monkeypatch: pytest.Mo
     told = _seen(world, "software")
     assert told == sorted(words for _, words in _RUNS.values() if words)
     # Somebody mends one for the company; its word ends.
-    word = '[measures.supported]\n"PostgreSQL 99.1" = {by = "Jo", date = 2026-01-31, how = "paid"'
+    word = '[measures.supported]\n"PostgreSQL 99" = {by = "Jo", date = 2026-01-31, how = "paid"'
     edit(world / "kept.toml", "[choices]\n", f"{word}, expires = 2026-12-31}}\n\n[choices]\n")
-    assert _seen(world, "software") == [one for one in told if "99.1" not in one]
+    assert _seen(world, "software") == [one for one in told if "99" not in one]
     edit(world / "kept.toml", "expires = 2026-12-31}\n\n[ch", "expires = 2026-11-22}\n\n[ch")
     assert _seen(world, "software") == told
 

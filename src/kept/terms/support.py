@@ -74,8 +74,7 @@ ROWS: Final = MappingProxyType(
 )  # fmt: skip
 
 
-def row(name: str, version: str) -> Row | None:
-    """The row of a version such as "3.11.7", the most exact first; None: nobody here knows."""
-    parts = version.split(".")
-    tried = (f"{name} {'.'.join(parts[:n])}" for n in range(min(len(parts), 2), 0, -1))
-    return next((ROWS[one] for one in tried if one in ROWS), None)
+def release(name: str, version: str) -> str:
+    """Which release a version such as "3.11.7" is of, as its maker counts: "Python 3.11"."""
+    depth = max((r.count(".") + 1 for r in ROWS if r.startswith(f"{name} ")), default=2)
+    return f"{name} {'.'.join(version.split('.')[:depth])}"

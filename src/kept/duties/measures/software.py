@@ -76,13 +76,13 @@ def _mended(
     controller: Controller, one: Software, where: str, os: tuple[str, str] | None, now: dt.datetime
 ) -> Seen:
     """Whether somebody mends one program: its maker, who ships it, or whom the company names."""
-    row = support.row(one.name, one.version)
-    release = row.release if row else f"{one.name} {'.'.join(one.version.split('.')[:2])}"
+    release = support.release(one.name, one.version)
+    row = support.ROWS.get(release)
     place = f" ({where or one.where})" if where or one.where else ""
     word = controller.measures.supported.get(release)
     if word is not None and word.in_force(now):
         return Seen(True, f"{release}{place} until {word.expires}, by the word of {word.by}")
-    shipped = support.row(*os) if one.shipped and os else None
+    shipped = support.ROWS.get(support.release(*os)) if one.shipped and os else None
     rows = [r for r in (row, shipped) if r is not None]
     fix = (
         f"bring in a newer release; or, where somebody mends this one for you, write below"
@@ -90,12 +90,12 @@ def _mended(
         ' how = "…", expires = 2026-12-31}'
     )
     if not rows:
-        words = f"{release}{place}: nobody here knows until when its faults are mended"
+        words = f"{release}{place}: nobody here knew on {support.READ} until when it is mended"
         return Seen(False, words, fix)
     last = max(rows, key=lambda r: r.until)
     by = f", with {last.release}" if last is shipped else ""
     if last.until < now.astimezone(dt.UTC).date():
-        return Seen(False, f"{release}{place}: its faults are mended no more since {last.until}",
+        return Seen(False, f"{release}{place}: it is mended no more since {last.until}",
                     fix)  # fmt: skip
     return Seen(True, f"{release}{place} until {last.until}{by}")
 
