@@ -30,7 +30,6 @@ def list_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
         rows = measures.standings(controller, now, ran.get)
     words: list[str] = []
     for one in rows:
-        stands = {True: "", False: "", None: "nothing to look at: "}[one.holds]
         words += [
             f"{one.measure.id}: {one.measure.title}",
             f"  guards   against {', '.join(one.measure.guards)} without right",
@@ -40,8 +39,8 @@ def list_command(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
             words.append(f"  stands   {'NOT KNOWN' if seen.unasked else 'AMISS'}: {seen.words}")
             words += [f"           {seen.fix}"] * bool(seen.fix)
         if not one.amiss:
-            words.append(f"  stands   {stands}{one.words}")
-        if one.word is None:
+            words.append(f"  stands   {one.words}")
+        if one.measure.word is None:
             words.append(
                 f"  checked  {one.at:%Y-%m-%d %H:%M} UTC" if one.at else "  checked  never"
             )

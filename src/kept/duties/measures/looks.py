@@ -73,7 +73,7 @@ def login(controller: Controller, now: dt.datetime, places: Places) -> Iterator[
                    " /desk/accounts")  # fmt: skip
     elif staff:
         words = f"{many(len(staff) - len(bare), 'account')} with a role and a second proof"
-        yield Seen(True, words + (f", {len(bare)} that has no way in yet" if bare else ""))
+        yield Seen(True, words + (f", {len(bare)} still to set it up" if bare else ""))
     else:
         yield Seen(None, "nobody of the staff has an account with a role")
 
