@@ -129,7 +129,8 @@ def make(directory: Path, database: str, *, mode: str = "act", extra: str = "") 
     (directory / "kept.toml").write_text(
         f'bundle = "policy"\ndatabase = "{database}"\n\n'
         '[choices]\n"retention.invoices" = "P10Y"\n\n'
-        '[recipients]\nurl = "notices"\n[recipients.provider]\ntitle = "The hosting house"\n\n'
+        '[recipients]\nurl = "notices"\n[recipients.provider]\ntitle = "The hosting house"\n'
+        "recorded = false\n\n"
         '[systems.shop]\nstore = "sqlite"\n'
         f'url = "sqlite:///{directory / "shop.sqlite"}"\nmode = "{mode}"\nmap = "shop.yml"\n'
         f"{extra}",

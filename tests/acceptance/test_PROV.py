@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.acceptance.conftest import kept
@@ -36,7 +37,7 @@ def test_PROV_6_exactly_those_who_had_her_data_are_told(shop: Path) -> None:
     assert sorted(waits.values()) == [1, 2]
     mine = [c for c in cases(shop) if c["right"] == "erasure"]
     assert [(c["state"], c["closed_at"], c["light"]) for c in mine] == [
-        ("awaiting", None, "in time")
+        ("awaiting", None, "she is to be told")
     ] * 2
     for task in kept(shop, "task", "list").document["tasks"]:
         done = kept(shop, "task", "done", task["task"], "--outcome", "done", "--evidence", "a mail",
@@ -66,3 +67,33 @@ def test_PROV_6_an_objection_is_told_to_who_had_her_data(shop: Path) -> None:
     assert "objects to: Promote" in text
     assert "ana@example.org" in text
     assert "+49" not in text
+
+
+def test_PROV_6_of_who_is_told_somebody_says_that_it_had_her_data(shop: Path) -> None:
+    """Five could have it, one had it: where the others' uses are noted, nobody else is told."""
+    edit(shop / "kept.toml", "[recipients.printer]\n", "".join(
+        f'[recipients.{n}]\ntitle = "House {n}"\nlane = "provider"\nrecorded = true\n'
+        for n in ("mailer", "caller")
+    ) + "[recipients.printer]\n")  # fmt: skip
+    edit(shop / "kept.toml", 'title = "The hosting house"\nrecorded = false\n',
+         'title = "The hosting house"\n')  # fmt: skip
+    note(shop, *ANA, "--to", "printer", "--what", "contact.email", "--ground", "task",
+         "--on", "2026-10-30")  # fmt: skip
+    ran = kept(shop, "rights", "erase", *ANA, "--override", "test", "--yes",
+               "--now", "2026-11-21T12:00:00Z")  # fmt: skip
+    assert {one["recipient"] for one in ran.document["told"]} == {"printer", "provider"}
+    now = ("--now", "2026-11-22T12:00:00Z")
+    for task in kept(shop, "task", "list").document["tasks"]:
+        assert kept(shop, "task", "done", task["task"], "--outcome", "done", "--evidence", "a mail",
+                    *now).status == 0  # fmt: skip
+    (proof,) = kept(shop, "prove", "--clause", "PROV-6", *now).document["clauses"]
+    assert proof["outcome"] == "fail"
+    said = json.dumps(proof)
+    assert "recipient provider" in said
+    assert "nobody noted that it had their data" in said
+    # Of the printing house it is noted; once somebody answers for the other too, nothing is amiss.
+    assert "recipient printer" not in said
+    edit(shop / "kept.toml", 'title = "The hosting house"\n',
+         'title = "The hosting house"\nrecorded = false\n')  # fmt: skip
+    (proof,) = kept(shop, "prove", "--clause", "PROV-6", *now).document["clauses"]
+    assert proof["outcome"] == "pass", proof

@@ -16,7 +16,7 @@ from kept import deployment
 from kept.controller import Controller
 from kept.duties import figures, rights
 from kept.duties.figures import OUTCOMES, Row, covered, grouped
-from kept.duties.rights import Request, close_case
+from kept.duties.rights import Request, close_case, mailing
 from kept.terms.identifiers import Identifier
 from kept.terms.refusals import REFUSALS
 from tests.world import NOW, make
@@ -29,7 +29,9 @@ END = NOW + 60 * DAY  # in the next year
 def controller(
     tmp_path_factory: pytest.TempPathFactory, kept_module_url: str
 ) -> Iterator[Controller]:
-    """Six accesses answered, one late; erasures carried out, refused, taken back and open."""
+    """Six accesses answered, one late; erasures carried out, refused, taken back and open, and one
+    that ended of which nobody was told.
+    """
     directory = make(tmp_path_factory.mktemp("figures") / "w", kept_module_url)
     with Controller.open(deployment.read(directory)) as opened:
         officer = opened.actors.of("Pia", "privacy-officer", NOW)
@@ -39,14 +41,22 @@ def controller(
             day = NOW.date() - arrived * DAY
             return Request(who, region="UK", arrived=day, override="a test")
 
+        def told(case: str, at: dt.datetime) -> None:
+            mailing.handed(opened, case, at.date(), officer, at)
+
         for n, days in enumerate((0, 3, 4, 4, 9, 40)):
-            rights.access(opened, asked("cleo", days), NOW, out=directory / f"{n}.zip")
-        rights.erase(opened, asked("ana", 2), NOW)  # an invoice stays
+            request = asked("cleo", days)
+            made = rights.access(opened, request, NOW, out=directory / f"{n}.zip")
+            told(made.case, NOW)
+        told(rights.erase(opened, asked("ana", 2), NOW).case, NOW)  # an invoice stays
+        told(rights.erase(opened, asked("cleo", 1), NOW + DAY).case, NOW + 2 * DAY)
         rights.erase(opened, asked("cleo", 1), NOW + DAY)
         for outcome in ("refused", "withdrawn"):
             case = rights.preview(opened, asked("ben"), NOW).case
             code = next(iter(REFUSALS))
             close_case(opened, case, outcome, "words", officer, NOW + 5 * DAY, code=code)  # type: ignore[arg-type]
+            if outcome == "refused":
+                told(case, NOW + 5 * DAY)
         rights.preview(opened, asked("ben", 20), NOW)
         yield opened
 
@@ -62,15 +72,19 @@ def from_the_ledger(controller: Controller, year: int) -> dict[tuple[str, str], 
             if kind == "case.opened":
                 case.update(right=body["right"], arrived=dt.date.fromisoformat(body["arrived"]),
                             due=body["due"], rule=str(body["rule"]).partition(":")[0])  # fmt: skip
-            elif kind == "case.moved" and body["state"] in ("refused", "withdrawn"):
-                case.update(outcome=body["state"], day=day)
+            elif kind == "case.moved" and body["state"] == "withdrawn":
+                case.update(outcome="withdrawn", day=day)
+            elif kind == "case.moved" and body["state"] == "refused":
+                case.update(end="refused")
             elif kind == "case.closed":
                 stays = body.get("retained", 0) + body.get("isolated", 0)
                 part = stays and case["right"] == "erasure"
-                case.update(outcome="partly" if part else "whole", day=day)
+                case.update(end="partly" if part else "whole")
             elif kind == "clock.moved":
                 case.update(due=body["due"])
                 case["extended"] |= body["act"] == "extended"
+                if body["act"] == "posted":  # it ended before, in this world
+                    case.update(outcome=case["end"], day=dt.date.fromisoformat(body["dated"]))
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for case in cases.values():
         if case["arrived"].year == year:
@@ -104,7 +118,8 @@ def test_the_table_is_what_the_ledger_says(controller: Controller) -> None:
     access, erasure = rows
     assert (access.received, access.whole, access.late, access.median) == (6, 6, 1, 4)
     assert (erasure.partly, erasure.whole, erasure.refused, erasure.withdrawn) == (1, 1, 1, 1)
-    assert (erasure.open, erasure.oldest) == (1, (END.date() - NOW.date()).days + 20)
+    # Of one that ended nobody was told, so it waits.
+    assert (erasure.open, erasure.oldest) == (2, (END.date() - NOW.date()).days + 20)
     assert figures.counted(controller, 2025, END) == []
 
 
@@ -123,7 +138,7 @@ def test_a_row_that_somebody_typed_counts_nothing(controller: Controller) -> Non
 
 def test_what_is_shown_hides_the_few(controller: Controller) -> None:
     shown = figures.requests(controller, 2026, END)
-    assert (shown.received, shown.least, shown.expired) == (11, 5, 0)
+    assert (shown.received, shown.least, shown.expired) == (12, 5, 0)
     access, erasure = shown.rows
     assert (access.received, access.whole, access.median) == (6, 6, 4)
     assert access.late is None, "one late of six would be one person"

@@ -32,16 +32,19 @@ DAY = dt.timedelta(days=1)
 #: The bundle names nobody who hosts or mails; the register gives notes to a mailing house too.
 WAYS = """[recipients.provider]
 title = "The hosting house"
+recorded = false
 [recipients.mailer]
 title = "The mailing house"
 lane = "partner"
 days = 5
+recorded = false
 """
 
 
 @pytest.fixture
 def shop(world: Path) -> Path:
-    edit(world / "kept.toml", '[recipients.provider]\ntitle = "The hosting house"\n', WAYS)
+    hosting = '[recipients.provider]\ntitle = "The hosting house"\nrecorded = false\n'
+    edit(world / "kept.toml", hosting, WAYS)
     # Messages go to partners too, so does a name; a telephone number does not.
     edit(world / "policy" / "activities.yml", "  recipients: [provider]\n  retention: messages",
          "  recipients: [provider, partner]\n  retention: messages")  # fmt: skip
@@ -299,7 +302,7 @@ def test_a_ground_is_one_of_the_law_and_stays_that_of_the_case(controller: Contr
 
 
 def test_a_recipient_of_whom_all_is_recorded_is_told_by_its_record(shop: Path) -> None:
-    edit(shop / "kept.toml", 'lane = "partner"\n', 'lane = "partner"\nrecorded = true\n')
+    edit(shop / "kept.toml", "days = 5\nrecorded = false", "days = 5\nrecorded = true")
     with Controller.open(deployment.read(shop)) as controller:
         actor = controller.actors.of("Jo", "privacy-officer", NOW)
         disclosure.note(

@@ -133,8 +133,8 @@ def ways(path: Path, section: Mapping[str, Any]) -> dict[str, Way]:
         for key in own:
             if key not in mail | _NAMED:
                 raise toml.unknown(path, key, mail | _NAMED)
-        recorded = own.get("recorded", False)
-        if not isinstance(recorded, bool):
+        recorded = own.get("recorded")
+        if not (recorded is None or isinstance(recorded, bool)):
             raise ConfigError(
                 f"`recorded` of `{name}` says neither yes nor no",
                 where=toml.where(path, f"[recipients.{name}"),

@@ -1,6 +1,7 @@
 """Figures of requests, from what is on record: nobody types one, and none is stored.
 
-A case counts only where the ledger says that it was opened. Groups of few are put together and
+A case counts only where the ledger says that it was opened, and as answered only when the person
+was told (`records.answered`). Groups of few are put together and
 counts of few are left out, with a second one beside them, so that sums do not give them away.
 One year at a time: the difference of two tables would say what each of them hides.
 """
@@ -10,9 +11,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, LiteralString
 
 from kept.controller import Controller
+from kept.records.answered import DAY, values
 from kept.records.case import State
 from kept.terms.clock_rules import RULES
 
@@ -23,15 +25,12 @@ OTHERS: Final = "others"
 #: How a request can stand; done partly is an erasure after which a law or a hold keeps something.
 OUTCOMES: Final = ("whole", "partly", "refused", "withdrawn", "open")
 
-_QUERY: Final = """
+_QUERY: Final[LiteralString] = f"""
 WITH one AS (
     SELECT r."right" AS right_, coalesce(g.regime, 'none') AS regime,
         coalesce(i.channel, 'staff') AS channel, r.state, k.extended, k.due,
         coalesce(k.arrived, (r.opened_at AT TIME ZONE %(zone)s)::date) AS arrived,
-        (CASE WHEN r."right" = 'restriction' THEN coalesce(
-            (SELECT min(e.at) FROM case_event e WHERE e.number = r.number
-             AND e.state = %(checked)s AND e.at <= %(now)s), r.done_at)
-         ELSE r.done_at END AT TIME ZONE %(zone)s)::date AS answered,
+        {DAY} AS answered,
         r."right" = 'erasure' AND EXISTS (SELECT FROM case_step s WHERE s.number = r.number
             AND s.retained + s.isolated > 0) AS stays
     FROM rights_case r
@@ -42,8 +41,8 @@ WITH one AS (
         ON g.rule = split_part(k.rule, ':', 1)
     WHERE r.id = ANY(%(cases)s) AND r.opened_at <= %(now)s
 ), told AS (
-    SELECT *, CASE WHEN state IN (%(refused)s, %(withdrawn)s) THEN state
-        WHEN answered IS NULL THEN 'open' WHEN stays THEN 'partly' ELSE 'whole' END AS outcome
+    SELECT *, CASE WHEN state = %(withdrawn)s THEN state WHEN answered IS NULL THEN 'open'
+        WHEN state = %(refused)s THEN state WHEN stays THEN 'partly' ELSE 'whole' END AS outcome
     FROM one WHERE extract(year FROM arrived) = %(year)s
 )
 SELECT right_, regime, channel, count(*),
@@ -61,11 +60,11 @@ FROM told GROUP BY right_, regime, channel ORDER BY right_, regime, channel
 
 
 #: Why requests were refused, and why answers took longer, among those of one year.
-_REASONS: Final = """
+_REASONS: Final[LiteralString] = f"""
 SELECT what, reason, count(*) FROM (
     SELECT 'refused' AS what, r.refusal AS reason FROM rights_case r LEFT JOIN case_clock k
         USING (number) WHERE r.refusal IS NOT NULL AND r.state = 'refused'
-        AND r.id = ANY(%(cases)s) AND extract(year FROM coalesce(k.arrived,
+        AND {DAY} IS NOT NULL AND r.id = ANY(%(cases)s) AND extract(year FROM coalesce(k.arrived,
             (r.opened_at AT TIME ZONE %(zone)s)::date)) = %(year)s
     UNION ALL
     SELECT 'extended', e.reason FROM case_clock_change e JOIN case_clock k USING (number)
@@ -168,7 +167,7 @@ def reasons(controller: Controller, year: int, now: dt.datetime) -> list[tuple[s
     with controller.database.connection() as c:
         rows = c.execute(
             _REASONS,
-            {"cases": cases, "zone": str(controller.desk.zone), "year": year, "now": now},
+            values(now, controller.desk.zone) | {"cases": cases, "year": year},
         ).fetchall()
     return [(str(what), str(why), int(n)) for what, why, n in rows]
 
@@ -201,8 +200,8 @@ def counted(controller: Controller, year: int, now: dt.datetime) -> list[Row]:
     with controller.database.connection() as c:
         found = c.execute(
             _QUERY,
-            {
-                "zone": str(controller.desk.zone), "checked": State.CHECKED, "now": now,
+            values(now, controller.desk.zone)
+            | {
                 "today": controller.day(now), "year": year, "cases": cases,
                 "refused": State.REFUSED, "withdrawn": State.WITHDRAWN,
                 "rules": [rule.id for rule in RULES], "regimes": [rule.regime for rule in RULES],

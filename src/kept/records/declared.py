@@ -303,6 +303,7 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "barred_until": "not to be told until",
         "barred_by": "by which law not",
         "fetched": "how often it was fetched",
+        "fetched_at": "first fetched",
         "desk": "waited for our staff",
         "code": "keyed hash of the code",
         "code_until": "the code is good until",

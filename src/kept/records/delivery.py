@@ -41,6 +41,7 @@ DATASETS: Final = (
             "ends_at": Field("ends_at", "datetime", category="rights-case", nullable=False),
             "allowed": Field("allowed", "integer", nullable=False),
             "fetched": Field("fetched", "integer", category="rights-case", nullable=False),
+            "fetched_at": Field("fetched_at", "datetime", category="rights-case"),
             "code": Field("code", "bytes"),
             "code_until": Field("code_until", "datetime"),
             "tries": Field("tries", "integer", nullable=False),
@@ -181,11 +182,12 @@ class Deliveries:
             -one.number, _CLASS, row[0], _label(one.file), connection=connection
         )
 
-    def count(self, one: Delivery, *, connection: Connection) -> int:
+    def count(self, one: Delivery, now: dt.datetime, *, connection: Connection) -> int:
         """Count one more download; how many there were."""
         row = connection.execute(
-            "UPDATE case_delivery SET fetched = fetched + 1 WHERE delivery = %s RETURNING fetched",
-            (one.id,),
+            "UPDATE case_delivery SET fetched = fetched + 1,"
+            " fetched_at = coalesce(fetched_at, %s) WHERE delivery = %s RETURNING fetched",
+            (now, one.id),
         ).fetchone()
         assert row is not None
         return int(row[0])

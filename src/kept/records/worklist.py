@@ -14,6 +14,7 @@ from typing import Any, Final, LiteralString
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.records.account import Account
+from kept.records.answered import DAY, values
 from kept.records.case_state import Case, State
 
 DATASETS: Final = (
@@ -138,21 +139,23 @@ class Worklist:
             ).fetchall()
         return [(row[0], int(row[1])) for row in rows]
 
-    def answered(self, since: dt.datetime, zone: str) -> list[tuple[dt.date, int, int]]:
+    def answered(
+        self, since: dt.datetime, now: dt.datetime, zone: dt.tzinfo
+    ) -> list[tuple[dt.date, int, int]]:
         """(first day of a month, answered in time, answered late) since a moment, by the clock of
-        each case and the moment at which it ended; a restriction is answered when it was in force.
-        What a person took back is no answer. `zone`: whose midnight counts.
+        each case and the day on which the person was told. What she took back is no answer.
+        `zone`: whose midnight counts.
         """
         with self._database.by_statement() as c:
             rows = c.execute(
-                "WITH a AS (SELECT k.due, (coalesce(CASE WHEN r.\"right\" = 'restriction' THEN"
-                " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number"
-                " AND e.state = 'checked') END, r.done_at) AT TIME ZONE %(zone)s)::date AS day"
+                f"WITH a AS (SELECT k.due, {DAY} AS day"
                 " FROM rights_case r JOIN case_clock k ON k.number = r.number"
-                " WHERE r.done_at >= %(since)s AND r.state <> 'withdrawn')"
+                " WHERE r.state <> 'withdrawn' AND (r.done_at >= %(since)s - interval '1 year'"
+                " OR (r.done_at IS NULL AND r.\"right\" = 'restriction')))"
                 " SELECT date_trunc('month', day)::date, count(*) FILTER (WHERE day <= due),"
-                " count(*) FILTER (WHERE day > due) FROM a GROUP BY 1 ORDER BY 1",
-                {"since": since, "zone": zone},
+                " count(*) FILTER (WHERE day > due) FROM a"
+                " WHERE day >= (%(since)s AT TIME ZONE %(zone)s)::date GROUP BY 1 ORDER BY 1",
+                values(now, zone) | {"since": since},
             ).fetchall()
         return [(row[0], int(row[1]), int(row[2])) for row in rows]
 

@@ -18,7 +18,8 @@ class Way:
     """One `[recipients.NAME]` table of kept.toml.
 
     `lane` is that of a recipient whom the policy does not name; `options` are `stores.letters`'.
-    `recorded`: whatever it gets of somebody is noted, so that the register alone says nothing.
+    `recorded`: whatever it gets of somebody is noted, so that the register alone says nothing; not
+    so (False): it gets what the activities that name it use, of everybody; None: nobody says which.
     A partner whom forms name has the address of its own `policy`, and `forms` on which it stands;
     `pages` are those of its pages that carry our name.
     """
@@ -28,7 +29,7 @@ class Way:
     lane: str | None
     url: str
     options: Mapping[str, Any]
-    recorded: bool = False
+    recorded: bool | None = None
     policy: str | None = None
     forms: tuple[str, ...] = ()
     pages: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
 from kept.duties.rights import casework, close_case, proving
+from kept.duties.rights.clock import told_on
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, follows
@@ -79,7 +80,10 @@ def list_command(
                    for r in runs}  # fmt: skip
         found = controller.clocks.many([c.number for c in cases])
         loops = {id_: n for id_, _, n, _ in controller.recipients.open_loops()}
-        times = {c.id: Time.of(controller, c, found.get(c.number), at) for c in cases}
+        told = told_on(controller, cases, at)
+        times = {
+            c.id: Time.of(controller, c, found.get(c.number), at, told.get(c.number)) for c in cases
+        }
     if sort == "due":
         cases.sort(key=lambda c: (times[c.id].over, times[c.id].due or dt.date.max, c.number))
     rows = [(c.id, c.right, _stands(c), c.people, _complete(c, loops.get(c.id, 0)),
@@ -135,7 +139,8 @@ def show(
         told = informed(controller, one)
         mails = controller.mailed.of(one)
         named = controller.cases.identifiers(one) if show else []
-        time = Time.of(controller, one, controller.clocks.of(one), moment(now))
+        had = told_on(controller, [one], moment(now)).get(one.number)
+        time = Time.of(controller, one, controller.clocks.of(one), moment(now), had)
         changes = controller.clocks.changes(one)
         proof, proofs = proving.standing(controller, one), controller.cases.proofs(one)
         tasks = casework.tasks(controller, one)

@@ -54,16 +54,20 @@ class Time:
     words: str
 
     @classmethod
-    def of(cls, controller: Controller, case: Case, clock: Clock | None, now: dt.datetime) -> Time:
-        """How a case stands at a moment; of an answered one whether that was in time."""
+    def of(
+        cls, controller: Controller, case: Case, clock: Clock | None, now: dt.datetime,
+        told: dt.date | None = None,
+    ) -> Time:  # fmt: skip
+        """How a case stands at a moment; of an answered one whether that was in time. `told`: the
+        day on which she was told, once she was.
+        """
         over = duty.answered(case)
-        if clock is None:
-            return cls(None, over, "–")
+        if clock is None or case.state is State.WITHDRAWN:
+            return cls(clock, over, "–")
         if over:
-            if case.done_at is None or case.state is State.WITHDRAWN:
-                return cls(clock, over, "–")
-            late = controller.day(case.done_at) > clock.due
-            return cls(clock, over, "late" if late else "in time")
+            late = (told or controller.day(now)) > clock.due
+            words = ["late"] if late else ["in time"] if told else []
+            return cls(clock, over, ", ".join(words + ([] if told else ["she is to be told"])))
         at = duty.standing(controller, case, clock, now)
         if at.paused and at.light is not Light.OVERDUE:
             return cls(clock, over, "paused")

@@ -358,9 +358,10 @@ def _clock(
     if counted is None:
         return None
     over = clock.answered(one)
-    late = one.done_at is not None and controller.day(one.done_at) > counted.due
+    told = clock.told_on(controller, [one], now).get(one.number) if over else None
     return {
-        "of": counted, "rule": counted.row, "over": over, "late": late,
+        "of": counted, "rule": counted.row, "over": over, "told": told,
+        "late": (told or controller.day(now)) > counted.due,
         "near": None if over else nearness(clock.standing(controller, one, counted, now)),
         "due": day_words(counted.due, controller),
         "arrived": day_words(counted.arrived, controller),

@@ -120,7 +120,7 @@ def _months(controller: Controller, now: dt.datetime, least: int) -> list[Bar]:
     first = (today.replace(day=1) - dt.timedelta(days=31 * (_MONTHS - 1))).replace(day=1)
     since = dt.datetime.combine(first, dt.time(), controller.desk.zone)
     bars = []
-    for month, good, late in controller.worklist.answered(since, str(controller.desk.zone)):
+    for month, good, late in controller.worklist.answered(since, now, controller.desk.zone):
         label = f"{month:%B %Y}"
         if good + late < least:
             bars.append(Bar(label, (), f"fewer than {least}"))

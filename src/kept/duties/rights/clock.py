@@ -16,6 +16,7 @@ from kept.database import Connection
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
+from kept.records.answered import days
 from kept.records.case import Case
 from kept.records.case_state import FINISHED, State
 from kept.records.clock import Clock, counted, started
@@ -326,6 +327,12 @@ def answered(case: Case) -> bool:
     """Whether a case is answered: it has ended, or is a restriction that is in force."""
     in_force = case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED)
     return case.state in FINISHED or in_force
+
+
+def told_on(controller: Controller, cases: Sequence[Case], now: dt.datetime) -> dict[int, dt.date]:
+    """Number → the day on which the person was told, of those of these cases in which she was."""
+    numbers = [case.number for case in cases]
+    return days(controller.database, numbers, now, controller.desk.zone)
 
 
 def keep_up(controller: Controller, now: dt.datetime) -> tuple[Standing, ...]:

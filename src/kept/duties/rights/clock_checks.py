@@ -10,17 +10,14 @@ from typing import Final
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.duties.rights import lost
-from kept.duties.rights.intake import PERSON
+from kept.records.answered import AT_ONCE, AT_ONCE_VALUES, IN_FORCE
 from kept.records.case import State
 from kept.records.outbox import SENT
-from kept.terms.asks import CHILD_REPORT
 
 #: Answers of so long ago are not looked at any more.
 _LOOKED_BACK: Final = dt.timedelta(days=365)
 _ANSWER: Final = "answer it; `kept case list --sort due` shows what is to be answered first"
 _TELL: Final = "write to her (`kept case answer`), or enter that she was told: `kept case posted`"
-#: What was done in a case, by whoever did it.
-_DONE: Final = (State.EXECUTED, State.CHECKED, State.CLOSED)
 _GO_ON: Final = "let it go on with `kept case resume`, and see that `kept serve` runs"
 _SILENT: Final = "she was not told inside the first period that it takes longer"
 _WORDLESS: Final = "an extension without a reason, or without what she was told"
@@ -48,25 +45,16 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     that the person took back is not late; a restriction is answered when it is in force. No clock
     stands still for longer than the organisation lets it, and such time counts for nothing.
 
-    That a case ended is no answer: the person has it when a mail with it was taken by a server, a
-    letter went out, it was handed to her, or she fetched her package. The end is the answer only
-    of what she did herself on a page that says so at once, of a report of a child, whose page says
-    so, and of what an agent reads as done; a package has to reach the person all the same.
+    That a case ended is no answer (`records.answered`); here the ledger says when it reached her.
     """
     told, today, most = _told(controller, now), controller.day(now), controller.desk.pause_days
     reached, silent = _reached(controller, now), 0
     with controller.database.connection() as connection:
         rows = connection.execute(
-            "SELECT r.id, r.state, r.done_at, k.due, r.\"right\" = 'restriction',"
-            " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number AND e.state = %s),"
-            " EXISTS (SELECT FROM case_event e JOIN actor a USING (actor)"
-            " WHERE e.number = r.number AND e.state = ANY(%s)"
-            " AND a.role = %s) OR EXISTS (SELECT FROM intake_case i JOIN intake n USING (number)"
-            " WHERE i.case_number = r.number AND (i.asked = %s OR n.channel = 'drp'"
-            " AND r.\"right\" NOT IN ('access', 'portability')))"
-            " FROM rights_case r LEFT JOIN case_clock k USING (number) WHERE r.opened_at <= %s"
-            " ORDER BY r.number",
-            (State.CHECKED, list(_DONE), PERSON[1], CHILD_REPORT, now),
+            f"SELECT r.id, r.state, r.done_at, k.due, r.\"right\" = 'restriction', {IN_FORCE},"
+            f" {AT_ONCE} FROM rights_case r LEFT JOIN case_clock k USING (number)"
+            " WHERE r.opened_at <= %(now)s ORDER BY r.number",
+            {**AT_ONCE_VALUES, "now": now},
         ).fetchall()
     yield from lost.cases(controller, told)
     looked = 0

@@ -269,7 +269,7 @@ def _begun(
     except OSError:
         ended(controller, [one], "lost", now, connection)
         return None
-    fetched = controller.deliveries.count(one, connection=connection)
+    fetched = controller.deliveries.count(one, now, connection=connection)
     body = {"case": one.case, "file": _hash(one.file), "fetched": fetched}
     controller.ledger.append_in(connection, [Entry("delivery.fetched", now, body)])
     if fetched >= one.allowed:

@@ -31,6 +31,9 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
     restrictions in force. A case of the first two is open until each has answered or was
     escalated. The oracle goes from the steps on record to the register, activity by activity,
     and holds what was answered against the ledger; who is told follows from the plan.
+
+    To tell somebody of a person whose data he never had would give her away. So of each who was
+    told it is on record that he had it, or kept.toml says that he gets it of everybody.
     """
     answers = {
         (str(e.body["case"]), str(e.body["dataset"])): str(e.body["outcome"])
@@ -79,7 +82,7 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
         known = {name(one) for one in noted.get(number, {})} if number is not None else set()
         if number is not None and set(e.body["recipients"]) - known:
             yield Finding("a case", "a recipient that the ledger names is not on record", _TELL)
-    looked = 0
+    looked, unsaid = 0, set[str]()
     for number, case, right, state in cases:
         theirs = noted.get(number, {})
         places = steps.get(number, set())
@@ -106,6 +109,8 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
                 yield Finding(
                     f"recipient {recipient}", f"it was told of {_an(right)} and had nothing of hers"
                 )
+            if way is not None and way.recorded is None and not noted_:
+                unsaid.add(recipient)
             where = f"recipient {recipient}"
             if answers.get((case, recipient)) != outcome:
                 yield Finding(where, "what was answered is not what the ledger says")
@@ -120,6 +125,15 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
                 yield Finding(where, f"{_an(right)} ended before it answered", _TELL)
             elif outcome is None and now - at > _PATIENCE:
                 yield Finding(where, f"it has not answered for a month on {_an(right)}", _TELL)
+    for recipient in sorted(unsaid):
+        yield Finding(
+            f"recipient {recipient}",
+            "it was told of people of whom nobody noted that it had their data, and nobody says"
+            " that it gets the data of everybody",
+            f"write into kept.toml, [recipients.{recipient}], `recorded = true`, and note what it"
+            " gets (`kept disclosure add`; what `kept release` sends is noted by itself); or"
+            " `recorded = false`, where it gets all that the activities which name it use",
+        )
     yield Looked(looked, "recipients of cases of which all is done, and of restrictions in force")
 
 

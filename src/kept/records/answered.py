@@ -1,0 +1,78 @@
+"""On which day a person had the answer of her case, by what is on record.
+
+That a case ended is no answer. She has it when a mail with it was taken by a server, a letter
+went out, it was handed to her, or she fetched her package. The end itself is the answer only of
+what she did on a page that says so at once, of a report of a child, whose page says so, and of
+what an agent reads as done; a restriction is answered when it is in force.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Final, LiteralString
+
+from kept.database import Database
+from kept.records.case_state import State
+from kept.records.outbox import SENT
+from kept.terms.asks import CHILD_REPORT
+
+#: The role in which a person acts for herself.
+_HERSELF: Final = "person"
+#: What was done in a case, by whoever did it.
+_DONE: Final = (State.EXECUTED, State.CHECKED, State.CLOSED)
+
+#: The moment from which on a restriction `r` was in force.
+IN_FORCE: Final[LiteralString] = (
+    "(SELECT min(e.at) FROM case_event e WHERE e.number = r.number AND e.state = 'checked')"
+)
+#: Whether the end of a case `r` tells the person by itself. Wants AT_ONCE_VALUES.
+AT_ONCE: Final[LiteralString] = (
+    "(EXISTS (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
+    " AND e.state = ANY(%(done_states)s) AND a.role = %(herself)s)"
+    " OR EXISTS (SELECT FROM intake_case i JOIN intake n USING (number)"
+    " WHERE i.case_number = r.number AND (i.asked = %(child_report)s OR n.channel = 'drp'"
+    " AND r.\"right\" NOT IN ('access', 'portability'))))"
+)
+AT_ONCE_VALUES: Final = {
+    "done_states": list(_DONE), "herself": _HERSELF, "child_report": CHILD_REPORT,
+}  # fmt: skip
+#: The day on which the person of a case `r` had her answer, as of `now` by the midnight of `zone`;
+#: NULL where she has none yet. Wants AT_ONCE_VALUES, `sent`, `now` and `zone`.
+DAY: Final[LiteralString] = (
+    "CASE WHEN r.\"right\" = 'restriction' AND "
+    + IN_FORCE
+    + " <= %(now)s THEN ("
+    + IN_FORCE
+    + " AT TIME ZONE %(zone)s)::date"
+    " WHEN r.done_at IS NULL OR r.done_at > %(now)s THEN NULL"
+    " WHEN " + AT_ONCE + " THEN (r.done_at AT TIME ZONE %(zone)s)::date"
+    " ELSE least("
+    "(SELECT min(k.dated) FROM case_clock_change k WHERE k.number = r.number"
+    " AND k.act = 'posted' AND k.at <= %(now)s),"
+    "(SELECT (min(coalesce(m.ended_at, o.sent_at)) AT TIME ZONE %(zone)s)::date"
+    " FROM case_mail m LEFT JOIN outbox o ON o.id = m.letter WHERE m.number = r.number"
+    " AND coalesce(m.outcome, o.outcome) = %(sent)s"
+    " AND coalesce(m.ended_at, o.sent_at) <= %(now)s),"
+    "(SELECT (min(d.fetched_at) AT TIME ZONE %(zone)s)::date FROM case_delivery d"
+    " WHERE d.number = r.number AND d.fetched_at <= %(now)s)) END"
+)
+
+
+def values(now: dt.datetime, zone: dt.tzinfo | str) -> dict[str, object]:
+    """What DAY wants: as of when, and whose midnight counts."""
+    return {**AT_ONCE_VALUES, "sent": SENT, "now": now, "zone": str(zone)}
+
+
+def days(
+    database: Database, numbers: Iterable[int], now: dt.datetime, zone: dt.tzinfo | str
+) -> dict[int, dt.date]:
+    """Number → the day on which she had her answer, of those cases in which she has."""
+    wanted = values(now, zone) | {"numbers": list(numbers)}
+    with database.by_statement() as c:
+        rows = c.execute(
+            f"SELECT number, day FROM (SELECT r.number, {DAY} AS day FROM rights_case r"
+            " WHERE r.number = ANY(%(numbers)s)) one WHERE day IS NOT NULL",
+            wanted,
+        ).fetchall()
+    return {int(number): day for number, day in rows}
