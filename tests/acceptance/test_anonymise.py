@@ -146,7 +146,7 @@ def test_RET_11_who_would_be_alone_is_emptied(desk: Desk) -> None:
 
 def test_RET_11_where_that_cannot_be_it_is_refused_before_anything_is_written(desk: Desk) -> None:
     before = _rows(desk)
-    with pytest.raises(KeptError, match="fewer than 3 people .* may not be null"):
+    with pytest.raises(KeptError, match=r"fewer than 3 people .* may not be null"):
         _erase(desk, "dan")
     assert _rows(desk) == before
 
