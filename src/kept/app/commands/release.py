@@ -144,6 +144,10 @@ def _recalled(done: Recalled) -> list[str]:
         words.append(f"{many(done.asked, 'removal')} asked for; {done.confirmed:,} confirmed.")
     if done.waiting:
         words.append(f"{many(done.waiting, 'removal')} asked, not confirmed: asked again.")
+    if done.unknown:
+        words.append(f"Of {done.unknown:,} `url` knows nothing, and they were not sent there: that"
+                     " is not believed. Put the address back to which they went, or let the"
+                     " recipient answer 204.")  # fmt: skip
     if done.unasked:
         words.append(f"{done.unasked:,} could not be asked for: nobody answers, or kept.toml names"
                      " the release no more.")  # fmt: skip
@@ -171,5 +175,5 @@ def _document(found: Planned) -> dict[str, Any]:
 def _back(done: Recalled) -> dict[str, Any]:
     return {
         "asked": done.asked, "confirmed": done.confirmed, "waiting": done.waiting,
-        "unasked": done.unasked, "complete": done.complete,
+        "unknown": done.unknown, "unasked": done.unasked, "complete": done.complete,
     }  # fmt: skip

@@ -283,7 +283,8 @@ def _send(
     except StoreError as problem:
         done.stopped = problem.what
     with controller.database.connection() as c:
-        controller.members.confirm(release.name, confirmed, clock(), connection=c)
+        place = controller.members.place(release.url)
+        controller.members.confirm(release.name, confirmed, place, clock(), connection=c)
     done.confirmed += len(confirmed)
 
 
@@ -297,6 +298,7 @@ def _member(
         0, release.name, release.to, release.audience, activity.purpose,
         release.context or activity.contexts[0], categories(dataset, release), member,
         controller.members.macs(one.people), said, one.notice, now, None, None, 0,
+        (controller.members.place(release.url),),
     )  # fmt: skip
 
 
