@@ -376,6 +376,7 @@ SAID: Final = {
     "not to be told until": "nicht zu sagen bis",
     "by which law not": "nach welchem Gesetz nicht",
     "how often it was fetched": "wie oft es abgeholt wurde",
+    "first fetched": "zuerst abgeholt am",
     "waited for our staff": "wartete auf jemanden von uns",
     "keyed hash of the code": "Hash mit Schlüssel des Codes",
     "the code is good until": "der Code gilt bis",
