@@ -145,9 +145,11 @@ def _recalled(done: Recalled) -> list[str]:
     if done.waiting:
         words.append(f"{many(done.waiting, 'removal')} asked, not confirmed: asked again.")
     if done.unknown:
-        words.append(f"Of {done.unknown:,} `url` knows nothing, and they were not sent there: that"
-                     " is not believed. Put the address back to which they went, or let the"
-                     " recipient answer 204.")  # fmt: skip
+        words.append(
+            f"`url` says of {done.unknown:,} that nothing of them is there. That is believed only"
+            " where they were sent to this address alone: put the one back to which they went, or"
+            " let the recipient answer 204."
+        )
     if done.unasked:
         words.append(f"{done.unasked:,} could not be asked for: nobody answers, or kept.toml names"
                      " the release no more.")  # fmt: skip
