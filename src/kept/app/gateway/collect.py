@@ -132,7 +132,8 @@ class Collector:
             return 400
         now = self._clock()
         site = self.site
-        visit, _, ids = site.standing(headers, now.date())
+        standing = site.standing(headers, now.date())
+        visit = standing.visit
         why = deciding.reason(site.bundle, visit)
         if why is None:
             self._refused += 1  # counted with the next batch that has something to keep
@@ -143,7 +144,7 @@ class Collector:
             deciding.browser(said.get(b"user-agent", b"").decode("latin-1")[:400]),
             deciding.country(where), None, visit.region, why,
         )  # fmt: skip
-        return await self._kept(View(row, self._own_cookie(headers, ids), told.dropped))
+        return await self._kept(View(row, self._own_cookie(headers, standing.ids), told.dropped))
 
     async def _body(self, receive: Receive, loop: asyncio.AbstractEventLoop) -> bytes | int:
         """The message, or the status with which it is turned away."""

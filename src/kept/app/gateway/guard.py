@@ -61,6 +61,13 @@ _TELLING: Final = frozenset(
     )
 )  # fmt: skip
 _OWN_POLICY: Final = frozenset((b"content-security-policy", b"content-security-policy-report-only"))
+#: Where another site may be named, or something be kept.
+_JUDGED: Final = frozenset(
+    (
+        b"set-cookie", b"referrer-policy", b"link", b"location", b"clear-site-data", b"refresh",
+        b"cache-control", b"vary", b"expires", b"pragma", b"content-encoding",
+    )
+)  # fmt: skip
 #: What no longer holds of a body that was changed.
 _OF_THE_BODY: Final = frozenset(
     (
@@ -68,6 +75,8 @@ _OF_THE_BODY: Final = frozenset(
         b"content-digest", b"accept-ranges",
     )
 )  # fmt: skip
+#: The headers of an answer that do not all go on as they are.
+_CARED_FOR: Final = _JUDGED | _TELLING | _OWN_POLICY | _OF_THE_BODY
 _CONDITIONS: Final = frozenset(
     (
         b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since", b"if-range",
@@ -95,6 +104,19 @@ _NAMED: Final = re.compile(r"<([^<>]*)")
 _MOST: Final = 2048
 #: What the answer depends on.
 _VARY: Final = b"Cookie, Sec-GPC"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a visitor stands who chose so: the visit, what may run and the ids of that, whether all
+    of it is necessary, and the value of the cookie that says so, None where there is none.
+    """
+
+    visit: Visit
+    allowed: tuple[Tracker, ...]
+    ids: frozenset[str]
+    necessary: bool
+    chosen: str | None
 
 
 @dataclass(frozen=True)
@@ -126,9 +148,7 @@ class Site:
     seen: dict[bytes, Link] = field(default_factory=dict, repr=False)
     pages: dict[bytes, Edits] = field(default_factory=dict, repr=False)
     _policies: dict[tuple[str, ...], bytes] = field(default_factory=dict, repr=False)
-    _standings: dict[object, tuple[Visit, tuple[Tracker, ...], frozenset[str]]] = field(
-        default_factory=dict, repr=False
-    )
+    _standings: dict[object, Standing] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "declared", cookies.Declared(self.bundle.trackers.values()))
@@ -138,11 +158,9 @@ class Site:
     declared: cookies.Declared = field(init=False, repr=False)
     verbatim: frozenset[str] = field(init=False, repr=False)
 
-    def standing(
-        self, headers: Sequence[Header], today: dt.date
-    ) -> tuple[Visit, tuple[Tracker, ...], frozenset[str]]:
-        """What this visitor allowed, by the cookie and the signals of a request; what may run,
-        and the ids of that. Who chose the same on the same day is told the same, made once.
+    def standing(self, headers: Sequence[Header], today: dt.date) -> Standing:
+        """What this visitor allowed, by the cookie and the signals of a request. Who chose the
+        same on the same day is told the same, made once.
         """
         lines = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers if n in _ASKED]
         country = dict(headers).get(self.country, b"").decode("latin-1") if self.country else ""
@@ -154,7 +172,11 @@ class Site:
                 self.bundle, lines, self.key, secure=self.secure, country=country, today=today
             ).visit
             rows = tuple(t for t in self.bundle.trackers.values() if visit.allows(t))
-            known = visit, rows, frozenset(row.id for row in rows)
+            aims = self.bundle.visits.aims
+            known = Standing(
+                visit, rows, frozenset(row.id for row in rows),
+                all(aims[aim].necessary for row in rows for aim in row.aims), value,
+            )  # fmt: skip
             if len(self._standings) >= _MOST:
                 self._standings.clear()
             self._standings[key] = known
@@ -185,7 +207,8 @@ class Passing:
 
     def __init__(self, site: Site, headers: Sequence[Header], *, path: str, today: dt.date) -> None:
         self._site, self._path = site, path
-        self.visit, self.allowed, self._ids = site.standing(headers, today)
+        self._standing = standing = site.standing(headers, today)
+        self.visit, self.allowed, self._ids = standing.visit, standing.allowed, standing.ids
         found = dict(headers)
         self._host = host_of(found.get(b"host", b"").decode("latin-1"))
         kind = found.get(b"sec-fetch-dest")
@@ -267,6 +290,9 @@ class Passing:
         # A page that a script fetched is not kept for somebody who opens it: it is not as shown.
         alone = shown or kind.startswith(_LIVE)
         for name, value in headers:
+            if name not in _CARED_FOR:
+                found.append((name, value))
+                continue
             if name == b"set-cookie":
                 cookie = cookies.name_set(value)
                 if cookie in cookies.OURS and self._path.partition("?")[0] != PATH:
@@ -311,7 +337,7 @@ class Passing:
             found += self._endpoints()
             for cookie in [*dict.fromkeys(self._expire)][:_ENDED]:
                 found += [(b"set-cookie", v) for v in cookies.expiring(cookie, self._host)]
-            chosen = choice.found(self._cookies, site.secure)
+            chosen = self._standing.chosen
             again = choice.renewed(chosen, self._today) if chosen else None
             if again:
                 found.append((b"set-cookie", choice.set_cookie(again, site.secure).encode()))
@@ -328,9 +354,8 @@ class Passing:
         goes back to it would let that run on after a no.
         """
         said = b",".join(v for n, v in headers if n == b"cache-control").lower()
-        aims = self._site.bundle.visits.aims
-        stays = all(aims[aim].necessary for row in self.allowed for aim in row.aims)
-        return b"private, no-cache" if stays and b"no-store" not in said else b"no-store"
+        stays = self._standing.necessary and b"no-store" not in said
+        return b"private, no-cache" if stays else b"no-store"
 
     @staticmethod
     def _vary(headers: Sequence[Header]) -> bytes:
@@ -398,7 +423,6 @@ class Passing:
         made = Rewriter(
             site.names, self.loads, self._held, boxes,
             site.verbatim, site.links, site.seen, site.pages,
-            (self._ids, self._languages, self._path, boxes.head, boxes.foot,
-             *boxes.marks.items()),
+            (self._ids, self._languages, self._path, boxes.key),
         )  # fmt: skip
         return made if coding == b"identity" else Inflating(made)

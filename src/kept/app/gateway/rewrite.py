@@ -12,12 +12,14 @@ read passes as it is.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import itertools
 import re
 import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Final, TypeAlias
 
 from kept.app.gateway.tokens import LONGEST, Piece, Tag, Tokens, passes
@@ -51,6 +53,11 @@ _PAGE, _CHANGES, _PAGES = 512 * 1024, 64 * 1024, 256
 #: something of somebody, and is judged again; `_FOOT`: what comes last in the body, which says to
 #: which address one comes back. Words of the page itself are in none of them.
 Edits: TypeAlias = Sequence[tuple[int, int, bytes | None]]
+#: What is put into a link besides words of its own.
+_PUT: Final = frozenset(
+    (b"", b'"', b"&amp;", b"amp;", b"noopener", b' rel="noopener"',
+     f' referrerpolicy="{REFERRER}"'.encode())
+)  # fmt: skip
 _FOOT: Final = b"<!--foot-->"
 #: What became of a link: the same for its own bytes, and its mark.
 Link: TypeAlias = tuple[int, int, bytes, bytes]
@@ -74,7 +81,8 @@ class Boxes:
     host that nobody declared (None); within a form there is no room for another. `head` comes
     first in the head, `foot` last in the body. `marks`: what stands in links to addresses that
     begin so, in the place of the mark of another website. `queried`: the address to come back to
-    has a query, which may be somebody's.
+    has a query, which may be somebody's. `key` is the same where all but the address to come back
+    to is the same.
     """
 
     box: Callable[[Tracker | None, str, bool], bytes]
@@ -82,6 +90,7 @@ class Boxes:
     foot: bytes = b""
     marks: Mapping[str, bytes] = field(default_factory=dict)
     queried: bool = False
+    key: bytes = b""
 
 
 class Rewriter:
@@ -130,7 +139,7 @@ class Rewriter:
         """The same of a page that is there as one part."""
         if self._pages is None or len(page) > _PAGE:
             return self.feed(page) + self.close()
-        key = hashlib.blake2b(page, key=_KEY, salt=_hashed(repr(self._about).encode())).digest()
+        key = hmac.digest(_hashed(repr(self._about).encode()), page, "sha256")
         known = self._pages.get(key)
         if known is not None:
             return self._edited(page, known)
@@ -142,7 +151,7 @@ class Rewriter:
             if self._told:
                 again = self._again(raw)
                 before = new[: len(new) - len(again)]  # of a link that nobody closed
-                edits += ((at, at, before), (at, at + len(raw), None))
+                edits += ((at, at, before), *_cuts(at, raw, again))
             elif self._boxes.foot and new == self._boxes.foot + raw:
                 edits.append((at, at, _FOOT))
             elif new != raw:
@@ -390,6 +399,21 @@ def _difference(raw: bytes, new: bytes) -> tuple[int, int, bytes]:
     left = most - start
     end = next((n for n in range(left) if raw[-1 - n] != new[-1 - n]), left)
     return start, len(raw) - end, new[start : len(new) - end]
+
+
+def _cuts(at: int, raw: bytes, new: bytes) -> list[tuple[int, int, bytes | None]]:
+    """What was taken out of a link that told of somebody, and what of ours was put in; where more
+    than that was done, or to find it out takes long, it is judged again.
+    """
+    whole: list[tuple[int, int, bytes | None]] = [(at, at + len(raw), None)]
+    if len(raw) > _SHORT:
+        return whole
+    cuts = [
+        (at + start, at + end, new[from_:to])
+        for what, start, end, from_, to in SequenceMatcher(None, raw, new, False).get_opcodes()
+        if what != "equal"
+    ]
+    return [*cuts] if _PUT.issuperset(put for _, _, put in cuts) else whole
 
 
 def _discretion(values: Mapping[str, str]) -> dict[str, str]:
