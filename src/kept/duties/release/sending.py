@@ -146,7 +146,8 @@ def run(
     release = declared(controller, name_)
     if not _agreed(controller, release, clock()):
         raise Denied(
-            f"there is no agreement in force with `{release.to}`; nothing of anybody is released"
+            f"there is no agreement in force with `{release.to}`; nothing of anybody is released",
+            fix=f'when it is signed, name it in kept.toml: [documents."agreement:{release.to}"]',
         )
     done = Ran(release)
     way = Way(release, str(controller.directory))
