@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -171,7 +172,9 @@ def run(args: argparse.Namespace) -> Result:
                                 "--port", "0", "--json", "--dir", str(directory))  # fmt: skip
         running.append(process)
         ours = int(json.loads(line)["url"].rpartition(":")[2])
-        bare = ours + 1 if ours < 65000 else ours - 1
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            bare = int(free.getsockname()[1])
         process, line = started(sys.executable, "-c", BARE, site, str(bare))
         running.append(process)
         assert line.strip() == "ready"
