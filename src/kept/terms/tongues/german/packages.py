@@ -377,7 +377,6 @@ SAID: Final = {
     "by which law not": "nach welchem Gesetz nicht",
     "first fetched": "zuerst abgeholt",
     "how often it was fetched": "wie oft es abgeholt wurde",
-    "first fetched": "zuerst abgeholt am",
     "waited for our staff": "wartete auf jemanden von uns",
     "keyed hash of the code": "Hash mit Schlüssel des Codes",
     "the code is good until": "der Code gilt bis",
