@@ -2,10 +2,10 @@
 
 Whose a case is hears of it before its last day; then whoever answers for all of it too. So do
 they of an answer that no mail server took, of tasks that are late, of recipients who do not
-answer, of complaints, of alerts that nobody looked into, and of systems that are away. A mail holds a number and
-a link, never a word about a person. Each goes once: it is noted in the transaction that queues
-it, and should a machine stop while it is handed over, it goes once more under the same Message-ID
-(`records.outbox`).
+answer, of complaints, of alerts that nobody looked into, and of systems that are away. A mail
+holds a number and a link, never a word about a person. Each goes once: it is noted in the
+transaction that queues it, and should a machine stop while it is handed over, it goes once more
+under the same Message-ID (`records.outbox`).
 """
 
 from __future__ import annotations
