@@ -21,6 +21,7 @@ import dataclasses
 import datetime as dt
 import json
 import random
+import sys
 import tempfile
 import time
 import uuid
@@ -415,6 +416,9 @@ def run(args: argparse.Namespace) -> Result:
         print("links: nothing measured; name a directory with schemas (`--help` says of what kind)")
         raise SystemExit(0)
     files = sorted(Path(args.directory).glob("*.sql"))
+    if not files:
+        print(f"links: expected schemas as NAME.sql in {args.directory}, met none", file=sys.stderr)
+        raise SystemExit(2)
     listed = Path(args.directory) / "people.json"
     known = json.loads(listed.read_text("utf-8")) if listed.is_file() else {}
     totals, notes, took = [Score(), Score()], {}, 0.0

@@ -19,6 +19,12 @@ NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 #: What nobody can measure of a drive, on the word of a person.
 VOUCHED = 'encryption = {by = "Jo", date = 2020-01-31, how = "LUKS"}'
 
+#: And of a house: when somebody did it last.
+DONE = """[measures]
+updates = {by = "Jo", date = 2020-01-31, how = "all of them", days = 3650}
+restore = {by = "Jo", date = 2020-01-31, how = "into an empty server", days = 3650}
+"""
+
 SCHEMA = """
 CREATE TABLE customer (
     id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL, phone TEXT,
@@ -157,5 +163,5 @@ def vouch(directory: Path, word: str = VOUCHED) -> None:
     said = f'owner = "Sales"\ndeclared = {{{word}}}\n'
     text = re.sub(r"(?m)^(\[systems\.\w+\]\n)", lambda m: m[1] + said, file.read_text("utf-8"))
     head, mark, rest = text.partition("[choices]")
-    own = f'[own]\ncountry = "DE"\nowner = "Jo"\ndeclared = {{{word}}}\n\n'
+    own = f'[own]\ncountry = "DE"\nowner = "Jo"\ndeclared = {{{word}}}\n\n{DONE}\n'
     file.write_text(f"{head}{own}{mark}{rest}", "utf-8")

@@ -90,9 +90,9 @@ def _trial(
     return number
 
 
-def _next(connection: psycopg.Connection[Any], table: str, key: str) -> int:
-    row = connection.execute(f"SELECT greatest(max({key}), 4999) + 1 FROM {table}").fetchone()
-    return int(row[0]) if row else 5000
+def _next(c: psycopg.Connection[Any], table: str, key: str) -> int:
+    c.execute("SELECT pg_advisory_xact_lock(5000)")  # of two at once each gets a number of its own
+    return int(*c.execute(f"SELECT greatest(max({key}), 4999) + 1 FROM {table}").fetchall()[0])
 
 
 def onboard(

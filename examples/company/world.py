@@ -1,6 +1,6 @@
 """The company's own machines: a PostgreSQL server, a SQLite file, and a deployment of Kept.
 
-DIR/kept.toml, datamap/, documents/    the deployment (Kept keeps its own things beside them)
+DIR/kept.toml, datamap/, documents/    the deployment, from the template of that name here
 DIR/company/postgres, support.sqlite3  the company's databases
 DIR/company/company.json               where everything is, for its other programs
 """
@@ -8,6 +8,7 @@ DIR/company/company.json               where everything is, for its other progra
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import secrets
@@ -88,8 +89,7 @@ def _server(directory: Path) -> Any:
 
 def start(directory: Path) -> str:
     """Start the PostgreSQL server, or find it running; the URL of its superuser."""
-    uri: str = _server(directory).get_uri()
-    return uri
+    return str(_server(directory).get_uri())
 
 
 def stop(directory: Path) -> None:
@@ -160,13 +160,13 @@ def _deployment(world: World, port: int) -> None:
     documents = directory / "documents"
     documents.mkdir(exist_ok=True)
     (documents / "assessment-communicate.md").write_text(ASSESSMENT, "utf-8")
-    bundle, support = (os.path.relpath(p, directory) for p in (world.bundle, world.support))
+    paths = {k: os.path.relpath(getattr(world, k), directory) for k in ("bundle", "support")}
     text = string.Template((HERE / "kept.toml").read_text("utf-8")).substitute(
-        bundle=bundle, port=port, token=world.token, customers=world.customers, support=support
+        asdict(world) | paths, port=port, today=dt.datetime.now(dt.UTC).date()
     )
-    settings = directory / "kept.toml"
-    before = "\n[gateway]\nacts = true\n" * bool(world.street)
-    settings.write_text(text.partition("\n\n")[2] + before, "utf-8")
+    text += "\n[gateway]\nacts = true\n" * bool(world.street)
+    (directory / "kept.toml").write_text(text, "utf-8")
+    (directory / "company" / "token").write_text(world.token, "utf-8")
 
 
 TABLES = (

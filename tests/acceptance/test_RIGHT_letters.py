@@ -57,9 +57,12 @@ def test_RIGHT_13_a_letter_is_entered_with_its_scan_and_answered_on_paper(
     assert refused.status == 2
     assert "no scan" in refused.said
     assert judged(desk)[1] == 0  # nothing of it was entered
-    ran = kept(desk.directory, *came, "--right", "access", "--scan", tmp_path / "letter.pdf")
+    lives = ("--region", "DE")  # a country, as every other command takes it
+    ran = kept(desk.directory, *came, *lives, "--right", "access", "--scan",
+               tmp_path / "letter.pdf")  # fmt: skip
     assert ran.status == 0, ran.said
     (one,) = ran.document["requests"]
+    assert one["region"] == "EEA"
     assert (one["arrived"], [s["form"] for s in one["scans"]]) == (MONDAY, ["pdf"])
     cases = {c["asked"]: c["case"] for c in one["cases"]}
     for case in cases.values():

@@ -5,10 +5,12 @@ reading is noticed.
 from __future__ import annotations
 
 import datetime as dt
+import html
 import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from kept.app.surface import DESK, GUEST, ROUTES, STAFF
 from kept.controls.evidence import Outcome
@@ -87,6 +89,62 @@ def test_SEC_1_whoever_is_not_logged_in_or_in_another_role_is_refused(
             assert answer.status_code == 403, surface
             assert keeper.shown not in answer.text
         assert desk.browser(desk.session(keeper)).get("/desk/accounts").status_code == 200
+
+
+def test_SEC_1_every_measure_is_listed_with_a_check_that_it_passes(world: World) -> None:
+    """As the company has it; a word that is too old, or gone, or a secret that lies open fails."""
+    world.proven("SEC-1")
+    rows = _measures(world, 0)
+    assert {guard for row in rows.values() for guard in row["guards"]} == {
+        "access", "use", "disclosure",
+    }  # fmt: skip
+    assert all(row["controls"] or row["measured"] or row["word"] for row in rows.values())
+    for name in ("roles", "purposes", "places", "record", "limits", "way", "secrets", "software"):
+        assert rows[name]["holds"], rows[name]
+    for name in ("updates", "restore"):
+        assert rows[name]["declared_by"] == "the head of IT"
+    later = (dt.datetime.now(dt.UTC) + dt.timedelta(days=36)).isoformat()
+    late = world.kept("prove", "--clause", "SEC-1", "--now", later).document["clauses"][0]
+    assert late["outcome"] == "fail"
+    assert [f["where"] for e in late["evidence"] for f in e["findings"]] == ["updates"]
+
+    settings = world.directory / "kept.toml"
+    before = settings.read_text("utf-8")
+    edit(settings, '"file:company/token"', f'"{world.company.token}"')
+    edit(settings, "}, restore = {", "} } # ")
+    try:
+        amiss = {name for name, row in _measures(world, 1).items() if row["holds"] is False}
+        shown = world.kept("measure", "list", json=False).out
+        proof = world.proof("SEC-1")
+    finally:
+        settings.write_text(before, "utf-8")
+    assert amiss == {"restore", "secrets"}
+    assert "AMISS: nobody says when that was done last" in shown
+    assert "2 to mend." in shown
+    assert proof["outcome"] == "fail"
+    assert {f["where"] for e in proof["evidence"] for f in e["findings"]} == amiss
+    assert world.company.token not in str(proof)
+
+
+def _measures(world: World, status: int) -> dict[str, dict[str, Any]]:
+    ran = world.kept("measure", "list")
+    assert ran.status == status, ran.said
+    return {row["measure"]: row for row in ran.document["measures"]}
+
+
+def test_SEC_1_officers_and_auditors_read_how_measures_stand(tmp_path: Path, kept_url: str) -> None:
+    with opened(tmp_path / "world", kept_url) as desk:
+        who = ("privacy-officer", "auditor", "support")
+        keeper, rita, sue = (desk.browser(desk.session(desk.account(w, w))) for w in who)
+        for reader in (keeper, rita):
+            page = reader.get("/desk/measures").text
+            assert "security.stores-are-closed" in page
+            assert "nobody says when that was done last" in page
+            assert "never" in page
+        assert sue.get("/desk/measures").status_code == 403
+        assert desk.entries("control.ran") == []
+        (ran,) = run(desk.controller, registered(), desk.now, names=["security.stores-are-closed"])
+        assert ran.findings[0].words in html.unescape(rita.get("/desk/measures").text)
 
 
 def test_SEC_4_an_alert_exists_when_one_user_reads_10_000_records_in_an_hour(

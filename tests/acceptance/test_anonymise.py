@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import uuid
 from pathlib import Path
 
 import pytest
 
 from kept import deployment
 from kept.controller import Controller
+from kept.controller.anonymise import Needles
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
@@ -17,6 +19,7 @@ from kept.duties import rights
 from kept.duties.rights import EraseAnswer, Request
 from kept.errors import KeptError
 from kept.model.plan import Action, Counts
+from kept.model.values import Value
 from kept.terms.identifiers import parse
 from tests.acceptance.test_isolation import Desk
 from tests.world import NOW, edit, make
@@ -92,6 +95,7 @@ def _control(desk: Desk) -> Outcome:
         return run(controller, registered(), NOW, names=["rights.anonymised-is-nobodys"])[0].outcome
 
 
+CAPITALS = b"ANA@EXAMPLE.ORG"
 LIKE = (None, "nobody", "1990-01-01", "Be", "10", None, "shop")
 BARE = (None, "nobody", None, None, None, None, None)
 
@@ -129,6 +133,10 @@ def test_RET_11_who_would_be_alone_is_emptied(desk: Desk) -> None:
     )
     answer = _erase(desk, "dan")
     assert answer.complete
+    assert (
+        "of 1 row of `visit` in `desk` nothing is left but the key: with what the map leaves,"
+        " fewer than 3 people would be alike"
+    ) in answer.warnings
     assert _rows(desk)[4] == (*BARE[:-1], "-")
     # Two rows of one person are one person: she is not alike with herself.
     assert _erase(desk, "ana").complete
@@ -138,7 +146,7 @@ def test_RET_11_who_would_be_alone_is_emptied(desk: Desk) -> None:
 
 def test_RET_11_where_that_cannot_be_it_is_refused_before_anything_is_written(desk: Desk) -> None:
     before = _rows(desk)
-    with pytest.raises(KeptError, match="may not be null"):
+    with pytest.raises(KeptError, match=r"fewer than 3 people .* may not be null"):
         _erase(desk, "dan")
     assert _rows(desk) == before
 
@@ -148,19 +156,38 @@ def _alone(desk: Desk) -> None:
 
 
 def _address(desk: Desk) -> None:
-    desk.do("UPDATE visit SET kind = 'of ana@example.org' WHERE id IN (1, 2, 3)")
+    desk.do("UPDATE visit SET kind = 'of ana@example.org' WHERE id IN (1, 2, 3, 5)")
 
 
 def _hash(desk: Desk) -> None:
     digest = hashlib.sha256(b"ana@example.org").hexdigest()
-    desk.do(f"UPDATE visit SET kind = '{digest}' WHERE id IN (1, 2, 3)")
+    desk.do(f"UPDATE visit SET kind = '{digest}' WHERE id IN (1, 2, 3, 5)")
 
 
-@pytest.mark.parametrize("plant", [_alone, _address, _hash])
+def _hash_in_a_word(desk: Desk) -> None:
+    digest = hashlib.md5(CAPITALS).hexdigest()
+    desk.do(f"UPDATE visit SET kind = 'md5={digest}.' WHERE id IN (1, 2, 3, 5)")
+
+
+@pytest.mark.parametrize("plant", [_alone, _address, _hash, _hash_in_a_word])
 def test_RET_11_the_control_finds_who_can_be_recognised(desk: Desk, plant: object) -> None:
     assert _erase(desk, "ana", "ben", "cleo").complete
     plant(desk)  # type: ignore[operator]
     assert _control(desk) is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        hashlib.sha256(CAPITALS).hexdigest(),
+        "{md5}" + hashlib.md5(CAPITALS).hexdigest().upper() + ".",
+        str(uuid.UUID(hashlib.md5(b"ana@example.org").hexdigest())),
+        hashlib.sha1(b"ana@example.org").digest(),
+    ],
+)
+def test_RET_11_a_hash_is_known_in_any_form(said: Value) -> None:
+    assert Needles([parse("email=Ana@Example.org")], ()).met(said)
+    assert not Needles([parse("email=ben@example.org")], ()).met(said)
 
 
 @pytest.mark.parametrize("said", ["ana@example.org", hashlib.sha1(b"ana@example.org").hexdigest()])

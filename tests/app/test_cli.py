@@ -258,6 +258,10 @@ def test_a_hold_keeps_what_it_names(kept: Kept, place: Path) -> None:
     steps = erased.document["steps"]
     held = next(s for s in steps if s["dataset"] == "message")
     assert (held["retained"], held["until"], held["clause"]) == (2, "2099-01-01", "RET-10")
+    mia = ("--actor", "mia", "--role", "privacy-officer")
+    asked = kept("hold", "release", hold.document["hold"], "--why", "it is", *mia, "--dir", place)
+    assert asked.status == 1
+    assert '--actor "…" --role privacy-officer' in " ".join(asked.out.split())
     released = kept("hold", "release", hold.document["hold"], "--why", "settled", "--dir", place)
     assert released.status == 0, released.said
     assert kept("hold", "list", "--json", "--dir", place).document["holds"] == []

@@ -440,7 +440,10 @@ def test_figures_and_lists_hold_nobody(desk: Desk) -> None:
     def refuse(one: str) -> None:
         olga.post(f"/desk/cases/{one}/end", outcome="refused", code="excessive",
                   words="asked before")  # fmt: skip
-        assert "she is still to be told" in words(olga.get(f"/desk/cases/{one}").text)
+        page = words(olga.get(f"/desk/cases/{one}").text)
+        assert "she is still to be told" in page
+        assert "Answer by" in page
+        assert "Was due by" not in page
         day = desk.controller.day(desk.now).isoformat()
         olga.post(f"/desk/cases/{one}/posted", on=day, way="in-person")
 

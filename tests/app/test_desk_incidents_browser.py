@@ -130,6 +130,9 @@ def test_the_pages_read_well_everywhere(page: Page, served: tuple[str, str, str]
     page.get_by_role("row", name="pasted.example").get_by_role("button").click()
     assert "The decision was recorded." in page.locator("[role=status]").inner_text()
     assert page.get_by_label("What to do about").count() == 1
+    page.goto(f"{url}/desk/measures")
+    assert page.get_by_role("row").count() > 10
+    looked_at(page, "measures")
 
 
 def _status(page: Page, address: str) -> int:

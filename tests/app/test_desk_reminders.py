@@ -16,6 +16,7 @@ from kept.app import jobs, mail
 from kept.duties import rights, staff
 from kept.duties.rights import Request, complaints, entering, reminding
 from kept.duties.rights.recipients import record
+from kept.duties.staff import watching
 from kept.errors import KeptError
 from kept.records.case import State
 from kept.records.outbox import _Turn
@@ -207,3 +208,20 @@ def test_of_a_child_it_says_that_it_waits_and_not_that_something_is_left_to_mend
     record(desk.controller, task.id, Answered(Outcome.DONE, "Jo", desk.now, "a letter"), "operator")
     page = _words(keeper.get(f"/desk/cases/{one}").text)
     assert "waits for recipients" not in page.casefold()
+
+
+def test_an_alert_that_nobody_looked_into_is_told_and_told_once_more(desk: Desk) -> None:
+    controller, worker = desk.controller, desk.controller.actors.of("worker", "support", desk.now)
+    most = controller.desk.people
+    assert watching.noted(controller, worker, (f"person {n}" for n in range(most)), 1, desk.now)
+    assert [reminding.remind(controller, desk.now) for _ in range(2)] == [1, 0]
+    ((to, subject),) = sent(desk)
+    assert OFFICER in to
+    assert subject == "To be done: alert-1"
+    desk.later(days=8)
+    assert reminding.remind(controller, desk.now) == 1
+    (alert,) = controller.watch.alerts(unseen=True)
+    with controller.database.connection() as c:
+        assert controller.watch.seen(alert.number, desk.account("keeper"), desk.now, connection=c)
+    desk.later(days=30)
+    assert reminding.remind(controller, desk.now) == 0

@@ -32,7 +32,7 @@ from tests.world import NOW, sql
 
 from kept import deployment
 from kept.app import web
-from kept.app.often import WINDOW, Often
+from kept.app.often import WINDOW, Bucket, Often
 from kept.controller import Controller
 from kept.decide.notice import digest
 from kept.duties.collect import deciding
@@ -422,6 +422,16 @@ def test_often_is_by_source_and_by_hour() -> None:
     ]  # fmt: skip
     free = Often(0)
     assert not any(free.too("a", NOW) for _ in range(1_000))
+
+
+def test_often_takes_what_one_customer_has_for_one_source() -> None:
+    often, bucket = Often(1), Bucket(1, 1)
+    one = ("2001:db8:1:2::1", "2001:DB8:1:2:ffff::9%eth0", "2001:db8:1:2::/64")
+    other = ("2001:db8:1:3::1", "192.0.2.1", "192.0.2.2", "not an address", ":")
+    mapped = ("::ffff:192.0.2.1", "192.0.2.1")
+    for late, those in (([False, True, True], one), ([False] * 5, other), ([True, True], mapped)):
+        assert [often.too(each, NOW) for each in those] == late
+        assert [bucket.too(each, 0) for each in those] == late
 
 
 def test_often_counts_all_who_come_at_once() -> None:

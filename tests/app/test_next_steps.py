@@ -369,6 +369,11 @@ def test_what_comes_next_is_offered_in_the_role_that_it_takes(
     rob = ("--actor", "rob", "--role=redactor")
     assert offered(*rob) == " case redact 01a2 --actor rob --role redactor"
     assert shlex.split(next_command(("hold", "release", "h"), None))[-4:-2] == ["--actor", "…"]
+    # What takes another person is not offered in the name of whoever called.
+    other = ("hold", "release", "h", "--actor", "…")
+    assert next_command(other, None).endswith(' h --actor "…" --role privacy-officer')
+    called(("hold", "release", "h", "--actor", "mia", "--role", "privacy-officer"))
+    assert next_command(other, None).endswith(' h --actor "…" --role privacy-officer')
     monkeypatch.setenv("KEPT_ROLE", "redactor")
     assert offered() == " case redact 01a2", "the environment says it"
     monkeypatch.delenv("KEPT_ROLE")

@@ -272,20 +272,27 @@ def test_the_words_and_the_work_are_the_same_for_everybody(world: Desk, her: str
 
 
 def test_one_press_of_a_mail_program(world: Desk, her: str) -> None:
-    """RFC 8058: a GET does nothing, a POST at once, twice as well, and for any link alike."""
+    """RFC 8058: a GET does nothing, a POST at once, twice as well, and whoever's link it is alike.
+    Of a link that is none nobody is told that something stopped.
+    """
     subscribe(world, her)
     subscribe(world, her, "partner-offers")
     made = letters.links(world.controller, Identifier("email", her), world.now, "marketing.email")
     path = made.unsubscribe.removeprefix(OWN)
     unknown = letters.links(world.controller, Identifier("email", "x@y.example"), world.now)
-    others = (unknown.unsubscribe.removeprefix(OWN), "/u/none-of-ours", f"{path}x")
+    others = (unknown.unsubscribe.removeprefix(OWN),)
+    none = ("/u/none-of-ours", f"{path}x", f"{path[:-1]}{'A' if path[-1] != 'A' else 'B'}")
     before = world.rows()
-    gets = {world.get(p).text for p in (path, *others)}
+    gets = {world.get(p).text for p in (path, *others, *none)}
     assert len(gets) == 1
     assert '<input type="hidden" name="List-Unsubscribe" value="One-Click">' in gets.pop()
     assert world.rows() == before
     assert world.post(path, {}).status_code == 400
     assert world.post(path, {"List-Unsubscribe": "yes"}).status_code == 400
+    assert allowed(world, her)
+    for answer in [world.post(p, {"List-Unsubscribe": "One-Click"}) for p in none]:
+        assert (answer.status_code, "Stopped" in answer.text) == (404, False)
+        assert "Nothing was changed by it" in answer.text
     assert allowed(world, her)
     said = {world.post(p, {"List-Unsubscribe": "One-Click"}).text for p in (path, path, *others)}
     assert len(said) == 1

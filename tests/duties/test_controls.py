@@ -34,17 +34,21 @@ from kept.controls.runner import run
 from kept.datamap import reach
 from kept.decide.use import Rules
 from kept.decide.visit import Visit
-from kept.duties import disclosure, holds, incidents, publication, release, rights, staff
+from kept.duties import disclosure, holds, incidents, measures, publication, release, rights, staff
 from kept.duties import page as policy_page
+from kept.duties.measures import software
 from kept.duties.rights import Request, entering, paper, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.request import open_case
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
+from kept.model.safety import WORDS
 from kept.model.select import KeyTable
 from kept.policy import bundle
+from kept.stores.sqlite import SQLiteStore
 from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as Outcome_
+from kept.terms import support
 from kept.terms.identifiers import parse
 from tests import forms, importing, releasing
 from tests.networks import network
@@ -995,6 +999,11 @@ CASES: dict[str, Case] = {
         ),
         vacuous=_nothing,
     ),
+    "security.measures-are-checked": Case(
+        passes=_safe,
+        fails=_then(_safe, _text("kept.toml", "restore = ", "# ")),
+        vacuous=_without_systems,
+    ),
     "security.incidents-are-told-in-time": Case(
         passes=_incident(at=NOW),
         fails=_incident(at=NOW - dt.timedelta(hours=73)),
@@ -1066,6 +1075,7 @@ SERVED = "publication.policy-page-is-clean"
 ASKED = "rights.requests-need-no-account"
 WAYS = "publication.choices-have-a-way"
 DOORS = "security.doors-are-guarded"
+MEASURES = "security.measures-are-checked"
 #: Where nobody listens.
 NOBODY = "http://127.0.0.1:1"
 #: Those over visits: in `test_visit_checks`.
@@ -1954,6 +1964,230 @@ def test_a_place_that_is_not_closed_is_named(world: Path, what: str) -> None:
                 directory.chmod(mode)
     assert met.outcome is Outcome.FAIL
     assert any(f.where == system and words in f.words for f in met.findings), met.findings
+
+
+def _late_staff(world: Path) -> None:
+    with _opened(world) as controller:
+        week = NOW - dt.timedelta(days=8)
+        staff.add(controller, "ana", "Ana", ["privacy-officer"], "new", None, week)
+
+
+def _sign(world: Path) -> None:
+    assert _run(world, "ledger.is-whole").outcome is Outcome.PASS
+
+
+def _open_key(world: Path) -> None:
+    with _opened(world):
+        pass  # makes the keys
+    (world / "keys").chmod(0o755)
+    next(p for p in (world / "keys").iterdir() if p.name != "master").chmod(0o640)
+
+
+def _secret(name: str, mode: int) -> Prepare:
+    """The secret of the API lies in a file."""
+
+    def prepare(world: Path) -> None:
+        (world / "secrets").mkdir(mode=0o755)
+        (world / "secrets/token").write_text("0123456789abcdef", "utf-8")
+        (world / "secrets/token").chmod(mode)
+        edit(world / "kept.toml", "[choices]\n", f'[api]\ntoken = "{name}"\n\n[choices]\n')
+
+    return prepare
+
+
+def _settings(*edits: tuple[str, str]) -> Prepare:
+    return _then(*(_text("kept.toml", before, after) for before, after in edits))
+
+
+_TABLES = """[api]
+token = "0123456789abcdef"
+[login.oidc]
+issuer = "https://id.example"
+client = "kept"
+amr = []
+[site]
+url = "http://kept.example"
+forms_per_hour = 0
+
+[choices]
+"""
+#: Measures that do not hold: how that comes about, what each is called, and how it is told.
+AMISS: dict[str, tuple[Prepare, dict[str, str]]] = {
+    "staff": (
+        _then(_late_staff, lambda world: _own(
+            world, "UPDATE account_role SET granted_at = granted_at - interval '181 days'"
+        )),
+        {
+            "login": "1 account with a role had a week",
+            "review": "`security.access-is-reviewed`: the staff's desk: 1 roles were not looked at",
+        },
+    ),
+    "the place and the record": (
+        _then(_settings(('owner = "Sales"\n', "")), _decide, _sign, _tampered(
+            "ALTER TABLE ledger_entry DISABLE TRIGGER USER;"
+            " UPDATE ledger_entry SET leaf = set_byte(leaf, 8, get_byte(leaf, 8) # 1)"
+            " WHERE index = 0"
+        )),
+        {
+            "places": "`security.stores-are-closed`: shop: nothing says its owner",
+            "record": "`ledger.is-whole`: ",
+        },
+    ),
+    "settings": (
+        _settings(
+            ("[choices]\n", _TABLES),
+            ('"notices"', '"smtp://post.example?password=a"\nto = "a@b.c"\nfrom = "a@b.c"'),
+            ("2020-01-31, how = \"all of them\", days = 3650", "2026-10-18, how = \"all\""),
+            ("2020-01-31, how = \"into an empty server\", days = 3650",
+             "2025-11-22, how = \"all\""),
+        ),
+        {
+            "login": "need not say that it asked for two proofs",
+            "secrets": "itself holds 2 secrets: api.token, recipients.url",
+            "way": "the pages are served without encryption",
+            "limits": "one source may send as many forms as it likes",
+            "updates": "it was done last on 2026-10-18, and that was good until 2026-11-22",
+            "restore": "it was done last on 2025-11-22, and that was good until 2026-11-22",
+        },
+    ),
+    "keys and words": (
+        _then(_open_key, _secret("file:secrets/token", 0o640), _settings(
+            ("updates = ", "# "),
+            ("2020-01-31, how = \"into an empty server\"", "2026-11-24, how = \"all\""),
+        )),
+        {
+            "secrets": "can reach 2 files with keys or secrets",
+            "updates": "nobody says when that was done last",
+            "restore": "on 2026-11-24, which has not come",
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", sorted(AMISS))
+def test_measures_that_do_not_hold_are_named(world: Path, what: str) -> None:
+    amiss, told = AMISS[what]
+    _safe(world)
+    amiss(world)
+    met = _run(world, MEASURES)
+    assert met.outcome is Outcome.FAIL
+    found = {f.where: f for f in met.findings if told.get(f.where, "\0") in f.words}
+    assert found.keys() == told.keys(), met.findings
+    assert {f.where for f in met.findings} == told.keys()
+    assert all(f.fix for f in found.values())
+    assert "0123456789" not in str(met.findings)
+
+
+def _seen(world: Path, measure: str) -> list[str]:
+    """What one measure finds amiss, without running what others check."""
+    with _opened(world) as controller:
+        all_ = measures.standings(controller, NOW, lambda _: None)
+    return sorted(s.words for one in all_ if one.measure.id == measure for s in one.amiss)
+
+
+def test_of_logins_elsewhere_somebody_may_vouch(world: Path) -> None:
+    _safe(world)
+    edit(world / "kept.toml", "[choices]\n", _TABLES)
+    assert len(_seen(world, "login")) == 1
+    word = 'login = {by = "Jo", date = 2025-11-24, how = "asks at every login"}\n'
+    edit(world / "kept.toml", "[measures]\n", f"[measures]\n{word}")
+    assert _seen(world, "login") == []
+    edit(world / "kept.toml", "2025-11-24", "2025-11-22")
+    assert len(_seen(world, "login")) == 1
+
+
+def test_a_secret_that_lies_elsewhere_is_none_in_the_settings(world: Path) -> None:
+    _safe(world)
+    _secret("file:secrets/token", 0o600)(world)
+    edit(world / "kept.toml", "[api]\n", '[keys]\npassphrase = "env:KEPT_TEST"\n[api]\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEPT_TEST", "open sesame")
+        assert _seen(world, "secrets") == []
+
+
+#: Software as it may name itself → what is said of it at NOW; None: it is mended.
+_RUNS: dict[str, tuple[support.Software, str | None]] = {
+    "mended": (support.Software("PostgreSQL", "15.14"), None),
+    "past its last day": (
+        support.Software("PostgreSQL", "14.9"),
+        "PostgreSQL 14 (shop): it is mended no more since 2026-11-12",
+    ),
+    "two numbers": (
+        support.Software("MariaDB", "10.6.25"),
+        "MariaDB 10.6 (shop): it is mended no more since 2026-07-06",
+    ),
+    "by the system": (support.Software("OpenSSL", "3.0.19", shipped=True), None),
+    "not by the system": (
+        support.Software("OpenSSL", "3.0.19"),
+        "OpenSSL 3.0 (shop): it is mended no more since 2026-09-07",
+    ),
+    "unknown": (
+        support.Software("PostgreSQL", "99.1"),
+        "PostgreSQL 99 (shop): nobody here knew on 2026-11-30 until when it is mended",
+    ),
+    "without a version": (
+        support.Software("MariaDB", "?"),
+        "MariaDB ? (shop): nobody here knew on 2026-11-30 until when it is mended",
+    ),
+}
+
+
+def test_software_that_nobody_mends_is_named(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _safe(world)
+    monkeypatch.setattr(software, "_system", lambda: ("debian", "12"))
+    runs = tuple(one for one, _ in _RUNS.values())
+    whole = SQLiteStore.safety
+    monkeypatch.setattr(SQLiteStore, "safety", lambda self: replace(whole(self), software=runs))
+
+    told = _seen(world, "software")
+    assert told == sorted(words for _, words in _RUNS.values() if words)
+    # Somebody mends one for the company; its word ends.
+    word = '[measures.supported]\n"PostgreSQL 99" = {by = "Jo", date = 2026-01-31, how = "paid"'
+    edit(world / "kept.toml", "[choices]\n", f"{word}, expires = 2026-12-31}}\n\n[choices]\n")
+    assert _seen(world, "software") == [one for one in told if "99" not in one]
+    edit(world / "kept.toml", "expires = 2026-12-31}\n\n[ch", "expires = 2026-11-22}\n\n[ch")
+    assert _seen(world, "software") == told
+
+
+def test_an_archive_whose_last_try_failed_is_named(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _safe(world)
+    assert _seen(world, "restore") == []
+    whole = SQLiteStore.safety
+    monkeypatch.setattr(SQLiteStore, "safety", lambda self: replace(whole(self), unsaved=True))
+    assert _seen(world, "restore") == ["the last try of shop to archive its log failed"]
+
+
+def test_packages_of_other_versions_are_named(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _safe(world)
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("jinja2==0.1 \\\n    --hash=sha256:00\nnot-installed==1.0\n", "utf-8")
+    monkeypatch.setattr(software, "_LOCK", lock)
+    (told,) = _seen(world, "software")
+    assert told.startswith("1 package of another version than tested: jinja2 ")
+
+
+def test_measures_of_places_that_do_not_answer_are_not_known(world: Path) -> None:
+    _safe(world)
+    (world / "shop.sqlite").unlink()
+    met = _run(world, MEASURES)
+    assert met.outcome is Outcome.ERROR
+    assert {f.where for f in met.findings} == {"places", "software"}
+
+
+def test_every_measure_has_a_check_that_is_there() -> None:
+    assert len({m.id for m in measures.MEASURES}) == len(measures.MEASURES)
+    for one in measures.MEASURES:
+        assert one.guards
+        assert one.controls or one.look or one.word, one.id
+        assert set(one.controls) <= set(registered()) - {MEASURES}
+        assert one.word in {None, *WORDS}
+    assert {g for m in measures.MEASURES for g in m.guards} == {"access", "use", "disclosure"}
+    # That of `login` stands where a provider of logins says nothing.
+    assert {m.word for m in measures.MEASURES} - {None} == WORDS.keys() - {"login"}
 
 
 @contextlib.contextmanager

@@ -103,7 +103,7 @@ def test_nothing_goes_without_an_agreement(world: Path, partner: Network) -> Non
     edit(world / "kept.toml", '[documents."agreement:windowworks"]', '[documents."agreement:else"]')
     with opened(world) as controller:
         register(controller, "ana")
-        with pytest.raises(Denied, match="no agreement in force"):
+        with pytest.raises(Denied, match=r"no agreement in force.*\[documents\."):
             ran(controller, "ww")
         assert not partner.asked
         assert not release.plan(controller, "ww", NOW).agreed
@@ -322,6 +322,36 @@ def test_a_release_that_goes_elsewhere_now_does_not_take_back_what_went_before(
         assert [s["name"] for s in partner.at("dl")] == ["ana"]
 
 
+def test_that_nothing_is_there_counts_only_where_she_was_sent(
+    world: Path, partner: Network
+) -> None:
+    here, wrong = f'url = "{partner.url}/dl"', f'url = "{partner.url}/wrong"'
+    with opened(world) as controller:
+        register(controller, "ana", "cleo")
+        ran(controller, "dl")
+        _is_erased(controller)
+    edit(world / "kept.toml", here, wrong)
+    with opened(world) as controller:
+        done = release.recall(controller, lambda: NOW)
+        assert (done.asked, done.confirmed, done.waiting, done.unknown) == (1, 0, 1, 1)
+        # Another person goes there, and is not confirmed: she may be with either.
+        partner.later.add("PUT")
+        sql(world, "UPDATE registration SET name = 'Ana Lua' WHERE name = 'ana'")
+        assert ran(controller, "dl").again == 1
+        partner.later.clear()
+        who = controller.subjects.of([parse("email=ana@example.org")], NOW)
+        controller.consents.withdraw(who, "marketing.co-marketing", NOW, source="test")
+        assert release.recall(controller, lambda: NOW).unknown == 2
+        assert (len(partner.at("dl")), [s.out for s in controller.members.standing()]) == (2, [2])
+        assert not list(controller.ledger.entries(kind="removal.confirmed"))
+    edit(world / "kept.toml", wrong, here)
+    with opened(world) as controller:
+        # Cleo went here alone, and deleted meanwhile is deleted.
+        partner.held = {k: v for k, v in partner.held.items() if v["name"] != "cleo"}
+        done = release.recall(controller, lambda: NOW)
+        assert (done.confirmed, done.unknown, partner.at("dl")) == (2, 0, [])
+
+
 def test_who_went_by_an_address_that_was_put_right_is_taken_back_too(
     world: Path, partner: Network
 ) -> None:
@@ -351,6 +381,7 @@ REFUSED = (
     ('activity = "targeted-advertising"', 'activity = "adverts"', "no activity"),
     ('audience = "autumn"', 'audience = "spring"', "fill one audience"),
     ('to = "google"', 'at = "google"', "not a setting"),
+    ('fields = ["email"]', 'fields = {email = "who", since = "who"}', "two fields as `who`"),
 )
 
 

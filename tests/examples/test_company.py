@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,6 +208,14 @@ def test_every_form_is_stored_with_what_was_shown(company: Company) -> None:
                {path[1:] for path in sent}]  # fmt: skip
     assert {r["legal_basis"] for r in stamped} == {"consent", "contract"}
     assert all(len(r["notice"]) == 64 for r in stamped)
+
+
+def test_trials_that_come_at_once_are_all_stored(company: Company) -> None:
+    def sends(number: int) -> int:
+        return Visitor(company.site).send("/trial", email=f"once-{number}@example.org")[0]
+
+    with company.kept(), ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(sends, range(24))] == [201] * 24
 
 
 @NEEDS_CHROMIUM

@@ -23,6 +23,7 @@ from kept.stores.mailbox import MailboxStore
 from kept.stores.mariadb import MariaDBStore
 from kept.stores.postgresql import PostgreSQLStore
 from kept.stores.sqlite import SQLiteStore
+from kept.terms.support import Software
 
 
 def held(safety: Safety) -> dict[str, bool | None]:
@@ -182,7 +183,7 @@ def test_the_rules_of_a_postgresql_are_read(
     """The server is never told to use the rule: it is only read, as it would be."""
     file = pg_server.data / "pg_hba.conf"
     before = file.read_text("utf-8")
-    here = [("shop", "then", False, False, True, "*", True)]
+    here = [("shop", "then", False, False, True, "*", True, "18.1 (Debian)", False)]
     try:
         file.write_text(f"{rule}\n", "utf-8")
         with psycopg.connect(pg_server.url("postgres", SUPERUSER)) as connection:
@@ -204,9 +205,15 @@ def test_the_rules_of_a_postgresql_are_read(
 def test_a_postgresql_across_the_network_without_tls() -> None:
     def ask(text: str) -> list[tuple[object, ...]]:
         asked = "pg_postmaster_start_time" in text
-        return [("shop", "then", False, False, False, "*", False)] if asked else []
+        return (
+            [("shop", "then", False, False, False, "*", False, "18.1 (Debian)", True)]
+            if asked
+            else []
+        )
 
-    assert held(servers.postgresql(ask, None)) == {"transport": False, "exposure": None}
+    met = servers.postgresql(ask, None)
+    assert held(met) == {"transport": False, "exposure": None}
+    assert (met.software, met.unsaved) == ((Software("PostgreSQL", "18.1"),), True)
 
 
 def test_a_mariadb(fresh_maria_url: str) -> None:

@@ -62,6 +62,7 @@ _GROUPS: Final[tuple[tuple[str, Callable[[], ModuleType]], ...]] = (
     ("disclosure", lambda: import_module("kept.app.commands.disclosure")),
     ("release", lambda: import_module("kept.app.commands.release")),
     ("incident", lambda: import_module("kept.app.commands.incident")),
+    ("measure", lambda: import_module("kept.app.commands.measure")),
     ("notice quarantine", lambda: import_module("kept.app.commands.shown")),
     ("retain", lambda: import_module("kept.app.commands.retain")),
     ("prove", lambda: import_module("kept.app.commands.prove")),

@@ -1,11 +1,15 @@
 """How often one source sends, within an hour. Held in memory under a key that dies with the
 process: nothing of who sends is stored for it.
+
+A source is what one customer of a network has: an address of IPv4, and of IPv6 the 64 bits that
+name a network (RFC 6177), for within them whoever has it takes as many addresses as he likes.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import ipaddress
 import secrets
 import threading
 from collections import deque
@@ -14,6 +18,19 @@ from typing import Final
 WINDOW: Final = dt.timedelta(hours=1)
 #: Sources that are counted at once; beyond them the one that is silent longest is forgotten.
 _MANY: Final = 20_000
+
+
+def whose(address: str) -> str:
+    """What counts as one source of an address; what is no address of IPv6 counts as it is."""
+    if ":" not in address:
+        return address
+    try:
+        met = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    if met.ipv4_mapped is not None:
+        return str(met.ipv4_mapped)
+    return f"{ipaddress.IPv6Address(int(met) >> 64 << 64)}/64"
 
 
 class Often:
@@ -29,7 +46,7 @@ class Often:
         """Count one more; whether it is one too many, which is not counted."""
         if not self._most:
             return False
-        who = hashlib.blake2b(source.encode(), key=self._key, digest_size=16).digest()
+        who = hashlib.blake2b(whose(source).encode(), key=self._key, digest_size=16).digest()
         with self._one:
             return self._too(who, now)
 
@@ -57,7 +74,7 @@ class Bucket:
 
     def too(self, source: str, now: float) -> bool:
         """Count one more; whether it is one too many. `now` in seconds of any clock."""
-        key = hash(source)  # keyed anew by each process
+        key = hash(whose(source))  # keyed anew by each process
         left, at = self._left.pop(key, (self._burst, now))
         left = min(self._burst, left + (now - at) * self._pace)
         self._left[key] = (left - 1 if left >= 1 else left, now)

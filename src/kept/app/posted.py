@@ -12,6 +12,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from litestar import Request
 from litestar.datastructures import State
 
+from kept.app.often import whose
 from kept.app.whence import whence
 from kept.errors import IdentifierError
 from kept.terms.identifiers import Identifier
@@ -55,12 +56,9 @@ def one(fields: Mapping[str, Sequence[str]], name: str) -> str:
 def source(request: Request[Any, Any, Any], state: State) -> str:
     """Where it came from: an address of a machine; of IPv6 the part that is one customer's."""
     try:
-        address = ipaddress.ip_address(whence(request, state.proxy))
+        return whose(str(ipaddress.ip_address(whence(request, state.proxy))))
     except ValueError:
         return "unknown"
-    if address.version == 6 and address.ipv4_mapped is None:
-        return str(ipaddress.ip_network(f"{address}/64", strict=False))
-    return str(address)
 
 
 def elsewhere(request: Request[Any, Any, Any]) -> bool:

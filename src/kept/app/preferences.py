@@ -352,10 +352,11 @@ def stop(
         return _stop(controller, done=False, status=400)
     now = state.clock()
     way = letters.way(controller, token, "stop", now)
-    if way is not None:
-        # Of a purpose that the policy has no more all that it may have been is stopped.
-        known = changing.stoppable(controller, (way.about,)) or promotion(controller.bundle)
-        changing.narrow(controller, way, known, now, source=ONE_CLICK)
+    if way is None:
+        return _gone(controller)  # of nobody: a link of somebody unknown is whole as well
+    # Of a purpose that the policy has no more all that it may have been is stopped.
+    known = changing.stoppable(controller, (way.about,)) or promotion(controller.bundle)
+    changing.narrow(controller, way, known, now, source=ONE_CLICK)
     return _stop(controller, done=True)
 
 

@@ -48,7 +48,16 @@ from kept.decide.facts import GROUNDS
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
-from kept.deployment import Deployment, Desk, Destination, Document, Network, Release, Supply
+from kept.deployment import (
+    Deployment,
+    Desk,
+    Destination,
+    Document,
+    Measures,
+    Network,
+    Release,
+    Supply,
+)
 from kept.errors import Denied, StoreError, UsageError
 from kept.keys import Vault
 from kept.ledger.entry import Entry, name
@@ -134,6 +143,8 @@ UNSAID: Mapping[str, Network] = MappingProxyType({})
 NOBODY: Mapping[str, Release] = MappingProxyType({})
 #: No list that Kept brings in.
 NOTHING: Mapping[str, Supply] = MappingProxyType({})
+#: Nothing that strangers may send.
+UNLIMITED: Mapping[str, int] = MappingProxyType({})
 #: The kind of document by which somebody gives data.
 AGREEMENT = "agreement"
 #: Kinds of grounds that can arise in the very act asked about (a form that is being sent).
@@ -179,11 +190,14 @@ class Controller:
         looks: frozenset[str] = frozenset(),
         networks: Mapping[str, Network] = UNSAID,
         outgoing: Mapping[str, Release] = NOBODY,
+        measures: Measures = Measures(),  # noqa: B008 — nor this one
+        limits: Mapping[str, int] = UNLIMITED,
     ) -> None:
         """`without` names the systems that have no store, with the reason; `directory` is that of
         the deployment; `drp` are the agents that may ask in the name of people, None: none may.
         `looks` are the hosts that may be asked whether a link still leads somewhere; `networks`
-        what the operator says of those whom pages call.
+        what the operator says of those whom pages call. `limits`: what a source sends → how often
+        within an hour, 0: as often as it likes.
         """
         self.bundle_directory, self.directory = bundle_directory, directory
         self.bundle, self.datamap, self.database = bundle, datamap, database
@@ -207,6 +221,7 @@ class Controller:
         self.visits, self.looks = VisitRecords(database), looks
         self.views = Views(database, vault)
         self.networks = networks
+        self.measures, self.limits = measures, limits
         #: What goes out, and who is out there by it.
         self.outgoing, self.members = outgoing, Members(database, vault)
         self.corrections = Corrections(database, vault)
@@ -279,6 +294,8 @@ class Controller:
             supplies=deployment.imports,
             provider=Provider(deployment.oidc) if deployment.oidc else None,
             looks=deployment.looks, networks=deployment.networks, outgoing=deployment.releases,
+            measures=deployment.measures,
+            limits={"forms": deployment.forms_per_hour, "choices": deployment.choices_per_hour},
         )  # fmt: skip
 
     def close(self) -> None:

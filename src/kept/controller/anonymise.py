@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ from kept.terms.identifiers import Identifier, spellings
 #: Shorter words name nobody and stand in every text.
 _SHORTEST: Final = 4
 _HASHES: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
+#: A run of hexadecimal digits that is as long as what one of these makes.
+_DIGEST: Final = re.compile(
+    r"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}"
+    r"|[0-9a-f]{128})(?![0-9a-f])"
+)
 
 
 class Anonymity:
@@ -127,9 +133,10 @@ class Needles:
         plain = {fold(text) for text in plain} | {text.strip() for text in plain}
         words = {t for t in plain if len(t) >= _SHORTEST and not t.lstrip("+-").isdigit()}
         self._words = {fold(word) for word in words}
+        # Others hash what they hold, and some write addresses in capitals before.
         self._digests = {
             hashlib.new(name, text.encode()).hexdigest()
-            for text in plain
+            for text in plain | {text.upper() for text in plain}
             if text
             for name in _HASHES
         }
@@ -141,9 +148,13 @@ class Needles:
         if not isinstance(value, str):
             return False
         text = fold(value)
-        return any(word in text for word in self._words) or any(
-            part in self._digests for part in text.replace("-", " ").replace(":", " ").split()
-        )
+        if any(word in text for word in self._words):
+            return True
+        # MD5 is also written in groups, as a UUID.
+        return any(
+            part in self._digests for form in {text, text.replace("-", "")}
+            for part in _DIGEST.findall(form)
+        )  # fmt: skip
 
 
 def recognised(stores: Mapping[str, Store], step: Step, needles: Needles) -> int:
@@ -208,9 +219,6 @@ def _names(value: Value) -> bool:
     """Whether a value looks as if it led to somebody."""
     if not isinstance(value, str):
         return False
-    words = value.split()
-    return any(
-        ("@" in word and not word.endswith(".invalid"))
-        or (len(word) in (32, 40, 56, 64, 96, 128) and set(word.lower()) <= set("0123456789abcdef"))
-        for word in words
+    return bool(_DIGEST.search(value.lower())) or any(
+        "@" in word and not word.endswith(".invalid") for word in value.split()
     )

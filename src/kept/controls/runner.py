@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from typing import Final
 
 from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome, worst
 from kept.controls.history import document
-from kept.controls.registry import UNDER_WAY, Control, Finding, Looked, unasked
+from kept.controls.registry import UNDER_WAY, Control, Finding, Looked, registered, unasked
 from kept.errors import KeptError, StoreError, Tampered, UsageError
 from kept.ledger.entry import Entry, name
 from kept.policy.bundle import Bundle
@@ -20,6 +22,8 @@ from kept.records.run import Runs, digest
 
 #: Findings kept of one run; the rest are counted in the last one.
 MOST_FINDINGS = 50
+#: What has run in the pass that is under way.
+_SO_FAR: Final[ContextVar[dict[str, Evidence] | None]] = ContextVar("so_far", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ def run(
     names: Iterable[str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Evidence]:
-    """Run the named controls (default: all that the bundle names) and record their evidence.
+    """Run the named controls (default: all that the bundle names) and record their evidence, and
+    that of the controls that they had run.
 
     Evidence whose `entry` is None could not be recorded, because the ledger was altered.
     """
@@ -80,13 +85,19 @@ def run(
         )
     done: list[Evidence] = []
     full = named <= set(wanted)
-    before = UNDER_WAY.set(frozenset(wanted))
+    so_far: dict[str, Evidence] = {}
+    before, earlier = UNDER_WAY.set(frozenset(wanted)), _SO_FAR.set(so_far)
     try:
         for one in wanted:
             progress(one)
-            done.append(replace(_run_one(controller, controls[one], now), full=full))
+            if one not in so_far:
+                so_far[one] = _run_one(controller, controls[one], now)
+        # Those asked for first, then what they had run for them.
+        for one in (*wanted, *(n for n in so_far if n not in wanted)):
+            done.append(replace(so_far[one], full=full))
     finally:
         UNDER_WAY.reset(before)
+        _SO_FAR.reset(earlier)
     if not done:
         return []
     documents = [document(e) for e in done]
@@ -103,6 +114,18 @@ def run(
         # A ledger that was altered takes nothing more. What was seen is still told, unrecorded.
         return done
     return [replace(e, entry=i) for e, i in zip(done, indices, strict=True)]
+
+
+def came_to(controller: Controller, name_: str, now: dt.datetime) -> Evidence:
+    """What another control comes to, run now; within one pass each runs once and is recorded.
+
+    For a control over measures that others check. KeyError where there is no such control.
+    """
+    so_far = _SO_FAR.get()
+    ran = (so_far or {}).get(name_) or _run_one(controller, registered()[name_], now)
+    if so_far is not None:
+        so_far[name_] = ran
+    return ran
 
 
 def report(bundle: Bundle, evidence: Sequence[Evidence], now: dt.datetime) -> list[ClauseReport]:

@@ -7,6 +7,7 @@ once. Rows of a group that stays smaller than k lose that too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -45,8 +46,9 @@ def left(datamap: DataMap, place: Place, said: Left) -> Left:
 
 
 def settle(plan: Plan, datamap: DataMap, crowds: Mapping[Place, Crowd]) -> Plan:
-    """The plan with what would be alone emptied; obstacles where it cannot be."""
+    """The plan with what would be alone emptied, and said so; obstacles where it cannot be."""
     steps: list[Step] = []
+    emptied: Counter[Place] = Counter()
     obstacles = list(plan.obstacles)
     for step in plan.steps:
         place = (step.system, step.dataset)
@@ -71,13 +73,22 @@ def settle(plan: Plan, datamap: DataMap, crowds: Mapping[Place, Crowd]) -> Plan:
         rare = [row for row in step.keys.rows if group.get(norm(row[1])) not in enough]
         steps += _parts(step, fine, rare, anonymise.assigned(dataset, rare=True))
         if rare:
+            emptied[place] += len({norm(row[1]) for row in rare})
+            alone = f"fewer than {dataset.k or 2} people would be alike, so nothing may be left: "
             obstacles += [
-                (step.system, Obstacle(step.dataset, *one))
-                for one in anonymise.stuck(dataset, rare=True)
+                (step.system, Obstacle(step.dataset, kind, alone + words, fix))
+                for kind, words, fix in anonymise.stuck(dataset, rare=True)
             ]
     unique = tuple(dict.fromkeys(obstacles))
     numbered = tuple(replace(s, number=n) for n, s in enumerate(steps, 1))
-    return replace(plan, steps=numbered, obstacles=unique)
+    words = tuple(
+        f"of {n} row{'s' if n > 1 else ''} of `{dataset}` in `{system}` nothing is left but the"
+        f" key: with what the map leaves, fewer than {datamap.dataset(system, dataset).k or 2}"
+        " people would be alike"
+        for (system, dataset), n in emptied.items()
+    )
+    warnings = (*plan.warnings, *words)
+    return replace(plan, steps=numbered, obstacles=unique, warnings=warnings)
 
 
 def _parts(

@@ -22,6 +22,7 @@ from kept.deployment.shapes import (
     Desk,
     Destination,
     Document,
+    Measures,
     Network,
     Own,
     Supply,
@@ -31,6 +32,7 @@ from kept.deployment.shapes import (
 from kept.deployment.toml import PORTS
 from kept.deployment.web import MARKS, ORIGIN, STAMPS
 from kept.errors import ConfigError
+from kept.model.safety import WORDS
 from kept.stores.post import SETTINGS as MAIL
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "Desk",
     "Destination",
     "Document",
+    "Measures",
     "Network",
     "Own",
     "Release",
@@ -96,6 +99,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
     ),
     "login": frozenset({"oidc"}),
     "own": frozenset({"country", "owner", "declared"}),
+    "measures": frozenset({*WORDS, "supported"}),
     "forms": frozenset(),  # names come from the bundle
     "imports": frozenset(),  # names come from the bundle
     "releases": frozenset(),  # names are the operator's
@@ -165,6 +169,7 @@ def read(directory: Path) -> Deployment:
         own=house.own(path, raw.get("own", {})),
         organisation=toml.perhaps(path, raw, "organisation"),
         desk=house.desk(path, raw.get("desk", {})),
+        measures=house.measures(path, raw.get("measures", {})),
         mail=house.mail(path, raw.get("mail", {})),
         proxy=toml.flag(path, site, "proxy"),
         cookie=toml.perhaps(path, site, "cookie"),

@@ -7,18 +7,19 @@ import hashlib
 import json
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from kept.deployment import toml
-from kept.deployment.shapes import Desk, Document, Own, SystemConfig
+from kept.deployment.shapes import Desk, Document, Measures, Own, SystemConfig
 from kept.errors import ConfigError, UsageError
 from kept.model.agents import CLAIMS, Drp
 from kept.model.agents import directory as agent_directory
 from kept.model.plan import Mode
-from kept.model.safety import ASPECTS, Declared, aspect
+from kept.model.safety import ASPECTS, WORDS, Declared
 from kept.stores import settings
 from kept.stores.letters import SETTINGS as LETTERS
 from kept.stores.own import NAME as OWN
@@ -252,17 +253,53 @@ def _questions(path: Path, table: Any) -> Mapping[str, str]:
     return MappingProxyType(dict(table))
 
 
+def measures(path: Path, table: Mapping[str, Any]) -> Measures:
+    """`[measures]`: when somebody last did what nobody can measure, and who mends old software."""
+    words = {}
+    for word, usual in WORDS.items():
+        one, days = table.get(word), usual
+        if isinstance(one, dict):
+            one = dict(one)
+            days = one.pop("days", usual)
+        if type(days) is not int or not 1 <= days <= 3_650:
+            raise ConfigError(
+                f"`days` of `{word}` of [measures] is not a number of days",
+                where=toml.where(path, word),
+                expected="a whole number from 1 to 3650: for so long the word is good",
+            )
+        if one is not None:
+            [said] = _words(path, "measures", {word: one}, WORDS)
+            end = said.date + dt.timedelta(days)
+            words[word] = replace(said, expires=min(end, said.expires or end))
+    found = _words(path, "measures.supported", table.get("supported", {}), None)
+    if any(one.expires is None for one in found):
+        raise ConfigError(
+            "it is not said until when a release of [measures.supported] is mended",
+            where=toml.where(path, "supported"),
+            expected="`expires` beside `by`, `date` and `how`",
+        )
+    return Measures(
+        MappingProxyType(words), MappingProxyType({one.about: one for one in found})
+    )  # fmt: skip
+
+
 def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:
     """What people vouch for of a place: aspect → by, date, how and perhaps expires."""
+    return _words(path, of, table, ASPECTS)
+
+
+def _words(path: Path, of: str, table: Any, known: Collection[str] | None) -> tuple[Declared, ...]:
+    """What people vouch for, of what is `known` (None: anything): by, date, how, expires."""
     found = []
     whole = isinstance(table, dict) and all(isinstance(one, dict) for one in table.values())
     for word, one in table.items() if whole else ((str(table), None),):
-        named = aspect(word)
-        if named is None or one is None:
+        if one is None or (known is not None and word not in known):
             raise ConfigError(
-                f"`declared` of [{of}] does not say what is declared",
-                where=toml.where(path, "declared"),
-                expected=f"one or several of {', '.join(ASPECTS)}, each a table",
+                f"[{of}] does not say what is declared",
+                where=toml.where(path, of.rpartition(".")[2] if known is None else "declared"),
+                expected="one or several of "
+                + (", ".join(known) if known is not None else "releases as OpenSSL 3.0")
+                + ", each a table",
                 fix='write for example encryption = {by = "NAME", date = 2026-01-31, how = "…"}',
             )
         for key in one:
@@ -283,7 +320,7 @@ def _declared(path: Path, of: str, table: Any) -> tuple[Declared, ...]:
                     where=toml.where(path, word),
                     expected=f"{key} = 2026-01-31, without quotes and without a time",
                 )
-        found.append(Declared(named, one["by"], one["date"], one["how"], one.get("expires")))
+        found.append(Declared(word, one["by"], one["date"], one["how"], one.get("expires")))
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,13 @@ def release(path: Path, name: str, table: Any) -> Release:
             expected='dataset = "SYSTEM.DATASET" of the data map, and fields = ["email"], or'
             ' fields = {email = "as the recipient calls it"}',
         )  # fmt: skip
+    twice = sorted(theirs for theirs, n in Counter(fields.values()).items() if n > 1)
+    if twice:
+        raise ConfigError(
+            f"`{name}` sends two fields as `{twice[0]}`: only one of them would arrive",
+            where=where, expected="a name of the recipient's own for each field",
+            fix=f"rename one in `fields`, or take it out: {', '.join(_under(fields, twice[0]))}",
+        )  # fmt: skip
     url = toml.secret(path, table.get("url"), "url")
     if not url:
         raise ConfigError(f"it is not said where `{name}` goes", where=where,
@@ -89,6 +97,10 @@ def release(path: Path, name: str, table: Any) -> Release:
         toml.perhaps(path, table, "ca"), toml.perhaps(path, table, "context"),
         _ages(path, name, table.get("ages")), toml.perhaps(path, table, "audience"),
     )  # fmt: skip
+
+
+def _under(fields: Mapping[str, str], theirs: str) -> list[str]:
+    return [f"`{ours}`" for ours, name in fields.items() if name == theirs]
 
 
 def _ages(path: Path, name: str, value: Any) -> Ages | None:

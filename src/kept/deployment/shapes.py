@@ -76,6 +76,18 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
+class Measures:
+    """`[measures]`: what people vouch for of the whole house. Each word has an end.
+
+    `words` are by those of model.safety.WORDS; `supported` by releases ("OpenSSL 3.0") whose
+    faults somebody mends whom no table of ours names.
+    """
+
+    words: Mapping[str, Declared] = field(default_factory=lambda: MappingProxyType({}))
+    supported: Mapping[str, Declared] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """`[desk]`: whether the staff's console is served, when it works, and what is unusual there.
 
@@ -206,6 +218,7 @@ class Deployment:
     addresses: Mapping[str, str] = field(default_factory=dict)  # of links left open
     networks: Mapping[str, Network] = field(default_factory=dict)  # whom pages call, as engaged
     desk: Desk = Desk()
+    measures: Measures = Measures()
     oidc: Oidc | None = None  # where staff may log in beside here
     drp: Drp | None = None  # agents who may ask in the name of people; None: none may
     gateway: Before = Before()

@@ -186,7 +186,8 @@ def secret(path: Path, value: Any, key: str, *, required: bool = True) -> str | 
 
 def token(path: Path, value: Any) -> str | None:
     """What opens the API, as it can be sent."""
-    found = secret(path, value, "token", required=False)
+    laid = isinstance(value, str) and value.startswith("file:")
+    found = option(path, value, "token") if laid else secret(path, value, "token", required=False)
     if found and not _TOKEN.fullmatch(found):
         raise ConfigError(
             "`token` cannot be sent as a bearer token (RFC 6750)",

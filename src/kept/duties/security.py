@@ -103,7 +103,7 @@ def _standing(
         return Standing(aspect, False, bad.words, bad.fix)
     if met and all(m.holds for m in met):
         return Standing(aspect, True, "; ".join(m.words for m in met), "")
-    declared = [d for d in system.declared if d.aspect == aspect]
+    declared = [d for d in system.declared if d.about == aspect]
     valid = next((d for d in declared if d.in_force(now)), None)
     if valid is not None:
         words = f"declared by {valid.by} on {valid.date}: {valid.how}"

@@ -8,7 +8,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias
+
+from kept.terms.support import Software
 
 Aspect: TypeAlias = Literal["encryption", "transport", "exposure"]
 
@@ -19,10 +21,8 @@ ASPECTS: Final[Mapping[Aspect, str]] = {
     "exposure": "who can reach it",
 }
 
-
-def aspect(word: str) -> Aspect | None:
-    """The aspect of this name; None where there is none."""
-    return cast(Aspect, word) if word in ASPECTS else None
+#: What nobody can measure of a whole house, and how many days such a word is good by default.
+WORDS: Final[Mapping[str, int]] = {"updates": 35, "restore": 365, "login": 365}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,12 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One aspect as a person vouches for it: who, since when, until when, and how it is so."""
+    """What a person vouches for: who, since when, until when, and how it is so.
 
-    aspect: Aspect
+    `about` is an aspect of a place, one of `WORDS`, or a release of software ("OpenSSL 3.0").
+    """
+
+    about: str
     by: str
     date: dt.date
     how: str
@@ -60,8 +63,12 @@ class Safety:
 
     `names` are its own, under which other stores would see it; `seen` are places of data that can
     be seen from it (name → words). A name is `file:PATH` or made of what a server says of itself.
+    `software` is what runs there, as it names itself; `unsaved`: its last try to lay a copy of what
+    was written elsewhere (PostgreSQL's archive) failed.
     """
 
     measured: tuple[Measured, ...] = ()
     names: frozenset[str] = frozenset()
     seen: Mapping[str, str] = field(default_factory=dict)
+    software: tuple[Software, ...] = ()
+    unsaved: bool = False

@@ -24,7 +24,7 @@ from kept.terms.identifiers import Identifier
 _LOCK: Final = "hashtextextended('release:' || %s, 0)"
 _COLUMNS: Final = (
     "number, release, recipient, audience, purpose, context, categories, member, macs, said,"
-    " notice, put_at, confirmed_at, asked_at, tries"
+    " notice, put_at, confirmed_at, asked_at, tries, sent_to"
 )
 
 DATASETS: Final = (
@@ -47,6 +47,7 @@ DATASETS: Final = (
             "confirmed_at": Field("confirmed_at", "datetime"),
             "asked_at": Field("asked_at", "datetime"),
             "tries": Field("tries", "integer", nullable=False),
+            "sent_to": Field("sent_to", "other"),
         },
         retention="case",
         # Whoever has her data has to be asked for it also when nothing else is left of her.
@@ -59,7 +60,8 @@ DATASETS: Final = (
 @dataclass(frozen=True, slots=True)
 class Member:
     """One person by one release. `confirmed_at`: the recipient said that it has her; `asked_at`:
-    since when it is asked to give her up, `tries` times until now.
+    since when it is asked to give her up, `tries` times until now; `sent_to`: to which addresses
+    she went since it last said that it has her, as keyed hashes, None where that is not on record.
     """
 
     number: int
@@ -77,6 +79,7 @@ class Member:
     confirmed_at: dt.datetime | None
     asked_at: dt.datetime | None
     tries: int
+    sent_to: tuple[bytes, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,10 @@ class Members:
     def said(self, text: str) -> bytes:
         """A keyed hash of what is sent."""
         return self._vault.mac("release-said", text.encode())
+
+    def place(self, url: str) -> bytes:
+        """A keyed hash of the address of a recipient."""
+        return self._vault.mac("release-place", url.rstrip("/").encode())
 
     def macs(self, people: Sequence[Identifier]) -> tuple[bytes, ...]:
         """By which hashes she is judged again, whatever is left of her."""
@@ -142,27 +149,32 @@ class Members:
         return [Standing(*row) for row in rows]
 
     def put(self, one: Member, *, connection: Connection) -> None:
-        """She is about to be sent, anew or with other words."""
+        """She is about to be sent, anew or with other words, perhaps to another address."""
         connection.execute(
             "INSERT INTO release_member (release, recipient, audience, purpose, context,"
-            " categories, member, macs, said, notice, put_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " categories, member, macs, said, notice, put_at, sent_to)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (release, member) DO UPDATE SET said = excluded.said,"
             " macs = excluded.macs, categories = excluded.categories, notice = excluded.notice,"
-            " confirmed_at = NULL",
+            " confirmed_at = NULL, sent_to = CASE WHEN release_member.sent_to @> excluded.sent_to"
+            " OR release_member.sent_to IS NULL THEN release_member.sent_to"
+            " ELSE release_member.sent_to || excluded.sent_to END",
             (
                 one.release, one.recipient, one.audience, one.purpose, one.context,
                 list(one.categories), one.member, list(one.macs), one.said, one.notice, one.put_at,
+                None if one.sent_to is None else list(one.sent_to),
             ),
         )  # fmt: skip
 
     def confirm(
-        self, release: str, members: Sequence[str], now: dt.datetime, *, connection: Connection
-    ) -> None:
-        """The recipient said that it has these."""
+        self, release: str, members: Sequence[str], place: bytes, now: dt.datetime, *,
+        connection: Connection,
+    ) -> None:  # fmt: skip
+        """The recipient said, at this address, that it has these."""
         connection.execute(
-            "UPDATE release_member SET confirmed_at = %s WHERE release = %s AND member = ANY(%s)",
-            (now, release, list(members)),
+            "UPDATE release_member SET confirmed_at = %s, sent_to = %s"
+            " WHERE release = %s AND member = ANY(%s)",
+            (now, [place], release, list(members)),
         )
 
     def ask(self, numbers: Sequence[int], now: dt.datetime, *, connection: Connection) -> None:
@@ -207,4 +219,5 @@ class Members:
 def _member(row: tuple[Any, ...]) -> Member:
     values = list(row)
     values[6], values[8], values[9] = tuple(row[6]), tuple(map(bytes, row[8])), bytes(row[9])
+    values[15] = None if row[15] is None else tuple(map(bytes, row[15]))
     return Member(*values)

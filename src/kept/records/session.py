@@ -205,6 +205,8 @@ def coarse(source: str) -> str:
         address = ipaddress.ip_address(source)
     except ValueError:
         return ""
+    # A server that listens for both kinds calls an address of IPv4 one of IPv6.
+    address = getattr(address, "ipv4_mapped", None) or address
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 

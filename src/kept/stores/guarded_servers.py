@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from kept.model.safety import Measured, Safety
 from kept.stores.guarded import encrypted
+from kept.terms.support import Software
 
 #: Runs a statement outside of a transaction; its rows.
 Ask: TypeAlias = Callable[..., Sequence[tuple[Any, ...]]]
@@ -21,7 +22,11 @@ _HERE: Final = """
            coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', false),
            coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
            current_setting('listen_addresses'),
-           has_function_privilege('pg_hba_file_rules()', 'EXECUTE')
+           has_function_privilege('pg_hba_file_rules()', 'EXECUTE'),
+           current_setting('server_version'),
+           current_setting('archive_mode') <> 'off' AND coalesce((
+               SELECT last_failed_time > coalesce(last_archived_time, '-infinity')
+               FROM pg_stat_archiver), false)
 """
 #: Rules that let somebody in from another machine (pg_hba.conf).
 _RULES: Final = """
@@ -45,7 +50,7 @@ _NOTHING_ELSE: Final = "the server listens to this machine only"
 
 def postgresql(ask: Ask, directory: Path | None) -> Safety:
     """The Safety of a PostgreSQL; `directory` is where its files lie, where that can be seen."""
-    ((database, start, socket, loop, tls, listens, may),) = ask(_HERE)
+    ((database, start, socket, loop, tls, listens, may, version, unsaved),) = ask(_HERE)
     if socket or loop:
         way = Measured("transport", True, "a socket of this machine")
     else:
@@ -67,6 +72,8 @@ def postgresql(ask: Ask, directory: Path | None) -> Safety:
             f"postgresql:{start}/{name}": f"the database `{name}` of the same server"
             for (name,) in ask(_NEIGHBOURS)
         },
+        (Software("PostgreSQL", str(version).partition(" ")[0]),),
+        bool(unsaved),
     )
 
 
@@ -99,9 +106,9 @@ _SCHEMAS: Final = (
 def mariadb(ask: Ask) -> Safety:
     """The Safety of a MariaDB."""
     said = {str(key).lower(): str(value) for key, value in ask(_VARIABLES)}
-    ((database, host),) = ask(
+    ((database, host, version),) = ask(
         "SELECT database(), (SELECT host FROM information_schema.processlist"
-        " WHERE id = connection_id())"
+        " WHERE id = connection_id()), version()"
     )
     tls = any(value for _, value in ask("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
     if str(host).rpartition(":")[0] in _LOCAL or host == "localhost":
@@ -116,6 +123,7 @@ def mariadb(ask: Ask) -> Safety:
             f"mariadb:{server}/{name}": f"the database `{name}` of the same server"
             for (name,) in ask(_SCHEMAS)
         },
+        (Software("MariaDB", str(version).partition("-")[0]),),
     )
 
 

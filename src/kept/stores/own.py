@@ -56,7 +56,7 @@ class OwnStore(PostgreSQLStore):
         files = guarded.exposure(p for p in secret if p.is_file())
         beside = [*directory.iterdir(), *directory.glob("*/*")]
         near = guarded.safety(directory, (), beside)
-        return Safety((*met.measured, files), met.names, near.seen)
+        return replace(met, measured=(*met.measured, files), seen=near.seen)
 
     def datasets(self) -> Iterable[Dataset]:
         """All tables there really are but the record of migrations."""

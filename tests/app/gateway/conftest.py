@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
@@ -100,6 +101,8 @@ RAW = {
     "/cut-chunks": _HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n<p>hi\r\n9\r\nabc",
     "/chunks": _HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n<p>hi\r\n0\r\n\r\n",
     "/not-gzip": _HEAD + b"Content-Encoding: gzip\r\nContent-Length: 6\r\n\r\n<p>hi!",
+    "/cut-gzip": _HEAD + b"Content-Encoding: gzip\r\nContent-Length: 30\r\n\r\n"
+                 + gzip.compress(bytes(range(100)))[:30],
     "/two-lengths": _HEAD + b"Content-Length: 5\r\nContent-Length: 9\r\n\r\n<p>hi",
     "/empty": b"HTTP/1.1 204 No Content\r\n\r\n",
     "/early": b"HTTP/1.1 103 Early Hints\r\nLink: <http://unknown.test>; rel=preconnect\r\n\r\n"

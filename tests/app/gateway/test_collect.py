@@ -215,6 +215,9 @@ def test_too_many_from_one_address_wait() -> None:
     counter = Counter(often=Bucket(2, 3600))
     assert [counter.tell(**{"from": "192.0.2.1"}) for _ in range(3)] == [204, 204, 429]
     assert counter.tell(**{"from": "192.0.2.2"}) == 204
+    # Of IPv6 everything that one customer has is one source.
+    six = [counter.tell(**{"from": f"2001:db8:1:2::{n}"}) for n in range(1, 4)]
+    assert (six, counter.tell(**{"from": "2001:db8:1:3::1"})) == ([204, 204, 429], 204)
     bucket = Bucket(2, 3600)
     assert [bucket.too("a", at) for at in (0, 0, 0, 1, 1)] == [False, False, True, False, True]
 

@@ -184,6 +184,12 @@ def test_a_body_that_was_compressed() -> None:
         out(Inflating(rewriter()), [b"<html>"])
     with pytest.raises(ValueError, match="beyond measure"):
         out(Inflating(rewriter()), [gzip.compress(bytes(20_000_000))])
+    for cut in (packed[:40], packed[:-1]):
+        with pytest.raises(ValueError, match="cut off"):
+            out(Inflating(rewriter()), [cut])
+    with pytest.raises(ValueError, match="behind its end"):
+        out(Inflating(rewriter()), [packed, packed])
+    assert out(Inflating(rewriter()), []) == b""
 
 
 def test_no_word_of_a_page_stays_in_memory() -> None:

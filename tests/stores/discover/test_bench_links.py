@@ -30,10 +30,11 @@ def test_keys_are_read_left_out_and_counted(tmp_path: Path) -> None:
     (tmp_path / "shop.mysql.sql").write_text(MYSQL, "utf-8")
     people = {"library": ["members"], "shop": ["kunde"]}
     (tmp_path / "people.json").write_text(json.dumps(people), "utf-8")
-    command = [sys.executable, "-m", "kept.app", "bench", "links", str(tmp_path)]
+    command = [sys.executable, "-m", "kept.app", "bench", "links", tmp_path.name]
     ran = subprocess.run(
-        [*command, "--tries", "1", "--json"], capture_output=True, text=True, check=False
-    )
+        [*command, "--tries", "1", "--json"], cwd=tmp_path.parent,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     made = json.loads(ran.stdout)
     # `colour` leads to members by declaration only: nobody could know
     assert made["notes"]["library, 2 tables"].startswith("people precision 1.000, recall 0.500")
@@ -46,3 +47,10 @@ def test_without_a_directory_nothing_is_measured() -> None:
     command = [sys.executable, "-m", "kept.app", "bench", "links"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "nothing measured" in ran.stdout
+
+
+def test_a_directory_without_schemas_is_wrong_use_and_no_perfect_score(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kept.app", "bench", "links", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "met none" in ran.stderr

@@ -41,7 +41,7 @@ def bench(
     if common.json:
         command.append("--json")
     # A script of this clone, chosen from a list of its files.
-    return subprocess.run(command, cwd=root, check=False).returncode  # noqa: S603
+    return subprocess.run(command, check=False).returncode  # noqa: S603
 
 
 def _scripts(root: Path | None) -> dict[str, Path]:

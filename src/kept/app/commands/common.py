@@ -161,7 +161,7 @@ def called(given: Sequence[str]) -> None:
 
 def _in_role(words: Sequence[str]) -> list[str]:
     """Who has to call a command in which role, as options: nothing where whoever called may, and
-    need not say it again.
+    need not say it again. Words that name an actor are for somebody else than who called.
     """
     roles = next(
         (r for n in (2, 1) if (r := _ROLES.get(" ".join(words[:n]))) is not None), frozenset[str]()
@@ -174,11 +174,11 @@ def _in_role(words: Sequence[str]) -> list[str]:
     said = _CALLED.get()
     role = said.get("--role") or os.environ.get("KEPT_ROLE") or OPERATOR
     if role in roles:
-        return [word for option in ("--actor", "--role") if option in said
+        return [word for option in ("--actor", "--role") if option in said and option not in words
                 for word in (option, said[option])]  # fmt: skip
     # Somebody else has to do it: an officer where he may, since there is always one.
     other = OFFICER if OFFICER in roles else min(roles)
-    return ["--actor", "…", "--role", other]
+    return [*(() if "--actor" in words else ("--actor", "…")), "--role", other]
 
 
 def as_called(text: str | None, directory: Path | None) -> str | None:

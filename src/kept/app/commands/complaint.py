@@ -40,7 +40,9 @@ def add(
     ] = None,
     post: Annotated[str, Parameter(help="her postal address, for letters")] = "",
     about: Annotated[str, Parameter(help="the number of a request that it names")] = "",
-    region: Annotated[str, Parameter(help="where the person lives")] = "unknown",
+    region: Annotated[
+        str, Parameter(help="where she lives: a region or a country as DE, US-CA")
+    ] = "unknown",
     authority: Annotated[str, Parameter(help="the name of the authority, where one writes")] = "",
     due: Annotated[str | None, Parameter(help="the last day that an authority set")] = None,
     acting: Acting = ACTING,

@@ -105,9 +105,10 @@ def release(
             controller, hold, said(why, "--why"), actor, now, alone=said(alone, "--alone")
         )  # fmt: skip
     if done.released_at is None:
+        again = common.next("hold", "release", done.id, "--why", "…", "--actor", "…")
         words = [
             f"Hold {done.id} stays until somebody else releases it too: what it keeps goes early.",
-            f"By another person: {common.next('hold', 'release', done.id, '--why', '…')}",
+            f"By another person: {again}",
         ]
         common.out.result(_document(done), words)
         return 1

@@ -216,6 +216,12 @@ token = "env:KEPT_API_TOKEN"      # not set: the API for other programs is close
 # country = "CY"
 # zone = "Asia/Nicosia"
 
+# What nobody can measure of the whole house: when updates were brought in last, and when data was
+# really brought back from a backup. `kept measure list` shows what is missing.
+# [measures]
+# updates = {{by = "NAME", date = 2026-01-31, how = "…"}}
+# restore = {{by = "NAME", date = 2026-01-31, how = "…"}}
+
 # Where personal data lies. A system that has no store yet belongs here too: it is known, and
 # every answer says that it could not be asked.
 # store and url: "postgresql" and "postgresql://…", "mariadb" and "mariadb://…", "sqlite" and a file

@@ -144,6 +144,12 @@ def _recalled(done: Recalled) -> list[str]:
         words.append(f"{many(done.asked, 'removal')} asked for; {done.confirmed:,} confirmed.")
     if done.waiting:
         words.append(f"{many(done.waiting, 'removal')} asked, not confirmed: asked again.")
+    if done.unknown:
+        words.append(
+            f"`url` says of {done.unknown:,} that nothing of them is there. That is believed only"
+            " where they were sent to this address alone: put the one back to which they went, or"
+            " let the recipient answer 204."
+        )
     if done.unasked:
         words.append(f"{done.unasked:,} could not be asked for: nobody answers, or kept.toml names"
                      " the release no more.")  # fmt: skip
@@ -171,5 +177,5 @@ def _document(found: Planned) -> dict[str, Any]:
 def _back(done: Recalled) -> dict[str, Any]:
     return {
         "asked": done.asked, "confirmed": done.confirmed, "waiting": done.waiting,
-        "unasked": done.unasked, "complete": done.complete,
+        "unknown": done.unknown, "unasked": done.unasked, "complete": done.complete,
     }  # fmt: skip

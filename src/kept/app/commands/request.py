@@ -30,6 +30,7 @@ from kept.duties import rights
 from kept.duties.rights import entering, listed, reported, saved_mail, scan_form, scanned
 from kept.errors import UsageError
 from kept.records.intake import BEGUN, WHOLE, Intake
+from kept.terms import clocks
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
 from kept.terms.proof import RECORDED, WAYS
 from kept.terms.words import many
@@ -98,9 +99,12 @@ def add(
             " an identity paper", negative="",
         ),
     ] = None,
-    region: Annotated[str, Parameter(help="where the person lives; unknown: the strictest")] = (
-        "unknown"
-    ),
+    region: Annotated[
+        str,
+        Parameter(
+            help="where she lives: a region or a country as DE, US-CA; unknown: the strictest"
+        ),
+    ] = "unknown",
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:  # fmt: skip
@@ -124,8 +128,9 @@ def add(
             )
         scans = tuple(_bytes(file, scan_form.LARGEST, "the scan") for file in scan or ())
         came = entering.Came(
-            channel, on, people, tuple(right or ()), words_, region, tuple(post or ()), scans
-        )
+            channel, on, people, tuple(right or ()), words_, clocks.where(region),
+            tuple(post or ()), scans,
+        )  # fmt: skip
         actor = controller.actors.of(acting.actor, acting.role, now)
         made, seen = entering.add(controller, came, actor, now)
         mail.deliver(controller, lambda: now)

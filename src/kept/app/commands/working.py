@@ -258,7 +258,7 @@ def _after(
         return ["", *proving.standing(controller, case).lines()]
     if case.right not in casework.APPROVED:
         return []
-    again = common.next("case", "approve", case.id, "--plan", looked["plan"])
+    again = common.next("case", "approve", case.id, "--plan", looked["plan"], "--actor", "…")
     return ["", f"Next, by somebody who did not enter the request: {again}"]
 
 

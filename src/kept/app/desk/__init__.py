@@ -36,6 +36,7 @@ from kept.app.desk import (
     incidents,
     leaving,
     login,
+    measures,
     moving,
     paper,
     quarantine,
@@ -51,7 +52,7 @@ HANDLERS: Final = [
     *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *handing.HANDLERS,
     *asked.HANDLERS, *figures.HANDLERS,
     *trackers.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS, *quarantine.HANDLERS,
-    *disclosures.HANDLERS,
+    *disclosures.HANDLERS, *measures.HANDLERS,
     *account.HANDLERS,
     *accounts.HANDLERS,
 ]  # fmt: skip

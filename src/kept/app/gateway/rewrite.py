@@ -460,15 +460,19 @@ class Inflating:
     def __init__(self, inner: Rewriter) -> None:
         self._inner = inner
         self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, by its first bytes
+        self._begun = False
 
     def feed(self, data: bytes) -> bytes:
         """What can go out by now. Raises Garbled on what is not compressed so."""
+        self._begun = self._begun or bool(data)
         try:
             plain = self._inflate.decompress(data, self._MOST)
         except zlib.error:
             raise Garbled("a body that is not compressed as its header says") from None
         if self._inflate.unconsumed_tail:
             raise Garbled("a body that grows beyond measure")
+        if self._inflate.unused_data.strip(b"\0"):
+            raise Garbled("a body with something behind its end")
         return self._inner.feed(plain)
 
     def whole(self, page: bytes) -> bytes:
@@ -476,5 +480,7 @@ class Inflating:
         return self.feed(page) + self.close()
 
     def close(self) -> bytes:
-        """What is left."""
+        """What is left. Raises Garbled where the end did not come: a part is not the whole."""
+        if self._begun and not self._inflate.eof:
+            raise Garbled("a compressed body that is cut off")
         return self._inner.feed(self._inflate.flush()) + self._inner.close()

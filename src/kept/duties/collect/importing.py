@@ -109,7 +109,9 @@ class Importing:
         agreement = controller.agreement(self.source, now)
         if agreement is None and self.source != OURSELVES:
             raise Denied(
-                f"there is no agreement in force with `{self.source}`; nothing of it is stored"
+                f"there is no agreement in force with `{self.source}`; nothing of it is stored",
+                fix="when it is signed, name it in kept.toml under"
+                f' [documents."agreement:{self.source}"]',
             )
         self.agreement = None if agreement is None else agreement.sha256
         self.dated = "date" in self.one.needs

@@ -146,7 +146,8 @@ def run(
     release = declared(controller, name_)
     if not _agreed(controller, release, clock()):
         raise Denied(
-            f"there is no agreement in force with `{release.to}`; nothing of anybody is released"
+            f"there is no agreement in force with `{release.to}`; nothing of anybody is released",
+            fix=f'when it is signed, name it in kept.toml: [documents."agreement:{release.to}"]',
         )
     done = Ran(release)
     way = Way(release, str(controller.directory))
@@ -283,7 +284,8 @@ def _send(
     except StoreError as problem:
         done.stopped = problem.what
     with controller.database.connection() as c:
-        controller.members.confirm(release.name, confirmed, clock(), connection=c)
+        place = controller.members.place(release.url)
+        controller.members.confirm(release.name, confirmed, place, clock(), connection=c)
     done.confirmed += len(confirmed)
 
 
@@ -297,6 +299,7 @@ def _member(
         0, release.name, release.to, release.audience, activity.purpose,
         release.context or activity.contexts[0], categories(dataset, release), member,
         controller.members.macs(one.people), said, one.notice, now, None, None, 0,
+        (controller.members.place(release.url),),
     )  # fmt: skip
 
 

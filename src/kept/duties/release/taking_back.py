@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kept.controller import Controller
 from kept.deployment import Release
-from kept.duties.release.way import Refused, Way
+from kept.duties.release.way import Refused, Unknown, Way
 from kept.errors import Busy, StoreError
 from kept.ledger.entry import Entry, name
 from kept.records.release import Member
@@ -21,12 +21,14 @@ from kept.records.release import Member
 @dataclass(slots=True)
 class Recalled:
     """So many removals were `asked` for, of which so many were `confirmed`; `waiting` were asked
-    for and are not confirmed. `unasked`: there was nobody to ask, or nobody answered.
+    for and are not confirmed, `unknown` of them because an address has nothing of them to which
+    they did not go. `unasked`: there was nobody to ask, or nobody answered.
     """
 
     asked: int = 0
     confirmed: int = 0
     waiting: int = 0
+    unknown: int = 0
     unasked: int = 0
 
     @property
@@ -39,6 +41,7 @@ class Recalled:
         self.asked += other.asked
         self.confirmed += other.confirmed
         self.waiting += other.waiting
+        self.unknown += other.unknown
         self.unasked += other.unasked
 
 
@@ -66,7 +69,7 @@ def recall_alone(
     controller: Controller, release: Release, way: Way, clock: Callable[[], dt.datetime]
 ) -> Recalled:
     """Take back what one recipient may not keep; whoever calls has the release for himself."""
-    done = Recalled()
+    done, here = Recalled(), (controller.members.place(release.url),)
     for found in going(controller, release, clock()):
         # Who went to somebody else under this name is not asked for here: that there is nothing
         # of her would be true, and not that she is gone.
@@ -85,7 +88,10 @@ def recall_alone(
         done.asked += len(entries)
         for at, (one, _) in enumerate(part):
             try:
-                gone = way.remove(one.member)
+                gone = way.remove(one.member, went_here=one.sent_to == here)
+            except Unknown:
+                gone = False
+                done.unknown += 1
             except Refused:
                 gone = False
             except StoreError:

@@ -5,7 +5,8 @@
 
 MEMBER (64 hex digits) is the name under which this recipient knows her: a keyed hash, another one
 for each release. An answer of 200, 201 or 204 says that it is done; of 202, that it was taken and
-is not done yet; to DELETE, 404 and 410 say that there is nothing of her (any more).
+is not done yet; to DELETE, 404 and 410 say that there is nothing of her (any more). Every wrong
+address says so too, so that it counts only at the one to which she was sent.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from kept.model.values import Value
 from kept.stores.http_describe import Limits, plain
 
 _DONE: Final = (200, 201, 204)
-_GONE: Final = (*_DONE, 404, 410)
+_NOTHING: Final = (404, 410)
 _TAKEN: Final = 202
 #: What failed is asked again by the next run, so that one attempt more is enough.
 _LIMITS: Final = Limits(rate=200.0, timeout=15.0, bytes=100_000, retries=1, wait=5.0)
@@ -28,6 +29,10 @@ _LIMITS: Final = Limits(rate=200.0, timeout=15.0, bytes=100_000, retries=1, wait
 
 class Refused(StoreError):
     """The recipient does not take it, or not like this."""
+
+
+class Unknown(StoreError):
+    """Nothing of her is there, says an address to which she was not sent."""
 
 
 class Way:
@@ -57,9 +62,11 @@ class Way:
         body = {name: plain(value) for name, value in values.items()}
         return self._ask("PUT", member, body, _DONE)
 
-    def remove(self, member: str) -> bool:
-        """Whether the recipient says that she is gone."""
-        return self._ask("DELETE", member, None, _GONE)
+    def remove(self, member: str, *, went_here: bool) -> bool:
+        """Whether the recipient says that she is gone. Unknown where it has nothing of her, and
+        she did not go (`went_here`) to this address.
+        """
+        return self._ask("DELETE", member, None, _DONE + _NOTHING if went_here else _DONE)
 
     def _ask(
         self, method: str, member: str, body: Mapping[str, object] | None, done: tuple[int, ...]
@@ -71,6 +78,12 @@ class Way:
             return True
         if status == _TAKEN:
             return False
+        if method == "DELETE" and status in _NOTHING:
+            raise Unknown(
+                "nothing of her is there, at another address than she was sent to",
+                met=f"status {status}",
+                fix="put the `url` back to which people went, or let the recipient answer 204",
+            )
         raise Refused(
             f"whoever receives it refuses {endpoint}",
             expected=f"one of the statuses {', '.join(map(str, done))}", met=f"status {status}",

@@ -90,7 +90,12 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
                 continue
             day = had or day
         if day > _last(said, day, most):
-            yield Finding("a case", f"a request was answered {(day - said.due).days} days late")
+            late, met = (day - said.due).days, at_once or (restriction and in_force)
+            if met or id_ in reached:
+                yield Finding("a case", f"a request was answered {late} days late")
+            else:
+                words = f"a request ended {late} days late, and she was not told"
+                yield Finding("a case", words, _TELL)
     if silent:
         yield Finding("a case", f"of {silent} requests that ended in time it is not on record that"
                       " the person was told", _TELL)  # fmt: skip

@@ -36,7 +36,6 @@ from kept.terms import clocks
 from kept.terms.addresses import masked
 from kept.terms.authorities import authority_of
 from kept.terms.identifiers import Identifier
-from kept.terms.regimes import REGIONS
 from kept.terms.tongues import day, say
 
 #: How a complaint comes in that somebody enters, in words.
@@ -507,9 +506,7 @@ def _between(controller: Controller, one: Complaint, sent: dt.datetime, now: dt.
 
 
 def _region(region: str) -> str:
-    if region not in REGIONS:
-        raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
-    return region
+    return clocks.where(region)
 
 
 def _said(words: str, what: str) -> str:

@@ -34,8 +34,8 @@ from kept.terms.asks import (
     QUESTION,
     UNCLEAR,
 )
+from kept.terms.clocks import WHERE
 from kept.terms.identifiers import Identifier
-from kept.terms.regimes import REGIONS
 
 #: How something comes in that somebody enters, in words.
 CHANNELS: Final = {
@@ -74,8 +74,8 @@ def checked(
         raise UsageError("there is no such channel", expected=f"one of {', '.join(CHANNELS)}")
     if came.arrived > now.astimezone(dt.UTC).date() + dt.timedelta(days=1):
         raise UsageError("the day of arrival is to come", expected="the day on which it arrived")
-    if came.region not in REGIONS:
-        raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
+    if came.region not in WHERE:
+        raise UsageError("there is no such region", expected=f"one of {', '.join(WHERE)}")
     for one in came.people:
         _ = one.normalised  # refuses what is not of its kind
     if came.channel != "letter" and (came.scans or reply_to(came.post)):

@@ -2,10 +2,10 @@
 
 Whose a case is hears of it before its last day; then whoever answers for all of it too. So do
 they of an answer that no mail server took, of tasks that are late, of recipients who do not
-answer, of complaints, and of systems that are away. A mail holds a number and
-a link, never a word about a person. Each goes once: it is noted in the transaction that queues
-it, and should a machine stop while it is handed over, it goes once more under the same Message-ID
-(`records.outbox`).
+answer, of complaints, of alerts that nobody looked into, and of systems that are away. A mail
+holds a number and a link, never a word about a person. Each goes once: it is noted in the
+transaction that queues it, and should a machine stop while it is handed over, it goes once more
+under the same Message-ID (`records.outbox`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kept.controller import Controller
 from kept.database import Connection
 from kept.duties.rights import clock, recipients
 from kept.records.account import OFFICER
+from kept.records.watch import ALONE, BULK
 from kept.stores.tasks import Notice, Outcome
 from kept.terms import clocks
 from kept.terms.asks import CHILD_REPORT
@@ -36,6 +37,10 @@ AWAY: Final = (1, 7)
 ASKED: Final = (7, 21)
 CHILD: Final = (0, 1)
 _MANY: Final = 500
+_STANDS_OUT: Final = {
+    BULK: "Somebody of the staff opened more people within an hour than is usual",
+    ALONE: "Somebody of the staff did alone what takes two people",
+}
 #: After so many days that a task is late, or a recipient cannot be reached, it is escalated.
 _PATIENCE: Final = dt.timedelta(days=7)
 
@@ -104,6 +109,7 @@ def calls(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     yield from _recipients(controller, now)
     yield from _complaints(controller, now)
     yield from _asked(controller, now)
+    yield from _alerts(controller, now)
     for gone in controller.away.all():
         reached = [days for days in AWAY if gone.days(now) >= days]
         if reached:
@@ -208,6 +214,16 @@ def _asked(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             )  # fmt: skip
             yield Call(one.id, f"asked:{reached[-1]}", what, f"/desk/requests/{one.id}",
                        officers=True)  # fmt: skip
+
+
+def _alerts(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    """What stands out of what the staff did; of a flood of reports the reports themselves tell."""
+    for one in controller.watch.alerts(unseen=True):
+        if one.what in _STANDS_OUT:
+            still = now - one.at >= _PATIENCE
+            yield Call(f"alert-{one.number}", "still" if still else "raised",
+                       f"{_STANDS_OUT[one.what]}. An officer has to look into it.",
+                       "/desk/accounts", officers=True)  # fmt: skip
 
 
 def _owner(controller: Controller, case: str) -> int | None:

@@ -375,6 +375,7 @@ SAID: Final = {
     "what kind of data": "welche Art von Daten",
     "not to be told until": "nicht zu sagen bis",
     "by which law not": "nach welchem Gesetz nicht",
+    "first fetched": "zuerst abgeholt",
     "how often it was fetched": "wie oft es abgeholt wurde",
     "waited for our staff": "wartete auf jemanden von uns",
     "keyed hash of the code": "Hash mit Schlüssel des Codes",

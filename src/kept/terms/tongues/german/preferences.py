@@ -19,7 +19,7 @@ SAID: Final = {
     "Ask for your data, or have it deleted.": "Ihre Daten verlangen oder löschen lassen.",
     "Many letters were asked for within the last hour, so we cannot send one now. Try again in an hour, or write to us: our addresses are below.": "In der letzten Stunde wurden viele E-Mails verlangt, darum können wir jetzt keine senden. Versuchen Sie es in einer Stunde wieder oder schreiben Sie uns: Unsere Adressen stehen unten.",
     "This link is over": "Dieser Link gilt nicht mehr",
-    "It is too old, or a part of it was lost on its way. What you chose still holds.": "Er ist zu alt, oder ein Stück davon ging unterwegs verloren. Was Sie gewählt haben, gilt weiter.",
+    "It is too old, or a part of it was lost on its way. Nothing was changed by it: what you chose still holds.": "Er ist zu alt, oder ein Stück davon ging unterwegs verloren. Durch ihn hat sich nichts geändert: Was Sie gewählt haben, gilt weiter.",
     "Have a new link sent": "Neuen Link zusenden lassen",
     "Take back what you allowed, or stop our news": "Zurücknehmen, was Sie erlaubt haben, oder unsere Neuigkeiten abbestellen",
     # — her page —
@@ -86,7 +86,7 @@ SAID: Final = {
     "One press, and they stop at once. You need not say why.": "Ein Klick, und sie hören sofort auf. Sie müssen nicht sagen, warum.",
     "What this link stands for is off, as of now.": "Wofür dieser Link steht, ist ab jetzt aus.",
     "Nothing of yours was deleted. Letters that belong to what you ordered or asked still come.": "Von Ihnen wurde nichts gelöscht. Nachrichten zu dem, was Sie bestellt oder gefragt haben, kommen weiter.",
-    'Something still comes? A part of the link may have been lost on its way: <a href="/privacy/preferences">stop it here</a>. There you can also see what else you allowed.': 'Kommt trotzdem noch etwas? Vielleicht ging ein Stück des Links unterwegs verloren: <a href="/privacy/preferences">Bestellen Sie es hier ab</a>. Dort sehen Sie auch, was Sie sonst erlaubt haben.',
+    'Something else still comes? <a href="/privacy/preferences">Stop it here</a>. There you can also see what else you allowed.': 'Kommt trotzdem noch etwas? <a href="/privacy/preferences">Bestellen Sie es hier ab</a>. Dort sehen Sie auch, was Sie sonst erlaubt haben.',
     'Nothing happens before you press. Nothing of yours is deleted by it: that you <a href="/privacy/requests?asked=erasure">ask for here</a>.': 'Bevor Sie klicken, geschieht nichts. Gelöscht wird dadurch nichts von Ihnen: Das <a href="/privacy/requests?asked=erasure">verlangen Sie hier</a>.',
     # — mail —
     "What you allowed {organisation}": "Was Sie {organisation} erlaubt haben",
