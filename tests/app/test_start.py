@@ -55,10 +55,39 @@ def test_what_asks_for_little_reads_little(words: tuple[str, ...], met: str) -> 
     assert "kept.app.cli" in read
 
 
+def test_what_was_read_is_not_looked_through_for_waste_and_the_rest_is() -> None:
+    said = """
+import gc, sys
+from kept.app import cli
+from kept.app.__main__ import main
+made = cli.make
+def make(given):
+    print("reads", gc.isenabled(), gc.get_freeze_count())
+    return made(given)
+cli.make = make
+try:
+    main()
+finally:
+    print("runs", gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", said, "policy", "check", HUTS],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert (lines[0], lines[-1]) == ("reads False 0", "runs True True")
+
+
 def test_a_command_on_a_deployment_reads_no_web_server_and_no_spreadsheets() -> None:
     _, read = modules("rights", "access", "--help")
     assert {"kept.controller", "psycopg"} <= read, "or this shows nothing"
     assert not read & {"litestar", "openpyxl", "httpx", "pyarrow", "kept.duties.table"}
+
+
+def test_what_may_ask_others_reads_how_when_it_asks() -> None:
+    _, read = modules("doctor", "--help")
+    assert "kept.duties.release.way" in read, "or this shows nothing"
+    assert not read & {"httpx", "httpcore"}
 
 
 @pytest.mark.parametrize("name", [s.name for s in COMMANDS])

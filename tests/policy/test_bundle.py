@@ -7,11 +7,14 @@ import dataclasses
 import datetime as dt
 import json
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 from tests.policy.conftest import CONTROLS, Write, line_of
+from tests.world import edit, make
 
+from kept import deployment
 from kept.errors import BundleError
 from kept.policy import bundle as reading
 from kept.policy import clauses, versions, yamlfile
@@ -243,3 +246,28 @@ def test_a_large_bundle_is_read_and_checked_in_a_second(write: Write) -> None:
     assert problems == []
     assert len(bundle.clauses) == 1907
     assert took < 2  # about 0.25 s here; what must not come is something quadratic
+
+
+def test_what_deployments_fill_in_is_worked_out_once_and_again_where_it_differs(
+    tmp_path: Path,
+) -> None:
+    def made(name: str, was: str = "", now: str = "") -> reading.Bundle:
+        place = make(tmp_path / name, "embedded")
+        edit(place / "kept.toml", was, now)
+        return deployment.read(place).read_bundle()
+
+    first = made("first")
+    assert made("same") is first
+    partner = (
+        '[recipients.partner-x]\ntitle = "X"\nlane = "partner-prepackaged"\n'
+        'policy = "https://x.example/privacy"\nrecorded = false\n'
+    )
+    choice = made("choice", '"P10Y"', '"P11Y"')
+    named = made("partner", "[recipients.provider]", f"{partner}[recipients.provider]")
+    link = made(
+        "link", "[choices]", '[links.addresses]\ngoogle-data-use = "https://x.example/"\n[choices]'
+    )
+    digests = {bundle.rules_digest for bundle in (first, choice, named, link)}
+    assert len(digests) == 4
+    edit(tmp_path / "same" / "policy" / "links.yml", "\n", "\n\n")
+    assert deployment.read(tmp_path / "same").read_bundle() is not first

@@ -6,6 +6,7 @@ Exit status: 0 done, 1 a promise is broken or a request incomplete, 2 wrong use.
 from __future__ import annotations
 
 import errno
+import gc
 import itertools
 import logging
 import os
@@ -116,7 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     called(given)
     try:
         _refuse_bytes(given)
-        status = make(given)(_joined(given), exit_on_error=False, print_error=False)
+        app = make(given)
+        _collect()
+        status = app(_joined(given), exit_on_error=False, print_error=False)
     except CycloptsError as problem:
         wrong = _wrong_use(problem, given)
         Output(as_json="--json" in given).error(wrong)
@@ -137,6 +140,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print("".join(traceback.format_tb(problem.__traceback__)), file=sys.stderr)
         sys.exit(told.exit_status)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _collect() -> None:
+    """Look for what goes away from here on, if that was put off; what was read in stays."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _joined(given: Sequence[str]) -> list[str]:

@@ -378,7 +378,7 @@ class Deployment:
 
     def read_bundle(self) -> Bundle:
         """The policy bundle with the operator's choices filled in."""
-        loaded = policy_bundle.load(self.bundle)
+        read = loaded = policy_bundle.load(self.bundle)
         unknown = sorted(set(self.choices) - set(loaded.choices))
         if unknown:
             near = difflib.get_close_matches(unknown[0], loaded.choices, n=1, cutoff=0.6)
@@ -409,8 +409,12 @@ class Deployment:
                     f"the policy has no recipient named {name!r}", where=self._line(name),
                     expected="a recipient of recipients.yml", fix=close(name, loaded.recipients),
                 )  # fmt: skip
+        partners = self._partners()
         try:
-            return loaded.with_choices(dict(self.choices)).with_partners(self._partners())
+            return read.filled(
+                repr((dict(self.addresses), dict(self.choices), partners)),
+                lambda: loaded.with_choices(dict(self.choices)).with_partners(partners),
+            )
         except BundleError as problem:
             # What is left: a choice that the bundle has made itself.
             made = next(n for n in self.choices if loaded.choices[n].value is not None)

@@ -11,7 +11,7 @@ import datetime as dt
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -254,6 +254,22 @@ class Bundle:
             },
         }
         return hashlib.sha256(rfc8785.dumps(about)).hexdigest()[:8]
+
+    def filled(self, words: str, make: Callable[[], Bundle]) -> Bundle:
+        """The bundle with what a deployment fills in, as `make` makes it. `words` say all that is
+        filled in: for those of last time it is the bundle of last time, whose digests are known.
+        """
+        for known, made in self._filled:
+            if known == words:
+                return made
+        made = make()
+        self._filled[:] = [(words, made)]
+        return made
+
+    @functools.cached_property
+    def _filled(self) -> list[tuple[str, Bundle]]:
+        """Room for the last one: its digests take as long as opening a deployment."""
+        return []
 
     def with_addresses(self, addresses: Mapping[str, str]) -> Bundle:
         """The bundle with addresses that a deployment supplies for links that have none.

@@ -18,7 +18,6 @@ from typing import Final
 from kept.deployment import Release
 from kept.errors import StoreError
 from kept.model.values import Value
-from kept.stores.http_client import Client
 from kept.stores.http_describe import Limits, plain
 
 _DONE: Final = (200, 201, 204)
@@ -40,6 +39,9 @@ class Way:
     """The way of one release. StoreError where nobody answers; then nothing is believed."""
 
     def __init__(self, release: Release, directory: str) -> None:
+        # Every start would wait for it, and few release anything.
+        from kept.stores.http_client import Client
+
         headers = {"Authorization": f"Bearer {release.secret}"} if release.secret else {}
         self._client = Client(
             release.name, release.url, _LIMITS, headers,
