@@ -32,11 +32,13 @@ TODAY = NOW.date()
 #: p95 that the page keeps, in ms.
 GOAL = 150.0
 FILL = """
-INSERT INTO rights_case (id, "right", state, actor, people, opened_at, changed_at, closed_at)
+INSERT INTO rights_case
+    (id, "right", state, actor, people, opened_at, changed_at, closed_at, done_at)
 SELECT format('00000000-0000-7000-8000-%%s', lpad(n::text, 12, '0')),
     CASE WHEN n %% 500 = 0 THEN 'portability' WHEN n %% 3 = 0 THEN 'erasure' ELSE 'access' END,
     CASE WHEN n > %(cases)s THEN 'closed' WHEN n %% 2 = 0 THEN 'received' ELSE 'identified' END,
-    %(actor)s, 1, %(now)s, %(now)s, CASE WHEN n > %(cases)s THEN %(now)s::timestamptz END
+    %(actor)s, 1, %(now)s, %(now)s, CASE WHEN n > %(cases)s THEN %(now)s::timestamptz END,
+    CASE WHEN n > %(cases)s THEN %(now)s::timestamptz END
 FROM generate_series(1, 2 * %(cases)s) n;
 """
 CLOCK = """
