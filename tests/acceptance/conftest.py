@@ -284,6 +284,8 @@ class World:
         shutil.copytree(self.directory / "policy", place / "policy")
         for name in ("datamap", "documents", "keys"):
             shutil.copytree(self.directory / name, place / name)
+        (place / "company").mkdir()
+        shutil.copy(self.directory / "company" / "token", place / "company" / "token")
         text = (self.directory / "kept.toml").read_text("utf-8")
         text = text.replace('database = "embedded"', f"database = {json.dumps(self.database)}")
         text = text.replace("company/support.sqlite3", self.company.support)

@@ -1776,7 +1776,7 @@ def test_what_a_pass_is_about_to_run_is_not_missing(world: Path) -> None:
 
 def test_a_control_that_no_whole_pass_has_run_is_missing(world: Path) -> None:
     """One that a clause was given after the last pass, until the next one."""
-    trail, late = "evidence.every-clause-has-a-trail", "security.stores-are-closed"
+    trail, late = "evidence.every-clause-has-a-trail", "rights.authorities-are-listed"
     file = world / "policy" / "clauses.yml"
     edit(file, f"[{late}]", "[ledger.is-whole]")
     assert late not in file.read_text("utf-8")
