@@ -471,7 +471,7 @@ def test_the_string_for_the_united_states_follows_signal_and_choice(gpc: bool) -
         if choices:
             lines.append(("cookie", f"kept-choices={choice.encode(choices, b'k')}"))
         return met(BUNDLE, lines, b"k", secure=False, country=country,
-                   today=NOW.date()).gpp(BUNDLE)  # fmt: skip
+                   today=NOW.date()).visit.gpp(BUNDLE.visits)  # fmt: skip
 
     def outs(text: str) -> set[Any]:
         read = gpp.decode(text)
@@ -486,8 +486,9 @@ def test_the_string_for_the_united_states_follows_signal_and_choice(gpc: bool) -
         )
         assert outs(string(said)) == {2 if yes else 1}
     assert string(None, "DE") == string(None, "") == ""
-    shown = banner.head(BUNDLE, judge(BUNDLE.visits, "US"), string(None))
-    assert f'data-gpp="{string(None)}"' in shown
+    shown = banner.head(BUNDLE, judge(BUNDLE.visits, "US"))
+    assert f' data-gpp="{gpp.opted(False, gpc=False)}"' in shown
+    assert f' data-gpc-gpp="{gpp.opted(True, gpc=True)}" data-gpp-sections="7:usnat"' in shown
 
 
 def test_languages_are_those_of_the_bundle() -> None:

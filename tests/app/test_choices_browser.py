@@ -69,7 +69,7 @@ class Site:
             button if visit.allows(like) else visits.placeholder(bundle, like, "en", path, button)
         )
         return (
-            f'<!doctype html><html lang="en"><head>{visits.head(bundle, visit, who.gpp(bundle))}'
+            f'<!doctype html><html lang="en"><head>{visits.head(bundle, visit)}'
             '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             '<link rel="stylesheet" href="/site.css">'
             "<title>Prices</title></head><body><main><h1>Prices</h1>"
@@ -286,7 +286,7 @@ def test_whole_without_script(browser: Browser, site: Site) -> None:
 def test_the_signal_keeps_the_banner_away_and_writes_nothing(browser: Browser, site: Site) -> None:
     heard = "Object.defineProperty(Navigator.prototype,'globalPrivacyControl',{get:()=>true})"
     for headers, script in (({"Sec-GPC": "1"}, ""), ({}, heard)):
-        context = opened(browser, extra_http_headers={**headers, "X-Country": "US"})
+        context = opened(browser, extra_http_headers={**headers, "X-Country": "US-CA"})
         context.add_init_script(script)
         page = context.new_page()
         site.hits.clear()
@@ -296,9 +296,8 @@ def test_the_signal_keeps_the_banner_away_and_writes_nothing(browser: Browser, s
         assert site.hits["/tag.js"] == site.hits["/pixel"] == 0  # nothing that another receives
         granted = page.evaluate("dataLayer.filter(d => d[1] === 'update').length")
         assert granted == 0  # Google's tags hear no yes either
-        if headers:
-            ask = "new Promise(d => __gpp('ping', (p, ok) => d([p.gppString, ok])))"
-            assert page.evaluate(ask) == [gpp.opted(True, gpc=True), True]
+        ask = "new Promise(d => __gpp('ping', (p, ok) => d([p.gppString, p.sectionList, ok])))"
+        assert page.evaluate(ask) == [gpp.opted(True, gpc=True, state="CA"), [7, 8], True]
         context.close()
     context = opened(browser)
     context.add_init_script(heard)

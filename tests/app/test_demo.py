@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -73,6 +74,18 @@ def test_what_is_amiss_on_purpose_is_said(tmp_path: Path) -> None:
     assert "AWAY-2" not in words
     alone = "\n".join(map(str, play.summary({**document, "gateway": None, "clauses": []})))
     assert "On purpose" not in alone
+
+
+def test_a_gateway_that_is_left_out_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play = demo._Play(ROOT, tmp_path, Common(dir=tmp_path), None)
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert play._before("http://127.0.0.1:1", "http://127.0.0.1:2", port) is None
+    assert f"no gateway: port {port}" in capsys.readouterr().out
 
 
 def interrupted(

@@ -330,7 +330,10 @@ def test_a_notice_is_shown_again_by_the_command(town: Town, kept: Any) -> None:
     assert ran.status == 0, ran.said
     assert ran.document["whole"] is True
     assert "The interest is ours" in ran.document["text"]
-    assert kept("notice", "show", "0" * 64, "--dir", town.directory).status == 2
+    short = kept("notice", "show", answer.stamps["notice"][:16], "--dir", town.directory, "--json")
+    assert short.document == ran.document
+    for unknown in ("0" * 64, answer.stamps["notice"][:15]):
+        assert kept("notice", "show", unknown, "--dir", town.directory).status == 2
     listed = kept("notice", "list", "--dir", town.directory, "--json").document
     assert answer.stamps["notice"] in [n["notice"] for n in listed["notices"]]
     assert sent(town.controller, "contact", email="", message="x").why == "missing"

@@ -210,6 +210,25 @@ def test_every_form_is_stored_with_what_was_shown(company: Company) -> None:
     assert all(len(r["notice"]) == 64 for r in stamped)
 
 
+def test_what_a_customer_sends_is_what_the_forms_say(company: Company) -> None:
+    """An order and a question hold what her account says of her: that is declared, too."""
+    email, customer = "customer@example.org", Visitor(company.site)
+    account = {"name": "Kim", "address": "1 Lane", "country": "SE", "password": "long enough"}
+    with company.kept():
+        for path, fields in {
+            "/trial": {"email": email},
+            "/onboarding": {"email": email, "terms": "yes", **account},
+            "/order": {"quantity": "2"},
+            "/support": {"subject": "Windows", "body": "One jumps."},
+        }.items():
+            assert customer.send(path, **fields)[0] == 201, path
+        command = [sys.executable, "-m", "kept.app", "prove", "--clause", "VISIT-2", "--json",
+                   "--dir", str(company.directory)]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["clauses"][0]["outcome"] == "pass"
+
+
 def test_trials_that_come_at_once_are_all_stored(company: Company) -> None:
     def sends(number: int) -> int:
         return Visitor(company.site).send("/trial", email=f"once-{number}@example.org")[0]

@@ -460,7 +460,7 @@ def visit(data: JSONBody[VisitRequest], state: State) -> VisitAnswer:
         trackers=banner.running(controller.bundle, found),
         why=dict(found.why),
         region=found.region,
-        gpp=replace(who, visit=found).gpp(controller.bundle),
+        gpp=found.gpp(controller.bundle.visits),
     )
 
 

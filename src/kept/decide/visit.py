@@ -33,7 +33,8 @@ class Visit:
     """What may run. `why` has one reason for every aim of the bundle.
 
     `ask`: something waits for a choice, so the banner is to be shown. `chosen`: the visitor
-    chose something. `trackers` are those chosen about one by one.
+    chose something. `trackers` are those chosen about one by one. `state` is two letters of a
+    state of the United States that has a section of its own in the string of `gpp`.
     """
 
     region: str
@@ -42,6 +43,7 @@ class Visit:
     ask: bool
     chosen: bool
     trackers: Mapping[str, bool]
+    state: str | None = None
 
     @property
     def allowed(self) -> frozenset[str]:
@@ -79,6 +81,17 @@ class Visit:
         if own is not None:
             return own
         return (self._with_a_yes if self.waits(tracker) else self.allowed).issuperset(tracker.aims)
+
+    def gpp(self, rules: Visits) -> str:
+        """The string that tells others of it in the United States; "" elsewhere.
+
+        She opted out where one of the aims that Global Privacy Control stops is not allowed:
+        those are the ones by which something is shared.
+        """
+        if not self.region.startswith("US"):
+            return ""
+        out = not self.allowed.issuperset(rules.gpc) if rules.gpc else self.signals.gpc
+        return gpp.opted(out, gpc=self.signals.gpc, state=self.state)
 
 
 def waiting(bundle: Bundle, visit: Visit) -> frozenset[str]:
@@ -140,25 +153,12 @@ class Visitor:
     """Who asks, as far as a browser says it. `eu` None: nobody knows the country.
 
     The European Union is not the EEA: the region decides what may run, `eu` which of the
-    policy's links is hers. `state` is two letters of a state, where it is known.
+    policy's links is hers.
     """
 
     visit: Visit
     choices: Choices | None
     eu: bool | None
-    state: str | None = None
-
-    def gpp(self, bundle: Bundle) -> str:
-        """The string that tells others of it in the United States; "" elsewhere.
-
-        She opted out where one of the aims that Global Privacy Control stops is not allowed:
-        those are the ones by which something is shared.
-        """
-        if not self.visit.region.startswith("US"):
-            return ""
-        shares = bundle.visits.gpc
-        out = not self.visit.allowed.issuperset(shares) if shares else self.visit.signals.gpc
-        return gpp.opted(out, gpc=self.visit.signals.gpc, state=self.state)
 
 
 def met(
@@ -175,8 +175,10 @@ def met(
     place, _, part = (country or "").partition("-")
     region = region_of(place, part or None)
     visit = judge(bundle.visits, region, choices, signals(lines))
+    if region.startswith("US") and f"us{part.lower()}" in gpp.SECTIONS:
+        visit = replace(visit, state=part.upper())
     eu = None if region == "unknown" else is_eu(place)
-    return Visitor(visit, choices, eu, part.upper() or None)
+    return Visitor(visit, choices, eu)
 
 
 def rule_of(rules: Visits, region: str, aim: str) -> Rule:

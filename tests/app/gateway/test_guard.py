@@ -20,6 +20,7 @@ from kept.app.gateway.boxes import Fragments
 from kept.app.gateway.guard import Header, Passing, Site
 from kept.decide import csp
 from kept.errors import ConfigError
+from kept.model import gpp
 from kept.policy import bundle as policies
 from kept.terms import addresses
 
@@ -103,6 +104,19 @@ def test_what_a_page_may_load_is_for_this_browser_alone(site: Site) -> None:
     assert found[b"cache-control"] == [b"no-store"]
     assert found[b"reporting-endpoints"] == [b'kept="/privacy/reports"']
     assert found[b"content-security-policy"][0].endswith(b"report-to kept")
+
+
+def test_pages_tell_the_string_of_the_united_states(site: Site) -> None:
+    def head(*asked: Header) -> bytes:
+        _, body = answered(site, HTML, asked=asked)
+        return bytes(body.whole(b"<head></head><body></body>"))
+
+    for state, out in ((b"US-CO", False), (b"US-CA", False), (b"US", False), (b"US-CO", True)):
+        asked = ((b"x-country", state), *([(b"sec-gpc", b"1")] if out else []))
+        name = state.decode().partition("-")[2]
+        text = gpp.opted(out, gpc=out, state=name or None)
+        assert f' data-gpp="{text}"'.encode() in head(*asked)
+    assert b"data-gpp" not in head((b"x-country", b"DE")) + head()
 
 
 def test_what_is_no_page_can_be_kept_by_anybody_and_has_the_strictest_policy(site: Site) -> None:

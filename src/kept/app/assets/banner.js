@@ -23,9 +23,11 @@
   // Whoever asks by the Global Privacy Platform is told the string of this visit (United States).
   if (state.gpp) {
     w.__gpp = function (command, callback) {
+      var sections = list(state.gppSections);
       var ping = {
         gppVersion: "1.1", cmpStatus: "loaded", cmpDisplayStatus: "hidden", signalStatus: "ready",
-        supportedAPIs: ["7:usnat"], cmpId: 0, sectionList: [7], applicableSections: [7], gppString: state.gpp
+        supportedAPIs: sections, cmpId: 0, sectionList: sections.map(parseFloat), applicableSections: [7],
+        gppString: gpc ? state.gpcGpp : state.gpp
       };
       var added = command === "addEventListener";
       if (callback) callback(

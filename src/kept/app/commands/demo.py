@@ -405,7 +405,13 @@ class _Play:
         """The gateway before the site, and the others whom its pages call; None where a company
         was made without them, or somebody has their port.
         """
-        if not street or _free(street) != street:
+        if not street:
+            return None
+        if _free(street) != street:
+            self._say.say(
+                f"  no gateway: port {street}, at which the pages of this company call others, is"
+                " taken; free it and start again"
+            )
             return None
         with self._doing("  the gateway before the site, and others whom its pages call"):
             self._serve((*_STREET, "--port", str(street)))

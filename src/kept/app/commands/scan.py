@@ -219,6 +219,9 @@ def _words(
         "",
         table(("visitor", "rules of", "asked of others", "refused", "left", "amiss"), passed),
     ]
+    if document["left"]:
+        words += ["", f"Found and not opened: {many(document['left'], 'page')}."
+                  " --pages NUMBER opens more."]  # fmt: skip
     if document["amiss"]:
         rows = [
             (row["what"], row["words"], f"{row['stops'][0]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
@@ -12,6 +12,9 @@ from kept.decide.notice import as_text, digest
 from kept.duties.collect import deciding
 from kept.errors import UsageError
 from kept.terms.words import many
+
+#: How many digits of a hash the list shows.
+_SHORT: Final = 16
 
 notice = App(name="notice", help="What people were told on forms, as it was shown.")
 quarantine = App(name="quarantine", help="What may be a child's and waits for a person to decide.")
@@ -25,13 +28,21 @@ def register(app: App) -> None:
 
 @notice.command
 def show(hash_: str, /, *, common: Common = COMMON) -> int:
-    """Show again what stood on a form, by the hash that is stored with each record."""
+    """Show again what stood on a form, by the hash that is stored with each record.
+
+    Its beginning does, as `kept notice list` shows it.
+    """
+    given = hash_.strip().lower()
     with opened(common) as (controller, _):
-        found = controller.notices.get(hash_.strip().lower())
+        found = controller.notices.get(given)
+        if found is None and len(given) >= _SHORT:
+            begun = [one for one in controller.notices.all() if one.notice.startswith(given)]
+            found = begun[0] if len(begun) == 1 else None
     if found is None:
         raise UsageError(
             "no notice of this hash is kept",
-            expected="the hash (64 hex digits) that stands with a record, or in the ledger",
+            expected="the hash that stands with a record, or in the ledger (64 hex digits, or the"
+            f" first {_SHORT} of them)",
         )
     whole = digest(found.shown) == found.notice
     document = {
@@ -57,7 +68,7 @@ def list_notices(*, common: Common = COMMON) -> int:
     """All texts that were shown, the oldest first."""
     with opened(common) as (controller, _):
         found = list(controller.notices.all())
-    rows = [(n.notice[:16], n.form, n.version, n.region, n.language) for n in found]
+    rows = [(n.notice[:_SHORT], n.form, n.version, n.region, n.language) for n in found]
     document = {
         "notices": [
             {"notice": n.notice, "form": n.form, "version": n.version, "region": n.region,

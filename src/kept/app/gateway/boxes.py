@@ -93,7 +93,7 @@ class Fragments:
             self._made.clear()
         state = (
             visit.region, tuple(visit.why.items()), visit.signals, visit.ask,
-            tuple(visit.trackers.items()), language,
+            tuple(visit.trackers.items()), visit.state, language,
         )  # fmt: skip
         made = self._made.get(state)
         if made is None:

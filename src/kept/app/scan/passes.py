@@ -56,13 +56,16 @@ class Task:
 
 @dataclass
 class Done:
-    """How far a scan is. `links`: where links lead that leave the site, by kind of page."""
+    """How far a scan is. `links`: where links lead that leave the site, by kind of page. `left`:
+    how many pages were found and not opened.
+    """
 
     mark: str
     addresses: list[str] = field(default_factory=list)
     browser: str = ""
     passes: list[dict[str, Any]] = field(default_factory=list)
     links: list[list[str]] = field(default_factory=list)
+    left: int = 0
 
 
 def target(url: str) -> str:
@@ -186,11 +189,14 @@ def _crawl(
     opened: list[dict[str, Any]],
     clock: Callable[[], dt.datetime],
 ) -> None:
-    """Breadth first from the address, by links of the site itself."""
+    """Breadth first from the address, by links of the site itself. What was named is opened
+    whatever the most is.
+    """
     waiting = [task.url, *(urljoin(task.url, path) for path in task.extra)]
     seen = set(waiting)
     links: dict[tuple[str, str, str], None] = {}
-    while waiting and len(done.addresses) < task.pages:
+    most = max(task.pages, 1 + len(task.extra))
+    while waiting and len(done.addresses) < most:
         address = waiting.pop(0)
         met = chromium.look(page, address, task.settle, clock)
         if met.away:
@@ -222,6 +228,7 @@ def _crawl(
                 seen.add(inside)
                 waiting.append(inside)
     done.links = [list(row) for row in links]
+    done.left = len(waiting)
 
 
 def _is_page(address: str, members: Sequence[str]) -> bool:

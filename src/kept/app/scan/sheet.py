@@ -54,6 +54,7 @@ def document(
         "members": list(task.members),
         "whole": whole,
         "pages": [pattern(address) for address in done.addresses],
+        "left": done.left,
         "amiss": [asdict(row) | {"stops": list(row.stops)} for row in scan.together(found)],
         "review": [asdict(item) for item in waiting.values()],
         "unseen": scan.unseen(bundle, items),

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from kept.decide import views as deciding
 from kept.decide.visit import Visit, under_gpc
+from kept.model import gpp
 from kept.policy import spoken
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Text
@@ -82,9 +83,9 @@ def worded(words: Words, language: str) -> str:
     return words.get(language) or next(iter(words.values()), "")
 
 
-def head(bundle: Bundle, visit: Visit, gpp: str = "", *, views: bool = False) -> str:
-    """What stands first in the head: style, and the script that knows what may run. `gpp` is
-    the string of `Visitor.gpp`, which the script tells whoever asks by `__gpp`. `views`: somebody
+def head(bundle: Bundle, visit: Visit, *, views: bool = False) -> str:
+    """What stands first in the head: style, and the script that knows what may run. In the United
+    States the script tells the string of `Visit.gpp` to whoever asks by `__gpp`. `views`: somebody
     takes views of pages, and the script tells of this one where it may be recorded.
 
     Before any tag it tells Google's tags what is denied (Consent Mode v2, basic: a tag that is
@@ -111,8 +112,21 @@ def head(bundle: Bundle, visit: Visit, gpp: str = "", *, views: bool = False) ->
             for names in (running(bundle, one), consent_mode(bundle, one))
         ),
         gone,
-        Markup(' data-gpp="{}"').format(gpp) if gpp else "",
+        _gpp(bundle, visit, heard),
         _view(bundle, visit, heard) if views else "",
+    )
+
+
+def _gpp(bundle: Bundle, visit: Visit, heard: Visit) -> Markup:
+    """The string of the Global Privacy Platform as it is, and as it is under the signal; and the
+    sections in it, in the words of its interface (`7:usnat`).
+    """
+    string = visit.gpp(bundle.visits)
+    if not string:
+        return Markup()
+    sections = " ".join(f"{gpp.SECTIONS[name].number}:{name}" for name in gpp.decode(string))
+    return Markup(' data-gpp="{}" data-gpc-gpp="{}" data-gpp-sections="{}"').format(
+        string, heard.gpp(bundle.visits), sections
     )
 
 
