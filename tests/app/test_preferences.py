@@ -281,7 +281,8 @@ def test_one_press_of_a_mail_program(world: Desk, her: str) -> None:
     path = made.unsubscribe.removeprefix(OWN)
     unknown = letters.links(world.controller, Identifier("email", "x@y.example"), world.now)
     others = (unknown.unsubscribe.removeprefix(OWN),)
-    none = ("/u/none-of-ours", f"{path}x", f"{path[:-9]}{'A' if path[-9] != 'A' else 'B'}{path[-8:]}")
+    forged = f"{path[:-9]}{'A' if path[-9] != 'A' else 'B'}{path[-8:]}"
+    none = ("/u/none-of-ours", f"{path}x", forged)
     before = world.rows()
     gets = {world.get(p).text for p in (path, *others, *none)}
     assert len(gets) == 1
