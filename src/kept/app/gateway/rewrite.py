@@ -19,7 +19,6 @@ import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from typing import Final, TypeAlias
 
 from kept.app.gateway.tokens import LONGEST, Piece, Tag, Tokens, passes
@@ -53,11 +52,8 @@ _PAGE, _CHANGES, _PAGES = 512 * 1024, 64 * 1024, 256
 #: something of somebody, and is judged again; `_FOOT`: what comes last in the body, which says to
 #: which address one comes back. Words of the page itself are in none of them.
 Edits: TypeAlias = Sequence[tuple[int, int, bytes | None]]
-#: What is put into a link besides words of its own.
-_PUT: Final = frozenset(
-    (b"", b'"', b"&amp;", b"amp;", b"noopener", b' rel="noopener"',
-     f' referrerpolicy="{REFERRER}"'.encode())
-)  # fmt: skip
+#: What a link that leads elsewhere is given.
+_REL: Final = b' rel="noopener"'
 _FOOT: Final = b"<!--foot-->"
 #: What became of a link: the same for its own bytes, and its mark.
 Link: TypeAlias = tuple[int, int, bytes, bytes]
@@ -168,8 +164,7 @@ class Rewriter:
 
     def _again(self, raw: bytes) -> bytes:
         """A link that tells of somebody, as it goes out."""
-        name = b"area" if raw[1:5].lower() == b"area" else b"a"
-        return self._judged(Tag(raw, name, False))[0][0]
+        return self._judged(Tag(raw, _name(raw), False))[0][0]
 
     def _edited(self, page: bytes, edits: Edits) -> bytes:
         parts, at = list[bytes](), 0
@@ -388,6 +383,10 @@ class Rewriter:
         return tag.changed(changes) if changes else tag.raw
 
 
+def _name(link: bytes) -> bytes:
+    return b"area" if link[1:5].lower() == b"area" else b"a"
+
+
 def _hashed(data: bytes) -> bytes:
     return hashlib.blake2b(data, key=_KEY, digest_size=16).digest()
 
@@ -402,18 +401,15 @@ def _difference(raw: bytes, new: bytes) -> tuple[int, int, bytes]:
 
 
 def _cuts(at: int, raw: bytes, new: bytes) -> list[tuple[int, int, bytes | None]]:
-    """What was taken out of a link that told of somebody, and what of ours was put in; where more
-    than that was done, or to find it out takes long, it is judged again.
+    """What was taken out of a link that told of somebody, and what of ours was put in before its
+    attributes; where more than that was done it is judged again.
     """
-    whole: list[tuple[int, int, bytes | None]] = [(at, at + len(raw), None)]
-    if len(raw) > _SHORT:
-        return whole
-    cuts = [
-        (at + start, at + end, new[from_:to])
-        for what, start, end, from_, to in SequenceMatcher(None, raw, new, False).get_opcodes()
-        if what != "equal"
-    ]
-    return [*cuts] if _PUT.issuperset(put for _, _, put in cuts) else whole
+    begin = 1 + len(_name(raw))
+    ours = _REL if new.startswith(_REL, begin) and not raw.startswith(_REL, begin) else b""
+    start, end, put = _difference(raw[begin:], new[begin + len(ours) :])
+    if put:
+        return [(at, at + len(raw), None)]
+    return [(at + begin, at + begin, ours), (at + begin + start, at + begin + end, b"")]
 
 
 def _discretion(values: Mapping[str, str]) -> dict[str, str]:

@@ -123,7 +123,7 @@ def send(controller: Controller, form: Form, now: dt.datetime) -> str:
     if who is None and not post:
         raise UsageError("there is no way to answer", expected="an e-mail or a postal address")
     address = "" if who is None else who.normalised and who.value
-    region = _region(form.region)
+    region = clocks.where(form.region)
     about = clean(form.about, 100)
     token = page_token(
         controller, "\x00".join(("complaint", form.once, words, address, post, about, region))
@@ -172,7 +172,7 @@ def add(controller: Controller, came: Came, actor: Actor, now: dt.datetime) -> C
     }  # fmt: skip
     with controller.database.connection() as c:
         one = _take(
-            controller, came.channel, said, came.arrived, _region(came.region), actor, now, c,
+            controller, came.channel, said, came.arrived, clocks.where(came.region), actor, now, c,
             address=of, by_whom=AUTHORITY if came.authority.strip() else BY_PERSON, due=came.due,
         )  # fmt: skip
         if email and one.by_whom == BY_PERSON and controller.post is not None:
@@ -503,10 +503,6 @@ def _mailbox(controller: Controller, one: Complaint, c: Connection) -> str:
 def _between(controller: Controller, one: Complaint, sent: dt.datetime, now: dt.datetime) -> None:
     if sent > now or controller.day(sent) < one.arrived:
         raise UsageError("it cannot have gone then", expected=f"a moment from {one.arrived} to now")
-
-
-def _region(region: str) -> str:
-    return clocks.where(region)
 
 
 def _said(words: str, what: str) -> str:
