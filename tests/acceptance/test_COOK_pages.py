@@ -239,7 +239,7 @@ def test_COOK_1_a_script_that_was_planted_is_found(shop: Shop, tmp_path: Path) -
     assert "purposes: []" in found["draft"]
     for text in (json.dumps(found), page.read_text("utf-8")):
         assert "secret" not in text
-        assert "81723" not in text
+        assert "_81723" not in text
         assert "who=" not in text
     with Controller.open(deployment.read(shop.directory)) as controller:
         assert ("cookie", "planted_*") in {(m.kind, m.name) for m in controller.sightings.all()}
