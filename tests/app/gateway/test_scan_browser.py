@@ -6,10 +6,13 @@ import json
 import signal
 import time
 
+import pytest
 from tests.app.gateway.conftest import Shop
 from tests.app.gateway.scanning import ended, started
 from tests.browser import NEEDS_CHROMIUM
 
+from kept.app import mail
+from kept.app.cli import main
 from kept.model.choice import DAYS
 
 pytestmark = NEEDS_CHROMIUM
@@ -35,6 +38,7 @@ def test_every_choice_is_kept_behind_the_gateway(shop: Shop) -> None:
     code, found, told = ended(started(shop, shop.port, *more))
     assert code == 0, (found, told)
     assert found["amiss"] == []
+    assert found["letters"] > 20
     assert found["pages"] == ["/", "/thank-you"]  # what is named is opened whatever the most is
     assert found["left"] > 0  # the shop has more
     assert found["passes"][: len(before)] == before
@@ -57,3 +61,19 @@ def test_every_choice_is_kept_behind_the_gateway(shop: Shop) -> None:
     login = next(i for i in found["passes"][0]["items"] if i["name"] == "login")
     assert login["http_only"]
     assert not found["whole"]
+
+
+def test_a_pixel_in_a_letter_of_ours_is_found(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plain = mail._html
+    pixel = '<img src="https://px.test/o.gif"></body>'
+    monkeypatch.setattr(mail, "_html", lambda *a: plain(*a).replace("</body>", pixel))
+    with pytest.raises(SystemExit) as end:
+        main(["scan", f"http://localhost:{shop.port}/", "--states", "none", "--no-gpc", "--country",
+              "DE", "--pages", "1", "--dir", str(shop.directory), "--json"])  # fmt: skip
+    assert end.value.code == 1
+    found = json.loads(capfd.readouterr().out)
+    assert len(found["amiss"]) == found["letters"]
+    assert {row["what"] for row in found["amiss"]} >= {"allowed", "answer"}
+    assert {row["words"] for row in found["amiss"]} == {"the letter would load something: img src"}

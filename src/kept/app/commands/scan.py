@@ -21,6 +21,7 @@ from kept.decide import scan as judged
 from kept.decide.scan import Item, Stop
 from kept.deployment import Deployment
 from kept.duties.trackers import known, scanned
+from kept.duties.trackers.letters import loading
 from kept.duties.visits import links as away
 from kept.errors import UsageError
 from kept.records.quiet import counted
@@ -79,7 +80,8 @@ def scan(
 ) -> int:
     """Open the site in a real browser as every visitor; exit status 1 where something is amiss.
 
-    Every choice, with and without Global Privacy Control, under every rule of the policy. The
+    Every choice, with and without Global Privacy Control, under every rule of the policy; and
+    whatever the letters that Kept sends would load from elsewhere when they are opened. The
     browser reaches the site alone: what pages ask of others is noted and does not go out.
     """
     at, address = moment(now), passes.target(url)
@@ -118,7 +120,9 @@ def scan(
             return 128 + signals[0]
         whole = scanned.whole(controller.bundle, task.stops, _countries(controller, config))
         stands = _stands(controller, done, common)
-        document = sheet.document(controller.bundle, task, done, at, whole, stands)
+        document = sheet.document(
+            controller.bundle, task, done, at, whole, stands, loading(controller)
+        )
         new = scanned.keep(controller, task.host, document, complete=whole, now=at)
         controller.ledger.checkpoint(at)
         file.unlink(missing_ok=True)
@@ -215,7 +219,8 @@ def _words(
     ]  # fmt: skip
     words: list[Any] = [
         f"{document['site']}: {many(len(document['pages']), 'page')}, "
-        f"{many(len(passed), 'visitor')}, {document['browser']}",
+        f"{many(len(passed), 'visitor')}, {many(document['letters'], 'kind')} of letters, "
+        f"{document['browser']}",
         "",
         table(("visitor", "rules of", "asked of others", "refused", "left", "amiss"), passed),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from kept.errors import UsageError
 from kept.policy.bundle import Bundle
 
 NOBODY_ASKED: Final[Mapping[str, str]] = MappingProxyType({})
+NO_LETTERS: Final[tuple[int, Sequence[tuple[str, str]]]] = (0, ())
 #: How links stand, the worst last.
 _WORSE: Final = ("", "there", "moved", "unreachable", "gone")
 
@@ -27,12 +28,15 @@ _WORSE: Final = ("", "there", "moved", "unreachable", "gone")
 def document(
     bundle: Bundle, task: Task, done: Done, at: dt.datetime, whole: bool,
     stands: Mapping[str, str] = NOBODY_ASKED,
+    letters: tuple[int, Sequence[tuple[str, str]]] = NO_LETTERS,
 ) -> dict[str, Any]:  # fmt: skip
     """All that a scan found: passes, what is amiss, what stands on no list, what was not seen.
 
-    `stands`: of addresses that links lead to, how those stand that somebody looked at.
+    `stands`: of addresses that links lead to, how those stand that somebody looked at. `letters`:
+    how many kinds of letters were looked at, and (kind, words) of those with something amiss.
     """
     items = [Item(**row) for one in done.passes for row in one["items"]]
+    count, loud = letters
     found = {
         Stop(p["choice"], p["gpc"], p["country"]).words: [(a[0], a[1]) for a in p["amiss"]]
         for p in done.passes
@@ -55,7 +59,14 @@ def document(
         "whole": whole,
         "pages": [pattern(address) for address in done.addresses],
         "left": done.left,
-        "amiss": [asdict(row) | {"stops": list(row.stops)} for row in scan.together(found)],
+        "letters": count,
+        "amiss": [
+            *(asdict(row) | {"stops": list(row.stops)} for row in scan.together(found)),
+            *(
+                {"what": kind, "words": words, "stops": ["whoever opens it"]}
+                for kind, words in loud
+            ),
+        ],
         "review": [asdict(item) for item in waiting.values()],
         "unseen": scan.unseen(bundle, items),
         "links": _links(bundle, done, stands),
