@@ -1225,6 +1225,22 @@ datasets:
 """
 
 
+def test_a_row_that_looks_as_if_it_came_by_a_form_is_known(world: Path) -> None:
+    """All its stamps are right: somebody copied them from a row that is true."""
+    name = "collect.forms-take-what-is-declared"
+    _sent(world)
+    assert _run(world, name).outcome is Outcome.PASS
+    columns = "form, email, message, basis, activity, notice, at"
+    sql(world, f"INSERT INTO message ({columns}) SELECT {columns} FROM message")
+    met = _run(world, name)
+    assert met.outcome is Outcome.FAIL
+    assert [f.words for f in met.findings] == [
+        "1 row more than the ledger says came by the form contact"
+    ]
+    sql(world, "DELETE FROM message")
+    assert _run(world, name).outcome is Outcome.PASS
+
+
 def test_an_entry_that_is_not_found_by_its_kind_is_no_whole_ledger(world: Path) -> None:
     _then(
         _prove,

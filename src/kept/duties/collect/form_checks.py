@@ -6,6 +6,7 @@ What was shown is looked at as it is kept, what was stored as it lies in the com
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from kept.policy.shapes import Form
 from kept.policy.spoken import own, speaking
 from kept.terms import ages, regimes
 from kept.terms.addresses import web_origin
+from kept.terms.words import many
 
 #: What a browser would fill into a field of a type.
 _SAMPLES: Final[Mapping[str, str]] = {
@@ -85,7 +87,9 @@ def _in_force(controller: Controller, form: Form) -> Iterator[tuple[str, Mapping
 def forms_take_what_is_declared(
     controller: Controller, now: dt.datetime
 ) -> Iterator[Looked | Finding]:
-    """What a form does not declare is left out; no stored row says more than its form asked."""
+    """What a form does not declare is left out; no stored row says more than its form asked, and
+    where Kept stores them there are no more rows than the ledger says.
+    """
     bundle = controller.bundle
     for form in bundle.forms.values():
         sent = [*_minimal(form), *((name, "control") for name in _STRAY)]
@@ -97,6 +101,7 @@ def forms_take_what_is_declared(
     hashes: dict[str, list[str]] = {}
     for hash_, document in _documents(controller).items():
         hashes.setdefault(str(document["form"]), []).append(hash_)
+    stored: list[tuple[str, str, int]] = []
     within = bundle.vocabulary.within
     inspector = controller.inspect()
     for system, dataset, stamp in _stamped(controller):
@@ -107,6 +112,10 @@ def forms_take_what_is_declared(
                 if one is None:
                     continue
                 rows = inspector.count(system, dataset, In(stamp, tuple(known)))
+                to = controller.destinations.get(name)
+                # A company's own program may make several rows of one form; Kept makes one.
+                if to is not None and to.place == (system, dataset.name):
+                    stored.append((where, name, rows))
                 asked = {*(f.category for f in one.fields.values()), *one.makes}
                 for field in dataset.fields.values():
                     category = field.category
@@ -128,6 +137,23 @@ def forms_take_what_is_declared(
                     yield Looked(rows, where, system)
         except StoreError as problem:
             yield unasked(where, problem)
+    # Rows were counted before: what is taken meanwhile is entered before it is stored.
+    entered = (
+        Counter(
+            str(entry.body.get("form"))
+            for _, entry in controller.ledger.entries(kind="data.collected")
+        )
+        if stored
+        else Counter[str]()
+    )
+    for where, name, rows in stored:
+        if rows > entered[name]:
+            yield Finding(
+                where,
+                f"{many(rows - entered[name], 'row')} more than the ledger says came by the form"
+                f" {name}",
+                "find out which program wrote them",
+            )
 
 
 @control("collect.only-what-is-needed-is-required")
