@@ -40,6 +40,7 @@ from kept.duties.measures import software
 from kept.duties.rights import Request, entering, paper, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.request import open_case
+from kept.errors import ConfigError
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.safety import WORDS
@@ -2163,6 +2164,29 @@ def test_software_that_nobody_mends_is_named(world: Path, monkeypatch: pytest.Mo
     assert _seen(world, "software") == [one for one in told if "99" not in one]
     edit(world / "kept.toml", "expires = 2026-12-31}\n\n[ch", "expires = 2026-11-22}\n\n[ch")
     assert _seen(world, "software") == told
+
+
+def test_a_word_for_software_ends_one_day(world: Path) -> None:
+    _safe(world)
+    word = '[measures.supported]\n"OpenSSL 3.0" = {by = "Jo", date = 2026-01-31, how = "paid"'
+    edit(world / "kept.toml", "[choices]\n", f"{word}, expires = 2036-01-29}}\n\n[choices]\n")
+    assert deployment.read(world).measures.supported["OpenSSL 3.0"].by == "Jo"
+    edit(world / "kept.toml", "2036-01-29", "9999-12-31")
+    with pytest.raises(ConfigError, match="never ends"):
+        deployment.read(world)
+
+
+def test_the_last_day_of_all_in_a_word_is_read(world: Path) -> None:
+    """It has not come, and says so; no command breaks off because of it."""
+    _safe(world)
+    text = (world / "kept.toml").read_text("utf-8")
+    day = deployment.read(world).measures.words["updates"].date
+    (world / "kept.toml").write_text(text.replace(str(day), "9999-12-31"), "utf-8")
+    with _opened(world) as controller:
+        all_ = measures.standings(controller, NOW, lambda _: None)
+    (met,) = [one for one in all_ if one.measure.id == "updates"]
+    assert met.holds is False
+    assert "which has not come" in met.words
 
 
 def test_an_archive_whose_last_try_failed_is_named(
