@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kept.controller import Controller
 from kept.deployment import Release
-from kept.duties.release.way import Refused, Unknown, Way
+from kept.duties.release.way import AWAY, Refused, Unknown, Way
 from kept.errors import Busy, StoreError
 from kept.ledger.entry import Entry, name
 from kept.records.release import Member
@@ -77,6 +77,9 @@ def recall_alone(
         done.unasked += len(found) - len(part)
         if not part:
             continue
+        # Each time another one is first, so that whoever it breaks off over holds nobody up.
+        turn = part[0][0].tries * AWAY % len(part)
+        part = part[turn:] + part[:turn]
         now = clock()
         with controller.database.connection() as c:
             controller.members.ask([one.number for one, _ in part], now, connection=c)
@@ -95,8 +98,11 @@ def recall_alone(
             except Refused:
                 gone = False
             except StoreError:
-                done.unasked += len(part) - at
-                return done
+                if way.away:
+                    done.unasked += len(part) - at
+                    return done
+                done.unasked += 1
+                continue
             if not gone:
                 done.waiting += 1
                 continue
