@@ -280,6 +280,18 @@ def test_it_is_asked_until_the_network_confirms(adverts: Path, partner: Network)
         assert len(partner.at("spring")) == 3
 
 
+def test_two_who_take_back_at_once_do_not_say_that_nobody_is_out(
+    adverts: Path, partner: Network
+) -> None:
+    with opened(adverts) as controller, opened(adverts) as other:
+        ran(controller, "spring")
+        _withdraws(controller)
+        with other.members.alone("spring"):
+            done = release.recall(controller, lambda: NOW)
+        assert (done.elsewhere, done.asked, done.complete) == (1, 0, False)
+        assert release.recall(controller, lambda: NOW).complete
+
+
 def test_one_whom_the_network_cannot_take_out_keeps_nobody_else_in(
     adverts: Path, partner: Network
 ) -> None:
