@@ -2,9 +2,9 @@
 
 That a case ended is no answer. She has it when a mail with it was taken by a server, a letter
 went out, it was handed to her, or she fetched her package; what she was told before it was carried
-out for the last time tells her of what was left, and is not the answer. The end itself is the answer only of
-what she did on a page that says so at once, of a report of a child, whose page says so, and of
-what an agent reads as done; a restriction is answered when it is in force.
+out for the last time tells her of what was left, and is not the answer. The end itself is the
+answer only of what she did on a page that says so at once, of a report of a child, whose page says
+so, and of what an agent reads as done; a restriction is answered when it is in force.
 """
 
 from __future__ import annotations
