@@ -9,7 +9,7 @@ from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
-from kept.duties.rights import lost
+from kept.duties.rights import delivery, lost
 from kept.records.answered import AT_ONCE, AT_ONCE_VALUES, BEGUN, IN_FORCE
 from kept.records.case import State
 from kept.records.outbox import SENT
@@ -176,8 +176,12 @@ def _reached(
     for case, fresh, at in sent:
         if fresh or case in said:
             first(case, at)
+    # What the staff fetched from the desk she has not got by that.
+    with controller.database.connection() as connection:
+        files = connection.execute("SELECT file FROM case_delivery WHERE desk").fetchall()
+    ours = {delivery.called(file) for (file,) in files}
     for _, entry in controller.ledger.entries(kind="delivery.fetched"):
-        if entry.at <= now:
+        if entry.at <= now and entry.body["file"] not in ours:
             first(entry.body["case"], entry.at)
     return found
 
