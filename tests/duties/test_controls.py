@@ -2208,6 +2208,9 @@ def test_packages_of_other_versions_are_named(
     monkeypatch.setattr(software, "_LOCK", lock)
     (told,) = _seen(world, "software")
     assert told.startswith("1 package of another version than tested: jinja2 ")
+    lock.write_text("not-installed==1.0\n", "utf-8")
+    (seen,) = software._packages(lock)
+    assert seen.holds is None  # nothing was looked at
 
 
 def test_measures_of_places_that_do_not_answer_are_not_known(world: Path) -> None:
