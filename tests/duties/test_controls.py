@@ -2122,6 +2122,19 @@ def test_a_secret_that_lies_elsewhere_is_none_in_the_settings(world: Path) -> No
         assert _seen(world, "secrets") == []
 
 
+def test_a_folder_among_the_keys_is_no_file_that_was_looked_at(world: Path) -> None:
+    _safe(world)
+
+    def words() -> str:
+        with _opened(world) as controller:
+            all_ = measures.standings(controller, NOW, lambda _: None)
+        return next(one.words for one in all_ if one.measure.id == "secrets")
+
+    before = words()
+    (world / "keys" / "older").mkdir(0o700)
+    assert words() == before
+
+
 #: Software as it may name itself → what is said of it at NOW; None: it is mended.
 _RUNS: dict[str, tuple[support.Software, str | None]] = {
     "mended": (support.Software("PostgreSQL", "15.14"), None),
