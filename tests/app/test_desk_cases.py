@@ -420,13 +420,14 @@ def test_what_is_unclear_is_sorted_and_ended(desk: Desk) -> None:
 
 def _answered(desk: Desk) -> tuple[int, int]:
     """(in time, late), counted again from the cases one by one: by when it was entered as told, a
-    package was there that was fetched, or a restriction was in force.
+    package was there that she fetched, or a restriction was in force.
     """
     found = {True: 0, False: 0}
     for one in desk.controller.cases.all():
         clock = desk.controller.clocks.of(one)
         told = [c.dated for c in desk.controller.clocks.changes(one) if c.act == "posted"]
-        told += [d.made_at.date() for d in desk.controller.deliveries.of(one) if d.fetched]
+        told += [d.made_at.date() for d in desk.controller.deliveries.of(one)
+                 if d.fetched and not d.desk]  # fmt: skip
         told += [e.at.date() for e in desk.controller.cases.events(one)
                  if (one.right, e.state) == ("restriction", State.CHECKED)]  # fmt: skip
         if clock and told and one.state is not State.WITHDRAWN:

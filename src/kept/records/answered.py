@@ -1,9 +1,10 @@
 """On which day a person had the answer of her case, by what is on record.
 
 That a case ended is no answer. She has it when a mail with it was taken by a server, a letter
-went out, it was handed to her, or she fetched her package. The end itself is the answer only of
-what she did on a page that says so at once, of a report of a child, whose page says so, and of
-what an agent reads as done; a restriction is answered when it is in force.
+went out, it was handed to her, or she fetched her package; that staff fetched one, to hand it on,
+is none. The end itself is the answer only of what she did on a page that says so at once, of a
+report of a child, whose page says so, and of what an agent reads as done; a restriction is answered
+when it is in force.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ DAY: Final[LiteralString] = (
     " AND coalesce(m.outcome, o.outcome) = %(sent)s"
     " AND coalesce(m.ended_at, o.sent_at) <= %(now)s),"
     "(SELECT (min(d.fetched_at) AT TIME ZONE %(zone)s)::date FROM case_delivery d"
-    " WHERE d.number = r.number AND d.fetched_at <= %(now)s)) END"
+    " WHERE d.number = r.number AND NOT d.desk AND d.fetched_at <= %(now)s)) END"
 )
 
 

@@ -226,8 +226,8 @@ def shown(
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, unsent=any(
             u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
-        ), behind=behind, told_her=bool(behind)
-        or any(m.kind == "answer" and m.outcome in (None, SENT) for m in mails)
+        ), behind=behind, told_her=any(d.fetched for d in behind)
+        or any(m.outcome in (None, SENT) for m in mails)
         or any(c.act == "posted" for c in controller.clocks.changes(one)),
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in FINISHED else None,
         refusals=REFUSALS.values(), papers=papers,

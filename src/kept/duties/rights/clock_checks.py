@@ -9,7 +9,7 @@ from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
-from kept.duties.rights import lost
+from kept.duties.rights import delivery, lost
 from kept.records.answered import AT_ONCE, AT_ONCE_VALUES, IN_FORCE
 from kept.records.case import State
 from kept.records.outbox import SENT
@@ -165,8 +165,14 @@ def _reached(controller: Controller, now: dt.datetime) -> dict[str, dt.date]:
     for case, fresh, at in sent:
         if fresh or case in said:
             first(case, controller.day(at))
+    # Those that staff fetched, to hand them on, have reached nobody by that.
+    with controller.database.connection() as connection:
+        ours = {
+            delivery.file_hash(str(file))
+            for (file,) in connection.execute("SELECT file FROM case_delivery WHERE desk")
+        }
     for _, entry in controller.ledger.entries(kind="delivery.fetched"):
-        if entry.at <= now:
+        if entry.at <= now and entry.body["file"] not in ours:
             first(entry.body["case"], controller.day(entry.at))
     return found
 
