@@ -152,12 +152,27 @@ class Worklist:
                 f'SELECT r.id, r.number, r."right", k.due, a.shown, {DAY} AS day'
                 " FROM rights_case r JOIN case_clock k ON k.number = r.number"
                 " LEFT JOIN case_owner o ON o.number = r.number"
-                " LEFT JOIN account a ON a.account = o.account WHERE r.state <> 'withdrawn'"
+                " LEFT JOIN account a ON a.account = o.account WHERE k.untold"
                 " AND r.done_at BETWEEN %(now)s - interval '1 year' AND %(now)s) one"
                 " WHERE day IS NULL ORDER BY due, number LIMIT %(most)s",
                 values(now, zone) | {"most": most},
             ).fetchall()
         return [Untold(*row[:4]) for row in rows], int(rows[0][4]) if rows else 0
+
+    def seen_told(self, now: dt.datetime, zone: dt.tzinfo) -> None:
+        """Look no more at cases of which the person has been told since; nor at those of long ago.
+
+        `untold` says the same before and after; it only has less to look at.
+        """
+        with self._database.by_statement() as c:
+            c.execute(
+                "UPDATE case_clock SET untold = false WHERE number IN ("
+                f"SELECT number FROM (SELECT r.number, r.done_at, {DAY} AS day"
+                " FROM rights_case r JOIN case_clock k ON k.number = r.number"
+                " WHERE k.untold) one"
+                " WHERE day IS NOT NULL OR done_at < %(now)s - interval '1 year')",
+                values(now, zone),
+            )
 
     def by_due(self) -> list[tuple[dt.date, int]]:
         """Day → how many cases are due on it, of those that wait."""

@@ -62,6 +62,7 @@ class Call:
 
 def remind(controller: Controller, now: dt.datetime) -> int:
     """Queue what is to be told and was not; how many mails that is."""
+    controller.worklist.seen_told(now, controller.desk.zone)
     if controller.post is None:
         return 0
     queued = 0
