@@ -146,6 +146,27 @@ def test_whom_it_is_about_is_shown_on_asking_and_entered(desk: Desk) -> None:
     assert "Show who it is" not in rita.get(path).text
 
 
+def test_support_sees_whom_a_case_is_about_only_until_it_is_over(desk: Desk) -> None:
+    """What they may do goes by what is owed to her; who has another role too goes by that one."""
+    helper = desk.browser(desk.session(desk.account("helper", "support")))
+    both = desk.browser(desk.session(desk.account("both", "support", "intake")))
+    olga = at(desk, "olga")
+    one = case(desk, "withdrawal", BEN, HOW)
+    path = f"/desk/cases/{one}"
+    assert "ben@example.org" in helper.post(f"{path}/show").text
+    found = desk.controller.cases.get(one)
+    actor = desk.controller.actors.of("Kim", "operator", desk.now)
+    desk.controller.cases.move(found, (State.WITHDRAWN,), actor, desk.now)
+    before = len(desk.entries("data.shown"))
+    assert "Show who it is" not in helper.get(path).text
+    refused = helper.post(f"{path}/show")
+    assert (refused.status_code, "ben@example.org" in refused.text) == (403, False)
+    assert len(desk.entries("data.shown")) == before
+    for browser in (olga, both):
+        assert "Show who it is" in browser.get(path).text
+        assert "ben@example.org" in browser.post(f"{path}/show").text
+
+
 def test_opening_many_cases_raises_an_alert(desk: Desk) -> None:
     browser = desk.browser(desk.session(desk.account("curious", "support")))
     before = len(desk.controller.watch.alerts())
@@ -420,7 +441,7 @@ def test_what_is_unclear_is_sorted_and_ended(desk: Desk) -> None:
 
 def _answered(desk: Desk) -> tuple[int, int]:
     """(in time, late), counted again from the cases one by one: by when it was entered as told, a
-    package was there that she fetched (not the staff), or a restriction was in force.
+    package was there that she fetched, or a restriction was in force.
     """
     found = {True: 0, False: 0}
     for one in desk.controller.cases.all():

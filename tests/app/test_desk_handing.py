@@ -18,11 +18,14 @@ from tests.asking import Inbox, links, mail_server, text
 
 from kept.app import promptly
 from kept.controller import Controller
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import intake, mailing, reminding
 from kept.errors import UsageError
 from kept.records.recipient import Message
 from kept.stores.tasks import Notice, Outcome
+from kept.terms.identifiers import parse
 
 HOW = "Kim called the number on file"
 
@@ -175,6 +178,14 @@ def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
     page = words(olga.get(path).text)
     assert "That she was told is not on record." in page
     assert "It reached her in another way" in page
+    # Nobody waits for it in the list of what is to be done, so it stands by itself, with its day.
+    (due,) = [
+        u.due for u in world.controller.worklist.untold(desk.now, dt.UTC, 20)[0] if u.id == one
+    ]
+    inbox = words(olga.get("/desk").text)
+    assert "Done, and she is still to be told" in inbox
+    assert f"{one} · to be answered by {due} · task of nobody" in inbox
+    assert "Done, and she is" not in words(olga.get("/desk?due=late").text)
     actor = world.controller.actors.of("olga", "privacy-officer", desk.now)
     world.inbox.refuse = True
     mailing.mail_answer(world.controller, one, actor, desk.now)
@@ -198,6 +209,7 @@ def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
     assert "It reached her in another way" not in page
     assert "did not reach her" not in page
     assert "did not reach" not in olga.get("/desk").text
+    assert one not in words(olga.get("/desk").text)
     assert [e["on"] for e in desk.entries("answer.handed") if e["case"] == one] == [today]
     given = ("case", "posted", one, "--on", today, "--in-person", "--now", desk.now.isoformat())
     assert kept(desk.directory, *given).document["in_person"] is True
@@ -263,8 +275,13 @@ def test_where_no_address_is_proven_the_desk_says_so_and_shows_the_link_once(wor
     assert met[1] not in olga.get(path).text, "once"
     code = re.search(r"The code: (\d{4} \d{4})", words(olga.post(f"{path}/code").text))
     assert code
+    still = "Done, and she is still to be told"
+    inbox = words(olga.get("/desk").text)
+    assert still in inbox
+    assert one in inbox.partition(still)[2], "a link that nobody fetched has told her nothing"
     got = desk.browser().client.post(f"{met[1]}/package", data={"code": code[1]})
     assert got.status_code == 200
+    assert one not in words(olga.get("/desk").text), "it is how she was told"
     world.send()
     assert len(world.inbox.letters) == before
     desk.later(days=6)
@@ -272,3 +289,24 @@ def test_where_no_address_is_proven_the_desk_says_so_and_shows_the_link_once(wor
     assert "is destroyed: its time was over, fetched 1 of 3 times" in words(
         at(desk, "olga").get(path).text
     )
+
+
+def test_a_package_that_staff_fetched_has_told_nobody(world: World) -> None:
+    """Theirs, to be handed on: not counted as the answer by the desk, nor by the control. What
+    does not fit on the first page is counted.
+    """
+    desk = world.desk
+    olga, ids = at(desk, "olga"), []
+    for n in range(21):
+        who = (parse(f"email=many{n}@example.org"),)
+        ids.append(case(desk, "access", who, evidence=HOW))
+        assert olga.post(f"/desk/cases/{ids[-1]}/package").status_code == 200
+    untold, count = world.controller.worklist.untold(desk.now, dt.UTC, 100)
+    assert set(ids) <= {u.id for u in untold}
+    assert len(world.controller.worklist.untold(desk.now, dt.UTC, 20)[0]) == 20
+    assert f"And {count - 20} more, in" in words(olga.get("/desk").text)
+    with world.controller.database.connection() as connection:
+        late = connection.execute("SELECT max(due) + 9 FROM case_clock").fetchall()[0][0]
+    then = dt.datetime.combine(late, dt.time(), dt.UTC)
+    (met,) = run(world.controller, registered(), then, names=["rights.answered-in-time"])
+    assert any(f"of {count} requests" in one.words for one in met.findings), met.findings

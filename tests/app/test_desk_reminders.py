@@ -14,7 +14,7 @@ from tests.app.desk import Desk, opened
 
 from kept.app import jobs, mail
 from kept.duties import rights, staff
-from kept.duties.rights import Request, complaints, entering, reminding
+from kept.duties.rights import Request, complaints, entering, mailing, reminding
 from kept.duties.rights.recipients import record
 from kept.duties.staff import watching
 from kept.errors import KeptError
@@ -86,6 +86,29 @@ def test_the_owner_is_reminded_before_the_day_and_the_officer_of_what_is_late(de
     assert seen[WORKER][0] < seen[WORKER][1] <= last < seen[WORKER][2]
     assert {subject for _, subject in sent(desk)} == {f"To be done: {id_}"}
     assert desk.controller.reminders.of(id_)[0][0].startswith("amber:")
+
+
+def test_of_a_case_that_is_done_and_nobody_was_told_the_officer_hears_until_she_was(
+    desk: Desk,
+) -> None:
+    controller = desk.controller
+    ana = (parse("email=ana@example.org"),)
+    asked = Request((ana,), region="EEA", arrived=controller.day(desk.now), override="a test")
+    id_ = rights.access(controller, asked, desk.now, out=desk.directory / "ana.zip").case
+    assert reminding.remind(controller, desk.now) == 0
+    clock = controller.clocks.of(controller.cases.get(id_))
+    assert clock is not None
+    seen = []
+    for _ in range(45):
+        desk.later(days=1)
+        seen += [reason for about, reason in ((c.about, c.reason) for c in reminding.calls(
+            controller, desk.now)) if about == id_ and reason not in seen]  # fmt: skip
+    assert seen == [f"told-{light}:{clock.due}" for light in ("amber", "red", "overdue")]
+    assert reminding.remind(controller, desk.now) == 1
+    assert sent(desk) == [(OFFICER, f"To be done: {id_}")]
+    actor = controller.actors.of("Kim", "operator", desk.now)
+    mailing.handed(controller, id_, controller.day(desk.now), actor, desk.now)
+    assert [c for c in reminding.calls(controller, desk.now) if c.about == id_] == []
 
 
 def test_cut_off_between_sending_and_noting_it_goes_once_more_and_no_more(

@@ -195,6 +195,18 @@ def test_what_cannot_be_taken_leaves_a_counter_and_nothing_else(
     assert MARK.lower() not in town.everywhere().lower()
 
 
+def test_what_stands_against_her_is_said_to_nobody_who_types_her_address(town: Town) -> None:
+    """The page says that it may not be stored; why, as that she objected, is for programs alone."""
+    who = town.controller.subjects.of([parse("email=private@example.org")], NOW)
+    town.controller.consents.record(who, [("objection:communicate", True)], NOW, source="test")
+    typed = {"email": "private@example.org", "message": "Hello"}
+    page = Visitor(town.client, "contact").send(**typed)
+    assert page.status_code == 403
+    assert "We may not store it. If you want it all the same, write to us." in page.text
+    assert "objected" not in page.text
+    assert "objected" in Program(town.client).send("contact", **typed)["reason"]
+
+
 def test_a_form_that_was_changed_or_sent_before_is_not_taken(town: Town) -> None:
     visit = Visitor(town.client, "contact")
     typed = {"email": "twice@example.org", "message": "Once."}

@@ -18,6 +18,11 @@ def test_a_letter_is_written_once_and_entered_as_sent(kept: Kept, place: Path) -
     assert (ran.status, pdf.exists()) == (2, False)
     assert "--words" in ran.said
     notice = ("--more-time", "complex", "--words", "three archives")
+    # Words for a notice are not dropped where an answer is asked for, and there is none yet.
+    for more, why in ((notice[2:], "notice that it takes longer"), ((), "no answer yet")):
+        ran = kept("case", "letter", case, "--pdf", pdf, *to, *more, *where)
+        assert (ran.status, pdf.exists()) == (2, False)
+        assert why in ran.said
     ran = kept("case", "letter", case, "--pdf", pdf, *to, *notice, *where)
     assert ran.status == 0, ran.said
     assert f"kept case posted {case} --on DAY" in ran.out
@@ -38,3 +43,4 @@ def test_a_letter_is_written_once_and_entered_as_sent(kept: Kept, place: Path) -
     assert ran.status == 0, ran.said
     (after,) = kept("case", "list", "--json", *where).document["cases"]
     assert after["due"] > listed["due"]
+    assert f"Her request is to be answered by {after['due']} now." in ran.out

@@ -13,7 +13,8 @@ import pytest
 from kept import deployment
 from kept.controller import Controller
 from kept.duties import holds
-from kept.duties.rights import Request
+from kept.duties.rights import Request, expire
+from kept.duties.rights.planning import REGISTER_GOES
 from kept.errors import UsageError
 from kept.records import case as cases
 from kept.records.hold import Hold
@@ -199,3 +200,56 @@ def test_a_hold_by_her_number_holds_what_is_asked_for_by_her_address(
     answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
     assert "note" in {s.dataset for s in answer.steps if s.reason and s.reason.hold == hold.id}
     assert sql(world, "SELECT count(*) FROM note WHERE id = 1") == [(1,)]
+
+
+#: Tables of Kept's own that hold what is known of a person, and her keys that still open.
+KNOWN = {
+    "subject": "SELECT count(*) FROM subject",
+    "identity": "SELECT count(*) FROM identity",
+    "fact": "SELECT count(*) FROM fact",
+    "keys": "SELECT count(*) FROM subject_key WHERE class = 'person' AND wrapped IS NOT NULL",
+}
+
+
+def _known(controller: Controller) -> dict[str, int]:
+    with controller.database.connection() as c:
+        return {what: c.execute(said).fetchall()[0][0] for what, said in KNOWN.items()}
+
+
+def test_who_she_is_to_kept_goes_whatever_is_held_and_is_called_gone(
+    world: Path, controller: Controller
+) -> None:
+    """RET-3, RIGHT-3: what is said to stay stays, and what goes is said to go."""
+    number = controller.subjects.of(ANA, NOW)
+    controller.consents.record(number, [("consent:marketing.email", True)], NOW, source="form")
+    assert _known(controller) == {"subject": 1, "identity": 1, "fact": 1, "keys": 1}
+    held = place(controller)
+    answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
+    assert answer.complete
+    assert REGISTER_GOES in answer.warnings
+    own = {s.dataset: s.counts for s in answer.steps if s.store == "own"}
+    for dataset in ("subject", "identity", "fact"):
+        assert (own[dataset].changed, own[dataset].retained) == (1, 0), dataset
+    theirs = [s for s in answer.steps if s.store != "own" and s.reason]
+    assert {s.reason.hold for s in theirs if s.reason} == {held.id}
+    assert sql(world, "SELECT count(*) FROM note WHERE id = 1") == [(1,)]
+    assert set(_known(controller).values()) == {0}
+    # She comes back as somebody new, and stays when the hold is over.
+    again = controller.subjects.of(ANA, LATER)
+    assert again != number
+    holds.release(controller, held.id, "settled", controller.actors.of("Kim", "operator", LATER),
+                  LATER)  # fmt: skip
+    assert expire(controller, LATER).complete
+    assert sql(world, "SELECT count(*) FROM note WHERE id = 1") == [(0,)]
+    assert controller.subjects.find(ANA) == (again,)
+
+
+def test_nothing_is_said_of_the_register_where_nothing_is_held(controller: Controller) -> None:
+    controller.subjects.of(ANA, NOW)
+    answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
+    assert REGISTER_GOES not in answer.warnings
+
+
+def test_a_hold_on_the_register_is_refused(controller: Controller) -> None:
+    with pytest.raises(UsageError, match="goes with an erasure, whatever is held"):
+        place(controller, person=(), system="own", dataset="fact")

@@ -6,6 +6,7 @@ import datetime as dt
 import html
 import itertools
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,29 @@ def test_an_access_is_answered_system_by_system(controller: Controller, tmp_path
     assert "These may have received data of yours. By our register" in text
     assert "Commission Nationale de l'Informatique et des Libertés" in text
     assert made.found == sum(s.counts.found for s in given.steps)
+
+
+def test_it_came_on_the_day_on_which_it_arrived(controller: Controller, tmp_path: Path) -> None:
+    """A letter lay on a desk for ten days before it was entered: her time runs from when it came,
+    and letter, package and what is said of her requests name that day.
+    """
+    came = NOW.date() - 10 * DAY
+    given = rights.access(
+        controller, _asked("ben", arrived=came), NOW + DAY, out=tmp_path / "late.zip"
+    )
+    assert "Your request came on 13 November" in _flat(letter(controller, given.case, NOW + DAY))
+    with zipfile.ZipFile(tmp_path / "late.zip") as package:
+        page = " ".join(package.read("index.html").decode().split())
+    assert "<dt>Asked on</dt><dd>13 November" in page
+    assert f"access of 13 November {came.year} (case {given.case})" in page
+
+
+def test_who_was_not_checked_yet_was_answered_for_by_nobody(controller: Controller) -> None:
+    request = Request(((parse("email=cleo@example.org"),),))
+    seen = rights.preview(controller, request, NOW)
+    text = _flat(letter(controller, seen.case, NOW))
+    assert "Did we check that it is you who asks? No. Until now it was not checked." in text
+    assert "answered for it" not in text
 
 
 def test_of_a_case_without_steps_nothing_is_claimed(controller: Controller, tmp_path: Path) -> None:

@@ -53,6 +53,14 @@ def _asked(controller: Controller, who: str = "ben", region: str = "EEA") -> str
     return rights.preview(controller, request, NOW).case
 
 
+def _refused(controller: Controller, who: str) -> str:
+    """A case that has an answer."""
+    case = _asked(controller, who)
+    close_case(controller, case, "refused", "we do not know you", _pia(controller), NOW,
+               code="not-identified")  # fmt: skip
+    return case
+
+
 def _read(pdf: bytes) -> pypdf.PdfReader:
     return pypdf.PdfReader(io.BytesIO(pdf))
 
@@ -118,14 +126,14 @@ def test_the_answer_on_paper_is_the_answer(controller: Controller, tmp_path: Pat
 
 
 def test_hostile_words_are_text(controller: Controller) -> None:
-    case = _asked(controller, "cara")
+    case, open_ = _refused(controller, "cara"), _asked(controller, "cara")
     for turn in range(0, len(HOSTILE), 5):
         lines = HOSTILE[turn : turn + 5]
         _, pdf = paper.make(controller, case, lines, _pia(controller), NOW)
         for line in lines:
             assert _flat(line) in _text(pdf), line
     _, pdf = paper.make(
-        controller, case, ("Ana",), _pia(controller), NOW, longer=("complex", " ".join(HOSTILE))
+        controller, open_, ("Ana",), _pia(controller), NOW, longer=("complex", " ".join(HOSTILE))
     )
     assert _flat(" ".join(HOSTILE)) in _text(pdf)
     # What turns the direction, is of no shape, or no letter at all, is not there.
@@ -153,16 +161,26 @@ def test_addresses_that_are_none(lines: tuple[str, ...], why: str, controller: C
 
 
 def test_a_refusal_on_paper(controller: Controller) -> None:
-    case = _asked(controller, "emil")
-    close_case(controller, case, "refused", "we do not know you", _pia(controller), NOW,
-               code="not-identified")  # fmt: skip
+    case = _refused(controller, "emil")
     _, pdf = paper.make(controller, case, HOME, _pia(controller), NOW)
     assert _flat("We refuse this request") in _text(pdf)
     assert _flat("We do not know you") in _text(pdf)
 
 
+def test_of_a_case_in_which_nothing_was_done_there_is_no_answer(controller: Controller) -> None:
+    """Entered as sent it would count as the answer later, though it told her of none."""
+    case = _asked(controller, "edda")
+    before = len(list(controller.ledger.entries()))
+    with pytest.raises(UsageError, match=r"no answer yet.*--more-time"):
+        paper.make(controller, case, HOME, _pia(controller), NOW)
+    assert len(list(controller.ledger.entries())) == before
+    assert paper.make(
+        controller, case, HOME, _pia(controller), NOW, longer=("complex", "three archives")
+    )
+
+
 def test_it_is_entered_as_sent_once_with_a_day_that_can_be(controller: Controller) -> None:
-    case = _asked(controller, "fay")
+    case = _refused(controller, "fay")
     with pytest.raises(UsageError, match="no such letter"):
         paper.posted(controller, case, None, NOW.date(), _pia(controller), NOW)
     one, _ = paper.make(controller, case, HOME, _pia(controller), NOW)
@@ -232,7 +250,7 @@ def test_a_sign_that_no_font_has_is_not_left_out(
 ) -> None:
     import typst
 
-    case = _asked(controller, "jo")
+    case = _refused(controller, "jo")
     # A machine that has no font but those that typst brings.
     monkeypatch.setattr(paper, "_fonts", lambda: typst.Fonts(include_system_fonts=False))
     with pytest.raises(UsageError, match="in no font of this machine") as met:

@@ -25,7 +25,7 @@ from kept.controller import Controller
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
-from kept.duties import rights
+from kept.duties import holds, rights
 from kept.duties.rights import Request, tables
 from kept.duties.rights.tables import NULL
 from kept.errors import Denied, UsageError
@@ -337,6 +337,26 @@ def test_a_system_that_is_away_is_named(
     assert again.complete
     with pytest.raises(UsageError, match="closed"):
         rights.port(controller, Request((), case=answer.case), NOW, out=tmp_path / "three.zip")
+
+
+def test_what_an_erasure_left_is_named_and_not_taken_along(
+    controller: Controller, scores: Path, tmp_path: Path
+) -> None:
+    actor = controller.actors.of("Kim", "operator", NOW)
+    holds.place(controller, ground="a dispute", clause="RET-10", actor=actor, now=NOW,
+                person=[ANA])  # fmt: skip
+    erased = rights.erase(controller, Request(((ANA,),), override="test"), NOW)
+    stayed = {f"{s.store}.{s.dataset}": s.counts.retained for s in erased.steps
+              if s.counts.retained and s.store != "own"}  # fmt: skip
+    assert stayed
+    answer = _port(controller, tmp_path / "along.zip")
+    assert answer.complete
+    assert {one.where: one.rows for one in answer.left_out if one.reason == "kept"} == stayed
+    files = _files(tmp_path / "along.zip")
+    assert "ana@example.org" not in str([d for n, d in files.items() if n.startswith("data/")])
+    page = " ".join(html.unescape(files["index.html"].decode()).split())
+    assert "Nothing of what we found was left out." not in page
+    assert "It was to be deleted, and stays for now only because something asks for that." in page
 
 
 def test_the_origin_of_a_field() -> None:

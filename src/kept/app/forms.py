@@ -158,7 +158,7 @@ def _page(
         "declared.html.j2", controller, status, here="forms", form=shown.form, shown=shown.notice,
         hash=shown.hash, once=secrets.token_hex(16), typed=typed or {}, problems=problems,
         met=[(n, f"{words[n]}: {said}") for n, said in problems.items()],
-        said=told or (_sentence(say(answer.reason)) if answer is not None and not problems else ""),
+        said=told or (_refusal(answer) if answer is not None and not problems else ""),
         open=storing.place_of(controller, shown.form.id) is not None, fill=FILL, longest=_LONGEST,
     )  # fmt: skip
     page.headers.update(_HEADERS)
@@ -192,6 +192,15 @@ def _ended(
                     lines=lines, back=back)  # fmt: skip
     page.headers.update(_HEADERS)
     return page
+
+
+def _refusal(answer: Answer) -> str:
+    """Why nothing was taken. Anybody can type an address: what stands against storing it, as that
+    its owner was erased or objected, is said to whoever may read decisions, and not here.
+    """
+    if answer.why is Why.DENIED:
+        return say("We may not store it. If you want it all the same, write to us.")
+    return _sentence(say(answer.reason))
 
 
 def _sentence(words: str) -> str:

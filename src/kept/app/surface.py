@@ -34,12 +34,12 @@ _HALF: Final = frozenset({HALF})
 _STAFF: Final = frozenset({STAFF})
 _OFFICER: Final = frozenset({"privacy-officer"})
 #: Who may see a case at the desk; and who of them sees whom it is about, on asking.
-_SHOWN: Final = frozenset(
+SHOWN: Final = frozenset(
     {"intake", "verifier", "redactor", "approver", "privacy-officer", "support"}
 )
-_WORKS: Final = _SHOWN | {"operator"}
+_WORKS: Final = SHOWN | {"operator"}
 _TELLS: Final = _LINKS | {"intake", "support"}
-CASES: Final = _SHOWN | {"auditor"}
+CASES: Final = SHOWN | {"auditor"}
 _REDACTS: Final = frozenset({"redactor"})
 _APPROVES: Final = frozenset({"approver", "privacy-officer"})
 LISTS: Final = frozenset({"approver", "privacy-officer", "auditor"})
@@ -136,15 +136,15 @@ DESK: Final = (
     _http("/desk", "GET", _STAFF),
     # What a right asks for besides stands in COMMANDS, at its command.
     _http("/desk/cases/{case:str}", "GET", CASES),
-    _http("/desk/cases/{case:str}/show", "POST", _SHOWN),
+    _http("/desk/cases/{case:str}/show", "POST", SHOWN),
     _http("/desk/cases/{case:str}/answer", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/mail", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/link", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/code", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/letter", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/posted", "POST", _DISCLOSES - {"operator"}),
-    _http("/desk/cases/{case:str}/note", "POST", _SHOWN),
-    _http("/desk/cases/{case:str}/owner", "POST", _SHOWN),
+    _http("/desk/cases/{case:str}/note", "POST", SHOWN),
+    _http("/desk/cases/{case:str}/owner", "POST", SHOWN),
     _http("/desk/cases/{case:str}/evidence", "POST", _LINKS - {"operator"}),
     _http("/desk/cases/{case:str}/confirm", "POST", _LINKS - {"operator"}),
     _http("/desk/cases/{case:str}/told", "POST", _TELLS - {"operator"}),
@@ -166,7 +166,7 @@ DESK: Final = (
     _http("/desk/requests/import", "GET", TAKES - {"operator"}),
     _http("/desk/requests/import", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}", "GET", CASES),
-    _http("/desk/requests/{request_id:str}/show", "POST", _SHOWN),
+    _http("/desk/requests/{request_id:str}/show", "POST", SHOWN),
     _http("/desk/requests/{request_id:str}/scan", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}/scanned", "POST", TAKES - {"operator"}),
     _http("/desk/requests/{request_id:str}/classify", "POST", TAKES - {"operator"}),
@@ -177,7 +177,7 @@ DESK: Final = (
     _http("/desk/complaints", "GET", CASES),
     _http("/desk/complaints/add", "POST", TAKES - {"operator"}),
     _http("/desk/complaints/{complaint:str}", "GET", CASES),
-    _http("/desk/complaints/{complaint:str}/show", "POST", _SHOWN),
+    _http("/desk/complaints/{complaint:str}/show", "POST", SHOWN),
     _http("/desk/complaints/{complaint:str}/acknowledge", "POST", TAKES - {"operator"}),
     _http("/desk/complaints/{complaint:str}/note", "POST", TAKES - {"operator"}),
     _http("/desk/complaints/{complaint:str}/link", "POST", _LINKS - {"operator"}),

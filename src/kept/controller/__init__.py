@@ -41,7 +41,7 @@ from kept.controller.serve import Delivery
 from kept.custodian import FileCustodian
 from kept.database import Connection, Database, at_once
 from kept.datamap.check import realised
-from kept.datamap.map import DataMap, Link, System
+from kept.datamap.map import DataMap, Link, OnErase, System
 from kept.datamap.reach import Place
 from kept.decide import compile as compiling
 from kept.decide.facts import GROUNDS
@@ -134,6 +134,12 @@ __all__ = ["Controller", "Located", "Place", "workdays"]
 
 #: The people whom Kept knows, as a place of the map.
 SUBJECT: Place = (SYSTEM.name, "subject")
+#: What goes with them, whatever is held: all by which Kept knows somebody, and what she chose.
+REGISTER: frozenset[Place] = frozenset(
+    (SYSTEM.name, d.name) for d in SYSTEM.datasets.values()
+    if d.name == SUBJECT[1]
+    or (d.on_erase is OnErase.DELETE and any(link.to == SUBJECT[1] for link in d.links))
+)  # fmt: skip
 #: No origins beside those of the sites themselves.
 NO_ORIGINS: Mapping[str, str] = MappingProxyType({})
 #: No form whose data Kept stores.

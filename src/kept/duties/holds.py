@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from kept.controller import Controller
+from kept.controller import REGISTER, Controller
 from kept.decide.due import laws
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
@@ -73,6 +73,12 @@ def place(
         raise UsageError(
             f"`{system}` has no such dataset",
             expected=f"one of {', '.join(sorted(systems[system].datasets))}",
+        )
+    if (system, dataset) in REGISTER:
+        raise UsageError(
+            f"`{dataset}` is how Kept knows people; that goes with an erasure, whatever is held",
+            expected="data that a system of the company holds, or a person",
+            fix="take a package of what Kept knows of her (`kept rights access`) before it",
         )
     # An erasure that is under way has counted what is held: either it is over before the hold
     # begins, or it sees it. Nobody is told of a hold that came too late to keep anything. Whose

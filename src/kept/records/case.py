@@ -513,12 +513,15 @@ class Cases(Proofs):
         )
 
     def _answered(self, c: Connection, number: int) -> None:
-        """Let the clock of a case know whether it still waits (`Clocks.unanswered`)."""
+        """Let the clock of a case know whether it still waits (`Clocks.unanswered`), and whether
+        somebody has to look if she was told (`Worklist.untold`).
+        """
         c.execute(
             "UPDATE case_clock k SET waiting = r.done_at IS NULL"
-            " AND NOT (r.\"right\" = 'restriction' AND r.state = ANY(%s))"
+            " AND NOT (r.\"right\" = 'restriction' AND r.state = ANY(%s)),"
+            " untold = r.done_at IS NOT NULL AND r.state <> %s"
             " FROM rights_case r WHERE r.number = k.number AND k.number = %s",
-            ([State.CHECKED, State.NOTIFIED], number),
+            ([State.CHECKED, State.NOTIFIED], State.WITHDRAWN, number),
         )
 
     def end(

@@ -48,7 +48,7 @@ DATASETS: Final = (
             "paused_days": Field("paused_days", "integer", nullable=False),
             "paused_since": Field("paused_since", "date", category="rights-case"),
             "paused_for": Field("paused_for"),
-            "waiting": Field("waiting", "boolean", nullable=False),
+            **{name: Field(name, "boolean", nullable=False) for name in ("waiting", "untold")},
         },
         links=(_OF_CASE,),
         retention="case",

@@ -57,6 +57,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """A case that is done, and of which it is not on record that the person was told."""
+
+    id: str
+    right: str
+    due: dt.date
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """How many cases wait: late, to be answered today, by the end of the week, and in all."""
 
@@ -130,6 +140,39 @@ class Worklist:
             ).fetchone()
         assert row is not None
         return Tally(*row)
+
+    def untold(self, now: dt.datetime, zone: dt.tzinfo, most: int) -> tuple[list[Untold], int]:
+        """Cases that were done within the last year and of which nobody was told, up to `most` in
+        order of their last day; and how many there are. What she took back is no answer. `zone`:
+        whose midnight counts.
+        """
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                'SELECT id, "right", due, shown, count(*) OVER () FROM ('
+                f'SELECT r.id, r.number, r."right", k.due, a.shown, {DAY} AS day'
+                " FROM rights_case r JOIN case_clock k ON k.number = r.number"
+                " LEFT JOIN case_owner o ON o.number = r.number"
+                " LEFT JOIN account a ON a.account = o.account WHERE k.untold"
+                " AND r.done_at BETWEEN %(now)s - interval '1 year' AND %(now)s) one"
+                " WHERE day IS NULL ORDER BY due, number LIMIT %(most)s",
+                values(now, zone) | {"most": most},
+            ).fetchall()
+        return [Untold(*row[:4]) for row in rows], int(rows[0][4]) if rows else 0
+
+    def seen_told(self, now: dt.datetime, zone: dt.tzinfo) -> None:
+        """Look no more at cases of which the person has been told since; nor at those of long ago.
+
+        `untold` says the same before and after; it only has less to look at.
+        """
+        with self._database.by_statement() as c:
+            c.execute(
+                "UPDATE case_clock SET untold = false WHERE number IN ("
+                f"SELECT number FROM (SELECT r.number, r.done_at, {DAY} AS day"
+                " FROM rights_case r JOIN case_clock k ON k.number = r.number"
+                " WHERE k.untold) one"
+                " WHERE day IS NOT NULL OR done_at < %(now)s - interval '1 year')",
+                values(now, zone),
+            )
 
     def by_due(self) -> list[tuple[dt.date, int]]:
         """Day → how many cases are due on it, of those that wait."""

@@ -148,6 +148,11 @@ def letter_command(
     with opened(common, "case letter", acting.role) as (controller, config):
         warn_of_stranger(common, config, controller.bundle)
         now = acting.moment
+        if words is not None and more_time is None:
+            raise UsageError(
+                "`--words` is said of a notice that it takes longer",
+                fix="add --more-time and why, or leave --words out",
+            )
         if again is not None:
             number, made = again, paper.again(controller, case, again)
         else:
@@ -205,9 +210,13 @@ def posted(
             return 0
         one = paper.posted(controller, case, letter, sent, actor, now)
         controller.ledger.checkpoint(now)
+        clock = controller.clocks.of(controller.cases.get(case))
+    lines = [f"Letter {one.id} is entered as sent on {sent}."]
+    due = str(clock.due) if clock else None
+    if one.kind == "more-time":
+        lines.append(f"Her request is to be answered by {due} now.")
     common.out.result(
-        {"case": case, "letter": one.id, "kind": one.kind, "posted_on": on},
-        [f"Letter {one.id} is entered as sent on {sent}."],
+        {"case": case, "letter": one.id, "kind": one.kind, "posted_on": on, "due": due}, lines
     )
     return 0
 

@@ -35,7 +35,7 @@ def plan(name: str, /, *, acting: Acting = ACTING, common: Common = COMMON) -> i
                  f" {found.there:,} there already."]  # fmt: skip
     words += _left(found.left)
     if found.back:
-        words.append(f"{found.back:,} people to be taken back.")
+        words.append(f"To be taken back: {found.back:,}.")
     if not found.agreed:
         words.append(
             f"No agreement with `{found.release.to}` is in force: nothing goes before one stands in"

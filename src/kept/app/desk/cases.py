@@ -17,6 +17,7 @@ from kept.app.desk.render import back, page, said
 from kept.app.desk.start import STATES, WAITS
 from kept.app.desk.working import actor, may, nearness, sentences
 from kept.app.pages import day_words
+from kept.app.surface import SHOWN
 from kept.controller import Controller
 from kept.duties import holds, staff
 from kept.duties.rights import (
@@ -36,8 +37,9 @@ from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
 from kept.duties.rights.restriction import GROUNDS
 from kept.duties.rights.shown import gathered, problems, summed
-from kept.errors import KeptError, UsageError
+from kept.errors import Denied, KeptError, UsageError
 from kept.model.plan import Action
+from kept.records import answered
 from kept.records.case import Case
 from kept.records.case_state import FINISHED, StepRecord, StepState
 from kept.records.case_state import State as CaseState
@@ -100,6 +102,12 @@ def case_page(request: Asked, state: State, case: FromPath[str]) -> Response[str
 def show(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
     """The case with whom it names, and what was said and noted. Entered before it is shown."""
     one, controller = found(state, case), state.controller
+    if not _sees(request, controller, one, state.clock()):
+        raise Denied(
+            "support sees whom a case is about while something is owed to the person; this one is"
+            " over",
+            fix="ask a privacy officer",
+        )
     staff.shown(controller, session(request).account, actor(request, state), ("case", one.id),
                 one.people, state.clock())  # fmt: skip
     words = controller.cases.words(one)
@@ -226,8 +234,8 @@ def shown(
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, unsent=any(
             u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
-        ), behind=behind, told_her=bool(behind)
-        or any(m.kind == "answer" and m.outcome in (None, SENT) for m in mails)
+        ), behind=behind, told_her=any(d.fetched for d in behind)
+        or any(m.outcome in (None, SENT) for m in mails)
         or any(c.act == "posted" for c in controller.clocks.changes(one)),
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in FINISHED else None,
         refusals=REFUSALS.values(), papers=papers,
@@ -284,9 +292,22 @@ def shown(
             and may(request, "rights lift"),
             "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED
             and may(request, "rights lift"),
-            "show": bool(session(request).account.roles - {"auditor", "marketer", "system-owner"}),
+            "show": _sees(request, controller, one, now),
         },
     )  # fmt: skip
+
+
+def _sees(request: Asked, controller: Controller, one: Case, now: dt.datetime) -> bool:
+    """Whether whoever asks may see whom a case is about: support only until it has ended and she
+    was told.
+    """
+    roles = session(request).account.roles & SHOWN
+    if roles != {"support"}:
+        return bool(roles)
+    if one.state not in FINISHED:
+        return True
+    told = answered.days(controller.database, [one.number], now, controller.desk.zone)
+    return one.state is not CaseState.WITHDRAWN and one.number not in told
 
 
 def _leaving(request: Asked, state: State, one: Case) -> dict[str, Any] | None:

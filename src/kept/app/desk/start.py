@@ -16,7 +16,7 @@ from kept.app.desk.render import page
 from kept.app.desk.working import Shown, near
 from kept.controller import Controller
 from kept.records.case_state import State as CaseState
-from kept.records.worklist import Line
+from kept.records.worklist import Line, Untold
 from kept.terms import clocks
 from kept.terms.asks import ASKS, CHILD_REPORT, UNCLEAR
 from kept.terms.rights import RIGHTS
@@ -67,6 +67,9 @@ def start(request: Asked, state: State) -> Response[str]:
     if last is not None:
         after = f"{last.due}.{last.number}"
         onward = "/desk?" + urllib.parse.urlencode({**chosen, "after": after})
+    untold, silent = ([], 0) if chosen or met else controller.worklist.untold(
+        now, controller.desk.zone, _ASKED
+    )  # fmt: skip
     return page(
         request, "desk_start.html.j2", rights=RIGHTS, states=STATES, whose=_WHOSE, dues=_DUE,
         chosen=chosen, onward=onward, later=bool(met),
@@ -76,7 +79,8 @@ def start(request: Asked, state: State) -> Response[str]:
                for id_, right, n, since in controller.recipients.open_loops()],
         away=[(g.system, max(g.days(now), 0), g.since) for g in controller.away.all()],
         complaints=len(controller.complaints.all(open_only=True)),
-        unsent=controller.mailed.unsent(),
+        unsent=controller.mailed.unsent(), silent=silent,
+        untold=[_untold(controller, one, today) for one in untold],
         asked=[_asked(one, today) for one in controller.intakes.to_do(_ASKED)],
     )  # fmt: skip
 
@@ -104,6 +108,13 @@ def _line(controller: Controller, one: Line, today: dt.date) -> dict[str, Any]:
         "stands": WAITS if one.waits else STATES.get(one.state, one.state.value),
         "near": Shown("paused", "stands still") if still else near(light, left),
     }
+
+
+def _untold(controller: Controller, one: Untold, today: dt.date) -> dict[str, Any]:
+    days = controller.workdays
+    left = days.left(today, one.due) if today <= one.due else -(today - one.due).days
+    right = RIGHTS[one.right].title if one.right in RIGHTS else one.right
+    return {"one": one, "right": right, "near": near(clocks.light(today, one.due, days), left)}
 
 
 def _asked(one: Any, today: dt.date) -> dict[str, Any]:

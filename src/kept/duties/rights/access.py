@@ -15,6 +15,7 @@ from kept.controller.others import Covering
 from kept.decide.ties import Key, norm
 from kept.duties.rights import answer as words
 from kept.duties.rights import free_text, own, parts, redaction, travelling
+from kept.duties.rights.clock import came
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
@@ -191,7 +192,8 @@ def _serve(
         told["refused"] = parts.documents(controller, apart)
         told["received"] = had.document(controller)
         told["others_left_out"] = guard.document() if guard else None
-        page = {**words.page(controller, shown, stays, opened.met, covered, now), "named": named}
+        day = came(controller, [case])[case.number]
+        page = {**words.page(controller, shown, stays, opened.met, covered, day), "named": named}
         page["received"] = [received_words(controller, one) for one in had.lines]
         package.rules = travelling.rules(controller, people, shown, now)
         manifest = package.finish(told, page)

@@ -250,9 +250,12 @@ def page(
     stays: Stays,
     isolated: Collection[Place],
     covered: Sequence[Covered],
-    now: dt.datetime,
+    came: dt.date,
 ) -> dict[str, Any]:
-    """What index.html is made of: living rows by system, and rows that stay, each with why."""
+    """What index.html is made of: living rows by system, and rows that stay, each with why.
+
+    `came` is the day on which she asked.
+    """
     bundle = controller.bundle
     speech = tongues.spoken()
     language = speech.language
@@ -327,7 +330,7 @@ def page(
         "organisation": bundle.organisation,
         "address": address(bundle.organisation),
         "site": controller.site_url,
-        "asked_words": tongues.day(now.astimezone(dt.UTC).date()),
+        "asked_words": tongues.day(came),
         "policy_words": tongues.day(bundle.version),
         "held": list(held.values()),
         "kept": kept,

@@ -79,6 +79,15 @@ def split(
     )  # fmt: skip
 
 
+def came(controller: Controller, cases: Sequence[Case]) -> dict[int, dt.date]:
+    """Number of a case → the day on which its request came, which may lie before it was entered."""
+    clocks_ = controller.clocks.many(case.number for case in cases)
+    return {
+        c.number: clocks_[c.number].arrived if c.number in clocks_ else controller.day(c.opened_at)
+        for c in cases
+    }
+
+
 def extend(
     controller: Controller, case_id: str, reason: str, words: str, sent: dt.date, actor: Actor,
     now: dt.datetime, *, connection: Connection | None = None,

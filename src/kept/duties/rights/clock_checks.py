@@ -179,7 +179,7 @@ def _reached(
     # What the staff fetched from the desk she has not got by that.
     with controller.database.connection() as connection:
         files = connection.execute("SELECT file FROM case_delivery WHERE desk").fetchall()
-    ours = {delivery.called(file) for (file,) in files}
+    ours = {delivery.file_hash(file) for (file,) in files}
     for _, entry in controller.ledger.entries(kind="delivery.fetched"):
         if entry.at <= now and entry.body["file"] not in ours:
             first(entry.body["case"], entry.at)

@@ -115,7 +115,7 @@ def deliver(
                 mailed = mail_link(controller, case, token, ends_at, actor, now, connection)
             body = {
                 "case": case.id,
-                "file": called(file),
+                "file": file_hash(file),
                 "ends": moment(ends_at),
                 "allowed": downloads,
                 "size": size,
@@ -270,7 +270,7 @@ def _begun(
         ended(controller, [one], "lost", now, connection)
         return None
     fetched = controller.deliveries.count(one, now, connection=connection)
-    body = {"case": one.case, "file": called(one.file), "fetched": fetched}
+    body = {"case": one.case, "file": file_hash(one.file), "fetched": fetched}
     controller.ledger.append_in(connection, [Entry("delivery.fetched", now, body)])
     if fetched >= one.allowed:
         ended(controller, [replace(one, fetched=fetched)], "fetched", now, connection)
@@ -297,7 +297,7 @@ def ended(
         Entry(
             "delivery.ended",
             now,
-            {"case": one.case, "file": called(one.file), "outcome": outcome,
+            {"case": one.case, "file": file_hash(one.file), "outcome": outcome,
              "fetched": one.fetched},
         )
         for one in gone
@@ -382,8 +382,8 @@ def _key() -> bytes:
     return AESGCM.generate_key(256)
 
 
-def called(file: str) -> str:
-    """How the ledger names the file of a delivery."""
+def file_hash(file: str) -> str:
+    """By what the ledger knows the file of a package."""
     return hashlib.sha256(file.encode()).hexdigest()
 
 

@@ -21,6 +21,7 @@ from kept.duties.rights import parts
 from kept.duties.rights.about import titled
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import going_on, judged, told
+from kept.duties.rights.clock import came
 from kept.duties.rights.language import language_of
 from kept.duties.rights.receipts import Receipts, title
 from kept.duties.rights.received import received
@@ -268,7 +269,7 @@ def asked(
         say(
             "You asked us {what}. Your request came on {day}. Your right to it: {article}.",
             what=say(_ASKED[case.right]),
-            day=spelt(controller, case.opened_at),
+            day=spelt(controller, came(controller, [case])[case.number]),
             article=law(article_at(case.right, region)),
         ),
         f"{say('Did we check that it is you who asks?')} {verification(controller, case)}",

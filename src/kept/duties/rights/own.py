@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from kept.controller import Controller
 from kept.datamap.reach import WEAK
 from kept.duties.rights.answer import Stays
+from kept.duties.rights.clock import came
 from kept.duties.rights.recipients import informed
 from kept.records.case import Case
 from kept.records.suppression import ALL
@@ -49,16 +50,17 @@ def holds(
     """Her requests with their numbers and days, what is remembered of her, what stays sealed."""
     strong = [i for one in people for i in one if i.kind not in WEAK]
     cases = {c.number: c for i in strong for c in controller.cases.naming(i)}
+    days = came(controller, list(cases.values()))
     lines = []
     if cases:
         each = "; ".join(
             say(
                 "{right} of {day} (case {number})",
                 right=say(c.right),
-                day=day(c.opened_at.date()),
+                day=day(days[number]),
                 number=f"{c.id}, {stands}" if (stands := _stands(c)) else c.id,
             )
-            for _, c in sorted(cases.items())
+            for number, c in sorted(cases.items())
         )
         lines.append(
             count(len(cases), "{n} request in your name, sealed: {each}.",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
-from kept.controller import Controller, Place
+from kept.controller import REGISTER, Controller, Place
 from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
@@ -31,6 +31,11 @@ from kept.records.suppression import ERASURE
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
 
+#: What whoever approves an erasure under a hold has to know.
+REGISTER_GOES: Final = (
+    "what is held stays; who she is to Kept, her addresses there and what she chose go all the"
+    " same. Where these are needed too, take her package first (`kept rights access`)"
+)
 #: Under these names is sealed by what she is looked for again, at the end and in a system that
 #: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
 _NAMES, _VALUES = NEEDLES, "values"
@@ -101,12 +106,20 @@ def draw_up(
         due.explicit(found, scopes, today),
         {place: kept for place, kept in before.items() if place in found},
     )
+    # Whoever is erased is known no more, and comes back as somebody new: the one way to what is
+    # held is the locator. Holds that name her number need nobody behind it.
+    known_still = bool(held.keys() & REGISTER)
+    held = {place: reasons for place, reasons in held.items() if place not in REGISTER}
+    edges = {row: tuple(to for to in those if to[0] not in REGISTER)
+             for row, those in tied.edges.items()}  # fmt: skip
+    tied = replace(tied, edges=edges)
     abilities = controller.abilities
     made = make_plan(
         "erasure", datamap, found, held, tied,
         {s: a for s, a in abilities.items() if s not in located.unreached},
         people=len(people), foreign_keys=foreign, unreached=located.unreached,
-        warnings=(*doubtful, *located.warnings, *stayed.words), clause=_erasure_clause(controller),
+        warnings=(*doubtful, *located.warnings, *stayed.words, *(REGISTER_GOES,) * known_still),
+        clause=_erasure_clause(controller),
     )  # fmt: skip
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))
     made = free_text.redacted(controller, made, about or people, found, now)

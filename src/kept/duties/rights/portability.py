@@ -161,7 +161,10 @@ def _serve(
     controller: Controller, case: Case, actor: Actor, people: Sequence[Sequence[Identifier]],
     now: dt.datetime, out: Path, region: str,
 ) -> PortAnswer:  # fmt: skip
+    stayed = controller.retained(case, people)
     found = controller.locate(people)
+    found.unreached.update(stayed.unread)
+    found.warnings += stayed.words
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
     covering = controller.covering(people, keys)
@@ -187,6 +190,10 @@ def _serve(
             wanted[place] = what
             left += [LeftOut(where, names, 0, why) for why, names in what.left.items()]
     left += _unmapped(controller, wanted)
+    for place, table in stayed.tables.items():
+        if place[0] != SYSTEM.name and not refused(apart, place):
+            fields = tuple(controller.datamap.dataset(*place).fields)
+            left.append(LeftOut(".".join(place), fields, len(table.values), Why.KEPT, True))
     found.selects = {
         system: tuple(s for s in selects if (system, s.dataset) in wanted)
         for system, selects in found.selects.items()

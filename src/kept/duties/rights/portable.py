@@ -39,6 +39,7 @@ class Why(StrEnum):
     PURPOSE = "purpose"
     GROUND = "ground"
     TEXTS = "texts"
+    KEPT = "kept"
 
 
 #: What somebody still has to decide: it may be hers.
@@ -58,6 +59,7 @@ WORDS: Final[Mapping[Why, str]] = MappingProxyType(
         Why.PURPOSE: "undecided: the map does not say what it is used for; write `activities:`",
         Why.GROUND: "it rests on neither consent nor contract",
         Why.TEXTS: "others of the organisation had a part in it",
+        Why.KEPT: "an erasure left it, for a law or a hold: it rests on no consent or contract",
     }
 )
 #: For her.
@@ -79,6 +81,8 @@ TOLD: Final[Mapping[Why, str]] = MappingProxyType(
         Why.GROUND: "We do not hold it because of a consent or a contract of yours. You can see it"
         " all the same: ask what we hold about you.",
         Why.TEXTS: "Others of our own people had a part in these texts.",
+        Why.KEPT: "It was to be deleted, and stays for now only because something asks for that."
+        " You can see it, and why it stays: ask what we hold about you.",
     }
 )
 

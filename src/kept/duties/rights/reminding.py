@@ -1,11 +1,11 @@
 """Who has to do something, and does not, is reminded by mail; what stays undone is escalated.
 
-Whose a case is hears of it before its last day; then whoever answers for all of it too. So do
-they of an answer that no mail server took, of tasks that are late, of recipients who do not
-answer, of complaints, of alerts that nobody looked into, and of systems that are away. A mail
-holds a number and a link, never a word about a person. Each goes once: it is noted in the
-transaction that queues it, and should a machine stop while it is handed over, it goes once more
-under the same Message-ID (`records.outbox`).
+Whose a case is hears of it before its last day, also where it is done and the person was not
+told; then whoever answers for all of it too. So do they of an answer that no mail server took, of
+tasks that are late, of recipients who do not answer, of complaints, of alerts that nobody looked
+into, and of systems that are away. A mail holds a number and a link, never a word about a person.
+Each goes once: it is noted in the transaction that queues it, and should a machine stop while it
+is handed over, it goes once more under the same Message-ID (`records.outbox`).
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class Call:
 
 def remind(controller: Controller, now: dt.datetime) -> int:
     """Queue what is to be told and was not; how many mails that is."""
+    controller.worklist.seen_told(now, controller.desk.zone)
     if controller.post is None:
         return 0
     queued = 0
@@ -106,6 +107,7 @@ def look_for_systems(controller: Controller, now: dt.datetime) -> bool:
 def calls(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     """Everything that somebody is to be told, as of now."""
     yield from _cases(controller, now)
+    yield from _untold(controller, now)
     yield from _unsent(controller, now)
     yield from _tasks(controller, now)
     yield from _recipients(controller, now)
@@ -133,6 +135,22 @@ def _cases(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             one.case.id, f"{one.light.value}:{due}",
             f"The case {how} to be answered by {due}.", f"/desk/cases/{one.case.id}",
             controller.worklist.owner(one.case), one.light is not Light.AMBER,
+        )  # fmt: skip
+
+
+def _untold(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    """Cases that are done, of which it is not on record that the person was told."""
+    today = controller.day(now)
+    for one in controller.worklist.untold(now, controller.desk.zone, _MANY)[0]:
+        light = clocks.light(today, one.due, controller.workdays)
+        if light is Light.GREEN:
+            continue
+        how = "was" if light is Light.OVERDUE else "is"
+        yield Call(
+            one.id, f"told-{light.value}:{one.due}",
+            "The case is done, and it is not on record that the person was told. That"
+            f" {how} to be by {one.due}.", f"/desk/cases/{one.id}",
+            _owner(controller, one.id), officers=light is not Light.AMBER,
         )  # fmt: skip
 
 

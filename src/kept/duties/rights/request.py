@@ -480,6 +480,8 @@ def verification(controller: Controller, case: Case) -> str:
         return say("Yes. How: {how}", how=sentence("; ".join(how)))
     if evidence is not None:  # struck out, with all that the case knew of her
         return say("Yes. How is not on record any more.")
+    if not case.override:
+        return say("No. Until now it was not checked.")
     return say(
         "No. Who asked was not checked; somebody of the organisation answered for it."
     )  # fmt: skip

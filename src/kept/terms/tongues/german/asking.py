@@ -204,6 +204,7 @@ SAID: Final = {
     "This is too long.": "Das ist zu lang.",
     "We took nothing": "Wir haben nichts angenommen",
     "Thank you": "Danke",
+    "We may not store it. If you want it all the same, write to us.": "Wir dürfen es nicht speichern. Wenn Sie es trotzdem möchten, schreiben Sie uns.",
     "We have it.": "Es ist bei uns angekommen.",
     "Somebody reads it first: something in it may say that it is about a child, and of children we keep nothing.": "Zuerst liest es jemand: Etwas darin kann heißen, dass es um ein Kind geht, und von Kindern bewahren wir nichts auf.",
     "If nobody has decided within 14 days, it is deleted.": "Wenn innerhalb von 14 Tagen niemand entschieden hat, wird es gelöscht.",

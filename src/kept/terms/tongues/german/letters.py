@@ -37,6 +37,7 @@ SAID: Final = {
     "Did we check that it is you who asks?": "Haben wir geprüft, dass Sie selbst fragen?",
     "Yes. How: {how}": "Ja. Und zwar so: {how}",
     "Yes. How is not on record any more.": "Ja. Wie, ist nicht mehr aufgezeichnet.",
+    "No. Until now it was not checked.": "Nein. Bis jetzt wurde es nicht geprüft.",
     "No. Who asked was not checked; somebody of the organisation answered for it.": "Nein. Wer fragt, wurde nicht geprüft; jemand aus unserem Haus stand dafür ein.",
     "whoever asks for this need not prove who it is": "wer das verlangt, muss nicht nachweisen, wer er ist",
     "the browser that asked held the site's live cookie on {day} at {time} UTC": "der Browser, der fragte, hatte am {day} um {time} UTC das gültige Cookie der Seiten",

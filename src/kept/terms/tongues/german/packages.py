@@ -179,6 +179,7 @@ SAID: Final = {
     "Nobody has written down yet what it is used for. Ask us: if it rests on a consent or a contract of yours, it is yours to take along.": "Wofür es verwendet wird, ist noch nicht aufgeschrieben. Fragen Sie uns: Wenn es auf einer Einwilligung oder einem Vertrag von Ihnen beruht, können Sie es mitnehmen.",
     "We do not hold it because of a consent or a contract of yours. You can see it all the same: ask what we hold about you.": "Wir haben es nicht wegen einer Einwilligung oder eines Vertrags von Ihnen. Sehen können Sie es trotzdem: Fragen Sie, was wir über Sie haben.",
     "Others of our own people had a part in these texts.": "An diesen Texten haben andere aus unserem Haus mitgeschrieben.",
+    "It was to be deleted, and stays for now only because something asks for that. You can see it, and why it stays: ask what we hold about you.": "Es sollte gelöscht werden und bleibt vorerst nur, weil etwas das verlangt. Sie können es sehen, und warum es bleibt: Fragen Sie, was wir über Sie haben.",
     "names the record": "benennt den Eintrag",
     "leads to another record of yours": "führt zu einem anderen Eintrag von Ihnen",
     "Holds the records together": "Hält die Einträge zusammen",
