@@ -248,3 +248,22 @@ def test_an_alert_that_nobody_looked_into_is_told_and_told_once_more(desk: Desk)
         assert controller.watch.seen(alert.number, desk.account("keeper"), desk.now, connection=c)
     desk.later(days=30)
     assert reminding.remind(controller, desk.now) == 0
+
+
+def test_many_alerts_at_once_are_one_mail(desk: Desk) -> None:
+    controller = desk.controller
+    worker = controller.actors.of("worker", "support", desk.now)
+    with controller.database.connection() as c:
+        for _ in range(40):
+            controller.watch.alone(worker, 1, 1, desk.now, connection=c)
+    assert [reminding.remind(controller, desk.now) for _ in range(2)] == [1, 0]
+    assert [subject for _, subject in sent(desk)] == ["To be done: alerts"]
+    with controller.database.connection() as c:
+        controller.watch.alone(worker, 1, 1, desk.now, connection=c)
+    assert reminding.remind(controller, desk.now) == 0
+    desk.later(days=1)
+    with controller.database.connection() as c:
+        controller.watch.alone(worker, 1, 1, desk.now, connection=c)
+    assert reminding.remind(controller, desk.now) == 1
+    desk.later(days=8)
+    assert [reminding.remind(controller, desk.now) for _ in range(2)] == [1, 0]

@@ -20,6 +20,7 @@ from kept.duties.rights import Request, clock, close_case, mailing
 from kept.duties.rights.bulk import open_run
 from kept.errors import ConfigError, Denied, UsageError
 from kept.ledger.entry import Entry
+from kept.records import answered
 from kept.records.clock import Clock
 from kept.records.struck import strike
 from kept.terms import clock_rules, clocks
@@ -348,6 +349,32 @@ def test_an_end_of_which_nobody_told_her_is_no_answer(controller: Controller) ->
     assert _proved(controller, late)[name] is Outcome.FAIL  # told, and late
     mailing.handed(controller, case, early, _pia(controller), late)
     assert _proved(controller, late)[name] is Outcome.PASS
+
+
+def test_what_she_was_told_before_all_was_done_is_no_answer(world: Path) -> None:
+    """Somebody of the staff has to do it in the system itself, and does it after the last day."""
+    name, mode = "rights.answered-in-time", 'mode = "{}"'
+    edit(world / "kept.toml", mode.format("act"), mode.format("assisted"))
+    with Controller.open(deployment.read(world)) as controller:
+        asked = Request(((ANA,),), override="a test", region="UK")
+        rights.erase(controller, asked, NOW + 10 * DAY)
+        (met,) = controller.cases.all()
+        due, pia = _clock(controller, met.id).due, _pia(controller)
+        with pytest.raises(UsageError, match="cannot have reached her that day"):
+            mailing.handed(controller, met.id, TODAY, pia, NOW + 12 * DAY)
+        mailing.handed(controller, met.id, TODAY + 11 * DAY, pia, NOW + 12 * DAY)
+    edit(world / "kept.toml", mode.format("assisted"), mode.format("act"))
+    with Controller.open(deployment.read(world)) as controller:
+        late = _noon(due + 5 * DAY)
+        assert _proved(controller, late)[name] is Outcome.FAIL
+        rights.erase(controller, Request((), case=met.id), late)
+        assert controller.cases.get(met.id).done_at == late
+        assert _proved(controller, late)[name] is Outcome.FAIL
+        day = {"zone": "UTC", "now": late}
+        assert answered.days(controller.database, [met.number], **day) == {}
+        mailing.handed(controller, met.id, late.date(), _pia(controller), late)
+        assert answered.days(controller.database, [met.number], **day) == {met.number: late.date()}
+        assert _proved(controller, late)[name] is Outcome.FAIL  # told, and late
 
 
 @pytest.mark.parametrize(("outcome", "met"), [("sent", "PASS"), ("given-up", "FAIL")])

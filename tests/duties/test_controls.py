@@ -40,6 +40,7 @@ from kept.duties.measures import software
 from kept.duties.rights import Request, entering, paper, redaction
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.request import open_case
+from kept.errors import ConfigError
 from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.model.safety import WORDS
@@ -2121,6 +2122,19 @@ def test_a_secret_that_lies_elsewhere_is_none_in_the_settings(world: Path) -> No
         assert _seen(world, "secrets") == []
 
 
+def test_a_folder_among_the_keys_is_no_file_that_was_looked_at(world: Path) -> None:
+    _safe(world)
+
+    def words() -> str:
+        with _opened(world) as controller:
+            all_ = measures.standings(controller, NOW, lambda _: None)
+        return next(one.words for one in all_ if one.measure.id == "secrets")
+
+    before = words()
+    (world / "keys" / "older").mkdir(0o700)
+    assert words() == before
+
+
 #: Software as it may name itself → what is said of it at NOW; None: it is mended.
 _RUNS: dict[str, tuple[support.Software, str | None]] = {
     "mended": (support.Software("PostgreSQL", "15.14"), None),
@@ -2165,6 +2179,29 @@ def test_software_that_nobody_mends_is_named(world: Path, monkeypatch: pytest.Mo
     assert _seen(world, "software") == told
 
 
+def test_a_word_for_software_ends_one_day(world: Path) -> None:
+    _safe(world)
+    word = '[measures.supported]\n"OpenSSL 3.0" = {by = "Jo", date = 2026-01-31, how = "paid"'
+    edit(world / "kept.toml", "[choices]\n", f"{word}, expires = 2036-01-29}}\n\n[choices]\n")
+    assert deployment.read(world).measures.supported["OpenSSL 3.0"].by == "Jo"
+    edit(world / "kept.toml", "2036-01-29", "9999-12-31")
+    with pytest.raises(ConfigError, match="never ends"):
+        deployment.read(world)
+
+
+def test_the_last_day_of_all_in_a_word_is_read(world: Path) -> None:
+    """It has not come, and says so; no command breaks off because of it."""
+    _safe(world)
+    text = (world / "kept.toml").read_text("utf-8")
+    day = deployment.read(world).measures.words["updates"].date
+    (world / "kept.toml").write_text(text.replace(str(day), "9999-12-31"), "utf-8")
+    with _opened(world) as controller:
+        all_ = measures.standings(controller, NOW, lambda _: None)
+    (met,) = [one for one in all_ if one.measure.id == "updates"]
+    assert met.holds is False
+    assert "which has not come" in met.words
+
+
 def test_an_archive_whose_last_try_failed_is_named(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -2184,6 +2221,9 @@ def test_packages_of_other_versions_are_named(
     monkeypatch.setattr(software, "_LOCK", lock)
     (told,) = _seen(world, "software")
     assert told.startswith("1 package of another version than tested: jinja2 ")
+    lock.write_text("not-installed==1.0\n", "utf-8")
+    (seen,) = software._packages(lock)
+    assert seen.holds is None  # nothing was looked at
 
 
 def test_measures_of_places_that_do_not_answer_are_not_known(world: Path) -> None:

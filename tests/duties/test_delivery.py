@@ -15,8 +15,9 @@ import pytest
 from kept import deployment
 from kept.controller import Controller
 from kept.duties import rights
-from kept.duties.rights import Request, delivery
+from kept.duties.rights import Request, clock_checks, delivery
 from kept.errors import Denied, UsageError, VaultError
+from kept.records import answered
 from kept.records.case import Case
 from kept.records.delivery import CODES, TRIES
 from kept.stores.tasks import Answered, Outcome
@@ -278,6 +279,28 @@ def test_a_connection_that_breaks_at_the_desk_loses_nothing(
         assert b"".join(got[1]) == packed
     assert delivery.hand(controller, case, NOW) is None
     assert not (delivery.folder(controller) / got[0].file).exists()
+
+
+def test_what_the_staff_fetch_from_the_desk_she_has_not_got(
+    controller: Controller, tmp_path: Path
+) -> None:
+    out = tmp_path / "ben.zip"
+    case = controller.cases.get(_package(controller, out))
+    actor = controller.actors.of("Pia", "privacy-officer", NOW)
+    delivery.keep(controller, case.id, out, actor, NOW)
+    got = delivery.hand(controller, case, NOW)
+    assert got is not None
+    b"".join(got[1])
+
+    def had() -> tuple[bool, bool]:
+        by_records = answered.days(controller.database, [case.number], NOW, "UTC")
+        by_ledger = clock_checks._reached(controller, NOW, {})
+        return case.number in by_records, case.id in by_ledger
+
+    assert had() == (False, False)
+    made = delivery.deliver(controller, case.id, out, actor, NOW)
+    assert _fetch(controller, made.token, _code(controller, made), NOW) is not None
+    assert had() == (True, True)
 
 
 def test_what_is_left_behind_goes_by_the_time_that_is_given(controller: Controller) -> None:

@@ -280,6 +280,63 @@ def test_it_is_asked_until_the_network_confirms(adverts: Path, partner: Network)
         assert len(partner.at("spring")) == 3
 
 
+def test_two_who_take_back_at_once_do_not_say_that_nobody_is_out(
+    adverts: Path, partner: Network
+) -> None:
+    with opened(adverts) as controller, opened(adverts) as other:
+        ran(controller, "spring")
+        _withdraws(controller)
+        with other.members.alone("spring"):
+            done = release.recall(controller, lambda: NOW)
+        assert (done.elsewhere, done.asked, done.complete) == (1, 0, False)
+        assert release.recall(controller, lambda: NOW).complete
+
+
+def test_one_whom_the_network_cannot_take_out_keeps_nobody_else_in(
+    adverts: Path, partner: Network
+) -> None:
+    """It breaks off over one row of its own, time and again; of the others it is asked."""
+    with opened(adverts) as controller:
+        ran(controller, "spring")
+        for name in ("ana", "ben", "cleo"):
+            who = controller.subjects.of([parse(f"email={name}@example.org")], NOW)
+            controller.consents.withdraw(who, releasing.PURPOSE, NOW, source="test")
+        first = controller.members.all("spring")[0].member
+
+        def breaks(method: str, path: str) -> None:
+            partner.answers = {method: 500} if path.endswith(first) else {}
+
+        partner.on = breaks
+        done = release.recall(controller, lambda: NOW)
+        assert (done.asked, done.confirmed, done.unasked, done.complete) == (3, 2, 1, False)
+        assert [one.member for one in controller.members.all("spring")] == [first]
+        partner.on, partner.answers = None, {}
+        assert release.recall(controller, lambda: NOW).complete
+
+
+def test_one_whom_the_partner_cannot_take_keeps_nobody_else_back(
+    world: Path, partner: Network
+) -> None:
+    with opened(world) as controller:
+        register(controller, "ana", "ben", "cleo")
+        met: list[str] = []
+
+        def breaks(method: str, path: str) -> None:
+            met.append(path)
+            partner.answers = {method: 500} if path == met[0] else {}
+
+        partner.on = breaks
+        done = ran(controller, "ww")
+        assert (done.sent, done.confirmed, done.complete) == (3, 2, False)
+        assert (len(partner.at("ww")), done.stopped) == (2, "")
+        # One who is down is not asked for everybody.
+        register(controller, *(f"more-{n}" for n in range(8)))
+        partner.on, partner.answers = None, {"PUT": 500}
+        asked = partner.times("PUT")
+        assert ran(controller, "ww").confirmed == 0
+        assert partner.times("PUT") - asked == 6  # three, each once more
+
+
 def test_an_audience_that_kept_toml_forgot_is_not_said_to_be_empty(
     adverts: Path, partner: Network
 ) -> None:

@@ -116,3 +116,10 @@ def test_a_no_is_set_anew_before_it_fades_and_a_yes_ends_all_the_same() -> None:
     assert met is not None
     assert dict(met.aims) == {"b": False}
     assert read(yes, end) is None
+
+
+def test_what_is_too_long_to_be_a_choice_is_none_at_once() -> None:
+    """Whoever remembers what somebody chose does not hold a stranger's kilobytes for it."""
+    name = choice.name(True)
+    assert choice.found([f"{name}={'x' * 2048}"], True) == "x" * 2048
+    assert choice.found([f"{name}={'x' * 2049}"], True) is None

@@ -39,6 +39,8 @@ _NAMED = frozenset({"title", "lane", "recorded", "policy", "forms", "pages"})
 _PAPERS = ("assessment", "citation", "agreement")
 #: Seconds between two runs of a job, at most: a month of 31 days.
 _LONGEST_PACE = 31 * 24 * 3600
+#: For so long a word is good at most: nobody vouches for ever.
+_LONGEST_WORD = dt.timedelta(days=3_650)
 _DOCUMENT = frozenset({"signer", "date", "expires", "file"})
 _DECLARED = frozenset({"by", "date", "expires", "how"})
 _SYSTEM = frozenset(
@@ -253,6 +255,11 @@ def _questions(path: Path, table: Any) -> Mapping[str, str]:
     return MappingProxyType(dict(table))
 
 
+def _after(day: dt.date, span: dt.timedelta) -> dt.date:
+    """The day so long after another, or the last that there is."""
+    return day + span if dt.date.max - day > span else dt.date.max
+
+
 def measures(path: Path, table: Mapping[str, Any]) -> Measures:
     """`[measures]`: when somebody last did what nobody can measure, and who mends old software."""
     words = {}
@@ -261,7 +268,7 @@ def measures(path: Path, table: Mapping[str, Any]) -> Measures:
         if isinstance(one, dict):
             one = dict(one)
             days = one.pop("days", usual)
-        if type(days) is not int or not 1 <= days <= 3_650:
+        if type(days) is not int or not 1 <= days <= _LONGEST_WORD.days:
             raise ConfigError(
                 f"`days` of `{word}` of [measures] is not a number of days",
                 where=toml.where(path, word),
@@ -269,7 +276,7 @@ def measures(path: Path, table: Mapping[str, Any]) -> Measures:
             )
         if one is not None:
             [said] = _words(path, "measures", {word: one}, WORDS)
-            end = said.date + dt.timedelta(days)
+            end = _after(said.date, dt.timedelta(days))
             words[word] = replace(said, expires=min(end, said.expires or end))
     found = _words(path, "measures.supported", table.get("supported", {}), None)
     if any(one.expires is None for one in found):
@@ -277,6 +284,13 @@ def measures(path: Path, table: Mapping[str, Any]) -> Measures:
             "it is not said until when a release of [measures.supported] is mended",
             where=toml.where(path, "supported"),
             expected="`expires` beside `by`, `date` and `how`",
+        )
+    long = [o for o in found if o.expires and o.expires > _after(o.date, _LONGEST_WORD)]
+    if long:
+        raise ConfigError(
+            f"the word that `{long[0].about}` of [measures.supported] is mended never ends",
+            where=toml.where(path, long[0].about),
+            expected=f"`expires` within {_LONGEST_WORD.days} days after `date`",
         )
     return Measures(
         MappingProxyType(words), MappingProxyType({one.about: one for one in found})

@@ -100,8 +100,8 @@ def found(cookies: Iterable[str], secure: bool) -> str | None:
     (of a longer path, or partitioned), and that must not lift a no.
     """
     values = _values(cookies, name(secure))
-    if len(values) < 2:
-        return next(iter(values), None)
+    if len(values) < 2:  # what is too long is no choice, and need not be held by whoever asks
+        return next((value for value in values if len(value) <= _LONGEST), None)
     read = [met for value in values if len(value) <= _LONGEST and (met := _VALUE.fullmatch(value))]
     aims, trackers = (
         {about for met in read for mark, about in _MARK.findall(met[n]) if mark == "!"}

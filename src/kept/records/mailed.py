@@ -133,7 +133,8 @@ class Mailed:
                 " AND NOT EXISTS (SELECT FROM case_clock_change k WHERE m.kind = 'answer'"
                 " AND k.number = m.number AND k.act = 'posted' AND k.at > m.put_at)"
                 " AND NOT EXISTS (SELECT FROM case_delivery d WHERE m.kind = 'link'"
-                " AND d.number = m.number AND d.fetched > 0 AND d.made_at >= m.put_at)"
+                " AND d.number = m.number AND NOT d.desk AND d.fetched > 0"
+                " AND d.made_at >= m.put_at)"
                 " AND r.sealed IS NOT NULL"
                 " ORDER BY m.mail",
                 (GIVEN_UP,),

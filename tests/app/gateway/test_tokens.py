@@ -202,6 +202,7 @@ def test_no_word_of_a_page_stays_in_memory() -> None:
         b"<a href='//e.test/?email=secret-f@b.example&x=secret-g'>secret-h</a>"
         b"<img referrerpolicy=unsafe-url alt=secret-i src=/x>"
         b"<a ping='//e.test/secret-j' href='/in'>in</a>"
+        b"<a href='//e.test/secret-o' title='secret-p' ping='//e.test/secret-q'>out</a>"
         b"<object title=secret-k data=//e.test/secret-l><p>secret-m</object></body></html>"
     )
     made = [
@@ -212,3 +213,29 @@ def test_no_word_of_a_page_stays_in_memory() -> None:
     assert len(pages) == 1
     assert links
     assert "secret" not in repr(pages) + repr(links)
+
+
+def test_a_link_of_before_gets_the_mark_of_whoever_asks_now() -> None:
+    """What is remembered of links is the same for everybody; their marks speak a language."""
+    links: dict[bytes, Any] = {}
+    page = b"<body><a href='https://partner.test/x'>p</a></body>"
+
+    def made(mark: bytes, pages: dict[bytes, Any]) -> bytes:
+        boxes = Boxes(lambda *_: b"", marks={"https://partner.test/": mark}, key=mark)
+        return Rewriter(
+            frozenset(), lambda *_: False, lambda *_: None, boxes, frozenset(), frozenset(),
+            links, pages, (mark,),
+        ).whole(page)  # fmt: skip
+
+    assert b"[other]" in made(b"[other]", {})
+    assert links
+    assert b"[fremd]" in made(b"[fremd]", {})
+
+
+def test_a_page_of_very_many_changes_is_not_remembered() -> None:
+    """Where each of them stands takes room too, also where nothing is put in."""
+    pages: dict[bytes, Any] = {}
+    rewriter({}, pages).whole(b"<body>" + b"<link rel=preconnect href=//e.test>" * 5000)
+    assert not pages
+    rewriter({}, pages).whole(b"<body>" + b"<link rel=preconnect href=//e.test>" * 500)
+    assert pages

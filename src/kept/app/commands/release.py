@@ -153,6 +153,9 @@ def _recalled(done: Recalled) -> list[str]:
     if done.unasked:
         words.append(f"{done.unasked:,} could not be asked for: nobody answers, or kept.toml names"
                      " the release no more.")  # fmt: skip
+    if done.elsewhere:
+        words.append(f"{done.elsewhere:,} are to go from a release that somebody else is running"
+                     " right now: it takes back first.")  # fmt: skip
     return words
 
 
@@ -177,5 +180,6 @@ def _document(found: Planned) -> dict[str, Any]:
 def _back(done: Recalled) -> dict[str, Any]:
     return {
         "asked": done.asked, "confirmed": done.confirmed, "waiting": done.waiting,
-        "unknown": done.unknown, "unasked": done.unasked, "complete": done.complete,
+        "unknown": done.unknown, "unasked": done.unasked, "elsewhere": done.elsewhere,
+        "complete": done.complete,
     }  # fmt: skip

@@ -46,8 +46,10 @@ _CALM: Final = passes(_LOOKED_AT, _INTERNAL)
 _MARKING: Final = passes(_LOOKED_AT)
 #: Bytes of a link that is remembered, and how many are.
 _SHORT, _MANY = 512, 4096
-#: Bytes of a page of which it is remembered what was changed, of the changes, and how many are.
+#: Bytes of a page of which it is remembered what was changed, of the changes, and how many are;
+#: and as how many bytes a change counts besides what it puts in: most of it is where it stands.
 _PAGE, _CHANGES, _PAGES = 512 * 1024, 64 * 1024, 256
+_EACH: Final = 64
 #: What was changed in a page: (from, to, what stands there instead); None: a link there tells
 #: something of somebody, and is judged again; `_FOOT`: what comes last in the body, which says to
 #: which address one comes back. Words of the page itself are in none of them.
@@ -55,8 +57,10 @@ Edits: TypeAlias = Sequence[tuple[int, int, bytes | None]]
 #: What a link that leads elsewhere is given.
 _REL: Final = b' rel="noopener"'
 _FOOT: Final = b"<!--foot-->"
-#: What became of a link: the same for its own bytes, and its mark.
-Link: TypeAlias = tuple[int, int, bytes, bytes]
+#: What became of a link: the same for its own bytes, and whose mark it gets: by the beginning of
+#: the addresses in `Boxes.marks`, empty for that of another website, None for no mark. Never the
+#: mark itself, which speaks the language of one visitor.
+Link: TypeAlias = tuple[int, int, bytes, str | None]
 #: What is remembered is found by a hash under a key that dies with the process.
 _KEY: Final = secrets.token_bytes(32)
 #: A link without any of these stays on the site, whatever else it says.
@@ -156,7 +160,7 @@ class Rewriter:
             at += len(raw)
         last = self.close()
         edits.append((at, at, _FOOT if last and last == self._boxes.foot else last))
-        if not self._said and sum(len(new or b"") for _, _, new in edits) <= _CHANGES:
+        if not self._said and sum(_EACH + len(new or b"") for _, _, new in edits) <= _CHANGES:
             if len(self._pages) >= _PAGES:
                 self._pages.clear()
             self._pages[key] = edits
@@ -275,23 +279,23 @@ class Rewriter:
         key = _hashed(raw) if links is not None else b""
         known = links.get(key) if links is not None else None
         if known is not None:
-            start, end, put, mark = known
+            start, end, put, whose = known
             out = b"".join((raw[:start], put, raw[end:]))
         else:
-            (out, mark), anybodys = self._judged(tag)
+            (out, whose), anybodys = self._judged(tag)
             self._told = self._told or not anybodys
             if links is not None and anybodys and len(raw) <= _SHORT:
                 if len(links) >= _MANY:
                     links.clear()
-                links[key] = (*_difference(raw, out), mark)
-        if mark:
-            self._mark(mark)
+                links[key] = (*_difference(raw, out), whose)
+        if whose is not None:
+            self._mark(self._boxes.marks.get(whose, MARK))
         return before + out
 
-    def _judged(self, tag: Tag) -> tuple[tuple[bytes, bytes], bool]:
-        """((the tag as it goes out, its mark), it told nothing of anybody)."""
+    def _judged(self, tag: Tag) -> tuple[tuple[bytes, str | None], bool]:
+        """((the tag as it goes out, whose mark it gets), it told nothing of anybody)."""
         if _AWAY.search(tag.raw) is None:
-            return (tag.raw, b""), True
+            return (tag.raw, None), True
         values, changes, anybodys = tag.attributes(), {}, True
         if elsewhere(values.get("ping", ""), self._own):
             changes["ping"] = ""
@@ -306,11 +310,12 @@ class Rewriter:
                 changes["rel"] = " ".join((*words, "noopener"))
                 anybodys = anybodys and not words  # they would be remembered with it
         changes |= _discretion(values)
+        # Between two changes stand words of the page, which would be remembered with them.
+        anybodys = anybodys and len(changes) < 2
         out = tag.changed(changes) if changes else tag.raw
         if host is None or tag.name != b"a":
-            return (out, b""), anybodys
-        theirs = (mark for start, mark in self._boxes.marks.items() if href.startswith(start))
-        return (out, next(theirs, MARK)), anybodys
+            return (out, None), anybodys
+        return (out, next(filter(href.startswith, self._boxes.marks), "")), anybodys
 
     def _frame(self, tag: Tag) -> bytes:
         values = tag.attributes()

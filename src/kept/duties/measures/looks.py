@@ -119,7 +119,8 @@ def secrets(controller: Controller, now: dt.datetime, places: Places) -> Iterato
         )
     files = [controller.directory / v[len("file:") :] for _, v in named if v.startswith("file:")]
     files += (controller.directory / "keys").rglob("*")
-    open_ = [one for one in files if one.is_file() and _open(one)]
+    files = [one for one in files if one.is_file()]
+    open_ = [one for one in files if _open(one)]
     if open_:
         yield Seen(
             False,

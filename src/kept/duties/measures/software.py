@@ -142,16 +142,19 @@ def _packages(lock: Path) -> Iterator[Seen]:
     except OSError:
         yield Seen(None, "the list of versions that Kept was tested with is not here")
         return
-    other = []
+    there, other = 0, []
     for name, version in wanted.items():
         try:
             met = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+        there += 1
         if met != version:
             other.append(f"{name} {met}, not {version}")
     if other:
         words = f"{many(len(other), 'package')} of another version than tested: {other[0]}"
         yield Seen(False, words, "run `make install` in the clone, or install requirements.lock")
+    elif there:
+        yield Seen(True, f"{many(there, 'package')} of the versions that were tested")
     else:
-        yield Seen(True, f"{many(len(wanted), 'package')} of the versions that were tested")
+        yield Seen(None, "none of the packages that Kept was tested with says its version")

@@ -77,13 +77,15 @@ class Planned:
 @dataclass(slots=True)
 class Ran(Planned):
     """What a run did. `sent` people were sent, of whom the recipient `confirmed` so many; `refused`
-    it did not take. `stopped`: why it could not go on. `recalled`: what was taken back.
+    it did not take. `stopped`: why it could not go on; `silence`: why one got no answer, whoever
+    came after her. `recalled`: what was taken back.
     """
 
     sent: int = 0
     confirmed: int = 0
     refused: int = 0
     stopped: str = ""
+    silence: str = ""
     recalled: Recalled = field(default_factory=Recalled)
 
     @property
@@ -160,6 +162,8 @@ def run(
             if done.stopped or stop():
                 done.stopped = done.stopped or "it was asked to stop"
                 break
+        if way.silent and not done.stopped:
+            done.stopped = done.silence
         _ran(controller, done, actor, clock())
     return done
 
@@ -271,18 +275,20 @@ def _send(
                 )
         controller.ledger.append_in(c, entries)
     confirmed: list[str] = []
-    try:
-        for member, one, before in wanted:
-            done.new += before is None
-            done.again += before is not None
-            done.sent += 1
-            try:
-                if way.put(member, one.values):
-                    confirmed.append(member)
-            except Refused:
-                done.refused += 1
-    except StoreError as problem:
-        done.stopped = problem.what
+    for member, one, before in wanted:
+        done.new += before is None
+        done.again += before is not None
+        done.sent += 1
+        try:
+            if way.put(member, one.values):
+                confirmed.append(member)
+        except Refused:
+            done.refused += 1
+        except StoreError as problem:
+            done.silence = problem.what
+            if way.away:
+                done.stopped = problem.what
+                break
     with controller.database.connection() as c:
         place = controller.members.place(release.url)
         controller.members.confirm(release.name, confirmed, place, clock(), connection=c)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kept.controller import Controller
 from kept.deployment import Release
-from kept.duties.release.way import Refused, Unknown, Way
+from kept.duties.release.way import AWAY, Refused, Unknown, Way
 from kept.errors import Busy, StoreError
 from kept.ledger.entry import Entry, name
 from kept.records.release import Member
@@ -22,7 +22,8 @@ from kept.records.release import Member
 class Recalled:
     """So many removals were `asked` for, of which so many were `confirmed`; `waiting` were asked
     for and are not confirmed, `unknown` of them because an address has nothing of them to which
-    they did not go. `unasked`: there was nobody to ask, or nobody answered.
+    they did not go. `unasked`: there was nobody to ask, or nobody answered. `elsewhere`: so many
+    are to be taken back from a release that another process is at right now.
     """
 
     asked: int = 0
@@ -30,11 +31,12 @@ class Recalled:
     waiting: int = 0
     unknown: int = 0
     unasked: int = 0
+    elsewhere: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether everything that was to go is gone, as whoever had it says."""
-        return not self.waiting and not self.unasked
+        return not (self.waiting or self.unasked or self.elsewhere)
 
     def add(self, other: Recalled) -> None:
         """Count another release with this."""
@@ -43,6 +45,7 @@ class Recalled:
         self.waiting += other.waiting
         self.unknown += other.unknown
         self.unasked += other.unasked
+        self.elsewhere += other.elsewhere
 
 
 def recall(controller: Controller, clock: Callable[[], dt.datetime]) -> Recalled:
@@ -61,7 +64,8 @@ def recall(controller: Controller, clock: Callable[[], dt.datetime]) -> Recalled
             ):
                 found.add(recall_alone(controller, known, way, clock))
         except Busy:
-            pass  # its own run takes back first
+            # A run takes back first; what that comes to is not known here.
+            found.elsewhere += sum(len(part) for part in _out(controller, release, clock()))
     return found
 
 
@@ -77,6 +81,9 @@ def recall_alone(
         done.unasked += len(found) - len(part)
         if not part:
             continue
+        # Each time another one is first, so that whoever it breaks off over holds nobody up.
+        turn = part[0][0].tries * AWAY % len(part)
+        part = part[turn:] + part[:turn]
         now = clock()
         with controller.database.connection() as c:
             controller.members.ask([one.number for one, _ in part], now, connection=c)
@@ -95,8 +102,11 @@ def recall_alone(
             except Refused:
                 gone = False
             except StoreError:
-                done.unasked += len(part) - at
-                return done
+                if way.away:
+                    done.unasked += len(part) - at
+                    return done
+                done.unasked += 1
+                continue
             if not gone:
                 done.waiting += 1
                 continue

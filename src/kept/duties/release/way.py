@@ -25,6 +25,9 @@ _NOTHING: Final = (404, 410)
 _TAKEN: Final = 202
 #: What failed is asked again by the next run, so that one attempt more is enough.
 _LIMITS: Final = Limits(rate=200.0, timeout=15.0, bytes=100_000, retries=1, wait=5.0)
+#: So many requests in a row without an answer: nobody is there. One alone may be one row of theirs
+#: over which they break off, and nobody else waits for that.
+AWAY: Final = 3
 
 
 class Refused(StoreError):
@@ -36,9 +39,13 @@ class Unknown(StoreError):
 
 
 class Way:
-    """The way of one release. StoreError where nobody answers; then nothing is believed."""
+    """The way of one release. StoreError where nobody answers; then nothing is believed.
+
+    `silent`: so many requests in a row got no answer until now.
+    """
 
     def __init__(self, release: Release, directory: str) -> None:
+        self.silent = 0
         # Every start would wait for it, and few release anything.
         from kept.stores.http_client import Client
 
@@ -57,6 +64,11 @@ class Way:
     ) -> None:  # fmt: skip
         self._client.close()
 
+    @property
+    def away(self) -> bool:
+        """Whether it is of no use to ask for the next one too."""
+        return self.silent >= AWAY
+
     def put(self, member: str, values: Mapping[str, Value]) -> bool:
         """Whether the recipient says that it has her; False: it has taken it and not done it."""
         body = {name: plain(value) for name, value in values.items()}
@@ -73,7 +85,9 @@ class Way:
     ) -> bool:
         endpoint = f"`{method} /MEMBER`"
         url = self._client.url(f"/{member}")
+        self.silent += 1
         status = self._client.ask(endpoint, method, url, body=body).status
+        self.silent = 0
         if status in done:
             return True
         if status == _TAKEN:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.duties.rights import delivery, lost
-from kept.records.answered import AT_ONCE, AT_ONCE_VALUES, IN_FORCE
+from kept.records.answered import AT_ONCE, AT_ONCE_VALUES, BEGUN, IN_FORCE
 from kept.records.case import State
 from kept.records.outbox import SENT
 
@@ -48,17 +48,18 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     That a case ended is no answer (`records.answered`); here the ledger says when it reached her.
     """
     told, today, most = _told(controller, now), controller.day(now), controller.desk.pause_days
-    reached, silent = _reached(controller, now), 0
+    silent = 0
     with controller.database.connection() as connection:
         rows = connection.execute(
             f"SELECT r.id, r.state, r.done_at, k.due, r.\"right\" = 'restriction', {IN_FORCE},"
-            f" {AT_ONCE} FROM rights_case r LEFT JOIN case_clock k USING (number)"
+            f" {AT_ONCE}, {BEGUN} FROM rights_case r LEFT JOIN case_clock k USING (number)"
             " WHERE r.opened_at <= %(now)s ORDER BY r.number",
             {**AT_ONCE_VALUES, "now": now},
         ).fetchall()
+    reached = _reached(controller, now, {row[0]: row[-1] for row in rows if row[-1] is not None})
     yield from lost.cases(controller, told)
     looked = 0
-    for id_, state, closed, due, restriction, in_force, at_once in rows:
+    for id_, state, closed, due, restriction, in_force, at_once, _ in rows:
         answered = in_force if restriction and in_force else closed
         if answered is not None and answered > now:
             answered = None  # as of then
@@ -139,12 +140,22 @@ def extension_told_in_time(controller: Controller, now: dt.datetime) -> Iterator
     yield Looked(len(known), "requests with a last day")
 
 
-def _reached(controller: Controller, now: dt.datetime) -> dict[str, dt.date]:
-    """Case → the first day on which something of its answer reached the person, as of `now`."""
+def _reached(
+    controller: Controller, now: dt.datetime, begun: Mapping[str, dt.datetime]
+) -> dict[str, dt.date]:
+    """Case → the first day on which something of its answer reached the person, as of `now`; what
+    reached her before the case was `begun` for the last time is no answer.
+    """
     found: dict[str, dt.date] = {}
 
-    def first(case: object, day: dt.date) -> None:
-        found[str(case)] = min(day, found.get(str(case), day))
+    def first(case: object, at: dt.date | dt.datetime) -> None:
+        name, since = str(case), begun.get(str(case))
+        if isinstance(at, dt.datetime):
+            early, day = since is not None and at < since, controller.day(at)
+        else:
+            early, day = since is not None and at < controller.day(since), at
+        if not early:
+            found[name] = min(day, found.get(name, day))
 
     for _, entry in controller.ledger.entries(kind="clock.moved"):
         if entry.body["act"] == "posted" and "dated" in entry.body and entry.at <= now:
@@ -153,7 +164,7 @@ def _reached(controller: Controller, now: dt.datetime) -> dict[str, dt.date]:
     for _, entry in controller.ledger.entries(kind="mail.ended"):
         if entry.body["outcome"] == SENT and entry.at <= now:
             said.add(str(entry.body["case"]))
-            first(entry.body["case"], controller.day(entry.at))
+            first(entry.body["case"], entry.at)
     # It is entered within the hour; until then, and for the moment itself, the outbox is asked.
     with controller.database.connection() as connection:
         sent = connection.execute(
@@ -164,16 +175,14 @@ def _reached(controller: Controller, now: dt.datetime) -> dict[str, dt.date]:
         ).fetchall()
     for case, fresh, at in sent:
         if fresh or case in said:
-            first(case, controller.day(at))
-    # Those that staff fetched, to hand them on, have reached nobody by that.
+            first(case, at)
+    # What the staff fetched from the desk she has not got by that.
     with controller.database.connection() as connection:
-        ours = {
-            delivery.file_hash(str(file))
-            for (file,) in connection.execute("SELECT file FROM case_delivery WHERE desk")
-        }
+        files = connection.execute("SELECT file FROM case_delivery WHERE desk").fetchall()
+    ours = {delivery.file_hash(file) for (file,) in files}
     for _, entry in controller.ledger.entries(kind="delivery.fetched"):
         if entry.at <= now and entry.body["file"] not in ours:
-            first(entry.body["case"], controller.day(entry.at))
+            first(entry.body["case"], entry.at)
     return found
 
 

@@ -190,7 +190,8 @@ def handed(
             "there is no answer yet: nothing was done in this case",
             expected="a case that was carried out, refused or taken back",
         )
-    first = controller.day(case.done_at or case.opened_at)
+    begun = [e.at for e in controller.cases.events(case) if e.state is State.EXECUTING]
+    first = controller.day(case.done_at or max(begun, default=case.opened_at))
     if not first <= day <= controller.day(now):
         raise UsageError(
             "the answer cannot have reached her that day",

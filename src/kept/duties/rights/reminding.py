@@ -37,6 +37,8 @@ AWAY: Final = (1, 7)
 ASKED: Final = (7, 21)
 CHILD: Final = (0, 1)
 _MANY: Final = 500
+#: So many alerts of a kind are told one by one; more are told together.
+_SINGLY: Final = 5
 _STANDS_OUT: Final = {
     BULK: "Somebody of the staff opened more people within an hour than is usual",
     ALONE: "Somebody of the staff did alone what takes two people",
@@ -236,12 +238,24 @@ def _asked(controller: Controller, now: dt.datetime) -> Iterator[Call]:
 
 def _alerts(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     """What stands out of what the staff did; of a flood of reports the reports themselves tell."""
-    for one in controller.watch.alerts(unseen=True):
-        if one.what in _STANDS_OUT:
-            still = now - one.at >= _PATIENCE
-            yield Call(f"alert-{one.number}", "still" if still else "raised",
-                       f"{_STANDS_OUT[one.what]}. An officer has to look into it.",
-                       "/desk/accounts", officers=True)  # fmt: skip
+    unseen = controller.watch.alerts(unseen=True)
+    for what, words in _STANDS_OUT.items():
+        those = [one for one in unseen if one.what == what]
+        if len(those) > _SINGLY:
+            # One mail for a day on which more came: whoever raises them floods nobody.
+            newest, still = max(one.at for one in those), _still(min(o.at for o in those), now)
+            yield Call("alerts", f"{what}:{still}:{controller.day(newest)}",
+                       f"{words}; of that {len(those)} alerts wait. An officer has to look into"
+                       " them.", "/desk/accounts", officers=True)  # fmt: skip
+            continue
+        for one in those:
+            yield Call(f"alert-{one.number}", _still(one.at, now),
+                       f"{words}. An officer has to look into it.", "/desk/accounts",
+                       officers=True)  # fmt: skip
+
+
+def _still(since: dt.datetime, now: dt.datetime) -> str:
+    return "still" if now - since >= _PATIENCE else "raised"
 
 
 def _owner(controller: Controller, case: str) -> int | None:
