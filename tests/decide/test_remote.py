@@ -19,7 +19,10 @@ from kept.decide.remote import loads
      "<style>@import '//t.example/a.css'</style>", "<link rel=stylesheet href=/a.css>",
      "<video poster=/x></video>", "<object data=/x></object>", "<iframe></iframe>",
      "<meta http-equiv=Refresh content='0;url=//t.example'>", "<script>1</script>",
-     "<svg><image href=//t.example/></svg>", "<base href=//t.example/>"],
+     "<svg><image href=//t.example/></svg>", "<base href=//t.example/>",
+     "<img srcset='data:,x 1x,https://t.example/p 2x'>", "<img srcset='data:,x, //t.example/p'>",
+     r"<p style='background: \75 rl(//t.example)'>", r"<style>@\69mport '//t.example'</style>",
+     r"<p style='background: u\rl(//t.example)'>"],
 )  # fmt: skip
 def test_every_road_out_is_seen(text: str) -> None:
     assert loads(f"<html><body><p>Hello</p>{text}</body></html>")
@@ -32,6 +35,7 @@ def test_words_load_nothing(text: str) -> None:
 
 def test_links_and_what_comes_along_load_nothing() -> None:
     assert loads('<a href="https://x.example/">x</a><img src="cid:1"><img src="data:,x">') == []
+    assert loads('<img srcset="data:,x 1x, data:image/png;base64,a//b 2x,cid:2">') == []
 
 
 def test_every_letter_has_a_specimen_with_the_worst_in_it() -> None:
