@@ -337,6 +337,27 @@ def test_one_whom_the_partner_cannot_take_keeps_nobody_else_back(
         assert partner.times("PUT") - asked == 6  # three, each once more
 
 
+def test_three_who_stand_together_and_break_it_off_do_not_end_every_run(
+    world: Path, partner: Network
+) -> None:
+    with opened(world) as controller:
+        register(controller, *(f"p-{n}" for n in range(12)))
+        bad = [controller.members.name("ww", parse(f"email=p-{n}@example.org")) for n in range(3)]
+
+        def breaks(method: str, path: str) -> None:
+            partner.answers = {method: 500} if path.endswith(tuple(bad)) else {}
+
+        partner.on = breaks
+        for _ in range(30):
+            ran(controller, "ww")
+            if len(partner.at("ww")) == 9:
+                break
+        assert len(partner.at("ww")) == 9
+        partner.on, partner.answers = None, {}
+        assert ran(controller, "ww").complete
+        assert len(partner.at("ww")) == 12
+
+
 def test_an_audience_that_kept_toml_forgot_is_not_said_to_be_empty(
     adverts: Path, partner: Network
 ) -> None:
