@@ -40,8 +40,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+except ImportError:
+    # Exit status 1 would say that the ledger does not hold.
+    print(
+        "kept-verify: the package `cryptography` is missing: pip install cryptography",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 HASH, WIDTH, LONGEST_NOTE, LONGEST_LINE = 32, 256, 1 << 16, 400
 EMPTY_ROOT = sha256(b"").digest()
@@ -688,7 +696,9 @@ def main(arguments: list[str] | None = None) -> int:
             except Broken as error:
                 raise Misuse(f"--since is no checkpoint: {error}") from None
         if not args.directory.is_dir() and not args.directory.is_file():
-            raise Misuse("DIR is not a directory")
+            raise Misuse(
+                f"{str(args.directory)!r} is no directory: give that of an exported ledger"
+            )
     except Misuse as error:
         print(f"kept-verify: {error}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import datetime as dt
 import json
@@ -524,10 +525,23 @@ def test_the_command_and_its_exit_status(
 
 
 def test_it_imports_only_the_standard_library_and_cryptography() -> None:
-    text = Path(kept_verify.__file__).read_text()
-    named = {
-        line.split()[1].partition(".")[0]
-        for line in text.splitlines()
-        if line.startswith(("import ", "from "))
-    }
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(Path(kept_verify.__file__).read_text())):
+        if isinstance(node, ast.ImportFrom):
+            named.add((node.module or "").partition(".")[0])
+        elif isinstance(node, ast.Import):
+            named |= {one.name.partition(".")[0] for one in node.names}
     assert named - set(sys.stdlib_module_names) == {"cryptography"}
+
+
+def test_what_is_missing_is_named_with_what_to_do(log: Path, tmp_path: Path) -> None:
+    nowhere = run(tmp_path / "nowhere")
+    assert f"'{tmp_path / 'nowhere'}' is no directory" in nowhere.stderr
+    guard = "import sys; sys.modules['cryptography'] = None; import kept_verify"
+    bare = subprocess.run(
+        [sys.executable, "-c", guard], capture_output=True, text=True, check=False
+    )
+    assert bare.returncode == 2
+    assert bare.stderr == (
+        "kept-verify: the package `cryptography` is missing: pip install cryptography\n"
+    )

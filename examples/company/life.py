@@ -93,7 +93,7 @@ def kept(world: World, *arguments: str) -> tuple[int, dict[str, Any]]:
     run = subprocess.run(
         [command, *arguments, *reason, "--dir", world.directory, "--json"],
         capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "KEPT_ACTOR": "officer"},
+        env={**os.environ, "KEPT_ACTOR": "demonstration"},
     )  # fmt: skip
     try:
         return run.returncode, json.loads(run.stdout)

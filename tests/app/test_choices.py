@@ -92,6 +92,9 @@ def test_a_get_sets_no_cookie_and_keeps_nothing(site: Site) -> None:
                 assert answer.status_code == 200
                 assert "set-cookie" not in answer.headers
                 assert answer.headers["cache-control"] == "no-store"
+        said = words(answer.text)
+        assert "This page sets a cookie when you save, to remember what you chose" in said
+        assert "sets no cookie" not in said
     assert len(site.controller.visits.all()) == before
 
 

@@ -266,6 +266,11 @@ def test_the_page_of_a_delivery_tells_nothing_and_changes_nothing(world: Path) -
                 assert case not in answer.text
                 assert all(answer.headers[name] == value for name, value in HEADERS.items())
             (code,) = sent
+            for button in ("code", "package"):  # what her browser shows afterwards, opened again
+                again = browser.get(f"{link}/{button}")
+                assert (again.status_code, again.url.path) == (200, link)
+                assert "You can still fetch it" in again.text
+            assert len(sent) == 1
             for wrong in ({"code": "12"}, {"code": ["1", "2"]}, {}, {"other": SECRET}):
                 answer = browser.post(f"{link}/package", data=wrong)
                 assert answer.status_code in (400, 403), wrong

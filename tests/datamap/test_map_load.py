@@ -108,6 +108,11 @@ ID = "    fields: {id: integer}\n    "
             6, "nothing is exempt from erasure", "retention class",
         ),
         (
+            "    fields: {id: integer, p: integer}\n    erase: never\n"
+            "    links: [{fields: [p], to: a, kind: owned-by}]\n",
+            6, "a link says whose its rows are", "remove `erase: never`",
+        ),
+        (
             "    fields: {id: {type: integer, overwrite: '0'}}\n",
             5, "names the row and cannot be written over", "remove",
         ),

@@ -7,12 +7,13 @@ whose time is over, that was used up or taken back gets one answer, so that it t
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from litestar import MediaType, Response, get, post
 from litestar.datastructures import State
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
-from litestar.response import Stream
+from litestar.response import Redirect, Stream
 
 from kept.app.pages import minute, rendered
 from kept.controller import Controller
@@ -84,6 +85,16 @@ def ask_code(token: FromPath[str], state: State) -> Response[str]:
     return _shown(state, token, "A code is on its way. It is good for ten minutes.")
 
 
+@get(
+    ["/privacy/delivery/{token:str}/code", "/privacy/delivery/{token:str}/package"],
+    sync_to_thread=False,
+    status_code=303,
+)
+def back(token: FromPath[str]) -> Redirect:
+    """Whoever opens again what her browser shows after a button finds the page of the link."""
+    return Redirect(f"/privacy/delivery/{quote(token, safe='')}", status_code=303, headers=_FRESH)
+
+
 @post("/privacy/delivery/{token:str}/package", sync_to_thread=True, status_code=200)
 def hand_out(
     token: FromPath[str],
@@ -108,4 +119,4 @@ def hand_out(
     return Stream(chunks, media_type="application/zip", headers=headers)
 
 
-HANDLERS: Final = [waiting, ask_code, hand_out]
+HANDLERS: Final = [waiting, back, ask_code, hand_out]

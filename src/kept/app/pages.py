@@ -63,6 +63,13 @@ def whole(text: str) -> Markup:
     return Markup("").join(kept.format(p) if n % 2 else Markup.escape(p) for n, p in parts)
 
 
+def coded(text: str) -> Markup:
+    """Text as HTML, escaped; what stands between backticks is code."""
+    code = Markup("<code>{}</code>")
+    parts = enumerate(text.split("`"))
+    return Markup("").join(code.format(p) if n % 2 else Markup.escape(p) for n, p in parts)
+
+
 templates = jinja2.Environment(
     loader=jinja2.PackageLoader("kept.app", "templates"),
     autoescape=True,
@@ -71,6 +78,7 @@ templates = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 templates.filters["whole"] = whole
+templates.filters["coded"] = coded
 sheets.speaks(templates)
 templates.globals["own"] = spoken.marked
 

@@ -61,7 +61,9 @@ ROUTES: Final = (
     _http("/privacy/versions/{version:str}"),
     _http("/privacy/authorities"),
     _http("/privacy/delivery/{token:str}"),
+    _http("/privacy/delivery/{token:str}/package"),
     _http("/privacy/delivery/{token:str}/package", "POST", _PERSON),
+    _http("/privacy/delivery/{token:str}/code"),
     _http("/privacy/delivery/{token:str}/code", "POST", _PERSON),
     # Whoever asks proves it with a code that was sent to her, or needs no proof.
     _http("/privacy/requests"),

@@ -245,6 +245,15 @@ class _Reader:
                 f"{name}: holds personal fields, and nothing is exempt from erasure by itself",
                 "write `delete` or `overwrite`; what a law keeps is said by its retention class",
             )
+        # Such rows would be passed through on the way to others: neither shown to her nor erased.
+        hers = any(link.kind is not Owner.ACCESSED for link in dataset.links)
+        if dataset.on_erase is OnErase.NEVER and hers and not dataset.personal:
+            self._wrong(
+                keys["erase"],
+                f"{name}: a link says whose its rows are, `erase: never` that they are nobody's",
+                "remove `erase: never` and name a class under `retention:`; where the rows are"
+                " nobody's, write `kind: accessed-by` at the link",
+            )
         if any(link.kind is Owner.SHARED for link in dataset.links) and (
             dataset.on_erase is OnErase.DELETE
         ):

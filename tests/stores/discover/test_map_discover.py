@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -88,6 +89,31 @@ def test_the_command_speaks_json(tmp_path: Path) -> None:
     assert link["kind"] == "owned-by"
     assert 0 <= link["confidence"] <= 1
     assert link["evidence"]
+
+
+def test_what_leads_to_people_whom_no_word_calls_people_is_asked_about(tmp_path: Path) -> None:
+    file = tmp_path / "choir.sqlite"
+    with sqlite3.connect(file) as made:
+        made.executescript(
+            """
+            CREATE TABLE singer (singer_no INTEGER PRIMARY KEY, mail TEXT NOT NULL, voice TEXT);
+            CREATE TABLE hall (hall_no INTEGER PRIMARY KEY, title TEXT);
+            CREATE TABLE booking (booking_no INTEGER PRIMARY KEY, seats INTEGER,
+                singer_no INTEGER REFERENCES singer, hall_no INTEGER REFERENCES hall);
+            INSERT INTO singer VALUES (1, 'bea@example.org', 'alto');
+            INSERT INTO singer VALUES (2, 'cem@example.org', 'bass');
+            INSERT INTO hall VALUES (1, 'Great'), (2, 'Small');
+            INSERT INTO booking VALUES (1, 2, 1, 1), (2, 4, 2, 2);
+            """
+        )
+    written = tmp_path / "choir.yml"
+    command = [*COMMAND, f"sqlite:///{file}", "--write", str(written)]
+    subprocess.run(command, capture_output=True, check=True)
+    asked = [line for line in written.read_text("utf-8").splitlines() if "`owned-by`" in line]
+    (line,) = asked
+    assert "fields: [singer_no], to: singer" in line
+    assert "# ? rows of `singer` name people by their addresses" in line
+    assert "nobody's" not in line
 
 
 def shape(value: object) -> object:

@@ -183,7 +183,8 @@ def _words(reports: Sequence[ClauseReport], totals: dict[str, int]) -> list[str]
     if any("vacuous" in r.word for r in reports):
         words.append(
             f"{_NOTHING[:1].upper()}{_NOTHING[1:]} means: the check ran, but there is nothing here"
-            " yet that it could look at, so it says nothing (`vacuous` in --json)."
+            " yet that it could look at; of several checks, this is so of one at least. It says"
+            " nothing (`vacuous` in --json)."
         )
     if totals.get("open"):
         words.append("Open means: not kept yet. clauses.yml says why and what is missing.")

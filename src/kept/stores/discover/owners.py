@@ -30,6 +30,8 @@ _MESSAGES: Final = listed(
     "message body text content subject note amount total betreff nachricht mensaje"
 )
 
+#: Why a link is taken to say nothing of whose a row is.
+NOBODYS: Final = "the rows there are nobody's"
 
 #: What several people have together.
 _TOGETHER: Final = listed(
@@ -160,7 +162,7 @@ def _kinds(
 
 def _why_not(link: Found, name: str, depth: Mapping[str, int], people: Mapping[str, People]) -> str:
     if link.to not in depth:
-        return "the rows there are nobody's"
+        return NOBODYS
     if link.role == "handle":
         return "says who handled the row"
     if link.to == name:

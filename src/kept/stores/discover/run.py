@@ -109,9 +109,10 @@ def _inferred(
                 asked.append(f"{dark[name]}: what do its columns show?")
             done[name] = Discovered(profile, shown, (), None, None, tuple(asked))
             continue
+        leads = _whose(owned, fields, name)
         done[name] = Discovered(
-            profile, fields[name], tuple(owned.links.get(name, ())), owned.persons.get(name),
-            owned.outcomes.get(name), tuple(asked),
+            profile, fields[name], leads, owned.persons.get(name), owned.outcomes.get(name),
+            tuple(asked),
         )  # fmt: skip
     unseen = {n: p.unseen for n, p in found.items() if p.unseen}
     left_out = []
@@ -120,6 +121,33 @@ def _inferred(
     if not values.checked():
         left_out.append("check digits of numbers that states give to people were not tried")
     return Discovery(done, sample, unseen, tuple(left_out))
+
+
+def _whose(
+    owned: owners.Ownership, fields: Mapping[str, Mapping[str, Verdict]], name: str
+) -> tuple[Found, ...]:
+    """The links of a dataset; asked about are those to rows that name people by addresses alone.
+
+    No word says that such a table holds people, as `singer` or `hiker`. Were it taken for granted
+    that the rows there are nobody's, what leads to them would be overlooked in silence.
+    """
+    return tuple(
+        replace(
+            link,
+            evidence=tuple(one for one in link.evidence if one != owners.NOBODYS),
+            ask=f"rows of `{link.to}` name people by their addresses: is a row of `{name}` the data"
+            " of whoever is named there? Then write `owned-by`",
+        )
+        if link.kind is Owner.ACCESSED
+        and link.ask is None
+        and link.basis in ("declared", "inferred")
+        and link.role != "handle"
+        and link.to != name
+        and owned.persons.get(link.to) is None
+        and any(v.identifies for v in fields.get(link.to, {}).values())
+        else link
+        for link in owned.links.get(name, ())
+    )
 
 
 def _traced(

@@ -14,6 +14,7 @@ SAID: Final = {
     "Language": "Sprache",
     "Complain to us": "Sich bei uns beschweren",
     "Complain to an authority": "Sich bei einer Behörde beschweren",
+    "This page sets a cookie when you save, to remember what you chose; it runs no script and asks no other site for anything.": "Diese Seite setzt ein Cookie, wenn Sie speichern, um sich zu merken, was Sie gewählt haben; sie führt kein Skript aus und ruft nichts von anderen Seiten ab.",
     "This page sets no cookie, runs no script and asks no other site for anything.": "Diese Seite setzt kein Cookie, führt kein Skript aus und ruft nichts von anderen Seiten ab.",
     "Go to the privacy policy": "Zur Datenschutzerklärung",
     "Our privacy policy": "Unsere Datenschutzerklärung",
