@@ -108,6 +108,24 @@ def test_nothing_held_is_an_answer(controller: Controller, tmp_path: Path) -> No
     assert "refuse" not in text.lower()
 
 
+@pytest.mark.parametrize("looked_for", [True, False])
+def test_texts_of_others_in_which_nobody_is_looked_for_are_named(
+    looked_for: bool, kept_url: str, tmp_path: Path
+) -> None:
+    world = make(tmp_path / "shop", kept_url)
+    if looked_for:
+        edit(world / "shop.yml", "free_text: true", "free_text: redact")
+    with Controller.open(deployment.read(world)) as controller:
+        plan = rights.preview(controller, _asked("ana"), NOW)
+        done = rights.erase(controller, Request((), case=plan.case), NOW)
+        words = _flat(letter(controller, done.case, NOW))
+        (told,) = [w for w in plan.warnings if "is not searched" in w] or [""]
+    assert done.complete
+    said = "Not looked through: What others wrote in: Notes (Shop). Nobody is looked for there."
+    assert (said in words) is not looked_for
+    assert ("what others wrote in `note` of `shop`" in told) is not looked_for
+
+
 def test_the_choices_say_what_goes_on_and_on_which_ground(controller: Controller) -> None:
     done = rights.withdraw(controller, _asked("cleo"), ["marketing.email"], NOW)
     text = _flat(letter(controller, done.case, NOW, country="FR"))

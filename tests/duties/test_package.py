@@ -398,9 +398,10 @@ def test_nothing_held_is_said_with_where_and_by_what(
     assert {s["title"]: s["asked"] for s in pack.answer["systems"]} == {
         "Shop": True, "Our privacy desk (Kept)": True,
     }  # fmt: skip
-    (left_out,) = pack.answer["not_searched"]
+    left_out, texts = pack.answer["not_searched"]
     assert "name" in left_out["what"]
     assert left_out["why"]
+    assert texts["what"] == "What others wrote in: Notes (Shop)"
     for words in ("Nothing is held under what was given", "We searched by your e-mail address",
                   "Shop", "nothing", "The name alone"):  # fmt: skip
         assert words in pack.page, words
@@ -423,7 +424,7 @@ def test_a_kind_that_leads_nowhere_is_named(controller: Controller, tmp_path: Pa
     assert pack.answer["searched_by"] == ["telephone number"]
     left_out = {n["what"] for n in pack.answer["not_searched"]}
     # By telephone the customer is found and what hangs on her; not the note, which has an address.
-    assert left_out == {"The IP address", "Notes (Shop)"}
+    assert left_out == {"The IP address", "Notes (Shop)", "What others wrote in: Notes (Shop)"}
     assert pack.answer["found"] > 0
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from kept.controller import naming
 from kept.controller.retained import hidden
-from kept.datamap.map import DataMap, Dataset
+from kept.datamap.map import DataMap, Dataset, OnErase
 from kept.datamap.reach import Place
 from kept.decide.ties import Key, norm
 from kept.errors import StoreError
 from kept.model.predicate import NOTHING, Or
 from kept.model.redact import found, may_hold, passages
 from kept.model.select import KeyTable, Select
+from kept.records.declared import SYSTEM
 from kept.records.locator import Veil
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
@@ -114,6 +115,18 @@ def searched(datamap: DataMap) -> dict[Place, tuple[str, ...]]:
         for dataset in system.datasets.values()
         if (names := tuple(f.name for f in dataset.fields.values() if f.mentions))
     }
+
+
+def unread_texts(datamap: DataMap) -> tuple[Place, ...]:
+    """Datasets with texts of people in which the map has nobody looked for."""
+    return tuple(
+        (system.name, dataset.name)
+        for system in datamap.systems.values()
+        if system.store is not None and system.name != SYSTEM.name
+        for dataset in system.datasets.values()
+        if dataset.on_erase is not OnErase.NEVER
+        and any(f.free_text and not f.mentions for f in dataset.fields.values())
+    )
 
 
 def search(

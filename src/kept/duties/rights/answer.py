@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kept.controller import Controller, Located, Place
+from kept.controller.mentions import unread_texts
 from kept.datamap.map import Dataset
 from kept.datamap.reach import WEAK, reach
 from kept.decide.due import strength
@@ -102,9 +103,12 @@ class Search:
 
     @classmethod
     def of(
-        cls, controller: Controller, people: Sequence[Sequence[Identifier]], found: Located
-    ) -> Search:
-        """What the map says of the kinds that were given."""
+        cls, controller: Controller, people: Sequence[Sequence[Identifier]], found: Located,
+        *, texts: bool = True,
+    ) -> Search:  # fmt: skip
+        """What the map says of the kinds that were given; with `texts`, also where she was not
+        looked for in what others wrote.
+        """
         look = reach(controller.datamap, people)
         given = dict.fromkeys(one.kind for person in people for one in person)
         left_out = []
@@ -137,6 +141,17 @@ class Search:
             for dataset in sorted(missed.get(name, ())) if by else ():
                 what = f"{titled(system.datasets[dataset])} ({system.title or name})"
                 left_out.append((what, say("Nothing of what was given leads there.")))
+        for name, dataset in unread_texts(controller.datamap) if texts else ():
+            if name not in found.unreached:
+                system = controller.datamap.systems[name]
+                what = say(
+                    "What others wrote in: {where}",
+                    where=f"{titled(system.datasets[dataset])} ({system.title or name})",
+                )
+                left_out.append(
+                    (what, say("Nobody is looked for there. If you may be named, tell us by whom or"
+                               " when."))
+                )  # fmt: skip
         return cls(tuple(by), frozenset(asked), tuple(left_out))
 
 

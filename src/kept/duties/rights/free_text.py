@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from kept.controller import Controller, Place
-from kept.controller.mentions import Mentions, searched
+from kept.controller.mentions import Mentions, searched, unread_texts
 from kept.controller.others import Covering
 from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import OnErase
@@ -107,6 +107,16 @@ def theirs(controller: Controller, holds: Sequence[Hold]) -> dict[Place, set[Key
         rows = {norm(key) for who, key in table.rows if holds[who].covers(*place)}
         found[place] = rows
     return found
+
+
+def unread(controller: Controller, unreached: Container[str]) -> Iterator[str]:
+    """Where nobody is looked for in what others wrote, for whoever approves an erasure."""
+    for system, dataset in unread_texts(controller.datamap):
+        if system not in unreached:
+            yield (
+                f"what others wrote in `{dataset}` of `{system}` is not searched: the map says"
+                " `free_text: true` there; write `redact` or `delete`"
+            )
 
 
 def unsearched(met: Mentions) -> dict[str, str]:

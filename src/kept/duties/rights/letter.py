@@ -48,6 +48,8 @@ from kept.terms.rights import RIGHTS, article_at
 from kept.terms.tongues import count, day, law, say, within
 
 _WIDTH: Final = 76
+#: Rights for which she is looked for in what others wrote.
+_IN_TEXTS: Final = ("access", "erasure")
 _ASKED: Final = {
     "access": "to see what we hold about you",
     "portability": "for your data to take along",
@@ -412,7 +414,7 @@ def _elsewhere(
     """Where nothing was met, and what was not looked through at all."""
     found = Located(tuple(map(tuple, named)), {})
     found.unreached.update(dict.fromkeys(record.unreached, ""))
-    search = Search.of(controller, named, found)
+    search = Search.of(controller, named, found, texts=record.case.right in _IN_TEXTS)
     apart = {p.system for p in record.parts}
     empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing) - apart)
     lines = []

@@ -118,7 +118,10 @@ def draw_up(
         "erasure", datamap, found, held, tied,
         {s: a for s, a in abilities.items() if s not in located.unreached},
         people=len(people), foreign_keys=foreign, unreached=located.unreached,
-        warnings=(*doubtful, *located.warnings, *stayed.words, *(REGISTER_GOES,) * known_still),
+        warnings=(
+            *doubtful, *located.warnings, *stayed.words, *(REGISTER_GOES,) * known_still,
+            *free_text.unread(controller, located.unreached),
+        ),
         clause=_erasure_clause(controller),
     )  # fmt: skip
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))

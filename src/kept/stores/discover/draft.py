@@ -23,6 +23,11 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WORDS: Final = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
 #: A question of a draft: a comment that begins with a question mark.
 MARK: Final = re.compile(r"#\s*\?\s")
+#: Of texts: who is named in another's is found only where the map says what becomes of that.
+_NAMED: Final = (
+    "`true` has nobody looked for in it; where others may be named, write `free_text: redact` (the"
+    " passage goes) or `delete`"
+)
 _OTHERS: Final = "does it name somebody else? say `others: staff`, `others: person` or `others: no`"
 #: What stands in a column that may not be null when the person in it is gone.
 _ERASED: Final = {
@@ -173,6 +178,8 @@ def _field(
         asked.append("is it a secret? It is named like one: say `secret: true` or `secret: false`")
     if theirs is not None:
         asked.append(f"{_OTHERS}: {theirs}")
+    if "free_text" in parts:
+        asked.append(_NAMED)
     comment = ""
     if asked:
         marks = "".join(f"  # ? {_comment(one)}" for one in asked)

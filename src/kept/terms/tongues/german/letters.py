@@ -115,6 +115,8 @@ SAID: Final = {
     "The {kind}": "Nach: {kind}",
     "None of our systems knows anybody by it.": "Keines unserer Systeme kennt jemanden daran.",
     "Nothing of what was given leads there.": "Nichts von dem, was angegeben wurde, führt dorthin.",
+    "What others wrote in: {where}": "Was andere geschrieben haben in: {where}",
+    "Nobody is looked for there. If you may be named, tell us by whom or when.": "Dort wird nach niemandem gesucht. Falls Sie genannt sein können, sagen Sie uns, von wem oder wann.",
     # — what stays —
     "What stays, and why": "Was bleibt, und warum",
     "Each part, with its reason and its day:": "Jeder Teil, mit seinem Grund und seinem Tag:",
