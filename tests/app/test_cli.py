@@ -657,3 +657,5 @@ def test_the_first_line_says_that_not_all_was_searched(kept: Kept, place: Path) 
         assert ran.out.splitlines()[0].endswith(limited), ran.out
         assert "`message` of `example` was not searched" in ran.out
     assert "Not everything can be searched by that" in access.out
+    assert "Complete as far as what was given leads (see the notes above)." in access.out
+    assert "as far as what was given leads" not in whole.out

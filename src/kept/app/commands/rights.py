@@ -219,6 +219,7 @@ def access_command(
     ]
     if answer.complete:
         known = " as far as it is known whose they are" if waits else ""
+        known += " as far as what was given leads (see the notes above)" if limited else ""
         words.append(f"Complete{known}. {many(rows, 'row')} written.")
         if unsaid:
             words.append(
