@@ -217,9 +217,10 @@ def test_an_erasure_by_two_people(browser: Browser, served: Served) -> None:
         (0,)
     ]
     page.goto(served.url + "/desk")
-    # Nothing is to be decided any more; it stays listed with who was told and has not answered.
+    # Nothing is to be decided any more; it stays listed as one of which she was not told yet, and
+    # with who was told and has not answered.
     there = page.locator(f'a[href*="{served.case}"]').evaluate_all("all => all.map(a => a.hash)")
-    assert there == ["#told"]
+    assert there == ["#letter", "#told"]
     # Nothing is remembered by the browser: the page of before is loaded as it stands now.
     page.go_back()
     assert "What it waits for" in page.content()
@@ -443,7 +444,7 @@ def test_RIGHT_16_from_her_question_to_her_package(browser: Browser, served: Ser
     assert b"otto@else.example" not in whole
     assert b"Otto" not in whole
     page.goto(status)
-    assert page.get_by_text("Done.").is_visible()
+    assert page.get_by_text("Done. You have our answer.").is_visible()
 
     auditor = desk["rita"]
     log_in(auditor, served, "rita")

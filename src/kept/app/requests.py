@@ -43,6 +43,8 @@ REGIONS: Final[Mapping[str, str]] = {
 STANDS: Final[Mapping[str, str]] = {
     "working": "We are working on it.",
     "done": "Done.",
+    "told": "Done. You have our answer.",
+    "untold": "Done. Our answer to you, with what was done, is still to come.",
     "refused": "We could not do it. The reason is in our answer to you.",
     "withdrawn": "You took it back. Nothing was done.",
 }

@@ -28,6 +28,7 @@ from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import HOW, Request, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
+from kept.records import answered
 from kept.records.case_state import FINISHED, Case
 from kept.records.case_state import State as CaseState
 from kept.records.intake import (
@@ -328,6 +329,11 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         )  # fmt: skip
     cases = {kind: controller.cases.get(id_) for kind, id_ in one.cases}
     stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
+    over = [c.number for kind, c in cases.items() if stands[kind] == "done"]
+    known = answered.days(controller.database, over, now, controller.desk.zone) if over else {}
+    for kind, c in cases.items():
+        if c.number in over:
+            stands[kind] = "told" if c.number in known else "untold"
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]
     waited = [c.number for c in cases.values() if _STANDS[c.state] == "working"]

@@ -105,6 +105,8 @@ SAID: Final = {
     "We know that it is from you by the cookie in your browser.": "Dass sie von Ihnen ist, wissen wir durch das Cookie in Ihrem Browser.",
     "We are working on it.": "Wir arbeiten daran.",
     "Done.": "Erledigt.",
+    "Done. You have our answer.": "Erledigt. Unsere Antwort haben Sie.",
+    "Done. Our answer to you, with what was done, is still to come.": "Erledigt. Unsere Antwort an Sie, was getan wurde, kommt noch.",
     "We could not do it. The reason is in our answer to you.": "Das konnten wir nicht tun. Der Grund steht in unserer Antwort an Sie.",
     "You took it back. Nothing was done.": "Sie haben es zurückgenommen. Es wurde nichts getan.",
     "The last day for our answer is <b>{due}</b>.": "Spätestens am <b>{due}</b> müssen wir antworten.",
