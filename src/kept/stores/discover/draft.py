@@ -25,7 +25,7 @@ _WORDS: Final = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y
 MARK: Final = re.compile(r"#\s*\?\s")
 #: Of texts: who is named in another's is found only where the map says what becomes of that.
 _NAMED: Final = (
-    "`true` has nobody looked for in it; where others may be named, write `free_text: redact` (the"
+    "may others be named here? `true` has nobody looked for in it: write `free_text: redact` (the"
     " passage goes) or `delete`"
 )
 _OTHERS: Final = "does it name somebody else? say `others: staff`, `others: person` or `others: no`"
