@@ -14,7 +14,7 @@ from kept.database import Connection
 from kept.duties.rights import clock
 from kept.duties.rights.language import language_of
 from kept.duties.rights.letter import claimed, letter
-from kept.duties.rights.receipts import BEFORE
+from kept.duties.rights.receipts import require_answer
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
@@ -138,11 +138,7 @@ def mail_answer(
             f"the answer cannot go by mail: {why}",
             fix=f"send it on paper (`kept case letter {case.id}`), or hand it to her in person",
         )
-    if case.state in BEFORE:
-        raise UsageError(
-            "there is no answer yet: nothing was done in this case",
-            expected="a case that was carried out, refused or taken back",
-        )
+    require_answer(case)
     made = letter(
         controller, case.id, now, country=country, subdivision=subdivision, language=language
     )
@@ -185,11 +181,7 @@ def handed(
     day cannot be.
     """
     case = controller.cases.get(case_id)
-    if case.state in BEFORE:
-        raise UsageError(
-            "there is no answer yet: nothing was done in this case",
-            expected="a case that was carried out, refused or taken back",
-        )
+    require_answer(case)
     begun = [e.at for e in controller.cases.events(case) if e.state is State.EXECUTING]
     first = controller.day(case.done_at or max(begun, default=case.opened_at))
     if not first <= day <= controller.day(now):

@@ -21,7 +21,7 @@ from kept.controller import Controller
 from kept.duties.rights import clock
 from kept.duties.rights.letter import Letter, claimed, letter
 from kept.duties.rights.notice import more_time
-from kept.duties.rights.receipts import BEFORE
+from kept.duties.rights.receipts import require_answer
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
@@ -80,14 +80,9 @@ def make(
     typst = _typst()
     case = controller.cases.get(case_id)
     lines = address(to or where_to(controller, case))
-    if longer is None and case.state in BEFORE:
-        # Entered as sent it would count as her answer, once the case is done.
-        raise UsageError(
-            "there is no answer yet: nothing was done in this case",
-            expected="a case that was carried out, refused or taken back",
-            fix="that it takes longer is another letter: `--more-time`",
-        )
     if longer is None:
+        # Entered as sent it would count as her answer, once the case is done.
+        require_answer(case, "that it takes longer is another letter: `--more-time`")
         made = letter(controller, case.id, now, country=country, subdivision=subdivision)
     else:
         made = more_time(

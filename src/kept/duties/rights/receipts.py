@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kept.controller import Controller
+from kept.errors import UsageError
 from kept.ledger.entry import name
 from kept.records.case import Case, Event, State, StepRecord, StepState
 from kept.records.case_state import FINISHED
@@ -28,6 +29,16 @@ _KINDS: Final = (
 BEFORE: Final = frozenset(
     (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED, State.APPROVED)
 )
+
+
+def require_answer(case: Case, fix: str | None = None) -> None:
+    """UsageError where nothing was done in a case yet: what is told then is no answer."""
+    if case.state in BEFORE:
+        raise UsageError(
+            "there is no answer yet: nothing was done in this case",
+            expected="a case that was carried out, refused or taken back",
+            fix=fix,
+        )
 
 
 @dataclass(frozen=True, slots=True)
