@@ -80,7 +80,7 @@ def start(request: Asked, state: State) -> Response[str]:
         away=[(g.system, max(g.days(now), 0), g.since) for g in controller.away.all()],
         complaints=len(controller.complaints.all(open_only=True)),
         unsent=controller.mailed.unsent(), silent=silent,
-        untold=[_untold(controller, one, today) for one in untold],
+        untold=[_dated(controller, one, today) for one in untold],
         asked=[_asked(one, today) for one in controller.intakes.to_do(_ASKED)],
     )  # fmt: skip
 
@@ -98,23 +98,22 @@ def _place(met: re.Match[str]) -> tuple[dt.date, int] | None:
 
 
 def _line(controller: Controller, one: Line, today: dt.date) -> dict[str, Any]:
+    made = _dated(controller, one, today)
+    made["stands"] = WAITS if one.waits else STATES.get(one.state, one.state.value)
+    if one.paused and today <= one.due:
+        made["near"] = Shown("paused", "stands still")
+    return made
+
+
+def _dated(controller: Controller, one: Line | Untold, today: dt.date) -> dict[str, Any]:
+    """What was asked for, and how near the day of the answer is."""
     days = controller.workdays
-    light = clocks.light(today, one.due, days)
     left = days.left(today, one.due) if today <= one.due else -(today - one.due).days
-    still = one.paused and light is not clocks.Light.OVERDUE
     return {
         "one": one,
         "right": RIGHTS[one.right].title if one.right in RIGHTS else one.right,
-        "stands": WAITS if one.waits else STATES.get(one.state, one.state.value),
-        "near": Shown("paused", "stands still") if still else near(light, left),
+        "near": near(clocks.light(today, one.due, days), left),
     }
-
-
-def _untold(controller: Controller, one: Untold, today: dt.date) -> dict[str, Any]:
-    days = controller.workdays
-    left = days.left(today, one.due) if today <= one.due else -(today - one.due).days
-    right = RIGHTS[one.right].title if one.right in RIGHTS else one.right
-    return {"one": one, "right": right, "near": near(clocks.light(today, one.due, days), left)}
 
 
 def _asked(one: Any, today: dt.date) -> dict[str, Any]:
