@@ -138,13 +138,10 @@ def forms_take_what_is_declared(
         except StoreError as problem:
             yield unasked(where, problem)
     # Rows were counted before: what is taken meanwhile is entered before it is stored.
-    entered = (
-        Counter(
-            str(entry.body.get("form"))
-            for _, entry in controller.ledger.entries(kind="data.collected")
-        )
-        if stored
-        else Counter[str]()
+    if not stored:
+        return
+    entered = Counter(
+        str(entry.body.get("form")) for _, entry in controller.ledger.entries(kind="data.collected")
     )
     for where, name, rows in stored:
         if rows > entered[name]:
