@@ -7,12 +7,13 @@ nothing else is left of her. It is asked until it is confirmed; until then nothi
 from __future__ import annotations
 
 import datetime as dt
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kept.controller import Controller
 from kept.deployment import Release
-from kept.duties.release.way import AWAY, Refused, Unknown, Way
+from kept.duties.release.way import Refused, Unknown, Way
 from kept.errors import Busy, StoreError
 from kept.ledger.entry import Entry, name
 from kept.records.release import Member
@@ -81,9 +82,9 @@ def recall_alone(
         done.unasked += len(found) - len(part)
         if not part:
             continue
-        # Each time another one is first, so that whoever it breaks off over holds nobody up.
-        turn = part[0][0].tries * AWAY % len(part)
-        part = part[turn:] + part[:turn]
+        # In no order, as whoever is sent once more: those over whom it breaks off, and who stand
+        # together, would hold up the others each time.
+        random.shuffle(part)
         now = clock()
         with controller.database.connection() as c:
             controller.members.ask([one.number for one, _ in part], now, connection=c)

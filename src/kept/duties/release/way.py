@@ -27,7 +27,7 @@ _TAKEN: Final = 202
 _LIMITS: Final = Limits(rate=200.0, timeout=15.0, bytes=100_000, retries=1, wait=5.0)
 #: So many requests in a row without an answer: nobody is there. One alone may be one row of theirs
 #: over which they break off, and nobody else waits for that.
-AWAY: Final = 3
+_AWAY: Final = 3
 
 
 class Refused(StoreError):
@@ -67,7 +67,7 @@ class Way:
     @property
     def away(self) -> bool:
         """Whether it is of no use to ask for the next one too."""
-        return self.silent >= AWAY
+        return self.silent >= _AWAY
 
     def put(self, member: str, values: Mapping[str, Value]) -> bool:
         """Whether the recipient says that it has her; False: it has taken it and not done it."""
