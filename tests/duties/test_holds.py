@@ -14,7 +14,7 @@ from kept import deployment
 from kept.controller import Controller
 from kept.duties import holds
 from kept.duties.rights import Request, expire
-from kept.duties.rights.planning import REGISTER_GOES
+from kept.duties.rights.planning import REGISTRY_GOES
 from kept.errors import UsageError
 from kept.records import case as cases
 from kept.records.hold import Hold
@@ -226,7 +226,7 @@ def test_who_she_is_to_kept_goes_whatever_is_held_and_is_called_gone(
     held = place(controller)
     answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
     assert answer.complete
-    assert REGISTER_GOES in answer.warnings
+    assert REGISTRY_GOES in answer.warnings
     own = {s.dataset: s.counts for s in answer.steps if s.store == "own"}
     for dataset in ("subject", "identity", "fact"):
         assert (own[dataset].changed, own[dataset].retained) == (1, 0), dataset
@@ -244,12 +244,12 @@ def test_who_she_is_to_kept_goes_whatever_is_held_and_is_called_gone(
     assert controller.subjects.find(ANA) == (again,)
 
 
-def test_nothing_is_said_of_the_register_where_nothing_is_held(controller: Controller) -> None:
+def test_nothing_is_said_of_the_registry_where_nothing_is_held(controller: Controller) -> None:
     controller.subjects.of(ANA, NOW)
     answer = erasing.erase(controller, Request((ANA,), override="test"), NOW)
-    assert REGISTER_GOES not in answer.warnings
+    assert REGISTRY_GOES not in answer.warnings
 
 
-def test_a_hold_on_the_register_is_refused(controller: Controller) -> None:
+def test_a_hold_on_the_registry_is_refused(controller: Controller) -> None:
     with pytest.raises(UsageError, match="goes with an erasure, whatever is held"):
         place(controller, person=(), system="own", dataset="fact")

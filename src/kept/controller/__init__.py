@@ -135,7 +135,7 @@ __all__ = ["Controller", "Located", "Place", "workdays"]
 #: The people whom Kept knows, as a place of the map.
 SUBJECT: Place = (SYSTEM.name, "subject")
 #: What goes with them, whatever is held: all by which Kept knows somebody, and what she chose.
-REGISTER: frozenset[Place] = frozenset(
+REGISTRY: frozenset[Place] = frozenset(
     (SYSTEM.name, d.name) for d in SYSTEM.datasets.values()
     if d.name == SUBJECT[1]
     or (d.on_erase is OnErase.DELETE and any(link.to == SUBJECT[1] for link in d.links))

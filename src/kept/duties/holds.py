@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from kept.controller import REGISTER, Controller
+from kept.controller import REGISTRY, Controller
 from kept.decide.due import laws
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
@@ -74,7 +74,7 @@ def place(
             f"`{system}` has no such dataset",
             expected=f"one of {', '.join(sorted(systems[system].datasets))}",
         )
-    if (system, dataset) in REGISTER:
+    if (system, dataset) in REGISTRY:
         raise UsageError(
             f"`{dataset}` is how Kept knows people; that goes with an erasure, whatever is held",
             expected="data that a system of the company holds, or a person",

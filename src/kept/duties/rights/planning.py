@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from kept.controller import REGISTER, Controller, Place
+from kept.controller import REGISTRY, Controller, Place
 from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
@@ -32,7 +32,7 @@ from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
 
 #: What whoever approves an erasure under a hold has to know.
-REGISTER_GOES: Final = (
+REGISTRY_GOES: Final = (
     "what is held stays; who she is to Kept, her addresses there and what she chose go all the"
     " same. Where these are needed too, take her package first (`kept rights access`)"
 )
@@ -108,9 +108,9 @@ def draw_up(
     )
     # Whoever is erased is known no more, and comes back as somebody new: the one way to what is
     # held is the locator. Holds that name her number need nobody behind it.
-    known_still = bool(held.keys() & REGISTER)
-    held = {place: reasons for place, reasons in held.items() if place not in REGISTER}
-    edges = {row: tuple(to for to in those if to[0] not in REGISTER)
+    known_still = bool(held.keys() & REGISTRY)
+    held = {place: reasons for place, reasons in held.items() if place not in REGISTRY}
+    edges = {row: tuple(to for to in those if to[0] not in REGISTRY)
              for row, those in tied.edges.items()}  # fmt: skip
     tied = replace(tied, edges=edges)
     abilities = controller.abilities
@@ -119,7 +119,7 @@ def draw_up(
         {s: a for s, a in abilities.items() if s not in located.unreached},
         people=len(people), foreign_keys=foreign, unreached=located.unreached,
         warnings=(
-            *doubtful, *located.warnings, *stayed.words, *(REGISTER_GOES,) * known_still,
+            *doubtful, *located.warnings, *stayed.words, *(REGISTRY_GOES,) * known_still,
             *free_text.unread(controller, located.unreached),
         ),
         clause=_erasure_clause(controller),
