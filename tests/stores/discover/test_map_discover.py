@@ -116,6 +116,60 @@ def test_what_leads_to_people_whom_no_word_calls_people_is_asked_about(tmp_path:
     assert "nobody's" not in line
 
 
+def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: Path) -> None:
+    """Names beside addresses, addresses inside texts, and what lies behind such a table."""
+    file = tmp_path / "choir.sqlite"
+    with sqlite3.connect(file) as made:
+        made.executescript(
+            """
+            CREATE TABLE singer (id INTEGER PRIMARY KEY, name TEXT, given TEXT, alias TEXT,
+                voice TEXT, email TEXT);
+            CREATE TABLE booking (id INTEGER PRIMARY KEY, singer_id INTEGER, seats INTEGER);
+            CREATE TABLE fitting (id INTEGER PRIMARY KEY, booking_id INTEGER, remark TEXT);
+            CREATE TABLE letter (id INTEGER PRIMARY KEY, singer_id INTEGER, body TEXT);
+            CREATE TABLE hall (id INTEGER PRIMARY KEY, name TEXT, summary TEXT);
+            """
+        )
+        for n in range(1, 31):
+            first, last = worlds.FIRST[n % 8], worlds.LAST[n % 7]
+            mail = f"{first}.{n}@example.org".lower()
+            voice = ("Alto", "Bass")[n % 2]
+            alias = f"{last[:3]}{first[-3:].lower()}{chr(96 + n % 26)}"
+            row = (n, f"{first} {last}", first, alias, voice, mail)
+            made.execute("INSERT INTO singer VALUES (?, ?, ?, ?, ?, ?)", row)
+            made.execute("INSERT INTO booking VALUES (?, ?, ?)", (n, n, n % 4))
+            text = f"longer sleeves and one more button please, number {n}"
+            made.execute("INSERT INTO fitting VALUES (?, ?, ?)", (n, n, text))
+            body = f"Dear all, please answer to {mail} about rehearsal {n}"
+            made.execute("INSERT INTO letter VALUES (?, ?, ?)", (n, n, body))
+            made.execute("INSERT INTO hall VALUES (?, ?, ?)", (n, f"Hall {n}", text))
+    written = tmp_path / "choir.yml"
+    command = [*COMMAND, f"sqlite:///{file}", "--write", str(written)]
+    subprocess.run(command, capture_output=True, check=True)
+    drafted = written.read_text("utf-8").splitlines()
+    lines = {}
+    dataset = ""
+    for line in drafted:
+        if line.startswith("  ") and line[2:3].isalpha():
+            dataset = line.strip(" :")
+        elif line.startswith("      "):
+            lines[dataset, line.strip().split(":")[0]] = line
+    for column in ("name", "given"):
+        assert "category: contact.name" in lines["singer", column]
+        assert "# ? is this the name of whoever is reached" in lines["singer", column]
+    assert "# ? is this the name of whoever is reached" in lines["singer", "alias"]
+    assert "?" not in lines["singer", "voice"]
+    assert "30 of 30 values: text with an address in it" in lines["letter", "body"]
+    assert "free_text: true" in lines["letter", "body"]
+    assert "?" not in lines["hall", "name"] + lines["hall", "summary"]
+    links = [line for line in drafted if "kind: accessed-by" in line]
+    assert ["`owned-by`" in line for line in links] == [True, True, True]
+    (far,) = (line for line in links if "to: booking" in line)
+    assert "may be the data of whoever is named in `singer`" in far
+    assert "say what it holds: `remark` (free-text)" in far
+    assert ["erase: never" in line for line in drafted].count(True) == 1, "that of `hall`"
+
+
 def shape(value: object) -> object:
     """Keys and kinds of a document; of a list, those of all its members."""
     if isinstance(value, dict):

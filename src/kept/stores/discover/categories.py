@@ -34,6 +34,8 @@ _SAID: Final = {
     "past-life": "a year in which people alive were born", "name": "a name by its letters",
     "url": "a web address", "uuid": "a UUID",
 }  # fmt: skip
+#: Of a table that no word calls people, whose rows hold an address or a telephone number.
+_WHOSE_NAME: Final = "is this the name of whoever is reached by what stands beside it?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +121,24 @@ def verdicts(
     `money`: the table is of orders, invoices or payments.
     """
     found: dict[str, Verdict] = {}
+    reached = any(
+        one is not None and one.verdict.identifies in ("email", "phone")
+        and one.verdict.confidence > 0.8
+        for one in raws.values()
+    )  # fmt: skip
     for name, column in profile.table.columns.items():
         if name in keys:
             found[name] = keys[name]
             continue
         one = raws.get(name)
         if one is None:
-            found[name] = _nothing(profile, name, person)
+            found[name] = _nothing(profile, name, person, reached)
             continue
-        found[name] = _judged(profile, column, one, person, money)
+        found[name] = _judged(profile, column, one, person, money, reached)
     return found
 
 
-def _nothing(profile: Profile, name: str, person: str | None) -> Verdict:
+def _nothing(profile: Profile, name: str, person: str | None, reached: bool) -> Verdict:
     look = profile.look(name)
     column = profile.table.columns[name]
     born = look.share("past-life") > 0.9 and look.share("recent") < 0.05 and look.tried >= 10
@@ -140,8 +147,29 @@ def _nothing(profile: Profile, name: str, person: str | None) -> Verdict:
             "contact", 0.4, ("dates at which people alive may have been born",),
             detail="date of birth", ask="is this a date of birth?",
         )  # fmt: skip
-    if look.shapes.get("mentions", 0) and column.type in ("text", "other"):
-        count = look.shapes["mentions"]
+    inside = _inside(look, column)
+    if inside is not None:
+        return inside
+    if person in ("person", "staff") and column.type in ("text", "other", "json", "bytes"):
+        return Verdict(
+            None, 0.5, ("nothing says what it holds, and the row is a person",),
+            ask="does it say something about her?",
+        )  # fmt: skip
+    many = look.distinct > min(10, look.seen / 2)
+    if reached and column.type in ("text", "other") and look.share("name") >= 0.6 and many:
+        count = look.shapes["name"]
+        return Verdict(
+            None, 0.5, (f"{count} of {look.tried} values: {_SAID['name']}",), ask=_WHOSE_NAME,
+        )  # fmt: skip
+    sure = 0.9 if person is None else 0.7
+    return Verdict(None, sure, ("neither its name nor its values say otherwise",))
+
+
+def _inside(look: Look, column: Column) -> Verdict | None:
+    """Addresses inside of texts and documents: whoever they name stands there, whose row it is
+    or not, and whatever the column is called."""
+    count = look.shapes.get("mentions", 0)
+    if count and column.type in ("text", "other"):
         return Verdict(
             "free-text", 0.5, (f"{count} of {look.tried} values: text with an address in it",),
             free_text=True, ask="may people be named in this text?",
@@ -152,16 +180,12 @@ def _nothing(profile: Profile, name: str, person: str | None) -> Verdict:
             "free-text", 0.7, (f"documents with {mails} e-mail addresses in them",), free_text=True,
             ask="which places of the document hold personal data?",
         )  # fmt: skip
-    if person in ("person", "staff") and column.type in ("text", "other", "json", "bytes"):
-        return Verdict(
-            None, 0.5, ("nothing says what it holds, and the row is a person",),
-            ask="does it say something about her?",
-        )  # fmt: skip
-    sure = 0.9 if person is None else 0.7
-    return Verdict(None, sure, ("neither its name nor its values say otherwise",))
+    return None
 
 
-def _judged(profile: Profile, column: Column, one: Raw, person: str | None, money: bool) -> Verdict:
+def _judged(
+    profile: Profile, column: Column, one: Raw, person: str | None, money: bool, reached: bool
+) -> Verdict:
     verdict = one.verdict
     beside = any(
         names.person_word(w) in ("person", "staff") or w in ("billing", "shipping", "ship", "home")
@@ -172,6 +196,9 @@ def _judged(profile: Profile, column: Column, one: Raw, person: str | None, mone
             return Verdict(None, 0.75, ("an amount, but no row of a purchase of somebody",))
         return replace(verdict, confidence=0.8)
     if not one.always and person is None and not beside:
+        inside = _inside(profile.look(column.name), column)
+        if inside is not None:
+            return replace(inside, evidence=(*verdict.evidence[:1], *inside.evidence))
         return Verdict(
             None, 0.85, (*verdict.evidence, "but the rows are nobody's"),
         )  # fmt: skip
@@ -181,6 +208,8 @@ def _judged(profile: Profile, column: Column, one: Raw, person: str | None, mone
     elif person is not None:
         confidence = min(0.97, confidence + 0.15 * (1 - confidence))
         if verdict.category == "contact.name" and not one.always and not beside:
+            if reached:
+                return replace(verdict, confidence=0.55, ask=_WHOSE_NAME)
             # the name of a playlist, of a project: not that of its owner
             return Verdict(None, 0.65, (*verdict.evidence, "but rows of this kind are no people"))
     ask = None

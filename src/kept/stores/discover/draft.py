@@ -104,7 +104,7 @@ def _dataset(
         )
     if shared:
         yield "    erase: overwrite"
-    elif not personal and not any(link.kind is not Owner.ACCESSED for link in links):
+    elif not personal and all(link.kind is Owner.ACCESSED and not link.ask for link in links):
         yield "    erase: never"
     mapped = _mapped(one, links, key)
     whole = DataMap({"": System("", datasets={name: mapped})})
@@ -212,8 +212,8 @@ def _erased(verdict: Verdict, key: tuple[str, ...], kind: str) -> str:
 
 
 def _link(link: Found) -> Iterator[str]:
-    mark = f"? {_comment(link.ask)} " if link.ask else ""
-    said = _comment("; ".join(link.evidence))
+    mark = f"? {_comment(link.ask)} (" if link.ask else ""
+    said = _comment("; ".join(link.evidence)) + (")" if link.ask else "")
     yield (
         f"      - {{fields: [{', '.join(map(_word, link.columns))}], to: {_word(link.to)}, "
         f"on: [{', '.join(map(_word, link.on))}], kind: {link.kind.value}}}"
@@ -227,7 +227,7 @@ def _sayable(found: Discovery, link: Found) -> bool:
         return False
     target = found.datasets[link.to]
     personal = any(v.category is not None for v in target.fields.values())
-    return target.person is not None or personal
+    return target.person is not None or personal or link.ask is not None
 
 
 def _unsayable(link: Found) -> str:

@@ -90,11 +90,12 @@ def _inferred(
         links[name], questions[name] = sure, perhaps
     owned = owners.ownership(found, links, persons)
     fields = {
-        name: _fields(profile, owned, raws[name], linker.main)
+        name: _fields(profile, owned, raws[name], linker.main, owned.persons.get(name))
         for name, profile in found.items()
         if not profile.table.view
     }
     traced, dark = _traced(session, tongue, found)
+    somebodys = _somebodys(owned, fields)
     done: dict[str, Discovered] = {}
     for name, profile in found.items():
         asked = list(owned.questions.get(name, ()))
@@ -109,7 +110,8 @@ def _inferred(
                 asked.append(f"{dark[name]}: what do its columns show?")
             done[name] = Discovered(profile, shown, (), None, None, tuple(asked))
             continue
-        leads = _whose(owned, fields, name)
+        hers = _fields(profile, owned, raws[name], linker.main, owned.persons.get(name, "owned"))
+        leads = _whose(owned, somebodys, fields[name], hers, name)
         done[name] = Discovered(
             profile, fields[name], leads, owned.persons.get(name), owned.outcomes.get(name),
             tuple(asked),
@@ -123,31 +125,74 @@ def _inferred(
     return Discovery(done, sample, unseen, tuple(left_out))
 
 
-def _whose(
-    owned: owners.Ownership, fields: Mapping[str, Mapping[str, Verdict]], name: str
-) -> tuple[Found, ...]:
-    """The links of a dataset; asked about are those to rows that name people by addresses alone.
+def _somebodys(
+    owned: owners.Ownership, fields: Mapping[str, Mapping[str, Verdict]]
+) -> dict[str, str]:
+    """Datasets whose rows may be somebody's: dataset → the one of addresses alone behind it.
 
     No word says that such a table holds people, as `singer` or `hiker`. Were it taken for granted
-    that the rows there are nobody's, what leads to them would be overlooked in silence.
+    that the rows there are nobody's, what leads to them, however far, would be overlooked in
+    silence.
     """
-    return tuple(
-        replace(
-            link,
-            evidence=tuple(one for one in link.evidence if one != owners.NOBODYS),
-            ask=f"rows of `{link.to}` name people by their addresses: is a row of `{name}` the data"
-            " of whoever is named there? Then write `owned-by`",
-        )
-        if link.kind is Owner.ACCESSED
+    found = {
+        name: name
+        for name, several in fields.items()
+        if owned.persons.get(name) is None and any(v.identifies for v in several.values())
+    }
+    ends = list(found)
+    while ends:
+        to = ends.pop()
+        for name in fields:
+            if name in found or owned.persons.get(name) is not None:
+                continue
+            if any(link.to == to and _may_own(link, name) for link in owned.links.get(name, ())):
+                found[name] = found[to]
+                ends.append(name)
+    return found
+
+
+def _may_own(link: Found, name: str) -> bool:
+    return (
+        link.kind is Owner.ACCESSED
         and link.ask is None
         and link.basis in ("declared", "inferred")
         and link.role != "handle"
         and link.to != name
-        and owned.persons.get(link.to) is None
-        and any(v.identifies for v in fields.get(link.to, {}).values())
-        else link
-        for link in owned.links.get(name, ())
     )
+
+
+def _whose(
+    owned: owners.Ownership,
+    somebodys: Mapping[str, str],
+    fields: Mapping[str, Verdict],
+    hers: Mapping[str, Verdict],
+    name: str,
+) -> tuple[Found, ...]:
+    """The links of a dataset; asked about are those to rows that may be somebody's.
+
+    `fields` is what the dataset holds as rows of nobody, `hers` as rows of a person: where the
+    answer makes them hers, what is personal in them then is said with the question.
+    """
+    more = [
+        f"`{column}` ({verdict.category})"
+        for column, verdict in hers.items()
+        if verdict.category is not None and fields[column].category is None
+    ]
+    then = "Then write `owned-by`" + (f", and say what it holds: {', '.join(more)}" if more else "")
+    done = []
+    for link in owned.links.get(name, ()):
+        if link.to in somebodys and _may_own(link, name):
+            root = somebodys[link.to]
+            if root == link.to:
+                ask = f"rows of `{root}` name people by their addresses: is a row of `{name}` the"
+                ask += f" data of whoever is named there? {then}"
+            else:
+                ask = f"rows of `{link.to}` may be the data of whoever is named in `{root}`: are"
+                ask += f" those of `{name}`, too? {then}"
+            evidence = tuple(one for one in link.evidence if one != owners.NOBODYS)
+            link = replace(link, evidence=evidence, ask=ask)
+        done.append(link)
+    return tuple(done)
 
 
 def _traced(
@@ -169,9 +214,9 @@ def _fields(
     owned: owners.Ownership,
     raws: dict[str, categories.Raw | None],
     main: str | None,
+    person: str | None,
 ) -> dict[str, Verdict]:
     name = profile.name
-    person = owned.persons.get(name)
     keys: dict[str, Verdict] = {}
     if person in ("person", "staff") and len(profile.table.key) == 1:
         keys[profile.table.key[0]] = Verdict(

@@ -69,8 +69,9 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
     ),
     Meaning(
         "contact.name",
-        "name, nom, nombre, nome, naam, nazwa, nickname, initials, salutation, anrede, "
-        "civilite, tratamiento, aanhef, suffix, spitzname, legal name, name on card",
+        "name, nom, nombre, nome, naam, nazwa, given, family, nickname, initials, "
+        "salutation, anrede, civilite, tratamiento, aanhef, suffix, spitzname, legal name, "
+        "name on card",
         shape="name",
     ),
     Meaning(
