@@ -150,7 +150,7 @@ def test_from_the_one_time_password_to_the_desk_by_keyboard(
 
     page.get_by_role("link", name="Privacy officer").press("Enter")
     looked_at(page, "account")
-    page.get_by_role("link", name="Access").press("Enter")
+    page.get_by_role("link", name="Accounts").press("Enter")
     looked_at(page, "accounts")
     assert "Cleopatra Example-Longname" in page.locator("main").inner_text()
     for what in ("Alerts", "Roles taken in an emergency"):
