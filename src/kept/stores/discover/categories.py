@@ -34,6 +34,7 @@ _SAID: Final = {
     "past-life": "a year in which people alive were born", "name": "a name by its letters",
     "url": "a web address", "uuid": "a UUID",
 }  # fmt: skip
+_NAMED: Final = "may people be named in this text?"
 #: Of a table that no word calls people, whose rows hold an address or a telephone number.
 _WHOSE_NAME: Final = "is this the name of whoever is reached by what stands beside it?"
 
@@ -172,7 +173,7 @@ def _inside(look: Look, column: Column) -> Verdict | None:
     if count and column.type in ("text", "other"):
         return Verdict(
             "free-text", 0.5, (f"{count} of {look.tried} values: text with an address in it",),
-            free_text=True, ask="may people be named in this text?",
+            free_text=True, ask=_NAMED,
         )  # fmt: skip
     mails = sum(c.get("email", 0) for c in look.paths.values())
     if mails:
@@ -199,9 +200,10 @@ def _judged(
         inside = _inside(profile.look(column.name), column)
         if inside is not None:
             return replace(inside, evidence=(*verdict.evidence[:1], *inside.evidence))
-        return Verdict(
-            None, 0.85, (*verdict.evidence, "but the rows are nobody's"),
-        )  # fmt: skip
+        why = (*verdict.evidence, "but the rows are nobody's")
+        if verdict.free_text and profile.look(column.name).prose:
+            return Verdict(None, 0.7, why, ask=_NAMED)
+        return Verdict(None, 0.85, why)
     confidence = verdict.confidence
     if person in ("person", "staff"):
         confidence = min(0.97, confidence + 0.3 * (1 - confidence) + 0.1)
