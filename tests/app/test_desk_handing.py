@@ -77,6 +77,7 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
 
     def read() -> str:
         page = olga.post(f"{path}/answer", country="DE").text
+        assert 'role="status">The letter is written. <a href="#letter">' in page
         met = re.search(r'name="digest" value="([0-9a-f]{64})"', page)
         assert met, words(page)
         return met[1]
@@ -93,7 +94,8 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
     world.send()
     shown = words(olga.get(path).text)
     assert "waits to be sent to the address" in shown
-    assert "That she was told is not on record." not in shown
+    told = "That she was told is not on record. The answer waits in the outbox"
+    assert told in shown, "what waits has told nobody yet"
     assert olga.post(f"{path}/mail", country="DE", digest=digest, again="yes").status_code == 400
     world.inbox.refuse = False
     desk.later(hours=1)
@@ -107,7 +109,9 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
     html = letter.get_body(("html",))
     assert html is not None
     assert "<h2>What came of it</h2>" in html.get_content()
-    assert "went to the address that she proved hers" in words(olga.get(path).text)
+    shown = words(olga.get(path).text)
+    assert "went to the address that she proved hers" in shown
+    assert "That she was told" not in shown
     # It is on record: what went, that it went, and with the clock.
     mine = [e for e in desk.entries("mail.put") if e["case"] == one]
     assert [(e["kind"], e["again"]) for e in mine] == [("answer", False)]
