@@ -22,6 +22,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import intake, mailing, reminding
+from kept.duties.rights.delivery import fetch
 from kept.errors import UsageError
 from kept.records.recipient import Message
 from kept.stores.tasks import Notice, Outcome
@@ -314,3 +315,34 @@ def test_a_package_that_staff_fetched_has_told_nobody(world: World) -> None:
     then = dt.datetime.combine(late, dt.time(), dt.UTC)
     (met,) = run(world.controller, registered(), then, names=["rights.answered-in-time"])
     assert any(f"of {count} requests" in one.words for one in met.findings), met.findings
+
+
+def test_a_case_says_on_the_command_line_what_went_on_paper_and_was_fetched(world: World) -> None:
+    desk, olga = world.desk, at(world.desk, "olga")
+    one = case(desk, "access", (parse("email=ana@example.org"),), HOW)
+    path, where = f"/desk/cases/{one}", ("case", "show", one, "--now", desk.now.isoformat())
+    today = str(world.controller.day(desk.now))
+    assert olga.post(f"{path}/package").status_code == 200
+    link = olga.post(f"{path}/link").text
+    code = re.search(r"The code: (\d{4} \d{4})", olga.post(f"{path}/code").text)
+    token = re.search(r"/privacy/delivery/([\w-]{20,})", link)
+    assert code
+    assert token
+    assert olga.post(f"{path}/letter", to="Ana\n10115 Berlin").status_code == 200
+    said = kept(desk.directory, *where, json=False).out
+    assert f"The answer on paper, letter 1 of {today}: not entered as sent" in said
+    assert "Her package behind a link, " in said
+    assert "fetched 0 of 3 times, waits until " in said
+    got = world.controller, token[1], code[1], desk.now
+    found = fetch(*got)
+    assert found
+    assert b"".join(found[1])
+    assert olga.post(f"{path}/posted", letter="1", on=today).status_code == 303
+    said = kept(desk.directory, *where, json=False).out
+    assert f"The answer on paper, letter 1 of {today}: went out on {today}" in said
+    assert "fetched 1 of 3 times" in said
+    document = kept(desk.directory, *where).document
+    assert [(x["letter"], x["posted_on"]) for x in document["letters"]] == [(1, today)]
+    assert [(x["fetched"], x["allowed"], x["outcome"]) for x in document["packages"]] == [
+        (1, 3, None)
+    ]
