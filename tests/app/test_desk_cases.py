@@ -12,9 +12,11 @@ from collections.abc import Iterator
 import pytest
 from openpyxl import load_workbook
 from tests import world
+from tests.acceptance.conftest import kept
 from tests.app.desk import Browser, Desk, opened
 
 from kept.app.desk import start, working
+from kept.app.surface import DESK
 from kept.duties.rights import Request, casework, erase, reported
 from kept.duties.rights.delivery import code_for
 from kept.duties.rights.recipients import record
@@ -165,6 +167,87 @@ def test_support_sees_whom_a_case_is_about_only_until_it_is_over(desk: Desk) -> 
     for browser in (olga, both):
         assert "Show who it is" in browser.get(path).text
         assert "ben@example.org" in browser.post(f"{path}/show").text
+    # The letter takes a role that she has by support alone.
+    assert "Write the letter" not in both.get(path).text
+    assert both.post(f"{path}/answer").status_code == 403
+    assert olga.post(f"{path}/answer").status_code == 200
+
+
+def test_support_is_shown_nothing_by_any_path_of_what_is_over(desk: Desk) -> None:
+    """Every path that the table gives support, tried while it is open and when it is over: a new
+    one cannot be forgotten.
+    """
+    olga = at(desk, "olga")
+    today = desk.controller.day(desk.now).isoformat()
+    hers = {"email": "ana@example.org", "name": "O’Neill", "phone": "+49 30 123456",
+            "street": "Lindenallee 4711", "words": "because of the blue teapot"}  # fmt: skip
+    post = f"Ana {hers['name']}\n{hers['street']}"
+    came = olga.post("/desk/requests/new", channel="letter", arrived=today, kind="email",
+                     value=hers["email"], words=hers["words"], asks="access",
+                     post=post)  # fmt: skip
+    request = came.headers["location"].partition("?")[0].rpartition("/")[2]
+    ((_, one),) = desk.controller.intakes.get(request).cases
+    came = olga.post("/desk/complaints/add", channel="letter", arrived=today, email=hers["email"],
+                     words=hers["words"], post=post)  # fmt: skip
+    complaint = came.headers["location"].partition("?")[0].rpartition("/")[2]
+    path = f"/desk/cases/{one}"
+    olga.post(f"{path}/evidence", words=f"called her at {hers['phone']}")
+    olga.post(f"{path}/note", words=f"{hers['name']}, {hers['phone']}")
+
+    ids = {"case": one, "request_id": request, "complaint": complaint}
+    tried = [s for s in DESK if "support" in s.roles]
+    below = [s.name for s in tried if s.name.partition("}")[2]]
+    assert len(below) > 10
+
+    def met(name: str, method: str) -> tuple[int, set[str]]:
+        """What is answered, and which of her values stand in it."""
+        where = re.sub(r"\{(\w+):\w+\}", lambda m: ids[m[1]], name)
+        browser = at(desk, "helper")
+        answer = browser.get(where) if method == "GET" else browser.post(where, to="", words="x")
+        text = answer.content.decode("latin-1") + answer.text
+        return answer.status_code, {kind for kind, value in hers.items() if value in text}
+
+    # While it is open support sees her; once all is done it still does until she was told.
+    desk.account("helper", "support")
+    for name in ("cases/{case:str}", "requests/{request_id:str}", "complaints/{complaint:str}"):
+        status, seen = met(f"/desk/{name}/show", "POST")
+        assert (status, seen >= {"email"}) == (200, True), name
+    assert olga.post(f"{path}/package").status_code == 200
+    assert olga.post(f"/desk/requests/{request}/close", outcome="answered",
+                     reason="done").status_code == 303  # fmt: skip
+    for name in ("cases/{case:str}", "requests/{request_id:str}"):
+        assert met(f"/desk/{name}/show", "POST")[0] == 200, name
+    assert met("/desk/cases/{case:str}/answer", "POST")[0] == 200
+    assert "Write the letter" in at(desk, "helper").get(path).text
+    # Now she is told, and the complaint is answered.
+    assert olga.post(f"{path}/posted", way="in-person", on=today).status_code == 303
+    assert olga.post(f"/desk/complaints/{complaint}/answer", outcome="upheld", words="sorry",
+                     way="letter").status_code == 303  # fmt: skip
+    before = len(desk.entries("data.shown"))
+    for surface in tried:
+        status, seen = met(surface.name, surface.method)
+        assert not seen, surface
+        if surface.name in below:
+            assert status == 403, surface
+    assert len(desk.entries("data.shown")) == before
+    assert desk.controller.intakes.get(request).ended_at is not None
+    # What it cannot do there it is not offered.
+    helper = at(desk, "helper")
+    for place in (path, f"/desk/requests/{request}", f"/desk/complaints/{complaint}"):
+        assert f"{place}/" not in helper.get(place).text
+    refused = words(helper.post(f"{path}/answer").text)
+    assert "this one is over" in refused
+    assert "Ask a privacy officer" in refused
+    assert hers["email"] in olga.post(f"{path}/show").text, "it is still there for others"
+    # The command line holds the same limit against the role.
+    at_now = ("--now", desk.now.isoformat())
+    pdf = desk.directory / "letter.pdf"
+    for command in (("answer", one), ("letter", one, "--pdf", pdf), ("code", one),
+                    ("deliver", one, pdf), ("posted", one, "--on", today)):  # fmt: skip
+        ran = kept(desk.directory, "case", *command, *at_now, "--role", "support")
+        assert (ran.status, "this one is over" in ran.said) == (1, True), ran.said
+    ran = kept(desk.directory, "case", "answer", one, *at_now, "--role", "privacy-officer")
+    assert ran.status == 0, ran.said
 
 
 def test_opening_many_cases_raises_an_alert(desk: Desk) -> None:

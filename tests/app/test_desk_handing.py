@@ -22,6 +22,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import intake, mailing, reminding
+from kept.duties.rights.delivery import fetch
 from kept.errors import UsageError
 from kept.records.recipient import Message
 from kept.stores.tasks import Notice, Outcome
@@ -77,6 +78,7 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
 
     def read() -> str:
         page = olga.post(f"{path}/answer", country="DE").text
+        assert 'role="status">The letter is written. <a href="#letter">' in page
         met = re.search(r'name="digest" value="([0-9a-f]{64})"', page)
         assert met, words(page)
         return met[1]
@@ -93,7 +95,8 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
     world.send()
     shown = words(olga.get(path).text)
     assert "waits to be sent to the address" in shown
-    assert "That she was told is not on record." not in shown
+    told = "That she was told is not on record. The answer waits in the outbox"
+    assert told in shown, "what waits has told nobody yet"
     assert olga.post(f"{path}/mail", country="DE", digest=digest, again="yes").status_code == 400
     world.inbox.refuse = False
     desk.later(hours=1)
@@ -107,7 +110,9 @@ def test_the_answer_goes_once_to_the_address_that_was_proven(world: World) -> No
     html = letter.get_body(("html",))
     assert html is not None
     assert "<h2>What came of it</h2>" in html.get_content()
-    assert "went to the address that she proved hers" in words(olga.get(path).text)
+    shown = words(olga.get(path).text)
+    assert "went to the address that she proved hers" in shown
+    assert "That she was told" not in shown
     # It is on record: what went, that it went, and with the clock.
     mine = [e for e in desk.entries("mail.put") if e["case"] == one]
     assert [(e["kind"], e["again"]) for e in mine] == [("answer", False)]
@@ -310,3 +315,34 @@ def test_a_package_that_staff_fetched_has_told_nobody(world: World) -> None:
     then = dt.datetime.combine(late, dt.time(), dt.UTC)
     (met,) = run(world.controller, registered(), then, names=["rights.answered-in-time"])
     assert any(f"of {count} requests" in one.words for one in met.findings), met.findings
+
+
+def test_a_case_says_on_the_command_line_what_went_on_paper_and_was_fetched(world: World) -> None:
+    desk, olga = world.desk, at(world.desk, "olga")
+    one = case(desk, "access", (parse("email=ana@example.org"),), HOW)
+    path, where = f"/desk/cases/{one}", ("case", "show", one, "--now", desk.now.isoformat())
+    today = str(world.controller.day(desk.now))
+    assert olga.post(f"{path}/package").status_code == 200
+    link = olga.post(f"{path}/link").text
+    code = re.search(r"The code: (\d{4} \d{4})", olga.post(f"{path}/code").text)
+    token = re.search(r"/privacy/delivery/([\w-]{20,})", link)
+    assert code
+    assert token
+    assert olga.post(f"{path}/letter", to="Ana\n10115 Berlin").status_code == 200
+    said = kept(desk.directory, *where, json=False).out
+    assert f"The answer on paper, letter 1 of {today}: not entered as sent" in said
+    assert "Her package behind a link, " in said
+    assert "fetched 0 of 3 times, waits until " in said
+    got = world.controller, token[1], code[1], desk.now
+    found = fetch(*got)
+    assert found
+    assert b"".join(found[1])
+    assert olga.post(f"{path}/posted", letter="1", on=today).status_code == 303
+    said = kept(desk.directory, *where, json=False).out
+    assert f"The answer on paper, letter 1 of {today}: went out on {today}" in said
+    assert "fetched 1 of 3 times" in said
+    document = kept(desk.directory, *where).document
+    assert [(x["letter"], x["posted_on"]) for x in document["letters"]] == [(1, today)]
+    assert [(x["fetched"], x["allowed"], x["outcome"]) for x in document["packages"]] == [
+        (1, 3, None)
+    ]

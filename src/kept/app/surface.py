@@ -323,7 +323,7 @@ COMMANDS: Final = (
     _cli("scan", changes=True),
     _cli("trackers import", _HOLDS, changes=True),
     _cli("trackers lists"),
-    _cli("preferences link", _DISCLOSES, changes=False),
+    _cli("preferences link", _ANSWERS, changes=False),
     _cli("links list"),
     _cli("links look", changes=True),
     _cli("complaint add", TAKES, changes=True),

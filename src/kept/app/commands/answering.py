@@ -23,8 +23,10 @@ from kept.app.commands.common import (
 )
 from kept.app.fit import Exact
 from kept.app.output import table
+from kept.controller import Controller
 from kept.duties.rights import delivery, mailing, paper
 from kept.duties.rights.letter import answer_case
+from kept.duties.staff import owed
 from kept.errors import UsageError
 from kept.terms.authorities import countries
 
@@ -76,6 +78,7 @@ def answer(
         )
     where, part = _lives(country)
     with opened(common, "case answer", acting.role) as (controller, config):
+        _still_owed(controller, case, acting)
         warn_of_stranger(common, config, controller.bundle)
         now = acting.moment
         if language is not None and language not in controller.bundle.languages:
@@ -146,6 +149,7 @@ def letter_command(
     if pdf.exists() or not pdf.parent.is_dir():  # before anything is entered
         raise _taken(None)
     with opened(common, "case letter", acting.role) as (controller, config):
+        _still_owed(controller, case, acting)
         warn_of_stranger(common, config, controller.bundle)
         now = acting.moment
         if words is not None and more_time is None:
@@ -200,6 +204,7 @@ def posted(
     if in_person and letter is not None:
         raise UsageError("`--letter` and `--in-person` exclude each other", fix="give one of them")
     with opened(common, "case posted", acting.role) as (controller, _):
+        _still_owed(controller, case, acting)
         now = acting.moment
         actor = controller.actors.of(acting.actor, acting.role, now)
         if in_person:
@@ -238,6 +243,7 @@ def deliver(
     last download, or when the time is over, the file is destroyed, and that is logged.
     """
     with opened(common, "case deliver", acting.role) as (controller, _):
+        _still_owed(controller, case, acting)
         now = acting.moment
         actor = controller.actors.of(acting.actor, acting.role, now)
         made = delivery.deliver(
@@ -271,6 +277,7 @@ def deliver(
 def code(case: str, /, *, acting: Acting = ACTING, common: Common = COMMON) -> int:
     """A fresh code for the package that waits, to tell the person on the telephone or by letter."""
     with opened(common, "case code", acting.role) as (controller, _):
+        _still_owed(controller, case, acting)
         made = delivery.code_for(controller, case, acting.moment)
     words = [Exact(made), "Good for ten minutes and one download. Tell it to nobody but her."]
     common.out.result({"case": case, "code": made}, words)
@@ -298,6 +305,11 @@ def deliveries(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
     head = ("case", "made", "until", "state", "fetched")
     common.out.result({"deliveries": document}, [table(head, rows)] if rows else ["None."])
     return 0
+
+
+def _still_owed(controller: Controller, case: str, acting: Acting) -> None:
+    """Refuse support a case that is over, as the desk does. Denied."""
+    owed.require(controller, {acting.role}, controller.cases.get(case), acting.moment)
 
 
 def _lives(country: str | None) -> tuple[str | None, str | None]:

@@ -20,7 +20,7 @@ from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
-from kept.duties.rights import casework, close_case, proving
+from kept.duties.rights import casework, close_case, delivery, proving
 from kept.duties.rights.clock import told_on
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.recipients import informed
@@ -40,7 +40,9 @@ Reason = Annotated[
 
 #: What went to her by mail, and what became of it.
 _MAILED = {"answer": "The answer by mail", "link": "The link to her package by mail"}
-_BECAME = {None: "waits to be sent", SENT: "went out", GIVEN_UP: "could not be sent in time"}
+_BECAME = {None: "waits in the outbox", SENT: "went out", GIVEN_UP: "could not be sent in time"}
+#: What is on paper.
+_PAPERS = {"answer": "The answer on paper", "more-time": "On paper that it takes longer"}
 
 group = App(name="case", help="The requests of people and how far each has come.")
 clock.register(group)
@@ -137,7 +139,8 @@ def show(
         steps = controller.cases.steps(one)
         events = controller.cases.events(one)
         told = informed(controller, one)
-        mails = controller.mailed.of(one)
+        mails, papers = controller.mailed.of(one), controller.papers.of(one)
+        behind = delivery.behind_links(controller, one)
         named = controller.cases.identifiers(one) if show else []
         had = told_on(controller, [one], moment(now)).get(one.number)
         time = Time.of(controller, one, controller.clocks.of(one), moment(now), had)
@@ -187,6 +190,25 @@ def show(
                 "ended_at": m.ended_at.isoformat() if m.ended_at else None,
             }
             for m in mails
+        ],
+        "letters": [
+            {
+                "letter": p.id,
+                "kind": p.kind,
+                "made_at": p.made_at.isoformat(),
+                "posted_on": p.posted_on.isoformat() if p.posted_on else None,
+            }
+            for p in papers
+        ],
+        "packages": [
+            {
+                "made_at": d.made_at.isoformat(),
+                "ends_at": d.ends_at.isoformat(),
+                "outcome": d.outcome,
+                "fetched": d.fetched,
+                "allowed": d.allowed,
+            }
+            for d in behind
         ],
         "steps": [
             {
@@ -247,6 +269,16 @@ def show(
         words += ["", table(head, working.task_rows(tasks, moment(now)))]
     words += recipients_told(told)
     words += [f"{_MAILED[m.kind]}, {m.put_at:%Y-%m-%d %H:%M}: {_BECAME[m.outcome]}" for m in mails]
+    words += [
+        f"{_PAPERS[p.kind]}, letter {p.id} of {p.made_at:%Y-%m-%d}: "
+        + (f"went out on {p.posted_on}" if p.posted_on else "not entered as sent")
+        for p in papers
+    ]
+    words += [
+        f"Her package behind a link, {d.made_at:%Y-%m-%d %H:%M}: fetched {d.fetched} of {d.allowed}"
+        f" times, {f'over ({d.outcome})' if d.outcome else f'waits until {d.ends_at:%Y-%m-%d}'}"
+        for d in behind
+    ]
     words += [f"{n.at:%Y-%m-%d %H:%M} {n.actor.name}: {n.words}" for n in notes]
     for person in named:
         words += [Exact(f"{i.kind}={i.value}") for i in person]

@@ -15,9 +15,10 @@ from litestar.params import FromPath
 from kept.app.desk.guard import Asked, Form, form, session
 from kept.app.desk.render import back, page, said
 from kept.app.desk.start import asks
-from kept.app.desk.working import actor, may
+from kept.app.desk.working import actor, counting, may
 from kept.app.pages import day_words
 from kept.app.requests import REGIONS
+from kept.app.surface import SHOWN
 from kept.controller import Controller
 from kept.duties import staff
 from kept.duties.rights import entering, listed, reported, saved_mail, scan_form, scanned
@@ -380,7 +381,7 @@ def _shown(
             "close": one.open and not child and may(request, "request close")
             and all(case.state in FINISHED for _, case in cases),
             "decide": one.open and child and may(request, "request decide"),
-            "show": bool(session(request).account.roles - {"auditor", "marketer", "system-owner"}),
+            "show": bool(counting(request, state, one) & SHOWN),
         },
     )  # fmt: skip
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
+from markupsafe import Markup
 
 from kept.app.desk.guard import Asked, form, session
 from kept.app.desk.render import back, page, said
 from kept.app.desk.start import STATES, WAITS
-from kept.app.desk.working import actor, may, nearness, sentences
+from kept.app.desk.working import actor, counting, may, nearness, sentences
 from kept.app.pages import day_words
-from kept.app.surface import SHOWN
+from kept.app.surface import CASES, SHOWN
 from kept.controller import Controller
 from kept.duties import holds, staff
 from kept.duties.rights import (
@@ -37,15 +40,13 @@ from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, can_end
 from kept.duties.rights.restriction import GROUNDS
 from kept.duties.rights.shown import gathered, problems, summed
-from kept.errors import Denied, KeptError, UsageError
+from kept.errors import KeptError, UsageError
 from kept.model.plan import Action
-from kept.records import answered
 from kept.records.case import Case
 from kept.records.case_state import FINISHED, StepRecord, StepState
 from kept.records.case_state import State as CaseState
 from kept.records.clock import Clock
 from kept.records.declared import SYSTEM
-from kept.records.outbox import SENT
 from kept.records.redaction import Stands
 from kept.stores.tasks import Outcome
 from kept.terms import proof, separation
@@ -88,6 +89,9 @@ LEFT_OUT: Final = {
     Stands.OUT: "handed out",
 }  # fmt: skip
 SEES_TEXTS: Final = ("case redact", "case approve")
+_WRITTEN: Final = Markup(
+    'The letter is written. <a href="#letter">Read it below</a>, then send it.'
+)
 
 
 @get("/cases/{case:str}", sync_to_thread=True)
@@ -102,12 +106,6 @@ def case_page(request: Asked, state: State, case: FromPath[str]) -> Response[str
 def show(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
     """The case with whom it names, and what was said and noted. Entered before it is shown."""
     one, controller = found(state, case), state.controller
-    if not _sees(request, controller, one, state.clock()):
-        raise Denied(
-            "support sees whom a case is about while something is owed to the person; this one is"
-            " over",
-            fix="ask a privacy officer",
-        )
     staff.shown(controller, session(request).account, actor(request, state), ("case", one.id),
                 one.people, state.clock())  # fmt: skip
     words = controller.cases.words(one)
@@ -141,7 +139,7 @@ def answer(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
         return shown(request, state, one, said(problem))
     letter = {"text": made.text(), "digest": controller.digest(made.text().encode()),
               "language": made.language, "country": form(request).one("country")}  # fmt: skip
-    return shown(request, state, one, letter=letter)
+    return shown(request, state, one, letter=letter, done=_WRITTEN)
 
 
 @post("/cases/{case:str}/note", status_code=303, sync_to_thread=True)
@@ -192,10 +190,11 @@ def found(state: State, case: str) -> Case:
 def shown(
     request: Asked, state: State, one: Case, problem: str | None = None,
     *, opened: dict[str, Any] | None = None, letter: dict[str, str] | None = None,
-    handed: dict[str, Any] | None = None,
+    handed: dict[str, Any] | None = None, done: str | None = None,
 ) -> Response[str]:  # fmt: skip
     """The page of a case as it stands. `opened` holds what is sealed, where it was asked for,
-    `letter` the answer to her, and `handed` a link or a code that is shown once.
+    `letter` the answer to her, and `handed` a link or a code that is shown once; `done` says what
+    was done where no address says it.
     """
     controller: Controller = state.controller
     now = state.clock()
@@ -205,6 +204,9 @@ def shown(
     steps = controller.cases.steps(one)
     run = controller.casework.run(one)
     verb = VERBS.get(one.right)
+    roles = counting(request, state, one)
+    lets = partial(may, request, roles=roles)
+    told_her = clock.told_on(controller, [one], now).get(one.number)
     under_way = run is not None and run.going_on(now)
     owner_of = controller.worklist.owner(one)
     waits = (Outcome.CANNOT, None)
@@ -216,12 +218,13 @@ def shown(
     fresh = one.state in casework.FRESH
     mails, papers = controller.mailed.of(one), controller.papers.of(one)
     behind = delivery.behind_links(controller, one)
-    may_act = verb is not None and may(request, f"rights {verb}")
+    may_act = verb is not None and lets(f"rights {verb}")
     answers = one.state in FINISHED or bool(steps)
     moves = counted is not None and not clock.answered(one)
     ready = not under_way and casework.can_carry_out(controller, one, looked)
     return page(
-        request, "desk_case.html.j2", 400 if problem else 200, problem=problem, case=one,
+        request, "desk_case.html.j2", 400 if problem else 200, problem=problem,
+        done=done, case=one,
         right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting),
         to_answer=to_answer, to_wait=waiting,
         over=one.state in FINISHED,
@@ -234,13 +237,11 @@ def shown(
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, unsent=any(
             u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
-        ), behind=behind, told_her=any(d.fetched for d in behind)
-        or any(m.outcome in (None, SENT) for m in mails)
-        or any(c.act == "posted" for c in controller.clocks.changes(one)),
+        ), behind=behind, told_her=told_her is not None,
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in FINISHED else None,
         refusals=REFUSALS.values(), papers=papers,
         home=bool(paper.where_to(controller, one)),
-        clock=_clock(controller, one, counted, now),
+        clock=_clock(controller, one, counted, told_her, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
@@ -255,62 +256,49 @@ def shown(
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
         why_not=_why_not(request, controller, one, looked),
         alone_may=not separation.never(session(request).account.name, controller.did(one)),
-        leaving=_leaving(request, state, one),
+        leaving=_leaving(lets, state, one) if roles & CASES else None,
         places=_places(controller), clauses=holds.allowing(controller.bundle),
         apart=[(parts.called(controller, p), refusal(p.code).law)
                for p in controller.parts.of(one)],
         can={
             "look": fresh and not under_way and one.right in casework.WORKS and may_act,
             "approve": one.state is CaseState.PLANNED and looked is not None
-            and bool(looked["plan"]) and may(request, "rights erase"),
+            and bool(looked["plan"]) and lets("rights erase"),
             "carry": ready and may_act,
             "go_on": ready and not fresh,
             "pack": one.right in casework.PACKS and one.state not in FINISHED and may_act,
             "evidence": not proving.standing(controller, one).enough and one.state not in FINISHED
-            and may(request, "request verify"),
+            and lets("request verify"),
             "confirm": one.right == "rectification" and fresh and controller.post is not None
-            and may(request, "case confirm"),
+            and lets("case confirm"),
             "tell": bool(proving.questions(controller)) and proving.asked(controller, one)
-            and one.proof < proof.FACTS and may(request, "case tell"),
-            "clock": moves and may(request, "case extend"),
-            "refuse": can_end(controller, one, CaseState.REFUSED) and may(request, "case refuse"),
+            and one.proof < proof.FACTS and lets("case tell"),
+            "clock": moves and lets("case extend"),
+            "refuse": can_end(controller, one, CaseState.REFUSED) and lets("case refuse"),
             "part": one.right in parts.PACKED and one.state in parts.BEFORE
-            and may(request, "case refuse"),
-            "keep": one.right == "erasure" and fresh and may(request, "hold add"),
+            and lets("case refuse"),
+            "keep": one.right == "erasure" and fresh and lets("hold add"),
             "withdraw": can_end(controller, one, CaseState.WITHDRAWN)
-            and may(request, "case withdraw"),
-            "answer": answers and may(request, "case answer"),
-            "mail": one.state not in BEFORE and may(request, "case answer"),
-            "deliver": one.right in casework.PACKS and may(request, "case deliver"),
-            "code": may(request, "case code"),
-            "letters": may(request, "case posted"),
-            "paper": may(request, "case letter")
-            and (answers or (moves and may(request, "case extend"))),
+            and lets("case withdraw"),
+            "answer": answers and lets("case answer"),
+            "mail": one.state not in BEFORE and lets("case answer"),
+            "deliver": one.right in casework.PACKS and lets("case deliver"),
+            "code": lets("case code"),
+            "letters": lets("case posted"),
+            "paper": lets("case letter")
+            and (answers or (moves and lets("case extend"))),
             "weigh": one.right == "objection" and one.state is CaseState.CHECKED
-            and may(request, "rights weigh"),
+            and lets("rights weigh"),
             "notify": one.right == "restriction" and one.state is CaseState.CHECKED
-            and may(request, "rights lift"),
+            and lets("rights lift"),
             "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED
-            and may(request, "rights lift"),
-            "show": _sees(request, controller, one, now),
+            and lets("rights lift"),
+            "show": bool(roles & SHOWN),
         },
     )  # fmt: skip
 
 
-def _sees(request: Asked, controller: Controller, one: Case, now: dt.datetime) -> bool:
-    """Whether whoever asks may see whom a case is about: support only until it has ended and she
-    was told.
-    """
-    roles = session(request).account.roles & SHOWN
-    if roles != {"support"}:
-        return bool(roles)
-    if one.state not in FINISHED:
-        return True
-    told = answered.days(controller.database, [one.number], now, controller.desk.zone)
-    return one.state is not CaseState.WITHDRAWN and one.number not in told
-
-
-def _leaving(request: Asked, state: State, one: Case) -> dict[str, Any] | None:
+def _leaving(lets: Callable[[str], bool], state: State, one: Case) -> dict[str, Any] | None:
     """What the page of a case says of it; None where nobody looks at its texts."""
     stands = state.controller.redactions.of(one)
     if one.right not in redaction.PACKED:
@@ -319,7 +307,7 @@ def _leaving(request: Asked, state: State, one: Case) -> dict[str, Any] | None:
         return None
     return {
         "words": LEFT_OUT[stands.state if stands else None],
-        "sees": any(may(request, command) for command in SEES_TEXTS),
+        "sees": any(lets(command) for command in SEES_TEXTS),
         "passed": stands is not None and stands.state in (Stands.APPROVED, Stands.ACCEPTED),
     }
 
@@ -373,13 +361,14 @@ def _moment(looked: dict[str, Any] | None) -> dt.datetime | None:
 
 
 def _clock(
-    controller: Controller, one: Case, counted: Clock | None, now: dt.datetime
-) -> dict[str, Any] | None:
+    controller: Controller, one: Case, counted: Clock | None, told_her: dt.date | None,
+    now: dt.datetime,
+) -> dict[str, Any] | None:  # fmt: skip
     """The clock in words: until when, by which rule, and what moved it."""
     if counted is None:
         return None
     over = clock.answered(one)
-    told = clock.told_on(controller, [one], now).get(one.number) if over else None
+    told = told_her if over else None
     return {
         "of": counted, "rule": counted.row, "over": over, "told": told,
         "late": (told or controller.day(now)) > counted.due,

@@ -11,7 +11,7 @@ import asyncio
 import io
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import multipart
@@ -30,6 +30,8 @@ from kept.app.surface import DESK, GUEST, HALF, STAFF
 from kept.app.whence import whence
 from kept.controller import Controller
 from kept.duties import staff
+from kept.duties.staff import owed
+from kept.errors import UsageError
 from kept.model.surface import Surface
 from kept.records.session import LIFE, Session
 from kept.terms.addresses import place_of
@@ -118,12 +120,16 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
         found = await asyncio.to_thread(state.controller.sessions.find, token, state.clock())
     request.state.desk = found
     _let_in(surface, found)
-    if not surface.changes:
-        return
-    _from_here(request)
-    request.state.form = sent = await _sent(request)
-    if GUEST not in surface.roles and (found is None or not found.carries(sent.one("csrf"))):
-        raise PermissionDeniedException("the page is of another login")
+    if surface.changes:
+        _from_here(request)
+        request.state.form = sent = await _sent(request)
+        if GUEST not in surface.roles and (found is None or not found.carries(sent.one("csrf"))):
+            raise PermissionDeniedException("the page is of another login")
+    # The page itself shows nobody, and leaves out what leads to more.
+    if found is not None and surface.name.partition("}")[2]:
+        allowed = surface.roles & found.account.roles
+        if owed.SUPPORT in allowed:
+            await asyncio.to_thread(_still_owed, request, state, allowed)
 
 
 def _let_in(surface: Surface, found: Session | None) -> None:
@@ -136,6 +142,21 @@ def _let_in(surface: Surface, found: Session | None) -> None:
             raise NotAuthorizedException
     elif STAFF not in surface.roles and not surface.roles & found.account.roles:
         raise PermissionDeniedException("your roles do not let you in here")
+
+
+def _still_owed(request: Asked, state: State, allowed: frozenset[str]) -> None:
+    """Keep support from what lies below a case, a request or a complaint that is over. Denied."""
+    controller: Controller = state.controller
+    find: Mapping[str, Callable[[str], owed.About]] = {
+        "case": controller.cases.get, "request_id": controller.intakes.get,
+        "complaint": controller.complaints.get,
+    }  # fmt: skip
+    for part in find.keys() & request.path_params.keys():
+        try:
+            one = find[part](request.path_params[part])
+        except UsageError:
+            return  # the page says that it is not there
+        owed.require(controller, allowed, one, state.clock())
 
 
 def _from_here(request: Asked) -> None:

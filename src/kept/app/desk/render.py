@@ -97,9 +97,12 @@ def page(
     status: int = 200,
     *,
     made: Session | None = None,
+    done: str | None = None,
     **values: Any,
 ) -> Response[str]:
-    """A page from its template, for whoever asks. `made`: the session that begins with it."""
+    """A page from its template, for whoever asks. `made`: the session that begins with it; `done`:
+    what was done, where no address says it.
+    """
     controller: Controller = request.app.state.controller
     found: Session | None = made or request.state.desk
     full = found is not None and staff.stage(found) == "full"
@@ -120,7 +123,7 @@ def page(
         elsewhere=controller.provider.settings.title if controller.provider else None,
         csrf=lambda: csrf,
         when=lambda at: _when(at, controller),
-        done=DONE.get(request.query_params.get("done", ""), ""),
+        done=done or DONE.get(request.query_params.get("done", ""), ""),
         here=request.url.path,
         sees_cases=bool(roles & CASES),
         enters=bool(roles & TAKES),

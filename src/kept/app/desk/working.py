@@ -5,7 +5,7 @@ a page is read.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +17,8 @@ from kept.app.surface import roles_of
 from kept.controller import Controller
 from kept.duties.rights import casework
 from kept.duties.rights.clock import Standing
+from kept.duties.staff import owed
+from kept.duties.staff.owed import About
 from kept.errors import Denied
 from kept.policy import render
 from kept.records.actor import ROLES, Actor
@@ -46,14 +48,19 @@ def finish() -> None:
     wait(set(_under_way), _PATIENCE)
 
 
-def may(request: Asked, command: str) -> bool:
-    """Whether one of the roles of whoever asks may use a command."""
-    return bool(_acting(request, command))
+def may(request: Asked, command: str, roles: Set[str] | None = None) -> bool:
+    """Whether one of the roles of whoever asks may use a command; with `roles`, of those."""
+    return _acting(session(request).account.roles if roles is None else roles, command) is not None
+
+
+def counting(request: Asked, state: State, one: About) -> frozenset[str]:
+    """The roles of whoever asks that count for a case, a request or a complaint."""
+    return owed.counting(state.controller, session(request).account.roles, one, state.clock())
 
 
 def actor(request: Asked, state: State, command: str | None = None) -> Actor:
     """Whoever asks, in the role in which he may use the command; Denied where he has none."""
-    role = _acting(request, command)
+    role = _acting(session(request).account.roles, command)
     if role is None:
         allowed = ", ".join(sorted(roles_of(command or "") - {"operator"}))
         raise Denied("your roles do not let you do that", fix=f"ask somebody who is {allowed}")
@@ -61,8 +68,7 @@ def actor(request: Asked, state: State, command: str | None = None) -> Actor:
     return controller.actors.of(session(request).account.name, role, state.clock())
 
 
-def _acting(request: Asked, command: str | None) -> str | None:
-    held = session(request).account.roles
+def _acting(held: Set[str], command: str | None) -> str | None:
     allowed = roles_of(command) if command else frozenset[str]()
     return next((r for r in ROLES if r in held and (not allowed or r in allowed)), None)
 
