@@ -127,7 +127,7 @@ _TABLE: Final = (
     _kind(10, "case.opened",
           "case:name right:name people?:count verified?:name override?:sha256 due?:date"
           " ground?:name arrived?:date rule?:name level?:count needs?:count"),
-    _kind(11, "case.moved", "case:name state:name reason?:sha256 code?:name"),
+    _kind(11, "case.moved", "case:name state:name reason?:sha256 code?:name ground?:name"),
     _kind(12, "case.closed",
           "case:name right:name complete:flag receipt?:sha256 package?:sha256 steps?:count"
           " found?:count changed?:count retained?:count isolated?:count unreached?:names"),
@@ -262,7 +262,7 @@ _TABLE: Final = (
     _kind(131, "trackers.imported", "source:name licence:name rows:count left:count file:sha256"),
     _kind(132, "mail.put",
           "case:name kind:name letter:name again:flag actor:name text?:sha256"),
-    _kind(133, "mail.ended", "case:name kind:name outcome:name"),
+    _kind(133, "mail.ended", "case:name kind:name outcome:name letter?:name"),
     _kind(134, "report.held", "request:name by:name frozen:count"),
     _kind(135, "letter.scanned", "request:name form:name file:sha256"),
     _kind(136, "release.ran",

@@ -2,10 +2,10 @@
 
 That a case ended is no answer. She has it when a mail with it was taken by a server, a letter
 went out, it was handed to her, or she fetched her package; that the staff fetched it from the desk
-is nothing she has, and what she was told before it was carried out for the last time tells her of
-what was left. The end itself is the answer only of what she did on a page that says so at once, of
-a report of a child, whose page says so, and of what an agent reads as done; a restriction is
-answered when it is in force.
+is nothing she has. What was written before all was done, or before it was refused, tells her of
+what was left, whenever it reaches her. The end itself is the answer only of what she did on a page
+that says so at once, of a report of a child, whose page says so, and of what an agent reads as
+done; a restriction is answered when it is in force.
 """
 
 from __future__ import annotations
@@ -28,11 +28,6 @@ _DONE: Final = (State.EXECUTED, State.CHECKED, State.CLOSED)
 IN_FORCE: Final[LiteralString] = (
     "(SELECT min(e.at) FROM case_event e WHERE e.number = r.number AND e.state = 'checked')"
 )
-#: The moment at which a case `r` began to be carried out for the last time; NULL where nothing was.
-BEGUN: Final[LiteralString] = (
-    "(SELECT max(e.at) FROM case_event e WHERE e.number = r.number AND e.state = 'executing')"
-)
-_SINCE: Final[LiteralString] = f"coalesce({BEGUN}, '-infinity')"
 #: Whether the end of a case `r` tells the person by itself. Wants AT_ONCE_VALUES.
 AT_ONCE: Final[LiteralString] = (
     "(EXISTS (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
@@ -56,16 +51,15 @@ DAY: Final[LiteralString] = (
     " WHEN " + AT_ONCE + " THEN (r.done_at AT TIME ZONE %(zone)s)::date"
     " ELSE least("
     "(SELECT min(k.dated) FROM case_clock_change k WHERE k.number = r.number"
-    " AND k.act = 'posted' AND k.at <= %(now)s"
-    " AND k.dated >= (" + _SINCE + " AT TIME ZONE %(zone)s)::date),"
+    " AND k.act = 'posted' AND k.at BETWEEN r.done_at AND %(now)s"
+    " AND k.dated >= (r.done_at AT TIME ZONE %(zone)s)::date),"
     "(SELECT (min(coalesce(m.ended_at, o.sent_at)) AT TIME ZONE %(zone)s)::date"
     " FROM case_mail m LEFT JOIN outbox o ON o.id = m.letter WHERE m.number = r.number"
-    " AND coalesce(m.outcome, o.outcome) = %(sent)s"
-    " AND coalesce(m.ended_at, o.sent_at) BETWEEN " + _SINCE + " AND %(now)s),"
+    " AND m.put_at >= r.done_at AND coalesce(m.outcome, o.outcome) = %(sent)s"
+    " AND coalesce(m.ended_at, o.sent_at) <= %(now)s),"
     "(SELECT (min(d.fetched_at) AT TIME ZONE %(zone)s)::date FROM case_delivery d"
-    " WHERE d.number = r.number AND NOT d.desk AND d.fetched_at BETWEEN "
-    + _SINCE
-    + " AND %(now)s)) END"
+    " WHERE d.number = r.number AND NOT d.desk AND d.made_at >= r.done_at"
+    " AND d.fetched_at <= %(now)s)) END"
 )
 
 

@@ -79,6 +79,8 @@ class Ended:
 
     case: str
     kind: str
+    letter: str
+    put_at: dt.datetime
     outcome: str
     ended_at: dt.datetime
     actor: Actor
@@ -147,7 +149,11 @@ class Mailed:
             "UPDATE case_mail m SET outcome = o.outcome, ended_at = coalesce(o.sent_at, %s)"
             " FROM outbox o, rights_case c, actor a WHERE m.outcome IS NULL AND o.id = m.letter"
             " AND o.outcome IS NOT NULL AND c.number = m.number AND a.actor = m.actor"
-            " RETURNING m.mail, c.id, m.kind, m.outcome, m.ended_at, a.actor, a.name, a.role",
+            " RETURNING m.mail, c.id, m.kind, m.letter, m.put_at, m.outcome, m.ended_at, a.actor,"
+            " a.name, a.role",
             (now,),
         ).fetchall()
-        return [Ended(r[1], r[2], r[3], r[4], Actor(r[5], r[6], r[7])) for r in sorted(rows)]
+        return [
+            Ended(case, kind, letter, put, outcome, ended, Actor(*who))
+            for _, case, kind, letter, put, outcome, ended, *who in sorted(rows)
+        ]

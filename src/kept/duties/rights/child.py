@@ -74,11 +74,12 @@ def child_cases_name_nobody(controller: Controller, now: dt.datetime) -> Iterato
     """No closed case of a child leads to it: no identifier, no word, no key, no task is left.
 
     The oracle counts in the tables themselves, and holds them against the ledger, which says
-    which cases were opened for a child and which are complete.
+    which cases were opened for a child, or turned out to be, and which are complete.
     """
     opened = {
         str(e.body["case"])
-        for _, e in controller.ledger.entries(kind="case.opened")
+        for kind in ("case.opened", "case.moved")
+        for _, e in controller.ledger.entries(kind=kind)
         if e.body.get("ground") == CHILD and e.at <= now
     }
     closed = {

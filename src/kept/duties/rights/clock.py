@@ -159,10 +159,15 @@ def extendable(
 
 
 def posted(
-    controller: Controller, case: Case, day: dt.date, actor: Actor, now: dt.datetime,
-    connection: Connection,
+    controller: Controller, case: Case, made_at: dt.datetime, day: dt.date, actor: Actor,
+    now: dt.datetime, connection: Connection,
 ) -> None:  # fmt: skip
-    """Have it on record with the clock that an answer on paper went out; no day moves by it."""
+    """Have it on record with the clock that an answer went out; no day moves by it. What was
+    written before all was done is none, and is not.
+    """
+    early = case.done_at is None or made_at < case.done_at
+    if early and case.right != "restriction":
+        return
     clock = controller.clocks.locked(case, connection=connection)
     if clock is not None:
         _changed(controller, connection, case, clock, clock, "posted", now, actor=actor, dated=day)

@@ -10,7 +10,7 @@ from typing import Final
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.duties.rights import delivery, lost
-from kept.records.answered import AT_ONCE, AT_ONCE_VALUES, BEGUN, IN_FORCE
+from kept.records.answered import AT_ONCE, AT_ONCE_VALUES, IN_FORCE
 from kept.records.case import State
 from kept.records.outbox import SENT
 
@@ -18,6 +18,7 @@ from kept.records.outbox import SENT
 _LOOKED_BACK: Final = dt.timedelta(days=365)
 _ANSWER: Final = "answer it; `kept case list --sort due` shows what is to be answered first"
 _TELL: Final = "write to her (`kept case answer`), or enter that she was told: `kept case posted`"
+_BEFORE: Final = "it was late before; look at `kept case list --sort due` each week"
 _GO_ON: Final = "let it go on with `kept case resume`, and see that `kept serve` runs"
 _SILENT: Final = "she was not told inside the first period that it takes longer"
 _WORDLESS: Final = "an extension without a reason, or without what she was told"
@@ -42,8 +43,9 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
 
     The last day is what the ledger says: as it was counted when the case was opened, and moved
     by an extension or a pause that is written there. The records have to say the same. A request
-    that the person took back is not late; a restriction is answered when it is in force. No clock
-    stands still for longer than the organisation lets it, and such time counts for nothing.
+    that the person took back by then is not late; a restriction is answered when it is in force.
+    No clock stands still for longer than the organisation lets it, and such time counts for
+    nothing.
 
     That a case ended is no answer (`records.answered`); here the ledger says when it reached her.
     """
@@ -52,22 +54,28 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     with controller.database.connection() as connection:
         rows = connection.execute(
             f"SELECT r.id, r.state, r.done_at, k.due, r.\"right\" = 'restriction', {IN_FORCE},"
-            f" {AT_ONCE}, {BEGUN} FROM rights_case r LEFT JOIN case_clock k USING (number)"
+            f" {AT_ONCE} FROM rights_case r LEFT JOIN case_clock k USING (number)"
             " WHERE r.opened_at <= %(now)s ORDER BY r.number",
             {**AT_ONCE_VALUES, "now": now},
         ).fetchall()
-    reached = _reached(controller, now, {row[0]: row[-1] for row in rows if row[-1] is not None})
+    reached = _reached(controller, now, {row[0]: row[2] for row in rows if row[2] is not None})
     yield from lost.cases(controller, told)
     looked = 0
-    for id_, state, closed, due, restriction, in_force, at_once, _ in rows:
+    for id_, state, closed, due, restriction, in_force, at_once in rows:
         answered = in_force if restriction and in_force else closed
         if answered is not None and answered > now:
             answered = None  # as of then
-        if state == State.WITHDRAWN and answered is not None:
-            continue
         if answered is not None and answered < now - _LOOKED_BACK:
             continue
         said = told.get(id_)
+        if state == State.WITHDRAWN and answered is not None:
+            day = controller.day(answered)
+            if said is not None and day > _last(said, day, most):
+                late = (day - _last(said, day, most)).days
+                words = f"a request was taken back {late} days past its last day"
+                yield Finding("a case", words, _BEFORE)
+                looked += 1
+            continue
         if said is None:
             if answered is None:
                 yield Finding("a case", "nobody counted until when a request is to be answered",
@@ -141,48 +149,62 @@ def extension_told_in_time(controller: Controller, now: dt.datetime) -> Iterator
 
 
 def _reached(
-    controller: Controller, now: dt.datetime, begun: Mapping[str, dt.datetime]
+    controller: Controller, now: dt.datetime, done: Mapping[str, dt.datetime]
 ) -> dict[str, dt.date]:
     """Case → the first day on which something of its answer reached the person, as of `now`; what
-    reached her before the case was `begun` for the last time is no answer.
+    was written before the case was `done` is no answer.
     """
     found: dict[str, dt.date] = {}
 
-    def first(case: object, at: dt.date | dt.datetime) -> None:
-        name, since = str(case), begun.get(str(case))
-        if isinstance(at, dt.datetime):
-            early, day = since is not None and at < since, controller.day(at)
-        else:
-            early, day = since is not None and at < controller.day(since), at
-        if not early:
+    def first(case: object, made: dt.datetime, day: dt.date) -> None:
+        name, since = str(case), done.get(str(case))
+        if since is not None and made >= since:
             found[name] = min(day, found.get(name, day))
 
     for _, entry in controller.ledger.entries(kind="clock.moved"):
         if entry.body["act"] == "posted" and "dated" in entry.body and entry.at <= now:
-            first(entry.body["case"], dt.date.fromisoformat(entry.body["dated"]))
+            day, case = dt.date.fromisoformat(entry.body["dated"]), str(entry.body["case"])
+            if case in done and day >= controller.day(done[case]):
+                first(case, entry.at, day)
+    put: dict[str, dt.datetime] = {}
+    by_case: dict[str, list[dt.datetime]] = {}
+    for _, entry in controller.ledger.entries(kind="mail.put"):
+        put[str(entry.body["letter"])] = entry.at
+        by_case.setdefault(f"{entry.body['case']} {entry.body['kind']}", []).append(entry.at)
     said: set[str] = set()
     for _, entry in controller.ledger.entries(kind="mail.ended"):
-        if entry.body["outcome"] == SENT and entry.at <= now:
-            said.add(str(entry.body["case"]))
-            first(entry.body["case"], entry.at)
+        if entry.body["outcome"] != SENT or entry.at > now:
+            continue
+        letter, case = str(entry.body.get("letter", "")), entry.body["case"]
+        # Ledgers of before name no letter: it was the newest till then.
+        before = [at for at in by_case.get(f"{case} {entry.body['kind']}", ()) if at <= entry.at]
+        made = put.get(letter) or (before[-1] if before and not letter else None)
+        if made is not None:
+            said.add(str(case))
+            first(case, made, controller.day(entry.at))
     # It is entered within the hour; until then, and for the moment itself, the outbox is asked.
     with controller.database.connection() as connection:
         sent = connection.execute(
-            "SELECT r.id, m.outcome IS NULL, coalesce(m.ended_at, o.sent_at) FROM case_mail m"
-            " JOIN rights_case r USING (number) LEFT JOIN outbox o ON o.id = m.letter"
+            "SELECT r.id, m.put_at, m.outcome IS NULL, coalesce(m.ended_at, o.sent_at)"
+            " FROM case_mail m JOIN rights_case r USING (number) LEFT JOIN outbox o"
+            " ON o.id = m.letter"
             " WHERE coalesce(m.outcome, o.outcome) = %s AND coalesce(m.ended_at, o.sent_at) <= %s",
             (SENT, now),
         ).fetchall()
-    for case, fresh, at in sent:
+    for case, made, fresh, at in sent:
         if fresh or case in said:
-            first(case, at)
+            first(case, made, controller.day(at))
     # What the staff fetched from the desk she has not got by that.
     with controller.database.connection() as connection:
         files = connection.execute("SELECT file FROM case_delivery WHERE desk").fetchall()
     ours = {delivery.file_hash(file) for (file,) in files}
+    packed = {
+        entry.body["file"]: entry.at for _, entry in controller.ledger.entries(kind="delivery.made")
+    }
     for _, entry in controller.ledger.entries(kind="delivery.fetched"):
-        if entry.at <= now and entry.body["file"] not in ours:
-            first(entry.body["case"], entry.at)
+        file = entry.body["file"]
+        if entry.at <= now and file in packed and file not in ours:
+            first(entry.body["case"], packed[file], controller.day(entry.at))
     return found
 
 

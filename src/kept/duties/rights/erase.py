@@ -8,6 +8,7 @@ command goes on from the sealed plan and reports what is true of all of it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
-from kept.duties.rights import carry, delivery, recipients
+from kept.duties.rights import carry, delivery, mailing, recipients
 from kept.duties.rights.child import forget
 from kept.duties.rights.ends import ends
 from kept.duties.rights.free_text import theirs
@@ -487,6 +488,10 @@ def _carry_out(
     if complete:
         controller.settle(case.id)
         if case.ground == CHILD:
+            # Nothing stays by which she could be written to later.
+            if mailing.why_not(controller, case) is None:
+                with contextlib.suppress(UsageError):  # one that waits says that it is not over
+                    mailing.mail_answer(controller, case.id, actor, now, again=True)
             forget(controller, case, known, now)
     return EraseAnswer(
         case.id,

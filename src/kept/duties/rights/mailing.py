@@ -182,15 +182,22 @@ def handed(
     """
     case = controller.cases.get(case_id)
     require_answer(case)
-    begun = [e.at for e in controller.cases.events(case) if e.state is State.EXECUTING]
-    first = controller.day(case.done_at or max(begun, default=case.opened_at))
+    if case.done_at is None and case.right != "restriction":
+        raise UsageError(
+            "what she was handed is not her answer yet: not all is done",
+            expected="a case that was carried out, refused or taken back",
+            met=f"one that is {case.state}",
+            fix=f"see `kept case show {case.id}`, which says how it goes on; what she is told till"
+            " then is noted with `kept case note`",
+        )
+    first = controller.day(case.done_at or case.opened_at)
     if not first <= day <= controller.day(now):
         raise UsageError(
             "the answer cannot have reached her that day",
             expected=f"a day from {first} to today", met=str(day),
         )  # fmt: skip
     with controller.database.connection() as c:
-        clock.posted(controller, case, day, actor, now, c)
+        clock.posted(controller, case, now, day, actor, now, c)
         body = {"case": case.id, "on": day.isoformat(), "actor": name(actor.role)}
         controller.ledger.append_in(c, [Entry("answer.handed", now, body)])
 
@@ -203,11 +210,13 @@ def settle(controller: Controller, now: dt.datetime) -> int:
         done = controller.mailed.settle(now, connection=c)
         entries = []
         for one in done:
-            body = {"case": one.case, "kind": one.kind, "outcome": one.outcome}
+            body = {
+                "case": one.case, "kind": one.kind, "outcome": one.outcome, "letter": one.letter
+            }  # fmt: skip
             entries.append(Entry("mail.ended", now, body))
             if (one.kind, one.outcome) == ("answer", SENT):
-                day = controller.day(one.ended_at)
-                clock.posted(controller, controller.cases.get(one.case), day, one.actor, now, c)
+                day, case = controller.day(one.ended_at), controller.cases.get(one.case)
+                clock.posted(controller, case, one.put_at, day, one.actor, now, c)
         if entries:
             controller.ledger.append_in(c, entries)
     return len(done)

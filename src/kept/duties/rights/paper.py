@@ -140,7 +140,7 @@ def posted(
                 connection=connection,
             )  # fmt: skip
         else:
-            clock.posted(controller, case, day, actor, now, connection)
+            clock.posted(controller, case, one.made_at, day, actor, now, connection)
         body = {
             "case": case.id,
             "kind": one.kind,

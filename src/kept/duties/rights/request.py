@@ -136,7 +136,13 @@ def open_case(
                 )
             _settled(controller, case, request, actor, now, connection)
             if request.ground is not None:
+                named_later = case.ground is None
                 case = controller.cases.on_ground(case, request.ground, connection=connection)
+                if named_later:
+                    body = {
+                        "case": case.id, "state": name(case.state), "ground": name(request.ground)
+                    }  # fmt: skip
+                    controller.ledger.append_in(connection, [Entry("case.moved", now, body)])
         return case, actor, covering(controller, case, named)
     if not request.people or not all(request.people):
         raise UsageError(

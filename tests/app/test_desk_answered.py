@@ -1,0 +1,199 @@
+"""What was written before all was done is no answer, by whichever way and whenever it comes."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.app.desk import opened
+from tests.app.test_desk_handing import World
+from tests.asking import mail_server, text
+
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
+from kept.duties import rights
+from kept.duties.rights import Request, close_case, delivery, mailing, paper, recipients
+from kept.errors import UsageError
+from kept.records import answered
+from kept.records.actor import Actor
+from kept.stores.tasks import Answered
+from kept.stores.tasks import Outcome as TaskOutcome
+
+LONG = dt.timedelta(days=60)
+
+
+@pytest.fixture
+def world(tmp_path: Path, kept_url: str) -> Iterator[World]:
+    with mail_server() as (inbox, url):
+        mail = f'[mail]\nurl = "{url}"\nfrom = "privacy@example.net"\n'
+        with opened(tmp_path / "world", kept_url, extra=mail) as desk:
+            yield World(desk, inbox)
+
+
+def _who(world: World, role: str = "operator") -> Actor:
+    return world.controller.actors.of("Kim", role, world.desk.now)
+
+
+def _asked(case: str, role: str = "operator") -> Request:
+    return Request((), case=case, actor="Kim", role=role)
+
+
+def _untold(world: World, case: str) -> None:
+    """Nobody counts her as told: neither the records, nor the first page, nor, too late, the
+    control."""
+    controller, now = world.controller, world.desk.now
+    number = controller.cases.get(case).number
+    assert answered.days(controller.database, [number], now, controller.desk.zone) == {}
+    assert case in [one.id for one in controller.worklist.untold(now, controller.desk.zone, 50)[0]]
+    (met,) = run(controller, registered(), now + LONG, names=["rights.answered-in-time"])
+    assert met.outcome is Outcome.FAIL
+    assert any("not on record that the person was told" in f.words for f in met.findings)
+
+
+def _told(world: World, case: str) -> None:
+    controller, now = world.controller, world.desk.now
+    mailing.mail_answer(controller, case, _who(world), now, again=True)
+    world.send()
+    number = controller.cases.get(case).number
+    days = answered.days(controller.database, [number], now, controller.desk.zone)
+    assert days == {number: controller.day(now)}
+    (met,) = run(controller, registered(), now + LONG, names=["rights.answered-in-time"])
+    assert met.outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("way", ["mail", "mail-late", "paper"])
+def test_a_letter_of_what_is_left_is_no_answer_once_it_is_done(world: World, way: str) -> None:
+    controller, desk = world.controller, world.desk
+    one = world.proven("erasure", "ben@example.org")
+    shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
+    shop.rename(gone)
+    assert not rights.erase(controller, _asked(one), desk.now).complete
+    with pytest.raises(UsageError, match="not her answer yet"):
+        mailing.handed(controller, one, controller.day(desk.now), _who(world), desk.now)
+    if way == "paper":
+        paper.make(controller, one, ("Ben", "1 Road"), _who(world), desk.now)
+    else:
+        world.inbox.refuse = way == "mail-late"
+        mailing.mail_answer(controller, one, _who(world), desk.now)
+        world.send()
+    desk.later(hours=3)
+    gone.rename(shop)
+    assert rights.erase(controller, _asked(one), desk.now).complete
+    desk.later(minutes=20)
+    if way == "paper":
+        paper.posted(controller, one, None, controller.day(desk.now), _who(world), desk.now)
+    elif way == "mail-late":
+        world.inbox.refuse = False
+        desk.later(hours=2)
+        world.send()
+        assert world.inbox.letters
+    _untold(world, one)
+    _told(world, one)
+
+
+def test_a_package_of_what_was_reached_is_no_answer_once_the_rest_is(world: World) -> None:
+    controller, desk = world.controller, world.desk
+    one = world.proven("access", "ben@example.org")
+    shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
+    shop.rename(gone)
+    first, second = desk.directory / "1.zip", desk.directory / "2.zip"
+    assert not rights.access(controller, _asked(one), desk.now, out=first).complete
+    made = delivery.deliver(controller, one, first, _who(world), desk.now)
+    world.send()
+    desk.later(hours=3)
+    gone.rename(shop)
+    assert rights.access(controller, _asked(one), desk.now, out=second).complete
+    desk.later(hours=1)
+    old = delivery.found(controller, made.token, desk.now)
+    assert old is not None
+    code = delivery.fresh_code(controller, old, desk.now)
+    assert code is not None
+    got = delivery.fetch(controller, made.token, code, desk.now)
+    assert got is not None
+    assert b"".join(got[1])
+    _untold(world, one)
+    made = delivery.deliver(controller, one, second, _who(world), desk.now)
+    world.send()
+    number = controller.cases.get(one).number
+    days = answered.days(controller.database, [number], desk.now, controller.desk.zone)
+    assert days == {number: controller.day(desk.now)}
+
+
+def test_what_she_was_told_before_it_was_refused_is_no_answer(world: World) -> None:
+    controller, desk = world.controller, world.desk
+    weighed = world.proven("objection", "ben@example.org")
+    refused = world.proven("access", "ana@example.org")
+    officer = _who(world, "privacy-officer")
+    asked = _asked(weighed, officer.role)
+    rights.object_to(controller, asked, ["analytics"], desk.now, region="EEA")
+    (desk.directory / "shop.sqlite").rename(desk.directory / "gone")
+    rights.access(controller, _asked(refused), desk.now, out=desk.directory / "1.zip")
+    for case in (weighed, refused):
+        mailing.mail_answer(controller, case, officer, desk.now)
+    world.send()
+    (desk.directory / "gone").rename(desk.directory / "shop.sqlite")
+    desk.later(days=10)
+    rights.weigh(
+        controller, weighed, "refused", "we need it", actor="Kim", role=officer.role, now=desk.now
+    )
+    close_case(controller, refused, "refused", "no more", officer, desk.now, code="excessive")
+    for case in (weighed, refused):
+        _untold(world, case)
+    for case in (weighed, refused):
+        mailing.mail_answer(controller, case, officer, desk.now, again=True)
+    world.send()
+    (met,) = run(controller, registered(), desk.now + LONG, names=["rights.answered-in-time"])
+    assert met.outcome is Outcome.PASS
+
+
+def test_what_was_late_stays_late_when_it_is_taken_back(world: World) -> None:
+    controller, desk = world.controller, world.desk
+    in_time = world.proven("access", "ana@example.org")
+    late = world.proven("access", "ben@example.org")
+    officer = _who(world, "privacy-officer")
+    close_case(controller, in_time, "withdrawn", "she called", officer, desk.now)
+    (met,) = run(controller, registered(), desk.now, names=["rights.answered-in-time"])
+    assert met.outcome is Outcome.PASS
+    desk.later(days=80)
+    close_case(controller, late, "withdrawn", "she called", officer, desk.now)
+    (met,) = run(controller, registered(), desk.now, names=["rights.answered-in-time"])
+    assert met.outcome is Outcome.FAIL
+    (finding,) = met.findings
+    assert "taken back" in finding.words
+
+
+@pytest.mark.parametrize("mail", [True, False])
+def test_who_asked_for_a_child_is_answered_before_nothing_of_her_is_left(
+    world: World, mail: bool
+) -> None:
+    """At the end of a child's case nobody knows an address any more."""
+    controller, desk = world.controller, world.desk
+    one = world.proven("erasure", "ben@example.org")
+    asked = dataclasses.replace(_asked(one), ground="child")
+    world.inbox.refuse = not mail
+    before = len(world.inbox.letters)
+    assert not rights.erase(controller, asked, desk.now).complete, "others are still to answer"
+    mailing.mail_answer(controller, one, _who(world), desk.now)
+    world.send()
+    desk.later(days=20)
+    for task in controller.tasks():
+        done = Answered(TaskOutcome.DONE, "Jo", desk.now, "a letter")
+        recipients.record(controller, task.id, done, "operator")
+    assert rights.erase(controller, asked, desk.now).complete
+    world.send()
+    number = controller.cases.get(one).number
+    days = answered.days(controller.database, [number], desk.now, controller.desk.zone)
+    assert mailing.proven_address(controller, controller.cases.get(one)) is None
+    if mail:
+        assert days == {number: controller.day(desk.now)}
+        interim, last = world.inbox.letters[before:]
+        assert "it was told, and has answered" in text(last)
+        assert "the answer is waited for" in text(interim)
+    else:
+        assert days == {}
+    (met,) = run(controller, registered(), desk.now, names=["rights.child-cases-name-nobody"])
+    assert met.outcome is Outcome.PASS
