@@ -297,8 +297,7 @@ def run(args: argparse.Namespace) -> Result:
                 step()
             with controller.outbox.next(NOW) as met:
                 assert met is not None
-                # As the library alone writes it.
-                plain = bytes(mail.composed(controller, met[0]))
+                plain = mail.composed(controller, met[0]).data
                 message = email.message_from_bytes(plain, policy=email.policy.default)
                 assert isinstance(message, EmailMessage)
             for one in ("ours", "reference") if number % 2 else ("reference", "ours"):
@@ -314,9 +313,7 @@ def run(args: argparse.Namespace) -> Result:
             for one in ("ours", "reference") if number % 2 else ("reference", "ours"):
                 before = desk.processor(server)
                 both[one].append(
-                    desk.through(many)
-                    if one == "ours"
-                    else desk.bare(many, port, plain.replace(b"\n", b"\r\n"))
+                    desk.through(many) if one == "ours" else desk.bare(many, port, plain)
                 )
                 spent[one].append((desk.processor(server) - before) / many * 1000)
         if many >= 500:

@@ -25,6 +25,7 @@ from kept import deployment
 from kept.app import promptly, web
 from kept.app.surface import SURFACES
 from kept.controller import Controller
+from kept.stores.post import Written
 from kept.terms.identifiers import parse
 from tests.world import NOW, make
 
@@ -39,8 +40,7 @@ class Inbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.refuse:
             return "451 try again later"
-        met = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        assert isinstance(met, EmailMessage)
+        met = read(envelope.content)
         met["X-Rcpt"] = ",".join(envelope.rcpt_tos)
         self.letters.append(met)
         return "250 OK"
@@ -53,6 +53,14 @@ class Inbox:
         found = re.search(r"^(\d{4} \d{4})$", text(self.to(address)[-1]), re.MULTILINE)
         assert found
         return found[1]
+
+
+def read(letter: bytes | Written) -> EmailMessage:
+    """A letter as the program of whoever gets it reads it."""
+    data = letter.data if isinstance(letter, Written) else letter
+    met = email.message_from_bytes(data, policy=email.policy.default)
+    assert isinstance(met, EmailMessage)
+    return met
 
 
 def text(letter: EmailMessage) -> str:

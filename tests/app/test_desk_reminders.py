@@ -20,6 +20,7 @@ from kept.duties.staff import watching
 from kept.errors import KeptError
 from kept.records.case import State
 from kept.records.outbox import _Turn
+from kept.stores.post import Written
 from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import parse
 
@@ -122,8 +123,8 @@ def test_cut_off_between_sending_and_noting_it_goes_once_more_and_no_more(
     assert post is not None
     send = type(post).send
 
-    def counted(self: object, message: email.message.EmailMessage, **words: str) -> None:
-        handed.append(str(message["Message-ID"]))
+    def counted(self: object, message: Written, **words: str) -> None:
+        handed.append(message.id)
         send(self, message, **words)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(post), "send", counted)

@@ -17,7 +17,7 @@ from litestar.testing import TestClient
 from playwright.sync_api import Browser, Route
 from tests import huts
 from tests.app.test_asking_browser import look
-from tests.asking import Desk, links, mail_server, text
+from tests.asking import Desk, links, mail_server, read, text
 from tests.browser import COLOURS, NEEDS_CHROMIUM, axe, browser, opened, weak
 from tests.forms import Fields
 
@@ -285,9 +285,9 @@ def test_mail_letter_and_package_speak_as_she_asked(hut: Desk, tmp_path: Path) -
     assert '<html lang="de">' in said.html()
     told = {"number": "1", "words": "Two cases are late.", "link": "http://testserver.local/desk"}
     mine = Letter("1", KNOWN, "reminder", told, NOW)
-    assert composed(hut.controller, mine)["Content-Language"] == "en"  # it goes to the staff
+    assert read(composed(hut.controller, mine))["Content-Language"] == "en"  # it goes to the staff
     mine = Letter("1", KNOWN, "question", {"day": "2026-11-23"}, NOW, "de")
-    assert "Ihre Frage kam am 23. November 2026 an." in text(composed(hut.controller, mine))
+    assert "Ihre Frage kam am 23. November 2026 an." in text(read(composed(hut.controller, mine)))
     left = [w for p in said.parts for w in (p.title, *p.lines, *p.points)
             if ENGLISH & set(re.findall(r"[a-z]+", NAMES.sub("", w).lower()))]  # fmt: skip
     assert not left

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import email
 import email.policy
 import smtplib
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.asking import Inbox, mail_server, text
+from tests.asking import Inbox, mail_server, read, text
 from tests.world import NOW, edit, make
 
 from kept import deployment
 from kept.app import mail, promptly
 from kept.controller import Controller
 from kept.errors import ConfigError
-from kept.stores.post import _nobody
+from kept.records.outbox import Letter
+from kept.stores.post import Written, _nobody
 
 DAY = dt.timedelta(days=1)
 
@@ -76,6 +80,46 @@ def test_nothing_that_is_written_becomes_a_header_or_a_mark(
 
 
 @pytest.mark.parametrize(
+    ("title", "subject"),
+    [
+        ("Our answer", "Our answer"),
+        ("Unsere Antwort für Jürgen 😀", "Unsere Antwort für Jürgen 😀"),
+        ("long words " * 30, ("long words " * 30).strip()),
+        ("w" * 300, "w" * 300),
+        ("=?utf-8?q?a_=3D_b?=", "a = b"),
+        ("a\rBcc: all@example.org\x00\x85\u2028", "a Bcc: all@example.org"),
+    ],
+)
+@pytest.mark.parametrize("to", ["ana@example.org", "ä@example.org", f"{'a' * 64}@{'b' * 60}.org"])
+def test_every_program_reads_in_a_letter_what_was_written(
+    post: tuple[Controller, Inbox], title: str, subject: str, to: str
+) -> None:
+    words = "Größe <1> & 2\n.\n\n- one\n- two\n\nhttps://x.example/r?a=1&b=2\n\n1234 5678"
+    values = {"title": title, "words": words, "case": "1"}
+    made = mail.composed(post[0], Letter("1", to, "answer", values, NOW))
+    assert (made.to, made.id) == ((to,), "<1@example.net>")
+    met = read(made)
+    parts = list(met.walk())
+    assert [one.defects for one in parts] == [[], [], []]
+    assert (met["Subject"], met["Date"].datetime) == (subject, NOW)
+    if to.isascii():
+        assert met["To"].addresses[0].addr_spec == to
+        assert [d for one in parts for h in one.values() for d in h.defects] == []
+    assert to.isascii() or f"\r\nTo: {to}\r\n".encode() in made.data  # RFC 6532
+    assert met["From"].addresses[0].display_name == "interop.io"
+    assert words in text(met)
+    html = parts[2].get_content()
+    assert "Größe &lt;1&gt; &amp; 2<br>." in html
+    assert "<ul><li>one</li><li>two</li></ul>" in html
+    assert '<a href="https://x.example/r?a=1&amp;b=2">' in html
+    assert "<b><big>1234 5678</big></b>" in html
+    lines = made.data.split(b"\r\n")
+    assert not any(one in line for line in lines for one in (b"\r", b"\n", b"\0"))
+    assert max(map(len, lines)) < 998  # RFC 5322, 2.1.1
+    assert made.data.isascii() == to.isascii()
+
+
+@pytest.mark.parametrize(
     "to",
     ["a@example.org\r\nBcc: b@example.org", "a@example.org, b@example.org", "a", "", "<a@b.de>"],
 )
@@ -122,6 +166,45 @@ def test_two_who_send_at_once_send_each_letter_once(post: tuple[Controller, Inbo
     assert sorted(m["X-Rcpt"] for m in inbox.letters) == sorted(
         f"p{n}@example.org" for n in range(12)
     )
+
+
+_SENDER = """
+import datetime as dt, sys
+from pathlib import Path
+from kept import deployment
+from kept.app import mail
+from kept.controller import Controller
+with Controller.open(deployment.read(Path(sys.argv[1]))) as controller:
+    mail.deliver(controller, lambda: dt.datetime.fromisoformat(sys.argv[2]))
+"""
+
+
+def test_killed_while_it_sends_nothing_is_lost_and_only_what_was_under_way_goes_again(
+    kept_url: str, tmp_path: Path
+) -> None:
+    with mail_server() as (inbox, url):
+        settings = f'[mail]\nurl = "{url}"\nfrom = "privacy@example.net"\n'
+        directory = make(tmp_path / "world", kept_url, extra=settings)
+        with Controller.open(deployment.read(directory)) as controller:
+            ids = {f"<{put(controller, f'p{n}@example.org')}@example.net>" for n in range(120)}
+            for met in (1, 40, 80):
+                command = [sys.executable, "-c", _SENDER, str(directory), NOW.isoformat()]
+                with subprocess.Popen(command) as sender:
+                    while len(inbox.letters) < met and sender.poll() is None:
+                        time.sleep(0.001)
+                    assert sender.poll() is None
+                    sender.kill()
+            assert controller.outbox.waiting() > 0
+            # A connection that nobody is behind any more gives back what it held.
+            for _ in range(100):
+                mail.deliver(controller, lambda: NOW)
+                if not controller.outbox.waiting():
+                    break
+                time.sleep(0.1)
+    came = collections.Counter(str(letter["Message-ID"]) for letter in inbox.letters)
+    assert set(came) == ids
+    # Three send side by side.
+    assert len(inbox.letters) <= len(ids) + 3 * 3
 
 
 def test_the_thread_sends_as_soon_as_it_is_told(post: tuple[Controller, Inbox]) -> None:
@@ -228,6 +311,5 @@ def test_letters_go_over_one_connection_until_the_server_ends_it(
                 mail.deliver(controller, lambda at=at: at)  # type: ignore[misc]
             assert controller.outbox.waiting() == 0
     # Nor do those that a server which takes ASCII alone cannot be given.
-    letter = EmailMessage()
-    letter["To"] = "ü@example.org"
+    letter = Written(("ü@example.org",), "<1@example.net>", b"")
     assert _nobody(smtplib.SMTPNotSupportedError(), letter)

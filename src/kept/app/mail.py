@@ -7,6 +7,7 @@ runs or follows anybody.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import functools
 import re
@@ -14,18 +15,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import EmailPolicy
+from email.policy import SMTP, SMTPUTF8, EmailPolicy
+from email.utils import format_datetime
 from typing import Any, Final
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import escape
 
 from kept.controller import Controller
 from kept.errors import KeptError, StoreUnreachable
 from kept.policy import spoken
 from kept.records.outbox import Letter
-from kept.stores.post import NotTaken, Send
+from kept.stores.post import NotTaken, Send, Written
 from kept.terms import tongues
 from kept.terms.identifiers import Identifier
 from kept.terms.tongues import sheets
@@ -111,37 +112,34 @@ def _help(controller: Controller, clock: Callable[[], dt.datetime]) -> Sent:
         return _deliver(controller, clock, send, None)
 
 
-class _Policy(EmailPolicy):
-    """That of the library; what is the same in every letter is worked out once."""
-
-    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
-        if name.casefold() not in _SAME or hasattr(value, "name"):
-            return super().header_store_parse(name, value)
-        return name, _parsed(name, str(value))
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        if name.casefold() not in _SAME:
-            return super().fold_binary(name, value)
-        return _folded(name, str(value), self.linesep)
-
-
-@functools.lru_cache(64)
-def _parsed(name: str, value: str) -> Any:
-    return EmailPolicy().header_store_parse(name, value)[1]
-
-
-@functools.lru_cache(64)
-def _folded(name: str, value: str, linesep: str) -> bytes:
-    return EmailPolicy(linesep=linesep).fold_binary(name, _parsed(name, value))
-
-
-#: Headers that say nothing of whoever is written to.
-_SAME: Final = frozenset(
-    ("from", "auto-submitted", "mime-version", "content-type", "content-transfer-encoding")
+#: What is the same in every letter. Between its parts stands what no base64 holds.
+_MADE: Final = (
+    b"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/alternative; boundary="=_kept"\r\n\r\n'
 )
-_POLICY: Final = _Policy()
-#: Between the parts of a letter; their base64 has no `_`.
-_BETWEEN: Final = "=_kept"
+_PART: Final = (
+    b"--=_kept\r\n"
+    b'Content-Type: text/%s; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n%s\r\n'
+)
+_END: Final = b"--=_kept--\r\n"
+
+
+def _header(name: str, value: str, policy: EmailPolicy[Any] = SMTP) -> bytes:
+    """As the library writes it; what is plain and fits a line stands as it is."""
+    plain = value.isascii() and value.isprintable() and "=?" not in value
+    if plain and len(name) + len(value) <= 76:
+        return f"{name}: {value}\r\n".encode()
+    return policy.fold_binary(name, policy.header_store_parse(name, value)[1])
+
+
+@functools.lru_cache(64)
+def _from(organisation: str, sender: str) -> bytes:
+    return _header("From", str(Address(_line(organisation), addr_spec=sender)))
+
+
+def _part(kind: bytes, text: str) -> bytes:
+    lines = b"\n".join(text.encode().splitlines()) + b"\n"
+    return _PART % (kind, base64.encodebytes(lines).replace(b"\n", b"\r\n"))
 
 
 class _Anything(jinja2.ChainableUndefined):
@@ -179,8 +177,11 @@ def specimens() -> list[tuple[str, str]]:
     return made
 
 
-def composed(controller: Controller, letter: Letter) -> EmailMessage:
-    """The message of a letter, ready to be sent. The same letter makes the same message."""
+def composed(controller: Controller, letter: Letter) -> Written:
+    """The message of a letter, ready to be sent. The same letter makes the same message.
+
+    ValueError where it cannot be one.
+    """
     assert controller.post is not None
     organisation, sender = controller.bundle.organisation, controller.post.sender
     values = {"organisation": organisation.name, **letter.values}
@@ -192,23 +193,26 @@ def composed(controller: Controller, letter: Letter) -> EmailMessage:
     with speaking as speech:
         text = _templates.get_template(f"{letter.template}.txt.j2").render(values)
     subject, _, body = text.partition("\n")
+    subject = _line(subject)
     foot = ", ".join((organisation.name, *(p for p in organisation.post if p != organisation.name)))
     body = re.sub(r"\n{3,}", "\n\n", body.strip()) + f"\n\n{foot}\n{organisation.email}\n"
-    message = EmailMessage(_POLICY)
+    to, id_ = _mailbox(letter.to), f"<{letter.id}@{sender.rpartition('@')[2]}>"
     # A line end in a header would begin another header; there is none in what stands here.
-    message["Subject"] = _line(subject)
-    message["From"] = Address(_line(organisation.name), addr_spec=sender)
-    message["To"] = _mailbox(letter.to)
-    message["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
-    message["Date"] = letter.queued_at
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(body, cte="base64")
-    message.make_alternative(boundary=_BETWEEN)
-    message.add_alternative(
-        _html(_line(subject), body, speech.language), subtype="html", cte="base64"
+    head = (
+        _header("Subject", subject),
+        _from(organisation.name, sender),
+        _header("To", str(to), SMTPUTF8),
+        _header("Message-ID", id_),
+        _header("Date", format_datetime(letter.queued_at)),
+        _header("Content-Language", speech.language),
+        _MADE,
     )
-    message["Content-Language"] = speech.language
-    return message
+    parts = (
+        _part(b"plain", body),
+        _part(b"html", _html(subject, body, speech.language)),
+        _END,
+    )
+    return Written((to.addr_spec,), id_, b"".join((*head, *parts)))
 
 
 def _mailbox(address: str) -> Address:
@@ -226,22 +230,22 @@ def _line(text: str) -> str:
 
 def _html(title: str, body: str, language: str = "en") -> str:
     parts = []
-    for block in body.strip().split("\n\n"):
+    # All of it is escaped, before anything is looked for in it.
+    for block in str(escape(body)).strip().split("\n\n"):
         lines = block.split("\n")
         if all(line.startswith("- ") for line in lines):
-            items = Markup("").join(Markup("<li>{}</li>").format(line[2:]) for line in lines)
-            parts.append(Markup("<ul>{}</ul>").format(items))
+            parts.append("<ul>" + "".join(f"<li>{line[2:]}</li>" for line in lines) + "</ul>")
         elif re.fullmatch(r"https?://\S+", block):
-            parts.append(Markup('<p><a href="{0}">{0}</a></p>').format(block))
+            parts.append(f'<p><a href="{block}">{block}</a></p>')
         elif len(lines) == 2 and lines[1].strip("-") == "":
-            parts.append(Markup("<h2>{}</h2>").format(lines[0]))
+            parts.append(f"<h2>{lines[0]}</h2>")
         elif _CODE.fullmatch(block):
-            parts.append(Markup("<p><b><big>{}</big></b></p>").format(block))
+            parts.append(f"<p><b><big>{block}</big></b></p>")
         else:
-            broken = Markup("<br>").join(Markup.escape(line) for line in lines)
-            parts.append(Markup("<p>{}</p>").format(broken))
+            parts.append(f"<p>{'<br>'.join(lines)}</p>")
     # Long addresses break, so that nobody has to push a letter sideways on a telephone.
-    head = Markup('<!doctype html><html lang="{}"><head><meta charset="utf-8">'
-                  '<meta name="viewport" content="width=device-width"><title>{}</title></head>'
-                  '<body style="overflow-wrap: anywhere">{}</body></html>\n')  # fmt: skip
-    return str(head.format(language, title, Markup("\n").join(parts)))
+    return (
+        f'<!doctype html><html lang="{escape(language)}"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title></head>'
+        '<body style="overflow-wrap: anywhere">' + "\n".join(parts) + "</body></html>\n"
+    )

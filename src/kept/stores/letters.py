@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kept.errors import ConfigError
 from kept.model.plan import Action
-from kept.stores.post import Post, address
+from kept.stores.post import Post, Written, address
 from kept.stores.tasks import Answered, Notice, Served, Task, TaskFolder, refused, spoken
 
 _ASKS: Final[Mapping[Action | Notice, tuple[str, str]]] = {
@@ -179,4 +179,6 @@ class _Post:
         if task.asked is not None:
             message["Date"] = task.reminded[-1] if task.reminded else task.asked
         message.set_content("\n".join(lines) + "\n", cte="base64")
-        self._post.send(message, what=f"the letters of `{self._name}`", then="`kept task send`")
+        self._post.send(
+            Written.of(message), what=f"the letters of `{self._name}`", then="`kept task send`"
+        )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import ssl
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import getaddresses, parseaddr
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -25,10 +27,26 @@ class NotTaken(StoreUnreachable):
     """The mail server is there, and does not take this one letter for whoever it goes to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A letter as it goes: to whom, its Message-ID, and all of it, its lines ended by CRLF."""
+
+    to: tuple[str, ...]
+    id: str
+    data: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, message: EmailMessage) -> Written:
+        """The letter of a message, to whom it says itself."""
+        to = tuple(one for _, one in getaddresses([str(message["To"])]))
+        policy = SMTP if _ascii(to) else SMTPUTF8
+        return cls(to, str(message["Message-ID"]), message.as_bytes(policy=policy))
+
+
 class Send(Protocol):
     """What hands over one letter: see `Post.send`."""
 
-    def __call__(self, message: EmailMessage, *, what: str, then: str) -> None:
+    def __call__(self, message: Written, *, what: str, then: str) -> None:
         """Raises StoreUnreachable, NotTaken where others may be taken."""
 
 
@@ -73,7 +91,7 @@ class Post:
         ca = given.get("ca")
         self._ca = str(Path(given["directory"]) / ca) if ca else None
 
-    def send(self, message: EmailMessage, *, what: str, then: str) -> None:
+    def send(self, message: Written, *, what: str, then: str) -> None:
         """Hand one letter to the mail server. StoreUnreachable, without its words.
 
         `what` could not be sent is said of a failure, and `then` what is to be done next.
@@ -85,6 +103,7 @@ class Post:
     def many(self) -> Iterator[Send]:
         """As `send`, for letters one after another over one connection, made with the first."""
         server: smtplib.SMTP | None = None
+        sender = parseaddr(self.sender)[1]
         with contextlib.ExitStack() as stack:
 
             def shut() -> None:
@@ -93,15 +112,20 @@ class Post:
                 with contextlib.suppress(OSError, smtplib.SMTPException):
                     stack.close()
 
-            def hand(message: EmailMessage) -> None:
+            def hand(message: Written) -> None:
                 nonlocal server
                 if server is None:
                     server = stack.enter_context(self._open())
                     if self._user:
                         server.login(str(self._user), str(self._password or ""))
-                server.send_message(message)
+                server.ehlo_or_helo_if_needed()
+                beyond = not _ascii((sender, *message.to))
+                if beyond and not server.has_extn("smtputf8"):
+                    raise smtplib.SMTPNotSupportedError("the server takes ASCII alone")
+                options = ("SMTPUTF8", "BODY=8BITMIME") if beyond else ()
+                server.sendmail(sender, message.to, message.data, options)
 
-            def send(message: EmailMessage, *, what: str, then: str) -> None:
+            def send(message: Written, *, what: str, then: str) -> None:
                 used = server is not None
                 try:
                     try:
@@ -128,17 +152,22 @@ class Post:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[smtplib.SMTP]:
-        context = ssl.create_default_context(cafile=self._ca)
         if self._secure:
-            with smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT, context=context) as s:
+            with smtplib.SMTP_SSL(
+                self._host, self._port, timeout=_TIMEOUT, context=self._context()
+            ) as s:
                 yield s
             return
         with smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT) as s:
             s.ehlo()
             if s.has_extn("starttls") or not _here(self._host):
-                s.starttls(context=context)  # raises where the server cannot
+                s.starttls(context=self._context())  # raises where the server cannot
                 s.ehlo()
             yield s
+
+    def _context(self) -> ssl.SSLContext:
+        # Only where it is used: to read all that is trusted takes as long as some letters.
+        return ssl.create_default_context(cafile=self._ca)
 
 
 class Folder:
@@ -152,14 +181,14 @@ class Folder:
         """As `send`, for letters one after another."""
         yield self.send
 
-    def send(self, message: EmailMessage, *, what: str, then: str) -> None:
+    def send(self, message: Written, *, what: str, then: str) -> None:
         """Lay one letter there; the same Message-ID takes the place of itself."""
-        name = "".join(c for c in str(message["Message-ID"]) if c.isalnum() or c in "-.@")
+        name = "".join(c for c in message.id if c.isalnum() or c in "-.@")
         try:
             make_private(self._path)
             laid = self._path / f"{name}.eml.part"
             laid.touch(0o600)
-            laid.write_bytes(bytes(message))
+            laid.write_bytes(message.data.replace(b"\r\n", b"\n"))
             laid.replace(self._path / f"{name}.eml")
         except OSError as error:
             raise StoreUnreachable(
@@ -180,10 +209,14 @@ def address(table: str, given: Mapping[str, Any], name: str) -> str:
     return found
 
 
-def _nobody(error: Exception, message: EmailMessage) -> bool:
+def _ascii(addresses: Iterable[str]) -> bool:
+    return "".join(addresses).isascii()
+
+
+def _nobody(error: Exception, message: Written) -> bool:
     """Whether it is only whoever a letter goes to that the server does not take."""
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return not str(message["To"]).isascii()  # a server that takes ASCII alone
+        return not _ascii(message.to)  # a server that takes ASCII alone
     # For good: what it says for now (4xx) may be said to everybody.
     return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
         500 <= code < 600 for code, _ in error.recipients.values()
