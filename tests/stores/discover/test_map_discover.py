@@ -128,6 +128,8 @@ def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: P
             CREATE TABLE fitting (id INTEGER PRIMARY KEY, booking_id INTEGER, remark TEXT);
             CREATE TABLE letter (id INTEGER PRIMARY KEY, singer_id INTEGER, body TEXT);
             CREATE TABLE hall (id INTEGER PRIMARY KEY, name TEXT, summary TEXT);
+            CREATE TABLE hiker (id INTEGER PRIMARY KEY, nick TEXT, born TEXT);
+            CREATE TABLE stay (id INTEGER PRIMARY KEY, hiker_id INTEGER, night TEXT);
             """
         )
         for n in range(1, 31):
@@ -142,6 +144,8 @@ def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: P
             made.execute("INSERT INTO fitting VALUES (?, ?, ?)", (n, n, text))
             body = f"Dear all, please answer to {mail} about rehearsal {n}"
             made.execute("INSERT INTO letter VALUES (?, ?, ?)", (n, n, body))
+            made.execute("INSERT INTO hiker VALUES (?, ?, ?)", (n, alias, f"{1950 + n}-03-{n:02}"))
+            made.execute("INSERT INTO stay VALUES (?, ?, ?)", (n, n, "2026-07-01"))
             about = " ".join(worlds.PROSE[(n * k) % len(worlds.PROSE)] for k in range(1, 9))
             made.execute("INSERT INTO hall VALUES (?, ?, ?)", (n, f"Hall {n}", about))
     written = tmp_path / "choir.yml"
@@ -165,9 +169,10 @@ def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: P
     assert "?" not in lines["hall", "name"]
     assert "# ? may people be named in this text?" in lines["hall", "summary"]
     links = [line for line in drafted if "kind: accessed-by" in line]
-    assert ["`owned-by`" in line for line in links] == [True, True, True]
+    assert ["`owned-by`" in line for line in links] == [True] * 4
+    assert any("rows of `hiker` say something of people (`born`)" in line for line in links)
     (far,) = (line for line in links if "to: booking" in line)
-    assert "may be the data of whoever is named in `singer`" in far
+    assert "may be the data of whoever is meant in `singer`" in far
     assert "say what it holds: `remark` (free-text)" in far
     assert ["erase: never" in line for line in drafted].count(True) == 1, "that of `hall`"
 

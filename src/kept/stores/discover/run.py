@@ -96,6 +96,7 @@ def _inferred(
     }
     traced, dark = _traced(session, tongue, found)
     somebodys = _somebodys(owned, fields)
+    said = {root: _of_people(fields[root]) for root in somebodys.values()}
     done: dict[str, Discovered] = {}
     for name, profile in found.items():
         asked = list(owned.questions.get(name, ()))
@@ -111,7 +112,7 @@ def _inferred(
             done[name] = Discovered(profile, shown, (), None, None, tuple(asked))
             continue
         hers = _fields(profile, owned, raws[name], linker.main, owned.persons.get(name, "owned"))
-        leads = _whose(owned, somebodys, fields[name], hers, name)
+        leads = _whose(owned, somebodys, said, fields[name], hers, name)
         done[name] = Discovered(
             profile, fields[name], leads, owned.persons.get(name), owned.outcomes.get(name),
             tuple(asked),
@@ -128,7 +129,8 @@ def _inferred(
 def _somebodys(
     owned: owners.Ownership, fields: Mapping[str, Mapping[str, Verdict]]
 ) -> dict[str, str]:
-    """Datasets whose rows may be somebody's: dataset → the one of addresses alone behind it.
+    """Datasets whose rows may be somebody's: dataset → the one behind it that says something of
+    people, by their addresses or their dates of birth.
 
     No word says that such a table holds people, as `singer` or `hiker`. Were it taken for granted
     that the rows there are nobody's, what leads to them, however far, would be overlooked in
@@ -137,7 +139,8 @@ def _somebodys(
     found = {
         name: name
         for name, several in fields.items()
-        if owned.persons.get(name) is None and any(v.identifies for v in several.values())
+        if owned.persons.get(name) is None
+        and any(v.identifies or (v.category and not v.free_text) for v in several.values())
     }
     ends = list(found)
     while ends:
@@ -149,6 +152,13 @@ def _somebodys(
                 found[name] = found[to]
                 ends.append(name)
     return found
+
+
+def _of_people(fields: Mapping[str, Verdict]) -> str:
+    if any(verdict.identifies for verdict in fields.values()):
+        return "name people by their addresses"
+    held = [f"`{c}`" for c, v in fields.items() if v.category is not None and not v.free_text]
+    return f"say something of people ({', '.join(held)})"
 
 
 def _may_own(link: Found, name: str) -> bool:
@@ -164,6 +174,7 @@ def _may_own(link: Found, name: str) -> bool:
 def _whose(
     owned: owners.Ownership,
     somebodys: Mapping[str, str],
+    said: Mapping[str, str],
     fields: Mapping[str, Verdict],
     hers: Mapping[str, Verdict],
     name: str,
@@ -171,7 +182,8 @@ def _whose(
     """The links of a dataset; asked about are those to rows that may be somebody's.
 
     `fields` is what the dataset holds as rows of nobody, `hers` as rows of a person: where the
-    answer makes them hers, what is personal in them then is said with the question.
+    answer makes them hers, what is personal in them then is said with the question. `said`:
+    dataset → what its rows say of people.
     """
     more = [
         f"`{column}` ({verdict.category})"
@@ -184,10 +196,10 @@ def _whose(
         if link.to in somebodys and _may_own(link, name):
             root = somebodys[link.to]
             if root == link.to:
-                ask = f"rows of `{root}` name people by their addresses: is a row of `{name}` the"
-                ask += f" data of whoever is named there? {then}"
+                ask = f"rows of `{root}` {said[root]}: is a row of `{name}` the data of whoever is"
+                ask += f" meant there? {then}"
             else:
-                ask = f"rows of `{link.to}` may be the data of whoever is named in `{root}`: are"
+                ask = f"rows of `{link.to}` may be the data of whoever is meant in `{root}`: are"
                 ask += f" those of `{name}`, too? {then}"
             evidence = tuple(one for one in link.evidence if one != owners.NOBODYS)
             link = replace(link, evidence=evidence, ask=ask)

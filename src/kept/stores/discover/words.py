@@ -110,10 +110,10 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
     ),
     Meaning(
         "contact",
-        "birth date, birthdate, date of birth, dob, birthday, born on, geburtsdatum, "
-        "geburtstag, date naissance, naissance, fecha nacimiento, nacimiento, data nascita, "
-        "nascita, data nascimento, nascimento, geboortedatum, geboorte, data urodzenia, "
-        "urodzenia, birth year, year of birth",
+        "birth date, birthdate, date of birth, dob, birthday, born, born on, geboren, "
+        "geburtsdatum, geburtstag, date naissance, naissance, fecha nacimiento, nacimiento, "
+        "data nascita, nascita, data nascimento, nascimento, geboortedatum, geboorte, "
+        "data urodzenia, urodzenia, birth year, year of birth",
         detail="date of birth", always=True, shape="past-life", types=_DATES,
     ),
     Meaning(
