@@ -137,7 +137,7 @@ _TABLE: Final = (
     _kind(14, "plan.approved", "case:name plan:sha256"),
     _kind(15, "access.given",
           "case:name package:sha256 rows:count datasets?:count systems?:count known?:count"
-          " unreached?:names right?:name received?:count"),
+          " unreached?:names right?:name received?:count named_in?:names"),
     _kind(16, "override.used", "reason:sha256 verb:name role?:name"),
     _kind(17, "word.given",
           "case:name system:name dataset:name action:name outcome:name evidence:sha256 rows?:count"

@@ -356,6 +356,12 @@ def _whole(record: Receipts) -> str:
         return say("The use of your data is restricted. You will be told before that ends.")
     if not record.complete:
         return say("This is not finished. What follows says how far we have come.")
+    if record.case.right == "objection" and record.lifted:
+        if set(record.purposes) - set(record.lifted):
+            return say("In part we follow your objection, and in part not. Both parts are named.")
+        return say("We weighed your objection, and do not follow it. Below you read why.")
+    if record.case.right == "objection" and not record.purposes:
+        return say("Nothing stops: what you object to rests on grounds to which nobody can object.")
     if record.parts and record.nothing_found:
         return say("It is done, but for the part that we refuse.")
     if record.case.right in ("access", "erasure") and record.nothing_found:
@@ -416,9 +422,14 @@ def _elsewhere(
     found.unreached.update(dict.fromkeys(record.unreached, ""))
     search = Search.of(controller, named, found, texts=record.case.right in _IN_TEXTS)
     apart = {p.system for p in record.parts}
-    empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing) - apart)
+    looked = {s for s in search.asked if name(s) in record.looked_through}
+    named_in = {s for s in controller.datamap.systems if name(s) in record.named_in}
+    empty = sorted(looked - met - named_in - {SYSTEM.name} - set(record.missing) - apart)
     lines = []
-    if empty and record.case.right != "rectification":
+    if named_in:
+        where = ", ".join(title(controller, s) for s in sorted(named_in))
+        lines.append(say("What others wrote names you in: {where}.", where=where))
+    if empty:
         where = ", ".join(title(controller, s) for s in empty)
         lines.append(say("No record of yours was met in: {where}.", where=where))
     points = tuple(
