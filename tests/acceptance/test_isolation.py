@@ -345,6 +345,45 @@ def test_RET_3_when_the_hold_ends_it_goes_without_human_help(desk: Desk) -> None
     assert (again.ended, again.complete) == (0, True)
 
 
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RET_3_what_a_row_said_does_not_outlive_its_hold_where_the_row_stays_for_others(
+    desk: Desk,
+) -> None:
+    """RET-3: her invoices keep the emptied customer they belong to, and nothing of what it said."""
+    edit(desk.world / "shop.yml", "    activities: [account, service]\n",
+         "    activities: [account, service]\n    stays: isolated\n")  # fmt: skip
+    with Controller.open(deployment.read(desk.world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        hold = holds.place(
+            controller, ground="A dispute.", clause="RET-10", actor=actor, now=NOW,
+            person=[parse(EMAIL)], system="shop", dataset="customer",
+        )  # fmt: skip
+    assert _erase(desk).complete
+    assert _access(desk)[1]["shop.customer"][0]["email"] == "ana@example.org"
+    with psycopg.connect(_own(desk)) as c:
+        ((entry, sealed),) = c.execute("SELECT entry, sealed FROM isolated").fetchall()
+    _release(desk, hold)
+    done = _expire(desk)
+    assert (done.complete, done.ended, done.gone, done.renewed) == (True, 1, 0, 1)
+    (step,) = done.steps
+    assert (step.action, step.verified) == (Action.OVERWRITE, True)
+    with Controller.open(deployment.read(desk.world)) as controller:
+        with pytest.raises(Shredded):
+            controller.vault.unseal(-entry, "locator", sealed, b"isolated")
+        shredded = [e.body for _, e in controller.ledger.entries(kind="keys.shredded")]
+    assert shredded[-1]["classes"] == ["locator"]
+    with psycopg.connect(_own(desk)) as c:
+        assert c.execute("SELECT count(*) FROM isolated").fetchone() == (0,)
+    # She sees what is left: the bare row, and by when it goes.
+    answer, rows, _ = _access(desk)
+    assert answer.complete
+    assert rows["shop.customer"][0]["email"] == "erased-1@erased.invalid"
+    assert "O'Neill" not in json.dumps(rows)
+    assert (_run(desk, UNREADABLE).outcome, _run(desk, ENDS).outcome) == (Outcome.PASS,) * 2
+    assert _expire(desk, dt.datetime(2034, 5, 2, 12, tzinfo=dt.UTC)).complete
+    assert sql(desk.world, "SELECT id FROM customer ORDER BY id") == [(2,), (3,)]
+
+
 def test_RET_6_when_the_day_of_the_law_comes_what_it_kept_goes_too(desk: Desk) -> None:
     """RET-6: the shell of the customer goes with the last row that needed it."""
     _erase(desk)

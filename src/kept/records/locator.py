@@ -402,26 +402,51 @@ class Locator:
         return {place: KeyTable(fields[place], tuple(rows)) for place, rows in found.items()}
 
     def renew(
-        self, entry: int, rows: KeyTable, reason: Reason, *, connection: Connection | None = None
-    ) -> None:
-        """An entry goes on for these of its rows, for another reason; the others are forgotten."""
+        self, entry: int, rows: KeyTable, reason: Reason,
+        *, emptied: Sequence[Sequence[Value]] = (), connection: Connection | None = None,
+    ) -> int | None:  # fmt: skip
+        """An entry goes on for these of its rows, for another reason; the others are forgotten,
+        and so is what those said that are `emptied`.
+
+        Where sealed copies go, the rest goes on under a new entry with a key of its own: its
+        number, and the key of the old one has to die (`drop`).
+        """
         with self._database.within(connection) as c:
             row = c.execute(
                 "SELECT system, dataset FROM locator WHERE entry = %s FOR UPDATE", (entry,)
             ).fetchone()
             if row is None:
-                return
-            data = _packed(rows, reason)
+                return None
+            left = {self.key_mac(row[0], row[1], key) for key in rows.values}
+            sealed = left - {self.key_mac(row[0], row[1], key) for key in emptied}
+            c.execute(
+                "DELETE FROM retained WHERE entry = %s AND NOT mac = ANY(%s)", (entry, list(left))
+            )
+            went = c.execute(
+                "DELETE FROM isolated WHERE entry = %s AND NOT mac = ANY(%s)", (entry, list(sealed))
+            ).rowcount
+            new = self._moved(c, entry) if went else entry
+            data = self._vault.seal(-new, _CLASS, _packed(rows, reason), _LABEL, connection=c)
             c.execute(
                 "UPDATE locator SET hold = %s, until = %s, sealed = %s WHERE entry = %s",
-                (reason.hold, reason.until,
-                 self._vault.seal(-entry, _CLASS, data, _LABEL, connection=c), entry),
-            )  # fmt: skip
-            left = [self.key_mac(row[0], row[1], key) for key in rows.values]
-            for table in ("retained", "isolated"):
-                c.execute(
-                    f"DELETE FROM {table} WHERE entry = %s AND NOT mac = ANY(%s)", (entry, left)
-                )
+                (reason.hold, reason.until, data, new),
+            )
+            return new if went else None
+
+    def _moved(self, c: Connection, entry: int) -> int:
+        """The number of a new entry with all that leads to an old one, copies sealed anew."""
+        made = c.execute(
+            "INSERT INTO locator (number, person, system, dataset, fields, sealed, made_at)"
+            " SELECT number, person, system, dataset, fields, sealed, made_at FROM locator"
+            " WHERE entry = %s RETURNING entry",
+            (entry,),
+        ).fetchone()
+        assert made is not None
+        new = int(made[0])
+        for table in ("locator_name", "retained"):
+            c.execute(f"UPDATE {table} SET entry = %s WHERE entry = %s", (new, entry))
+        self.isolated.move(c, entry, new)
+        return new
 
     def drop(
         self, entries: Sequence[int], now: dt.datetime, *, connection: Connection | None = None

@@ -214,15 +214,18 @@ def _settle(
     `told` gets what had gone before this run: where a run was killed, nothing told of it yet.
     """
     why: dict[tuple[Place, ties.Key], Reason] = {}
+    emptied: set[tuple[Place, ties.Key]] = set()
     for step in made.steps:
         if step.reason is not None:
-            for key in step.keys.values:
-                why[(step.system, step.dataset), ties.norm(key)] = step.reason
+            rows = {((step.system, step.dataset), ties.norm(k)) for k in step.keys.values}
+            why.update(dict.fromkeys(rows, step.reason))
+            emptied |= rows if step.action is Action.OVERWRITE else set()
     failed = {(r.store, r.dataset) for r in told if not r.verified}
     planned = {(s.system, s.dataset, ties.norm(k)) for s in made.steps for k in s.keys.values}
     kept = {(*e.place, ties.norm(k)) for e in entries if not e.ended for k in e.rows.values}
     before: dict[Place, set[ties.Key]] = {}
     dying: list[int] = []
+    moved: list[int] = []
     renewed = 0
     with controller.database.connection() as connection:
         for e in entries:
@@ -239,17 +242,22 @@ def _settle(
                 continue
             # What ends first is looked at first; the others are judged again on that day.
             reason = min((why[e.place, ties.norm(row[1])] for row in left), key=due.strength)
-            rows = KeyTable(e.rows.fields, tuple(left))
-            controller.locator.renew(e.entry, rows, reason, connection=connection)
+            # A row that stays for others alone says nothing of her any more, nor does a copy.
+            bare = [key for _, key in left if (e.place, ties.norm(key)) in emptied]
+            table = KeyTable(e.rows.fields, tuple(left))
             renewed += 1
+            if controller.locator.renew(
+                e.entry, table, reason, emptied=bare, connection=connection
+            ):
+                moved.append(e.entry)
         told += [
             StepResult(*place, _went(controller, place), Counts(len(keys), len(keys)), True)
             for place, keys in sorted(before.items())
             if keys
         ]
         done = [_entry(controller, r, now) for r in told]
-        if dying:
-            day = controller.locator.drop(dying, now, connection=connection)
+        if dying or moved:
+            day = controller.locator.drop([*dying, *moved], now, connection=connection)
             body = {"classes": ["locator"], "dies": day.isoformat()}
             done.append(Entry("keys.shredded", now, body))
         controller.ledger.append_in(connection, done)
