@@ -137,7 +137,8 @@ def test_what_a_row_said_dies_and_the_others_go_on_under_a_new_key(records, stor
         entry, *before = c.execute(
             "SELECT entry, i.sealed, l.sealed FROM isolated i JOIN locator l USING (entry)"
         ).fetchone()
-    hers, later = KeyTable(("id",), INVOICES.rows[:2]), Reason("it is referred to", None, UNTIL, "X-1")
+    hers = KeyTable(("id",), INVOICES.rows[:2])
+    later = Reason("it is referred to", None, UNTIL, "X-1")
     with records.database.connection() as c:
         assert locator.renew(entry, hers, later, connection=c) is None
         new = locator.renew(entry, hers, later, emptied=[(2,)], connection=c)

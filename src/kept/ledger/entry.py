@@ -182,6 +182,7 @@ _TABLE: Final = (
           " isolated?:count verified:flag until?:date mode?:mode"),
     _kind(43, "inspection.made",
           "what:name system?:name datasets?:count rows?:count findings?:findings"),
+    _kind(44, "retention.ended", "case:name system:name dataset:name action:name rows:count"),
     _kind(50, "residue.looked",
           "system:name layer:name state:name looked:count found:count until?:date"),
     _kind(51, "store.scrubbed", "system:name full:flag done:flag"),

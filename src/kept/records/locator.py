@@ -105,7 +105,7 @@ _ENDED: Final = (
 class Ended:
     """An entry of a case that has one whose ground is gone: `ended` says whether it is this.
 
-    `subject` is the number of the person whom its hold names.
+    `subject` is the number of the person whom its hold names, `case` the id of its case.
     """
 
     entry: int
@@ -115,6 +115,7 @@ class Ended:
     reason: Reason
     ended: bool
     subject: int | None
+    case: str | None
 
 
 class Locator:
@@ -371,8 +372,9 @@ class Locator:
         """
         with self._database.by_statement() as c:
             rows = c.execute(
-                f"SELECT l.entry, l.number, l.system, l.dataset, l.sealed, ({_ENDED}), h.subject"
-                " FROM locator l LEFT JOIN hold h ON h.id = l.hold WHERE l.number IN"
+                f"SELECT l.entry, l.number, l.system, l.dataset, l.sealed, ({_ENDED}), h.subject,"
+                " c.id FROM locator l LEFT JOIN hold h ON h.id = l.hold"
+                " LEFT JOIN rights_case c ON c.number = l.number WHERE l.number IN"
                 f" (SELECT l.number FROM locator l WHERE {_ENDED}) OR l.entry IN (SELECT o.entry"
                 " FROM retained o JOIN retained r USING (system, dataset, mac)"
                 f" JOIN locator l ON l.entry = r.entry WHERE {_ENDED}) ORDER BY l.entry",
@@ -380,12 +382,28 @@ class Locator:
             ).fetchall()
             opened = self._opened(c, [(row[0], row[4]) for row in rows])
             found = []
-            for (entry, number, system, dataset, _, ended, subject), plain in zip(
+            for (entry, number, system, dataset, _, ended, subject, case), plain in zip(
                 rows, opened, strict=True
             ):
                 place = (str(system), str(dataset))
-                found.append(Ended(entry, number, place, *_unpacked(plain), ended, subject))
+                found.append(Ended(entry, number, place, *_unpacked(plain), ended, subject, case))
         return found
+
+    def standing(self, case: Case) -> dict[tuple[str, str], dict[Reason, int]]:
+        """How many rows a case keeps by now, place by place and reason by reason; never which."""
+        found: dict[tuple[str, str], dict[Reason, set[object]]] = {}
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT entry, system, dataset, sealed FROM locator WHERE number = %s"
+                " ORDER BY entry",
+                (case.number,),
+            ).fetchall()
+            opened = self._opened(c, [(row[0], row[3]) for row in rows])
+        for (_, system, dataset, _), plain in zip(rows, opened, strict=True):
+            table, reason = _unpacked(plain)
+            reasons = found.setdefault((str(system), str(dataset)), {})
+            reasons.setdefault(reason, set()).update(table.values)
+        return {place: {r: len(k) for r, k in of.items()} for place, of in found.items()}
 
     def kept(self) -> dict[tuple[str, str], KeyTable]:
         """The keys of all rows that are kept. For the control that looks at them only."""

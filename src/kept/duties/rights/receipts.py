@@ -25,6 +25,7 @@ from kept.terms.tongues import say
 _KINDS: Final = (
     "case.closed", "access.given", "consent.withdrawn", "objection.made", "objection.lifted",
     "restriction.set", "restriction.lifted", "keys.shredded", "redaction.scanned", "plan.made",
+    "retention.ended",
 )  # fmt: skip
 #: States in which nothing was done yet.
 BEFORE: Final = frozenset(

@@ -123,6 +123,8 @@ SAID: Final = {
     "Nobody is looked for there. If you may be named, tell us by whom or when.": "Dort wird nach niemandem gesucht. Falls Sie genannt sein können, sagen Sie uns, von wem oder wann.",
     # — what stays —
     "What stays, and why": "Was bleibt, und warum",
+    "{where}, since then, on {day}: {did}.": "{where}, seither, am {day}: {did}.",
+    "Each part, with its reason and its day, as it was on {day}:": "Jeder Teil, mit seinem Grund und seinem Tag, wie es am {day} war:",
     "Each part, with its reason and its day:": "Jeder Teil, mit seinem Grund und seinem Tag:",
     "{rows}, until {day}.": "{rows}, bis {day}.",
     "{rows}, with no end set yet.": "{rows}, noch ohne festgesetztes Ende.",
