@@ -27,6 +27,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import holds, rights
 from kept.duties.rights import EraseAnswer, Request
+from kept.duties.rights import letter as letters
 from kept.errors import Denied, Obstructed, Shredded
 from kept.model.decision import Ask
 from kept.model.plan import Action
@@ -343,6 +344,110 @@ def test_RET_3_when_the_hold_ends_it_goes_without_human_help(desk: Desk) -> None
     # Once more changes nothing.
     again = _expire(desk, late)
     assert (again.ended, again.complete) == (0, True)
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RET_3_what_a_row_said_does_not_outlive_its_hold_where_the_row_stays_for_others(
+    desk: Desk,
+) -> None:
+    """RET-3: her invoices keep the emptied customer they belong to, and nothing of what it said."""
+    edit(desk.world / "shop.yml", "    activities: [account, service]\n",
+         "    activities: [account, service]\n    stays: isolated\n")  # fmt: skip
+    with Controller.open(deployment.read(desk.world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        hold = holds.place(
+            controller, ground="A dispute.", clause="RET-10", actor=actor, now=NOW,
+            person=[parse(EMAIL)], system="shop", dataset="customer",
+        )  # fmt: skip
+    assert _erase(desk).complete
+    assert _access(desk)[1]["shop.customer"][0]["email"] == "ana@example.org"
+    with psycopg.connect(_own(desk)) as c:
+        ((entry, sealed),) = c.execute("SELECT entry, sealed FROM isolated").fetchall()
+    _release(desk, hold)
+    done = _expire(desk)
+    assert (done.complete, done.ended, done.gone, done.renewed) == (True, 1, 0, 1)
+    (step,) = done.steps
+    assert (step.action, step.verified) == (Action.OVERWRITE, True)
+    with Controller.open(deployment.read(desk.world)) as controller:
+        with pytest.raises(Shredded):
+            controller.vault.unseal(-entry, "locator", sealed, b"isolated")
+        shredded = [e.body for _, e in controller.ledger.entries(kind="keys.shredded")]
+    assert shredded[-1]["classes"] == ["locator"]
+    with psycopg.connect(_own(desk)) as c:
+        assert c.execute("SELECT count(*) FROM isolated").fetchone() == (0,)
+    # She sees what is left: the bare row, and by when it goes.
+    answer, rows, _ = _access(desk)
+    assert answer.complete
+    assert rows["shop.customer"][0]["email"] == "erased-1@erased.invalid"
+    assert "O'Neill" not in json.dumps(rows)
+    assert (_run(desk, UNREADABLE).outcome, _run(desk, ENDS).outcome) == (Outcome.PASS,) * 2
+    assert _expire(desk, dt.datetime(2034, 5, 2, 12, tzinfo=dt.UTC)).complete
+    assert sql(desk.world, "SELECT id FROM customer ORDER BY id") == [(2,), (3,)]
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RIGHT_15_a_letter_made_again_says_what_went_since_and_when(desk: Desk) -> None:
+    """RIGHT-15: what was sealed for a hold is gone with it; what a law keeps is still named."""
+    hold = _hold(desk)
+    case = _erase(desk).case
+
+    def letter(now: dt.datetime) -> str:
+        with Controller.open(deployment.read(desk.world)) as controller:
+            return " ".join(letters.letter(controller, case, now).text().split())
+
+    sealed = "Requests: 1 record kept, sealed so that nobody uses them"
+    before = letter(NOW)
+    assert sealed in before
+    assert "Requests (Support desk): 1 record, with no end set yet. Why: A dispute" in before
+    access, _, _ = _access(desk)
+    late = NOW + dt.timedelta(days=3)
+    _release(desk, hold, late)
+    assert _expire(desk, late).complete
+    text = letter(late + dt.timedelta(days=1))
+    assert sealed not in text
+    assert "A dispute" not in text
+    assert "Requests, since then, on 26 November 2026: 1 record deleted." in text
+    assert "Invoices: 1 record kept; why is named below." in text
+    assert "Invoices (Shop): 1 record, until 1 May 2034." in text
+    # Of an access it is known what it met, and on which day.
+    with Controller.open(deployment.read(desk.world)) as controller:
+        read = " ".join(letters.letter(controller, access.case, late).text().split())
+    assert "as it was on 23 November 2026: - Requests" in read
+    # And once the day of the law has come nothing stays.
+    over = dt.datetime(2034, 5, 2, 12, tzinfo=dt.UTC)
+    assert _expire(desk, over).complete
+    text = letter(over)
+    assert "It is done." in text
+    assert "What stays" not in text
+    assert "kept" not in text.partition("What was done: Shop")[2].partition("If you do not")[0]
+    assert "Invoices, since then, on 2 May 2034: 1 record deleted." in text
+    assert "Customers, since then, on 2 May 2034: 1 record deleted." in text
+    (ran,) = [_run(desk, "rights.answers-claim-what-was-done", over)]
+    assert ran.findings == ()
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RIGHT_15_a_row_that_goes_on_for_another_reason_is_told_so(desk: Desk) -> None:
+    """RIGHT-15: the hold is over and the law is not; what only others need is called emptied."""
+    edit(desk.world / "shop.yml", "    activities: [account, service]\n",
+         "    activities: [account, service]\n    stays: isolated\n")  # fmt: skip
+    with Controller.open(deployment.read(desk.world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        hold = holds.place(
+            controller, ground="A dispute.", clause="RET-10", actor=actor, now=NOW,
+            person=[parse(EMAIL)], system="shop",
+        )  # fmt: skip
+    case = _erase(desk).case
+    _release(desk, hold)
+    assert _expire(desk).complete
+    with Controller.open(deployment.read(desk.world)) as controller:
+        text = " ".join(letters.letter(controller, case, NOW).text().split())
+    assert "A dispute" not in text
+    assert "Customers, since then, on 23 November 2026: 1 record written over" in text
+    assert "Customers (Shop)" not in text
+    assert "Invoices, since then, on 23 November 2026: 1 record deleted." in text
+    assert "Invoices: 1 record kept; why is named below." in text
+    assert "Invoices (Shop): 1 record, until 1 May 2034." in text
 
 
 def test_RET_6_when_the_day_of_the_law_comes_what_it_kept_goes_too(desk: Desk) -> None:

@@ -20,12 +20,13 @@ from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import Request, close_case
 from kept.duties.rights.letter import Letter, letter
+from kept.duties.rights.objection import WEIGHED
 from kept.errors import UsageError
 from kept.ledger.entry import Entry
 from kept.terms.identifiers import parse
 from kept.terms.refusals import REFUSALS
 from kept.terms.rights import RIGHTS
-from tests.world import NOW, edit, make
+from tests.world import NOW, edit, make, sql
 
 DAY = dt.timedelta(days=1)
 NUMBERS = itertools.count(1)
@@ -106,6 +107,92 @@ def test_nothing_held_is_an_answer(controller: Controller, tmp_path: Path) -> No
     assert "We hold nothing about you under what you gave us." in text
     assert "No record of yours was met in: Shop." in text
     assert "refuse" not in text.lower()
+
+
+def _everything(controller: Controller, who: str, out: Path) -> Iterator[tuple[str, str]]:
+    """Every right of somebody, as far as it can come: (what came of it, case)."""
+    asked, pia = _asked(who), ("Pia", "privacy-officer")
+    yield "access", rights.access(controller, asked, NOW, out=out / "access.zip").case
+    yield "portability", rights.port(controller, asked, NOW, out=out / "port.zip").case
+    yield "objection", rights.object_to(controller, asked, ["marketing"], NOW).case
+    for outcome in reversed(WEIGHED):  # what stands is not weighed once more
+        purposes = ["site.improve", "marketing"] if outcome == "upheld" else ["site.improve"]
+        case = rights.object_to(controller, asked, purposes, NOW).case
+        yield "being weighed", case
+        rights.weigh(controller, case, outcome, "said", actor=pia[0], role=pia[1], now=NOW)
+        yield outcome, case
+    yield "of no use", rights.object_to(controller, asked, ["service"], NOW).case
+    for erase in (False, True):
+        done = rights.withdraw(controller, asked, ["marketing"], NOW, erase=erase)
+        yield "withdrawal", done.case
+    bound = rights.restrict(controller, asked, "claims", NOW).case
+    yield "restriction", bound
+    rights.notify(controller, bound, "by mail", actor=pia[0], role=pia[1], now=NOW + DAY)
+    rights.lift(controller, bound, "over", actor=pia[0], role=pia[1], now=NOW + 2 * DAY)
+    yield "lifted", bound
+    actor = controller.actors.of(*pia, NOW)
+    for right in RIGHTS:
+        case = controller.cases.open(right, asked.people, actor, "x", NOW).id
+        close_case(controller, case, "refused", "because", actor, NOW, code="not-ours")
+        yield f"{right} refused", case
+    if who == "ben":
+        at = ("shop.customer.name", "Benjamin")
+        yield "rectification", rights.rectify(controller, asked, *at, NOW).case
+    yield "erasure", rights.erase(controller, asked, NOW).case
+    yield "erasure of what stays", rights.erase(controller, asked, NOW).case
+    yield "access to what stays", rights.access(controller, asked, NOW, out=out / "2.zip").case
+    yield "portability of it", rights.port(controller, asked, NOW, out=out / "3.zip").case
+
+
+#: That a system held nothing follows of these alone: they look for all that there is of somebody.
+SEARCHED = {"access", "erasure", "erasure of what stays", "access to what stays"}
+
+
+@pytest.mark.parametrize("who", ["ben", "nobody"])
+def test_no_letter_denies_what_is_held(who: str, kept_url: str, tmp_path: Path) -> None:
+    """Rights that need not look through a system say nothing of what it holds."""
+    with Controller.open(deployment.read(make(tmp_path / "shop", kept_url))) as controller:
+        denied, done = set(), set()
+        for what, case in _everything(controller, who, tmp_path):
+            text = _flat(letter(controller, case, NOW + 2 * DAY))
+            denied |= {what} if "No record of yours was met" in text else set()
+            done |= {what} if "It is done." in text else set()
+    assert denied == (SEARCHED if who == "nobody" else set())
+    assert done.isdisjoint({"being weighed", "refused", "of no use", "restriction"})
+    assert {"upheld", "objection"} <= done
+
+
+def test_nothing_is_said_of_a_system_that_came_later(kept_url: str, tmp_path: Path) -> None:
+    """It is on the map today, and was not looked through for her then."""
+    world = make(tmp_path / "shop", kept_url)
+    with Controller.open(deployment.read(world)) as controller:
+        cases = [
+            rights.access(controller, _asked("nobody"), NOW, out=tmp_path / "a.zip").case,
+            rights.erase(controller, _asked("nobody"), NOW).case,
+        ]
+    shown = (world / "shop.yml").read_text().replace("shop", "later")
+    (world / "later.yml").write_text(shown.replace(", identifies: account", ""))
+    shop = (world / "kept.toml").read_text().partition("[systems.shop]")[2]
+    with (world / "kept.toml").open("a") as file:
+        file.write(f"[systems.later]{shop.replace('shop.yml', 'later.yml')}")
+    with Controller.open(deployment.read(world)) as controller:
+        assert {"later", "shop"} <= set(controller.datamap.systems)
+        for case in cases:
+            assert "No record of yours was met in: Shop." in _flat(letter(controller, case, NOW))
+
+
+def test_whoever_is_only_named_by_others_is_not_told_that_nothing_is_held(
+    kept_url: str, tmp_path: Path
+) -> None:
+    world = make(tmp_path / "shop", kept_url)
+    edit(world / "shop.yml", "free_text: true", "free_text: redact")
+    sql(world, "UPDATE note SET words = 'dora@example.org called' WHERE id = 1")
+    with Controller.open(deployment.read(world)) as controller:
+        given = rights.access(controller, _asked("dora"), NOW, out=tmp_path / "dora.zip")
+        text = _flat(letter(controller, given.case, NOW))
+    assert "What others wrote names you in: Shop." in text
+    assert "We hold nothing" not in text
+    assert "No record of yours was met" not in text
 
 
 @pytest.mark.parametrize("looked_for", [True, False])

@@ -129,6 +129,30 @@ def test_it_dies_with_its_hold(records) -> None:
     assert records.locator.veil().hidden("shop", "invoice", [(1,)]) == [True]
 
 
+def test_what_a_row_said_dies_and_the_others_go_on_under_a_new_key(records, stored) -> None:
+    place, locator = ("shop", "invoice"), records.locator
+    copies = {locator.key_mac(*place, (n,)): {"total": f"{n} euros"} for n in (1, 2)}
+    locator.isolated.seal(stored.number, place, copies, NOW)
+    with records.database.connection() as c:
+        entry, *before = c.execute(
+            "SELECT entry, i.sealed, l.sealed FROM isolated i JOIN locator l USING (entry)"
+        ).fetchone()
+    hers = KeyTable(("id",), INVOICES.rows[:2])
+    later = Reason("it is referred to", None, UNTIL, "X-1")
+    with records.database.connection() as c:
+        assert locator.renew(entry, hers, later, connection=c) is None
+        new = locator.renew(entry, hers, later, emptied=[(2,)], connection=c)
+        assert new not in (None, entry)
+        locator.drop([entry], NOW, connection=c)
+    asked = case_of(records, [ANA])
+    assert locator.find(asked, [[ANA]]) == {place: [(hers, later)]}
+    assert len(locator.marks(*place)) == 3
+    assert list(locator.isolated.known(place, list(copies)).values()) == [{"total": "1 euros"}]
+    for sealed, label in zip(before, (b"isolated", b"locator"), strict=True):
+        with pytest.raises(Shredded):  # nor does a copy of it from a backup say anything
+            records.vault.unseal(-entry, "locator", sealed, label)
+
+
 def test_an_erasure_does_not_cut_it(records, stored) -> None:
     ana = records.subjects.of([ANA], NOW)
     records.vault.shred([ana], ["person", "account"], NOW)

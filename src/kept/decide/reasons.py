@@ -23,6 +23,13 @@ SENTENCES: Final = (
 )  # fmt: skip
 
 
+def for_others(words: str) -> bool:
+    """Whether a row stays only because others need it, with nothing of the person in it."""
+    before, _, after = REFERRED_FROM.partition("{title}")
+    of_title = words.startswith(before) and words.endswith(after)
+    return of_title or words in (REFERRED, REFERRED_FROM_ROWS, BARE)
+
+
 def told(words: str) -> str:
     """The words of a reason in the language that is spoken, as far as they are there in it."""
     for end in (UNDECIDED, UNDATED):

@@ -137,7 +137,7 @@ _TABLE: Final = (
     _kind(14, "plan.approved", "case:name plan:sha256"),
     _kind(15, "access.given",
           "case:name package:sha256 rows:count datasets?:count systems?:count known?:count"
-          " unreached?:names right?:name received?:count"),
+          " unreached?:names right?:name received?:count named_in?:names"),
     _kind(16, "override.used", "reason:sha256 verb:name role?:name"),
     _kind(17, "word.given",
           "case:name system:name dataset:name action:name outcome:name evidence:sha256 rows?:count"
@@ -182,6 +182,7 @@ _TABLE: Final = (
           " isolated?:count verified:flag until?:date mode?:mode"),
     _kind(43, "inspection.made",
           "what:name system?:name datasets?:count rows?:count findings?:findings"),
+    _kind(44, "retention.ended", "case:name system:name dataset:name action:name rows:count"),
     _kind(50, "residue.looked",
           "system:name layer:name state:name looked:count found:count until?:date"),
     _kind(51, "store.scrubbed", "system:name full:flag done:flag"),

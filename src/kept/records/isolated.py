@@ -121,6 +121,19 @@ class Isolated:
         """Seal what `taken` gave under the entries that the case has now."""
         return self._put(c, number, copies, now)
 
+    def move(self, c: Connection, entry: int, new: int) -> None:
+        """Seal the copies of an entry under another."""
+        rows = c.execute("SELECT mac, sealed FROM isolated WHERE entry = %s", (entry,)).fetchall()
+        plain = [self._vault.unseal(-entry, _CLASS, one, _LABEL, connection=c) for _, one in rows]
+        sealed = self._vault.seal_many(
+            [(-new, _CLASS, data, _LABEL) for data in plain], connection=c
+        )
+        c.execute(
+            "UPDATE isolated i SET entry = %s, sealed = w.sealed FROM unnest(%s::bytea[],"
+            " %s::bytea[]) AS w (mac, sealed) WHERE i.entry = %s AND i.mac = w.mac",
+            (new, [mac for mac, _ in rows], sealed, entry),
+        )
+
     def _put(
         self, c: Connection, number: int | None, copies: Sequence[Kept], now: dt.datetime
     ) -> int:

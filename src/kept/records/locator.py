@@ -105,7 +105,7 @@ _ENDED: Final = (
 class Ended:
     """An entry of a case that has one whose ground is gone: `ended` says whether it is this.
 
-    `subject` is the number of the person whom its hold names.
+    `subject` is the number of the person whom its hold names, `case` the id of its case.
     """
 
     entry: int
@@ -115,6 +115,7 @@ class Ended:
     reason: Reason
     ended: bool
     subject: int | None
+    case: str | None
 
 
 class Locator:
@@ -371,8 +372,9 @@ class Locator:
         """
         with self._database.by_statement() as c:
             rows = c.execute(
-                f"SELECT l.entry, l.number, l.system, l.dataset, l.sealed, ({_ENDED}), h.subject"
-                " FROM locator l LEFT JOIN hold h ON h.id = l.hold WHERE l.number IN"
+                f"SELECT l.entry, l.number, l.system, l.dataset, l.sealed, ({_ENDED}), h.subject,"
+                " c.id FROM locator l LEFT JOIN hold h ON h.id = l.hold"
+                " LEFT JOIN rights_case c ON c.number = l.number WHERE l.number IN"
                 f" (SELECT l.number FROM locator l WHERE {_ENDED}) OR l.entry IN (SELECT o.entry"
                 " FROM retained o JOIN retained r USING (system, dataset, mac)"
                 f" JOIN locator l ON l.entry = r.entry WHERE {_ENDED}) ORDER BY l.entry",
@@ -380,12 +382,28 @@ class Locator:
             ).fetchall()
             opened = self._opened(c, [(row[0], row[4]) for row in rows])
             found = []
-            for (entry, number, system, dataset, _, ended, subject), plain in zip(
+            for (entry, number, system, dataset, _, ended, subject, case), plain in zip(
                 rows, opened, strict=True
             ):
                 place = (str(system), str(dataset))
-                found.append(Ended(entry, number, place, *_unpacked(plain), ended, subject))
+                found.append(Ended(entry, number, place, *_unpacked(plain), ended, subject, case))
         return found
+
+    def standing(self, case: Case) -> dict[tuple[str, str], dict[Reason, int]]:
+        """How many rows a case keeps by now, place by place and reason by reason; never which."""
+        found: dict[tuple[str, str], dict[Reason, set[object]]] = {}
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT entry, system, dataset, sealed FROM locator WHERE number = %s"
+                " ORDER BY entry",
+                (case.number,),
+            ).fetchall()
+            opened = self._opened(c, [(row[0], row[3]) for row in rows])
+        for (_, system, dataset, _), plain in zip(rows, opened, strict=True):
+            table, reason = _unpacked(plain)
+            reasons = found.setdefault((str(system), str(dataset)), {})
+            reasons.setdefault(reason, set()).update(table.values)
+        return {place: {r: len(k) for r, k in of.items()} for place, of in found.items()}
 
     def kept(self) -> dict[tuple[str, str], KeyTable]:
         """The keys of all rows that are kept. For the control that looks at them only."""
@@ -402,26 +420,51 @@ class Locator:
         return {place: KeyTable(fields[place], tuple(rows)) for place, rows in found.items()}
 
     def renew(
-        self, entry: int, rows: KeyTable, reason: Reason, *, connection: Connection | None = None
-    ) -> None:
-        """An entry goes on for these of its rows, for another reason; the others are forgotten."""
+        self, entry: int, rows: KeyTable, reason: Reason,
+        *, emptied: Sequence[Sequence[Value]] = (), connection: Connection | None = None,
+    ) -> int | None:  # fmt: skip
+        """An entry goes on for these of its rows, for another reason; the others are forgotten,
+        and so is what those said that are `emptied`.
+
+        Where sealed copies go, the rest goes on under a new entry with a key of its own: its
+        number, and the key of the old one has to die (`drop`).
+        """
         with self._database.within(connection) as c:
             row = c.execute(
                 "SELECT system, dataset FROM locator WHERE entry = %s FOR UPDATE", (entry,)
             ).fetchone()
             if row is None:
-                return
-            data = _packed(rows, reason)
+                return None
+            left = {self.key_mac(row[0], row[1], key) for key in rows.values}
+            sealed = left - {self.key_mac(row[0], row[1], key) for key in emptied}
+            c.execute(
+                "DELETE FROM retained WHERE entry = %s AND NOT mac = ANY(%s)", (entry, list(left))
+            )
+            went = c.execute(
+                "DELETE FROM isolated WHERE entry = %s AND NOT mac = ANY(%s)", (entry, list(sealed))
+            ).rowcount
+            new = self._moved(c, entry) if went else entry
+            data = self._vault.seal(-new, _CLASS, _packed(rows, reason), _LABEL, connection=c)
             c.execute(
                 "UPDATE locator SET hold = %s, until = %s, sealed = %s WHERE entry = %s",
-                (reason.hold, reason.until,
-                 self._vault.seal(-entry, _CLASS, data, _LABEL, connection=c), entry),
-            )  # fmt: skip
-            left = [self.key_mac(row[0], row[1], key) for key in rows.values]
-            for table in ("retained", "isolated"):
-                c.execute(
-                    f"DELETE FROM {table} WHERE entry = %s AND NOT mac = ANY(%s)", (entry, left)
-                )
+                (reason.hold, reason.until, data, new),
+            )
+            return new if went else None
+
+    def _moved(self, c: Connection, entry: int) -> int:
+        """The number of a new entry with all that leads to an old one, copies sealed anew."""
+        made = c.execute(
+            "INSERT INTO locator (number, person, system, dataset, fields, sealed, made_at)"
+            " SELECT number, person, system, dataset, fields, sealed, made_at FROM locator"
+            " WHERE entry = %s RETURNING entry",
+            (entry,),
+        ).fetchone()
+        assert made is not None
+        new = int(made[0])
+        for table in ("locator_name", "retained"):
+            c.execute(f"UPDATE {table} SET entry = %s WHERE entry = %s", (new, entry))
+        self.isolated.move(c, entry, new)
+        return new
 
     def drop(
         self, entries: Sequence[int], now: dt.datetime, *, connection: Connection | None = None

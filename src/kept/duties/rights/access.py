@@ -209,6 +209,7 @@ def _serve(
             "unreached": [name(s) for s, _ in unreached],
             "right": "access",
             "received": len(had.lines),
+            "named_in": sorted({name(one.place[0]) for one in met.found}) if told_of else [],
         }
         entries = [
             Entry("access.given", now, body),

@@ -10,6 +10,7 @@ and tells of what had gone already: nothing is told twice, and nothing never.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from kept.controller import Controller, Place
 from kept.controller.execute import Outcome
 from kept.controller.retained import Retained
 from kept.datamap.map import OnErase
-from kept.decide import due, ties
+from kept.decide import due, reasons, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights.request import step_document
 from kept.ledger.entry import Entry, name
@@ -154,7 +155,7 @@ def _plan(
         ]
         for place in found
     }
-    standing = {place: reasons for place, reasons in standing.items() if reasons}
+    standing = {place: groups for place, groups in standing.items() if groups}
     holds = controller.holds.applying([e.subject for e in entries if e.subject is not None], now)
     today = now.astimezone(dt.UTC).date()
     laws = due.laws(controller.bundle.retention)
@@ -166,7 +167,7 @@ def _plan(
     held = due.merge(
         due.statutory(datamap, found, laws, dates, tied, today),
         due.explicit(found, _scopes(holds, entries), today),
-        {place: tuple(reasons) for place, reasons in standing.items()},
+        {place: tuple(groups) for place, groups in standing.items()},
     )
     made = make_plan(
         "erasure", datamap, found, held, tied,
@@ -214,16 +215,22 @@ def _settle(
     `told` gets what had gone before this run: where a run was killed, nothing told of it yet.
     """
     why: dict[tuple[Place, ties.Key], Reason] = {}
+    emptied: set[tuple[Place, ties.Key]] = set()
+    did: dict[tuple[Place, ties.Key], Action] = {}
     for step in made.steps:
+        rows = {((step.system, step.dataset), ties.norm(k)) for k in step.keys.values}
+        did.update(dict.fromkeys(rows, step.action))
         if step.reason is not None:
-            for key in step.keys.values:
-                why[(step.system, step.dataset), ties.norm(key)] = step.reason
+            why.update(dict.fromkeys(rows, step.reason))
+            emptied |= rows if step.action is Action.OVERWRITE else set()
     failed = {(r.store, r.dataset) for r in told if not r.verified}
     planned = {(s.system, s.dataset, ties.norm(k)) for s in made.steps for k in s.keys.values}
     kept = {(*e.place, ties.norm(k)) for e in entries if not e.ended for k in e.rows.values}
     before: dict[Place, set[ties.Key]] = {}
     dying: list[int] = []
+    moved: list[int] = []
     renewed = 0
+    became: Counter[tuple[str, Place, Action]] = Counter()
     with controller.database.connection() as connection:
         for e in entries:
             unknown = e.place in failed or e.place in stayed.changed or e.place[0] in stayed.unread
@@ -231,6 +238,11 @@ def _settle(
                 continue
             left = [row for row in e.rows.rows if (e.place, ties.norm(row[1])) in why]
             keys = {ties.norm(key) for key in e.rows.values}
+            for key in keys if e.case else ():
+                action = did.get((e.place, key)) or _went(controller, e.place)
+                # A row that was bare before, and still is, stays what the case made of it.
+                if (e.place, key) not in emptied or not reasons.for_others(e.reason.words):
+                    became[str(e.case), e.place, action] += 1
             before.setdefault(e.place, set()).update(
                 key for key in keys if (*e.place, key) not in planned | kept
             )
@@ -239,17 +251,23 @@ def _settle(
                 continue
             # What ends first is looked at first; the others are judged again on that day.
             reason = min((why[e.place, ties.norm(row[1])] for row in left), key=due.strength)
-            rows = KeyTable(e.rows.fields, tuple(left))
-            controller.locator.renew(e.entry, rows, reason, connection=connection)
+            # A row that stays for others alone says nothing of her any more, nor does a copy.
+            bare = [key for _, key in left if (e.place, ties.norm(key)) in emptied]
+            table = KeyTable(e.rows.fields, tuple(left))
             renewed += 1
+            if controller.locator.renew(
+                e.entry, table, reason, emptied=bare, connection=connection
+            ):
+                moved.append(e.entry)
         told += [
             StepResult(*place, _went(controller, place), Counts(len(keys), len(keys)), True)
             for place, keys in sorted(before.items())
             if keys
         ]
         done = [_entry(controller, r, now) for r in told]
-        if dying:
-            day = controller.locator.drop(dying, now, connection=connection)
+        done += [_became(now, *what, rows) for what, rows in sorted(became.items())]
+        if dying or moved:
+            day = controller.locator.drop([*dying, *moved], now, connection=connection)
             body = {"classes": ["locator"], "dies": day.isoformat()}
             done.append(Entry("keys.shredded", now, body))
         controller.ledger.append_in(connection, done)
@@ -260,6 +278,13 @@ def _went(controller: Controller, place: Place) -> Action:
     """What an erasure does to rows of a dataset."""
     kept = {OnErase.ANONYMISE: Action.ANONYMISE, OnErase.OVERWRITE: Action.OVERWRITE}
     return kept.get(controller.datamap.dataset(*place).on_erase, Action.DELETE)
+
+
+def _became(now: dt.datetime, case: str, place: Place, action: Action, rows: int) -> Entry:
+    """What became of rows that a case had kept, for the answer to it."""
+    body = {"case": case, "system": name(place[0]), "dataset": name(place[1]),
+            "action": action.value, "rows": rows}  # fmt: skip
+    return Entry("retention.ended", now, body)
 
 
 def _entry(controller: Controller, r: StepResult, now: dt.datetime) -> Entry:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jinja2
@@ -19,6 +19,7 @@ from kept.controller import Controller, Located
 from kept.decide import reasons
 from kept.duties.rights import parts
 from kept.duties.rights.about import titled
+from kept.duties.rights.afterwards import Afterwards
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import going_on, judged, told
 from kept.duties.rights.clock import came
@@ -32,7 +33,7 @@ from kept.duties.rights.redaction import words as left_out
 from kept.duties.rights.request import capital, sentence, verification
 from kept.duties.rights.restriction import GROUNDS
 from kept.ledger.entry import Entry, name
-from kept.model.plan import Action
+from kept.model.plan import Action, Counts
 from kept.policy.spoken import own, speaking
 from kept.policy.spoken import told as told_as
 from kept.records.case import Case, State, StepRecord, StepState
@@ -67,6 +68,7 @@ _DID: Final = {
     Action.ANONYMISE: "{n} made nobody's",
     Action.REDACT: "the passages about you taken out of {n}",
 }
+_STAY: Final = (Action.RETAIN, Action.ISOLATE)
 _STANDS: Final = "It was looked at again afterwards, and it is so."
 _WORD: Final = "This rests on the word of the people there; we could not look ourselves."
 
@@ -180,14 +182,15 @@ def _letter(
     subdivision: str | None,
 ) -> Letter:  # fmt: skip
     record = Receipts.of(controller, case)
+    after = Afterwards.of(controller, record)
     bundle = controller.bundle
     named = controller.cases.identifiers(case)
     choice, region = lives(controller, case, country, subdivision)
     told_of = [
         asked(controller, record, named, region),
-        *_outcome(controller, record),
-        *_systems(controller, record, named),
-        *_stays(controller, record),
+        *_outcome(controller, record, after),
+        *_systems(controller, record, named, after),
+        *_stays(controller, record, after, now),
         *_chosen(controller, record),
         *_goes_on(controller, record, named, region),
         *_told(controller, record, named, now),
@@ -289,7 +292,7 @@ def asked(
     return Part(say("What you asked"), tuple(lines))
 
 
-def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
+def _outcome(controller: Controller, record: Receipts, after: Afterwards) -> Iterator[Part]:
     case = record.case
     if case.state is State.REFUSED:
         yield _refused(controller, record)
@@ -307,7 +310,7 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
             (say("Nothing was done yet. The request is open; you will hear from us again."),),
         )
         return
-    lines = [_whole(record)]
+    lines = [_whole(record, after)]
     if record.missing:
         systems = ", ".join(title(controller, s) for s in record.missing)
         lines.append(say("Not done, or not asked, as you read below: {systems}.", systems=systems))
@@ -350,19 +353,25 @@ def _outcome(controller: Controller, record: Receipts) -> Iterator[Part]:
         )  # fmt: skip
 
 
-def _whole(record: Receipts) -> str:
+def _whole(record: Receipts, after: Afterwards) -> str:
     """The first sentence of the answer: it never says more than all the receipts together."""
     if record.in_force:
         return say("The use of your data is restricted. You will be told before that ends.")
     if not record.complete:
         return say("This is not finished. What follows says how far we have come.")
+    if record.case.right == "objection" and record.lifted:
+        if set(record.purposes) - set(record.lifted):
+            return say("In part we follow your objection, and in part not. Both parts are named.")
+        return say("We weighed your objection, and do not follow it. Below you read why.")
+    if record.case.right == "objection" and not record.purposes:
+        return say("Nothing stops: what you object to rests on grounds to which nobody can object.")
     if record.parts and record.nothing_found:
         return say("It is done, but for the part that we refuse.")
     if record.case.right in ("access", "erasure") and record.nothing_found:
         return say("We hold nothing about you under what you gave us.")
     if record.case.right == "portability" and record.nothing_found:
         return say("We hold nothing that you could take along under what you gave us.")
-    if record.parts or any(s.counts.retained or s.counts.isolated for s in record.steps):
+    if record.parts or after.keeps(record):
         return say(
             "What could be done is done. Not everything could: the parts that stay are named."
         )
@@ -384,8 +393,9 @@ def _refused(controller: Controller, record: Receipts) -> Part:
 
 
 def _systems(
-    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]
-) -> Iterator[Part]:
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]],
+    after: Afterwards,
+) -> Iterator[Part]:  # fmt: skip
     """What was done in each system, and what was not."""
     if not record.begun:
         return
@@ -399,7 +409,9 @@ def _systems(
         if system in record.unreached:
             points.append(say("We could NOT ask this system. What it holds of you is not in this"
                               " answer."))  # fmt: skip
-        points += dict.fromkeys(_step(controller, one, record) for one in groups.get(system, ()))
+        points += dict.fromkeys(
+            line for one in groups.get(system, ()) for line in _now(controller, one, record, after)
+        )
         yield Part(
             say("What was done: {where}", where=title(controller, system)), (), tuple(points)
         )
@@ -416,9 +428,14 @@ def _elsewhere(
     found.unreached.update(dict.fromkeys(record.unreached, ""))
     search = Search.of(controller, named, found, texts=record.case.right in _IN_TEXTS)
     apart = {p.system for p in record.parts}
-    empty = sorted(search.asked - met - {SYSTEM.name} - set(record.missing) - apart)
+    looked = {s for s in search.asked if name(s) in record.looked_through}
+    named_in = {s for s in controller.datamap.systems if name(s) in record.named_in}
+    empty = sorted(looked - met - named_in - {SYSTEM.name} - set(record.missing) - apart)
     lines = []
-    if empty and record.case.right != "rectification":
+    if named_in:
+        where = ", ".join(title(controller, s) for s in sorted(named_in))
+        lines.append(say("What others wrote names you in: {where}.", where=where))
+    if empty:
         where = ", ".join(title(controller, s) for s in empty)
         lines.append(say("No record of yours was met in: {where}.", where=where))
     points = tuple(
@@ -427,6 +444,23 @@ def _elsewhere(
     )
     if lines or points:
         yield Part(say("Where else we looked"), tuple(lines), points)
+
+
+def _now(
+    controller: Controller, one: StepRecord, record: Receipts, after: Afterwards
+) -> Iterator[str]:
+    """One step as it stands by now: what it kept, where any of it is, and what went since."""
+    place, where = (one.system, one.dataset), _dataset(controller, one)
+    if place not in after.went or one.action not in _STAY or one.state is not StepState.DONE:
+        yield _step(controller, one, record)
+    elif rows := sum(after.stands[place].values()):
+        counts = Counts(rows, 0, *((rows, 0) if one.action is Action.RETAIN else (0, rows)))
+        yield _step(controller, replace(one, counts=counts), record)
+    for at, action, rows in after.went.get(place, ()):
+        did = say(_DID[action], n=records(rows))
+        said = say("{where}, since then, on {day}: {did}.", where=where,
+                   day=spelt(controller, at), did=did)  # fmt: skip
+        yield f"{said} {say(_STANDS)}"
 
 
 def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
@@ -444,7 +478,7 @@ def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
         return say("{where}: {rows} read, {kept} of them kept for a reason that is named below.",
                    where=where, rows=rows, kept=kept)  # fmt: skip
     sure = say(_STANDS if one.verified else _WORD)
-    if one.action in (Action.RETAIN, Action.ISOLATE):
+    if one.action in _STAY:
         rows = records(one.counts.retained + one.counts.isolated)
         kept_so = (
             "{where}: {rows} kept, sealed so that nobody uses them; why is named below."
@@ -471,17 +505,25 @@ def _dataset(controller: Controller, one: StepRecord) -> str:
     return capital(titled(dataset) if dataset else one.dataset)
 
 
-def _stays(controller: Controller, record: Receipts) -> Iterator[Part]:
+def _stays(
+    controller: Controller, record: Receipts, after: Afterwards, now: dt.datetime
+) -> Iterator[Part]:
     """Each part that stays: how much, why, by which law and sentence, until when."""
     if not record.begun:
         return
     promises = sentences(controller.bundle)
     points = []
-    for one in record.steps:
-        rows = one.counts.retained + one.counts.isolated
-        if not rows or one.reason is None:
+    kept = [
+        (one, one.counts.retained + one.counts.isolated, one.reason)
+        for one in record.steps
+        if (one.system, one.dataset) not in after.went
+    ]
+    at = {(one.system, one.dataset): one for one in record.steps}
+    kept += [(at[place], n, why) for place, of in after.stands.items() for why, n in of.items()]
+    for one, rows, reason in kept:
+        if not rows or reason is None:
             continue
-        until = one.reason.until
+        until = reason.until
         said = [
             f"{_dataset(controller, one)} ({title(controller, one.system)}): "
             + (
@@ -489,19 +531,27 @@ def _stays(controller: Controller, record: Receipts) -> Iterator[Part]:
                 if until
                 else say("{rows}, with no end set yet.", rows=records(rows))
             ),
-            say("Why: {why}", why=sentence(reasons.told(one.reason.words))),
+            say("Why: {why}", why=sentence(reasons.told(reason.words))),
         ]
-        if one.reason.law:
-            said.append(say("The law: {law}", law=law(sentence(one.reason.law))))
-        if promise := promises.get(one.reason.clause):
+        if reason.law:
+            said.append(say("The law: {law}", law=law(sentence(reason.law))))
+        if promise := promises.get(reason.clause):
             said.append(say("Our policy says: “{promise}”", promise=promise))
         points.append(" ".join(said))
     if points:
         yield Part(
             say("What stays, and why"),
-            (say("Each part, with its reason and its day:"),),
+            (_as_of(controller, record, now),),
             tuple(points),
         )
+
+
+def _as_of(controller: Controller, record: Receipts, now: dt.datetime) -> str:
+    """What an erasure leaves is followed up to today; of other rights it is known what they met."""
+    ends = [spelt(controller, e.at) for e in record.events if e.state is State.EXECUTED]
+    if record.case.right == "erasure" or not ends or ends[-1] == spelt(controller, now):
+        return say("Each part, with its reason and its day:")
+    return say("Each part, with its reason and its day, as it was on {day}:", day=ends[-1])
 
 
 def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.errors import UsageError
 from kept.ledger.entry import name
+from kept.model.plan import Action
 from kept.records.case import Case, Event, State, StepRecord, StepState
 from kept.records.case_state import FINISHED
 from kept.records.declared import SYSTEM
@@ -23,7 +24,8 @@ from kept.terms.tongues import say
 #: Kinds of entries that say of a case what was done with it.
 _KINDS: Final = (
     "case.closed", "access.given", "consent.withdrawn", "objection.made", "objection.lifted",
-    "restriction.set", "restriction.lifted", "keys.shredded", "redaction.scanned",
+    "restriction.set", "restriction.lifted", "keys.shredded", "redaction.scanned", "plan.made",
+    "retention.ended",
 )  # fmt: skip
 #: States in which nothing was done yet.
 BEFORE: Final = frozenset(
@@ -108,11 +110,29 @@ class Receipts:
 
     @property
     def nothing_found(self) -> bool:
-        """Whether neither the steps nor the ledger know of a record that was found. Of cases that
-        an older Kept answered by reading there are no steps.
+        """Whether neither the steps nor the ledger know of a record that was found, or that names
+        her. Of cases that an older Kept answered by reading there are no steps.
         """
         said = [self.last.get("found", 0), *(b["rows"] for _, b in self.said["access.given"])]
-        return not any(said) and not any(s.counts.found for s in self.steps)
+        return not any(said) and not self.named_in and not any(s.counts.found for s in self.steps)
+
+    @property
+    def looked_through(self) -> frozenset[str]:
+        """The systems, by their names in the ledger, in which this case looked for all that is
+        hers. A choice, a correction and a package to take along look for what they need and note
+        no more, so of them nothing follows from a system that is not on record.
+        """
+        if self.case.right == "access":
+            return frozenset(name(s.system) for s in self.steps if s.action is Action.READ)
+        if self.case.right == "erasure":
+            return frozenset(str(s) for _, b in self.said["plan.made"] for s in b["systems"])
+        return frozenset()
+
+    @property
+    def named_in(self) -> frozenset[str]:
+        """The systems, by their names in the ledger, in which others wrote of her."""
+        given = [b.get("named_in", ()) for _, b in self.said["access.given"]]
+        return frozenset(map(str, given[-1])) if given else frozenset()
 
     @property
     def handed_out(self) -> bool:
