@@ -287,6 +287,8 @@ def test_a_plan_of_rows_that_changed_is_not_carried_out(desk: Desk) -> None:
     one = case(desk, who=BEN, evidence=HOW)
     path = f"/desk/cases/{one}"
     olga.post(f"{path}/plan")
+    desk.later(seconds=1)
+    assert olga.post(f"{path}/plan").headers["location"].endswith("?done=same-plan")
     plan = re.search(r'name="plan" value="([0-9a-f]{64})"', abel.get(path).text)
     assert plan
     abel.post(f"{path}/approve", plan=plan[1])

@@ -97,10 +97,11 @@ def plan(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     one = found(state, case)
     try:
         who = actor(request, state, f"rights {VERBS.get(one.right, 'erase')}")
-        casework.look(state.controller, one.id, _given(form(request)), who, state.clock())
+        now = state.clock()
+        looked = casework.look(state.controller, one.id, _given(form(request)), who, now)
     except KeptError as problem:
         return shown(request, state, one, said(problem))
-    return back(f"/desk/cases/{one.id}", "plan")
+    return back(f"/desk/cases/{one.id}", "plan" if looked["at"] == now.isoformat() else "same-plan")
 
 
 @post("/cases/{case:str}/approve", status_code=303, sync_to_thread=True)

@@ -57,6 +57,7 @@ DONE: Final = {
     "let-through": "It may be stored. Nothing of it waits here longer than it has to.",
     "evidence": "It was noted how it was checked who asks.",
     "plan": "This is what would happen. Nothing was done yet.",
+    "same-plan": "The same would happen as when it was looked at before. Nothing was done yet.",
     "approved": "The plan was approved. Nothing was done yet.",
     "begun": "It is being carried out. You can leave this page.",
     "busy": "Somebody is carrying it out already; it is done once.",
