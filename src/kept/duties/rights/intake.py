@@ -91,7 +91,8 @@ class Standing:
     `rights` (kind of terms.asks, a word of `_STANDS`); `tries` are left before a code is of no use;
     `questions` what she may tell of herself where an address alone is too little proof, and
     `chances` how often still. `due` is the last day of the answer, while one is waited for;
-    `held`: a report that a person looks at before anything is frozen.
+    `held`: a report that a person looks at before anything is frozen. `forgotten`: by what it is
+    known that it is from her went with her data.
     """
 
     id: str
@@ -109,6 +110,7 @@ class Standing:
     chances: int = 0
     due: dt.date | None = None
     held: bool = False
+    forgotten: bool = False
 
 
 #: States of a case of which nothing was carried out yet.
@@ -354,6 +356,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         questions=tuple(proving.questions(controller).values()) if asking else (),
         chances=min((controller.cases.tries_left(c) for c in asking), default=0),
         due=max(days) if days and len(days) == len(clocks) else None, held=one.held,
+        forgotten=not said,
     )  # fmt: skip
 
 

@@ -102,6 +102,7 @@ SAID: Final = {
     "We have your request": "Ihre Anfrage ist da",
     "It came on {day}.": "Sie kam am {day}.",
     "We know that it is from you: {who}.": "Wir wissen, dass sie von Ihnen ist: {who}.",
+    "We knew that it is from you. By what, we have deleted with your data.": "Wir wussten, dass sie von Ihnen ist. Woran, haben wir mit Ihren Daten gelöscht.",
     "We know that it is from you by the cookie in your browser.": "Dass sie von Ihnen ist, wissen wir durch das Cookie in Ihrem Browser.",
     "We are working on it.": "Wir arbeiten daran.",
     "Done.": "Erledigt.",

@@ -1,0 +1,60 @@
+"""What the page of a request says to the person herself, by how her case stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from tests.app.desk import opened
+from tests.app.test_desk_cases import at, words
+from tests.app.test_desk_handing import World
+from tests.asking import links, mail_server
+
+from kept.app import promptly
+from kept.duties.rights.recipients import record
+from kept.records.case_state import State
+from kept.stores.tasks import Answered, Outcome
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, kept_module_url: str) -> Iterator[World]:
+    with mail_server() as (inbox, url):
+        mail = f'[mail]\nurl = "{url}"\nfrom = "privacy@example.net"\n'
+        place = tmp_path_factory.mktemp("status") / "world"
+        with opened(place, kept_module_url, extra=mail) as desk:
+            desk.account("olga", "privacy-officer")
+            yield World(desk, inbox)
+
+
+def asked(world: World, right: str, email: str) -> tuple[str, str]:
+    """Somebody asks and types the code: (the path of her page, her case)."""
+    case = world.proven(right, email)
+    promptly.at_once(world.controller, lambda: world.desk.now)
+    those = [one for one in links(world.inbox.to(email)[-1]) if "/privacy/requests/" in one]
+    return "/privacy/requests/" + those[-1].rpartition("/")[2], case
+
+
+def page(world: World, path: str) -> str:
+    return words(world.desk.browser().get(path).text)
+
+
+def test_a_page_of_which_the_address_was_forgotten_says_so(world: World) -> None:
+    path, one = asked(world, "erasure", "ben@example.org")
+    olga = at(world.desk, "olga")
+    olga.post(f"/desk/cases/{one}/plan", ground="child")
+    plan = re.search(r'name="plan" value="([0-9a-f]+)"', olga.get(f"/desk/cases/{one}").text)
+    assert plan
+    olga.post(f"/desk/cases/{one}/approve", plan=plan[1])
+    olga.post(f"/desk/cases/{one}/carry-out")
+    for task in world.controller.tasks():
+        told = Answered(Outcome.DONE, "Jo", world.desk.now, "a letter")
+        record(world.controller, task.id, told, "operator")
+    olga.post(f"/desk/cases/{one}/carry-out")
+    case = world.controller.cases.get(one)
+    assert case.state is State.CLOSED
+    assert not world.controller.intakes.said(world.controller.intakes.of_case(one)[0])
+    shown = page(world, path)
+    assert "By what, we have deleted with your data." in shown
+    assert "cookie in your browser" not in shown
+    assert "we know no address of yours" not in shown
