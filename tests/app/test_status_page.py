@@ -12,6 +12,7 @@ from tests.app.test_desk_handing import World
 from tests.asking import links, mail_server
 
 from kept.app import promptly
+from kept.duties.rights import close_case, mailing
 from kept.duties.rights.recipients import record
 from kept.records.case_state import State
 from kept.stores.tasks import Answered, Outcome
@@ -58,3 +59,15 @@ def test_a_page_of_which_the_address_was_forgotten_says_so(world: World) -> None
     assert "By what, we have deleted with your data." in shown
     assert "cookie in your browser" not in shown
     assert "we know no address of yours" not in shown
+
+
+def test_a_refusal_of_which_she_has_no_letter_is_still_to_be_explained(world: World) -> None:
+    path, one = asked(world, "objection", "ana@example.org")
+    actor = world.controller.actors.of("Kim", "privacy-officer", world.desk.now)
+    close_case(world.controller, one, "refused", "no more", actor, world.desk.now, code="excessive")
+    still = "We could not do it. Our answer to you, with the reason, is still to come."
+    assert still in page(world, path)
+    mailing.mail_answer(world.controller, one, actor, world.desk.now)
+    assert still in page(world, path), "what waits in the outbox she has not got"
+    world.send()
+    assert "We could not do it. The reason is in our answer to you." in page(world, path)

@@ -46,6 +46,7 @@ STANDS: Final[Mapping[str, str]] = {
     "told": "Done. You have our answer.",
     "untold": "Done. Our answer to you, with what was done, is still to come.",
     "refused": "We could not do it. The reason is in our answer to you.",
+    "unexplained": "We could not do it. Our answer to you, with the reason, is still to come.",
     "withdrawn": "You took it back. Nothing was done.",
 }
 _FIELDS: Final = ("email", "words", "agent", "changed", "about", "reporter", "name")

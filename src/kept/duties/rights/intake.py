@@ -124,6 +124,8 @@ _STANDS: Final[Mapping[CaseState, str]] = {
     CaseState.REFUSED: "refused",
     CaseState.WITHDRAWN: "withdrawn",
 }
+#: How a case has ended → that while the person has no answer, and with one.
+_ANSWERED: Final = {"done": ("untold", "told"), "refused": ("unexplained", "refused")}
 
 
 # — asking ————————————————————————————————————————————————————————————————————————————————
@@ -331,11 +333,11 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         )  # fmt: skip
     cases = {kind: controller.cases.get(id_) for kind, id_ in one.cases}
     stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
-    over = [c.number for kind, c in cases.items() if stands[kind] == "done"]
+    over = [c.number for kind, c in cases.items() if stands[kind] in _ANSWERED]
     known = answered.days(controller.database, over, now, controller.desk.zone) if over else {}
     for kind, c in cases.items():
         if c.number in over:
-            stands[kind] = "told" if c.number in known else "untold"
+            stands[kind] = _ANSWERED[stands[kind]][c.number in known]
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]
     waited = [c.number for c in cases.values() if _STANDS[c.state] == "working"]

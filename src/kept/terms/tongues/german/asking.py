@@ -109,6 +109,7 @@ SAID: Final = {
     "Done. You have our answer.": "Erledigt. Unsere Antwort haben Sie.",
     "Done. Our answer to you, with what was done, is still to come.": "Erledigt. Unsere Antwort an Sie, was getan wurde, kommt noch.",
     "We could not do it. The reason is in our answer to you.": "Das konnten wir nicht tun. Der Grund steht in unserer Antwort an Sie.",
+    "We could not do it. Our answer to you, with the reason, is still to come.": "Das konnten wir nicht tun. Unsere Antwort an Sie, mit dem Grund, kommt noch.",
     "You took it back. Nothing was done.": "Sie haben es zurückgenommen. Es wurde nichts getan.",
     "The last day for our answer is <b>{due}</b>.": "Spätestens am <b>{due}</b> müssen wir antworten.",
     "Tell us two things that only you know": "Sagen Sie uns zwei Dinge, die nur Sie wissen",
