@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.acceptance.conftest import kept
 from tests.app.desk import opened
 from tests.app.test_desk_cases import at, words
 from tests.app.test_desk_handing import World
 from tests.asking import links, mail_server
 
 from kept.app import promptly
-from kept.duties.rights import close_case, mailing
+from kept.duties import rights
+from kept.duties.rights import Request, close_case, delivery, mailing
 from kept.duties.rights.recipients import record
 from kept.records.case_state import State
 from kept.stores.tasks import Answered, Outcome
@@ -71,3 +74,35 @@ def test_a_refusal_of_which_she_has_no_letter_is_still_to_be_explained(world: Wo
     assert still in page(world, path), "what waits in the outbox she has not got"
     world.send()
     assert "We could not do it. The reason is in our answer to you." in page(world, path)
+
+
+def test_a_package_that_she_never_fetched_is_said_to_be_so(world: World, tmp_path: Path) -> None:
+    path, one = asked(world, "access", "ana@example.org")
+    controller, desk = world.controller, world.desk
+    actor = controller.actors.of("Kim", "operator", desk.now)
+    package = tmp_path / "hers.zip"
+    rights.access(controller, Request((), case=one, actor="Kim"), desk.now, out=package)
+    made = delivery.deliver(controller, one, package, actor, desk.now)
+    world.send()
+    until = controller.day(made.ends_at)
+    shown = page(world, path)
+    assert "Done. You have our answer." in shown
+    assert "was not fetched" not in shown, "it waits"
+    where = ("case", "show", one, "--now")
+    assert "never fetched" not in words(at(desk, "olga").get(f"/desk/cases/{one}").text)
+    desk.later(days=6)
+    for swept in (False, True):
+        if swept:
+            assert delivery.sweep(controller, desk.now) == 1
+        shown = page(world, path)
+        assert "You have our answer. Your data was ready for you to fetch until" in shown
+        assert f"until {until.day} {until:%B %Y}, and was not fetched." in shown
+        assert "ask for it again" in shown
+        case = words(at(desk, "olga").get(f"/desk/cases/{one}").text)
+        assert f"Never fetched; ended {until.day} {until:%B %Y}" in case
+        assert "waits behind a link until" not in case
+        said = kept(desk.directory, *where, desk.now.isoformat(), json=False).out
+        assert f"never fetched; ended {until} (expired)" in said
+    # A new link waits: nothing is over yet.
+    delivery.deliver(controller, one, package, actor, desk.now)
+    assert "was not fetched" not in page(world, path)

@@ -270,6 +270,7 @@ def _page(
         titles={kind: ASKS[kind].title for kind in stands.asked},
         states=STANDS,
         arrived=day_words(stands.arrived, controller),
+        unfetched={kind: day_words(day, controller) for kind, day in stands.unfetched},
         due=day_words(stands.due, controller) if stands.due else None,
     )
     page.headers.update(PRIVATE)

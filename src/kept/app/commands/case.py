@@ -141,6 +141,7 @@ def show(
         told = informed(controller, one)
         mails, papers = controller.mailed.of(one), controller.papers.of(one)
         behind = delivery.behind_links(controller, one)
+        over = {d.id: d.over(moment(now)) for d in behind}
         named = controller.cases.identifiers(one) if show else []
         had = told_on(controller, [one], moment(now)).get(one.number)
         time = Time.of(controller, one, controller.clocks.of(one), moment(now), had)
@@ -275,8 +276,17 @@ def show(
         for p in papers
     ]
     words += [
-        f"Her package behind a link, {d.made_at:%Y-%m-%d %H:%M}: fetched {d.fetched} of {d.allowed}"
-        f" times, {f'over ({d.outcome})' if d.outcome else f'waits until {d.ends_at:%Y-%m-%d}'}"
+        f"Her package behind a link, {d.made_at:%Y-%m-%d %H:%M}: "
+        + (
+            f"fetched {d.fetched} of {d.allowed} times"
+            if d.fetched or not over[d.id]
+            else "never fetched"
+        )
+        + (
+            f"; ended {end:%Y-%m-%d} ({d.outcome or 'expired'})"
+            if (end := over[d.id])
+            else f", waits until {d.ends_at:%Y-%m-%d}"
+        )
         for d in behind
     ]
     words += [f"{n.at:%Y-%m-%d %H:%M} {n.actor.name}: {n.words}" for n in notes]

@@ -237,7 +237,7 @@ def shown(
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, unsent=any(
             u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
-        ), behind=behind, told_her=told_her is not None,
+        ), behind=behind, unfetched=delivery.never_fetched(controller, one, now), told_her=told_her is not None,
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in FINISHED else None,
         refusals=REFUSALS.values(), papers=papers,
         home=bool(paper.where_to(controller, one)),

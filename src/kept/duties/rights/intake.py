@@ -22,7 +22,7 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.database import Connection
 from kept.decide.asks import Recognised, recognise
-from kept.duties.rights import destroyed, forgetting, mailing, proving
+from kept.duties.rights import delivery, destroyed, forgetting, mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import HOW, Request, can_end, close_case, open_case
@@ -92,7 +92,8 @@ class Standing:
     `questions` what she may tell of herself where an address alone is too little proof, and
     `chances` how often still. `due` is the last day of the answer, while one is waited for;
     `held`: a report that a person looks at before anything is frozen. `forgotten`: by what it is
-    known that it is from her went with her data.
+    known that it is from her went with her data. `unfetched`: (kind, the day until which her
+    data waited for her to fetch it, which she did not).
     """
 
     id: str
@@ -111,6 +112,7 @@ class Standing:
     due: dt.date | None = None
     held: bool = False
     forgotten: bool = False
+    unfetched: tuple[tuple[str, dt.date], ...] = ()
 
 
 #: States of a case of which nothing was carried out yet.
@@ -359,6 +361,10 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         chances=min((controller.cases.tries_left(c) for c in asking), default=0),
         due=max(days) if days and len(days) == len(clocks) else None, held=one.held,
         forgotten=not said,
+        unfetched=tuple(
+            (kind, controller.day(until)) for kind, c in cases.items()
+            if (until := delivery.never_fetched(controller, c, now)) is not None
+        ),
     )  # fmt: skip
 
 

@@ -108,6 +108,7 @@ SAID: Final = {
     "Done.": "Erledigt.",
     "Done. You have our answer.": "Erledigt. Unsere Antwort haben Sie.",
     "Done. Our answer to you, with what was done, is still to come.": "Erledigt. Unsere Antwort an Sie, was getan wurde, kommt noch.",
+    "Your data was ready for you to fetch until {day}, and was not fetched. It lies there no more. If you still want it, ask for it again.": "Bis {day} lagen Ihre Daten für Sie bereit und wurden nicht abgeholt. Jetzt liegen sie dort nicht mehr. Wenn Sie sie noch möchten, verlangen Sie sie noch einmal.",
     "We could not do it. The reason is in our answer to you.": "Das konnten wir nicht tun. Der Grund steht in unserer Antwort an Sie.",
     "We could not do it. Our answer to you, with the reason, is still to come.": "Das konnten wir nicht tun. Unsere Antwort an Sie, mit dem Grund, kommt noch.",
     "You took it back. Nothing was done.": "Sie haben es zurückgenommen. Es wurde nichts getan.",
