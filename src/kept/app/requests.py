@@ -48,6 +48,8 @@ STANDS: Final[Mapping[str, str]] = {
     "refused": "We could not do it. The reason is in our answer to you.",
     "unexplained": "We could not do it. Our answer to you, with the reason, is still to come.",
     "withdrawn": "You took it back. Nothing was done.",
+    "taken-back": "We noted that you no longer want it, so nothing was done. If that is not so,"
+    " tell us.",
 }
 _FIELDS: Final = ("email", "words", "agent", "changed", "about", "reporter", "name")
 NO_ADDRESS: Final = "This is no e-mail address that we can write to. Look for a typo."

@@ -20,7 +20,7 @@ from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
-from kept.duties.rights import casework, close_case, delivery, proving
+from kept.duties.rights import casework, close_case, delivery, mailing, proving
 from kept.duties.rights.clock import told_on
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.recipients import informed
@@ -348,10 +348,18 @@ def _end(
     verb = {"refused": "refuse", "withdrawn": "withdraw"}[outcome]
     with opened(common, f"case {verb}", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
-        done = close_case(controller, case, outcome, reason, actor, now, code=code)
+        if outcome == "withdrawn":
+            done, why = mailing.take_back(controller, case, reason, actor, now)
+        else:
+            done = close_case(controller, case, outcome, reason, actor, now, code=code)
+            why = "it is read first"
         controller.ledger.checkpoint(now)
     letter = common.next("case", "answer", done.id)
-    words = [f"Case {done.id} is {done.state}; nothing was changed.", f"The letter: {letter}"]
+    words = [
+        f"Case {done.id} is {done.state}; nothing was changed.",
+        "A letter that says so waits to go to the address that she proved hers." if why is None
+        else f"The letter: {letter}",
+    ]  # fmt: skip
     common.out.result(_document(done), words)
     return 0
 

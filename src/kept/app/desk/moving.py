@@ -26,6 +26,7 @@ from kept.duties.rights import (
     delivery,
     entering,
     lift,
+    mailing,
     new_address,
     notify,
     proving,
@@ -246,6 +247,11 @@ def end(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
         if outcome is None:
             raise UsageError("there is no such end of a case")
         who = actor(request, state, _ENDS[outcome])
+        if outcome == "withdrawn":
+            _, why = mailing.take_back(
+                state.controller, one.id, sent.one("words"), who, state.clock()
+            )
+            return back(f"/desk/cases/{one.id}", "withdrawn" if why else "withdrawn-mailed")
         close_case(
             state.controller, one.id, outcome, sent.one("words"), who, state.clock(),
             code=sent.one("code") or None,

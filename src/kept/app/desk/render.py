@@ -64,7 +64,9 @@ DONE: Final = {
     "over": "This case has ended; nothing was done again.",
     "clock": "The day was counted anew. The day before stays on record.",
     "refused": "The request was refused, and why is kept.",
-    "withdrawn": "The case has ended; nothing was changed.",
+    "withdrawn": "The case has ended; nothing was changed. Write to her that it has.",
+    "withdrawn-mailed": "The case has ended; nothing was changed. A letter that says so is on its"
+    " way to the address that she proved hers.",
     "mailed": "The answer is on its way to the address that she proved hers.",
     "link": "The package waits behind a link, which goes to the address that she proved hers.",
     "posted": "It was entered that the letter went out.",

@@ -25,7 +25,7 @@ from kept.decide.asks import Recognised, recognise
 from kept.duties.rights import delivery, destroyed, forgetting, mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
-from kept.duties.rights.request import HOW, Request, can_end, close_case, open_case
+from kept.duties.rights.request import HOW, Request, by_herself, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
 from kept.records import answered
@@ -338,6 +338,8 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
     over = [c.number for kind, c in cases.items() if stands[kind] in _ANSWERED]
     known = answered.days(controller.database, over, now, controller.desk.zone) if over else {}
     for kind, c in cases.items():
+        if stands[kind] == "withdrawn" and not by_herself(controller, c):
+            stands[kind] = "taken-back"
         if c.number in over:
             stands[kind] = _ANSWERED[stands[kind]][c.number in known]
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")

@@ -111,6 +111,7 @@ SAID: Final = {
     "Your data was ready for you to fetch until {day}, and was not fetched. It lies there no more. If you still want it, ask for it again.": "Bis {day} lagen Ihre Daten für Sie bereit und wurden nicht abgeholt. Jetzt liegen sie dort nicht mehr. Wenn Sie sie noch möchten, verlangen Sie sie noch einmal.",
     "We could not do it. The reason is in our answer to you.": "Das konnten wir nicht tun. Der Grund steht in unserer Antwort an Sie.",
     "We could not do it. Our answer to you, with the reason, is still to come.": "Das konnten wir nicht tun. Unsere Antwort an Sie, mit dem Grund, kommt noch.",
+    "We noted that you no longer want it, so nothing was done. If that is not so, tell us.": "Wir haben notiert, dass Sie es nicht mehr möchten, darum wurde nichts getan. Wenn das nicht stimmt, sagen Sie es uns.",
     "You took it back. Nothing was done.": "Sie haben es zurückgenommen. Es wurde nichts getan.",
     "The last day for our answer is <b>{due}</b>.": "Spätestens am <b>{due}</b> müssen wir antworten.",
     "Tell us two things that only you know": "Sagen Sie uns zwei Dinge, die nur Sie wissen",
