@@ -1,7 +1,5 @@
 """The web site: server-rendered pages, the forms that the policy declares, an account. No
-third-party request, no cookie before somebody opens an account, and that one only for it.
-
-Every answer is a page, or JSON where the client asks for it.
+third-party request, no cookie before an account. A page, or JSON where the client asks for it.
 """
 
 from __future__ import annotations
@@ -58,6 +56,7 @@ SECRET = {
     "onboarding": """<p class="field"><label for="password">Password</label> <input id="password"
 name="password" type="password" minlength="10" autocomplete="new-password" required></p>"""
 }
+NO = "We may not store it. If you want it all the same, write to us."
 #: Forms of an account.
 OWN = {"order": counter.order, "support": counter.ticket}
 STATUS = {
@@ -146,8 +145,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         who = counter.customer_of(self.server.world, self._token())
         if form in OWN and who is None:
-            reason = "an order and a question of support belong to an account"
-            self._say(403, "Please open an account first", {"reason": reason})
+            self._say(403, "Please open an account first", {"reason": "it has to belong to one"})
             return
         password = dict(sent).get("password", "")
         fields = [(name, value) for name, value in sent if name != "password"]
@@ -176,7 +174,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _not_taken(self, form: str, path: str, taken: Mapping[str, Any]) -> None:
         status = STATUS.get(taken["outcome"]) or STATUS.get(taken["why"], 403)
-        told = {"stored": None, "reason": taken["reason"], "because": taken["because"]}
+        # Anybody can type an address: what stands against storing it is not for whoever did.
+        told = {"stored": None, "reason": NO if taken["why"] == "denied" else taken["reason"]}
         if self.headers.get("Accept") != "application/json" and taken["problems"]:
             self._form(form, "Please look at this again", taken, path, status)
             return

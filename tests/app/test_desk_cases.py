@@ -287,6 +287,8 @@ def test_a_plan_of_rows_that_changed_is_not_carried_out(desk: Desk) -> None:
     one = case(desk, who=BEN, evidence=HOW)
     path = f"/desk/cases/{one}"
     olga.post(f"{path}/plan")
+    desk.later(seconds=1)
+    assert olga.post(f"{path}/plan").headers["location"].endswith("?done=same-plan")
     plan = re.search(r'name="plan" value="([0-9a-f]{64})"', abel.get(path).text)
     assert plan
     abel.post(f"{path}/approve", plan=plan[1])
@@ -307,6 +309,33 @@ def test_a_plan_of_rows_that_changed_is_not_carried_out(desk: Desk) -> None:
     with pytest.raises(UsageError, match="not what it was"):
         erase(desk.controller, request, desk.now, approved=looked["plan"])
     assert abel.post(f"{path}/carry-out").status_code == 400
+
+
+def test_a_store_that_goes_away_after_the_approval_is_named(desk: Desk) -> None:
+    olga, abel = at(desk, "olga"), at(desk, "abel")
+    one = case(desk, who=BEN, evidence=HOW)
+    path, shop = f"/desk/cases/{one}", desk.directory / "shop.sqlite"
+    olga.post(f"{path}/plan")
+    plan = re.search(r'name="plan" value="([0-9a-f]{64})"', abel.get(path).text)
+    assert plan
+    abel.post(f"{path}/approve", plan=plan[1])
+    away = shop.rename(shop.with_suffix(".away"))
+    try:
+        olga.post(f"{path}/carry-out")
+        working.finish()
+        page = words(olga.get(path).text)
+    finally:
+        away.rename(shop)
+    assert "It was not carried out: `shop` does not answer now" in page
+    assert "carry it out when it answers again" in page
+    assert "is not what it was" not in page
+    assert desk.controller.cases.get(one).state is State.APPROVED
+    # Nothing was changed meanwhile, so what was approved is what is done.
+    olga.post(f"{path}/carry-out")
+    working.finish()
+    run = desk.controller.casework.run(desk.controller.cases.get(one))
+    assert run is not None
+    assert run.outcome == "complete"
 
 
 def test_a_store_that_is_down_is_named_and_nothing_is_complete(desk: Desk) -> None:

@@ -112,6 +112,36 @@ def test_of_a_case_that_is_done_and_nobody_was_told_the_officer_hears_until_she_
     assert [c for c in reminding.calls(controller, desk.now) if c.about == id_] == []
 
 
+def test_many_cases_of_which_nobody_was_told_are_one_mail(desk: Desk) -> None:
+    controller, ids = desk.controller, []
+    for n in range(7):
+        who = (parse(f"email=p{n}@example.org"),)
+        asked = Request((who,), region="EEA", arrived=controller.day(desk.now), override="a test")
+        ids.append(rights.erase(controller, asked, desk.now).case)
+    due = controller.clocks.of(controller.cases.get(ids[0]))
+    assert due is not None
+    queued = []
+    for _ in range(45):
+        desk.later(days=1)
+        queued += [n for n in (reminding.remind(controller, desk.now) for _ in range(2)) if n]
+        sent(desk)
+    assert queued == [1, 1, 1], "near its day, on it, and after it"
+    assert sent(desk) == [(OFFICER, "To be done: 7 cases")] * 3
+    for file in (desk.directory / "out").glob("*.eml"):
+        letter = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+        body = letter.get_body(("plain",))  # type: ignore[attr-defined]
+        said = " ".join(body.get_content().split())
+        assert all(id_ in said for id_ in ids)
+        assert str(due.due) in said
+    # A few are told one by one.
+    who = (parse("email=last@example.org"),)
+    asked = Request((who,), region="EEA", arrived=controller.day(desk.now), override="a test")
+    one = rights.erase(controller, asked, desk.now).case
+    desk.later(days=45)
+    assert reminding.remind(controller, desk.now) == 1
+    assert (OFFICER, f"To be done: {one}") in sent(desk)
+
+
 def test_cut_off_between_sending_and_noting_it_goes_once_more_and_no_more(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

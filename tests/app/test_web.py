@@ -566,6 +566,24 @@ def test_a_body_that_is_too_large(served: tuple[str, Path]) -> None:
     assert "x" * 100 not in json.dumps(answer)
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/privacy/requests", "Please use at most 5,000 characters."),
+        ("/privacy/complaints", "Please use at most 5,000 characters."),
+        ("/privacy/choices", "At most 64 kB are taken."),
+    ],
+)
+def test_a_text_that_is_too_large_is_said_to_be(
+    path: str, words: str, served: tuple[str, Path]
+) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    status, _, page = ask(served[0], path, "POST", "words=" + "x" * 1_000_000, **kind)
+    assert status == 413
+    assert f"What you sent is too long. {words}" in page
+    assert "went wrong" not in page
+
+
 def test_the_schema_describes_the_door(served: tuple[str, Path]) -> None:
     schema = json.loads(ask(served[0], "/api/v1/schema/openapi.json")[2])
     assert schema["openapi"].startswith("3.1")

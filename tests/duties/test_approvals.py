@@ -4,6 +4,7 @@ done alone in an emergency is alerted. Rehearsed in every role.
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,7 @@ from kept.errors import Denied
 from kept.records.actor import OPERATOR, ROLES, Actor
 from kept.records.case_state import State
 from kept.terms.identifiers import parse
+from tests import world
 from tests.world import NOW, make
 
 LARGE = "[desk]\nlarge = 2\n"
@@ -104,6 +106,34 @@ class _nothing:  # noqa: N801 — reads like the raises that it stands for
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+def test_looking_again_draws_nothing_up(controller: Controller) -> None:
+    """Both officers press the button before one approves: what nothing is changed by."""
+    case, plan = _planned(controller, "ira", "pat")
+    entries = controller.ledger.size()
+    pat, mia = (_actor(controller, who, "approver") for who in ("pat", "mia"))
+    for _ in range(2):
+        looked = casework.look(controller, case, {}, mia, NOW + dt.timedelta(hours=1))
+        assert (looked["plan"], looked["by"]) == (plan, "pat")
+    assert controller.ledger.size() == entries
+    with pytest.raises(Denied, match="than who drew it up"):
+        casework.approve(controller, case, plan, pat, NOW)
+    assert casework.approve(controller, case, plan, mia, NOW).state is State.APPROVED
+    casework.look(controller, case, {}, pat, NOW)
+    assert controller.cases.get(case).state is State.APPROVED, "the same needs no other approval"
+
+
+def test_who_drew_up_an_older_plan_approves_the_last_one(controller: Controller) -> None:
+    case, old = _planned(controller, "ira", "pat")
+    new = "INSERT INTO note VALUES (78, 'ana@example.org', 'x', '2024-06-03 00:00:00')"
+    world.sql(controller.reach.directory, new)
+    pat, mia = (_actor(controller, who, "approver") for who in ("pat", "mia"))
+    plan = casework.look(controller, case, {}, mia, NOW)["plan"]
+    assert plan != old
+    with pytest.raises(Denied, match="than who drew it up"):
+        casework.approve(controller, case, plan, mia, NOW)
+    assert casework.approve(controller, case, plan, pat, NOW).state is State.APPROVED
 
 
 def test_by_command_the_same_holds(controller: Controller) -> None:

@@ -25,6 +25,7 @@ from kept.controls.history import latest
 from kept.controls.runner import ClauseReport, report
 from kept.controls.words import WORDS
 from kept.duties.page import marks
+from kept.duties.rights.intake import LONGEST
 from kept.policy import render, spoken
 from kept.records.version import Version, Versions
 from kept.terms import authorities, tongues
@@ -52,6 +53,12 @@ _MODES: Final[Mapping[str, str]] = {
     "fact": "a fact", "may": "something we may do", "limit": "a limit",
     "implied": "something that follows from the sentence",
 }  # fmt: skip
+#: The most that is taken in one message, in bytes.
+LARGEST: Final = 64 * 1024
+_LARGE: Final = "What you sent is too long. At most {most} kB are taken."
+#: Pages on which people write to us, and what is said there of a text that is larger than that.
+_ASKING: Final = ("/privacy/requests", "/privacy/complaints")
+_LONG: Final = "What you sent is too long. Please use at most {most} characters."
 #: Words that would look torn if a line ended at their hyphen: e-mail, opt-out.
 _TOGETHER: Final = re.compile(r"((?<![\w/.:-])\w{1,3}-\w+)")
 
@@ -451,13 +458,14 @@ async def health() -> str:
 def error_page(request: Request[Any, Any, Any], status: int) -> Response[str]:
     """A page for people; it repeats nothing of what was sent."""
     words = {404: "This page does not exist.", 405: "This page only shows something."}
+    message = say(words[status]) if status in words else say("Something went wrong on our side.")
+    if status == 413:
+        message = say(_LARGE, most=tongues.number(LARGEST // 1024))
+        if request.url.path.startswith(_ASKING):
+            message = say(_LONG, most=tongues.number(LONGEST))
     return rendered(
-        "error.html.j2",
-        request.app.state.controller,
-        status,
-        here="error",
-        message=say(words[status]) if status in words else say("Something went wrong on our side."),
-    )
+        "error.html.j2", request.app.state.controller, status, here="error", message=message,
+    )  # fmt: skip
 
 
 HANDLERS: Final = [

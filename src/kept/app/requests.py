@@ -46,7 +46,10 @@ STANDS: Final[Mapping[str, str]] = {
     "told": "Done. You have our answer.",
     "untold": "Done. Our answer to you, with what was done, is still to come.",
     "refused": "We could not do it. The reason is in our answer to you.",
+    "unexplained": "We could not do it. Our answer to you, with the reason, is still to come.",
     "withdrawn": "You took it back. Nothing was done.",
+    "taken-back": "We noted that you no longer want it, so nothing was done. If that is not so,"
+    " tell us.",
 }
 _FIELDS: Final = ("email", "words", "agent", "changed", "about", "reporter", "name")
 NO_ADDRESS: Final = "This is no e-mail address that we can write to. Look for a typo."
@@ -269,6 +272,7 @@ def _page(
         titles={kind: ASKS[kind].title for kind in stands.asked},
         states=STANDS,
         arrived=day_words(stands.arrived, controller),
+        unfetched={kind: day_words(day, controller) for kind, day in stands.unfetched},
         due=day_words(stands.due, controller) if stands.due else None,
     )
     page.headers.update(PRIVATE)

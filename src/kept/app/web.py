@@ -262,7 +262,7 @@ def make(
             render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
         ),
         logging_config=None,
-        request_max_body_size=64 * 1024,
+        request_max_body_size=pages.LARGEST,
         # Before whoever opened the Controller closes it.
         on_shutdown=[working.finish, reports.finish],
     )

@@ -38,14 +38,20 @@ def noted(
 
 
 def did(cases: Cases, case: Case) -> list[separation.Did]:
-    """What was done in a case so far, by whom, as terms.separation names acts."""
+    """What was done in a case so far, by whom, as terms.separation names acts.
+
+    Of plans the last one counts alone: it is the one that is approved, and an older one is gone.
+    """
     known: dict[State, separation.Act] = {
         State.PLANNED: "planned", State.IDENTIFIED: "verified", State.APPROVED: "approved",
     }  # fmt: skip
-    done = [
-        separation.Did(e.actor.name, known[e.state]) for e in cases.events(case) if e.state in known
+    events = [e for e in cases.events(case) if e.state in known]
+    drawn = [e for e in events if e.state is State.PLANNED]
+    counted = [e for e in events if e.state is not State.PLANNED or e is drawn[-1]]
+    return [
+        separation.Did(case.actor.name, "opened"),
+        *(separation.Did(e.actor.name, known[e.state]) for e in counted),
     ]
-    return [separation.Did(case.actor.name, "opened"), *done]
 
 
 def is_early(case: Case) -> bool:

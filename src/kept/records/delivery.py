@@ -83,6 +83,12 @@ class Delivery:
     ended_at: dt.datetime | None
     desk: bool
 
+    def over(self, now: dt.datetime) -> dt.datetime | None:
+        """When it ended, or its time was over; None while it waits."""
+        if self.ended_at is not None:
+            return min(self.ended_at, self.ends_at)
+        return self.ends_at if self.ends_at <= now else None
+
 
 class Deliveries:
     """The packages that wait, or waited."""

@@ -20,7 +20,7 @@ from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
-from kept.duties.rights import casework, close_case, delivery, proving
+from kept.duties.rights import casework, close_case, delivery, mailing, proving
 from kept.duties.rights.clock import told_on
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.recipients import informed
@@ -35,7 +35,7 @@ from kept.terms.refusals import REFUSALS, refusal
 from kept.terms.words import many
 
 Reason = Annotated[
-    str, Parameter(help="in words that the person may be told; kept in the case, sealed")
+    str, Parameter(help="in words for the person: the letter says them; kept in the case, sealed")
 ]
 
 #: What went to her by mail, and what became of it.
@@ -141,6 +141,7 @@ def show(
         told = informed(controller, one)
         mails, papers = controller.mailed.of(one), controller.papers.of(one)
         behind = delivery.behind_links(controller, one)
+        over = {d.id: d.over(moment(now)) for d in behind}
         named = controller.cases.identifiers(one) if show else []
         had = told_on(controller, [one], moment(now)).get(one.number)
         time = Time.of(controller, one, controller.clocks.of(one), moment(now), had)
@@ -275,8 +276,17 @@ def show(
         for p in papers
     ]
     words += [
-        f"Her package behind a link, {d.made_at:%Y-%m-%d %H:%M}: fetched {d.fetched} of {d.allowed}"
-        f" times, {f'over ({d.outcome})' if d.outcome else f'waits until {d.ends_at:%Y-%m-%d}'}"
+        f"Her package behind a link, {d.made_at:%Y-%m-%d %H:%M}: "
+        + (
+            f"fetched {d.fetched} of {d.allowed} times"
+            if d.fetched or not over[d.id]
+            else "never fetched"
+        )
+        + (
+            f"; ended {end:%Y-%m-%d} ({d.outcome or 'expired'})"
+            if (end := over[d.id])
+            else f", waits until {d.ends_at:%Y-%m-%d}"
+        )
         for d in behind
     ]
     words += [f"{n.at:%Y-%m-%d %H:%M} {n.actor.name}: {n.words}" for n in notes]
@@ -338,10 +348,18 @@ def _end(
     verb = {"refused": "refuse", "withdrawn": "withdraw"}[outcome]
     with opened(common, f"case {verb}", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
-        done = close_case(controller, case, outcome, reason, actor, now, code=code)
+        if outcome == "withdrawn":
+            done, why = mailing.take_back(controller, case, reason, actor, now)
+        else:
+            done = close_case(controller, case, outcome, reason, actor, now, code=code)
+            why = "it is read first"
         controller.ledger.checkpoint(now)
     letter = common.next("case", "answer", done.id)
-    words = [f"Case {done.id} is {done.state}; nothing was changed.", f"The letter: {letter}"]
+    words = [
+        f"Case {done.id} is {done.state}; nothing was changed.",
+        "A letter that says so waits to go to the address that she proved hers." if why is None
+        else f"The letter: {letter}",
+    ]  # fmt: skip
     common.out.result(_document(done), words)
     return 0
 

@@ -37,7 +37,7 @@ from kept.duties.rights import (
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.recipients import informed
-from kept.duties.rights.request import VERBS, can_end
+from kept.duties.rights.request import VERBS, by_herself, can_end
 from kept.duties.rights.restriction import GROUNDS
 from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import KeptError, UsageError
@@ -227,7 +227,7 @@ def shown(
         done=done, case=one,
         right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting),
         to_answer=to_answer, to_wait=waiting,
-        over=one.state in FINISHED,
+        over=one.state in FINISHED, herself=by_herself(controller, one),
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
         recorded=[proof.WAYS[w] for w in proof.RECORDED],
@@ -237,7 +237,8 @@ def shown(
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, unsent=any(
             u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
-        ), behind=behind, told_her=told_her is not None,
+        ), behind=behind, unfetched=delivery.never_fetched(controller, one, now),
+        told_her=told_her is not None,
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in FINISHED else None,
         refusals=REFUSALS.values(), papers=papers,
         home=bool(paper.where_to(controller, one)),

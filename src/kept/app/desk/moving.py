@@ -26,6 +26,7 @@ from kept.duties.rights import (
     delivery,
     entering,
     lift,
+    mailing,
     new_address,
     notify,
     proving,
@@ -97,10 +98,11 @@ def plan(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     one = found(state, case)
     try:
         who = actor(request, state, f"rights {VERBS.get(one.right, 'erase')}")
-        casework.look(state.controller, one.id, _given(form(request)), who, state.clock())
+        now = state.clock()
+        looked = casework.look(state.controller, one.id, _given(form(request)), who, now)
     except KeptError as problem:
         return shown(request, state, one, said(problem))
-    return back(f"/desk/cases/{one.id}", "plan")
+    return back(f"/desk/cases/{one.id}", "plan" if looked["at"] == now.isoformat() else "same-plan")
 
 
 @post("/cases/{case:str}/approve", status_code=303, sync_to_thread=True)
@@ -245,6 +247,11 @@ def end(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
         if outcome is None:
             raise UsageError("there is no such end of a case")
         who = actor(request, state, _ENDS[outcome])
+        if outcome == "withdrawn":
+            _, why = mailing.take_back(
+                state.controller, one.id, sent.one("words"), who, state.clock()
+            )
+            return back(f"/desk/cases/{one.id}", "withdrawn" if why else "withdrawn-mailed")
         close_case(
             state.controller, one.id, outcome, sent.one("words"), who, state.clock(),
             code=sent.one("code") or None,

@@ -9,6 +9,7 @@ was looked at, and of an erasure what was approved, by its keyed hash.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -69,8 +70,10 @@ def look(
 ) -> dict[str, Any]:
     """Look at what carrying a case out would do, and keep that, sealed; nothing else is written.
 
-    A plan that was approved has to be approved anew. Raises UsageError where nothing can be
-    looked at: the case was begun or has ended, or its right is carried out in another way.
+    Where it would do what it would when somebody looked before, nothing is written at all: that
+    plan stays his who drew it up, approved or not; another has to be approved anew. Raises
+    UsageError where nothing can be looked at: the case was begun or has ended, or its right is
+    carried out in another way.
     """
     case = controller.cases.get(case_id)
     if case.state not in FRESH or case.right not in _LOOKS:
@@ -90,11 +93,19 @@ def look(
         "at": now.isoformat(), "plan": None, "rows": 0, **_NOTHING,
         **_LOOKS[case.right](controller, _request(controller, case, given, actor), given, now),
     }  # fmt: skip
+    before = controller.casework.looked_at(case)
+    if before is not None and _does(before) == _does(json.loads(json.dumps(document))):
+        return before
     with controller.database.connection() as c:
         case = controller.cases.move(case, State.PLANNED, actor, now, connection=c)
         controller.casework.look(case, document, connection=c)
         controller.ledger.append_in(c, [_moved(case, actor, now)])
     return document
+
+
+def _does(looked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plan that was looked at does, whoever looked, and whenever."""
+    return {key: value for key, value in looked.items() if key not in ("by", "role", "at")}
 
 
 def approve(

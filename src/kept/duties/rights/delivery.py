@@ -237,6 +237,17 @@ def behind_links(controller: Controller, case: Case) -> list[Delivery]:
     return [d for d in controller.deliveries.of(case) if not d.desk]
 
 
+def never_fetched(controller: Controller, case: Case, now: dt.datetime) -> dt.datetime | None:
+    """When the last of the packages of a case behind a link was over, where she fetched none;
+    None where one waits still, she fetched one, or there was none.
+    """
+    behind = behind_links(controller, case)
+    over = [d.over(now) for d in behind]
+    if not behind or None in over or any(d.fetched for d in behind):
+        return None
+    return max(filter(None, over))
+
+
 def hand(
     controller: Controller, case: Case, now: dt.datetime
 ) -> tuple[Delivery, Iterator[bytes]] | None:

@@ -42,7 +42,7 @@ from kept.duties.rights.request import (
     step_document,
     way_on,
 )
-from kept.errors import Obstructed, UsageError
+from kept.errors import Obstructed, StoreUnreachable, UsageError
 from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Plan, StepResult
@@ -234,9 +234,27 @@ def _refuse_other(
     if approved is None:
         may_approve(controller, case, actor, _destroyed(made), alone, now)
     elif case.state is not State.APPROVED or intent(controller, made) != approved:
+        _refuse_away(controller, case, made)
         raise UsageError(
             "what is held of her is not what it was when the plan was approved; nothing was done",
             fix="look at the plan again and have it approved",
+        )
+
+
+def _refuse_away(controller: Controller, case: Case, made: Plan) -> None:
+    """Refuse with the systems that answered when the plan was looked at, and do not now: what they
+    hold of her may well be what it was. Raises StoreUnreachable.
+    """
+    looked = controller.casework.looked_at(case) or {}
+    before = {system for system, _ in looked.get("unreached", ())}
+    away = [(system, why) for system, why in made.unreached if system not in before]
+    if case.state is State.APPROVED and looked and away:
+        words = "; ".join(f"`{system}` does not answer now ({why})" for system, why in away)
+        raise StoreUnreachable(
+            f"{words}. It did when the plan was looked at; nothing was done",
+            fix="carry it out when it answers again: the approval stands for as long as what is"
+            " held of her is the same. To do it without that system now, look at the plan again"
+            " and have it approved",
         )
 
 

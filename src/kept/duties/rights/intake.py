@@ -22,10 +22,10 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.database import Connection
 from kept.decide.asks import Recognised, recognise
-from kept.duties.rights import destroyed, forgetting, mailing, proving
+from kept.duties.rights import delivery, destroyed, forgetting, mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
-from kept.duties.rights.request import HOW, Request, can_end, close_case, open_case
+from kept.duties.rights.request import HOW, Request, by_herself, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
 from kept.records import answered
@@ -91,7 +91,9 @@ class Standing:
     `rights` (kind of terms.asks, a word of `_STANDS`); `tries` are left before a code is of no use;
     `questions` what she may tell of herself where an address alone is too little proof, and
     `chances` how often still. `due` is the last day of the answer, while one is waited for;
-    `held`: a report that a person looks at before anything is frozen.
+    `held`: a report that a person looks at before anything is frozen. `forgotten`: by what it is
+    known that it is from her went with her data. `unfetched`: (kind, the day until which her
+    data waited for her to fetch it, which she did not).
     """
 
     id: str
@@ -109,6 +111,8 @@ class Standing:
     chances: int = 0
     due: dt.date | None = None
     held: bool = False
+    forgotten: bool = False
+    unfetched: tuple[tuple[str, dt.date], ...] = ()
 
 
 #: States of a case of which nothing was carried out yet.
@@ -122,6 +126,8 @@ _STANDS: Final[Mapping[CaseState, str]] = {
     CaseState.REFUSED: "refused",
     CaseState.WITHDRAWN: "withdrawn",
 }
+#: How a case has ended → that while the person has no answer, and with one.
+_ANSWERED: Final = {"done": ("untold", "told"), "refused": ("unexplained", "refused")}
 
 
 # — asking ————————————————————————————————————————————————————————————————————————————————
@@ -329,11 +335,13 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         )  # fmt: skip
     cases = {kind: controller.cases.get(id_) for kind, id_ in one.cases}
     stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
-    over = [c.number for kind, c in cases.items() if stands[kind] == "done"]
+    over = [c.number for kind, c in cases.items() if stands[kind] in _ANSWERED]
     known = answered.days(controller.database, over, now, controller.desk.zone) if over else {}
     for kind, c in cases.items():
+        if stands[kind] == "withdrawn" and not by_herself(controller, c):
+            stands[kind] = "taken-back"
         if c.number in over:
-            stands[kind] = "told" if c.number in known else "untold"
+            stands[kind] = _ANSWERED[stands[kind]][c.number in known]
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]
     waited = [c.number for c in cases.values() if _STANDS[c.state] == "working"]
@@ -354,6 +362,11 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         questions=tuple(proving.questions(controller).values()) if asking else (),
         chances=min((controller.cases.tries_left(c) for c in asking), default=0),
         due=max(days) if days and len(days) == len(clocks) else None, held=one.held,
+        forgotten=not said,
+        unfetched=tuple(
+            (kind, controller.day(until)) for kind, c in cases.items()
+            if (until := delivery.never_fetched(controller, c, now)) is not None
+        ),
     )  # fmt: skip
 
 

@@ -302,6 +302,7 @@ def _outcome(controller: Controller, record: Receipts, after: Afterwards) -> Ite
                      day=spelt(controller, case.changed_at))]  # fmt: skip
         if record.words:
             words.append(say("What was noted: {words}", words=sentence(told_as(record.words))))
+        words.append(say("If you did not take it back, tell us, and we begin with it anew."))
         yield Part(say("What came of it"), tuple(words))
         return
     if not record.begun:

@@ -15,6 +15,7 @@ from kept.duties.rights import clock
 from kept.duties.rights.language import language_of
 from kept.duties.rights.letter import claimed, letter
 from kept.duties.rights.receipts import require_answer
+from kept.duties.rights.request import close_case
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
@@ -171,6 +172,20 @@ def mail_answer(
             ],
         )
     return now + TRIED
+
+
+def take_back(
+    controller: Controller, case_id: str, reason: str, actor: Actor, now: dt.datetime
+) -> tuple[Case, str | None]:
+    """End a case because staff say that she no longer asks; and why no letter goes to her, None
+    where one does. She knows it from nobody else, and may not have said so: where mail can go to
+    her, it goes at once.
+    """
+    case = close_case(controller, case_id, "withdrawn", reason, actor, now)
+    why = why_not(controller, case)
+    if why is None:
+        mail_answer(controller, case.id, actor, now, again=True)
+    return case, why
 
 
 def handed(

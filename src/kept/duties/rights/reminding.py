@@ -11,7 +11,7 @@ is handed over, it goes once more under the same Message-ID (`records.outbox`).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,8 +37,10 @@ AWAY: Final = (1, 7)
 ASKED: Final = (7, 21)
 CHILD: Final = (0, 1)
 _MANY: Final = 500
-#: So many alerts of a kind are told one by one; more are told together.
+#: So many alerts of a kind, or cases whose last day comes near, are told one by one; more are told
+#: together, and so many cases are named then.
 _SINGLY: Final = 5
+_LISTED: Final = 100
 _STANDS_OUT: Final = {
     BULK: "Somebody of the staff opened more people within an hour than is usual",
     ALONE: "Somebody of the staff did alone what takes two people",
@@ -50,7 +52,8 @@ _PATIENCE: Final = dt.timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class Call:
     """One thing to be told. `owner` is the number of an account; `officers`: they are told too.
-    `silent`: the (case, recipient) of whom officers now know that it does not answer.
+    `silent`: the (case, recipient) of whom officers now know that it does not answer. `dated`: it
+    is that the last day of a case comes near, which many may share.
     """
 
     about: str
@@ -60,6 +63,7 @@ class Call:
     owner: int | None = None
     officers: bool = False
     silent: tuple[str, str] | None = None
+    dated: bool = False
 
 
 def remind(controller: Controller, now: dt.datetime) -> int:
@@ -68,24 +72,53 @@ def remind(controller: Controller, now: dt.datetime) -> int:
     if controller.post is None:
         return 0
     queued = 0
+    dated: dict[tuple[str, str], list[Call]] = {}
     for call in calls(controller, now):
-        for whom, address in sorted(_whom(controller, call, now).items()):
-            with controller.database.connection() as c:
-                told = controller.reminders
-                if not told.first(call.about, call.reason, whom, connection=c):
-                    continue
-                link = f"{controller.site_url or ''}{call.path}"
-                letter = controller.outbox.put(
-                    address, "reminder", {"number": call.about, "words": call.words, "link": link},
-                    now, good_until=now + _TRIED, connection=c,
-                )  # fmt: skip
-                told.note(call.about, call.reason, whom, letter, now, connection=c)
-                if call.silent is not None:
-                    _escalated(controller, *call.silent, now, c)
-                queued += 1
+        for whom in sorted(_whom(controller, call, now).items()):
+            if call.dated:
+                dated.setdefault(whom, []).append(call)
+            else:
+                queued += _tell(controller, [call], *whom, now)
+    for whom, those in dated.items():
+        queued += _tell(controller, those, *whom, now)
     with controller.database.connection() as c:
         controller.reminders.forget(now, connection=c)
     return queued
+
+
+def _tell(
+    controller: Controller, those: Sequence[Call], whom: str, address: str, now: dt.datetime
+) -> int:  # fmt: skip
+    """Queue what of these somebody was not told yet; how many mails that is. More than a few go
+    as one that names each case and what of it.
+    """
+    told = controller.reminders
+    with controller.database.connection() as c:
+        # In one order, so that two who do this at once do not wait for each other.
+        fresh = [
+            one for one in sorted(those, key=lambda one: (one.about, one.reason))
+            if told.first(one.about, one.reason, whom, connection=c)
+        ]  # fmt: skip
+        mails = [[one] for one in fresh]
+        if len(fresh) > _SINGLY:
+            mails = [fresh]
+        for mail in mails:
+            first, link = mail[0], controller.site_url or ""
+            values = {"number": first.about, "words": first.words, "link": link + first.path}
+            if len(mail) > 1:
+                lines = [f"- {one.about}: {one.words}" for one in mail[:_LISTED]]
+                if len(mail) > _LISTED:
+                    lines.append(f"- and {len(mail) - _LISTED} more")
+                values = {"number": f"{len(mail)} cases", "words": "\n".join(lines),
+                          "link": f"{link}/desk"}  # fmt: skip
+            letter = controller.outbox.put(
+                address, "reminder", values, now, good_until=now + _TRIED, connection=c
+            )
+            for one in mail:
+                told.note(one.about, one.reason, whom, letter, now, connection=c)
+                if one.silent is not None:
+                    _escalated(controller, *one.silent, now, c)
+    return len(mails)
 
 
 def _escalated(
@@ -134,7 +167,7 @@ def _cases(controller: Controller, now: dt.datetime) -> Iterator[Call]:
         yield Call(
             one.case.id, f"{one.light.value}:{due}",
             f"The case {how} to be answered by {due}.", f"/desk/cases/{one.case.id}",
-            controller.worklist.owner(one.case), one.light is not Light.AMBER,
+            controller.worklist.owner(one.case), one.light is not Light.AMBER, dated=True,
         )  # fmt: skip
 
 
@@ -150,7 +183,7 @@ def _untold(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             one.id, f"told-{light.value}:{one.due}",
             "The case is done, and it is not on record that the person was told. That"
             f" {how} to be by {one.due}.", f"/desk/cases/{one.id}",
-            _owner(controller, one.id), officers=light is not Light.AMBER,
+            _owner(controller, one.id), officers=light is not Light.AMBER, dated=True,
         )  # fmt: skip
 
 

@@ -274,6 +274,12 @@ def close_case(
     return case
 
 
+def by_herself(controller: Controller, case: Case) -> bool:
+    """Whether the person took a case back herself, on her page, which says so at once."""
+    last = controller.cases.events(case)[-1]
+    return last.state is State.WITHDRAWN and last.actor.role == "person"
+
+
 def idle(controller: Controller, case: Case) -> bool:
     """Whether a case has nothing to write: it is to read only, or nobody could be searched for."""
     right = RIGHTS[case.right]

@@ -59,6 +59,7 @@ SAID: Final = {
     "What you asked": "Was Sie verlangt haben",
     # — what came of it —
     "What came of it": "Was daraus wurde",
+    "If you did not take it back, tell us, and we begin with it anew.": "Wenn Sie sie nicht zurückgenommen haben, sagen Sie es uns, und wir fangen neu damit an.",
     "The request was taken back on {day}, so we did nothing more.": "Die Anfrage wurde am {day} zurückgenommen, darum haben wir nichts weiter getan.",
     "What was noted: {words}": "Notiert wurde: {words}",
     "taken back on the page of the request": "zurückgenommen auf der Seite der Anfrage",

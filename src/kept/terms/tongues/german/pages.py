@@ -20,6 +20,8 @@ SAID: Final = {
     "Our privacy policy": "Unsere Datenschutzerklärung",
     "This page does not exist.": "Diese Seite gibt es nicht.",
     "This page only shows something.": "Diese Seite zeigt nur etwas an.",
+    "What you sent is too long. At most {most} kB are taken.": "Was Sie gesendet haben, ist zu lang. Höchstens {most} kB werden angenommen.",
+    "What you sent is too long. Please use at most {most} characters.": "Was Sie gesendet haben, ist zu lang. Bitte verwenden Sie höchstens {most} Zeichen.",
     "Something went wrong on our side.": "Bei uns ist etwas schiefgegangen.",
     # — the policy —
     "In this policy": "In dieser Erklärung",
