@@ -748,6 +748,10 @@ class Controller:
         """
         return naming.identifiers(self.datamap, self._stores, found)
 
+    def spelt(self, found: Mapping[Place, KeyTable]) -> list[tuple[int, str, str]]:
+        """(person, kind, text) of the same, letter by letter, and of what links to it."""
+        return naming.spelt(self.datamap, self._stores, found, along=True)
+
     def naming(
         self, place: Place, keys: KeyTable, fields: tuple[str, ...]
     ) -> Iterator[tuple[str, Value]]:
