@@ -835,8 +835,8 @@ CASES: dict[str, Case] = {
     ),
     "rights.texts-name-nobody-unfound": Case(
         passes=_text("shop.yml", "free_text: true", "free_text: redact"),
-        fails=_nothing,
-        vacuous=_text("shop.yml", ", free_text: true", ""),
+        fails=_text("shop.yml", ", free_text: true", ""),
+        vacuous=_text("shop.yml", ", free_text: true", ", free_text: false"),
     ),
     "rights.what-is-kept-ends": Case(
         passes=_erase,

@@ -273,6 +273,7 @@ class Controller:
         """Open everything that a deployment names. Closing it gives everything back."""
         bundle, datamap = deployment.read_bundle(), deployment.read_map()
         deployment.check(bundle, datamap)
+        datamap = datamap.with_texts(bundle.vocabulary)
         database = Database.open(deployment.database, deployment.directory)
         try:
             custodian = FileCustodian(deployment.directory / "keys", deployment.passphrase)
