@@ -111,6 +111,15 @@ class Shape:
         self.kinds = self._kinds()
         self.held = frozenset().union(*self.kinds.values())
 
+    def handled(self, place: Place) -> bool:
+        """Whether the map calls rows nobody's that name people all the same, as who handles them:
+        where these are whose they are, nobody sees it but in the answer.
+        """
+        return self.places[place].on_erase is OnErase.NEVER and any(
+            link.kind is Owner.ACCESSED and self.kinds.get((link.system or place[0], link.to))
+            for link in self.places[place].links
+        )
+
     def links(self, place: Place) -> Iterator[tuple[Link, Place]]:
         """Links that say whose data the rows are, with the place they lead to."""
         for link in self.places[place].links:
@@ -428,7 +437,7 @@ class Reach:
             groups.setdefault(frozenset(one.kind for one in person), []).append(number)
         found = []
         for place, dataset in self._shape.places.items():
-            if not dataset.personal:
+            if not dataset.personal and not self._shape.handled(place):
                 continue
             kinds = self._shape.kinds[place]
             missed = tuple(
