@@ -12,7 +12,7 @@ import pytest
 from kept import deployment
 from kept.controller import Controller
 from tests.acceptance.conftest import kept
-from tests.world import make
+from tests.world import edit, make, sql
 
 HERS = ("--identity", "email=ana@example.org")
 OVERRIDE = ("--override", "a test")
@@ -93,6 +93,47 @@ def test_RIGHT_3_what_is_left_is_met_and_scrubbed_on_request(world: Path) -> Non
     assert "Layer by layer" in words
     assert "Backups" in words
     assert "ana@" not in words + str(again.document)
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("DORA9@EXAMPLE.org", "dora9@example.org"),
+        ("dora9@example.org", "Dora9@Example.ORG"),
+        ("zoe9@bücher.example", "zoe9@xn--bcher-kva.example"),
+        ("ZOÉ9@example.org", "zoé9@example.org"),
+        ("zoe\u0301u\u0308@example.org", "zoéü@example.org"),
+    ],
+)
+def test_RIGHT_3_her_address_is_met_as_her_row_spelt_it(
+    world: Path, typed: str, stored: str
+) -> None:
+    """RIGHT-3: in somebody else's row, too, however whoever asked had spelt it."""
+    sql(world, "INSERT INTO customer VALUES (9, ?, 'Dora', NULL, '2024-01-01 00:00:00')", stored)
+    sql(world, "INSERT INTO note VALUES (9, 'ben@example.org', ?, '2024-01-01')", f"ask {stored}")
+    ran = kept(world, "rights", "erase", "--identity", f"email={typed}", *OVERRIDE, "--yes")
+    assert ran.status == 0, ran.err
+    assert stored.encode() in (world / "shop.sqlite").read_bytes()
+    assert layers(ran.document)["shop", "pages"] == "until"
+
+
+@pytest.mark.parametrize("spelt", ["ANA@example.org", "030 / 5550001", "ana@example.org"])
+def test_RIGHT_3_what_is_met_is_each_spelling_of_each_of_her_rows(world: Path, spelt: str) -> None:
+    """RIGHT-3: rows spell her in their own ways; also a number that no country makes whole, and
+    what links to her row.
+    """
+    edit(
+        world / "shop.yml",
+        "about: {category: contact.email, identifies: email, ",
+        "about: {category: contact.email, folded: true, ",
+    )
+    link = "    links:\n      - {fields: [about], to: customer, on: [email], kind: owned-by}\n"
+    with (world / "shop.yml").open("a", encoding="utf-8") as file:
+        file.write(link)
+    sql(world, "UPDATE customer SET phone = ' 030 / 5550001' WHERE id = 1")
+    words = f"somebody wrote {spelt}"
+    sql(world, "INSERT INTO note VALUES (9, 'ben@example.org', ?, '2024-01-01')", words)
+    assert layers(erase(world, "--same-person", "a test"))["shop", "pages"] == "until"
 
 
 def test_RIGHT_3_what_another_program_holds_is_not_scrubbed_and_said_so(world: Path) -> None:

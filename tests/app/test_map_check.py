@@ -142,6 +142,27 @@ def test_what_is_named_like_a_secret_is_asked_about_until_the_map_says(
     assert notes(", secret: true") == notes(", secret: false") == []
 
 
+def test_texts_are_asked_about_until_the_map_says_who_may_be_named_there(
+    kept: Kept, place: Path
+) -> None:
+    file = place / "datamap" / "example.yml"
+    bare = file.read_text("utf-8")
+    assert "free_text: redact" in bare
+
+    def notes(said: str) -> list[str]:
+        file.write_text(bare.replace(", free_text: redact", said), "utf-8")
+        ran = kept("map", "check", "--json", "--dir", place)
+        assert ran.document["problems"] == [], ran.said
+        return [n["words"] for n in ran.document["notes"] if "named in" in n["words"]]
+
+    (asked,) = notes("")
+    assert "1 text (`message.words`)" in asked
+    for word in ("`free_text: redact`", "`delete`", "`true`"):
+        assert word in asked
+    for said in ("redact", "delete", "true", "false"):
+        assert notes(f", free_text: {said}") == []
+
+
 def test_the_showcase_hands_out_no_secret() -> None:
     """Every column of the example company that proves a log-in is said to be secret."""
     datasets = yaml.safe_load((ROOT / "examples/company/datamap/customers.yml").read_text("utf-8"))

@@ -51,7 +51,7 @@ def test_a_map_says_what_is_written() -> None:
     assert customer.line == 20
     assert customer.fields["email"] == Field(
         "email", "text", "contact.email", "email", True, False, False,
-        "erased-{customer_id}@erased.invalid", False,
+        "erased-{customer_id}@erased.invalid",
     )  # fmt: skip
     assert not customer.fields["phone"].folded
     assert customer.fields["country"] == Field("country")

@@ -322,6 +322,26 @@ def test_what_was_not_searched_is_said() -> None:
     assert "192" not in words
 
 
+@pytest.mark.parametrize("never", [True, False])
+def test_rows_that_only_say_who_handles_them_are_named_as_not_searched(never: bool) -> None:
+    """Whoever wrote `accessed-by` where they are hers sees it in the answer, also of `never`."""
+    handled = (Link(("u",), "users", ("id",), Owner.ACCESSED),)
+    paid = Field("total", category=None if never else "transaction.paid")
+    on_erase = OnErase.NEVER if never else OnErase.DELETE
+    datamap = one_system(
+        table("users", email()),
+        table("purchase", number("u"), paid, links=handled, on_erase=on_erase),
+        table("genre", Field("title"), on_erase=OnErase.NEVER),
+        table(
+            "tag", number("g"), on_erase=OnErase.NEVER,
+            links=(Link(("g",), "genre", ("id",), Owner.ACCESSED),),
+        ),
+    )  # fmt: skip
+    assert reach(datamap, [[ANA]]).warnings == (
+        "`purchase` of `shop` was not searched: no identifier and no link leads to it",
+    )
+
+
 def test_a_name_finds_nobody() -> None:
     datamap = one_system(table("people", Field("name", category="contact.name", identifies="name")))
     look = reach(datamap, [[Identifier("name", "Maria Lopez")]])

@@ -131,6 +131,22 @@ def _handled(field: str) -> Prepare:
     return prepare
 
 
+@pytest.mark.parametrize("said", ["true", "redact"])
+def test_what_keeps_others_out_of_packages_is_not_what_the_map_says_already(
+    said: str, kept_url: str, tmp_path: Path
+) -> None:
+    world = make(tmp_path / "shop", kept_url)
+    edit(world / "shop.yml", "free_text: true", f"free_text: {said}")
+    sql(world, "UPDATE note SET words = 'Ask Cleo Drop Table, not me'")
+    sql(world, "UPDATE customer SET name = 'Cleo Drop Table' WHERE id = 3")
+    with _opened(world) as controller:
+        (met,) = run(controller, registered(), NOW, names=["rights.packages-hold-nobody-else"])
+    (finding,) = met.findings
+    assert "`free_text" not in finding.fix
+    assert "in `words`, a text already" in finding.fix
+    assert "redacted before it goes" in finding.fix
+
+
 def _erase(world: Path) -> None:
     with _opened(world) as controller:
         request = Request(people=((parse("email=ana@example.org"),),), override="test")
@@ -835,8 +851,8 @@ CASES: dict[str, Case] = {
     ),
     "rights.texts-name-nobody-unfound": Case(
         passes=_text("shop.yml", "free_text: true", "free_text: redact"),
-        fails=_nothing,
-        vacuous=_text("shop.yml", ", free_text: true", ""),
+        fails=_text("shop.yml", ", free_text: true", ""),
+        vacuous=_text("shop.yml", ", free_text: true", ", free_text: false"),
     ),
     "rights.what-is-kept-ends": Case(
         passes=_erase,

@@ -253,3 +253,10 @@ def test_nothing_is_said_of_the_registry_where_nothing_is_held(controller: Contr
 def test_a_hold_on_the_registry_is_refused(controller: Controller) -> None:
     with pytest.raises(UsageError, match="goes with an erasure, whatever is held"):
         place(controller, person=(), system="own", dataset="fact")
+
+
+def test_a_hold_on_all_of_kept_is_refused_alike(controller: Controller) -> None:
+    """It would be on the registry first of all. Other tables of Kept's own can be held."""
+    with pytest.raises(UsageError, match="goes with an erasure, whatever is held"):
+        place(controller, person=(), system="own")
+    assert place(controller, person=(), system="own", dataset="rights_case").system == "own"

@@ -195,19 +195,31 @@ def test_whoever_is_only_named_by_others_is_not_told_that_nothing_is_held(
     assert "No record of yours was met" not in text
 
 
-@pytest.mark.parametrize("looked_for", [True, False])
+@pytest.mark.parametrize("said", ["true", "redact", "false", "", "narrower"])
 def test_texts_of_others_in_which_nobody_is_looked_for_are_named(
-    looked_for: bool, kept_url: str, tmp_path: Path
+    said: str, kept_url: str, tmp_path: Path
 ) -> None:
+    """Where the map does not say, the category does: what people write may name others."""
     world = make(tmp_path / "shop", kept_url)
-    if looked_for:
-        edit(world / "shop.yml", "free_text: true", "free_text: redact")
+    looked_for = said in ("redact", "false")
+    bare = said in ("", "narrower")
+    edit(world / "shop.yml", ", free_text: true", "" if bare else f", free_text: {said}")
+    if said == "narrower":
+        edit(world / "shop.yml", "{category: free-text", "{category: desk-note")
+        words = world / "policy" / "vocabulary.yml"
+        term = "categories:\n  desk-note: {label: Notes of the desk, parent: free-text}\n"
+        edit(words, "categories:\n", term)
     with Controller.open(deployment.read(world)) as controller:
         plan = rights.preview(controller, _asked("ana"), NOW)
+        found = rights.access(controller, _asked("ben"), NOW, out=tmp_path / "ben.zip")
+        with zipfile.ZipFile(tmp_path / "ben.zip") as package:
+            page = " ".join(package.read("index.html").decode().split())
         done = rights.erase(controller, Request((), case=plan.case), NOW)
         words = _flat(letter(controller, done.case, NOW))
         (told,) = [w for w in plan.warnings if "is not searched" in w] or [""]
     assert done.complete
+    assert found.complete
+    assert ("Nobody is looked for there." in page) is not looked_for
     said = "Not looked through: What others wrote in: Notes (Shop). Nobody is looked for there."
     assert (said in words) is not looked_for
     assert ("what others wrote in `note` of `shop`" in told) is not looked_for

@@ -273,6 +273,7 @@ class Controller:
         """Open everything that a deployment names. Closing it gives everything back."""
         bundle, datamap = deployment.read_bundle(), deployment.read_map()
         deployment.check(bundle, datamap)
+        datamap = datamap.with_texts(bundle.vocabulary)
         database = Database.open(deployment.database, deployment.directory)
         try:
             custodian = FileCustodian(deployment.directory / "keys", deployment.passphrase)
@@ -747,6 +748,10 @@ class Controller:
         For the person's own case only: by these she is found again, and not written to again.
         """
         return naming.identifiers(self.datamap, self._stores, found)
+
+    def spelt(self, found: Mapping[Place, KeyTable]) -> list[tuple[int, str, str]]:
+        """(person, kind, text) of the same, letter by letter, and of what links to it."""
+        return naming.spelt(self.datamap, self._stores, found, along=True)
 
     def naming(
         self, place: Place, keys: KeyTable, fields: tuple[str, ...]

@@ -223,7 +223,9 @@ def _wanted(
                 texts = (one.value, one.normalised) if cased else spellings(one)
                 yield _Wanted(who, "unproven", one.kind, texts, one)
             for reason, texts in variants(one):
-                yield _Wanted(who, reason, one.kind, texts)
+                # 49 30 123456 is a number abroad, or one of another country dialled at home.
+                more = (one.normalised[1:],) if reason == "national" else ()
+                yield _Wanted(who, reason, one.kind, (*texts, *more))
         if own.names:
             whole = (" ".join(one) for words in own.names for one in _orders(words))
             texts = tuple(dict.fromkeys((*own.parts, *map(fold, whole))))
@@ -240,7 +242,8 @@ def _selects(
     given: Sequence[Mapping[tuple[str, str], Identifier]], *, able: bool,
 ) -> list[tuple[Field | None, Select]]:  # fmt: skip
     """What to ask of a dataset: by what is wanted (the persons of the Select are its numbers), and
-    of each field of addresses those with a tag. `able`: texts of the dataset can be searched.
+    of each field of addresses those with a tag, of telephone numbers those dialled at home in
+    groups of their own. `able`: texts of the dataset can be searched.
     """
     strong, naming, weak = _strong(dataset), _naming(dataset, is_name), _weak(dataset)
     fields = tuple(dict.fromkeys((*dataset.key, *told_by(dataset, is_name))))
@@ -252,6 +255,11 @@ def _selects(
     found: list[tuple[Field | None, Select]] = []
     if routes:
         found.append((None, Select(dataset.name, dataset.key, tuple(routes), fields=fields)))
+    home = {digits: None for one in wanted for digits in _at_home(one)}
+    for f in strong if home and able else ():
+        if f.identifies == "phone" and f.type == "text":
+            only = Contains(f.name, tuple(home), bare=True)
+            found.append((f, Select(dataset.name, dataset.key, only=only, fields=fields)))
     mails = [f for f in strong if f.identifies == "email" and f.type == "text"]
     texts = {f"{i.normalised.rpartition('@')[0]}+": None for one in given for i in _untagged(one)}
     if mails and texts and able:
@@ -261,6 +269,17 @@ def _selects(
             only = Contains(f.name, named)
             found.append((f, Select(dataset.name, dataset.key, only=only, fields=fields)))
     return found
+
+
+def _at_home(one: _Wanted) -> tuple[str, ...]:
+    """The digits of a number as it is dialled at home."""
+    if one.reason != "national":
+        return ()
+    return tuple(dict.fromkeys(_digits(text) for text in one.texts))
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdecimal())
 
 
 def _untagged(known: Mapping[tuple[str, str], Identifier]) -> list[Identifier]:
@@ -294,6 +313,10 @@ def _search(
     for who, known in enumerate(given):
         for i in _untagged(known):
             heads.setdefault(untagged(i), []).append((who, i))
+    at_home: dict[str, list[int]] = {}
+    for one in wanted:
+        for digits in _at_home(one):
+            at_home.setdefault(digits, []).append(one.who)
     able = store.abilities.able(dataset.name, "search")
     todo = _selects(dataset, is_name, wanted, given, able=able)
     if not todo:
@@ -302,6 +325,10 @@ def _search(
         for index, batch in session.read([select for _, select in todo]):
             mail = todo[index][0]
             for number, row in _rows(batch):
+                if mail is not None and mail.identifies == "phone":
+                    for who in at_home.get(_digits(str(row[mail.name])), ()):
+                        add(who, "national", row, None)
+                    continue
                 if mail is not None:
                     for there in _identifiers([mail], row):
                         for who, i in heads.get(untagged(there), ()):

@@ -42,9 +42,13 @@ class Foreseen:
         self.stores = self.memory.stores
         self._away: set[str] = set()
         looks: list[tuple[int, Reach]] = []
+        self._numbers()
         for n, one in enumerate(self._people):
             try:
-                looks.append((n, reach(datamap, [one])))
+                found = locate.Located((one,))
+                with self.memory.turn(n):
+                    met = locate.numbers(datamap, self.stores, found)
+                looks.append((n, reach(datamap, [one], met=met)))
             except KeptError:
                 self.memory.forget(n)
         self._selects = dict(self._find(looks))
@@ -58,6 +62,15 @@ class Foreseen:
         with self.memory.turn(n):
             yield
         self.memory.forget(n)
+
+    def _numbers(self) -> None:
+        """Ask at once how rows spell the telephone numbers of all."""
+        asked: _Asked = {}
+        for n, one in enumerate(self._people):
+            with suppress(KeptError):
+                for system, selects in locate.holding(self._datamap, self.stores, one).items():
+                    asked.setdefault(system, []).extend((n, select) for select in selects)
+        self._rows(asked, hers=False)
 
     def _find(
         self, looks: Sequence[tuple[int, Reach]]

@@ -9,11 +9,12 @@ from kept.controller.retained import hidden
 from kept.datamap.map import DataMap
 from kept.datamap.reach import Place, reach
 from kept.errors import StoreError
+from kept.model.predicate import Contains
 from kept.model.select import KeyTable, Select
 from kept.records.declared import SYSTEM
 from kept.records.locator import Veil
 from kept.stores.base import Store
-from kept.terms.identifiers import Identifier
+from kept.terms.identifiers import Identifier, home_digits, whole_number
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ def locate(
     `values` go on from an earlier search for the same people.
     """
     found = Located(tuple(tuple(p) for p in people), unreached=dict(without))
-    look = reach(datamap, people, known, values)
+    look = reach(datamap, people, known, values, numbers(datamap, stores, found))
     while look.seek:
         answers: dict[str, Mapping[str, KeyTable]] = {}
         for system, selects in look.seek.items():
@@ -64,7 +65,7 @@ def locate(
     found.selects = {s: list_ for s, list_ in look.selects.items() if s not in found.unreached}
     found.values = look.values
     # Kept's own tables are entered by the number of a known person, never by an identifier.
-    found.warnings = look.told({SYSTEM.name})
+    found.warnings += look.told({SYSTEM.name})
     for system in found.selects:
         try:
             told = [f"`{system}`: {words}" for words in stores[system].unsearched()]
@@ -74,6 +75,70 @@ def locate(
             found.warnings += tuple(told)
     found.selects = {s: list_ for s, list_ in found.selects.items() if s not in found.unreached}
     return found
+
+
+def numbers(
+    datamap: DataMap, stores: Mapping[str, Store], found: Located
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Telephone numbers of the people → how rows spell them, which nobody could list beforehand.
+
+    Adds to `found` which systems could not be asked, and where only usual spellings count.
+    """
+    hers = {i.normalised: i for one in found.people for i in one if i.kind == "phone"}
+    met: dict[tuple[str, str], dict[str, None]] = {}
+    for system, selects in _holding(datamap, stores, list(hers.values())).items():
+        if system in found.unreached:
+            continue
+        wanted = [one for one in selects if stores[system].abilities.able(one.dataset, "search")]
+        if len(wanted) < len(selects) and not stores[system].abilities.word:
+            left = dict.fromkeys(one.dataset for one in selects if one not in wanted)
+            found.warnings += (
+                f"`{system}`: telephone numbers were looked for as +49…, 0049… and 49… only in"
+                f" {', '.join(f'`{name}`' for name in left)}, which cannot be searched for numbers"
+                " in groups of their own",
+            )
+        if not wanted:
+            continue
+        try:
+            with stores[system].session() as session:
+                for _, batch in session.read(wanted):
+                    for text in {row[-1] for row in batch.rows if isinstance(row[-1], str)}:
+                        number = whole_number(text)
+                        if number in hers:
+                            met.setdefault(("phone", number), {})[text] = None
+        except StoreError as problem:
+            found.unreached[system] = str(problem)
+    return {number: tuple(texts) for number, texts in met.items()}
+
+
+def holding(
+    datamap: DataMap, stores: Mapping[str, Store], person: Sequence[Identifier]
+) -> Mapping[str, list[Select]]:
+    """What `numbers` asks of the stores that can be searched."""
+    every = _holding(datamap, stores, [i for i in person if i.kind == "phone"])
+    return {
+        system: [s for s in selects if stores[system].abilities.able(s.dataset, "search")]
+        for system, selects in every.items()
+    }
+
+
+def _holding(
+    datamap: DataMap, stores: Mapping[str, Store], hers: Sequence[Identifier]
+) -> dict[str, list[Select]]:
+    """System → rows whose telephone number holds the digits of one of these, wherever texts do."""
+    digits = tuple(dict.fromkeys(map(home_digits, hers)))
+    asked: dict[str, list[Select]] = {}
+    for system in datamap.systems.values() if digits else ():
+        if system.name == SYSTEM.name or system.name not in stores:
+            continue
+        for dataset in system.datasets.values():
+            for item in dataset.fields.values():
+                if item.identifies == "phone" and item.type == "text":
+                    only = Contains(item.name, digits, bare=True)
+                    fields = (*(k for k in dataset.key if k != item.name), item.name)
+                    select = Select(dataset.name, dataset.key, only=only, fields=fields)
+                    asked.setdefault(system.name, []).append(select)
+    return asked
 
 
 def keys(stores: Mapping[str, Store], found: Located) -> dict[Place, KeyTable]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from kept.datamap.map import DataMap, Field
+from kept.datamap.map import DataMap, Field, Owner
 from kept.datamap.reach import WEAK, Place
 from kept.errors import IdentifierError
 from kept.model.select import KeyTable, by_key
@@ -22,7 +22,26 @@ def identifiers(
     datamap: DataMap, stores: Mapping[str, Store], found: Mapping[Place, KeyTable]
 ) -> list[tuple[int, Identifier]]:
     """(person, identifier) of all that the rows say, as far as it can lead to somebody."""
-    known: list[tuple[int, Identifier]] = []
+    return recognised(spelt(datamap, stores, found))
+
+
+def recognised(said: Iterable[tuple[int, str, str]]) -> list[tuple[int, Identifier]]:
+    """(person, identifier) of what is one of its kind."""
+    return [(who, one) for who, kind, text in said if (one := identifier(kind, text)) is not None]
+
+
+def spelt(
+    datamap: DataMap,
+    stores: Mapping[str, Store],
+    found: Mapping[Place, KeyTable],
+    *,
+    along: bool = False,
+) -> list[tuple[int, str, str]]:
+    """(person, kind, text) of fields that identify, as the rows spell it: also what is none.
+
+    `along`: and of texts that link to such a field, which may spell it otherwise.
+    """
+    said: list[tuple[int, str, str]] = []
     for place, table in found.items():
         fields = datamap.dataset(*place).fields.values()
         kinds = {
@@ -31,11 +50,22 @@ def identifiers(
             # What the map calls somebody else's says nothing of whose the row is.
             if f.identifies and f.identifies not in WEAK and f.others not in THEIRS
         }
+        for link in datamap.dataset(*place).links if along else ():
+            there = datamap.systems.get(link.system or place[0])
+            to = there.datasets.get(link.to) if there is not None else None
+            kind = to.fields[link.on[0]].identifies if to and link.on[0] in to.fields else None
+            here = datamap.dataset(*place).fields[link.fields[0]]
+            if (
+                kind
+                and kind not in WEAK
+                and here.type == "text"
+                and link.kind is not Owner.ACCESSED
+            ):
+                kinds.setdefault(here.name, kind)
         for who, name, value in _said(stores, place, table, tuple(kinds)):
-            one = identifier(str(kinds[name]), value)
-            if one is not None:
-                known.append((who, one))
-    return known
+            if value is not None:
+                said.append((who, str(kinds[name]), str(value)))
+    return said
 
 
 def names(

@@ -328,8 +328,10 @@ class _Reader:
         mentions = (
             word.value if word is not None and _plain(word) and word.value in _MENTIONS else None
         )
-        free_text = bool(mentions) or self._flag(word, "free_text", False)
-        for told, key in ((identifies is not None, "identifies"), (free_text, "free_text")):
+        free_text = bool(mentions) or (
+            None if word is None else self._flag(word, "free_text", False)
+        )
+        for told, key in ((identifies is not None, "identifies"), (bool(free_text), "free_text")):
             if told and category is None:
                 self._wrong(
                     keys[key],

@@ -7,7 +7,7 @@ DataMap → System → Dataset → Field, Link. Values only; `load` reads them f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from kept.model.plan import Mode
@@ -48,6 +48,8 @@ class Field:
     `identifies` names the identifier kind the values are of (terms.identifiers).
     `folded` says that spelling in another case is the same (e-mail). `indexed_exact` promises
     that values are stored folded already, so plain equality finds them.
+    `free_text`: people write here what they like; None: the map does not say, and its category
+    may (`DataMap.with_texts`).
     `mentions`: people are found in this text who are named in it, and when one of them goes the
     passage does (`redact`) or the text (`delete`).
     `anonymise` is the method (model.generalise) where rows are made anonymous.
@@ -72,7 +74,7 @@ class Field:
     indexed_exact: bool = False
     nullable: bool = True
     overwrite: str | None = None
-    free_text: bool = False
+    free_text: bool | None = None
     stamp: str | None = None
     computed: tuple[str, ...] | None = None
     loose: bool = False
@@ -147,6 +149,14 @@ class Dataset:
         """
         return self.said(item) or origin_of(words, item.category, None) or self.origin
 
+    def unsaid_texts(self, words: Vocabulary) -> tuple[str, ...]:
+        """Fields of texts by their category, of which the map does not say who is named there."""
+        return tuple(
+            f.name
+            for f in self.fields.values()
+            if f.free_text is None and words.is_text(f.category)
+        )
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """Fields whose values no answer hands out."""
@@ -182,6 +192,21 @@ class DataMap:
 
     systems: Mapping[str, System] = field(default_factory=dict)
     digest: str = ""  # SHA-256 of the map's files
+
+    def with_texts(self, words: Vocabulary) -> DataMap:
+        """The map in which what its category calls a text is one, where it does not say itself:
+        nobody may take an unsaid text for one in which nobody is named.
+        """
+        systems = {}
+        for system in self.systems.values():
+            datasets = dict(system.datasets)
+            for dataset in system.datasets.values():
+                if texts := dataset.unsaid_texts(words):
+                    said = {name: replace(dataset.fields[name], free_text=True) for name in texts}
+                    fields = {**dataset.fields, **said}
+                    datasets[dataset.name] = replace(dataset, fields=fields)
+            systems[system.name] = replace(system, datasets=datasets)
+        return replace(self, systems=systems)
 
     def dataset(self, system: str, name: str) -> Dataset:
         """The dataset `name` of `system`; KeyError where the map has none."""

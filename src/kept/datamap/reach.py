@@ -111,6 +111,15 @@ class Shape:
         self.kinds = self._kinds()
         self.held = frozenset().union(*self.kinds.values())
 
+    def handled(self, place: Place) -> bool:
+        """Whether the map calls rows nobody's that name people all the same, as who handles them:
+        where these are whose they are, nobody sees it but in the answer.
+        """
+        return self.places[place].on_erase is OnErase.NEVER and any(
+            link.kind is Owner.ACCESSED and self.kinds.get((link.system or place[0], link.to))
+            for link in self.places[place].links
+        )
+
     def links(self, place: Place) -> Iterator[tuple[Link, Place]]:
         """Links that say whose data the rows are, with the place they lead to."""
         for link in self.places[place].links:
@@ -274,13 +283,15 @@ def reach(
     people: Sequence[Sequence[Identifier]],
     known: Mapping[Place, KeyTable] | None = None,
     values: Mapping[Place, KeyTable] | None = None,
+    met: Mapping[tuple[str, str], Sequence[str]] | None = None,
 ) -> Reach:
     """Where to look for the people (the index is their number in every KeyTable).
 
     `known` are row keys known already (from a locator): these rows are hers, and so is what
     they own. `values` are those of an earlier search for the same people (`Reach.values`): they
     count as looked up, also where the rows that held them are gone; tables that this map would
-    not look up so are left out. Raises IdentifierError for a value that is not of its kind.
+    not look up so are left out. `met`: kind and normalised value of an identifier → further texts
+    that rows hold for it. Raises IdentifierError for a value that is not of its kind.
     """
     made = shape(datamap)
     found = {
@@ -288,7 +299,15 @@ def reach(
         for place, table in (values or {}).items()
         if table.rows and place in made.needs and table.fields == tuple(made.needs[place].fields)
     }
-    return Reach(made, people, known or {}, found)
+    spelt: _Spelt = {}
+    for kind in {kind for kind, _ in met or {}}:
+        spelt[kind] = [
+            (who, one, (*spellings(one), *(met or {}).get((kind, one.normalised), ())))
+            for who, person in enumerate(people)
+            for one in person
+            if one.kind == kind
+        ]
+    return Reach(made, people, known or {}, found, None, spelt)
 
 
 class Reach:
@@ -418,7 +437,7 @@ class Reach:
             groups.setdefault(frozenset(one.kind for one in person), []).append(number)
         found = []
         for place, dataset in self._shape.places.items():
-            if not dataset.personal:
+            if not dataset.personal and not self._shape.handled(place):
                 continue
             kinds = self._shape.kinds[place]
             missed = tuple(
@@ -534,7 +553,7 @@ class _Binder:
         to = way.types[0]
         for who, one, spelt in self._spelt[way.kind]:
             if way.folded or way.exact:
-                texts = spelt
+                texts = tuple(map(fold, spelt))
             elif way.kind in _CASED:
                 texts = (one.value, one.normalised)
             else:

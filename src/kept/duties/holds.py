@@ -74,9 +74,11 @@ def place(
             f"`{system}` has no such dataset",
             expected=f"one of {', '.join(sorted(systems[system].datasets))}",
         )
-    if (system, dataset) in REGISTRY:
+    # Of all that Kept has the registry is a part.
+    if (system, dataset) in REGISTRY or (system, dataset) == (SYSTEM.name, None):
         raise UsageError(
-            f"`{dataset}` is how Kept knows people; that goes with an erasure, whatever is held",
+            f"`{dataset or system}` is how Kept knows people; that goes with an erasure, whatever"
+            " is held",
             expected="data that a system of the company holds, or a person",
             fix="take a package of what Kept knows of her (`kept rights access`) before it",
         )

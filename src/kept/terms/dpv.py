@@ -19,6 +19,8 @@ PD: Final = "https://w3id.org/dpv/pd#"
 _D, _P = DPV, PD
 #: The concept of a person's name.
 NAME: Final = _P + "Name"
+#: The category of what people write as they like.
+TEXT: Final = "free-text"
 
 # Marketing does not lie under communication, nor analytics under operating the site:
 # a purpose that people can refuse must never be carried by one that they cannot.
@@ -139,7 +141,7 @@ _CATEGORIES: Final[tuple[Row, ...]] = (
     ("contact.job", "contact", "Job title", _P + "Job"),
     ("contact.company", "contact", "Company", _P + "Professional"),
     ("contact.preference", "contact", "Marketing preferences of a contact", _P + "Preference"),
-    ("free-text", None, "Messages and notes", _P + "Communication"),
+    (TEXT, None, "Messages and notes", _P + "Communication"),
     ("transaction", None, "Transactions", _P + "Transactional"),
     ("transaction.free", "transaction", "Free sign-ups, trials, downloads", _P + "Transactional"),
     ("transaction.paid", "transaction", "Orders and invoices", _P + "Purchase"),

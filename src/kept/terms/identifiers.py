@@ -99,9 +99,9 @@ def normalise(kind: str, value: str, *, region: str | None = None) -> str:
     E-mail: syntax checked (RFC 5321, 5322, 6531; no look-up), the domain lower-case and in
     ASCII (IDNA 2008), the local part lower-case as far as a letter has one capital and one small
     form: servers may tell `Ana` from `ana`, people do not, and missing a person is the worse
-    mistake; `ı`, `ß` and `ſ` are no forms of i, ss and s. Telephone: E.164. IP address: its
-    shortest form (RFC 5952). Names, accounts, cookies, devices: NFC, runs of blanks to one
-    space, trimmed; case stays.
+    mistake; `ı`, `ß` and `ſ` are no forms of i, ss and s. Telephone: E.164; 00 is a +. IP
+    address: its shortest form (RFC 5952). Names, accounts, cookies, devices: NFC, runs of blanks
+    to one space, trimmed; case stays.
 
     Raises IdentifierError, without the value, where it is not of its kind.
     """
@@ -175,6 +175,26 @@ def spellings(identifier: Identifier) -> tuple[str, ...]:
     for text in tuple(found):
         found[fold(unicodedata.normalize("NFD", text))] = None
     return tuple(found)
+
+
+def home_digits(number: Identifier) -> str:
+    """The digits of a telephone number without its country, which every spelling of it holds."""
+    return phonenumbers.national_significant_number(phonenumbers.parse(number.normalised))
+
+
+def whole_number(text: str) -> str | None:
+    """E.164 of a text that is a telephone number with its country, however it is grouped.
+
+    Of one without (030 123456), or without + or 00 before it, None: that is somebody else's number
+    in the next country.
+    """
+    said = text.strip().lstrip("( ")
+    if not said.startswith(("+", "00")):
+        return None
+    try:
+        return normalise("phone", said)
+    except IdentifierError:
+        return None
 
 
 def keyed_hash(key: bytes, identifier: Identifier) -> bytes:
@@ -264,6 +284,8 @@ def _email(text: str) -> str:
 
 
 def _phone(text: str, region: str | None) -> str:
+    if region is None and text.startswith("00"):
+        text = f"+{text[2:]}"
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:

@@ -106,6 +106,10 @@ class Vocabulary:
         above = self.above("categories", category) if category is not None else ()
         return any(self.categories[one].iri == dpv.NAME for one in above)
 
+    def is_text(self, category: str | None) -> bool:
+        """Whether a category is what people write as they like, or something below it."""
+        return category is not None and self.within("categories", category, dpv.TEXT)
+
     def channel_of(self, purpose: str) -> str | None:
         """The channel of the purpose, or of the nearest purpose above that has one."""
         term = self.purposes.get(purpose)

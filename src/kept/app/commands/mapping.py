@@ -418,7 +418,8 @@ def look(config: Deployment) -> Look:
     # Of a map that cannot be read nothing else is said: all of it would be missing.
     unread = {name for name, s in datamap.systems.items() if s.file and not s.datasets}
     stores, unconnected = config.open_stores(datamap)
-    met = Look(datamap, problems, unread, {}, unconnected, list(undecided(datamap)), [], [])
+    left = list(undecided(datamap, loaded.vocabulary))
+    met = Look(datamap, problems, unread, {}, unconnected, left, [], [])
     wanted = searches(datamap)
     try:
         for name, store in stores.items():

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from kept.datamap import check as checking
 from kept.datamap import others
-from kept.datamap.map import DataMap, Dataset, Owner, System
+from kept.datamap.map import DataMap, Dataset, OnErase, Owner, System
 from kept.model.plan import Mode
 from kept.stores.discover import MARK
 from kept.stores.discover.words import SECRET_TYPES as TYPES
 from kept.stores.discover.words import secretive
+from kept.terms.vocabulary import Vocabulary
 from kept.terms.words import many
 
 
-def undecided(datamap: DataMap) -> Iterator[tuple[str, str, int]]:
+def undecided(datamap: DataMap, words: Vocabulary) -> Iterator[tuple[str, str, int]]:
     """What a map leaves to decide: (system, in words, how many). It can be read all the same."""
     for name, system in datamap.systems.items():
         told = set[tuple[str, str]]()  # (dataset, words): marks that ask what is said anyway
@@ -60,6 +61,18 @@ def undecided(datamap: DataMap) -> Iterator[tuple[str, str, int]]:
                 f" handed out ({where}); write `secret: true` there, or `secret: false`"
                 f" ({system.file}:{lines})",
                 len(bare),
+            )
+        open_ = [(d, t) for d in system.datasets.values() if (t := _unsaid_texts(d, words))]
+        if open_:
+            where = ", ".join(f"`{d.name}.{item}`" for d, t in open_ for item in t)
+            count = sum(len(t) for _, t in open_)
+            yield (
+                name,
+                f"still to decide: what becomes of people who are named in {many(count, 'text')}"
+                f" ({where}), where nobody is looked for; write `free_text: redact` (the passage"
+                " goes) there, `delete` (the text goes), or `true` (nobody is looked for, and every"
+                f" answer says so) ({system.file}:{', '.join(str(d.line) for d, _ in open_)})",
+                count,
             )
         silent = [(d, u) for d in system.datasets.values() if (u := checking.unsaid(d))]
         told |= {(d.name, "`origin: ") for d, _ in silent}
@@ -114,6 +127,11 @@ def drafts(datamap: DataMap) -> list[str]:
         for name, system in datamap.systems.items()
         if system.mode is Mode.ACT and (marks := _marks(system))
     ]
+
+
+def _unsaid_texts(dataset: Dataset, words: Vocabulary) -> tuple[str, ...]:
+    """Texts of which the map does not say what becomes of people who are named there."""
+    return () if dataset.on_erase is OnErase.NEVER else dataset.unsaid_texts(words)
 
 
 def _unsaid_secrets(system: System) -> Iterator[tuple[Dataset, str]]:

@@ -10,6 +10,7 @@ from kept.controller import Controller, Place
 from kept.controller.inspect import Inspector, Packed, Rows
 from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import Dataset, Link, Owner
+from kept.datamap.others import texts
 from kept.duties.rights import lost
 from kept.errors import StoreError
 from kept.records.case import State
@@ -120,9 +121,23 @@ def packages_hold_nobody_else(
                     ".".join(place),
                     f"packages name people of `{system}.{dataset.name}` whose they are not,"
                     f" {times} times",
-                    "say of the field who stands there: `others: staff`, `others: person`; or"
-                    " `free_text: true` where people write what they like",
+                    _mended(controller.datamap.dataset(*place)),
                 )
+
+
+def _mended(dataset: Dataset) -> str:
+    """What keeps others out of packages of a dataset."""
+    said = texts(dataset)
+    if not said:
+        return (
+            "say of the field who stands there: `others: staff`, `others: person`; or"
+            " `free_text: redact` where people write what they like"
+        )
+    return (
+        "say of each further field who stands there: `others: staff`, `others: person`; in"
+        f" {', '.join(f'`{name}`' for name in said)}, a text already, only addresses, numbers and"
+        " names of staff are covered: have the package redacted before it goes"
+    )
 
 
 @control("rights.transactions-are-mapped")

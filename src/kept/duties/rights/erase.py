@@ -23,6 +23,7 @@ from kept.duties.rights.child import forget
 from kept.duties.rights.ends import ends
 from kept.duties.rights.free_text import theirs
 from kept.duties.rights.planning import (
+    Known,
     ask_again,
     binding,
     draw_up,
@@ -128,8 +129,8 @@ def look(
         known = sought(controller, case, people).known
         answer = _shown(controller, case, carry.sealed(controller, case), executed=True)
         return _reminded(controller, known, answer), None
-    made, known, _ = draw_up(controller, case, people, now, shown=True)
-    answer = _reminded(controller, known, _shown(controller, case, made, executed=False))
+    made, everybody, _ = draw_up(controller, case, people, now, shown=True)
+    answer = _reminded(controller, everybody.people, _shown(controller, case, made, executed=False))
     return answer, intent(controller, made)
 
 
@@ -168,7 +169,7 @@ def erase(
             return replace(answer, packages=packages)
         before = controller.ledger.size()
         drawn = _drawn(controller, case, people, now)
-        with controller.cases.person_alone(drawn[1]):
+        with controller.cases.person_alone(drawn[1].people):
             # What somebody else did for her meanwhile is counted there, also where it was planned
             # before; and a hold that was placed meanwhile keeps what it names.
             kinds = ("plan.made", "step.done", "hold.added")
@@ -176,7 +177,7 @@ def erase(
                 drawn = _drawn(controller, case, people, now)
             _refuse_other(controller, case, drawn[0], actor, approved, request.alone, now)
             case = _commit(controller, case, *drawn, actor, now)
-            packages = _packages(controller, drawn[1])
+            packages = _packages(controller, drawn[1].people)
             answer = _to_the_end(
                 controller, case, drawn[0], people, _everywhere(controller), actor, now
             )
@@ -215,7 +216,7 @@ def _drawn(
     case: Case,
     people: Sequence[Sequence[Identifier]],
     now: dt.datetime,
-) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
+) -> tuple[Plan, Known, dict[Place, KeyTable]]:
     """The plan, everybody with all identifiers, the values that lead on; Obstructed."""
     made, known, values = draw_up(controller, case, people, now)
     carry.refuse_obstacles(made)
@@ -369,7 +370,7 @@ def _commit(
     controller: Controller,
     case: Case,
     made: Plan,
-    known: list[list[Identifier]],
+    known: Known,
     values: Mapping[Place, KeyTable],
     actor: Actor,
     now: dt.datetime,
@@ -386,7 +387,7 @@ def _commit(
             entries = keep(controller, case, made, known, values, actor, now, connection)
         controller.ledger.append_in(connection, entries)
         # A package that still waits for her is a copy of what goes: it can be fetched no more.
-        waiting = controller.deliveries.waiting_for(_strong(known), connection=connection)
+        waiting = controller.deliveries.waiting_for(_strong(known.people), connection=connection)
         delivery.ended(controller, waiting, "withdrawn", now, connection)
     delivery.discard(controller, waiting)
     return case

@@ -114,8 +114,8 @@ def unread(controller: Controller, unreached: Container[str]) -> Iterator[str]:
     for system, dataset in unread_texts(controller.datamap):
         if system not in unreached:
             yield (
-                f"what others wrote in `{dataset}` of `{system}` is not searched: the map says"
-                " `free_text: true` there; write `redact` or `delete`"
+                f"what others wrote in `{dataset}` of `{system}` is not searched: the map does not"
+                " say what becomes of people there; write `free_text: redact` or `delete`"
             )
 
 

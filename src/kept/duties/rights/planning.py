@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kept.controller import REGISTRY, Controller, Place
+from kept.controller.naming import recognised
 from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
@@ -39,6 +40,8 @@ REGISTRY_GOES: Final = (
 #: Under these names is sealed by what she is looked for again, at the end and in a system that
 #: was away: the identifiers found in her own rows, and the values that lead from rows to rows.
 _NAMES, _VALUES = NEEDLES, "values"
+#: Beside the identifiers, for looking beneath the rows: each spelling that was met in them.
+_SPELT = "spelt"
 #: And by what rows named her that were made anonymous: none of it may be met in them again.
 _FORMER = "former"
 _BETWEEN = "\n"  # a system and its dataset, as one name
@@ -53,7 +56,7 @@ def draw_up(
     *,
     about: Sequence[Sequence[Identifier]] | None = None,
     shown: bool = False,
-) -> tuple[Plan, list[list[Identifier]], dict[Place, KeyTable]]:
+) -> tuple[Plan, Known, dict[Place, KeyTable]]:
     """Find, hold against laws and holds, plan: the plan, everybody with all identifiers, and the
     values by which rows lead to others. Reads only; new doubtful matches are put in the
     queue. `values` are those that were found
@@ -83,8 +86,8 @@ def draw_up(
             rows = found[place].rows if place in found else ()
             found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
-    known = known_by(people, controller, found)
-    subjects = subjects_of(controller, case, known)
+    known = _known(people, controller, found)
+    subjects = subjects_of(controller, case, known.people)
     standing = [h for h in controller.holds.all(now) if binding(case, h)]
     holds = [h for h in standing if h.subject is None or h.subject in subjects]
     datamap = controller.realised({system for system, _ in found})
@@ -184,17 +187,46 @@ def known_by(
     found: Mapping[Place, KeyTable],
 ) -> list[list[Identifier]]:
     """Everybody with all identifiers: those given and those that her own rows hold."""
+    return _all(people, controller.identifiers(found))
+
+
+def _all(
+    people: Sequence[Sequence[Identifier]], more: Iterable[tuple[int, Identifier]]
+) -> list[list[Identifier]]:
     known = [{(i.kind, i.normalised): i for i in one} for one in people]
-    for who, identifier in controller.identifiers(found):
+    for who, identifier in more:
         known[who].setdefault((identifier.kind, identifier.normalised), identifier)
     return [list(one.values()) for one in known]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everybody with all identifiers, each once; and each spelling that was met, which finds it
+    in bytes.
+    """
+
+    people: list[list[Identifier]]
+    spelt: tuple[KeyRow, ...]
+
+
+def _known(
+    people: Sequence[Sequence[Identifier]],
+    controller: Controller,
+    found: Mapping[Place, KeyTable],
+    before: Sequence[KeyRow] = (),
+) -> Known:
+    said = controller.spelt(found)
+    given = ((who, i.value) for who, one in enumerate(people) for i in one)
+    # A value may stand elsewhere without the blanks that are around it in one row.
+    met = ((who, (text.strip(),)) for who, text in (*given, *((w, t) for w, _, t in said)))
+    return Known(_all(people, recognised(said)), tuple(dict.fromkeys((*before, *met))))
 
 
 def keep(
     controller: Controller,
     case: Case,
     made: Plan,
-    known: list[list[Identifier]],
+    known: Known,
     values: Mapping[Place, KeyTable],
     actor: Actor,
     now: dt.datetime,
@@ -210,13 +242,18 @@ def keep(
         for s in made.steps
         if s.reason is not None and s.action is not Action.DELETE
     ]
-    flat = [i for one in known for i in one]
+    flat = [i for one in known.people for i in one]
     controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
     controller.doubts.forget(case, flat, connection=connection)
-    controller.locator.store(case, known, retained, now, connection=connection)
-    named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known) for i in one)
+    controller.locator.store(case, known.people, retained, now, connection=connection)
+    named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known.people) for i in one)
     sealed = {
-        _NAMES: KeySet({_NAMES: KeyTable(("kind", "value"), named)}),
+        _NAMES: KeySet(
+            {
+                _NAMES: KeyTable(("kind", "value"), named),
+                _SPELT: KeyTable(("value",), known.spelt),
+            }
+        ),
         _VALUES: KeySet({_BETWEEN.join(place): table for place, table in values.items()}),
     }
     former = [*once, *controller.anonymity.former(made.steps)]
@@ -246,13 +283,14 @@ def keep(
 @dataclass(frozen=True, slots=True)
 class Sought:
     """What was sealed beside the plan, opened: everybody with the identifiers given and those
-    sealed, the values by which her rows led to others, and by what rows named her that were made
-    anonymous.
+    sealed, the values by which her rows led to others, by what rows named her that were made
+    anonymous, and how all of it was spelt.
     """
 
     known: list[list[Identifier]]
     values: dict[Place, KeyTable]
     former: tuple[KeyRow, ...]
+    spelt: tuple[KeyRow, ...]
 
 
 def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> Sought:
@@ -262,14 +300,17 @@ def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identif
         for one in controller.cases.all_sealed_keys(case, (_NAMES, _VALUES, _FORMER))
     )
     known = [list(one) for one in people]
-    for table in names.values():
-        for who, (kind, value) in table.rows:
-            known[who].append(Identifier(str(kind), str(value)))
+    nothing = KeyTable(())
+    for who, (kind, value) in names.get(_NAMES, nothing).rows:
+        known[who].append(Identifier(str(kind), str(value)))
     values: dict[Place, KeyTable] = {}
     for at, table in tables.items():
         system, _, dataset = at.partition(_BETWEEN)
         values[system, dataset] = table
-    return Sought(known, values, tuple(row for t in former.values() for row in t.rows))
+    return Sought(
+        known, values, tuple(row for t in former.values() for row in t.rows),
+        names.get(_SPELT, nothing).rows,
+    )  # fmt: skip
 
 
 def ask_again(
@@ -338,12 +379,12 @@ def ask_again(
         place = (s.system, s.dataset)
         rows = hers[place].rows if place in hers else ()
         hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
-    known = known_by(known, controller, hers)
+    found = _known(known, controller, hers, before.spelt)
     with controller.database.connection() as connection:
         with connection.pipeline():
             controller.cases.extend_plan(case, extended, added, now, connection=connection)
             entries = keep(
-                controller, case, extended, known, values, actor, now, connection, before.former
+                controller, case, extended, found, values, actor, now, connection, before.former
             )
         controller.ledger.append_in(connection, entries)
     return extended

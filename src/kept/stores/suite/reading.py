@@ -167,6 +167,30 @@ class ReadingLaws(Laws):
         assert self.ids(store, Contains("email", (*many, "ana@x"))) == [1, 2, 8]
         assert 5 in self.ids(store, Not(Contains("name", ("a",))))
 
+    def test_it_finds_a_telephone_number_however_it_is_grouped(self) -> None:
+        """By its digits alone, with the text as it stands; then by just that text."""
+        spelt = (
+            "+493055500", "+49 30 555 00", "+49-30-555-00", "+49 (30) 55500", " 0049/30.555 00\t",
+            "030/555-00", "(030) 55500", "49 30 55500",
+        )  # fmt: skip
+        others = ("+49 30 5550", "+49 31 55500", "30x55500", "", None)
+        rows = [
+            {"id": n, "email": f"{n}@x.de", "name": text}
+            for n, text in enumerate((*spelt, *others), 1)
+        ]
+        store = self.fresh({"person": rows})
+        digits = Contains("name", ("3055500",), bare=True)
+        assert self.ids(store, digits) == list(range(1, len(spelt) + 1))
+        with store.session() as session:
+            told = [
+                str(row[batch.columns.index("name")])
+                for _, batch in session.read([people(only=digits, fields=("id", "name"))])
+                for row in batch.rows
+            ]
+        assert sorted(told) == sorted(spelt)
+        route = Route(keys("name", *((n, text) for n, text in enumerate(spelt))))
+        assert self.read(store, people(route)) == [(n, (n + 1,)) for n in range(len(spelt))]
+
     def test_great_numbers_are_exact(self) -> None:
         """One more is another number, alone and in a list."""
         store = self.fresh()
