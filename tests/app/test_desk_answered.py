@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from tests.app.desk import opened
+from tests.app.test_desk_cases import at, words
 from tests.app.test_desk_handing import World
-from tests.asking import mail_server, text
+from tests.asking import links, mail_server, text
 
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
@@ -197,3 +198,63 @@ def test_who_asked_for_a_child_is_answered_before_nothing_of_her_is_left(
         assert days == {}
     (met,) = run(controller, registered(), desk.now, names=["rights.child-cases-name-nobody"])
     assert met.outcome is Outcome.PASS
+
+
+def test_a_letter_of_before_stands_in_nobodys_way(world: World) -> None:
+    """Neither of the end nor of the answer, while it waits and once it went."""
+    controller, desk = world.controller, world.desk
+    taken, done = (world.proven(r, "ben@example.org") for r in ("access", "erasure"))
+    shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
+    shop.rename(gone)
+    rights.access(controller, _asked(taken), desk.now, out=desk.directory / "1.zip")
+    rights.erase(controller, _asked(done), desk.now)
+    world.inbox.refuse = True
+    for case in (taken, done):
+        mailing.mail_answer(controller, case, _who(world), desk.now)
+    world.send()
+    gone.rename(shop)
+    desk.later(hours=3)
+    assert rights.erase(controller, _asked(done), desk.now).complete
+    assert mailing.take_back(controller, taken, "she called", _who(world), desk.now)[1] is None
+    desk.account("olga", "privacy-officer")
+    page = words(at(desk, "olga").get(f"/desk/cases/{done}").text)
+    assert "A letter of how far it had come waits to be sent" in page
+    assert "The answer waits in the outbox" not in page
+    mailing.mail_answer(controller, done, _who(world), desk.now)
+    with pytest.raises(UsageError, match="waits to be sent already"):
+        mailing.mail_answer(controller, done, _who(world), desk.now)
+    world.inbox.refuse = False
+    desk.later(hours=2)
+    world.send()
+    numbers = [controller.cases.get(case).number for case in (taken, done)]
+    days = answered.days(controller.database, numbers, desk.now, controller.desk.zone)
+    assert set(days) == set(numbers)
+
+
+def test_an_old_letter_on_paper_is_said_to_be_no_answer(world: World) -> None:
+    controller, desk = world.controller, world.desk
+    one = world.proven("erasure", "ben@example.org")
+    shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
+    shop.rename(gone)
+    rights.erase(controller, _asked(one), desk.now)
+    old, _ = paper.make(controller, one, ("Ben", "1 Road"), _who(world), desk.now)
+    gone.rename(shop)
+    desk.later(hours=1)
+    rights.erase(controller, _asked(one), desk.now)
+    desk.account("olga", "privacy-officer")
+    olga, day = at(desk, "olga"), str(controller.day(desk.now))
+    sent = olga.post(f"/desk/cases/{one}/posted", letter=str(old.id), on=day)
+    page = words(olga.get(sent.headers["location"]).text)
+    assert "It was written before all was done, and is not her answer" in page
+    _untold(world, one)
+
+
+def test_her_page_says_that_a_restriction_is_in_force(world: World) -> None:
+    controller, desk = world.controller, world.desk
+    one = world.proven("restriction", "ben@example.org")
+    rights.restrict(controller, _asked(one), "claims", desk.now)
+    (path,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
+    page = words(desk.browser().get("/privacy/requests/" + path.rpartition("/")[2]).text)
+    assert "What we hold of you is not used" in page
+    assert "We are working on it" not in page
+    assert "The last day for our answer" not in page

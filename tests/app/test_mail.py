@@ -86,7 +86,11 @@ def test_nothing_that_is_written_becomes_a_header_or_a_mark(
         ("Unsere Antwort für Jürgen 😀", "Unsere Antwort für Jürgen 😀"),
         ("long words " * 30, ("long words " * 30).strip()),
         ("w" * 300, "w" * 300),
-        ("=?utf-8?q?a_=3D_b?=", "a = b"),
+        ("=?utf-8?q?a_=3D_b?=", "= ?utf-8?q?a_=3D_b?="),
+        (
+            "=?utf-8?q?a=0d=0aReply-To=3a_b=40evil.example?=",
+            "= ?utf-8?q?a=0d=0aReply-To=3a_b=40evil.example?=",
+        ),
         ("a\rBcc: all@example.org\x00\x85\u2028", "a Bcc: all@example.org"),
     ],
 )
@@ -117,6 +121,15 @@ def test_every_program_reads_in_a_letter_what_was_written(
     assert not any(one in line for line in lines for one in (b"\r", b"\n", b"\0"))
     assert max(map(len, lines)) < 998  # RFC 5322, 2.1.1
     assert made.data.isascii() == to.isascii()
+
+
+def test_an_address_that_looks_like_an_encoded_word_stands_as_it_is(
+    post: tuple[Controller, Inbox],
+) -> None:
+    to = "=?utf-8?b?dmljdGltQGJhbmsuZXhhbXBsZSw=?=@evil.example"
+    values = {"title": "Our answer", "words": "x", "case": "1"}
+    made = mail.composed(post[0], Letter("1", to, "answer", values, NOW))
+    assert f"\r\nTo: {to}\r\n".encode() in made.data
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,20 @@ def _planned(
     return case, str(looked["plan"])
 
 
+@pytest.mark.parametrize("looked", [(), ("pat",), ("mia", "pat")])
+def test_by_command_nobody_draws_up_and_approves_what_takes_two(
+    controller: Controller, looked: tuple[str, ...]
+) -> None:
+    """Whoever looked before: what is drawn up with the command counts."""
+    request = Request((ANA,), "ira", "operator", evidence="a code")
+    case = open_case(controller, "erasure", request, NOW)[0].id
+    for who in looked:
+        casework.look(controller, case, {}, _actor(controller, who, "approver"), NOW)
+    with pytest.raises(Denied, match="another than who drew it up"):
+        rights.erase(controller, Request((), "mia", "approver", case=case), NOW)
+    assert controller.cases.get(case).state in (State.IDENTIFIED, State.PLANNED)
+
+
 @pytest.mark.parametrize("role", sorted(ROLES))
 @pytest.mark.parametrize("act", ["opened", "planned", "neither"])
 @pytest.mark.parametrize("size", ["small", "large", "early"])

@@ -125,16 +125,33 @@ _END: Final = b"--=_kept--\r\n"
 
 
 def _header(name: str, value: str, policy: EmailPolicy[Any] = SMTP) -> bytes:
-    """As the library writes it; what is plain and fits a line stands as it is."""
+    """As the library writes it; what is plain and fits a line stands as it is. ValueError where it
+    would be more than one header.
+    """
     plain = value.isascii() and value.isprintable() and "=?" not in value
     if plain and len(name) + len(value) <= 76:
         return f"{name}: {value}\r\n".encode()
-    return policy.fold_binary(name, policy.header_store_parse(name, value)[1])
+    # What looks like an encoded word (RFC 2047) would be decoded, with any line ends in it.
+    made = policy.fold_binary(name, policy.header_store_parse(name, value.replace("=?", "= ?"))[1])
+    if not _ONE_HEADER.fullmatch(made):
+        raise ValueError("a header holds a line end")
+    return made
+
+
+#: One header, folded or not.
+_ONE_HEADER: Final = re.compile(rb"[^\r\n]+(?:\r\n[ \t][^\r\n]*)*\r\n")
 
 
 @functools.lru_cache(64)
 def _from(organisation: str, sender: str) -> bytes:
     return _header("From", str(Address(_line(organisation), addr_spec=sender)))
+
+
+def _to(address: str) -> bytes:
+    """An address that is plain stands as it is: none of it is read as words (RFC 2047, 5)."""
+    if address.isascii() and address.isprintable():
+        return f"To: {address}\r\n".encode()
+    return _header("To", address, SMTPUTF8)
 
 
 def _part(kind: bytes, text: str) -> bytes:
@@ -201,7 +218,7 @@ def composed(controller: Controller, letter: Letter) -> Written:
     head = (
         _header("Subject", subject),
         _from(organisation.name, sender),
-        _header("To", str(to), SMTPUTF8),
+        _to(to.addr_spec),
         _header("Message-ID", id_),
         _header("Date", format_datetime(letter.queued_at)),
         _header("Content-Language", speech.language),

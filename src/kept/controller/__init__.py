@@ -799,13 +799,13 @@ class Controller:
             self.watch, self.accounts, self.desk, actor, what, records, now, connection
         )
 
-    def approving(self, case: Case, actor: Actor, rows: int) -> None:
+    def approving(self, case: Case, actor: Actor, rows: int, *, draws: bool = False) -> None:
         """Refuse an approval that takes another person; see `controller.staff`."""
-        staff.approving(self.cases, self.desk, case, actor, rows)
+        staff.approving(self.cases, self.desk, case, actor, rows, draws=draws)
 
-    def stands_against(self, case: Case, who: str, rows: int) -> str:
+    def stands_against(self, case: Case, who: str, rows: int, *, draws: bool = False) -> str:
         """Why somebody may not approve the plan of a case; empty where he may."""
-        return staff.stands_against(self.cases, self.desk, case, who, rows)
+        return staff.stands_against(self.cases, self.desk, case, who, rows, draws=draws)
 
     def did(self, case: Case) -> list[separation.Did]:
         """What was done in a case so far, by whom."""

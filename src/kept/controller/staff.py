@@ -59,23 +59,30 @@ def is_early(case: Case) -> bool:
     return case.override and not case.evidence
 
 
-def stands_against(cases: Cases, desk: Desk, case: Case, who: str, rows: int) -> str:
+def stands_against(
+    cases: Cases, desk: Desk, case: Case, who: str, rows: int, *, draws: bool = False
+) -> str:
     """Why somebody may not approve the plan of a case, by what stands in it; empty where he may.
 
-    `rows` are those that the plan destroys.
+    `rows` are those that the plan destroys; `draws`: he draws it up with that, whoever looked.
     """
     large = separation.is_large(rows, desk.large)
-    return separation.approving(who, did(cases, case), large=large, early=is_early(case))
+    acts = did(cases, case)
+    if draws:
+        acts = [*(a for a in acts if a.act != "planned"), separation.Did(who, "planned")]
+    return separation.approving(who, acts, large=large, early=is_early(case))
 
 
-def approving(cases: Cases, desk: Desk, case: Case, actor: Actor, rows: int) -> None:
+def approving(
+    cases: Cases, desk: Desk, case: Case, actor: Actor, rows: int, *, draws: bool = False
+) -> None:
     """Refuse an approval that takes another person.
 
     Whoever acts as operator answers for the machine itself, and is recorded so. Raises Denied.
     """
     if actor.role == OPERATOR:
         return
-    if why := stands_against(cases, desk, case, actor.name, rows):
+    if why := stands_against(cases, desk, case, actor.name, rows, draws=draws):
         raise Denied(
             f"this approval takes another person: {why}; nothing was changed",
             fix="somebody else, in the role of an approver, approves it; where nobody else can in"

@@ -31,7 +31,7 @@ IN_FORCE: Final[LiteralString] = (
 #: Whether the end of a case `r` tells the person by itself. Wants AT_ONCE_VALUES.
 AT_ONCE: Final[LiteralString] = (
     "(EXISTS (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
-    " AND e.state = ANY(%(done_states)s) AND a.role = %(herself)s)"
+    " AND e.state = ANY(%(done_states)s) AND a.role = %(herself)s AND e.at >= r.done_at)"
     " OR EXISTS (SELECT FROM intake_case i JOIN intake n USING (number)"
     " WHERE i.case_number = r.number AND (i.asked = %(child_report)s OR n.channel = 'drp'"
     " AND r.\"right\" NOT IN ('access', 'portability'))))"

@@ -25,6 +25,7 @@ from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
 from kept.duties.rights import delivery, mailing, paper
+from kept.duties.rights.clock import too_early
 from kept.duties.rights.letter import answer_case
 from kept.duties.staff import owed
 from kept.errors import UsageError
@@ -215,11 +216,14 @@ def posted(
             return 0
         one = paper.posted(controller, case, letter, sent, actor, now)
         controller.ledger.checkpoint(now)
-        clock = controller.clocks.of(controller.cases.get(case))
+        met = controller.cases.get(case)
+        clock = controller.clocks.of(met)
     lines = [f"Letter {one.id} is entered as sent on {sent}."]
     due = str(clock.due) if clock else None
     if one.kind == "more-time":
         lines.append(f"Her request is to be answered by {due} now.")
+    elif too_early(met, one.made_at):
+        lines.append("It was written before all was done, and is not her answer: write it anew.")
     common.out.result(
         {"case": case, "letter": one.id, "kind": one.kind, "posted_on": on, "due": due}, lines
     )

@@ -336,7 +336,10 @@ def refuse(
 def withdraw(
     case: str, /, *, reason: Reason, acting: Acting = ACTING, common: Common = COMMON
 ) -> int:
-    """End a case that is not carried out: the person no longer asks, or it was opened in error."""
+    """End a case that is not carried out: the person no longer asks, or it was opened in error.
+
+    She is told with your reason: at once by mail where she proved an address hers.
+    """
     return _end("withdrawn", case, said(reason, "--reason"), acting, common)
 
 

@@ -15,6 +15,7 @@ from kept.app.desk.render import back, said
 from kept.app.desk.working import actor
 from kept.duties import staff
 from kept.duties.rights import mailing, paper
+from kept.duties.rights.clock import too_early
 from kept.errors import KeptError, UsageError
 
 
@@ -56,10 +57,13 @@ def posted(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
         if sent.one("way") == "in-person":
             mailing.handed(state.controller, one.id, day, who, state.clock())
             return back(f"/desk/cases/{one.id}", "in-person")
-        paper.posted(state.controller, one.id, _number(sent.one("letter")), day, who, state.clock())
+        letter = paper.posted(
+            state.controller, one.id, _number(sent.one("letter")), day, who, state.clock()
+        )
     except KeptError as problem:
         return shown(request, state, one, said(problem))
-    return back(f"/desk/cases/{one.id}", "posted")
+    early = letter.kind == "answer" and too_early(one, letter.made_at)
+    return back(f"/desk/cases/{one.id}", "posted-early" if early else "posted")
 
 
 def _number(given: str) -> int:

@@ -70,6 +70,8 @@ DONE: Final = {
     "mailed": "The answer is on its way to the address that she proved hers.",
     "link": "The package waits behind a link, which goes to the address that she proved hers.",
     "posted": "It was entered that the letter went out.",
+    "posted-early": "It was entered that the letter went out. It was written before all was done,"
+    " and is not her answer: write it anew.",
     "in-person": "It was entered that the answer reached her.",
     "note": "The note was added.",
     "owner": "It was noted whose task this is.",

@@ -158,6 +158,11 @@ def extendable(
     return case, clock, rule
 
 
+def too_early(case: Case, made_at: dt.datetime) -> bool:
+    """Whether what was written then was written before all was done, and is no answer."""
+    return case.done_at is None or made_at < case.done_at
+
+
 def posted(
     controller: Controller, case: Case, made_at: dt.datetime, day: dt.date, actor: Actor,
     now: dt.datetime, connection: Connection,
@@ -165,8 +170,7 @@ def posted(
     """Have it on record with the clock that an answer went out; no day moves by it. What was
     written before all was done is none, and is not.
     """
-    early = case.done_at is None or made_at < case.done_at
-    if early and case.right != "restriction":
+    if too_early(case, made_at) and case.right != "restriction":
         return
     clock = controller.clocks.locked(case, connection=connection)
     if clock is not None:
@@ -339,8 +343,12 @@ def standing(controller: Controller, case: Case, clock: Clock, now: dt.datetime)
 
 def answered(case: Case) -> bool:
     """Whether a case is answered: it has ended, or is a restriction that is in force."""
-    in_force = case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED)
-    return case.state in FINISHED or in_force
+    return case.state in FINISHED or in_force(case)
+
+
+def in_force(case: Case) -> bool:
+    """Whether a case is a restriction that is in force."""
+    return case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED)
 
 
 def told_on(controller: Controller, cases: Sequence[Case], now: dt.datetime) -> dict[int, dt.date]:

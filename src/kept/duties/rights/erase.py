@@ -244,10 +244,18 @@ def _refuse_other(
 
 def _refuse_away(controller: Controller, case: Case, made: Plan) -> None:
     """Refuse with the systems that answered when the plan was looked at, and do not now: what they
-    hold of her may well be what it was. Raises StoreUnreachable.
+    hold of her may well be what it was; and with those that did not, and do now. Raises
+    StoreUnreachable, UsageError.
     """
     looked = controller.casework.looked_at(case) or {}
     before = {system for system, _ in looked.get("unreached", ())}
+    again = sorted(before - {system for system, _ in made.unreached})
+    if case.state is State.APPROVED and again:
+        raise UsageError(
+            f"{', '.join(f'`{system}`' for system in again)} answers again, and did not when the"
+            " plan was approved; nothing was done",
+            fix="look at the plan again, with what is held there, and have it approved",
+        )
     away = [(system, why) for system, why in made.unreached if system not in before]
     if case.state is State.APPROVED and looked and away:
         words = "; ".join(f"`{system}` does not answer now ({why})" for system, why in away)
@@ -263,10 +271,12 @@ def may_approve(
     controller: Controller, case: Case, actor: Actor, rows: int, alone: str | None,
     now: dt.datetime,
 ) -> None:  # fmt: skip
-    """Refuse an approval that takes another person; of one done alone officers are alerted."""
+    """Refuse the approval of a plan that is drawn up with it, where that takes another person; of
+    one done alone officers are alerted.
+    """
     if alone is None or actor.role == OPERATOR:
-        controller.approving(case, actor, rows)
-    elif controller.stands_against(case, actor.name, rows):
+        controller.approving(case, actor, rows, draws=True)
+    elif controller.stands_against(case, actor.name, rows, draws=True):
         with controller.database.connection() as c:
             entries = controller.alone(case, actor, rows, "approve", alone, now, connection=c)
             controller.ledger.append_in(c, entries)

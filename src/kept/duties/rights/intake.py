@@ -22,7 +22,7 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.database import Connection
 from kept.decide.asks import Recognised, recognise
-from kept.duties.rights import delivery, destroyed, forgetting, mailing, proving
+from kept.duties.rights import clock, delivery, destroyed, forgetting, mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
 from kept.duties.rights.request import HOW, Request, by_herself, can_end, close_case, open_case
@@ -335,6 +335,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         )  # fmt: skip
     cases = {kind: controller.cases.get(id_) for kind, id_ in one.cases}
     stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
+    stands |= {kind: "in-force" for kind, c in cases.items() if clock.in_force(c)}
     over = [c.number for kind, c in cases.items() if stands[kind] in _ANSWERED]
     known = answered.days(controller.database, over, now, controller.desk.zone) if over else {}
     for kind, c in cases.items():
@@ -344,7 +345,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
             stands[kind] = _ANSWERED[stands[kind]][c.number in known]
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]
-    waited = [c.number for c in cases.values() if _STANDS[c.state] == "working"]
+    waited = [c.number for kind, c in cases.items() if stands[kind] == "working"]
     clocks = controller.clocks.many(waited).values() if one.open else ()
     # A clock that stands still names no day that would hold.
     days = [c.due for c in clocks if c.paused_since is None]

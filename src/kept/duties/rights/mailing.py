@@ -21,6 +21,7 @@ from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
 from kept.records.case_state import Case, State
 from kept.records.intake import CODE_GOOD
+from kept.records.mailed import Mail
 from kept.records.outbox import SENT
 from kept.terms.identifiers import Identifier
 
@@ -86,6 +87,13 @@ def why_not(controller: Controller, case: Case) -> str | None:
     return None
 
 
+def answers(case: Case, mail: Mail) -> bool:
+    """Whether a mail of a case answers it as it stands: what went before it ended said what was
+    left, and stands in the way of no answer.
+    """
+    return mail.kind == "answer" and (case.done_at is None or mail.put_at >= case.done_at)
+
+
 def mail_code(controller: Controller, case: Case, code: str, until: dt.datetime) -> bool:
     """Mail the code of a delivery (`delivery.Sender`) to the address that was proven hers."""
     address = proven_address(controller, case) if controller.post is not None else None
@@ -149,7 +157,7 @@ def mail_answer(
     address = proven_address(controller, case)
     assert address is not None
     with controller.database.connection() as c:
-        before = [m for m in controller.mailed.alone(case, c) if m.kind == "answer"]
+        before = [m for m in controller.mailed.alone(case, c) if answers(case, m)]
         if any(m.waits for m in before):
             raise UsageError("the answer waits to be sent already; it goes once")
         went = [m for m in before if m.outcome == SENT]

@@ -40,7 +40,7 @@ _MANY: Final = 500
 #: So many alerts of a kind, or cases whose last day comes near, are told one by one; more are told
 #: together, and so many cases are named then.
 _SINGLY: Final = 5
-_LISTED: Final = 100
+_LISTED: Final = 500
 _STANDS_OUT: Final = {
     BULK: "Somebody of the staff opened more people within an hour than is usual",
     ALONE: "Somebody of the staff did alone what takes two people",
