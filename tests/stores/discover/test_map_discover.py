@@ -129,6 +129,8 @@ def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: P
             CREATE TABLE letter (id INTEGER PRIMARY KEY, singer_id INTEGER, body TEXT);
             CREATE TABLE hall (id INTEGER PRIMARY KEY, name TEXT, summary TEXT);
             CREATE TABLE hiker (id INTEGER PRIMARY KEY, nick TEXT, born TEXT);
+            CREATE TABLE berth (id INTEGER PRIMARY KEY, moored_by TEXT, street TEXT, zip TEXT);
+            CREATE TABLE horn (id INTEGER PRIMARY KEY, blown TEXT, dial TEXT);
             CREATE TABLE stay (id INTEGER PRIMARY KEY, hiker_id INTEGER, night TEXT);
             """
         )
@@ -145,6 +147,12 @@ def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: P
             body = f"Dear all, please answer to {mail} about rehearsal {n}"
             made.execute("INSERT INTO letter VALUES (?, ?, ?)", (n, n, body))
             made.execute("INSERT INTO hiker VALUES (?, ?, ?)", (n, alias, f"{1950 + n}-03-{n:02}"))
+            name = f"{first} {last}"
+            made.execute(
+                "INSERT INTO berth VALUES (?, ?, ?, ?)", (n, name, f"Hafenweg {n}", f"{10100 + n}")
+            )
+            number = f"+49 30 9018{n:02}{n:02}"
+            made.execute("INSERT INTO horn VALUES (?, ?, ?)", (n, name, number))
             made.execute("INSERT INTO stay VALUES (?, ?, ?)", (n, n, "2026-07-01"))
             about = " ".join(worlds.PROSE[(n * k) % len(worlds.PROSE)] for k in range(1, 9))
             made.execute("INSERT INTO hall VALUES (?, ?, ?)", (n, f"Hall {n}", about))
@@ -162,7 +170,9 @@ def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: P
     for column in ("name", "given"):
         assert "category: contact.name" in lines["singer", column]
         assert "# ? is this the name of whoever is reached" in lines["singer", column]
-    assert "# ? is this the name of whoever is reached" in lines["singer", "alias"]
+    for place in (("singer", "alias"), ("berth", "moored_by"), ("horn", "blown")):
+        assert "# ? is this the name of whoever is reached" in lines[place]
+    assert "# ? is this where somebody lives?" in lines["berth", "street"]
     assert "?" not in lines["singer", "voice"]
     assert "30 of 30 values: text with an address in it" in lines["letter", "body"]
     assert "free_text: true" in lines["letter", "body"]

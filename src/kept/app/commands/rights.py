@@ -219,7 +219,9 @@ def access_command(
     ]
     if answer.complete:
         known = " as far as it is known whose they are" if waits else ""
-        known += " as far as what was given leads (see the notes above)" if limited else ""
+        if limited or answer.warnings:
+            far = "what was given leads" if limited else "the map goes"
+            known += f" as far as {far} (see the notes above)"
         words.append(f"Complete{known}. {many(rows, 'row')} written.")
         if unsaid:
             words.append(

@@ -251,9 +251,10 @@ def _serve(
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     if complete:
         controller.settle(case.id)
+    unread = free_text.unread(controller, found.unreached)
     return AccessAnswer(
-        case.id, complete, steps, unreached, found.warnings, out, manifest, staff_summary,
-        told_to_staff.left_out, covered, covers,
+        case.id, complete, steps, unreached, (*found.warnings, *unread), out, manifest,
+        staff_summary, told_to_staff.left_out, covered, covers,
     )  # fmt: skip
 
 

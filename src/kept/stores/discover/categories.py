@@ -34,6 +34,7 @@ _SAID: Final = {
     "past-life": "a year in which people alive were born", "name": "a name by its letters",
     "url": "a web address", "uuid": "a UUID",
 }  # fmt: skip
+_LIVES: Final = "is this where somebody lives?"
 _NAMED: Final = "may people be named in this text?"
 #: Of a table that no word calls people, whose rows hold an address or a telephone number.
 _WHOSE_NAME: Final = "is this the name of whoever is reached by what stands beside it?"
@@ -122,9 +123,10 @@ def verdicts(
     `money`: the table is of orders, invoices or payments.
     """
     found: dict[str, Verdict] = {}
-    reached = any(
-        one is not None and one.verdict.identifies in ("email", "phone")
-        and one.verdict.confidence > 0.8
+    lived = _lived_in(profile, raws) if person is None else frozenset[str]()
+    reached = bool(lived) or any(
+        one is not None and (one.always or one.verdict.identifies)
+        and one.verdict.confidence >= 0.6 and one.verdict.category != "contact.name"
         for one in raws.values()
     )  # fmt: skip
     for name, column in profile.table.columns.items():
@@ -132,11 +134,28 @@ def verdicts(
             found[name] = keys[name]
             continue
         one = raws.get(name)
+        if name in lived and one is not None:
+            found[name] = replace(one.verdict, confidence=0.5, ask=_LIVES)
+            continue
         if one is None:
             found[name] = _nothing(profile, name, person, reached)
             continue
         found[name] = _judged(profile, column, one, person, money, reached)
     return found
+
+
+def _lived_in(profile: Profile, raws: dict[str, Raw | None]) -> frozenset[str]:
+    """The columns of a postal address, in rows that no word and no link says are anybody's; none
+    where there is no street or postcode among them: a town is of a place.
+    """
+    parts = {
+        name for name, one in raws.items()
+        if one is not None and one.verdict.category == "contact.address"
+    }  # fmt: skip
+    exact = any(
+        profile.look(name).share(shape) > 0.6 for name in parts for shape in ("street", "post")
+    )
+    return frozenset(parts) if exact and len(parts) > 1 else frozenset()
 
 
 def _nothing(profile: Profile, name: str, person: str | None, reached: bool) -> Verdict:
