@@ -60,7 +60,7 @@ def test_by_command_nobody_draws_up_and_approves_what_takes_two(
     controller: Controller, looked: tuple[str, ...]
 ) -> None:
     """Whoever looked before: what is drawn up with the command counts."""
-    request = Request((ANA,), "ira", "operator", evidence="a code")
+    request = Request((ANA,), "by herself", "person", evidence="a code")
     case = open_case(controller, "erasure", request, NOW)[0].id
     for who in looked:
         casework.look(controller, case, {}, _actor(controller, who, "approver"), NOW)

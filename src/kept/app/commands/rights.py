@@ -212,14 +212,14 @@ def access_command(
         f"Case {answer.case}: access, asked by {acting.actor} in the role {acting.role}{limited}",
         "",
         *([step_table(answer.steps, {}, planned=False), ""] if answer.steps else []),
-        *notes(answer.unreached, answer.warnings),
+        *notes(answer.unreached, (*answer.warnings, *answer.unread)),
         *_kept(answer.steps),
         answer.summary,
         *([hidden] if (hidden := covered_words(answer.covered)) else []),
     ]
     if answer.complete:
         known = " as far as it is known whose they are" if waits else ""
-        if limited or answer.warnings:
+        if limited or answer.unread:
             far = "what was given leads" if limited else "the map goes"
             known += f" as far as {far} (see the notes above)"
         words.append(f"Complete{known}. {many(rows, 'row')} written.")

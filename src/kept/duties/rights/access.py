@@ -66,7 +66,8 @@ class AccessAnswer:
     `steps` hold what is read, one for the rows in use of a dataset and one more for each reason
     (`StepResult.reason`) for which rows of it stay after an erasure. `complete` False where
     nothing that was given could be searched by. `summary` says it in a sentence or two;
-    `not_searched` what was left out, each with why; `covered` how much of other people was.
+    `not_searched` what was left out, each with why; `covered` how much of other people was;
+    `unread` says for the staff where nobody was looked for in what others wrote.
     """
 
     case: str
@@ -80,6 +81,7 @@ class AccessAnswer:
     not_searched: tuple[tuple[str, str], ...] = ()
     covered: tuple[Covered, ...] = ()
     covers: Coverage = field(default_factory=Coverage)
+    unread: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no values of rows."""
@@ -251,10 +253,10 @@ def _serve(
             controller.ledger.append_in(connection, [Entry("case.closed", now, closed)])
     if complete:
         controller.settle(case.id)
-    unread = free_text.unread(controller, found.unreached)
     return AccessAnswer(
-        case.id, complete, steps, unreached, (*found.warnings, *unread), out, manifest,
-        staff_summary, told_to_staff.left_out, covered, covers,
+        case.id, complete, steps, unreached, found.warnings, out, manifest, staff_summary,
+        told_to_staff.left_out, covered, covers,
+        tuple(free_text.unread(controller, found.unreached)),
     )  # fmt: skip
 
 
