@@ -242,6 +242,81 @@ def test_the_choices_say_what_goes_on_and_on_which_ground(controller: Controller
     assert "It is done." not in text
 
 
+def _section(made: Letter, title: str) -> str:
+    return " ".join(" ".join((*p.lines, *p.points)) for p in made.parts if p.title == title)
+
+
+def test_what_another_choice_of_hers_stops_is_not_said_to_go_on(
+    kept_url: str, tmp_path: Path
+) -> None:
+    """The register lets her payments go on; while everything is restricted the door does not. And
+    an objection that was refused does not make go on what the restriction stops.
+    """
+    pia = {"actor": "Pia", "role": "privacy-officer", "now": NOW}
+    with Controller.open(deployment.read(make(tmp_path / "world", kept_url))) as opened:
+        asked, title = _asked("ben"), "What goes on all the same"
+        first = rights.object_to(opened, asked, ["marketing"], NOW, region="EEA")
+        assert "service.payment" in {one.purpose for one in first.goes_on}
+        going = _section(letter(opened, first.case, NOW, country="FR"), title)
+        assert "On which ground: contract" in going
+        weighed = rights.object_to(opened, asked, ["site.improve"], NOW, region="EEA")
+        bound = rights.restrict(opened, asked, "claims", NOW, region="EEA")
+        shown = rights.preview_withdrawal(opened, asked, ["marketing"], NOW, region="EEA")
+        after = rights.withdraw(opened, asked, ["marketing"], NOW, region="EEA")
+        again = rights.object_to(opened, asked, ["marketing"], NOW, region="EEA")
+        for answer in (shown, after, again):
+            assert {t.purpose for t in answer.goes_on} <= {"rights"}
+        for case in (first.case, after.case):
+            going = _section(letter(opened, case, NOW, country="FR"), title)
+            # What is left is what the law leaves: her rights are carried out all the same.
+            assert "On which ground: contract" not in going
+            assert going.count("On which ground") == 1, going
+            assert going.startswith("Carry out your rights"), going
+        rights.weigh(opened, weighed.case, "refused", "said", **pia)
+        made = letter(opened, weighed.case, NOW, country="FR")
+        assert "go on:" not in _flat(made)
+        assert not _section(made, "Which of these uses go on")
+        apart = _section(made, "Which of these uses do not go on")
+        assert "Something else that is on record" in apart
+        made = letter(opened, bound.case, NOW, country="FR")
+        assert "you need it for legal claims" in _flat(made).lower()
+
+
+def test_a_use_that_was_objected_to_before_is_not_said_to_go_on(
+    kept_url: str, tmp_path: Path
+) -> None:
+    with Controller.open(deployment.read(make(tmp_path / "world", kept_url))) as opened:
+        place = opened.datamap.dataset("shop", "note")
+        at = {one for one in place.activities if one in opened.bundle.activities}
+        served = {opened.bundle.activities[one].purpose for one in at}
+        assert "communicate" in served
+        before = rights.withdraw(opened, _asked("ben"), ["marketing"], NOW, region="EEA")
+        assert "communicate" in {one.purpose for one in before.goes_on}
+        rights.object_to(opened, _asked("ben"), ["communicate"], NOW, region="EEA")
+        after = rights.withdraw(opened, _asked("ben"), ["marketing"], NOW, region="EEA")
+        assert {"communicate"} == {t.purpose for t in before.goes_on} - {
+            t.purpose for t in after.goes_on
+        }
+        made = [letter(opened, one.case, NOW, country="FR") for one in (before, after)]
+        goes = [_section(one, "What goes on all the same") for one in made]
+        assert goes[0] == goes[1]
+        assert "Communicate" not in goes[0]
+        assert "On which ground: contract" in goes[0]
+
+
+def test_of_whom_the_register_alone_names_it_is_not_said_that_he_had_her_data(
+    kept_url: str, tmp_path: Path
+) -> None:
+    with Controller.open(deployment.read(make(tmp_path / "world", kept_url))) as opened:
+        bound = rights.restrict(opened, _asked("ben"), "claims", NOW)
+        assert bound.told
+        made = letter(opened, bound.case, NOW)
+        assert "These had data of yours" not in _flat(made)
+        may = _section(made, "Who may have received your data")
+        assert "whether yours was among it is not on record. Was each told" in may
+        assert all(one.title in may for one in bound.told)
+
+
 def test_every_reason_to_refuse_names_the_law_a_complaint_and_a_court(
     controller: Controller,
 ) -> None:

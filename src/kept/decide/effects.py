@@ -6,11 +6,11 @@ The door's own judgement is asked, so that what a person is told is what will ha
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kept.decide.use import ABSOLUTE, Rules
-from kept.model.decision import Ask
+from kept.decide.use import ABSOLUTE, Rules, use
+from kept.model.decision import Ask, Facts
 from kept.policy.shapes import Activity
 from kept.terms.vocabulary import Vocabulary
 
@@ -37,13 +37,25 @@ def effects(rules: Rules, facts: Iterable[str], region: str) -> list[Effect]:
         basis = rules.register.basis(activity, region)
         if basis is None:
             continue
-        asks = (
-            Ask(activity.purpose, category, context, "controller", region)
-            for category, context in itertools.product(activity.categories, activity.contexts)
+        stops = all(
+            any(check.forbids & bits for check in rules.judge(ask).checks)
+            for ask in _asks(activity, region)
         )
-        stops = all(any(check.forbids & bits for check in rules.judge(ask).checks) for ask in asks)
         found.append(Effect(activity, basis, stops))
     return found
+
+
+def allowed(rules: Rules, facts: Facts, region: str) -> frozenset[str]:
+    """The activities of which the door allows any use at all for whom these facts hold."""
+    return frozenset(
+        a.id for a in rules.register.sound
+        if any(use(rules, ask, facts).allow for ask in _asks(a, region))
+    )  # fmt: skip
+
+
+def _asks(activity: Activity, region: str) -> Iterator[Ask]:
+    for category, context in itertools.product(activity.categories, activity.contexts):
+        yield Ask(activity.purpose, category, context, "controller", region)
 
 
 def absolute(words: Vocabulary, purpose: str) -> bool:

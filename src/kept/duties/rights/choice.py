@@ -6,12 +6,13 @@ Whom a choice reaches, what it stops and what goes on, and what she is told of i
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kept.controller import Controller, Place
-from kept.decide.effects import Effect, absolute, effects
+from kept.decide.effects import Effect, absolute, allowed, effects
+from kept.decide.facts import GROUNDS, kind_of
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import Ambiguous, doubts, refuse_several
 from kept.duties.rights.recipients import Informed
@@ -30,6 +31,11 @@ _SEVERAL: Final = (
     "what was given leads to several people; the choice holds for the identifiers given, and no"
     " other was looked up"
 )
+#: Kinds of grounds that are no choice of hers: what she deals with the organisation, and what it
+#: has to show. Whether they are there is told elsewhere.
+_NOT_HERS: Final = frozenset(("contract", "terms", "assessment", "citation"))
+#: All but those that lift what forbids: with them only what forbids is left to stop anything.
+ANY_GROUND: Final = GROUNDS - {"agreed", "hold"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,15 +247,30 @@ def judged(controller: Controller, facts: Iterable[str], region: str) -> list[Ef
     return effects(controller.rules, facts, region)
 
 
+def let(
+    controller: Controller, hers: Sequence[Identifier], facts: Iterable[str], region: str,
+    now: dt.datetime, *, given: Collection[str] = _NOT_HERS,
+) -> frozenset[str]:  # fmt: skip
+    """The activities that the door allows for her with all that is on record of her, and `facts`
+    of a choice that may not be recorded yet. Grounds of the kinds `given` are taken as there.
+    """
+    ((_, known),) = controller.facts_of_many([hers], now)
+    grounds = {fact for fact in controller.rules.facts if kind_of(fact) in given}
+    return allowed(controller.rules, replace(known, held=known.held | grounds | {*facts}), region)
+
+
 def going_on(
-    controller: Controller, found: Iterable[Effect], rows: Mapping[Place, KeyTable]
-) -> dict[str, Told]:
-    """What is still done with her data, by activity: those of datasets in which rows are hers."""
+    controller: Controller, found: Iterable[Effect], rows: Mapping[Place, KeyTable],
+    lets: frozenset[str],
+) -> dict[str, Told]:  # fmt: skip
+    """What is still done with her data, by activity: those of datasets in which rows are hers,
+    of what the door `lets` be done.
+    """
     served = {a for place in rows for a in controller.datamap.dataset(*place).activities}
     return {
         e.activity.id: told(controller, e, "it does not rest on what this choice takes away")
         for e in found
-        if not e.stops and e.activity.id in served
+        if not e.stops and e.activity.id in served & lets
     }
 
 

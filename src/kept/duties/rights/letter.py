@@ -21,11 +21,19 @@ from kept.duties.rights import parts
 from kept.duties.rights.about import titled
 from kept.duties.rights.afterwards import Afterwards
 from kept.duties.rights.answer import Search, address, sentences
-from kept.duties.rights.choice import going_on, judged, told
+from kept.duties.rights.choice import (
+    ANY_GROUND,
+    going_on,
+    judged,
+    let,
+    own_identifiers,
+    told,
+)
 from kept.duties.rights.clock import came
 from kept.duties.rights.language import language_of
 from kept.duties.rights.receipts import Receipts, title
 from kept.duties.rights.received import received
+from kept.duties.rights.received import told as passed_on
 from kept.duties.rights.received import words as received_words
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.redaction import LAW
@@ -60,6 +68,12 @@ _ASKED: Final = {
     "objection": "to stop a use of your data to which you object",
     "withdrawal": "to take back a consent that you gave",
     "complaint": "to look into a complaint of yours",
+}
+#: Why she may ask for a restriction, as it is said to her.
+_GROUNDS: Final = {
+    **GROUNDS,
+    "unlawful": "its use is unlawful, and you want it restricted rather than erased",
+    "claims": "you need it for legal claims",
 }
 #: Action → what is said of `{n}` that were changed.
 _DID: Final = {
@@ -191,8 +205,8 @@ def _letter(
         *_outcome(controller, record, after),
         *_systems(controller, record, named, after),
         *_stays(controller, record, after, now),
-        *_chosen(controller, record),
-        *_goes_on(controller, record, named, region),
+        *_chosen(controller, record, named, region, now),
+        *_goes_on(controller, record, named, region, now),
         *_told(controller, record, named, now),
         complain_to(controller, choice, *appeal(record, region)),
     ]
@@ -555,7 +569,10 @@ def _as_of(controller: Controller, record: Receipts, now: dt.datetime) -> str:
     return say("Each part, with its reason and its day, as it was on {day}:", day=ends[-1])
 
 
-def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:
+def _chosen(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]], region: str,
+    now: dt.datetime,
+) -> Iterator[Part]:  # fmt: skip
     """What was recorded of a choice, and what was decided of it."""
     if not record.begun:
         return
@@ -578,13 +595,15 @@ def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:
         lines = [say(on_record, day=spelt(controller, kinds[0][0]))]
         yield Part(say("Your choice"), tuple(lines), purposes(standing))
     if lifted:
-        lines = [say("We weighed your objection, and our reasons weigh more ({law}). These uses go"
-                     " on:", law=law("GDPR Art. 21(1)"))]  # fmt: skip
+        lines = [say("We weighed your objection, and our reasons weigh more ({law}). It does not"
+                     " stop these uses:", law=law("GDPR Art. 21(1)"))]  # fmt: skip
         points = [*purposes(lifted)]
         points += [say("Why: {why}", why=sentence(record.words))] if record.words else []
         yield Part(say("Where we do not follow you"), tuple(lines), tuple(points))
+        if any(named):
+            yield from _of_them(controller, lifted, _hers(controller, named), region, now)
     for at, entry in record.said["restriction.set"][:1]:
-        ground = GROUNDS.get(str(entry.get("ground")))
+        ground = _GROUNDS.get(str(entry.get("ground")))
         lines = [say("The restriction is on record since {day}.", day=spelt(controller, at))]
         if ground:
             lines.append(say("Why you may ask for it: {why}", why=sentence(say(ground))))
@@ -593,9 +612,33 @@ def _chosen(controller: Controller, record: Receipts) -> Iterator[Part]:
         yield Part(say("Your choice"), tuple(lines))
 
 
+def _of_them(
+    controller: Controller, lifted: Sequence[str], hers: Sequence[Identifier], region: str,
+    now: dt.datetime,
+) -> Iterator[Part]:  # fmt: skip
+    """Of uses that an objection does not stop: which go on, and which do not for another reason."""
+    lets = let(controller, hers, (), region, now)
+    met = judged(controller, [f"objection:{p}" for p in lifted], region)
+    titles: dict[bool, list[str]] = {True: [], False: []}
+    for one in (e.activity for e in met if e.stops):
+        titles[one.id in lets].append(own(one.title))
+    if titles[True]:
+        yield Part(say("Which of these uses go on"), (), tuple(sorted(titles[True])))
+    if titles[False]:
+        line = say("Something else that is on record stops them, or a consent to them is missing:")
+        yield Part(say("Which of these uses do not go on"), (line,), tuple(sorted(titles[False])))
+
+
+def _hers(controller: Controller, named: Sequence[Sequence[Identifier]]) -> tuple[Identifier, ...]:
+    """What names the person of a choice: other choices of hers may stand by what her rows hold."""
+    (given,) = named
+    return own_identifiers(controller, given, controller.keys(controller.locate(named)))[0]
+
+
 def _goes_on(
-    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]], region: str
-) -> Iterator[Part]:
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]], region: str,
+    now: dt.datetime,
+) -> Iterator[Part]:  # fmt: skip
     """What is done with her data all the same, on which ground, after a choice of hers."""
     facts = {
         "withdrawal": [f"withdrawn:{p}" for p in record.purposes],
@@ -607,9 +650,12 @@ def _goes_on(
     found = controller.locate(named)
     rows = controller.keys(found)
     met = judged(controller, facts, region)
-    going = going_on(controller, met, rows)
-    going |= {e.activity.id: told(controller, e, "the law leaves this")
-              for e in met if not e.stops and record.in_force}  # fmt: skip
+    hers, _ = own_identifiers(controller, named[0], rows)
+    going = going_on(controller, met, rows, let(controller, hers, facts, region, now))
+    if record.in_force:
+        left = let(controller, hers, facts, region, now, given=ANY_GROUND)
+        going |= {e.activity.id: told(controller, e, "the law leaves this")
+                  for e in met if not e.stops and e.activity.id in left}  # fmt: skip
     promises = sentences(controller.bundle)
     points = []
     for one in sorted(going.values()):
@@ -620,7 +666,9 @@ def _goes_on(
         points.append(said + more)
     lines = []
     if not points and not found.unreached:
-        lines.append(say("Nothing else is done with data that we met of yours."))
+        lines.append(
+            say("Nothing else is done with data that we met of yours, but for what the law allows.")
+        )
     if found.unreached:
         away = ", ".join(title(controller, s) for s in sorted(found.unreached))
         lines.append(
@@ -637,8 +685,20 @@ def _told(
     """Who had her data, and whether each was told and has answered."""
     noted = informed(controller, record.case)
     if noted:
-        lines = (say("These had data of yours from us. Was each told what became of it?"),)
-        yield Part(say("Who had your data"), lines, tuple(f"{one.said}." for one in noted))
+        passed = passed_on(controller, (i for one in named for i in one), now)
+        known = {one.recipient for one in passed}
+        for sure in (True, False):
+            points = [f"{one.said}." for one in noted if (one.recipient in known) is sure]
+            asks = say(
+                "On record is that these received data of yours. Was each told what became of it?"
+                if sure
+                else "These may have received data of yours. By our register they get data from"
+                " the places where records of yours are; whether yours was among it is not on"
+                " record. Was each told what became of it?"
+            )
+            head = "Who received your data" if sure else "Who may have received your data"
+            if points:
+                yield Part(say(head), (asks,), tuple(points))
     elif record.case.right == "access" and record.begun:
         systems = controller.datamap.systems
         places = {

@@ -24,6 +24,7 @@ from kept.duties.rights.choice import (
     judged,
     known_purposes,
     known_region,
+    let,
     matter,
     refuse_ended,
     told,
@@ -61,7 +62,7 @@ def preview_objection(
     )
     refuse_ended(case, *_FRESH)
     her = whom(controller, case, people, now, several=True)
-    return _answer(controller, case, her, purposes, region, executed=False)
+    return _answer(controller, case, her, purposes, region, now, executed=False)
 
 
 def object_to(
@@ -96,7 +97,7 @@ def object_to(
                 _closed(controller, case, now, connection, complete=True)
             case = controller.cases.finish(case, complete, actor, now, connection=connection)
         return _answer(
-            controller, case, her, purposes, region, executed=True, complete=complete,
+            controller, case, her, purposes, region, now, executed=True, complete=complete,
             weighed=weighed,
         )  # fmt: skip
 
@@ -259,10 +260,12 @@ def _objectable(
 
 def _answer(
     controller: Controller, case: Case, her: Whom, purposes: Sequence[str], region: str,
-    *, executed: bool, complete: bool = False, weighed: set[str] | None = None,
+    now: dt.datetime, *, executed: bool, complete: bool = False, weighed: set[str] | None = None,
 ) -> ChoiceAnswer:  # fmt: skip
     words = controller.bundle.vocabulary
     reached, concerned = _objectable(controller, purposes, region)
+    facts = [f"objection:{p}" for p in reached]
+    lets = let(controller, her.identifiers, facts, region, now)
     stops: dict[str, Told] = {}
     waits: dict[str, Told] = {}
     rests: dict[str, Told] = {}
@@ -270,6 +273,8 @@ def _answer(
         # Before it is recorded what would be weighed is known by the purpose alone.
         later = not absolute(words, purpose) if weighed is None else purpose in weighed
         for e in met:
+            if not e.stops and e.activity.id not in lets:
+                continue
             if not e.stops:
                 why = "an objection does not reach it: it rests on a ground of another kind"
                 rests[e.activity.id] = told(controller, e, why)
@@ -277,8 +282,8 @@ def _answer(
                 waits[e.activity.id] = told(controller, e, _WEIGHED)
             else:
                 stops[e.activity.id] = told(controller, e, _AT_ONCE)
-    all_of_it = judged(controller, [f"objection:{p}" for p in reached], region)
-    for activity, one in going_on(controller, all_of_it, her.rows).items():
+    all_of_it = judged(controller, facts, region)
+    for activity, one in going_on(controller, all_of_it, her.rows, lets).items():
         rests.setdefault(activity, one)
     return ChoiceAnswer(
         case.id, "objection", executed, complete, case.state.value,

@@ -16,6 +16,7 @@ from typing import Final
 from kept.controller import Controller
 from kept.duties.rights import recipients
 from kept.duties.rights.choice import (
+    ANY_GROUND,
     ChoiceAnswer,
     Whom,
     channel_of,
@@ -23,6 +24,7 @@ from kept.duties.rights.choice import (
     judged,
     known_purposes,
     known_region,
+    let,
     refuse_ended,
     told,
     whom,
@@ -74,7 +76,7 @@ def preview_restriction(
     case, _, people = open_case(controller, "restriction", request, now)
     refuse_ended(case, *_FRESH)
     her = whom(controller, case, people, now)
-    return _answer(controller, case, her, but, region, executed=False)
+    return _answer(controller, case, her, but, region, now, executed=False)
 
 
 def restrict(
@@ -102,7 +104,7 @@ def restrict(
         # Not complete as a case: it ends when the restriction does.
         case = controller.cases.finish(case, False, actor, now)
         return _answer(
-            controller, case, her, but, region, executed=True,
+            controller, case, her, but, region, now, executed=True,
             complete=held and not her.unreached,
         )  # fmt: skip
 
@@ -259,15 +261,17 @@ def _record(
 
 def _answer(
     controller: Controller, case: Case, her: Whom, but: Sequence[str], region: str,
-    *, executed: bool, complete: bool = False,
+    now: dt.datetime, *, executed: bool, complete: bool = False,
 ) -> ChoiceAnswer:  # fmt: skip
     words = controller.bundle.vocabulary
     agreed = {q for p in but for q in words.below("purposes", p)}
     met = judged(controller, [_FACT], region)
+    facts = [_FACT, *(f"agreed:{p}" for p in but)]
+    lets = let(controller, her.identifiers, facts, region, now, given=ANY_GROUND)
     going = tuple(
         told(controller, e, _AGREED if e.stops else _LEFT)
         for e in met
-        if not e.stops or e.activity.purpose in agreed
+        if e.activity.id in lets and (not e.stops or e.activity.purpose in agreed)
     )
     stops = tuple(
         told(controller, e, _STOPS) for e in met if e.stops and e.activity.purpose not in agreed

@@ -28,6 +28,7 @@ from kept.duties.rights.choice import (
     judged,
     known_purposes,
     known_region,
+    let,
     matter,
     refuse_ended,
     told,
@@ -64,7 +65,8 @@ def preview_withdrawal(
     refuse_ended(case, *_FRESH)
     her = whom(controller, case, people, now)
     made = _due(controller, case, people, her, _parts(controller, her, purposes, now), region, now)
-    return _answer(controller, case, her, purposes, region, carry.shown(made), made, executed=False)
+    return _answer(controller, case, her, purposes, region, carry.shown(made), made, now,
+                   executed=False)  # fmt: skip
 
 
 def withdraw(
@@ -126,7 +128,7 @@ def withdraw(
                 controller.ledger.append_in(connection, [entry])
             case = controller.cases.finish(case, complete, actor, now, connection=connection)
         return _answer(
-            controller, case, her, purposes, region, steps, made, executed=True,
+            controller, case, her, purposes, region, steps, made, now, executed=True,
             complete=complete, statements=statements, had=had,
         )  # fmt: skip
 
@@ -298,18 +300,21 @@ def _on_consent(
 
 def _answer(
     controller: Controller, case: Case, her: Whom, purposes: Sequence[str], region: str,
-    steps: tuple[StepResult, ...], made: Plan, *, executed: bool, complete: bool = False,
+    steps: tuple[StepResult, ...], made: Plan, now: dt.datetime, *, executed: bool,
+    complete: bool = False,
     statements: Mapping[str, tuple[str, ...]] | None = None, had: Iterable[str] = (),
 ) -> ChoiceAnswer:  # fmt: skip
     words = controller.bundle.vocabulary
     parts = {q for p in purposes for q in words.below("purposes", p)}
-    met = judged(controller, [f"withdrawn:{p}" for p in purposes], region)
+    facts = [f"withdrawn:{p}" for p in purposes]
+    met = judged(controller, facts, region)
+    lets = let(controller, her.identifiers, facts, region, now)
     stops: dict[str, Told] = {}
-    rests: dict[str, Told] = going_on(controller, met, her.rows)
+    rests: dict[str, Told] = going_on(controller, met, her.rows, lets)
     for e in met:
         if e.stops:
             stops[e.activity.id] = told(controller, e, _why(e))
-        elif e.activity.purpose in parts:
+        elif e.activity.purpose in parts and e.activity.id in lets:
             rests[e.activity.id] = told(controller, e, "it does not rest on consent")
     unreached = dict(her.unreached) | dict(made.unreached)
     return ChoiceAnswer(
