@@ -136,6 +136,38 @@ def test_RIGHT_3_what_is_met_is_each_spelling_of_each_of_her_rows(world: Path, s
     assert layers(erase(world, "--same-person", "a test"))["shop", "pages"] == "until"
 
 
+@pytest.mark.parametrize(
+    ("stored", "typed", "noted"),
+    [
+        ("zoe@shop.example", "ZOE@shop.example", "Zoe@SHOP.example"),
+        ("zoe@müller-käse.example", "ZOE@MÜLLER-KÄSE.example", "zoe@Müller-Käse.example"),
+        ("zoe@müller-käse.example", "zoe@müller-käse.example", "ZOE@MÜLLER-KÄSE.EXAMPLE"),
+        ("zoe@bücher.example", "zoe@bücher.example", "Zoe@XN--bcher-kva.example"),
+        ("zoe@xn--bcher-kva.example", "zoe@xn--bcher-kva.example", "zoe@Bücher.example"),
+        ("zoë@shop.example", "zoë@shop.example", "ZOË@shop.example"),
+        ("zoë@shop.example", "zoë@shop.example", "zoe\u0308@shop.example"),
+        ("zoe\u0308@shop.example", "zoe\u0308@shop.example", "zoë@Shop.example"),
+    ],
+)
+def test_RIGHT_3_gone_is_not_said_of_another_spelling_in_a_text_that_nobody_reads(
+    world: Path, stored: str, typed: str, noted: str
+) -> None:
+    """RIGHT-3: neither her row nor whoever asks spelt her as the text does."""
+    sql(world, "CREATE TABLE diary (id INTEGER PRIMARY KEY, words TEXT)")
+    sql(world, "INSERT INTO diary VALUES (1, ?)", f"written: {noted} here")
+    sql(world, "INSERT INTO customer VALUES (9, ?, 'Zoe', NULL, '2024-01-01 00:00:00')", stored)
+    ran = kept(world, "rights", "erase", "--identity", f"email={typed}", *OVERRIDE, "--yes")
+    assert ran.status == 0, ran.err
+    assert layers(ran.document)["shop", "pages"] == "until"
+
+
+def test_RIGHT_3_gone_says_in_which_spelling(world: Path) -> None:
+    """RIGHT-3: of a spelling that was met nowhere nothing is said."""
+    document = erase(world)
+    words = next(r["words"] for r in document["residue"] if r["state"] == "gone")
+    assert "as it was spelt where it was met" in words
+
+
 def test_RIGHT_3_what_another_program_holds_is_not_scrubbed_and_said_so(world: Path) -> None:
     """RIGHT-3: the engine refuses while somebody writes; the answer says so, and exits 1."""
     case = erase(world)["case"]

@@ -137,7 +137,15 @@ class TheLogOnly(SQLiteStore):
 
 class InAnotherSpelling(SQLiteStore):
     def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
-        return super().residue(Needles(text.upper() for text in needles), now)
+        return super().residue(Needles(text[::-1] for text in needles), now)
+
+
+class ByTheLetter(SQLiteStore):
+    def residue(self, needles: Needles, now: dt.datetime) -> Iterable[Residue]:
+        held = self.path.read_bytes()
+        if any(text.encode() in held for text in needles):
+            return super().residue(needles, now)
+        return [gone("pages", len(held))]
 
 
 class OfALayerThatNobodyShows(SQLiteStore):
@@ -176,8 +184,8 @@ class Suite(test_conformance.TestSQLite):
 
 @pytest.mark.parametrize(
     "kind",
-    [WithoutLooking, TheLogOnly, InAnotherSpelling, OfALayerThatNobodyShows, TellsTheValue,
-     ScrubsTooMuch, SaysNothing],
+    [WithoutLooking, TheLogOnly, InAnotherSpelling, ByTheLetter, OfALayerThatNobodyShows,
+     TellsTheValue, ScrubsTooMuch, SaysNothing],
 )  # fmt: skip
 def test_a_store_that_says_gone_without_looking_is_caught(
     kind: type[SQLiteStore], tmp_path: Path

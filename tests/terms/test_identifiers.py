@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from kept.errors import IdentifierError
 from kept.model import values
 from kept.terms import identifiers
-from kept.terms.identifiers import KINDS, Identifier, keyed_hash, normalise, parse, spellings
+from kept.terms.identifiers import (
+    KINDS,
+    Identifier,
+    keyed_hash,
+    normalise,
+    parse,
+    spellings,
+    whole_number,
+    written,
+)  # fmt: skip
 
 SAME = [
     ("email", "Ana@X.de", "ana@x.de"),
@@ -202,3 +211,31 @@ def test_blanks_around_a_value_do_not_count(blank: str) -> None:
 def test_a_telephone_number_with_an_extension_is_refused(extension: int) -> None:
     with pytest.raises(IdentifierError, match="extension"):
         normalise("phone", f"+49 30 123456 ext. {extension}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+49\u00a030\u202f555\u200700", "+49\u200930\u2010555\u201100",
+        "+49\u201230\u2013555\u201400", "0049\u201530\u221255500",
+        "tel:+49-30-555-00", "Tel:0049 30 55500",
+    ],
+)  # fmt: skip
+def test_a_number_with_blanks_and_dashes_of_printers_is_whole(text: str) -> None:
+    assert whole_number(text) == "+493055500"
+
+
+def test_what_bytes_are_searched_for_is_few() -> None:
+    """Letters beyond A to Z in three forms at most, each in one sign and in two."""
+    assert written(Identifier("email", "Ana@Example.org")) == ("ana@example.org",)
+    told = written(Identifier("email", "zoë@bücher.example"))
+    for text in (
+        "zoË@bÜcher.example",
+        "zoe\u0308@bu\u0308cher.example",
+        "zoë@xn--bcher-kva.example",
+    ):
+        assert text in told
+    assert len(written(Identifier("email", "äöüéèàñ@müller-käse.example"))) < 20
+    assert "49305550005" in written(Identifier("phone", "+49 30 5550005"))
+    for odd in ("a\ud800@\ud800", "@", "x" * 900 + "@b", ""):
+        assert written(Identifier("email", odd))

@@ -20,6 +20,7 @@ from typing import Final, Literal, TypeAlias
 import phonenumbers
 
 from kept.errors import IdentifierError
+from kept.model.predicate import BARE
 from kept.terms.identifiers import normalise
 
 #: What somebody is to her.
@@ -33,7 +34,7 @@ _LOCAL: Final = re.compile(r"[\w.!#$%&'*+/=?^`{|}~\-]+\Z")
 _DOMAIN: Final = re.compile(r"[\w\-]+(?:\.[\w\-]+)+")
 #: The longest local part and domain that are looked at, in characters (RFC 5321, 4.5.3.1).
 _LOCAL_MOST, _DOMAIN_MOST = 64, 255
-_DIGITS: Final = re.compile(r"\d(?:[\s\-./()]{0,3}\d){6}")
+_DIGITS: Final = re.compile(rf"\d(?:[\s{re.escape(BARE)}]{{0,3}}\d){{6}}")
 _LETTER: Final = r"(?:[^\W\d_]|[\u0300-\u036f])"
 _WORD: Final = re.compile(rf"{_LETTER}+(?:['’\-]{_LETTER}+)*\.?")
 _BETWEEN: Final = re.compile(r",?\s{1,3}\Z")

@@ -61,7 +61,7 @@ class Bits:
 class Contains:
     """The text `field` holds one of `texts`, letters A-Z in either case. No text: never.
 
-    `texts` are in lower case. With `bare`, blanks and the signs - . / ( ) do not count.
+    `texts` are in lower case. With `bare`, blanks, dashes and . / ( ) do not count (BARE).
     """
 
     field: str
@@ -94,8 +94,8 @@ Predicate: TypeAlias = Eq | In | Before | IsNull | Bits | Contains | And | Or | 
 
 EVERYTHING = And()
 _LOWER: Final = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
-#: What does not count in a bare comparison.
-BARE: Final = " \t\r\n-./()"
+#: What does not count in a bare comparison: also the blanks and dashes of printers.
+BARE: Final = " \t\r\n-./()\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _BARE: Final = {**_LOWER, **dict.fromkeys(map(ord, BARE))}
 NOTHING = Or()
 

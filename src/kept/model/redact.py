@@ -20,14 +20,14 @@ from typing import Final
 import phonenumbers
 
 from kept.errors import IdentifierError
-from kept.model.predicate import NOTHING, Contains, Or, Predicate
+from kept.model.predicate import BARE, NOTHING, Contains, Or, Predicate
 from kept.model.values import Value
 from kept.terms.identifiers import Identifier, spellings
 
 #: Stands where somebody was named. No longer than the shortest thing it can stand for.
 MARK: Final = "[-]"
 #: What people write between the digits of a telephone number.
-_BETWEEN: Final = r"[\s\-./()]{0,3}"
+_BETWEEN: Final = rf"[\s{re.escape(BARE)}]{{0,3}}"
 #: Identifiers of other kinds are looked for from this length on: shorter ones stand in every text.
 _SHORTEST: Final = 8
 #: A number as dialled at home, without its zero, is looked for from so many digits on.
@@ -43,7 +43,9 @@ _HEAD: Final = "(?:{})".format(
 _TAIL: Final = r"(?![\-_]*[^\W_]|@|\.\w)"
 #: How @ is written where a program has written it.
 _AT: Final = ("@", "%40", "&#64;")
-_OTHERS: Final = re.compile(r"[\w.+\-%]+@[\w\-]+(?:\.[\w\-]+)+|\+?\d[\d\s\-./()]{5,}\d")
+_OTHERS: Final = re.compile(
+    rf"[\w.+\-%]+@[\w\-]+(?:\.[\w\-]+)+|\+?\d[\d\s{re.escape(BARE)}]{{5,}}\d"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from kept.errors import UsageError
+from kept.model.values import fold
 
 #: Shorter values (in bytes of UTF-8) cannot be told from other bytes that look the same.
 SHORTEST: Final = 6
@@ -68,7 +69,8 @@ def gone(layer: str, looked: int) -> Residue:
     return Residue(
         layer,
         Fate.GONE,
-        "looked at; none of what named her (addresses, numbers) is there",
+        "looked at; none of what named her (addresses, numbers), as it was spelt where it was met,"
+        " is there",
         looked=looked,
     )
 
@@ -86,6 +88,7 @@ def unseen(layer: str, why: str) -> Residue:
 class Needles(tuple[str, ...]):
     """Values to look for, each once; those too short to be told apart are left out.
 
+    Stores look for them with A to Z in either case, so they are folded.
     They are a person's: shown to nobody, not even in `repr`.
     """
 
@@ -93,7 +96,7 @@ class Needles(tuple[str, ...]):
 
     def __new__(cls, texts: Iterable[str]) -> Needles:
         """Of any texts."""
-        kept = {t for t in texts if len(t.encode("utf-8", "replace")) >= SHORTEST}
+        kept = {t for t in map(fold, texts) if len(t.encode("utf-8", "replace")) >= SHORTEST}
         return super().__new__(cls, sorted(kept))
 
     def __repr__(self) -> str:

@@ -263,7 +263,7 @@ class MariaDB(Dialect):
 
     @override
     def sign(self, sign: str) -> Element:
-        return sa.literal_column(f"_utf8mb4 x'{ord(sign):02x}'")
+        return sa.literal_column(f"_utf8mb4 x'{sign.encode().hex()}'")
 
     @override
     def joined(self, a: Column, left: Element, b: Column, right: Element) -> Element:

@@ -12,6 +12,7 @@ from psycopg import sql
 from typing_extensions import override
 
 from kept.errors import StoreError
+from kept.model.predicate import BARE
 from kept.model.values import Type, Value
 from kept.stores.columns import (
     Column,
@@ -89,8 +90,10 @@ class PostgreSQL(Dialect):
 
     @override
     def bared(self, text: Element) -> Element:
-        signs: Element = sa.literal_column("E' \\t\\r\\n-./()'")
-        return sa.func.translate(text, signs, self._nothing)
+        # An expression knows signs by number, also where the database's encoding lacks them.
+        signs = "".join(f"\\\\u{ord(sign):04x}" for sign in BARE)
+        some: Element = sa.literal_column(f"E'[{signs}]'")
+        return sa.func.regexp_replace(text, some, self._nothing, sa.literal_column("'g'"))
 
     @override
     def holds(self, text: Element, bind: Element) -> Element:

@@ -115,7 +115,7 @@ class Dialect(abc.ABC):
         return text
 
     def sign(self, sign: str) -> Element:
-        """A sign below 128 as the engine writes it, whatever quoting means to it."""
+        """A sign as the engine writes it, whatever quoting means to it."""
         return sa.literal_column(f"char({ord(sign)})")
 
     def holds(self, text: Element, bind: Element) -> Element:

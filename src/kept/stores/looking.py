@@ -14,6 +14,8 @@ from typing import Final
 MOST: Final = 2**36
 #: Places of one value in one file that are looked at more closely.
 _PLACES: Final = 1000
+#: So many bytes of a file are looked through at once.
+_WINDOW: Final = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ def size_of(file: Path) -> int:
 
 
 def hits(file: Path, needles: Sequence[bytes]) -> Iterator[Hit]:
-    """Where the needles begin in a file; up to a thousand places of each. A pipe has none."""
+    """Where the needles begin in a file, A to Z in either case; up to a thousand places of each.
+
+    A pipe has none.
+    """
     if not size_of(file):
         return
     try:
@@ -60,8 +65,15 @@ def hits(file: Path, needles: Sequence[bytes]) -> Iterator[Hit]:
         if not (stat.S_ISREG(met.st_mode) and met.st_size):
             return
         with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            for number, needle in enumerate(needles):
-                at, seen = data.find(needle), 0
-                while at >= 0 and seen < _PLACES:
-                    yield Hit(number, at)
-                    at, seen = data.find(needle, at + 1), seen + 1
+            small = [needle.lower() for needle in needles]
+            seen = [0] * len(small)
+            longest = max(map(len, small), default=0)
+            for start in range(0, len(data), _WINDOW):
+                part = data[start : start + _WINDOW + longest].lower()
+                for number, needle in enumerate(small):
+                    end = _WINDOW + len(needle) - 1  # what begins later is the next window's
+                    at = part.find(needle, 0, end)
+                    while at >= 0 and seen[number] < _PLACES:
+                        yield Hit(number, start + at)
+                        seen[number] += 1
+                        at = part.find(needle, at + 1, end)

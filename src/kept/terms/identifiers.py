@@ -5,6 +5,7 @@ No message of this module repeats a value; `repr` hides it too.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import hmac
@@ -177,6 +178,31 @@ def spellings(identifier: Identifier) -> tuple[str, ...]:
     return tuple(found)
 
 
+def written(identifier: Identifier) -> tuple[str, ...]:
+    """The spellings by which bytes are searched that are compared with A to Z in either case.
+
+    Fewer than `spellings`, since each costs a look at all bytes: other letters as given, all
+    small, all capital or capitals first; an e-mail's domain in ASCII and in its own letters.
+    """
+    found = {identifier.value: None}
+    with contextlib.suppress(IdentifierError):
+        found[identifier.normalised] = None
+        if identifier.kind == "phone":
+            found.update(dict.fromkeys(spellings(identifier)))
+    if identifier.kind == "email":
+        local, _, domain = identifier.value.rpartition("@")
+        with contextlib.suppress(EmailNotValidError):
+            for one in _checked(f"a@{domain}")[1:]:
+                found[f"{local}@{one}"] = None
+    made: dict[str, None] = {}
+    for text in found:
+        whole = unicodedata.normalize("NFC", text)
+        for cased in (text, whole, *_cases(whole, identifier.kind, 0)):
+            for form in (cased, unicodedata.normalize("NFD", cased)):
+                made[fold(form)] = None
+    return tuple(made)
+
+
 def home_digits(number: Identifier) -> str:
     """The digits of a telephone number without its country, which every spelling of it holds."""
     return phonenumbers.national_significant_number(phonenumbers.parse(number.normalised))
@@ -188,7 +214,10 @@ def whole_number(text: str) -> str | None:
     Of one without (030 123456), or without + or 00 before it, None: that is somebody else's number
     in the next country.
     """
-    said = text.strip().lstrip("( ")
+    said = text.translate(_KEYS).strip()
+    if said[:4].lower() == "tel:":
+        said = said[4:]
+    said = said.lstrip("( ")
     if not said.startswith(("+", "00")):
         return None
     try:
@@ -209,20 +238,26 @@ def keyed_hash(key: bytes, identifier: Identifier) -> bytes:
 _LOWER: Final = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
 
 
+#: Blanks and dashes that printers put into a telephone number → those of a keyboard.
+_KEYS: Final = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ") | dict.fromkeys(
+    (*range(0x2010, 0x2016), 0x2212), "-"
+)
+
+
 def fold(text: str) -> str:
     """As stores fold (`kept.model.values.fold`, to which words may not reach up)."""
     return text.strip(" \t\r\n\f\v").translate(_LOWER)
 
 
-def _cases(text: str, kind: str) -> Iterator[str]:
+def _cases(text: str, kind: str, most: int = CASES) -> Iterator[str]:
     """The text with its letters beyond A to Z in every mixture of cases, which no store folds.
 
-    Where these are more than CASES letters, only all small, all capital and capitals first.
+    Where these are more than `most` letters, only all small, all capital and capitals first.
     """
     forms = [_forms(c, kind) for c in text]
     if all(small == capital for small, capital in forms):
         return
-    if sum(small != capital for small, capital in forms) > CASES:
+    if sum(small != capital for small, capital in forms) > most:
         first = (i == 0 or not text[i - 1].isalpha() for i in range(len(text)))
         yield "".join(small for small, _ in forms)
         yield "".join(capital for _, capital in forms)
@@ -284,6 +319,7 @@ def _email(text: str) -> str:
 
 
 def _phone(text: str, region: str | None) -> str:
+    text = text.translate(_KEYS)
     if region is None and text.startswith("00"):
         text = f"+{text[2:]}"
     try:

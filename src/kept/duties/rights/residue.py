@@ -19,10 +19,12 @@ from kept.ledger.entry import Entry, name
 from kept.model.plan import Action
 from kept.model.residue import Fate, Needles, Scrub
 from kept.model.select import KeySet
+from kept.model.values import Value
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case, State
 from kept.records.declared import SYSTEM
 from kept.records.residue import Residues, Told
+from kept.terms.identifiers import Identifier, written
 
 #: What no store can look at, for every answer.
 BEYOND = (
@@ -130,7 +132,19 @@ def _complete(case: Case) -> bool:
 
 
 def _needles(sealed: KeySet) -> Needles:
-    return Needles(str(key[-1]) for table in sealed.values() for _, key in table.rows)
+    return Needles(
+        text
+        for table in sealed.values()
+        for _, key in table.rows
+        for text in written(Identifier(_kind(key), str(key[-1])))
+    )
+
+
+def _kind(key: tuple[Value, ...]) -> str:
+    """What was sealed with its kind, or how a row spelt it."""
+    if len(key) > 1:
+        return str(key[0])
+    return "email" if "@" in str(key[0]) else "name"
 
 
 def _systems(controller: Controller, case: Case) -> list[str]:

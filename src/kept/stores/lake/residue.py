@@ -69,8 +69,8 @@ def _bytes(root: Path, every: Sequence[Path], wanted: Sequence[bytes]) -> Residu
     where = 0
     for file in every:
         here = {hit.needle for hit in hits(file, wanted)}
-        name = os.fsencode(file.relative_to(root))
-        here |= {number for number, needle in enumerate(wanted) if needle in name}
+        name = os.fsencode(file.relative_to(root)).lower()
+        here |= {number for number, needle in enumerate(wanted) if needle.lower() in name}
         found |= here
         where += bool(here)
     if not found:
@@ -111,7 +111,7 @@ def _unpacked(path: Path, footer: Footer, needles: Needles) -> tuple[set[str], b
                 table = source.read_row_group(number, columns=[column], use_threads=False)
                 for held, indices in _held(table.column(0)):
                     for needle in needles:
-                        at = pc.indices_nonzero(pc.match_substring(held, needle))
+                        at = pc.indices_nonzero(pc.match_substring(held, needle, ignore_case=True))
                         if len(at):
                             found.add(needle)
                             stale = stale or not _used(at, indices)
