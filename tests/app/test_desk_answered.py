@@ -255,6 +255,6 @@ def test_her_page_says_that_a_restriction_is_in_force(world: World) -> None:
     rights.restrict(controller, _asked(one), "claims", desk.now)
     (path,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
     page = words(desk.browser().get("/privacy/requests/" + path.rpartition("/")[2]).text)
-    assert "What we hold of you is not used" in page
+    assert "It is in force: what we know to be yours is not used" in page
     assert "We are working on it" not in page
     assert "The last day for our answer" not in page

@@ -146,9 +146,9 @@ def test_what_no_server_took_can_be_sent_anew(world: World) -> None:
     assert reminding.remind(world.controller, desk.now) >= 1
     assert reminding.remind(world.controller, desk.now) == 0
     world.send()
-    (letter,) = [x for x in world.inbox.letters if x["Subject"] == f"To be done: {one}"][-1:]
-    assert "did not reach the person" in text(letter)
-    assert "ben@" not in text(letter)
+    told_of = [text(x) for x in world.inbox.letters if x["Subject"] == f"To be done: {one}"]
+    assert any("did not reach the person" in words for words in told_of)
+    assert not any("ben@" in words for words in told_of)
     week = desk.now + dt.timedelta(days=8)
     assert f"unsent-still:{call.reason.partition(':')[2]}" in {
         c.reason for c in reminding.calls(world.controller, week)

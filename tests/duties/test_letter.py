@@ -313,7 +313,7 @@ def test_of_whom_the_register_alone_names_it_is_not_said_that_he_had_her_data(
         made = letter(opened, bound.case, NOW)
         assert "These had data of yours" not in _flat(made)
         may = _section(made, "Who may have received your data")
-        assert "whether yours was among it is not on record. Was each told" in may
+        assert "by our register, or by what is on record of your rows" in may
         assert all(one.title in may for one in bound.told)
 
 

@@ -11,6 +11,7 @@ import pytest
 from kept import deployment
 from kept.controller import Controller
 from kept.duties import rights
+from kept.duties.rights import casework
 from kept.errors import Denied
 from kept.terms.identifiers import parse
 from tests.world import NOW, make, sql
@@ -29,12 +30,19 @@ def world(kept_url: str, tmp_path: Path) -> Path:
     return made
 
 
-def test_a_large_erasure_takes_another_than_who_opened_it(world: Path) -> None:
+def test_a_large_erasure_takes_another_than_who_opened_it_and_another_than_who_drew_it_up(
+    world: Path,
+) -> None:
     with Controller.open(deployment.read(world)) as controller:
         case = rights.preview(controller, _request("ana", "approver"), NOW).case
         with pytest.raises(Denied, match="takes another person"):
             rights.erase(controller, _request("ana", "approver", case), NOW)
         assert len(sql(world, "SELECT 1 FROM note WHERE about = 'ben@example.org'")) == 7
+        with pytest.raises(Denied, match="another than who drew it up"):
+            rights.erase(controller, _request("bo", "approver", case), NOW)
+        bo, cy = (controller.actors.of(who, "approver", NOW) for who in ("bo", "cy"))
+        plan = str(casework.look(controller, case, {}, bo, NOW)["plan"])
+        casework.approve(controller, case, plan, cy, NOW)
         answer = rights.erase(controller, _request("bo", "approver", case), NOW)
         assert answer.complete
         assert sql(world, "SELECT 1 FROM note WHERE about = 'ben@example.org'") == []

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.headerregistry import Address
-from email.policy import SMTP, SMTPUTF8, EmailPolicy
+from email.policy import SMTP
 from email.utils import format_datetime
-from typing import Any, Final
+from typing import Final
 
 import jinja2
 from markupsafe import escape
@@ -124,7 +124,7 @@ _PART: Final = (
 _END: Final = b"--=_kept--\r\n"
 
 
-def _header(name: str, value: str, policy: EmailPolicy[Any] = SMTP) -> bytes:
+def _header(name: str, value: str) -> bytes:
     """As the library writes it; what is plain and fits a line stands as it is. ValueError where it
     would be more than one header.
     """
@@ -132,7 +132,7 @@ def _header(name: str, value: str, policy: EmailPolicy[Any] = SMTP) -> bytes:
     if plain and len(name) + len(value) <= 76:
         return f"{name}: {value}\r\n".encode()
     # What looks like an encoded word (RFC 2047) would be decoded, with any line ends in it.
-    made = policy.fold_binary(name, policy.header_store_parse(name, value.replace("=?", "= ?"))[1])
+    made = SMTP.fold_binary(name, SMTP.header_store_parse(name, value.replace("=?", "= ?"))[1])
     if not _ONE_HEADER.fullmatch(made):
         raise ValueError("a header holds a line end")
     return made
@@ -149,9 +149,9 @@ def _from(organisation: str, sender: str) -> bytes:
 
 def _to(address: str) -> bytes:
     """An address that is plain stands as it is: none of it is read as words (RFC 2047, 5)."""
-    if address.isascii() and address.isprintable():
-        return f"To: {address}\r\n".encode()
-    return _header("To", address, SMTPUTF8)
+    if not address.isprintable():
+        raise ValueError("an address holds a line end")
+    return f"To: {address}\r\n".encode()
 
 
 def _part(kind: bytes, text: str) -> bytes:

@@ -42,8 +42,8 @@ REGIONS: Final[Mapping[str, str]] = {
 #: How what was asked stands, in words for everybody.
 STANDS: Final[Mapping[str, str]] = {
     "working": "We are working on it.",
-    "in-force": "Done. What we hold of you is not used, but for what the law allows. Before that"
-    " ends we tell you.",
+    "in-force": "It is in force: what we know to be yours is not used, but for what the law"
+    " allows.",
     "done": "Done.",
     "told": "Done. You have our answer.",
     "untold": "Done. Our answer to you, with what was done, is still to come.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Final
 
 from kept.database import Connection
 from kept.deployment import Desk
@@ -38,10 +37,6 @@ def noted(
     return [Entry("alert.raised", now, {**body, "actor": name(actor.role), **whose})]
 
 
-#: Roles of those who ask, and of whom nobody works here.
-_NO_STAFF: Final = ("person", "agent")
-
-
 def did(cases: Cases, case: Case) -> list[separation.Did]:
     """What was done in a case so far, by whom, as terms.separation names acts.
 
@@ -69,13 +64,11 @@ def stands_against(
 ) -> str:
     """Why somebody may not approve the plan of a case, by what stands in it; empty where he may.
 
-    `rows` are those that the plan destroys; `draws`: he draws it up with that, whoever looked. One
-    of the staff who entered the request is another already; the person herself, or her agent, is
-    none.
+    `rows` are those that the plan destroys; `draws`: he draws it up with that, whoever looked.
     """
     large = separation.is_large(rows, desk.large)
     acts = did(cases, case)
-    if draws and case.actor.role in _NO_STAFF:
+    if draws:
         acts = [*(a for a in acts if a.act != "planned"), separation.Did(who, "planned")]
     return separation.approving(who, acts, large=large, early=is_early(case))
 

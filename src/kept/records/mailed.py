@@ -137,6 +137,9 @@ class Mailed:
                 " AND NOT EXISTS (SELECT FROM case_delivery d WHERE m.kind = 'link'"
                 " AND d.number = m.number AND NOT d.desk AND d.fetched > 0"
                 " AND d.made_at >= m.put_at)"
+                # What was written before all was done is no answer that did not reach her.
+                " AND (m.kind <> 'answer' OR r.done_at IS NULL OR m.put_at >= r.done_at"
+                " OR r.\"right\" = 'restriction')"
                 " AND r.sealed IS NOT NULL"
                 " ORDER BY m.mail",
                 (GIVEN_UP,),

@@ -145,6 +145,10 @@ class PassedOn:
         connection.execute("DELETE FROM passed_person WHERE number = ANY(%s)", (of,))
         connection.execute("UPDATE passed_on SET struck_at = %s WHERE number = ANY(%s)", (now, of))
 
+    def secret(self, day: dt.date) -> set[str]:
+        """Recipients of whom somebody may not be told on a day, whoever that is."""
+        return {one.recipient for one in self._some("WHERE barred_until > %s", (day,))}
+
     def all(self) -> list[Passed]:
         """Every line, the oldest first."""
         return self._some("", ())

@@ -235,7 +235,8 @@ def shown(
         tries=controller.cases.tries_left(one),
         tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
-        mails=mails, answering=[m for m in mails if mailing.answers(one, m)], unsent=any(
+        mails=mails, too_early=clock.too_early,
+        answering=[m for m in mails if mailing.answers(one, m)], unsent=any(
             u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
         ), behind=behind, unfetched=delivery.never_fetched(controller, one, now),
         told_her=told_her is not None,

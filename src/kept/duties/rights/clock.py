@@ -159,7 +159,11 @@ def extendable(
 
 
 def too_early(case: Case, made_at: dt.datetime) -> bool:
-    """Whether what was written then was written before all was done, and is no answer."""
+    """Whether what was written then was written before all was done, and is no answer. A
+    restriction is answered while it is in force.
+    """
+    if case.right == "restriction":
+        return False
     return case.done_at is None or made_at < case.done_at
 
 
@@ -170,7 +174,7 @@ def posted(
     """Have it on record with the clock that an answer went out; no day moves by it. What was
     written before all was done is none, and is not.
     """
-    if too_early(case, made_at) and case.right != "restriction":
+    if too_early(case, made_at):
         return
     clock = controller.clocks.locked(case, connection=connection)
     if clock is not None:

@@ -249,7 +249,8 @@ def _refuse_away(controller: Controller, case: Case, made: Plan) -> None:
     """
     looked = controller.casework.looked_at(case) or {}
     before = {system for system, _ in looked.get("unreached", ())}
-    again = sorted(before - {system for system, _ in made.unreached})
+    still = {system for system, _ in made.unreached}
+    again = sorted((before - still) & controller.datamap.systems.keys())
     if case.state is State.APPROVED and again:
         raise UsageError(
             f"{', '.join(f'`{system}`' for system in again)} answers again, and did not when the"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jinja2
 
-from kept.controller import Controller, Located
+from kept.controller import Controller, Located, Place
 from kept.decide import reasons
 from kept.duties.rights import parts
 from kept.duties.rights.about import titled
@@ -42,6 +42,7 @@ from kept.duties.rights.request import capital, sentence, verification
 from kept.duties.rights.restriction import GROUNDS
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts
+from kept.model.select import KeyTable
 from kept.policy.spoken import own, speaking
 from kept.policy.spoken import told as told_as
 from kept.records.case import Case, State, StepRecord, StepState
@@ -625,14 +626,25 @@ def _of_them(
     if titles[True]:
         yield Part(say("Which of these uses go on"), (), tuple(sorted(titles[True])))
     if titles[False]:
-        line = say("Something else that is on record stops them, or a consent to them is missing:")
+        line = say("Something else that is on record stops them, or what they need is missing:")
         yield Part(say("Which of these uses do not go on"), (line,), tuple(sorted(titles[False])))
 
 
 def _hers(controller: Controller, named: Sequence[Sequence[Identifier]]) -> tuple[Identifier, ...]:
     """What names the person of a choice: other choices of hers may stand by what her rows hold."""
     (given,) = named
-    return own_identifiers(controller, given, controller.keys(controller.locate(named)))[0]
+    return _own(controller, given, controller.keys(controller.locate(named)))
+
+
+def _own(
+    controller: Controller, given: Sequence[Identifier], rows: Mapping[Place, KeyTable]
+) -> tuple[Identifier, ...]:
+    """What was given and what her rows hold. Where that is several addresses one may be another's,
+    as in the rows of a telephone that two share: then only what was given.
+    """
+    hers, _ = own_identifiers(controller, given, rows)
+    mails = {i.normalised for i in hers if i.kind == "email"}
+    return hers if len(mails) < 2 else tuple(given)
 
 
 def _goes_on(
@@ -650,7 +662,7 @@ def _goes_on(
     found = controller.locate(named)
     rows = controller.keys(found)
     met = judged(controller, facts, region)
-    hers, _ = own_identifiers(controller, named[0], rows)
+    hers = _own(controller, named[0], rows)
     going = going_on(controller, met, rows, let(controller, hers, facts, region, now))
     if record.in_force:
         left = let(controller, hers, facts, region, now, given=ANY_GROUND)
@@ -687,14 +699,18 @@ def _told(
     if noted:
         passed = passed_on(controller, (i for one in named for i in one), now)
         known = {one.recipient for one in passed}
+        # Of whom the case was noted by what her rows held is not known any more: where a law bars
+        # it of anybody, nobody is told of that recipient but by a line of her own.
+        secret = controller.passed.secret(controller.day(now)) - known
+        noted = tuple(one for one in noted if one.recipient not in secret)
         for sure in (True, False):
             points = [f"{one.said}." for one in noted if (one.recipient in known) is sure]
             asks = say(
                 "On record is that these received data of yours. Was each told what became of it?"
                 if sure
-                else "These may have received data of yours. By our register they get data from"
-                " the places where records of yours are; whether yours was among it is not on"
-                " record. Was each told what became of it?"
+                else "These may have received data of yours: by our register, or by what is on"
+                " record of your rows, they get data from the places where records of yours are."
+                " Was each told what became of it?"
             )
             head = "Who received your data" if sure else "Who may have received your data"
             if points:

@@ -88,10 +88,11 @@ def why_not(controller: Controller, case: Case) -> str | None:
 
 
 def answers(case: Case, mail: Mail) -> bool:
-    """Whether a mail of a case answers it as it stands: what went before it ended said what was
-    left, and stands in the way of no answer.
+    """Whether a mail of a case stands for its answer: what went before it ended said what was
+    left, and stands in the way of none. Until then each does.
     """
-    return mail.kind == "answer" and (case.done_at is None or mail.put_at >= case.done_at)
+    open_ = case.done_at is None
+    return mail.kind == "answer" and (open_ or not clock.too_early(case, mail.put_at))
 
 
 def mail_code(controller: Controller, case: Case, code: str, until: dt.datetime) -> bool:

@@ -105,9 +105,7 @@ SAID: Final = {
     "We knew that it is from you. By what, we have deleted with your data.": "Wir wussten, dass sie von Ihnen ist. Woran, haben wir mit Ihren Daten gelöscht.",
     "We know that it is from you by the cookie in your browser.": "Dass sie von Ihnen ist, wissen wir durch das Cookie in Ihrem Browser.",
     "We are working on it.": "Wir arbeiten daran.",
-    "Done. What we hold of you is not used, but for what the law allows. Before that ends we tell"
-    " you.": "Erledigt. Was wir über Sie haben, wird nicht mehr genutzt, außer wozu das Recht es"
-    " erlaubt. Bevor das endet, sagen wir es Ihnen.",
+    "It is in force: what we know to be yours is not used, but for what the law allows.": "Sie gilt: Was wir als das Ihre kennen, wird nicht genutzt, außer wozu das Recht es erlaubt.",
     "Done.": "Erledigt.",
     "Done. You have our answer.": "Erledigt. Unsere Antwort haben Sie.",
     "Done. Our answer to you, with what was done, is still to come.": "Erledigt. Unsere Antwort an Sie, was getan wurde, kommt noch.",

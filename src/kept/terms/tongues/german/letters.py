@@ -137,7 +137,7 @@ SAID: Final = {
     "We weighed your objection, and our reasons weigh more ({law}). It does not stop these uses:": "Wir haben Ihren Widerspruch abgewogen, und unsere Gründe wiegen schwerer ({law}). Er hält diese Verwendungen nicht auf:",
     "Which of these uses go on": "Welche dieser Verwendungen weitergehen",
     "Which of these uses do not go on": "Welche dieser Verwendungen nicht weitergehen",
-    "Something else that is on record stops them, or a consent to them is missing:": "Etwas anderes, das aufgezeichnet ist, hält sie auf, oder eine Einwilligung dazu fehlt:",
+    "Something else that is on record stops them, or what they need is missing:": "Etwas anderes, das aufgezeichnet ist, hält sie auf, oder was sie brauchen, fehlt:",
     "Where we do not follow you": "Worin wir Ihnen nicht folgen",
     "The restriction is on record since {day}.": "Die Einschränkung ist seit {day} aufgezeichnet.",
     "Why you may ask for it: {why}": "Warum Sie das verlangen dürfen: {why}",
@@ -154,7 +154,7 @@ SAID: Final = {
     "Of these we cannot say it now, because they could not be asked: {systems}.": "Von diesen können wir es jetzt nicht sagen, weil wir sie nicht fragen konnten: {systems}.",
     # — who had it —
     "On record is that these received data of yours. Was each told what became of it?": "Aufgezeichnet ist, dass diese Daten von Ihnen bekamen. Hat jeder erfahren, was daraus wurde?",
-    "These may have received data of yours. By our register they get data from the places where records of yours are; whether yours was among it is not on record. Was each told what became of it?": "Diese können Daten von Ihnen bekommen haben. Nach unserem Verzeichnis bekommen sie Daten von den Stellen, an denen Einträge von Ihnen sind; ob Ihre dabei waren, ist nicht aufgezeichnet. Hat jeder erfahren, was daraus wurde?",
+    "These may have received data of yours: by our register, or by what is on record of your rows, they get data from the places where records of yours are. Was each told what became of it?": "Diese können Daten von Ihnen bekommen haben: Nach unserem Verzeichnis oder nach dem, was zu Ihren Einträgen aufgezeichnet ist, bekommen sie Daten von den Stellen, an denen Einträge von Ihnen sind. Hat jeder erfahren, was daraus wurde?",
     "Who received your data": "Wer Ihre Daten bekam",
     "On record is that these received data of yours:": "Aufgezeichnet ist, dass diese Daten von Ihnen bekamen:",
     "Who may have received your data": "Wer Ihre Daten bekommen haben kann",
