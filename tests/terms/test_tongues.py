@@ -25,9 +25,9 @@ from kept.duties.rights import (
     portable,
     proving,
     request,
-    restriction,
 )
 from kept.duties.rights import complaints as complaints_
+from kept.duties.rights import letter as letters
 from kept.model import cover
 from kept.records import declared
 from kept.terms import authorities, disclosures, identifiers, proof, refusals, rights, tongues
@@ -125,7 +125,7 @@ def of_tables() -> Iterator[str]:
         yield from (reason.words, reason.then, *([reason.law] if "with the" in reason.law else []))
     for right in rights.RIGHTS.values():
         yield right.title
-    for table in (disclosures.GROUNDS, restriction.GROUNDS, complaints_.OUTCOMES):
+    for table in (disclosures.GROUNDS, letters._GROUNDS, complaints_.OUTCOMES):
         yield from table.values()
     yield from identifiers.KINDS.values()
     yield from (way.means for way in proof.WAYS.values())
