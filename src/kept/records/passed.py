@@ -145,7 +145,7 @@ class PassedOn:
         connection.execute("DELETE FROM passed_person WHERE number = ANY(%s)", (of,))
         connection.execute("UPDATE passed_on SET struck_at = %s WHERE number = ANY(%s)", (now, of))
 
-    def secret(self, day: dt.date) -> set[str]:
+    def barred(self, day: dt.date) -> set[str]:
         """Recipients of whom somebody may not be told on a day, whoever that is."""
         return {one.recipient for one in self._some("WHERE barred_until > %s", (day,))}
 

@@ -349,7 +349,7 @@ def _stands(one: Case, to_answer: int, waits: bool) -> str:
         return f"all done, {WAITS}" if done else WAITS
     if one.state is CaseState.CLOSED and to_answer:
         return "closed, recipients still to answer"
-    if one.right == "restriction" and one.state in (CaseState.CHECKED, CaseState.NOTIFIED):
+    if clock.in_force(one):
         return "in force"
     if one.right == "objection" and one.state is CaseState.CHECKED:
         return "in force, to be weighed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from kept.controller import Controller, Place
 from kept.datamap.overwrite import written
@@ -13,7 +14,8 @@ from kept.duties.rights.receipts import Receipts
 from kept.ledger.entry import name
 from kept.model.plan import Action, Reason
 
-_STAY = (Action.RETAIN, Action.ISOLATE)
+#: What leaves a row where it is.
+STAY: Final = (Action.RETAIN, Action.ISOLATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Afterwards:
                 went.setdefault(place, []).append((at, Action(body["action"]), body["rows"]))
         standing = controller.locator.standing(record.case) if went else {}
         return cls(
-            {place: tuple(w for w in of if w[1] not in _STAY) for place, of in went.items()},
+            {place: tuple(w for w in of if w[1] not in STAY) for place, of in went.items()},
             {place: _whole(controller, place, standing.get(place, {})) for place in went},
         )
 

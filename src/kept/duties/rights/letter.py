@@ -19,7 +19,7 @@ from kept.controller import Controller, Located, Place
 from kept.decide import reasons
 from kept.duties.rights import parts
 from kept.duties.rights.about import titled
-from kept.duties.rights.afterwards import Afterwards
+from kept.duties.rights.afterwards import STAY, Afterwards
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import (
     ANY_GROUND,
@@ -83,7 +83,6 @@ _DID: Final = {
     Action.ANONYMISE: "{n} made nobody's",
     Action.REDACT: "the passages about you taken out of {n}",
 }
-_STAY: Final = (Action.RETAIN, Action.ISOLATE)
 _STANDS: Final = "It was looked at again afterwards, and it is so."
 _WORD: Final = "This rests on the word of the people there; we could not look ourselves."
 
@@ -467,7 +466,7 @@ def _now(
 ) -> Iterator[str]:
     """One step as it stands by now: what it kept, where any of it is, and what went since."""
     place, where = (one.system, one.dataset), _dataset(controller, one)
-    if place not in after.went or one.action not in _STAY or one.state is not StepState.DONE:
+    if place not in after.went or one.action not in STAY or one.state is not StepState.DONE:
         yield _step(controller, one, record)
     elif rows := sum(after.stands[place].values()):
         counts = Counts(rows, 0, *((rows, 0) if one.action is Action.RETAIN else (0, rows)))
@@ -494,7 +493,7 @@ def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
         return say("{where}: {rows} read, {kept} of them kept for a reason that is named below.",
                    where=where, rows=rows, kept=kept)  # fmt: skip
     sure = say(_STANDS if one.verified else _WORD)
-    if one.action in _STAY:
+    if one.action in STAY:
         rows = records(one.counts.retained + one.counts.isolated)
         kept_so = (
             "{where}: {rows} kept, sealed so that nobody uses them; why is named below."
@@ -701,8 +700,8 @@ def _told(
         known = {one.recipient for one in passed}
         # Of whom the case was noted by what her rows held is not known any more: where a law bars
         # it of anybody, nobody is told of that recipient but by a line of her own.
-        secret = controller.passed.secret(controller.day(now)) - known
-        noted = tuple(one for one in noted if one.recipient not in secret)
+        barred = controller.passed.barred(controller.day(now)) - known
+        noted = tuple(one for one in noted if one.recipient not in barred)
         for sure in (True, False):
             points = [f"{one.said}." for one in noted if (one.recipient in known) is sure]
             asks = say(

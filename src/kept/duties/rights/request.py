@@ -324,7 +324,7 @@ def follows(case: Case) -> tuple[str, ...]:
     right = RIGHTS[case.right]
     if case.state is State.CHECKED and case.right == "objection":
         return ("weigh", "--case", case.id, "--outcome", "upheld", "--grounds", "…")
-    if case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED):
+    if clock.in_force(case):
         step = "--told" if case.state is State.CHECKED else "--reason"
         return ("lift", "--case", case.id, step, "…")
     asked: tuple[str, ...] = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
