@@ -131,15 +131,18 @@ class Life:
         ran = self.kept("rights", verb, "--identity", self.is_.who, "--evidence", "at the counter",
                         "--now", self.now, *way, *arguments)  # fmt: skip
         assert ran.status in (0, 1), ran.said
-        if verb != "restrict" and {"--out", "--yes"} & {*arguments}:
+        # A restriction is told when it is lifted, an objection when it is weighed.
+        if verb not in ("restrict", "object") and {"--out", "--yes"} & {*arguments}:
             self.tell(ran.document["case"])
         return ran.document
 
     def tell(self, case: str) -> None:
         """She stands at the counter and is given the answer."""
-        day = ("--on", self.now[:10], "--now", self.now)
-        ran = self.kept("case", "posted", case, "--in-person", *day)
+        ran = self.kept("case", "posted", case, "--in-person", *self.day())
         assert ran.status == 0, ran.said
+
+    def day(self) -> tuple[str, ...]:
+        return ("--on", self.now[:10], "--now", self.now)
 
     def rows(self) -> Rows:
         found: Rows = {}
@@ -219,6 +222,14 @@ def test_one_life(life: Life, tmp_path: Path) -> None:
     assert life.rows() == before
     told = life.asks("object", "--purpose", is_.interest, "--yes")
     assert is_.interest in {t["purpose"] for t in told["weighed"]}
+    case = told["case"]
+    early = life.kept("case", "posted", case, "--in-person", *life.day())
+    assert early.status == 2, early.said
+    assert "not her answer yet" in early.said
+    weighed = ("rights", "weigh", "--case", case, "--outcome", "upheld", "--grounds", "no reason")
+    done = life.kept(*weighed, "--now", life.now)
+    assert done.status == 0, done.said
+    life.tell(case)
     told = life.asks("restrict", "--ground", "accuracy", "--yes")
     assert told["stops"]
     assert life.rows() == before
