@@ -242,6 +242,39 @@ def test_the_choices_say_what_goes_on_and_on_which_ground(controller: Controller
     assert "It is done." not in text
 
 
+def test_a_restriction_names_what_she_agreed_to_and_ends_as_one(
+    kept_url: str, tmp_path: Path
+) -> None:
+    pia = {"actor": "Pia", "role": "privacy-officer"}
+    with Controller.open(deployment.read(make(tmp_path / "world", kept_url))) as opened:
+        but = ["service.payment", "marketing.email"]
+        first, second = (
+            rights.restrict(opened, _asked("ben"), ground, NOW, but=but, region="EEA")
+            for ground in ("claims", "accuracy")
+        )
+        going = _section(letter(opened, first.case, NOW, country="FR"), "What goes on all the same")
+        agreed = "you agreed to it although it is restricted"
+        assert going.count(agreed) == len([t for t in first.goes_on if "she agreed" in t.why]) > 0
+        # To letters by mail she agreed too, but never gave the consent that these need.
+        assert "Promote by e-mail" not in going
+        ends = ("but the use of your data stays restricted", "This restriction has ended. ")
+        for case, said in zip((first.case, second.case), ends, strict=True):
+            rights.notify(opened, case, "told", now=NOW, **pia)
+            rights.lift(opened, case, "it was right", now=NOW + DAY, **pia)
+            text = _flat(letter(opened, case, NOW + DAY))
+            assert said in text
+            assert "It is done." not in text
+
+
+def test_a_package_to_take_along_says_what_is_not_in_it(
+    controller: Controller, tmp_path: Path
+) -> None:
+    given = rights.port(controller, _asked("ben"), NOW, out=tmp_path / "ben.zip")
+    assert "the package says what that is" in _flat(letter(controller, given.case, NOW))
+    seen = rights.access(controller, _asked("ben"), NOW, out=tmp_path / "all.zip")
+    assert "the package says what that is" not in _flat(letter(controller, seen.case, NOW))
+
+
 def _section(made: Letter, title: str) -> str:
     return " ".join(" ".join((*p.lines, *p.points)) for p in made.parts if p.title == title)
 
@@ -260,6 +293,9 @@ def test_what_another_choice_of_hers_stops_is_not_said_to_go_on(
         going = _section(letter(opened, first.case, NOW, country="FR"), title)
         assert "On which ground: contract" in going
         weighed = rights.object_to(opened, asked, ["site.improve"], NOW, region="EEA")
+        text = _flat(letter(opened, weighed.case, NOW))
+        assert "What you object to has stopped. Of some of it we weigh" in text
+        assert "not finished" not in text
         bound = rights.restrict(opened, asked, "claims", NOW, region="EEA")
         shown = rights.preview_withdrawal(opened, asked, ["marketing"], NOW, region="EEA")
         after = rights.withdraw(opened, asked, ["marketing"], NOW, region="EEA")

@@ -116,17 +116,33 @@ def test_what_she_agrees_to_goes_on_until_it_is_lifted(controller: Controller) -
     first = _restrict(controller, NEW, but=["site.improve"])
     assert _allowed(controller, IMPROVE, NEW)
     assert not _allowed(controller, PAY, NEW)
-    assert any("she agreed" in t.why for t in first.goes_on if t.purpose == "site.improve")
+    # The consent arises with the visit; none is on record.
+    assert any("such as a consent" in t.why for t in first.stops if t.purpose == "site.improve")
     more = rights.restrict(
         controller, Request((), case=first.case), "claims", NOW, but=["service.payment"]
     )
     assert more.complete
+    assert any("she agreed" in t.why for t in more.goes_on if t.purpose == "service.payment")
     assert _allowed(controller, PAY, NEW)
     rights.notify(controller, first.case, "told", now=NOW, **BY)
     rights.lift(controller, first.case, "over", now=LATER, **BY)
     (subject,) = controller.subjects.find([NEW])
     held = controller.consents.facts(subject, LATER).held
     assert not {f for f in held if f.startswith("agreed") or f == "restricted"}
+
+
+def test_what_she_agrees_to_without_its_consent_stops_all_the_same(
+    controller: Controller,
+) -> None:
+    ask = rights.preview_restriction
+    for done in (
+        ask(controller, Request(((NEW,),)), "claims", NOW, but=["marketing.email"], region="EEA"),
+        _restrict(controller, NEW, but=["marketing.email"], region="EEA"),
+    ):
+        why = {t.why for t in done.stops if t.purpose == "marketing.email"}
+        assert len(why) == 1
+        assert "such as a consent, is not on record" in why.pop()
+        assert "marketing.email" not in {t.purpose for t in done.goes_on}
 
 
 def test_nothing_goes_by_itself_while_it_stands(controller: Controller, world: Path) -> None:

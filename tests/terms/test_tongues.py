@@ -130,7 +130,8 @@ def of_tables() -> Iterator[str]:
     yield from identifiers.KINDS.values()
     yield from (way.means for way in proof.WAYS.values())
     yield from (*request.HOW, "taken back on the page of the request")
-    yield from ("the law leaves this", "it does not rest on what this choice takes away", "Page")
+    yield from ("the law leaves this", "it does not rest on what this choice takes away", "Page",
+                "you agreed to it although it is restricted")  # fmt: skip
     for one in authorities.directory():
         yield from (one.covers or "", one.note or "")
         yield from map(authorities.language, one.languages)

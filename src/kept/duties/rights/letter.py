@@ -338,6 +338,14 @@ def _outcome(controller: Controller, record: Receipts, after: Afterwards) -> Ite
             if record.handed_out
             else say("No package was handed out.")
         )
+    if case.right == "portability" and record.handed_out:
+        lines.append(
+            say(
+                "In it is what you gave us with your consent or for a contract. What we have from"
+                " elsewhere, worked out ourselves or use on other grounds is not; the package says"
+                " what that is, and you see it by asking what we hold about you."
+            )
+        )
     if record.handed_out:
         # Of the package that she got; what stopped one before it is no matter of hers.
         given = [b for _, b in record.said["redaction.scanned"] if b.get("package")]
@@ -372,8 +380,20 @@ def _whole(record: Receipts, after: Afterwards) -> str:
     """The first sentence of the answer: it never says more than all the receipts together."""
     if record.in_force:
         return say("The use of your data is restricted. You will be told before that ends.")
+    if record.weighing:
+        return say(
+            "What you object to has stopped. Of some of it we weigh whether our reasons weigh"
+            " more; you are told what comes of that."
+        )
     if not record.complete:
         return say("This is not finished. What follows says how far we have come.")
+    if record.case.right == "restriction":
+        return say(
+            "This restriction has ended."
+            if record.said["restriction.lifted"]
+            else "This restriction has ended, but the use of your data stays restricted, as another"
+            " request of yours asks."
+        )
     if record.case.right == "objection" and record.lifted:
         if set(record.purposes) - set(record.lifted):
             return say("In part we follow your objection, and in part not. Both parts are named.")
@@ -667,6 +687,10 @@ def _goes_on(
         left = let(controller, hers, facts, region, now, given=ANY_GROUND)
         going |= {e.activity.id: told(controller, e, "the law leaves this")
                   for e in met if not e.stops and e.activity.id in left}  # fmt: skip
+        # What it stops and the door lets through all the same is what she agreed to.
+        lets = let(controller, hers, facts, region, now)
+        going |= {e.activity.id: told(controller, e, "you agreed to it although it is restricted")
+                  for e in met if e.stops and e.activity.id in lets}  # fmt: skip
     promises = sentences(controller.bundle)
     points = []
     for one in sorted(going.values()):

@@ -109,6 +109,14 @@ class Receipts:
         return closed[-1][1] if closed else {}
 
     @property
+    def weighing(self) -> bool:
+        """Whether it is an objection of which all is done but to weigh it."""
+        return (
+            self.case.right == "objection" and self.case.state is State.CHECKED
+            and bool(self.purposes) and not self.missing
+        )  # fmt: skip
+
+    @property
     def nothing_found(self) -> bool:
         """Whether neither the steps nor the ledger know of a record that was found, or that names
         her. Of cases that an older Kept answered by reading there are no steps.

@@ -63,6 +63,7 @@ _BOUND: Final = "restricted"
 _STOPS: Final = "it stays stored, and is not used in any other way while it is restricted"
 _LEFT: Final = "the law leaves this although it is restricted (GDPR Art. 18(2))"
 _AGREED: Final = "she agreed to it although it is restricted"
+_LACKS: Final = f"{_AGREED}, but what it needs besides, such as a consent, is not on record"
 
 
 def preview_restriction(
@@ -268,13 +269,18 @@ def _answer(
     met = judged(controller, [_FACT], region)
     facts = [_FACT, *(f"agreed:{p}" for p in but)]
     lets = let(controller, her.identifiers, facts, region, now, given=ANY_GROUND)
+    # What she agrees to goes on only where the door has all that it needs.
+    sure = let(controller, her.identifiers, facts, region, now)
     going = tuple(
         told(controller, e, _AGREED if e.stops else _LEFT)
         for e in met
-        if e.activity.id in lets and (not e.stops or e.activity.purpose in agreed)
+        if e.activity.id in (sure if e.stops else lets)
+        and (not e.stops or e.activity.purpose in agreed)
     )
     stops = tuple(
-        told(controller, e, _STOPS) for e in met if e.stops and e.activity.purpose not in agreed
+        told(controller, e, _LACKS if e.activity.purpose in agreed else _STOPS)
+        for e in met
+        if e.stops and not (e.activity.purpose in agreed and e.activity.id in sure)
     )
     return ChoiceAnswer(
         case.id, "restriction", executed, complete, case.state.value,
