@@ -226,6 +226,13 @@ def test_a_letter_of_before_stands_in_nobodys_way(world: World) -> None:
     world.inbox.refuse = False
     desk.later(hours=2)
     world.send()
+    # What had waited did not go after the answer.
+    sent = [text(letter) for letter in world.inbox.letters]
+    assert not [one for one in sent if "This is not finished" in one]
+    (old, new) = controller.mailed.of(controller.cases.get(done))
+    assert (old.outcome, new.outcome) == ("replaced", "sent")
+    page = words(at(desk, "olga").get(f"/desk/cases/{done}").text)
+    assert "did not go: a newer letter took its place" in page
     numbers = [controller.cases.get(case).number for case in (taken, done)]
     days = answered.days(controller.database, numbers, desk.now, controller.desk.zone)
     assert set(days) == set(numbers)

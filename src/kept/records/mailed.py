@@ -48,10 +48,13 @@ _OUTCOME: LiteralString = (
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail. `kind` is answer or link; `outcome` None while it waits to be sent."""
+    """One mail. `kind` is answer or link; `letter` its id in the outbox; `outcome` None while it
+    waits to be sent.
+    """
 
     id: int
     kind: str
+    letter: str
     put_at: dt.datetime
     outcome: str | None
     ended_at: dt.datetime | None
@@ -112,13 +115,16 @@ class Mailed:
         """The mails of a case, oldest first."""
         with self._database.by_statement(connection) as c:
             rows = c.execute(
-                f"SELECT m.mail, m.kind, m.put_at, {_OUTCOME} FROM case_mail m"
+                f"SELECT m.mail, m.kind, m.letter, m.put_at, {_OUTCOME} FROM case_mail m"
                 " WHERE m.number = %s ORDER BY m.mail",
                 (case.number,),
             ).fetchall()
         return [
-            Mail(id_, kind, put, outcome or waiting, ended or sent or (put if waiting else None))
-            for id_, kind, put, outcome, ended, waiting, sent in rows
+            Mail(
+                id_, kind, letter, put, outcome or waiting,
+                ended or sent or (put if waiting else None),
+            )
+            for id_, kind, letter, put, outcome, ended, waiting, sent in rows
         ]
 
     def unsent(self) -> list[Unsent]:

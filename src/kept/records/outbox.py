@@ -21,9 +21,11 @@ from kept.terms import tongues
 
 _CLASS: Final = "outbox"
 _LABEL: Final = b"message"
-#: What was handed to a mail server; what was given up, because none took it in time.
+#: What was handed to a mail server; what was given up, because none took it in time; and what a
+#: newer message took the place of before it went.
 SENT: Final = "sent"
 GIVEN_UP: Final = "given-up"
+REPLACED: Final = "replaced"
 #: What failed is tried again after this long, then after twice as long, and so on.
 _RETRY: Final = dt.timedelta(minutes=1)
 #: How often a server may refuse an address before the letter is given up.
@@ -143,6 +145,18 @@ class Outbox:
                 ),
                 _Turn(self, c, number),
             )
+
+    def replace(self, id_: str, *, connection: Connection) -> bool:
+        """A newer message of this transaction takes the place of one that waits: its words go.
+        False where it went already, or goes now.
+        """
+        row = connection.execute(
+            "SELECT number FROM outbox WHERE id = %s AND outcome IS NULL FOR UPDATE SKIP LOCKED",
+            (id_,),
+        ).fetchone()
+        if row is not None:
+            self._over(connection, int(row[0]), REPLACED, None)
+        return row is not None
 
     def tidy(self, now: dt.datetime) -> int:
         """Give up what is of no use any more, and forget what went long ago; how many were given

@@ -30,7 +30,7 @@ from kept.errors import UsageError
 from kept.records.bulk import OVER
 from kept.records.case import Case, State
 from kept.records.case_state import FINISHED, Event, StepRecord, StepState
-from kept.records.outbox import GIVEN_UP, SENT
+from kept.records.outbox import GIVEN_UP, REPLACED, SENT
 from kept.terms.refusals import REFUSALS, refusal
 from kept.terms.words import many
 
@@ -40,7 +40,10 @@ Reason = Annotated[
 
 #: What went to her by mail, and what became of it.
 _MAILED = {"answer": "The answer by mail", "link": "The link to her package by mail"}
-_BECAME = {None: "waits in the outbox", SENT: "went out", GIVEN_UP: "could not be sent in time"}
+_BECAME = {
+    None: "waits in the outbox", SENT: "went out", GIVEN_UP: "could not be sent in time",
+    REPLACED: "did not go: a newer letter took its place",
+}  # fmt: skip
 #: What is on paper.
 _PAPERS = {"answer": "The answer on paper", "more-time": "On paper that it takes longer"}
 

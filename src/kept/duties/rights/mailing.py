@@ -158,7 +158,8 @@ def mail_answer(
     address = proven_address(controller, case)
     assert address is not None
     with controller.database.connection() as c:
-        before = [m for m in controller.mailed.alone(case, c) if answers(case, m)]
+        every = controller.mailed.alone(case, c)
+        before = [m for m in every if answers(case, m)]
         if any(m.waits for m in before):
             raise UsageError("the answer waits to be sent already; it goes once")
         went = [m for m in before if m.outcome == SENT]
@@ -167,6 +168,10 @@ def mail_answer(
                 f"the answer went to her on {controller.day(went[-1].put_at)}",
                 fix="say that she is to get another, if she is (--again)",
             )
+        for old in every:
+            # What said how far it had come would reach her after the answer, and gainsay it.
+            if old.kind == "answer" and old.waits and old not in before:
+                controller.outbox.replace(old.letter, connection=c)
         values = {"title": made.title, "words": made.mail(), "case": case.id}
         put = controller.outbox.put(
             address, "answer", values, now, good_until=now + TRIED, connection=c,
