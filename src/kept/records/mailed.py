@@ -121,7 +121,11 @@ class Mailed:
             ).fetchall()
         return [
             Mail(
-                id_, kind, letter, put, outcome or waiting,
+                id_,
+                kind,
+                letter,
+                put,
+                outcome or waiting,
                 ended or sent or (put if waiting else None),
             )
             for id_, kind, letter, put, outcome, ended, waiting, sent in rows
