@@ -30,6 +30,7 @@ from kept.records.declared import SYSTEM
 from kept.stores.base import Store
 from kept.stores.indexes import Unindexed, unindexed
 from kept.terms.identifiers import Identifier
+from kept.terms.printed import BLANKS, DASHES
 
 #: Key values asked for in one statement by the walk.
 CHUNK = 500
@@ -60,6 +61,8 @@ Rehearse: TypeAlias = Callable[
 #: The longest name that is looked for, in words, and the shortest number, in digits.
 _MOST_WORDS, _LEAST_DIGITS = 4, 7
 _AROUND = ".,;:!?'\"<>()[]*_"
+#: Signs within a number. One number a line: what stands on two lines is two.
+_WITHIN = frozenset(f" -./()+{BLANKS}{DASHES}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,7 +480,7 @@ class Inspector:
         for sign in f"{text}x":
             if sign.isdigit():
                 run += sign
-            elif sign not in " -./()+" or (sign == "+" and run):
+            elif sign not in _WITHIN or (sign == "+" and run):
                 if len(run) >= _LEAST_DIGITS:
                     yield self._hash(run)
                 run = ""

@@ -20,8 +20,8 @@ from typing import Final, Literal, TypeAlias
 import phonenumbers
 
 from kept.errors import IdentifierError
-from kept.model.predicate import BARE
 from kept.terms.identifiers import normalise
+from kept.terms.printed import BARE
 
 #: What somebody is to her.
 Role: TypeAlias = Literal["staff", "person"]

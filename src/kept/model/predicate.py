@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from kept.model.values import Value, fold
+from kept.terms.printed import BARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,6 @@ Predicate: TypeAlias = Eq | In | Before | IsNull | Bits | Contains | And | Or | 
 
 EVERYTHING = And()
 _LOWER: Final = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
-#: What does not count in a bare comparison: also the blanks and dashes of printers.
-BARE: Final = " \t\r\n-./()\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _BARE: Final = {**_LOWER, **dict.fromkeys(map(ord, BARE))}
 NOTHING = Or()
 

@@ -20,9 +20,10 @@ from typing import Final
 import phonenumbers
 
 from kept.errors import IdentifierError
-from kept.model.predicate import BARE, NOTHING, Contains, Or, Predicate
+from kept.model.predicate import NOTHING, Contains, Or, Predicate
 from kept.model.values import Value
 from kept.terms.identifiers import Identifier, spellings
+from kept.terms.printed import BARE
 
 #: Stands where somebody was named. No longer than the shortest thing it can stand for.
 MARK: Final = "[-]"

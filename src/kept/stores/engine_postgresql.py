@@ -12,7 +12,6 @@ from psycopg import sql
 from typing_extensions import override
 
 from kept.errors import StoreError
-from kept.model.predicate import BARE
 from kept.model.values import Type, Value
 from kept.stores.columns import (
     Column,
@@ -24,6 +23,7 @@ from kept.stores.columns import (
     storable,
 )
 from kept.stores.engines import Dialect, KeyList, Named, engine
+from kept.terms.printed import BARE
 
 #: In a statement that has to be planned each time for the values that it is given.
 ANEW: Final = "/* planned anew */"

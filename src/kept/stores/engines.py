@@ -21,13 +21,13 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.types import UserDefinedType
 
-from kept.model.predicate import BARE
 from kept.model.values import Type, Value, coerce
 from kept.stores.columns import (
     Column,
     Element,
     Param,
 )
+from kept.terms.printed import BARE
 
 #: A row source of keys, its key columns, its column of persons.
 KeyList: TypeAlias = tuple[sa.FromClause, list[Element], Element | None]

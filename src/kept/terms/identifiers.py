@@ -21,6 +21,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from kept.errors import IdentifierError
+from kept.terms.printed import KEYBOARD
 
 #: Kinds of identifiers → what people call them.
 KINDS: Final[dict[str, str]] = {
@@ -214,7 +215,7 @@ def whole_number(text: str) -> str | None:
     Of one without (030 123456), or without + or 00 before it, None: that is somebody else's number
     in the next country.
     """
-    said = text.translate(_KEYS).strip()
+    said = text.translate(KEYBOARD).strip()
     if said[:4].lower() == "tel:":
         said = said[4:]
     said = said.lstrip("( ")
@@ -236,12 +237,6 @@ def keyed_hash(key: bytes, identifier: Identifier) -> bytes:
 
 
 _LOWER: Final = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
-
-
-#: Blanks and dashes that printers put into a telephone number → those of a keyboard.
-_KEYS: Final = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ") | dict.fromkeys(
-    (*range(0x2010, 0x2016), 0x2212), "-"
-)
 
 
 def fold(text: str) -> str:
@@ -319,7 +314,7 @@ def _email(text: str) -> str:
 
 
 def _phone(text: str, region: str | None) -> str:
-    text = text.translate(_KEYS)
+    text = text.translate(KEYBOARD)
     if region is None and text.startswith("00"):
         text = f"+{text[2:]}"
     try:

@@ -21,6 +21,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from kept.model.values import Type
 from kept.stores.discover.names import listed
+from kept.terms.printed import BLANKS, DASHES
 
 _T = TypeVar("_T")
 
@@ -31,7 +32,7 @@ VALUES: Final = 200
 _SLOW: Final = 40
 
 _EMAIL: Final = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,190}\Z")
-_PHONE: Final = re.compile(r"[+(0-9][0-9 ()./\-]{5,22}[0-9]\Z")
+_PHONE: Final = re.compile(rf"[+(0-9][0-9 ()./\-{BLANKS}{DASHES}]{{5,22}}[0-9]\Z")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\Z")
 _HASH: Final = re.compile(r"(\$(2[aby]?|argon2|pbkdf2|scrypt|5|6)|pbkdf2_|sha1\$|bcrypt|argon2)\S+")
 _AGENT: Final = re.compile(r"(Mozilla|Opera|Dalvik|curl|okhttp|PostmanRuntime)/\d|\(compatible;")

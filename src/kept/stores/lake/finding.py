@@ -22,7 +22,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kept.model.predicate import (
-    BARE,
     EVERYTHING,
     And,
     Before,
@@ -44,6 +43,7 @@ from kept.stores.lake.columns import View, native, values, view
 from kept.stores.lake.files import File, Footer, opened
 from kept.stores.lake.sets import arrow_set
 from kept.stores.rows import decode
+from kept.terms.printed import BARE
 
 #: A key as the law compares it.
 Key: TypeAlias = tuple[Hashable, ...]
