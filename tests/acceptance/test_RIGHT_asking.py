@@ -73,6 +73,29 @@ def test_RIGHT_16_anybody_asks_without_an_account_and_the_typed_code_opens_the_c
     }
 
 
+#: What the text lets people choose about use, access and correction, counted by hand.
+CHOICES = (
+    "access", "portability", "rectification", "erasure", "restriction", "objection", "withdrawal",
+    "stop-mailing", "question",
+)  # fmt: skip
+PLACES = ("choices", "requests/child", "requests/mail", "complaints", "authorities")
+
+
+def test_PREAM_5_every_choice_stands_on_one_page_and_each_way_leads_on(asked: Desk) -> None:
+    page = asked.get("/privacy/requests").text
+    offered = re.findall(r'name="asked"[^>]*value="([^"]+)"', page)
+    assert set(offered) >= set(CHOICES)
+    for choice in offered:
+        asked.later(hours=2)
+        status = asked.proven(choice, email=f"{choice}@example.org", words="all of it")
+        shown = asked.get(status)
+        assert shown.status_code == 200, choice
+        assert asked.inbox.to(f"{choice}@example.org"), choice
+    for place in PLACES:
+        assert f'href="/privacy/{place}' in page, place
+        assert asked.get(f"/privacy/{place}").status_code == 200, place
+
+
 def _same(text: str) -> str:
     """A page or a letter without what is drawn by lot, and without the address that was given."""
     text = re.sub(r"[0-9a-f]{32}|[A-Za-z0-9_-]{43}|\d{4} \d{4}", "~", text)
