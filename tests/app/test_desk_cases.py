@@ -327,7 +327,7 @@ def test_a_store_that_goes_away_after_the_approval_is_named(desk: Desk) -> None:
     finally:
         away.rename(shop)
     assert "It was not carried out: `shop` does not answer now" in page
-    assert "carry it out when it answers again" in page
+    assert "Carry it out when it answers again" in page
     assert "is not what it was" not in page
     assert desk.controller.cases.get(one).state is State.APPROVED
     # Nothing was changed meanwhile, so what was approved is what is done.

@@ -25,7 +25,7 @@ from kept.duties.rights.objection import object_to, preview_objection
 from kept.duties.rights.portability import port
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.rectification import preview_rectification, rectify
-from kept.duties.rights.request import Request
+from kept.duties.rights.request import Request, capital
 from kept.duties.rights.restriction import preview_restriction, restrict
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
@@ -207,7 +207,7 @@ def carry_out(
         controller.ledger.checkpoint(now())
     except KeptError as error:
         outcome = "refused" if outcome == "failed" else outcome
-        problem = error.what + (f". {error.fix}" if error.fix else "")
+        problem = error.what + (f". {capital(error.fix)}" if error.fix else "")
     except Exception as error:
         # The kind alone: words of an error nobody foresaw may hold a person's data.
         problem = type(error).__name__
