@@ -185,6 +185,13 @@ def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: P
     assert "may be the data of whoever is meant in `singer`" in far
     assert "say what it holds: `remark` (free-text)" in far
     assert ["erase: never" in line for line in drafted].count(True) == 1, "that of `hall`"
+    # By a date of birth or a street alone nobody is found; by an address or a number she is.
+    lost = [
+        drafted[at + 1].strip(" :")
+        for at, line in enumerate(drafted)
+        if "nothing in it leads to whoever that is: write `identifies:`" in line
+    ]
+    assert sorted(lost) == ["berth", "hiker"]
 
 
 def shape(value: object) -> object:

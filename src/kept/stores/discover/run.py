@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -113,6 +113,13 @@ def _inferred(
             continue
         hers = _fields(profile, owned, raws[name], linker.main, owned.persons.get(name, "owned"))
         leads = _whose(owned, somebodys, said, fields[name], hers, name)
+        if _lost(fields[name], leads):
+            asked.append(
+                f"its rows {_of_people(fields[name])}, and nothing in it leads to whoever that is:"
+                " write `identifies:` at a field by which she is known (a number of hers, a user"
+                " name), or a link to rows by which she is found; without it every answer says"
+                " that nobody is found there"
+            )
         done[name] = Discovered(
             profile, fields[name], leads, owned.persons.get(name), owned.outcomes.get(name),
             tuple(asked),
@@ -159,6 +166,15 @@ def _of_people(fields: Mapping[str, Verdict]) -> str:
         return "name people by their addresses"
     held = [f"`{c}`" for c, v in fields.items() if v.category is not None and not v.free_text]
     return f"say something of people ({', '.join(held)})"
+
+
+def _lost(fields: Mapping[str, Verdict], links: Sequence[Found]) -> bool:
+    """Whether rows say something of people, and by nothing that was given one could be found."""
+    return (
+        any(v.category is not None and not v.free_text for v in fields.values())
+        and not any(v.identifies for v in fields.values())
+        and all(link.kind is Owner.ACCESSED and not link.ask for link in links)
+    )
 
 
 def _may_own(link: Found, name: str) -> bool:
