@@ -18,9 +18,10 @@ from tests.app.desk import Browser, Desk, opened
 from kept.app.desk import start, working
 from kept.app.surface import DESK
 from kept.duties.rights import Request, casework, erase, reported
+from kept.duties.rights.casework import can_carry_out
 from kept.duties.rights.delivery import code_for
 from kept.duties.rights.recipients import record
-from kept.duties.rights.request import open_case
+from kept.duties.rights.request import follows, open_case
 from kept.errors import UsageError
 from kept.records.case_state import State
 from kept.stores.tasks import Answered, Outcome
@@ -420,6 +421,41 @@ def test_an_objection_stops_at_once_and_is_weighed(desk: Desk) -> None:
     done = olga.post(f"{path}/decide", step="weigh", outcome="upheld", words="hers weigh more")
     assert done.status_code == 303, words(done.text)
     assert desk.controller.cases.get(one).state is State.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("right", "given", "then"),
+    [
+        ("objection", {"purpose": "marketing"}, State.CLOSED),
+        ("objection", {"purpose": "site.improve"}, State.CHECKED),
+        ("restriction", {"ground": "claims"}, State.CHECKED),
+    ],
+)
+def test_a_choice_of_which_a_system_was_not_asked_asks_it_later(
+    desk: Desk, right: str, given: dict[str, str], then: State
+) -> None:
+    """It stands for what was given; nothing is to be weighed or lifted only because of that."""
+    olga, shop = at(desk, "olga"), desk.directory / "shop.sqlite"
+    who = (Identifier("email", f"{right}-{then}@example.org"),)
+    one = case(desk, right, who, HOW)
+    path = f"/desk/cases/{one}"
+    away = shop.rename(shop.with_suffix(".away"))
+    try:
+        carried(desk, one, **given)
+        page = words(olga.get(path).text)
+        assert "By which other addresses and numbers she is known in" in page
+        assert "in force for what was given" in page
+        assert ("Weigh her reasons" in page) is (given == {"purpose": "site.improve"})
+        follow = follows(desk.controller, desk.controller.cases.get(one))
+        assert follow[0] == {"objection": "object", "restriction": "restrict"}[right]
+    finally:
+        away.rename(shop)
+    olga.post(f"{path}/carry-out")
+    working.finish()
+    page = words(olga.get(path).text)
+    assert "By which other addresses and numbers" not in page
+    assert desk.controller.cases.get(one).state is then
+    assert not can_carry_out(desk.controller, desk.controller.cases.get(one), {"given": {}})
 
 
 def test_a_value_is_put_right(desk: Desk) -> None:

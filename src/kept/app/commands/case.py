@@ -326,7 +326,7 @@ def refuse(
     with opened(common, "case refuse", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
         made = refuse_part(controller, case, part, code, why, actor, now)
-        again = common.next("rights", *follows(controller.cases.get(case)))
+        again = common.next("rights", *follows(controller, controller.cases.get(case)))
         controller.ledger.checkpoint(now)
     common.out.result(
         {"case": case, "system": made.system, "dataset": made.dataset or None, "code": code},
@@ -374,7 +374,7 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
     """How the case goes on, and how it ends without being carried out."""
     if case.state in FINISHED or case.right not in VERBS:
         return []
-    again = common.next("rights", *follows(case))
+    again = common.next("rights", *follows(controller, case))
     if lost := astray(controller, common, case.id):
         return ["", *lost]
     if not case.evidence and not case.override:

@@ -35,7 +35,7 @@ from kept.duties.rights import (
     redaction,
 )
 from kept.duties.rights.letter import answer_case
-from kept.duties.rights.receipts import BEFORE
+from kept.duties.rights.receipts import BEFORE, away, title, to_weigh
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, by_herself, can_end
 from kept.duties.rights.restriction import GROUNDS
@@ -215,6 +215,7 @@ def shown(
     waiting = casework.waits_for_recipients(controller, one)
     accounts = [a for a in controller.accounts.all(now)
                 if a.disabled_at is None and a.roles & casework.OWNS]  # fmt: skip
+    unasked = away(controller, one)
     fresh = one.state in casework.FRESH
     mails, papers = controller.mailed.of(one), controller.papers.of(one)
     behind = delivery.behind_links(controller, one)
@@ -225,8 +226,9 @@ def shown(
     return page(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem,
         done=done, case=one,
-        right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting),
+        right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting, asked_all=not unasked),
         to_answer=to_answer, to_wait=waiting,
+        away=[title(controller, system) for system in unasked],
         over=one.state in FINISHED, herself=by_herself(controller, one),
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
@@ -289,8 +291,7 @@ def shown(
             "letters": lets("case posted"),
             "paper": lets("case letter")
             and (answers or (moves and lets("case extend"))),
-            "weigh": one.right == "objection" and one.state is CaseState.CHECKED
-            and lets("rights weigh"),
+            "weigh": to_weigh(controller, one) and lets("rights weigh"),
             "notify": one.right == "restriction" and one.state is CaseState.CHECKED
             and lets("rights lift"),
             "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED
@@ -339,9 +340,9 @@ def _why_not(
     return controller.stands_against(one, session(request).account.name, looked["rows"])
 
 
-def _stands(one: Case, to_answer: int, waits: bool) -> str:
+def _stands(one: Case, to_answer: int, waits: bool, *, asked_all: bool) -> str:
     """How it stands, in words; `to_answer`: so many recipients have not answered; `waits`: for
-    nothing but that.
+    nothing but that; `asked_all`: every system answered.
     """
     if waits:
         # Of a child not all is done: its case forgets it only then.
@@ -350,9 +351,9 @@ def _stands(one: Case, to_answer: int, waits: bool) -> str:
     if one.state is CaseState.CLOSED and to_answer:
         return "closed, recipients still to answer"
     if clock.in_force(one):
-        return "in force"
+        return "in force" if asked_all else "in force for what was given"
     if one.right == "objection" and one.state is CaseState.CHECKED:
-        return "in force, to be weighed"
+        return "in force, to be weighed" if asked_all else "in force for what was given"
     ended = {CaseState.CLOSED: "closed", CaseState.REFUSED: "refused",
              CaseState.WITHDRAWN: "taken back"}  # fmt: skip
     return ended.get(one.state) or STATES.get(one.state) or one.state.value

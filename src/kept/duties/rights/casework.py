@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from kept.controller import Controller
 from kept.duties.rights import erase as erasing
-from kept.duties.rights import proving
+from kept.duties.rights import proving, receipts
 from kept.duties.rights.access import access
 from kept.duties.rights.choice import ChoiceAnswer, Told
 from kept.duties.rights.objection import object_to, preview_objection
@@ -152,8 +152,13 @@ def can_carry_out(
     if case.state in FRESH:
         needed = State.APPROVED if case.right in APPROVED else State.PLANNED
         return looked is not None and case.state is needed
-    in_force = case.right in ("restriction", "objection") and case.state is State.CHECKED
-    return not in_force and case.state is not State.NOTIFIED
+    if case.right in ("restriction", "objection") and case.state is State.CHECKED:
+        # It holds already; what is left may be to ask those that could not be asked.
+        again = receipts.away(controller, case) or not (
+            case.right == "restriction" or receipts.to_weigh(controller, case)
+        )
+        return looked is not None and bool(again)
+    return case.state is not State.NOTIFIED
 
 
 def waits_for_recipients(controller: Controller, case: Case) -> bool:

@@ -31,6 +31,7 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.receipts import PENDING
 from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -45,8 +46,6 @@ Weighed = Literal["upheld", "refused"]
 WEIGHED: Final[tuple[Weighed, ...]] = get_args(Weighed)
 #: Before an objection is recorded a case is in one of these.
 _FRESH: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED)
-#: Under this name is sealed what a refusal of the objection would take back.
-_PENDING: Final = "pending"
 _AT_ONCE: Final = "stopped for good: against this an objection needs no reason"
 _WEIGHED: Final = "stopped until it is decided whose interest prevails"
 
@@ -88,8 +87,8 @@ def object_to(
         if case.state is not State.EXECUTED:
             case = _record(controller, case, her, reached, actor, now)
         held = held_at_the_door(controller, people, facts, now)
-        pending = controller.cases.sealed_keys(case, _PENDING)
-        weighed = {str(key[0]) for _, key in pending[_PENDING].rows} if pending else set()
+        pending = controller.cases.sealed_keys(case, PENDING)
+        weighed = {str(key[0]) for _, key in pending[PENDING].rows} if pending else set()
         complete = held and not weighed and not her.unreached
         with controller.database.connection() as connection:
             if complete:
@@ -125,7 +124,7 @@ def weigh(
     who = controller.actors.of(actor, role, now)
     with controller.cases.alone(case) as case:
         refuse_ended(case, State.CHECKED)
-        pending = controller.cases.sealed_keys(case, _PENDING)
+        pending = controller.cases.sealed_keys(case, PENDING)
         if pending is None:
             raise UsageError(
                 f"nothing is being weighed in case {case.id}",
@@ -143,7 +142,7 @@ def weigh(
                 },
             )
         ]
-        rows = [tuple(map(str, key)) for _, key in pending[_PENDING].rows]
+        rows = [tuple(map(str, key)) for _, key in pending[PENDING].rows]
         with controller.database.connection() as connection:
             if outcome == "refused":
                 for purpose, kind, value in rows:
@@ -177,8 +176,8 @@ def _record(
     words = controller.bundle.vocabulary
     channels = controller.suppressions.channels_of(her.identifiers)
     known = controller.consents.facts_of(her.subjects, now)
-    before = controller.cases.sealed_keys(case, _PENDING)
-    pending: list[tuple[int, tuple[Any, ...]]] = [*before[_PENDING].rows] if before else []
+    before = controller.cases.sealed_keys(case, PENDING)
+    pending: list[tuple[int, tuple[Any, ...]]] = [*before[PENDING].rows] if before else []
     todo = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
     with controller.database.connection() as connection:
         way = todo[2:] if case.state is State.CHECKED else todo
@@ -207,7 +206,7 @@ def _record(
         if pending:
             table = KeyTable(("purpose", "kind", "value"), tuple(pending))
             controller.cases.seal_keys(
-                case, {_PENDING: KeySet({_PENDING: table})}, connection=connection
+                case, {PENDING: KeySet({PENDING: table})}, connection=connection
             )
         controller.ledger.append_in(
             connection,

@@ -33,6 +33,12 @@ BEFORE: Final = frozenset(
 )
 
 
+#: Under this name is sealed what a refusal of an objection would take back, while it is weighed.
+PENDING: Final = "pending"
+#: Kinds of entries that name the systems that could not be asked.
+_AWAY: Final = ("case.closed", "objection.made", "restriction.set")
+
+
 def require_answer(case: Case, fix: str | None = None) -> None:
     """UsageError where nothing was done in a case yet: what is told then is no answer."""
     if case.state in BEFORE:
@@ -47,7 +53,7 @@ def require_answer(case: Case, fix: str | None = None) -> None:
 class Receipts:
     """The record of one case. `unreached`: systems that could not be asked when it was last
     carried out. `said`: kind → the entries of that kind, oldest first, as (moment, body). `parts`:
-    what of it is refused.
+    what of it is refused. `weighs`: whether an objection is still to be weighed.
     """
 
     case: Case
@@ -56,22 +62,17 @@ class Receipts:
     unreached: tuple[str, ...]
     said: Mapping[str, tuple[tuple[dt.datetime, Mapping[str, Any]], ...]]
     parts: tuple[Part, ...] = ()
+    weighs: bool = False
 
     @classmethod
     def of(cls, controller: Controller, case: Case) -> Receipts:
         """Read them."""
-        said: dict[str, tuple[tuple[dt.datetime, Mapping[str, Any]], ...]] = {
-            kind: tuple(
-                (e.at, e.body)
-                for _, e in controller.ledger.entries(kind=kind)
-                if e.body.get("case") == case.id
-            )
-            for kind in _KINDS
-        }
+        said = _said(controller, case, _KINDS)
         steps = tuple(controller.cases.steps(case))
         events = tuple(controller.cases.events(case))
         away = _unreached(controller, case, said)
-        return cls(case, steps, events, away, said, tuple(controller.parts.of(case)))
+        refused = tuple(controller.parts.of(case))
+        return cls(case, steps, events, away, said, refused, to_weigh(controller, case))
 
     @property
     def begun(self) -> bool:
@@ -111,10 +112,7 @@ class Receipts:
     @property
     def weighing(self) -> bool:
         """Whether it is an objection of which all is done but to weigh it."""
-        return (
-            self.case.right == "objection" and self.case.state is State.CHECKED
-            and bool(self.purposes) and not self.missing
-        )  # fmt: skip
+        return self.weighs and not self.missing
 
     @property
     def nothing_found(self) -> bool:
@@ -169,10 +167,38 @@ class Receipts:
         return ended[-1] if ended else None
 
 
+def to_weigh(controller: Controller, case: Case) -> bool:
+    """Whether it is an objection that stands, and of which something is still to be weighed."""
+    stands = case.right == "objection" and case.state is State.CHECKED
+    return stands and controller.cases.sealed_keys(case, PENDING) is not None
+
+
+def away(controller: Controller, case: Case) -> tuple[str, ...]:
+    """Systems that could not be asked when a choice was recorded that is in force since: it holds
+    for what was given, and not yet for what they know her by.
+    """
+    if case.right not in ("objection", "restriction") or case.state is not State.CHECKED:
+        return ()
+    return _unreached(controller, case, _said(controller, case, _AWAY))
+
+
+def _said(
+    controller: Controller, case: Case, kinds: tuple[str, ...]
+) -> dict[str, tuple[tuple[dt.datetime, Mapping[str, Any]], ...]]:
+    return {
+        kind: tuple(
+            (e.at, e.body)
+            for _, e in controller.ledger.entries(kind=kind)
+            if e.body.get("case") == case.id
+        )
+        for kind in kinds
+    }
+
+
 def _unreached(controller: Controller, case: Case, said: Mapping[str, Any]) -> tuple[str, ...]:
     """Systems that could not be asked, by their names in the map where they still are on it."""
     found: set[str] = set()
-    for kind in ("case.closed", "objection.made", "restriction.set"):
+    for kind in _AWAY:
         if said[kind]:
             found = set(said[kind][-1][1].get("unreached", ()))
             if found or kind == "case.closed":

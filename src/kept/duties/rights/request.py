@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from kept.controller import Controller, Located, Place
 from kept.database import Connection
 from kept.datamap.reach import WEAK, reach, shape
-from kept.duties.rights import clock, proving
+from kept.duties.rights import clock, proving, receipts
 from kept.duties.rights.doubt import Ambiguous
 from kept.errors import Denied, Obstructed, UsageError
 from kept.ledger.entry import Entry, name
@@ -319,16 +319,18 @@ def _overridden(
     return Entry("override.used", now, body)
 
 
-def follows(case: Case) -> tuple[str, ...]:
+def follows(controller: Controller, case: Case) -> tuple[str, ...]:
     """The words after `kept rights` by which a case goes on, once it is known who asks."""
     right = RIGHTS[case.right]
-    if case.state is State.CHECKED and case.right == "objection":
+    asked: tuple[str, ...] = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
+    asked = ("--ground", "…") if case.right == "restriction" else asked
+    if receipts.away(controller, case):
+        return (VERBS[case.right], "--case", case.id, *asked, "--yes")
+    if receipts.to_weigh(controller, case):
         return ("weigh", "--case", case.id, "--outcome", "upheld", "--grounds", "…")
     if clock.in_force(case):
         step = "--told" if case.state is State.CHECKED else "--reason"
         return ("lift", "--case", case.id, step, "…")
-    asked: tuple[str, ...] = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
-    asked = ("--ground", "…") if case.right == "restriction" else asked
     if case.state in (State.EXECUTING, State.EXECUTED, State.CHECKED):
         asked = ("--erase",) if case.right == "withdrawal" else asked
     elif case.right == "rectification":
@@ -343,7 +345,7 @@ def way_on(controller: Controller, case: Case) -> Iterator[None]:
     try:
         yield
     except Obstructed as problem:
-        again = " ".join(follows(controller.cases.get(case.id)))
+        again = " ".join(follows(controller, controller.cases.get(case.id)))
         mend = problem.fix or "mend what is named"
         problem.fix = f"{mend}. Case {case.id} waits: go on with it by `kept rights {again}`"
         raise

@@ -252,11 +252,11 @@ def _record(
         table = KeyTable(("kind", "value"), tuple(dict.fromkeys(rows)))
         bound = {_BOUND: KeySet({_BOUND: table})}
         controller.cases.seal_keys(case, bound, connection=connection)
-        if first:
-            body = {"case": case.id, "ground": name(ground), "source": "request",
-                    "actor": name(actor.role),
-                    "unreached": [name(s) for s, _ in her.unreached]}  # fmt: skip
-            controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
+        # Again where it is gone on with: then for what was away the first time.
+        body = {"case": case.id, "ground": name(ground), "source": "request",
+                "actor": name(actor.role),
+                "unreached": [name(s) for s, _ in her.unreached]}  # fmt: skip
+        controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
     return case
 
 
