@@ -435,7 +435,7 @@ def _systems(
     if not record.begun:
         return
     groups: dict[str, list[StepRecord]] = {}
-    for one in record.steps:
+    for one in _as_one(record.steps):
         # Where nothing was met and nothing is amiss, one sentence says it of all such systems.
         if one.state is not StepState.DONE or one.action is not Action.READ or one.counts.found:
             groups.setdefault(one.system, []).append(one)
@@ -452,6 +452,24 @@ def _systems(
         )
     if any(named):
         yield from _elsewhere(controller, record, named, set(groups))
+
+
+def _as_one(steps: Sequence[StepRecord]) -> list[StepRecord]:
+    """Steps of which the letter says the same, with their rows together: what stays until
+    several days has a step for each, and one sentence.
+    """
+    found: dict[tuple[object, ...], StepRecord] = {}
+    for one in steps:
+        same = (one.system, one.dataset, one.action, one.state, one.verified, one.problem)
+        if (met := found.get(same)) is not None:
+            a, b = met.counts, one.counts
+            counts = Counts(
+                a.found + b.found, a.changed + b.changed,
+                a.retained + b.retained, a.isolated + b.isolated,
+            )  # fmt: skip
+            one = replace(met, planned=met.planned + one.planned, counts=counts)
+        found[same] = one
+    return list(found.values())
 
 
 def _elsewhere(
@@ -676,7 +694,9 @@ def _goes_on(
         "objection": [f"objection:{p}" for p in record.purposes if p not in record.lifted],
         "restriction": ["restricted"] if record.in_force else [],
     }.get(record.case.right, [])
-    if not facts or not record.begun or not any(named):
+    # Where an objection stops nothing, she is told what goes on, and on which grounds.
+    stopless = record.case.right == "objection" and not record.purposes
+    if not (facts or stopless) or not record.begun or not any(named):
         return
     found = controller.locate(named)
     rows = controller.keys(found)
