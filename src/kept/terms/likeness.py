@@ -7,6 +7,7 @@ one. `0042` and `42` are one key here and two there. None of these is ever merge
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
@@ -62,8 +63,10 @@ def national(one: Identifier) -> tuple[str, ...]:
 
 
 def same_name(text: str) -> tuple[str, ...]:
-    """The words of a name in the form in which two names are the same: no case, any order."""
-    return tuple(sorted(text.casefold().split()))
+    """The words of a name in the form in which two names are the same: no case, any order,
+    accents as one sign.
+    """
+    return tuple(sorted(unicodedata.normalize("NFC", text).casefold().split()))
 
 
 def untagged(one: Identifier) -> str:
