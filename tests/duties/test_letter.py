@@ -274,6 +274,7 @@ def test_texts_of_others_in_which_nobody_is_looked_for_are_named(
     assert found.complete
     assert bool(found.unread) is not looked_for
     assert ("Nobody is looked for there." in page) is not looked_for
+    assert ("What could not be looked through is named below." in words) is not looked_for
     said = "Not looked through: What others wrote in: Notes (Shop). Nobody is looked for there."
     assert (said in words) is not looked_for
     assert ("what others wrote in `note` of `shop`" in told) is not looked_for
