@@ -273,6 +273,21 @@ def test_RIGHT_19_a_number_of_hers_with_its_country_is_not_called_one_without(
     assert not any("without its country" in w for w in answer.warnings)
 
 
+@pytest.mark.parametrize(
+    "phone", ["+49 30 123456 / +49 171 1234567", "01149 30 123456", "+49 30 123456 ext. 7",
+              "+49 (30) 123456 (home)", "Tel. 030/123456"],
+)  # fmt: skip
+def test_RIGHT_19_a_number_with_more_beside_it_waits_for_a_human(
+    desk: Controller, world: Path, phone: str
+) -> None:
+    """RIGHT-19: no search takes such a value for hers, and none passes over it in silence."""
+    sql(world, _NEW.format(f"'Zed', '{phone}'"))
+    by_number = _request(parse("phone=+49 30 123456"))
+    answer = rights.access(desk, by_number, NOW, out=world / "out.zip")
+    assert answer.covers.doubts.get("national") == 1
+    assert any("without its country, or with more beside it" in w for w in answer.warnings)
+
+
 def test_RIGHT_19_accents_written_in_two_ways_are_one_name(desk: Controller, world: Path) -> None:
     """RIGHT-19: two rows of one person are hers, and a namesake is one in either spelling."""
     name = "Zoë Łukasz-Müller"

@@ -338,11 +338,13 @@ def _search(
             for number, row in _rows(batch):
                 if mail is not None and mail.identifies == "phone":
                     text = str(row[mail.name])
-                    if (whole := whole_number(text)) is not None:
-                        for who, i in numbers.get(whole, ()):
-                            add(who, "unproven", row, i)
-                        continue
-                    for who in at_home.get(_digits(text), ()):
+                    whole = whole_number(text)
+                    for who, i in numbers.get(whole or "", ()):
+                        add(who, "unproven", row, i)
+                    if whole is not None and not any(c.isalpha() for c in text):
+                        continue  # hers, or a number of somebody else that only begins like it
+                    held = _digits(text)
+                    for who in {w for d, several in at_home.items() if d in held for w in several}:
                         add(who, "national", row, None)
                     continue
                 if mail is not None:

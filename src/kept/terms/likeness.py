@@ -21,7 +21,7 @@ REASONS: Final[dict[str, str]] = {
     "shared": "carry an address or number that others use as well",
     "unproven": "carry an address or number of hers that nobody has proven to be hers",
     "plus-tag": "carry her address with or without a tag after +",
-    "national": "carry a telephone number written without its country",
+    "national": "carry her telephone number without its country, or with more beside it",
     "typed-key": "carry her number written with other zeros",
     "same-machine": "carry an IP address or a device of hers, and nothing else that says whose",
 }
