@@ -1288,6 +1288,20 @@ def test_who_is_not_found_by_what_names_her_is_missed(
     assert any(f"found by {kind} lacks" in finding.words for finding in met.findings)
 
 
+def test_an_address_that_is_a_key_leads_to_what_others_hold_under_it(world: Path) -> None:
+    """Who reads a letter is known by her address alone, and may be a customer as well."""
+    sql(world, "CREATE TABLE reader (email TEXT PRIMARY KEY NOT NULL)")
+    sql(world, "INSERT INTO reader VALUES ('ANA@example.org'), ('cleo@example.org')")
+    with (world / "shop.yml").open("a", encoding="utf-8") as file:
+        file.write(
+            "  reader:\n    key: [email]\n    retention: messages\n"
+            "    fields:\n      email: {category: contact.email, identifies: email,"
+            " nullable: false}\n"
+        )
+    met = _run(world, "rights.access-is-complete")
+    assert (met.outcome, met.findings) == (Outcome.PASS, ())
+
+
 def test_a_promise_of_small_letters_that_is_not_kept_is_seen(world: Path) -> None:
     """The map says that addresses are stored folded; Ben's is not, so nobody finds him by it."""
     line = "email: {category: contact.email, identifies: email"
@@ -1717,6 +1731,9 @@ def test_rows_put_back_by_an_import_are_found_long_after(world: Path, back: str)
         met = run(controller, registered(), later, names=[_STAY])[0]
         assert met.outcome is Outcome.FAIL
         assert "ana" not in repr(met.findings).lower()
+        # It may have been there all the time, under an address that nobody had proven.
+        assert "again" not in met.findings[0].words
+        assert "`kept identity doubts`" in met.findings[0].fix
 
 
 def test_who_came_back_is_not_found_again(world: Path) -> None:

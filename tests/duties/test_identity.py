@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from kept.errors import Denied, UsageError
 from kept.records.actor import Actor
 from kept.stores.sqlite import SQLiteSession
 from kept.terms.identifiers import Identifier, parse
-from tests.world import NOW, sql
+from tests.world import NOW, edit, sql
 
 ANA, WORK, OLD = (parse(f"email={m}@example.org") for m in ("ana", "ana.work", "ana.old"))
 WHY = "she typed the codes that were sent there"
@@ -253,6 +254,55 @@ CANDIDATES = {
     "unproven": _NEW.format("'Ana O''Neill', '+4930123456'"),
     "shared": _NEW.format("'Somebody Else', '004930123456'"),
 }
+#: The same, as other machines and people write it.
+GROUPED = {
+    "unproven": _NEW.format("'Ana O''Neill', '0049 (0)30 12-34-56'"),
+    "shared": _NEW.format("'Somebody Else', '+49\u201330\u2013123\u202f456'"),
+}
+
+
+@pytest.mark.parametrize("reason", GROUPED)
+def test_RIGHT_19_a_number_of_hers_with_its_country_is_not_called_one_without(
+    desk: Controller, world: Path, reason: str
+) -> None:
+    """RIGHT-19: however it is grouped, it is one that her rows say and nobody has proven."""
+    sql(world, GROUPED[reason])
+    answer = rights.access(desk, _request(ANA), NOW, out=world / "out.zip")
+    assert answer.covers.doubts.get(reason) == 1
+    assert "national" not in answer.covers.doubts
+    assert not any("without its country" in w for w in answer.warnings)
+
+
+@pytest.mark.parametrize(
+    "phone", ["+49 30 123456 / +49 171 1234567", "01149 30 123456", "+49 30 123456 ext. 7",
+              "+49 (30) 123456 (home)", "Tel. 030/123456"],
+)  # fmt: skip
+def test_RIGHT_19_a_number_with_more_beside_it_waits_for_a_human(
+    desk: Controller, world: Path, phone: str
+) -> None:
+    """RIGHT-19: no search takes such a value for hers, and none passes over it in silence."""
+    sql(world, _NEW.format(f"'Zed', '{phone}'"))
+    by_number = _request(parse("phone=+49 30 123456"))
+    answer = rights.access(desk, by_number, NOW, out=world / "out.zip")
+    assert answer.covers.doubts.get("national") == 1
+    assert any("without its country, or with more beside it" in w for w in answer.warnings)
+
+
+def test_RIGHT_19_accents_written_in_two_ways_are_one_name(desk: Controller, world: Path) -> None:
+    """RIGHT-19: two rows of one person are hers, and a namesake is one in either spelling."""
+    name = "Zoë Łukasz-Müller"
+    rows = ((31, "+49 30 555001", "NFC"), (32, "+49 30 555001", "NFD"), (33, None, "NFD"))
+    for key, phone, form in rows:
+        sql(world, "INSERT INTO customer VALUES (?, ?, ?, ?, '2026-01-01')", key,
+            f"z{key}@example.org", unicodedata.normalize(form, name), phone)  # fmt: skip
+    edit(world / "shop.yml", "identifies: account, nullable", "nullable")
+    edit(world / "shop.yml", "identifies: email, nullable: false, overwrite: \"erased-{id}",
+         "nullable: false, overwrite: \"erased-{id}")  # fmt: skip
+    with Controller.open(deployment.read(world)) as controller:
+        by_number = _request(parse("phone=+49 30 555001"))
+        answer = rights.access(controller, by_number, NOW, out=world / "z.zip")
+    assert [s.counts.found for s in answer.steps if s.dataset == "customer"] == [2]
+    assert answer.covers.doubts == {"namesake": 1}
 
 
 @pytest.mark.parametrize("reason", CANDIDATES)

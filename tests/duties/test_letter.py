@@ -49,6 +49,59 @@ def _flat(made: Letter) -> str:
     return " ".join(made.text().split())
 
 
+def test_what_stays_until_several_days_is_counted_together(world: Path) -> None:
+    """Each day is a step of its own, and two sentences that are the same were told once."""
+    sql(world, "INSERT INTO invoice VALUES (11, 1, '7.00', '2025-05-01'),"
+               " (12, 1, '8.00', '2025-05-01'), (13, 1, '9.00', '2026-05-01')")  # fmt: skip
+    with Controller.open(deployment.read(world)) as controller:
+        done = rights.erase(controller, _asked("ana"), NOW)
+        kept = [s.counts.retained for s in done.steps if s.dataset == "invoice"]
+        words = _flat(letter(controller, done.case, NOW))
+    stays = [n for n in kept if n]
+    assert sorted(stays) == [1, 1, 2]
+    assert "Invoices: 4 records kept; why is named below." in words
+    assert words.count("Invoices: 4 records kept") == words.count("records kept; why") == 1
+
+
+def test_an_objection_that_stops_nothing_lists_what_goes_on(world: Path) -> None:
+    with Controller.open(deployment.read(world)) as controller:
+        asked = rights.object_to(
+            controller, _asked("ana"), ["service.payment"], NOW, region="EEA"
+        )  # fmt: skip
+        words = _flat(letter(controller, asked.case, NOW))
+    assert "Nothing stops: what you object to rests on grounds" in words
+    going = words.partition("What goes on all the same")[2]
+    assert "On which ground: contract; it does not rest on what this choice takes away." in going
+
+
+def test_texts_that_were_looked_through_are_not_called_unsearched(
+    world: Path, tmp_path: Path
+) -> None:
+    """Nothing leads to minutes of meetings; who is named in them is found all the same."""
+    sql(world, "CREATE TABLE minutes (id INTEGER PRIMARY KEY, said TEXT)")
+    sql(world, "INSERT INTO minutes VALUES (1, 'Called ana@example.org, who is cross.')")
+    with (world / "shop.yml").open("a", encoding="utf-8") as file:
+        file.write(
+            "  minutes:\n    title: Minutes\n    key: [id]\n    retention: messages\n"
+            "    fields:\n      id: {type: integer, nullable: false}\n"
+            "      said: {category: free-text, free_text: redact}\n"
+        )
+    with Controller.open(deployment.read(world)) as controller:
+        found = rights.access(controller, _asked("ana"), NOW, out=tmp_path / "a.zip")
+        seen = _flat(letter(controller, found.case, NOW))
+        bound = rights.restrict(controller, _asked("ben"), "claims", NOW)
+        used = _flat(letter(controller, bound.case, NOW))
+        done = rights.erase(controller, _asked("ana"), NOW)
+        gone = _flat(letter(controller, done.case, NOW))
+    assert not any("Minutes" in what for what, _ in found.not_searched)
+    assert not any("minutes" in words for words in (*found.warnings, *done.warnings))
+    assert "Not looked through: Minutes" not in seen
+    assert "Minutes: the passages about you taken out of 1 record." in gone
+    assert "Not looked through: Minutes" not in gone
+    # Of a restriction they are: it looks at nobody's texts.
+    assert "Not looked through: Minutes (Shop)." in used
+
+
 # — for every right ——————————————————————————————————————————————————————————————————————————
 
 
@@ -221,6 +274,7 @@ def test_texts_of_others_in_which_nobody_is_looked_for_are_named(
     assert found.complete
     assert bool(found.unread) is not looked_for
     assert ("Nobody is looked for there." in page) is not looked_for
+    assert ("What could not be looked through is named below." in words) is not looked_for
     said = "Not looked through: What others wrote in: Notes (Shop). Nobody is looked for there."
     assert (said in words) is not looked_for
     assert ("what others wrote in `note` of `shop`" in told) is not looked_for

@@ -219,6 +219,7 @@ def test_a_telephone_number_with_an_extension_is_refused(extension: int) -> None
         "+49\u00a030\u202f555\u200700", "+49\u200930\u2010555\u201100",
         "+49\u201230\u2013555\u201400", "0049\u201530\u221255500",
         "tel:+49-30-555-00", "Tel:0049 30 55500",
+        "+49\t30\t55500",
     ],
 )  # fmt: skip
 def test_a_number_with_blanks_and_dashes_of_printers_is_whole(text: str) -> None:

@@ -109,8 +109,11 @@ def of_tables() -> Iterator[str]:
     for pair in (*desk._PLACES.values(), *about.choices(rights.RIGHTS)):
         yield from pair
     yield from (*desk._FACTS.values(), *desk._EVIDENCE.values(), package._FILES)
-    yield from (dataset.title for dataset in declared.SYSTEM.datasets.values()
-               if dataset.title and dataset.personal)  # fmt: skip
+    yield from (
+        dataset.title
+        for dataset in declared.SYSTEM.datasets.values()
+        if dataset.title and (dataset.personal or dataset.retention == "person")
+    )
     yield from reasons.SENTENCES
     yield declared.SYSTEM.title or ""
     yield from (cells._DATA, *(name for _, name in cells._KINDS))

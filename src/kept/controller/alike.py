@@ -7,6 +7,7 @@ it is neither read out nor changed.
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +23,7 @@ from kept.records.declared import SYSTEM
 from kept.records.locator import Veil
 from kept.records.subject import LINKING, PROVABLE
 from kept.stores.base import Store
-from kept.terms.identifiers import Identifier, spellings
+from kept.terms.identifiers import Identifier, spellings, whole_number
 from kept.terms.likeness import same_name, tagged, untagged, variants
 
 #: A name that more others carry tells nobody apart ("not given").
@@ -228,7 +229,11 @@ def _wanted(
                 yield _Wanted(who, reason, one.kind, (*texts, *more))
         if own.names:
             whole = (" ".join(one) for words in own.names for one in _orders(words))
-            texts = tuple(dict.fromkeys((*own.parts, *map(fold, whole))))
+            # Two machines write the accents of one name in two ways.
+            texts = tuple(dict.fromkeys(
+                unicodedata.normalize(form, text)
+                for text in (*own.parts, *map(fold, whole)) for form in ("NFC", "NFD")
+            ))  # fmt: skip
             yield _Wanted(who, "namesake", "name", texts)
 
 
@@ -313,6 +318,12 @@ def _search(
     for who, known in enumerate(given):
         for i in _untagged(known):
             heads.setdefault(untagged(i), []).append((who, i))
+    # Numbers that only her own rows say: others that carry them, in groups of their own.
+    numbers: dict[str, list[tuple[int, Identifier]]] = {}
+    for who, (known, own) in enumerate(zip(given, said, strict=True)):
+        for named, i in own.ids.items():
+            if i.kind == "phone" and named not in known:
+                numbers.setdefault(i.normalised, []).append((who, i))
     at_home: dict[str, list[int]] = {}
     for one in wanted:
         for digits in _at_home(one):
@@ -326,7 +337,14 @@ def _search(
             mail = todo[index][0]
             for number, row in _rows(batch):
                 if mail is not None and mail.identifies == "phone":
-                    for who in at_home.get(_digits(str(row[mail.name])), ()):
+                    text = str(row[mail.name])
+                    whole = whole_number(text)
+                    for who, i in numbers.get(whole or "", ()):
+                        add(who, "unproven", row, i)
+                    if whole is not None and not any(c.isalpha() for c in text):
+                        continue  # hers, or a number of somebody else that only begins like it
+                    held = _digits(text)
+                    for who in {w for d, several in at_home.items() if d in held for w in several}:
                         add(who, "national", row, None)
                     continue
                 if mail is not None:

@@ -289,6 +289,10 @@ class Inspector:
             for row in person._rows
         ]
 
+    def named_by(self, person: Rows) -> list[Identifier]:
+        """By what `reach` asks for a person."""
+        return [one for row in self._identified(person) for one in row if _is_one(one)]
+
     def says(self, person: Rows) -> list[list[Identifier]]:
         """All that can name somebody alone, of what each row says; what is no such value is not
         among it.

@@ -46,12 +46,16 @@ _CASED: Final = frozenset(("account", "cookie", "device"))
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
-    """A dataset with personal data to which nothing led, for the people (indices) named."""
+    """A dataset with personal data to which nothing led, for the people (indices) named.
+
+    `written`: all of that are texts in which people are looked for by an access and an erasure.
+    """
 
     system: str
     dataset: str
     people: tuple[int, ...]
     why: str
+    written: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,7 +450,9 @@ class Reach:
             if missed and not any(end in self._known for _, end in self._shape.above(place)):
                 words = f"it can only be entered by {' or '.join(sorted(kinds))}"
                 why = words if kinds else "no identifier and no link leads to it"
-                found.append(Unreached(*place, missed, why))
+                written = not kinds and bool(dataset.personal)
+                written = written and all(f.mentions for f in dataset.personal)
+                found.append(Unreached(*place, missed, why, written))
         return tuple(found)
 
     @property
@@ -465,7 +471,9 @@ class Reach:
         ]
         missed: dict[str, dict[str, list[str]]] = {}
         for one in self.unreached:
-            if one.system not in without:
+            # What only texts can name her in is looked through where texts are, and else told with
+            # the answer, which knows what was asked.
+            if one.system not in without and not one.written:
                 missed.setdefault(one.why, {}).setdefault(one.system, []).append(one.dataset)
         for why, systems in missed.items():
             places = "; ".join(f"{_and(names)} of `{s}`" for s, names in systems.items())

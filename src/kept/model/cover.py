@@ -21,7 +21,7 @@ import phonenumbers
 
 from kept.errors import IdentifierError
 from kept.terms.identifiers import normalise
-from kept.terms.printed import BARE
+from kept.terms.printed import BARE, KEYBOARD
 
 #: What somebody is to her.
 Role: TypeAlias = Literal["staff", "person"]
@@ -137,8 +137,11 @@ class Cover:
         if not _DIGITS.search(text):
             return
         spans: dict[tuple[int, int], set[tuple[str, str]]] = {}
+        # The matcher ends a number at a thin blank: its last digits would stand uncovered, and of
+        # her own number the rest would be taken for somebody else's.
+        plain = text.translate(KEYBOARD)
         for region in self.regions or (None,):
-            for match in phonenumbers.PhoneNumberMatcher(text, region):
+            for match in phonenumbers.PhoneNumberMatcher(plain, region):
                 number = phonenumbers.format_number(
                     match.number, phonenumbers.PhoneNumberFormat.E164
                 )

@@ -215,7 +215,7 @@ def whole_number(text: str) -> str | None:
     Of one without (030 123456), or without + or 00 before it, None: that is somebody else's number
     in the next country.
     """
-    said = text.translate(KEYBOARD).strip()
+    said = " ".join(text.translate(KEYBOARD).split())
     if said[:4].lower() == "tel:":
         said = said[4:]
     said = said.lstrip("( ")

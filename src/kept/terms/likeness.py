@@ -7,6 +7,7 @@ one. `0042` and `42` are one key here and two there. None of these is ever merge
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,7 +21,7 @@ REASONS: Final[dict[str, str]] = {
     "shared": "carry an address or number that others use as well",
     "unproven": "carry an address or number of hers that nobody has proven to be hers",
     "plus-tag": "carry her address with or without a tag after +",
-    "national": "carry a telephone number written without its country",
+    "national": "carry her telephone number without its country, or with more beside it",
     "typed-key": "carry her number written with other zeros",
     "same-machine": "carry an IP address or a device of hers, and nothing else that says whose",
 }
@@ -62,8 +63,10 @@ def national(one: Identifier) -> tuple[str, ...]:
 
 
 def same_name(text: str) -> tuple[str, ...]:
-    """The words of a name in the form in which two names are the same: no case, any order."""
-    return tuple(sorted(text.casefold().split()))
+    """The words of a name in the form in which two names are the same: no case, any order,
+    accents as one sign.
+    """
+    return tuple(sorted(unicodedata.normalize("NFC", text).casefold().split()))
 
 
 def untagged(one: Identifier) -> str:

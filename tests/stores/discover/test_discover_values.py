@@ -45,7 +45,16 @@ def test_a_wrong_check_digit_is_no_card(rest: list[int], step: int) -> None:
     [
         ("email", ["ana@example.org", "jörg.m@bücher.de"], ["ana@", "@x.org", "a b@x.org", "user"]),
         ("ip", ["10.0.0.1", "2001:db8::1", "192.168.0.0/24"], ["1.2", "10.0.0.300", "12:30"]),
-        ("phone", ["+49 30 2000 1234", "(212) 555-0187"], ["2024-01-02", "12", "0.5", "1 2 3"]),
+        (
+            "phone",
+            [
+                "+49 30 2000 1234",
+                "(212) 555-0187",
+                "+49\u202f30\u202f2000\u20091234",
+                "tel:+49-30-2000-1234",
+            ],
+            ["2024-01-02", "12", "0.5", "1 2 3"],
+        ),
         ("country", ["DE", "Germany", "Niemcy", "United States"], ["XX", "Berlinia"]),
     ],
 )

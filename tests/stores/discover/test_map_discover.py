@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -192,6 +193,66 @@ def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: P
         if "nothing in it leads to whoever that is: write `identifies:`" in line
     ]
     assert sorted(lost) == ["berth", "hiker"]
+
+
+def test_names_alone_and_addresses_in_lists_are_asked_about(tmp_path: Path) -> None:
+    """No address beside a name, no blank beside an address, and staff beside what is of people."""
+    file = tmp_path / "hut.sqlite"
+    with sqlite3.connect(file) as made:
+        made.executescript(
+            """
+            CREATE TABLE hikers (id INTEGER PRIMARY KEY, name TEXT, hut TEXT);
+            CREATE TABLE hikes (id INTEGER PRIMARY KEY, hiker_id INTEGER, peak TEXT);
+            CREATE TABLE guestbook (id INTEGER PRIMARY KEY, who TEXT, entry TEXT);
+            CREATE TABLE goods (id INTEGER PRIMARY KEY, name TEXT, price TEXT);
+            CREATE TABLE dispatch (id INTEGER PRIMARY KEY, addr TEXT, sent TEXT);
+            CREATE TABLE todo (id INTEGER PRIMARY KEY, what TEXT, done TEXT);
+            CREATE TABLE horn (id INTEGER PRIMARY KEY, dial TEXT);
+            CREATE TABLE customer (id INTEGER PRIMARY KEY, email TEXT);
+            CREATE TABLE staff (id INTEGER PRIMARY KEY, name TEXT, email TEXT);
+            CREATE TABLE ticket (id INTEGER PRIMARY KEY, customer_id INTEGER, state TEXT);
+            CREATE TABLE reply (id INTEGER PRIMARY KEY, ticket_id INTEGER, staff_id INTEGER);
+            CREATE TABLE shift (id INTEGER PRIMARY KEY, staff_id INTEGER, hours INTEGER);
+            """
+        )
+        for n in range(1, 57):
+            name = f"{worlds.FIRST[n % 8]} {worlds.LAST[n % 7]}"
+            mail = f"p{n}@example.org"
+            call = f"ring +49 30 9018{n:02}{n:02} please"
+            dial = f"+49\u202f30\u202f9018{n:02}{n:02}"
+            for table, row in (
+                ("hikers", (name, "Stone Hut")), ("hikes", (n % 40 + 1, "Peak")),
+                ("guestbook", (name, "lovely")), ("goods", (f"Wool Sock{chr(96 + n % 26)}", "7")),
+                ("dispatch", (f"{mail};q{mail}", "x")), ("todo", (call, "no")), ("horn", (dial,)),
+                ("customer", (mail,)), ("staff", (name, f"s{mail}")), ("ticket", (n, "open")),
+                ("reply", (n % 50 + 1, n % 9 + 1)), ("shift", (n % 9 + 1, n % 8)),
+            ):  # fmt: skip
+                marks = ", ".join("?" * (len(row) + 1))
+                made.execute(f"INSERT INTO {table} VALUES ({marks})", (n, *row))
+    command = [*COMMAND, f"sqlite:///{file}", "--json"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    found = {d["name"]: d for d in json.loads(done.stdout)["datasets"]}
+
+    def decide(one: dict[str, Any]) -> str:
+        return "".join(e[11:] for e in one["evidence"] if e.startswith("to decide: "))
+
+    def asked(dataset: str, column: str) -> str:
+        (met,) = (f for f in found[dataset]["fields"] if f["name"] == column)
+        return decide(met)
+
+    def link(dataset: str, column: str) -> tuple[str, str]:
+        (met,) = (k for k in found[dataset]["links"] if k["column"] == column)
+        return met["kind"], decide(met)
+
+    assert asked("hikers", "name") == asked("guestbook", "who") == "is this the name of a person?"
+    assert "rows of `hikers` may name people (`name`)" in link("hikes", "hiker_id")[1]
+    assert asked("goods", "name") == asked("hikers", "hut") == ""
+    assert "may people be named in this text?" in asked("dispatch", "addr")
+    assert "may people be named in this text?" in asked("todo", "what")
+    (dial,) = (f for f in found["horn"]["fields"] if f["name"] == "dial")
+    assert dial["category"] == "contact.phone"
+    assert "did for whoever a row of `ticket` is about?" in link("reply", "staff_id")[1]
+    assert link("shift", "staff_id") == ("owned-by", "")
 
 
 def shape(value: object) -> object:

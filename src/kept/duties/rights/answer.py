@@ -125,8 +125,10 @@ class Search:
             else:
                 by.append(say(KINDS[kind]))
         missed: dict[str, set[str]] = {}
+        read = {name for name, able in controller.abilities.items() if texts and not able.word}
         for one in look.unreached:
-            if one.system != SYSTEM.name:
+            # Where only texts can name her, these were looked through.
+            if one.system != SYSTEM.name and not (one.written and one.system in read):
                 missed.setdefault(one.system, set()).add(one.dataset)
         asked = set()
         for name, system in controller.datamap.systems.items():

@@ -48,6 +48,12 @@ def access_is_complete(controller: Controller, now: dt.datetime) -> Iterator[Loo
                 for person in people if _names_people(dataset) else ():
                     answer = inspector.reach(person)
                     walked = _walk(controller, inspector, person)
+                    # What names her may be the key of one table and stand in others as well.
+                    for one in inspector.named_by(person):
+                        for place, rows in _named(controller, inspector, one).items():
+                            walked[place] = (
+                                walked[place].plus(rows) if place in walked else rows
+                            )  # fmt: skip
                     here = {p for p in (*answer, *walked) if p[0] == system}
                     looked += sum(len(walked[p].hashes()) for p in here if p in walked)
                     yield from _lacking(answer, walked)

@@ -8,6 +8,7 @@ says which, and why (GDPR Art. 12(6), and 15(4): the rights of others).
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -180,4 +181,5 @@ def _same(kind: str | None, value: str) -> str:
             return Identifier(kind, value).normalised
         except IdentifierError:
             return fold(value)
-    return " ".join(value.split()).casefold()
+    # Two machines write the accents of one name in two ways.
+    return " ".join(unicodedata.normalize("NFC", value).split()).casefold()

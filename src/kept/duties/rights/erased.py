@@ -19,7 +19,8 @@ from kept.terms.identifiers import Identifier
 
 _FIX: Final = (
     "find what brought them back (an import, a backup, a program that writes), stop it, and erase"
-    " them again"
+    " them again; or, where they were there all the time, settle whose they are (`kept identity"
+    " doubts`), or mend a spelling by which no search finds them"
 )
 
 
@@ -79,7 +80,7 @@ def erased_stay_erased(controller: Controller, now: dt.datetime) -> Iterator[Loo
         if who not in back:
             old[where] = old.get(where, 0) + 1
     for where, rows in sorted(old.items()):
-        yield Finding(where, f"{rows} rows of people who were erased are there again", _FIX)
+        yield Finding(where, f"{rows} rows say what named people who were erased", _FIX)
 
 
 def _hashes(controller: Controller, erased: dict[str, dt.datetime]) -> dict[bytes, dt.datetime]:

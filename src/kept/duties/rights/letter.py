@@ -58,6 +58,8 @@ from kept.terms.rights import RIGHTS, article_at
 from kept.terms.tongues import count, day, law, say, within
 
 _WIDTH: Final = 76
+#: Title of the part that says where else was looked, and where not.
+_ELSEWHERE: Final = "Where else we looked"
 #: Rights for which she is looked for in what others wrote.
 _IN_TEXTS: Final = ("access", "erasure")
 _ASKED: Final = {
@@ -200,10 +202,12 @@ def _letter(
     bundle = controller.bundle
     named = controller.cases.identifiers(case)
     choice, region = lives(controller, case, country, subdivision)
+    systems = [*_systems(controller, record, named, after)]
+    elsewhere = any(p.title == say(_ELSEWHERE) and p.points for p in systems)
     told_of = [
         asked(controller, record, named, region),
-        *_outcome(controller, record, after),
-        *_systems(controller, record, named, after),
+        *_outcome(controller, record, after, elsewhere=elsewhere),
+        *systems,
         *_stays(controller, record, after, now),
         *_chosen(controller, record, named, region, now),
         *_goes_on(controller, record, named, region, now),
@@ -306,7 +310,9 @@ def asked(
     return Part(say("What you asked"), tuple(lines))
 
 
-def _outcome(controller: Controller, record: Receipts, after: Afterwards) -> Iterator[Part]:
+def _outcome(
+    controller: Controller, record: Receipts, after: Afterwards, *, elsewhere: bool
+) -> Iterator[Part]:
     case = record.case
     if case.state is State.REFUSED:
         yield _refused(controller, record)
@@ -326,6 +332,8 @@ def _outcome(controller: Controller, record: Receipts, after: Afterwards) -> Ite
         )
         return
     lines = [_whole(record, after)]
+    if elsewhere and record.complete and case.right in (*_IN_TEXTS, "portability"):
+        lines.append(say("What could not be looked through is named below."))
     if record.missing:
         systems = ", ".join(title(controller, s) for s in record.missing)
         lines.append(say("Not done, or not asked, as you read below: {systems}.", systems=systems))
@@ -435,7 +443,7 @@ def _systems(
     if not record.begun:
         return
     groups: dict[str, list[StepRecord]] = {}
-    for one in record.steps:
+    for one in _as_one(record.steps):
         # Where nothing was met and nothing is amiss, one sentence says it of all such systems.
         if one.state is not StepState.DONE or one.action is not Action.READ or one.counts.found:
             groups.setdefault(one.system, []).append(one)
@@ -452,6 +460,24 @@ def _systems(
         )
     if any(named):
         yield from _elsewhere(controller, record, named, set(groups))
+
+
+def _as_one(steps: Sequence[StepRecord]) -> list[StepRecord]:
+    """Steps of which the letter says the same, with their rows together: what stays until
+    several days has a step for each, and one sentence.
+    """
+    found: dict[tuple[object, ...], StepRecord] = {}
+    for one in steps:
+        same = (one.system, one.dataset, one.action, one.state, one.verified, one.problem)
+        if (met := found.get(same)) is not None:
+            a, b = met.counts, one.counts
+            counts = Counts(
+                a.found + b.found, a.changed + b.changed,
+                a.retained + b.retained, a.isolated + b.isolated,
+            )  # fmt: skip
+            one = replace(met, planned=met.planned + one.planned, counts=counts)
+        found[same] = one
+    return list(found.values())
 
 
 def _elsewhere(
@@ -478,7 +504,7 @@ def _elsewhere(
         for what, why in search.left_out
     )
     if lines or points:
-        yield Part(say("Where else we looked"), tuple(lines), points)
+        yield Part(say(_ELSEWHERE), tuple(lines), points)
 
 
 def _now(
@@ -676,7 +702,9 @@ def _goes_on(
         "objection": [f"objection:{p}" for p in record.purposes if p not in record.lifted],
         "restriction": ["restricted"] if record.in_force else [],
     }.get(record.case.right, [])
-    if not facts or not record.begun or not any(named):
+    # Where an objection stops nothing, she is told what goes on, and on which grounds.
+    stopless = record.case.right == "objection" and not record.purposes
+    if not (facts or stopless) or not record.begun or not any(named):
         return
     found = controller.locate(named)
     rows = controller.keys(found)

@@ -37,6 +37,9 @@ _SAID: Final = {
 _LIVES: Final = "is this where somebody lives?"
 _NAMED: Final = "may people be named in this text?"
 #: Of a table that no word calls people, whose rows hold an address or a telephone number.
+_WHO: Final = frozenset(("who", "whom", "wer", "wen", "qui", "quien", "quem", "chi", "kto"))
+#: Of names of people by their letters, where a word speaks of people and nothing else does.
+WHO: Final = "is this the name of a person?"
 _WHOSE_NAME: Final = "is this the name of whoever is reached by what stands beside it?"
 
 
@@ -181,19 +184,40 @@ def _nothing(profile: Profile, name: str, person: str | None, reached: bool) -> 
         return Verdict(
             None, 0.5, (f"{count} of {look.tried} values: {_SAID['name']}",), ask=_WHOSE_NAME,
         )  # fmt: skip
+    if person is None and _speaks(profile, name):
+        count = look.shapes["name"]
+        return Verdict(None, 0.5, (f"{count} of {look.tried} values: {_SAID['name']}",), ask=WHO)
     sure = 0.9 if person is None else 0.7
     return Verdict(None, sure, ("neither its name nor its values say otherwise",))
+
+
+def _speaks(profile: Profile, name: str) -> bool:
+    """Whether names of two words and more stand here, and a word of the column or of the table
+    speaks of people: `hikers.name`, `guestbook.who`. Products and places have such names, too.
+    """
+    look = profile.look(name)
+    if profile.table.columns[name].type not in ("text", "other") or look.words < 1.6:
+        return False
+    if look.share("name") < 0.6 or look.distinct <= min(10, look.seen / 2):
+        return False
+    table = names.words(profile.name.rpartition(".")[2])
+    return any(
+        parts and (parts[-1] in _WHO or names.person_word(parts[-1]) in ("person", "staff")
+                   or names.agent((*parts[:-1], names.singular(parts[-1]))))
+        for parts in (names.words(name), table)
+    )  # fmt: skip
 
 
 def _inside(look: Look, column: Column) -> Verdict | None:
     """Addresses inside of texts and documents: whoever they name stands there, whose row it is
     or not, and whatever the column is called."""
-    count = look.shapes.get("mentions", 0)
-    if count and column.type in ("text", "other"):
-        return Verdict(
-            "free-text", 0.5, (f"{count} of {look.tried} values: text with an address in it",),
-            free_text=True, ask=_NAMED,
-        )  # fmt: skip
+    for shape, said in (("mentions", "an address"), ("calls", "a telephone number")):
+        count = look.shapes.get(shape, 0)
+        if count and look.share("phone") < 0.5 and column.type in ("text", "other"):
+            return Verdict(
+                "free-text", 0.5, (f"{count} of {look.tried} values: text with {said} in it",),
+                free_text=True, ask=_NAMED,
+            )  # fmt: skip
     mails = sum(c.get("email", 0) for c in look.paths.values())
     if mails:
         return Verdict(
@@ -222,6 +246,8 @@ def _judged(
         why = (*verdict.evidence, "but the rows are nobody's")
         if verdict.free_text and profile.look(column.name).prose:
             return Verdict(None, 0.7, why, ask=_NAMED)
+        if verdict.category == "contact.name" and _speaks(profile, column.name):
+            return Verdict(None, 0.5, verdict.evidence, ask=WHO)
         return Verdict(None, 0.85, why)
     confidence = verdict.confidence
     if person in ("person", "staff"):

@@ -144,6 +144,8 @@ def _kinds(
                 # somebody else is whose row it is: this one only made it
                 kind = Owner.ACCESSED
                 why = (*why, "another column says whose row it is")
+            elif link.to in people and people[link.to].kind == "staff":
+                ask = ask or _worked_on(link, several, people, made)
             elif len(names.words(name)) and near and _TENANTS & set(names.words(link.to)):
                 ask = ask or f"are rows of `{name}` the data of whoever owns the `{link.to}`?"
         else:
@@ -158,6 +160,19 @@ def _kinds(
         outcome = made.outcomes[name] = ONE_SIDE if says else PAIR
         done = [replace(k, outcome=outcome) if k.kind is Owner.SHARED else k for k in done]
     return done
+
+
+def _worked_on(
+    link: Found, several: list[Found], people: Mapping[str, People], made: Ownership
+) -> str | None:
+    """A question where staff stand beside something of a person: a reply to her ticket."""
+    for other in several:
+        if other.to not in people and made.persons.get(other.to) in ("owned", "shared"):
+            return (
+                f"is a row what somebody of `{link.to}` did for whoever a row of `{other.to}` is"
+                " about? Then write `accessed-by` here, and `owned-by` there"
+            )
+    return None
 
 
 def _why_not(link: Found, name: str, depth: Mapping[str, int], people: Mapping[str, People]) -> str:

@@ -147,7 +147,10 @@ def _somebodys(
         name: name
         for name, several in fields.items()
         if owned.persons.get(name) is None
-        and any(v.identifies or (v.category and not v.free_text) for v in several.values())
+        and any(
+            v.identifies or (v.category and not v.free_text) or v.ask == categories.WHO
+            for v in several.values()
+        )
     }
     ends = list(found)
     while ends:
@@ -165,6 +168,9 @@ def _of_people(fields: Mapping[str, Verdict]) -> str:
     if any(verdict.identifies for verdict in fields.values()):
         return "name people by their addresses"
     held = [f"`{c}`" for c, v in fields.items() if v.category is not None and not v.free_text]
+    if not held:
+        asked = (f"`{c}`" for c, v in fields.items() if v.ask == categories.WHO)
+        return f"may name people ({', '.join(asked)})"
     return f"say something of people ({', '.join(held)})"
 
 

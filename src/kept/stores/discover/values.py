@@ -21,7 +21,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from kept.model.values import Type
 from kept.stores.discover.names import listed
-from kept.terms.printed import BLANKS, DASHES
+from kept.terms.printed import BLANKS, DASHES, KEYBOARD
 
 _T = TypeVar("_T")
 
@@ -33,6 +33,9 @@ _SLOW: Final = 40
 
 _EMAIL: Final = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,190}\Z")
 _PHONE: Final = re.compile(rf"[+(0-9][0-9 ()./\-{BLANKS}{DASHES}]{{5,22}}[0-9]\Z")
+#: Addresses and numbers with their country inside of texts, with or without blanks around them.
+_MAIL_IN: Final = re.compile(r"[\w.+\-%]@[\w\-]+\.\w")
+_CALL_IN: Final = re.compile(rf"(?<![\w+])(?:\+|00)[1-9][0-9 ()./\-{BLANKS}{DASHES}]{{6,22}}[0-9]")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\Z")
 _HASH: Final = re.compile(r"(\$(2[aby]?|argon2|pbkdf2|scrypt|5|6)|pbkdf2_|sha1\$|bcrypt|argon2)\S+")
 _AGENT: Final = re.compile(r"(Mozilla|Opera|Dalvik|curl|okhttp|PostmanRuntime)/\d|\(compatible;")
@@ -124,6 +127,8 @@ def email(text: str) -> bool:
 
 def phone(text: str) -> bool:
     """A telephone number: of its country where one is written, else possible in some."""
+    text = text.translate(KEYBOARD)  # blanks of printers end a number for the library
+    text = text[4:] if text[:4].lower() == "tel:" else text
     if not _PHONE.match(text) or _DATE_LIKE.match(text):
         return False
     regions = (None,) if text.startswith("+") else ("US", "DE", "FR", "GB", "ES", "IT", "PL")
@@ -286,10 +291,11 @@ def _texts(found: Look, texts: Sequence[str]) -> None:
         count = sum(1 for text in texts if matches(text))
         if count:
             found.shapes[shape] = count
-    rest = _spread([t for t in texts if _PHONE.match(t)], _SLOW)
+    like = [t for t in texts if _PHONE.match(t) or t[:4].lower() == "tel:"]
+    rest = _spread(like, _SLOW)
     if rest and not found.shapes.get("ip"):
         right = sum(map(phone, rest))
-        every = sum(1 for t in texts if _PHONE.match(t))
+        every = len(like)
         found.shapes["phone"] = round(right / len(rest) * every)
     if found.shapes.get("email", 0) + found.shapes.get("url", 0) == 0:
         tried = _spread(texts, _SLOW)
@@ -302,7 +308,12 @@ def _texts(found: Look, texts: Sequence[str]) -> None:
     found.variety = found.vocabulary / total if total else 0.0
     found.entropy = entropy(texts[:50])
     found.shapes["cased"] = sum(1 for t in texts if t[:1].isupper() and not t.isupper())
-    found.shapes["mentions"] = sum(1 for t in texts if "@" in t and " " in t)
+    found.shapes["mentions"] = sum(
+        1 for t in texts if "@" in t and (" " in t or (_MAIL_IN.search(t) and not email(t)))
+    )
+    calls = [m[0] for t in texts if (m := _CALL_IN.search(t)) and m[0] != t]
+    tried = _spread(calls, _SLOW)
+    found.shapes["calls"] = round(sum(map(phone, tried)) / len(tried) * len(calls)) if tried else 0
 
 
 def paths(

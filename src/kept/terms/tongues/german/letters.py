@@ -84,6 +84,7 @@ SAID: Final = {
     "We hold nothing that you could take along under what you gave us.": "Unter Ihren Angaben haben wir nichts, was Sie mitnehmen könnten.",
     "What could be done is done. Not everything could: the parts that stay are named.": "Was möglich war, ist erledigt. Nicht alles war möglich: Was bleibt, ist genannt.",
     "It is done.": "Es ist erledigt.",
+    "What could not be looked through is named below.": "Was nicht durchsucht werden konnte, ist unten genannt.",
     "In part we follow your objection, and in part not. Both parts are named.": "Zum Teil folgen wir Ihrem Widerspruch, zum Teil nicht. Beide Teile sind genannt.",
     "We weighed your objection, and do not follow it. Below you read why.": "Wir haben Ihren Widerspruch abgewogen und folgen ihm nicht. Unten lesen Sie, warum.",
     "Nothing stops: what you object to rests on grounds to which nobody can object.": "Nichts endet: Wogegen Sie widersprechen, beruht auf Gründen, gegen die man nicht widersprechen kann.",

@@ -271,6 +271,7 @@ SAID: Final = {
     "How each request of a run ended": "Wie jede Anfrage eines Durchlaufs endete",
     "How it was found out that it was you who asked": "Wie herausgefunden wurde, dass Sie es waren",
     "How often choices changed": "Wie oft sich Entscheidungen änderten",
+    "The number under which a person is known": "Die Nummer, unter der jemand bekannt ist",
     "Incidents with personal data": "Vorfälle mit persönlichen Daten",
     "Keyed hashes that lead to them": "Hashes mit Schlüssel, die dorthin führen",
     "Mail that led to the page of choices, as keyed hashes": "E-Mails, die zur Seite mit der Auswahl führten, als Hash mit Schlüssel",
