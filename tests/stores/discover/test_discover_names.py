@@ -84,3 +84,12 @@ def test_every_category_is_a_term_of_the_vocabulary() -> None:
     from kept.terms.vocabulary import SHIPPED
 
     assert {m.category for m in words.MEANINGS} <= set(SHIPPED.categories)
+
+
+@pytest.mark.parametrize(
+    ("word", "acts"),
+    [("approver", True), ("pianist", True), ("cyclist", True), ("playlist", False),
+     ("pricelist", False)],
+)  # fmt: skip
+def test_who_does_something_is_known_by_the_end_of_the_word(word: str, acts: bool) -> None:
+    assert names.agent((word,)) is acts

@@ -119,6 +119,10 @@ _THINGS: Final = listed("""
 _AGENT: Final = re.compile(r"[a-z]{3,}(?:er|or|ee|eur|eur|ist)\Z")
 
 #: Of all these, the ones that things may be called too.
+_LISTERS: Final = listed(
+    "journalist specialist generalist novelist panelist finalist medalist vocalist cyclist loyalist"
+    " duelist cellist violist stylist herbalist naturalist"
+)
 _UNSURE: Final = listed(
     "from to source src target dest destination dst lead deleted closed locked modified updated "
     "edited approved reviewed verified following blocked resolved rep subject operator handler "
@@ -277,6 +281,8 @@ def unsure(parts: Words) -> bool:
 def agent(parts: Words) -> bool:
     """Whether the last word looks like somebody who does something: `inviter`, `approver`."""
     last = parts[-1] if parts else ""
+    if last.endswith("list") and last not in _LISTERS:
+        return False  # a playlist does nothing
     return bool(_AGENT.match(last)) and last not in _THINGS and singular(last) not in _THINGS
 
 
