@@ -250,6 +250,29 @@ def test_support_is_shown_nothing_by_any_path_of_what_is_over(desk: Desk) -> Non
     assert ran.status == 0, ran.said
 
 
+def test_support_is_not_shown_who_asked_where_only_the_jobs_have_still_to_end_the_request(
+    desk: Desk,
+) -> None:
+    """A request with nothing left but its cases is over with them, not with the next job."""
+    olga = at(desk, "olga")
+    today = desk.controller.day(desk.now).isoformat()
+    came = olga.post("/desk/requests/new", channel="letter", arrived=today, kind="email",
+                     value="ben@example.org", words="please", asks="access")  # fmt: skip
+    request = came.headers["location"].partition("?")[0].rpartition("/")[2]
+    ((_, one),) = desk.controller.intakes.get(request).cases
+    olga.post(f"/desk/cases/{one}/evidence", words="called her back at her number")
+    assert olga.post(f"/desk/cases/{one}/package").status_code == 200
+    desk.account("helper", "support")
+    place = f"/desk/requests/{request}"
+    assert "ben@example.org" in at(desk, "helper").post(f"{place}/show").text, "she is to be told"
+    assert olga.post(f"/desk/cases/{one}/posted", way="in-person", on=today).status_code == 303
+    assert desk.controller.intakes.get(request).ended_at is None, "no job has run"
+    refused = at(desk, "helper").post(f"{place}/show")
+    assert (refused.status_code, "ben@example.org" in refused.text) == (403, False)
+    assert f"{place}/show" not in at(desk, "helper").get(place).text
+    assert "ben@example.org" in olga.post(f"{place}/show").text
+
+
 def test_opening_many_cases_raises_an_alert(desk: Desk) -> None:
     browser = desk.browser(desk.session(desk.account("curious", "support")))
     before = len(desk.controller.watch.alerts())

@@ -46,7 +46,7 @@ from kept.records.intake import (
 )
 from kept.records.outbox import Place
 from kept.terms.addresses import masked
-from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, SALE_OUT, STOP_MAILING, UNCLEAR
+from kept.terms.asks import ASKS, CHILD_REPORT, SALE_OUT, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
 
@@ -533,7 +533,7 @@ def tend(controller: Controller, now: dt.datetime) -> int:
     """
     failed = begin_waiting(controller, now)
     for one in controller.intakes.all(open_only=True):
-        if one.outcome == BEGUN and one.cases and not {QUESTION, UNCLEAR} & set(one.asked):
+        if one.only_cases:
             states = [controller.cases.get(id_).state for _, id_ in one.cases]
             if all(state in FINISHED for state in states):
                 with controller.database.connection() as c:
