@@ -44,6 +44,9 @@ STANDS: Final[Mapping[str, str]] = {
     "working": "We are working on it.",
     "in-force": "It is in force: what we know to be yours is not used, but for what the law"
     " allows.",
+    "in-force-partly": "It is in force for the address that you gave. Not every system could be"
+    " asked yet by what else you are known there; what we hold under that may still be used. We go"
+    " on.",
     "done": "Done.",
     "told": "Done. You have our answer.",
     "untold": "Done. Our answer to you, with what was done, is still to come.",

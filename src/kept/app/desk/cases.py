@@ -35,7 +35,7 @@ from kept.duties.rights import (
     redaction,
 )
 from kept.duties.rights.letter import answer_case
-from kept.duties.rights.receipts import BEFORE
+from kept.duties.rights.receipts import BEFORE, not_asked
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, by_herself, can_end
 from kept.duties.rights.restriction import GROUNDS
@@ -226,7 +226,7 @@ def shown(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem,
         done=done, case=one,
         right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting),
-        to_answer=to_answer, to_wait=waiting,
+        to_answer=to_answer, to_wait=waiting, not_asked=not_asked(controller, one),
         over=one.state in FINISHED, herself=by_herself(controller, one),
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,

@@ -24,6 +24,7 @@ from kept.duties.rights.choice import ChoiceAnswer, Told
 from kept.duties.rights.objection import object_to, preview_objection
 from kept.duties.rights.portability import port
 from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.receipts import Receipts, not_asked
 from kept.duties.rights.rectification import preview_rectification, rectify
 from kept.duties.rights.request import Request
 from kept.duties.rights.restriction import preview_restriction, restrict
@@ -152,8 +153,10 @@ def can_carry_out(
     if case.state in FRESH:
         needed = State.APPROVED if case.right in APPROVED else State.PLANNED
         return looked is not None and case.state is needed
-    in_force = case.right in ("restriction", "objection") and case.state is State.CHECKED
-    return not in_force and case.state is not State.NOTIFIED
+    if case.right in ("restriction", "objection") and case.state is State.CHECKED:
+        # It stands. What a system was not asked for is done when that answers again.
+        return bool(not_asked(controller, case))
+    return case.state is not State.NOTIFIED
 
 
 def waits_for_recipients(controller: Controller, case: Case) -> bool:
@@ -361,7 +364,7 @@ def _object(
     controller: Controller, request: Request, given: Given, plan: str | None, now: dt.datetime
 ) -> bool:
     del plan
-    purposes = given.get("purposes", ())
+    purposes = given.get("purposes") or _before(controller, request).purposes
     return object_to(controller, request, purposes, now, region=request.region).complete
 
 
@@ -377,8 +380,13 @@ def _restrict(
     controller: Controller, request: Request, given: Given, plan: str | None, now: dt.datetime
 ) -> bool:
     del plan
-    ground = given.get("ground", "")
+    ground = given.get("ground") or _before(controller, request).ground
     return restrict(controller, request, ground, now, region=request.region).complete
+
+
+def _before(controller: Controller, request: Request) -> Receipts:
+    """The record of a case that somebody began without looking at it first, by command."""
+    return Receipts.of(controller, controller.cases.get(request.case or ""))
 
 
 _Look = Callable[[Controller, Request, Given, dt.datetime], dict[str, Any]]

@@ -178,11 +178,14 @@ def restrictions_stop_every_use(
         if e.at <= now and str(e.body.get("case")) not in told:
             yield Finding("a case", "a restriction was lifted before the person was told")
     yield Looked(len(closed), "restrictions that were lifted")
-    restricted = [
-        str(e.body["case"])
-        for _, e in controller.ledger.entries(kind="restriction.set")
-        if e.at <= now and "case" in e.body
-    ]
+    # A case stands there once for each time that it was carried out.
+    restricted = list(
+        dict.fromkeys(
+            str(e.body["case"])
+            for _, e in controller.ledger.entries(kind="restriction.set")
+            if e.at <= now and "case" in e.body
+        )
+    )
     yield from lost.cases(controller, restricted)
     looked = 0
     for case in restricted:

@@ -25,6 +25,7 @@ from kept.decide.asks import Recognised, recognise
 from kept.duties.rights import clock, delivery, destroyed, forgetting, mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
+from kept.duties.rights.receipts import not_asked
 from kept.duties.rights.request import HOW, Request, by_herself, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
@@ -335,7 +336,10 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         )  # fmt: skip
     cases = {kind: controller.cases.get(id_) for kind, id_ in one.cases}
     stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
-    stands |= {kind: "in-force" for kind, c in cases.items() if clock.in_force(c)}
+    stands |= {
+        kind: "in-force-partly" if not_asked(controller, c) else "in-force"
+        for kind, c in cases.items() if clock.in_force(c)
+    }  # fmt: skip
     over = [c.number for kind, c in cases.items() if stands[kind] in _ANSWERED]
     known = answered.days(controller.database, over, now, controller.desk.zone) if over else {}
     for kind, c in cases.items():

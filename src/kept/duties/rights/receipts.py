@@ -158,6 +158,12 @@ class Receipts:
         return tuple(dict.fromkeys(str(b["purpose"]) for k in kinds for _, b in self.said[k]))
 
     @property
+    def ground(self) -> str:
+        """Why a restriction was asked for, as the law lists it; empty where none was recorded."""
+        made = self.said["restriction.set"]
+        return str(made[-1][1].get("ground", "")) if made else ""
+
+    @property
     def lifted(self) -> tuple[str, ...]:
         """Purposes of an objection that was weighed and refused."""
         return tuple(str(b["purpose"]) for _, b in self.said["objection.lifted"])
@@ -167,6 +173,24 @@ class Receipts:
         """The words with which the case ended, or which its last decision gave."""
         ended = [e.words for e in self.events if e.words and e.state in FINISHED]
         return ended[-1] if ended else None
+
+
+#: Choices that stand while their case is open, and the entry that says of which systems not.
+_CHOSEN: Final = {"restriction": "restriction.set", "objection": "objection.made"}
+
+
+def not_asked(controller: Controller, case: Case) -> tuple[str, ...]:
+    """Of a restriction or an objection that stands: the systems that were not asked by which else
+    she is known, when it was carried out for the last time. For what is hers there under another
+    name it does not hold yet.
+    """
+    kind = _CHOSEN.get(case.right)
+    if kind is None or case.state in BEFORE or case.state in FINISHED:
+        return ()
+    entries = controller.ledger.entries(kind=kind)
+    made = tuple((e.at, e.body) for _, e in entries if e.body.get("case") == case.id)
+    return _unreached(controller, case, {"case.closed": (), **dict.fromkeys(_CHOSEN.values(), ()),
+                                         kind: made})  # fmt: skip
 
 
 def _unreached(controller: Controller, case: Case, said: Mapping[str, Any]) -> tuple[str, ...]:

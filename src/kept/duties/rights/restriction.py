@@ -252,11 +252,11 @@ def _record(
         table = KeyTable(("kind", "value"), tuple(dict.fromkeys(rows)))
         bound = {_BOUND: KeySet({_BOUND: table})}
         controller.cases.seal_keys(case, bound, connection=connection)
-        if first:
-            body = {"case": case.id, "ground": name(ground), "source": "request",
-                    "actor": name(actor.role),
-                    "unreached": [name(s) for s, _ in her.unreached]}  # fmt: skip
-            controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
+        # Each time: a system that was away at first and was asked since is missing no more.
+        body = {"case": case.id, "ground": name(ground), "source": "request",
+                "actor": name(actor.role),
+                "unreached": [name(s) for s, _ in her.unreached]}  # fmt: skip
+        controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
     return case
 
 
