@@ -308,7 +308,9 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     page = words(desk.browser().get(hers).text)
     assert "It is in force: what we know to be yours is not used" in page
     assert "NOT ask" not in _letter(world, one)
-    assert "not for all that is hers" not in kept(desk.directory, "case", "show", one, json=False).said
+    assert (
+        "not for all that is hers" not in kept(desk.directory, "case", "show", one, json=False).said
+    )
     names = ["rights.restrictions-stop-every-use"]
     (met,) = run(controller, registered(), desk.now, names=names)
     assert met.outcome is Outcome.PASS
