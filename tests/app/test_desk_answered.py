@@ -318,3 +318,41 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
 
 def _letter(world: World, case: str) -> str:
     return letter(world.controller, case, world.desk.now).text()
+
+
+@pytest.mark.parametrize("way", ["link", "in-person"])
+def test_a_letter_that_a_copy_was_made_does_not_stand_for_the_copy(world: World, way: str) -> None:
+    """Only the letter went: her page and the desk say that her copy is still to come, until a link
+    leads to it or it is entered that she was handed it.
+    """
+    controller, desk = world.controller, world.desk
+    one = world.proven("access", "ben@example.org")
+    (link,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
+    hers = "/privacy/requests/" + link.rpartition("/")[2]
+    desk.account("olga", "privacy-officer")
+    olga, path = at(desk, "olga"), f"/desk/cases/{one}"
+    out = desk.directory / "hers.zip"
+    assert rights.access(controller, _asked(one), desk.now, out=out).complete
+    _told(world, one)
+    owed = "Done. You have our letter; your copy is still to come."
+    assert owed in words(desk.browser().get(hers).text)
+    assert "her copy is with her is not on record: only the letter" in words(olga.get(path).text)
+    if way == "link":
+        delivery.deliver(controller, one, out, _who(world), desk.now)
+        world.send()
+    else:
+        today = controller.day(desk.now).isoformat()
+        assert olga.post(f"{path}/posted", way="in-person", on=today).status_code == 303
+    assert "Done. You have our answer." in words(desk.browser().get(hers).text)
+    assert "is not on record" not in words(olga.get(path).text)
+
+
+def test_where_nothing_is_held_the_letter_is_all_that_she_gets(world: World) -> None:
+    controller, desk = world.controller, world.desk
+    one = world.proven("access", "nobody@example.org")
+    (link,) = [p for p in links(world.inbox.to("nobody@example.org")[-1]) if "/requests/" in p]
+    out = desk.directory / "hers.zip"
+    assert rights.access(controller, _asked(one), desk.now, out=out).complete
+    _told(world, one)
+    page = words(desk.browser().get("/privacy/requests/" + link.rpartition("/")[2]).text)
+    assert "Done. You have our answer." in page

@@ -49,6 +49,7 @@ STANDS: Final[Mapping[str, str]] = {
     " on.",
     "done": "Done.",
     "told": "Done. You have our answer.",
+    "told-of-copy": "Done. You have our letter; your copy is still to come.",
     "untold": "Done. Our answer to you, with what was done, is still to come.",
     "refused": "We could not do it. The reason is in our answer to you.",
     "unexplained": "We could not do it. Our answer to you, with the reason, is still to come.",

@@ -227,6 +227,7 @@ def shown(
         done=done, case=one,
         right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting),
         to_answer=to_answer, to_wait=waiting, not_asked=not_asked(controller, one),
+        copy_owed=delivery.copy_owed(controller, one),
         over=one.state in FINISHED, herself=by_herself(controller, one),
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
