@@ -273,6 +273,28 @@ def test_support_is_not_shown_who_asked_where_only_the_jobs_have_still_to_end_th
     assert "ben@example.org" in olga.post(f"{place}/show").text
 
 
+def test_support_does_not_say_by_command_how_it_was_checked_who_asks(desk: Desk) -> None:
+    """Else it would ask, check and be given whom it likes, alone; at the desk it can do neither."""
+    before = len(desk.controller.cases.all())
+    out = desk.directory / "hers.zip"
+    ran = kept(
+        desk.directory,
+        "rights",
+        "access",
+        "--identity",
+        "email=ben@example.org",
+        "--evidence",
+        "she rang us from her number",
+        "--out",
+        out,
+        "--role",
+        "support",
+    )
+    assert (ran.status, "does not record how it was checked" in ran.said) == (1, True), ran.said
+    assert not out.exists()
+    assert len(desk.controller.cases.all()) == before
+
+
 def test_opening_many_cases_raises_an_alert(desk: Desk) -> None:
     browser = desk.browser(desk.session(desk.account("curious", "support")))
     before = len(desk.controller.watch.alerts())
