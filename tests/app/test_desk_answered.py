@@ -304,6 +304,7 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     assert "restricted" in controller.facts(known, desk.now).held
     page = words(olga.get(path).text)
     assert "It is in force: what is stored is not used." in page
+    assert "could not be asked" not in page
     assert f"{path}/carry-out" not in olga.get(path).text
     page = words(desk.browser().get(hers).text)
     assert "It is in force: what we know to be yours is not used" in page
