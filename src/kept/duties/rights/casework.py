@@ -121,25 +121,45 @@ def approve(
     """
     case = controller.cases.get(case_id)
     require_known_asker(controller, case)
-    with controller.database.connection() as c:
-        if case.state is not State.APPROVED:
-            case = controller.cases.move(case, State.APPROVED, actor, now, connection=c)
-            body = {"case": case.id, "plan": plan, "actor": name(actor.role)}
-            looked = controller.casework.looked_at(case, connection=c)
-            if looked is None or not looked["plan"] or looked["plan"] != plan:
-                raise UsageError(
-                    "the plan was looked at anew since; nothing was approved",
-                    fix="read it again, then approve it",
-                )
-            if alone is None or not controller.stands_against(case, actor.name, looked["rows"]):
-                controller.approving(case, actor, looked["rows"])
-            else:
-                rows, verb = looked["rows"], "approve"
-                controller.ledger.append_in(
-                    c, controller.alone(case, actor, rows, verb, alone, now, connection=c)
-                )
-            controller.ledger.append_in(c, [Entry("plan.approved", now, body)])
+    if case.state is not State.APPROVED:
+        try:
+            return _approve(controller, case, plan, actor, now, alone)
+        except UsageError:
+            case = controller.cases.get(case_id)
+            if case.state is not State.APPROVED:
+                raise
+    # Somebody was quicker. It is approved for whoever read the same plan, and for nobody else.
+    _require_plan(controller.casework.looked_at(case), plan)
     return case
+
+
+def _approve(
+    controller: Controller, case: Case, plan: str, actor: Actor, now: dt.datetime,
+    alone: str | None,
+) -> Case:  # fmt: skip
+    with controller.database.connection() as c:
+        case = controller.cases.move(case, State.APPROVED, actor, now, connection=c)
+        body = {"case": case.id, "plan": plan, "actor": name(actor.role)}
+        looked = _require_plan(controller.casework.looked_at(case, connection=c), plan)
+        if alone is None or not controller.stands_against(case, actor.name, looked["rows"]):
+            controller.approving(case, actor, looked["rows"])
+        else:
+            rows, verb = looked["rows"], "approve"
+            controller.ledger.append_in(
+                c, controller.alone(case, actor, rows, verb, alone, now, connection=c)
+            )
+        controller.ledger.append_in(c, [Entry("plan.approved", now, body)])
+    return case
+
+
+def _require_plan(looked: Mapping[str, Any] | None, plan: str) -> Mapping[str, Any]:
+    """The plan that was looked at last. UsageError where it is not the one that was read."""
+    if looked is None or not looked["plan"] or looked["plan"] != plan:
+        raise UsageError(
+            "the plan was looked at anew since; nothing was approved",
+            fix="read it again, then approve it",
+        )
+    return looked
 
 
 def can_carry_out(
@@ -210,7 +230,8 @@ def carry_out(
         controller.ledger.checkpoint(now())
     except KeptError as error:
         outcome = "refused" if outcome == "failed" else outcome
-        problem = error.what + (f". {error.fix}" if error.fix else "")
+        mend = error.fix and f". {error.fix[0].upper()}{error.fix[1:]}"
+        problem = error.what + (mend or "")
     except Exception as error:
         # The kind alone: words of an error nobody foresaw may hold a person's data.
         problem = type(error).__name__
