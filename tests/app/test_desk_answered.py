@@ -24,6 +24,7 @@ from kept.duties.rights.letter import letter
 from kept.errors import UsageError
 from kept.records import answered
 from kept.records.actor import Actor
+from kept.records.case import State
 from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as TaskOutcome
 from kept.terms.identifiers import Identifier
@@ -357,3 +358,31 @@ def test_where_nothing_is_held_the_letter_is_all_that_she_gets(world: World) -> 
     _told(world, one)
     page = words(desk.browser().get("/privacy/requests/" + link.rpartition("/")[2]).text)
     assert "Done. You have our answer." in page
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_an_objection_that_is_weighed_is_called_incomplete_only_where_it_is(
+    world: World, away: bool
+) -> None:
+    controller, desk = world.controller, world.desk
+    one = world.proven("objection", "ben@example.org")
+    desk.account("olga", "privacy-officer")
+    olga, path = at(desk, "olga"), f"/desk/cases/{one}"
+    shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
+    if away:
+        shop.rename(gone)
+    assert olga.post(f"{path}/plan", purpose="analytics").status_code == 303
+    olga.post(f"{path}/carry-out")
+    working.finish()
+    page = words(olga.get(path).text)
+    assert ("The uses she objects to have stopped." in page) is not away
+    assert ("not for all that is hers" in page) is away
+    if away:
+        gone.rename(shop)
+        assert olga.post(f"{path}/carry-out").status_code == 303
+        working.finish()
+        page = words(olga.get(path).text)
+        assert "The uses she objects to have stopped." in page
+    assert "left to mend" not in page
+    assert "It stops for good" in page
+    assert controller.cases.get(one).state is State.CHECKED
