@@ -8,21 +8,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.acceptance.conftest import kept
 from tests.app.desk import opened
 from tests.app.test_desk_cases import at, words
 from tests.app.test_desk_handing import World
 from tests.asking import links, mail_server, text
 
+from kept.app.desk import working
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import Request, close_case, delivery, mailing, paper, recipients
+from kept.duties.rights.letter import letter
 from kept.errors import UsageError
 from kept.records import answered
 from kept.records.actor import Actor
+from kept.records.case import State
 from kept.stores.tasks import Answered
 from kept.stores.tasks import Outcome as TaskOutcome
+from kept.terms.identifiers import Identifier
 
 LONG = dt.timedelta(days=60)
 
@@ -265,3 +270,119 @@ def test_her_page_says_that_a_restriction_is_in_force(world: World) -> None:
     assert "It is in force: what we know to be yours is not used" in page
     assert "We are working on it" not in page
     assert "The last day for our answer" not in page
+
+
+def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with(
+    world: World,
+) -> None:
+    """While a system is away what she is known by there may still be used. The desk, her page and
+    the letter say so, the desk offers to go on, and none says so any more once it was asked.
+    """
+    controller, desk = world.controller, world.desk
+    one = world.proven("restriction", "ben@example.org")
+    (link,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
+    hers = "/privacy/requests/" + link.rpartition("/")[2]
+    desk.account("olga", "privacy-officer")
+    olga, path = at(desk, "olga"), f"/desk/cases/{one}"
+    shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
+    shop.rename(gone)
+    olga.post(f"{path}/plan", ground="claims")
+    olga.post(f"{path}/carry-out")
+    working.finish()
+    known = Identifier("account", "2")
+    assert "restricted" not in controller.facts(known, desk.now).held, "as said: it may be used"
+    page = words(olga.get(path).text)
+    assert "shop could not be asked by what else she is known there" in page
+    assert "what is stored is not used" not in page
+    assert "Not every system could be asked yet" in words(desk.browser().get(hers).text)
+    ran = kept(desk.directory, "case", "show", one, json=False)
+    assert f"rights restrict --case {one} --ground claims --yes" in ran.said
+    assert "We could NOT ask this system" in _letter(world, one)
+    gone.rename(shop)
+    desk.later(minutes=5)
+    assert olga.post(f"{path}/carry-out").status_code == 303
+    working.finish()
+    assert "restricted" in controller.facts(known, desk.now).held
+    page = words(olga.get(path).text)
+    assert "It is in force: what is stored is not used." in page
+    assert "could not be asked" not in page
+    assert f"{path}/carry-out" not in olga.get(path).text
+    page = words(desk.browser().get(hers).text)
+    assert "It is in force: what we know to be yours is not used" in page
+    assert "NOT ask" not in _letter(world, one)
+    assert (
+        "not for all that is hers" not in kept(desk.directory, "case", "show", one, json=False).said
+    )
+    names = ["rights.restrictions-stop-every-use"]
+    (met,) = run(controller, registered(), desk.now, names=names)
+    assert met.outcome is Outcome.PASS
+
+
+def _letter(world: World, case: str) -> str:
+    return letter(world.controller, case, world.desk.now).text()
+
+
+@pytest.mark.parametrize("way", ["link", "in-person"])
+def test_a_letter_that_a_copy_was_made_does_not_stand_for_the_copy(world: World, way: str) -> None:
+    """Only the letter went: her page and the desk say that her copy is still to come, until a link
+    leads to it or it is entered that she was handed it.
+    """
+    controller, desk = world.controller, world.desk
+    one = world.proven("access", "ben@example.org")
+    (link,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
+    hers = "/privacy/requests/" + link.rpartition("/")[2]
+    desk.account("olga", "privacy-officer")
+    olga, path = at(desk, "olga"), f"/desk/cases/{one}"
+    out = desk.directory / "hers.zip"
+    assert rights.access(controller, _asked(one), desk.now, out=out).complete
+    _told(world, one)
+    owed = "Done. You have our letter; your copy is still to come."
+    assert owed in words(desk.browser().get(hers).text)
+    assert "her copy is with her is not on record: only the letter" in words(olga.get(path).text)
+    if way == "link":
+        delivery.deliver(controller, one, out, _who(world), desk.now)
+        world.send()
+    else:
+        today = controller.day(desk.now).isoformat()
+        assert olga.post(f"{path}/posted", way="in-person", on=today).status_code == 303
+    assert "Done. You have our answer." in words(desk.browser().get(hers).text)
+    assert "is not on record" not in words(olga.get(path).text)
+
+
+def test_where_nothing_is_held_the_letter_is_all_that_she_gets(world: World) -> None:
+    controller, desk = world.controller, world.desk
+    one = world.proven("access", "nobody@example.org")
+    (link,) = [p for p in links(world.inbox.to("nobody@example.org")[-1]) if "/requests/" in p]
+    out = desk.directory / "hers.zip"
+    assert rights.access(controller, _asked(one), desk.now, out=out).complete
+    _told(world, one)
+    page = words(desk.browser().get("/privacy/requests/" + link.rpartition("/")[2]).text)
+    assert "Done. You have our answer." in page
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_an_objection_that_is_weighed_is_called_incomplete_only_where_it_is(
+    world: World, away: bool
+) -> None:
+    controller, desk = world.controller, world.desk
+    one = world.proven("objection", "ben@example.org")
+    desk.account("olga", "privacy-officer")
+    olga, path = at(desk, "olga"), f"/desk/cases/{one}"
+    shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
+    if away:
+        shop.rename(gone)
+    assert olga.post(f"{path}/plan", purpose="analytics").status_code == 303
+    olga.post(f"{path}/carry-out")
+    working.finish()
+    page = words(olga.get(path).text)
+    assert ("The uses she objects to have stopped." in page) is not away
+    assert ("not for all that is hers" in page) is away
+    if away:
+        gone.rename(shop)
+        assert olga.post(f"{path}/carry-out").status_code == 303
+        working.finish()
+        page = words(olga.get(path).text)
+        assert "The uses she objects to have stopped." in page
+    assert "left to mend" not in page
+    assert "It stops for good" in page
+    assert controller.cases.get(one).state is State.CHECKED

@@ -251,6 +251,51 @@ def test_support_is_shown_nothing_by_any_path_of_what_is_over(desk: Desk) -> Non
     assert ran.status == 0, ran.said
 
 
+def test_support_is_not_shown_who_asked_where_only_the_jobs_have_still_to_end_the_request(
+    desk: Desk,
+) -> None:
+    """A request with nothing left but its cases is over with them, not with the next job."""
+    olga = at(desk, "olga")
+    today = desk.controller.day(desk.now).isoformat()
+    came = olga.post("/desk/requests/new", channel="letter", arrived=today, kind="email",
+                     value="ben@example.org", words="please", asks="access")  # fmt: skip
+    request = came.headers["location"].partition("?")[0].rpartition("/")[2]
+    ((_, one),) = desk.controller.intakes.get(request).cases
+    olga.post(f"/desk/cases/{one}/evidence", words="called her back at her number")
+    assert olga.post(f"/desk/cases/{one}/package").status_code == 200
+    desk.account("helper", "support")
+    place = f"/desk/requests/{request}"
+    assert "ben@example.org" in at(desk, "helper").post(f"{place}/show").text, "she is to be told"
+    assert olga.post(f"/desk/cases/{one}/posted", way="in-person", on=today).status_code == 303
+    assert desk.controller.intakes.get(request).ended_at is None, "no job has run"
+    refused = at(desk, "helper").post(f"{place}/show")
+    assert (refused.status_code, "ben@example.org" in refused.text) == (403, False)
+    assert f"{place}/show" not in at(desk, "helper").get(place).text
+    assert "ben@example.org" in olga.post(f"{place}/show").text
+
+
+def test_support_does_not_say_by_command_how_it_was_checked_who_asks(desk: Desk) -> None:
+    """Else it would ask, check and be given whom it likes, alone; at the desk it can do neither."""
+    before = len(desk.controller.cases.all())
+    out = desk.directory / "hers.zip"
+    ran = kept(
+        desk.directory,
+        "rights",
+        "access",
+        "--identity",
+        "email=ben@example.org",
+        "--evidence",
+        "she rang us from her number",
+        "--out",
+        out,
+        "--role",
+        "support",
+    )
+    assert (ran.status, "does not record how it was checked" in ran.said) == (1, True), ran.said
+    assert not out.exists()
+    assert len(desk.controller.cases.all()) == before
+
+
 def test_opening_many_cases_raises_an_alert(desk: Desk) -> None:
     browser = desk.browser(desk.session(desk.account("curious", "support")))
     before = len(desk.controller.watch.alerts())
@@ -398,6 +443,38 @@ def test_two_officers_at_once_do_it_once(desk: Desk) -> None:
     assert desk.controller.cases.get(one).state is State.CLOSED
 
 
+def test_approvers_who_are_at_it_at_once_read_the_plan_that_was_approved(desk: Desk) -> None:
+    """Whoever is slower by a moment is told so by no error; who read another plan is not told that
+    what he read was approved.
+    """
+    one = case(desk, "erasure", (Identifier("email", "cleo@example.org"),), HOW)
+    olga, path = at(desk, "olga"), f"/desk/cases/{one}"
+    assert olga.post(f"{path}/plan").status_code == 303
+    looked = desk.controller.casework.looked_at(desk.controller.cases.get(one))
+    assert looked is not None
+    answers: list[str] = []
+
+    def press(browser: Browser) -> None:
+        made = browser.client.post(
+            f"{path}/approve", data={"csrf": browser.csrf, "plan": looked["plan"]},
+            headers={"Origin": "http://127.0.0.1"}, follow_redirects=False,
+        )  # fmt: skip
+        answers.append(made.headers.get("location", words(made.text)))
+
+    threads = [threading.Thread(target=press, args=(at(desk, "abel"),)) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert set(answers) == {f"{path}?done=approved"}
+    approved = [e for e in desk.entries("plan.approved") if e["case"] == one]
+    assert len(approved) == 1
+    abel = at(desk, "abel")
+    abel.get(path)
+    other = abel.post(f"{path}/approve", plan="0" * 64)
+    assert (other.status_code, "looked at anew since" in words(other.text)) == (400, True)
+
+
 def carried(desk: Desk, one: str, **given: object) -> str:
     """Looked at and carried out by the officer; what the page says then."""
     olga, path = at(desk, "olga"), f"/desk/cases/{one}"
@@ -443,17 +520,17 @@ def test_a_choice_of_which_a_system_was_not_asked_asks_it_later(
     try:
         carried(desk, one, **given)
         page = words(olga.get(path).text)
-        assert "By which other addresses and numbers she is known in" in page
+        assert "could not be asked by what else she is known there" in page
         assert "in force for what was given" in page
         assert ("Weigh her reasons" in page) is (given == {"purpose": "site.improve"})
-        follow = follows(desk.controller, desk.controller.cases.get(one))
-        assert follow[0] == {"objection": "object", "restriction": "restrict"}[right]
+        weighs = follows(desk.controller, desk.controller.cases.get(one))[0] == "weigh"
+        assert weighs is (given == {"purpose": "site.improve"})
     finally:
         away.rename(shop)
     olga.post(f"{path}/carry-out")
     working.finish()
     page = words(olga.get(path).text)
-    assert "By which other addresses and numbers" not in page
+    assert "could not be asked by what else" not in page
     assert desk.controller.cases.get(one).state is then
     assert not can_carry_out(desk.controller, desk.controller.cases.get(one), {"given": {}})
 

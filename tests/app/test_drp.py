@@ -230,8 +230,14 @@ def test_a_package_fulfils_and_nothing_held_is_no_match(house: House, tmp_path: 
     for email, status, reason in ((ANA, "fulfilled", None), (NOBODY, "denied", "no_match")):
         said = house.one.ask("access", email, email_verified=True).json()
         case = only_case(house, said["request_id"])
-        access(house.desk.controller, Request((), case=case), house.desk.now,
-               out=tmp_path / f"{status}.zip")  # fmt: skip
+        out = tmp_path / f"{status}.zip"
+        access(house.desk.controller, Request((), case=case), house.desk.now, out=out)
+        if email == ANA:  # made is not handed over
+            now = house.one.status(said["request_id"]).json()
+            assert (now["status"], now["expected_by"]) == ("in_progress", said["expected_by"])
+            assert "still to be handed" in now["processing_details"]
+            actor = house.desk.controller.actors.of("Pia", "privacy-officer", house.desk.now)
+            delivery.deliver(house.desk.controller, case, out, actor, house.desk.now)
         now = house.one.status(said["request_id"]).json()
         assert (now["status"], now.get("reason")) == (status, reason)
         assert "expires_at" in now

@@ -44,8 +44,12 @@ STANDS: Final[Mapping[str, str]] = {
     "working": "We are working on it.",
     "in-force": "It is in force: what we know to be yours is not used, but for what the law"
     " allows.",
+    "in-force-partly": "It is in force for the address that you gave. Not every system could be"
+    " asked yet by what else you are known there; what we hold under that may still be used. We go"
+    " on.",
     "done": "Done.",
     "told": "Done. You have our answer.",
+    "told-of-copy": "Done. You have our letter; your copy is still to come.",
     "untold": "Done. Our answer to you, with what was done, is still to come.",
     "refused": "We could not do it. The reason is in our answer to you.",
     "unexplained": "We could not do it. Our answer to you, with the reason, is still to come.",

@@ -24,6 +24,7 @@ from kept.keys import Fresh, Vault
 from kept.records import letter_scan
 from kept.records.ids import new_id
 from kept.terms import tongues
+from kept.terms.asks import QUESTION, UNCLEAR
 from kept.terms.identifiers import Identifier
 
 _CLASS: Final = "intake"
@@ -98,6 +99,12 @@ class Intake:
     def open(self) -> bool:
         """Whether something is left to do for the organisation."""
         return self.state in OPEN
+
+    @property
+    def only_cases(self) -> bool:
+        """Whether nothing is left to do on it but its cases: it ends with them."""
+        waits = {QUESTION, UNCLEAR} & set(self.asked)
+        return self.outcome == BEGUN and bool(self.cases) and not waits
 
 
 @dataclass(frozen=True, slots=True)

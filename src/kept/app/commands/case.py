@@ -21,8 +21,9 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
 from kept.duties.rights import casework, close_case, delivery, mailing, proving
-from kept.duties.rights.clock import told_on
+from kept.duties.rights.clock import in_force, told_on
 from kept.duties.rights.parts import refuse_part
+from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, follows
 from kept.duties.rights.shown import gathered, problems, summed
@@ -375,6 +376,25 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
     if case.state in FINISHED or case.right not in VERBS:
         return []
     again = common.next("rights", *follows(controller, case))
+    if case.state is State.CHECKED and (away := not_asked(controller, case)):
+        past = Receipts.of(controller, case)
+        asked = [("--ground", past.ground)] if case.right == "restriction" else [
+            ("--purpose", one) for one in past.purposes
+        ]  # fmt: skip
+        over = [word for pair in asked for word in pair]
+        first = common.next("rights", VERBS[case.right], "--case", case.id, *over, "--yes")
+        return [
+            "",
+            f"In force for what was given, and not for all that is hers: {', '.join(away)} could"
+            " not be asked by what else she is known there.",
+            f"When it answers again: {first}",
+            *(
+                [f"To go on after that: {again}"]
+                if in_force(case) or to_weigh(controller, case)
+                else []
+            ),
+            *ends(controller, common, case),
+        ]
     if lost := astray(controller, common, case.id):
         return ["", *lost]
     if not case.evidence and not case.override:

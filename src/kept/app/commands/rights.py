@@ -43,6 +43,7 @@ from kept.app.commands.slow import briefly
 from kept.app.commands.undecided import drafts
 from kept.app.fit import Exact
 from kept.app.output import Output, table
+from kept.app.surface import roles_of
 from kept.controller import Controller
 from kept.deployment import FILE
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview, proving
@@ -52,7 +53,7 @@ from kept.duties.rights.package import refuse_target
 from kept.duties.rights.recipients import NO_WAY, Informed
 from kept.duties.rights.request import Others, also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
-from kept.errors import UsageError
+from kept.errors import Denied, UsageError
 from kept.model.plan import Action, Mode, StepResult
 from kept.records.case import State
 from kept.records.case_state import TRANSITIONS
@@ -146,6 +147,13 @@ def request_of(
             "nobody is named",
             expected="--identity KIND=VALUE, --identity-file FILE, --people FILE or --case ID",
             fix="add for example --identity email=name@example.org",
+        )
+    checks = roles_of("request verify")
+    if evidence is not None and acting.role not in checks:
+        # Who may give out what others checked does not check it himself.
+        raise Denied(
+            f"the role `{acting.role}` does not record how it was checked who asks",
+            fix=f"ask somebody in one of the roles {', '.join(sorted(checks))}",
         )
     if evidence is not None and len(evidence.split()) < _FEW and said(evidence, "--evidence"):
         Output().warn(

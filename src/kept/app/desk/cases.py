@@ -35,7 +35,7 @@ from kept.duties.rights import (
     redaction,
 )
 from kept.duties.rights.letter import answer_case
-from kept.duties.rights.receipts import BEFORE, away, title, to_weigh
+from kept.duties.rights.receipts import BEFORE, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, by_herself, can_end
 from kept.duties.rights.restriction import GROUNDS
@@ -215,7 +215,7 @@ def shown(
     waiting = casework.waits_for_recipients(controller, one)
     accounts = [a for a in controller.accounts.all(now)
                 if a.disabled_at is None and a.roles & casework.OWNS]  # fmt: skip
-    unasked = away(controller, one)
+    unasked = not_asked(controller, one)
     fresh = one.state in casework.FRESH
     mails, papers = controller.mailed.of(one), controller.papers.of(one)
     behind = delivery.behind_links(controller, one)
@@ -227,8 +227,8 @@ def shown(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem,
         done=done, case=one,
         right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting, asked_all=not unasked),
-        to_answer=to_answer, to_wait=waiting,
-        away=[title(controller, system) for system in unasked],
+        to_answer=to_answer, to_wait=waiting, not_asked=unasked,
+        copy_owed=delivery.copy_owed(controller, one),
         over=one.state in FINISHED, herself=by_herself(controller, one),
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,

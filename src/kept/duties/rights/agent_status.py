@@ -81,7 +81,7 @@ def stand_now(controller: Controller, row: AgentRequest, now: dt.datetime) -> St
             link(controller, token), one.expires_at,
         )  # fmt: skip
     if one.cases:
-        return _by_case(controller, row, controller.cases.get(one.cases[0][1]))
+        return _by_case(controller, row, controller.cases.get(one.cases[0][1]), now)
     if one.open:
         return Status(row, "in_progress", None, _day_before_case(controller, one), "We have it.")
     return Status(row, "revoked" if one.state is State.WITHDRAWN else "fulfilled",
@@ -133,6 +133,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "not-ours": "claim_not_covered",
     "right-does-not-reach": "claim_not_covered",
 }
+_MADE: Final = "What was asked for is made, and is still to be handed to the person."
 #: Of what was denied at once, by what was asked alone.
 _AT_ONCE: Final[Mapping[str, str]] = {
     "insuf_verification": "We could not check who asks: send an e-mail address of the person.",
@@ -151,7 +152,7 @@ def _why(row: AgentRequest, reason: str | None) -> str | None:
     return "We could not do it. Why stands in our answer to the person."
 
 
-def _by_case(controller: Controller, row: AgentRequest, case: Case) -> Status:
+def _by_case(controller: Controller, row: AgentRequest, case: Case, now: dt.datetime) -> Status:
     until = _until(case.done_at)
     if case.state is CaseState.WITHDRAWN:
         return Status(row, "revoked", until=until)
@@ -160,11 +161,25 @@ def _by_case(controller: Controller, row: AgentRequest, case: Case) -> Status:
         return Status(row, "denied", reason, details=_why(row, reason), until=until)
     if case.state in FINISHED and _nothing(controller, row, case):
         return Status(row, "denied", "no_match", details=_why(row, "no_match"), until=until)
+    if clock.answered(case) and not _handed(controller, row, case, now):
+        counted = controller.clocks.of(case)
+        return Status(row, "in_progress", None, counted.due if counted else None, _MADE)
     if clock.answered(case):
         return Status(row, "fulfilled", details="We answer the person directly.", until=until)
     counted = controller.clocks.of(case)
     due = counted.due if counted else None
     return Status(row, "in_progress", None, due, _going(controller, case, counted))
+
+
+def _handed(controller: Controller, row: AgentRequest, case: Case, now: dt.datetime) -> bool:
+    """Whether what is given out waits for the person behind a link, or she had it. That it was
+    made fulfils nothing.
+    """
+    if case.right not in ("access", "portability") or clock.told_on(controller, [case], now):
+        return True
+    token = controller.agents.link(row)
+    waits = controller.deliveries.by_token(token) if token else None
+    return waits is not None and waits.outcome is None
 
 
 def _going(controller: Controller, case: Case, counted: Clock | None) -> str:

@@ -18,12 +18,13 @@ from typing import Any, Final
 
 from kept.controller import Controller
 from kept.duties.rights import erase as erasing
-from kept.duties.rights import proving, receipts
+from kept.duties.rights import proving
 from kept.duties.rights.access import access
 from kept.duties.rights.choice import ChoiceAnswer, Told
 from kept.duties.rights.objection import object_to, preview_objection
 from kept.duties.rights.portability import port
 from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.rectification import preview_rectification, rectify
 from kept.duties.rights.request import Request, capital
 from kept.duties.rights.restriction import preview_restriction, restrict
@@ -120,25 +121,45 @@ def approve(
     """
     case = controller.cases.get(case_id)
     require_known_asker(controller, case)
-    with controller.database.connection() as c:
-        if case.state is not State.APPROVED:
-            case = controller.cases.move(case, State.APPROVED, actor, now, connection=c)
-            body = {"case": case.id, "plan": plan, "actor": name(actor.role)}
-            looked = controller.casework.looked_at(case, connection=c)
-            if looked is None or not looked["plan"] or looked["plan"] != plan:
-                raise UsageError(
-                    "the plan was looked at anew since; nothing was approved",
-                    fix="read it again, then approve it",
-                )
-            if alone is None or not controller.stands_against(case, actor.name, looked["rows"]):
-                controller.approving(case, actor, looked["rows"])
-            else:
-                rows, verb = looked["rows"], "approve"
-                controller.ledger.append_in(
-                    c, controller.alone(case, actor, rows, verb, alone, now, connection=c)
-                )
-            controller.ledger.append_in(c, [Entry("plan.approved", now, body)])
+    if case.state is not State.APPROVED:
+        try:
+            return _approve(controller, case, plan, actor, now, alone)
+        except UsageError:
+            case = controller.cases.get(case_id)
+            if case.state is not State.APPROVED:
+                raise
+    # Somebody was quicker. It is approved for whoever read the same plan, and for nobody else.
+    _require_plan(controller.casework.looked_at(case), plan)
     return case
+
+
+def _approve(
+    controller: Controller, case: Case, plan: str, actor: Actor, now: dt.datetime,
+    alone: str | None,
+) -> Case:  # fmt: skip
+    with controller.database.connection() as c:
+        case = controller.cases.move(case, State.APPROVED, actor, now, connection=c)
+        body = {"case": case.id, "plan": plan, "actor": name(actor.role)}
+        looked = _require_plan(controller.casework.looked_at(case, connection=c), plan)
+        if alone is None or not controller.stands_against(case, actor.name, looked["rows"]):
+            controller.approving(case, actor, looked["rows"])
+        else:
+            rows, verb = looked["rows"], "approve"
+            controller.ledger.append_in(
+                c, controller.alone(case, actor, rows, verb, alone, now, connection=c)
+            )
+        controller.ledger.append_in(c, [Entry("plan.approved", now, body)])
+    return case
+
+
+def _require_plan(looked: Mapping[str, Any] | None, plan: str) -> Mapping[str, Any]:
+    """The plan that was looked at last. UsageError where it is not the one that was read."""
+    if looked is None or not looked["plan"] or looked["plan"] != plan:
+        raise UsageError(
+            "the plan was looked at anew since; nothing was approved",
+            fix="read it again, then approve it",
+        )
+    return looked
 
 
 def can_carry_out(
@@ -153,11 +174,9 @@ def can_carry_out(
         needed = State.APPROVED if case.right in APPROVED else State.PLANNED
         return looked is not None and case.state is needed
     if case.right in ("restriction", "objection") and case.state is State.CHECKED:
-        # It holds already; what is left may be to ask those that could not be asked.
-        again = receipts.away(controller, case) or not (
-            case.right == "restriction" or receipts.to_weigh(controller, case)
-        )
-        return looked is not None and bool(again)
+        # It stands. What a system was not asked for is done when that answers again.
+        left = case.right == "objection" and not to_weigh(controller, case)
+        return left or bool(not_asked(controller, case))
     return case.state is not State.NOTIFIED
 
 
@@ -366,7 +385,7 @@ def _object(
     controller: Controller, request: Request, given: Given, plan: str | None, now: dt.datetime
 ) -> bool:
     del plan
-    purposes = given.get("purposes", ())
+    purposes = given.get("purposes") or _before(controller, request).purposes
     return object_to(controller, request, purposes, now, region=request.region).complete
 
 
@@ -382,8 +401,13 @@ def _restrict(
     controller: Controller, request: Request, given: Given, plan: str | None, now: dt.datetime
 ) -> bool:
     del plan
-    ground = given.get("ground", "")
+    ground = given.get("ground") or _before(controller, request).ground
     return restrict(controller, request, ground, now, region=request.region).complete
+
+
+def _before(controller: Controller, request: Request) -> Receipts:
+    """The record of a case that somebody began without looking at it first, by command."""
+    return Receipts.of(controller, controller.cases.get(request.case or ""))
 
 
 _Look = Callable[[Controller, Request, Given, dt.datetime], dict[str, Any]]

@@ -178,6 +178,7 @@ def restrictions_stop_every_use(
         if e.at <= now and str(e.body.get("case")) not in told:
             yield Finding("a case", "a restriction was lifted before the person was told")
     yield Looked(len(closed), "restrictions that were lifted")
+    # A case stands there once for each time that it was carried out.
     restricted = list(
         dict.fromkeys(
             str(e.body["case"])

@@ -34,7 +34,7 @@ from kept.errors import Denied, UsageError, VaultError
 from kept.ledger.entry import Entry, moment, name
 from kept.private import make_private
 from kept.records.actor import Actor
-from kept.records.case import Case
+from kept.records.case import Case, State
 from kept.records.delivery import Delivery
 
 #: Sends a code to the person of a case: (the case, the code, until when it is good). It may use
@@ -246,6 +246,22 @@ def never_fetched(controller: Controller, case: Case, now: dt.datetime) -> dt.da
     if not behind or None in over or any(d.fetched for d in behind):
         return None
     return max(filter(None, over))
+
+
+def copy_owed(controller: Controller, case: Case) -> bool:
+    """Whether a copy was made of what is held, and nothing on record says that it is with her or
+    waits for her: no link leads to it, and no staff entered that she was handed it. A letter that
+    it was made is not the copy.
+    """
+    if case.right not in ("access", "portability") or case.state is not State.CLOSED:
+        return False
+    if behind_links(controller, case) or not any(s.planned for s in controller.cases.steps(case)):
+        return False
+    # What went on paper may have held it; that is the word of whoever entered it.
+    if any(p.kind == "answer" and p.posted_on is not None for p in controller.papers.of(case)):
+        return False
+    handed = controller.ledger.entries(kind="answer.handed")
+    return all(entry.body["case"] != case.id for _, entry in handed)
 
 
 def hand(

@@ -25,6 +25,7 @@ from kept.decide.asks import Recognised, recognise
 from kept.duties.rights import clock, delivery, destroyed, forgetting, mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
+from kept.duties.rights.receipts import not_asked
 from kept.duties.rights.request import HOW, Request, by_herself, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
@@ -46,7 +47,7 @@ from kept.records.intake import (
 )
 from kept.records.outbox import Place
 from kept.terms.addresses import masked
-from kept.terms.asks import ASKS, CHILD_REPORT, QUESTION, SALE_OUT, STOP_MAILING, UNCLEAR
+from kept.terms.asks import ASKS, CHILD_REPORT, SALE_OUT, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS
 
@@ -335,7 +336,10 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         )  # fmt: skip
     cases = {kind: controller.cases.get(id_) for kind, id_ in one.cases}
     stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
-    stands |= {kind: "in-force" for kind, c in cases.items() if clock.in_force(c)}
+    stands |= {
+        kind: "in-force-partly" if not_asked(controller, c) else "in-force"
+        for kind, c in cases.items() if clock.in_force(c)
+    }  # fmt: skip
     over = [c.number for kind, c in cases.items() if stands[kind] in _ANSWERED]
     known = answered.days(controller.database, over, now, controller.desk.zone) if over else {}
     for kind, c in cases.items():
@@ -343,6 +347,8 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
             stands[kind] = "taken-back"
         if c.number in over:
             stands[kind] = _ANSWERED[stands[kind]][c.number in known]
+            if stands[kind] == "told" and delivery.copy_owed(controller, c):
+                stands[kind] = "told-of-copy"
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]
     waited = [c.number for kind, c in cases.items() if stands[kind] == "working"]
@@ -533,7 +539,7 @@ def tend(controller: Controller, now: dt.datetime) -> int:
     """
     failed = begin_waiting(controller, now)
     for one in controller.intakes.all(open_only=True):
-        if one.outcome == BEGUN and one.cases and not {QUESTION, UNCLEAR} & set(one.asked):
+        if one.only_cases:
             states = [controller.cases.get(id_).state for _, id_ in one.cases]
             if all(state in FINISHED for state in states):
                 with controller.database.connection() as c:

@@ -156,6 +156,12 @@ class Receipts:
         return tuple(dict.fromkeys(str(b["purpose"]) for k in kinds for _, b in self.said[k]))
 
     @property
+    def ground(self) -> str:
+        """Why a restriction was asked for, as the law lists it; empty where none was recorded."""
+        made = self.said["restriction.set"]
+        return str(made[-1][1].get("ground", "")) if made else ""
+
+    @property
     def lifted(self) -> tuple[str, ...]:
         """Purposes of an objection that was weighed and refused."""
         return tuple(str(b["purpose"]) for _, b in self.said["objection.lifted"])
@@ -173,15 +179,6 @@ def to_weigh(controller: Controller, case: Case) -> bool:
     return stands and controller.cases.sealed_keys(case, PENDING) is not None
 
 
-def away(controller: Controller, case: Case) -> tuple[str, ...]:
-    """Systems that could not be asked when a choice was recorded that is in force since: it holds
-    for what was given, and not yet for what they know her by.
-    """
-    if case.right not in ("objection", "restriction") or case.state is not State.CHECKED:
-        return ()
-    return _unreached(controller, case, _said(controller, case, _AWAY))
-
-
 def _said(
     controller: Controller, case: Case, kinds: tuple[str, ...]
 ) -> dict[str, tuple[tuple[dt.datetime, Mapping[str, Any]], ...]]:
@@ -193,6 +190,22 @@ def _said(
         )
         for kind in kinds
     }
+
+
+#: Choices that stand while their case is open, and the entry that says of which systems not.
+_CHOSEN: Final = {"restriction": "restriction.set", "objection": "objection.made"}
+
+
+def not_asked(controller: Controller, case: Case) -> tuple[str, ...]:
+    """Of a restriction or an objection that stands: the systems that were not asked by which else
+    she is known, when it was carried out for the last time. For what is hers there under another
+    name it does not hold yet.
+    """
+    kind = _CHOSEN.get(case.right)
+    if kind is None or case.state in BEFORE or case.state in FINISHED:
+        return ()
+    said = dict.fromkeys(_AWAY, ()) | _said(controller, case, (kind,))
+    return _unreached(controller, case, said)
 
 
 def _unreached(controller: Controller, case: Case, said: Mapping[str, Any]) -> tuple[str, ...]:

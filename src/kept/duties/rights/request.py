@@ -324,8 +324,6 @@ def follows(controller: Controller, case: Case) -> tuple[str, ...]:
     right = RIGHTS[case.right]
     asked: tuple[str, ...] = ("--purpose", "…") if case.right in ("objection", "withdrawal") else ()
     asked = ("--ground", "…") if case.right == "restriction" else asked
-    if receipts.away(controller, case):
-        return (VERBS[case.right], "--case", case.id, *asked, "--yes")
     if receipts.to_weigh(controller, case):
         return ("weigh", "--case", case.id, "--outcome", "upheld", "--grounds", "…")
     if clock.in_force(case):

@@ -252,7 +252,7 @@ def _record(
         table = KeyTable(("kind", "value"), tuple(dict.fromkeys(rows)))
         bound = {_BOUND: KeySet({_BOUND: table})}
         controller.cases.seal_keys(case, bound, connection=connection)
-        # Again where it is gone on with: then for what was away the first time.
+        # Each time: a system that was away at first and was asked since is missing no more.
         body = {"case": case.id, "ground": name(ground), "source": "request",
                 "actor": name(actor.role),
                 "unreached": [name(s) for s, _ in her.unreached]}  # fmt: skip

@@ -25,12 +25,13 @@ About: TypeAlias = Case | Intake | Complaint
 
 def over(controller: Controller, one: About, now: dt.datetime) -> bool:
     """Whether nothing is owed any more: a case has ended and she was told, or she took it back; a
-    complaint has ended; a request has, and every case of it is over.
+    complaint has ended; every case of a request is over, and nothing else is left to do on it,
+    whether or not the job has entered its end yet.
     """
     if isinstance(one, Complaint):
         return not one.open
     if isinstance(one, Intake):
-        return one.ended_at is not None and all(
+        return (one.ended_at is not None or one.only_cases) and all(
             over(controller, controller.cases.get(id_), now) for _, id_ in one.cases
         )
     if one.state not in FINISHED:

@@ -105,6 +105,8 @@ SAID: Final = {
     "We knew that it is from you. By what, we have deleted with your data.": "Wir wussten, dass sie von Ihnen ist. Woran, haben wir mit Ihren Daten gelöscht.",
     "We know that it is from you by the cookie in your browser.": "Dass sie von Ihnen ist, wissen wir durch das Cookie in Ihrem Browser.",
     "We are working on it.": "Wir arbeiten daran.",
+    "It is in force for the address that you gave. Not every system could be asked yet by what else you are known there; what we hold under that may still be used. We go on.": "Sie gilt für die Adresse, die Sie angegeben haben. Noch konnte nicht jedes System gefragt werden, unter welchen anderen Angaben Sie dort bekannt sind; was wir darunter gespeichert haben, kann noch genutzt werden. Wir machen weiter.",
+    "Done. You have our letter; your copy is still to come.": "Erledigt. Unser Schreiben haben Sie; Ihre Kopie kommt noch.",
     "It is in force: what we know to be yours is not used, but for what the law allows.": "Sie gilt: Was wir als das Ihre kennen, wird nicht genutzt, außer wozu das Recht es erlaubt.",
     "Done.": "Erledigt.",
     "Done. You have our answer.": "Erledigt. Unsere Antwort haben Sie.",
