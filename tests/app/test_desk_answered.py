@@ -21,6 +21,7 @@ from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import Request, close_case, delivery, mailing, paper, recipients
 from kept.duties.rights.letter import letter
+from kept.duties.rights.request import open_case
 from kept.errors import UsageError
 from kept.records import answered
 from kept.records.actor import Actor
@@ -335,7 +336,9 @@ def test_a_letter_that_a_copy_was_made_does_not_stand_for_the_copy(world: World,
     olga, path = at(desk, "olga"), f"/desk/cases/{one}"
     out = desk.directory / "hers.zip"
     assert rights.access(controller, _asked(one), desk.now, out=out).complete
-    _told(world, one)
+    mailing.mail_answer(controller, one, _who(world), desk.now)
+    world.send()
+    _untold(world, one)
     owed = "Done. You have our letter; your copy is still to come."
     assert owed in words(desk.browser().get(hers).text)
     assert "her copy is with her is not on record: only the letter" in words(olga.get(path).text)
@@ -347,6 +350,11 @@ def test_a_letter_that_a_copy_was_made_does_not_stand_for_the_copy(world: World,
         assert olga.post(f"{path}/posted", way="in-person", on=today).status_code == 303
     assert "Done. You have our answer." in words(desk.browser().get(hers).text)
     assert "is not on record" not in words(olga.get(path).text)
+    number = controller.cases.get(one).number
+    days = answered.days(controller.database, [number], desk.now, controller.desk.zone)
+    assert days == {number: controller.day(desk.now)}
+    (met,) = run(controller, registered(), desk.now + LONG, names=["rights.answered-in-time"])
+    assert met.outcome is Outcome.PASS
 
 
 def test_where_nothing_is_held_the_letter_is_all_that_she_gets(world: World) -> None:
@@ -386,3 +394,30 @@ def test_an_objection_that_is_weighed_is_called_incomplete_only_where_it_is(
     assert "left to mend" not in page
     assert "It stops for good" in page
     assert controller.cases.get(one).state is State.CHECKED
+
+
+def test_what_staff_say_she_took_back_is_listed_until_she_is_told(world: World) -> None:
+    """Nothing could go to her by mail: the list, the first page and whoever is reminded know."""
+    controller, desk = world.controller, world.desk
+    request = Request(
+        ((Identifier("email", "ben@example.org"),),), actor="Kim", role="operator", evidence="said"
+    )
+    case, _, _ = open_case(controller, "erasure", request, desk.now)
+    _, why = mailing.take_back(controller, case.id, "she called", _who(world), desk.now)
+    assert why is not None
+    desk.later(minutes=5)
+
+    def listed() -> tuple[bool, str]:
+        there = controller.worklist.untold(desk.now, controller.desk.zone, 50)[0]
+        ran = kept(desk.directory, "case", "list", "--now", desk.now.isoformat(), json=False)
+        (line,) = [row for row in ran.out.splitlines() if row.startswith(case.id)]
+        return case.id in [one.id for one in there], line
+
+    on, line = listed()
+    assert on
+    assert "she is to be told" in line
+    paper.make(controller, case.id, ("Ben", "1 Road"), _who(world), desk.now)
+    paper.posted(controller, case.id, None, controller.day(desk.now), _who(world), desk.now)
+    on, line = listed()
+    assert not on
+    assert "she is to be told" not in line

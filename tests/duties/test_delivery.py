@@ -295,7 +295,7 @@ def test_what_the_staff_fetch_from_the_desk_she_has_not_got(
     def had() -> tuple[bool, bool]:
         by_records = answered.days(controller.database, [case.number], NOW, "UTC")
         assert case.done_at is not None
-        by_ledger = clock_checks._reached(controller, NOW, {case.id: case.done_at})
+        by_ledger = clock_checks._reached(controller, NOW, {case.id: case.done_at}, ())
         return case.number in by_records, case.id in by_ledger
 
     assert had() == (False, False)

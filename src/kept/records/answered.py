@@ -3,9 +3,10 @@
 That a case ended is no answer. She has it when a mail with it was taken by a server, a letter
 went out, it was handed to her, or she fetched her package; that the staff fetched it from the desk
 is nothing she has. What was written before all was done, or before it was refused, tells her of
-what was left, whenever it reaches her. The end itself is the answer only of what she did on a page
-that says so at once, of a report of a child, whose page says so, and of what an agent reads as
-done; a restriction is answered when it is in force.
+what was left, whenever it reaches her. A letter that a copy was made is not the copy: where one
+belongs to the answer, a mail counts once a link leads her to it. The end itself is the answer only
+of what she did on a page that says so at once, of a report of a child, whose page says so, and of
+what an agent reads as done; a restriction is answered when it is in force.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Final, LiteralString
 
-from kept.database import Database
-from kept.records.case_state import State
+from kept.database import Connection, Database
+from kept.records.case_state import Case, State
 from kept.records.outbox import SENT
 from kept.terms.asks import CHILD_REPORT
 
@@ -39,6 +40,17 @@ AT_ONCE: Final[LiteralString] = (
 AT_ONCE_VALUES: Final = {
     "done_states": list(_DONE), "herself": _HERSELF, "child_report": CHILD_REPORT,
 }  # fmt: skip
+#: Whether a copy of what is held belongs to the answer of a case `r`.
+COPY: Final[LiteralString] = (
+    "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND EXISTS"
+    " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0))"
+)
+#: When a letter that a mail server took at `w.at` was an answer; NULL while it is none.
+_COUNTS: Final[LiteralString] = (
+    "CASE WHEN m.kind <> 'answer' OR NOT " + COPY + " THEN w.at ELSE"
+    " (SELECT greatest(w.at, min(d.made_at)) FROM case_delivery d WHERE d.number = r.number"
+    " AND NOT d.desk AND d.made_at <= %(now)s HAVING count(*) > 0) END"
+)
 #: The day on which the person of a case `r` had her answer, as of `now` by the midnight of `zone`;
 #: NULL where she has none yet. Wants AT_ONCE_VALUES, `sent`, `now` and `zone`.
 DAY: Final[LiteralString] = (
@@ -53,14 +65,23 @@ DAY: Final[LiteralString] = (
     "(SELECT min(k.dated) FROM case_clock_change k WHERE k.number = r.number"
     " AND k.act = 'posted' AND k.at BETWEEN r.done_at AND %(now)s"
     " AND k.dated >= (r.done_at AT TIME ZONE %(zone)s)::date),"
-    "(SELECT (min(coalesce(m.ended_at, o.sent_at)) AT TIME ZONE %(zone)s)::date"
-    " FROM case_mail m LEFT JOIN outbox o ON o.id = m.letter WHERE m.number = r.number"
+    "(SELECT (min(" + _COUNTS + ") AT TIME ZONE %(zone)s)::date"
+    " FROM case_mail m LEFT JOIN outbox o ON o.id = m.letter,"
+    " LATERAL (SELECT coalesce(m.ended_at, o.sent_at) AS at) w WHERE m.number = r.number"
     " AND m.put_at >= r.done_at AND coalesce(m.outcome, o.outcome) = %(sent)s"
-    " AND coalesce(m.ended_at, o.sent_at) <= %(now)s),"
+    " AND w.at <= %(now)s),"
     "(SELECT (min(d.fetched_at) AT TIME ZONE %(zone)s)::date FROM case_delivery d"
     " WHERE d.number = r.number AND NOT d.desk AND d.made_at >= r.done_at"
     " AND d.fetched_at <= %(now)s)) END"
 )
+
+
+def with_copy(connection: Connection, case: Case) -> bool:
+    """Whether a copy of what is held belongs to the answer of a case."""
+    row = connection.execute(
+        f"SELECT {COPY} FROM rights_case r WHERE r.number = %s", (case.number,)
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def values(now: dt.datetime, zone: dt.tzinfo | str) -> dict[str, object]:

@@ -519,7 +519,10 @@ class Cases(Proofs):
         c.execute(
             "UPDATE case_clock k SET waiting = r.done_at IS NULL"
             " AND NOT (r.\"right\" = 'restriction' AND r.state = ANY(%s)),"
-            " untold = r.done_at IS NOT NULL AND r.state <> %s"
+            # What she took back herself, on her page, told her by that.
+            " untold = r.done_at IS NOT NULL AND NOT (r.state = %s AND EXISTS (SELECT FROM"
+            " case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
+            " AND e.state = r.state AND a.role = 'person'))"
             " FROM rights_case r WHERE r.number = k.number AND k.number = %s",
             ([State.CHECKED, State.NOTIFIED], State.WITHDRAWN, number),
         )

@@ -141,10 +141,12 @@ class Worklist:
         assert row is not None
         return Tally(*row)
 
-    def untold(self, now: dt.datetime, zone: dt.tzinfo, most: int) -> tuple[list[Untold], int]:
+    def untold(
+        self, now: dt.datetime, zone: dt.tzinfo, most: int | None
+    ) -> tuple[list[Untold], int]:
         """Cases that were done within the last year and of which nobody was told, up to `most` in
-        order of their last day; and how many there are. What she took back is no answer. `zone`:
-        whose midnight counts.
+        order of their last day; and how many there are. Of what staff say that she took back she is
+        told, too. `zone`: whose midnight counts.
         """
         with self._database.by_statement() as c:
             rows = c.execute(

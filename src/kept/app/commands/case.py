@@ -25,7 +25,7 @@ from kept.duties.rights.clock import in_force, told_on
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
-from kept.duties.rights.request import VERBS, follows
+from kept.duties.rights.request import VERBS, by_herself, follows
 from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import UsageError
 from kept.records.bulk import OVER
@@ -87,8 +87,12 @@ def list_command(
         found = controller.clocks.many([c.number for c in cases])
         loops = {id_: n for id_, _, n, _ in controller.recipients.open_loops()}
         told = told_on(controller, cases, at)
+        owed = {u.id for u in controller.worklist.untold(at, controller.desk.zone, None)[0]}
         times = {
-            c.id: Time.of(controller, c, found.get(c.number), at, told.get(c.number)) for c in cases
+            c.id: Time.of(
+                controller, c, found.get(c.number), at, told.get(c.number), untold=c.id in owed
+            )
+            for c in cases
         }
     if sort == "due":
         cases.sort(key=lambda c: (times[c.id].over, times[c.id].due or dt.date.max, c.number))
@@ -148,7 +152,10 @@ def show(
         over = {d.id: d.over(moment(now)) for d in behind}
         named = controller.cases.identifiers(one) if show else []
         had = told_on(controller, [one], moment(now)).get(one.number)
-        time = Time.of(controller, one, controller.clocks.of(one), moment(now), had)
+        time = Time.of(
+            controller, one, controller.clocks.of(one), moment(now), had,
+            untold=had is None and not by_herself(controller, one),
+        )  # fmt: skip
         changes = controller.clocks.changes(one)
         proof, proofs = proving.standing(controller, one), controller.cases.proofs(one)
         tasks = casework.tasks(controller, one)

@@ -56,14 +56,15 @@ class Time:
     @classmethod
     def of(
         cls, controller: Controller, case: Case, clock: Clock | None, now: dt.datetime,
-        told: dt.date | None = None,
+        told: dt.date | None = None, *, untold: bool = False,
     ) -> Time:  # fmt: skip
         """How a case stands at a moment; of an answered one whether that was in time. `told`: the
-        day on which she was told, once she was.
+        day on which she was told, once she was. `untold`: staff say that she took it back, and she
+        has not heard of that.
         """
         over = duty.answered(case)
         if clock is None or case.state is State.WITHDRAWN:
-            return cls(clock, over, "–")
+            return cls(clock, over, "she is to be told" if untold else "–")
         if over:
             late = (told or controller.day(now)) > clock.due
             words = ["late"] if late else ["in time"] if told else []

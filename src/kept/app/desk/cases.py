@@ -229,6 +229,7 @@ def shown(
         right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting, asked_all=not unasked),
         to_answer=to_answer, to_wait=waiting, not_asked=unasked,
         copy_owed=delivery.copy_owed(controller, one),
+        letter_went=mailing.letter_went(controller, one),
         over=one.state in FINISHED, herself=by_herself(controller, one),
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,

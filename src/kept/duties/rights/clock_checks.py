@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -58,7 +58,10 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
             " WHERE r.opened_at <= %(now)s ORDER BY r.number",
             {**AT_ONCE_VALUES, "now": now},
         ).fetchall()
-    reached = _reached(controller, now, {row[0]: row[2] for row in rows if row[2] is not None})
+    reached = _reached(
+        controller, now, {row[0]: row[2] for row in rows if row[2] is not None},
+        {row[0] for row in rows if row[1] == State.REFUSED},
+    )  # fmt: skip
     yield from lost.cases(controller, told)
     looked = 0
     for id_, state, closed, due, restriction, in_force, at_once in rows:
@@ -149,17 +152,43 @@ def extension_told_in_time(controller: Controller, now: dt.datetime) -> Iterator
 
 
 def _reached(
-    controller: Controller, now: dt.datetime, done: Mapping[str, dt.datetime]
-) -> dict[str, dt.date]:
+    controller: Controller, now: dt.datetime, done: Mapping[str, dt.datetime],
+    refused: Collection[str],
+) -> dict[str, dt.date]:  # fmt: skip
     """Case → the first day on which something of its answer reached the person, as of `now`; what
-    was written before the case was `done` is no answer.
+    was written before the case was `done` is no answer, nor is a letter that a copy was made the
+    copy.
     """
     found: dict[str, dt.date] = {}
+    # What the staff fetched from the desk she has not got by that.
+    with controller.database.connection() as connection:
+        files = connection.execute("SELECT file FROM case_delivery WHERE desk").fetchall()
+    ours = {delivery.file_hash(file) for (file,) in files}
+    made_on = [
+        entry
+        for _, entry in controller.ledger.entries(kind="delivery.made")
+        if entry.at <= now and entry.body["file"] not in ours
+    ]
+    linked: dict[str, dt.date] = {}
+    for entry in made_on:
+        linked.setdefault(str(entry.body["case"]), controller.day(entry.at))
+    copied = {
+        str(entry.body["case"])
+        for _, entry in controller.ledger.entries(kind="access.given")
+        if entry.body["rows"] and entry.at <= now and entry.body["case"] not in refused
+    }
 
     def first(case: object, made: dt.datetime, day: dt.date) -> None:
         name, since = str(case), done.get(str(case))
         if since is not None and made >= since:
             found[name] = min(day, found.get(name, day))
+
+    def mailed(case: object, kind: str, made: dt.datetime, day: dt.date) -> None:
+        name = str(case)
+        if kind != "answer" or name not in copied:
+            first(case, made, day)
+        elif name in linked:
+            first(case, made, max(day, linked[name]))
 
     for _, entry in controller.ledger.entries(kind="clock.moved"):
         if entry.body["act"] == "posted" and "dated" in entry.body and entry.at <= now:
@@ -181,29 +210,23 @@ def _reached(
         made = put.get(letter) or (before[-1] if before and not letter else None)
         if made is not None:
             said.add(str(case))
-            first(case, made, controller.day(entry.at))
+            mailed(case, str(entry.body["kind"]), made, controller.day(entry.at))
     # It is entered within the hour; until then, and for the moment itself, the outbox is asked.
     with controller.database.connection() as connection:
         sent = connection.execute(
-            "SELECT r.id, m.put_at, m.outcome IS NULL, coalesce(m.ended_at, o.sent_at)"
+            "SELECT r.id, m.kind, m.put_at, m.outcome IS NULL, coalesce(m.ended_at, o.sent_at)"
             " FROM case_mail m JOIN rights_case r USING (number) LEFT JOIN outbox o"
             " ON o.id = m.letter"
             " WHERE coalesce(m.outcome, o.outcome) = %s AND coalesce(m.ended_at, o.sent_at) <= %s",
             (SENT, now),
         ).fetchall()
-    for case, made, fresh, at in sent:
+    for case, kind, made, fresh, at in sent:
         if fresh or case in said:
-            first(case, made, controller.day(at))
-    # What the staff fetched from the desk she has not got by that.
-    with controller.database.connection() as connection:
-        files = connection.execute("SELECT file FROM case_delivery WHERE desk").fetchall()
-    ours = {delivery.file_hash(file) for (file,) in files}
-    packed = {
-        entry.body["file"]: entry.at for _, entry in controller.ledger.entries(kind="delivery.made")
-    }
+            mailed(case, kind, made, controller.day(at))
+    packed = {entry.body["file"]: entry.at for entry in made_on}
     for _, entry in controller.ledger.entries(kind="delivery.fetched"):
         file = entry.body["file"]
-        if entry.at <= now and file in packed and file not in ours:
+        if entry.at <= now and file in packed:
             first(entry.body["case"], packed[file], controller.day(entry.at))
     return found
 

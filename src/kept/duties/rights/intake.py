@@ -347,7 +347,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
             stands[kind] = "taken-back"
         if c.number in over:
             stands[kind] = _ANSWERED[stands[kind]][c.number in known]
-            if stands[kind] == "told" and delivery.copy_owed(controller, c):
+            if mailing.letter_went(controller, c) and delivery.copy_owed(controller, c):
                 stands[kind] = "told-of-copy"
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]

@@ -18,6 +18,7 @@ from kept.duties.rights.receipts import require_answer
 from kept.duties.rights.request import close_case
 from kept.errors import UsageError
 from kept.ledger.entry import Entry, name
+from kept.records import answered
 from kept.records.actor import Actor
 from kept.records.case_state import Case, State
 from kept.records.intake import CODE_GOOD
@@ -93,6 +94,12 @@ def answers(case: Case, mail: Mail) -> bool:
     """
     open_ = case.done_at is None
     return mail.kind == "answer" and (open_ or not clock.too_early(case, mail.put_at))
+
+
+def letter_went(controller: Controller, case: Case) -> bool:
+    """Whether a mail server took a letter that answers a case."""
+    mails = controller.mailed.of(case)
+    return any(answers(case, m) and m.outcome == SENT for m in mails)
 
 
 def mail_code(controller: Controller, case: Case, code: str, until: dt.datetime) -> bool:
@@ -243,8 +250,11 @@ def settle(controller: Controller, now: dt.datetime) -> int:
                 "case": one.case, "kind": one.kind, "outcome": one.outcome, "letter": one.letter
             }  # fmt: skip
             entries.append(Entry("mail.ended", now, body))
-            if (one.kind, one.outcome) == ("answer", SENT):
-                day, case = controller.day(one.ended_at), controller.cases.get(one.case)
+            case = controller.cases.get(one.case)
+            # Where a copy belongs to it, the letter is not all of the answer.
+            alone = (one.kind, one.outcome) == ("answer", SENT) and not answered.with_copy(c, case)
+            if alone:
+                day = controller.day(one.ended_at)
                 clock.posted(controller, case, one.put_at, day, one.actor, now, c)
         if entries:
             controller.ledger.append_in(c, entries)
