@@ -48,6 +48,7 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
     )
     # 1: a goal was missed, as is likely with next to nothing to do.
     assert done.returncode in (0, 1), done.stderr
+    assert done.stdout, done.stderr
     document = json.loads(done.stdout)
     assert document["bench"] == name
     assert document["rows"]

@@ -29,6 +29,7 @@ from kept.app.commands.rights import (
     others_open,
     recipients_told,
     request_of,
+    require_checker,
     step_table,
 )
 from kept.app.fit import Exact
@@ -104,6 +105,7 @@ def object_command(
     )  # fmt: skip
     say, act = common.out, object_to if yes else preview_objection
     with opened(common, "rights object", acting.role) as (controller, _):
+        require_checker(request)
         several = Several.of(controller, common, acting, "objection", request, people, SIZE)
         if several is not None:
             carry = choosing(
@@ -192,6 +194,7 @@ def restrict_command(
     )  # fmt: skip
     say, act = common.out, restrict if yes else preview_restriction
     with opened(common, "rights restrict", acting.role) as (controller, _):
+        require_checker(request)
         several = Several.of(controller, common, acting, "restriction", request, people, SIZE)
         if several is not None:
             carry = choosing(
@@ -299,6 +302,7 @@ def withdraw_command(
         # Erasing is for those who may erase, whatever it is for.
         require("rights erase", acting.role)
     with opened(common, "rights withdraw", acting.role) as (controller, _):
+        require_checker(request)
         several = Several.of(controller, common, acting, "withdrawal", request, people, SIZE)
         if several is not None:
             carry = choosing(

@@ -36,6 +36,7 @@ from kept.app.commands.rights import (
     others_open,
     recipients_told,
     request_of,
+    require_checker,
     step_table,
     still_open,
 )
@@ -86,6 +87,7 @@ def port_command(
     if people is None and not (case and path.is_dir()):
         refuse_target(path)
     with opened(common, "rights port", acting.role) as (controller, config):
+        require_checker(request)
         warn_of_stranger(common, config, controller.bundle)
         several = Several.of(controller, common, acting, "portability", request, people, SIZE)
         if several is not None:

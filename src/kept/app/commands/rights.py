@@ -128,6 +128,16 @@ def register(app: App) -> None:
     app.command(group)
 
 
+def require_checker(request: Request) -> None:
+    """Refuse evidence from a role that gives out what others checked, and checks nobody itself."""
+    checks = roles_of("request verify")
+    if request.evidence is not None and request.role not in checks:
+        raise Denied(
+            f"the role `{request.role}` does not record how it was checked who asks",
+            fix=f"ask somebody in one of the roles {', '.join(sorted(checks))}",
+        )
+
+
 def request_of(
     identity: list[str] | None, file: Path | None, override: str | None, evidence: str | None,
     case: str | None, acting: Acting, same_person: str | None = None, people: Path | None = None,
@@ -147,13 +157,6 @@ def request_of(
             "nobody is named",
             expected="--identity KIND=VALUE, --identity-file FILE, --people FILE or --case ID",
             fix="add for example --identity email=name@example.org",
-        )
-    checks = roles_of("request verify")
-    if evidence is not None and acting.role not in checks:
-        # Who may give out what others checked does not check it himself.
-        raise Denied(
-            f"the role `{acting.role}` does not record how it was checked who asks",
-            fix=f"ask somebody in one of the roles {', '.join(sorted(checks))}",
         )
     if evidence is not None and len(evidence.split()) < _FEW and said(evidence, "--evidence"):
         Output().warn(
@@ -203,6 +206,7 @@ def access_command(
     if people is None and not (case and path.is_dir()):
         refuse_target(path)
     with opened(common, "rights access", acting.role) as (controller, config):
+        require_checker(request)
         warn_of_stranger(common, config, controller.bundle)
         several = Several.of(controller, common, acting, "access", request, people, SIZE)
         if several is not None:
