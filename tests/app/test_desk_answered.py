@@ -339,6 +339,10 @@ def test_a_letter_that_a_copy_was_made_does_not_stand_for_the_copy(world: World,
     assert rights.access(controller, _asked(one), desk.now, out=out).complete
     mailing.mail_answer(controller, one, _who(world), desk.now)
     world.send()
+    # A letter that counted before, so that nobody looked at the case any more, is found again.
+    with controller.database.connection() as c:
+        c.execute("UPDATE case_clock SET untold = false")
+        c.execute((migrations.HERE / "0047_looked_at_again.sql").read_bytes())
     _untold(world, one)
     owed = "Done. You have our letter; your copy is still to come."
     assert owed in words(desk.browser().get(hers).text)
@@ -461,7 +465,7 @@ def test_what_staff_say_she_took_back_is_listed_until_she_is_told(world: World) 
     close_case(controller, other.id, "withdrawn", "mine", _who(world, "person"), desk.now)
     with controller.database.connection() as c:
         c.execute("UPDATE case_clock SET untold = false")
-        c.execute((migrations.HERE / "0047_taken_back.sql").read_bytes())
+        c.execute((migrations.HERE / "0047_looked_at_again.sql").read_bytes())
     there = controller.worklist.untold(desk.now, controller.desk.zone, 50)[0]
     assert [one.id for one in there] == [case.id]
     paper.make(controller, case.id, ("Ben", "1 Road"), _who(world), desk.now)

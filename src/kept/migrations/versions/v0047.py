@@ -1,4 +1,4 @@
-"""What staff said was taken back is listed until she is told, also of before."""
+"""All that is done is looked at once more: who was not told, by what counts since, is listed."""
 
 from kept.migrations import run
 
@@ -7,4 +7,4 @@ down_revision = "0046"
 
 
 def upgrade() -> None:
-    run("0047_taken_back.sql")
+    run("0047_looked_at_again.sql")
