@@ -14,6 +14,7 @@ from tests.app.test_desk_cases import at, words
 from tests.app.test_desk_handing import World
 from tests.asking import links, mail_server, text
 
+from kept import migrations
 from kept.app.desk import working
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
@@ -338,6 +339,10 @@ def test_a_letter_that_a_copy_was_made_does_not_stand_for_the_copy(world: World,
     assert rights.access(controller, _asked(one), desk.now, out=out).complete
     mailing.mail_answer(controller, one, _who(world), desk.now)
     world.send()
+    # A letter that counted before, so that nobody looked at the case any more, is found again.
+    with controller.database.connection() as c:
+        c.execute("UPDATE case_clock SET untold = false")
+        c.execute((migrations.HERE / "0047_looked_at_again.sql").read_bytes())
     _untold(world, one)
     owed = "Done. You have our letter; your copy is still to come."
     assert owed in words(desk.browser().get(hers).text)
@@ -353,6 +358,45 @@ def test_a_letter_that_a_copy_was_made_does_not_stand_for_the_copy(world: World,
     number = controller.cases.get(one).number
     days = answered.days(controller.database, [number], desk.now, controller.desk.zone)
     assert days == {number: controller.day(desk.now)}
+    (met,) = run(controller, registered(), desk.now + LONG, names=["rights.answered-in-time"])
+    assert met.outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("first", ["letter", "link"])
+def test_a_link_that_no_server_took_leads_nobody_to_her_copy(world: World, first: str) -> None:
+    """The letter went and the mail with the link did not: in no order is that her answer."""
+    controller, desk = world.controller, world.desk
+    one = world.proven("access", "ben@example.org")
+    (link,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
+    hers = "/privacy/requests/" + link.rpartition("/")[2]
+    out = desk.directory / "hers.zip"
+    assert rights.access(controller, _asked(one), desk.now, out=out).complete
+
+    def letter_goes() -> None:
+        world.inbox.refuse = False
+        mailing.mail_answer(controller, one, _who(world), desk.now)
+        world.send()
+
+    if first == "letter":
+        letter_goes()
+    world.inbox.refuse = True
+    delivery.deliver(controller, one, out, _who(world), desk.now)
+    for _ in range(6):
+        world.send()
+        desk.later(days=1)
+    controller.outbox.tidy(desk.now)
+    mailing.settle(controller, desk.now)
+    if first == "link":
+        letter_goes()
+    assert [m.outcome for m in controller.mailed.of(controller.cases.get(one))].count("sent") == 1
+    _untold(world, one)
+    page = words(desk.browser().get(hers).text)
+    assert "You have our letter; your copy is still to come." in page
+    # Another link that arrives does.
+    world.inbox.refuse = False
+    delivery.deliver(controller, one, out, _who(world), desk.now)
+    world.send()
+    assert "Done. You have our answer." in words(desk.browser().get(hers).text)
     (met,) = run(controller, registered(), desk.now + LONG, names=["rights.answered-in-time"])
     assert met.outcome is Outcome.PASS
 
@@ -416,6 +460,14 @@ def test_what_staff_say_she_took_back_is_listed_until_she_is_told(world: World) 
     on, line = listed()
     assert on
     assert "she is to be told" in line
+    # Of before it was not listed: the migration lists it, and not what she took back herself.
+    other, _, _ = open_case(controller, "erasure", request, desk.now)
+    close_case(controller, other.id, "withdrawn", "mine", _who(world, "person"), desk.now)
+    with controller.database.connection() as c:
+        c.execute("UPDATE case_clock SET untold = false")
+        c.execute((migrations.HERE / "0047_looked_at_again.sql").read_bytes())
+    there = controller.worklist.untold(desk.now, controller.desk.zone, 50)[0]
+    assert [one.id for one in there] == [case.id]
     paper.make(controller, case.id, ("Ben", "1 Road"), _who(world), desk.now)
     paper.posted(controller, case.id, None, controller.day(desk.now), _who(world), desk.now)
     on, line = listed()

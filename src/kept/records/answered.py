@@ -49,7 +49,12 @@ COPY: Final[LiteralString] = (
 _COUNTS: Final[LiteralString] = (
     "CASE WHEN m.kind <> 'answer' OR NOT " + COPY + " THEN w.at ELSE"
     " (SELECT greatest(w.at, min(d.made_at)) FROM case_delivery d WHERE d.number = r.number"
-    " AND NOT d.desk AND d.made_at <= %(now)s HAVING count(*) > 0) END"
+    " AND NOT d.desk AND d.made_at <= %(now)s"
+    # A link that was put into a mail, and that no server took, leads nobody anywhere.
+    " AND NOT EXISTS (SELECT FROM case_mail l LEFT JOIN outbox q ON q.id = l.letter"
+    " WHERE l.number = d.number AND l.kind = 'link' AND l.put_at = d.made_at"
+    " AND coalesce(l.outcome, q.outcome) IS DISTINCT FROM %(sent)s)"
+    " HAVING count(*) > 0) END"
 )
 #: The day on which the person of a case `r` had her answer, as of `now` by the midnight of `zone`;
 #: NULL where she has none yet. Wants AT_ONCE_VALUES, `sent`, `now` and `zone`.

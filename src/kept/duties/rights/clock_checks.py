@@ -169,9 +169,6 @@ def _reached(
         for _, entry in controller.ledger.entries(kind="delivery.made")
         if entry.at <= now and entry.body["file"] not in ours
     ]
-    linked: dict[str, dt.date] = {}
-    for entry in made_on:
-        linked.setdefault(str(entry.body["case"]), controller.day(entry.at))
     copied = {
         str(entry.body["case"])
         for _, entry in controller.ledger.entries(kind="access.given")
@@ -182,6 +179,15 @@ def _reached(
         name, since = str(case), done.get(str(case))
         if since is not None and made >= since:
             found[name] = min(day, found.get(name, day))
+
+    put: dict[str, dt.datetime] = {}
+    by_case: dict[str, list[dt.datetime]] = {}
+    for _, entry in controller.ledger.entries(kind="mail.put"):
+        put[str(entry.body["letter"])] = entry.at
+        by_case.setdefault(f"{entry.body['case']} {entry.body['kind']}", []).append(entry.at)
+    went: list[tuple[str, str, dt.datetime, dt.datetime]] = []
+    arrived: set[tuple[str, dt.datetime]] = set()
+    linked: dict[str, dt.date] = {}
 
     def mailed(case: object, kind: str, made: dt.datetime, day: dt.date) -> None:
         name = str(case)
@@ -195,11 +201,6 @@ def _reached(
             day, case = dt.date.fromisoformat(entry.body["dated"]), str(entry.body["case"])
             if case in done and day >= controller.day(done[case]):
                 first(case, entry.at, day)
-    put: dict[str, dt.datetime] = {}
-    by_case: dict[str, list[dt.datetime]] = {}
-    for _, entry in controller.ledger.entries(kind="mail.put"):
-        put[str(entry.body["letter"])] = entry.at
-        by_case.setdefault(f"{entry.body['case']} {entry.body['kind']}", []).append(entry.at)
     said: set[str] = set()
     for _, entry in controller.ledger.entries(kind="mail.ended"):
         if entry.body["outcome"] != SENT or entry.at > now:
@@ -210,19 +211,30 @@ def _reached(
         made = put.get(letter) or (before[-1] if before and not letter else None)
         if made is not None:
             said.add(str(case))
-            mailed(case, str(entry.body["kind"]), made, controller.day(entry.at))
+            went.append((str(case), str(entry.body["kind"]), made, entry.at))
     # It is entered within the hour; until then, and for the moment itself, the outbox is asked.
     with controller.database.connection() as connection:
         sent = connection.execute(
-            "SELECT r.id, m.kind, m.put_at, m.outcome IS NULL, coalesce(m.ended_at, o.sent_at)"
+            "SELECT r.id, m.kind, m.put_at, m.outcome IS NULL, coalesce(m.ended_at, o.sent_at),"
+            " m.letter"
             " FROM case_mail m JOIN rights_case r USING (number) LEFT JOIN outbox o"
             " ON o.id = m.letter"
             " WHERE coalesce(m.outcome, o.outcome) = %s AND coalesce(m.ended_at, o.sent_at) <= %s",
             (SENT, now),
         ).fetchall()
-    for case, kind, made, fresh, at in sent:
+    for case, kind, made, fresh, at, letter in sent:
         if fresh or case in said:
-            mailed(case, kind, made, controller.day(at))
+            went.append((case, kind, made, at))
+            if kind == "link":
+                arrived.add((case, put.get(letter, made)))
+    # A link that was put into a mail, and that no server took, leads nobody anywhere.
+    arrived |= {(case, made) for case, kind, made, _ in went if kind == "link"}
+    for entry in made_on:
+        case = str(entry.body["case"])
+        if (case, entry.at) in arrived or entry.at not in by_case.get(f"{case} link", ()):
+            linked.setdefault(case, controller.day(entry.at))
+    for case, kind, made, at in went:
+        mailed(case, kind, made, controller.day(at))
     packed = {entry.body["file"]: entry.at for entry in made_on}
     for _, entry in controller.ledger.entries(kind="delivery.fetched"):
         file = entry.body["file"]

@@ -36,6 +36,7 @@ from kept.private import make_private
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.delivery import Delivery
+from kept.records.outbox import SENT
 
 #: Sends a code to the person of a case: (the case, the code, until when it is good). It may use
 #: only a way that was verified for her, and says False where it knows none.
@@ -255,7 +256,12 @@ def copy_owed(controller: Controller, case: Case) -> bool:
     """
     if case.right not in ("access", "portability") or case.state is not State.CLOSED:
         return False
-    if behind_links(controller, case) or not any(s.planned for s in controller.cases.steps(case)):
+    if not any(s.planned for s in controller.cases.steps(case)):
+        return False
+    # A link that was put into a mail, and that no server took, leads nobody anywhere.
+    links = [m for m in controller.mailed.of(case) if m.kind == "link"]
+    lost = {m.put_at for m in links if m.outcome != SENT}
+    if any(d.fetched or d.made_at not in lost for d in behind_links(controller, case)):
         return False
     # What went on paper may have held it; that is the word of whoever entered it.
     if any(p.kind == "answer" and p.posted_on is not None for p in controller.papers.of(case)):
