@@ -15,6 +15,7 @@ from kept.controller import Controller
 from kept.duties import holds, rights
 from kept.duties.rights import Request, identity
 from kept.duties.rights.doubt import Ambiguous
+from kept.duties.rights.letter import letter
 from kept.errors import Denied, UsageError
 from kept.records.actor import Actor
 from kept.stores.sqlite import SQLiteSession
@@ -286,6 +287,27 @@ def test_RIGHT_19_a_number_with_more_beside_it_waits_for_a_human(
     answer = rights.access(desk, by_number, NOW, out=world / "out.zip")
     assert answer.covers.doubts.get("national") == 1
     assert any("without its country, or with more beside it" in w for w in answer.warnings)
+
+
+def test_RIGHT_19_what_an_access_met_first_is_still_to_be_decided_after_the_erasure(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: the match goes over to the case of the erasure; both letters say that there is
+    such a record, and the erasure leaves it.
+    """
+    sql(world, _NEW.format("'Zed', '+49 30 123456 ext. 7'"))
+    by_number = _request(parse("phone=+49 30 123456"), parse("email=ana@example.org"))
+    seen = rights.access(desk, by_number, NOW, out=world / "out.zip")
+    assert [d.case for d in desk.doubts.all()] == [seen.case]
+    gone = rights.erase(desk, by_number, NOW)
+    assert [d.case for d in desk.doubts.all()] == [gone.case]
+    for case in (seen.case, gone.case):
+        text = " ".join(letter(desk, case, NOW).text().split())
+        said = "by nothing proven to be yours: 1 record, where a name or a number like yours"
+        assert said in text
+    (doubt,) = desk.doubts.all()
+    identity.settle(desk, doubt.id, "different", "not hers", _who(desk), NOW)
+    assert "nothing proven to be yours" not in letter(desk, gone.case, NOW).text()
 
 
 def test_RIGHT_19_accents_written_in_two_ways_are_one_name(desk: Controller, world: Path) -> None:

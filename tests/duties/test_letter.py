@@ -325,6 +325,10 @@ def test_a_package_to_take_along_says_what_is_not_in_it(
 ) -> None:
     given = rights.port(controller, _asked("ben"), NOW, out=tmp_path / "ben.zip")
     assert "the package says what that is" in _flat(letter(controller, given.case, NOW))
+    none = rights.port(controller, _asked("nobody"), NOW, out=tmp_path / "none.zip")
+    text = _flat(letter(controller, none.case, NOW))
+    assert "We hold nothing that you could take along" in text
+    assert "Your copy was made" not in text
     seen = rights.access(controller, _asked("ben"), NOW, out=tmp_path / "all.zip")
     assert "the package says what that is" not in _flat(letter(controller, seen.case, NOW))
 

@@ -36,6 +36,7 @@ MAIL, PHONE, AGENT = (
         ("JANE@company.example", "[a member of staff's e-mail address]", 1, 0),
         ("Call 030 / 12 34 56 or +49 30 123456", None, 0, 0),
         ("Call +49\u202f30\u202f123\u2009456 or +49\u201330\u2013123\u2007456", None, 0, 0),
+        ("Call +49\u200530\u2005231\u200a25\u205f555, home", f"Call {PHONE}, home", 0, 1),
         ("Call +49\u201330\u2013231\u202f25\u202f555, home", f"Call {PHONE}, home", 0, 1),
         ("Call (030) 23125555, home", f"Call {PHONE}, home", 0, 1),
         ("mine (+49 30 901820)", "mine ([a member of staff's telephone number])", 1, 0),

@@ -131,12 +131,16 @@ class Doubts:
                 "INSERT INTO identity_doubt (pair, id, number, subject, mac, other_mac, reason,"
                 " kind, other, sealed, met_at) VALUES (%s, %s, %s, (SELECT subject FROM identity"
                 " WHERE mac = %s AND %s ORDER BY subject LIMIT 1), %s, %s, %s, %s, %s, %s, %s)"
-                " ON CONFLICT DO NOTHING",
+                # What another case of hers met before dies with her there (`forget`).
+                " ON CONFLICT (pair) DO UPDATE SET number = EXCLUDED.number, subject = NULL,"
+                " mac = EXCLUDED.mac, other_mac = EXCLUDED.other_mac, kind = EXCLUDED.kind,"
+                " other = EXCLUDED.other, sealed = EXCLUDED.sealed, met_at = EXCLUDED.met_at"
+                " WHERE identity_doubt.outcome IS NULL AND NOT %s",
                 (
                     self._pair(pair.one, pair.other), new_id(now), case.number,
                     mac := identity_mac(self._vault, pair.one), hers, mac,
                     identity_mac(self._vault, pair.other), pair.reason, pair.one.kind,
-                    pair.other.kind, sealed, now,
+                    pair.other.kind, sealed, now, hers,
                 ),
             ).rowcount  # fmt: skip
         return new

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kept.controller import Controller, Place
-from kept.controller.alike import Met
+from kept.controller.alike import Alike, Met
 from kept.ledger.entry import Entry
 from kept.model.select import KeyTable
 from kept.records.case import Case
@@ -87,22 +87,7 @@ def coverage(
     known = controller.identities.known(given)
     people = [(*one, *more.added) for one, more in zip(given, known, strict=True)]
     alike = controller.alike(people, found)
-    doubts: dict[str, set[tuple[Place, tuple[object, ...]]]] = {}
-    new: list[Pair] = []
-    for who, one in enumerate(people):
-        met = [m for m in alike.met if m.who == who]
-        mine = [i for i in (*one, *alike.hers[who]) if i.kind in LINKING]
-        settled = controller.doubts.outcomes(mine, _others(met))
-        anchor = min(
-            (i for i in one if i.kind in LINKING), key=lambda i: LINKING.index(i.kind),
-            default=None,
-        )  # fmt: skip
-        for m in met:
-            if m.other is not None and _named(m.other) in settled:
-                continue
-            doubts.setdefault(m.reason, set()).add((m.place, m.key))
-            if m.other is not None and anchor is not None:
-                new.append(Pair(anchor, m.other, m.reason))
+    doubts, new = _undecided(controller, people, alike)
     if new:
         with controller.database.connection() as connection:
             count = controller.doubts.add(case, new, now, connection=connection)
@@ -122,6 +107,43 @@ def coverage(
         {reason: len(doubts[reason]) for reason in REASONS if reason in doubts},
         tuple(sorted(alike.unreached)),
     )
+
+
+def doubtful(controller: Controller, case: Case) -> int:
+    """How many records look like those of the people of a case by now, and nobody has decided yet
+    whether they are. Where their own rows are gone only what was given says what is like them.
+    """
+    given = controller.cases.identifiers(case)
+    known = controller.identities.known(given)
+    people = [(*one, *more.added) for one, more in zip(given, known, strict=True)]
+    rows = controller.keys(controller.locate(given))
+    doubts, _ = _undecided(controller, people, controller.alike(people, rows))
+    return len(set().union(*doubts.values()))
+
+
+def _undecided(
+    controller: Controller, people: Sequence[Sequence[Identifier]], alike: Alike
+) -> tuple[dict[str, set[tuple[Place, tuple[object, ...]]]], list[Pair]]:
+    """Reason → the rows that are like those of people and were not settled, and the pairs of
+    identifiers that somebody can settle them by.
+    """
+    doubts: dict[str, set[tuple[Place, tuple[object, ...]]]] = {}
+    new: list[Pair] = []
+    for who, one in enumerate(people):
+        met = [m for m in alike.met if m.who == who]
+        mine = [i for i in (*one, *alike.hers[who]) if i.kind in LINKING]
+        settled = controller.doubts.outcomes(mine, _others(met))
+        anchor = min(
+            (i for i in one if i.kind in LINKING), key=lambda i: LINKING.index(i.kind),
+            default=None,
+        )  # fmt: skip
+        for m in met:
+            if m.other is not None and _named(m.other) in settled:
+                continue
+            doubts.setdefault(m.reason, set()).add((m.place, m.key))
+            if m.other is not None and anchor is not None:
+                new.append(Pair(anchor, m.other, m.reason))
+    return doubts, new
 
 
 def _others(met: Sequence[Met]) -> list[Identifier]:

@@ -30,6 +30,7 @@ from kept.duties.rights.choice import (
     told,
 )
 from kept.duties.rights.clock import came
+from kept.duties.rights.covering import doubtful
 from kept.duties.rights.language import language_of
 from kept.duties.rights.receipts import Receipts, title
 from kept.duties.rights.received import received
@@ -60,6 +61,8 @@ from kept.terms.tongues import count, day, law, say, within
 _WIDTH: Final = 76
 #: Title of the part that says where else was looked, and where not.
 _ELSEWHERE: Final = "Where else we looked"
+#: Rights for which all that is hers is looked for.
+_LOOKED: Final = ("access", "portability", "erasure")
 #: Rights for which she is looked for in what others wrote.
 _IN_TEXTS: Final = ("access", "erasure")
 _ASKED: Final = {
@@ -332,12 +335,13 @@ def _outcome(
         )
         return
     lines = [_whole(record, after)]
-    if elsewhere and record.complete and case.right in (*_IN_TEXTS, "portability"):
+    if elsewhere and record.complete and case.right in _LOOKED:
         lines.append(say("What could not be looked through is named below."))
     if record.missing:
         systems = ", ".join(title(controller, s) for s in record.missing)
         lines.append(say("Not done, or not asked, as you read below: {systems}.", systems=systems))
-    if case.right in ("access", "portability"):
+    made = record.handed_out and not (case.right == "portability" and record.nothing_found)
+    if made or case.right == "access":
         lines.append(
             say(
                 "Your copy was made as a package of files. You get it by a link that works for some"
@@ -346,7 +350,7 @@ def _outcome(
             if record.handed_out
             else say("No package was handed out.")
         )
-    if case.right == "portability" and record.handed_out:
+    if case.right == "portability" and made:
         lines.append(
             say(
                 "In it is what you gave us with your consent or for a contract. What we have from"
@@ -499,6 +503,16 @@ def _elsewhere(
     if empty:
         where = ", ".join(title(controller, s) for s in empty)
         lines.append(say("No record of yours was met in: {where}.", where=where))
+    alike = doubtful(controller, record.case) if record.case.right in _LOOKED else 0
+    if alike:
+        lines.append(
+            say(
+                "Met, but by nothing proven to be yours: {rows}, where a name or a number like"
+                " yours stands. None of it is in this answer, and nothing is done with it until a"
+                " person here decides. If you know of it, tell us.",
+                rows=records(alike),
+            )
+        )
     points = tuple(
         say("Not looked through: {what}. {why}", what=what, why=why)
         for what, why in search.left_out

@@ -96,6 +96,7 @@ SAID: Final = {
     # — system by system —
     "What was done: {where}": "Was getan wurde: {where}",
     "We could NOT ask this system. What it holds of you is not in this answer.": "Dieses System konnten wir NICHT fragen. Was es über Sie enthält, ist nicht in dieser Antwort.",
+    "Met, but by nothing proven to be yours: {rows}, where a name or a number like yours stands. None of it is in this answer, and nothing is done with it until a person here decides. If you know of it, tell us.": "Gefunden, aber durch nichts als das Ihre belegt: {rows}, wo ein Name oder eine Nummer wie die Ihre steht. Nichts davon ist in dieser Antwort, und nichts geschieht damit, bis hier ein Mensch entscheidet. Wenn Sie davon wissen, sagen Sie es uns.",
     "No record of yours was met in: {where}.": "Kein Eintrag von Ihnen fand sich in: {where}.",
     "What others wrote names you in: {where}.": "Was andere geschrieben haben, nennt Sie in: {where}.",
     "Not looked through: {what}. {why}": "Nicht durchsucht: {what}. {why}",
