@@ -310,6 +310,31 @@ def test_RIGHT_19_what_an_access_met_first_is_still_to_be_decided_after_the_eras
     assert "nothing proven to be yours" not in letter(desk, gone.case, NOW).text()
 
 
+def test_RIGHT_19_what_waits_of_somebody_who_is_known_stays_and_what_is_settled_is_hers(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: an erasure of somebody who is known takes no undecided match along; a letter calls
+    no record hers by nothing that somebody decided to be hers.
+    """
+    sql(world, CANDIDATES["plus-tag"])
+    first = rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    (doubt,) = desk.doubts.all()
+    assert "nothing proven to be yours: 1 record" in _letter(desk, first.case)
+    identity.settle(desk, doubt.id, "same", "she typed the code", _who(desk), NOW)
+    assert "nothing proven to be yours" not in _letter(desk, first.case)
+    sql(world, _NEW.format("'Zed', '+49 30 123456 ext. 7'"))
+    by_number = _request(parse("phone=+49 30 123456"), ANA)
+    seen = rights.access(desk, by_number, NOW, out=world / "b.zip")
+    assert seen.case in {d.case for d in desk.doubts.all()}
+    waited = len({(d.reason, d.kind, d.other) for d in desk.doubts.all()})
+    gone = rights.erase(desk, by_number, NOW)
+    assert [d.case for d in desk.doubts.all()] == [gone.case] * waited
+
+
+def _letter(controller: Controller, case: str) -> str:
+    return " ".join(letter(controller, case, NOW).text().split())
+
+
 def test_RIGHT_19_accents_written_in_two_ways_are_one_name(desk: Controller, world: Path) -> None:
     """RIGHT-19: two rows of one person are hers, and a namesake is one in either spelling."""
     name = "Zoë Łukasz-Müller"

@@ -145,6 +145,14 @@ class Doubts:
             ).rowcount  # fmt: skip
         return new
 
+    def pairs(self, case: Case) -> frozenset[bytes]:
+        """The keys of those that a case met."""
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT pair FROM identity_doubt WHERE number = %s", (case.number,)
+            ).fetchall()
+        return frozenset(bytes(row[0]) for row in rows)
+
     def forget(
         self, case: Case, identifiers: Sequence[Identifier], *, connection: Connection
     ) -> None:

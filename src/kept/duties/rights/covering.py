@@ -116,7 +116,7 @@ def doubtful(controller: Controller, case: Case) -> int:
     given = controller.cases.identifiers(case)
     known = controller.identities.known(given)
     people = [(*one, *more.added) for one, more in zip(given, known, strict=True)]
-    rows = controller.keys(controller.locate(given))
+    rows = controller.keys(controller.locate(people))
     doubts, _ = _undecided(controller, people, controller.alike(people, rows))
     return len(set().union(*doubts.values()))
 

@@ -27,6 +27,7 @@ from kept.model.plan import Action, Plan, Step
 from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case
+from kept.records.declared import SYSTEM
 from kept.records.hold import Hold
 from kept.records.suppression import ERASURE
 from kept.terms.identifiers import Identifier
@@ -81,6 +82,12 @@ def draw_up(
     located.warnings += () if stayed.held else refilled(located)
     if values is None:
         located.warnings += coverage(controller, case, found, now).words
+        # What other cases of hers had met and nobody has decided went over to this one by that.
+        if (place := (SYSTEM.name, "identity_doubt")) in found:
+            waits = controller.doubts.pairs(case)
+            table = found[place]
+            rows = tuple(row for row in table.rows if row[1][0] not in waits)
+            found[place] = KeyTable(table.fields, rows)
     for place, table in stayed.tables.items():
         if place[0] not in located.unreached:
             rows = found[place].rows if place in found else ()
