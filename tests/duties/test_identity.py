@@ -331,6 +331,18 @@ def test_RIGHT_19_what_waits_of_somebody_who_is_known_stays_and_what_is_settled_
     assert [d.case for d in desk.doubts.all()] == [gone.case] * waited
 
 
+def test_RIGHT_19_the_letter_of_an_erasure_counts_what_waits_with_it(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: her name went with her rows; that a namesake waits for somebody did not."""
+    sql(world, CANDIDATES["namesake"])
+    gone = rights.erase(desk, _request(ANA), NOW)
+    (doubt,) = desk.doubts.all()
+    assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
+    identity.settle(desk, doubt.id, "different", "another one", _who(desk), NOW)
+    assert "nothing proven to be yours" not in _letter(desk, gone.case)
+
+
 def _letter(controller: Controller, case: str) -> str:
     return " ".join(letter(controller, case, NOW).text().split())
 

@@ -111,14 +111,15 @@ def coverage(
 
 def doubtful(controller: Controller, case: Case) -> int:
     """How many records look like those of the people of a case by now, and nobody has decided yet
-    whether they are. Where their own rows are gone only what was given says what is like them.
+    whether they are. Where their own rows are gone only what was given says what is like them, and
+    at least those are counted that wait with the case.
     """
     given = controller.cases.identifiers(case)
     known = controller.identities.known(given)
     people = [(*one, *more.added) for one, more in zip(given, known, strict=True)]
     rows = controller.keys(controller.locate(people))
     doubts, _ = _undecided(controller, people, controller.alike(people, rows))
-    return len(set().union(*doubts.values()))
+    return max(len(set().union(*doubts.values())), len(controller.doubts.all(case=case.id)))
 
 
 def _undecided(
