@@ -252,11 +252,14 @@ def _record(
         table = KeyTable(("kind", "value"), tuple(dict.fromkeys(rows)))
         bound = {_BOUND: KeySet({_BOUND: table})}
         controller.cases.seal_keys(case, bound, connection=connection)
-        # Each time: a system that was away at first and was asked since is missing no more.
+        # Once more where a system that was away at first was asked since: it is missing no more.
         body = {"case": case.id, "ground": name(ground), "source": "request",
                 "actor": name(actor.role),
                 "unreached": [name(s) for s, _ in her.unreached]}  # fmt: skip
-        controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
+        entries = controller.ledger.entries(kind="restriction.set")
+        said = [e.body.get("unreached", []) for _, e in entries if e.body.get("case") == case.id]
+        if not said or said[-1] != body["unreached"]:
+            controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
     return case
 
 
