@@ -31,6 +31,7 @@ from kept.duties.rights.choice import (
 )
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.receipts import not_asked
 from kept.duties.rights.request import (
     MAY_OVERRIDE,
     Request,
@@ -256,9 +257,7 @@ def _record(
         body = {"case": case.id, "ground": name(ground), "source": "request",
                 "actor": name(actor.role),
                 "unreached": [name(s) for s, _ in her.unreached]}  # fmt: skip
-        entries = controller.ledger.entries(kind="restriction.set")
-        said = [e.body.get("unreached", []) for _, e in entries if e.body.get("case") == case.id]
-        if not said or said[-1] != body["unreached"]:
+        if first or not_asked(controller, case) != tuple(sorted(s for s, _ in her.unreached)):
             controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
     return case
 
