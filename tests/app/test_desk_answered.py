@@ -62,6 +62,12 @@ def _untold(world: World, case: str) -> None:
     assert any("not on record that the person was told" in f.words for f in met.findings)
 
 
+def _her_page(world: World, address: str) -> str:
+    """Where her request stands, by the newest mail to her."""
+    (link,) = [p for p in links(world.inbox.to(address)[-1]) if "/requests/" in p]
+    return "/privacy/requests/" + link.rpartition("/")[2]
+
+
 def _told(world: World, case: str) -> None:
     controller, now = world.controller, world.desk.now
     mailing.mail_answer(controller, case, _who(world), now, again=True)
@@ -267,8 +273,7 @@ def test_her_page_says_that_a_restriction_is_in_force(world: World) -> None:
     controller, desk = world.controller, world.desk
     one = world.proven("restriction", "ben@example.org")
     rights.restrict(controller, _asked(one), "claims", desk.now)
-    (path,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
-    page = words(desk.browser().get("/privacy/requests/" + path.rpartition("/")[2]).text)
+    page = words(desk.browser().get(_her_page(world, "ben@example.org")).text)
     assert "It is in force: what we know to be yours is not used" in page
     assert "We are working on it" not in page
     assert "The last day for our answer" not in page
@@ -282,8 +287,7 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     """
     controller, desk = world.controller, world.desk
     one = world.proven("restriction", "ben@example.org")
-    (link,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
-    hers = "/privacy/requests/" + link.rpartition("/")[2]
+    hers = _her_page(world, "ben@example.org")
     desk.account("olga", "privacy-officer")
     olga, path = at(desk, "olga"), f"/desk/cases/{one}"
     shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
@@ -331,8 +335,7 @@ def test_a_letter_that_a_copy_was_made_does_not_stand_for_the_copy(world: World,
     """
     controller, desk = world.controller, world.desk
     one = world.proven("access", "ben@example.org")
-    (link,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
-    hers = "/privacy/requests/" + link.rpartition("/")[2]
+    hers = _her_page(world, "ben@example.org")
     desk.account("olga", "privacy-officer")
     olga, path = at(desk, "olga"), f"/desk/cases/{one}"
     out = desk.directory / "hers.zip"
@@ -367,8 +370,7 @@ def test_a_link_that_no_server_took_leads_nobody_to_her_copy(world: World, first
     """The letter went and the mail with the link did not: in no order is that her answer."""
     controller, desk = world.controller, world.desk
     one = world.proven("access", "ben@example.org")
-    (link,) = [p for p in links(world.inbox.to("ben@example.org")[-1]) if "/requests/" in p]
-    hers = "/privacy/requests/" + link.rpartition("/")[2]
+    hers = _her_page(world, "ben@example.org")
     out = desk.directory / "hers.zip"
     assert rights.access(controller, _asked(one), desk.now, out=out).complete
 
@@ -404,11 +406,11 @@ def test_a_link_that_no_server_took_leads_nobody_to_her_copy(world: World, first
 def test_where_nothing_is_held_the_letter_is_all_that_she_gets(world: World) -> None:
     controller, desk = world.controller, world.desk
     one = world.proven("access", "nobody@example.org")
-    (link,) = [p for p in links(world.inbox.to("nobody@example.org")[-1]) if "/requests/" in p]
+    hers = _her_page(world, "nobody@example.org")
     out = desk.directory / "hers.zip"
     assert rights.access(controller, _asked(one), desk.now, out=out).complete
     _told(world, one)
-    page = words(desk.browser().get("/privacy/requests/" + link.rpartition("/")[2]).text)
+    page = words(desk.browser().get(hers).text)
     assert "Done. You have our answer." in page
 
 

@@ -144,9 +144,9 @@ class Worklist:
     def untold(
         self, now: dt.datetime, zone: dt.tzinfo, most: int | None
     ) -> tuple[list[Untold], int]:
-        """Cases that were done within the last year and of which nobody was told, up to `most` in
-        order of their last day; and how many there are. Of what staff say that she took back she is
-        told, too. `zone`: whose midnight counts.
+        """Cases that were done within the last year and of which nobody was told, up to `most`
+        (None: all) in order of their last day; and how many there are. Of what staff say that she
+        took back she is told, too. `zone`: whose midnight counts.
         """
         with self._database.by_statement() as c:
             rows = c.execute(

@@ -17,6 +17,7 @@ from kept.ledger.entry import Entry
 from kept.model.select import KeyTable
 from kept.records.case import Case
 from kept.records.doubt import Pair
+from kept.records.identity import Known
 from kept.records.subject import LINKING
 from kept.terms.identifiers import KINDS, Identifier
 from kept.terms.likeness import REASONS
@@ -83,9 +84,7 @@ def coverage(
     `found` are the rows of its people. Nothing of a doubtful match is read but by what it is
     somebody's.
     """
-    given = controller.cases.identifiers(case)
-    known = controller.identities.known(given)
-    people = [(*one, *more.added) for one, more in zip(given, known, strict=True)]
+    people, known = _people(controller, case)
     alike = controller.alike(people, found)
     doubts, new = _undecided(controller, people, alike)
     if new:
@@ -114,12 +113,19 @@ def doubtful(controller: Controller, case: Case) -> int:
     whether they are. Where their own rows are gone only what was given says what is like them, and
     at least those are counted that wait with the case.
     """
-    given = controller.cases.identifiers(case)
-    known = controller.identities.known(given)
-    people = [(*one, *more.added) for one, more in zip(given, known, strict=True)]
+    people, _ = _people(controller, case)
     rows = controller.keys(controller.locate(people))
     doubts, _ = _undecided(controller, people, controller.alike(people, rows))
     return max(len(set().union(*doubts.values())), len(controller.doubts.all(case=case.id)))
+
+
+def _people(controller: Controller, case: Case) -> tuple[list[tuple[Identifier, ...]], list[Known]]:
+    """The people of a case, each by what was given and what is proven to be hers, too; and what is
+    known of each.
+    """
+    given = controller.cases.identifiers(case)
+    known = controller.identities.known(given)
+    return [(*one, *more.added) for one, more in zip(given, known, strict=True)], known
 
 
 def _undecided(

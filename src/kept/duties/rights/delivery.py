@@ -33,8 +33,9 @@ from kept.duties.rights.proving import require_known_asker
 from kept.errors import Denied, UsageError, VaultError
 from kept.ledger.entry import Entry, moment, name
 from kept.private import make_private
+from kept.records import answered
 from kept.records.actor import Actor
-from kept.records.case import Case, State
+from kept.records.case import Case
 from kept.records.delivery import Delivery
 from kept.records.outbox import SENT
 
@@ -254,10 +255,9 @@ def copy_owed(controller: Controller, case: Case) -> bool:
     waits for her: no link leads to it, and no staff entered that she was handed it. A letter that
     it was made is not the copy.
     """
-    if case.right not in ("access", "portability") or case.state is not State.CLOSED:
-        return False
-    if not any(s.planned for s in controller.cases.steps(case)):
-        return False
+    with controller.database.connection() as c:
+        if not answered.with_copy(c, case):
+            return False
     # A link that was put into a mail, and that no server took, leads nobody anywhere.
     links = [m for m in controller.mailed.of(case) if m.kind == "link"]
     lost = {m.put_at for m in links if m.outcome != SENT}

@@ -31,12 +31,12 @@ _KINDS: Final = (
 BEFORE: Final = frozenset(
     (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED, State.APPROVED)
 )
-
-
 #: Under this name is sealed what a refusal of an objection would take back, while it is weighed.
 PENDING: Final = "pending"
 #: Kinds of entries that name the systems that could not be asked.
 _AWAY: Final = ("case.closed", "objection.made", "restriction.set")
+#: Choices that stand while their case is open, and the entry that says of which systems not.
+_CHOSEN: Final = {"restriction": "restriction.set", "objection": "objection.made"}
 
 
 def require_answer(case: Case, fix: str | None = None) -> None:
@@ -190,10 +190,6 @@ def _said(
         )
         for kind in kinds
     }
-
-
-#: Choices that stand while their case is open, and the entry that says of which systems not.
-_CHOSEN: Final = {"restriction": "restriction.set", "objection": "objection.made"}
 
 
 def not_asked(controller: Controller, case: Case) -> tuple[str, ...]:
