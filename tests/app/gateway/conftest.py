@@ -138,7 +138,17 @@ class _Page(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 time.sleep(0.05)
 
+    def _was_asked(self) -> bool:
+        before, self.before = getattr(self, "before", False), True
+        return before
+
     def do_POST(self) -> None:
+        before = self._was_asked()
+        if self.path == "/first-alone":
+            self.server.cookies.append("asked")
+            if before:
+                self.close_connection = True
+                return
         length, told = self.headers.get("Content-Length"), self.headers.get("Transfer-Encoding")
         body = self.rfile.read(int(length)) if length else self._chunks()
         heard = {"headers": self.headers.items(), "body": body.decode(), "told": told}
@@ -161,6 +171,7 @@ class _Page(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         port, path = str(self.server.others), self.path.partition("?")[0]
+        self._was_asked()
         if path in RAW:
             self._raw(path)
             return

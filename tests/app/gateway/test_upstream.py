@@ -118,6 +118,20 @@ def test_what_a_site_answers_wrongly(shop: Shop, path: str, status: int, whole: 
         assert body.startswith(b"<p>hi")
 
 
+@pytest.mark.parametrize("body", [b"abc", b"", None])
+def test_what_must_not_be_asked_twice_waits_for_no_kept_connection(
+    shop: Shop, body: bytes | None
+) -> None:
+    """The site closes what it kept open, at the very moment of the next request."""
+    ask(shop, "/")  # leaves a connection that waits
+    shop.cookies.clear()
+    sent = {} if body else {"Content-Length": "0"}
+    answer, said = ask(shop, "/first-alone", "POST", body, **sent)
+    assert answer.status == 200, said
+    assert json.loads(said)["body"] == (body or b"").decode()
+    assert shop.cookies == ["asked"]
+
+
 def test_what_is_for_the_next_machine_stays_there(shop: Shop) -> None:
     answer, _ = ask(shop, "/hop")
     assert not {"x-hop", "keep-alive"} & {name.lower() for name in answer.headers}

@@ -23,6 +23,7 @@ _AHEAD: Final = 128 * 1024
 #: Connections that wait for the next request, and seconds for which they do.
 _IDLE: Final = 64
 _KEEP: Final = 15.0
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
 
 class Broken(Exception):
@@ -210,10 +211,12 @@ async def ask(
 ) -> tuple[Line, h11.Response]:  # fmt: skip
     """Send a request; the connection, and the head of the answer.
 
-    A connection that waited may have been closed meanwhile: what has no body is asked once more.
+    A connection that waited may have been closed meanwhile. What may be asked twice (RFC 9110,
+    9.2.2) and has no body is asked once more; all else never goes out on one that waited.
     """
     request = h11.Request(method=method, target=target, headers=list(headers))
-    for fresh in (False, True):
+    twice = body is None and method in _IDEMPOTENT
+    for fresh in (False, True) if twice else (True,):
         line = await lines.get(fresh=fresh)
         try:
             await line.send(request, write)
@@ -227,7 +230,7 @@ async def ask(
                     return line, event
         except Broken:
             line.close()
-            if fresh or line.heard or body is not None:
+            if fresh or line.heard:
                 raise
         except BaseException:
             line.close()
