@@ -6,7 +6,8 @@ is nothing she has. What was written before all was done, or before it was refus
 what was left, whenever it reaches her. A letter that a copy was made is not the copy: where one
 belongs to the answer, a mail counts once a link leads her to it. The end itself is the answer only
 of what she did on a page that says so at once, of a report of a child, whose page says so, and of
-what an agent reads as done; a restriction is answered when it is in force.
+what an agent reads as done; a restriction is answered when it is in force for all that leads to
+her, and not while a system was away that may know her by more.
 """
 
 from __future__ import annotations
@@ -25,10 +26,6 @@ _HERSELF: Final = "person"
 #: What was done in a case, by whoever did it.
 _DONE: Final = (State.EXECUTED, State.CHECKED, State.CLOSED)
 
-#: The moment from which on a restriction `r` was in force.
-IN_FORCE: Final[LiteralString] = (
-    "(SELECT min(e.at) FROM case_event e WHERE e.number = r.number AND e.state = 'checked')"
-)
 #: Whether the end of a case `r` tells the person by itself. Wants AT_ONCE_VALUES.
 AT_ONCE: Final[LiteralString] = (
     "(EXISTS (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
@@ -59,11 +56,7 @@ _COUNTS: Final[LiteralString] = (
 #: The day on which the person of a case `r` had her answer, as of `now` by the midnight of `zone`;
 #: NULL where she has none yet. Wants AT_ONCE_VALUES, `sent`, `now` and `zone`.
 DAY: Final[LiteralString] = (
-    "CASE WHEN r.\"right\" = 'restriction' AND "
-    + IN_FORCE
-    + " <= %(now)s THEN ("
-    + IN_FORCE
-    + " AT TIME ZONE %(zone)s)::date"
+    "CASE WHEN r.in_force_at <= %(now)s THEN (r.in_force_at AT TIME ZONE %(zone)s)::date"
     " WHEN r.done_at IS NULL OR r.done_at > %(now)s THEN NULL"
     " WHEN " + AT_ONCE + " THEN (r.done_at AT TIME ZONE %(zone)s)::date"
     " ELSE least("
