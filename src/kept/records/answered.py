@@ -26,22 +26,22 @@ _HERSELF: Final = "person"
 #: What was done in a case, by whoever did it.
 _DONE: Final = (State.EXECUTED, State.CHECKED, State.CLOSED)
 
+#: Whether a copy of what is held belongs to the answer of a case `r`.
+COPY: Final[LiteralString] = (
+    "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND EXISTS"
+    " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0))"
+)
 #: Whether the end of a case `r` tells the person by itself. Wants AT_ONCE_VALUES.
 AT_ONCE: Final[LiteralString] = (
     "(EXISTS (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
     " AND e.state = ANY(%(done_states)s) AND a.role = %(herself)s AND e.at >= r.done_at)"
     " OR EXISTS (SELECT FROM intake_case i JOIN intake n USING (number)"
     " WHERE i.case_number = r.number AND (i.asked = %(child_report)s OR n.channel = 'drp'"
-    " AND r.\"right\" NOT IN ('access', 'portability'))))"
+    " AND NOT " + COPY + ")))"
 )
 AT_ONCE_VALUES: Final = {
     "done_states": list(_DONE), "herself": _HERSELF, "child_report": CHILD_REPORT,
 }  # fmt: skip
-#: Whether a copy of what is held belongs to the answer of a case `r`.
-COPY: Final[LiteralString] = (
-    "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND EXISTS"
-    " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0))"
-)
 #: When a letter that a mail server took at `w.at` was an answer; NULL while it is none.
 _COUNTS: Final[LiteralString] = (
     "CASE WHEN m.kind <> 'answer' OR NOT " + COPY + " THEN w.at ELSE"
