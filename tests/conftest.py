@@ -11,7 +11,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +55,7 @@ LONG = (
 
 _TEMPLATE = "kept_template"
 _numbers = itertools.count(1)
-_OURS = pytest.StashKey[str]()
+_OURS = pytest.StashKey[Path]()
 _FINE = pytest.StashKey[bool]()
 
 
@@ -69,18 +68,20 @@ def pytest_configure(config: pytest.Config) -> None:
     lose its files while it works.
     """
     if not hasattr(config, "workerinput") and config.option.basetemp is None:
-        config.option.basetemp = tempfile.mkdtemp(prefix=memory.PREFIX)
-        config.stash[_OURS] = config.option.basetemp
-        memory.take(Path(config.option.basetemp))
+        # Tests get theirs below it: pytest empties what it is given.
+        ours = memory.directory()
+        config.option.basetemp = str(ours / "tests")
+        config.stash[_OURS] = ours
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove it; what the tests of a failed run left is kept to be looked at."""
+    """Remove it; what the tests of a failed run left is kept to be looked at, until the next."""
     ours = config.stash.get(_OURS, None)
-    if ours is not None:
-        fine = config.stash.get(_FINE, False)
-        shutil.rmtree(ours if fine else Path(ours, "postgres"), ignore_errors=True)
-        memory.give_back(Path(ours))
+    if ours is not None and config.stash.get(_FINE, False):
+        shutil.rmtree(ours, ignore_errors=True)
+    elif ours is not None:
+        for server in ("postgres", "mariadb"):
+            shutil.rmtree(ours / "tests" / server, ignore_errors=True)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -143,7 +144,7 @@ class Cluster(Server):
 @pytest.fixture(scope="session")
 def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The run's PostgreSQL server; workers of one run share it."""
-    server = Cluster(memory.beside(_base(tmp_path_factory)) / "postgres", CARELESS)
+    server = Cluster(_base(tmp_path_factory) / "postgres", CARELESS)
     server.acquire()
     try:
         yield server
@@ -186,7 +187,7 @@ def maria_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mariadb]:
     """The run's MariaDB server; workers of one run share it."""
     if PROGRAM is None:
         pytest.skip("no MariaDB is installed here: `tools/setup system`")
-    server = Mariadb(memory.beside(_base(tmp_path_factory)) / "mariadb")
+    server = Mariadb(_base(tmp_path_factory) / "mariadb")
     server.acquire()
     try:
         yield server
