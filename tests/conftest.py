@@ -70,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and config.option.basetemp is None:
         # Tests get theirs below it: pytest empties what it is given.
         ours = memory.directory()
-        config.option.basetemp = str(ours / "tests")
+        config.option.basetemp = str(ours / "t")
         config.stash[_OURS] = ours
 
 
@@ -81,7 +81,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(ours, ignore_errors=True)
     elif ours is not None:
         for server in ("postgres", "mariadb"):
-            shutil.rmtree(ours / "tests" / server, ignore_errors=True)
+            shutil.rmtree(ours / "t" / server, ignore_errors=True)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -14,7 +14,8 @@ from typing import Final
 
 import psutil
 
-_PREFIX: Final = "kept-tests-"
+#: Short: a socket lies below it, whose path must not be long.
+_PREFIX: Final = "kept-"
 _PLACE: Final = Path("/dev/shm")
 #: In a directory in memory stands whose it is.
 _MARK: Final = "run"
