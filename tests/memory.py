@@ -27,7 +27,8 @@ def directory() -> Path:
     """A new directory for this run. What runs that have ended left in memory goes."""
     if os.access(_PLACE, os.W_OK):
         for old in _PLACE.glob(f"{_PREFIX}*/{_MARK}"):
-            if old.owner() == Path.home().owner() and not _lives(int(old.read_text() or 0), old):
+            run = old.read_text()  # empty while it is being written
+            if run and old.owner() == Path.home().owner() and not _lives(int(run), old):
                 shutil.rmtree(old.parent, ignore_errors=True)
         if shutil.disk_usage(_PLACE).free >= _ENOUGH <= psutil.virtual_memory().available:
             made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PLACE))
