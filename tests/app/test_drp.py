@@ -35,6 +35,7 @@ from kept.duties.rights import (
     signed,
     tend,
 )
+from kept.errors import UsageError
 from kept.ledger.entry import Entry
 from kept.records.case_state import State
 
@@ -241,6 +242,30 @@ def test_a_package_fulfils_and_nothing_held_is_no_match(house: House, tmp_path: 
         now = house.one.status(said["request_id"]).json()
         assert (now["status"], now.get("reason")) == (status, reason)
         assert "expires_at" in now
+
+
+def test_a_package_of_what_was_reached_fulfils_nothing_once_the_rest_is(
+    house: House, tmp_path: Path
+) -> None:
+    controller, now = house.desk.controller, house.desk.now
+    said = house.one.ask("access", ANA, email_verified=True).json()
+    case = only_case(house, said["request_id"])
+    actor = controller.actors.of("Pia", "privacy-officer", now)
+    shop, gone = house.desk.directory / "shop.sqlite", house.desk.directory / "gone"
+    first, second = tmp_path / "1.zip", tmp_path / "2.zip"
+    shop.rename(gone)
+    assert not access(controller, Request((), case=case), now, out=first).complete
+    delivery.deliver(controller, case, first, actor, now)
+    gone.rename(shop)
+    house.desk.later(hours=1)
+    now = house.desk.now
+    assert access(controller, Request((), case=case), now, out=second).complete
+    stands = house.one.status(said["request_id"]).json()
+    assert (stands["status"], stands.get("results_url")) == ("in_progress", None)
+    with pytest.raises(UsageError, match="that is not the package"):
+        delivery.deliver(controller, case, first, actor, now)
+    delivery.deliver(controller, case, second, actor, now)
+    assert house.one.status(said["request_id"]).json()["status"] == "fulfilled"
 
 
 def test_a_package_that_waits_is_where_results_url_says_and_opens_with_her_code_only(

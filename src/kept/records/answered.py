@@ -4,9 +4,10 @@ That a case ended is no answer. She has it when a mail with it was taken by a se
 went out, it was handed to her, or she fetched her package; that the staff fetched it from the desk
 is nothing she has. What was written before all was done, or before it was refused, tells her of
 what was left, whenever it reaches her. A letter that a copy was made is not the copy: where one
-belongs to the answer, a mail counts once a link leads her to it. The end itself is the answer only
-of what she did on a page that says so at once, of a report of a child, whose page says so, and of
-what an agent reads as done; a restriction is answered when it is in force.
+belongs to the answer, a mail counts once a link leads her to what was packed when all was done.
+The end itself is the answer only of what she did on a page that says so at once, of a report of a
+child, whose page says so, and of what an agent reads as done; a restriction is answered when it is
+in force.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ AT_ONCE_VALUES: Final = {
 }  # fmt: skip
 #: Whether a copy of what is held belongs to the answer of a case `r`.
 COPY: Final[LiteralString] = (
-    "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND EXISTS"
-    " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0))"
+    "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND (r.named OR EXISTS"
+    " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0)))"
 )
 #: When a letter that a mail server took at `w.at` was an answer; NULL while it is none.
 _COUNTS: Final[LiteralString] = (
     "CASE WHEN m.kind <> 'answer' OR NOT " + COPY + " THEN w.at ELSE"
     " (SELECT greatest(w.at, min(d.made_at)) FROM case_delivery d WHERE d.number = r.number"
-    " AND NOT d.desk AND d.made_at <= %(now)s"
+    " AND NOT d.desk AND d.made_at BETWEEN r.done_at AND %(now)s"
     # A link that was put into a mail, and that no server took, leads nobody anywhere.
     " AND NOT EXISTS (SELECT FROM case_mail l LEFT JOIN outbox q ON q.id = l.letter"
     " WHERE l.number = d.number AND l.kind = 'link' AND l.put_at = d.made_at"

@@ -220,6 +220,7 @@ DATASETS: Final = (
         Field("closed_at", "datetime"),
         Field("done_at", "datetime"),
         Field("complete", "boolean"),
+        Field("named", "boolean", category="rights-case", nullable=False),
         Field("ground", category="rights-case"),
         Field("refusal", category="rights-case"),
         Field("proof", "integer", category="rights-case", nullable=False),
