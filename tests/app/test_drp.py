@@ -268,6 +268,32 @@ def test_a_package_of_what_was_reached_fulfils_nothing_once_the_rest_is(
     assert house.one.status(said["request_id"]).json()["status"] == "fulfilled"
 
 
+def test_what_an_agent_does_not_read_the_person_is_still_to_be_told(house: House) -> None:
+    """Why it was refused, or that staff say that it was taken back; what he takes back he knows."""
+    controller = house.desk.controller
+    actor = controller.actors.of("Pia", "privacy-officer", house.desk.now)
+
+    def ended(exercise: str, how: str) -> tuple[bool, str]:
+        said = house.one.ask(exercise, ANA, email_verified=True).json()
+        case = only_case(house, said["request_id"])
+        if how == "revoked":
+            assert house.one.revoke(said["request_id"]).json()["status"] == how
+        else:
+            close_case(controller, case, how, "a word", actor, house.desk.now, code="excessive")  # type: ignore[arg-type]
+        house.desk.later(hours=2)
+        now = house.desk.now
+        untold, _ = controller.worklist.untold(now, controller.desk.zone, None)
+        return case in [one.id for one in untold], house.one.status(said["request_id"]).json()[
+            "status"
+        ]
+
+    assert ended("deletion", "refused") == (True, "denied")
+    assert ended("access", "refused") == (True, "denied")
+    assert ended("deletion", "withdrawn") == (True, "revoked")
+    assert ended("deletion", "revoked") == (False, "revoked")
+    assert ended("access", "revoked") == (False, "revoked")
+
+
 def test_a_package_that_waits_is_where_results_url_says_and_opens_with_her_code_only(
     house: House, tmp_path: Path
 ) -> None:

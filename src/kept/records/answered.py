@@ -6,8 +6,8 @@ is nothing she has. What was written before all was done, or before it was refus
 what was left, whenever it reaches her. A letter that a copy was made is not the copy: where one
 belongs to the answer, a mail counts once a link leads her to what was packed when all was done.
 The end itself is the answer only of what she did on a page that says so at once, of a report of a
-child, whose page says so, and of what an agent reads as done; a restriction is answered when it is
-in force.
+child, whose page says so, and of what an agent reads as done or took back himself; a restriction is
+answered when it is in force.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ AT_ONCE: Final[LiteralString] = (
     " AND e.state = ANY(%(done_states)s) AND a.role = %(herself)s AND e.at >= r.done_at)"
     " OR EXISTS (SELECT FROM intake_case i JOIN intake n USING (number)"
     " WHERE i.case_number = r.number AND (i.asked = %(child_report)s OR n.channel = 'drp'"
-    " AND r.\"right\" NOT IN ('access', 'portability'))))"
+    # Why it was refused the agent does not read, nor what else took it back than he.
+    " AND CASE r.state WHEN 'refused' THEN false WHEN 'withdrawn' THEN EXISTS"
+    " (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
+    " AND e.state = r.state AND a.role = 'agent')"
+    " ELSE r.\"right\" NOT IN ('access', 'portability') END)))"
 )
 AT_ONCE_VALUES: Final = {
     "done_states": list(_DONE), "herself": _HERSELF, "child_report": CHILD_REPORT,

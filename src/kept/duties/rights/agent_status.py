@@ -146,6 +146,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "right-does-not-reach": "claim_not_covered",
 }
 _MADE: Final = "What was asked for is made, and is still to be handed to the person."
+_DIRECTLY: Final = "We answer the person directly."
 #: Of what was denied at once, by what was asked alone.
 _AT_ONCE: Final[Mapping[str, str]] = {
     "insuf_verification": "We could not check who asks: send an e-mail address of the person.",
@@ -177,7 +178,9 @@ def _by_case(controller: Controller, row: AgentRequest, case: Case, now: dt.date
         counted = controller.clocks.of(case)
         return Status(row, "in_progress", None, counted.due if counted else None, _MADE)
     if clock.answered(case):
-        return Status(row, "fulfilled", details="We answer the person directly.", until=until)
+        # What is given out she gets herself; of the rest nobody is told but the agent.
+        told = _DIRECTLY if case.right in ("access", "portability") else "It was carried out."
+        return Status(row, "fulfilled", details=told, until=until)
     counted = controller.clocks.of(case)
     due = counted.due if counted else None
     return Status(row, "in_progress", None, due, _going(controller, case, counted))
