@@ -427,6 +427,10 @@ def test_a_link_to_what_was_reached_leads_to_no_copy_of_all(world: World) -> Non
     _untold(world, one)
     owed = "You have our letter; your copy is still to come."
     assert owed in words(desk.browser().get(hers).text)
+    desk.later(days=6)  # nor did she miss it when the time of that one is over
+    page = words(desk.browser().get(hers).text)
+    assert owed in page
+    assert "was not fetched" not in page
     with pytest.raises(UsageError, match="one that was made before"):
         delivery.deliver(controller, one, first, _who(world), desk.now)
     delivery.deliver(controller, one, second, _who(world), desk.now)

@@ -244,7 +244,11 @@ def never_fetched(controller: Controller, case: Case, now: dt.datetime) -> dt.da
     """When the last of the packages was over to which a link led her, where she fetched none;
     None where one waits still, she fetched one, or there was none.
     """
-    behind = _leading(controller, case)
+    # Of what was packed before all was done she need not ask again: more is to come.
+    open_ = case.done_at is None
+    behind = [
+        d for d in _leading(controller, case) if open_ or not clock.too_early(case, d.made_at)
+    ]
     over = [d.over(now) for d in behind]
     if not behind or None in over or any(d.fetched for d in behind):
         return None
