@@ -11,7 +11,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +55,7 @@ LONG = (
 
 _TEMPLATE = "kept_template"
 _numbers = itertools.count(1)
-_OURS = pytest.StashKey[str]()
+_OURS = pytest.StashKey[Path]()
 _FINE = pytest.StashKey[bool]()
 
 
@@ -69,18 +68,20 @@ def pytest_configure(config: pytest.Config) -> None:
     lose its files while it works.
     """
     if not hasattr(config, "workerinput") and config.option.basetemp is None:
-        config.option.basetemp = tempfile.mkdtemp(prefix=memory.PREFIX)
-        config.stash[_OURS] = config.option.basetemp
-        memory.take(Path(config.option.basetemp))
+        # Tests get theirs below it: pytest empties what it is given.
+        ours = memory.directory()
+        config.option.basetemp = str(ours / "tests")
+        config.stash[_OURS] = ours
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove it; what the tests of a failed run left is kept to be looked at."""
+    """Remove it; what the tests of a failed run left is kept to be looked at, until the next."""
     ours = config.stash.get(_OURS, None)
-    if ours is not None:
-        fine = config.stash.get(_FINE, False)
-        shutil.rmtree(ours if fine else Path(ours, "postgres"), ignore_errors=True)
-        memory.give_back(Path(ours))
+    if ours is not None and config.stash.get(_FINE, False):
+        shutil.rmtree(ours, ignore_errors=True)
+    elif ours is not None:
+        for server in ("postgres", "mariadb"):
+            shutil.rmtree(ours / "tests" / server, ignore_errors=True)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -112,9 +113,10 @@ def pytest_runtestloop() -> None:
 
 
 class Cluster(Server):
-    """A server whose copies of the template cost little: hundreds of tests want one."""
+    """A server whose copies of the template cost little: thousands of tests want one."""
 
     _hand: psycopg.Connection | None = None
+    _last: str | None = None
 
     def make_database(self, name: str, *, role: str = ROLE, template: str = "template0") -> str:
         if template != _TEMPLATE:
@@ -125,6 +127,14 @@ class Cluster(Server):
         )
         self.hand.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
         return self.url(name, role)
+
+    def drop(self, name: str) -> None:
+        """Drop a database that no test needs any more, with the next one: who was connected till
+        now is still leaving, and to wait for it takes longer than most of the tests.
+        """
+        before, self._last = self._last, name
+        if before is not None:
+            self.hand.execute(f'DROP DATABASE IF EXISTS "{before}" WITH (FORCE)')
 
     @property
     def hand(self) -> psycopg.Connection:
@@ -143,7 +153,7 @@ class Cluster(Server):
 @pytest.fixture(scope="session")
 def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The run's PostgreSQL server; workers of one run share it."""
-    server = Cluster(memory.beside(_base(tmp_path_factory)) / "postgres", CARELESS)
+    server = Cluster(_base(tmp_path_factory) / "postgres", CARELESS)
     server.acquire()
     try:
         yield server
@@ -161,16 +171,12 @@ def _name(prefix: str) -> str:
     return f"{prefix}_{os.getpid()}_{next(_numbers)}"
 
 
-def _drop(server: Cluster, name: str) -> None:
-    server.hand.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
 @pytest.fixture(scope="module")
 def pg_url(pg_server: Cluster) -> Iterator[str]:
     """The URL of an empty database, one per test module, owned by the ordinary role `company`."""
     name = _name("company")
     yield pg_server.make_database(name, role="company")
-    _drop(pg_server, name)
+    pg_server.drop(name)
 
 
 @pytest.fixture
@@ -178,7 +184,7 @@ def fresh_pg_url(pg_server: Cluster) -> Iterator[str]:
     """Like `pg_url`, but one per test."""
     name = _name("company")
     yield pg_server.make_database(name, role="company")
-    _drop(pg_server, name)
+    pg_server.drop(name)
 
 
 @pytest.fixture(scope="session")
@@ -186,7 +192,7 @@ def maria_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mariadb]:
     """The run's MariaDB server; workers of one run share it."""
     if PROGRAM is None:
         pytest.skip("no MariaDB is installed here: `tools/setup system`")
-    server = Mariadb(memory.beside(_base(tmp_path_factory)) / "mariadb")
+    server = Mariadb(_base(tmp_path_factory) / "mariadb")
     server.acquire()
     try:
         yield server
@@ -231,7 +237,7 @@ def kept_db(pg_server: Cluster, _kept_template: str, tmp_path: Path) -> Iterator
     database = Database.open(url, tmp_path)
     yield database
     database.close()
-    _drop(pg_server, name)
+    pg_server.drop(name)
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +245,7 @@ def kept_module_url(pg_server: Cluster, _kept_template: str) -> Iterator[str]:
     """Like `kept_url`, but one per test module."""
     name = _name("kept")
     yield pg_server.make_database(name, template=_kept_template)
-    _drop(pg_server, name)
+    pg_server.drop(name)
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +303,7 @@ def kept_url(pg_server: Cluster, _kept_template: str) -> Iterator[str]:
     """The URL of a migrated, empty database for Kept's own state, one per test."""
     name = _name("kept")
     yield pg_server.make_database(name, template=_kept_template)
-    _drop(pg_server, name)
+    pg_server.drop(name)
 
 
 @pytest.fixture

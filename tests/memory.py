@@ -1,7 +1,7 @@
-"""Where the servers of a run keep their files: in memory, where the machine has enough of it.
+"""Where a run keeps its files: in memory, where the machine has enough of it.
 
-Hundreds of tests want a database of their own, and files are made and removed there several times
-as fast. Elsewhere they lie in the directory of the run, as everything else of it does.
+Thousands of tests make files and databases, and each waits until all of it is on the disk; in
+memory nothing waits. Elsewhere they lie where temporary files do.
 """
 
 from __future__ import annotations
@@ -14,36 +14,27 @@ from typing import Final
 
 import psutil
 
-#: How the directories of runs begin.
-PREFIX: Final = "kept-tests-"
+_PREFIX: Final = "kept-tests-"
 _PLACE: Final = Path("/dev/shm")
+#: In a directory in memory stands whose it is.
+_MARK: Final = "run"
 #: What has to be free; a whole run takes less than half of it.
 _ENOUGH: Final = 8 * 2**30
 
 
-def take(run: Path) -> None:
-    """Make the directory in memory that goes with the run, and remove those of runs that died."""
-    if not os.access(_PLACE, os.W_OK):
-        return
-    for old in _PLACE.glob(f"{PREFIX}*/run"):
-        if old.owner() == Path.home().owner() and not _lives(int(old.read_text() or 0), old):
-            shutil.rmtree(old.parent, ignore_errors=True)
-    if shutil.disk_usage(_PLACE).free >= _ENOUGH <= psutil.virtual_memory().available:
-        place = _PLACE / run.name
-        place.mkdir(mode=0o711)
-        (place / "run").write_text(str(os.getpid()))
-
-
-def give_back(run: Path) -> None:
-    """Remove it: nobody looks at the files of a server."""
-    shutil.rmtree(_PLACE / run.name, ignore_errors=True)
-
-
-def beside(run: Path) -> Path:
-    """The directory in memory that goes with a run; the run's own where it has none."""
-    place = _PLACE / run.name
-    mine = run.parent == Path(tempfile.gettempdir()) and (place / "run").exists()
-    return place if mine else run
+def directory() -> Path:
+    """A new directory for this run. What runs that have ended left in memory goes."""
+    if os.access(_PLACE, os.W_OK):
+        for old in _PLACE.glob(f"{_PREFIX}*/{_MARK}"):
+            if old.owner() == Path.home().owner() and not _lives(int(old.read_text() or 0), old):
+                shutil.rmtree(old.parent, ignore_errors=True)
+        if shutil.disk_usage(_PLACE).free >= _ENOUGH <= psutil.virtual_memory().available:
+            made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PLACE))
+            # A server that runs as another account walks through it.
+            made.chmod(0o711)
+            (made / _MARK).write_text(str(os.getpid()))
+            return made
+    return Path(tempfile.mkdtemp(prefix=_PREFIX))
 
 
 def _lives(run: int, mark: Path) -> bool:

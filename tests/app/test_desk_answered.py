@@ -305,7 +305,9 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     page = words(olga.get(path).text)
     assert "shop could not be asked by what else she is known there" in page
     assert "what is stored is not used" not in page
-    assert "Not every system could be asked yet" in words(desk.browser().get(hers).text)
+    page = words(desk.browser().get(hers).text)
+    assert "Not every system could be asked yet" in page
+    assert "The last day for our answer" in page
     ran = kept(desk.directory, "case", "show", one, json=False)
     assert f"rights restrict --case {one} --ground claims --yes" in ran.said
     assert "We could NOT ask this system" in _letter(world, one)
@@ -486,6 +488,12 @@ def test_texts_of_others_that_name_her_are_a_copy_as_well(tmp_path: Path, kept_u
             world.send()
             assert "Your copy was made" in text(inbox.letters[-1])
             _untold(world, one)
+            # Of before nobody noted it: the ledger says it, and the case is listed again.
+            with controller.database.connection() as c:
+                c.execute("UPDATE case_clock SET untold = false")
+                c.execute("ALTER TABLE rights_case DROP COLUMN named")
+                c.execute((migrations.HERE / "0049_named.sql").read_bytes())
+            _untold(world, one)
             delivery.deliver(controller, one, out, _who(world), desk.now)
             world.send()
             number = controller.cases.get(one).number
@@ -512,6 +520,7 @@ def test_an_objection_that_is_weighed_is_called_incomplete_only_where_it_is(
 ) -> None:
     controller, desk = world.controller, world.desk
     one = world.proven("objection", "ben@example.org")
+    hers = _her_page(world, "ben@example.org")
     desk.account("olga", "privacy-officer")
     olga, path = at(desk, "olga"), f"/desk/cases/{one}"
     shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
@@ -523,6 +532,10 @@ def test_an_objection_that_is_weighed_is_called_incomplete_only_where_it_is(
     page = words(olga.get(path).text)
     assert ("The uses she objects to have stopped." in page) is not away
     assert ("not for all that is hers" in page) is away
+    read = words(desk.browser().get(hers).text)
+    assert ("Not every system could be asked yet" in read) is away
+    assert ("What you objected to has stopped." in read) is not away
+    assert "The last day for our answer" in read
     if away:
         gone.rename(shop)
         assert olga.post(f"{path}/carry-out").status_code == 303

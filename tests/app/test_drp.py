@@ -361,6 +361,18 @@ def test_an_agent_takes_back_its_own_request_and_nobody_elses(house: House) -> N
         assert house.one.status(id_).json()["status"] == "revoked"
 
 
+@pytest.mark.parametrize("right", ["deletion", "access"])
+def test_what_an_agent_took_back_waits_for_no_word_to_the_person(house: House, right: str) -> None:
+    """It reads itself that it is revoked."""
+    id_ = house.one.ask(right, f"{right}@example.org", email_verified=True).json()["request_id"]
+    case = only_case(house, id_)
+    assert house.one.revoke(id_).json()["status"] == "revoked"
+    controller = house.desk.controller
+    assert controller.cases.get(case).state is State.WITHDRAWN
+    told, _ = controller.worklist.untold(house.desk.now, controller.desk.zone, None)
+    assert case not in [one.id for one in told]
+
+
 # — refused —————————————————————————————————————————————————————————————————————————————
 
 

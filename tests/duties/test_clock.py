@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kept import deployment
+from kept import deployment, migrations
 from kept.controller import Controller
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
@@ -433,6 +433,45 @@ def test_a_restriction_is_answered_when_it_is_in_force(controller: Controller) -
     assert clock.standings(controller, NOW) == []
     much_later = NOW + 200 * DAY
     assert _proved(controller, much_later)["rights.answered-in-time"] is Outcome.PASS
+
+
+def _unset(controller: Controller) -> None:
+    """As a database of before, brought up to now."""
+    statement = (migrations.HERE / "0048_in_force.sql").read_bytes()
+    with controller.database.connection() as c:
+        c.execute("ALTER TABLE rights_case DROP COLUMN in_force_at")
+        c.execute("UPDATE case_clock SET waiting = false")
+        c.execute(statement)
+
+
+@pytest.mark.parametrize("upgraded", [False, True])
+def test_a_restriction_waits_while_a_system_was_not_asked_of_her(
+    controller: Controller, world: Path, upgraded: bool
+) -> None:
+    """It is due, somebody is reminded, and the control does not pass on it; until it is asked."""
+    shop = world / "shop.sqlite"
+    away = shop.rename(shop.with_suffix(".away"))
+    request = Request(((ANA,),), override="test", region="EEA")
+    case = rights.restrict(controller, request, "claims", NOW).case
+    _unset(controller) if upgraded else None
+    [stands] = clock.standings(controller, NOW)
+    assert (stands.case.id, stands.case.in_force_at) == (case, None)
+    assert [one.id for one in controller.worklist.page(most=9)] == [case]
+    late = controller.clocks.many([stands.case.number])[stands.case.number].due + DAY
+    then = dt.datetime.combine(late, NOW.timetz())
+    assert [c.about for c in rights.reminding.calls(controller, then)].count(case) == 1
+    assert clock.told_on(controller, [stands.case], then) == {}
+    assert _proved(controller, then)["rights.answered-in-time"] is Outcome.FAIL
+    away.rename(shop)
+    again = Request((), case=case, override="test", region="EEA")
+    assert rights.restrict(controller, again, "claims", NOW + DAY).complete
+    _unset(controller) if upgraded else None
+    one = controller.cases.get(case)
+    assert (clock.standings(controller, then), controller.worklist.page(most=9)) == ([], [])
+    assert one.in_force_at == NOW + DAY
+    assert clock.told_on(controller, [one], then) == {one.number: TODAY + DAY}
+    assert case not in [c.about for c in rights.reminding.calls(controller, then)]
+    assert _proved(controller, then)["rights.answered-in-time"] is Outcome.PASS
 
 
 def test_who_is_set_apart_from_a_list_keeps_her_day_of_arrival(controller: Controller) -> None:

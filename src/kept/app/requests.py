@@ -47,6 +47,7 @@ STANDS: Final[Mapping[str, str]] = {
     "in-force-partly": "It is in force for the address that you gave. Not every system could be"
     " asked yet by what else you are known there; what we hold under that may still be used. We go"
     " on.",
+    "weighed": "What you objected to has stopped. Whether it may go on is still to be weighed.",
     "done": "Done.",
     "told": "Done. You have our answer.",
     "told-of-copy": "Done. You have our letter; your copy is still to come.",

@@ -7,7 +7,8 @@ what was left, whenever it reaches her. A letter that a copy was made is not the
 belongs to the answer, a mail counts once a link leads her to what was packed when all was done.
 The end itself is the answer only of what she did on a page that says so at once, of a report of a
 child, whose page says so, and of what an agent reads as done or took back himself; a restriction is
-answered when it is in force.
+answered when it is in force for all that leads to her, and not while a system was away that may
+know her by more.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ _HERSELF: Final = "person"
 #: What was done in a case, by whoever did it.
 _DONE: Final = (State.EXECUTED, State.CHECKED, State.CLOSED)
 
-#: The moment from which on a restriction `r` was in force.
-IN_FORCE: Final[LiteralString] = (
-    "(SELECT min(e.at) FROM case_event e WHERE e.number = r.number AND e.state = 'checked')"
+#: Whether a copy of what is held belongs to the answer of a case `r`.
+COPY: Final[LiteralString] = (
+    "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND (r.named OR EXISTS"
+    " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0)))"
 )
 #: Whether the end of a case `r` tells the person by itself. Wants AT_ONCE_VALUES.
 AT_ONCE: Final[LiteralString] = (
@@ -40,16 +42,11 @@ AT_ONCE: Final[LiteralString] = (
     " AND CASE r.state WHEN 'refused' THEN false WHEN 'withdrawn' THEN EXISTS"
     " (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
     " AND e.state = r.state AND a.role = 'agent')"
-    " ELSE r.\"right\" NOT IN ('access', 'portability') END)))"
+    " ELSE NOT " + COPY + " END)))"
 )
 AT_ONCE_VALUES: Final = {
     "done_states": list(_DONE), "herself": _HERSELF, "child_report": CHILD_REPORT,
 }  # fmt: skip
-#: Whether a copy of what is held belongs to the answer of a case `r`.
-COPY: Final[LiteralString] = (
-    "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND (r.named OR EXISTS"
-    " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0)))"
-)
 #: When a letter that a mail server took at `w.at` was an answer; NULL while it is none.
 _COUNTS: Final[LiteralString] = (
     "CASE WHEN m.kind <> 'answer' OR NOT " + COPY + " THEN w.at ELSE"
@@ -64,11 +61,7 @@ _COUNTS: Final[LiteralString] = (
 #: The day on which the person of a case `r` had her answer, as of `now` by the midnight of `zone`;
 #: NULL where she has none yet. Wants AT_ONCE_VALUES, `sent`, `now` and `zone`.
 DAY: Final[LiteralString] = (
-    "CASE WHEN r.\"right\" = 'restriction' AND "
-    + IN_FORCE
-    + " <= %(now)s THEN ("
-    + IN_FORCE
-    + " AT TIME ZONE %(zone)s)::date"
+    "CASE WHEN r.in_force_at <= %(now)s THEN (r.in_force_at AT TIME ZONE %(zone)s)::date"
     " WHEN r.done_at IS NULL OR r.done_at > %(now)s THEN NULL"
     " WHEN " + AT_ONCE + " THEN (r.done_at AT TIME ZONE %(zone)s)::date"
     " ELSE least("

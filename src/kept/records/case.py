@@ -75,7 +75,8 @@ _COLUMNS: Final = (
     " r.evidence IS NOT NULL,"
     " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete, r.ground,"
     " (SELECT json_agg(json_build_array(p.person, p.subject)) FROM case_subject p"
-    " WHERE p.number = r.number), r.refusal, r.proof, r.needs, r.done_at"
+    " WHERE p.number = r.number), r.refusal, r.proof, r.needs, r.done_at,"
+    " r.in_force_at"
 )
 
 
@@ -472,8 +473,11 @@ class Cases(Proofs):
         now: dt.datetime,
         words: str | None = None,
         complete: bool | None = None,
+        in_force: bool = False,
     ) -> Case:
-        """Bring the case through states, one after another; `complete` is set where it is given."""
+        """Bring the case through states, one after another; `complete` is set where it is given,
+        `in_force_at` the first time that it is `in_force`.
+        """
         case = _case(
             self._asked(c, "r.number = %s", (case.number,), "FOR UPDATE OF r").fetchall()[0]
         )
@@ -496,35 +500,36 @@ class Cases(Proofs):
         closed = now if at in ENDS else None
         done = (case.done_at or now) if at in FINISHED else None
         complete = case.complete if complete is None else complete
+        since = case.in_force_at or (now if in_force else None)
         c.execute(
             "UPDATE rights_case SET state = %s, changed_at = %s, closed_at = %s, done_at = %s,"
-            " complete = %s WHERE number = %s",
-            (at, now, closed, done, complete, case.number),
+            " complete = %s, in_force_at = %s WHERE number = %s",
+            (at, now, closed, done, complete, since, case.number),
         )
         self._event(c, case.number, states, actor, self._said(c, case.number, words), now)
         if done:
             # What proved who asks, and her letter, are of no use to whoever waits for others.
             self.destroyed(case.number, connection=c)
             letter_scan.gone_with_case(case.number, connection=c)
-        if done or case.right == "restriction":
+        if done or since:
             self._answered(c, case.number)
         return replace(
-            case, state=at, changed_at=now, closed_at=closed, complete=complete, done_at=done
-        )
+            case, state=at, changed_at=now, closed_at=closed, complete=complete, done_at=done,
+            in_force_at=since,
+        )  # fmt: skip
 
     def _answered(self, c: Connection, number: int) -> None:
         """Let the clock of a case know whether it still waits (`Clocks.unanswered`), and whether
         somebody has to look if she was told (`Worklist.untold`).
         """
         c.execute(
-            "UPDATE case_clock k SET waiting = r.done_at IS NULL"
-            " AND NOT (r.\"right\" = 'restriction' AND r.state = ANY(%s)),"
+            "UPDATE case_clock k SET waiting = r.done_at IS NULL AND r.in_force_at IS NULL,"
             # What she took back herself, on her page, told her by that.
             " untold = r.done_at IS NOT NULL AND NOT (r.state = %s AND EXISTS (SELECT FROM"
             " case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
             " AND e.state = r.state AND a.role = 'person'))"
             " FROM rights_case r WHERE r.number = k.number AND k.number = %s",
-            ([State.CHECKED, State.NOTIFIED], State.WITHDRAWN, number),
+            (State.WITHDRAWN, number),
         )
 
     def end(
@@ -726,17 +731,19 @@ class Cases(Proofs):
         *,
         through: Sequence[State] = (),
         waits: bool = False,
+        in_force: bool = False,
         connection: Connection | None = None,
     ) -> Case:
         """End an execution, `through` the states that come before. Complete, it is closed and what
         was sealed is thrown away, except by what she is looked for beneath the rows (`NEEDLES`:
         until `unseal`); incomplete, it stays `checked` and can be executed again. `waits`:
-        complete, it stays open until whoever had the data has answered (`over`).
+        complete, it stays open until whoever had the data has answered (`over`). `in_force`: what
+        it asked for holds now for all that leads to her, and its case ends only with that.
         """
         last = State.AWAITING if waits else State.CLOSED
         with self._database.within(connection) as c:
             ways = [*through, State.CHECKED, *[last] * complete]
-            moved = self._move(c, case, ways, actor, now, complete=complete)
+            moved = self._move(c, case, ways, actor, now, complete=complete, in_force=in_force)
             if complete:
                 self._throw_away(c, case.number, f"keys:{NEEDLES}")
             return moved
@@ -835,5 +842,5 @@ def _case(row: tuple[Any, ...]) -> Case:
         subjects=tuple(tuple(sorted(one)) for one in subjects),
         opened_at=row[10], changed_at=row[11], closed_at=row[12], complete=row[13],
         ground=row[14], refusal=row[16], proof=row[17], needs=row[18],
-        done_at=row[19],
+        done_at=row[19], in_force_at=row[20],
     )  # fmt: skip

@@ -109,6 +109,7 @@ class Case:
     `refusal` one of REFUSALS where it was refused. `proof` is the level (terms.proof) at which it
     is known who asks, `needs` the one that it takes, as it was worked out last. `done_at`: since
     when nothing is left to do for her (FINISHED); `closed_at`: since when the case has ended.
+    `in_force_at`: since when a restriction holds for all that leads to her, of every system.
     """
 
     id: str
@@ -129,6 +130,7 @@ class Case:
     proof: int = 0
     needs: int = 1
     done_at: dt.datetime | None = None
+    in_force_at: dt.datetime | None = None
 
     @property
     def key_subject(self) -> int:
@@ -219,6 +221,7 @@ DATASETS: Final = (
         Field("changed_at", "datetime", nullable=False),
         Field("closed_at", "datetime"),
         Field("done_at", "datetime"),
+        Field("in_force_at", "datetime"),
         Field("complete", "boolean"),
         Field("named", "boolean", category="rights-case", nullable=False),
         Field("ground", category="rights-case"),

@@ -16,7 +16,7 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase, Owner
 from kept.keys import Vault
 from kept.records.actor import Actor
-from kept.records.case_state import FINISHED, Case, State
+from kept.records.case_state import FINISHED, Case
 from kept.terms import clocks
 from kept.terms.clock_rules import RULES, Length, Rule
 from kept.terms.regimes import parse_period
@@ -211,13 +211,14 @@ class Clocks:
     def unanswered(self) -> dict[int, str]:
         """Number → id of the cases that are still to be answered, oldest first.
 
-        A restriction in force is answered, though its case goes on until it is lifted.
+        A restriction in force is answered, though its case goes on until it is lifted; one that
+        could not be asked of every system is not.
         """
         with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT number, id FROM rights_case WHERE state <> ALL(%s)"
-                " AND NOT (\"right\" = 'restriction' AND state = ANY(%s)) ORDER BY number",
-                (list(FINISHED), [State.CHECKED, State.NOTIFIED]),
+                " AND in_force_at IS NULL ORDER BY number",
+                (list(FINISHED),),
             ).fetchall()
         return {int(number): str(id_) for number, id_ in rows}
 

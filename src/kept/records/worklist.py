@@ -196,7 +196,7 @@ class Worklist:
                 f"WITH a AS (SELECT k.due, {DAY} AS day"
                 " FROM rights_case r JOIN case_clock k ON k.number = r.number"
                 " WHERE r.state <> 'withdrawn' AND (r.done_at >= %(since)s - interval '1 year'"
-                " OR (r.done_at IS NULL AND r.\"right\" = 'restriction')))"
+                " OR (r.done_at IS NULL AND r.in_force_at IS NOT NULL)))"
                 " SELECT date_trunc('month', day)::date, count(*) FILTER (WHERE day <= due),"
                 " count(*) FILTER (WHERE day > due) FROM a"
                 " WHERE day >= (%(since)s AT TIME ZONE %(zone)s)::date GROUP BY 1 ORDER BY 1",

@@ -434,8 +434,9 @@ def _state(step: StepRecord) -> str:
 
 def _stands(case: Case) -> str:
     """The state; a restriction that was read back is in force until it is lifted."""
-    in_force = case.right == "restriction" and case.state is State.CHECKED
-    return "in force" if in_force else case.state.value
+    if case.right != "restriction" or case.state is not State.CHECKED:
+        return case.state.value
+    return "in force" if case.in_force_at else "in force for what was given"
 
 
 def _complete(case: Case, waiting: int) -> str:

@@ -175,7 +175,7 @@ def can_carry_out(
         return looked is not None and case.state is needed
     if case.right in ("restriction", "objection") and case.state is State.CHECKED:
         # It stands. What a system was not asked for is done when that answers again.
-        left = case.right == "objection" and not to_weigh(controller, case)
+        left = case.in_force_at is None and not to_weigh(controller, case)
         return left or bool(not_asked(controller, case))
     return case.state is not State.NOTIFIED
 

@@ -346,12 +346,14 @@ def standing(controller: Controller, case: Case, clock: Clock, now: dt.datetime)
 
 
 def answered(case: Case) -> bool:
-    """Whether a case is answered: it has ended, or is a restriction that is in force."""
-    return case.state in FINISHED or in_force(case)
+    """Whether a case is answered: nothing is left to do, or it is a restriction that is in force
+    for all that leads to her.
+    """
+    return case.state in FINISHED or case.in_force_at is not None
 
 
 def in_force(case: Case) -> bool:
-    """Whether a case is a restriction that is in force."""
+    """Whether a case is a restriction that is in force, be it for what was given alone."""
     return case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED)
 
 

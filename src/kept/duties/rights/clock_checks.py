@@ -10,7 +10,7 @@ from typing import Final
 from kept.controller import Controller
 from kept.controls.registry import Finding, Looked, control
 from kept.duties.rights import delivery, lost
-from kept.records.answered import AT_ONCE, AT_ONCE_VALUES, IN_FORCE
+from kept.records.answered import AT_ONCE, AT_ONCE_VALUES
 from kept.records.case import State
 from kept.records.outbox import SENT
 
@@ -43,7 +43,8 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
 
     The last day is what the ledger says: as it was counted when the case was opened, and moved
     by an extension or a pause that is written there. The records have to say the same. A request
-    that the person took back by then is not late; a restriction is answered when it is in force.
+    that the person took back by then is not late; a restriction is answered when it is in force
+    for all that leads to her, with every system asked.
     No clock stands still for longer than the organisation lets it, and such time counts for
     nothing.
 
@@ -53,8 +54,8 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     silent = 0
     with controller.database.connection() as connection:
         rows = connection.execute(
-            f"SELECT r.id, r.state, r.done_at, k.due, r.\"right\" = 'restriction', {IN_FORCE},"
-            f" {AT_ONCE} FROM rights_case r LEFT JOIN case_clock k USING (number)"
+            f"SELECT r.id, r.state, r.done_at, k.due, {AT_ONCE}"
+            " FROM rights_case r LEFT JOIN case_clock k USING (number)"
             " WHERE r.opened_at <= %(now)s ORDER BY r.number",
             {**AT_ONCE_VALUES, "now": now},
         ).fetchall()
@@ -63,9 +64,10 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
         {row[0] for row in rows if row[1] == State.REFUSED},
     )  # fmt: skip
     yield from lost.cases(controller, told)
-    looked = 0
-    for id_, state, closed, due, restriction, in_force, at_once in rows:
-        answered = in_force if restriction and in_force else closed
+    looked, in_force = 0, _in_force(controller, now)
+    for id_, state, closed, due, at_once in rows:
+        met = at_once or id_ in in_force
+        answered = in_force.get(id_, closed)
         if answered is not None and answered > now:
             answered = None  # as of then
         if answered is not None and answered < now - _LOOKED_BACK:
@@ -95,14 +97,14 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
                 yield Finding("a case", f"a request waits {days} days past its last day", _ANSWER)
             continue
         day = controller.day(answered)
-        if not at_once and not (restriction and in_force):
+        if not met:
             had = reached.get(id_)
             if had is None and day <= _last(said, day, most):
                 silent += today > _last(said, today, most)  # till then there is time to tell her
                 continue
             day = had or day
         if day > _last(said, day, most):
-            late, met = (day - said.due).days, at_once or (restriction and in_force)
+            late = (day - said.due).days
             if met or id_ in reached:
                 yield Finding("a case", f"a request was answered {late} days late")
             else:
@@ -271,6 +273,15 @@ def _told(controller: Controller, now: dt.datetime) -> dict[str, _Told]:
             before = dt.date.fromisoformat(body["before"])
             whole = "reason" in body and "words" in body
             one.extended.append((sent, controller.day(entry.at), before, whole))
+    return found
+
+
+def _in_force(controller: Controller, now: dt.datetime) -> dict[str, dt.datetime]:
+    """Case → since when its restriction holds with every system asked, by `now`."""
+    found: dict[str, dt.datetime] = {}
+    for _, entry in controller.ledger.entries(kind="restriction.set"):
+        if not entry.body.get("unreached") and entry.at <= now:
+            found.setdefault(str(entry.body.get("case")), entry.at)
     return found
 
 

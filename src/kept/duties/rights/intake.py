@@ -25,7 +25,7 @@ from kept.decide.asks import Recognised, recognise
 from kept.duties.rights import clock, delivery, destroyed, forgetting, mailing, proving
 from kept.duties.rights.choice import known_purposes, matter
 from kept.duties.rights.objection import object_to
-from kept.duties.rights.receipts import not_asked
+from kept.duties.rights.receipts import not_asked, to_weigh
 from kept.duties.rights.request import HOW, Request, by_herself, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
 from kept.ledger.entry import Entry
@@ -310,6 +310,18 @@ def _waits(one: Intake, cases: Collection[Case]) -> bool:
     return len(cases) < len(one.asked) or any(c.state not in FINISHED for c in cases)
 
 
+def _stands(controller: Controller, case: Case) -> str:
+    """How a case stands, as its page says it (`requests.STANDS`)."""
+    objected = case.right == "objection" and case.state is CaseState.CHECKED
+    if not objected and not clock.in_force(case):
+        return _STANDS[case.state]
+    if not_asked(controller, case):
+        return "in-force-partly"
+    if to_weigh(controller, case):
+        return "weighed"
+    return "in-force" if case.in_force_at else "working"
+
+
 def standing(controller: Controller, token: str, now: dt.datetime) -> Standing | None:
     """What the page of a request says; None where there is no such page (any more)."""
     met = found(controller, token)
@@ -335,11 +347,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
             withdrawable=True,
         )  # fmt: skip
     cases = {kind: controller.cases.get(id_) for kind, id_ in one.cases}
-    stands = {kind: _STANDS[c.state] for kind, c in cases.items()}
-    stands |= {
-        kind: "in-force-partly" if not_asked(controller, c) else "in-force"
-        for kind, c in cases.items() if clock.in_force(c)
-    }  # fmt: skip
+    stands = {kind: _stands(controller, c) for kind, c in cases.items()}
     over = [c.number for kind, c in cases.items() if stands[kind] in _ANSWERED]
     known = answered.days(controller.database, over, now, controller.desk.zone) if over else {}
     for kind, c in cases.items():
@@ -351,7 +359,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
                 stands[kind] = "told-of-copy"
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]
-    waited = [c.number for kind, c in cases.items() if stands[kind] == "working"]
+    waited = [c.number for c in cases.values() if not clock.answered(c)]
     clocks = controller.clocks.many(waited).values() if one.open else ()
     # A clock that stands still names no day that would hold.
     days = [c.due for c in clocks if c.paused_since is None]

@@ -379,7 +379,7 @@ def _outcome(
     if apart:
         yield Part(
             say("What we refuse of it"),
-            (say("We do not give you this part of what you asked for; the rest you get."),),
+            (say("This part of what you asked for we do not give you."),),
             tuple(
                 say("{what}. Why: {why} In your case: {words} The law: {law}. What you can do:"
                     " {then}", what=p["title"], why=say(p["why"]),

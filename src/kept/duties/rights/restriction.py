@@ -103,11 +103,11 @@ def restrict(
         with controller.database.connection() as connection:
             recipients.note(controller, case, Notice.RESTRICTED, messages, now, connection)
         held = held_at_the_door(controller, people, [_FACT], now)
+        whole = held and not her.unreached
         # Not complete as a case: it ends when the restriction does.
-        case = controller.cases.finish(case, False, actor, now)
+        case = controller.cases.finish(case, False, actor, now, in_force=whole)
         return _answer(
-            controller, case, her, but, region, now, executed=True,
-            complete=held and not her.unreached,
+            controller, case, her, but, region, now, executed=True, complete=whole
         )  # fmt: skip
 
 

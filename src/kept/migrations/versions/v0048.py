@@ -1,4 +1,4 @@
-"""A copy is owed also where nothing but texts of others names somebody."""
+"""A restriction is answered once it holds for all that leads to her, of every system."""
 
 from kept.migrations import run
 
@@ -7,4 +7,4 @@ down_revision = "0047"
 
 
 def upgrade() -> None:
-    run("0048_named.sql")
+    run("0048_in_force.sql")
