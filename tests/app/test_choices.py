@@ -362,6 +362,7 @@ def test_a_receipt_holds_what_the_standard_asks_and_its_seal(site: Site) -> None
         given = client.get(said["receipt"])
         assert given.headers["content-disposition"].startswith("attachment")
         assert client.get(f"{PATH}/receipts/nobody").status_code == 404
+        assert client.get(f"{PATH}?receipt=%00").status_code == 200
     body = given.json()
     record = body["record"]
     key = VerifierKey.parse(body["key"])

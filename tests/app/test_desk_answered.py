@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,12 @@ from tests.app.desk import opened
 from tests.app.test_desk_cases import at, words
 from tests.app.test_desk_handing import World
 from tests.asking import links, mail_server, text
+from tests.world import edit
 
-from kept import migrations
+from kept import deployment, migrations
+from kept.app import web
 from kept.app.desk import working
+from kept.controller import Controller
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
@@ -405,6 +410,97 @@ def test_a_link_that_no_server_took_leads_nobody_to_her_copy(world: World, first
     assert met.outcome is Outcome.PASS
 
 
+def test_a_link_to_what_was_reached_leads_to_no_copy_of_all(world: World) -> None:
+    """A system was away when the package behind it was made; the letter came once it was asked."""
+    controller, desk = world.controller, world.desk
+    one = world.proven("access", "ben@example.org")
+    hers = _her_page(world, "ben@example.org")
+    shop, gone = desk.directory / "shop.sqlite", desk.directory / "gone"
+    first, second = desk.directory / "1.zip", desk.directory / "2.zip"
+    shop.rename(gone)
+    assert not rights.access(controller, _asked(one), desk.now, out=first).complete
+    delivery.deliver(controller, one, first, _who(world), desk.now)
+    world.send()
+    gone.rename(shop)
+    desk.later(hours=3)
+    assert rights.access(controller, _asked(one), desk.now, out=second).complete
+    mailing.mail_answer(controller, one, _who(world), desk.now)
+    world.send()
+    _untold(world, one)
+    owed = "You have our letter; your copy is still to come."
+    assert owed in words(desk.browser().get(hers).text)
+    desk.later(days=6)  # nor did she miss it when the time of that one is over
+    page = words(desk.browser().get(hers).text)
+    assert owed in page
+    assert "was not fetched" not in page
+    with pytest.raises(UsageError, match="one that was made before"):
+        delivery.deliver(controller, one, first, _who(world), desk.now)
+    delivery.deliver(controller, one, second, _who(world), desk.now)
+    world.send()
+    assert "Done. You have our answer." in words(desk.browser().get(hers).text)
+
+
+def test_a_copy_that_was_handed_over_ends_what_is_said_of_its_link(world: World) -> None:
+    """No server took the mail with it: neither she nor the staff read that she did not fetch it,
+    and once she has it nobody is told to send it again.
+    """
+    controller, desk = world.controller, world.desk
+    one = world.proven("access", "ben@example.org")
+    hers = _her_page(world, "ben@example.org")
+    desk.account("olga", "privacy-officer")
+    out = desk.directory / "hers.zip"
+    assert rights.access(controller, _asked(one), desk.now, out=out).complete
+    world.inbox.refuse = True
+    delivery.deliver(controller, one, out, _who(world), desk.now)
+    page = words(at(desk, "olga").get(f"/desk/cases/{one}").text)
+    assert "The mail with its link waits in the outbox" in page
+    assert "Put it behind a link for her" not in page
+    for _ in range(6):
+        world.send()
+        desk.later(days=1)
+    mailing.settle(controller, desk.now)
+    assert [(u.case, u.kind) for u in controller.mailed.unsent()] == [(one, "link")]
+    assert "was not fetched" not in words(desk.browser().get(hers).text)
+    page = words(at(desk, "olga").get(f"/desk/cases/{one}").text)
+    assert "Never fetched" not in page
+    assert "is to be fetched no more: its time was over" in page
+    mailing.handed(controller, one, controller.day(desk.now), _who(world), desk.now)
+    assert controller.mailed.unsent() == []
+    assert "was not fetched" not in words(desk.browser().get(hers).text)
+
+
+def test_texts_of_others_that_name_her_are_a_copy_as_well(tmp_path: Path, kept_url: str) -> None:
+    with mail_server() as (inbox, url):
+        mail = f'[mail]\nurl = "{url}"\nfrom = "privacy@example.net"\n'
+        with opened(tmp_path / "world", kept_url, extra=mail) as desk:
+            edit(desk.directory / "shop.yml", "free_text: true", "free_text: redact")
+        with closing(sqlite3.connect(desk.directory / "shop.sqlite")) as shop, shop:
+            shop.execute("UPDATE note SET words = 'ask zora@example.org'")
+        config = deployment.read(desk.directory)
+        with Controller.open(config) as controller:
+            desk.controller = controller
+            desk.app = web.make(controller, token="t", shows="text", clock=lambda: desk.now)
+            world = World(desk, inbox)
+            one = world.proven("access", "zora@example.org")
+            out = desk.directory / "hers.zip"
+            assert rights.access(controller, _asked(one), desk.now, out=out).complete
+            mailing.mail_answer(controller, one, _who(world), desk.now)
+            world.send()
+            assert "Your copy was made" in text(inbox.letters[-1])
+            _untold(world, one)
+            # Of before nobody noted it: the ledger says it, and the case is listed again.
+            with controller.database.connection() as c:
+                c.execute("UPDATE case_clock SET untold = false")
+                c.execute("ALTER TABLE rights_case DROP COLUMN named")
+                c.execute((migrations.HERE / "0049_named.sql").read_bytes())
+            _untold(world, one)
+            delivery.deliver(controller, one, out, _who(world), desk.now)
+            world.send()
+            number = controller.cases.get(one).number
+            days = answered.days(controller.database, [number], desk.now, controller.desk.zone)
+            assert days == {number: controller.day(desk.now)}
+
+
 def test_where_nothing_is_held_the_letter_is_all_that_she_gets(world: World) -> None:
     controller, desk = world.controller, world.desk
     one = world.proven("access", "nobody@example.org")
@@ -414,6 +510,8 @@ def test_where_nothing_is_held_the_letter_is_all_that_she_gets(world: World) -> 
     _told(world, one)
     page = words(desk.browser().get(hers).text)
     assert "Done. You have our answer." in page
+    # So it promises nothing that is to come.
+    assert "copy was made" not in text(world.inbox.letters[-1])
 
 
 @pytest.mark.parametrize("away", [False, True])

@@ -244,7 +244,8 @@ def test_support_is_shown_nothing_by_any_path_of_what_is_over(desk: Desk) -> Non
     at_now = ("--now", desk.now.isoformat())
     pdf = desk.directory / "letter.pdf"
     for command in (("answer", one), ("letter", one, "--pdf", pdf), ("code", one),
-                    ("deliver", one, pdf), ("posted", one, "--on", today)):  # fmt: skip
+                    ("deliver", one, pdf), ("posted", one, "--on", today),
+                    ("note", one, "--words", "a word"), ("give", one)):  # fmt: skip
         ran = kept(desk.directory, "case", *command, *at_now, "--role", "support")
         assert (ran.status, "this one is over" in ran.said) == (1, True), ran.said
     ran = kept(desk.directory, "case", "answer", one, *at_now, "--role", "privacy-officer")

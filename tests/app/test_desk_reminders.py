@@ -7,6 +7,7 @@ import email
 import email.policy
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from kept.duties import rights, staff
 from kept.duties.rights import Request, complaints, entering, mailing, reminding
 from kept.duties.rights.recipients import record
 from kept.duties.staff import watching
-from kept.errors import KeptError
+from kept.errors import KeptError, StoreUnreachable
 from kept.records.case import State
 from kept.records.outbox import _Turn
 from kept.stores.post import Written
@@ -87,6 +88,35 @@ def test_the_owner_is_reminded_before_the_day_and_the_officer_of_what_is_late(de
     assert seen[WORKER][0] < seen[WORKER][1] <= last < seen[WORKER][2]
     assert {subject for _, subject in sent(desk)} == {f"To be done: {id_}"}
     assert desk.controller.reminders.of(id_)[0][0].startswith("amber:")
+
+
+def test_what_no_server_took_is_said_again_and_the_officers_are_reached_by_themselves(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mail was away while the last day went by. No officer says where; the owner does."""
+    controller = desk.controller
+    case = controller.cases.get(case_of(desk))
+    with controller.database.connection() as c:
+        controller.worklist.give(case, desk.account("worker"), desk.now, connection=c)
+    staff.remind_at(controller, desk.account("keeper"), "", None, desk.now)
+    desk.later(days=50)
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnreachable("no way there")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(controller.post), "many", lambda _: nullcontext(away))
+        for _ in range(4 * 24):
+            jobs._clocks(controller, desk.now)
+            mail.deliver(controller, lambda: desk.now)
+            controller.outbox.tidy(desk.now)
+            desk.later(hours=1)
+    assert not (desk.directory / "out").exists()
+    for _ in range(3):
+        jobs._clocks(controller, desk.now)
+        desk.later(hours=2)
+        there = sent(desk)
+    assert sorted(to for to, _ in there) == [controller.bundle.organisation.email, WORKER]
 
 
 def test_of_a_case_that_is_done_and_nobody_was_told_the_officer_hears_until_she_was(

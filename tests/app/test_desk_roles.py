@@ -118,6 +118,16 @@ def test_no_form_is_taken_without_the_token_of_its_login(who: str, desk: Desk) -
     assert refused > 100
 
 
+@pytest.mark.parametrize("sign", ["%00", "%ff", "%E2%80%AE"])
+def test_an_address_of_signs_that_name_nothing_is_no_failure(sign: str, desk: Desk) -> None:
+    session = desk.session(desk.account("keeper"))
+    for surface in (one for one in DESK if "{" in one.name):
+        path = re.sub(r"\{[^}]+\}", sign, surface.name)
+        browser = desk.browser(session)
+        answer = browser.get(path) if surface.method == "GET" else browser.post(path)
+        assert answer.status_code in (403, 404), (surface.method, path, answer.status_code)
+
+
 def test_the_table_is_the_application(desk: Desk) -> None:
     real = {
         (route.path_format, method)

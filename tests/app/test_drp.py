@@ -35,6 +35,7 @@ from kept.duties.rights import (
     signed,
     tend,
 )
+from kept.errors import UsageError
 from kept.ledger.entry import Entry
 from kept.records.case_state import State
 
@@ -241,6 +242,56 @@ def test_a_package_fulfils_and_nothing_held_is_no_match(house: House, tmp_path: 
         now = house.one.status(said["request_id"]).json()
         assert (now["status"], now.get("reason")) == (status, reason)
         assert "expires_at" in now
+
+
+def test_a_package_of_what_was_reached_fulfils_nothing_once_the_rest_is(
+    house: House, tmp_path: Path
+) -> None:
+    controller, now = house.desk.controller, house.desk.now
+    said = house.one.ask("access", ANA, email_verified=True).json()
+    case = only_case(house, said["request_id"])
+    actor = controller.actors.of("Pia", "privacy-officer", now)
+    shop, gone = house.desk.directory / "shop.sqlite", house.desk.directory / "gone"
+    first, second = tmp_path / "1.zip", tmp_path / "2.zip"
+    shop.rename(gone)
+    assert not access(controller, Request((), case=case), now, out=first).complete
+    delivery.deliver(controller, case, first, actor, now)
+    gone.rename(shop)
+    house.desk.later(hours=1)
+    now = house.desk.now
+    assert access(controller, Request((), case=case), now, out=second).complete
+    stands = house.one.status(said["request_id"]).json()
+    assert (stands["status"], stands.get("results_url")) == ("in_progress", None)
+    with pytest.raises(UsageError, match="that is not the package"):
+        delivery.deliver(controller, case, first, actor, now)
+    delivery.deliver(controller, case, second, actor, now)
+    assert house.one.status(said["request_id"]).json()["status"] == "fulfilled"
+
+
+def test_what_an_agent_does_not_read_the_person_is_still_to_be_told(house: House) -> None:
+    """Why it was refused, or that staff say that it was taken back; what he takes back he knows."""
+    controller = house.desk.controller
+    actor = controller.actors.of("Pia", "privacy-officer", house.desk.now)
+
+    def ended(exercise: str, how: str) -> tuple[bool, str]:
+        said = house.one.ask(exercise, ANA, email_verified=True).json()
+        case = only_case(house, said["request_id"])
+        if how == "revoked":
+            assert house.one.revoke(said["request_id"]).json()["status"] == how
+        else:
+            close_case(controller, case, how, "a word", actor, house.desk.now, code="excessive")  # type: ignore[arg-type]
+        house.desk.later(hours=2)
+        now = house.desk.now
+        untold, _ = controller.worklist.untold(now, controller.desk.zone, None)
+        return case in [one.id for one in untold], house.one.status(said["request_id"]).json()[
+            "status"
+        ]
+
+    assert ended("deletion", "refused") == (True, "denied")
+    assert ended("access", "refused") == (True, "denied")
+    assert ended("deletion", "withdrawn") == (True, "revoked")
+    assert ended("deletion", "revoked") == (False, "revoked")
+    assert ended("access", "revoked") == (False, "revoked")
 
 
 def test_a_package_that_waits_is_where_results_url_says_and_opens_with_her_code_only(

@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import statistics
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from kept.controller import Controller
 from kept.duties import figures, rights
 from kept.duties.figures import OUTCOMES, Row, covered, grouped
 from kept.duties.rights import Request, close_case, mailing
+from kept.duties.rights.parts import refuse_part
+from kept.duties.rights.request import open_case
 from kept.terms.identifiers import Identifier
 from kept.terms.refusals import REFUSALS
 from tests.world import NOW, make
@@ -121,6 +124,20 @@ def test_the_table_is_what_the_ledger_says(controller: Controller) -> None:
     # Of one that ended nobody was told, so it waits.
     assert (erasure.open, erasure.oldest) == (2, (END.date() - NOW.date()).days + 20)
     assert figures.counted(controller, 2025, END) == []
+
+
+def test_what_is_granted_but_for_a_part_is_not_counted_as_whole(
+    kept_url: str, tmp_path: Path
+) -> None:
+    with Controller.open(deployment.read(make(tmp_path / "w", kept_url))) as controller:
+        officer = controller.actors.of("Pia", "privacy-officer", NOW)
+        who = ((Identifier("email", "ana@example.org"),),)
+        case, _, _ = open_case(controller, "access", Request(who, override="a test"), NOW)
+        refuse_part(controller, case.id, "shop.note", "others-rights", "a word", officer, NOW)
+        rights.access(controller, Request((), case=case.id), NOW, out=tmp_path / "a.zip")
+        mailing.handed(controller, case.id, NOW.date(), officer, NOW)
+        (row,) = figures.counted(controller, 2026, END)
+        assert (row.received, row.whole, row.partly) == (1, 0, 1)
 
 
 def test_a_row_that_somebody_typed_counts_nothing(controller: Controller) -> None:

@@ -135,6 +135,20 @@ def _answering_head(app: ASGIApp) -> ASGIApp:
     return answer
 
 
+def _readable(app: ASGIApp) -> ASGIApp:
+    """A sign that no database takes stands for none in an address, as bytes do that are no text:
+    such an address leads nowhere, and is no failure of this side.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            scope["path"] = scope["path"].replace("\0", "\ufffd")
+            scope["query_string"] = scope["query_string"].replace(b"%00", b"%EF%BF%BD")
+        await app(scope, receive, send)
+
+    return answer
+
+
 def _in_time(app: ASGIApp, seconds: float) -> ASGIApp:
     """Give up on a body that does not arrive in time: who sends it slowly keeps nothing open."""
 
@@ -267,7 +281,7 @@ def make(
         on_shutdown=[working.finish, reports.finish],
     )
     app.asgi_handler = speech.speaks(app.asgi_handler, controller.bundle)
-    app.asgi_handler = _in_time(_answering_head(app.asgi_handler), BODY_SECONDS)
+    app.asgi_handler = _in_time(_answering_head(_readable(app.asgi_handler)), BODY_SECONDS)
     if names is not None:
         app.asgi_handler = _named(app.asgi_handler, names)
     if controller.post is not None:

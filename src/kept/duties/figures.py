@@ -22,7 +22,8 @@ from kept.terms.clock_rules import RULES
 _CHOICE: Final = "statistics.minimum-group"
 LEAST: Final = 5
 OTHERS: Final = "others"
-#: How a request can stand; done partly is an erasure after which a law or a hold keeps something.
+#: How a request can stand; done partly is an erasure after which a law or a hold keeps something,
+#: and what was granted but for a part that was refused.
 OUTCOMES: Final = ("whole", "partly", "refused", "withdrawn", "open")
 
 _QUERY: Final[LiteralString] = f"""
@@ -32,7 +33,8 @@ WITH one AS (
         coalesce(k.arrived, (r.opened_at AT TIME ZONE %(zone)s)::date) AS arrived,
         {DAY} AS answered,
         r."right" = 'erasure' AND EXISTS (SELECT FROM case_step s WHERE s.number = r.number
-            AND s.retained + s.isolated > 0) AS stays
+            AND s.retained + s.isolated > 0)
+        OR EXISTS (SELECT FROM case_part p WHERE p.number = r.number) AS partly
     FROM rights_case r
     LEFT JOIN case_clock k USING (number)
     LEFT JOIN (SELECT c.case_number, min(n.channel) AS channel FROM intake_case c
@@ -42,7 +44,7 @@ WITH one AS (
     WHERE r.id = ANY(%(cases)s) AND r.opened_at <= %(now)s
 ), told AS (
     SELECT *, CASE WHEN state = %(withdrawn)s THEN state WHEN answered IS NULL THEN 'open'
-        WHEN state = %(refused)s THEN state WHEN stays THEN 'partly' ELSE 'whole' END AS outcome
+        WHEN state = %(refused)s THEN state WHEN partly THEN 'partly' ELSE 'whole' END AS outcome
     FROM one WHERE extract(year FROM arrived) = %(year)s
 )
 SELECT right_, regime, channel, count(*),

@@ -4,10 +4,11 @@ That a case ended is no answer. She has it when a mail with it was taken by a se
 went out, it was handed to her, or she fetched her package; that the staff fetched it from the desk
 is nothing she has. What was written before all was done, or before it was refused, tells her of
 what was left, whenever it reaches her. A letter that a copy was made is not the copy: where one
-belongs to the answer, a mail counts once a link leads her to it. The end itself is the answer only
-of what she did on a page that says so at once, of a report of a child, whose page says so, and of
-what an agent reads as done; a restriction is answered when it is in force for all that leads to
-her, and not while a system was away that may know her by more.
+belongs to the answer, a mail counts once a link leads her to what was packed when all was done.
+The end itself is the answer only of what she did on a page that says so at once, of a report of a
+child, whose page says so, and of what an agent reads as done or took back himself; a restriction is
+answered when it is in force for all that leads to her, and not while a system was away that may
+know her by more.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ _DONE: Final = (State.EXECUTED, State.CHECKED, State.CLOSED)
 
 #: Whether a copy of what is held belongs to the answer of a case `r`.
 COPY: Final[LiteralString] = (
-    "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND EXISTS"
-    " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0))"
+    "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND (r.named OR EXISTS"
+    " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0)))"
 )
 #: Whether the end of a case `r` tells the person by itself. Wants AT_ONCE_VALUES.
 AT_ONCE: Final[LiteralString] = (
@@ -37,7 +38,11 @@ AT_ONCE: Final[LiteralString] = (
     " AND e.state = ANY(%(done_states)s) AND a.role = %(herself)s AND e.at >= r.done_at)"
     " OR EXISTS (SELECT FROM intake_case i JOIN intake n USING (number)"
     " WHERE i.case_number = r.number AND (i.asked = %(child_report)s OR n.channel = 'drp'"
-    " AND NOT " + COPY + ")))"
+    # Why it was refused the agent does not read, nor what else took it back than he.
+    " AND CASE r.state WHEN 'refused' THEN false WHEN 'withdrawn' THEN EXISTS"
+    " (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
+    " AND e.state = r.state AND a.role = 'agent')"
+    " ELSE NOT " + COPY + " END)))"
 )
 AT_ONCE_VALUES: Final = {
     "done_states": list(_DONE), "herself": _HERSELF, "child_report": CHILD_REPORT,
@@ -46,7 +51,7 @@ AT_ONCE_VALUES: Final = {
 _COUNTS: Final[LiteralString] = (
     "CASE WHEN m.kind <> 'answer' OR NOT " + COPY + " THEN w.at ELSE"
     " (SELECT greatest(w.at, min(d.made_at)) FROM case_delivery d WHERE d.number = r.number"
-    " AND NOT d.desk AND d.made_at <= %(now)s"
+    " AND NOT d.desk AND d.made_at BETWEEN r.done_at AND %(now)s"
     # A link that was put into a mail, and that no server took, leads nobody anywhere.
     " AND NOT EXISTS (SELECT FROM case_mail l LEFT JOIN outbox q ON q.id = l.letter"
     " WHERE l.number = d.number AND l.kind = 'link' AND l.put_at = d.made_at"

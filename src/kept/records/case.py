@@ -716,6 +716,12 @@ class Cases(Proofs):
             (case.number, f"keys:{system}"),
         )
 
+    def named(self, case: Case, shown: bool, *, connection: Connection) -> None:
+        """Note whether its package shows what others wrote that names her."""
+        connection.execute(
+            "UPDATE rights_case SET named = %s WHERE number = %s", (shown, case.number)
+        )
+
     def finish(
         self,
         case: Case,

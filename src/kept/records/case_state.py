@@ -223,6 +223,7 @@ DATASETS: Final = (
         Field("done_at", "datetime"),
         Field("in_force_at", "datetime"),
         Field("complete", "boolean"),
+        Field("named", "boolean", category="rights-case", nullable=False),
         Field("ground", category="rights-case"),
         Field("refusal", category="rights-case"),
         Field("proof", "integer", category="rights-case", nullable=False),

@@ -10,6 +10,7 @@ from typing import Final
 
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, OnErase
+from kept.records.outbox import GIVEN_UP
 
 #: How long it is remembered, for what goes on as long.
 _REMEMBERED: Final = dt.timedelta(days=400)
@@ -39,13 +40,19 @@ class Reminders:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def first(self, about: str, reason: str, whom: str, *, connection: Connection) -> bool:
-        """Whether that was not sent before; nobody else decides it until the transaction ends."""
+    def first(
+        self, about: str, reason: str, whom: str, lost: dt.datetime, *, connection: Connection
+    ) -> bool:
+        """Whether that was not sent before; nobody else decides it until the transaction ends.
+        What was given up told nobody, if it was queued at `lost` or before.
+        """
         at = f"kept reminder {about}\n{reason}\n{whom}"
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (at,))
         row = connection.execute(
-            "SELECT EXISTS (SELECT FROM reminder WHERE (about, reason, whom) = (%s, %s, %s))",
-            (about, reason, whom),
+            "SELECT EXISTS (SELECT FROM reminder r WHERE (about, reason, whom) = (%s, %s, %s)"
+            " AND NOT (r.at <= %s AND EXISTS (SELECT FROM outbox o WHERE o.id = r.letter"
+            " AND o.outcome = %s)))",
+            (about, reason, whom, lost, GIVEN_UP),
         ).fetchone()
         return not (row and row[0])
 
@@ -55,7 +62,9 @@ class Reminders:
     ) -> None:  # fmt: skip
         """Note that a letter of the outbox says it, in the transaction that queues the letter."""
         connection.execute(
-            "INSERT INTO reminder (about, reason, whom, letter, at) VALUES (%s, %s, %s, %s, %s)",
+            "INSERT INTO reminder (about, reason, whom, letter, at) VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (about, reason, whom) DO UPDATE SET letter = excluded.letter,"
+            " at = excluded.at",
             (about, reason, whom, letter, now),
         )
 

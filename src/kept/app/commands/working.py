@@ -13,6 +13,7 @@ from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, sai
 from kept.app.output import table
 from kept.controller import Controller
 from kept.duties.rights import casework, new_address, proving
+from kept.duties.staff import owed
 from kept.errors import UsageError
 from kept.records.case import Case
 from kept.records.case_proof import TRIES
@@ -41,6 +42,7 @@ def note(
 ) -> int:
     """Add a note for the staff to a case."""
     with opened(common, "case note", acting.role) as (controller, _):
+        owed.require(controller, {acting.role}, controller.cases.get(case), acting.moment)
         actor = controller.actors.of(acting.actor, acting.role, acting.moment)
         casework.note(controller, case, said(words, "--words"), actor, acting.moment)
         notes = controller.casework.how_many_notes(controller.cases.get(case))
@@ -61,6 +63,7 @@ def give(
     """Make a case the task of an account of the desk, or of nobody."""
     now = acting.moment
     with opened(common, "case give", acting.role) as (controller, _):
+        owed.require(controller, {acting.role}, controller.cases.get(case), now)
         account = None if to is None else controller.accounts.of(to, now)
         casework.give(controller, case, account, now)
     words = f"Case {case} is the task of {account.shown if account else 'nobody'}."

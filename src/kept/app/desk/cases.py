@@ -241,7 +241,8 @@ def shown(
         mails=mails, too_early=clock.too_early,
         answering=[m for m in mails if mailing.answers(one, m)], unsent=any(
             u.case == one.id and u.kind == "answer" for u in controller.mailed.unsent()
-        ), behind=behind, unfetched=delivery.never_fetched(controller, one, now),
+        ), behind=behind, over_by_now={d.id for d in behind if d.over(now)},
+        unfetched=delivery.never_fetched(controller, one, now),
         told_her=told_her is not None,
         waits=delivery.at_desk(controller, one, now) if may_act and one.state in FINISHED else None,
         refusals=REFUSALS.values(), papers=papers,

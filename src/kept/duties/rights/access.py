@@ -246,6 +246,7 @@ def _serve(
         with controller.database.connection() as connection:
             with connection.pipeline():
                 controller.cases.record_reads(case, steps, now, connection=connection)
+                controller.cases.named(case, bool(told_of), connection=connection)
                 controller.cases.finish(case, complete, actor, now, connection=connection)
             # Of one that is not complete another is made, with the same left out.
             if guard and complete:

@@ -118,12 +118,24 @@ def _results(controller: Controller, status: Status) -> tuple[dt.datetime | None
     """Until when there is something, and where, if a package waits: there the person gets a code,
     without which nothing opens.
     """
-    token = controller.agents.link(status.row) if status.state == "fulfilled" else None
-    waits = controller.deliveries.by_token(token) if token else None
-    # By its record alone: whether its time is over, its `expires_at` says.
-    if token is None or waits is None or waits.outcome is not None:
+    met = _waits(controller, status.row) if status.state == "fulfilled" else None
+    if met is None:
         return status.until, None
-    return waits.ends_at, f"{controller.site_url}/privacy/delivery/{token}"
+    token, ends_at = met
+    return ends_at, f"{controller.site_url}/privacy/delivery/{token}"
+
+
+def _waits(controller: Controller, row: AgentRequest) -> tuple[str, dt.datetime] | None:
+    """The token of the link behind which what was asked for waits, and until when; None where
+    nothing does. By its record alone: whether its time is over, the moment says.
+    """
+    token = controller.agents.link(row)
+    one = controller.deliveries.by_token(token) if token else None
+    if token is None or one is None or one.outcome is not None:
+        return None
+    # A package of before all was done lacks what was reached since.
+    early = clock.too_early(controller.cases.get(one.case), one.made_at)
+    return None if early else (token, one.ends_at)
 
 
 #: Why a case was refused (terms.refusals) → a reason of the protocol, where one says the same.
@@ -134,6 +146,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "right-does-not-reach": "claim_not_covered",
 }
 _MADE: Final = "What was asked for is made, and is still to be handed to the person."
+_DIRECTLY: Final = "We answer the person directly."
 #: Of what was denied at once, by what was asked alone.
 _AT_ONCE: Final[Mapping[str, str]] = {
     "insuf_verification": "We could not check who asks: send an e-mail address of the person.",
@@ -165,7 +178,9 @@ def _by_case(controller: Controller, row: AgentRequest, case: Case, now: dt.date
         counted = controller.clocks.of(case)
         return Status(row, "in_progress", None, counted.due if counted else None, _MADE)
     if clock.answered(case):
-        return Status(row, "fulfilled", details="We answer the person directly.", until=until)
+        # What is given out she gets herself; of the rest nobody is told but the agent.
+        told = _DIRECTLY if case.right in ("access", "portability") else "It was carried out."
+        return Status(row, "fulfilled", details=told, until=until)
     counted = controller.clocks.of(case)
     due = counted.due if counted else None
     return Status(row, "in_progress", None, due, _going(controller, case, counted))
@@ -177,9 +192,7 @@ def _handed(controller: Controller, row: AgentRequest, case: Case, now: dt.datet
     """
     if case.right not in ("access", "portability") or clock.told_on(controller, [case], now):
         return True
-    token = controller.agents.link(row)
-    waits = controller.deliveries.by_token(token) if token else None
-    return waits is not None and waits.outcome is None
+    return _waits(controller, row) is not None
 
 
 def _going(controller: Controller, case: Case, counted: Clock | None) -> str:
@@ -206,7 +219,9 @@ def _nothing(controller: Controller, row: AgentRequest, case: Case) -> bool:
         return False
     closed = controller.ledger.entries(row.entry, kind="case.closed")
     found = [e.body.get("found") for _, e in closed if e.body["case"] == case.id]
-    return found[-1:] == [0]
+    given = controller.ledger.entries(row.entry, kind="access.given")
+    named = [bool(e.body.get("named_in")) for _, e in given if e.body["case"] == case.id]
+    return found[-1:] == [0] and named[-1:] != [True]
 
 
 def _day_before_case(controller: Controller, one: Intake) -> dt.date:

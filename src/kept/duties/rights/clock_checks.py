@@ -174,7 +174,9 @@ def _reached(
     copied = {
         str(entry.body["case"])
         for _, entry in controller.ledger.entries(kind="access.given")
-        if entry.body["rows"] and entry.at <= now and entry.body["case"] not in refused
+        if (entry.body["rows"] or entry.body.get("named_in"))
+        and entry.at <= now
+        and entry.body["case"] not in refused
     }
 
     def first(case: object, made: dt.datetime, day: dt.date) -> None:
@@ -233,6 +235,8 @@ def _reached(
     arrived |= {(case, made) for case, kind, made, _ in went if kind == "link"}
     for entry in made_on:
         case = str(entry.body["case"])
+        if case not in done or entry.at < done[case]:
+            continue  # what was packed before all was done is not her copy
         if (case, entry.at) in arrived or entry.at not in by_case.get(f"{case} link", ()):
             linked.setdefault(case, controller.day(entry.at))
     for case, kind, made, at in went:

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kept.controller import Controller
 from kept.database import Connection
+from kept.duties.rights import clock
 from kept.duties.rights.mailing import mail_link
 from kept.duties.rights.proving import require_known_asker
 from kept.errors import Denied, UsageError, VaultError
@@ -240,14 +241,26 @@ def behind_links(controller: Controller, case: Case) -> list[Delivery]:
 
 
 def never_fetched(controller: Controller, case: Case, now: dt.datetime) -> dt.datetime | None:
-    """When the last of the packages of a case behind a link was over, where she fetched none;
+    """When the last of the packages was over to which a link led her, where she fetched none;
     None where one waits still, she fetched one, or there was none.
     """
-    behind = behind_links(controller, case)
+    # Of what was packed before all was done she need not ask again: more is to come.
+    open_ = case.done_at is None
+    behind = [
+        d for d in _leading(controller, case) if open_ or not clock.too_early(case, d.made_at)
+    ]
     over = [d.over(now) for d in behind]
     if not behind or None in over or any(d.fetched for d in behind):
         return None
     return max(filter(None, over))
+
+
+def _leading(controller: Controller, case: Case) -> list[Delivery]:
+    """The packages of a case to which a link led her, oldest first."""
+    # A link that was put into a mail, and that no server took, leads nobody anywhere.
+    links = [m for m in controller.mailed.of(case) if m.kind == "link"]
+    lost = {m.put_at for m in links if m.outcome != SENT}
+    return [d for d in behind_links(controller, case) if d.fetched or d.made_at not in lost]
 
 
 def copy_owed(controller: Controller, case: Case) -> bool:
@@ -258,13 +271,11 @@ def copy_owed(controller: Controller, case: Case) -> bool:
     with controller.database.connection() as c:
         if not answered.with_copy(c, case):
             return False
-    # A link that was put into a mail, and that no server took, leads nobody anywhere.
-    links = [m for m in controller.mailed.of(case) if m.kind == "link"]
-    lost = {m.put_at for m in links if m.outcome != SENT}
-    if any(d.fetched or d.made_at not in lost for d in behind_links(controller, case)):
+    if any(not clock.too_early(case, d.made_at) for d in _leading(controller, case)):
         return False
     # What went on paper may have held it; that is the word of whoever entered it.
-    if any(p.kind == "answer" and p.posted_on is not None for p in controller.papers.of(case)):
+    posted = [p for p in controller.papers.of(case) if p.posted_on is not None]
+    if any(p.kind == "answer" and not clock.too_early(case, p.made_at) for p in posted):
         return False
     handed = controller.ledger.entries(kind="answer.handed")
     return all(entry.body["case"] != case.id for _, entry in handed)
@@ -421,12 +432,14 @@ def file_hash(file: str) -> str:
 
 
 def _refuse_other(controller: Controller, case: Case, package: Path) -> None:
-    """UsageError unless the file is the package that the ledger says was made in this case."""
-    made = {
+    """UsageError unless the file is the package that the ledger says was made last in this case:
+    one of before lacks what was reached since.
+    """
+    made = [
         str(e.body["package"])
         for _, e in controller.ledger.entries(kind="access.given")
         if e.body.get("case") == case.id
-    }
+    ]
     if not made:
         raise UsageError(
             f"no package was made in case {case.id} yet",
@@ -439,9 +452,11 @@ def _refuse_other(controller: Controller, case: Case, package: Path) -> None:
         raise UsageError(
             "that is no package that can be read", expected="the file that the case wrote (--out)"
         ) from None
-    if met not in made:
+    if met != made[-1]:
+        older = met in made
         raise UsageError(
             f"that is not the package of case {case.id}; nothing was put behind a link",
-            expected="the file that the command wrote for this case",
+            expected="the file that the command wrote last for this case",
+            met="one that was made before" if older else None,
             fix="name that file; another person's package is never handed out by mistake",
         )

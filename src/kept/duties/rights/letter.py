@@ -340,10 +340,9 @@ def _outcome(
     if record.missing:
         systems = ", ".join(title(controller, s) for s in record.missing)
         lines.append(say("Not done, or not asked, as you read below: {systems}.", systems=systems))
-    # Of nothing there is no copy to promise: of what she takes along, or where all is refused.
-    empty = record.nothing_found and (case.right == "portability" or bool(record.parts))
-    made = record.handed_out and not empty
-    if made or (case.right == "access" and not empty):
+    # Of nothing there is no copy to promise: the letter is all of the answer.
+    made = record.handed_out and not record.nothing_found
+    if made or (case.right == "access" and not record.handed_out):
         lines.append(
             say(
                 "Your copy was made as a package of files. You get it by a link that works for some"

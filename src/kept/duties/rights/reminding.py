@@ -5,7 +5,8 @@ told; then whoever answers for all of it too. So do they of an answer that no ma
 tasks that are late, of recipients who do not answer, of complaints, of alerts that nobody looked
 into, and of systems that are away. A mail holds a number and a link, never a word about a person.
 Each goes once: it is noted in the transaction that queues it, and should a machine stop while it
-is handed over, it goes once more under the same Message-ID (`records.outbox`).
+is handed over, it goes once more under the same Message-ID (`records.outbox`). What no mail server
+took in its time told nobody, and is said again.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _tell(
         # In one order, so that two who do this at once do not wait for each other.
         fresh = [
             one for one in sorted(those, key=lambda one: (one.about, one.reason))
-            if told.first(one.about, one.reason, whom, connection=c)
+            if told.first(one.about, one.reason, whom, now - _TRIED, connection=c)
         ]  # fmt: skip
         mails = [[one] for one in fresh]
         if len(fresh) > _SINGLY:
@@ -298,15 +299,17 @@ def _owner(controller: Controller, case: str) -> int | None:
 
 
 def _whom(controller: Controller, call: Call, now: dt.datetime) -> dict[str, str]:
-    """Account id (or the organisation) → address. What reaches nobody reaches the organisation."""
+    """Account id (or the organisation) → address. What reaches nobody, or is for the officers and
+    reaches none of them, reaches the organisation.
+    """
     found: dict[str, str] = {}
+    officers, reached = call.officers or call.owner is None, False
     for account in controller.accounts.all(now):
-        wanted = account.number == call.owner or ((call.officers or call.owner is None) and (
-            OFFICER in account.roles
-        ))  # fmt: skip
-        address = None
-        if wanted and account.disabled_at is None:
+        officer = officers and OFFICER in account.roles
+        if account.disabled_at is None and (officer or account.number == call.owner):
             address = controller.accounts.mail(account)
-        if address:
-            found[account.id] = address
-    return found or {_ORGANISATION: controller.bundle.organisation.email}
+            if address:
+                found[account.id], reached = address, reached or officer
+    if not found or (officers and not reached):
+        found[_ORGANISATION] = controller.bundle.organisation.email
+    return found
