@@ -13,28 +13,35 @@ from typing import Any
 
 from kept.controller import Controller, Place
 from kept.controller.alike import Alike, Met
+from kept.duties.rights.receipts import BEFORE
 from kept.ledger.entry import Entry
 from kept.model.select import KeyTable
-from kept.records.case import Case
-from kept.records.doubt import Pair
+from kept.model.values import Value
+from kept.records.case import Case, State
+from kept.records.declared import SYSTEM
+from kept.records.doubt import SAME, Pair
 from kept.records.identity import Known
 from kept.records.subject import LINKING
 from kept.terms.identifiers import KINDS, Identifier
 from kept.terms.likeness import REASONS
+
+#: Where a row lies, and its key.
+_Row = tuple[Place, tuple[Value, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Kinds → how many further identifiers were searched by (`added`), and how many were not:
     linked by weak evidence (`unproven`), or others' as well (`shared`). `doubts`: reason → rows
-    that may be hers, of which none is read or changed. `unasked`: systems in which nobody could
-    look for such rows.
+    that may be hers, of which none is read or changed; `nameless` of them, by place, hold nothing
+    by which the queue could name them. `unasked`: systems in which nobody could look for such rows.
     """
 
     added: Mapping[str, int] = field(default_factory=dict)
     unproven: Mapping[str, int] = field(default_factory=dict)
     shared: Mapping[str, int] = field(default_factory=dict)
     doubts: Mapping[str, int] = field(default_factory=dict)
+    nameless: Mapping[Place, int] = field(default_factory=dict)
     unasked: tuple[str, ...] = ()
 
     @property
@@ -61,6 +68,13 @@ class Coverage:
                 f"{what} elsewhere {said}: whether that is hers a person has to decide;"
                 " until then it is not in this answer"
             )
+        for (system, dataset), rows in self.nameless.items():
+            found.append(
+                f"{'1 record' if rows == 1 else f'{rows} records'} of these in `{dataset}` of"
+                f" `{system}` {'holds' if rows == 1 else 'hold'} nothing by which that could be"
+                " decided elsewhere: somebody has to look there, and where it is hers put right"
+                " there what is to lead to her"
+            )
         if self.unasked:
             found.append(f"nobody could look for doubtful matches in {', '.join(self.unasked)}")
         return tuple(found)
@@ -72,6 +86,7 @@ class Coverage:
             "unproven": dict(self.unproven),
             "shared": dict(self.shared),
             "doubts": dict(self.doubts),
+            "nameless": {".".join(place): rows for place, rows in self.nameless.items()},
             "unasked": list(self.unasked),
         }
 
@@ -86,14 +101,19 @@ def coverage(
     """
     people, known = _people(controller, case)
     alike = controller.alike(people, found)
-    doubts, new = _undecided(controller, people, alike)
-    if new:
-        with controller.database.connection() as connection:
-            count = controller.doubts.add(case, new, now, connection=connection)
-            if count:
-                what = sorted({pair.reason for pair in new})
-                body = {"case": case.id, "count": count, "what": what}
-                controller.ledger.append_in(connection, [Entry("identity.doubted", now, body)])
+    doubts, pairs = _undecided(controller, people, alike)
+    met = set().union(*doubts.values())
+    nameless = met - pairs.keys()
+    new = list(dict.fromkeys(one for several in pairs.values() for one in several))
+    with controller.database.connection() as connection:
+        count = controller.doubts.add(case, new, now, connection=connection) if new else 0
+        # When her rows are gone nothing says any more what was like them.
+        if count or case.right == "erasure":
+            body = {
+                "case": case.id, "count": count, "what": sorted(doubts),
+                "rows": len(met), "nameless": len(nameless),
+            }  # fmt: skip
+            controller.ledger.append_in(connection, [Entry("identity.doubted", now, body)])
     hers = [{_named(i) for i in own} for own in alike.hers]
     return Coverage(
         _counted(more.added for more in known),
@@ -104,19 +124,47 @@ def coverage(
         ),
         _counted(more.shared for more in known),
         {reason: len(doubts[reason]) for reason in REASONS if reason in doubts},
+        dict(sorted(Counter(place for place, _ in nameless).items())),
         tuple(sorted(alike.unreached)),
     )
 
 
 def doubtful(controller: Controller, case: Case) -> int:
-    """How many records look like those of the people of a case by now, and nobody has decided yet
-    whether they are. Where their own rows are gone only what was given says what is like them, and
-    at least those are counted that wait with the case.
+    """How many records look like those of the people of a case, and nobody has decided yet whether
+    they are: of an erasure that was begun those that it met, for her own rows are gone, which said
+    what is like them; once some are decided, at least that many. Of another case by now.
     """
+    if case.right == "erasure" and case.state not in BEFORE:
+        said = [
+            e.body for _, e in controller.ledger.entries(kind="identity.doubted")
+            if e.body["case"] == case.id
+        ]  # fmt: skip
+        known = controller.doubts.all(settled=True, case=case.id)
+        waits = sum(one.outcome is None for one in known)
+        rows, nameless = (int(said[-1].get(k, 0)) for k in ("rows", "nameless")) if said else (0, 0)
+        return max(rows, waits) if waits == len(known) else waits + nameless
     people, _ = _people(controller, case)
-    rows = controller.keys(controller.locate(people))
-    doubts, _ = _undecided(controller, people, controller.alike(people, rows))
-    return max(len(set().union(*doubts.values())), len(controller.doubts.all(case=case.id)))
+    own = controller.keys(controller.locate(people))
+    doubts, _ = _undecided(controller, people, controller.alike(people, own))
+    return len(set().union(*doubts.values()))
+
+
+def decided_since(controller: Controller, case: Case) -> bool:
+    """Whether something stands that was decided to be of the person of a case after it was carried
+    out for the last time: its answer does not cover that.
+    """
+    ran = [e.at for e in controller.cases.events(case) if e.state is State.EXECUTED]
+    if not ran:
+        return False
+    others = [
+        controller.doubts.pair(one).other
+        for one in controller.doubts.all(settled=True, case=case.id)
+        if one.outcome == SAME and one.settled_at is not None and one.settled_at > max(ran)
+    ]
+    if not others:
+        return False
+    found = controller.keys(controller.locate([others]))
+    return any(table.rows for place, table in found.items() if place[0] != SYSTEM.name)
 
 
 def _people(controller: Controller, case: Case) -> tuple[list[tuple[Identifier, ...]], list[Known]]:
@@ -130,27 +178,32 @@ def _people(controller: Controller, case: Case) -> tuple[list[tuple[Identifier, 
 
 def _undecided(
     controller: Controller, people: Sequence[Sequence[Identifier]], alike: Alike
-) -> tuple[dict[str, set[tuple[Place, tuple[object, ...]]]], list[Pair]]:
-    """Reason → the rows that are like those of people and were not settled, and the pairs of
-    identifiers that somebody can settle them by.
+) -> tuple[dict[str, set[_Row]], dict[_Row, list[Pair]]]:
+    """Reason → the rows that are like those of people and were not settled, and of each row the
+    pairs of identifiers that somebody can settle it by, where there are any.
     """
-    doubts: dict[str, set[tuple[Place, tuple[object, ...]]]] = {}
-    new: list[Pair] = []
+    doubts: dict[str, set[_Row]] = {}
+    pairs: dict[_Row, list[Pair]] = {}
     for who, one in enumerate(people):
         met = [m for m in alike.met if m.who == who]
         mine = [i for i in (*one, *alike.hers[who]) if i.kind in LINKING]
-        settled = controller.doubts.outcomes(mine, _others(met))
+        before = controller.doubts.before(mine, _others(met))
         anchor = min(
             (i for i in one if i.kind in LINKING), key=lambda i: LINKING.index(i.kind),
             default=None,
         )  # fmt: skip
         for m in met:
-            if m.other is not None and _named(m.other) in settled:
+            # What waits by another identifier of hers is the same question.
+            by, outcome = anchor, None
+            if m.other is not None and _named(m.other) in before:
+                by, outcome = before[_named(m.other)]
+            if outcome is not None:
                 continue
-            doubts.setdefault(m.reason, set()).add((m.place, m.key))
-            if m.other is not None and anchor is not None:
-                new.append(Pair(anchor, m.other, m.reason))
-    return doubts, new
+            row = (m.place, m.key)
+            doubts.setdefault(m.reason, set()).add(row)
+            if m.other is not None and by is not None:
+                pairs.setdefault(row, []).append(Pair(by, m.other, m.reason))
+    return doubts, pairs
 
 
 def _others(met: Sequence[Met]) -> list[Identifier]:

@@ -65,6 +65,8 @@ SAID: Final = {
     "taken back on the page of the request": "zurückgenommen auf der Seite der Anfrage",
     "Nothing was done yet. The request is open; you will hear from us again.": "Es wurde noch nichts getan. Die Anfrage ist offen; Sie hören wieder von uns.",
     "Not done, or not asked, as you read below: {systems}.": "Nicht erledigt oder nicht gefragt, wie Sie unten lesen: {systems}.",
+    "Since then we decided that something else is yours, too. It was not deleted with this.": "Seither haben wir entschieden, dass noch etwas anderes das Ihre ist. Es wurde hiermit nicht gelöscht.",
+    "Since then we decided that something else is yours, too. It is not in this answer.": "Seither haben wir entschieden, dass noch etwas anderes das Ihre ist. Es ist nicht in dieser Antwort.",
     "Your copy was made as a package of files. You get it by a link that works for some days, with a code, or on paper if you ask us to.": "Ihre Kopie wurde als Paket von Dateien gemacht. Sie bekommen es über einen Link, der einige Tage gilt, mit einem Code, oder auf Papier, wenn Sie uns darum bitten.",
     "In it is what you gave us with your consent or for a contract. What we have from elsewhere, worked out ourselves or use on other grounds is not; the package says what that is, and you see it by asking what we hold about you.": "Darin ist, was Sie uns mit Ihrer Einwilligung oder für einen Vertrag gegeben haben. Was wir von anderswo haben, selbst ermittelt haben oder aus anderen Gründen verwenden, ist nicht darin; das Paket sagt, was das ist, und Sie sehen es, wenn Sie fragen, was wir über Sie haben.",
     "No package was handed out.": "Es wurde kein Paket ausgegeben.",
