@@ -405,6 +405,23 @@ def test_RIGHT_19_one_row_waits_once_by_whichever_number_she_asks(
         assert [d.reason for d in desk.doubts.all()].count("plus-tag") == 1
 
 
+def test_RIGHT_19_a_system_that_comes_back_is_looked_through_for_what_is_like_her(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: an erasure that goes on there queues and counts what only looks like hers, once."""
+    sql(world, CANDIDATES["namesake"])
+    shop = world / "shop.sqlite"
+    away = shop.rename(world / "away")
+    gone = rights.erase(desk, _request(ANA), NOW)
+    assert any("doubtful matches in shop" in w for w in gone.warnings)
+    away.rename(shop)
+    went_on = rights.erase(desk, _request(case=gone.case), NOW)
+    assert not any("doubtful matches in shop" in w for w in went_on.warnings)
+    assert any("1 record elsewhere carries the same name" in w for w in went_on.warnings)
+    assert [d.case for d in desk.doubts.all()] == [gone.case]
+    assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
+
+
 def _letter(controller: Controller, case: str) -> str:
     return " ".join(letter(controller, case, NOW).text().split())
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from kept.controller import Controller, Place
 from kept.controller.alike import Alike, Met
@@ -25,6 +25,7 @@ from kept.records.subject import LINKING
 from kept.terms.identifiers import KINDS, Identifier
 from kept.terms.likeness import REASONS
 
+_UNASKED: Final = "nobody could look for doubtful matches in "
 #: Where a row lies, and its key.
 _Row = tuple[Place, tuple[Value, ...]]
 
@@ -76,7 +77,7 @@ class Coverage:
                 " there what is to lead to her"
             )
         if self.unasked:
-            found.append(f"nobody could look for doubtful matches in {', '.join(self.unasked)}")
+            found.append(f"{_UNASKED}{', '.join(self.unasked)}")
         return tuple(found)
 
     def document(self) -> dict[str, Any]:
@@ -101,6 +102,67 @@ def coverage(
     """
     people, known = _people(controller, case)
     alike = controller.alike(people, found)
+    doubts, nameless = _queued(controller, case, people, alike, (0, 0), now)
+    hers = [{_named(i) for i in own} for own in alike.hers]
+    return Coverage(
+        _counted(more.added for more in known),
+        # What her own rows hold that were found goes or is shown with them.
+        _counted(
+            [i for i in more.unproven if _named(i) not in own]
+            for more, own in zip(known, hers, strict=True)
+        ),
+        _counted(more.shared for more in known),
+        doubts,
+        nameless,
+        tuple(sorted(alike.unreached)),
+    )
+
+
+def covered_late(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]],
+    found: Mapping[Place, KeyTable], back: Collection[str], said: Sequence[str], now: dt.datetime,
+) -> tuple[str, ...]:  # fmt: skip
+    """The warnings of an erasure (`said`) once the systems of `back` answer: doubtful matches there
+    are counted and queued like the others. `people` by all that her rows had said, `found` what is
+    there of them; where that is nothing, her name went with her rows.
+    """
+    alike = controller.alike(people, found)
+    alike.met = [m for m in alike.met if m.place[0] in back]
+    before = _met(controller, case, planned=True)
+    doubts, nameless = _queued(controller, case, people, alike, before, now)
+    away = [w.removeprefix(_UNASKED).split(", ") for w in said if w.startswith(_UNASKED)]
+    still = {s for several in away for s in several if s not in back or s in alike.unreached}
+    late = Coverage(doubts=doubts, nameless=nameless, unasked=tuple(sorted(still)))
+    looked = sorted(back - alike.unreached.keys()) if away else []
+    nobody = [s for s in looked if not any(p[0] == s and t.rows for p, t in found.items())]
+    gone = f"nobody could look in {', '.join(nobody)} for who only carries her name: it is gone"
+    return (
+        *(w for w in said if not w.startswith(_UNASKED)), *late.words, *(gone,) * bool(nobody),
+    )  # fmt: skip
+
+
+def _met(controller: Controller, case: Case, *, planned: bool = False) -> tuple[int, int]:
+    """How many records a case met that look like hers, and how many of them the queue cannot name,
+    as it was entered last; `planned`: before its plan was sealed last, whatever was cut off since.
+    """
+    found = sealed = (0, 0)
+    for _, e in controller.ledger.entries(kind=("identity.doubted", "plan.made")):
+        if e.body["case"] != case.id:
+            continue
+        if e.kind == "plan.made":
+            sealed = found
+        else:
+            found = int(e.body.get("rows", 0)), int(e.body.get("nameless", 0))
+    return sealed if planned else found
+
+
+def _queued(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], alike: Alike,
+    before: tuple[int, int], now: dt.datetime,
+) -> tuple[dict[str, int], dict[Place, int]]:  # fmt: skip
+    """Reason → rows in doubt, and by place those that the queue cannot name; the others are in it
+    from now on, and how many there are is entered, with those of `before`.
+    """
     doubts, pairs = _undecided(controller, people, alike)
     met = set().union(*doubts.values())
     nameless = met - pairs.keys()
@@ -111,21 +173,12 @@ def coverage(
         if count or case.right == "erasure":
             body = {
                 "case": case.id, "count": count, "what": sorted(doubts),
-                "rows": len(met), "nameless": len(nameless),
+                "rows": before[0] + len(met), "nameless": before[1] + len(nameless),
             }  # fmt: skip
             controller.ledger.append_in(connection, [Entry("identity.doubted", now, body)])
-    hers = [{_named(i) for i in own} for own in alike.hers]
-    return Coverage(
-        _counted(more.added for more in known),
-        # What her own rows hold that were found goes or is shown with them.
-        _counted(
-            [i for i in more.unproven if _named(i) not in own]
-            for more, own in zip(known, hers, strict=True)
-        ),
-        _counted(more.shared for more in known),
+    return (
         {reason: len(doubts[reason]) for reason in REASONS if reason in doubts},
         dict(sorted(Counter(place for place, _ in nameless).items())),
-        tuple(sorted(alike.unreached)),
     )
 
 
@@ -135,13 +188,9 @@ def doubtful(controller: Controller, case: Case) -> int:
     what is like them; once some are decided, at least that many. Of another case by now.
     """
     if case.right == "erasure" and case.state not in BEFORE:
-        said = [
-            e.body for _, e in controller.ledger.entries(kind="identity.doubted")
-            if e.body["case"] == case.id
-        ]  # fmt: skip
+        rows, nameless = _met(controller, case)
         known = controller.doubts.all(settled=True, case=case.id)
         waits = sum(one.outcome is None for one in known)
-        rows, nameless = (int(said[-1].get(k, 0)) for k in ("rows", "nameless")) if said else (0, 0)
         return max(rows, waits) if waits == len(known) else waits + nameless
     people, _ = _people(controller, case)
     own = controller.keys(controller.locate(people))
