@@ -390,7 +390,14 @@ def _outcome(
     if apart:
         yield Part(
             say("What we refuse of it"),
-            (say("We do not give you this part of what you asked for; the rest you get."),),
+            (
+                say(
+                    "We do not give you this part of what you asked for. Beside it we met nothing"
+                    " of yours."
+                    if record.nothing_found
+                    else "We do not give you this part of what you asked for; the rest you get."
+                ),
+            ),
             tuple(
                 say("{what}. Why: {why} In your case: {words} The law: {law}. What you can do:"
                     " {then}", what=p["title"], why=say(p["why"]),

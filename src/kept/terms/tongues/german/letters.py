@@ -74,6 +74,7 @@ SAID: Final = {
     "The law: {law}": "Das Gesetz: {law}",
     "The keys under which we kept notes on you were destroyed on {day}. The last copy of them is of no use from {end} on.": "Die Schlüssel, unter denen wir Notizen über Sie aufbewahrten, wurden am {day} vernichtet. Die letzte Kopie davon ist ab dem {end} nutzlos.",
     "What we refuse of it": "Was wir davon ablehnen",
+    "We do not give you this part of what you asked for. Beside it we met nothing of yours.": "Diesen Teil geben wir Ihnen nicht. Außerhalb davon fanden wir nichts von Ihnen.",
     "We do not give you this part of what you asked for; the rest you get.": "Diesen Teil geben wir Ihnen nicht; den Rest bekommen Sie.",
     "{what}. Why: {why} In your case: {words} The law: {law}. What you can do: {then}": "{what}. Warum: {why} In Ihrem Fall: {words} Das Gesetz: {law}. Was Sie tun können: {then}",
     "The use of your data is restricted. You will be told before that ends.": "Die Verwendung Ihrer Daten ist eingeschränkt. Bevor das endet, sagen wir es Ihnen.",
