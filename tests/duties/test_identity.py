@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kept import deployment
+from kept.app.cli import main
 from kept.controller import Controller
 from kept.controls.registry import Finding
 from kept.duties import holds, rights
@@ -22,6 +23,7 @@ from kept.duties.rights.letter import letter
 from kept.errors import Denied, UsageError
 from kept.records.actor import Actor
 from kept.stores.sqlite import SQLiteSession
+from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import Identifier, parse
 from tests.world import NOW, edit, sql
 
@@ -420,6 +422,28 @@ def test_RIGHT_19_a_system_that_comes_back_is_looked_through_for_what_is_like_he
     assert any("1 record elsewhere carries the same name" in w for w in went_on.warnings)
     assert [d.case for d in desk.doubts.all()] == [gone.case]
     assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
+
+
+def test_RIGHT_19_the_case_of_a_child_is_over_when_what_looks_like_hers_is_decided(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: when it is over it forgets by what; nobody could decide, nor see the queue."""
+    sql(world, CANDIDATES["plus-tag"])
+    request = Request(((ANA,),), override="her mother called", ground="child")
+    gone = rights.erase(desk, request, NOW)
+    desk.deliver(NOW)
+    for task in desk.tasks():
+        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+        rights.recipients.record(desk, task.id, answered, "operator")
+    (doubt,) = desk.doubts.all()
+    assert not rights.erase(desk, _request(case=gone.case), NOW).complete
+    assert desk.doubts.pair(doubt).one == ANA
+    identity.settle(desk, doubt.id, "different", "another child", _who(desk), NOW)
+    assert rights.erase(desk, _request(case=gone.case), NOW).complete
+    assert desk.doubts.all() == []
+    with pytest.raises(SystemExit) as end:
+        main(["identity", "doubts", "--settled", "--show", "--dir", str(world)])
+    assert end.value.code == 0
 
 
 def _letter(controller: Controller, case: str) -> str:

@@ -5,6 +5,7 @@ Names no value: kinds and counts only.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, Final
 from kept.controller import Controller, Place
 from kept.controller.alike import Alike, Met
 from kept.duties.rights.receipts import BEFORE
+from kept.errors import Shredded
 from kept.ledger.entry import Entry
 from kept.model.select import KeyTable
 from kept.model.values import Value
@@ -200,16 +202,18 @@ def doubtful(controller: Controller, case: Case) -> int:
 
 def decided_since(controller: Controller, case: Case) -> bool:
     """Whether something stands that was decided to be of the person of a case after it was carried
-    out for the last time: its answer does not cover that.
+    out for the last time: its answer does not cover that. An erasure that goes on takes nothing
+    that it did not meet, so there it is whatever stands.
     """
     ran = [e.at for e in controller.cases.events(case) if e.state is State.EXECUTED]
     if not ran:
         return False
-    others = [
-        controller.doubts.pair(one).other
-        for one in controller.doubts.all(settled=True, case=case.id)
-        if one.outcome == SAME and one.settled_at is not None and one.settled_at > max(ran)
-    ]
+    since = min(ran) if case.right == "erasure" else max(ran)
+    others = []
+    for one in controller.doubts.all(settled=True, case=case.id):
+        if one.outcome == SAME and one.settled_at is not None and one.settled_at > since:
+            with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
+                others.append(controller.doubts.pair(one).other)
     if not others:
         return False
     found = controller.keys(controller.locate([others]))
