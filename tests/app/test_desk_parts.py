@@ -100,6 +100,9 @@ def test_that_nothing_is_held_is_not_said_of_what_is_refused(
         assert "Nothing is held" not in text
         assert "hold nothing" not in text
         assert "No record of yours was met in: Shop" not in text
+        # What is refused was not looked through, and there is no rest that could be given.
+        assert "found nothing there" not in text
+        assert "the rest you get" not in text
     assert "in part not given" in page
 
 

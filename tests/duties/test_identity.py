@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 import unicodedata
 from collections.abc import Iterator
@@ -11,14 +12,18 @@ from typing import Any
 import pytest
 
 from kept import deployment
+from kept.app.cli import main
 from kept.controller import Controller
+from kept.controls.registry import Finding
 from kept.duties import holds, rights
 from kept.duties.rights import Request, identity
 from kept.duties.rights.doubt import Ambiguous
+from kept.duties.rights.erased import erased_stay_erased
 from kept.duties.rights.letter import letter
 from kept.errors import Denied, UsageError
 from kept.records.actor import Actor
 from kept.stores.sqlite import SQLiteSession
+from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import Identifier, parse
 from tests.world import NOW, edit, sql
 
@@ -341,6 +346,104 @@ def test_RIGHT_19_the_letter_of_an_erasure_counts_what_waits_with_it(
     assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
     identity.settle(desk, doubt.id, "different", "another one", _who(desk), NOW)
     assert "nothing proven to be yours" not in _letter(desk, gone.case)
+
+
+def test_RIGHT_19_a_row_that_nothing_names_is_told_with_its_place_and_counted_in_the_letter(
+    world: Path,
+) -> None:
+    """RIGHT-19: nothing in it leads to anybody, so the queue cannot hold it; whoever answers reads
+    where it is, and an erasure is not silent of it when her own rows are gone.
+    """
+    edit(world / "shop.yml", "identifies: account, nullable", "nullable")
+    edit(world / "shop.yml", "identifies: email, nullable: false, overwrite: \"erased-{id}",
+         "nullable: false, overwrite: \"erased-{id}")  # fmt: skip
+    sql(world, CANDIDATES["namesake"])
+    with Controller.open(deployment.read(world)) as controller:
+        gone = rights.erase(controller, _request(parse("phone=+49 30 123456")), NOW)
+        assert controller.doubts.all() == []
+        assert any("1 record of these in `customer` of `shop`" in w for w in gone.warnings)
+        assert "nothing proven to be yours: 1 record" in _letter(controller, gone.case)
+
+
+def test_RIGHT_19_who_was_decided_to_be_another_is_not_left_to_decide_by_an_erasure(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: what her access had met and somebody decided needs nobody to decide any more."""
+    sql(world, CANDIDATES["plus-tag"])
+    rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    (doubt,) = desk.doubts.all()
+    identity.settle(desk, doubt.id, "different", "another one", _who(desk), NOW)
+    gone = rights.erase(desk, _request(ANA), NOW)
+    assert "nothing proven to be yours" not in _letter(desk, gone.case)
+
+
+def test_RIGHT_19_what_was_decided_to_be_hers_after_an_erasure_is_told_and_found(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: the letter does not call it done and nothing else, and a control finds the row
+    until another erasure took it.
+    """
+    sql(world, CANDIDATES["plus-tag"])
+    gone = rights.erase(desk, _request(ANA), NOW)
+    (doubt,) = desk.doubts.all()
+    later = NOW + dt.timedelta(days=1)
+    assert not [f for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
+    identity.settle(desk, doubt.id, "same", "she typed the code", _who(desk), later)
+    said = "we decided that something else is yours, too. It was not deleted"
+    assert said in _letter(desk, gone.case)
+    assert [f.where for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
+    rights.erase(desk, _request(ANA), later)
+    assert said not in _letter(desk, gone.case)
+    assert not [f for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
+
+
+def test_RIGHT_19_one_row_waits_once_by_whichever_number_she_asks(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: who asks by another number of hers asks the same of it, and it is decided once."""
+    sql(world, CANDIDATES["plus-tag"])
+    for n, who in enumerate((ANA, parse("account=1"))):
+        rights.access(desk, _request(who), NOW, out=world / f"{n}.zip")
+        assert [d.reason for d in desk.doubts.all()].count("plus-tag") == 1
+
+
+def test_RIGHT_19_a_system_that_comes_back_is_looked_through_for_what_is_like_her(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: an erasure that goes on there queues and counts what only looks like hers, once."""
+    sql(world, CANDIDATES["namesake"])
+    shop = world / "shop.sqlite"
+    away = shop.rename(world / "away")
+    gone = rights.erase(desk, _request(ANA), NOW)
+    assert any("doubtful matches in shop" in w for w in gone.warnings)
+    away.rename(shop)
+    went_on = rights.erase(desk, _request(case=gone.case), NOW)
+    assert not any("doubtful matches in shop" in w for w in went_on.warnings)
+    assert any("1 record elsewhere carries the same name" in w for w in went_on.warnings)
+    assert [d.case for d in desk.doubts.all()] == [gone.case]
+    assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
+
+
+def test_RIGHT_19_the_case_of_a_child_is_over_when_what_looks_like_hers_is_decided(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: when it is over it forgets by what; nobody could decide, nor see the queue."""
+    sql(world, CANDIDATES["plus-tag"])
+    request = Request(((ANA,),), override="her mother called", ground="child")
+    gone = rights.erase(desk, request, NOW)
+    desk.deliver(NOW)
+    for task in desk.tasks():
+        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+        rights.recipients.record(desk, task.id, answered, "operator")
+    (doubt,) = desk.doubts.all()
+    assert not rights.erase(desk, _request(case=gone.case), NOW).complete
+    assert desk.doubts.pair(doubt).one == ANA
+    identity.settle(desk, doubt.id, "different", "another child", _who(desk), NOW)
+    assert rights.erase(desk, _request(case=gone.case), NOW).complete
+    assert desk.doubts.all() == []
+    with pytest.raises(SystemExit) as end:
+        main(["identity", "doubts", "--settled", "--show", "--dir", str(world)])
+    assert end.value.code == 0
 
 
 def _letter(controller: Controller, case: str) -> str:

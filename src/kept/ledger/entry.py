@@ -157,7 +157,7 @@ _TABLE: Final = (
           "link:sha256 kind:name level:name before?:name reason:sha256 same?:flag"),
     _kind(29, "identity.unlinked",
           "link:sha256 kind:name level?:name before:name reason:sha256"),
-    _kind(37, "identity.doubted", "count:count what:names"),
+    _kind(37, "identity.doubted", "count:count what:names rows?:count nameless?:count"),
     _kind(38, "identity.settled", "what:name outcome:name reason:sha256"),
     _kind(30, "consent.given",
           "purpose:name wording?:sha256 version?:name source?:name channel?:name epoch?:count"),

@@ -95,12 +95,14 @@ class Doubts:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database, self._vault = database, vault
 
-    def outcomes(
+    def before(
         self, ones: Sequence[Identifier], others: Sequence[Identifier]
-    ) -> dict[tuple[str, str], str]:
-        """(kind, normalised) of those of `others` that were settled with one of `ones`."""
+    ) -> dict[tuple[str, str], tuple[Identifier, str | None]]:
+        """(kind, normalised) of those of `others` that were met with one of `ones` before → that
+        one, and what was decided of them (None: it waits); decided with one is decided.
+        """
         named = {
-            self._pair(one, other): (other.kind, other.normalised)
+            self._pair(one, other): (one, (other.kind, other.normalised))
             for one in ones
             for other in others
         }
@@ -108,11 +110,15 @@ class Doubts:
             return {}
         with self._database.by_statement() as c:
             rows = c.execute(
-                "SELECT pair, outcome FROM identity_doubt"
-                " WHERE pair = ANY(%s) AND outcome IS NOT NULL",
+                "SELECT pair, outcome FROM identity_doubt WHERE pair = ANY(%s)"
+                " ORDER BY outcome IS NOT NULL, met_at DESC, id DESC",
                 (list(named),),
             ).fetchall()
-        return {named[bytes(pair)]: str(outcome) for pair, outcome in rows}
+        found: dict[tuple[str, str], tuple[Identifier, str | None]] = {}
+        for pair, outcome in rows:
+            one, other = named[bytes(pair)]
+            found[other] = (one, outcome)
+        return found
 
     def add(
         self, case: Case, pairs: Sequence[Pair], now: dt.datetime, *, connection: Connection

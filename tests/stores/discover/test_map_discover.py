@@ -336,6 +336,44 @@ def test_it_can_be_stopped(pg_server: Server, fresh_pg_url: str, tmp_path: Path)
     assert not file.exists()
 
 
+def test_what_no_word_explains_is_asked_about_where_its_values_are_keys_of_people(
+    tmp_path: Path,
+) -> None:
+    """Two members in one row, a number kept as a text, and a number beside an address: each was
+    `erase: never`, or found by one kind of value alone, and nothing was asked.
+    """
+    file = tmp_path / "club.sqlite"
+    with sqlite3.connect(file) as made:
+        made.executescript(
+            """
+            CREATE TABLE mitglied (mnr INTEGER PRIMARY KEY, vorname TEXT, nachname TEXT, mail TEXT);
+            CREATE TABLE werbung (id INTEGER PRIMARY KEY, geworben INTEGER, werber INTEGER);
+            CREATE TABLE plans (subscriber TEXT, plan TEXT);
+            CREATE TABLE goods (id INTEGER PRIMARY KEY, quantity INTEGER, few INTEGER);
+            CREATE TABLE waiting (contact TEXT, added TEXT);
+            """
+        )
+        for n in range(1, 61):
+            name = worlds.FIRST[n % 8], worlds.LAST[n % 7]
+            reach = f"w{n}@example.org" if n % 4 else f"+49 30 9018{n:02}{n:02}"
+            for table, row in (
+                ("mitglied", (n, *name, f"p{n}@example.org")), ("werbung", (n, n, 61 - n)),
+                ("plans", (str(n), "gold")), ("goods", (n, n, n % 9 + 1)),
+                ("waiting", (reach, "2026")),
+            ):  # fmt: skip
+                made.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    written = tmp_path / "club.yml"
+    command = [*COMMAND, f"sqlite:///{file}", "--write", str(written)]
+    subprocess.run(command, capture_output=True, check=True)
+    drafted = written.read_text("utf-8").splitlines()
+    asked = [line for line in drafted if "stand in `mitglied.mnr`, and no word" in line]
+    assert [line.partition("stand in")[0].strip(" #?") for line in asked] == [
+        "all values of `subscriber`", "all values of `geworben`, `werber`",
+    ]  # fmt: skip
+    (contact,) = (line for line in drafted if line.strip().startswith("contact:"))
+    assert "# ? 15 of 60 values: a telephone number. Rows are found by" in contact
+
+
 def test_without_the_extra_it_says_what_is_missing(tmp_path: Path) -> None:
     url = worlds.into_sqlite(tmp_path / "s.sqlite", worlds.ENGLISH, (VIEW,))
     absent = (

@@ -23,8 +23,8 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.duties import staff
 from kept.duties.rights import identity as duty
-from kept.errors import UsageError
-from kept.records.doubt import Doubt
+from kept.errors import Shredded, UsageError
+from kept.records.doubt import Doubt, Pair
 from kept.terms.evidence import LEVELS, LINKED
 from kept.terms.identifiers import Identifier, parse
 from kept.terms.likeness import REASONS
@@ -215,9 +215,10 @@ def doubts(
     """Doubtful matches that wait for a person, oldest first; 1 while one waits."""
     with opened(common, "identity doubts", acting.role) as (controller, _):
         found = controller.doubts.all(settled=settled, case=case)
-        pairs = [controller.doubts.pair(one) for one in found] if show else []
+        pairs = {one.id: p for one in found if (p := _pair(controller, one))} if show else {}
         if pairs:
-            _noted(controller, acting, [one for p in pairs for one in (p.one, p.other)], len(pairs))
+            whose = [one for p in pairs.values() for one in (p.one, p.other)]
+            _noted(controller, acting, whose, len(pairs))
     rows = [(d.id, d.kind, d.other, REASONS[d.reason], d.outcome or "waits",
              f"{d.met_at:%Y-%m-%d}") for d in found]  # fmt: skip
     words: list[str] = (
@@ -225,7 +226,10 @@ def doubts(
         if rows
         else ["Nothing waits."]
     )
-    for one, pair in zip(found, pairs, strict=False):
+    for one in found if show else []:
+        if (pair := pairs.get(one.id)) is None:
+            words.append(f"{one.id}: forgotten with the case of a child")
+            continue
         words.append(
             Exact(
                 f"{one.id}: {pair.one.kind}={pair.one.value} | {pair.other.kind}={pair.other.value}"
@@ -239,9 +243,9 @@ def doubts(
         "doubts": [
             {
                 **_document(one),
-                **({"one": pairs[n].one.value, "with": pairs[n].other.value} if show else {}),
+                **({"one": p.one.value, "with": p.other.value} if (p := pairs.get(one.id)) else {}),
             }
-            for n, one in enumerate(found)
+            for one in found
         ]
     }
     common.out.result(document, words)
@@ -270,6 +274,14 @@ def settle(
         told.append(f"The case that met it does not know yet: ask again, see case {done.case}.")
     common.out.result(_document(done), told)
     return 0
+
+
+def _pair(controller: Controller, one: Doubt) -> Pair | None:
+    """The identifiers of a doubtful match; None where its case has forgotten them."""
+    try:
+        return controller.doubts.pair(one)
+    except Shredded:
+        return None
 
 
 def _document(one: Doubt) -> dict[str, Any]:

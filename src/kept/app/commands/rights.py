@@ -59,7 +59,7 @@ from kept.records.case import State
 from kept.records.case_state import TRANSITIONS
 from kept.terms import clocks
 from kept.terms.proof import RECORDED, WAYS, recorded
-from kept.terms.rights import ERASURE_GROUNDS
+from kept.terms.rights import CHILD, ERASURE_GROUNDS
 from kept.terms.words import many
 
 group = App(
@@ -330,6 +330,7 @@ def erase_command(
         others, limited = also_open(controller, answer.case), limits(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
         waits = _waits(common, bool(controller.doubts.all(case=answer.case)))
+        child = controller.cases.get(answer.case).ground == CHILD
         slow = [] if answer.executed else controller.inspect().unindexed()
     document = {**answer.document(), **below.document()}
     if not answer.executed:
@@ -376,7 +377,8 @@ def erase_command(
         words.append(f"Her keys: {answer.keys}.")
         words += below.words()
     else:
-        words += ["Not complete.", *(_waiting(common, answer) or to_do)]
+        words.append("Not complete.")
+        words += _waiting(common, answer, child=child and bool(waits)) or to_do
     words += _handed(answer.packages)
     words += waits
     beside = others_open(common, "erasure", answer.case, others)
@@ -432,15 +434,17 @@ def _untold(told: Sequence[Informed]) -> list[str]:
     ]
 
 
-def _waiting(common: Common, answer: EraseAnswer) -> list[str]:
-    """How the case of a child goes on of which all rows are gone; [] for any other."""
-    noted = any(one.noted for one in answer.told)
+def _waiting(common: Common, answer: EraseAnswer, *, child: bool) -> list[str]:
+    """How the case of a child goes on of which all rows are gone; [] for any other (`child`: it is
+    one, and somebody has still to decide of what looks like hers).
+    """
+    noted = child or any(one.noted for one in answer.told)
     if not noted or answer.unreached or not all(s.settled for s in answer.steps):
         return []
     again = common.next("rights", "erase", "--case", answer.case, "--yes")
     return [
-        "All rows are gone. The case of a child is over when everybody named above has answered;"
-        f" then: {again}"
+        "All rows are gone. The case of a child is over when everybody named above has answered,"
+        f" and what may be hers is decided; then: {again}"
     ]
 
 

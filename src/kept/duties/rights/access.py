@@ -50,6 +50,14 @@ from kept.terms.tongues import say
 #: States in which a package was on its way once, and the way there again; else the way there.
 #: Said where a part is refused.
 _APART: Final = "A part of what you asked for we do not give you; it is named below."
+#: Where nothing else was met: what lies in the part is not said, nor that it was looked through.
+_BESIDE: Final = (
+    "Beside the part that we do not give you, and that is named below, we met nothing of yours."
+)
+_BESIDE_NAMED: Final = (
+    "Beside the part that we do not give you, and that is named below, we met no record of yours,"
+    " but others name you."
+)
 _BEGUN: Final = frozenset((State.EXECUTING, State.EXECUTED, State.CHECKED))
 _WAY: Final = {
     False: (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED),
@@ -169,7 +177,8 @@ def _serve(
         complete = complete and not again
         complete = complete and all(s.settled for s in steps)
         # Of what is refused nothing is said but that it is; so not that nothing is held.
-        plain = complete and not (apart and not any(s.counts.found for s in steps))
+        nothing = bool(apart) and not any(s.counts.found for s in steps)
+        plain = complete and not nothing
         told = words.answer(
             controller, case.id, steps, unreached, found.warnings, search, stays, opened.met,
             complete=plain, named=bool(told_of), verified=verification(controller, case),
@@ -182,7 +191,10 @@ def _serve(
                 controller, case.id, steps, unreached, (), told_to_staff, stays, opened.met,
                 complete=plain, named=bool(told_of), verified="",
             )["summary"] + (f" {_APART}" if apart else "")  # fmt: skip
-        if apart:
+        if nothing:
+            staff_summary = _BESIDE_NAMED if told_of else _BESIDE
+            told["summary"] = say(staff_summary)
+        elif apart:
             told["summary"] += " " + say(_APART)
         for one in told["systems"]:
             one["apart"] = any(p.system == one["system"] for p in apart)

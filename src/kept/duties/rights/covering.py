@@ -5,36 +5,46 @@ Names no value: kinds and counts only.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from kept.controller import Controller, Place
 from kept.controller.alike import Alike, Met
+from kept.duties.rights.receipts import BEFORE
+from kept.errors import Shredded
 from kept.ledger.entry import Entry
 from kept.model.select import KeyTable
-from kept.records.case import Case
-from kept.records.doubt import Pair
+from kept.model.values import Value
+from kept.records.case import Case, State
+from kept.records.declared import SYSTEM
+from kept.records.doubt import SAME, Pair
 from kept.records.identity import Known
 from kept.records.subject import LINKING
 from kept.terms.identifiers import KINDS, Identifier
 from kept.terms.likeness import REASONS
+
+_UNASKED: Final = "nobody could look for doubtful matches in "
+#: Where a row lies, and its key.
+_Row = tuple[Place, tuple[Value, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Kinds → how many further identifiers were searched by (`added`), and how many were not:
     linked by weak evidence (`unproven`), or others' as well (`shared`). `doubts`: reason → rows
-    that may be hers, of which none is read or changed. `unasked`: systems in which nobody could
-    look for such rows.
+    that may be hers, of which none is read or changed; `nameless` of them, by place, hold nothing
+    by which the queue could name them. `unasked`: systems in which nobody could look for such rows.
     """
 
     added: Mapping[str, int] = field(default_factory=dict)
     unproven: Mapping[str, int] = field(default_factory=dict)
     shared: Mapping[str, int] = field(default_factory=dict)
     doubts: Mapping[str, int] = field(default_factory=dict)
+    nameless: Mapping[Place, int] = field(default_factory=dict)
     unasked: tuple[str, ...] = ()
 
     @property
@@ -61,8 +71,15 @@ class Coverage:
                 f"{what} elsewhere {said}: whether that is hers a person has to decide;"
                 " until then it is not in this answer"
             )
+        for (system, dataset), rows in self.nameless.items():
+            found.append(
+                f"{'1 record' if rows == 1 else f'{rows} records'} of these in `{dataset}` of"
+                f" `{system}` {'holds' if rows == 1 else 'hold'} nothing by which that could be"
+                " decided elsewhere: somebody has to look there, and where it is hers put right"
+                " there what is to lead to her"
+            )
         if self.unasked:
-            found.append(f"nobody could look for doubtful matches in {', '.join(self.unasked)}")
+            found.append(f"{_UNASKED}{', '.join(self.unasked)}")
         return tuple(found)
 
     def document(self) -> dict[str, Any]:
@@ -72,6 +89,7 @@ class Coverage:
             "unproven": dict(self.unproven),
             "shared": dict(self.shared),
             "doubts": dict(self.doubts),
+            "nameless": {".".join(place): rows for place, rows in self.nameless.items()},
             "unasked": list(self.unasked),
         }
 
@@ -86,14 +104,7 @@ def coverage(
     """
     people, known = _people(controller, case)
     alike = controller.alike(people, found)
-    doubts, new = _undecided(controller, people, alike)
-    if new:
-        with controller.database.connection() as connection:
-            count = controller.doubts.add(case, new, now, connection=connection)
-            if count:
-                what = sorted({pair.reason for pair in new})
-                body = {"case": case.id, "count": count, "what": what}
-                controller.ledger.append_in(connection, [Entry("identity.doubted", now, body)])
+    doubts, nameless = _queued(controller, case, people, alike, (0, 0), now)
     hers = [{_named(i) for i in own} for own in alike.hers]
     return Coverage(
         _counted(more.added for more in known),
@@ -103,20 +114,110 @@ def coverage(
             for more, own in zip(known, hers, strict=True)
         ),
         _counted(more.shared for more in known),
-        {reason: len(doubts[reason]) for reason in REASONS if reason in doubts},
+        doubts,
+        nameless,
         tuple(sorted(alike.unreached)),
     )
 
 
-def doubtful(controller: Controller, case: Case) -> int:
-    """How many records look like those of the people of a case by now, and nobody has decided yet
-    whether they are. Where their own rows are gone only what was given says what is like them, and
-    at least those are counted that wait with the case.
+def covered_late(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]],
+    found: Mapping[Place, KeyTable], back: Collection[str], said: Sequence[str], now: dt.datetime,
+) -> tuple[str, ...]:  # fmt: skip
+    """The warnings of an erasure (`said`) once the systems of `back` answer: doubtful matches there
+    are counted and queued like the others. `people` by all that her rows had said, `found` what is
+    there of them; where that is nothing, her name went with her rows.
     """
+    alike = controller.alike(people, found)
+    alike.met = [m for m in alike.met if m.place[0] in back]
+    before = _met(controller, case, planned=True)
+    doubts, nameless = _queued(controller, case, people, alike, before, now)
+    away = [w.removeprefix(_UNASKED).split(", ") for w in said if w.startswith(_UNASKED)]
+    still = {s for several in away for s in several if s not in back or s in alike.unreached}
+    late = Coverage(doubts=doubts, nameless=nameless, unasked=tuple(sorted(still)))
+    looked = sorted(back - alike.unreached.keys()) if away else []
+    nobody = [s for s in looked if not any(p[0] == s and t.rows for p, t in found.items())]
+    gone = f"nobody could look in {', '.join(nobody)} for who only carries her name: it is gone"
+    return (
+        *(w for w in said if not w.startswith(_UNASKED)), *late.words, *(gone,) * bool(nobody),
+    )  # fmt: skip
+
+
+def _met(controller: Controller, case: Case, *, planned: bool = False) -> tuple[int, int]:
+    """How many records a case met that look like hers, and how many of them the queue cannot name,
+    as it was entered last; `planned`: before its plan was sealed last, whatever was cut off since.
+    """
+    found = sealed = (0, 0)
+    for _, e in controller.ledger.entries(kind=("identity.doubted", "plan.made")):
+        if e.body["case"] != case.id:
+            continue
+        if e.kind == "plan.made":
+            sealed = found
+        else:
+            found = int(e.body.get("rows", 0)), int(e.body.get("nameless", 0))
+    return sealed if planned else found
+
+
+def _queued(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], alike: Alike,
+    before: tuple[int, int], now: dt.datetime,
+) -> tuple[dict[str, int], dict[Place, int]]:  # fmt: skip
+    """Reason → rows in doubt, and by place those that the queue cannot name; the others are in it
+    from now on, and how many there are is entered, with those of `before`.
+    """
+    doubts, pairs = _undecided(controller, people, alike)
+    met = set().union(*doubts.values())
+    nameless = met - pairs.keys()
+    new = list(dict.fromkeys(one for several in pairs.values() for one in several))
+    with controller.database.connection() as connection:
+        count = controller.doubts.add(case, new, now, connection=connection) if new else 0
+        # When her rows are gone nothing says any more what was like them.
+        if count or case.right == "erasure":
+            body = {
+                "case": case.id, "count": count, "what": sorted(doubts),
+                "rows": before[0] + len(met), "nameless": before[1] + len(nameless),
+            }  # fmt: skip
+            controller.ledger.append_in(connection, [Entry("identity.doubted", now, body)])
+    return (
+        {reason: len(doubts[reason]) for reason in REASONS if reason in doubts},
+        dict(sorted(Counter(place for place, _ in nameless).items())),
+    )
+
+
+def doubtful(controller: Controller, case: Case) -> int:
+    """How many records look like those of the people of a case, and nobody has decided yet whether
+    they are: of an erasure that was begun those that it met, for her own rows are gone, which said
+    what is like them; once some are decided, at least that many. Of another case by now.
+    """
+    if case.right == "erasure" and case.state not in BEFORE:
+        rows, nameless = _met(controller, case)
+        known = controller.doubts.all(settled=True, case=case.id)
+        waits = sum(one.outcome is None for one in known)
+        return max(rows, waits) if waits == len(known) else waits + nameless
     people, _ = _people(controller, case)
-    rows = controller.keys(controller.locate(people))
-    doubts, _ = _undecided(controller, people, controller.alike(people, rows))
-    return max(len(set().union(*doubts.values())), len(controller.doubts.all(case=case.id)))
+    own = controller.keys(controller.locate(people))
+    doubts, _ = _undecided(controller, people, controller.alike(people, own))
+    return len(set().union(*doubts.values()))
+
+
+def decided_since(controller: Controller, case: Case) -> bool:
+    """Whether something stands that was decided to be of the person of a case after it was carried
+    out for the last time: its answer does not cover that. An erasure that goes on takes nothing
+    that it did not meet, so there it is whatever stands.
+    """
+    ran = [e.at for e in controller.cases.events(case) if e.state is State.EXECUTED]
+    if not ran:
+        return False
+    since = min(ran) if case.right == "erasure" else max(ran)
+    others = []
+    for one in controller.doubts.all(settled=True, case=case.id):
+        if one.outcome == SAME and one.settled_at is not None and one.settled_at > since:
+            with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
+                others.append(controller.doubts.pair(one).other)
+    if not others:
+        return False
+    found = controller.keys(controller.locate([others]))
+    return any(table.rows for place, table in found.items() if place[0] != SYSTEM.name)
 
 
 def _people(controller: Controller, case: Case) -> tuple[list[tuple[Identifier, ...]], list[Known]]:
@@ -130,27 +231,32 @@ def _people(controller: Controller, case: Case) -> tuple[list[tuple[Identifier, 
 
 def _undecided(
     controller: Controller, people: Sequence[Sequence[Identifier]], alike: Alike
-) -> tuple[dict[str, set[tuple[Place, tuple[object, ...]]]], list[Pair]]:
-    """Reason → the rows that are like those of people and were not settled, and the pairs of
-    identifiers that somebody can settle them by.
+) -> tuple[dict[str, set[_Row]], dict[_Row, list[Pair]]]:
+    """Reason → the rows that are like those of people and were not settled, and of each row the
+    pairs of identifiers that somebody can settle it by, where there are any.
     """
-    doubts: dict[str, set[tuple[Place, tuple[object, ...]]]] = {}
-    new: list[Pair] = []
+    doubts: dict[str, set[_Row]] = {}
+    pairs: dict[_Row, list[Pair]] = {}
     for who, one in enumerate(people):
         met = [m for m in alike.met if m.who == who]
         mine = [i for i in (*one, *alike.hers[who]) if i.kind in LINKING]
-        settled = controller.doubts.outcomes(mine, _others(met))
+        before = controller.doubts.before(mine, _others(met))
         anchor = min(
             (i for i in one if i.kind in LINKING), key=lambda i: LINKING.index(i.kind),
             default=None,
         )  # fmt: skip
         for m in met:
-            if m.other is not None and _named(m.other) in settled:
+            # What waits by another identifier of hers is the same question.
+            by, outcome = anchor, None
+            if m.other is not None and _named(m.other) in before:
+                by, outcome = before[_named(m.other)]
+            if outcome is not None:
                 continue
-            doubts.setdefault(m.reason, set()).add((m.place, m.key))
-            if m.other is not None and anchor is not None:
-                new.append(Pair(anchor, m.other, m.reason))
-    return doubts, new
+            row = (m.place, m.key)
+            doubts.setdefault(m.reason, set()).add(row)
+            if m.other is not None and by is not None:
+                pairs.setdefault(row, []).append(Pair(by, m.other, m.reason))
+    return doubts, pairs
 
 
 def _others(met: Sequence[Met]) -> list[Identifier]:

@@ -486,8 +486,10 @@ def _carry_out(
         with connection.pipeline():
             recipients.note(controller, case, Notice.ERASED, to_tell, now, connection)
             if complete and case.ground == CHILD:
-                # A child's case is not over before everybody who had the data has answered.
-                complete = not controller.recipients.waiting(case, connection=connection)
+                # A child's case is not over before everybody who had the data has answered, and
+                # somebody has decided of what looks like the child's: it forgets by what.
+                waits = controller.recipients.waiting(case, connection=connection)
+                complete = not waits and not controller.doubts.all(case=case.id)
             if complete:
                 physical, entries = _shred(controller, case, made, now, connection)
             case = controller.cases.finish(

@@ -14,7 +14,8 @@ from kept.errors import StoreError
 from kept.ledger.entry import moment
 from kept.records.case import case_mac
 from kept.records.declared import SYSTEM
-from kept.records.subject import LINKING, suppression_mac
+from kept.records.doubt import SAME
+from kept.records.subject import LINKING, identity_mac, suppression_mac
 from kept.terms.identifiers import Identifier
 
 _FIX: Final = (
@@ -45,7 +46,7 @@ def erased_stay_erased(controller: Controller, now: dt.datetime) -> Iterator[Loo
     agreed: dict[bytes, bool] = {}
 
     def known(one: Identifier) -> bytes | None:
-        macs = (suppression_mac(controller.vault, one), case_mac(controller.vault, one))
+        macs = [mac(controller.vault, one) for mac in (suppression_mac, case_mac, identity_mac)]
         # Whoever was erased twice is known by the later time.
         mac = max((m for m in macs if m in gone), key=gone.__getitem__, default=None)
         if mac is not None and mac not in agreed:
@@ -99,6 +100,13 @@ def _hashes(controller: Controller, erased: dict[str, dt.datetime]) -> dict[byte
             "SELECT p.mac, c.id FROM case_person p JOIN rights_case c USING (number)"
             " WHERE c.id = ANY(%s) AND p.kind = ANY(%s)",
             (list(erased), list(LINKING)),
+        ):
+            found[bytes(mac)] = max(erased[case], found.get(bytes(mac), erased[case]))
+        # What was decided to be hers when it was over goes by another case, or stands still.
+        for mac, case in connection.execute(
+            "SELECT d.other_mac, c.id FROM identity_doubt d JOIN rights_case c USING (number)"
+            " WHERE c.id = ANY(%s) AND d.outcome = %s",
+            (list(erased), SAME),
         ):
             found[bytes(mac)] = max(erased[case], found.get(bytes(mac), erased[case]))
         for mac, since in connection.execute(

@@ -30,7 +30,7 @@ from kept.duties.rights.choice import (
     told,
 )
 from kept.duties.rights.clock import came
-from kept.duties.rights.covering import doubtful
+from kept.duties.rights.covering import decided_since, doubtful
 from kept.duties.rights.language import language_of
 from kept.duties.rights.receipts import Receipts, title
 from kept.duties.rights.received import received
@@ -335,6 +335,16 @@ def _outcome(
         )
         return
     lines = [_whole(record, after)]
+    if case.right in _LOOKED and decided_since(controller, case):
+        lines.append(
+            say(
+                "Since then we decided that something else is yours, too. It was not deleted"
+                " with this."
+                if case.right == "erasure"
+                else "Since then we decided that something else is yours, too. It is not in this"
+                " answer."
+            )
+        )
     if elsewhere and record.complete and case.right in _LOOKED:
         lines.append(say("What could not be looked through is named below."))
     if record.missing:
@@ -379,7 +389,14 @@ def _outcome(
     if apart:
         yield Part(
             say("What we refuse of it"),
-            (say("This part of what you asked for we do not give you."),),
+            (
+                say(
+                    "We do not give you this part of what you asked for. Beside it we met nothing"
+                    " of yours."
+                    if record.nothing_found
+                    else "We do not give you this part of what you asked for; the rest you get."
+                ),
+            ),
             tuple(
                 say("{what}. Why: {why} In your case: {words} The law: {law}. What you can do:"
                     " {then}", what=p["title"], why=say(p["why"]),

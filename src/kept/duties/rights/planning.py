@@ -18,7 +18,7 @@ from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights import anonymity, free_text
 from kept.duties.rights.child import sealing
-from kept.duties.rights.covering import coverage
+from kept.duties.rights.covering import coverage, covered_late
 from kept.duties.rights.doubt import doubts, refuse_several
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -373,8 +373,13 @@ def ask_again(
     if not back and not added:
         return made
     had = {p.system for p in made.systems}
+    warnings = made.warnings
+    if back:
+        there = controller.keys(controller.locate(known, values=before.values))
+        warnings = covered_late(controller, case, known, there, back, warnings, now)
     extended = replace(
         made,
+        warnings=warnings,
         steps=(*made.steps, *added),
         systems=(*made.systems, *(p for p in again.systems if p.system not in had)),
         unreached=tuple((s, why) for s, why in sorted(stopped.items()) if s in concerned),

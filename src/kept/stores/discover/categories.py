@@ -143,8 +143,24 @@ def verdicts(
         if one is None:
             found[name] = _nothing(profile, name, person, reached)
             continue
-        found[name] = _judged(profile, column, one, person, money, reached)
+        found[name] = _mixed(_judged(profile, column, one, person, money, reached), profile, name)
     return found
+
+
+def _mixed(verdict: Verdict, profile: Profile, name: str) -> Verdict:
+    """Ask where one column holds addresses and numbers: by one kind of them alone it is searched,
+    so whoever stands there by the other is not found.
+    """
+    other = {"email": "phone", "phone": "email"}.get(verdict.identifies or "")
+    look = profile.look(name)
+    count = look.shapes.get(other, 0) if other else 0
+    if other is None or not count or verdict.ask is not None:
+        return verdict
+    ask = (
+        f"{count} of {look.tried} values: {_SAID[other]}. Rows are found by `identifies:"
+        f" {verdict.identifies}` alone; who finds, and erases, those?"
+    )
+    return replace(verdict, ask=ask)
 
 
 def _lived_in(profile: Profile, raws: dict[str, Raw | None]) -> frozenset[str]:

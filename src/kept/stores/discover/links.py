@@ -44,7 +44,8 @@ _ABOVE: Final = listed(
     "leidinggevende przelozony"
 )
 _NUMBERS: Final = (("id",), ("uuid",), ("guid",), ("uid",))
-_MEASURES: Final = listed("""
+#: What is counted or measured leads nowhere, whatever values it shares with a key.
+MEASURES: Final = listed("""
     count counter total sum max min avg mean limit level score rank ranking position order sort
     size length width height weight status state flags flag version year month day age amount
     quantity qty price rate percent duration seconds minutes hours points balance lft rght lft
@@ -162,7 +163,7 @@ class Linker:
         if keyed:
             return (0.5 if kind in ("text", "other") else 0.0), False
         soft = len(names.words(name)) > len(parts)  # `order_number`, `ref`
-        if not soft and set(parts) & _MEASURES:
+        if not soft and set(parts) & MEASURES:
             return None
         if kind in ("integer", "uuid", "decimal"):
             plural = names.singular(parts[-1]) != parts[-1]

@@ -120,6 +120,9 @@ def _inferred(
                 " name), or a link to rows by which she is found; without it every answer says"
                 " that nobody is found there"
             )
+        if owned.persons.get(name) is None and profile.size != 0 and not profile.unseen:
+            spoken = {c for link in (*links[name], *questions[name]) for c in link.columns}
+            asked += soft.unspoken(linker, profile, spoken)
         done[name] = Discovered(
             profile, fields[name], leads, owned.persons.get(name), owned.outcomes.get(name),
             tuple(asked),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from kept.errors import StoreError, StoreUnreachable
 from kept.stores.discover import names
-from kept.stores.discover.links import Candidate, Linker, found
+from kept.stores.discover.links import MEASURES, Candidate, Linker, found
 from kept.stores.discover.overlap import Side
 from kept.stores.discover.shapes import Found, Profile
 from kept.stores.discover.tables import SHORT
@@ -17,6 +17,10 @@ _TYPES: Final = ("type", "class", "kind", "model", "table", "entity", "typ", "ti
 #: Kinds of things that one column may name, and links of a document that are followed.
 _KINDS: Final = 60
 _PATHS: Final = 12
+#: Pairs that are compared by one statement.
+_AT_ONCE: Final = 40
+#: Different values that all stand in a key before a column is asked about for that alone.
+_ENOUGH: Final = 20
 
 
 def polymorphic(linker: Linker, profile: Profile) -> list[Found]:
@@ -114,6 +118,39 @@ def documents(linker: Linker, profile: Profile) -> list[Found]:
     return _judged(linker, candidates, "json")
 
 
+def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[str]:
+    """Questions about columns of rows that are nobody's, beside those `tied`: no word says that
+    they lead to people, and all their values are keys of one table of people.
+
+    Small numbers are met in any key, so it may be chance; but `erase: never` would be silent.
+    """
+    columns = [
+        c for c in profile.table.columns.values()
+        if c.name not in tied and c.type in ("integer", "text", "uuid") and not c.generated
+        and (c.type == "text" or (c.name,) != profile.table.key)
+        and MEASURES.isdisjoint(names.words(c.name))
+    ]  # fmt: skip
+    keys = {t: linker.profiles[t].table.key for t in linker.people if t != profile.name}
+    pairs = [
+        (Side(profile.name, (c.name,)), Side(target, key))
+        for target, key in keys.items() if len(key) == 1
+        for c in columns
+    ]  # fmt: skip
+    found: dict[tuple[str, str], list[str]] = {}
+    for start in range(0, len(pairs), _AT_ONCE):
+        some = pairs[start : start + _AT_ONCE]
+        for (here, there), met in zip(some, linker.overlap.compare(some), strict=True):
+            if met is not None and met.values >= _ENOUGH and met.hits == met.values:
+                at = (there.dataset, there.fields[0])
+                found.setdefault(at, []).append(here.fields[0])
+    return [
+        f"all values of {', '.join(f'`{one}`' for one in mine)} stand in `{to}.{on}`, and no word"
+        f" says why: {'does it' if len(mine) == 1 else 'do they'} lead to people there? Then write"
+        " the link, and the rows are found, and erased"
+        for (to, on), mine in found.items()
+    ]
+
+
 def addresses(linker: Linker, profile: Profile, mails: dict[str, list[str]]) -> list[Found]:
     """Columns of e-mail addresses that are also those of people: the only tie of some tables."""
     if profile.name in linker.people:
@@ -142,8 +179,8 @@ def _mailed(
 
 
 def _judged(linker: Linker, candidates: list[Candidate], basis: str) -> list[Found]:
-    for start in range(0, len(candidates), 40):
-        some = candidates[start : start + 40]
+    for start in range(0, len(candidates), _AT_ONCE):
+        some = candidates[start : start + _AT_ONCE]
         answers = linker.overlap.compare([(c.here, c.there) for c in some])
         for candidate, met in zip(some, answers, strict=True):
             candidate.met, candidate.basis = met, basis

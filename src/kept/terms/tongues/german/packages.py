@@ -8,6 +8,8 @@ SAID: Final = {
     "Skip to the answer": "Zur Antwort",
     "Skip to the list": "Zur Liste",
     "You asked what we hold about you. This is the answer.": "Sie haben gefragt, was wir über Sie haben. Das ist die Antwort.",
+    "Beside the part that we do not give you, and that is named below, we met nothing of yours.": "Außerhalb des Teils, den wir Ihnen nicht geben und der unten genannt ist, fanden wir nichts von Ihnen.",
+    "Beside the part that we do not give you, and that is named below, we met no record of yours, but others name you.": "Außerhalb des Teils, den wir Ihnen nicht geben und der unten genannt ist, fanden wir keinen Eintrag von Ihnen, aber andere nennen Sie in ihren Texten.",
     "A part of what you asked for we do not give you; it is named below.": "Einen Teil von dem, was Sie verlangt haben, geben wir Ihnen nicht; er ist unten genannt.",
     "This answer is not complete.": "Diese Antwort ist nicht vollständig.",
     "This package is not complete.": "Dieses Paket ist nicht vollständig.",
