@@ -28,6 +28,8 @@ from kept.terms.identifiers import KINDS, Identifier
 from kept.terms.likeness import REASONS
 
 _UNASKED: Final = "nobody could look for doubtful matches in "
+#: States in which nobody has looked at what a case would do.
+_UNSEEN: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED)
 #: Where a row lies, and its key.
 _Row = tuple[Place, tuple[Value, ...]]
 
@@ -169,13 +171,16 @@ def _queued(
     met = set().union(*doubts.values())
     nameless = met - pairs.keys()
     new = list(dict.fromkeys(one for several in pairs.values() for one in several))
+    rows = before[0] + len(met), before[1] + len(nameless)
+    # What was entered when it was looked at before is not entered again.
+    entered = (0, 0) if case.state in _UNSEEN else _met(controller, case)
     with controller.database.connection() as connection:
         count = controller.doubts.add(case, new, now, connection=connection) if new else 0
         # When her rows are gone nothing says any more what was like them.
-        if count or case.right == "erasure":
+        if count or (case.right == "erasure" and rows != entered):
             body = {
                 "case": case.id, "count": count, "what": sorted(doubts),
-                "rows": before[0] + len(met), "nameless": before[1] + len(nameless),
+                "rows": rows[0], "nameless": rows[1],
             }  # fmt: skip
             controller.ledger.append_in(connection, [Entry("identity.doubted", now, body)])
     return (

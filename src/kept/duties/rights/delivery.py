@@ -242,8 +242,10 @@ def behind_links(controller: Controller, case: Case) -> list[Delivery]:
 
 def never_fetched(controller: Controller, case: Case, now: dt.datetime) -> dt.datetime | None:
     """When the last of the packages was over to which a link led her, where she fetched none;
-    None where one waits still, she fetched one, or there was none.
+    None where one waits still or is on its way to her, she fetched one, or there was none.
     """
+    if any(m.kind == "link" and m.outcome is None for m in controller.mailed.of(case)):
+        return None
     # Of what was packed before all was done she need not ask again: more is to come.
     open_ = case.done_at is None
     behind = [
