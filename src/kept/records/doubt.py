@@ -181,11 +181,14 @@ class Doubts:
             return one
         raise UsageError("there is no such doubtful match", fix="see `kept identity doubts`")
 
-    def waiting(self) -> int:
-        """How many wait for somebody."""
+    def waiting(self) -> tuple[int, dt.datetime | None]:
+        """How many wait for somebody, and since when the first of them does."""
         with self._database.by_statement() as c:
-            row = c.execute("SELECT count(*) FROM identity_doubt WHERE outcome IS NULL").fetchone()
-        return int(row[0]) if row else 0
+            row = c.execute(
+                "SELECT count(*), min(met_at) FROM identity_doubt WHERE outcome IS NULL"
+            ).fetchone()
+        assert row is not None
+        return int(row[0]), row[1]
 
     def _read(self, where: LiteralString, values: tuple[object, ...]) -> list[Doubt]:
         with self._database.by_statement() as c:
