@@ -21,6 +21,8 @@ _PATHS: Final = 12
 _AT_ONCE: Final = 40
 #: Different values that all stand in a key before a column is asked about for that alone.
 _ENOUGH: Final = 20
+#: And the share of them that has to stand among the greater half of the keys there.
+_SPREAD: Final = 0.1
 
 
 def polymorphic(linker: Linker, profile: Profile) -> list[Found]:
@@ -122,12 +124,14 @@ def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[st
     """Questions about columns of rows that are nobody's, beside those `tied`: no word says that
     they lead to people, and all their values are keys of one table of people.
 
-    Small numbers are met in any key, so it may be chance; but `erase: never` would be silent.
+    Small numbers are met in any key, so those alone are asked about that are spread over it, as
+    what leads to people is. It may be chance all the same; but `erase: never` would be silent.
     """
     columns = [
         c for c in profile.table.columns.values()
         if c.name not in tied and c.type in ("integer", "text", "uuid") and not c.generated
         and (c.type == "text" or (c.name,) != profile.table.key)
+        and tuple(names.words(c.name)) != ("id",)
         and MEASURES.isdisjoint(names.words(c.name))
     ]  # fmt: skip
     keys = {t: linker.profiles[t].table.key for t in linker.people if t != profile.name}
@@ -140,7 +144,9 @@ def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[st
     for start in range(0, len(pairs), _AT_ONCE):
         some = pairs[start : start + _AT_ONCE]
         for (here, there), met in zip(some, linker.overlap.compare(some), strict=True):
-            if met is not None and met.values >= _ENOUGH and met.hits == met.values:
+            if met is None or met.values < _ENOUGH or met.hits < met.values:
+                continue
+            if linker.overlap.above(here, there) >= _SPREAD:
                 at = (there.dataset, there.fields[0])
                 found.setdefault(at, []).append(here.fields[0])
     return [
