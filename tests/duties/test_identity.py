@@ -397,6 +397,28 @@ def test_RIGHT_19_what_was_decided_to_be_hers_after_an_erasure_is_told_and_found
     assert not [f for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
 
 
+def test_RIGHT_19_what_went_with_a_later_erasure_waits_for_nobody_in_the_first_letter(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: a match goes over to the next erasure of hers, and what is decided there to be
+    hers goes with her; the letter of the first said for good that somebody is to decide.
+    """
+    sql(world, CANDIDATES["plus-tag"])
+    first, second = (rights.erase(desk, _request(ANA), NOW) for _ in range(2))
+    later = NOW + dt.timedelta(days=1)
+    for case in (first.case, second.case):
+        assert "nothing proven to be yours: 1 record" in _letter(desk, case)
+    (doubt,) = desk.doubts.all()
+    identity.settle(desk, doubt.id, "same", "she typed the code", _who(desk), later)
+    for case in (first.case, second.case):
+        assert "nothing proven to be yours" not in _letter(desk, case)
+        assert "something else is yours, too" in _letter(desk, case)
+    gone = rights.erase(desk, _request(parse("email=ana+shop@example.org")), later)
+    for case in (first.case, second.case, gone.case):
+        assert "yours, too" not in _letter(desk, case)
+        assert "nothing proven to be yours" not in _letter(desk, case)
+
+
 def test_RIGHT_19_one_row_waits_once_by_whichever_number_she_asks(
     desk: Controller, world: Path
 ) -> None:
