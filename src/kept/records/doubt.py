@@ -151,6 +151,17 @@ class Doubts:
             ).rowcount  # fmt: skip
         return new
 
+    def waiting(self, ones: Sequence[Identifier]) -> list[Pair]:
+        """Those that were met with one of these, and wait."""
+        macs = {identity_mac(self._vault, one) for one in ones}
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                f"SELECT {_COLUMNS} FROM identity_doubt d JOIN rights_case r USING (number)"
+                " WHERE d.outcome IS NULL AND d.mac = ANY(%s) ORDER BY d.met_at, d.id",
+                (list(macs),),
+            ).fetchall()
+        return [self.pair(Doubt(*row)) for row in rows]
+
     def pairs(self, case: Case) -> frozenset[bytes]:
         """The keys of those that a case met."""
         with self._database.by_statement() as c:

@@ -171,6 +171,10 @@ def _queued(
     met = set().union(*doubts.values())
     nameless = met - pairs.keys()
     new = list(dict.fromkeys(one for several in pairs.values() for one in several))
+    if alike.unreached and case.right == "erasure":
+        # What was met in a system that is away now is not to be met again when she is gone.
+        hers = [i for one in (*people, *alike.hers) for i in one if i.kind in LINKING]
+        new = list(dict.fromkeys((*new, *controller.doubts.waiting(hers))))
     rows = before[0] + len(met), before[1] + len(nameless)
     # What was entered when it was looked at before is not entered again.
     entered = (0, 0) if case.state in _UNSEEN else _met(controller, case)
