@@ -139,6 +139,9 @@ def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[st
         (Side(profile.name, (c.name,)), Side(target, key))
         for target, key in keys.items() if len(key) == 1
         for c in columns
+        # To compare texts with numbers is slow: those that hold anything else cannot be such keys.
+        if c.type != "text" or linker.profiles[target].table.columns[key[0]].type != "integer"
+        or profile.look(c.name).share("number") == 1
     ]  # fmt: skip
     found: dict[tuple[str, str], list[str]] = {}
     for start in range(0, len(pairs), _AT_ONCE):
