@@ -397,6 +397,28 @@ def test_RIGHT_19_what_was_decided_to_be_hers_after_an_erasure_is_told_and_found
     assert not [f for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
 
 
+def test_RIGHT_19_what_went_with_a_later_erasure_waits_for_nobody_in_the_first_letter(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: a match goes over to the next erasure of hers, and what is decided there to be
+    hers goes with her; the letter of the first said for good that somebody is to decide.
+    """
+    sql(world, CANDIDATES["plus-tag"])
+    first, second = (rights.erase(desk, _request(ANA), NOW) for _ in range(2))
+    later = NOW + dt.timedelta(days=1)
+    for case in (first.case, second.case):
+        assert "nothing proven to be yours: 1 record" in _letter(desk, case)
+    (doubt,) = desk.doubts.all()
+    identity.settle(desk, doubt.id, "same", "she typed the code", _who(desk), later)
+    for case in (first.case, second.case):
+        assert "nothing proven to be yours" not in _letter(desk, case)
+        assert "something else is yours, too" in _letter(desk, case)
+    gone = rights.erase(desk, _request(parse("email=ana+shop@example.org")), later)
+    for case in (first.case, second.case, gone.case):
+        assert "yours, too" not in _letter(desk, case)
+        assert "nothing proven to be yours" not in _letter(desk, case)
+
+
 def test_RIGHT_19_one_row_waits_once_by_whichever_number_she_asks(
     desk: Controller, world: Path
 ) -> None:
@@ -444,6 +466,53 @@ def test_RIGHT_19_the_case_of_a_child_is_over_when_what_looks_like_hers_is_decid
     with pytest.raises(SystemExit) as end:
         main(["identity", "doubts", "--settled", "--show", "--dir", str(world)])
     assert end.value.code == 0
+
+
+def test_RIGHT_19_the_case_of_a_child_is_over_when_what_was_decided_to_be_hers_is_gone(
+    desk: Controller, world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RIGHT-19: the case ended as done, forgot by what it stands there, and the row stayed."""
+    sql(world, CANDIDATES["plus-tag"])
+
+    def gone(*who: Identifier, case: str | None = None) -> tuple[str, bool]:
+        people = (who,) if who else ()
+        request = Request(people, override="her mother called", ground="child", case=case)
+        done = rights.erase(desk, request, NOW)
+        desk.deliver(NOW)
+        for task in desk.tasks():
+            if task.answer is None:
+                answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+                rights.recipients.record(desk, task.id, answered, "operator")
+        return done.case, done.complete
+
+    first, _ = gone(ANA)
+    with pytest.raises(SystemExit):
+        main(["case", "show", first, "--dir", str(world)])
+    assert "Before it can end, to decide what may be the child's: " in capsys.readouterr().out
+    (doubt,) = desk.doubts.all()
+    later = NOW + dt.timedelta(seconds=1)
+    identity.settle(desk, doubt.id, "same", "her mother says so", _who(desk), later)
+    assert gone(case=first) == (first, False)
+    assert "something else is yours, too" in _letter(desk, first)
+    second, _ = gone(desk.doubts.pair(doubt).other)
+    assert 31 not in _notes(world)
+    assert gone(case=second) == (second, True)
+    assert gone(case=first) == (first, True)
+
+
+def test_RIGHT_19_what_waits_stays_when_its_system_is_away_while_she_is_erased(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: nobody could look for it, and its match went with her: it was lost."""
+    sql(world, CANDIDATES["namesake"])
+    rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    (before,) = desk.doubts.all()
+    pair = desk.doubts.pair(before)
+    (world / "shop.sqlite").rename(world / "away")
+    gone = rights.erase(desk, _request(ANA), NOW)
+    (after,) = desk.doubts.all()
+    assert (after.case, desk.doubts.pair(after)) == (gone.case, pair)
+    assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
 
 
 def _letter(controller: Controller, case: str) -> str:

@@ -12,6 +12,7 @@ from kept import deployment
 from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import ChoiceAnswer, Request
+from kept.duties.rights.objection import WEIGHED
 from kept.errors import Denied, UsageError
 from kept.model.decision import Ask
 from kept.records.case import State
@@ -25,6 +26,7 @@ ANA, PHONE, NEW = (
 )
 MAIL = Ask("marketing.email", "contact.email", "site-form", region="EEA")
 IMPROVE = Ask("site.improve", "navigation", "site-visit", region="EEA")
+PIA = {"actor": "Pia", "role": "privacy-officer"}
 ARISING = ("consent:marketing.email", "preference:email", "consent:site.improve")
 
 
@@ -190,6 +192,33 @@ def test_a_system_that_is_away_is_named_and_the_objection_holds(
     again = rights.object_to(controller, Request((), case=answer.case), ["marketing"], NOW)
     assert (again.complete, again.state) == (True, "closed")
     assert not _allowed(controller, MAIL, PHONE)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_it_is_weighed_once_every_system_was_asked(
+    controller: Controller, world: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    """What leads to her in a system that was away was bound by no outcome, and the letter said that
+    it is done; nor was it where the machine stopped before it was read back.
+    """
+    away = (world / "shop.sqlite").rename(world / "away.sqlite")
+    if cut:
+        with monkeypatch.context() as stopped:
+            stopped.setattr(type(controller.cases), "finish", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                _object(controller, ANA, "marketing", "site.improve")
+        (case,) = (one.id for one in controller.cases.naming(ANA))
+    else:
+        case = _object(controller, ANA, "marketing", "site.improve").case
+        for outcome in WEIGHED:
+            with pytest.raises(UsageError, match="shop was not asked"):
+                rights.weigh(controller, case, outcome, "x", now=NOW, **PIA)
+    away.rename(world / "shop.sqlite")
+    # Whatever is named when it goes on, all that she objected to does.
+    again = rights.object_to(controller, Request((), case=case), ["marketing"], NOW)
+    assert (again.complete, again.state, again.unreached) == (False, "checked", ())
+    assert {"objection:marketing", "objection:site.improve"} <= controller.facts(PHONE, NOW).held
+    assert rights.weigh(controller, case, "upheld", "x", now=NOW, **PIA).complete
 
 
 def test_the_ledger_names_no_person(controller: Controller) -> None:

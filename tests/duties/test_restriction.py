@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from kept import deployment
+from kept import deployment, migrations
 from kept.controller import Controller
 from kept.decide.use import use
 from kept.duties import rights
-from kept.duties.rights import ChoiceAnswer, Request
+from kept.duties.rights import ChoiceAnswer, Request, receipts
+from kept.duties.rights.letter import letter
 from kept.errors import Denied, UsageError
+from kept.ledger.entry import Entry
 from kept.model.decision import Ask, Facts
 from kept.records.case import State
 from kept.terms.identifiers import parse
@@ -177,3 +179,25 @@ def test_wrong_use(controller: Controller, world: Path) -> None:
     away = _restrict(controller, ANA)
     assert (away.complete, [s for s, _ in away.unreached]) == (False, ["shop"])
     assert not _allowed(controller, PAY, ANA)
+
+
+def test_what_she_agrees_to_later_while_a_system_is_away_narrows_nothing(
+    controller: Controller, world: Path
+) -> None:
+    """It holds for all that leads to her: neither letter nor case say that it does so in part."""
+    case = _restrict(controller).case
+    (world / "shop.sqlite").rename(world / "away.sqlite")
+    again = Request((), case=case, override="test")
+    rights.restrict(controller, again, "claims", LATER, but=["site.improve"])
+    assert controller.cases.get(case).in_force_at == NOW
+    assert receipts.not_asked(controller, controller.cases.get(case)) == ()
+    assert "could NOT ask" not in letter(controller, case, LATER).text()
+    # Nor does a database of before, whose ledger named the system then.
+    body = {"case": case, "ground": "claims", "source": "request", "actor": "x",
+            "unreached": ["shop"]}  # fmt: skip
+    with controller.database.connection() as c:
+        controller.ledger.append_in(c, [Entry("restriction.set", LATER, body)])
+        c.execute("ALTER TABLE rights_case DROP COLUMN in_force_at")
+        c.execute((migrations.HERE / "0048_in_force.sql").read_bytes())
+    assert controller.cases.get(case).in_force_at == NOW
+    assert controller.clocks.unanswered() == {}

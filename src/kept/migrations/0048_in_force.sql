@@ -1,18 +1,17 @@
 -- Since when a restriction holds for all that leads to her. Before, one that could not be asked of a
--- system counted as answered from its first day on; what the ledger said last of it decides.
+-- system counted as answered from its first day on; the first entry that names none decides.
 ALTER TABLE rights_case ADD COLUMN in_force_at timestamptz;
 
 WITH said AS (
-    SELECT DISTINCT ON (l -> 'body' ->> 'case') l -> 'body' ->> 'case' AS id,
-        (l ->> 'at')::timestamptz AS at,
-        coalesce(jsonb_array_length(l -> 'body' -> 'unreached'), 0) = 0 AS whole
+    SELECT l -> 'body' ->> 'case' AS id, min((l ->> 'at')::timestamptz) AS at
     FROM (SELECT index, convert_from(leaf, 'UTF8')::jsonb AS l
           FROM ledger_entry WHERE kind = 35) e
-    ORDER BY l -> 'body' ->> 'case', index DESC
+    WHERE coalesce(jsonb_array_length(l -> 'body' -> 'unreached'), 0) = 0
+    GROUP BY 1
 )
 UPDATE rights_case r SET in_force_at = (SELECT min(e.at) FROM case_event e
         WHERE e.number = r.number AND e.state = 'checked' AND e.at >= said.at)
-    FROM said WHERE said.id = r.id AND said.whole;
+    FROM said WHERE said.id = r.id;
 
 UPDATE case_clock k SET waiting = true FROM rights_case r
     WHERE r.number = k.number AND r."right" = 'restriction'

@@ -340,7 +340,8 @@ def test_what_no_word_explains_is_asked_about_where_its_values_are_keys_of_peopl
     tmp_path: Path,
 ) -> None:
     """Two members in one row, a number kept as a text, and a number beside an address: each was
-    `erase: never`, or found by one kind of value alone, and nothing was asked.
+    `erase: never`, or found by one kind of value alone, and nothing was asked. Small numbers, as
+    those of shelves, are in every key, and not spread over it.
     """
     file = tmp_path / "club.sqlite"
     with sqlite3.connect(file) as made:
@@ -349,7 +350,7 @@ def test_what_no_word_explains_is_asked_about_where_its_values_are_keys_of_peopl
             CREATE TABLE mitglied (mnr INTEGER PRIMARY KEY, vorname TEXT, nachname TEXT, mail TEXT);
             CREATE TABLE werbung (id INTEGER PRIMARY KEY, geworben INTEGER, werber INTEGER);
             CREATE TABLE plans (subscriber TEXT, plan TEXT);
-            CREATE TABLE goods (id INTEGER PRIMARY KEY, quantity INTEGER, few INTEGER);
+            CREATE TABLE goods (id INTEGER, quantity INTEGER, few INTEGER, shelf INTEGER);
             CREATE TABLE waiting (contact TEXT, added TEXT);
             """
         )
@@ -358,7 +359,7 @@ def test_what_no_word_explains_is_asked_about_where_its_values_are_keys_of_peopl
             reach = f"w{n}@example.org" if n % 4 else f"+49 30 9018{n:02}{n:02}"
             for table, row in (
                 ("mitglied", (n, *name, f"p{n}@example.org")), ("werbung", (n, n, 61 - n)),
-                ("plans", (str(n), "gold")), ("goods", (n, n, n % 9 + 1)),
+                ("plans", (str(n), "gold")), ("goods", (n, n, n % 9 + 1, n % 25 + 1)),
                 ("waiting", (reach, "2026")),
             ):  # fmt: skip
                 made.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)

@@ -33,6 +33,7 @@ from kept.records.case import Case, State
 from kept.records.case_state import FINISHED, Event, StepRecord, StepState
 from kept.records.outbox import GIVEN_UP, REPLACED, SENT
 from kept.terms.refusals import REFUSALS, refusal
+from kept.terms.rights import CHILD
 from kept.terms.words import many
 
 Reason = Annotated[
@@ -411,6 +412,9 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
         lines = [f"To go on, find out better who asks: {more}"]
     else:
         lines = [f"To go on: {again}"]
+    if case.ground == CHILD and controller.doubts.all(case=case.id):
+        first = common.next("identity", "doubts", "--show")
+        lines = [f"Before it can end, to decide what may be the child's: {first}", *lines]
     lines += ends(controller, common, case)
     return ["", *lines]
 

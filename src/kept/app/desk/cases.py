@@ -294,7 +294,7 @@ def shown(
             "letters": lets("case posted"),
             "paper": lets("case letter")
             and (answers or (moves and lets("case extend"))),
-            "weigh": to_weigh(controller, one) and lets("rights weigh"),
+            "weigh": to_weigh(controller, one) and not unasked and lets("rights weigh"),
             "notify": one.right == "restriction" and one.state is CaseState.CHECKED
             and lets("rights lift"),
             "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED

@@ -21,7 +21,7 @@ from kept.model.select import KeyTable
 from kept.model.values import Value
 from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
-from kept.records.doubt import SAME, Pair
+from kept.records.doubt import SAME, Doubt, Pair
 from kept.records.identity import Known
 from kept.records.subject import LINKING
 from kept.terms.identifiers import KINDS, Identifier
@@ -171,6 +171,10 @@ def _queued(
     met = set().union(*doubts.values())
     nameless = met - pairs.keys()
     new = list(dict.fromkeys(one for several in pairs.values() for one in several))
+    if alike.unreached and case.right == "erasure":
+        # What was met in a system that is away now is not to be met again when she is gone.
+        hers = [i for one in (*people, *alike.hers) for i in one if i.kind in LINKING]
+        new = list(dict.fromkeys((*new, *controller.doubts.waiting_with(hers))))
     rows = before[0] + len(met), before[1] + len(nameless)
     # What was entered when it was looked at before is not entered again.
     entered = (0, 0) if case.state in _UNSEEN else _met(controller, case)
@@ -196,7 +200,9 @@ def doubtful(controller: Controller, case: Case) -> int:
     """
     if case.right == "erasure" and case.state not in BEFORE:
         rows, nameless = _met(controller, case)
-        known = controller.doubts.all(settled=True, case=case.id)
+        known = _doubts(controller, case)
+        if not known:  # what could be decided was, or went with her in another case
+            return nameless
         waits = sum(one.outcome is None for one in known)
         return max(rows, waits) if waits == len(known) else waits + nameless
     people, _ = _people(controller, case)
@@ -215,7 +221,7 @@ def decided_since(controller: Controller, case: Case) -> bool:
         return False
     since = min(ran) if case.right == "erasure" else max(ran)
     others = []
-    for one in controller.doubts.all(settled=True, case=case.id):
+    for one in _doubts(controller, case):
         if one.outcome == SAME and one.settled_at is not None and one.settled_at > since:
             with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
                 others.append(controller.doubts.pair(one).other)
@@ -223,6 +229,22 @@ def decided_since(controller: Controller, case: Case) -> bool:
         return False
     found = controller.keys(controller.locate([others]))
     return any(table.rows for place, table in found.items() if place[0] != SYSTEM.name)
+
+
+def _doubts(controller: Controller, case: Case) -> list[Doubt]:
+    """The doubtful matches of a case, decided or not. Those of an erasure go over to the next one
+    of the same person, which met them again.
+    """
+    mine = controller.doubts.all(settled=True, case=case.id)
+    if mine or case.right != "erasure":
+        return mine
+    with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
+        given = {i for one in controller.cases.identifiers(case) for i in one}
+        later = {c.number: c for i in given for c in controller.cases.naming(i)}
+        for number in sorted(later, reverse=True):
+            if later[number].right == "erasure" and number > case.number:
+                mine += controller.doubts.all(settled=True, case=later[number].id)
+    return mine
 
 
 def _people(controller: Controller, case: Case) -> tuple[list[tuple[Identifier, ...]], list[Known]]:

@@ -12,7 +12,7 @@ import contextlib
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from kept.controller import SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
@@ -20,6 +20,7 @@ from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
 from kept.duties.rights import carry, delivery, mailing, recipients
 from kept.duties.rights.child import forget
+from kept.duties.rights.covering import decided_since
 from kept.duties.rights.ends import ends
 from kept.duties.rights.free_text import theirs
 from kept.duties.rights.planning import (
@@ -56,6 +57,11 @@ from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
 
+#: Said where the case of a child cannot end for that.
+_STANDING: Final = (
+    "what was decided to be the same person's since stands there still: it goes with an erasure of"
+    " its own (`kept identity doubts --settled --show` says of whom), and after that this case ends"
+)
 #: From here on the stores may have been written: only finishing is left.
 _BEGUN = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
@@ -481,15 +487,17 @@ def _carry_out(
     nowhere = not searched(controller, people)
     ended = ends(controller, made, results, unreached=bool(unreached), nowhere=nowhere, came=came)
     physical = None
+    # A child's case is not over before everybody who had the data has answered, and somebody has
+    # decided of what looks like the child's, and what is has gone: it forgets by what.
+    standing = case.ground == CHILD and decided_since(controller, case)
+    warnings += (_STANDING,) * standing
     with controller.database.connection() as connection:
         entries: list[Entry] = []
         with connection.pipeline():
             recipients.note(controller, case, Notice.ERASED, to_tell, now, connection)
             if complete and case.ground == CHILD:
-                # A child's case is not over before everybody who had the data has answered, and
-                # somebody has decided of what looks like the child's: it forgets by what.
                 waits = controller.recipients.waiting(case, connection=connection)
-                complete = not waits and not controller.doubts.all(case=case.id)
+                complete = not (waits or standing or controller.doubts.all(case=case.id))
             if complete:
                 physical, entries = _shred(controller, case, made, now, connection)
             case = controller.cases.finish(

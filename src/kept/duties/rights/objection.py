@@ -31,7 +31,7 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.proving import require_known_asker
-from kept.duties.rights.receipts import PENDING
+from kept.duties.rights.receipts import PENDING, not_asked, objected
 from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -82,10 +82,11 @@ def object_to(
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now, several=True)
+        # What it was recorded for before goes on in a system that was away, too.
+        purposes = tuple(dict.fromkeys((*objected(controller, case), *purposes)))
         reached, _ = _objectable(controller, purposes, region)
         facts = [f"objection:{p}" for p in reached]
-        if case.state is not State.EXECUTED:
-            case = _record(controller, case, her, reached, actor, now)
+        case = _record(controller, case, her, reached, actor, now)
         held = held_at_the_door(controller, people, facts, now)
         pending = controller.cases.sealed_keys(case, PENDING)
         weighed = {str(key[0]) for _, key in pending[PENDING].rows} if pending else set()
@@ -109,7 +110,8 @@ def weigh(
 
     Refused, the purposes go on; `grounds` are the compelling ones, in words that she is told,
     sealed in the case. Upheld, they have stopped for good. Raises Denied for a role that does
-    not answer for it; UsageError without grounds, or where nothing is being weighed.
+    not answer for it; UsageError without grounds, where nothing is being weighed, or where a
+    system is still to be asked by what else she is known there: it would be bound by no outcome.
     """
     if role not in MAY_OVERRIDE:
         raise Denied(
@@ -129,6 +131,13 @@ def weigh(
             raise UsageError(
                 f"nothing is being weighed in case {case.id}",
                 fix=f"go on with it: `kept rights object --case {case.id}`",
+            )
+        if away := not_asked(controller, case):
+            raise UsageError(
+                f"{', '.join(away)} was not asked by what else she is known there",
+                expected="an objection that holds for all that is hers",
+                fix=f"go on when it answers: `kept rights object --case {case.id}`; what is no more"
+                " goes off the map first",
             )
         entries = [
             Entry(
@@ -178,10 +187,15 @@ def _record(
     known = controller.consents.facts_of(her.subjects, now)
     before = controller.cases.sealed_keys(case, PENDING)
     pending: list[tuple[int, tuple[Any, ...]]] = [*before[PENDING].rows] if before else []
+    said = objected(controller, case)
+    away = tuple(sorted(s for s, _ in her.unreached))
     todo = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
     with controller.database.connection() as connection:
-        way = todo[2:] if case.state is State.CHECKED else todo
-        case = controller.cases.move(case, way, actor, now, connection=connection)
+        # Cut off before it was read back it may have been recorded without a system that was away.
+        cut = case.state is State.EXECUTED
+        if not cut:
+            way = todo[2:] if case.state is State.CHECKED else todo
+            case = controller.cases.move(case, way, actor, now, connection=connection)
         for purpose in purposes:
             fact = f"objection:{purpose}"
             new: list[tuple[str, str]] = []
@@ -218,6 +232,7 @@ def _record(
                      "actor": name(actor.role), "unreached": [name(s) for s, _ in her.unreached]},
                 )
                 for p in purposes
+                if not cut or away != not_asked(controller, case) or p not in said
             ],
         )  # fmt: skip
     return case

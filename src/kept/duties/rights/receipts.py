@@ -204,8 +204,18 @@ def not_asked(controller: Controller, case: Case) -> tuple[str, ...]:
     return _unreached(controller, case, said)
 
 
+def objected(controller: Controller, case: Case) -> tuple[str, ...]:
+    """The purposes that a case objects to, as it was recorded so far."""
+    made = _said(controller, case, ("objection.made",))["objection.made"]
+    return tuple(dict.fromkeys(str(body["purpose"]) for _, body in made if "purpose" in body))
+
+
 def _unreached(controller: Controller, case: Case, said: Mapping[str, Any]) -> tuple[str, ...]:
-    """Systems that could not be asked, by their names in the map where they still are on it."""
+    """Systems that could not be asked, by their names in the map where they still are on it. None
+    of a restriction that holds for all that leads to her: what she agrees to later narrows nothing.
+    """
+    if case.in_force_at is not None:
+        return ()
     found: set[str] = set()
     for kind in _AWAY:
         if said[kind]:

@@ -257,7 +257,8 @@ def _record(
         body = {"case": case.id, "ground": name(ground), "source": "request",
                 "actor": name(actor.role),
                 "unreached": [name(s) for s, _ in her.unreached]}  # fmt: skip
-        if first or not_asked(controller, case) != tuple(sorted(s for s, _ in her.unreached)):
+        away = tuple(sorted(s for s, _ in her.unreached))
+        if first or (case.in_force_at is None and not_asked(controller, case) != away):
             controller.ledger.append_in(connection, [Entry("restriction.set", now, body)])
     return case
 

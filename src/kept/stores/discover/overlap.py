@@ -6,7 +6,7 @@ how many of them are met at the other end. Only the two counts leave the engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,6 +56,8 @@ class Overlap:
     ) -> None:
         self.session, self.idiom, self.profiles, self.sample = session, idiom, profiles, sample
         self._spans: dict[tuple[str, str], float] = {}
+        self._middles: dict[tuple[str, str], int] = {}
+        self._keys: dict[tuple[str, str], tuple[int, int]] = {}
 
     def compare(self, pairs: Sequence[tuple[Side, Side]]) -> list[Met | None]:
         """One statement for all pairs of one dataset; one for each where that is refused."""
@@ -86,6 +88,71 @@ class Overlap:
         statement = sa.select(*(a.label(f"n{i}") for i, a in enumerate(asked)))
         row = self.session.ask(pairs[0][0].dataset, statement)[0]
         return [Met(int(row[a]), int(row[b])) for a, b in places]
+
+    def ends(self, dataset: str, fields: Collection[str]) -> dict[str, tuple[int, int]]:
+        """Least and greatest value of columns of whole numbers, by one reading; of none that holds
+        nothing or something else, nor where it could not be asked.
+        """
+        if not fields:
+            return {}
+        clause = self.profiles[dataset].table.clause
+        asked = [made(clause.c[one]) for one in fields for made in (sa.func.min, sa.func.max)]
+        try:
+            row = self.session.ask(dataset, sa.select(*asked))[0]
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            return {}
+        both = zip(fields, row[::2], row[1::2], strict=True)
+        return {
+            one: (least, most) for one, least, most in both
+            if isinstance(least, int) and isinstance(most, int)
+        }  # fmt: skip
+
+    def span(self, dataset: str, key: str) -> tuple[int, int]:
+        """The least and the greatest key of a dataset; (0, -1) where there is none."""
+        at = dataset, key
+        if at not in self._keys:
+            self._keys[at] = self.ends(dataset, (key,)).get(key, (0, -1))
+        return self._keys[at]
+
+    def above(self, here: Side, there: Side) -> float:
+        """Which share of the distinct values here stands there among the greater half of its keys:
+        of what leads there about half, of small numbers and of counts that begin at 1 none. 1
+        where keys are no whole numbers, 0 where it could not be asked.
+        """
+        column = self._column(there, there.fields[0])
+        if column.type != "integer":
+            return 1.0
+        cast = self._cast(here, there)
+        made = self._distinct(here, cast, "d0")
+        try:
+            middle = self.middle(there.dataset, there.fields[0])
+            count = sa.select(sa.func.count()).select_from(made).scalar_subquery()
+            great = self._hits(made, there, cast, middle)
+            asked = sa.select(count.label("n0"), great.label("n1"))
+            values, hits = self.session.ask(here.dataset, asked)[0]
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            return 0.0
+        return int(hits) / int(values) if values else 0.0
+
+    def middle(self, dataset: str, key: str) -> int:
+        """The key that half of the rows of a dataset are beyond."""
+        at = dataset, key
+        if at not in self._middles:
+            profile = self.profiles[dataset]
+            element = profile.table.clause.c[key]
+            # Where a size is guessed too high, nobody stands so far.
+            for skip in ((profile.size or 0) // 2, 0):
+                one: Element = sa.literal_column("1")
+                skipped: Element = sa.literal_column(str(skip))
+                asked = sa.select(element).order_by(element).limit(one).offset(skipped)
+                if rows := self.session.ask(dataset, asked):
+                    break
+            self._middles[at] = int(rows[0][0]) if rows else 0
+        return self._middles[at]
 
     def _column(self, side: Side, field: str) -> Column:
         return self.profiles[side.dataset].table.columns[field]
@@ -144,7 +211,9 @@ class Overlap:
             taken = taken.distinct()
         return taken.cte(name)
 
-    def _hits(self, made: sa.CTE, there: Side, cast: tuple[bool, ...]) -> Element:
+    def _hits(
+        self, made: sa.CTE, there: Side, cast: tuple[bool, ...], beyond: int | None = None
+    ) -> Element:
         table = self.profiles[there.dataset].table.clause.alias()
         ends = [
             self._element(self._column(there, field), table.c[field], as_text, there.folded)
@@ -152,7 +221,10 @@ class Overlap:
         ]
         if len(ends) == 1:
             # not correlated, so that an engine without hash joins makes the set only once
-            found: Element = made.c.v0.in_(sa.select(ends[0]))
+            keys = sa.select(ends[0])
+            if beyond is not None:
+                keys = keys.where(table.c[there.fields[0]] > sa.literal_column(str(beyond)))
+            found: Element = made.c.v0.in_(keys)
         else:
             same = [end == made.c[f"v{i}"] for i, end in enumerate(ends)]
             one: Element = sa.literal_column("1")

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from kept.errors import StoreError, StoreUnreachable
+from kept.stores.columns import Column
 from kept.stores.discover import names
 from kept.stores.discover.links import MEASURES, Candidate, Linker, found
 from kept.stores.discover.overlap import Side
@@ -21,6 +22,8 @@ _PATHS: Final = 12
 _AT_ONCE: Final = 40
 #: Different values that all stand in a key before a column is asked about for that alone.
 _ENOUGH: Final = 20
+#: And the share of them that has to stand among the greater half of the keys there.
+_SPREAD: Final = 0.1
 
 
 def polymorphic(linker: Linker, profile: Profile) -> list[Found]:
@@ -122,25 +125,30 @@ def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[st
     """Questions about columns of rows that are nobody's, beside those `tied`: no word says that
     they lead to people, and all their values are keys of one table of people.
 
-    Small numbers are met in any key, so it may be chance; but `erase: never` would be silent.
+    Small numbers are met in any key, so those alone are asked about that are spread over it, as
+    what leads to people is. It may be chance all the same; but `erase: never` would be silent.
     """
     columns = [
         c for c in profile.table.columns.values()
         if c.name not in tied and c.type in ("integer", "text", "uuid") and not c.generated
         and (c.type == "text" or (c.name,) != profile.table.key)
+        and tuple(names.words(c.name)) != ("id",)
         and MEASURES.isdisjoint(names.words(c.name))
     ]  # fmt: skip
     keys = {t: linker.profiles[t].table.key for t in linker.people if t != profile.name}
+    counted = linker.overlap.ends(profile.name, [c.name for c in columns if c.type == "integer"])
     pairs = [
         (Side(profile.name, (c.name,)), Side(target, key))
         for target, key in keys.items() if len(key) == 1
-        for c in columns
+        for c in columns if _may_lead(linker, profile, c, counted.get(c.name), target, key[0])
     ]  # fmt: skip
     found: dict[tuple[str, str], list[str]] = {}
     for start in range(0, len(pairs), _AT_ONCE):
         some = pairs[start : start + _AT_ONCE]
         for (here, there), met in zip(some, linker.overlap.compare(some), strict=True):
-            if met is not None and met.values >= _ENOUGH and met.hits == met.values:
+            if met is None or met.values < _ENOUGH or met.hits < met.values:
+                continue
+            if linker.overlap.above(here, there) >= _SPREAD:
                 at = (there.dataset, there.fields[0])
                 found.setdefault(at, []).append(here.fields[0])
     return [
@@ -149,6 +157,23 @@ def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[st
         " the link, and the rows are found, and erased"
         for (to, on), mine in found.items()
     ]
+
+
+def _may_lead(
+    linker: Linker, profile: Profile, column: Column, ends: tuple[int, int] | None, target: str,
+    key: str,
+) -> bool:  # fmt: skip
+    """Whether a column may hold keys of a table, by what is cheap to ask: all values of all columns
+    with all keys of all tables of people are too many to compare.
+    """
+    if linker.profiles[target].table.columns[key].type != "integer":
+        return column.type != "integer"
+    if column.type == "text":  # those that hold anything else cannot be such keys
+        return profile.look(column.name).share("number") == 1
+    least, most = linker.overlap.span(target, key)
+    if ends is None or ends[0] < least or ends[1] > most:
+        return False
+    return ends[1] > linker.overlap.middle(target, key)
 
 
 def addresses(linker: Linker, profile: Profile, mails: dict[str, list[str]]) -> list[Found]:
