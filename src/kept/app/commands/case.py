@@ -409,6 +409,8 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
     elif not proving.standing(controller, case).enough:
         more = common.next("case", "prove", case.id, "--way", "facts", "--words", "…")
         lines = [f"To go on, find out better who asks: {more}"]
+    elif by := working.approval(controller, case, common):
+        lines = [by]
     else:
         lines = [f"To go on: {again}"]
     lines += ends(controller, common, case)
