@@ -305,6 +305,7 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     page = words(olga.get(path).text)
     assert "shop could not be asked by what else she is known there" in page
     assert "what is stored is not used" not in page
+    assert "Stands at: in force, and not finished" in words(olga.get("/desk").text)
     page = words(desk.browser().get(hers).text)
     assert "Not every system could be asked yet" in page
     assert "The last day for our answer" in page
