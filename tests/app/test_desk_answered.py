@@ -319,6 +319,7 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     assert "restricted" in controller.facts(known, desk.now).held
     page = words(olga.get(path).text)
     assert "It is in force: what is stored is not used." in page
+    assert "Write the letter" in page, "for whom asked on paper it is all that says so"
     assert "could not be asked" not in page
     assert f"{path}/carry-out" not in olga.get(path).text
     page = words(desk.browser().get(hers).text)

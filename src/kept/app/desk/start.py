@@ -95,7 +95,8 @@ def stands(one: Line) -> str:
     if one.waits:
         return WAITS
     # What she chose holds already; a system is still to be asked, or it is to be weighed.
-    if one.state is CaseState.CHECKED and one.right in ("restriction", "objection"):
+    holds = one.state in (CaseState.CHECKED, CaseState.NOTIFIED)
+    if holds and one.right in ("restriction", "objection"):
         return "in force, and not finished"
     return STATES.get(one.state, one.state.value)
 

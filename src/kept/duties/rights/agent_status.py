@@ -165,7 +165,7 @@ def _why(row: AgentRequest, reason: str | None) -> str | None:
     if row.intake is None:
         return _AT_ONCE.get(reason)
     if reason == "no_match":
-        return "We looked, and hold nothing of this person."
+        return "We looked, and found nothing that we know to be of this person."
     return "We could not do it. Why stands in our answer to the person."
 
 
