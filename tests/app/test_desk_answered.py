@@ -271,6 +271,8 @@ def test_an_old_letter_on_paper_is_said_to_be_no_answer(world: World) -> None:
     sent = olga.post(f"/desk/cases/{one}/posted", letter=str(old.id), on=day)
     page = words(olga.get(sent.headers["location"]).text)
     assert "It was written before all was done, and is not her answer" in page
+    said = kept(desk.directory, "case", "show", one, json=False).said
+    assert "How far it had come, on paper, letter" in said
     _untold(world, one)
 
 
