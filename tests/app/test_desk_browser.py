@@ -25,6 +25,8 @@ from kept.controller import Controller
 from kept.duties import staff
 from kept.embedded import Server
 from kept.records import totp
+from kept.records.doubt import Pair
+from kept.terms.identifiers import Identifier
 
 pytestmark = NEEDS_CHROMIUM
 __all__ = ["browser"]  # the fixture
@@ -63,6 +65,15 @@ def served(
         cleo = controller.accounts.named("cleo", now)
         assert cleo is not None
         staff.break_glass(controller, cleo, "verifier", "nobody else can be reached", now)
+        like = [
+            Pair(Identifier("email", "ana@example.org"), Identifier(kind, value), reason)
+            for kind, value, reason in (
+                ("account", "0042", "typed-key"),
+                ("email", "ana.maria+newsletter@mail.example-longname.org", "plus-tag"),
+            )
+        ]
+        with controller.database.connection() as c:
+            controller.doubts.add(controller.cases.all()[0], like, now, connection=c)
     process, document = serve(directory)
     try:
         yield document["url"], officer
@@ -184,6 +195,17 @@ def test_from_the_one_time_password_to_the_desk_by_keyboard(
     assert re.search(r"(?:[a-z0-9]{5}-){3}[a-z0-9]{5}", page.locator("main").inner_text())
     looked_at(page, "first")
 
+    page.goto(url + "/desk")
+    page.get_by_role("link", name=re.compile("pairs?$")).press("Enter")
+    page.wait_for_url(url + "/desk/doubts")
+    looked_at(page, "doubts")
+    page.get_by_role("button", name="Open").first.press("Enter")
+    page.wait_for_url(url + "/desk/doubts/show")
+    looked_at(page, "doubt")
+    page.get_by_label("What shows it").fill("another date of birth")
+    page.get_by_role("button", name="Two people").press("Enter")
+    page.wait_for_url(url + "/desk/doubts?done=two-people")
+    assert "two people" in page.locator("[role=status]").inner_text()
     page.goto(url + "/desk")
     page.get_by_role("button", name="Log out").press("Enter")
     page.wait_for_url(url + "/desk/login?done=out")

@@ -15,11 +15,12 @@ from tests.app.desk import Desk, opened
 
 from kept.app import jobs, mail
 from kept.duties import rights, staff
-from kept.duties.rights import Request, complaints, entering, mailing, reminding
+from kept.duties.rights import Request, complaints, entering, identity, mailing, reminding
 from kept.duties.rights.recipients import record
 from kept.duties.staff import watching
 from kept.errors import KeptError, StoreUnreachable
 from kept.records.case import State
+from kept.records.doubt import Pair
 from kept.records.outbox import _Turn
 from kept.stores.post import Written
 from kept.stores.tasks import Answered, Outcome
@@ -328,3 +329,29 @@ def test_many_alerts_at_once_are_one_mail(desk: Desk) -> None:
     assert reminding.remind(controller, desk.now) == 1
     desk.later(days=8)
     assert [reminding.remind(controller, desk.now) for _ in range(2)] == [1, 0]
+
+
+def test_what_may_be_one_person_or_two_is_told_of_once_a_week_until_it_is_decided(
+    desk: Desk,
+) -> None:
+    controller = desk.controller
+    case = controller.cases.get(case_of(desk))
+    pair = Pair(parse("email=ana@example.org"), parse("account=77"), "plus-tag")
+    with controller.database.connection() as c:
+        controller.doubts.add(case, [pair], desk.now, connection=c)
+
+    def told() -> int:
+        return sum(c.about == "doubts" for c in reminding.calls(controller, desk.now))
+
+    assert told() == 0
+    desk.later(days=7)
+    for _ in range(3):
+        assert told() == 1
+        reminding.remind(controller, desk.now)
+        mails = sent(desk)
+        desk.later(days=1)
+    assert [subject for _, subject in mails if "doubts" in subject] == ["To be done: doubts"]
+    (doubt,) = controller.doubts.all()
+    officer = controller.actors.of("keeper", "privacy-officer", desk.now)
+    identity.settle(controller, doubt.id, "different", "her sister", officer, desk.now)
+    assert told() == 0

@@ -21,7 +21,7 @@ _HOLDS: Final = frozenset({"operator", "privacy-officer"})
 _RELEASES: Final = _HOLDS | {"marketer"}
 #: Whoever examines reads counts and states, and nothing that people wrote.
 LOOKS: Final = frozenset({"privacy-officer", "auditor"})
-_LINKS: Final = _ANSWERS | {"verifier"}
+LINKS: Final = _ANSWERS | {"verifier"}
 TAKES: Final = _ANSWERS | {"intake"}
 _DISCLOSES: Final = _ANSWERS | {"support"}
 #: How far somebody is at the desk: not logged in; the password given, the code not yet; logged in,
@@ -38,7 +38,7 @@ SHOWN: Final = frozenset(
     {"intake", "verifier", "redactor", "approver", "privacy-officer", "support"}
 )
 _WORKS: Final = SHOWN | {"operator"}
-_TELLS: Final = _LINKS | {"intake", "support"}
+_TELLS: Final = LINKS | {"intake", "support"}
 CASES: Final = SHOWN | {"auditor"}
 _REDACTS: Final = frozenset({"redactor"})
 _APPROVES: Final = frozenset({"approver", "privacy-officer"})
@@ -147,8 +147,8 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/posted", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/note", "POST", SHOWN),
     _http("/desk/cases/{case:str}/owner", "POST", SHOWN),
-    _http("/desk/cases/{case:str}/evidence", "POST", _LINKS - {"operator"}),
-    _http("/desk/cases/{case:str}/confirm", "POST", _LINKS - {"operator"}),
+    _http("/desk/cases/{case:str}/evidence", "POST", LINKS - {"operator"}),
+    _http("/desk/cases/{case:str}/confirm", "POST", LINKS - {"operator"}),
     _http("/desk/cases/{case:str}/told", "POST", _TELLS - {"operator"}),
     _http("/desk/cases/{case:str}/plan", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/approve", "POST", _ANSWERS - {"operator"}),
@@ -182,7 +182,7 @@ DESK: Final = (
     _http("/desk/complaints/{complaint:str}/show", "POST", SHOWN),
     _http("/desk/complaints/{complaint:str}/acknowledge", "POST", TAKES - {"operator"}),
     _http("/desk/complaints/{complaint:str}/note", "POST", TAKES - {"operator"}),
-    _http("/desk/complaints/{complaint:str}/link", "POST", _LINKS - {"operator"}),
+    _http("/desk/complaints/{complaint:str}/link", "POST", LINKS - {"operator"}),
     _http("/desk/complaints/{complaint:str}/answer", "POST", _ANSWERS - {"operator"}),
     _http("/desk/figures", "GET", CASES),
     _http("/desk/lists/{name:str}", "GET", LISTS),
@@ -215,6 +215,9 @@ DESK: Final = (
     _http("/desk/disclosures/add", "POST", _OFFICER),
     _http("/desk/trackers", "GET", LOOKS),
     _http("/desk/trackers/settle", "POST", _OFFICER),
+    _http("/desk/doubts", "GET", LINKS - {"operator"}),
+    _http("/desk/doubts/show", "POST", LINKS - {"operator"}),
+    _http("/desk/doubts/decide", "POST", LINKS - {"operator"}),
     _http("/desk/quarantine", "GET", TAKES - {"operator"}),
     _http("/desk/quarantine/show", "POST", TAKES - {"operator"}),
     _http("/desk/quarantine/decide", "POST", TAKES - {"operator"}),
@@ -247,7 +250,7 @@ COMMANDS: Final = (
     _cli("request scan", TAKES, changes=True),
     _cli("request scanned", TAKES),
     _cli("request classify", TAKES, changes=True),
-    _cli("request verify", _LINKS, changes=True),
+    _cli("request verify", LINKS, changes=True),
     _cli("request close", TAKES, changes=True),
     _cli("request decide", _ANSWERS, changes=True),
     _cli("request run", changes=True),
@@ -276,8 +279,8 @@ COMMANDS: Final = (
     _cli("case note", _WORKS, changes=True),
     _cli("case give", _WORKS, changes=True),
     _cli("case plan", _DISCLOSES, changes=True),
-    _cli("case prove", _LINKS, changes=True),
-    _cli("case confirm", _LINKS, changes=True),
+    _cli("case prove", LINKS, changes=True),
+    _cli("case confirm", LINKS, changes=True),
     _cli("case tell", _TELLS, changes=True),
     _cli("case clock", _ANSWERS, changes=True),
     _cli("case extend", _ANSWERS, changes=True),
@@ -298,11 +301,11 @@ COMMANDS: Final = (
     _cli("account link", changes=True),
     _cli("account unlink", changes=True),
     # Whose values were shown to whom is noted.
-    _cli("identity show", _LINKS, changes=True),
-    _cli("identity link", _LINKS, changes=True),
-    _cli("identity unlink", _LINKS, changes=True),
-    _cli("identity doubts", _LINKS, changes=True),
-    _cli("identity settle", _LINKS, changes=True),
+    _cli("identity show", LINKS, changes=True),
+    _cli("identity link", LINKS, changes=True),
+    _cli("identity unlink", LINKS, changes=True),
+    _cli("identity doubts", LINKS, changes=True),
+    _cli("identity settle", LINKS, changes=True),
     _cli("hold add", _HOLDS, changes=True),
     _cli("hold release", _HOLDS, changes=True),
     _cli("hold list"),
@@ -331,8 +334,8 @@ COMMANDS: Final = (
     _cli("complaint show"),
     _cli("complaint acknowledge", TAKES, changes=True),
     _cli("complaint note", TAKES, changes=True),
-    _cli("complaint verify", _LINKS, changes=True),
-    _cli("complaint link", _LINKS, changes=True),
+    _cli("complaint verify", LINKS, changes=True),
+    _cli("complaint link", LINKS, changes=True),
     _cli("complaint answer", _ANSWERS, changes=True),
     _cli("notice show"),
     _cli("notice list"),

@@ -10,7 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, Owner
@@ -84,7 +84,7 @@ class Doubt:
     settled_at: dt.datetime | None
 
 
-_COLUMNS: Final = (
+_COLUMNS: Final[LiteralString] = (
     "d.id, r.id, d.number, d.reason, d.kind, d.other, d.met_at, d.outcome, d.settled_at"
 )
 
@@ -172,21 +172,32 @@ class Doubts:
 
     def all(self, *, settled: bool = False, case: str | None = None) -> list[Doubt]:
         """Those that wait, oldest first; with `settled` also those that were decided."""
-        with self._database.by_statement() as c:
-            rows = c.execute(
-                f"SELECT {_COLUMNS} FROM identity_doubt d JOIN rights_case r USING (number)"
-                " WHERE (%s OR d.outcome IS NULL) AND (%s::text IS NULL OR r.id = %s)"
-                " ORDER BY d.met_at, d.id",
-                (settled, case, case),
-            ).fetchall()
-        return [Doubt(*row) for row in rows]
+        where: LiteralString = "(%s OR d.outcome IS NULL) AND (%s::text IS NULL OR r.id = %s)"
+        return self._read(where, (settled, case, case))
 
     def get(self, id_: str) -> Doubt:
         """The one of that id. UsageError where there is none."""
-        for one in self.all(settled=True):
-            if one.id == id_:
-                return one
+        for one in self._read("d.id = %s", (id_,)):
+            return one
         raise UsageError("there is no such doubtful match", fix="see `kept identity doubts`")
+
+    def waiting(self) -> tuple[int, dt.datetime | None]:
+        """How many wait for somebody, and since when the first of them does."""
+        with self._database.by_statement() as c:
+            row = c.execute(
+                "SELECT count(*), min(met_at) FROM identity_doubt WHERE outcome IS NULL"
+            ).fetchone()
+        assert row is not None
+        return int(row[0]), row[1]
+
+    def _read(self, where: LiteralString, values: tuple[object, ...]) -> list[Doubt]:
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                f"SELECT {_COLUMNS} FROM identity_doubt d JOIN rights_case r USING (number)"
+                f" WHERE {where} ORDER BY d.met_at, d.id",
+                values,
+            ).fetchall()
+        return [Doubt(*row) for row in rows]
 
     def pair(self, doubt: Doubt) -> Pair:
         """The identifiers, unsealed."""

@@ -437,12 +437,11 @@ def _moments(events: Sequence[Event]) -> list[tuple[str, str, str, str]]:
 
 
 def _state(step: StepRecord) -> str:
-    """How a step stands; what its system's mode left to a person has not failed."""
-    if step.state is StepState.FAILED:
-        for mode, words in BY_MODE.items():
-            if step.problem == words:
-                return NOT_DONE[mode]
-    return step.state.value
+    """How a step stands; what is left to a person, by mode or by letter, has not failed."""
+    if step.state is not StepState.FAILED:
+        return step.state.value
+    modes = [mode for mode, words in BY_MODE.items() if step.problem == words]
+    return NOT_DONE[modes[0]] if modes else "not done"
 
 
 def _stands(case: Case) -> str:

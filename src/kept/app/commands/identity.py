@@ -23,8 +23,8 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.duties import staff
 from kept.duties.rights import identity as duty
-from kept.errors import Shredded, UsageError
-from kept.records.doubt import Doubt, Pair
+from kept.errors import UsageError
+from kept.records.doubt import Doubt
 from kept.terms.evidence import LEVELS, LINKED
 from kept.terms.identifiers import Identifier, parse
 from kept.terms.likeness import REASONS
@@ -215,7 +215,7 @@ def doubts(
     """Doubtful matches that wait for a person, oldest first; 1 while one waits."""
     with opened(common, "identity doubts", acting.role) as (controller, _):
         found = controller.doubts.all(settled=settled, case=case)
-        pairs = {one.id: p for one in found if (p := _pair(controller, one))} if show else {}
+        pairs = {one.id: p for one in found if (p := duty.pair(controller, one))} if show else {}
         if pairs:
             whose = [one for p in pairs.values() for one in (p.one, p.other)]
             _noted(controller, acting, whose, len(pairs))
@@ -274,14 +274,6 @@ def settle(
         told.append(f"The case that met it does not know yet: ask again, see case {done.case}.")
     common.out.result(_document(done), told)
     return 0
-
-
-def _pair(controller: Controller, one: Doubt) -> Pair | None:
-    """The identifiers of a doubtful match; None where its case has forgotten them."""
-    try:
-        return controller.doubts.pair(one)
-    except Shredded:
-        return None
 
 
 def _document(one: Doubt) -> dict[str, Any]:

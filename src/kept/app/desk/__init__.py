@@ -30,6 +30,7 @@ from kept.app.desk import (
     cases,
     complaints,
     disclosures,
+    doubts,
     elsewhere,
     figures,
     handing,
@@ -52,7 +53,7 @@ HANDLERS: Final = [
     *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *handing.HANDLERS,
     *asked.HANDLERS, *figures.HANDLERS,
     *trackers.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS, *quarantine.HANDLERS,
-    *disclosures.HANDLERS, *measures.HANDLERS,
+    *disclosures.HANDLERS, *doubts.HANDLERS, *measures.HANDLERS,
     *account.HANDLERS,
     *accounts.HANDLERS,
 ]  # fmt: skip

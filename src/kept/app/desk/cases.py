@@ -252,6 +252,7 @@ def shown(
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
         complaints=controller.complaints.of_case(one.number),
+        doubts=len(controller.doubts.all(case=one.id)),
         held=keeping.of_case(controller, one, now) if one.state in FINISHED else [],
         told=told, events=_events(controller, one), run=run,
         under_way=under_way, notes=controller.casework.how_many_notes(one),

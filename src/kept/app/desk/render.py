@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from kept.app.desk.guard import Asked, cookie
 from kept.app.pages import minute, templates
-from kept.app.surface import CASES, LOOKS, TAKES
+from kept.app.surface import CASES, LINKS, LOOKS, TAKES
 from kept.controller import Controller
 from kept.duties import page as public
 from kept.duties import staff
@@ -54,6 +54,8 @@ DONE: Final = {
     "told-us": "What she told is put aside and compared. Tell her only that.",
     "complaint": "It was recorded.",
     "destroyed": "It was deleted, and so was the key to it.",
+    "one-person": "It was noted: one person. What is asked by either covers the other from now on.",
+    "two-people": "It was noted: two people. It is not asked again.",
     "let-through": "It may be stored. Nothing of it waits here longer than it has to.",
     "evidence": "It was noted how it was checked who asks.",
     "plan": "This is what would happen. Nothing was done yet.",
@@ -132,6 +134,7 @@ def page(
         here=request.url.path,
         sees_cases=bool(roles & CASES),
         enters=bool(roles & TAKES),
+        decides_who=bool(roles & LINKS),
         **{"problem": None, "leave": None, **values},
     )
     return Response(

@@ -78,6 +78,7 @@ def start(request: Asked, state: State) -> Response[str]:
         loops=[(id_, RIGHTS[right].title if right in RIGHTS else right, n, since)
                for id_, right, n, since in controller.recipients.open_loops()],
         away=[(g.system, max(g.days(now), 0), g.since) for g in controller.away.all()],
+        doubts=controller.doubts.waiting()[0],
         complaints=len(controller.complaints.all(open_only=True)),
         unsent=controller.mailed.unsent(), silent=silent,
         untold=[_dated(controller, one, today) for one in untold],

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from kept.controller import Controller
 from kept.database import Connection
-from kept.errors import Denied, UsageError
+from kept.errors import Denied, Shredded, UsageError
 from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
 from kept.records.case import Case
-from kept.records.doubt import DIFFERENT, OUTCOMES, SAME, Doubt
+from kept.records.doubt import DIFFERENT, OUTCOMES, SAME, Doubt, Pair
 from kept.records.subject import LINKING, PROVABLE, identity_mac
 from kept.terms.evidence import COUNTED, LEVELS, PROVEN, linkable
 from kept.terms.identifiers import Identifier
@@ -94,6 +94,14 @@ def unlink(
                 fix="link another identifier first, or erase her",
             )
     return done
+
+
+def pair(controller: Controller, one: Doubt) -> Pair | None:
+    """The identifiers of a doubtful match; None where its case has forgotten them."""
+    try:
+        return controller.doubts.pair(one)
+    except Shredded:
+        return None
 
 
 def settle(

@@ -148,6 +148,7 @@ def calls(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     yield from _complaints(controller, now)
     yield from _asked(controller, now)
     yield from _alerts(controller, now)
+    yield from _doubts(controller, now)
     for gone in controller.away.all():
         reached = [days for days in AWAY if gone.days(now) >= days]
         if reached:
@@ -268,6 +269,20 @@ def _asked(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             )  # fmt: skip
             yield Call(one.id, f"asked:{reached[-1]}", what, f"/desk/requests/{one.id}",
                        officers=True)  # fmt: skip
+
+
+def _doubts(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    """What may be one person or two: once a week, while any of it waits for long."""
+    count, since = controller.doubts.waiting()
+    if since is not None and now - since >= _PATIENCE:
+        year, week, _ = controller.day(now).isocalendar()
+        waits = "pair waits" if count == 1 else "pairs wait"
+        yield Call(
+            "doubts", f"waits:{year}-{week}",
+            f"{count:,} {waits} to be decided, one person or two, the first since"
+            f" {controller.day(since)}. Until then what is asked covers one of them alone.",
+            "/desk/doubts", officers=True,
+        )  # fmt: skip
 
 
 def _alerts(controller: Controller, now: dt.datetime) -> Iterator[Call]:

@@ -1,4 +1,4 @@
-"""What an agent asked and was done but for a part, the person is still to be told."""
+"""What may be somebody's and waits to be decided is counted without reading all that was."""
 
 from kept.migrations import run
 
@@ -7,4 +7,4 @@ down_revision = "0049"
 
 
 def upgrade() -> None:
-    run("0050_partly.sql")
+    run("0050_doubts_wait.sql")

@@ -1,0 +1,91 @@
+"""What may be of somebody who asked, and by no rule is: listed without a name, opened, decided."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
+
+from kept.app.desk.guard import Asked, form, session
+from kept.app.desk.render import back, page, said
+from kept.app.desk.working import actor
+from kept.controller import Controller
+from kept.duties import staff
+from kept.duties.rights import identity
+from kept.errors import KeptError, UsageError
+from kept.records.case_state import FINISHED
+from kept.records.doubt import Doubt
+from kept.terms.identifiers import KINDS
+from kept.terms.likeness import REASONS
+
+_PATH: Final = "/desk/doubts"
+#: How many stand on the page; those after them come when these are decided.
+_SHOWN: Final = 100
+
+
+@get("/doubts", sync_to_thread=True)
+def waiting(request: Asked, state: State) -> Response[str]:
+    """Those that wait, the oldest first; of one case with `case`, with `all` the decided too."""
+    return _listed(request, state)
+
+
+@post("/doubts/show", status_code=200, sync_to_thread=True)
+def open_one(request: Asked, state: State) -> Response[str]:
+    """The two of one of them. Entered before they are shown."""
+    controller: Controller = state.controller
+    one = _found(controller, form(request).one("match"))
+    staff.shown(controller, session(request).account, actor(request, state), ("case", one.case), 2,
+                state.clock())  # fmt: skip
+    pair = identity.pair(controller, one)
+    if pair is None:
+        gone = "Its case was that of a child, and has forgotten by what the two may be one."
+        return _listed(request, state, gone)
+    return _listed(request, state, opened={
+        "one": one, "hers": pair.one, "other": pair.other,
+        "goes_on": controller.cases.get(one.case).state not in FINISHED,
+    })  # fmt: skip
+
+
+@post("/doubts/decide", status_code=303, sync_to_thread=True)
+def decide_one(request: Asked, state: State) -> Response[Any]:
+    """Decide: one person, or two."""
+    sent, controller = form(request), state.controller
+    try:
+        who = actor(request, state, "identity settle")
+        one = _found(controller, sent.one("match"))
+        reason = sent.one("reason").strip()
+        if not reason:
+            raise UsageError("no reason is given", fix="say in words what shows it")
+        identity.settle(controller, one.id, sent.one("outcome"), reason, who, state.clock())
+    except KeptError as problem:
+        return _listed(request, state, said(problem))
+    return back(_PATH, "one-person" if sent.one("outcome") == identity.SAME else "two-people")
+
+
+def _found(controller: Controller, id_: str) -> Doubt:
+    try:
+        return controller.doubts.get(id_)
+    except UsageError:
+        raise NotFoundException from None
+
+
+def _listed(
+    request: Asked, state: State, problem: str | None = None,
+    *, opened: dict[str, Any] | None = None,
+) -> Response[str]:  # fmt: skip
+    controller: Controller = state.controller
+    case = request.query_params.get("case") or None
+    settled = "all" in request.query_params
+    found = controller.doubts.all(settled=settled, case=case)
+    return page(
+        request, "desk_doubts.html.j2", 400 if problem else 200, problem=problem, opened=opened,
+        found=found[:_SHOWN], more=max(len(found) - _SHOWN, 0), case=case, settled=settled,
+        kinds=KINDS, reasons=REASONS, outcomes=_OUTCOMES,
+    )  # fmt: skip
+
+
+_OUTCOMES: Final = {None: "waits", identity.SAME: "one person", identity.DIFFERENT: "two people"}
+
+HANDLERS: Final = [waiting, open_one, decide_one]
