@@ -248,6 +248,9 @@ def test_RIGHT_17_by_command_the_same_verbs_as_at_the_desk(kept_url: str, tmp_pa
     planned = kept(world, "case", "plan", case, "--actor", "pat", "--role", "approver", *now)
     plan = planned.document["plan"]
     approve = ("case", "approve", case, "--plan", plan)
+    offered = kept(world, "case", "show", case, *now, json=False).out
+    assert f"case approve {case} --plan {plan}" in offered
+    assert "rights erase" not in offered, "nobody approved it yet"
     refused = kept(world, *approve, *ines)
     assert (refused.status, "another person" in refused.err) == (1, True)
     assert kept(world, *approve, "--actor", "m", "--role", "verifier", *now).status == 1

@@ -271,6 +271,8 @@ def test_an_old_letter_on_paper_is_said_to_be_no_answer(world: World) -> None:
     sent = olga.post(f"/desk/cases/{one}/posted", letter=str(old.id), on=day)
     page = words(olga.get(sent.headers["location"]).text)
     assert "It was written before all was done, and is not her answer" in page
+    said = kept(desk.directory, "case", "show", one, json=False).said
+    assert "How far it had come, on paper, letter" in said
     _untold(world, one)
 
 
@@ -305,6 +307,7 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     page = words(olga.get(path).text)
     assert "shop could not be asked by what else she is known there" in page
     assert "what is stored is not used" not in page
+    assert "Stands at: in force, and not finished" in words(olga.get("/desk").text)
     page = words(desk.browser().get(hers).text)
     assert "Not every system could be asked yet" in page
     assert "The last day for our answer" in page
@@ -318,6 +321,7 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     assert "restricted" in controller.facts(known, desk.now).held
     page = words(olga.get(path).text)
     assert "It is in force: what is stored is not used." in page
+    assert "Write the letter" in page, "for whom asked on paper it is all that says so"
     assert "could not be asked" not in page
     assert f"{path}/carry-out" not in olga.get(path).text
     page = words(desk.browser().get(hers).text)

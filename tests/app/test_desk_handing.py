@@ -171,6 +171,29 @@ def test_what_no_server_took_can_be_sent_anew(world: World) -> None:
     assert "say that she is to get another" in kept(desk.directory, *given).said
 
 
+def test_a_link_that_waits_to_be_sent_is_one_however_often_it_is_asked_for(world: World) -> None:
+    desk, olga = world.desk, at(world.desk, "olga")
+    one = world.proven("access", "eva@example.org")
+    path = f"/desk/cases/{one}"
+    world.inbox.refuse = True
+    assert olga.post(f"{path}/link").status_code == 303
+    world.send()
+    for _ in range(2):
+        again = olga.post(f"{path}/link")
+        assert again.status_code == 400
+        assert "waits to be sent already" in words(again.text)
+    world.inbox.refuse = False
+    desk.later(hours=1)
+    before = len(world.inbox.letters)
+    world.send()
+    assert len(world.inbox.letters) == before + 1
+    # Once it went, she may have lost it.
+    olga = at(desk, "olga")
+    assert olga.post(f"{path}/link").status_code == 303
+    world.send()
+    assert len(world.inbox.letters) == before + 2
+
+
 def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
     world: World,
 ) -> None:

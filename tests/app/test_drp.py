@@ -20,10 +20,11 @@ from tests.app.conftest import ROOT
 from tests.asking import Desk, desk, text
 from tests.world import NOW
 
+from kept.app import promptly
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
-from kept.duties import rights
+from kept.duties import holds, rights
 from kept.duties.rights import (
     Request,
     access,
@@ -32,12 +33,15 @@ from kept.duties.rights import (
     clock,
     close_case,
     delivery,
+    mailing,
     signed,
     tend,
 )
+from kept.duties.rights.parts import refuse_part
 from kept.errors import UsageError
 from kept.ledger.entry import Entry
 from kept.records.case_state import State
+from kept.terms.identifiers import parse
 
 ANA, NOBODY = "ana@example.org", "nobody-at-all@example.org"
 PATH = "/v1/data-rights-request"
@@ -292,6 +296,45 @@ def test_what_an_agent_does_not_read_the_person_is_still_to_be_told(house: House
     assert ended("deletion", "withdrawn") == (True, "revoked")
     assert ended("deletion", "revoked") == (False, "revoked")
     assert ended("access", "revoked") == (False, "revoked")
+
+
+@pytest.mark.parametrize("exercise", ["access", "deletion"])
+def test_of_a_part_that_was_refused_the_agent_reads_no_more_than_is_so(
+    house: House, tmp_path: Path, exercise: str
+) -> None:
+    """Nobody looked through it, so it is not said that nothing is held; she is to be told why."""
+    controller, now = house.desk.controller, house.desk.now
+    operator = controller.actors.of("Pia", "operator", now)
+    who = "cleo" if exercise == "access" else "ben"
+    said = house.one.ask(exercise, f"{who}@example.org", email_verified=True).json()
+    case = only_case(house, said["request_id"])
+    asked = Request((), case=case, actor="Pia", role="operator")
+    if exercise == "access":
+        refuse_part(controller, case, "shop", "law-forbids", "a court", operator, now)
+        access(controller, asked, now, out=tmp_path / "1.zip")
+    else:
+        hers = [parse("email=ben@example.org")]
+        holds.place(controller, ground="a court", clause="RET-10", actor=operator, now=now,
+                    person=hers, system="shop", dataset="note")  # fmt: skip
+        rights.erase(controller, asked, now)
+    stands = house.one.status(said["request_id"]).json()
+    assert (stands["status"], stands.get("reason")) == (
+        ("in_progress", None) if exercise == "access" else ("fulfilled", None)
+    )
+    if exercise == "deletion":
+        assert "but for a part" in stands["processing_details"]
+
+    def untold() -> bool:
+        every, _ = controller.worklist.untold(house.desk.now, controller.desk.zone, None)
+        return case in [one.id for one in every]
+
+    assert untold()
+    mailing.mail_answer(controller, case, operator, now)
+    house.desk.later(minutes=1)
+    tend(controller, house.desk.now)
+    promptly.at_once(controller, lambda: house.desk.now)
+    assert not untold()
+    assert house.one.status(said["request_id"]).json()["status"] == "fulfilled"
 
 
 def test_a_package_that_waits_is_where_results_url_says_and_opens_with_her_code_only(

@@ -107,6 +107,12 @@ def test_a_package_that_she_never_fetched_is_said_to_be_so(world: World, tmp_pat
     # A new link waits: nothing is over yet.
     delivery.deliver(controller, one, package, actor, desk.now)
     assert "was not fetched" not in page(world, path)
+    # Its time ends as well, and she is handed the copy: there is nothing to ask for again.
+    desk.later(days=6)
+    world.send()
+    assert "was not fetched" in page(world, path)
+    mailing.handed(controller, one, controller.day(desk.now), actor, desk.now)
+    assert "was not fetched" not in page(world, path)
 
 
 @pytest.mark.parametrize("by", ["desk", "command"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, LiteralString
 
 from kept.controller import Controller
-from kept.records.answered import DAY, values
+from kept.records.answered import DAY, PARTLY, values
 from kept.records.case import State
 from kept.terms.clock_rules import RULES
 
@@ -32,9 +32,7 @@ WITH one AS (
         coalesce(i.channel, 'staff') AS channel, r.state, k.extended, k.due,
         coalesce(k.arrived, (r.opened_at AT TIME ZONE %(zone)s)::date) AS arrived,
         {DAY} AS answered,
-        r."right" = 'erasure' AND EXISTS (SELECT FROM case_step s WHERE s.number = r.number
-            AND s.retained + s.isolated > 0)
-        OR EXISTS (SELECT FROM case_part p WHERE p.number = r.number) AS partly
+        {PARTLY} AS partly
     FROM rights_case r
     LEFT JOIN case_clock k USING (number)
     LEFT JOIN (SELECT c.case_number, min(n.channel) AS channel FROM intake_case c

@@ -6,9 +6,9 @@ is nothing she has. What was written before all was done, or before it was refus
 what was left, whenever it reaches her. A letter that a copy was made is not the copy: where one
 belongs to the answer, a mail counts once a link leads her to what was packed when all was done.
 The end itself is the answer only of what she did on a page that says so at once, of a report of a
-child, whose page says so, and of what an agent reads as done or took back himself; a restriction is
-answered when it is in force for all that leads to her, and not while a system was away that may
-know her by more.
+child, whose page says so, and of what an agent reads as wholly done or took back himself; a
+restriction is answered when it is in force for all that leads to her, and not while a system was
+away that may know her by more.
 """
 
 from __future__ import annotations
@@ -32,17 +32,25 @@ COPY: Final[LiteralString] = (
     "(r.\"right\" IN ('access', 'portability') AND r.state = 'closed' AND (r.named OR EXISTS"
     " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0)))"
 )
+#: Whether what a case `r` asked for was done but for a part: something stays by a law or a hold, or
+#: was refused.
+PARTLY: Final[LiteralString] = (
+    "(r.\"right\" = 'erasure' AND EXISTS (SELECT FROM case_step s WHERE s.number = r.number"
+    " AND s.retained + s.isolated > 0)"
+    " OR EXISTS (SELECT FROM case_part p WHERE p.number = r.number))"
+)
 #: Whether the end of a case `r` tells the person by itself. Wants AT_ONCE_VALUES.
 AT_ONCE: Final[LiteralString] = (
     "(EXISTS (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
     " AND e.state = ANY(%(done_states)s) AND a.role = %(herself)s AND e.at >= r.done_at)"
     " OR EXISTS (SELECT FROM intake_case i JOIN intake n USING (number)"
     " WHERE i.case_number = r.number AND (i.asked = %(child_report)s OR n.channel = 'drp'"
-    # Why it was refused the agent does not read, nor what else took it back than he.
+    # Why it was refused, or a part of it was not done, the agent does not read, nor what else took
+    # it back than he.
     " AND CASE r.state WHEN 'refused' THEN false WHEN 'withdrawn' THEN EXISTS"
     " (SELECT FROM case_event e JOIN actor a USING (actor) WHERE e.number = r.number"
     " AND e.state = r.state AND a.role = 'agent')"
-    " ELSE NOT " + COPY + " END)))"
+    " ELSE NOT " + COPY + " AND (i.asked = %(child_report)s OR NOT " + PARTLY + ") END)))"
 )
 AT_ONCE_VALUES: Final = {
     "done_states": list(_DONE), "herself": _HERSELF, "child_report": CHILD_REPORT,
@@ -83,6 +91,14 @@ def with_copy(connection: Connection, case: Case) -> bool:
     """Whether a copy of what is held belongs to the answer of a case."""
     row = connection.execute(
         f"SELECT {COPY} FROM rights_case r WHERE r.number = %s", (case.number,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def partly(connection: Connection, case: Case) -> bool:
+    """Whether what a case asked for was done but for a part."""
+    row = connection.execute(
+        f"SELECT {PARTLY} FROM rights_case r WHERE r.number = %s", (case.number,)
     ).fetchone()
     return row is not None and bool(row[0])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
 from kept.duties.rights import casework, close_case, delivery, mailing, proving
-from kept.duties.rights.clock import in_force, told_on
+from kept.duties.rights.clock import in_force, told_on, too_early
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
@@ -281,9 +281,13 @@ def show(
         head = ("task of people", "where", "to do", "due", "#reminders", "state")
         words += ["", table(head, working.task_rows(tasks, moment(now)))]
     words += recipients_told(told)
-    words += [f"{_MAILED[m.kind]}, {m.put_at:%Y-%m-%d %H:%M}: {_BECAME[m.outcome]}" for m in mails]
     words += [
-        f"{_PAPERS[p.kind]}, letter {p.id} of {p.made_at:%Y-%m-%d}: "
+        f"{_letter(_MAILED, m.kind, one, m.put_at)}, {m.put_at:%Y-%m-%d %H:%M}:"
+        f" {_BECAME[m.outcome]}"
+        for m in mails
+    ]
+    words += [
+        f"{_letter(_PAPERS, p.kind, one, p.made_at)}, letter {p.id} of {p.made_at:%Y-%m-%d}: "
         + (f"went out on {p.posted_on}" if p.posted_on else "not entered as sent")
         for p in papers
     ]
@@ -410,6 +414,8 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
     elif not proving.standing(controller, case).enough:
         more = common.next("case", "prove", case.id, "--way", "facts", "--words", "…")
         lines = [f"To go on, find out better who asks: {more}"]
+    elif by := working.approval(controller, case, common):
+        lines = [by]
     else:
         lines = [f"To go on: {again}"]
     if case.ground == CHILD and controller.doubts.all(case=case.id):
@@ -417,6 +423,13 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
         lines = [f"Before it can end, to decide what may be the child's: {first}", *lines]
     lines += ends(controller, common, case)
     return ["", *lines]
+
+
+def _letter(titles: Mapping[str, str], kind: str, case: Case, at: dt.datetime) -> str:
+    """What a letter is called. One of before all was done said how far it had come."""
+    title = titles[kind]
+    early = kind == "answer" and too_early(case, at)
+    return title.replace("The answer", "How far it had come,") if early else title
 
 
 def _moments(events: Sequence[Event]) -> list[tuple[str, str, str, str]]:

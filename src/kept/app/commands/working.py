@@ -15,7 +15,7 @@ from kept.controller import Controller
 from kept.duties.rights import casework, new_address, proving
 from kept.duties.staff import owed
 from kept.errors import UsageError
-from kept.records.case import Case
+from kept.records.case import Case, State
 from kept.records.case_proof import TRIES
 from kept.stores.tasks import Task
 from kept.terms.proof import RECORDED, WAYS
@@ -101,7 +101,7 @@ def plan(
         actor = controller.actors.of(acting.actor, acting.role, acting.moment)
         looked = casework.look(controller, case, given, actor, acting.moment)
         controller.ledger.checkpoint(acting.moment)
-        after = _after(controller, controller.cases.get(case), looked, common)
+        after = _after(controller, controller.cases.get(case), common)
     common.out.result(looked_document(looked) or {}, [*looked_lines(looked), *after])
     return 0
 
@@ -254,15 +254,22 @@ def task_rows(tasks: list[Task], now: Any) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
-def _after(
-    controller: Controller, case: Case, looked: Mapping[str, Any], common: Common
-) -> list[str]:
+def _after(controller: Controller, case: Case, common: Common) -> list[str]:
     if not proving.standing(controller, case).enough:
         return ["", *proving.standing(controller, case).lines()]
-    if case.right not in casework.APPROVED:
-        return []
+    by = approval(controller, case, common)
+    return ["", by] if by else []
+
+
+def approval(controller: Controller, case: Case, common: Common) -> str:
+    """By whom and how the plan that was looked at last is approved; empty where none waits."""
+    looked = controller.casework.looked_at(case) or {}
+    if case.right not in casework.APPROVED or case.state is not State.PLANNED:
+        return ""
+    if not looked.get("plan"):
+        return ""
     again = common.next("case", "approve", case.id, "--plan", looked["plan"], "--actor", "…")
-    return ["", f"Next, by somebody who did not enter the request: {again}"]
+    return f"Next, by somebody who did not enter the request: {again}"
 
 
 def _pairs(file: Path) -> dict[str, str]:

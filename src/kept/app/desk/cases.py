@@ -220,7 +220,7 @@ def shown(
     mails, papers = controller.mailed.of(one), controller.papers.of(one)
     behind = delivery.behind_links(controller, one)
     may_act = verb is not None and lets(f"rights {verb}")
-    answers = one.state in FINISHED or bool(steps)
+    answers = one.state not in BEFORE
     moves = counted is not None and not clock.answered(one)
     ready = not under_way and casework.can_carry_out(controller, one, looked)
     return page(
@@ -288,7 +288,7 @@ def shown(
             "withdraw": can_end(controller, one, CaseState.WITHDRAWN)
             and lets("case withdraw"),
             "answer": answers and lets("case answer"),
-            "mail": one.state not in BEFORE and lets("case answer"),
+            "mail": answers and lets("case answer"),
             "deliver": one.right in casework.PACKS and lets("case deliver"),
             "code": lets("case code"),
             "letters": lets("case posted"),

@@ -19,7 +19,7 @@ from litestar.params import FromPath
 from kept.app.desk.guard import Asked, session
 from kept.app.desk.render import page
 from kept.app.desk.sheets import KINDS, Rows
-from kept.app.desk.start import STATES, WAITS
+from kept.app.desk.start import stands
 from kept.app.desk.working import near
 from kept.app.surface import LISTS as MAY_TAKE
 from kept.controller import Controller
@@ -154,7 +154,7 @@ def _open_cases(controller: Controller, now: dt.datetime) -> Rows:
                 light = clocks.light(today, one.due, controller.workdays).value
                 yield (
                     one.id, one.right,
-                    WAITS if one.waits else STATES.get(one.state, one.state.value),
+                    stands(one),
                     one.due.isoformat(),
                     "paused" if one.paused and light != "overdue" else light,
                     "yes" if one.extended else "no", "yes" if one.known else "no", one.owner or "",

@@ -49,18 +49,18 @@ def start(request: Asked, state: State) -> Response[str]:
     week = today + dt.timedelta(days=6 - today.weekday())
     asked = request.query_params
     right = asked.get("right") if asked.get("right") in RIGHTS else None
-    stands = next((s for s in STATES if s == asked.get("state")), None)
+    at = next((s for s in STATES if s == asked.get("state")), None)
     whose = asked.get("whose") if asked.get("whose") in _WHOSE else None
     due = asked.get("due") if asked.get("due") in _DUE else None
     day = dt.timedelta(days=1)
     before = {None: None, "late": today, "today": today + day, "week": week + day}[due]
     met = _PLACE.fullmatch(asked.get("after", ""))
     lines = controller.worklist.page(
-        right=right, state=stands, owner=who.number if whose == "mine" else None,
+        right=right, state=at, owner=who.number if whose == "mine" else None,
         nobodys=whose == "nobodys", before=before,
         after=_place(met) if met else None, most=PAGE + 1,
     )  # fmt: skip
-    filters = {"due": due, "right": right, "state": stands, "whose": whose}
+    filters = {"due": due, "right": right, "state": at, "whose": whose}
     chosen = {name: value for name, value in filters.items() if value}
     last = lines[PAGE - 1] if len(lines) > PAGE else None
     onward = None
@@ -91,6 +91,17 @@ def asks(kinds: Iterable[str]) -> str:
     return ", ".join(_ASKS.get(k) or (ASKS[k].title if k in ASKS else k) for k in kinds)
 
 
+def stands(one: Line) -> str:
+    """How a case of a list stands, in words."""
+    if one.waits:
+        return WAITS
+    # What she chose holds already; a system is still to be asked, or it is to be weighed.
+    holds = one.state in (CaseState.CHECKED, CaseState.NOTIFIED)
+    if holds and one.right in ("restriction", "objection"):
+        return "in force, and not finished"
+    return STATES.get(one.state, one.state.value)
+
+
 def _place(met: re.Match[str]) -> tuple[dt.date, int] | None:
     try:
         return dt.date.fromisoformat(met[1]), int(met[2])
@@ -100,7 +111,7 @@ def _place(met: re.Match[str]) -> tuple[dt.date, int] | None:
 
 def _line(controller: Controller, one: Line, today: dt.date) -> dict[str, Any]:
     made = _dated(controller, one, today)
-    made["stands"] = WAITS if one.waits else STATES.get(one.state, one.state.value)
+    made["stands"] = stands(one)
     if one.paused and today <= one.due:
         made["near"] = Shown("paused", "stands still")
     return made

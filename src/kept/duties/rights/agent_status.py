@@ -20,6 +20,7 @@ from kept.duties.rights.request import Request, open_case
 from kept.errors import KeptError
 from kept.ledger.entry import Entry, name
 from kept.model.agents import SALE
+from kept.records import answered
 from kept.records.agent import REMEMBERED, AgentRequest
 from kept.records.case_state import FINISHED, Case
 from kept.records.case_state import State as CaseState
@@ -147,6 +148,9 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 _MADE: Final = "What was asked for is made, and is still to be handed to the person."
 _DIRECTLY: Final = "We answer the person directly."
+_PARTLY: Final = (
+    "It was carried out, but for a part. Which, and why, stands in our answer to the person."
+)
 #: Of what was denied at once, by what was asked alone.
 _AT_ONCE: Final[Mapping[str, str]] = {
     "insuf_verification": "We could not check who asks: send an e-mail address of the person.",
@@ -161,7 +165,7 @@ def _why(row: AgentRequest, reason: str | None) -> str | None:
     if row.intake is None:
         return _AT_ONCE.get(reason)
     if reason == "no_match":
-        return "We looked, and hold nothing of this person."
+        return "We looked, and found nothing that we know to be of this person."
     return "We could not do it. Why stands in our answer to the person."
 
 
@@ -178,8 +182,11 @@ def _by_case(controller: Controller, row: AgentRequest, case: Case, now: dt.date
         counted = controller.clocks.of(case)
         return Status(row, "in_progress", None, counted.due if counted else None, _MADE)
     if clock.answered(case):
-        # What is given out she gets herself; of the rest nobody is told but the agent.
-        told = _DIRECTLY if case.right in ("access", "portability") else "It was carried out."
+        # What is given out, and why a part was not done, she gets herself; of the rest nobody is
+        # told but the agent.
+        with controller.database.connection() as c:
+            done = _PARTLY if answered.partly(c, case) else "It was carried out."
+        told = _DIRECTLY if case.right in ("access", "portability") else done
         return Status(row, "fulfilled", details=told, until=until)
     counted = controller.clocks.of(case)
     due = counted.due if counted else None
@@ -216,6 +223,8 @@ def _nothing(controller: Controller, row: AgentRequest, case: Case) -> bool:
     Entries are read from the one on that the ledger ended with when the agent asked.
     """
     if case.right not in _HELD or not case.complete or not (case.evidence or case.override):
+        return False
+    if controller.parts.of(case):  # what is refused was not looked through
         return False
     closed = controller.ledger.entries(row.entry, kind="case.closed")
     found = [e.body.get("found") for _, e in closed if e.body["case"] == case.id]

@@ -82,8 +82,8 @@ def deliver(
 ) -> Made:  # fmt: skip
     """Put the package of a case behind a link; `desk`: for the staff, and nobody has it.
 
-    Raises UsageError where it is not its package, Denied where nobody knows or answers for who
-    asks.
+    Raises UsageError where it is not its package, or the mail with the link to it waits to be
+    sent; Denied where nobody knows or answers for who asks.
     """
     if not 1 <= days <= MOST_DAYS or not 1 <= downloads <= MOST_DOWNLOADS:
         raise UsageError(
@@ -97,7 +97,7 @@ def deliver(
             expected=f"a case about {' or '.join(_PACKED)}",
         )
     require_known_asker(controller, case)
-    _refuse_other(controller, case, package)
+    given = _refuse_other(controller, case, package)
     token, file, key = secrets.token_urlsafe(32), f"{secrets.token_hex(16)}{_SUFFIX}", _key()
     there = folder(controller)
     make_private(there)
@@ -107,6 +107,8 @@ def deliver(
     mailed = False
     try:
         with controller.database.connection() as connection:
+            if not desk:
+                _refuse_twice(controller, case, given, now, connection)
             controller.deliveries.add(
                 case, token, file, key, size, downloads, now, ends_at, connection=connection,
                 desk=desk,
@@ -254,7 +256,8 @@ def never_fetched(controller: Controller, case: Case, now: dt.datetime) -> dt.da
     over = [d.over(now) for d in behind]
     if not behind or None in over or any(d.fetched for d in behind):
         return None
-    return max(filter(None, over))
+    end = max(filter(None, over))
+    return None if any(at >= end for at in _handed(controller, case)) else end
 
 
 def _leading(controller: Controller, case: Case) -> list[Delivery]:
@@ -275,12 +278,19 @@ def copy_owed(controller: Controller, case: Case) -> bool:
             return False
     if any(not clock.too_early(case, d.made_at) for d in _leading(controller, case)):
         return False
-    # What went on paper may have held it; that is the word of whoever entered it.
+    return not _handed(controller, case)
+
+
+def _handed(controller: Controller, case: Case) -> list[dt.datetime]:
+    """When a letter on paper was made that went out as the answer, and when it was entered that
+    she was handed it. It may have held the copy; that is the word of whoever entered it.
+    """
     posted = [p for p in controller.papers.of(case) if p.posted_on is not None]
-    if any(p.kind == "answer" and not clock.too_early(case, p.made_at) for p in posted):
-        return False
     handed = controller.ledger.entries(kind="answer.handed")
-    return all(entry.body["case"] != case.id for _, entry in handed)
+    return [
+        *(p.made_at for p in posted if p.kind == "answer" and not clock.too_early(case, p.made_at)),
+        *(entry.at for _, entry in handed if entry.body["case"] == case.id),
+    ]
 
 
 def hand(
@@ -433,15 +443,32 @@ def file_hash(file: str) -> str:
     return hashlib.sha256(file.encode()).hexdigest()
 
 
-def _refuse_other(controller: Controller, case: Case, package: Path) -> None:
-    """UsageError unless the file is the package that the ledger says was made last in this case:
-    one of before lacks what was reached since.
+def _refuse_twice(
+    controller: Controller, case: Case, given: dt.datetime, now: dt.datetime,
+    connection: Connection,
+) -> None:  # fmt: skip
+    """UsageError while a mail with a link to the same package, which was made at `given`, waits to
+    be sent: once a server takes mail again she would get one for each time that it was pressed.
     """
-    made = [
-        str(e.body["package"])
-        for _, e in controller.ledger.entries(kind="access.given")
+    mails = controller.mailed.alone(case, connection)
+    waiting = {d.made_at for d in _waiting(controller, case, now) if not d.desk}
+    if any(m.kind == "link" and m.waits and m.put_at in waiting and m.put_at >= given
+           for m in mails):  # fmt: skip
+        raise UsageError(
+            "the link to this package waits to be sent already; it goes once",
+            fix="wait until a mail server takes it, or hand her the package in another way",
+        )
+
+
+def _refuse_other(controller: Controller, case: Case, package: Path) -> dt.datetime:
+    """When the package was made. UsageError unless the file is the one that the ledger says was
+    made last in this case: one of before lacks what was reached since.
+    """
+    entries = [
+        e for _, e in controller.ledger.entries(kind="access.given")
         if e.body.get("case") == case.id
-    ]
+    ]  # fmt: skip
+    made = [str(e.body["package"]) for e in entries]
     if not made:
         raise UsageError(
             f"no package was made in case {case.id} yet",
@@ -462,3 +489,4 @@ def _refuse_other(controller: Controller, case: Case, package: Path) -> None:
             met="one that was made before" if older else None,
             fix="name that file; another person's package is never handed out by mistake",
         )
+    return entries[-1].at
