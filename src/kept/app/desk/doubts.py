@@ -40,7 +40,7 @@ def open_one(request: Asked, state: State) -> Response[str]:
                 state.clock())  # fmt: skip
     pair = identity.pair(controller, one)
     if pair is None:
-        gone = "Its case was that of a child, and has forgotten by what the two may be one."
+        gone = "Its case has forgotten by what the two may be one."
         return _listed(request, state, gone)
     return _listed(request, state, opened={
         "one": one, "hers": pair.one, "other": pair.other,
