@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -58,7 +59,10 @@ def decide_one(request: Asked, state: State) -> Response[Any]:
         reason = sent.one("reason").strip()
         if not reason:
             raise UsageError("no reason is given", fix="say in words what shows it")
-        identity.settle(controller, one.id, sent.one("outcome"), reason, who, state.clock())
+        seen = replace(one, outcome=sent.one("was") or None)
+        identity.settle(
+            controller, one.id, sent.one("outcome"), reason, who, state.clock(), seen=seen
+        )
     except KeptError as problem:
         return _listed(request, state, said(problem))
     return back(_PATH, "one-person" if sent.one("outcome") == identity.SAME else "two-people")
