@@ -81,6 +81,8 @@ def test_the_case_of_a_child_says_that_what_was_decided_to_be_hers_stands(
         assert standing not in olga.get(f"/desk/cases/{gone.case}").text
         desk.later(minutes=1)
         for one in desk.controller.doubts.all(case=gone.case):
+            shown = olga.post("/desk/doubts/show", match=one.id).text
+            assert "carried out without it: a new request takes it along" in words(shown)
             sent = {"match": one.id, "outcome": "same", "reason": "her mother says so"}
             assert olga.post("/desk/doubts/decide", **sent).status_code == 303
         page = olga.get(f"/desk/cases/{gone.case}").text

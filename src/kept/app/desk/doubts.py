@@ -15,8 +15,10 @@ from kept.app.desk.working import actor
 from kept.controller import Controller
 from kept.duties import staff
 from kept.duties.rights import identity
+from kept.duties.rights.receipts import BEFORE
 from kept.errors import KeptError, UsageError
 from kept.records.case_state import FINISHED
+from kept.records.case_state import State as CaseState
 from kept.records.doubt import Doubt
 from kept.terms.identifiers import KINDS
 from kept.terms.likeness import REASONS
@@ -43,9 +45,11 @@ def open_one(request: Asked, state: State) -> Response[str]:
     if pair is None:
         gone = "Its case has forgotten by what the two may be one."
         return _listed(request, state, gone)
+    case = controller.cases.get(one.case)
+    # An erasure takes along nothing that it did not meet as hers when it began.
+    over = FINISHED if case.right != "erasure" else frozenset(CaseState) - BEFORE
     return _listed(request, state, opened={
-        "one": one, "hers": pair.one, "other": pair.other,
-        "goes_on": controller.cases.get(one.case).state not in FINISHED,
+        "one": one, "hers": pair.one, "other": pair.other, "goes_on": case.state not in over,
     })  # fmt: skip
 
 
