@@ -53,9 +53,13 @@ def test_one_is_opened_and_decided_and_decided_anew(tmp_path: Path, kept_url: st
         again = rights.access(desk.controller, asked, desk.now, out=tmp_path / "b.zip")
         assert again.covers.added["account"] >= 1
         assert one.id in olga.get("/desk/doubts?all").text
-        other = olga.post(
-            "/desk/doubts/decide", match=one.id, outcome="different", reason="her sister"
-        )
+        # Whoever has it still open as one that waits does not undo what another decided.
+        sent = {"match": one.id, "outcome": "different", "reason": "her sister"}
+        stale = olga.post("/desk/doubts/decide", **sent)
+        assert "somebody has decided this meanwhile" in words(stale.text).lower()
+        assert desk.controller.doubts.get(one.id).outcome == "same"
+        assert 'name="was" value="same"' in olga.post("/desk/doubts/show", match=one.id).text
+        other = olga.post("/desk/doubts/decide", was="same", **sent)
         assert other.status_code == 303
         assert desk.controller.doubts.get(one.id).outcome == "different"
         assert "sister" not in str(desk.entries("identity.settled"))
@@ -63,3 +67,24 @@ def test_one_is_opened_and_decided_and_decided_anew(tmp_path: Path, kept_url: st
         support = desk.browser(desk.session(desk.account("sue", "support")))
         assert support.get("/desk/doubts").status_code == 403
         assert "/desk/doubts" not in support.get("/desk").text
+
+
+def test_the_case_of_a_child_says_that_what_was_decided_to_be_hers_stands(
+    tmp_path: Path, kept_url: str
+) -> None:
+    with opened(tmp_path / "world", kept_url) as desk:
+        world.sql(desk.directory, LIKE)
+        request = Request(((ANA,),), override="her mother called", ground="child")
+        gone = rights.erase(desk.controller, request, desk.now)
+        olga = desk.browser(desk.session(desk.account("olga", "privacy-officer")))
+        standing = "stands there still"
+        assert standing not in olga.get(f"/desk/cases/{gone.case}").text
+        desk.later(minutes=1)
+        for one in desk.controller.doubts.all(case=gone.case):
+            shown = olga.post("/desk/doubts/show", match=one.id).text
+            assert "carried out without it: a new request takes it along" in words(shown)
+            sent = {"match": one.id, "outcome": "same", "reason": "her mother says so"}
+            assert olga.post("/desk/doubts/decide", **sent).status_code == 303
+        page = olga.get(f"/desk/cases/{gone.case}").text
+        assert standing in page
+        assert f"/desk/doubts?all&amp;case={gone.case}" in page

@@ -283,7 +283,7 @@ def test_of_a_child_it_says_that_it_waits_and_not_that_something_is_left_to_mend
     asked = Request(((parse("email=ana@example.org"),),), override="a test", ground="child")
     one = rights.erase(desk.controller, asked, desk.now).case
     page = _words(keeper.get(f"/desk/cases/{one}").text)
-    for said in ("Waits for recipients", "All rows are gone.", "1 recipient has still"):
+    for said in ("Waits for recipients", "All rows that it met are gone.", "1 recipient has still"):
         assert said in page
     for wrong in ("not complete", "left to mend"):
         assert wrong not in page.casefold()

@@ -22,6 +22,7 @@ from kept.duties.rights.erased import erased_stay_erased
 from kept.duties.rights.letter import letter
 from kept.errors import Denied, UsageError
 from kept.records.actor import Actor
+from kept.records.struck import strike
 from kept.stores.sqlite import SQLiteSession
 from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import Identifier, parse
@@ -493,11 +494,57 @@ def test_RIGHT_19_the_case_of_a_child_is_over_when_what_was_decided_to_be_hers_i
     later = NOW + dt.timedelta(seconds=1)
     identity.settle(desk, doubt.id, "same", "her mother says so", _who(desk), later)
     assert gone(case=first) == (first, False)
+    with pytest.raises(SystemExit):
+        main(["case", "show", first, "--dir", str(world)])
+    assert "what was decided to be the child's goes with an erasure" in capsys.readouterr().out
     assert "something else is yours, too" in _letter(desk, first)
     second, _ = gone(desk.doubts.pair(doubt).other)
     assert 31 not in _notes(world)
     assert gone(case=second) == (second, True)
     assert gone(case=first) == (first, True)
+
+
+def test_RIGHT_19_the_case_of_a_child_waits_for_what_was_decided_after_it_was_cut_off(
+    desk: Controller, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RIGHT-19: cut off before its end was entered, it took nothing along that was decided to be
+    hers, ended as done all the same, and had forgotten by what that stands there.
+    """
+    sql(world, CANDIDATES["plus-tag"])
+    request = Request(((ANA,),), override="her mother called", ground="child")
+    with monkeypatch.context() as cut:
+        cut.setattr(type(desk.cases), "finish", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            rights.erase(desk, request, NOW)
+    (doubt,) = desk.doubts.all()
+    later = NOW + dt.timedelta(minutes=1)
+    identity.settle(desk, doubt.id, "same", "her mother says so", _who(desk), later)
+    for _ in range(2):
+        went_on = rights.erase(desk, _request(case=doubt.case), later + dt.timedelta(minutes=1))
+        assert (31 in _notes(world), went_on.complete) == (True, False)
+        desk.deliver(NOW)
+        for task in desk.tasks():
+            if task.answer is None:
+                answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+                rights.recipients.record(desk, task.id, answered, "operator")
+
+
+def test_RIGHT_19_what_waits_goes_with_what_says_whose_it_may_be(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: it waited for good, nobody could open it, and the next erasure failed of it."""
+    sql(world, CANDIDATES["plus-tag"])
+    rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    assert desk.doubts.waiting()[0] == 1
+    with desk.database.connection() as c:
+        strike(desk.vault, [desk.cases.naming(ANA)[0].number], NOW, c)
+    assert desk.doubts.waiting() == (0, None)
+    away = (world / "shop.sqlite").rename(world / "away")
+    gone = rights.erase(desk, _request(ANA), NOW)
+    assert [s for s, _ in gone.unreached] == ["shop"]
+    away.rename(world / "shop.sqlite")
+    rights.erase(desk, _request(case=gone.case), NOW)
+    assert [d.case for d in desk.doubts.all()] == [gone.case]
 
 
 def test_RIGHT_19_what_waits_stays_when_its_system_is_away_while_she_is_erased(

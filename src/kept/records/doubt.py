@@ -222,15 +222,22 @@ class Doubts:
         self, doubt: Doubt, outcome: str | None, reason: str, actor: Actor, now: dt.datetime,
         *, connection: Connection,
     ) -> None:  # fmt: skip
-        """Record what somebody decided, and why; None asks it again."""
+        """Record what somebody decided, and why; None asks it again. UsageError where it is not any
+        more what `doubt` says: what another has decided meanwhile is not undone unseen.
+        """
         sealed = self._vault.seal(
             -doubt.number, _CLASS, reason.encode(), _LABEL, connection=connection
         )
-        connection.execute(
+        changed = connection.execute(
             "UPDATE identity_doubt SET outcome = %s, words = %s, actor = %s, settled_at = %s"
-            " WHERE id = %s",
-            (outcome, sealed, actor.id, None if outcome is None else now, doubt.id),
-        )
+            " WHERE id = %s AND outcome IS NOT DISTINCT FROM %s",
+            (outcome, sealed, actor.id, None if outcome is None else now, doubt.id, doubt.outcome),
+        ).rowcount
+        if not changed:
+            raise UsageError(
+                "somebody has decided this meanwhile; nothing was changed",
+                fix="see what was decided, then decide anew where it is wrong",
+            )
 
     def _pair(self, one: Identifier, other: Identifier) -> bytes:
         both = sorted((identity_mac(self._vault, one), identity_mac(self._vault, other)))

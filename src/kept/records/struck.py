@@ -79,6 +79,8 @@ def strike(
     which no copy of a key is of any use any more. That a word was there is still to be seen.
     """
     of = (list(numbers),)
+    # Nobody can decide any more of whom: what looks like somebody's is met again when she asks.
+    connection.execute("DELETE FROM identity_doubt WHERE number = ANY(%s) AND outcome IS NULL", of)
     for table in ("case_person", "case_subject", "case_sealed", "case_note", "case_letter"):
         connection.execute(f"DELETE FROM {table} WHERE number = ANY(%s)", of)
     connection.execute(

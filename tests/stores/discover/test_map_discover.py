@@ -349,6 +349,7 @@ def test_what_no_word_explains_is_asked_about_where_its_values_are_keys_of_peopl
             """
             CREATE TABLE mitglied (mnr INTEGER PRIMARY KEY, vorname TEXT, nachname TEXT, mail TEXT);
             CREATE TABLE werbung (id INTEGER PRIMARY KEY, geworben INTEGER, werber INTEGER);
+            CREATE TABLE lent (id INTEGER PRIMARY KEY, geber INTEGER, nehmer INTEGER, an TEXT);
             CREATE TABLE plans (subscriber TEXT, plan TEXT);
             CREATE TABLE goods (id INTEGER, quantity INTEGER, few INTEGER, shelf INTEGER);
             CREATE TABLE waiting (contact TEXT, added TEXT);
@@ -361,6 +362,9 @@ def test_what_no_word_explains_is_asked_about_where_its_values_are_keys_of_peopl
                 ("mitglied", (n, *name, f"p{n}@example.org")), ("werbung", (n, n, 61 - n)),
                 ("plans", (str(n), "gold")), ("goods", (n, n, n % 9 + 1, n % 25 + 1)),
                 ("waiting", (reach, "2026")),
+                # nobody, as programs write it; and a text in a column of numbers
+                ("lent", (n, n if n % 3 else 0, n if n % 4 else -1, str(n) if n % 5 else "")),
+                ("goods", (n, "n/a", "", n % 25 + 1)),
             ):  # fmt: skip
                 made.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     written = tmp_path / "club.yml"
@@ -369,7 +373,8 @@ def test_what_no_word_explains_is_asked_about_where_its_values_are_keys_of_peopl
     drafted = written.read_text("utf-8").splitlines()
     asked = [line for line in drafted if "stand in `mitglied.mnr`, and no word" in line]
     assert [line.partition("stand in")[0].strip(" #?") for line in asked] == [
-        "all values of `subscriber`", "all values of `geworben`, `werber`",
+        "all values of `geber`, `nehmer`, `an`", "all values of `subscriber`",
+        "all values of `geworben`, `werber`",
     ]  # fmt: skip
     (contact,) = (line for line in drafted if line.strip().startswith("contact:"))
     assert "# ? 15 of 60 values: a telephone number. Rows are found by" in contact

@@ -22,6 +22,7 @@ from kept.controller import Controller
 from kept.controller.execute import BY_MODE
 from kept.duties.rights import casework, close_case, delivery, mailing, proving
 from kept.duties.rights.clock import in_force, told_on, too_early
+from kept.duties.rights.covering import decided_since
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
@@ -421,6 +422,13 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
     if case.ground == CHILD and controller.doubts.all(case=case.id):
         first = common.next("identity", "doubts", "--show")
         lines = [f"Before it can end, to decide what may be the child's: {first}", *lines]
+    elif case.ground == CHILD and decided_since(controller, case):
+        first = common.next("identity", "doubts", "--settled", "--show")
+        lines = [
+            "Before it can end, what was decided to be the child's goes with an erasure of its"
+            f" own; of whom: {first}",
+            *lines,
+        ]
     lines += ends(controller, common, case)
     return ["", *lines]
 

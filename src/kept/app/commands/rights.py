@@ -443,8 +443,8 @@ def _waiting(common: Common, answer: EraseAnswer, *, child: bool) -> list[str]:
         return []
     again = common.next("rights", "erase", "--case", answer.case, "--yes")
     return [
-        "All rows are gone. The case of a child is over when everybody named above has answered,"
-        f" and what may be hers is decided; then: {again}"
+        "All rows that it met are gone. The case of a child is over when everybody named above has"
+        f" answered, and what may be hers is decided, and gone if it is; then: {again}"
     ]
 
 

@@ -34,6 +34,7 @@ from kept.duties.rights import (
     proving,
     redaction,
 )
+from kept.duties.rights.covering import decided_since
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.receipts import BEFORE, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
@@ -54,7 +55,7 @@ from kept.terms.authorities import authority_of, countries
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.refusals import REFUSALS, refusal
 from kept.terms.regimes import period_words
-from kept.terms.rights import ERASURE_GROUNDS, RIGHTS
+from kept.terms.rights import CHILD, ERASURE_GROUNDS, RIGHTS
 
 #: How a state is said of a case that came through it.
 _CAME: Final = {
@@ -253,6 +254,8 @@ def shown(
         step_problems=problems([s.result() for s in steps]),
         complaints=controller.complaints.of_case(one.number),
         doubts=len(controller.doubts.all(case=one.id)),
+        standing=one.ground == CHILD and one.state is CaseState.CHECKED
+        and decided_since(controller, one),
         held=keeping.of_case(controller, one, now) if one.state in FINISHED else [],
         told=told, events=_events(controller, one), run=run,
         under_way=under_way, notes=controller.casework.how_many_notes(one),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -14,8 +15,10 @@ from kept.app.desk.working import actor
 from kept.controller import Controller
 from kept.duties import staff
 from kept.duties.rights import identity
+from kept.duties.rights.receipts import BEFORE
 from kept.errors import KeptError, UsageError
 from kept.records.case_state import FINISHED
+from kept.records.case_state import State as CaseState
 from kept.records.doubt import Doubt
 from kept.terms.identifiers import KINDS
 from kept.terms.likeness import REASONS
@@ -40,11 +43,13 @@ def open_one(request: Asked, state: State) -> Response[str]:
                 state.clock())  # fmt: skip
     pair = identity.pair(controller, one)
     if pair is None:
-        gone = "Its case was that of a child, and has forgotten by what the two may be one."
+        gone = "Its case has forgotten by what the two may be one."
         return _listed(request, state, gone)
+    case = controller.cases.get(one.case)
+    # An erasure takes along nothing that it did not meet as hers when it began.
+    over = FINISHED if case.right != "erasure" else frozenset(CaseState) - BEFORE
     return _listed(request, state, opened={
-        "one": one, "hers": pair.one, "other": pair.other,
-        "goes_on": controller.cases.get(one.case).state not in FINISHED,
+        "one": one, "hers": pair.one, "other": pair.other, "goes_on": case.state not in over,
     })  # fmt: skip
 
 
@@ -58,7 +63,10 @@ def decide_one(request: Asked, state: State) -> Response[Any]:
         reason = sent.one("reason").strip()
         if not reason:
             raise UsageError("no reason is given", fix="say in words what shows it")
-        identity.settle(controller, one.id, sent.one("outcome"), reason, who, state.clock())
+        seen = replace(one, outcome=sent.one("was") or None)
+        identity.settle(
+            controller, one.id, sent.one("outcome"), reason, who, state.clock(), seen=seen
+        )
     except KeptError as problem:
         return _listed(request, state, said(problem))
     return back(_PATH, "one-person" if sent.one("outcome") == identity.SAME else "two-people")

@@ -214,12 +214,14 @@ def doubtful(controller: Controller, case: Case) -> int:
 def decided_since(controller: Controller, case: Case) -> bool:
     """Whether something stands that was decided to be of the person of a case after it was carried
     out for the last time: its answer does not cover that. An erasure that goes on takes nothing
-    that it did not meet, so there it is whatever stands.
+    that it did not meet when it began, so there it is whatever stands, however it was cut off.
     """
-    ran = [e.at for e in controller.cases.events(case) if e.state is State.EXECUTED]
+    erases = case.right == "erasure"
+    began = State.EXECUTING if erases else State.EXECUTED
+    ran = [e.at for e in controller.cases.events(case) if e.state is began]
     if not ran:
         return False
-    since = min(ran) if case.right == "erasure" else max(ran)
+    since = min(ran) if erases else max(ran)
     others = []
     for one in _doubts(controller, case):
         if one.outcome == SAME and one.settled_at is not None and one.settled_at > since:

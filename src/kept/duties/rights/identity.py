@@ -106,10 +106,12 @@ def pair(controller: Controller, one: Doubt) -> Pair | None:
 
 def settle(
     controller: Controller, id_: str, outcome: str, reason: str, actor: Actor, now: dt.datetime,
+    *, seen: Doubt | None = None,
 ) -> Doubt:  # fmt: skip
     """Decide a doubtful match: `same` links both, tied and proven; `different` is not asked again.
 
-    Deciding once more undoes what was decided before. Raises Denied, UsageError.
+    Deciding once more undoes what was decided before; `seen` is how it stood when it was looked
+    at. Raises Denied, UsageError (also where it has been decided since).
     """
     _may(actor)
     if outcome not in OUTCOMES:
@@ -119,6 +121,7 @@ def settle(
         raise UsageError(f"this was settled as `{outcome}` already; nothing was changed")
     pair = controller.doubts.pair(doubt)
     with controller.database.connection() as connection:
+        controller.doubts.settle(seen or doubt, outcome, reason, actor, now, connection=connection)
         subject = _the_one(controller, pair.one, now, connection)
         if outcome == SAME:
             for one in (pair.one, pair.other):
@@ -130,7 +133,6 @@ def settle(
             for one in (pair.other, pair.one):
                 if subject in controller.identities.direct(one, connection=connection):
                     _unlink(controller, subject, one, reason, actor, now, connection)
-        controller.doubts.settle(doubt, outcome, reason, actor, now, connection=connection)
         settled = {
             "case": doubt.case,
             "what": doubt.reason,

@@ -136,8 +136,8 @@ def weigh(
             raise UsageError(
                 f"{', '.join(away)} was not asked by what else she is known there",
                 expected="an objection that holds for all that is hers",
-                fix=f"go on when it answers: `kept rights object --case {case.id}`; what is no more"
-                " goes off the map first",
+                fix=f"go on when it answers: `kept rights object --case {case.id} --purpose"
+                f" {objected(controller, case)[0]}`; what is no more goes off the map first",
             )
         entries = [
             Entry(

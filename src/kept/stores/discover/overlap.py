@@ -89,14 +89,21 @@ class Overlap:
         row = self.session.ask(pairs[0][0].dataset, statement)[0]
         return [Met(int(row[a]), int(row[b])) for a, b in places]
 
-    def ends(self, dataset: str, fields: Collection[str]) -> dict[str, tuple[int, int]]:
+    def ends(
+        self, dataset: str, fields: Collection[str], beyond: int | None = None
+    ) -> dict[str, tuple[int, int]]:
         """Least and greatest value of columns of whole numbers, by one reading; of none that holds
-        nothing or something else, nor where it could not be asked.
+        nothing or something else, nor where it could not be asked. `beyond`: of what is greater.
         """
         if not fields:
             return {}
         clause = self.profiles[dataset].table.clause
-        asked = [made(clause.c[one]) for one in fields for made in (sa.func.min, sa.func.max)]
+        asked: list[Element] = []
+        for one in fields:
+            value: Element = clause.c[one]
+            if beyond is not None:
+                value = sa.case((value > sa.literal_column(str(beyond)), value))
+            asked += [sa.func.min(value), sa.func.max(value)]
         try:
             row = self.session.ask(dataset, sa.select(*asked))[0]
         except StoreUnreachable:
@@ -197,6 +204,9 @@ class Overlap:
                 if column.type == "integer":
                     # programs write 0 and -1 for "nobody"
                     where.append(element > sa.literal_column("0"))
+                elif column.type == "text":
+                    # and nothing at all
+                    where.append(self.idiom.text(element) != sa.literal_column("''"))
                 element = self._element(column, element, as_text, side.folded)
             where.append(element.is_not(None))
             elements.append(element.label(f"v{len(elements)}"))

@@ -136,7 +136,9 @@ def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[st
         and MEASURES.isdisjoint(names.words(c.name))
     ]  # fmt: skip
     keys = {t: linker.profiles[t].table.key for t in linker.people if t != profile.name}
-    counted = linker.overlap.ends(profile.name, [c.name for c in columns if c.type == "integer"])
+    numbers = [c.name for c in columns if c.type == "integer"]
+    # Programs write 0 and -1 for "nobody".
+    counted = linker.overlap.ends(profile.name, numbers, beyond=0)
     pairs = [
         (Side(profile.name, (c.name,)), Side(target, key))
         for target, key in keys.items() if len(key) == 1

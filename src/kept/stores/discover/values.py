@@ -278,8 +278,10 @@ def _dates(found: Look, values: Sequence[Any], year: int) -> None:
 def _numbers(found: Look, values: Sequence[Any]) -> None:
     sample = _spread(values, VALUES)
     found.tried = len(sample)
+    # A column of numbers of SQLite holds texts as well.
     found.shapes["latitude"] = sum(
-        not isinstance(v, int) and abs(float(v)) <= 180 and float(v) % 1 != 0 for v in sample
+        not isinstance(v, int | str | bytes) and abs(float(v)) <= 180 and float(v) % 1 != 0
+        for v in sample
     )
 
 
