@@ -39,7 +39,9 @@ def test_one_is_opened_and_decided_and_decided_anew(tmp_path: Path, kept_url: st
         assert [e["case"] for e in desk.entries("data.shown")] == [first.case]
         # What shows it is said, and a decision that there is.
         for sent in ({"reason": " ", "outcome": "same"}, {"reason": "x", "outcome": "maybe"}):
-            assert olga.post("/desk/doubts/decide", match=one.id, **sent).status_code == 400
+            again = olga.post("/desk/doubts/decide", match=one.id, **sent)
+            assert again.status_code == 400
+            assert f">{sent['reason']}</textarea>" in again.text, "what was typed stands there"
         assert len(desk.controller.doubts.all(case=first.case)) == len(waiting)
         done = olga.post(
             "/desk/doubts/decide", match=one.id, outcome="same", reason="she typed the code"

@@ -37,8 +37,11 @@ def waiting(request: Asked, state: State) -> Response[str]:
 @post("/doubts/show", status_code=200, sync_to_thread=True)
 def open_one(request: Asked, state: State) -> Response[str]:
     """The two of one of them. Entered before they are shown."""
+    return _opened(request, state, _found(state.controller, form(request).one("match")))
+
+
+def _opened(request: Asked, state: State, one: Doubt, problem: str | None = None) -> Response[str]:
     controller: Controller = state.controller
-    one = _found(controller, form(request).one("match"))
     staff.shown(controller, session(request).account, actor(request, state), ("case", one.case), 2,
                 state.clock())  # fmt: skip
     pair = identity.pair(controller, one)
@@ -48,8 +51,9 @@ def open_one(request: Asked, state: State) -> Response[str]:
     case = controller.cases.get(one.case)
     # An erasure takes along nothing that it did not meet as hers when it began.
     over = FINISHED if case.right != "erasure" else frozenset(CaseState) - BEFORE
-    return _listed(request, state, opened={
+    return _listed(request, state, problem, opened={
         "one": one, "hers": pair.one, "other": pair.other, "goes_on": case.state not in over,
+        "reason": form(request).one("reason"),
     })  # fmt: skip
 
 
@@ -57,9 +61,9 @@ def open_one(request: Asked, state: State) -> Response[str]:
 def decide_one(request: Asked, state: State) -> Response[Any]:
     """Decide: one person, or two."""
     sent, controller = form(request), state.controller
+    one = _found(controller, sent.one("match"))
     try:
         who = actor(request, state, "identity settle")
-        one = _found(controller, sent.one("match"))
         reason = sent.one("reason").strip()
         if not reason:
             raise UsageError("no reason is given", fix="say in words what shows it")
@@ -68,7 +72,7 @@ def decide_one(request: Asked, state: State) -> Response[Any]:
             controller, one.id, sent.one("outcome"), reason, who, state.clock(), seen=seen
         )
     except KeptError as problem:
-        return _listed(request, state, said(problem))
+        return _opened(request, state, controller.doubts.get(one.id), said(problem))
     return back(_PATH, "one-person" if sent.one("outcome") == identity.SAME else "two-people")
 
 
