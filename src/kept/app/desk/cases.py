@@ -296,7 +296,7 @@ def shown(
             and (answers or (moves and lets("case extend"))),
             "weigh": to_weigh(controller, one) and not unasked and lets("rights weigh"),
             "notify": one.right == "restriction" and one.state is CaseState.CHECKED
-            and lets("rights lift"),
+            and not unasked and lets("rights lift"),
             "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED
             and lets("rights lift"),
             "show": bool(roles & SHOWN),
