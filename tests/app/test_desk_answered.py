@@ -326,6 +326,7 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     assert "How far it had come, by mail" in said
     assert "A letter of how far it had come went" in words(olga.get(path).text)
     assert "We could NOT ask this system" in _letter(world, one)
+    assert "what we hold under that may still be used" in " ".join(_letter(world, one).split())
     gone.rename(shop)
     desk.later(minutes=5)
     assert olga.post(f"{path}/carry-out").status_code == 303
