@@ -313,7 +313,20 @@ def test_a_restriction_says_where_nobody_could_be_asked_until_it_is_gone_on_with
     assert "The last day for our answer" in page
     ran = kept(desk.directory, "case", "show", one, json=False)
     assert f"rights restrict --case {one} --ground claims --yes" in ran.said
+    # Nothing goes on after the notice that it is lifted, so that waits; and no letter answers yet.
+    assert "told that it is lifted" not in page
+    refused = olga.post(f"{path}/decide", step="told", words="on the telephone")
+    assert refused.status_code == 400
+    assert "was not asked by what else she is known there" in words(refused.text)
+    with pytest.raises(UsageError, match="not her answer yet"):
+        mailing.handed(controller, one, controller.day(desk.now), _who(world), desk.now)
+    mailing.mail_answer(controller, one, _who(world), desk.now)
+    world.send()
+    said = kept(desk.directory, "case", "show", one, json=False).said
+    assert "How far it had come, by mail" in said
+    assert "A letter of how far it had come went" in words(olga.get(path).text)
     assert "We could NOT ask this system" in _letter(world, one)
+    assert "what we hold under that may still be used" in " ".join(_letter(world, one).split())
     gone.rename(shop)
     desk.later(minutes=5)
     assert olga.post(f"{path}/carry-out").status_code == 303

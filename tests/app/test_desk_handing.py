@@ -194,6 +194,30 @@ def test_a_link_that_waits_to_be_sent_is_one_however_often_it_is_asked_for(world
     assert len(world.inbox.letters) == before + 2
 
 
+def test_a_package_that_waits_nowhere_any_more_is_made_by_a_request_anew(world: World) -> None:
+    """Made straight behind a link, and its mail given up: nobody has the file."""
+    desk, olga = world.desk, at(world.desk, "olga")
+    one = world.proven("access", "cleo@example.org")
+    path = f"/desk/cases/{one}"
+    world.inbox.refuse = True
+    assert olga.post(f"{path}/link").status_code == 303
+    desk.later(days=7)
+    for _ in range(2):
+        world.send()
+    world.inbox.refuse = False
+    olga = at(desk, "olga")
+    page = olga.get(path).text
+    assert "The link could not be sent in time: no mail server took it." in words(page)
+    assert "can be sent again" not in words(page)
+    assert "Put it behind a link for her" not in words(page)
+    assert 'href="/desk/requests/new">enter what she asks once more' in page
+    assert olga.post(f"{path}/link").status_code == 400
+    today = str(world.controller.day(desk.now))
+    assert olga.post(f"{path}/posted", way="in-person", on=today).status_code == 303
+    assert "once more" not in words(olga.get(path).text)
+    assert world.controller.mailed.unsent() == []
+
+
 def test_an_answer_that_no_server_took_is_settled_when_it_reached_her_in_person(
     world: World,
 ) -> None:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ from tests.app.conftest import ROOT
 from tests.asking import Desk, desk, text
 from tests.world import NOW
 
+from kept import migrations
 from kept.app import promptly
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
@@ -335,6 +336,44 @@ def test_of_a_part_that_was_refused_the_agent_reads_no_more_than_is_so(
     promptly.at_once(controller, lambda: house.desk.now)
     assert not untold()
     assert house.one.status(said["request_id"]).json()["status"] == "fulfilled"
+
+
+@pytest.mark.parametrize(
+    ("purpose", "outcome", "status"),
+    [
+        ("analytics", "refused", "denied"), ("service", None, "denied"),
+        ("analytics", "upheld", "fulfilled"), ("marketing", None, "fulfilled"),
+    ],
+)  # fmt: skip
+def test_an_objection_that_is_not_followed_is_not_carried_out(
+    house: House, purpose: str, outcome: Literal["upheld", "refused"] | None, status: str
+) -> None:
+    """Weighed and overruled, or against what nobody can object to: she is still to be told why."""
+    controller, now = house.desk.controller, house.desk.now
+    who = f"{purpose}-{outcome}@example.org".lower()
+    said = house.one.ask("objection", who, email_verified=True, regime="gdpr").json()
+    case = only_case(house, said["request_id"])
+    asked = Request((), case=case, actor="Pia", role="privacy-officer")
+    rights.object_to(controller, asked, [purpose], now, region="EEA")
+    if outcome:
+        rights.weigh(
+            controller, case, outcome, "we need it", actor="Pia", role="privacy-officer", now=now
+        )
+    assert controller.cases.get(case).state is State.CLOSED
+    stands = house.one.status(said["request_id"]).json()
+    assert (stands["status"], stands.get("reason")) == (
+        status, "other" if status == "denied" else None
+    )  # fmt: skip
+    untold, _ = controller.worklist.untold(now, controller.desk.zone, None)
+    assert (case in [one.id for one in untold]) == (status == "denied")
+    # A database of before has it from the ledger.
+    house.desk.change("ALTER TABLE rights_case DROP COLUMN unmet")
+    house.desk.change("UPDATE case_clock SET untold = false")
+    house.desk.change((migrations.HERE / "0052_unmet.sql").read_text("utf-8").replace("%", "%%"))
+    met = controller.cases.get(case).unmet
+    assert met == ("whole" if status == "denied" else None)
+    untold, _ = controller.worklist.untold(now, controller.desk.zone, None)
+    assert (case in [one.id for one in untold]) == (status == "denied")
 
 
 def test_a_package_that_waits_is_where_results_url_says_and_opens_with_her_code_only(

@@ -23,7 +23,8 @@ _CHOICE: Final = "statistics.minimum-group"
 LEAST: Final = 5
 OTHERS: Final = "others"
 #: How a request can stand; done partly is an erasure after which a law or a hold keeps something,
-#: and what was granted but for a part that was refused.
+#: and what was granted but for a part that was refused. An objection of which nothing is followed
+#: is refused.
 OUTCOMES: Final = ("whole", "partly", "refused", "withdrawn", "open")
 
 _QUERY: Final[LiteralString] = f"""
@@ -32,7 +33,7 @@ WITH one AS (
         coalesce(i.channel, 'staff') AS channel, r.state, k.extended, k.due,
         coalesce(k.arrived, (r.opened_at AT TIME ZONE %(zone)s)::date) AS arrived,
         {DAY} AS answered,
-        {PARTLY} AS partly
+        {PARTLY} AS partly, r.unmet
     FROM rights_case r
     LEFT JOIN case_clock k USING (number)
     LEFT JOIN (SELECT c.case_number, min(n.channel) AS channel FROM intake_case c
@@ -42,7 +43,8 @@ WITH one AS (
     WHERE r.id = ANY(%(cases)s) AND r.opened_at <= %(now)s
 ), told AS (
     SELECT *, CASE WHEN state = %(withdrawn)s THEN state WHEN answered IS NULL THEN 'open'
-        WHEN state = %(refused)s THEN state WHEN partly THEN 'partly' ELSE 'whole' END AS outcome
+        WHEN state = %(refused)s OR unmet = 'whole' THEN %(refused)s
+        WHEN partly THEN 'partly' ELSE 'whole' END AS outcome
     FROM one WHERE extract(year FROM arrived) = %(year)s
 )
 SELECT right_, regime, channel, count(*),

@@ -33,9 +33,10 @@ COPY: Final[LiteralString] = (
     " (SELECT FROM case_step s WHERE s.number = r.number AND s.planned > 0)))"
 )
 #: Whether what a case `r` asked for was done but for a part: something stays by a law or a hold, or
-#: was refused.
+#: was refused; or an objection was not followed, in part or at all.
 PARTLY: Final[LiteralString] = (
-    "(r.\"right\" = 'erasure' AND EXISTS (SELECT FROM case_step s WHERE s.number = r.number"
+    "(r.unmet IS NOT NULL"
+    " OR r.\"right\" = 'erasure' AND EXISTS (SELECT FROM case_step s WHERE s.number = r.number"
     " AND s.retained + s.isolated > 0)"
     " OR EXISTS (SELECT FROM case_part p WHERE p.number = r.number))"
 )

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any, Final, LiteralString
+from typing import Any, Final, Literal, LiteralString
 
 import psycopg
 
@@ -76,7 +76,7 @@ _COLUMNS: Final = (
     " r.people, r.opened_at, r.changed_at, r.closed_at, r.complete, r.ground,"
     " (SELECT json_agg(json_build_array(p.person, p.subject)) FROM case_subject p"
     " WHERE p.number = r.number), r.refusal, r.proof, r.needs, r.done_at,"
-    " r.in_force_at"
+    " r.in_force_at, r.unmet"
 )
 
 
@@ -722,6 +722,14 @@ class Cases(Proofs):
             "UPDATE rights_case SET named = %s WHERE number = %s", (shown, case.number)
         )
 
+    def unmet(
+        self, case: Case, what: Literal["part", "whole"], *, connection: Connection
+    ) -> None:  # fmt: skip
+        """Note that a part of an objection, or all of it, is not followed."""
+        connection.execute(
+            "UPDATE rights_case SET unmet = %s WHERE number = %s", (what, case.number)
+        )
+
     def finish(
         self,
         case: Case,
@@ -842,5 +850,5 @@ def _case(row: tuple[Any, ...]) -> Case:
         subjects=tuple(tuple(sorted(one)) for one in subjects),
         opened_at=row[10], changed_at=row[11], closed_at=row[12], complete=row[13],
         ground=row[14], refusal=row[16], proof=row[17], needs=row[18],
-        done_at=row[19], in_force_at=row[20],
+        done_at=row[19], in_force_at=row[20], unmet=row[21],
     )  # fmt: skip

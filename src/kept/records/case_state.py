@@ -109,6 +109,7 @@ class Case:
     `refusal` one of REFUSALS where it was refused. `proof` is the level (terms.proof) at which it
     is known who asks, `needs` the one that it takes, as it was worked out last. `done_at`: since
     when nothing is left to do for her (FINISHED); `closed_at`: since when the case has ended.
+    `unmet`: whether a `part` or the `whole` of an objection was not followed; None where all was.
     `in_force_at`: since when a restriction holds for all that leads to her, of every system.
     """
 
@@ -131,6 +132,7 @@ class Case:
     needs: int = 1
     done_at: dt.datetime | None = None
     in_force_at: dt.datetime | None = None
+    unmet: str | None = None
 
     @property
     def key_subject(self) -> int:
@@ -224,6 +226,7 @@ DATASETS: Final = (
         Field("in_force_at", "datetime"),
         Field("complete", "boolean"),
         Field("named", "boolean", category="rights-case", nullable=False),
+        Field("unmet", category="rights-case"),
         Field("ground", category="rights-case"),
         Field("refusal", category="rights-case"),
         Field("proof", "integer", category="rights-case", nullable=False),

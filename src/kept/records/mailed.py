@@ -148,8 +148,8 @@ class Mailed:
                 " AND d.number = m.number AND NOT d.desk AND d.fetched > 0"
                 " AND d.made_at >= m.put_at)"
                 # What was written before all was done is no answer that did not reach her.
-                " AND (m.kind <> 'answer' OR r.done_at IS NULL OR m.put_at >= r.done_at"
-                " OR r.\"right\" = 'restriction')"
+                " AND (m.kind <> 'answer'"
+                " OR m.put_at >= coalesce(r.in_force_at, r.done_at, m.put_at))"
                 " AND r.sealed IS NOT NULL"
                 " ORDER BY m.mail",
                 (GIVEN_UP,),

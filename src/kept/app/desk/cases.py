@@ -220,6 +220,7 @@ def shown(
     fresh = one.state in casework.FRESH
     mails, papers = controller.mailed.of(one), controller.papers.of(one)
     behind = delivery.behind_links(controller, one)
+    here = delivery.at_desk(controller, one, now)
     may_act = verb is not None and lets(f"rights {verb}")
     answers = one.state not in BEFORE
     moves = counted is not None and not clock.answered(one)
@@ -245,7 +246,7 @@ def shown(
         ), behind=behind, over_by_now={d.id for d in behind if d.over(now)},
         unfetched=delivery.never_fetched(controller, one, now),
         told_her=told_her is not None,
-        waits=delivery.at_desk(controller, one, now) if may_act and one.state in FINISHED else None,
+        waits=here if may_act and one.state in FINISHED else None, lies_here=here is not None,
         refusals=REFUSALS.values(), papers=papers,
         home=bool(paper.where_to(controller, one)),
         clock=_clock(controller, one, counted, told_her, now),
@@ -299,7 +300,7 @@ def shown(
             and (answers or (moves and lets("case extend"))),
             "weigh": to_weigh(controller, one) and not unasked and lets("rights weigh"),
             "notify": one.right == "restriction" and one.state is CaseState.CHECKED
-            and lets("rights lift"),
+            and not unasked and lets("rights lift"),
             "lift": one.right == "restriction" and one.state is CaseState.NOTIFIED
             and lets("rights lift"),
             "show": bool(roles & SHOWN),

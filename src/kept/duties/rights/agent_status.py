@@ -146,7 +146,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "not-ours": "claim_not_covered",
     "right-does-not-reach": "claim_not_covered",
 }
-_MADE: Final = "What was asked for is made, and is still to be handed to the person."
+_MADE: Final = "What came of it is made, and is still to be handed to the person."
 _DIRECTLY: Final = "We answer the person directly."
 _PARTLY: Final = (
     "It was carried out, but for a part. Which, and why, stands in our answer to the person."
@@ -176,6 +176,8 @@ def _by_case(controller: Controller, row: AgentRequest, case: Case, now: dt.date
     if case.state is CaseState.REFUSED:
         reason = _REASONS.get(case.refusal or "", "other")
         return Status(row, "denied", reason, details=_why(row, reason), until=until)
+    if case.state in FINISHED and case.unmet == "whole":
+        return Status(row, "denied", "other", details=_why(row, "other"), until=until)
     if case.state in FINISHED and _nothing(controller, row, case):
         return Status(row, "denied", "no_match", details=_why(row, "no_match"), until=until)
     if clock.answered(case) and not _handed(controller, row, case, now):

@@ -160,11 +160,10 @@ def extendable(
 
 def too_early(case: Case, made_at: dt.datetime) -> bool:
     """Whether what was written then was written before all was done, and is no answer. A
-    restriction is answered while it is in force.
+    restriction is answered since it is in force for all that leads to her.
     """
-    if case.right == "restriction":
-        return False
-    return case.done_at is None or made_at < case.done_at
+    since = case.in_force_at or case.done_at
+    return since is None or made_at < since
 
 
 def posted(

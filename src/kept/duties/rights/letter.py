@@ -409,6 +409,12 @@ def _outcome(
 def _whole(record: Receipts, after: Afterwards) -> str:
     """The first sentence of the answer: it never says more than all the receipts together."""
     if record.in_force:
+        if record.missing:
+            return say(
+                "The use of your data is restricted for what you gave us. Not every system could be"
+                " asked yet by what else you are known there; what we hold under that may still be"
+                " used. We go on."
+            )
         return say("The use of your data is restricted. You will be told before that ends.")
     if record.weighing:
         return say(

@@ -92,7 +92,7 @@ def answers(case: Case, mail: Mail) -> bool:
     """Whether a mail of a case stands for its answer: what went before it ended said what was
     left, and stands in the way of none. Until then each does.
     """
-    open_ = case.done_at is None
+    open_ = not clock.answered(case)
     return mail.kind == "answer" and (open_ or not clock.too_early(case, mail.put_at))
 
 
@@ -218,7 +218,8 @@ def handed(
     """
     case = controller.cases.get(case_id)
     require_answer(case)
-    if case.done_at is None and case.right != "restriction":
+    since = case.in_force_at or case.done_at
+    if since is None:
         raise UsageError(
             "what she was handed is not her answer yet: not all is done",
             expected="a case that was carried out, refused or taken back",
@@ -226,7 +227,7 @@ def handed(
             fix=f"see `kept case show {case.id}`, which says how it goes on; what she is told till"
             " then is noted with `kept case note`",
         )
-    first = controller.day(case.done_at or case.opened_at)
+    first = controller.day(since)
     if not first <= day <= controller.day(now):
         raise UsageError(
             "the answer cannot have reached her that day",

@@ -93,6 +93,8 @@ def object_to(
         complete = held and not weighed and not her.unreached
         with controller.database.connection() as connection:
             if complete:
+                if not reached:
+                    controller.cases.unmet(case, "whole", connection=connection)
                 _tell(controller, case, her.identifiers, reached, now, connection)
                 _closed(controller, case, now, connection, complete=True)
             case = controller.cases.finish(case, complete, actor, now, connection=connection)
@@ -166,7 +168,10 @@ def weigh(
                             int(value), [(fact, False)], now, source="weighed",
                             connection=connection,
                         )  # fmt: skip
-                for purpose in dict.fromkeys(row[0] for row in rows):
+                lifted = dict.fromkeys(row[0] for row in rows)
+                left = set(objected(controller, case)) - {name(one) for one in lifted}
+                controller.cases.unmet(case, "part" if left else "whole", connection=connection)
+                for purpose in lifted:
                     body = {"purpose": name(purpose), "case": case.id, "actor": name(role)}
                     entries.append(Entry("objection.lifted", now, body))
             controller.ledger.append_in(connection, entries)

@@ -116,13 +116,21 @@ def notify(
 ) -> Case:
     """Record that she was told that the restriction is to be lifted: how and when, in `words`.
 
-    Raises UsageError without words, or where no restriction is in force in this case.
+    Raises UsageError without words, where no restriction is in force in this case, or where a
+    system is still to be asked by what else she is known there: nothing goes on after the notice.
     """
     if not words.strip():
         raise UsageError("nothing says how she was told", fix="say in words how and when")
     case, who = _restriction(controller, case_id, actor, role, now)
     with controller.cases.alone(case) as case, controller.database.connection() as connection:
         refuse_ended(case, State.CHECKED)
+        if away := not_asked(controller, case):
+            raise UsageError(
+                f"{', '.join(away)} was not asked by what else she is known there",
+                expected="a restriction that holds for all that is hers",
+                fix=f"go on when it answers: `kept rights restrict --case {case.id}`; what is no"
+                " more goes off the map first",
+            )
         case = controller.cases.move(
             case, State.NOTIFIED, who, now, words=words, connection=connection
         )
