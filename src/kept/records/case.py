@@ -474,9 +474,10 @@ class Cases(Proofs):
         words: str | None = None,
         complete: bool | None = None,
         in_force: bool = False,
+        named: bool | None = None,
     ) -> Case:
-        """Bring the case through states, one after another; `complete` is set where it is given,
-        `in_force_at` the first time that it is `in_force`.
+        """Bring the case through states, one after another; `complete` and `named` are set where
+        they are given, `in_force_at` the first time that it is `in_force`.
         """
         case = _case(
             self._asked(c, "r.number = %s", (case.number,), "FOR UPDATE OF r").fetchall()[0]
@@ -503,8 +504,8 @@ class Cases(Proofs):
         since = case.in_force_at or (now if in_force else None)
         c.execute(
             "UPDATE rights_case SET state = %s, changed_at = %s, closed_at = %s, done_at = %s,"
-            " complete = %s, in_force_at = %s WHERE number = %s",
-            (at, now, closed, done, complete, since, case.number),
+            " complete = %s, in_force_at = %s, named = coalesce(%s, named) WHERE number = %s",
+            (at, now, closed, done, complete, since, named, case.number),
         )
         self._event(c, case.number, states, actor, self._said(c, case.number, words), now)
         if done:
@@ -716,12 +717,6 @@ class Cases(Proofs):
             (case.number, f"keys:{system}"),
         )
 
-    def named(self, case: Case, shown: bool, *, connection: Connection) -> None:
-        """Note whether its package shows what others wrote that names her."""
-        connection.execute(
-            "UPDATE rights_case SET named = %s WHERE number = %s", (shown, case.number)
-        )
-
     def unmet(
         self, case: Case, what: Literal["part", "whole"], *, connection: Connection
     ) -> None:  # fmt: skip
@@ -740,18 +735,22 @@ class Cases(Proofs):
         through: Sequence[State] = (),
         waits: bool = False,
         in_force: bool = False,
+        named: bool | None = None,
         connection: Connection | None = None,
     ) -> Case:
         """End an execution, `through` the states that come before. Complete, it is closed and what
         was sealed is thrown away, except by what she is looked for beneath the rows (`NEEDLES`:
         until `unseal`); incomplete, it stays `checked` and can be executed again. `waits`:
         complete, it stays open until whoever had the data has answered (`over`). `in_force`: what
-        it asked for holds now for all that leads to her, and its case ends only with that.
+        it asked for holds now for all that leads to her, and its case ends only with that. `named`:
+        whether its package shows what others wrote that names her.
         """
         last = State.AWAITING if waits else State.CLOSED
         with self._database.within(connection) as c:
             ways = [*through, State.CHECKED, *[last] * complete]
-            moved = self._move(c, case, ways, actor, now, complete=complete, in_force=in_force)
+            moved = self._move(
+                c, case, ways, actor, now, complete=complete, in_force=in_force, named=named
+            )
             if complete:
                 self._throw_away(c, case.number, f"keys:{NEEDLES}")
             return moved

@@ -258,8 +258,9 @@ def _serve(
         with controller.database.connection() as connection:
             with connection.pipeline():
                 controller.cases.record_reads(case, steps, now, connection=connection)
-                controller.cases.named(case, bool(told_of), connection=connection)
-                controller.cases.finish(case, complete, actor, now, connection=connection)
+                controller.cases.finish(
+                    case, complete, actor, now, named=bool(told_of), connection=connection
+                )
             # Of one that is not complete another is made, with the same left out.
             if guard and complete:
                 guard.end(actor, now, connection)
