@@ -21,6 +21,7 @@ _HOLDS: Final = frozenset({"operator", "privacy-officer"})
 _RELEASES: Final = _HOLDS | {"marketer"}
 #: Whoever examines reads counts and states, and nothing that people wrote.
 LOOKS: Final = frozenset({"privacy-officer", "auditor"})
+#: Whoever may say who is who.
 LINKS: Final = _ANSWERS | {"verifier"}
 TAKES: Final = _ANSWERS | {"intake"}
 _DISCLOSES: Final = _ANSWERS | {"support"}

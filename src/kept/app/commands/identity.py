@@ -228,7 +228,7 @@ def doubts(
     )
     for one in found if show else []:
         if (pair := pairs.get(one.id)) is None:
-            words.append(f"{one.id}: forgotten with the case of a child")
+            words.append(f"{one.id}: its case has forgotten by what")
             continue
         words.append(
             Exact(

@@ -26,6 +26,7 @@ from kept.terms.likeness import REASONS
 _PATH: Final = "/desk/doubts"
 #: How many stand on the page; those after them come when these are decided.
 _SHOWN: Final = 100
+_OUTCOMES: Final = {None: "waits", identity.SAME: "one person", identity.DIFFERENT: "two people"}
 
 
 @get("/doubts", sync_to_thread=True)
@@ -97,7 +98,5 @@ def _listed(
         kinds=KINDS, reasons=REASONS, outcomes=_OUTCOMES,
     )  # fmt: skip
 
-
-_OUTCOMES: Final = {None: "waits", identity.SAME: "one person", identity.DIFFERENT: "two people"}
 
 HANDLERS: Final = [waiting, open_one, decide_one]

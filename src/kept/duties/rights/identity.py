@@ -97,7 +97,9 @@ def unlink(
 
 
 def pair(controller: Controller, one: Doubt) -> Pair | None:
-    """The identifiers of a doubtful match; None where its case has forgotten them."""
+    """The identifiers of a doubtful match; None where its case has forgotten them: it was that of a
+    child, or its period is over.
+    """
     try:
         return controller.doubts.pair(one)
     except Shredded:
