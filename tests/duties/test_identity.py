@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import sqlite3
 import unicodedata
@@ -560,6 +561,39 @@ def test_RIGHT_19_what_waits_stays_when_its_system_is_away_while_she_is_erased(
     (after,) = desk.doubts.all()
     assert (after.case, desk.doubts.pair(after)) == (gone.case, pair)
     assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
+
+
+def test_RIGHT_19_a_system_without_her_that_comes_back_is_looked_through_for_who_is_called_so(
+    world: Path,
+) -> None:
+    """RIGHT-19: her name goes with her rows; who is called so where nobody could look waits."""
+    (world / "club.yml").write_text(
+        "system: club\ntitle: Club\ncountry: US\ndatasets:\n  member:\n    key: [id]\n"
+        "    retention: messages\n    clock: at\n    activities: [communicate]\n    fields:\n"
+        "      id: {type: integer, nullable: false}\n"
+        "      mail: {category: contact.email, identifies: email}\n"
+        "      called: {category: contact.name}\n      at: {type: datetime}\n",
+        "utf-8",
+    )
+    with (world / "kept.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            '\n[systems.club]\nstore = "sqlite"\nmode = "act"\nmap = "club.yml"\n'
+            f'url = "sqlite:///{world / "club.sqlite"}"\n'
+        )
+    with contextlib.closing(sqlite3.connect(world / "away")) as club:
+        club.executescript(
+            "CREATE TABLE member (id INTEGER PRIMARY KEY, mail TEXT, called TEXT, at TEXT);"
+            "INSERT INTO member VALUES (1, 'o@example.org', 'O''Neill ANA', '2026-01-01'),"
+            " (2, 'p@example.org', 'Somebody Else', '2026-01-01')"
+        )
+    with Controller.open(deployment.read(world)) as desk:
+        gone = rights.erase(desk, _request(ANA), NOW)
+        assert any("doubtful matches in club" in w for w in gone.warnings)
+        (world / "away").rename(world / "club.sqlite")
+        went_on = rights.erase(desk, _request(case=gone.case), NOW)
+        assert not any("doubtful matches in club" in w for w in went_on.warnings)
+        assert [(d.case, d.reason) for d in desk.doubts.all()] == [(gone.case, "namesake")]
+        assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
 
 
 def _letter(controller: Controller, case: str) -> str:

@@ -759,11 +759,14 @@ class Controller:
         """(field, value) of these rows. To see whether they name one person; never shown."""
         return naming.values(self._stores, place, keys, fields)
 
-    def alike(self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable]) -> Alike:
+    def alike(
+        self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable],
+        called: Sequence[tuple[int, tuple[str, ...]]] = (),
+    ) -> Alike:  # fmt: skip
         """Rows that may be the people's and were not found for them: places, never values."""
         return look_alike(
             self.datamap, self._stores, self.locator.veil(), self.bundle.vocabulary.is_name,
-            people, own,
+            people, own, called,
         )  # fmt: skip
 
     @property

@@ -55,10 +55,13 @@ class Met:
 
 @dataclass(slots=True)
 class Alike:
-    """What was met; `hers` are the identifiers that each one's own rows say."""
+    """What was met; `hers` are the identifiers that each one's own rows say, `called` the names:
+    (person, the fields of a row that name her, as they stand there).
+    """
 
     met: list[Met] = field(default_factory=list)
     hers: list[list[Identifier]] = field(default_factory=list)
+    called: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     unreached: dict[str, str] = field(default_factory=dict)
 
 
@@ -81,6 +84,15 @@ class _Said:
     machines: dict[tuple[str, str], Identifier] = field(default_factory=dict)
     names: set[_Name] = field(default_factory=set)
     parts: dict[str, None] = field(default_factory=dict)
+    #: Her names, field by field, as rows spell them.
+    called: dict[tuple[str, ...], None] = field(default_factory=dict)
+
+    def name(self, parts: tuple[str, ...]) -> None:
+        """Take up a name, given by the fields of a row that are not empty."""
+        if words := same_name(" ".join(parts)):
+            self.names.add(words)
+            self.parts.update((fold(part), None) for part in parts if part.strip())
+            self.called[parts] = None
 
 
 def look(
@@ -90,15 +102,20 @@ def look(
     is_name: IsName,
     people: Sequence[Sequence[Identifier]],
     own: Mapping[Place, KeyTable],
+    called: Sequence[tuple[int, tuple[str, ...]]] = (),
 ) -> Alike:
     """Look for what may be the people's, given by what they were searched and what was found.
 
     Each is judged as if she were alone: what is another's of them may be hers all the same.
+    `called` are names of theirs beside those in their rows, as `Alike.called` has them.
     """
     found = Alike()
     places = _places(datamap, stores)
     said = _heard(places, stores, is_name, people, own, found.unreached)
+    for who, parts in called:
+        said[who].name(parts)
     found.hers = [list(one.ids.values()) for one in said]
+    found.called = [(who, parts) for who, one in enumerate(said) for parts in one.called]
     given = _given(people)
     wanted = list(_wanted(given, said))
     for place, dataset in places.items():
@@ -203,10 +220,7 @@ def _listen(
                     said[who].ids.setdefault((one.kind, one.normalised), one)
                 for one in _identifiers(weak, row):
                     said[who].machines.setdefault((one.kind, one.normalised), one)
-                name, parts = _name(naming, row)
-                if name:
-                    said[who].names.add(name)
-                    said[who].parts.update(dict.fromkeys(parts))
+                said[who].name(_name(naming, row))
 
 
 def _wanted(
@@ -305,7 +319,7 @@ def _search(
             return
         hers = {**said[who].ids, **given[who]}
         others = [i for i in _identifiers(strong, row) if (i.kind, i.normalised) not in hers]
-        name, _ = _name(naming, row)
+        name = _words(naming, row)
         if reason == "same-machine" and (others or name):
             return  # that says whose it is: somebody else's at the same machine
         if reason == "unproven" and (others or name) and name not in said[who].names and name:
@@ -354,7 +368,7 @@ def _search(
                                 add(who, "plus-tag", row, None)
                     continue
                 one = wanted[number]
-                if one.kind == "name" and _name(naming, row)[0] not in said[one.who].names:
+                if one.kind == "name" and _words(naming, row) not in said[one.who].names:
                     continue  # a part of the name is the same, not the name
                 add(one.who, one.reason, row, one.by)
     return list(met.values())
@@ -395,10 +409,13 @@ def _identifiers(fields: Sequence[Field], row: Mapping[str, Value]) -> list[Iden
     return found
 
 
-def _name(fields: Sequence[Field], row: Mapping[str, Value]) -> tuple[_Name, list[str]]:
-    """The name that a row gives, over all its fields; and its parts, folded, as they stand."""
-    parts = [str(row[f.name]) for f in fields if row.get(f.name) is not None]
-    return same_name(" ".join(parts)), [fold(part) for part in parts if part.strip()]
+def _name(fields: Sequence[Field], row: Mapping[str, Value]) -> tuple[str, ...]:
+    """The name that a row gives, field by field, as it stands there."""
+    return tuple(str(row[f.name]) for f in fields if row.get(f.name) is not None)
+
+
+def _words(fields: Sequence[Field], row: Mapping[str, Value]) -> _Name:
+    return same_name(" ".join(_name(fields, row)))
 
 
 def _without_common(met: Sequence[Met]) -> list[Met]:

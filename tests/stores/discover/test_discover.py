@@ -139,7 +139,7 @@ def test_what_a_junction_table_ties_stays_until_the_last_owner_goes(
     }  # fmt: skip
     said = "keep until the last owner goes, then delete"
     assert found.datasets["households"].outcome == said
-    assert any("household_members" in q for q in found.datasets["households"].questions)
+    assert any("household_members" in q.words for q in found.datasets["households"].questions)
     (tie,) = (k for k in found.datasets["household_members"].links if k.to == "households")
     assert tie.outcome == f"of `households`: {said}"
 

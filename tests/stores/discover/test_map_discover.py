@@ -193,6 +193,10 @@ def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: P
         if "nothing in it leads to whoever that is: write `identifies:`" in line
     ]
     assert sorted(lost) == ["berth", "hiker"]
+    assert _asked([*command[:-2], "--json"], "nothing in it leads to whoever that is") == {
+        ("berth", "id"),
+        ("hiker", "id"),
+    }
 
 
 def test_names_alone_and_addresses_in_lists_are_asked_about(tmp_path: Path) -> None:
@@ -378,6 +382,21 @@ def test_what_no_word_explains_is_asked_about_where_its_values_are_keys_of_peopl
     ]  # fmt: skip
     (contact,) = (line for line in drafted if line.strip().startswith("contact:"))
     assert "# ? 15 of 60 values: a telephone number. Rows are found by" in contact
+    assert _asked([*command[:-2], "--json"], "stand in `mitglied.mnr`, and no word") == {
+        ("lent", "geber"), ("lent", "nehmer"), ("lent", "an"), ("plans", "subscriber"),
+        ("werbung", "geworben"), ("werbung", "werber"),
+    }  # fmt: skip
+
+
+def _asked(command: list[str], words: str) -> set[tuple[str, str]]:
+    """(dataset, field) of the evidence in which `--json` asks that."""
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {
+        (dataset["name"], one["name"])
+        for dataset in json.loads(ran.stdout)["datasets"]
+        for one in dataset["fields"]
+        if any(e.startswith("to decide:") and words in e for e in one["evidence"])
+    }
 
 
 def test_without_the_extra_it_says_what_is_missing(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ class Coverage:
     linked by weak evidence (`unproven`), or others' as well (`shared`). `doubts`: reason → rows
     that may be hers, of which none is read or changed; `nameless` of them, by place, hold nothing
     by which the queue could name them. `unasked`: systems in which nobody could look for such rows.
+    `called`: the names by which they were looked for, never told (`Alike.called`).
     """
 
     added: Mapping[str, int] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Coverage:
     doubts: Mapping[str, int] = field(default_factory=dict)
     nameless: Mapping[Place, int] = field(default_factory=dict)
     unasked: tuple[str, ...] = ()
+    called: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -119,30 +121,27 @@ def coverage(
         doubts,
         nameless,
         tuple(sorted(alike.unreached)),
+        tuple(alike.called),
     )
 
 
 def covered_late(
     controller: Controller, case: Case, people: Sequence[Sequence[Identifier]],
-    found: Mapping[Place, KeyTable], back: Collection[str], said: Sequence[str], now: dt.datetime,
+    called: Sequence[tuple[int, tuple[str, ...]]], found: Mapping[Place, KeyTable],
+    back: Collection[str], said: Sequence[str], now: dt.datetime,
 ) -> tuple[str, ...]:  # fmt: skip
     """The warnings of an erasure (`said`) once the systems of `back` answer: doubtful matches there
-    are counted and queued like the others. `people` by all that her rows had said, `found` what is
-    there of them; where that is nothing, her name went with her rows.
+    are counted and queued like the others. `people` and `called` by all that her rows had said,
+    `found` what is there of them.
     """
-    alike = controller.alike(people, found)
+    alike = controller.alike(people, found, called)
     alike.met = [m for m in alike.met if m.place[0] in back]
     before = _met(controller, case, planned=True)
     doubts, nameless = _queued(controller, case, people, alike, before, now)
     away = [w.removeprefix(_UNASKED).split(", ") for w in said if w.startswith(_UNASKED)]
     still = {s for several in away for s in several if s not in back or s in alike.unreached}
     late = Coverage(doubts=doubts, nameless=nameless, unasked=tuple(sorted(still)))
-    looked = sorted(back - alike.unreached.keys()) if away else []
-    nobody = [s for s in looked if not any(p[0] == s and t.rows for p, t in found.items())]
-    gone = f"nobody could look in {', '.join(nobody)} for who only carries her name: it is gone"
-    return (
-        *(w for w in said if not w.startswith(_UNASKED)), *late.words, *(gone,) * bool(nobody),
-    )  # fmt: skip
+    return (*(w for w in said if not w.startswith(_UNASKED)), *late.words)
 
 
 def _met(controller: Controller, case: Case, *, planned: bool = False) -> tuple[int, int]:

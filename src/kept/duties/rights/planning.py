@@ -43,6 +43,8 @@ REGISTRY_GOES: Final = (
 _NAMES, _VALUES = NEEDLES, "values"
 #: Beside the identifiers, for looking beneath the rows: each spelling that was met in them.
 _SPELT = "spelt"
+#: And how rows call her, while there is a system in which nobody could look for who is called so.
+_CALLED = "called"
 #: And by what rows named her that were made anonymous: none of it may be met in them again.
 _FORMER = "former"
 _BETWEEN = "\n"  # a system and its dataset, as one name
@@ -80,8 +82,11 @@ def draw_up(
     refuse_mixed(controller, case, found, stayed.held)
     located.unreached.update(stayed.unread)
     located.warnings += () if stayed.held else refilled(located)
+    called: Sequence[tuple[int, tuple[str, ...]]] = ()
     if values is None:
-        located.warnings += coverage(controller, case, found, now).words
+        covers = coverage(controller, case, found, now)
+        located.warnings += covers.words
+        called = covers.called if covers.unasked or located.unreached else ()
         # What other cases of hers had met and nobody has decided went over to this one by that.
         if (place := (SYSTEM.name, "identity_doubt")) in found:
             waits = controller.doubts.pairs(case)
@@ -93,7 +98,7 @@ def draw_up(
             rows = found[place].rows if place in found else ()
             found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
-    known = _known(people, controller, found)
+    known = _known(people, controller, found, called=called)
     subjects = subjects_of(controller, case, known.people)
     standing = [h for h in controller.holds.all(now) if binding(case, h)]
     holds = [h for h in standing if h.subject is None or h.subject in subjects]
@@ -208,12 +213,13 @@ def _all(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Everybody with all identifiers, each once; and each spelling that was met, which finds it
-    in bytes.
+    """Everybody with all identifiers, each once; each spelling that was met, which finds it in
+    bytes; and what she is called, while a system is away in which others may be called so, too.
     """
 
     people: list[list[Identifier]]
     spelt: tuple[KeyRow, ...]
+    called: Sequence[tuple[int, tuple[str, ...]]] = ()
 
 
 def _known(
@@ -221,12 +227,13 @@ def _known(
     controller: Controller,
     found: Mapping[Place, KeyTable],
     before: Sequence[KeyRow] = (),
+    called: Sequence[tuple[int, tuple[str, ...]]] = (),
 ) -> Known:
     said = controller.spelt(found)
     given = ((who, i.value) for who, one in enumerate(people) for i in one)
     # A value may stand elsewhere without the blanks that are around it in one row.
     met = ((who, (text.strip(),)) for who, text in (*given, *((w, t) for w, _, t in said)))
-    return Known(_all(people, recognised(said)), tuple(dict.fromkeys((*before, *met))))
+    return Known(_all(people, recognised(said)), tuple(dict.fromkeys((*before, *met))), called)
 
 
 def keep(
@@ -259,6 +266,7 @@ def keep(
             {
                 _NAMES: KeyTable(("kind", "value"), named),
                 _SPELT: KeyTable(("value",), known.spelt),
+                _CALLED: KeyTable(("name",), tuple(known.called)),
             }
         ),
         _VALUES: KeySet({_BETWEEN.join(place): table for place, table in values.items()}),
@@ -291,13 +299,14 @@ def keep(
 class Sought:
     """What was sealed beside the plan, opened: everybody with the identifiers given and those
     sealed, the values by which her rows led to others, by what rows named her that were made
-    anonymous, and how all of it was spelt.
+    anonymous, how all of it was spelt, and what she is called, field by field.
     """
 
     known: list[list[Identifier]]
     values: dict[Place, KeyTable]
     former: tuple[KeyRow, ...]
     spelt: tuple[KeyRow, ...]
+    called: tuple[tuple[int, tuple[str, ...]], ...]
 
 
 def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> Sought:
@@ -317,6 +326,7 @@ def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identif
     return Sought(
         known, values, tuple(row for t in former.values() for row in t.rows),
         names.get(_SPELT, nothing).rows,
+        tuple((w, tuple(map(str, name))) for w, name in names.get(_CALLED, nothing).rows),
     )  # fmt: skip
 
 
@@ -376,7 +386,9 @@ def ask_again(
     warnings = made.warnings
     if back:
         there = controller.keys(controller.locate(known, values=before.values))
-        warnings = covered_late(controller, case, known, there, back, warnings, now)
+        warnings = covered_late(
+            controller, case, known, before.called, there, back, warnings, now
+        )  # fmt: skip
     extended = replace(
         made,
         warnings=warnings,
@@ -391,7 +403,8 @@ def ask_again(
         place = (s.system, s.dataset)
         rows = hers[place].rows if place in hers else ()
         hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
-    found = _known(known, controller, hers, before.spelt)
+    called = before.called if extended.unreached else ()
+    found = _known(known, controller, hers, before.spelt, called)
     with controller.database.connection() as connection:
         with connection.pipeline():
             controller.cases.extend_plan(case, extended, added, now, connection=connection)

@@ -79,7 +79,7 @@ def _dataset(
     if name in found.unseen:
         yield f"  # ? what does {_word(name)} hold? It could not be read; only names were judged"
     for question in one.questions:
-        yield f"  # ? {_comment(question)}"
+        yield f"  # ? {_comment(question.words)}"
     if one.outcome:
         yield f"  # for several people: {_comment(one.outcome)}"
     yield f"  {_word(name)}:"

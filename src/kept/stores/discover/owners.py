@@ -14,7 +14,7 @@ from typing import Final
 from kept.datamap.map import Owner
 from kept.stores.discover import names
 from kept.stores.discover.names import listed
-from kept.stores.discover.shapes import Found, Profile
+from kept.stores.discover.shapes import Found, Profile, Question
 from kept.stores.discover.tables import People
 
 ONE_SIDE: Final = "anonymise one side: the row stays for the other person, her fields go"
@@ -47,7 +47,7 @@ class Ownership:
     persons: dict[str, str] = field(default_factory=dict)
     links: dict[str, list[Found]] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
-    questions: dict[str, list[str]] = field(default_factory=dict)
+    questions: dict[str, list[Question]] = field(default_factory=dict)
 
 
 def ownership(
@@ -214,7 +214,7 @@ def _junctions(
                 for k in several
             ]
             made.questions.setdefault(thing, []).append(
-                f"do its rows belong to the people that `{name}` ties to them?"
+                Question(f"do its rows belong to the people that `{name}` ties to them?")
             )
 
 

@@ -2,12 +2,13 @@
 
 `{"datasets": [{"name", "fields": [{"name", "category", "confidence", "evidence"}],
 "links": [{"column", "to", "kind", "confidence", "evidence"}]}]}`, and nothing else: names, words
-and counts, never a value. What is asked of a person stands at the end of the evidence.
+and counts, never a value. What is asked of a person stands at the end of the evidence: of the field
+or the link that it is about; what is asked about rows as such, of the first field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kept.stores.discover.shapes import Discovered, Discovery, Found, Verdict
@@ -23,19 +24,30 @@ def document(found: Discovery) -> dict[str, Any]:
 
 
 def _dataset(found: Discovered) -> dict[str, Any]:
+    first = next(iter(found.fields), "")
+    asked: dict[str, list[str]] = {}
+    for question in found.questions:
+        for column in question.columns or (first,):
+            asked.setdefault(column, []).append(question.words)
     return {
         "name": found.profile.name,
-        "fields": [_field(name, verdict) for name, verdict in found.fields.items()],
+        "fields": [
+            _field(name, verdict, asked.get(name, ())) for name, verdict in found.fields.items()
+        ],
         "links": [_link(link) for link in found.links],
     }
 
 
-def _field(name: str, verdict: Verdict) -> dict[str, Any]:
+def _field(name: str, verdict: Verdict, asked: Sequence[str]) -> dict[str, Any]:
     return {
         "name": name,
         "category": verdict.category,
         "confidence": round(verdict.confidence, 2),
-        "evidence": [*verdict.evidence, *_more(verdict)],
+        "evidence": [
+            *verdict.evidence,
+            *_more(verdict),
+            *(f"to decide: {words}" for words in asked),
+        ],
     }
 
 

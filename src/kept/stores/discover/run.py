@@ -13,7 +13,15 @@ from kept.stores.discover.links import Linker
 from kept.stores.discover.names import listed
 from kept.stores.discover.overlap import Overlap
 from kept.stores.discover.profile import profiles as profiled
-from kept.stores.discover.shapes import Discovered, Discovery, Found, Profile, Traced, Verdict
+from kept.stores.discover.shapes import (
+    Discovered,
+    Discovery,
+    Found,
+    Profile,
+    Question,
+    Traced,
+    Verdict,
+)
 from kept.stores.discover.tables import naming, people
 from kept.stores.relational import SqlSession, SqlStore
 
@@ -101,25 +109,27 @@ def _inferred(
     for name, profile in found.items():
         asked = list(owned.questions.get(name, ()))
         for link in questions[name]:
-            asked.append(
+            words = (
                 f"does `{', '.join(link.columns)}` lead to `{link.to}`? "
                 f"({link.confidence:.0%}: {'; '.join(link.evidence)})"
             )
+            asked.append(Question(words, link.columns))
         if profile.table.view:
             shown = _viewed(profile, (traced or {}).get(name, {}), fields, raws[name])
             if name in dark:
-                asked.append(f"{dark[name]}: what do its columns show?")
+                asked.append(Question(f"{dark[name]}: what do its columns show?"))
             done[name] = Discovered(profile, shown, (), None, None, tuple(asked))
             continue
         hers = _fields(profile, owned, raws[name], linker.main, owned.persons.get(name, "owned"))
         leads = _whose(owned, somebodys, said, fields[name], hers, name)
         if _lost(fields[name], leads):
-            asked.append(
+            words = (
                 f"its rows {_of_people(fields[name])}, and nothing in it leads to whoever that is:"
                 " write `identifies:` at a field by which she is known (a number of hers, a user"
                 " name), or a link to rows by which she is found; without it every answer says"
                 " that nobody is found there"
             )
+            asked.append(Question(words))
         if owned.persons.get(name) is None and profile.size != 0 and not profile.unseen:
             spoken = {c for link in (*links[name], *questions[name]) for c in link.columns}
             asked += soft.unspoken(linker, profile, spoken)

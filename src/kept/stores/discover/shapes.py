@@ -82,6 +82,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a person has to decide of a dataset; of its `columns`, or of its rows as such (none)."""
+
+    words: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Discovered:
     """One dataset. `person` is how it takes part: `person`, `staff`, `owned`, `shared`, None."""
 
@@ -90,7 +98,7 @@ class Discovered:
     links: tuple[Found, ...]
     person: str | None = None
     outcome: str | None = None
-    questions: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from kept.stores.columns import Column
 from kept.stores.discover import names
 from kept.stores.discover.links import MEASURES, Candidate, Linker, found
 from kept.stores.discover.overlap import Side
-from kept.stores.discover.shapes import Found, Profile
+from kept.stores.discover.shapes import Found, Profile, Question
 from kept.stores.discover.tables import SHORT
 
 _TYPES: Final = ("type", "class", "kind", "model", "table", "entity", "typ", "tipo")
@@ -121,7 +121,7 @@ def documents(linker: Linker, profile: Profile) -> list[Found]:
     return _judged(linker, candidates, "json")
 
 
-def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[str]:
+def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[Question]:
     """Questions about columns of rows that are nobody's, beside those `tied`: no word says that
     they lead to people, and all their values are keys of one table of people.
 
@@ -154,9 +154,12 @@ def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[st
                 at = (there.dataset, there.fields[0])
                 found.setdefault(at, []).append(here.fields[0])
     return [
-        f"all values of {', '.join(f'`{one}`' for one in mine)} stand in `{to}.{on}`, and no word"
-        f" says why: {'does it' if len(mine) == 1 else 'do they'} lead to people there? Then write"
-        " the link, and the rows are found, and erased"
+        Question(
+            f"all values of {', '.join(f'`{one}`' for one in mine)} stand in `{to}.{on}`, and no"
+            f" word says why: {'does it' if len(mine) == 1 else 'do they'} lead to people there?"
+            " Then write the link, and the rows are found, and erased",
+            tuple(mine),
+        )
         for (to, on), mine in found.items()
     ]
 
