@@ -61,8 +61,11 @@ def test_one_is_opened_and_decided_and_decided_anew(tmp_path: Path, kept_url: st
         assert "somebody has decided this meanwhile" in words(stale.text).lower()
         assert desk.controller.doubts.get(one.id).outcome == "same"
         assert 'name="was" value="same"' in olga.post("/desk/doubts/show", match=one.id).text
-        other = olga.post("/desk/doubts/decide", was="same", **sent)
+        of_one = olga.post("/desk/doubts/show?case=" + first.case, match=one.id)
+        assert f'action="/desk/doubts/decide?case={first.case}"' in of_one.text
+        other = olga.post(f"/desk/doubts/decide?case={first.case}", was="same", **sent)
         assert other.status_code == 303
+        assert other.headers["location"] == f"/desk/doubts?case={first.case}&done=two-people"
         assert desk.controller.doubts.get(one.id).outcome == "different"
         assert "sister" not in str(desk.entries("identity.settled"))
         assert olga.post("/desk/doubts/show", match="nowhere").status_code == 404

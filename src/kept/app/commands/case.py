@@ -457,10 +457,13 @@ def _state(step: StepRecord) -> str:
 
 
 def _stands(case: Case) -> str:
-    """The state; a restriction that was read back is in force until it is lifted."""
-    if case.right != "restriction" or case.state is not State.CHECKED:
-        return case.state.value
-    return "in force" if case.in_force_at else "in force for what was given"
+    """The state; a restriction that was read back is in force until it is lifted, and of an
+    objection that is to be weighed what she objects to has stopped.
+    """
+    if in_force(case):
+        return "in force" if case.in_force_at else "in force for what was given"
+    weighed = case.right == "objection" and case.state is State.CHECKED
+    return "in force, and not finished" if weighed else case.state.value
 
 
 def _complete(case: Case, waiting: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from litestar import Response, get, post
 from litestar.datastructures import State
@@ -74,7 +75,9 @@ def decide_one(request: Asked, state: State) -> Response[Any]:
         )
     except KeptError as problem:
         return _opened(request, state, controller.doubts.get(one.id), said(problem))
-    return back(_PATH, "one-person" if sent.one("outcome") == identity.SAME else "two-people")
+    done = "one-person" if sent.one("outcome") == identity.SAME else "two-people"
+    case = request.query_params.get("case")  # the page of one case stays that
+    return back(f"{_PATH}?{urlencode({'case': case})}" if case else _PATH, done)
 
 
 def _found(controller: Controller, id_: str) -> Doubt:

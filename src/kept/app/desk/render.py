@@ -145,7 +145,8 @@ def page(
 
 def back(path: str, done: str = "") -> Redirect:
     """After a change: the page that shows it, which can be loaded again."""
-    return Redirect(f"{path}?done={done}" if done else path, status_code=303)
+    more = f"{'&' if '?' in path else '?'}done={done}" if done else ""
+    return Redirect(f"{path}{more}", status_code=303)
 
 
 def said(problem: KeptError) -> str:

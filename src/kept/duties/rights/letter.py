@@ -415,6 +415,8 @@ def _whole(record: Receipts, after: Afterwards) -> str:
                 " asked yet by what else you are known there; what we hold under that may still be"
                 " used. We go on."
             )
+        if record.case.state is State.NOTIFIED:
+            return say("The use of your data is restricted. You were told that this ends.")
         return say("The use of your data is restricted. You will be told before that ends.")
     if record.weighing:
         return say(

@@ -373,6 +373,10 @@ def _open(controller: Controller, case_id: str) -> Case:
             f"nothing is left out of a package in case {case.id}",
             expected=f"an open case of one of the rights {', '.join(PACKED)}",
             met=f"one of the right `{case.right}` that is {case.state}",
+            fix=None
+            if case.right in PACKED
+            else "what a deletion does is looked at by"
+            f" `kept case plan {case.id}`, and approved by the hash that it names",
         )
     require_known_asker(controller, case)
     return case

@@ -78,6 +78,7 @@ SAID: Final = {
     "We do not give you this part of what you asked for; the rest you get.": "Diesen Teil geben wir Ihnen nicht; den Rest bekommen Sie.",
     "{what}. Why: {why} In your case: {words} The law: {law}. What you can do: {then}": "{what}. Warum: {why} In Ihrem Fall: {words} Das Gesetz: {law}. Was Sie tun können: {then}",
     "The use of your data is restricted for what you gave us. Not every system could be asked yet by what else you are known there; what we hold under that may still be used. We go on.": "Die Verwendung Ihrer Daten ist eingeschränkt, soweit es um das geht, was Sie uns angegeben haben. Noch konnte nicht jedes System gefragt werden, unter welchen anderen Angaben Sie dort bekannt sind; was wir darunter gespeichert haben, kann noch verwendet werden. Wir machen weiter.",
+    "The use of your data is restricted. You were told that this ends.": "Die Verwendung Ihrer Daten ist eingeschränkt. Dass das endet, haben wir Ihnen gesagt.",
     "The use of your data is restricted. You will be told before that ends.": "Die Verwendung Ihrer Daten ist eingeschränkt. Bevor das endet, sagen wir es Ihnen.",
     "This restriction has ended.": "Diese Einschränkung ist zu Ende.",
     "This restriction has ended, but the use of your data stays restricted, as another request of yours asks.": "Diese Einschränkung ist zu Ende; die Verwendung Ihrer Daten bleibt aber eingeschränkt, wie eine andere Anfrage von Ihnen verlangt.",
