@@ -39,6 +39,8 @@ from kept.wire import Statement
 #: Key of the advisory lock that the one writer holds ("kepl" in ASCII).
 _LOCK: Final = 0x6B65706C
 _PAGE: Final = 8192  # entries read at once
+#: The case that canonical bytes name, as the index of entries by case spells it.
+_OF_CASE: Final = """substring(encode(leaf, 'escape') FROM '"case":"([^"]*)"')"""
 _CHUNK: Final = 250  # entries sent at once
 _TILE: Final = HASH * WIDTH  # bytes of a full tile
 
@@ -252,9 +254,11 @@ class Ledger:
             return read_head(connection)[0]
 
     def entries(
-        self, start: int = 0, stop: int | None = None, kind: str | Sequence[str] | None = None
-    ) -> Iterator[tuple[int, Entry]]:
-        """(index, entry) of [start, stop) in order, strictly decoded; of these kinds if named.
+        self, start: int = 0, stop: int | None = None, kind: str | Sequence[str] | None = None,
+        *, case: str | None = None,
+    ) -> Iterator[tuple[int, Entry]]:  # fmt: skip
+        """(index, entry) of [start, stop) in order, strictly decoded; of these kinds if named, and
+        of the one `case` (by its id), for which the kinds have to be named.
 
         Reads page by page and holds no transaction between pages. Tampered where stored bytes
         are not an entry, or of another kind than the one under which they are filed. That they
@@ -264,10 +268,12 @@ class Ledger:
         if not set(kinds or ()) <= KINDS.keys():
             raise LedgerError("the ledger knows no such kind of entry")
         last, end = start - 1, 2**63 - 1 if stop is None else stop
-        only, values = "", [last, end]
+        only, values = "", [last, end, *([] if case is None else [case])]
         if kinds is not None:
             # The numbers are our own; spelt out so that the partial index can be chosen.
             only = f" AND kind IN ({', '.join(str(KINDS[one].number) for one in kinds)})"
+        if case is not None:
+            only += f" AND {_OF_CASE} = %s"
         while True:
             values[0] = last
             with (
@@ -286,7 +292,8 @@ class Ledger:
                     raise Tampered(error.what, where=f"entry {index}", fix=error.fix) from None
                 if KINDS[entry.kind].number != number:
                     raise misfiled(index)
-                yield index, entry
+                if case is None or entry.body.get("case") == case:
+                    yield index, entry
             if len(page) < _PAGE:
                 return
             last = page[-1][0]

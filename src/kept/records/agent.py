@@ -73,7 +73,6 @@ DATASETS: Final = (
             "told": Field("told"),
             "next_at": Field("next_at", "datetime"),
             "attempts": Field("attempts", "integer", nullable=False),
-            "entry": Field("entry", "integer", nullable=False),
         },
         links=(Link(("intake",), "intake", ("number",), Owner.OWNED),),
         retention="case",
@@ -87,8 +86,7 @@ DATASETS: Final = (
 @dataclass(frozen=True, slots=True)
 class AgentRequest:
     """One row. `status` and `reason` are words of the protocol, as they stood at `changed_at`;
-    `intake` the number of what was taken in for it; `told` what the agent was told last; `entry`
-    the size of the ledger when it came.
+    `intake` the number of what was taken in for it; `told` what the agent was told last.
     """
 
     number: int
@@ -107,12 +105,11 @@ class AgentRequest:
     told: str | None
     attempts: int
     content: bytes
-    entry: int
 
 
 _COLUMNS: Final = (
     "number, id, agent, exercise, regime, intake, arrived_at, status, reason, due, changed_at,"
-    " ended_at, callback, told, attempts, content, entry"
+    " ended_at, callback, told, attempts, content"
 )
 
 
@@ -166,7 +163,7 @@ class Agents:
     def add(
         self, id_: str, agent: str, exercise: str, regime: str | None, said: Mapping[str, str],
         content: bytes, intake: int | None, now: dt.datetime, *, status: str, reason: str | None,
-        entry: int, connection: Connection,
+        connection: Connection,
     ) -> AgentRequest:  # fmt: skip
         """Remember a request. `said`: `id` (what the agent calls it) and `callback`, if given;
         `content` is what it asks of whom, as a keyed hash.
@@ -174,11 +171,11 @@ class Agents:
         ended = now if status == "denied" else None
         row = connection.execute(
             "INSERT INTO agent_request (id, agent, exercise, regime, once, content, intake,"
-            " arrived_at, status, reason, changed_at, ended_at, callback, entry)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING number",
+            " arrived_at, status, reason, changed_at, ended_at, callback)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING number",
             (
                 id_, agent, exercise, regime, self._once(agent, said.get("id")), content, intake,
-                now, status, reason, now, ended, "callback" in said, entry,
+                now, status, reason, now, ended, "callback" in said,
             ),
         ).fetchone()  # fmt: skip
         assert row is not None

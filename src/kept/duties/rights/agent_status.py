@@ -220,18 +220,15 @@ def _going(controller: Controller, case: Case, counted: Clock | None) -> str:
 
 
 def _nothing(controller: Controller, row: AgentRequest, case: Case) -> bool:
-    """Whether a case that was carried out, wholly, found nothing anywhere: by its last entry.
-
-    Entries are read from the one on that the ledger ended with when the agent asked.
-    """
+    """Whether a case that was carried out, wholly, found nothing anywhere: by its last entry."""
     if case.right not in _HELD or not case.complete or not (case.evidence or case.override):
         return False
     if controller.parts.of(case):  # what is refused was not looked through
         return False
-    closed = controller.ledger.entries(row.entry, kind="case.closed")
-    found = [e.body.get("found") for _, e in closed if e.body["case"] == case.id]
-    given = controller.ledger.entries(row.entry, kind="access.given")
-    named = [bool(e.body.get("named_in")) for _, e in given if e.body["case"] == case.id]
+    closed = controller.ledger.entries(kind="case.closed", case=case.id)
+    found = [e.body.get("found") for _, e in closed]
+    given = controller.ledger.entries(kind="access.given", case=case.id)
+    named = [bool(e.body.get("named_in")) for _, e in given]
     return found[-1:] == [0] and named[-1:] != [True]
 
 

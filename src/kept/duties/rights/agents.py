@@ -235,7 +235,7 @@ def _take(controller: Controller, agent: Agent, asked: _Asked, now: dt.datetime)
         row = controller.agents.add(
             id_, agent.id, asked.exercise, asked.regime, asked.said, content, intake, now,
             status="denied" if denied else "in_progress", reason=denied,
-            entry=controller.ledger.size(), connection=c,
+            connection=c,
         )  # fmt: skip
         body = {
             "request": row.id, "agent": name(agent.id), "exercise": name(asked.exercise),

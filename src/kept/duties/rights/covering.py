@@ -149,9 +149,8 @@ def _met(controller: Controller, case: Case, *, planned: bool = False) -> tuple[
     as it was entered last; `planned`: before its plan was sealed last, whatever was cut off since.
     """
     found = sealed = (0, 0)
-    for _, e in controller.ledger.entries(kind=("identity.doubted", "plan.made")):
-        if e.body["case"] != case.id:
-            continue
+    kinds = ("identity.doubted", "plan.made")
+    for _, e in controller.ledger.entries(kind=kinds, case=case.id):
         if e.kind == "plan.made":
             sealed = found
         else:

@@ -286,10 +286,10 @@ def _handed(controller: Controller, case: Case) -> list[dt.datetime]:
     she was handed it. It may have held the copy; that is the word of whoever entered it.
     """
     posted = [p for p in controller.papers.of(case) if p.posted_on is not None]
-    handed = controller.ledger.entries(kind="answer.handed")
+    handed = controller.ledger.entries(kind="answer.handed", case=case.id)
     return [
         *(p.made_at for p in posted if p.kind == "answer" and not clock.too_early(case, p.made_at)),
-        *(entry.at for _, entry in handed if entry.body["case"] == case.id),
+        *(entry.at for _, entry in handed),
     ]
 
 
@@ -464,10 +464,7 @@ def _refuse_other(controller: Controller, case: Case, package: Path) -> dt.datet
     """When the package was made. UsageError unless the file is the one that the ledger says was
     made last in this case: one of before lacks what was reached since.
     """
-    entries = [
-        e for _, e in controller.ledger.entries(kind="access.given")
-        if e.body.get("case") == case.id
-    ]  # fmt: skip
+    entries = [e for _, e in controller.ledger.entries(kind="access.given", case=case.id)]
     made = [str(e.body["package"]) for e in entries]
     if not made:
         raise UsageError(

@@ -602,8 +602,7 @@ def _closed(controller: Controller, case: Case, now: dt.datetime) -> EraseAnswer
     steps = tuple(r.result() for r in controller.cases.steps(case))
     days = [
         dt.date.fromisoformat(entry.body["dies"])
-        for _, entry in controller.ledger.entries(kind="keys.shredded")
-        if entry.body.get("case") == case.id
+        for _, entry in controller.ledger.entries(kind="keys.shredded", case=case.id)
     ]
     day = days[0] if days else None
     return EraseAnswer(

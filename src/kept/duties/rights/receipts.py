@@ -182,14 +182,10 @@ def to_weigh(controller: Controller, case: Case) -> bool:
 def _said(
     controller: Controller, case: Case, kinds: tuple[str, ...]
 ) -> dict[str, tuple[tuple[dt.datetime, Mapping[str, Any]], ...]]:
-    return {
-        kind: tuple(
-            (e.at, e.body)
-            for _, e in controller.ledger.entries(kind=kind)
-            if e.body.get("case") == case.id
-        )
-        for kind in kinds
-    }
+    found: dict[str, list[tuple[dt.datetime, Mapping[str, Any]]]] = {kind: [] for kind in kinds}
+    for _, e in controller.ledger.entries(kind=kinds, case=case.id):
+        found[e.kind].append((e.at, e.body))
+    return {kind: tuple(several) for kind, several in found.items()}
 
 
 def not_asked(controller: Controller, case: Case) -> tuple[str, ...]:

@@ -205,8 +205,7 @@ def _recorded(controller: Controller, case: Case) -> tuple[str, ...]:
     """The purposes of a case that was begun, from its entries."""
     return tuple(
         str(e.body["purpose"])
-        for _, e in controller.ledger.entries(kind="consent.withdrawn")
-        if e.body.get("case") == case.id
+        for _, e in controller.ledger.entries(kind="consent.withdrawn", case=case.id)
     )
 
 
