@@ -224,6 +224,15 @@ def test_what_stops_is_ordered_by_what_is_shown(kept: Kept, place: Path) -> None
     assert "in force" in kept("case", "list", "--dir", place).out
 
 
+def test_a_case_that_is_over_says_how_she_is_told(kept: Kept, place: Path) -> None:
+    made = kept("rights", "access", *ANA, *OVERRIDE, "--out", str(place / "a.zip"), "--json",
+                "--dir", place)  # fmt: skip
+    case = made.document["case"]
+    shown = kept("case", "show", case, "--dir", place).out
+    assert re.search(rf"She is still to be told: \S*kept case answer {case}", shown)
+    assert "Her package goes with it" in shown
+
+
 def test_only_clauses_by_which_data_may_stay_allow_a_hold(kept: Kept, place: Path) -> None:
     held = ("hold", "add", *ANA, "--ground", "a dispute about a bill", "--dir", place)
     for clause in ("RIGHT-1", "RET-5", "SEC-1"):

@@ -23,7 +23,7 @@ from kept.controller.execute import BY_MODE
 from kept.duties.rights import casework, close_case, delivery, mailing, proving
 from kept.duties.rights.clock import in_force, told_on, too_early
 from kept.duties.rights.covering import decided_since
-from kept.duties.rights.parts import refuse_part
+from kept.duties.rights.parts import PACKED, refuse_part
 from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, by_herself, follows
@@ -158,6 +158,8 @@ def show(
             controller, one, controller.clocks.of(one), moment(now), had,
             untold=had is None and not by_herself(controller, one),
         )  # fmt: skip
+        if one.state in FINISHED and had is None and not by_herself(controller, one):
+            after = _to_tell(controller, one, common)
         changes = controller.clocks.changes(one)
         proof, proofs = proving.standing(controller, one), controller.cases.proofs(one)
         tasks = casework.tasks(controller, one)
@@ -431,6 +433,18 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
         ]
     lines += ends(controller, common, case)
     return ["", *lines]
+
+
+def _to_tell(controller: Controller, case: Case, common: Common) -> list[str]:
+    """How she is told of a case that is over."""
+    if any(m.outcome is None for m in controller.mailed.of(case)):
+        return ["", "She is still to be told: a mail to her waits in the outbox."]
+    by_mail = mailing.why_not(controller, case) is None
+    way = common.next("case", "answer", case.id, *(["--mail"] if by_mail else []))
+    lines = ["", f"She is still to be told: {way}"]
+    if case.right in PACKED and case.state is State.CLOSED:
+        lines.append("Her package goes with it: its page at the desk puts that behind a link.")
+    return lines
 
 
 def _letter(titles: Mapping[str, str], kind: str, case: Case, at: dt.datetime) -> str:
