@@ -566,6 +566,34 @@ def _letter(controller: Controller, case: str) -> str:
     return " ".join(letter(controller, case, NOW).text().split())
 
 
+def test_RIGHT_19_what_waits_stays_with_a_later_erasure_that_did_not_meet_it_again(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: what one erasure had met was deleted undecided by the next one of the same person,
+    of which the rows are not like it; so the case of a child ended, too.
+    """
+    sql(world, CANDIDATES["plus-tag"])
+    sql(world, CANDIDATES["namesake"])
+    child = Request(((ANA,),), override="her mother called", ground="child")
+    first = rights.erase(desk, child, NOW).case
+    desk.deliver(NOW)
+    for task in desk.tasks():
+        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+        rights.recipients.record(desk, task.id, answered, "operator")
+    waits = {d.reason: d for d in desk.doubts.all()}
+    later = NOW + dt.timedelta(days=1)
+    identity.settle(desk, waits["plus-tag"].id, "same", "her mother says so", _who(desk), later)
+    pair = desk.doubts.pair(waits["namesake"])
+    second = rights.erase(desk, _request(parse("email=ana+shop@example.org")), later)
+    assert 31 not in _notes(world)
+    (left,) = desk.doubts.all()
+    assert (left.case, desk.doubts.pair(left)) == (second.case, pair)
+    assert "nothing proven to be yours: 1 record" in _letter(desk, second.case)
+    assert not rights.erase(desk, _request(case=first), later).complete
+    identity.settle(desk, left.id, "different", "another child", _who(desk), later)
+    assert rights.erase(desk, _request(case=first), later).complete
+
+
 def test_RIGHT_19_accents_written_in_two_ways_are_one_name(desk: Controller, world: Path) -> None:
     """RIGHT-19: two rows of one person are hers, and a namesake is one in either spelling."""
     name = "Zoë Łukasz-Müller"

@@ -151,11 +151,10 @@ class Doubts:
             ).rowcount  # fmt: skip
         return new
 
-    def waiting_with(self, ones: Sequence[Identifier]) -> list[Pair]:
+    def waiting_with(self, ones: Sequence[Identifier]) -> list[Doubt]:
         """Those that were met with one of these, and wait."""
         macs = {identity_mac(self._vault, one) for one in ones}
-        found = self._read("d.outcome IS NULL AND d.mac = ANY(%s)", (list(macs),))
-        return [self.pair(one) for one in found]
+        return self._read("d.outcome IS NULL AND d.mac = ANY(%s)", (list(macs),))
 
     def pairs(self, case: Case) -> frozenset[bytes]:
         """The keys of those that a case met."""

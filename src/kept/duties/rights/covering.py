@@ -171,10 +171,13 @@ def _queued(
     met = set().union(*doubts.values())
     nameless = met - pairs.keys()
     new = list(dict.fromkeys(one for several in pairs.values() for one in several))
-    if alike.unreached and case.right == "erasure":
-        # What was met in a system that is away now is not to be met again when she is gone.
+    if case.right == "erasure":
+        # What was met by rows of hers that went before, or in a system that is away now, is not to
+        # be met again when she is gone.
         hers = [i for one in (*people, *alike.hers) for i in one if i.kind in LINKING]
-        new = list(dict.fromkeys((*new, *controller.doubts.waiting_with(hers))))
+        own = {_named(i) for i in hers}
+        waiting = (controller.doubts.pair(one) for one in controller.doubts.waiting_with(hers))
+        new = list(dict.fromkeys((*new, *(p for p in waiting if _named(p.other) not in own))))
     rows = before[0] + len(met), before[1] + len(nameless)
     # What was entered when it was looked at before is not entered again.
     entered = (0, 0) if case.state in _UNSEEN else _met(controller, case)

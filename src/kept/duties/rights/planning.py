@@ -28,6 +28,7 @@ from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case
 from kept.records.declared import SYSTEM
+from kept.records.doubt import Doubt
 from kept.records.hold import Hold
 from kept.records.suppression import ERASURE
 from kept.terms.identifiers import Identifier
@@ -318,6 +319,17 @@ def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identif
         known, values, tuple(row for t in former.values() for row in t.rows),
         names.get(_SPELT, nothing).rows,
     )  # fmt: skip
+
+
+def undecided(controller: Controller, case: Case) -> list[Doubt]:
+    """What waits to be decided of the people of a case. Of a child also what other cases have met,
+    or taken over: they are forgotten with this one.
+    """
+    waits = controller.doubts.all(case=case.id)
+    if case.ground == CHILD:
+        known = sought(controller, case, controller.cases.identifiers(case)).known
+        waits += controller.doubts.waiting_with([i for one in known for i in one])
+    return list({one.id: one for one in waits}.values())
 
 
 def ask_again(
