@@ -594,6 +594,28 @@ def test_RIGHT_19_what_waits_stays_with_a_later_erasure_that_did_not_meet_it_aga
     assert rights.erase(desk, _request(case=first), later).complete
 
 
+def test_RIGHT_19_what_was_decided_to_be_anothers_is_not_hers_by_a_number_of_both(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: a number that both use is decided to be hers; the row of whoever was decided to be
+    another went with her, and was shown to her, unasked.
+    """
+    sql(world, "UPDATE customer SET phone = NULL")
+    sql(world, CANDIDATES["unproven"])
+    rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    (doubt,) = desk.doubts.all()
+    identity.settle(desk, doubt.id, "different", "mother and daughter", _who(desk), NOW)
+    _prove(desk, parse("phone=+49 30 123456"))
+    for asks in (rights.erase, lambda *a: rights.access(*a, out=world / "b.zip")):
+        with pytest.raises(Ambiguous, match="with an address or number that was decided to be"):
+            asks(desk, _request(ANA), NOW)
+    assert any("decided to be another's" in w for w in rights.preview(
+        desk, _request(ANA), NOW).warnings)  # fmt: skip
+    identity.settle(desk, doubt.id, "same", "she showed her papers", _who(desk), NOW)
+    assert rights.erase(desk, _request(ANA), NOW).complete
+    assert not sql(world, "SELECT id FROM customer WHERE id = 31")
+
+
 def test_RIGHT_19_accents_written_in_two_ways_are_one_name(desk: Controller, world: Path) -> None:
     """RIGHT-19: two rows of one person are hers, and a namesake is one in either spelling."""
     name = "Zoë Łukasz-Müller"
