@@ -594,6 +594,33 @@ def test_RIGHT_19_what_waits_stays_with_a_later_erasure_that_did_not_meet_it_aga
     assert rights.erase(desk, _request(case=first), later).complete
 
 
+def test_RIGHT_19_what_was_met_since_an_erasure_began_waits_when_it_goes_on(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: she came back, an access met somebody like her; the case of a child that went on
+    took her rows, deleted what waited, and was over.
+    """
+    child = Request(((ANA,),), override="her mother called", ground="child")
+    first = rights.erase(desk, child, NOW).case
+    desk.deliver(NOW)
+    for task in desk.tasks():
+        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+        rights.recipients.record(desk, task.id, answered, "operator")
+    sql(
+        world,
+        "INSERT INTO customer VALUES (40, 'ana@example.org', 'Ana O''Neill', NULL, '2026-01-01')",
+    )
+    sql(world, CANDIDATES["namesake"])
+    rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    (before,) = desk.doubts.all()
+    assert not rights.erase(desk, _request(case=first), NOW).complete
+    assert not sql(world, "SELECT id FROM customer WHERE id = 40")
+    (after,) = desk.doubts.all()
+    assert (after.id, after.case) == (before.id, first)
+    identity.settle(desk, after.id, "different", "another child", _who(desk), NOW)
+    assert rights.erase(desk, _request(case=first), NOW).complete
+
+
 def test_RIGHT_19_what_was_decided_to_be_anothers_is_not_hers_by_a_number_of_both(
     desk: Controller, world: Path
 ) -> None:

@@ -18,7 +18,7 @@ from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights import anonymity, free_text
 from kept.duties.rights.child import sealing
-from kept.duties.rights.covering import coverage, covered_late
+from kept.duties.rights.covering import coverage, covered_late, take_over
 from kept.duties.rights.doubt import doubts, refuse_several
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -83,12 +83,14 @@ def draw_up(
     located.warnings += () if stayed.held else refilled(located)
     if values is None:
         located.warnings += coverage(controller, case, found, now).words
-        # What other cases of hers had met and nobody has decided went over to this one by that.
-        if (place := (SYSTEM.name, "identity_doubt")) in found:
-            waits = controller.doubts.pairs(case)
-            table = found[place]
-            rows = tuple(row for row in table.rows if row[1][0] not in waits)
-            found[place] = KeyTable(table.fields, rows)
+    else:
+        take_over(controller, case, about or people, now)
+    # What other cases of hers had met and nobody has decided went over to this one by that.
+    if (place := (SYSTEM.name, "identity_doubt")) in found:
+        waits = controller.doubts.pairs(case)
+        table = found[place]
+        rows = tuple(row for row in table.rows if row[1][0] not in waits)
+        found[place] = KeyTable(table.fields, rows)
     for place, table in stayed.tables.items():
         if place[0] not in located.unreached:
             rows = found[place].rows if place in found else ()
