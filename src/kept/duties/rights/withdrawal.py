@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from kept.controller import Controller, Located, Place
+from kept.database import Connection
 from kept.decide import due, ties
 from kept.decide.effects import Effect
 from kept.decide.facts import known_basis
@@ -95,6 +96,9 @@ def withdraw(
         if case.state in _BEGUN:
             parts = purposes = _recorded(controller, case)
             made = carry.sealed(controller, case)
+            if made.unreached or not her.subjects:
+                with controller.database.connection() as connection:
+                    _hold(controller, case, her, people, parts, actor, now, connection, again=True)
             if made.unreached:
                 again = _due(controller, case, people, her, parts, region, now)
                 made = carry.asked_again(controller, case, made, again, now)
@@ -159,55 +163,63 @@ def _record(
     parts: Sequence[str], made: Plan, actor: Actor, now: dt.datetime,
 ) -> Case:  # fmt: skip
     """The plan, her choice and its entries, in one transaction."""
-    layout = controller.rules.layout
-    facts = [
-        (f"{kind}:{p}", kind == "withdrawn") for p in parts for kind in ("consent", "withdrawn")
-    ]
     with controller.database.connection() as connection:
         then = (State.APPROVED, State.EXECUTING)
         case = controller.cases.seal_plan(case, made, actor, now, then=then, connection=connection)
-        subjects = her.subjects
-        if not subjects:
-            # A choice that nobody is known for yet would be met by nobody's next decision.
-            new = of_case(controller, case, people, actor, now, connection)
-            subjects = (new,)
-        words = [
-            layout.word(f)
-            for f in controller.consents.facts_of(subjects, now, connection=connection)
-        ]
-        if len(subjects) == 1:
-            controller.subjects.link(
-                subjects[0], her.identifiers, "used", now, connection=connection
-            )
-        for subject in subjects:
-            controller.consents.record(subject, facts, now, source="request", connection=connection)
-        entries = [
-            Entry(
-                "consent.withdrawn",
-                now,
-                {
-                    "purpose": name(p),
-                    "case": case.id,
-                    "source": "request",
-                    "actor": name(actor.role),
-                    "had": any(word & layout.place.get(f"consent:{p}", 0) for word in words),
-                },
-            )
-            for p in parts
-        ]
+        _hold(controller, case, her, people, parts, actor, now, connection)
         if made.steps:
-            entries += carry.planned(case, "withdrawal", made, actor, now)
-        controller.ledger.append_in(connection, entries)
+            entries = carry.planned(case, "withdrawal", made, actor, now)
+            controller.ledger.append_in(connection, entries)
     return case
+
+
+def _hold(
+    controller: Controller, case: Case, her: Whom, people: Sequence[Sequence[Identifier]],
+    parts: Sequence[str], actor: Actor, now: dt.datetime, connection: Connection,
+    *, again: bool = False,
+) -> None:  # fmt: skip
+    """Her choice, under all that is known to be hers by now, and its entries. `again`: it is on
+    record, and what she has agreed to since stays: only what else she is known by is bound, and
+    somebody of whom nothing is known any more.
+    """
+    layout = controller.rules.layout
+    # A choice that nobody is known for yet would be met by nobody's next decision.
+    subjects = her.subjects or (of_case(controller, case, people, actor, now, connection),)
+    known = controller.consents.facts_of(subjects, now, connection=connection)
+    if len(subjects) == 1:
+        controller.subjects.link(subjects[0], her.identifiers, "used", now, connection=connection)
+    if again and her.subjects:
+        return
+    facts = [
+        (f"{kind}:{p}", kind == "withdrawn") for p in parts for kind in ("consent", "withdrawn")
+    ]
+    for subject in subjects:
+        controller.consents.record(subject, facts, now, source="request", connection=connection)
+    entries = [
+        Entry(
+            "consent.withdrawn",
+            now,
+            {
+                "purpose": name(p),
+                "case": case.id,
+                "source": "request",
+                "actor": name(actor.role),
+                "had": any(layout.word(one) & layout.place.get(f"consent:{p}", 0) for one in known),
+            },
+        )
+        for p in parts
+    ]
+    controller.ledger.append_in(connection, entries)
 
 
 def _recorded(controller: Controller, case: Case) -> tuple[str, ...]:
     """The purposes of a case that was begun, from its entries."""
-    return tuple(
+    found = (
         str(e.body["purpose"])
         for _, e in controller.ledger.entries(kind="consent.withdrawn")
         if e.body.get("case") == case.id
     )
+    return tuple(dict.fromkeys(found))
 
 
 def _due(
