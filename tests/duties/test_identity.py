@@ -600,6 +600,83 @@ def _letter(controller: Controller, case: str) -> str:
     return " ".join(letter(controller, case, NOW).text().split())
 
 
+def test_RIGHT_19_what_waits_stays_with_a_later_erasure_that_did_not_meet_it_again(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: what one erasure had met was deleted undecided by the next one of the same person,
+    of which the rows are not like it; so the case of a child ended, too.
+    """
+    sql(world, CANDIDATES["plus-tag"])
+    sql(world, CANDIDATES["namesake"])
+    child = Request(((ANA,),), override="her mother called", ground="child")
+    first = rights.erase(desk, child, NOW).case
+    desk.deliver(NOW)
+    for task in desk.tasks():
+        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+        rights.recipients.record(desk, task.id, answered, "operator")
+    waits = {d.reason: d for d in desk.doubts.all()}
+    later = NOW + dt.timedelta(days=1)
+    identity.settle(desk, waits["plus-tag"].id, "same", "her mother says so", _who(desk), later)
+    pair = desk.doubts.pair(waits["namesake"])
+    second = rights.erase(desk, _request(parse("email=ana+shop@example.org")), later)
+    assert 31 not in _notes(world)
+    (left,) = desk.doubts.all()
+    assert (left.case, desk.doubts.pair(left)) == (second.case, pair)
+    assert "nothing proven to be yours: 1 record" in _letter(desk, second.case)
+    assert not rights.erase(desk, _request(case=first), later).complete
+    identity.settle(desk, left.id, "different", "another child", _who(desk), later)
+    assert rights.erase(desk, _request(case=first), later).complete
+
+
+def test_RIGHT_19_what_was_met_since_an_erasure_began_waits_when_it_goes_on(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: she came back, an access met somebody like her; the case of a child that went on
+    took her rows, deleted what waited, and was over.
+    """
+    child = Request(((ANA,),), override="her mother called", ground="child")
+    first = rights.erase(desk, child, NOW).case
+    desk.deliver(NOW)
+    for task in desk.tasks():
+        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+        rights.recipients.record(desk, task.id, answered, "operator")
+    sql(
+        world,
+        "INSERT INTO customer VALUES (40, 'ana@example.org', 'Ana O''Neill', NULL, '2026-01-01')",
+    )
+    sql(world, CANDIDATES["namesake"])
+    rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    (before,) = desk.doubts.all()
+    assert not rights.erase(desk, _request(case=first), NOW).complete
+    assert not sql(world, "SELECT id FROM customer WHERE id = 40")
+    (after,) = desk.doubts.all()
+    assert (after.id, after.case) == (before.id, first)
+    identity.settle(desk, after.id, "different", "another child", _who(desk), NOW)
+    assert rights.erase(desk, _request(case=first), NOW).complete
+
+
+def test_RIGHT_19_what_was_decided_to_be_anothers_is_not_hers_by_a_number_of_both(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: a number that both use is decided to be hers; the row of whoever was decided to be
+    another went with her, and was shown to her, unasked.
+    """
+    sql(world, "UPDATE customer SET phone = NULL")
+    sql(world, CANDIDATES["unproven"])
+    rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    (doubt,) = desk.doubts.all()
+    identity.settle(desk, doubt.id, "different", "mother and daughter", _who(desk), NOW)
+    _prove(desk, parse("phone=+49 30 123456"))
+    for asks in (rights.erase, lambda *a: rights.access(*a, out=world / "b.zip")):
+        with pytest.raises(Ambiguous, match="with an address or number that was decided to be"):
+            asks(desk, _request(ANA), NOW)
+    assert any("decided to be another's" in w for w in rights.preview(
+        desk, _request(ANA), NOW).warnings)  # fmt: skip
+    identity.settle(desk, doubt.id, "same", "she showed her papers", _who(desk), NOW)
+    assert rights.erase(desk, _request(ANA), NOW).complete
+    assert not sql(world, "SELECT id FROM customer WHERE id = 31")
+
+
 def test_RIGHT_19_accents_written_in_two_ways_are_one_name(desk: Controller, world: Path) -> None:
     """RIGHT-19: two rows of one person are hers, and a namesake is one in either spelling."""
     name = "Zoë Łukasz-Müller"

@@ -196,3 +196,34 @@ def test_a_system_that_was_away_is_asked_when_it_is_back(
     assert _ids(letters) == [2, 3]
     text = str([e for _, e in controller.ledger.entries()]).lower()
     assert "ana@" not in text
+
+
+def test_what_a_system_that_was_away_knows_her_by_is_bound_when_it_is_back(
+    controller: Controller, letters: Path
+) -> None:
+    """It was complete, in force at the next decision, and nothing bound her number there. What she
+    agreed to since stays.
+    """
+    (letters / "shop.sqlite").rename(letters / "away.sqlite")
+    answer = _withdraw(controller, ANA, "marketing")
+    (subject,) = controller.subjects.find([ANA])
+    controller.consents.grant(subject, "marketing.phone", LATER, source="form")
+    (letters / "away.sqlite").rename(letters / "shop.sqlite")
+    later = LATER + dt.timedelta(days=1)
+    rights.withdraw(controller, Request((), case=answer.case), (), later, erase=True)
+    assert "withdrawn:marketing.email" in controller.facts(PHONE, later).held
+    assert "consent:marketing.phone" in controller.facts(ANA, later).held
+
+
+def test_who_was_erased_meanwhile_is_held_to_her_withdrawal(
+    controller: Controller, agreed: int, letters: Path
+) -> None:
+    """What was recorded went with her; her case said *not complete* for good, and not why."""
+    (letters / "shop.sqlite").rename(letters / "away.sqlite")
+    answer = _withdraw(controller, ANA, "marketing")
+    assert not answer.complete
+    (letters / "away.sqlite").rename(letters / "shop.sqlite")
+    rights.erase(controller, Request(((ANA,),), override="test"), LATER)
+    again = rights.withdraw(controller, Request((), case=answer.case), (), LATER, erase=True)
+    assert again.complete
+    assert "withdrawn:marketing.email" in controller.facts(ANA, LATER).held

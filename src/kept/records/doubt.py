@@ -21,6 +21,7 @@ from kept.records.case import Case
 from kept.records.ids import new_id
 from kept.records.subject import identity_mac
 from kept.terms.identifiers import Identifier
+from kept.terms.likeness import OF_HER_ROWS
 
 _CLASS: Final = "case"
 _LABEL: Final = b"doubt"
@@ -151,11 +152,29 @@ class Doubts:
             ).rowcount  # fmt: skip
         return new
 
-    def waiting_with(self, ones: Sequence[Identifier]) -> list[Pair]:
+    def waiting_with(self, ones: Sequence[Identifier]) -> list[Doubt]:
         """Those that were met with one of these, and wait."""
         macs = {identity_mac(self._vault, one) for one in ones}
-        found = self._read("d.outcome IS NULL AND d.mac = ANY(%s)", (list(macs),))
-        return [self.pair(one) for one in found]
+        return self._read("d.outcome IS NULL AND d.mac = ANY(%s)", (list(macs),))
+
+    def apart(self, ones: Sequence[Identifier]) -> dict[bytes, set[bytes]]:
+        """`identity_mac` of those of `ones` of which rows that are like hers were decided to be
+        another's → that of what these rows say. Of an identifier that her own rows say as well,
+        only the rows of others were decided.
+        """
+        macs = [identity_mac(self._vault, one) for one in ones]
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT mac, other_mac FROM identity_doubt"
+                " WHERE outcome = %s AND reason <> ALL(%s)"
+                " AND (mac = ANY(%s) OR other_mac = ANY(%s))",
+                (DIFFERENT, list(OF_HER_ROWS), macs, macs),
+            ).fetchall()
+        found: dict[bytes, set[bytes]] = {}
+        for one, other in rows:
+            found.setdefault(bytes(one), set()).add(bytes(other))
+            found.setdefault(bytes(other), set()).add(bytes(one))
+        return found
 
     def pairs(self, case: Case) -> frozenset[bytes]:
         """The keys of those that a case met."""

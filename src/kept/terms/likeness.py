@@ -25,6 +25,8 @@ REASONS: Final[dict[str, str]] = {
     "typed-key": "carry her number written with other zeros",
     "same-machine": "carry an IP address or a device of hers, and nothing else that says whose",
 }
+#: Of these what stands in the pair is said by her own rows as well.
+OF_HER_ROWS: Final = ("unproven", "shared", "same-machine")
 #: Digits up to which a key is looked for with zeros before it.
 _WIDEST: Final = 12
 

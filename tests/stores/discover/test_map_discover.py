@@ -399,6 +399,37 @@ def _asked(command: list[str], words: str) -> set[tuple[str, str]]:
     }
 
 
+def test_what_stands_behind_addresses_and_among_other_words_is_asked_about(tmp_path: Path) -> None:
+    """Keys of a table that names people by their addresses, in words that nobody here knows, and
+    single addresses and numbers in a column of other words: all of it was `erase: never`.
+    """
+    file = tmp_path / "dukkan.sqlite"
+    with sqlite3.connect(file) as made:
+        made.executescript(
+            """
+            CREATE TABLE kisi (no INTEGER PRIMARY KEY, ad TEXT, soyad TEXT, eposta TEXT);
+            CREATE TABLE siparis (no INTEGER PRIMARY KEY, sahip INTEGER, tutar INTEGER);
+            CREATE TABLE degisiklik (no INTEGER PRIMARY KEY, eden TEXT, aranan TEXT);
+            """
+        )
+        for n in range(1, 61):
+            eden = f"w{n}@example.org" if n % 20 == 0 else f"sistem-{n}"
+            aranan = f"+49 30 9018{n:02}{n:02}" if n % 20 == 0 else f"dahili {n}"
+            for table, row in (
+                ("kisi", (n + 700, worlds.FIRST[n % 8], worlds.LAST[n % 7], f"k{n}@example.org")),
+                ("siparis", (n, 761 - n, n % 9)), ("degisiklik", (n, eden, aranan)),
+            ):  # fmt: skip
+                made.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    written = tmp_path / "dukkan.yml"
+    command = [*COMMAND, f"sqlite:///{file}", "--write", str(written)]
+    subprocess.run(command, capture_output=True, check=True)
+    drafted = written.read_text("utf-8")
+    assert "all values of `sahip` stand in `kisi.no`, and no word says why" in drafted
+    said = dict(line.strip().split(":", 1) for line in drafted.splitlines() if ": " in line)
+    assert "text with an address in it" in said["eden"]
+    assert "text with a telephone number in it" in said["aranan"]
+
+
 def test_without_the_extra_it_says_what_is_missing(tmp_path: Path) -> None:
     url = worlds.into_sqlite(tmp_path / "s.sqlite", worlds.ENGLISH, (VIEW,))
     absent = (

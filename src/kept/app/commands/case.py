@@ -24,6 +24,7 @@ from kept.duties.rights import casework, close_case, delivery, mailing, proving
 from kept.duties.rights.clock import in_force, told_on, too_early
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.parts import PACKED, refuse_part
+from kept.duties.rights.planning import undecided
 from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, by_herself, follows
@@ -421,7 +422,7 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
         lines = [by]
     else:
         lines = [f"To go on: {again}"]
-    if case.ground == CHILD and controller.doubts.all(case=case.id):
+    if case.ground == CHILD and undecided(controller, case):
         first = common.next("identity", "doubts", "--show")
         lines = [f"Before it can end, to decide what may be the child's: {first}", *lines]
     elif case.ground == CHILD and decided_since(controller, case):

@@ -50,6 +50,7 @@ from kept.duties.rights import EraseAnswer, Request, access, erase, preview, pro
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.package import refuse_target
+from kept.duties.rights.planning import undecided
 from kept.duties.rights.recipients import NO_WAY, Informed
 from kept.duties.rights.request import Others, also_open, step_document
 from kept.duties.rights.shown import gathered, problems, stays, summed
@@ -329,7 +330,7 @@ def erase_command(
         modes = modes_of(controller, answer.steps)
         others, limited = also_open(controller, answer.case), limits(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
-        waits = _waits(common, bool(controller.doubts.all(case=answer.case)))
+        waits = _waits(common, bool(undecided(controller, controller.cases.get(answer.case))))
         child = controller.cases.get(answer.case).ground == CHILD
         slow = [] if answer.executed else controller.inspect().unindexed()
     document = {**answer.document(), **below.document()}

@@ -36,6 +36,7 @@ from kept.duties.rights import (
 )
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.letter import answer_case
+from kept.duties.rights.planning import undecided
 from kept.duties.rights.receipts import BEFORE, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, by_herself, can_end
@@ -254,7 +255,7 @@ def shown(
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
         complaints=controller.complaints.of_case(one.number),
-        doubts=len(controller.doubts.all(case=one.id)),
+        doubts=undecided(controller, one),
         standing=one.ground == CHILD and one.state is CaseState.CHECKED
         and decided_since(controller, one),
         held=keeping.of_case(controller, one, now) if one.state in FINISHED else [],

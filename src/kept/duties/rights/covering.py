@@ -169,10 +169,10 @@ def _queued(
     met = set().union(*doubts.values())
     nameless = met - pairs.keys()
     new = list(dict.fromkeys(one for several in pairs.values() for one in several))
-    if alike.unreached and case.right == "erasure":
-        # What was met in a system that is away now is not to be met again when she is gone.
-        hers = [i for one in (*people, *alike.hers) for i in one if i.kind in LINKING]
-        new = list(dict.fromkeys((*new, *controller.doubts.waiting_with(hers))))
+    if case.right == "erasure":
+        # What was met by rows of hers that went before, or in a system that is away now, is not to
+        # be met again when she is gone.
+        new = list(dict.fromkeys((*new, *_waiting(controller, (*people, *alike.hers)))))
     rows = before[0] + len(met), before[1] + len(nameless)
     # What was entered when it was looked at before is not entered again.
     entered = (0, 0) if case.state in _UNSEEN else _met(controller, case)
@@ -189,6 +189,23 @@ def _queued(
         {reason: len(doubts[reason]) for reason in REASONS if reason in doubts},
         dict(sorted(Counter(place for place, _ in nameless).items())),
     )
+
+
+def take_over(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], now: dt.datetime
+) -> None:
+    """Keep with an erasure what other cases of these people have met since, and nobody decided."""
+    if waits := _waiting(controller, people):
+        with controller.database.connection() as connection:
+            controller.doubts.add(case, waits, now, connection=connection)
+
+
+def _waiting(controller: Controller, people: Sequence[Sequence[Identifier]]) -> list[Pair]:
+    """What waits of people given by all that is theirs, but for what was theirs all the same."""
+    hers = [i for one in people for i in one if i.kind in LINKING]
+    own = {_named(i) for i in hers}
+    pairs = [controller.doubts.pair(one) for one in controller.doubts.waiting_with(hers)]
+    return [pair for pair in pairs if _named(pair.other) not in own]
 
 
 def doubtful(controller: Controller, case: Case) -> int:

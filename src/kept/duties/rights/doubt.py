@@ -20,6 +20,7 @@ from kept.errors import IdentifierError, KeptError
 from kept.model.select import KeyTable
 from kept.model.values import Value, fold
 from kept.records.case import Case
+from kept.records.subject import identity_mac
 from kept.terms.identifiers import Identifier
 
 #: Kinds that are one person's: rows in which one of them differs name different people.
@@ -41,7 +42,7 @@ class Doubt:
     different people.
 
     `who`: her place in the case; `by`: the kinds of identifiers by which one of them can be named
-    instead.
+    instead; `decided`: somebody has decided that what the rows say is another's.
     """
 
     who: int
@@ -49,10 +50,19 @@ class Doubt:
     dataset: str
     rows: int
     by: tuple[str, ...]
+    decided: bool = False
 
     @property
     def words(self) -> str:
         """Where, and how many; never what they say."""
+        if self.decided:
+            return (
+                f"what was given leads to a record in `{self.system}.{self.dataset}` with an"
+                " address or number that was decided to be another's"
+                if self.rows == 1
+                else f"what was given leads to records in `{self.system}.{self.dataset}` with"
+                f" {self.rows} addresses or numbers that were decided to be others'"
+            )
         return (
             f"what was given leads to {self.rows} records in `{self.system}.{self.dataset}` that"
             " name different people"
@@ -73,6 +83,8 @@ def refuse_several(
     if met and not controller.cases.is_same_person(case):
         doubt = met[0]
         instead = f"name her by {' or '.join(doubt.by)} instead" if doubt.by else "ask her"
+        if doubt.decided:
+            instead = "decide anew what is wrong (`kept identity doubts --settled --show`)"
         problem = Ambiguous(
             f"{doubt.words}; nothing was shown or changed",
             expected="identifiers of one person",
@@ -116,6 +128,33 @@ def doubts(
                 most = _apart(controller, place, given, own=own)
             if most:
                 yield Doubt(who, *place, most, _narrower(dataset, {i.kind for i in given}))
+    yield from _decided(controller, people, keys)
+
+
+def _decided(
+    controller: Controller,
+    people: Sequence[Sequence[Identifier]],
+    keys: Mapping[Place, KeyTable],
+) -> Iterator[Doubt]:
+    """Where rows found for one person say what somebody has decided to be another's: a number that
+    both use leads there, beside the identifier of which that was decided.
+    """
+    several = [i for one in people if len(one) > 1 for i in one]
+    apart = controller.doubts.apart(several) if several else {}
+    if not apart:
+        return
+    vault = controller.vault
+    given = [{identity_mac(vault, i) for i in one} for one in people]
+    others = [set().union(*(apart.get(mac, ()) for mac in one)) - one for one in given]
+    for place, table in keys.items():
+        if controller.abilities[place[0]].word:
+            continue
+        met: dict[int, set[bytes]] = {}
+        for who, one in controller.identifiers({place: table}):
+            if (mac := identity_mac(vault, one)) in others[who]:
+                met.setdefault(who, set()).add(mac)
+        for who, macs in met.items():
+            yield Doubt(who, *place, len(macs), (), decided=True)
 
 
 def _apart(controller: Controller, place: Place, given: Sequence[Identifier], *, own: bool) -> int:

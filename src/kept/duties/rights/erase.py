@@ -33,6 +33,7 @@ from kept.duties.rights.planning import (
     sought,
     still_known,
     subjects_of,
+    undecided,
 )
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.recipients import Informed
@@ -489,6 +490,8 @@ def _carry_out(
     physical = None
     # A child's case is not over before everybody who had the data has answered, and somebody has
     # decided of what looks like the child's, and what is has gone: it forgets by what.
+    waits = case.ground == CHILD and undecided(controller, case)
+    # After that: what somebody decides at the same moment waits there, or stands here.
     standing = case.ground == CHILD and decided_since(controller, case)
     warnings += (_STANDING,) * standing
     with controller.database.connection() as connection:
@@ -496,8 +499,8 @@ def _carry_out(
         with connection.pipeline():
             recipients.note(controller, case, Notice.ERASED, to_tell, now, connection)
             if complete and case.ground == CHILD:
-                waits = controller.recipients.waiting(case, connection=connection)
-                complete = not (waits or standing or controller.doubts.all(case=case.id))
+                untold = controller.recipients.waiting(case, connection=connection)
+                complete = not (untold or waits or standing)
             if complete:
                 physical, entries = _shred(controller, case, made, now, connection)
             case = controller.cases.finish(

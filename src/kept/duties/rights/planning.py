@@ -18,7 +18,7 @@ from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights import anonymity, free_text
 from kept.duties.rights.child import sealing
-from kept.duties.rights.covering import coverage, covered_late
+from kept.duties.rights.covering import coverage, covered_late, take_over
 from kept.duties.rights.doubt import doubts, refuse_several
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -28,6 +28,7 @@ from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case
 from kept.records.declared import SYSTEM
+from kept.records.doubt import Doubt
 from kept.records.hold import Hold
 from kept.records.suppression import ERASURE
 from kept.terms.identifiers import Identifier
@@ -87,12 +88,14 @@ def draw_up(
         covers = coverage(controller, case, found, now)
         located.warnings += covers.words
         called = covers.called if covers.unasked or located.unreached else ()
-        # What other cases of hers had met and nobody has decided went over to this one by that.
-        if (place := (SYSTEM.name, "identity_doubt")) in found:
-            waits = controller.doubts.pairs(case)
-            table = found[place]
-            rows = tuple(row for row in table.rows if row[1][0] not in waits)
-            found[place] = KeyTable(table.fields, rows)
+    else:
+        take_over(controller, case, about or people, now)
+    # What other cases of hers had met and nobody has decided went over to this one by that.
+    if (place := (SYSTEM.name, "identity_doubt")) in found:
+        waits = controller.doubts.pairs(case)
+        table = found[place]
+        rows = tuple(row for row in table.rows if row[1][0] not in waits)
+        found[place] = KeyTable(table.fields, rows)
     for place, table in stayed.tables.items():
         if place[0] not in located.unreached:
             rows = found[place].rows if place in found else ()
@@ -328,6 +331,17 @@ def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identif
         names.get(_SPELT, nothing).rows,
         tuple((w, tuple(map(str, name))) for w, name in names.get(_CALLED, nothing).rows),
     )  # fmt: skip
+
+
+def undecided(controller: Controller, case: Case) -> list[Doubt]:
+    """What waits to be decided of the people of a case. Of a child also what other cases have met,
+    or taken over: they are forgotten with this one.
+    """
+    waits = controller.doubts.all(case=case.id)
+    if case.ground == CHILD:
+        known = sought(controller, case, controller.cases.identifiers(case)).known
+        waits += controller.doubts.waiting_with([i for one in known for i in one])
+    return list({one.id: one for one in waits}.values())
 
 
 def ask_again(

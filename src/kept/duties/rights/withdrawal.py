@@ -8,11 +8,12 @@ may be done with any more is due: it goes with `erase`, in the same case.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from kept.controller import Controller, Located, Place
+from kept.database import Connection
 from kept.decide import due, ties
 from kept.decide.effects import Effect
 from kept.decide.facts import known_basis
@@ -95,6 +96,9 @@ def withdraw(
         if case.state in _BEGUN:
             parts = purposes = _recorded(controller, case)
             made = carry.sealed(controller, case)
+            if made.unreached or not her.subjects:
+                with controller.database.connection() as connection:
+                    _hold(controller, case, her, people, parts, actor, now, connection)
             if made.unreached:
                 again = _due(controller, case, people, her, parts, region, now)
                 made = carry.asked_again(controller, case, made, again, now)
@@ -159,54 +163,73 @@ def _record(
     parts: Sequence[str], made: Plan, actor: Actor, now: dt.datetime,
 ) -> Case:  # fmt: skip
     """The plan, her choice and its entries, in one transaction."""
-    layout = controller.rules.layout
-    facts = [
-        (f"{kind}:{p}", kind == "withdrawn") for p in parts for kind in ("consent", "withdrawn")
-    ]
     with controller.database.connection() as connection:
         then = (State.APPROVED, State.EXECUTING)
         case = controller.cases.seal_plan(case, made, actor, now, then=then, connection=connection)
-        subjects = her.subjects
-        if not subjects:
-            # A choice that nobody is known for yet would be met by nobody's next decision.
-            new = of_case(controller, case, people, actor, now, connection)
-            subjects = (new,)
-        words = [
-            layout.word(f)
-            for f in controller.consents.facts_of(subjects, now, connection=connection)
-        ]
-        if len(subjects) == 1:
-            controller.subjects.link(
-                subjects[0], her.identifiers, "used", now, connection=connection
-            )
-        for subject in subjects:
-            controller.consents.record(subject, facts, now, source="request", connection=connection)
-        entries = [
-            Entry(
-                "consent.withdrawn",
-                now,
-                {
-                    "purpose": name(p),
-                    "case": case.id,
-                    "source": "request",
-                    "actor": name(actor.role),
-                    "had": any(word & layout.place.get(f"consent:{p}", 0) for word in words),
-                },
-            )
-            for p in parts
-        ]
+        _hold(controller, case, her, people, parts, actor, now, connection)
         if made.steps:
-            entries += carry.planned(case, "withdrawal", made, actor, now)
-        controller.ledger.append_in(connection, entries)
+            entries = carry.planned(case, "withdrawal", made, actor, now)
+            controller.ledger.append_in(connection, entries)
     return case
+
+
+def _hold(
+    controller: Controller, case: Case, her: Whom, people: Sequence[Sequence[Identifier]],
+    parts: Sequence[str], actor: Actor, now: dt.datetime, connection: Connection,
+) -> None:  # fmt: skip
+    """Her choice, under all that is known to be hers by now, and its entries. Where it was recorded
+    before, what holds already is not recorded again, and what she has agreed to since stays.
+    """
+    layout = controller.rules.layout
+    # A choice that nobody is known for yet would be met by nobody's next decision.
+    subjects = her.subjects or (of_case(controller, case, people, actor, now, connection),)
+    known = controller.consents.facts_of(subjects, now, connection=connection)
+    if len(subjects) == 1:
+        controller.subjects.link(subjects[0], her.identifiers, "used", now, connection=connection)
+    entries = list(controller.ledger.entries(kind="consent.withdrawn", case=case.id))
+    first = entries[0][1].at if entries else None
+    new: dict[str, None] = {}
+    for subject, facts in zip(subjects, known, strict=True):
+        todo = parts
+        if first is not None:
+            words = controller.consents.words([subject], now, connection=connection)
+            yes = {w.fact: w.since for w in words if w.holds}
+            todo = [p for p in parts if not _stands(p, facts.held, yes, first)]
+        said = [
+            (f"{kind}:{p}", kind == "withdrawn") for p in todo for kind in ("consent", "withdrawn")
+        ]
+        if said:
+            controller.consents.record(subject, said, now, source="request", connection=connection)
+        new.update(dict.fromkeys(todo))
+    held = [layout.word(one) for one in known]
+    controller.ledger.append_in(connection, [
+        Entry("consent.withdrawn", now, {
+            "purpose": name(p), "case": case.id, "source": "request", "actor": name(actor.role),
+            "had": any(word & layout.place.get(f"consent:{p}", 0) for word in held),
+        })
+        for p in new
+    ])  # fmt: skip
+
+
+def _stands(
+    purpose: str, held: Collection[str], yes: Mapping[str, dt.datetime], first: dt.datetime
+) -> bool:
+    """Whether of somebody nothing is to be recorded again: the withdrawal of `first` holds, or she
+    has agreed (`yes`: since when) after it.
+    """
+    consent = f"consent:{purpose}"
+    if consent in held:
+        return yes[consent] > first
+    return f"withdrawn:{purpose}" in held
 
 
 def _recorded(controller: Controller, case: Case) -> tuple[str, ...]:
     """The purposes of a case that was begun, from its entries."""
-    return tuple(
+    found = (
         str(e.body["purpose"])
         for _, e in controller.ledger.entries(kind="consent.withdrawn", case=case.id)
     )
+    return tuple(dict.fromkeys(found))
 
 
 def _due(

@@ -227,9 +227,11 @@ def _speaks(profile: Profile, name: str) -> bool:
 def _inside(look: Look, column: Column) -> Verdict | None:
     """Addresses inside of texts and documents: whoever they name stands there, whose row it is
     or not, and whatever the column is called."""
-    for shape, said in (("mentions", "an address"), ("calls", "a telephone number")):
-        count = look.shapes.get(shape, 0)
-        if count and look.share("phone") < 0.5 and column.type in ("text", "other"):
+    # Some of the values may be an address and nothing else, beside `system` or a number.
+    mailed = look.shapes.get("mentions", 0) + look.shapes.get("email", 0)
+    called = look.shapes.get("calls", 0) if look.share("phone") < 0.5 else 0
+    for count, said in ((mailed, "an address"), (called, "a telephone number")):
+        if count and column.type in ("text", "other"):
             return Verdict(
                 "free-text", 0.5, (f"{count} of {look.tried} values: text with {said} in it",),
                 free_text=True, ask=_NAMED,

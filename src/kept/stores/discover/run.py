@@ -25,6 +25,9 @@ from kept.stores.discover.shapes import (
 from kept.stores.discover.tables import naming, people
 from kept.stores.relational import SqlSession, SqlStore
 
+#: By which somebody is reached; by what says which machine it was one would ask about each log.
+_REACHES: Final = ("email", "phone")
+
 #: Rows asked of each table unless the caller says otherwise.
 SAMPLE: Final = 1000
 
@@ -105,6 +108,7 @@ def _inferred(
     traced, dark = _traced(session, tongue, found)
     somebodys = _somebodys(owned, fields)
     said = {root: _of_people(fields[root]) for root in somebodys.values()}
+    reached = [r for r in said if any(v.identifies in _REACHES for v in fields[r].values())]
     done: dict[str, Discovered] = {}
     for name, profile in found.items():
         asked = list(owned.questions.get(name, ()))
@@ -132,7 +136,7 @@ def _inferred(
             asked.append(Question(words))
         if owned.persons.get(name) is None and profile.size != 0 and not profile.unseen:
             spoken = {c for link in (*links[name], *questions[name]) for c in link.columns}
-            asked += soft.unspoken(linker, profile, spoken)
+            asked += soft.unspoken(linker, profile, spoken, reached)
         done[name] = Discovered(
             profile, fields[name], leads, owned.persons.get(name), owned.outcomes.get(name),
             tuple(asked),

@@ -121,9 +121,12 @@ def documents(linker: Linker, profile: Profile) -> list[Found]:
     return _judged(linker, candidates, "json")
 
 
-def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[Question]:
+def unspoken(
+    linker: Linker, profile: Profile, tied: Collection[str], reached: Collection[str]
+) -> list[Question]:
     """Questions about columns of rows that are nobody's, beside those `tied`: no word says that
-    they lead to people, and all their values are keys of one table of people.
+    they lead to people, and all their values are keys of one table of people, or of one that names
+    people by their addresses or numbers (`reached`).
 
     Small numbers are met in any key, so those alone are asked about that are spread over it, as
     what leads to people is. It may be chance all the same; but `erase: never` would be silent.
@@ -135,7 +138,8 @@ def unspoken(linker: Linker, profile: Profile, tied: Collection[str]) -> list[Qu
         and tuple(names.words(c.name)) != ("id",)
         and MEASURES.isdisjoint(names.words(c.name))
     ]  # fmt: skip
-    keys = {t: linker.profiles[t].table.key for t in linker.people if t != profile.name}
+    people = dict.fromkeys((*linker.people, *reached))
+    keys = {t: linker.profiles[t].table.key for t in people if t != profile.name}
     numbers = [c.name for c in columns if c.type == "integer"]
     # Programs write 0 and -1 for "nobody".
     counted = linker.overlap.ends(profile.name, numbers, beyond=0)

@@ -313,7 +313,7 @@ def _texts(found: Look, texts: Sequence[str]) -> None:
     found.shapes["mentions"] = sum(
         1 for t in texts if "@" in t and (" " in t or (_MAIL_IN.search(t) and not email(t)))
     )
-    calls = [m[0] for t in texts if (m := _CALL_IN.search(t)) and m[0] != t]
+    calls = [m[0] for t in texts if (m := _CALL_IN.search(t))]
     tried = _spread(calls, _SLOW)
     found.shapes["calls"] = round(sum(map(phone, tried)) / len(tried) * len(calls)) if tried else 0
 
