@@ -92,9 +92,9 @@ def object_to(
         weighed = {str(key[0]) for _, key in pending[PENDING].rows} if pending else set()
         complete = held and not weighed and not her.unreached
         with controller.database.connection() as connection:
+            if len(reached) < len(purposes) or case.unmet:
+                controller.cases.unmet(case, "part" if reached else "whole", connection=connection)
             if complete:
-                if not reached:
-                    controller.cases.unmet(case, "whole", connection=connection)
                 _tell(controller, case, her.identifiers, reached, now, connection)
                 _closed(controller, case, now, connection, complete=True)
             case = controller.cases.finish(case, complete, actor, now, connection=connection)
