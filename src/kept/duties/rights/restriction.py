@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from kept.controller import Controller
+from kept.database import Connection
 from kept.duties.rights import recipients
 from kept.duties.rights.choice import (
     ANY_GROUND,
@@ -157,17 +158,22 @@ def lift(
                 f"the restriction of case {case.id} cannot be lifted before she was told of it",
                 fix=f'tell her, then record it: `kept rights lift --case {case.id} --told "…"`',
             )
-        bound = controller.cases.sealed_keys(case, _BOUND)
-        rows = [tuple(map(str, key)) for _, key in bound[_BOUND].rows] if bound else []
-        named = [Identifier(kind, value) for kind, value in rows if kind]
-        others = _others(controller, case, named)
-        with controller.database.connection() as connection:
-            for kind, value in () if others else rows:
-                if kind:
-                    controller.suppressions.lift(
-                        Identifier(kind, value), channel=channel_of(_FACT), connection=connection
-                    )
-                else:
+        rows = _bound(controller, case)
+        # One after another: of two that bind the same each would leave it to the other.
+        with controller.cases.person_alone([bound(controller, case)]):
+            others = _others(controller, case)
+            if others:
+                rows = [*_bound(controller, others[0]), *rows]
+            with controller.database.connection() as connection:
+                if others:  # what this one alone was recorded for ends with it
+                    _bind(controller, others[0], rows, connection)
+                for kind, value in () if others else rows:
+                    if kind:
+                        controller.suppressions.lift(
+                            Identifier(kind, value), channel=channel_of(_FACT),
+                            connection=connection,
+                        )  # fmt: skip
+                        continue
                     subject = int(value)
                     held = controller.consents.facts(subject, now, connection=connection).held
                     agreed = [(f, False) for f in sorted(held) if f.startswith("agreed:")]
@@ -175,17 +181,17 @@ def lift(
                         subject, [(_FACT, False), *agreed], now, source="lifted",
                         connection=connection,
                     )  # fmt: skip
-            lifted = Entry("restriction.lifted", now, {"case": case.id, "actor": name(role)})
-            closed = {"case": case.id, "right": "restriction", "complete": True}
-            controller.ledger.append_in(
-                connection,
-                [
-                    _moved(case, "closed", reason, role, now),
-                    *([] if others else [lifted]),
-                    Entry("case.closed", now, closed),
-                ],
-            )
-            case = controller.cases.close(case, reason, who, now, connection=connection)
+                lifted = Entry("restriction.lifted", now, {"case": case.id, "actor": name(role)})
+                closed = {"case": case.id, "right": "restriction", "complete": True}
+                controller.ledger.append_in(
+                    connection,
+                    [
+                        _moved(case, "closed", reason, role, now),
+                        *([] if others else [lifted]),
+                        Entry("case.closed", now, closed),
+                    ],
+                )
+                case = controller.cases.close(case, reason, who, now, connection=connection)
         return case, not others
 
 
@@ -215,13 +221,36 @@ def _moved(case: Case, state: str, words: str, role: str, now: dt.datetime) -> E
     return Entry("case.moved", now, body)
 
 
-def _others(controller: Controller, case: Case, named: Sequence[Identifier]) -> bool:
-    """Whether another case restricts what this one did."""
-    return any(
-        one.id != case.id and one.right == "restriction" and one.state in IN_FORCE
-        for i in named
-        for one in controller.cases.naming(i)
-    )
+def bound(controller: Controller, case: Case) -> list[Identifier]:
+    """The identifiers for which a restriction was recorded."""
+    return [Identifier(kind, value) for kind, value in _bound(controller, case) if kind]
+
+
+def _bound(controller: Controller, case: Case) -> list[tuple[str, str]]:
+    """For whom it was recorded: (kind, value), and of people ("", number)."""
+    sealed = controller.cases.sealed_keys(case, _BOUND)
+    return [(str(kind), str(value)) for _, (kind, value) in sealed[_BOUND].rows] if sealed else []
+
+
+def _bind(
+    controller: Controller, case: Case, rows: Iterable[tuple[str, str]], connection: Connection
+) -> None:
+    table = KeyTable(("kind", "value"), tuple((0, row) for row in dict.fromkeys(rows)))
+    bound = {_BOUND: KeySet({_BOUND: table})}
+    controller.cases.seal_keys(case, bound, connection=connection)
+
+
+def _others(controller: Controller, case: Case) -> list[Case]:
+    """The other cases that restrict something of what this one does."""
+    named = {(i.kind, i.normalised) for i in bound(controller, case)}
+    return [
+        one
+        for state in IN_FORCE
+        for one in controller.cases.all(state)
+        if one.right == "restriction"
+        and one.id != case.id
+        and not named.isdisjoint((i.kind, i.normalised) for i in bound(controller, one))
+    ]
 
 
 def _record(
@@ -252,15 +281,15 @@ def _record(
             her.identifiers, now, channel=channel_of(_FACT), source="restriction",
             connection=connection,
         )  # fmt: skip
-        before = controller.cases.sealed_keys(case, _BOUND)
-        rows = [
-            *(before[_BOUND].rows if before else ()),
-            *((0, (i.kind, i.value)) for i in her.identifiers),
-            *((0, ("", str(subject))) for subject in subjects),
-        ]
-        table = KeyTable(("kind", "value"), tuple(dict.fromkeys(rows)))
-        bound = {_BOUND: KeySet({_BOUND: table})}
-        controller.cases.seal_keys(case, bound, connection=connection)
+        _bind(
+            controller, case,
+            [
+                *_bound(controller, case),
+                *((i.kind, i.value) for i in her.identifiers),
+                *(("", str(subject)) for subject in subjects),
+            ],
+            connection,
+        )  # fmt: skip
         # Once more where a system that was away at first was asked since: it is missing no more.
         body = {"case": case.id, "ground": name(ground), "source": "request",
                 "actor": name(actor.role),
