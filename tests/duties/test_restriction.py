@@ -123,6 +123,21 @@ def test_another_case_is_one_by_whatever_she_asked_there(
             assert _allowed(controller, PAY, who, at=LATER) is free
 
 
+def test_what_only_the_first_of_two_restricts_ends_with_the_last(controller: Controller) -> None:
+    """Who has her data was told of it by the first, and need not be told by the other as well."""
+    request = Request(((NEW, ANA),), override="test")
+    first = rights.restrict(controller, request, "claims", NOW, region="EEA").case
+    second = _restrict(controller, NEW).case
+    for case, free in ((first, False), (second, True)):
+        rights.notify(controller, case, "told", now=NOW, **BY)
+        assert rights.lift(controller, case, "over", now=LATER, **BY)[1] is free
+        assert (_allowed(controller, PAY, NEW, at=LATER), _allowed(controller, PAY, at=LATER)) == (
+            free, free
+        )  # fmt: skip
+        (met,) = run(controller, registered(), LATER, names=["rights.recipients-are-told"])
+        assert "nobody of" not in str(met.findings)
+
+
 def test_a_restriction_is_looked_at_by_all_that_it_was_recorded_for(controller: Controller) -> None:
     _restrict(controller, PHONE)
     names = ["rights.restrictions-stop-every-use"]

@@ -62,6 +62,8 @@ IN_FORCE: Final = (State.EXECUTED, State.CHECKED, State.NOTIFIED)
 _FACT: Final = "restricted"
 #: Under this name is sealed whom the restriction was recorded for.
 _BOUND: Final = "restricted"
+#: And what it took over from another that was lifted.
+_TAKEN: Final = "restricted-elsewhere"
 _STOPS: Final = "it stays stored, and is not used in any other way while it is restricted"
 _LEFT: Final = "the law leaves this although it is restricted (GDPR Art. 18(2))"
 _AGREED: Final = "she agreed to it although it is restricted"
@@ -163,10 +165,10 @@ def lift(
         with controller.cases.person_alone([bound(controller, case)]):
             others = _others(controller, case)
             if others:
-                rows = [*_bound(controller, others[0]), *rows]
+                rows = [*_sealed(controller, others[0], _TAKEN), *rows]
             with controller.database.connection() as connection:
                 if others:  # what this one alone was recorded for ends with it
-                    _bind(controller, others[0], rows, connection)
+                    _seal(controller, others[0], _TAKEN, rows, connection)
                 for kind, value in () if others else rows:
                     if kind:
                         controller.suppressions.lift(
@@ -228,16 +230,21 @@ def bound(controller: Controller, case: Case) -> list[Identifier]:
 
 def _bound(controller: Controller, case: Case) -> list[tuple[str, str]]:
     """For whom it was recorded: (kind, value), and of people ("", number)."""
-    sealed = controller.cases.sealed_keys(case, _BOUND)
-    return [(str(kind), str(value)) for _, (kind, value) in sealed[_BOUND].rows] if sealed else []
+    both = (*_sealed(controller, case, _BOUND), *_sealed(controller, case, _TAKEN))
+    return list(dict.fromkeys(both))
 
 
-def _bind(
-    controller: Controller, case: Case, rows: Iterable[tuple[str, str]], connection: Connection
-) -> None:
+def _sealed(controller: Controller, case: Case, what: str) -> list[tuple[str, str]]:
+    keys = controller.cases.sealed_keys(case, what)
+    return [(str(kind), str(value)) for _, (kind, value) in keys[what].rows] if keys else []
+
+
+def _seal(
+    controller: Controller, case: Case, what: str, rows: Iterable[tuple[str, str]],
+    connection: Connection,
+) -> None:  # fmt: skip
     table = KeyTable(("kind", "value"), tuple((0, row) for row in dict.fromkeys(rows)))
-    bound = {_BOUND: KeySet({_BOUND: table})}
-    controller.cases.seal_keys(case, bound, connection=connection)
+    controller.cases.seal_keys(case, {what: KeySet({what: table})}, connection=connection)
 
 
 def _others(controller: Controller, case: Case) -> list[Case]:
@@ -281,10 +288,10 @@ def _record(
             her.identifiers, now, channel=channel_of(_FACT), source="restriction",
             connection=connection,
         )  # fmt: skip
-        _bind(
-            controller, case,
+        _seal(
+            controller, case, _BOUND,
             [
-                *_bound(controller, case),
+                *_sealed(controller, case, _BOUND),
                 *((i.kind, i.value) for i in her.identifiers),
                 *(("", str(subject)) for subject in subjects),
             ],
