@@ -160,10 +160,9 @@ def lift(
                 f"the restriction of case {case.id} cannot be lifted before she was told of it",
                 fix=f'tell her, then record it: `kept rights lift --case {case.id} --told "…"`',
             )
-        rows = _bound(controller, case)
         # One after another: of two that bind the same each would leave it to the other.
         with controller.cases.person_alone([bound(controller, case)]):
-            others = _others(controller, case)
+            rows, others = _bound(controller, case), _others(controller, case)
             if others:
                 rows = [*_sealed(controller, others[0], _TAKEN), *rows]
             with controller.database.connection() as connection:
