@@ -239,6 +239,9 @@ def test_RIGHT_17_by_command_the_same_verbs_as_at_the_desk(kept_url: str, tmp_pa
     came = kept(world, "rights", "erase", "--identity", f"email={ANA}", "--region", "DE", *ines)
     case = came.document["case"]
     assert kept(world, "case", "note", case, "--words", "she is in a hurry", *ines).status == 0
+    kept(world, "account", "add", "vera", "--role", "verifier", *now)
+    assert kept(world, "case", "give", case, "--to", "vera", *ines).document["owner"] == "vera"
+    assert kept(world, "case", "give", case, "--to", "vero", *ines).status == 2
     assert kept(world, "case", "give", case, *ines).document["owner"] is None
     proof = kept(world, "case", "prove", case, "--words", "we called her back", *abel)
     assert proof.document["proof"] == {

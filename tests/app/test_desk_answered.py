@@ -145,6 +145,7 @@ def test_a_package_of_what_was_reached_is_no_answer_once_the_rest_is(world: Worl
 def test_what_she_was_told_before_it_was_refused_is_no_answer(world: World) -> None:
     controller, desk = world.controller, world.desk
     weighed = world.proven("objection", "ben@example.org")
+    hers = _her_page(world, "ben@example.org")
     refused = world.proven("access", "ana@example.org")
     officer = _who(world, "privacy-officer")
     asked = _asked(weighed, officer.role)
@@ -162,9 +163,13 @@ def test_what_she_was_told_before_it_was_refused_is_no_answer(world: World) -> N
     close_case(controller, refused, "refused", "no more", officer, desk.now, code="excessive")
     for case in (weighed, refused):
         _untold(world, case)
+    page = words(desk.browser().get(hers).text)
+    assert "We could not do it. Our answer to you, with the reason, is still to come." in page
     for case in (weighed, refused):
         mailing.mail_answer(controller, case, officer, desk.now, again=True)
     world.send()
+    page = words(desk.browser().get(hers).text)
+    assert "We could not do it. The reason is in our answer to you." in page
     (met,) = run(controller, registered(), desk.now + LONG, names=["rights.answered-in-time"])
     assert met.outcome is Outcome.PASS
 

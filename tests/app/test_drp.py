@@ -38,6 +38,7 @@ from kept.duties.rights import (
     signed,
     tend,
 )
+from kept.duties.rights.letter import answer_case
 from kept.duties.rights.parts import refuse_part
 from kept.errors import UsageError
 from kept.ledger.entry import Entry
@@ -374,6 +375,43 @@ def test_an_objection_that_is_not_followed_is_not_carried_out(
     assert met == ("whole" if status == "denied" else None)
     untold, _ = controller.worklist.untold(now, controller.desk.zone, None)
     assert (case in [one.id for one in untold]) == (status == "denied")
+
+
+@pytest.mark.parametrize(
+    ("purposes", "outcome", "met"),
+    [
+        (("marketing", "service"), None, "part"), (("analytics", "service"), "upheld", "part"),
+        (("analytics", "service"), "refused", "whole"),
+        (("marketing", "analytics", "service"), "refused", "part"),
+    ],
+)  # fmt: skip
+def test_an_objection_of_which_nobody_can_object_to_a_part_is_followed_in_part(
+    house: House, purposes: tuple[str, ...], outcome: Literal["upheld", "refused"] | None, met: str
+) -> None:
+    controller = house.desk.controller
+    who = f"{'-'.join(purposes)}-{outcome}@example.org".lower()
+    said = house.one.ask("objection", who, email_verified=True, regime="gdpr").json()
+    case = only_case(house, said["request_id"])
+    asked = Request((), case=case, actor="Pia", role="privacy-officer")
+    rights.object_to(controller, asked, purposes, house.desk.now, region="EEA")
+    if outcome:
+        letter = answer_case(controller, case, house.desk.now, role="approver").text()
+        assert "but for what rests on grounds" in " ".join(letter.split())
+        rights.weigh(
+            controller, case, outcome, "we need it", actor="Pia", role="privacy-officer",
+            now=house.desk.now,
+        )  # fmt: skip
+    assert controller.cases.get(case).unmet == met
+    letter = " ".join(answer_case(controller, case, house.desk.now, role="approver").text().split())
+    assert ("In part we follow your objection" in letter) == (met == "part")
+    assert "It is done." not in letter
+    untold, _ = controller.worklist.untold(house.desk.now, controller.desk.zone, None)
+    assert case in [one.id for one in untold]
+    # What ended is noted; he reads the same of it afterwards.
+    first = house.one.status(said["request_id"]).json()["processing_details"]
+    assert ("but for a part" in first) == (met == "part")
+    assert agent_status.keep_up(controller, house.desk.now) == 0
+    assert house.one.status(said["request_id"]).json()["processing_details"] == first
 
 
 def test_a_package_that_waits_is_where_results_url_says_and_opens_with_her_code_only(

@@ -10,6 +10,9 @@ import pytest
 
 from kept import deployment
 from kept.controller import Controller
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import ChoiceAnswer, Request
 from kept.duties.rights.objection import WEIGHED
@@ -145,6 +148,26 @@ def test_a_refusal_takes_back_nothing_that_an_earlier_objection_had_stopped(
     second = _object(controller, NEW, "site.improve")
     assert second.complete
     assert not _allowed(controller, IMPROVE, NEW)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("outcomes", [(a, b) for a in WEIGHED for b in WEIGHED])
+def test_who_objects_again_while_it_is_weighed_waits_for_that_too(
+    controller: Controller, outcomes: tuple[Any, Any], order: tuple[int, int]
+) -> None:
+    """By another of her identifiers; each is decided, and the use goes on when none stands."""
+    made = [_object(controller, who, "site.improve") for who in (ANA, PHONE)]
+    assert [one.complete for one in made] == [False, False]
+    assert [t.purpose for t in made[1].weighed] == ["site.improve"]
+    names = ["rights.objections-stop-the-purpose"]
+    stands = {0, 1}
+    for at, outcome in zip(order, outcomes, strict=True):
+        rights.weigh(controller, made[at].case, outcome, "a word", now=NOW, **PIA)
+        if outcome == "refused":
+            stands.remove(at)
+        assert _allowed(controller, IMPROVE) is not bool(stands)
+        (met,) = run(controller, registered(), NOW, names=names)
+        assert met.outcome is (Outcome.PASS if stands else Outcome.VACUOUS)
 
 
 def test_what_rests_on_a_contract_goes_on_and_she_is_told(controller: Controller) -> None:

@@ -11,9 +11,13 @@ import pytest
 
 from kept import deployment, migrations
 from kept.controller import Controller
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.decide.use import use
 from kept.duties import rights
 from kept.duties.rights import ChoiceAnswer, Request, receipts
+from kept.duties.rights.choice import channel_of
 from kept.duties.rights.letter import letter
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry
@@ -102,6 +106,47 @@ def test_what_another_case_restricts_stays_restricted(controller: Controller) ->
         rights.notify(controller, case, "told", now=NOW, **BY)
         assert rights.lift(controller, case, "over", now=LATER, **BY)[1] is free
         assert _allowed(controller, PAY, NEW, at=LATER) is free
+
+
+def test_another_case_is_one_by_whatever_she_asked_there(
+    controller: Controller, world: Path
+) -> None:
+    """By her new number, which the first knew nothing of; and nothing stays restricted for good."""
+    first = _restrict(controller).case
+    sql(world, "UPDATE customer SET phone = '+49 30 999999' WHERE id = 1")
+    moved = parse("phone=+49 30 999999")
+    second = _restrict(controller, moved).case
+    for case, free in ((first, False), (second, True)):
+        rights.notify(controller, case, "told", now=NOW, **BY)
+        assert rights.lift(controller, case, "over", now=LATER, **BY)[1] is free
+        for who in (ANA, PHONE, moved, parse("account=1")):
+            assert _allowed(controller, PAY, who, at=LATER) is free
+
+
+def test_what_only_the_first_of_two_restricts_ends_with_the_last(controller: Controller) -> None:
+    """Who has her data was told of it by the first, and need not be told by the other as well."""
+    request = Request(((NEW, ANA),), override="test")
+    first = rights.restrict(controller, request, "claims", NOW, region="EEA").case
+    second = _restrict(controller, NEW).case
+    for case, free in ((first, False), (second, True)):
+        rights.notify(controller, case, "told", now=NOW, **BY)
+        assert rights.lift(controller, case, "over", now=LATER, **BY)[1] is free
+        assert (_allowed(controller, PAY, NEW, at=LATER), _allowed(controller, PAY, at=LATER)) == (
+            free, free
+        )  # fmt: skip
+        (met,) = run(controller, registered(), LATER, names=["rights.recipients-are-told"])
+        assert "nobody of" not in str(met.findings)
+
+
+def test_a_restriction_is_looked_at_by_all_that_it_was_recorded_for(controller: Controller) -> None:
+    _restrict(controller, PHONE)
+    names = ["rights.restrictions-stop-every-use"]
+    (met,) = run(controller, registered(), LATER, names=names)
+    assert met.outcome is Outcome.PASS
+    with controller.database.connection() as c:
+        controller.suppressions.lift(ANA, channel=channel_of("restricted"), connection=c)
+    (met,) = run(controller, registered(), LATER, names=names)
+    assert met.outcome is Outcome.FAIL
 
 
 def test_it_holds_for_whoever_is_first_met_later(controller: Controller) -> None:

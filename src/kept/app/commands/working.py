@@ -64,7 +64,9 @@ def give(
     now = acting.moment
     with opened(common, "case give", acting.role) as (controller, _):
         owed.require(controller, {acting.role}, controller.cases.get(case), now)
-        account = None if to is None else controller.accounts.of(to, now)
+        account = None if to is None else controller.accounts.named(to, now)
+        if to is not None and account is None:
+            raise UsageError("there is no such account", fix="see `kept account list`")
         casework.give(controller, case, account, now)
     words = f"Case {case} is the task of {account.shown if account else 'nobody'}."
     common.out.result({"case": case, "owner": account.name if account else None}, [words])

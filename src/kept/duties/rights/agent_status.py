@@ -64,10 +64,13 @@ class Status:
 
 def stand_now(controller: Controller, row: AgentRequest, now: dt.datetime) -> Status:
     """How a request stands at a moment; changes nothing."""
+    one = None if row.intake is None else controller.intakes.numbered(row.intake)
     if row.ended_at is not None:
         until = row.ended_at + REMEMBERED
-        return Status(row, row.status, row.reason, details=_why(row, row.reason), until=until)
-    one = None if row.intake is None else controller.intakes.numbered(row.intake)
+        said = _why(row, row.reason)
+        if row.status == "fulfilled" and one is not None and one.cases:
+            said = _done(controller, controller.cases.get(one.cases[0][1]))
+        return Status(row, row.status, row.reason, details=said, until=until)
     if one is None:
         return Status(row, "expired")
     if one.state is State.AWAITING:
@@ -184,15 +187,20 @@ def _by_case(controller: Controller, row: AgentRequest, case: Case, now: dt.date
         counted = controller.clocks.of(case)
         return Status(row, "in_progress", None, counted.due if counted else None, _MADE)
     if clock.answered(case):
-        # What is given out, and why a part was not done, she gets herself; of the rest nobody is
-        # told but the agent.
-        with controller.database.connection() as c:
-            done = _PARTLY if answered.partly(c, case) else "It was carried out."
-        told = _DIRECTLY if case.right in ("access", "portability") else done
-        return Status(row, "fulfilled", details=told, until=until)
+        return Status(row, "fulfilled", details=_done(controller, case), until=until)
     counted = controller.clocks.of(case)
     due = counted.due if counted else None
     return Status(row, "in_progress", None, due, _going(controller, case, counted))
+
+
+def _done(controller: Controller, case: Case) -> str:
+    """What is said of a case that was carried out. What is given out, and why a part was not done,
+    she gets herself; of the rest nobody is told but the agent.
+    """
+    if case.right in ("access", "portability"):
+        return _DIRECTLY
+    with controller.database.connection() as c:
+        return _PARTLY if answered.partly(c, case) else "It was carried out."
 
 
 def _handed(controller: Controller, row: AgentRequest, case: Case, now: dt.datetime) -> bool:

@@ -14,6 +14,7 @@ from kept.decide.use import use
 from kept.duties.rights import lost
 from kept.duties.rights.portable import Portable, Why, portable
 from kept.duties.rights.rectification import undone
+from kept.duties.rights.restriction import bound
 from kept.errors import StoreError, UsageError
 from kept.model.decision import Ask, Facts
 from kept.records.declared import SYSTEM
@@ -191,7 +192,8 @@ def restrictions_stop_every_use(
     for case in restricted:
         if case in closed:
             continue
-        for identifier in _named(controller, case):
+        # All that it was recorded for, and not only by what she asked.
+        for identifier in _bound(controller, case):
             looked += 1
             agreed = [
                 f.partition(":")[2]
@@ -377,6 +379,15 @@ def _named(controller: Controller, case: str) -> Iterator[Identifier]:
     except UsageError:
         return
     yield from (i for one in people for i in one if i.kind in LINKING)
+
+
+def _bound(controller: Controller, case: str) -> list[Identifier]:
+    """For whom a restriction was recorded, each identifier once; nobody once the case is gone."""
+    try:
+        held = bound(controller, controller.cases.get(case))
+    except UsageError:
+        return []
+    return list(dict.fromkeys((*_named(controller, case), *held)))
 
 
 def _asks(controller: Controller, purpose: str) -> list[Ask]:

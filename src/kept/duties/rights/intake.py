@@ -314,7 +314,8 @@ def _stands(controller: Controller, case: Case) -> str:
     """How a case stands, as its page says it (`requests.STANDS`)."""
     objected = case.right == "objection" and case.state is CaseState.CHECKED
     if not objected and not clock.in_force(case):
-        return _STANDS[case.state]
+        over = _STANDS[case.state]
+        return "refused" if over == "done" and case.unmet == "whole" else over
     if not_asked(controller, case):
         return "in-force-partly"
     if to_weigh(controller, case):

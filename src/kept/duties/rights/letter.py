@@ -419,6 +419,12 @@ def _whole(record: Receipts, after: Afterwards) -> str:
             return say("The use of your data is restricted. You were told that this ends.")
         return say("The use of your data is restricted. You will be told before that ends.")
     if record.weighing:
+        if record.case.unmet:
+            return say(
+                "What you object to has stopped, but for what rests on grounds to which nobody can"
+                " object. Of some of it we weigh whether our reasons weigh more; you are told what"
+                " comes of that."
+            )
         return say(
             "What you object to has stopped. Of some of it we weigh whether our reasons weigh"
             " more; you are told what comes of that."
@@ -438,6 +444,11 @@ def _whole(record: Receipts, after: Afterwards) -> str:
         return say("We weighed your objection, and do not follow it. Below you read why.")
     if record.case.right == "objection" and not record.purposes:
         return say("Nothing stops: what you object to rests on grounds to which nobody can object.")
+    if record.case.unmet:
+        return say(
+            "In part we follow your objection, and in part not: some of it rests on grounds to"
+            " which nobody can object."
+        )
     if record.parts and record.nothing_found:
         return say("It is done, but for the part that we refuse.")
     if record.case.right in ("access", "erasure") and record.nothing_found:

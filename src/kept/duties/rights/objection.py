@@ -31,7 +31,7 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.proving import require_known_asker
-from kept.duties.rights.receipts import PENDING, not_asked, objected
+from kept.duties.rights.receipts import PENDING, not_asked, objected, to_weigh
 from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -92,9 +92,9 @@ def object_to(
         weighed = {str(key[0]) for _, key in pending[PENDING].rows} if pending else set()
         complete = held and not weighed and not her.unreached
         with controller.database.connection() as connection:
+            if len(reached) < len(purposes) or case.unmet:
+                controller.cases.unmet(case, "part" if reached else "whole", connection=connection)
             if complete:
-                if not reached:
-                    controller.cases.unmet(case, "whole", connection=connection)
                 _tell(controller, case, her.identifiers, reached, now, connection)
                 _closed(controller, case, now, connection, complete=True)
             case = controller.cases.finish(case, complete, actor, now, connection=connection)
@@ -126,7 +126,8 @@ def weigh(
     if case.right != "objection":
         raise UsageError("the case is about another right", expected="a case about `objection`")
     who = controller.actors.of(actor, role, now)
-    with controller.cases.alone(case) as case:
+    people = controller.cases.identifiers(case)
+    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, State.CHECKED)
         pending = controller.cases.sealed_keys(case, PENDING)
         if pending is None:
@@ -154,9 +155,13 @@ def weigh(
             )
         ]
         rows = [tuple(map(str, key)) for _, key in pending[PENDING].rows]
+        hers = [Identifier(kind, value) for _, kind, value in rows if kind]
+        stands = {p for one in _others(controller, case, hers) for p in _standing(controller, one)}
         with controller.database.connection() as connection:
             if outcome == "refused":
                 for purpose, kind, value in rows:
+                    if name(purpose) in stands:
+                        continue  # she asked for it in another case as well
                     fact = f"objection:{purpose}"
                     if kind:
                         one = Identifier(kind, value)
@@ -192,6 +197,13 @@ def _record(
     known = controller.consents.facts_of(her.subjects, now)
     before = controller.cases.sealed_keys(case, PENDING)
     pending: list[tuple[int, tuple[Any, ...]]] = [*before[PENDING].rows] if before else []
+    weighed = [
+        tuple(map(str, key))
+        for one in _others(controller, case, her.identifiers)
+        if to_weigh(controller, one)
+        and (rows := controller.cases.sealed_keys(one, PENDING)) is not None
+        for _, key in rows[PENDING].rows
+    ]
     said = objected(controller, case)
     away = tuple(sorted(s for s, _ in her.unreached))
     todo = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
@@ -219,11 +231,13 @@ def _record(
                 for i, there in zip(her.identifiers, channels, strict=True)
                 if channel_of(fact) not in there
             ]
+            # What an earlier objection had stopped, a refusal of this one does not allow; what is
+            # still weighed there has not stopped for good.
+            new += [(kind, value) for p, kind, value in weighed if p == purpose]
             if new and not absolute(words, purpose):
-                # What an earlier objection had stopped, a refusal of this one does not allow.
                 pending += [(0, (purpose, *one)) for one in new]
         if pending:
-            table = KeyTable(("purpose", "kind", "value"), tuple(pending))
+            table = KeyTable(("purpose", "kind", "value"), tuple(dict.fromkeys(pending)))
             controller.cases.seal_keys(
                 case, {PENDING: KeySet({PENDING: table})}, connection=connection
             )
@@ -241,6 +255,22 @@ def _record(
             ],
         )  # fmt: skip
     return case
+
+
+def _others(controller: Controller, case: Case, hers: Sequence[Identifier]) -> list[Case]:
+    """The other objections of a person, each once."""
+    met = {one.number: one for i in hers for one in controller.cases.naming(i)}
+    return [one for one in met.values() if one.right == "objection" and one.id != case.id]
+
+
+def _standing(controller: Controller, case: Case) -> set[str]:
+    """The purposes for which an objection stands, decided or not."""
+    lifted = {
+        str(e.body["purpose"])
+        for _, e in controller.ledger.entries(kind="objection.lifted")
+        if case.id in (e.body.get("case"), e.body.get("of"))
+    }
+    return set(objected(controller, case)) - lifted
 
 
 def _tell(

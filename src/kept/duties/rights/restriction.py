@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from kept.controller import Controller
+from kept.database import Connection
 from kept.duties.rights import recipients
 from kept.duties.rights.choice import (
     ANY_GROUND,
@@ -61,6 +62,8 @@ IN_FORCE: Final = (State.EXECUTED, State.CHECKED, State.NOTIFIED)
 _FACT: Final = "restricted"
 #: Under this name is sealed whom the restriction was recorded for.
 _BOUND: Final = "restricted"
+#: And what it took over from another that was lifted.
+_TAKEN: Final = "restricted-elsewhere"
 _STOPS: Final = "it stays stored, and is not used in any other way while it is restricted"
 _LEFT: Final = "the law leaves this although it is restricted (GDPR Art. 18(2))"
 _AGREED: Final = "she agreed to it although it is restricted"
@@ -157,17 +160,21 @@ def lift(
                 f"the restriction of case {case.id} cannot be lifted before she was told of it",
                 fix=f'tell her, then record it: `kept rights lift --case {case.id} --told "…"`',
             )
-        bound = controller.cases.sealed_keys(case, _BOUND)
-        rows = [tuple(map(str, key)) for _, key in bound[_BOUND].rows] if bound else []
-        named = [Identifier(kind, value) for kind, value in rows if kind]
-        others = _others(controller, case, named)
-        with controller.database.connection() as connection:
-            for kind, value in () if others else rows:
-                if kind:
-                    controller.suppressions.lift(
-                        Identifier(kind, value), channel=channel_of(_FACT), connection=connection
-                    )
-                else:
+        # One after another: of two that bind the same each would leave it to the other.
+        with controller.cases.person_alone([bound(controller, case)]):
+            rows, others = _bound(controller, case), _others(controller, case)
+            if others:
+                rows = [*_sealed(controller, others[0], _TAKEN), *rows]
+            with controller.database.connection() as connection:
+                if others:  # what this one alone was recorded for ends with it
+                    _seal(controller, others[0], _TAKEN, rows, connection)
+                for kind, value in () if others else rows:
+                    if kind:
+                        controller.suppressions.lift(
+                            Identifier(kind, value), channel=channel_of(_FACT),
+                            connection=connection,
+                        )  # fmt: skip
+                        continue
                     subject = int(value)
                     held = controller.consents.facts(subject, now, connection=connection).held
                     agreed = [(f, False) for f in sorted(held) if f.startswith("agreed:")]
@@ -175,17 +182,17 @@ def lift(
                         subject, [(_FACT, False), *agreed], now, source="lifted",
                         connection=connection,
                     )  # fmt: skip
-            lifted = Entry("restriction.lifted", now, {"case": case.id, "actor": name(role)})
-            closed = {"case": case.id, "right": "restriction", "complete": True}
-            controller.ledger.append_in(
-                connection,
-                [
-                    _moved(case, "closed", reason, role, now),
-                    *([] if others else [lifted]),
-                    Entry("case.closed", now, closed),
-                ],
-            )
-            case = controller.cases.close(case, reason, who, now, connection=connection)
+                lifted = Entry("restriction.lifted", now, {"case": case.id, "actor": name(role)})
+                closed = {"case": case.id, "right": "restriction", "complete": True}
+                controller.ledger.append_in(
+                    connection,
+                    [
+                        _moved(case, "closed", reason, role, now),
+                        *([] if others else [lifted]),
+                        Entry("case.closed", now, closed),
+                    ],
+                )
+                case = controller.cases.close(case, reason, who, now, connection=connection)
         return case, not others
 
 
@@ -215,13 +222,41 @@ def _moved(case: Case, state: str, words: str, role: str, now: dt.datetime) -> E
     return Entry("case.moved", now, body)
 
 
-def _others(controller: Controller, case: Case, named: Sequence[Identifier]) -> bool:
-    """Whether another case restricts what this one did."""
-    return any(
-        one.id != case.id and one.right == "restriction" and one.state in IN_FORCE
-        for i in named
-        for one in controller.cases.naming(i)
-    )
+def bound(controller: Controller, case: Case) -> list[Identifier]:
+    """The identifiers for which a restriction was recorded."""
+    return [Identifier(kind, value) for kind, value in _bound(controller, case) if kind]
+
+
+def _bound(controller: Controller, case: Case) -> list[tuple[str, str]]:
+    """For whom it was recorded: (kind, value), and of people ("", number)."""
+    both = (*_sealed(controller, case, _BOUND), *_sealed(controller, case, _TAKEN))
+    return list(dict.fromkeys(both))
+
+
+def _sealed(controller: Controller, case: Case, what: str) -> list[tuple[str, str]]:
+    keys = controller.cases.sealed_keys(case, what)
+    return [(str(kind), str(value)) for _, (kind, value) in keys[what].rows] if keys else []
+
+
+def _seal(
+    controller: Controller, case: Case, what: str, rows: Iterable[tuple[str, str]],
+    connection: Connection,
+) -> None:  # fmt: skip
+    table = KeyTable(("kind", "value"), tuple((0, row) for row in dict.fromkeys(rows)))
+    controller.cases.seal_keys(case, {what: KeySet({what: table})}, connection=connection)
+
+
+def _others(controller: Controller, case: Case) -> list[Case]:
+    """The other cases that restrict something of what this one does."""
+    named = {(i.kind, i.normalised) for i in bound(controller, case)}
+    return [
+        one
+        for state in IN_FORCE
+        for one in controller.cases.all(state)
+        if one.right == "restriction"
+        and one.id != case.id
+        and not named.isdisjoint((i.kind, i.normalised) for i in bound(controller, one))
+    ]
 
 
 def _record(
@@ -252,15 +287,15 @@ def _record(
             her.identifiers, now, channel=channel_of(_FACT), source="restriction",
             connection=connection,
         )  # fmt: skip
-        before = controller.cases.sealed_keys(case, _BOUND)
-        rows = [
-            *(before[_BOUND].rows if before else ()),
-            *((0, (i.kind, i.value)) for i in her.identifiers),
-            *((0, ("", str(subject))) for subject in subjects),
-        ]
-        table = KeyTable(("kind", "value"), tuple(dict.fromkeys(rows)))
-        bound = {_BOUND: KeySet({_BOUND: table})}
-        controller.cases.seal_keys(case, bound, connection=connection)
+        _seal(
+            controller, case, _BOUND,
+            [
+                *_sealed(controller, case, _BOUND),
+                *((i.kind, i.value) for i in her.identifiers),
+                *(("", str(subject)) for subject in subjects),
+            ],
+            connection,
+        )  # fmt: skip
         # Once more where a system that was away at first was asked since: it is missing no more.
         body = {"case": case.id, "ground": name(ground), "source": "request",
                 "actor": name(actor.role),
