@@ -602,6 +602,32 @@ def test_RIGHT_19_a_system_without_her_that_comes_back_is_looked_through_for_who
         assert "nothing proven to be yours: 2 records" in _letter(desk, gone.case)
 
 
+def test_RIGHT_19_what_was_decided_to_be_anothers_stays_when_an_erasure_goes_on(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: the decision went with her first rows, and the row of her mother, with a number
+    of both, with the system that was away. It could not be refused: the case names that number.
+    """
+    sql(world, "UPDATE customer SET phone = NULL")
+    sql(world, CANDIDATES["unproven"])
+    rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    (doubt,) = desk.doubts.all()
+    identity.settle(desk, doubt.id, "different", "mother and daughter", _who(desk), NOW)
+    (world / "shop.sqlite").rename(world / "away")
+    both = _request(ANA, parse("phone=+49 30 123456"))
+    gone = rights.erase(desk, both, NOW)
+    assert not gone.complete
+    (world / "away").rename(world / "shop.sqlite")
+    assert rights.erase(desk, _request(case=gone.case), NOW).complete
+    there = str(sql(world, "SELECT email FROM customer"))
+    assert "other@example.org" in there
+    assert "ana@example.org" not in there
+    # It may be hers all the same by what nobody has proven: that is asked, and told.
+    (waits,) = desk.doubts.all()
+    assert (waits.case, waits.reason, waits.other) == (gone.case, "unproven", "phone")
+    assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
+
+
 def _letter(controller: Controller, case: str) -> str:
     return " ".join(letter(controller, case, NOW).text().split())
 

@@ -195,16 +195,14 @@ def _queued(
 
 def take_over(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> int:
     """Keep with an erasure what other cases of these people have met, given by all that is theirs,
-    and nobody decided, but for what was theirs all the same; how many. Of a child also what was
-    decided to be the child's: that has to go before the child's case is over.
+    but for what was theirs all the same; how many. What was decided is decided where it goes on, in
+    a system that was away, and what is a child's has to go before the case of the child is over.
     """
     hers = [i for one in people for i in one if i.kind in LINKING]
     own = {_named(i) for i in hers}
     taken: list[Doubt] = []
     for one in controller.doubts.met_with(hers, settled=True):
-        if one.case == case.id or one.outcome not in (None, SAME):
-            continue
-        if one.outcome is None or CHILD in (case.ground, controller.cases.get(one.case).ground):
+        if one.case != case.id:
             with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
                 if _named(controller.doubts.pair(one).other) not in own:
                     taken.append(one)
@@ -220,7 +218,12 @@ def doubtful(controller: Controller, case: Case) -> int:
     """
     if case.right == "erasure" and case.state not in BEFORE:
         rows, nameless = _met(controller, case)
-        known = _doubts(controller, case)
+        began = [e.at for e in controller.cases.events(case) if e.state is State.EXECUTING][:1]
+        # What was decided before was not in doubt, and is none of these.
+        known = [
+            one for one in _doubts(controller, case)
+            if one.settled_at is None or all(one.settled_at >= at for at in began)
+        ]  # fmt: skip
         if not known:  # what could be decided was, or went with her in another case
             return nameless
         waits = sum(one.outcome is None for one in known)
