@@ -250,6 +250,14 @@ def test_erasure_is_complete_when_all_three_are_done(run: Run, three: Path, crm:
     status, fourth = run(*go_on)
     assert (status, fourth["complete"]) == (0, True)
     assert steps(fourth)["agency.subscribers"] == (1, 1, False, True)
+    # It is no broken promise that nobody can read back what people did: they answer for it.
+    status, proof = run("prove", "--clause", "RIGHT-3")
+    (control,) = (
+        c
+        for c in proof["clauses"][0]["evidence"]
+        if c["control"] == "rights.answers-tell-what-was-done"
+    )
+    assert (control["outcome"], control["findings"]) == ("pass", [])
     status, case = run("case", "show", first["case"])
     assert case["complete"]
     assert {s["state"] for s in case["steps"]} == {"done"}
