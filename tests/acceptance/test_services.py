@@ -270,6 +270,32 @@ def test_erasure_is_complete_when_all_three_are_done(run: Run, three: Path, crm:
     assert entries.returncode == 0, entries.stdout + entries.stderr
 
 
+def test_what_a_hold_kept_with_people_is_not_taken_for_gone(run: Run, three: Path) -> None:
+    """Nobody can look there: they are asked, once, and it is over when they have answered."""
+    _, held = run("hold", "add", "--ground", "a claim", "--clause", "RET-10", "--identity", EMAIL)
+    status, done = run("rights", "erase", "--identity", EMAIL, "--yes", "--override", "test")
+    assert (status, done["complete"]) == (0, True)
+    assert steps(done)["agency.subscribers"][0] == 1
+    for clause in ("RET-3", "RET-6"):
+        _, proof = run("prove", "--clause", clause)
+        found = [f for c in proof["clauses"][0]["evidence"] for f in c["findings"]]
+        assert not [f for f in found if f["where"].startswith("agency")]
+    _, before = run("task", "list")
+    assert not before["tasks"]
+    later = (NOW + dt.timedelta(days=1)).isoformat()
+    run("hold", "release", held["hold"], "--why", "settled", "--now", later)
+    for _ in range(2):  # a second run writes no second letter
+        status, let_go = run("retain", "run", "--now", later)
+        assert status == 1
+        assert steps(let_go)["agency.subscribers"] == (1, 0, False, False)
+    run("task", "done", task_of(run), "--evidence", "letter of the agency")
+    status, let_go = run("retain", "run", "--now", later)
+    assert status == 0
+    assert steps(let_go)["agency.subscribers"] == (1, 1, False, True)
+    status, let_go = run("retain", "run", "--now", later)
+    assert (status, let_go["steps"]) == (0, [])
+
+
 def test_a_job_that_hides_its_rows_is_not_done(run: Run, crm: Vendor) -> None:
     """The service shows her no more, but says itself that it is still at work."""
     crm.later = crm.hidden = True
