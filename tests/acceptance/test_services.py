@@ -270,12 +270,21 @@ def test_erasure_is_complete_when_all_three_are_done(run: Run, three: Path, crm:
     assert entries.returncode == 0, entries.stdout + entries.stderr
 
 
-def test_what_a_hold_kept_with_people_is_not_taken_for_gone(run: Run, three: Path) -> None:
+def test_what_a_hold_kept_with_people_is_not_taken_for_gone(
+    run: Run, three: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Nobody can look there: they are asked, once, and it is over when they have answered."""
     _, held = run("hold", "add", "--ground", "a claim", "--clause", "RET-10", "--identity", EMAIL)
     status, done = run("rights", "erase", "--identity", EMAIL, "--yes", "--override", "test")
     assert (status, done["complete"]) == (0, True)
     assert steps(done)["agency.subscribers"][0] == 1
+    with pytest.raises(SystemExit):
+        main(["rights", "erase", "--case", done["case"], "--now", NOW.isoformat(),
+              "--dir", str(three)])  # fmt: skip
+    told = capsys.readouterr().out
+    (line,) = (one for one in told.splitlines() if one.startswith("agency.subscribers  "))
+    assert line.endswith("not asked")  # so it rests on nobody's word
+    assert "word" not in told
     for clause in ("RET-3", "RET-6"):
         _, proof = run("prove", "--clause", clause)
         found = [f for c in proof["clauses"][0]["evidence"] for f in c["findings"]]
