@@ -285,6 +285,7 @@ def test_what_a_hold_kept_with_people_is_not_taken_for_gone(
     (line,) = (one for one in told.splitlines() if one.startswith("agency.subscribers  "))
     assert line.endswith("not asked")  # so it rests on nobody's word
     assert "word" not in told
+    assert "read back, but for what stays with people, whom nobody asked about it." in told
     for clause in ("RET-3", "RET-6"):
         _, proof = run("prove", "--clause", clause)
         found = [f for c in proof["clauses"][0]["evidence"] for f in c["findings"]]

@@ -363,6 +363,9 @@ def erase_command(
         words += [*briefly(slow), *to_do, *below.words()]
     elif answer.complete:
         spoken = sum(s.word for s in answer.steps if s.action is not Action.RETAIN)
+        stays = any(s.word and s.action is Action.RETAIN for s in answer.steps)
+        but = [f"for {many(spoken, 'step')} on a person's word"] * bool(spoken)
+        but += ["for what stays with people, whom nobody asked about it"] * stays
         words.append(
             (
                 "Complete as far as the map goes (see the notes above)"
@@ -370,7 +373,7 @@ def erase_command(
                 else "Complete"
             )
             + ": every system was asked and every step was read back"
-            + (f", but for {many(spoken, 'step')} on a person's word." if spoken else ".")
+            + (f", but {' and '.join(but)}." if but else ".")
         )
         words += still_open(answer.told)
         words += _untold(answer.told)
