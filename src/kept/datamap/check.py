@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, System
+from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Stays, System
 from kept.datamap.overwrite import stuck
 
 #: What helps where the map names what the store will not change.
@@ -226,8 +226,8 @@ def _pairs(link: Link) -> frozenset[tuple[str, str]]:
 
 
 def _may_stay(system: System, dataset: Dataset, there: Mapping[str, Dataset]) -> bool:
-    """Whether a row may have to stay because others refer to it, or the map wants it to."""
-    if dataset.on_erase is OnErase.OVERWRITE:
+    """Whether a row may have to stay, emptied: others refer to it, or the map wants it so."""
+    if dataset.on_erase is OnErase.OVERWRITE or dataset.stays is Stays.ISOLATED:
         return True
     links = (
         link

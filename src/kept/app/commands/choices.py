@@ -320,7 +320,7 @@ def withdraw_command(
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
         others = also_open(controller, answer.case)
     words = [
-        *_words(answer, "withdrawal of consent", others, common),
+        *_words(answer, "withdrawal of consent", others, common, carried=erase),
         *statements(answer.statements, show=show),
         *recipients_told(answer.told),
     ]
@@ -358,9 +358,13 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
 
 
 def _words(
-    answer: ChoiceAnswer, what: str, others: Others, common: Common, *, brief: bool = False
-) -> list[str]:
-    """The answer for people, without what comes next; `brief`: activities are only counted."""
+    answer: ChoiceAnswer, what: str, others: Others, common: Common, *, brief: bool = False,
+    carried: bool = False,
+) -> list[str]:  # fmt: skip
+    """The answer for people, without what comes next.
+
+    `brief`: activities are only counted. `carried`: what is due was erased, or that was tried.
+    """
     title = f"Case {answer.case}: {what}"
     words = [title + ("" if answer.executed else " (nothing was recorded yet)")]
     words += [*others_open(common, answer.right, answer.case, others), ""]
@@ -373,7 +377,7 @@ def _words(
     if answer.due:
         words += [
             "Nothing may be done any more with:",
-            step_table(answer.due, {}, planned=not answer.executed),
+            step_table(answer.due, {}, planned=not (answer.executed and carried)),
         ]
     words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]
     words += [f"Note: {w}" for w in answer.warnings]
