@@ -305,7 +305,11 @@ def test_RIGHT_17_an_agent_and_the_person_both_confirm(asked: Desk) -> None:
         asked.post(at, {"do": "code", "code": asked.inbox.code(NOBODY)}).headers["Location"] == at
     )
     asked.post(at, {"do": "code", "code": asked.inbox.code(agent)})
-    assert "(confirmed)" in asked.get(at).text
+    confirmed = asked.get(at).text
+    assert "(confirmed)" in confirmed
+    # Whoever is done waits for the other: nothing of his has run out.
+    assert "The other one of you" in confirmed
+    assert 'role="alert"' not in confirmed
     assert asked.controller.cases.all() == before
     assert "a•••@" not in asked.get(hers).text
     then = asked.post(hers, {"do": "code", "code": asked.inbox.code(NOBODY)}).headers["Location"]
