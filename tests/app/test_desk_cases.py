@@ -17,7 +17,7 @@ from tests.app.desk import Browser, Desk, opened
 
 from kept.app.desk import start, working
 from kept.app.surface import DESK
-from kept.duties.rights import Request, casework, erase, reported
+from kept.duties.rights import Request, casework, entering, erase, reported
 from kept.duties.rights.casework import can_carry_out
 from kept.duties.rights.delivery import code_for
 from kept.duties.rights.recipients import record
@@ -147,6 +147,25 @@ def test_whom_it_is_about_is_shown_on_asking_and_entered(desk: Desk) -> None:
     assert rita.get(path).status_code == 200
     assert rita.post(f"{path}/show").status_code == 403
     assert "Show who it is" not in rita.get(path).text
+
+
+def test_what_she_wrote_is_shown_with_her_case(desk: Desk) -> None:
+    """Whoever corrects something has to read what is wrong and what is right."""
+    olga = at(desk, "olga")
+    came = entering.Came("letter", desk.controller.day(desk.now), BEN, ("rectification",),
+                         "My name is <i>Benno</i>, not Ben.")  # fmt: skip
+    (asked,), _ = entering.add(
+        desk.controller, came, desk.controller.actors.of("ines", "intake", desk.now), desk.now
+    )
+    ((_, one),) = asked.cases
+    path = f"/desk/cases/{one}"
+    page = olga.get(path).text
+    assert f'href="/desk/requests/{asked.id}"' in page
+    assert "Benno" not in page
+    assert "My name is &lt;i&gt;Benno&lt;/i&gt;, not Ben." in olga.post(f"{path}/show").text
+    told = kept(desk.directory, "case", "show", one, json=False)
+    assert f"request show {asked.id} --show" in told.out
+    assert "Benno" not in told.out
 
 
 def test_support_sees_whom_a_case_is_about_only_until_it_is_over(desk: Desk) -> None:

@@ -15,6 +15,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from markupsafe import Markup
 
+from kept.app.desk.asked import heard
 from kept.app.desk.guard import Asked, form, session
 from kept.app.desk.render import back, page, said
 from kept.app.desk.start import STATES, WAITS
@@ -119,6 +120,7 @@ def show(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
         "named": named, "words": words, "notes": controller.casework.notes(one),
         "reasons": reasons,
         "told": [(c.words, c.at) for c in controller.clocks.changes(one) if c.words],
+        "asked": [heard(controller, came) for came in controller.intakes.of_case(one.id)],
     }  # fmt: skip
     return shown(request, state, one, opened=opened)
 
@@ -239,6 +241,7 @@ def shown(
         questions=proving.questions(controller) if proving.asked(controller, one) else {},
         tries=controller.cases.tries_left(one),
         tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
+        came=controller.intakes.of_case(one.id),
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, too_early=clock.too_early,
         answering=[m for m in mails if mailing.answers(one, m)], unsent=any(
