@@ -20,11 +20,9 @@ from kept.app.surface import DESK
 from kept.duties.rights import Request, casework, entering, erase, reported
 from kept.duties.rights.casework import can_carry_out
 from kept.duties.rights.delivery import code_for
-from kept.duties.rights.recipients import record
 from kept.duties.rights.request import follows, open_case
 from kept.errors import UsageError
 from kept.records.case_state import State
-from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import Identifier
 
 ANA = (Identifier("email", "ana@example.org"),)
@@ -123,9 +121,19 @@ def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:
                  "1 recipient of her data has still to answer"):  # fmt: skip
         assert said in page
     (task,) = (t for t in desk.controller.tasks() if t.case == one)
-    record(desk.controller, task.id, Answered(Outcome.DONE, "Jo", desk.now, "a letter"), "operator")
+    told = {"task": task.id, "outcome": "done", "words": "Jo wrote on 3 June that it is gone"}
+    assert "What became of it" in page
+    assert "What became of it" not in vera.get(path).text
+    assert vera.post(f"{path}/task", **told).status_code == 403
+    for wrong in ({"words": " "}, {"outcome": "nothing-found"}, {"task": "another"}):
+        assert olga.post(f"{path}/task", **(told | wrong)).status_code == 400
+    assert olga.post(f"{path}/task", **told).headers["location"].endswith("?done=task")
+    assert olga.post(f"{path}/task", **told).status_code == 400, "pressed twice"
+    (entry,) = [e for e in desk.entries("word.given") if e["case"] == one]
+    assert "Jo" not in str(entry)
     page = words(olga.get(path).text)
     assert "How it ended" in page
+    assert "What became of it" not in page
     assert "waits for" not in page.casefold()
     assert "Waits for recipients" not in words(olga.get("/desk").text)
 

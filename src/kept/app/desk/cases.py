@@ -91,6 +91,11 @@ LEFT_OUT: Final = {
     Stands.OUT: "handed out",
 }  # fmt: skip
 SEES_TEXTS: Final = ("case redact", "case approve")
+_BECAME: Final = {
+    Outcome.DONE: "it is done", Outcome.NOTHING: "nothing of hers is there",
+    Outcome.CANNOT: "it cannot be done",
+    Outcome.LEFT: "telling it is impossible, or out of all proportion",
+}  # fmt: skip
 _WRITTEN: Final = Markup(
     'The letter is written. <a href="#letter">Read it below</a>, then send it.'
 )
@@ -240,7 +245,9 @@ def shown(
         recorded=[proof.WAYS[w] for w in proof.RECORDED],
         questions=proving.questions(controller) if proving.asked(controller, one) else {},
         tries=controller.cases.tries_left(one),
-        tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
+        tasks=[(t, casework.stands(t, now), casework.sayable(t))
+               for t in casework.tasks(controller, one)],
+        became=_BECAME,
         came=controller.intakes.of_case(one.id),
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, too_early=clock.too_early,
@@ -287,6 +294,7 @@ def shown(
             and lets("case confirm"),
             "tell": bool(proving.questions(controller)) and proving.asked(controller, one)
             and one.proof < proof.FACTS and lets("case tell"),
+            "task": lets("task done"),
             "clock": moves and lets("case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and lets("case refuse"),
             "part": one.right in parts.PACKED and one.state in parts.BEFORE
