@@ -176,6 +176,16 @@ def test_what_she_wrote_is_shown_with_her_case(desk: Desk) -> None:
     assert "Benno" not in told.out
 
 
+def test_until_when_she_has_to_hear_that_it_has_come_is_said(desk: Desk) -> None:
+    """California: ten working days (11 CCR 7021); the EEA has no such day."""
+    olga = at(desk, "olga")
+    for region, said in (("US-CA", True), ("EEA", False)):
+        request = Request((BEN,), "web", "operator", region=region)
+        one = open_case(desk.controller, "access", request, desk.now)[0]
+        page = words(olga.get(f"/desk/cases/{one.id}").text)
+        assert ("that it has come" in page) is said
+
+
 def test_support_sees_whom_a_case_is_about_only_until_it_is_over(desk: Desk) -> None:
     """What they may do goes by what is owed to her; who has another role too goes by that one."""
     helper = desk.browser(desk.session(desk.account("helper", "support")))

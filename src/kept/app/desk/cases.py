@@ -397,6 +397,7 @@ def _clock(
         "due": day_words(counted.due, controller),
         "arrived": day_words(counted.arrived, controller),
         "first_due": day_words(counted.first_due, controller),
+        "confirm": day_words(counted.confirm_by, controller) if counted.confirm_by else None,
         "promise": period_words(counted.promise) if counted.promise else None,
         "where": counted.region if authority_of(counted.region, region=counted.region).certain
         else None,
