@@ -225,6 +225,18 @@ def test_RIGHT_17_limits_are_the_same_for_everybody(asked: Desk) -> None:
         assert len(asked.inbox.to(address)) == 3
 
 
+def test_RIGHT_17_how_much_is_taken_in_all_is_for_the_deployment_to_say(
+    tmp_path: Path, kept_url: str
+) -> None:
+    """A flood from many sources is bounded; what a busy day brings is not turned away with it."""
+    with desk(tmp_path / "few", kept_url, extra="[desk]\nrequests = 2\n") as one:
+        met = []
+        for n in range(3):
+            one.source = f"198.51.100.{n}"
+            met.append(one.send("access", email=f"p{n}@example.org").status_code)
+        assert met == [303, 303, 429]
+
+
 def test_RIGHT_17_sent_twice_is_one_request_and_changed_is_another(asked: Desk) -> None:
     once = "f" * 32
     first = asked.send("access", email=ANA, once=once)

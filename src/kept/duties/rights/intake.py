@@ -174,7 +174,7 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
         if there:
             return token
         for tally in tallies:
-            refuse_past(tally, LIMITS)
+            refuse_past(tally, limits(controller))
         one = controller.intakes.take(
             channel, asked, said, now, state=State.AWAITING, address=who, region=form.region,
             source=form.source, token=token, once=once, connection=c, number=number, keys=keys,
@@ -619,13 +619,19 @@ def within_limits(
     controller: Controller, who: Identifier | None, source: str, now: dt.datetime, c: Any
 ) -> None:
     """Refuse (TooMany) what goes past the limits, counted without looking at who it is."""
-    refuse_past(controller.intakes.tally(who, source, now - WINDOW, connection=c), LIMITS)
+    met = controller.intakes.tally(who, source, now - WINDOW, connection=c)
+    refuse_past(met, limits(controller))
 
 
-def refuse_past(met: Tally, limits: Sequence[int]) -> None:
+def limits(controller: Controller) -> tuple[int, ...]:
+    """What may come in within an hour, in the order in which `refuse_past` counts it."""
+    return (*LIMITS, controller.desk.requests)
+
+
+def refuse_past(met: Tally, most: Sequence[int]) -> None:
     """Refuse (TooMany) where as much came in already as is taken."""
     counts = (met.pair, met.address, met.source, met.all)
-    if any(count >= most for count, most in zip(counts, limits, strict=True)):
+    if any(count >= few for count, few in zip(counts, most, strict=True)):
         raise TooMany("more was asked within the hour than is taken", fix="ask again later")
 
 
