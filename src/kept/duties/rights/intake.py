@@ -432,13 +432,7 @@ def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
     if UNCLEAR in asked and said.get("words"):
         unclear = recognise(said["words"])
         asked = told_apart(asked, unclear)
-    moment = one.verified_at or now
-    at = {"day": f"{moment:%Y-%m-%d}", "time": f"{moment:%H:%M}"}
-    evidence = HOW[0 if cookie else 1].format(**at)
-    evidence = said.get("attested", evidence)
-    if "agent" in said:
-        evidence += f"; {HOW[2]}"
-    way = "cookie" if cookie else "attested" if "attested" in said else "code"
+    evidence, way = known_by(said, one.verified_at or now)
     request = Request((who,), *PERSON, evidence=evidence, way=way)
     if "case" in said and not one.cases:  # asked for by the staff, of a case that is there
         with controller.database.connection() as c:
@@ -450,6 +444,18 @@ def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
                 entry = proving.proven(case, way, actor, now)
                 controller.ledger.append_in(c, [entry])
     return opened(controller, one, asked, request, now, stop=bool(unclear and unclear.words))
+
+
+def known_by(said: Mapping[str, Any], at: dt.datetime) -> tuple[str, str]:
+    """How it is known who asks of what came by the form or an agent, since `at`: in words, and by
+    which way of terms.proof.
+    """
+    moment = {"day": f"{at:%Y-%m-%d}", "time": f"{at:%H:%M}"}
+    evidence = said.get("attested", HOW[0 if said.get("identity") else 1].format(**moment))
+    if "agent" in said:
+        evidence += f"; {HOW[2]}"
+    way = "cookie" if said.get("identity") else "attested" if "attested" in said else "code"
+    return evidence, way
 
 
 def told_apart(asked: Sequence[str], words: Recognised) -> tuple[str, ...]:
