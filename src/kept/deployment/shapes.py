@@ -96,10 +96,10 @@ class Desk:
     `records` records opened by one name within an hour raise an alert; a plan that destroys more
     than `large` rows needs two people; roles are looked at again within `review_days`. A clock
     that stands still goes on by itself after `pause_days`. The public form takes `requests` within
-    an hour, and as many complaints; what comes beyond is shown the other ways. `proof` says of
-    which right more is asked to know who asks than terms.proof has, `facts` what people may be
-    asked for that: place in the map → question. The stamps of `mail_servers` say when a mail
-    arrived that is entered.
+    an hour, and so does that for complaints and that for choices; what comes beyond is shown the
+    other ways. `proof` says of which right more is asked to know who asks than terms.proof has,
+    `facts` what people may be asked for that: place in the map → question. The stamps of
+    `mail_servers` say when a mail arrived that is entered.
     """
 
     on: bool | None = None
