@@ -359,6 +359,22 @@ def test_so_is_one_of_rows_that_are_to_be_sealed_away() -> None:
     assert not found(Stays.IN_PLACE)
 
 
+def test_what_a_law_keeps_of_a_child_may_have_to_be_emptied_too() -> None:
+    """Nothing refers to a line of an invoice; of a child it is sealed away and emptied."""
+    there, shop = real(), music()
+    line = shop.datasets["invoice_line"]
+    assert line.retention is not None
+    fields = {**line.fields, "note": Field("note", category="free-text", nullable=False)}
+    shop = replace(shop, datasets={**shop.datasets, "invoice_line": replace(line, fields=fields)})
+    met = next(d for d in there if d.name == "invoice_line")
+    there[there.index(met)] = replace(
+        met, fields={**met.fields, "note": Field("note", nullable=False)}
+    )
+    assert compare(shop, there) == []
+    (found,) = compare(shop, there, {line.retention})
+    assert "`note` may not be null" in found.what
+
+
 def test_overwriting_leaves_only_numbers() -> None:
     shop = music()
     assert written(shop, shop.datasets["customer"]) == {

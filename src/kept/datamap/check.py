@@ -136,13 +136,13 @@ def heirs(system: System, dataset: Dataset) -> tuple[Link, ...]:
     )
 
 
-def compare(system: System, real: Iterable[Dataset]) -> list[Problem]:
+def compare(system: System, real: Iterable[Dataset], laws: Collection[str] = ()) -> list[Problem]:
     """The map of one system against what its store says is there (Store.datasets).
 
     Found are: mapped datasets and fields that are not there; tables and columns that no map
     names, which is how personal data goes unseen; keys that do not name one row; foreign keys
     to people's rows that no link explains; types that would compare nothing; and fields that
-    an erasure may have to empty but that may not be empty.
+    an erasure may have to empty but that may not be empty. `laws` as in `check`.
     """
     there = {dataset.name: dataset for dataset in real}
     found: list[Problem] = []
@@ -158,7 +158,7 @@ def compare(system: System, real: Iterable[Dataset]) -> list[Problem]:
                 )
             )
             continue
-        for what, fix in _differences(system, dataset, met, there):
+        for what, fix in _differences(system, dataset, met, there, laws):
             found.append(Problem(where, f"{dataset.name}: {what}", fix))
     for name in there:
         if name not in system.datasets:
@@ -173,7 +173,11 @@ def compare(system: System, real: Iterable[Dataset]) -> list[Problem]:
 
 
 def _differences(
-    system: System, dataset: Dataset, met: Dataset, there: Mapping[str, Dataset]
+    system: System,
+    dataset: Dataset,
+    met: Dataset,
+    there: Mapping[str, Dataset],
+    laws: Collection[str],
 ) -> Iterator[tuple[str, str]]:
     for name in dataset.fields:
         if name not in met.fields:
@@ -207,7 +211,8 @@ def _differences(
             )
     if met.readonly and dataset.on_erase is not OnErase.NEVER:
         yield f"nothing of it can be deleted or overwritten ({met.title})", READONLY
-    if _may_stay(system, dataset, there):
+    # What a law keeps of a child is sealed away and emptied where it stands, whatever `stays` is.
+    if dataset.retention in laws or _may_stay(system, dataset, there):
         real_one = realised(system, [met]).datasets[dataset.name]
         for _, what, fix in stuck(system, real_one):
             yield f"rows may have to stay without the person, but {what}", fix

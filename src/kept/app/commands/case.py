@@ -170,6 +170,7 @@ def show(
         whose = next((a.name for a in accounts if a.number == owner), None)
         notes = controller.casework.notes(one) if show else []
         many_notes = controller.casework.how_many_notes(one)
+        came = [i.id for i in controller.intakes.of_case(one.id)]
     document: dict[str, Any] = {
         **_document(one),
         **time.document(changes),
@@ -185,6 +186,7 @@ def show(
         },
         "owner": whose,
         "notes": many_notes,
+        "requests": came,
         "looked_at": working.looked_document(looked),
         "tasks": [
             {
@@ -259,6 +261,7 @@ def show(
         + ("checked" if one.evidence else "not checked" + (", overridden" if one.override else "")),
         *proof.lines(),
         f"Task of {whose or 'nobody'}; {many(many_notes, 'note')} of the staff.",
+        *(f"What she wrote: {common.next('request', 'show', id_, '--show')}" for id_ in came),
         *time.lines(changes),
         "",
         table(("when", "state", "who", "role"), _moments(events)),

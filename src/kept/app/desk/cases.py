@@ -15,6 +15,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from markupsafe import Markup
 
+from kept.app.desk.asked import heard
 from kept.app.desk.guard import Asked, form, session
 from kept.app.desk.render import back, page, said
 from kept.app.desk.start import STATES, WAITS
@@ -91,6 +92,11 @@ LEFT_OUT: Final = {
     Stands.OUT: "handed out",
 }  # fmt: skip
 SEES_TEXTS: Final = ("case redact", "case approve")
+_BECAME: Final = {
+    Outcome.DONE: "it is done", Outcome.NOTHING: "nothing of hers is there",
+    Outcome.CANNOT: "it cannot be done",
+    Outcome.LEFT: "telling it is impossible, or out of all proportion",
+}  # fmt: skip
 _WRITTEN: Final = Markup(
     'The letter is written. <a href="#letter">Read it below</a>, then send it.'
 )
@@ -120,6 +126,7 @@ def show(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
         "named": named, "words": words, "notes": controller.casework.notes(one),
         "reasons": reasons,
         "told": [(c.words, c.at) for c in controller.clocks.changes(one) if c.words],
+        "asked": [heard(controller, came) for came in controller.intakes.of_case(one.id)],
     }  # fmt: skip
     return shown(request, state, one, opened=opened)
 
@@ -239,7 +246,10 @@ def shown(
         recorded=[proof.WAYS[w] for w in proof.RECORDED],
         questions=proving.questions(controller) if proving.asked(controller, one) else {},
         tries=controller.cases.tries_left(one),
-        tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
+        tasks=[(t, casework.stands(t, now), casework.sayable(t))
+               for t in casework.tasks(controller, one)],
+        became=_BECAME,
+        came=controller.intakes.of_case(one.id),
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, too_early=clock.too_early,
         answering=[m for m in mails if mailing.answers(one, m)], unsent=any(
@@ -285,6 +295,7 @@ def shown(
             and lets("case confirm"),
             "tell": bool(proving.questions(controller)) and proving.asked(controller, one)
             and one.proof < proof.FACTS and lets("case tell"),
+            "task": lets("task done"),
             "clock": moves and lets("case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and lets("case refuse"),
             "part": one.right in parts.PACKED and one.state in parts.BEFORE
@@ -387,6 +398,7 @@ def _clock(
         "due": day_words(counted.due, controller),
         "arrived": day_words(counted.arrived, controller),
         "first_due": day_words(counted.first_due, controller),
+        "confirm": day_words(counted.confirm_by, controller) if counted.confirm_by else None,
         "promise": period_words(counted.promise) if counted.promise else None,
         "where": counted.region if authority_of(counted.region, region=counted.region).certain
         else None,

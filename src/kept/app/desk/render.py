@@ -74,6 +74,7 @@ DONE: Final = {
     "posted": "It was entered that the letter went out.",
     "posted-early": "It was entered that the letter went out. It was written before all was done,"
     " and is not her answer: write it anew.",
+    "task": "It was noted what became of it.",
     "in-person": "It was entered that the answer reached her.",
     "note": "The note was added.",
     "owner": "It was noted whose task this is.",
