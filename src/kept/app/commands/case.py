@@ -438,7 +438,9 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
 
 def _to_tell(controller: Controller, case: Case, common: Common) -> list[str]:
     """How she is told of a case that is over."""
-    if any(m.outcome is None for m in controller.mailed.of(case)):
+    mails = controller.mailed.of(case)
+    # What went before it ended said what was left, and is no answer.
+    if any(m.outcome is None and not too_early(case, m.put_at) for m in mails):
         return ["", "She is still to be told: a mail to her waits in the outbox."]
     by_mail = mailing.why_not(controller, case) is None
     way = common.next("case", "answer", case.id, *(["--mail"] if by_mail else []))
