@@ -106,6 +106,10 @@ def test_what_another_case_restricts_stays_restricted(controller: Controller) ->
         rights.notify(controller, case, "told", now=NOW, **BY)
         assert rights.lift(controller, case, "over", now=LATER, **BY)[1] is free
         assert _allowed(controller, PAY, NEW, at=LATER) is free
+    # Written once more when neither stands, the letter of the first says nothing else.
+    said = " ".join(letter(controller, cases[0], LATER).text().split())
+    assert "restricts stays restricted until that one ends" in said
+    assert "the use of your data stays restricted" not in said
 
 
 def test_another_case_is_one_by_whatever_she_asked_there(
