@@ -157,8 +157,8 @@ def restrictions_stop_every_use(
 ) -> Iterator[Looked | Finding]:
     """While a restriction stands only what the law leaves is allowed; lifted only after word.
 
-    Held against the ledger's restrictions, for whom their cases name, whatever grounds there
-    are but a consent that she gave in spite of it.
+    Held against the ledger's restrictions, for whom they were recorded, whatever grounds there
+    are but a consent that she gave in spite of it. Nobody is restricted by no open case.
     """
     bundle = controller.bundle
     within = bundle.vocabulary.within
