@@ -524,7 +524,8 @@ def carried(desk: Desk, one: str, **given: object) -> str:
     return words(olga.get(path).text)
 
 
-def test_an_objection_stops_at_once_and_is_weighed(desk: Desk) -> None:
+@pytest.mark.parametrize(("outcome", "came"), [("refused", "not followed"), ("upheld", "followed")])
+def test_an_objection_stops_at_once_and_is_weighed(desk: Desk, outcome: str, came: str) -> None:
     one = case(desk, "objection", BEN, HOW)
     path, olga = f"/desk/cases/{one}", at(desk, "olga")
     assert olga.post(f"{path}/plan").status_code == 400, "no use is named"
@@ -533,9 +534,10 @@ def test_an_objection_stops_at_once_and_is_weighed(desk: Desk) -> None:
     assert "in force, to be weighed" in page.lower()
     assert olga.post(f"{path}/decide", step="weigh", outcome="maybe", words="x").status_code == 400
     assert olga.post(f"{path}/decide", step="weigh", outcome="upheld", words="").status_code == 400
-    done = olga.post(f"{path}/decide", step="weigh", outcome="upheld", words="hers weigh more")
+    done = olga.post(f"{path}/decide", step="weigh", outcome=outcome, words="as was weighed")
     assert done.status_code == 303, words(done.text)
     assert desk.controller.cases.get(one).state is State.CLOSED
+    assert f"Her objection is {came}; every system was asked." in words(olga.get(path).text)
 
 
 @pytest.mark.parametrize(

@@ -159,8 +159,12 @@ def weigh_command(
         )  # fmt: skip
         controller.ledger.checkpoint(now)
     document = {"case": done.id, "right": done.right, "state": done.state.value, "outcome": outcome}
-    what = "have stopped for good" if outcome == "upheld" else "go on, on the grounds recorded"
-    common.out.result(document, [f"Case {done.id} is {done.state}: the purposes {what}."])
+    what = (
+        "what was weighed has stopped for good"
+        if outcome == "upheld"
+        else "what was weighed goes on, on the grounds recorded, where no other objection stops it"
+    )
+    common.out.result(document, [f"Case {done.id} is {done.state}: {what}."])
     return 0
 
 
@@ -420,6 +424,8 @@ def _go_on(
 
 
 def _ended(answer: ChoiceAnswer) -> str:
+    if answer.complete and answer.right == "objection" and not answer.stops:
+        return "Complete: nothing stops by it."
     if answer.complete:
         return "Complete: in force at the next decision."
     return "In force for what was given. Not complete: mend what is named above, then ask again."

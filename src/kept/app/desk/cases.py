@@ -240,7 +240,7 @@ def shown(
         to_answer=to_answer, to_wait=waiting, not_asked=unasked,
         copy_owed=delivery.copy_owed(controller, one),
         letter_went=mailing.letter_went(controller, one),
-        over=one.state in FINISHED, herself=by_herself(controller, one),
+        over=one.state in FINISHED, came_of=clock.came_of(one), herself=by_herself(controller, one),
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
         recorded=[proof.WAYS[w] for w in proof.RECORDED],
@@ -373,7 +373,7 @@ def _stands(one: Case, to_answer: int, waits: bool, *, asked_all: bool) -> str:
         return "in force" if asked_all else "in force for what was given"
     if one.right == "objection" and one.state is CaseState.CHECKED:
         return "in force, to be weighed" if asked_all else "in force for what was given"
-    ended = {CaseState.CLOSED: "closed", CaseState.REFUSED: "refused",
+    ended = {CaseState.CLOSED: clock.came_of(one) or "closed", CaseState.REFUSED: "refused",
              CaseState.WITHDRAWN: "taken back"}  # fmt: skip
     return ended.get(one.state) or STATES.get(one.state) or one.state.value
 
